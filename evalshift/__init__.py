@@ -1,0 +1,60 @@
+"""evalshift: how far image classifiers fall from a test set to its replication, how sure that is, and why.
+
+    import evalshift as es
+
+    results = es.run(pairs=["digits:digits-new-writers"])
+    report = es.report(results, scale="probit")
+    report.fit.slope, report.table
+
+Names are imported when they are first used, so that `import evalshift` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalshift.analysis.report import Report, report
+    from evalshift.errors import EvalshiftError
+    from evalshift.evaluate.evaluation import evaluate
+    from evalshift.evaluate.predictions import Predictions
+    from evalshift.evaluate.run import run
+    from evalshift.evaluate.store import Results
+    from evalshift.testbed.preprocessing import Preprocess
+    from evalshift.testbed.registry import load_registry
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "EvalshiftError",
+    "Predictions",
+    "Preprocess",
+    "Report",
+    "Results",
+    "evaluate",
+    "load_registry",
+    "report",
+    "run",
+]
+
+_HOMES = {
+    "EvalshiftError": "evalshift.errors",
+    "Predictions": "evalshift.evaluate.predictions",
+    "Preprocess": "evalshift.testbed.preprocessing",
+    "Report": "evalshift.analysis.report",
+    "Results": "evalshift.evaluate.store",
+    "load_registry": "evalshift.testbed.registry",
+    "report": "evalshift.analysis.report",
+    "run": "evalshift.evaluate.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "evaluate":  # the subpackage itself can be called; see evalshift/evaluate/__init__.py
+        return importlib.import_module("evalshift.evaluate")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'evalshift' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,291 @@
+"""A table and its lines -> marks on an Axes. No arithmetic beyond the axes' own scale, no state kept.
+
+Figures are matplotlib objects made without pyplot: nothing is shown, nothing stays open, and the style holds only
+while a figure is drawn.
+"""
+
+import io
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
+from evalshift.analysis.summary import MetricSummary, PairSummary, slope_words
+from evalshift.errors import UsageError, did_you_mean
+from evalshift.files import write_atomic
+
+FORMATS = ("png", "pdf", "svg")
+COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
+
+# Okabe and Ito's colours, told apart by readers of every kind of colour vision.
+INK, QUIET, MARK, LINE = "#222222", "#777777", "#0072B2", "#D55E00"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same letters, and bytes, on every machine
+    "font.size": 7,
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.grid": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "text.color": INK,
+    "text.usetex": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse type 3
+    "svg.fonttype": "path",
+    "svg.hashsalt": "evalshift",
+}
+
+# Percentages worth a tick on a curved axis, the best known first; later rows fill in where a range is narrow.
+_LANDMARKS = (
+    (1, 10, 50, 90, 99),
+    (20, 30, 40, 60, 70, 80, 5, 95),
+    (0.1, 99.9, 2, 98, 0.5, 99.5),
+    tuple(range(5, 100, 5)),
+    tuple(range(1, 100)),
+    tuple(np.arange(0.5, 100, 0.5)),
+    tuple(np.round(np.arange(0.1, 100, 0.1), 1)),
+    tuple(np.round(np.arange(0.01, 100, 0.01), 2)),
+)
+
+
+def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear") -> Axes:
+    """Draw new against original accuracy of every model, with intervals, y = x, the line and the region it varies in.
+
+    Positions are accuracies on `scale` (fractions, Φ⁻¹ or log-odds); ticks are percentages. Both axes share their
+    limits and their unit, so that slopes can be compared by eye. Layout after Recht et al. 2019, figures 1 and 6.
+    """
+    x, y, x_error, y_error = _marks(summary, scale)
+    low, high = _limits(x, y, x_error, y_error, scale)
+    bars = ax.errorbar(
+        x,
+        y,
+        xerr=_finite(x, x_error, low, high),
+        yerr=_finite(y, y_error, low, high),
+        fmt="none",
+        ecolor=MARK,
+        elinewidth=0.5,
+        alpha=0.55,
+        zorder=2,
+    )
+    for collection, name in zip(bars.lines[2], ("original-intervals", "new-intervals"), strict=True):
+        collection.set_gid(name)
+    points = ax.scatter(x, y, s=7, color=MARK, linewidths=0, zorder=3, label=_models_label(summary), gid="models")
+    (identity,) = ax.plot([low, high], [low, high], "--", color=QUIET, linewidth=0.8, zorder=1, label="y = x (no drop)")
+    handles = [points, identity, *_draw_line(summary, ax, scale, x, low, high)]
+    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    _set_ticks(ax, scale, low, high)
+    _set_labels(summary, ax, scale)
+    spans = np.concatenate([collection.get_segments() for collection in bars.lines[2]])
+    _place_legend(ax, handles, (spans - low) / (high - low))
+    return ax
+
+
+def scatter_figure(pair: PairSummary, metric: str = "top1", scale: str = "linear") -> Figure:
+    """`scatter` on a figure of its own, as wide as a column of a paper."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH), layout="constrained")
+        scatter(pair.metrics[metric], figure.add_subplot(), scale=scale)
+        # Laid out once: each file would otherwise work the same layout out again, which doubles the time it takes.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure
+
+
+def render(figure: Figure, format: str) -> bytes:
+    """The figure as the bytes of a PNG (200 dpi), PDF or SVG file, the same bytes each time."""
+    if format not in FORMATS:
+        raise UsageError(
+            "figures are not written in this format",
+            found=f'"{format}"',
+            expected=", ".join(FORMATS),
+            remedy=did_you_mean(format, FORMATS),
+        )
+    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format=format, dpi=200, metadata=undated)
+    return buffer.getvalue()
+
+
+def save(figure: Figure, stem: str | Path, formats: Iterable[str] = FORMATS) -> list[Path]:
+    """Write the figure to `stem`.png, .pdf, .svg, each whole or not at all; gives the paths.
+
+    Raises UsageError on an unknown format, StoreError where the folder cannot be written to.
+    """
+    drawn = {format: render(figure, format) for format in formats}
+    stem = Path(stem)
+    paths = [stem.with_name(f"{stem.name}.{format}") for format in drawn]
+    for path, data in zip(paths, drawn.values(), strict=True):
+        write_atomic(path, data)
+    return paths
+
+
+def literal(text: str) -> str:
+    """Text that matplotlib shows as it stands: a dollar sign does not begin mathematics.
+
+    >>> print(literal("cost_$5_$6"))
+    cost_\\$5_\\$6
+    """
+    return text.replace("$", r"\$")
+
+
+def _marks(summary: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Positions on the scale, shape (m,), and the ends of their intervals, shape (2, m), maybe infinite."""
+    table = summary.table
+
+    def position(side: str) -> np.ndarray:
+        correct, total = (table[f"{side}_{what}"].to_numpy() for what in ("correct", "total"))
+        return to_scale(fitted_accuracy(correct, total, scale), scale)
+
+    def ends(side: str) -> np.ndarray:
+        with np.errstate(divide="ignore"):  # the end of an interval at 0 or 1 lies infinitely far out
+            return np.stack([to_scale(table[f"{side}_{end}"].to_numpy(), scale) for end in ("low", "high")])
+
+    return position("original"), position("new"), ends("original"), ends("new")
+
+
+def _limits(x: np.ndarray, y: np.ndarray, x_ends: np.ndarray, y_ends: np.ndarray, scale: str) -> tuple[float, float]:
+    """Limits that both axes share: all that is finite, and a margin."""
+    everything = np.concatenate([part.ravel() for part in (x, y, x_ends, y_ends)])
+    everything = everything[np.isfinite(everything)]
+    low, high = everything.min(), everything.max()
+    margin = 0.05 * (high - low) or 0.05
+    return float(low - margin), float(high + margin)
+
+
+def _finite(centre: np.ndarray, ends: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Lengths of error bars, shape (2, m); what is infinite runs to the edge of the axes."""
+    clipped = np.clip(ends, low, high)
+    return np.maximum([centre - clipped[0], clipped[1] - centre], 0)
+
+
+def _draw_line(summary: MetricSummary, ax: Axes, scale: str, x: np.ndarray, low: float, high: float) -> list[Artist]:
+    line = summary.lines.get(scale)
+    if line is None:
+        return []
+    # A little beyond the models at either end, no further: the line is no claim about accuracies that nobody reached.
+    beyond = 0.03 * (high - low)
+    grid = np.linspace(x.min() - beyond, x.max() + beyond, 60)
+    accuracy = np.clip(from_scale(grid, scale), 0, 1)
+    grid = _position(accuracy, scale)
+    drawn: list[Artist] = [
+        *ax.plot(
+            grid,
+            _position(line.predict(accuracy), scale),
+            color=LINE,
+            linewidth=1.1,
+            zorder=2.5,
+            label=f"{scale.capitalize()} fit, slope {slope_words(line)}",
+            gid="fit",
+        )
+    ]
+    if not np.isnan(line.slope_interval.low):
+        region = line.region(accuracy)
+        shade = ax.fill_between(
+            grid,
+            _position(region.low, scale),
+            _position(region.high, scale),
+            color=LINE,
+            alpha=0.22,
+            linewidth=0,
+            zorder=1.5,
+            label=f"{100 * line.level:g} % of {line.resamples:,} bootstrap lines",
+            gid="region",
+        )
+        drawn.append(shade)
+    return drawn
+
+
+def _position(accuracy: np.ndarray, scale: str) -> np.ndarray:
+    """Where accuracies stand on the axes; on the linear scale a line may leave [0, 1], which `to_scale` refuses."""
+    return accuracy if scale == "linear" else to_scale(accuracy, scale)
+
+
+def _models_label(summary: MetricSummary) -> str:
+    count = len(summary.outcomes)
+    return f"{count} models, {100 * summary.level:g} % intervals" if count > 1 else "1 model"
+
+
+def _set_labels(summary: MetricSummary, ax: Axes, scale: str) -> None:
+    outcomes = summary.outcomes
+    unit = (
+        f"(top-{METRICS[outcomes.metric]}, %)"
+        if scale == "linear"
+        else f"(top-{METRICS[outcomes.metric]}, %, {scale} scale)"
+    )
+    ax.set_xlabel(f"Original test accuracy {unit}\n{_wrapped(outcomes.original)}")
+    ax.set_ylabel(f"New test accuracy {unit}\n{_wrapped(outcomes.new)}")
+
+
+def _wrapped(name: str) -> str:
+    return literal("\n".join(textwrap.wrap(name, 48)))
+
+
+def _set_ticks(ax: Axes, scale: str, low: float, high: float) -> None:
+    if scale == "linear":
+        percents = np.array(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]).tick_values(100 * low, 100 * high))
+        positions = percents / 100
+        kept = (positions >= low) & (positions <= high) & (percents >= 0) & (percents <= 100)
+        percents, positions = percents[kept], positions[kept]
+    else:
+        percents, positions = _curved_ticks(scale, low, high)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(FixedLocator(list(positions)))
+        axis.set_ticklabels([f"{percent:.6g}" for percent in percents])
+
+
+def _curved_ticks(
+    scale: str, low: float, high: float, apart: float = 0.08, enough: int = 5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Round percentages within the limits, `apart` or more from each other as a share of the axis."""
+    chosen: dict[float, float] = {}
+    for row in _LANDMARKS:
+        for percent in row:
+            position = float(to_scale(np.array([percent / 100]), scale)[0])
+            distance = min((abs(position - other) for other in chosen.values()), default=np.inf)
+            if low <= position <= high and distance >= apart * (high - low):
+                chosen[percent] = position
+        if len(chosen) >= enough:
+            break
+    percents = sorted(chosen)
+    return np.array(percents), np.array([chosen[percent] for percent in percents])
+
+
+def _place_legend(ax: Axes, handles: list[Artist], bars: np.ndarray) -> None:
+    """Put the legend in a corner off the diagonal that no model's bar reaches, else above the axes.
+
+    `bars` are the ends of the error bars in fractions of the axes, shape (bar, end, 2).
+    """
+    wide, tall = 0.72, 0.26  # a little more than four lines take
+    (left, bottom), (right, top) = bars.min(axis=1).T, bars.max(axis=1).T
+    compact = {"handles": handles, "borderaxespad": 0.2, "handlelength": 1.6, "labelspacing": 0.35}
+    if not ((left < wide) & (top > 1 - tall)).any():
+        ax.legend(loc="upper left", **compact)
+    elif not ((right > 1 - wide) & (bottom < tall)).any():
+        ax.legend(loc="lower right", **compact)
+    else:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), **compact)

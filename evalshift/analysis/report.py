@@ -1,0 +1,211 @@
+"""Stored results -> a report: numbers to go on with in Python, and a folder of page, figures and tables."""
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from markupsafe import escape
+
+from evalshift.analysis.fits import Line
+from evalshift.analysis.page import render_page
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, to_json
+from evalshift.analysis.tables import readable, to_csv, to_latex, to_markdown
+from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.evaluate.store import Results
+from evalshift.files import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("html", "png", "pdf", "csv", "md", "tex")
+_FIGURES = ("png", "pdf", "svg")
+_TABLES: dict[str, Callable[[MetricSummary], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+_ALLOWED = ("html", *_FIGURES, *_TABLES)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What `report` found. With several pairs, index first: `report["original:new"]` is the report of that one."""
+
+    summary: Summary
+
+    def __getitem__(self, pair: str) -> "Report":
+        names = self.pairs
+        if pair not in names:
+            raise UsageError(
+                "this report holds no such pair",
+                found=f'"{pair}"',
+                expected=", ".join(names),
+                remedy=did_you_mean(pair, names),
+            )
+        return Report(replace(self.summary, pairs=(self.summary.pairs[names.index(pair)],)))
+
+    def __repr__(self) -> str:
+        return f"Report({', '.join(self.pairs)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the findings in words, and the table of each pair."""
+        parts = []
+        for pair in self.summary.pairs:
+            metric = pair.metrics[self.summary.metric]
+            parts.append(f"<p><b>{escape(pair.name)}</b> {escape(' '.join(metric.headline(self.summary.scale)))}</p>")
+            parts.append(readable(metric).to_html(index=False, border=0))
+        return "\n".join(parts)
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """The names of the pairs, "original:new"."""
+        return tuple(pair.name for pair in self.summary.pairs)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a model, best on the original set first; columns as in `MetricSummary`. Of the chosen metric."""
+        return self._metric("table").table
+
+    @property
+    def fit(self) -> Line:
+        """The line on the chosen scale; raises AnalysisError where there are too few models for one."""
+        metric = self._metric("fit")
+        line = metric.lines[self.summary.scale]
+        if line is None:
+            raise AnalysisError("there is no line for this pair", where=self.pairs[0], found=" ".join(metric.notes))
+        return line
+
+    def save(self, out: str | Path = "report", formats: Sequence[str] | str = FORMATS) -> Path:
+        """Write the report into the folder `out`; gives the path of index.html, or of the folder without a page.
+
+        `formats` are of html, png, pdf, svg, csv, md and tex, as a list or with commas between; summary.json is always
+        written. Each file is whole or absent; the page comes last, so it never speaks of files that are not there yet.
+        Raises UsageError on an unknown format before anything is written, StoreError where `out` cannot be written to.
+        """
+        chosen = _checked(formats)
+        out = Path(out)
+        stems = _stems(self.summary.pairs)
+        svgs = self._save_figures(out, stems, chosen)
+        for pair, stem in zip(self.summary.pairs, stems, strict=True):
+            for name, metric in pair.metrics.items():
+                for suffix in (suffix for suffix in _TABLES if suffix in chosen):
+                    text = _TABLES[suffix](metric)
+                    write_atomic(out / "tables" / f"{stem}_{name}.{suffix}", text.encode())
+        write_atomic(out / "summary.json", to_json(self.summary).encode())
+        if "html" not in chosen:
+            return out
+        write_atomic(out / "index.html", render_page(self.summary, svgs).encode())
+        return out / "index.html"
+
+    def _save_figures(self, out: Path, stems: list[str], formats: set[str]) -> dict[tuple[str, str, str], str]:
+        """Draw and write the figures; give the SVG texts that the page shows."""
+        svgs: dict[tuple[str, str, str], str] = {}
+        if not formats & {"html", *_FIGURES}:
+            return svgs
+        # matplotlib takes half a second to import; who wants tables alone need not wait for it.
+        from evalshift.analysis import figures
+
+        for pair, stem in zip(self.summary.pairs, stems, strict=True):
+            for metric in pair.metrics:
+                for scale in _drawn_scales(self.summary.scale):
+                    figure: Figure = figures.scatter_figure(pair, metric, scale)
+                    drawn = {
+                        kind: figures.render(figure, kind)
+                        for kind in _FIGURES
+                        if kind in formats or (kind == "svg" and "html" in formats)
+                    }
+                    for kind in formats & drawn.keys():
+                        write_atomic(out / "figures" / f"{stem}_{metric}_{scale}.{kind}", drawn[kind])
+                    if "html" in formats:
+                        svgs[pair.name, metric, scale] = drawn["svg"].decode()
+        return svgs
+
+    def _metric(self, wanted: str) -> MetricSummary:
+        if len(self.summary.pairs) != 1:
+            raise UsageError(
+                f"this report holds {len(self.pairs)} pairs, so it has no single {wanted}",
+                found=", ".join(self.pairs),
+                remedy=f"name one: report[{json.dumps(self.pairs[0])}].{wanted}",
+            )
+        return self.summary.pairs[0].metrics[self.summary.metric]
+
+
+def report(
+    results: Results | str | Path = "results",
+    *,
+    pairs: Sequence[str] | str | None = None,
+    scale: str = "linear",
+    metric: str = "top1",
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+) -> Report:
+    """Work out the report of stored results; nothing is written before `.save()`.
+
+    `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit" or "logit", `metric`
+    "top1" or "top5", `level` that of all intervals. Raises as `summarize` does.
+    """
+    results = results if isinstance(results, Results) else Results(results)
+    return Report(
+        summarize(
+            results,
+            pairs,
+            scale=scale,
+            metric=metric,
+            level=level,
+            resamples=resamples,
+            seed=seed,
+            command=_command(results, pairs, scale, metric, level, resamples, seed),
+        )
+    )
+
+
+def _command(
+    results: Results,
+    pairs: Sequence[str] | str | None,
+    scale: str,
+    metric: str,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> str:
+    """What to type to have the same report again: on the command line, or in Python for what only Python offers."""
+    named = [pairs] if isinstance(pairs, str) else list(pairs or [])
+    if level != 0.95:
+        choices = f"scale={scale!r}, metric={metric!r}, level={level!r}, resamples={resamples}, seed={seed}"
+        return f"evalshift.report({str(results.path)!r}, pairs={named or None!r}, {choices}).save()"
+    words = ["evalshift", "report", "--results", str(results.path)]
+    words += [word for pair in named for word in ("--pair", pair)]
+    words += [f"--{scale}", "--metric", metric, "--bootstrap", str(resamples), "--seed", str(seed)]
+    return shlex.join(words)
+
+
+def _checked(formats: Sequence[str] | str) -> set[str]:
+    wanted = formats.split(",") if isinstance(formats, str) else formats
+    wanted = [format.strip().lower() for format in wanted]
+    for format in wanted:
+        if format not in _ALLOWED:
+            raise UsageError(
+                "a report is not written in this format",
+                found=f'"{format}"',
+                expected=", ".join(_ALLOWED),
+                remedy=did_you_mean(format, _ALLOWED),
+            )
+    return set(wanted)
+
+
+def _drawn_scales(scale: str) -> tuple[str, str]:
+    return ("linear", "probit" if scale == "linear" else scale)
+
+
+def _stems(pairs: Iterable[PairSummary]) -> list[str]:
+    """A file stem for each pair; a number tells apart those whose names differ only in what file names cannot hold."""
+    stems: list[str] = []
+    taken: set[str] = set()
+    for pair in pairs:
+        stem, number = pair.stem, 2
+        while stem.lower() in taken:
+            stem, number = f"{pair.stem}-{number}", number + 1
+        taken.add(stem.lower())
+        stems.append(stem)
+    return stems

@@ -1,0 +1,450 @@
+"""All that a report says, as one frozen Summary: computed once, then only drawn, tabulated and printed."""
+
+import json
+import math
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalshift import __version__
+from evalshift.analysis.fits import Line, fit_line
+from evalshift.analysis.gaps import drops
+from evalshift.analysis.intervals import Interval, clopper_pearson
+from evalshift.analysis.outcomes import METRICS, Outcomes, StoredPair, load_pair
+from evalshift.analysis.ranks import rank_changes, ranks
+from evalshift.analysis.scales import SCALES, fitted_accuracy
+from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.evaluate.store import Results
+
+SUMMARY_SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class MetricSummary:
+    """One metric of one pair.
+
+    table      a row a model, best on the original set first; accuracies, bounds and drops are fractions.
+               Columns: model, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
+               drop, drop_low, drop_high; original_rank, new_rank, delta_rank
+    lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
+    mean_drop  mean of the models' drops, a fraction; `mean_drop_interval` averages their bounds, which errs on the wide
+               side however alike the models are: no mean spreads more than the mean of the spreads
+    """
+
+    outcomes: Outcomes
+    table: pd.DataFrame
+    lines: dict[str, Line | None]
+    mean_drop: float
+    mean_drop_interval: Interval
+    level: float
+    notes: tuple[str, ...] = ()
+
+    def headline(self, scale: str = "linear") -> tuple[str, ...]:
+        """What was found, in sentences: the drop, the line on `scale`, the ranks."""
+        sentences = (_drop_sentence(self), _line_sentence(self.lines.get(scale)), _rank_sentence(self.table))
+        return tuple(sentence for sentence in sentences if sentence)
+
+
+@dataclass(frozen=True, eq=False)
+class PairSummary:
+    """One pair.
+
+    metrics     "top1", and "top5" where it can be had
+    provenance  "datasets" -> name -> facts; "models" -> name -> dataset -> how its predictions came about
+    notes       what was left out, and warnings
+    """
+
+    original: str
+    new: str
+    metrics: dict[str, MetricSummary]
+    provenance: dict[str, dict] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.original}:{self.new}"
+
+    @property
+    def stem(self) -> str:
+        """The pair's name as the beginning of a file name, safe on every system and inside LaTeX."""
+        return f"{_safe(self.original)}_vs_{_safe(self.new)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A whole report: its pairs, and the choices that shaped its numbers. `created` is an ISO time in UTC."""
+
+    pairs: tuple[PairSummary, ...]
+    scale: str
+    metric: str
+    level: float
+    resamples: int
+    seed: int
+    created: str
+    version: str
+    command: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def summarize(
+    results: Results,
+    pairs: Sequence[str] | str | None = None,
+    *,
+    scale: str = "linear",
+    metric: str = "top1",
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+    command: str | None = None,
+) -> Summary:
+    """Work out everything a report says on stored results.
+
+    `pairs` are "original:new"; without them, all that were run here: one that cannot be answered then becomes a note.
+    `level` of all intervals lies in (0, 1); `resamples` and `seed` belong to the bootstrap of the lines. Each line
+    has a generator of its own, so that its numbers do not depend on what else is asked for.
+    Raises UsageError on an unknown scale or metric and on numbers out of range, AnalysisError when the results hold
+    nothing to compare, StoreError when they cannot be read.
+    """
+    check_choices(scale=scale, metric=metric, level=level, resamples=resamples, seed=seed)
+    wanted = _wanted_pairs(results, pairs)
+    summaries: list[PairSummary] = []
+    refused: list[AnalysisError] = []
+    for pair in wanted:
+        try:
+            stored = load_pair(results, pair)
+            _require_metric(stored, metric)
+        except AnalysisError as error:
+            if pairs is not None:
+                raise
+            refused.append(error)
+            continue
+        summaries.append(
+            summarize_outcomes(
+                stored.outcomes,
+                level=level,
+                resamples=resamples,
+                seed=seed,
+                provenance=_provenance(stored),
+                notes=stored.notes,
+            )
+        )
+    if not summaries:
+        raise refused[0]
+    return Summary(
+        pairs=tuple(summaries),
+        scale=scale,
+        metric=metric,
+        level=level,
+        resamples=resamples,
+        seed=seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        command=command,
+        notes=tuple(f"{error.where} is not in this report: {error.problem} ({error.found})." for error in refused),
+    )
+
+
+def summarize_outcomes(
+    outcomes: Mapping[str, Outcomes],
+    *,
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+    provenance: dict[str, dict] | None = None,
+    notes: Sequence[str] = (),
+) -> PairSummary:
+    """The summary of one pair from its counts, by metric: for stored results and published counts alike."""
+    first = next(iter(outcomes.values()))
+    metrics = {name: _summarize_metric(counts, level, resamples, seed) for name, counts in outcomes.items()}
+    # The same model is missing its line on every scale and metric for the same reason: said once.
+    all_notes = dict.fromkeys((*notes, *(note for summary in metrics.values() for note in summary.notes)))
+    return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes))
+
+
+def accuracy_table(outcomes: Outcomes, level: float = 0.95) -> pd.DataFrame:
+    """Accuracies, drops and ranks of m models with their intervals, as `MetricSummary.table` lists them."""
+    original_total = np.full(len(outcomes), outcomes.original_total)
+    new_total = np.full(len(outcomes), outcomes.new_total)
+    original = clopper_pearson(outcomes.original_correct, original_total, level)
+    new = clopper_pearson(outcomes.new_correct, new_total, level)
+    drop = drops(outcomes.original_correct, original_total, outcomes.new_correct, new_total, level)
+    facts = [outcomes.attributes.get(model, {}) for model in outcomes.models]
+    table = pd.DataFrame(
+        {
+            "model": outcomes.models,
+            "family": pd.array([fact.get("family") for fact in facts], dtype="string"),
+            "year": pd.array([fact.get("year") for fact in facts], dtype="Int64"),
+            "original_correct": outcomes.original_correct,
+            "original_total": original_total,
+            "original_accuracy": outcomes.original_correct / original_total,
+            "original_low": original.low,
+            "original_high": original.high,
+            "new_correct": outcomes.new_correct,
+            "new_total": new_total,
+            "new_accuracy": outcomes.new_correct / new_total,
+            "new_low": new.low,
+            "new_high": new.high,
+            "drop": drop.drop,
+            "drop_low": drop.interval.low,
+            "drop_high": drop.interval.high,
+            "original_rank": ranks(outcomes.original_correct),
+            "new_rank": ranks(outcomes.new_correct),
+            "delta_rank": rank_changes(outcomes.original_correct, outcomes.new_correct),
+        }
+    )
+    return table.sort_values(["original_rank", "new_rank", "model"], ignore_index=True)
+
+
+def to_json(summary: Summary) -> str:
+    """The whole summary as JSON with a fixed order of keys; what is undefined or infinite is null."""
+    written = {
+        "schema_version": SUMMARY_SCHEMA,
+        "evalshift": summary.version,
+        "created": summary.created,
+        "command": summary.command,
+        "scale": summary.scale,
+        "metric": summary.metric,
+        "level": summary.level,
+        "resamples": summary.resamples,
+        "seed": summary.seed,
+        "notes": summary.notes,
+        "pairs": [_pair_facts(pair, summary.scale) for pair in summary.pairs],
+    }
+    return json.dumps(_jsonable(written), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def slope_words(line: Line) -> str:
+    """The slope with its interval, as "1.11 [1.08, 1.19]"; without one where the bootstrap gives none."""
+    low, high = line.slope_interval.low, line.slope_interval.high
+    return _number(line.slope) + ("" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]")
+
+
+def check_choices(*, scale: str, metric: str, level: float, resamples: int, seed: int) -> None:
+    """Raises UsageError when one of a report's choices is out of its range."""
+    for word, value, allowed in (("scale", scale, SCALES), ("metric", metric, tuple(METRICS))):
+        if value not in allowed:
+            raise UsageError(
+                f"there is no such {word}",
+                found=f'"{value}"',
+                expected=", ".join(allowed),
+                remedy=did_you_mean(str(value), allowed),
+            )
+    for word, value, holds, expected in (
+        ("level", level, 0 < level < 1, "a fraction between 0 and 1, such as 0.95"),
+        ("number of resamples", resamples, resamples >= 0, "0 or more"),
+        ("seed", seed, seed >= 0, "0 or more"),
+    ):
+        if not holds:
+            raise UsageError(f"the {word} is out of range", found=value, expected=expected)
+
+
+def _wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[str]:
+    wanted = results.pairs() if pairs is None else [pairs] if isinstance(pairs, str) else list(dict.fromkeys(pairs))
+    if not wanted:
+        raise AnalysisError(
+            "no pair has been run here" if pairs is None else "no pair was named",
+            where=results.path,
+            found="no results",
+            expected="predictions of at least one pair",
+            remedy="`evalshift run` first, or name another folder with --results",
+        )
+    return wanted
+
+
+def _require_metric(stored: StoredPair, metric: str) -> None:
+    if metric not in stored.outcomes:
+        raise AnalysisError(
+            f"{_metric_words(metric)} accuracy cannot be had on this pair",
+            where=f"{stored.original.name}:{stored.new.name}",
+            found=next(
+                (note.rstrip(".") for note in stored.notes if note.startswith(_metric_words(metric).capitalize())),
+                f"{len(stored.original.class_names)} classes",
+            ),
+            expected=f"more than {METRICS[metric]} classes and as many answers stored for every model",
+            remedy="use --metric top1",
+        )
+
+
+def _summarize_metric(outcomes: Outcomes, level: float, resamples: int, seed: int) -> MetricSummary:
+    table = accuracy_table(outcomes, level)
+    lines: dict[str, Line | None] = {}
+    notes: list[str] = []
+    for scale in SCALES:
+        try:
+            line = lines[scale] = _fit(outcomes, scale, level, resamples, seed)
+            if math.isnan(line.slope_interval.low):
+                why = "it passes through two models, whatever is drawn" if line.models == 2 else "nothing was resampled"
+                notes.append(f"The line has no interval: {why}.")
+        except AnalysisError as error:
+            lines[scale] = None
+            notes.append(f"No line is fitted: {error.problem}" + (f" ({error.found})." if error.found else "."))
+    return MetricSummary(
+        outcomes=outcomes,
+        table=table,
+        lines=lines,
+        mean_drop=float(table["drop"].mean()),
+        mean_drop_interval=Interval(float(table["drop_low"].mean()), float(table["drop_high"].mean())),
+        level=level,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _fit(outcomes: Outcomes, scale: str, level: float, resamples: int, seed: int) -> Line:
+    # Seeded by what is fitted, so that a line is the same whatever else the report holds.
+    mark = zlib.crc32(f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{scale}".encode())
+    return fit_line(
+        fitted_accuracy(outcomes.original_correct, np.full(len(outcomes), outcomes.original_total), scale),
+        fitted_accuracy(outcomes.new_correct, np.full(len(outcomes), outcomes.new_total), scale),
+        scale=scale,
+        resamples=resamples,
+        level=level,
+        rng=np.random.default_rng([seed, mark]),
+    )
+
+
+def _provenance(stored: StoredPair) -> dict[str, dict]:
+    return {
+        "datasets": {
+            dataset.name: {
+                "images": len(dataset),
+                "classes": dataset.classes,
+                "fingerprint": dataset.fingerprint,
+                "entry": dataset.entry,
+            }
+            for dataset in (stored.original, stored.new)
+        },
+        "models": {
+            model: {both.dataset: both.model_dump(mode="json") for both in pair}
+            for model, pair in stored.provenance.items()
+        },
+    }
+
+
+def _drop_sentence(summary: MetricSummary) -> str:
+    table = summary.table
+    kind = f"{_metric_words(summary.outcomes.metric)} accuracy"
+    verb, noun, sign = ("falls", "drop", 1) if summary.mean_drop >= 0 else ("rises", "rise", -1)
+    if len(table) == 1:
+        row = table.iloc[0]
+        return (
+            f"The {kind} of {row['model']} {verb} by {_points(sign * row['drop'])} points "
+            f"{_span(sign * row['drop_low'], sign * row['drop_high'])}."
+        )
+    mean = _span(sign * summary.mean_drop_interval.low, sign * summary.mean_drop_interval.high)
+    ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
+    least, most = (
+        f"{_points(row['size'])} {_span(sign * row['drop_low'], sign * row['drop_high'])} ({row['model']})"
+        for _, row in ordered.iloc[[0, -1]].iterrows()
+    )
+    return (
+        f"Across {len(table)} models, {kind} {verb} by {_points(sign * summary.mean_drop)} points {mean} on average; "
+        f"the {noun} runs from {least} to {most}."
+    )
+
+
+def _line_sentence(line: Line | None) -> str | None:
+    if line is None:
+        return None
+    slope = slope_words(line)
+    fit = f"R² = {_number(line.r2, 3)}"
+    if line.scale == "linear":
+        return f"Every point gained on the original set is worth {slope} points on the new one ({fit})."
+    unit = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}[line.scale]
+    return (
+        f"On the {line.scale} scale, every unit of {unit} gained on the original set is worth {slope} units "
+        f"on the new one ({fit})."
+    )
+
+
+def _rank_sentence(table: pd.DataFrame) -> str | None:
+    if len(table) < 2:
+        return None
+    change = table["delta_rank"].abs()
+    if not change.any():
+        return "Every model keeps its rank."
+    most = table.iloc[int(change.to_numpy().argmax())]
+    places = "1 place" if change.max() == 1 else f"{change.max()} places"
+    direction = "up" if most["delta_rank"] > 0 else "down"
+    return (
+        f"{(change == 0).sum()} of {len(table)} models keep their rank; the largest move is {places} {direction} "
+        f"({most['model']})."
+    )
+
+
+def _metric_words(metric: str) -> str:
+    return f"top-{METRICS[metric]}"
+
+
+def _points(fraction: float) -> str:
+    return _number(100 * fraction, 1)
+
+
+def _span(one: float, other: float) -> str:
+    low, high = sorted((one, other))
+    return f"[{_points(low)}, {_points(high)}]"
+
+
+def _number(value: float, digits: int = 2) -> str:
+    """A number for prose, with a true minus sign and without a negative zero."""
+    return f"{value:z.{digits}f}".replace("-", "−")
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-.") or "set"
+
+
+def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
+    return {
+        "original": pair.original,
+        "new": pair.new,
+        "notes": pair.notes,
+        "metrics": {name: _metric_facts(metric, scale) for name, metric in pair.metrics.items()},
+        "provenance": pair.provenance,
+    }
+
+
+def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
+    outcomes = summary.outcomes
+    return {
+        "headline": summary.headline(scale),
+        "models": len(outcomes),
+        "original_total": outcomes.original_total,
+        "new_total": outcomes.new_total,
+        "mean_drop": summary.mean_drop,
+        "mean_drop_interval": summary.mean_drop_interval,
+        "lines": {name: line and _line_facts(line) for name, line in summary.lines.items()},
+        "table": summary.table.to_dict("records"),
+    }
+
+
+def _line_facts(line: Line) -> dict[str, Any]:
+    return {
+        "slope": line.slope,
+        "slope_interval": line.slope_interval,
+        "offset": line.offset,
+        "offset_interval": line.offset_interval,
+        "r2": line.r2,
+        "models": line.models,
+        "level": line.level,
+        "resamples": line.resamples,
+    }
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, Interval):
+        return {"low": _jsonable(value.low), "high": _jsonable(value.high)}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

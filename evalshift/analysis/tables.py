@@ -1,0 +1,116 @@
+"""The table of one metric as CSV for machines, Markdown for GitHub and LaTeX for papers.
+
+CSV holds everything, unrounded. Markdown and LaTeX follow tables 7 and 11 of Recht et al. 2019: accuracies in per cent
+to one decimal, rounded from the exact fraction of counts, with their interval.
+"""
+
+import re
+
+import pandas as pd
+
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.summary import MetricSummary
+
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*\[\]<>|~&$#])")
+# GitHub reads an underscore as emphasis at the edge of a word alone; inside a word it stays readable unescaped.
+_MARKDOWN_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+
+_LATEX_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def to_csv(summary: MetricSummary) -> str:
+    """All columns of the table in full precision: one header, a row a model, fractions and counts, lines end in \\n."""
+    return summary.table.to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(summary: MetricSummary) -> str:
+    """A table that GitHub renders, names escaped."""
+    table = readable(summary)
+    table["Model"] = table["Model"].map(escape_markdown)
+    rules = (":---" if column == "Model" else "---:" for column in table.columns)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (table.columns, rules, *table.to_numpy()))
+
+
+def to_latex(summary: MetricSummary) -> str:
+    """A `tabular` for a document that loads booktabs and nothing else, names escaped."""
+    table = readable(summary, minus="$-$")
+    table["Model"] = table["Model"].map(escape_latex)
+    header = [escape_latex(column).replace("Δ", r"$\Delta$") for column in table.columns]
+    lines = [
+        f"% {100 * summary.level:g} % Clopper-Pearson intervals in brackets; drop in percentage points.",
+        r"\begin{tabular}{@{}rlrrrrr@{}}",
+        r"\toprule",
+        rf"{' & '.join(header)} \\",
+        r"\midrule",
+        *(rf"{' & '.join(cells)} \\" for cells in table.to_numpy()),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def readable(summary: MetricSummary, minus: str = "−") -> pd.DataFrame:
+    """The table as it is read, all text: a row a model, best on the original set first."""
+    table, kind = summary.table, f"top-{METRICS[summary.outcomes.metric]}"
+    return pd.DataFrame(
+        {
+            "Rank": table["original_rank"].astype(str),
+            "Model": table["model"],
+            f"Original {kind} (%)": _with_intervals(table, "original_accuracy", "original", minus),
+            f"New {kind} (%)": _with_intervals(table, "new_accuracy", "new", minus),
+            "Drop": [percent(drop, minus) for drop in table["drop"]],
+            "New rank": table["new_rank"].astype(str),
+            "Δ rank": table["delta_rank"].astype(str).str.replace("-", minus, regex=False),
+        }
+    )
+
+
+def percent(fraction: float, minus: str = "−") -> str:
+    """A fraction in per cent to one decimal, without a negative zero.
+
+    >>> percent(0.8248), percent(-0.0213), percent(-0.0001)
+    ('82.5', '−2.1', '0.0')
+    """
+    return f"{100 * fraction:z.1f}".replace("-", minus)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text that Markdown shows as it stands, in one table cell.
+
+    >>> print(escape_markdown("a|b _c_ resnet_v2"))
+    a\|b \_c\_ resnet_v2
+    """
+    escaped = _MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN_UNDERSCORE.sub(r"\\_", escaped)
+
+
+def escape_latex(text: str) -> str:
+    r"""Text that LaTeX sets as it stands.
+
+    >>> print(escape_latex("vgg_16 & 50%"))
+    vgg\_16 \& 50\%
+    """
+    escaped = "".join(_LATEX_SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
+    return escaped.replace("--", "-{}-")  # else two hyphens would become a dash
+
+
+def _with_intervals(table: pd.DataFrame, value: str, bounds: str, minus: str) -> list[str]:
+    columns = (table[value], table[f"{bounds}_low"], table[f"{bounds}_high"])
+    return [
+        f"{percent(centre, minus)} [{percent(low, minus)}, {percent(high, minus)}]"
+        for centre, low, high in zip(*columns, strict=True)
+    ]

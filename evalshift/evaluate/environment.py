@@ -1,0 +1,31 @@
+"""What else shaped the numbers: versions of libraries, and the revision of the user's own project."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from evalshift import __version__
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of whatever shapes the numbers."""
+    libraries = ("torch", "numpy", "pillow")
+    return {"evalshift": __version__, "python": platform.python_version(), "platform": sys.platform} | {
+        name: version(name) for name in libraries
+    }
+
+
+def git_revision(folder: Path = Path()) -> str | None:
+    """The commit of the checkout around `folder`, with "+changes" where files differ from it; None outside one."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return f"{commit}{'+changes' if git('status', '--porcelain', '-uno') else ''}" if commit else None
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,140 @@
+"""Classifier × images, batch by batch → top answers. Bytes cross to the device as uint8; arithmetic happens there."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from evalshift.errors import ModelError
+from evalshift.evaluate.devices import LAYOUTS, Execution, search
+from evalshift.shapes import Images, Prob, Top
+from evalshift.testbed.models import Classifier
+from evalshift.testbed.preprocessing import apply_arithmetic
+
+KEPT_ANSWERS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network said: the `k` best classes, the probability of the first, and the logits where they are kept."""
+
+    top: Top
+    prob: Prob
+    logits: np.ndarray | None
+    seconds: float
+
+
+def tune(classifier: Classifier, sample: Images, device: torch.device, precision: str, images: int) -> tuple[int, str]:
+    """The batch size and memory layout that suit this network on this device, by a short search on real images."""
+
+    placed = ""
+
+    def run(size: int, layout: str) -> None:
+        nonlocal placed
+        execution = Execution(device, precision, size, layout)
+        if layout != placed:
+            place(classifier, execution)
+            placed = layout
+        repeats = -(-size // len(sample))
+        batch = np.concatenate([sample] * repeats)[:size] if repeats > 1 else sample[:size]
+        forward(classifier, batch, execution)
+
+    return search(run, device, images)
+
+
+def place(classifier: Classifier, execution: Execution) -> None:
+    """Move a network to its device and into its memory layout."""
+    classifier.module.to(execution.device, memory_format=LAYOUTS[execution.memory_format])  # pyright: ignore
+
+
+def forward(classifier: Classifier, batch: Images, execution: Execution) -> torch.Tensor:
+    """Logits of one batch by a network that `place` put there: float32, shape (n, classes), on the device.
+
+    Raises ModelError where the network gives anything else than one finite number a class, or raises itself.
+    """
+    layout = LAYOUTS[execution.memory_format]
+    where = f"model {classifier.name}"
+    with torch.inference_mode():
+        pixels = torch.from_numpy(batch).to(execution.device, non_blocking=True)
+        try:
+            values = apply_arithmetic(pixels, classifier.preprocess).contiguous(memory_format=layout)
+        except ValueError as error:
+            raise ModelError("the preprocessing does not fit the images", where=where, found=str(error)) from error
+        with execution.autocast():
+            logits = classifier.module(values)
+    logits = getattr(logits, "logits", logits)  # Hugging Face wraps them
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[0] != len(batch):
+        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ModelError(
+            "the network does not give logits", where=where, found=found, expected=f"a tensor ({len(batch)}, classes)"
+        )
+    if logits.shape[1] != len(classifier.classes):
+        surplus = logits.shape[1] == len(classifier.classes) + 1
+        raise ModelError(
+            "wrong number of outputs",
+            where=where,
+            found=f"{logits.shape[1]:,} outputs",
+            expected=f"{len(classifier.classes):,}, one a class of {classifier.classes.name}",
+            remedy="one too many is often a background class put first: drop that column in a `python` source"
+            if surplus
+            else "check the label space in classes:, and the arguments that make the network",
+        )
+    return logits.float()
+
+
+def predict(
+    classifier: Classifier,
+    batches: Iterable[Images],
+    execution: Execution,
+    *,
+    keep_logits: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Answers:
+    """Run all batches; `advance(n)` is told of every n images done.
+
+    Ties go to the lower class number, so that equal logits give equal answers on every device.
+    Raises ModelError for not-a-number logits.
+    """
+    start = time.perf_counter()
+    place(classifier, execution)
+    k = min(KEPT_ANSWERS, len(classifier.classes))
+    tops: list[np.ndarray] = []
+    probs: list[np.ndarray] = []
+    kept: list[np.ndarray] = []
+    for top, prob, logits in _answers(classifier, batches, execution, k):
+        tops.append(top)
+        probs.append(prob)
+        if keep_logits:
+            kept.append(logits.cpu().numpy().astype(np.float16))
+        advance(len(top))
+    return Answers(
+        np.concatenate(tops),
+        np.concatenate(probs),
+        np.concatenate(kept) if keep_logits else None,
+        time.perf_counter() - start,
+    )
+
+
+def _answers(
+    classifier: Classifier, batches: Iterable[Images], execution: Execution, k: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
+    done = 0
+    for batch in batches:
+        logits = forward(classifier, batch, execution)
+        values, order = logits.sort(dim=1, descending=True, stable=True)
+        prob = (values[:, 0] - values.logsumexp(dim=1)).exp()
+        # A single not-a-number logit makes its row's probability one too, and so does an infinite one.
+        bad = torch.isnan(prob).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            raise ModelError(
+                "the network gives logits that are not numbers",
+                where=f"model {classifier.name}, image {done + first:,}",
+                found=", ".join(f"{value:.3g}" for value in logits[first, :5].tolist()) + ", …",
+                expected="finite numbers",
+                remedy="check the checkpoint and the preprocessing; fp16 overflows in some networks",
+            )
+        yield order[:, :k].to(torch.int32).cpu().numpy(), prob.cpu().numpy(), logits
+        done += len(batch)

@@ -1,0 +1,38 @@
+"""How models are run, as a person asks for it; checked when it is made, without importing torch."""
+
+from dataclasses import dataclass
+
+from evalshift.errors import UsageError, did_you_mean
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How models are run. None of it changes what they answer, but for precision below fp32.
+
+    device       auto, cpu, cuda, cuda:1, mps
+    batch_size   "auto" searches for the batch and the memory layout that suit each network
+    workers      threads that decode image files; None means one a processor
+
+    Raises UsageError at once for a value that cannot be.
+    """
+
+    device: str = "auto"
+    precision: str = "fp32"
+    batch_size: int | str = "auto"
+    workers: int | None = None
+    save_logits: bool = False
+
+    def __post_init__(self) -> None:
+        size = self.batch_size
+        if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise UsageError(f'"{size}" is not a batch size', expected="auto, or a whole number of images from 1 up")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"{self.workers} workers cannot decode images", expected="a whole number from 1 up")
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                f'"{self.precision}" is not a precision',
+                expected=", ".join(PRECISIONS),
+                remedy=did_you_mean(self.precision, PRECISIONS),
+            )

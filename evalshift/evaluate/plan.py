@@ -1,0 +1,197 @@
+"""Registry × pairs → what is to be run, what is done and still valid, and why the rest is redone. Imports no torch."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evalshift.errors import EvalshiftError, StoreError, UsageError, first_line
+from evalshift.evaluate.predictions import Provenance
+from evalshift.evaluate.store import Results
+from evalshift.files import sha256_of
+from evalshift.testbed.datasets import dataset_stamp
+from evalshift.testbed.entries import AnyModel
+from evalshift.testbed.registry import Pair, Registry
+from evalshift.testbed.weights import local_weights
+
+NEW = "not run yet"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model on one dataset, and why it is to be run."""
+
+    model: str
+    dataset: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    unfit   models that were asked for but whose classes no pair has, with those classes
+    done    (model, dataset) stored and still valid
+    """
+
+    pairs: tuple[Pair, ...]
+    models: Mapping[str, AnyModel]
+    unfit: Mapping[str, str]
+    jobs: tuple[Job, ...]
+    done: tuple[tuple[str, str], ...]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets of all pairs, in order, each once."""
+        return tuple(dict.fromkeys(name for pair in self.pairs for name in (pair.original, pair.new)))
+
+    def jobs_of(self, model: str) -> list[Job]:
+        return [job for job in self.jobs if job.model == model]
+
+
+def make_plan(
+    registry: Registry,
+    results: Results,
+    *,
+    pairs: Iterable[str] = (),
+    models: Iterable[str] = (),
+    precision: str = "fp32",
+    save_logits: bool = False,
+    force: bool = False,
+    fingerprint: Callable[[str], str | None],
+) -> Plan:
+    """Compare what is wanted with what is stored.
+
+    fingerprint   gives a dataset's fingerprint, or None while that is not known (a dry run downloads nothing)
+    Raises UsageError for names that are not in the registry and when no model fits any pair; StoreError when what is
+    stored comes from a newer evalshift, so that it is never overwritten.
+    """
+    chosen_pairs, fitting, unfit = choose_models(registry, pairs, models)
+    jobs, done = [], []
+    for model, entry in fitting.items():
+        for dataset in _datasets_for(entry, registry, chosen_pairs):
+            reason = why_redo(
+                entry, dataset, model, results, fingerprint(dataset), precision=precision, save_logits=save_logits
+            )
+            if force and reason is None:
+                reason = "asked for with --force"
+            if reason is None:
+                done.append((model, dataset))
+            else:
+                jobs.append(Job(model, dataset, reason))
+    return Plan(chosen_pairs, fitting, unfit, tuple(jobs), tuple(done))
+
+
+def choose_models(
+    registry: Registry, pairs: Iterable[str] = (), models: Iterable[str] = ()
+) -> tuple[tuple[Pair, ...], dict[str, AnyModel], dict[str, str]]:
+    """The pairs meant, the models that fit one of them, and those that do not, with their classes.
+
+    Raises UsageError for names that are not in the registry, and when no model fits any pair.
+    """
+    chosen_pairs = tuple(registry.pair(pair) for pair in pairs) or registry.default_pairs
+    selected = registry.select_models(models)
+    spaces = {registry.dataset(pair.original).classes for pair in chosen_pairs}
+    fitting = {name: entry for name, entry in selected.items() if entry.classes in spaces}
+    unfit = {name: entry.classes for name, entry in selected.items() if entry.classes not in spaces}
+    if not fitting:
+        raise UsageError(
+            "no model fits these pairs",
+            where=registry.path,
+            found=f"{len(unfit)} models of {', '.join(sorted(set(unfit.values()))) or 'no classes at all'}",
+            expected=f"models of {', '.join(sorted(spaces))}",
+            remedy="add models of these classes, or `extends: default` for those that come with evalshift",
+        )
+    return chosen_pairs, fitting, unfit
+
+
+def _datasets_for(entry: AnyModel, registry: Registry, pairs: Iterable[Pair]) -> list[str]:
+    fitting = (pair for pair in pairs if registry.dataset(pair.original).classes == entry.classes)
+    return list(dict.fromkeys(name for pair in fitting for name in (pair.original, pair.new)))
+
+
+def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> str | None:
+    """The fingerprint noted in the store, if the dataset's files were not touched since; else None.
+
+    So a run with nothing to do reads no images.
+    """
+    entry = registry.dataset(dataset)
+    try:
+        facts = results.dataset_facts(dataset)
+    except StoreError as error:
+        if "newer" in error.problem:
+            raise
+        return None
+    if facts is None or facts["stamp"] is None or facts["classes"] != entry.classes:
+        return None
+    same_entry = facts["entry"] == entry.model_dump(mode="json", exclude_defaults=True)
+    return facts["fingerprint"] if same_entry and facts["stamp"] == dataset_stamp(entry) else None
+
+
+def why_redo(
+    entry: AnyModel,
+    dataset: str,
+    model: str,
+    results: Results,
+    fingerprint: str | None,
+    *,
+    precision: str,
+    save_logits: bool,
+) -> str | None:
+    """Why stored predictions do not answer for this entry any more, in words; None when they do."""
+    try:
+        stored = results.provenance(dataset, model)
+    except StoreError as error:
+        if "newer" in error.problem:
+            raise
+        return f"the stored file cannot be read ({error.found})"
+    if stored is None:
+        return NEW
+    reasons = [
+        *differences(stored.identity, _as_stored(entry.identity())),
+        _other_checkpoint(entry, stored),
+        None if fingerprint in (None, stored.dataset_fingerprint) else "the dataset changed",
+        None if precision == stored.precision else f"precision {stored.precision} → {precision}",
+        "its logits are not stored" if save_logits and not results.logits_file(dataset, model).is_file() else None,
+    ]
+    return next((reason for reason in reasons if reason), None)
+
+
+def _as_stored(identity: dict[str, Any]) -> dict[str, Any]:
+    """An identity as it comes back from a file: JSON has lists only, and text keys."""
+    return json.loads(json.dumps(identity))
+
+
+def _other_checkpoint(entry: AnyModel, stored: Provenance) -> str | None:
+    promised = getattr(entry, "sha256", None)
+    known = stored.checkpoint_sha256
+    if promised is not None:
+        if known is not None and known.startswith(promised):
+            return None
+        return f"checkpoint {(known or 'unknown')[:8]} → {promised[:8]}"
+    try:
+        path = local_weights(entry)
+    except EvalshiftError as error:
+        return first_line(error)
+    if path is None:  # gone or never a file: what was stored came from it all the same
+        return None
+    current = sha256_of(path)
+    return None if current == known else f"checkpoint {(known or 'unknown')[:8]} → {current[:8]}"
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two entries, a line each: `preprocess.mean [0.5] → [0.4]`."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    return [
+        f"{key} {before.get(key, 'not set')} → {after.get(key, 'not set')}"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _leaves(entry: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in entry.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value

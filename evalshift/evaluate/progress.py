@@ -1,0 +1,84 @@
+"""What a person sees while models run: bars with images a second on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+PLAIN_EVERY_SECONDS = 10.0
+
+
+class _ImagesPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} images/s" if speed else "", style="cyan")
+
+
+class RunProgress:
+    """Progress of a whole run: one bar for the model at work, one for all images of the run.
+
+    Its models are told apart by a line each when they are done, which stays on the screen.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console = console
+        self.total = total
+        self.done = 0
+        self._plain = not console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            _ImagesPerSecond(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=self._plain,
+        )
+        self._overall = None
+
+    def __enter__(self) -> "RunProgress":
+        self._bars.start()
+        self._overall = self._bars.add_task("all models", total=self.total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def note(self, line: Text | str) -> None:
+        """A line that stays."""
+        self._bars.console.print(line, highlight=False, soft_wrap=True)
+
+    def skip(self, images: int) -> None:
+        """Images that will not be run after all."""
+        self.done += images
+        self._bars.update(self._overall, completed=self.done)  # pyright: ignore[reportArgumentType]
+
+    @contextmanager
+    def job(self, name: str, images: int) -> Iterator[Callable[[int], None]]:
+        """Progress of one model on one dataset; the function that it gives is told of every n images done."""
+        task = self._bars.add_task(name, total=images)
+        start = said = time.monotonic()
+        seen = 0
+
+        def advance(count: int) -> None:
+            nonlocal seen, said
+            seen += count
+            self._bars.update(task, advance=count)
+            self._bars.update(self._overall, advance=count)  # pyright: ignore[reportArgumentType]
+            now = time.monotonic()
+            if self._plain and now - said > PLAIN_EVERY_SECONDS:
+                said = now
+                rate = seen / (now - start)
+                self.note(f"{name}: {seen:,}/{images:,}, {rate:,.0f} images/s, {(images - seen) / rate:,.0f} s left")
+
+        try:
+            yield advance
+        finally:
+            # A job that failed half-way leaves no gap in the overall bar.
+            self._bars.remove_task(task)
+            self.done += images
+            self._bars.update(self._overall, completed=self.done)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,102 @@
+"""Files on disk: whole or absent, and known by their content."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from evalshift.errors import StoreError
+
+TEMPORARY_SUFFIX = ".tmp"
+
+# What Windows, macOS and Linux all take in a file name; everything else is written as %XX.
+_SAFE_IN_NAMES = " +,=@()[]"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Put `data` at `path` so that a reader sees the old file or the whole new one, even after kill -9 or a power cut.
+
+    The bytes go to a temporary name in the same folder, are flushed to the disk, and are renamed.
+    Raises StoreError where the folder cannot be written to or the disk is full; what stood at `path` is then untouched.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=TEMPORARY_SUFFIX, dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp makes files for their owner alone; results are to be shared like any other file.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            "a file could not be written",
+            where=path,
+            found=error.strerror or str(error),
+            expected=f"a writable folder with {len(data):,} bytes free",
+            remedy="free some space or choose another folder; what was stored before is untouched",
+        ) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def remove_leftovers(folder: Path, older_than: float) -> int:
+    """Remove temporary files under `folder` last written before `older_than` (seconds since the epoch); say how many.
+
+    A killed process leaves them behind. Age protects the files of a run that is going on beside this one.
+    """
+    removed = 0
+    for leftover in folder.rglob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):
+            if leftover.stat().st_mtime < older_than:
+                leftover.unlink()
+                removed += 1
+    return removed
+
+
+def file_name(name: str) -> str:
+    """A registry name as a file name that every system takes; `registry_name` is its inverse.
+
+    >>> file_name("timm/resnet18.a1_in1k")
+    'timm%2Fresnet18.a1_in1k'
+    """
+    quoted = quote(name, safe=_SAFE_IN_NAMES)
+    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+
+
+def registry_name(name: str) -> str:
+    """The registry name that `file_name` turned into this one."""
+    return unquote(name)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stamp(paths: Iterable[Path], root: Path | None = None) -> str:
+    """A quick mark of files by name, size and time of change: equal stamps mean that nothing was touched.
+
+    Costs a stat a file, so that a run with nothing to do need not read gigabytes to find that out.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        shown = path.relative_to(root).as_posix() if root else str(path)
+        digest.update(f"{shown}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,118 @@
+"""Label spaces: what the label numbers mean, and which folder name stands for which class."""
+
+import importlib.util
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from evalshift.errors import DataError, RegistryError, did_you_mean
+
+
+@dataclass(frozen=True)
+class ClassSpace:
+    """A label space: `names[i]` is what label i means.
+
+    folders   other names under which classes stand as folders, such as ImageNet's wnids; position = label
+    """
+
+    name: str
+    names: tuple[str, ...]
+    folders: tuple[str, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        for which, values in (("names", self.names), ("folders", self.folders)):
+            twice = [value for value, count in Counter(values).items() if count > 1]
+            if twice:
+                raise RegistryError(
+                    f"a class stands twice in the label space {self.name}",
+                    where=f"classes.{self.name}.{which}",
+                    found=", ".join(twice),
+                    expected="each class once; its position is its label",
+                )
+        if len(self.names) < 2:
+            raise RegistryError(
+                f"the label space {self.name} is too small",
+                where=f"classes.{self.name}",
+                found=f"{len(self.names)} classes",
+                expected="at least two",
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BUILT_IN = ("cifar10", "digits", "imagenet-1k")
+
+
+@cache
+def built_in(name: str) -> ClassSpace:
+    """One of the label spaces of BUILT_IN; KeyError for any other name."""
+    if name == "digits":
+        return ClassSpace(name, tuple("0123456789"))
+    if name == "cifar10":
+        return ClassSpace(name, CIFAR10)
+    if name == "imagenet-1k":
+        return _imagenet_1k()
+    raise KeyError(name)
+
+
+def _imagenet_1k() -> ClassSpace:
+    """The 1,000 classes in the order of sorted wnids (not of the devkit's ILSVRC numbers), from timm's tables."""
+    spec = importlib.util.find_spec("timm")  # finds the files without the seconds that importing timm takes
+    if spec is None or not spec.submodule_search_locations:
+        raise RegistryError(
+            "the names of the ImageNet classes come with timm, which is not installed",
+            where="classes imagenet-1k",
+            remedy="pip install timm",
+        )
+    tables = Path(spec.submodule_search_locations[0]) / "data" / "_info"
+    wnids = tuple((tables / "imagenet_synsets.txt").read_text("utf-8").split())
+    lemmas = dict(
+        line.split("\t", 1) for line in (tables / "imagenet_synset_to_lemma.txt").read_text("utf-8").splitlines()
+    )
+    # Two pairs of classes share a lemma ("crane", "maillot"), so the names alone would not tell them apart.
+    return ClassSpace("imagenet-1k", tuple(f"{lemmas[wnid]} ({wnid})" for wnid in wnids), wnids)
+
+
+def labels_of_folders(
+    found: list[str], space: ClassSpace, declared: tuple[str, ...], where: object
+) -> Mapping[str, int]:
+    """Which label each class folder stands for.
+
+    Tried in this order, and one rule must explain every folder: the order that the entry declares, the label space's
+    own names (or wnids), whole numbers as labels. Folders named 0 … 999 are numbers, never strings to be sorted:
+    sorted as strings they stand 0, 1, 10, 100, … and nearly every label is wrong (ImageNetV2 #4, #10).
+
+    Raises DataError naming the folders that no rule explains.
+    """
+    if declared:
+        if len(declared) != len(space):
+            raise DataError(
+                "the declared class folders do not match the label space",
+                where=where,
+                found=f"{len(declared)} folders",
+                expected=f"{len(space)}, one for each class of {space.name}, in its order",
+            )
+        rules = [{name: label for label, name in enumerate(declared)}]
+    else:
+        rules = [{name: label for label, name in enumerate(names)} for names in (space.names, space.folders) if names]
+        numbers = {name: int(name) for name in found if name.isascii() and name.isdigit() and int(name) < len(space)}
+        if len(set(numbers.values())) == len(numbers):  # "7" and "007" side by side would fold two folders into one
+            rules.append(numbers)
+    for rule in rules:
+        if all(name in rule for name in found):
+            return {name: rule[name] for name in found}
+    best = max(rules, key=lambda rule: sum(name in rule for name in found))
+    unknown = [name for name in found if name not in best]
+    examples = space.folders[:2] or space.names[:2]
+    raise DataError(
+        f"class folders that are not classes of {space.name}",
+        where=where,
+        found=", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
+        expected=f"folders named like {', '.join(examples)}, or by number, 0 to {len(space) - 1}",
+        remedy=did_you_mean(unknown[0], best)
+        or "name the folders in class order in the entry: folders: [first, second, ...]",
+    )

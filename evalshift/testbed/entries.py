@@ -1,0 +1,298 @@
+"""The entries of a registry: datasets and models as data, one class for each source.
+
+An entry is frozen, knows no key that is not its own, and opens nothing; `identity` is what can change an answer.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from evalshift.files import sha256_of
+from evalshift.testbed.preprocessing import Preprocess
+
+PACKAGE = "package:"
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is on the net rather than on this disk."""
+    return _URL.match(place) is not None
+
+
+def expand(text: str) -> str:
+    """Fill in ${VAR}; a variable that is not set is a mistake, not an empty string."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise ValueError(f"the environment variable {name} is not set; set it, or write the path out")
+        return os.environ[name]
+
+    return _VARIABLE.sub(value, text)
+
+
+def _path(text: object, info: Any) -> object:
+    if not isinstance(text, str | Path):
+        return text
+    folder = (info.context or {}).get("folder", Path())
+    return folder / Path(expand(str(text))).expanduser()
+
+
+def _location(text: object, info: Any) -> object:
+    """A URL or a package: resource as it is, anything else as an absolute-from-the-registry path."""
+    if isinstance(text, str) and (is_url(text) or text.startswith(PACKAGE)):
+        return expand(text)
+    return str(_path(text, info)) if isinstance(text, str | Path) else text
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8,64}", text):
+        raise ValueError("write 64 hexadecimal digits in lower case, or at least the first 8")
+    return text
+
+
+def _code(text: str) -> str:
+    if not re.fullmatch(r"[^:]+:[A-Za-z_][A-Za-z0-9_.]*", text):
+        raise ValueError('write "package.module:function" or "path/to/file.py:function"')
+    return text
+
+
+def _code_location(text: object, info: Any) -> object:
+    """Where code stands: a module as it is, a .py file relative to the registry."""
+    if isinstance(text, str) and (file := text.rpartition(":")[0]).endswith(".py"):
+        return f"{_path(file, info)}:{text.rpartition(':')[2]}"
+    return text
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Location = Annotated[str, BeforeValidator(_location)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+Code = Annotated[str, BeforeValidator(_code_location), AfterValidator(_code)]
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+
+
+class Entry(BaseModel):
+    """What all entries share: frozen, and no key that we do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(Entry):
+    """A file to download: tried at each URL in turn, hashed before it is opened."""
+
+    name: str
+    urls: tuple[str, ...] = Field(min_length=1)
+    sha256: Sha256
+    size: int | None = None
+
+
+class About(Entry):
+    """Facts for the reader; none of them changes a prediction."""
+
+    paper: str | None = None
+    licence: str | None = None
+    homepage: str | None = None
+    note: str | None = None
+
+
+class DatasetEntry(About):
+    """Labelled images in a fixed order."""
+
+    classes: str
+
+    def needed_files(self) -> tuple[FileEntry, ...]:
+        """What must be downloaded before this dataset can be read; empty where all is at hand."""
+        return ()
+
+
+class DigitsDataset(DatasetEntry):
+    """The embedded pair: scikit-learn's handwritten digits, parted by writer."""
+
+    source: Literal["digits"]
+    part: Literal["original", "new"]
+    classes: str = Field(default="digits", pattern="^digits$")
+
+
+class NpyDataset(DatasetEntry):
+    """Arrays: images uint8 (n, h, w, c), labels whole numbers (n,), ids optional, one a line or as .npy."""
+
+    source: Literal["npy"]
+    images: FilePath
+    labels: FilePath
+    ids: FilePath | None = None
+
+
+class FolderDataset(DatasetEntry):
+    """A folder for each class, images inside. `folders` gives their names in class order where nothing else tells."""
+
+    source: Literal["folder"]
+    path: FilePath
+    folders: tuple[str, ...] = ()
+
+
+class DownloadedDataset(DatasetEntry):
+    """A dataset in its official format: downloaded once, or read from `path` where that is given."""
+
+    path: FilePath | None = None
+    files: dict[str, FileEntry] = {}
+
+    def needed_files(self) -> tuple[FileEntry, ...]:
+        return () if self.path else tuple(self.files.values())
+
+
+class Cifar10Dataset(DownloadedDataset):
+    """The CIFAR-10 test set from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
+
+    source: Literal["cifar10"]
+    classes: str = Field(default="cifar10", pattern="^cifar10$")
+
+
+class Cifar101Dataset(DownloadedDataset):
+    """CIFAR-10.1, version v4 (2,021 images) or v6 (2,000); `path` is a folder with both .npy files."""
+
+    source: Literal["cifar10.1"]
+    version: Literal["v4", "v6"]
+    classes: str = Field(default="cifar10", pattern="^cifar10$")
+
+
+AnyDataset = Annotated[
+    DigitsDataset | NpyDataset | FolderDataset | Cifar10Dataset | Cifar101Dataset, Field(discriminator="source")
+]
+
+
+class ModelEntry(About):
+    """A classifier: where it comes from, what it wants to see, and what is known of it.
+
+    selected_on  the data that chose this checkpoint among others; "test" means that its original accuracy flatters it
+    expected     the published accuracy on each dataset, as a fraction
+    """
+
+    classes: str
+    family: str | None = None
+    year: int | None = Field(default=None, ge=1950, le=2100)
+    selected_on: Literal["train", "validation", "test"] | None = None
+    expected: dict[str, Accuracy] = {}
+
+    def weights_files(self) -> tuple[str, ...]:
+        """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
+        weights = getattr(self, "weights", None)
+        return (weights,) if isinstance(weights, str) else tuple(weights or ())
+
+    def identity(self) -> dict[str, Any]:
+        """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
+        aside = {*About.model_fields, "family", "year", "selected_on", "expected", "weights", "sha256", "path"}
+        written = self.model_dump(mode="json", exclude=aside, exclude_defaults=True)
+        return {"source": getattr(self, "source", None), "classes": self.classes, **written, **_code_hashes(self)}
+
+
+def _code_hashes(entry: "ModelEntry") -> dict[str, str]:
+    """A user's own .py file by its content: edit it, and what it predicted is out of date."""
+    hashes = {}
+    for name in ("builder", "function"):
+        file, _, function = (getattr(entry, name, None) or "").rpartition(":")
+        if file.endswith(".py"):
+            path = Path(file)
+            hashes[name] = f"{path.name}:{function}"
+            hashes[f"{name}_sha256"] = sha256_of(path) if path.is_file() else "missing"
+    return hashes
+
+
+class WithWeights(ModelEntry):
+    """A checkpoint that evalshift itself opens, and so hashes first."""
+
+    sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _downloads_have_a_hash(self) -> "WithWeights":
+        if self.sha256 is None and any(is_url(weights) for weights in self.weights_files()):
+            raise ValueError("weights are downloaded, so give their sha256: nothing is opened before it is hashed")
+        return self
+
+
+class CheckpointModel(WithWeights):
+    """A state dict (.safetensors, or .pt, .pth, .th, .bin read with weights_only) for a network that `builder` makes.
+
+    key  where in the file the state dict stands, when it is not the whole file, "state_dict" or "model"
+    """
+
+    source: Literal["checkpoint"]
+    builder: Code
+    arguments: dict[str, Any] = {}
+    weights: Location | tuple[Location, ...]
+    key: str | None = None
+    preprocess: Preprocess
+
+
+class TorchvisionModel(WithWeights):
+    """A torchvision classifier; preprocessing, classes and hash come with its weights.
+
+    pretrained  the name of the weights, such as IMAGENET1K_V2. "DEFAULT" is refused: it means other weights, with
+                other preprocessing, in another release of torchvision.
+    weights     your own state dict for that architecture instead
+    """
+
+    source: Literal["torchvision"]
+    name: str
+    pretrained: str | None = None
+    weights: Location | tuple[Location, ...] | None = None
+    arguments: dict[str, Any] = {}
+    classes: str = "imagenet-1k"
+    preprocess: Preprocess | None = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_weights(self) -> "TorchvisionModel":
+        if (self.pretrained is None) == (self.weights is None):
+            raise ValueError("give either pretrained, such as IMAGENET1K_V1, or weights")
+        if self.pretrained == "DEFAULT":
+            raise ValueError("DEFAULT means other weights in another torchvision; name them, such as IMAGENET1K_V2")
+        if self.weights is not None and self.preprocess is None:
+            raise ValueError("own weights need their own preprocess")
+        return self
+
+
+class TimmModel(WithWeights):
+    """A timm classifier with its pretrained weights, or your own `weights`; preprocessing comes with it."""
+
+    source: Literal["timm"]
+    name: str
+    weights: Location | tuple[Location, ...] | None = None
+    arguments: dict[str, Any] = {}
+    classes: str = "imagenet-1k"
+    preprocess: Preprocess | None = None
+
+
+class HubModel(WithWeights):
+    """An entry point of a GitHub repository, through torch.hub, pinned to a commit.
+
+    With `weights`, the entry point is called with `arguments` alone and must give the bare network, whose state dict
+    is then hashed and loaded here. Without, `arguments` must make it load its own, such as {pretrained: true}.
+    path  a checkout on disk to use instead of the repository
+    """
+
+    source: Literal["torch.hub"]
+    repository: Annotated[str, Field(pattern=r"^[^/\s]+/[^/\s:]+$")]
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    entry: str
+    arguments: dict[str, Any] = {}
+    weights: Location | tuple[Location, ...] | None = None
+    path: FilePath | None = None
+    key: str | None = None
+    preprocess: Preprocess
+
+
+class PythonModel(ModelEntry):
+    """A function that returns a torch module: float (n, c, h, w) in, logits (n, classes) out."""
+
+    source: Literal["python"]
+    function: Code
+    arguments: dict[str, Any] = {}
+    preprocess: Preprocess
+
+
+AnyModel = Annotated[
+    CheckpointModel | TorchvisionModel | TimmModel | HubModel | PythonModel, Field(discriminator="source")
+]

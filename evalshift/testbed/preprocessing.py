@@ -1,0 +1,119 @@
+"""What is done to an image before a model sees it: geometry (resize, crop), then arithmetic (scale, mean, std, order).
+
+Geometry keeps uint8 and happens once, on the host; arithmetic happens on the device that the model runs on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+
+def _as_pair(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Side = Annotated[int, Field(ge=1, le=16_384)]
+# One number is the shorter side, the aspect ratio kept; two are height and width, taken as they are.
+Size = Annotated[tuple[Side] | tuple[Side, Side] | Side, BeforeValidator(_as_pair)]
+PerChannel = Annotated[tuple[float, ...], BeforeValidator(_as_pair), Field(min_length=1, max_length=4)]
+
+
+class Preprocess(BaseModel):
+    """Preprocessing of one model, as data.
+
+    resize         256 or [256]: the shorter side; [256, 256]: height and width, the aspect ratio lost
+    interpolation  of the resize
+    antialias      only tensors can do without; Pillow always smooths when it shrinks
+    crop           the central 224 × 224 for 224; [h, w] for others
+    scale          what the brightest pixel (255) becomes before mean and std: 1 (the usual) or 255
+    mean, std      a number a channel, on the scale above; x → (x − mean) / std
+    channels       the order in which the model wants them
+
+    An empty one gives the model pixels in [0, 1].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resize: Size | None = None
+    interpolation: Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] = "bilinear"
+    antialias: bool = True
+    crop: Size | None = None
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    mean: PerChannel | None = None
+    std: PerChannel | None = None
+    channels: Literal["rgb", "bgr"] = "rgb"
+
+    @model_validator(mode="after")
+    def _mean_and_std_agree(self) -> Preprocess:
+        if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
+            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}; give one number a channel")
+        if self.std is not None and any(not value > 0 or math.isinf(value) for value in self.std):
+            raise ValueError("std must be above 0 in every channel")
+        return self
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether images change size on their way."""
+        return self.resize is not None or self.crop is not None
+
+    @property
+    def geometry(self) -> tuple:
+        """What decides the pixels on the host; models that agree here can share decoded images."""
+        return (self.resize, self.interpolation, self.antialias, self.crop)
+
+    def over(self, own: Preprocess | None) -> Preprocess:
+        """This one, filled up from what the source says of itself; what was set here wins."""
+        if own is None:
+            return self
+        return own.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
+
+
+def apply_geometry(image: Image | torch.Tensor, preprocess: Preprocess) -> Image | torch.Tensor:
+    """Resize and crop one picture, or a batch of uint8 arrays as a tensor (n, c, h, w), as torchvision does."""
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as F
+
+    if preprocess.resize is not None:
+        size = [preprocess.resize] if isinstance(preprocess.resize, int) else list(preprocess.resize)
+        mode = InterpolationMode(preprocess.interpolation)
+        image = F.resize(image, size, interpolation=mode, antialias=preprocess.antialias)  # pyright: ignore
+    if preprocess.crop is not None:
+        image = F.center_crop(image, crop_size(preprocess.crop))  # pyright: ignore
+    return image
+
+
+def crop_size(crop: int | tuple[int, ...]) -> list[int]:
+    """Height and width of a crop given as one number or two."""
+    sides = (crop,) if isinstance(crop, int) else crop
+    return [sides[0], sides[-1]]
+
+
+def apply_arithmetic(batch: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
+    """uint8 pixels, shape (n, h, w, c), to what the model wants: float32, shape (n, c, h, w), on the same device.
+
+    The operations and their order are those of torchvision's ToTensor and Normalize, so the floats agree to the bit.
+    Raises ValueError when mean or std do not have one number a channel.
+    """
+    import torch
+
+    pixels = batch.permute(0, 3, 1, 2)
+    if preprocess.channels == "bgr":
+        pixels = pixels.flip(1)
+    values = pixels.to(torch.float32)
+    if preprocess.scale != 255:
+        values = values.div_(255 / preprocess.scale)
+    for name, operation in (("mean", values.sub_), ("std", values.div_)):
+        numbers = getattr(preprocess, name)
+        if numbers is None:
+            continue
+        if len(numbers) != values.shape[1]:
+            raise ValueError(f"preprocess.{name} has {len(numbers)} numbers, the images {values.shape[1]} channels")
+        operation(torch.tensor(numbers, dtype=torch.float32, device=values.device).view(1, -1, 1, 1))
+    return values

@@ -1,0 +1,369 @@
+"""registry.yaml → a Registry of frozen entries.
+
+Each complaint names its file, line, entry and field, what is there and what is allowed. Nothing is opened, downloaded
+or built by reading a registry.
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from evalshift.errors import RegistryError, UsageError, did_you_mean
+from evalshift.testbed import classes
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.entries import AnyDataset, AnyModel, DownloadedDataset, Entry, FileEntry, expand
+from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.yaml_text import YamlText
+
+_DATASET: TypeAdapter[Any] = TypeAdapter(AnyDataset)
+_MODEL: TypeAdapter[Any] = TypeAdapter(AnyModel)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An original test set and a new one that replicates it."""
+
+    original: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.original}:{self.new}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All that one registry file says, with what it extends.
+
+    own_pairs  the pairs of the file itself; empty where it only extends another
+    written    the entries of models and datasets as they stand in YAML, for the record
+    """
+
+    path: Path
+    classes: Mapping[str, ClassSpace]
+    datasets: Mapping[str, AnyDataset]
+    models: Mapping[str, AnyModel]
+    pairs: tuple[Pair, ...]
+    own_pairs: tuple[Pair, ...]
+    written: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def default_pairs(self) -> tuple[Pair, ...]:
+        """What a run without --pair takes: a user's own pairs, else the embedded one, which needs no download."""
+        if self.own_pairs and not is_default(self.path):
+            return self.own_pairs
+        return self.pairs[:1]
+
+    def dataset(self, name: str) -> AnyDataset:
+        """The dataset of that name. Raises UsageError with the nearest known name."""
+        if name in self.datasets:
+            return self.datasets[name]
+        raise UsageError(
+            f'there is no dataset "{name}"',
+            where=self.path,
+            expected=_listed(self.datasets),
+            remedy=did_you_mean(name, self.datasets) or "add it under datasets:, or see `evalshift list datasets`",
+        )
+
+    def class_space(self, name: str) -> ClassSpace:
+        """The label space of that name, declared here or built in."""
+        return self.classes[name] if name in self.classes else classes.built_in(name)
+
+    def pair(self, text: str) -> Pair:
+        """ "original:new" as a Pair of known datasets that can be compared. Raises UsageError where they cannot."""
+        original, colon, new = text.partition(":")
+        if not (original and colon and new) or ":" in new:
+            raise UsageError(
+                f'"{text}" is not a pair',
+                expected="original:new, two names of datasets, such as cifar10:cifar10.1-v6",
+                remedy="see `evalshift list pairs`",
+            )
+        if original == new:
+            raise UsageError(f'"{text}" compares a dataset with itself', expected="two different datasets")
+        spaces = [self.dataset(name).classes for name in (original, new)]
+        if spaces[0] != spaces[1]:
+            raise UsageError(
+                f'"{text}" compares different classes',
+                found=f"{original} has {spaces[0]}, {new} has {spaces[1]}",
+                expected="two datasets of one label space",
+            )
+        return Pair(original, new)
+
+    def select_models(self, globs: Iterable[str]) -> dict[str, AnyModel]:
+        """The models whose name matches any of `globs` (all without any), in registry order.
+
+        Raises UsageError for a glob that matches none, with the nearest name.
+        """
+        globs = tuple(globs)
+        for glob in globs:
+            if not any(fnmatch.fnmatchcase(name, glob) for name in self.models):
+                raise UsageError(
+                    f'no model is called "{glob}"',
+                    where=self.path,
+                    expected=_listed(self.models),
+                    remedy=did_you_mean(glob.strip("*?"), self.models) or "see `evalshift list models`",
+                )
+        if not globs:
+            return dict(self.models)
+        return {
+            name: entry for name, entry in self.models.items() if any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+        }
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return "one of " + ", ".join(names[:most]) + more if names else "none is declared"
+
+
+def default_path() -> Path:
+    """The registry that comes with evalshift: inside the package, or at the root of a checkout."""
+    packaged = Path(__file__).parents[1] / "registry.yaml"
+    return packaged if packaged.is_file() else Path(__file__).parents[2] / "registry.yaml"
+
+
+def is_default(path: Path) -> bool:
+    """Whether this is the registry that comes with evalshift."""
+    return path.resolve() == default_path().resolve()
+
+
+def find_registry(path: str | Path | None = None) -> Path:
+    """The registry to use: the one named, else ./registry.yaml, else the one that comes with evalshift."""
+    if path is not None:
+        return Path(path)
+    return Path("registry.yaml") if Path("registry.yaml").is_file() else default_path()
+
+
+def load_registry(path: str | Path | None = None) -> Registry:
+    """Read and check a registry; None means ./registry.yaml or the one that comes with evalshift.
+
+    The built-in datasets can be named in pairs of every registry. Raises RegistryError for the first thing wrong.
+    """
+    registry = _load(find_registry(path), ())
+    if is_default(registry.path):
+        return registry
+    default = _load(default_path(), ())
+    return replace(
+        registry,
+        datasets={**default.datasets, **registry.datasets},
+        pairs=registry.pairs or default.pairs,
+    )
+
+
+@cache
+def _load_default_once(path: Path, changed: int) -> Registry:
+    return _read(path, ())
+
+
+def _load(path: Path, below: tuple[Path, ...]) -> Registry:
+    if is_default(path) and path.is_file():
+        return _load_default_once(path.resolve(), path.stat().st_mtime_ns)
+    return _read(path, below)
+
+
+def _read(path: Path, below: tuple[Path, ...]) -> Registry:
+    text = YamlText(path)
+    parent = _parent(text, below)
+    registry = Registry(
+        path=path,
+        classes={**(parent.classes if parent else {}), **_read_classes(text)},
+        datasets={},
+        models={},
+        pairs=(),
+        own_pairs=(),
+        written={},
+    )
+    datasets, written_datasets = _read_section(text, "datasets", _DATASET)
+    models, written_models = _read_section(text, "models", _MODEL)
+    datasets = {name: _with_built_in_files(entry, path) for name, entry in datasets.items()}
+    registry = replace(
+        registry,
+        datasets={**(parent.datasets if parent else {}), **datasets},
+        models={**(parent.models if parent else {}), **models},
+        written={**(parent.written if parent else {}), **written_datasets, **written_models},
+    )
+    _check_classes(text, registry, datasets, models)
+    own_pairs = _read_pairs(text, registry)
+    inherited = parent.pairs if parent else ()
+    return replace(registry, own_pairs=own_pairs, pairs=tuple(dict.fromkeys((*own_pairs, *inherited))))
+
+
+def _parent(text: YamlText, below: tuple[Path, ...]) -> Registry | None:
+    name = text.content.get("extends")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise text.complaint(("extends",), "extends names one registry", found=name, expected='"default" or a path')
+    path = (
+        default_path() if name == "default" else text.path.parent / Path(_expand_or_complain(text, name)).expanduser()
+    )
+    if path.resolve() in (*below, text.path.resolve()):
+        raise text.complaint(("extends",), "a registry extends itself", found=name, expected="another file")
+    if not path.is_file():
+        raise text.complaint(
+            ("extends",), "the registry to extend is not there", found=path, expected='"default" or a path to a file'
+        )
+    return _load(path, (*below, text.path.resolve()))
+
+
+def _expand_or_complain(text: YamlText, name: str) -> str:
+    try:
+        return expand(name)
+    except ValueError as error:
+        raise text.complaint(("extends",), str(error), found=name) from error
+
+
+def _read_classes(text: YamlText) -> dict[str, ClassSpace]:
+    spaces = {}
+    for name, names in text.section("classes").items():
+        listed = [str(value) for value in names] if isinstance(names, list) else None
+        if listed is None or any(isinstance(value, dict | list) for value in names):
+            raise text.complaint(
+                ("classes", name), "a label space is a list", found=names, expected="[first class, second class, ...]"
+            )
+        if name in classes.BUILT_IN:
+            raise text.complaint(("classes", name), "this label space is built in", remedy="choose another name")
+        spaces[name] = ClassSpace(name, tuple(listed))
+    return spaces
+
+
+def _read_section(text: YamlText, section: str, adapter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    entries, written = {}, {}
+    for name, content in text.section(section).items():
+        _check_name(text, section, name)
+        try:
+            entries[name] = adapter.validate_python(content, context={"folder": text.path.parent})
+        except ValidationError as error:
+            raise _explain(text, (section, name), content, error) from error
+        written[f"{section}/{name}"] = content
+    return entries, written
+
+
+def _check_name(text: YamlText, section: str, name: object) -> None:
+    if not isinstance(name, str) or not name.strip() or len(name.encode()) > 120 or re.search(r"[:\x00-\x1f]", name):
+        raise text.complaint(
+            (section, name),
+            "this cannot be a name",
+            found=repr(name),
+            expected='text of 1 to 120 bytes without ":" and control characters (quote a number)',
+        )
+
+
+def _with_built_in_files(entry: AnyDataset, path: Path) -> AnyDataset:
+    """`{source: cifar10}` alone is enough: what to download is what the default registry says of that source."""
+    if not isinstance(entry, DownloadedDataset) or entry.files or is_default(path):
+        return entry
+    for known in _load(default_path(), ()).datasets.values():
+        same = type(known) is type(entry) and getattr(known, "version", None) == getattr(entry, "version", None)
+        if same and isinstance(known, DownloadedDataset):
+            return entry.model_copy(update={"files": known.files})
+    return entry
+
+
+def _check_classes(text: YamlText, registry: Registry, datasets: dict[str, Any], models: dict[str, Any]) -> None:
+    known = [*registry.classes, *classes.BUILT_IN]
+    for section, entries in (("datasets", datasets), ("models", models)):
+        for name, entry in entries.items():
+            if entry.classes not in known:
+                raise text.complaint(
+                    (section, name, "classes"),
+                    "unknown label space",
+                    found=entry.classes,
+                    expected=_listed(known),
+                    remedy=did_you_mean(entry.classes, known) or f"declare it: classes: {{{entry.classes}: [...]}}",
+                )
+
+
+def _read_pairs(text: YamlText, registry: Registry) -> tuple[Pair, ...]:
+    pairs = []
+    # Pairs may name the built-in datasets, which a registry that extends nothing does not hold itself.
+    known = (
+        registry
+        if is_default(registry.path)
+        else replace(registry, datasets={**_load(default_path(), ()).datasets, **registry.datasets})
+    )
+    for position, written in enumerate(text.section("pairs", kind=list)):
+        if not isinstance(written, str):
+            raise text.complaint(
+                ("pairs", position), "a pair is text", found=written, expected="original:new, without a space"
+            )
+        try:
+            pairs.append(known.pair(written))
+        except UsageError as error:
+            raise text.complaint(
+                ("pairs", position), error.problem, found=error.found, expected=error.expected, remedy=error.remedy
+            ) from error
+    return tuple(pairs)
+
+
+def _explain(text: YamlText, keys: tuple[str, str], content: object, error: ValidationError) -> RegistryError:
+    """pydantic's first complaint in our words: a whole entry is mended one line at a time."""
+    first = error.errors()[0]
+    kind = first["type"]
+    # A discriminated union puts its tag first; it is not part of the path that the reader wrote.
+    tags = {content.get("source")} if isinstance(content, dict) else set()
+    path = tuple(part for position, part in enumerate(first["loc"]) if not (position == 0 and part in tags))
+    path = tuple(part for part in path if not (isinstance(part, str) and ("[" in part or part in ("str", "int"))))
+    place = (*keys, *path)
+    entry = _entry_class(keys[0], content)
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        sources = _sources(keys[0])
+        written = content.get("source") if isinstance(content, dict) else None
+        return text.complaint(
+            (*keys, "source") if written is not None else keys,
+            "unknown source" if written is not None else "an entry must say its source",
+            found=written,
+            expected=", ".join(sources),
+            remedy=did_you_mean(str(written), sources) if written is not None else f"add source: {sources[0]}",
+        )
+    if kind == "extra_forbidden":
+        allowed = _fields(entry, path[:-1])
+        return text.complaint(
+            place,
+            "unknown key",
+            found=path[-1],
+            expected=", ".join(allowed),
+            remedy=did_you_mean(str(path[-1]), allowed),
+        )
+    if kind == "missing":
+        remedy = None
+        if path[-1] == "preprocess":
+            remedy = "say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are"
+        return text.complaint(place, "a key is missing", expected=path[-1], remedy=remedy)
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return text.complaint(place, "an entry is a mapping", found=repr(first["input"]), expected="key: value lines")
+    message = first["msg"].removeprefix("Value error, ")
+    own = kind == "value_error"
+    return text.complaint(
+        place,
+        message if own else "this value cannot be",
+        found=None if own and isinstance(first["input"], dict) else repr(first["input"]),
+        expected=None if own else message,
+    )
+
+
+def _union(section: str) -> tuple[type[Entry], ...]:
+    union = AnyDataset if section == "datasets" else AnyModel
+    return union.__origin__.__args__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _sources(section: str) -> list[str]:
+    return [kind.model_fields["source"].annotation.__args__[0] for kind in _union(section)]  # pyright: ignore
+
+
+def _entry_class(section: str, content: object) -> type[Entry] | None:
+    source = content.get("source") if isinstance(content, dict) else None
+    return dict(zip(_sources(section), _union(section), strict=True)).get(source)  # pyright: ignore
+
+
+def _fields(entry: type[Entry] | None, inside: tuple[object, ...]) -> list[str]:
+    if inside and inside[0] == "preprocess":
+        return list(Preprocess.model_fields)
+    if inside and inside[0] == "files":
+        return list(FileEntry.model_fields)
+    return list(entry.model_fields) if entry else []

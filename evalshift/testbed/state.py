@@ -1,0 +1,128 @@
+"""What of a registry is at hand, what a download would bring, and what is missing. Imports no torch."""
+
+import fnmatch
+import importlib.util
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalshift.errors import EvalshiftError, UsageError, did_you_mean
+from evalshift.testbed import download
+from evalshift.testbed.datasets import data_folder, fetch_dataset
+from evalshift.testbed.entries import (
+    AnyDataset,
+    AnyModel,
+    CheckpointModel,
+    DigitsDataset,
+    FolderDataset,
+    HubModel,
+    NpyDataset,
+    PythonModel,
+    TimmModel,
+    TorchvisionModel,
+)
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether something can be run now.
+
+    words    "ready", "to download, 170 MB", "missing: PATH"
+    source   where it comes from
+    """
+
+    can_run: bool
+    words: str
+    source: str = ""
+
+
+def dataset_state(entry: AnyDataset) -> State:
+    """Whether a dataset can be read now, by a look at the disk."""
+    if isinstance(entry, DigitsDataset):
+        return State(True, "ready", "embedded")
+    if isinstance(entry, NpyDataset):
+        return _files([path for path in (entry.images, entry.labels, entry.ids) if path is not None])
+    if isinstance(entry, FolderDataset):
+        return _files([entry.path])
+    if entry.path is not None:
+        return _files([entry.path])
+    absent = [file for file in entry.needed_files() if not (data_folder() / file.name).is_file()]
+    source = ", ".join(file.name for file in entry.needed_files())
+    return State(True, f"to download{_size(sum(file.size or 0 for file in absent))}" if absent else "ready", source)
+
+
+def model_state(entry: AnyModel) -> State:
+    """Whether a model can be built now, going by its files; building it is the only proof."""
+    if isinstance(entry, PythonModel):
+        return _code(entry.function)
+    if isinstance(entry, CheckpointModel) and not (code := _code(entry.builder)).can_run:
+        return code
+    try:
+        path = local_weights(entry)
+        remote = None if path else remote_weights(entry)
+    except EvalshiftError as error:
+        return State(False, error.problem, str(error.where or ""))
+    if path is not None:
+        return State(True, "ready", str(path))
+    if remote is not None:
+        return State(True, f"to download{_size(remote.size or 0)}", remote.urls[0])
+    if isinstance(entry, TimmModel | TorchvisionModel) and not entry.weights_files():
+        return State(True, "comes with its library, downloaded when it is run", f"{entry.source} {entry.name}")
+    if isinstance(entry, HubModel):
+        return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
+    return State(False, "missing", ", ".join(entry.weights_files()))
+
+
+def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, list[Path]]]:
+    """Download what the named datasets and models need: each name with its files as they arrive.
+
+    A name may be a glob. Raises UsageError for one that names nothing, before anything is downloaded, and DownloadError
+    or HashMismatchError where no mirror gives the promised file.
+    """
+    for name in _resolved(registry, list(names)):
+        if name in registry.datasets:
+            yield name, fetch_dataset(registry.datasets[name])
+        if name in registry.models:
+            entry = registry.models[name]
+            path = local_weights(entry)
+            remote = remote_weights(entry) if path is None else None
+            yield name, [download.fetch(remote, weights_folder())] if remote else [path] if path else []
+
+
+def _resolved(registry: Registry, names: list[str]) -> list[str]:
+    known = list(dict.fromkeys((*registry.datasets, *registry.models)))
+    found: list[str] = []
+    for name in names:
+        matching = [one for one in known if fnmatch.fnmatchcase(one, name)]
+        if not matching:
+            raise UsageError(
+                f'nothing is called "{name}"',
+                where=registry.path,
+                expected="the name of a dataset or a model, or a glob",
+                remedy=did_you_mean(name, known) or "see `evalshift list models` and `evalshift list datasets`",
+            )
+        found += matching
+    return list(dict.fromkeys(found))
+
+
+def _files(paths: list[Path]) -> State:
+    absent = [path for path in paths if not path.exists()]
+    shown = ", ".join(str(path) for path in absent or paths)
+    return State(not absent, "missing" if absent else "ready", shown)
+
+
+def _code(code: str) -> State:
+    module = code.rpartition(":")[0]
+    if module.endswith(".py"):
+        return _files([Path(module)])
+    try:
+        found = importlib.util.find_spec(module.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        found = False
+    return State(found, "ready" if found else "missing: not installed", code)
+
+
+def _size(count: int) -> str:
+    return f", {count / 1e6:,.0f} MB" if count >= 1e6 else ""

@@ -1,0 +1,90 @@
+"""Where a model's weights lie and whether they are the promised ones. Imports no torch: plans ask it too."""
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalshift.errors import ModelError
+from evalshift.files import sha256_of
+from evalshift.testbed import download
+from evalshift.testbed.entries import PACKAGE, AnyModel, is_url
+
+# torch.hub's and torchvision's files carry the first digits of their sha256 in their names.
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights that is there, and its sha256."""
+
+    path: Path
+    sha256: str
+
+
+def weights_folder() -> Path:
+    """Where downloaded weights lie."""
+    return download.cache_dir() / "weights"
+
+
+def remote_weights(entry: AnyModel, known_url: str | None = None) -> download.RemoteFile | None:
+    """What is to be downloaded for this entry; None where its weights are a local file or only code knows of them."""
+    urls = tuple(place for place in entry.weights_files() if is_url(place)) or ((known_url,) if known_url else ())
+    if not urls:
+        return None
+    name = urls[0].split("?")[0].rsplit("/", 1)[-1]
+    in_name = _HASH_IN_NAME.search(name)
+    sha256 = getattr(entry, "sha256", None) or (in_name.group(1) if in_name else None)
+    if sha256 is None:
+        raise ModelError(
+            "weights without a hash",
+            where=urls[0],
+            expected="sha256: in the entry",
+            remedy="add it; see `evalshift check`",
+        )
+    return download.RemoteFile(name, urls, sha256)
+
+
+def local_weights(entry: AnyModel) -> Path | None:
+    """The weights file of this entry that is on this disk now; None when there is none."""
+    for place in entry.weights_files():
+        if not is_url(place) and (path := _on_disk(place)).is_file():
+            return path
+    remote = remote_weights(entry) if any(map(is_url, entry.weights_files())) else None
+    if remote is not None and (path := weights_folder() / remote.name).is_file():
+        return path
+    return None
+
+
+def find_weights(entry: AnyModel, known_url: str | None = None, hub_file: Path | None = None) -> Weights:
+    """The weights of this entry, downloaded where need be, hashed, and compared with what the entry promises.
+
+    Raises ModelError when no local file is there, HashMismatchError when it is another one, DownloadError when no
+    mirror gives it.
+    """
+    path = hub_file or local_weights(entry)
+    promised = getattr(entry, "sha256", None)
+    if path is None:
+        remote = remote_weights(entry, known_url)
+        if remote is None:
+            raise ModelError(
+                "the weights are not there",
+                found=", ".join(str(_on_disk(place)) for place in entry.weights_files()) or "no weights in the entry",
+                expected="a checkpoint file",
+                remedy="paths are relative to the registry file",
+            )
+        path, promised = download.fetch(remote, weights_folder()), remote.sha256
+    sha256 = download.verify(path, promised) if promised else sha256_of(path)
+    return Weights(path, sha256)
+
+
+def _on_disk(place: str) -> Path:
+    if not place.startswith(PACKAGE):
+        return Path(place)
+    package, _, inside = place.removeprefix(PACKAGE).partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            "the package that carries the weights is not installed", where=place, found=package, expected="a package"
+        )
+    return Path(spec.submodule_search_locations[0]) / inside

@@ -1,0 +1,130 @@
+"""YAML read strictly: no key twice, and every part remembers its line, so that a complaint can say where it stands."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evalshift.errors import RegistryError, UsageError, did_you_mean
+
+_Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Fastest):
+    """A safe loader that refuses what YAML itself forbids and PyYAML lets pass: a key given twice."""
+
+
+def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
+    seen: dict[Any, yaml.Mark] = {}
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue  # "<<: *other" may well bring keys that this mapping means to replace
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str | int | float | bool | None):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                f'the key "{key}" stands at line {seen[key].line + 1}', None, "and again", key_node.start_mark
+            )
+        seen[key] = key_node.start_mark
+    loader.flatten_mapping(node)
+    return {
+        loader.construct_object(key, deep=True): loader.construct_object(value, deep=True) for key, value in node.value
+    }
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
+
+SECTIONS = ("extends", "classes", "datasets", "models", "pairs")
+
+
+class YamlText:
+    """A registry file as text: its content, and the line on which each part stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            written = path.read_text("utf-8")
+        except FileNotFoundError as error:
+            raise UsageError(
+                "there is no such registry",
+                where=path,
+                remedy="name one with --registry, or leave it out to use the one that comes with evalshift",
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise RegistryError(
+                "the registry cannot be read", where=path, found=str(error), expected="UTF-8 text"
+            ) from error
+        try:
+            loader = _Loader(written)
+            try:
+                self.node = loader.get_single_node()
+                content = loader.construct_document(self.node) if self.node is not None else {}
+            finally:
+                loader.dispose()
+        except yaml.MarkedYAMLError as error:
+            raise self._broken(error) from error
+        except yaml.YAMLError as error:
+            raise RegistryError("this is not YAML", where=path, found=str(error)) from error
+        if not isinstance(content, dict):
+            raise RegistryError(
+                "a registry is a mapping", where=path, found=type(content).__name__, expected=", ".join(SECTIONS)
+            )
+        self.content: dict[str, Any] = content
+        for key in content:
+            if key not in SECTIONS:
+                raise self.complaint(
+                    (key,),
+                    "unknown section",
+                    found=key,
+                    expected=", ".join(SECTIONS),
+                    remedy=did_you_mean(str(key), SECTIONS),
+                )
+
+    def _broken(self, error: yaml.MarkedYAMLError) -> RegistryError:
+        mark = error.problem_mark or error.context_mark
+        where = f"{self.path}, line {mark.line + 1}, column {mark.column + 1}" if mark else self.path
+        twice = error.problem == "and again"
+        return RegistryError(
+            "a key stands twice" if twice else "this is not YAML",
+            where=where,
+            found=error.context if twice else ", ".join(part for part in (error.context, error.problem) if part),
+            expected="each key once: the second would silently replace the first" if twice else None,
+            remedy="rename or remove one" if twice else "look at the indentation and the quotes around that place",
+        )
+
+    def section(self, name: str, kind: type = dict) -> Any:
+        content = self.content.get(name)
+        if content is None:
+            return kind()
+        if not isinstance(content, kind):
+            raise self.complaint(
+                (name,),
+                f"{name} has the wrong form",
+                found=type(content).__name__,
+                expected="a list of original:new" if kind is list else "a mapping from name to entry",
+            )
+        return content
+
+    def line_of(self, keys: tuple[object, ...]) -> int | None:
+        """The line, from 1, on which the part named by these keys begins; of its nearest parent when it is missing."""
+        node, mark = self.node, None
+        for key in keys:
+            child = None
+            if isinstance(node, yaml.MappingNode):
+                for key_node, value_node in node.value:
+                    if key_node.value == str(key):
+                        child, mark = value_node, key_node.start_mark
+            elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+                child = node.value[key]
+                mark = child.start_mark
+            if child is None:
+                break
+            node = child
+        return mark.line + 1 if mark else None
+
+    def complaint(self, keys: tuple[object, ...], problem: str, **parts: object) -> RegistryError:
+        line = self.line_of(keys)
+        place = ".".join(str(key) for key in keys)
+        where = f"{self.path}{f', line {line}' if line else ''}: {place}"
+        return RegistryError(problem, where=where, **parts)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,150 @@
+"""Small pairs that can be counted by hand, and a store to put predictions into."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evalshift.analysis.outcomes import Outcomes
+from evalshift.evaluate.predictions import Predictions, Provenance
+from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
+
+DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+
+
+class Store:
+    """A results folder that tests fill by hand: labels and answers as lists."""
+
+    def __init__(self, path: Path) -> None:
+        self.results = Results(path)
+
+    def dataset(self, name: str, labels: Sequence[int], classes: int = 6, fingerprint: str | None = None) -> None:
+        self.results.save_dataset(
+            StoredDataset(
+                name=name,
+                ids=tuple(str(number) for number in range(len(labels))),
+                labels=np.array(labels, dtype=np.int64),
+                classes="letters",
+                class_names=tuple("abcdefghijklmnop"[:classes]),
+                fingerprint=fingerprint or f"fingerprint of {name}",
+                stamp=None,
+                entry={"source": "npy"},
+            )
+        )
+
+    def predictions(self, dataset: str, model: str, top: Sequence[Sequence[int]], **changes) -> None:
+        facts = {
+            "schema_version": SCHEMA_VERSION,
+            "model": model,
+            "dataset": dataset,
+            "classes": "letters",
+            "entry": {"source": "checkpoint", "family": "resnet", "year": 2015},
+            "identity": {"source": "checkpoint"},
+            "checkpoint_sha256": "12fca82f" * 8,
+            "dataset_fingerprint": f"fingerprint of {dataset}",
+            "preprocess": {"resize": [256], "crop": [224, 224], "interpolation": "bicubic", "antialias": True},
+            "device": "cpu",
+            "precision": "fp32",
+            "batch_size": 64,
+            "memory_format": "contiguous",
+            "versions": {"python": "3.11.2", "torch": "2.4.0"},
+            "git_revision": None,
+            "start": "2026-01-02T03:04:05+00:00",
+            "seconds": 1.0,
+            "images_per_second": float(len(top)),
+        }
+        answers = np.array(top, dtype=np.int32)
+        self.results.save_predictions(
+            Predictions(model, dataset, answers, np.ones(len(top), np.float32), Provenance(**(facts | changes)))
+        )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def letters(store: Store) -> Store:
+    """A pair of 4 and 3 images, 6 classes, three models that keep 5 answers an image."""
+    store.dataset("old", [0, 1, 2, 3])
+    store.dataset("new", [0, 1, 5])
+    everything = [0, 1, 2, 3, 4]
+    # The first answer is right on 4, 3 and 2 of the 4 old images; label 3 is missed altogether once, by poor.
+    store.predictions("old", "good", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [2, 0, 1, 3, 4], [3, 0, 1, 2, 4]])
+    store.predictions("old", "fair", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [2, 0, 1, 3, 4], everything])
+    store.predictions("old", "poor", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], everything, [0, 1, 2, 4, 5]])
+    # On the new images 2, 1 and 1; label 5 is never among the five answers of fair and poor.
+    store.predictions("new", "good", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [4, 3, 2, 1, 5]])
+    store.predictions("new", "fair", [everything, everything, everything])
+    store.predictions("new", "poor", [everything, everything, everything])
+    store.results.add_pairs(["old:new"])
+    return store
+
+
+@pytest.fixture
+def make_outcomes() -> Callable[..., Outcomes]:
+    def make(original_correct: Sequence[int], new_correct: Sequence[int], /, total: int = 10, **changes) -> Outcomes:
+        facts = {
+            "original": "old",
+            "new": "new",
+            "metric": "top1",
+            "models": tuple("abcdefghijklmnop"[: len(original_correct)]),
+            "original_correct": np.array(original_correct, dtype=np.int64),
+            "new_correct": np.array(new_correct, dtype=np.int64),
+            "original_total": total,
+            "new_total": total,
+            "attributes": {},
+        }
+        return Outcomes(**(facts | changes))
+
+    return make
+
+
+@pytest.fixture
+def tiny(make_outcomes: Callable[..., Outcomes]) -> Outcomes:
+    """Three models, ten images a set: 9, 8, 8 right on the original set, 6, 7, 5 on the new one."""
+    return make_outcomes(
+        [9, 8, 8], [6, 7, 5], attributes={"a": {"family": "resnet", "year": 2015}, "b": {"year": 2019}}
+    )
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[..., dict[str, Outcomes]]:
+    """Recht et al.'s counts of a pair: metric -> Outcomes. `without` leaves out models whose names begin so."""
+    path = DATA / "published" / "recht2019_counts.csv"
+    if not path.is_file():
+        pytest.skip(f"the published counts are not in {path}")
+    counts = pd.read_csv(path)
+
+    def pick(original: str, new: str, without: str = "none") -> dict[str, Outcomes]:
+        sides = [counts[counts["dataset"] == name].set_index("model").sort_index() for name in (original, new)]
+        models = [model for model in sides[0].index if not model.startswith(without)]
+        return {
+            metric: Outcomes(
+                original=original,
+                new=new,
+                metric=metric,
+                models=tuple(models),
+                original_correct=sides[0].loc[models, f"{metric}_correct"].to_numpy(np.int64),
+                new_correct=sides[1].loc[models, f"{metric}_correct"].to_numpy(np.int64),
+                original_total=int(sides[0]["n"].iloc[0]),
+                new_total=int(sides[1]["n"].iloc[0]),
+                attributes={},
+            )
+            for metric in ("top1", "top5")
+            if sides[0][f"{metric}_correct"].notna().all()
+        }
+
+    return pick
+
+
+@pytest.fixture(scope="session")
+def imagenetv2_predictions() -> Path:
+    folder = DATA / "imagenetv2-predictions"
+    if not folder.is_dir():
+        pytest.skip(f"the released predictions are not in {folder}")
+    return folder

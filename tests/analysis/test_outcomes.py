@@ -1,0 +1,185 @@
+"""Counts from stored predictions, by hand and against the published ones; what is left out, and how that is said."""
+
+import numpy as np
+import pytest
+
+from evalshift.analysis.outcomes import load_outcomes, load_pair, name_some, split_pair
+from evalshift.errors import AnalysisError, UsageError
+
+
+def test_counts_are_those_of_the_hand_made_predictions(letters):
+    outcomes = load_outcomes(letters.results, "old:new")
+
+    top1, top5 = outcomes["top1"], outcomes["top5"]
+    assert top1.models == top5.models == ("fair", "good", "poor")
+    assert top1.original_correct.tolist() == [3, 4, 2]
+    assert top1.new_correct.tolist() == [1, 2, 1]
+    assert top5.original_correct.tolist() == [4, 4, 3]
+    assert top5.new_correct.tolist() == [2, 3, 2]
+    assert (top1.original_total, top1.new_total, len(top1)) == (4, 3, 3)
+    assert top1.attributes["good"] == {"source": "checkpoint", "family": "resnet", "year": 2015}
+
+
+def test_released_predictions_give_the_published_counts(store, published, imagenetv2_predictions):
+    counted = published("imagenet", "imagenetv2-matched-frequency")
+    models = ("alexnet", "resnet50", "pnasnet_large_tf")
+    for name, folder in (("imagenet", "imagenet-val"), ("imagenetv2-matched-frequency", "matched-frequency")):
+        store.dataset(name, np.load(imagenetv2_predictions / f"{folder}_labels.npy"))
+        for model in models:
+            store.predictions(name, model, np.load(imagenetv2_predictions / folder / f"{model}.npy"))
+
+    outcomes = load_outcomes(store.results, "imagenet:imagenetv2-matched-frequency")
+
+    for metric, expected in counted.items():
+        rows = [expected.models.index(model) for model in outcomes[metric].models]
+        assert outcomes[metric].original_correct.tolist() == expected.original_correct[rows].tolist()
+        assert outcomes[metric].new_correct.tolist() == expected.new_correct[rows].tolist()
+        assert (outcomes[metric].original_total, outcomes[metric].new_total) == (50_000, 10_000)
+
+
+def test_five_classes_have_no_top5_and_that_needs_no_note(store):
+    for name in ("old", "new"):
+        store.dataset(name, [0, 1], classes=5)
+        store.predictions(name, "model", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4]])
+
+    stored = load_pair(store.results, "old:new")
+
+    assert list(stored.outcomes) == ["top1"]
+    assert stored.notes == ()
+
+
+def test_one_model_with_fewer_answers_ends_top5_with_a_note(letters):
+    letters.predictions("new", "poor", [[0], [0], [0]])
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert list(stored.outcomes) == ["top1"]
+    assert stored.notes == ("Top-5 accuracy is not reported: fewer than 5 answers are kept for poor.",)
+
+
+def test_a_model_on_one_set_only_is_left_out_with_a_note(letters):
+    letters.predictions("old", "lonely", [[0], [0], [0], [0]])
+    letters.predictions("new", "hermit", [[0], [0], [0]])
+    letters.predictions("new", "nomad", [[0], [0], [0]])
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("fair", "good", "poor")
+    assert stored.notes == (
+        "1 model is left out, with predictions on old but none on new: lonely.",
+        "2 models are left out, with predictions on new but none on old: hermit, nomad.",
+    )
+
+
+def test_predictions_of_another_version_of_a_dataset_are_never_mixed_in(letters):
+    letters.predictions("new", "poor", [[0] * 5] * 3, dataset_fingerprint="fingerprint of an older new")
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("fair", "good")
+    assert stored.notes == (
+        "poor is left out: its predictions on new belong to another version of that dataset (fingerprints differ).",
+    )
+
+
+def test_a_wrong_number_of_rows_leaves_a_model_out(letters):
+    letters.predictions("old", "good", [[0, 1, 2, 3, 4]] * 3)
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("fair", "poor")
+    assert stored.notes == ("good is left out: it has 3 predictions for the 4 images of old.",)
+
+
+def test_two_checkpoints_under_one_name_are_not_one_model(letters):
+    letters.predictions("new", "good", [[0, 1, 2, 3, 4]] * 3, checkpoint_sha256="0badc0de" * 8)
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("fair", "poor")
+    assert stored.notes == (
+        "good is left out: two checkpoints made its predictions, 12fca82f on old and 0badc0de on new.",
+    )
+
+
+def test_a_damaged_file_leaves_its_model_out_and_names_the_file(letters):
+    damaged = letters.results.predictions_file("new", "good")
+    damaged.write_bytes(b"PAR1 and then nothing")
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("fair", "poor")
+    assert stored.notes == (f"good is left out: a stored file cannot be read ({damaged}).",)
+
+
+def test_what_the_runs_noticed_is_said_once_for_all_models(letters):
+    flattered = {"source": "checkpoint", "selected_on": "test"}
+    letters.predictions("new", "good", [[0, 1, 2, 3, 4]] * 3, entry=flattered, warnings=["an image was grey."])
+    letters.predictions("new", "fair", [[0, 1, 2, 3, 4]] * 3, entry=flattered, warnings=["an image was grey."])
+    letters.predictions("new", "poor", [[0] * 5] * 3, precision="bf16", identity={"source": "timm"})
+
+    assert load_pair(letters.results, "old:new").notes == (
+        "an image was grey: fair, good.",
+        "Checkpoint chosen by its test accuracy, which flatters it on the original set: fair, good.",
+        "The registry entry changed between the run on the original and on the new set: poor.",
+        "Device or precision differ between the two sets: poor.",
+    )
+
+
+def test_no_model_on_both_sets_is_a_complaint(store):
+    store.dataset("old", [0])
+    store.dataset("new", [0])
+    store.predictions("old", "lonely", [[0]])
+
+    with pytest.raises(AnalysisError) as caught:
+        load_outcomes(store.results, "old:new")
+
+    assert str(caught.value) == (
+        "no model can be compared on this pair\n"
+        "  where:    old:new\n"
+        "  found:    1 model is left out, with predictions on old but none on new: lonely\n"
+        "  expected: at least one model with predictions on both sets\n"
+        "  do:       `evalshift run --pair old:new`"
+    )
+
+
+def test_an_unknown_pair_is_met_with_its_nearest(letters):
+    with pytest.raises(AnalysisError) as caught:
+        load_outcomes(letters.results, "old:knew")
+
+    assert str(caught.value) == (
+        "the results hold no such pair\n"
+        f"  where:    {letters.results.path}\n"
+        '  found:    "old:knew"; no dataset "knew" is stored\n'
+        "  expected: a pair of new, old\n"
+        '  do:       did you mean "old:new"?'
+    )
+
+
+def test_an_empty_folder_says_how_to_fill_it(store):
+    with pytest.raises(AnalysisError) as caught:
+        load_outcomes(store.results, "digits:digits-new-writers")
+
+    assert str(caught.value) == (
+        "the results hold no such pair\n"
+        f"  where:    {store.results.path}\n"
+        '  found:    "digits:digits-new-writers"; no dataset "digits" is stored\n'
+        "  expected: stored predictions\n"
+        "  do:       `evalshift run --pair digits:digits-new-writers`"
+    )
+
+
+@pytest.mark.parametrize("text", ["cifar10", "cifar10:", ":new", "a:b:c", ""])
+def test_a_pair_is_two_names_and_a_colon(text):
+    with pytest.raises(UsageError) as caught:
+        split_pair(text)
+
+    assert str(caught.value) == (
+        f'this is not a pair\n  found:    "{text}"\n  expected: original:new, two names and one colon'
+    )
+
+
+def test_long_lists_of_names_are_cut():
+    assert name_some(["a"]) == "a"
+    assert name_some(list("abcde")) == "a, b, c, d, e"
+    assert name_some(list("abcdefg")) == "a, b, c, d, e and 2 more"

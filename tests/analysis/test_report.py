@@ -1,0 +1,210 @@
+"""The report: what it gives in Python, which files it writes, and what it says when it cannot."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evalshift.analysis.fits import Line
+from evalshift.analysis.report import Report, report
+from evalshift.analysis.summary import Summary, summarize_outcomes
+from evalshift.errors import AnalysisError, StoreError, UsageError
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def two_pairs(letters):
+    letters.dataset("newer", [0, 1, 2, 5])
+    for model, top in (("good", [0, 1, 2, 3, 4]), ("fair", [1, 0, 2, 3, 4]), ("poor", [5, 1, 2, 3, 4])):
+        letters.predictions("newer", model, [top] * 4)
+    letters.results.add_pairs(["old:newer"])
+    return letters
+
+
+def test_one_pair_gives_fit_and_table(letters):
+    found = report(letters.results, scale="probit", metric="top5", resamples=50)
+
+    assert found.pairs == ("old:new",)
+    assert isinstance(found.fit, Line)
+    assert found.fit.scale == "probit"
+    assert isinstance(found.table, pd.DataFrame)
+    assert found.table["original_correct"].tolist() == [4, 4, 3]
+    assert repr(found) == "Report(old:new)"
+
+
+def test_a_path_is_as_good_as_results(letters):
+    assert report(letters.results.path, resamples=0).table.equals(report(letters.results, resamples=0).table)
+
+
+def test_two_pairs_ask_to_be_indexed(two_pairs):
+    found = report(two_pairs.results, resamples=50)
+
+    assert found.pairs == ("old:new", "old:newer")
+    with pytest.raises(UsageError) as caught:
+        _ = found.fit
+    assert str(caught.value) == (
+        "this report holds 2 pairs, so it has no single fit\n"
+        "  found:    old:new, old:newer\n"
+        '  do:       name one: report["old:new"].fit'
+    )
+    assert found["old:newer"].pairs == ("old:newer",)
+    assert found["old:newer"].table["new_total"].tolist() == [4, 4, 4]
+
+
+def test_an_unknown_pair_is_met_with_its_nearest(letters):
+    with pytest.raises(UsageError) as caught:
+        report(letters.results, resamples=0)["old:nw"]
+
+    assert str(caught.value) == (
+        'this report holds no such pair\n  found:    "old:nw"\n  expected: old:new\n  do:       did you mean "old:new"?'
+    )
+
+
+def test_no_line_is_said_when_it_is_asked_for(make_outcomes):
+    pair = summarize_outcomes({"top1": make_outcomes([8], [7])}, resamples=50)
+    found = Report(Summary((pair,), "linear", "top1", 0.95, 50, 0, "now", "1"))
+
+    with pytest.raises(AnalysisError) as caught:
+        _ = found.fit
+
+    assert str(caught.value) == (
+        "there is no line for this pair\n"
+        "  where:    old:new\n"
+        "  found:    No line is fitted: no line can be fitted (1 models with 1 distinct original accuracies)."
+    )
+
+
+def test_everything_is_written_by_default(letters, tmp_path):
+    page = report(letters.results, resamples=50).save(tmp_path / "report")
+
+    assert page == tmp_path / "report" / "index.html"
+    assert files(tmp_path / "report") == [
+        *(
+            f"figures/old_vs_new_{m}_{s}.{f}"
+            for m in ("top1", "top5")
+            for s in ("linear", "probit")
+            for f in ("pdf", "png")
+        ),
+        "index.html",
+        "summary.json",
+        *(f"tables/old_vs_new_{m}.{f}" for m in ("top1", "top5") for f in ("csv", "md", "tex")),
+    ]
+
+
+def test_formats_choose_what_is_written(letters, tmp_path):
+    found = report(letters.results, resamples=50, scale="logit")
+
+    assert found.save(tmp_path / "tables", ["csv"]) == tmp_path / "tables"
+    assert files(tmp_path / "tables") == ["summary.json", "tables/old_vs_new_top1.csv", "tables/old_vs_new_top5.csv"]
+    found.save(tmp_path / "figures", " SVG")
+    assert files(tmp_path / "figures") == [
+        *(f"figures/old_vs_new_{m}_{s}.svg" for m in ("top1", "top5") for s in ("linear", "logit")),
+        "summary.json",
+    ]
+
+
+def test_tables_alone_do_not_load_matplotlib(letters, tmp_path):
+    code = (
+        "import sys; from evalshift.analysis.report import report; "
+        f"report({str(letters.results.path)!r}, resamples=0).save({str(tmp_path / 'out')!r}, 'csv,md,tex'); "
+        "print({'matplotlib', 'torch'} & set(sys.modules))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\n"
+
+
+def test_an_unknown_format_stops_before_anything_is_written(letters, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        report(letters.results, resamples=0).save(tmp_path / "out", "csv,htm")
+
+    assert str(caught.value) == (
+        "a report is not written in this format\n"
+        '  found:    "htm"\n'
+        "  expected: html, png, pdf, svg, csv, md, tex\n"
+        '  do:       did you mean "html"?'
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_complaint(letters, tmp_path):
+    (tmp_path / "out").write_text("a file stands here")
+
+    with pytest.raises(StoreError, match="a file could not be written"):
+        report(letters.results, resamples=0).save(tmp_path / "out", "csv")
+
+
+def test_the_same_seed_gives_the_same_bytes_but_for_the_time(letters, tmp_path):
+    written = []
+    for name in ("one", "two"):
+        report(letters.results, resamples=50).save(tmp_path / name, "html,png,pdf,svg,csv,md,tex")
+        written.append({file: (tmp_path / name / file).read_bytes() for file in files(tmp_path / name)})
+
+    one, two = written
+    time = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"
+    for file in one:
+        if file in ("index.html", "summary.json"):
+            assert re.sub(time, b"", one[file]) == re.sub(time, b"", two[file])
+        else:
+            assert one[file] == two[file]
+
+
+def test_pairs_whose_names_only_differ_in_odd_letters_get_files_of_their_own(make_outcomes, tmp_path):
+    pairs = tuple(
+        summarize_outcomes({"top1": make_outcomes([9, 8], [8, 6], new=new)}, resamples=0)
+        for new in ("a/b", "a b", "A-b")
+    )
+
+    Report(Summary(pairs, "linear", "top1", 0.95, 0, 0, "now", "1")).save(tmp_path, "csv")
+
+    assert files(tmp_path) == [
+        "summary.json",
+        "tables/old_vs_A-b-3_top1.csv",
+        "tables/old_vs_a-b-2_top1.csv",
+        "tables/old_vs_a-b_top1.csv",
+    ]
+
+
+def test_the_command_makes_the_same_report_again(letters, tmp_path):
+    def command(**choices) -> str | None:
+        return report(letters.results, resamples=50, **choices).summary.command
+
+    results = letters.results.path
+    assert command() == f"evalshift report --results {results} --linear --metric top1 --bootstrap 50 --seed 0"
+    assert command(pairs=["old:new"], scale="probit", metric="top5", seed=3) == (
+        f"evalshift report --results {results} --pair old:new --probit --metric top5 --bootstrap 50 --seed 3"
+    )
+    # The command line has no option for the level.
+    again = command(level=0.9)
+    assert again == (
+        f"evalshift.report({str(results)!r}, pairs=None, scale='linear', metric='top1', level=0.9, "
+        "resamples=50, seed=0).save()"
+    )
+
+
+def test_the_summary_file_holds_the_headline_and_the_command(letters, tmp_path):
+    found = report(letters.results, resamples=50)
+    found.save(tmp_path, "md")
+
+    read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+
+    assert read["command"] == found.summary.command
+    assert read["pairs"][0]["metrics"]["top1"]["headline"][0].startswith("Across 3 models, top-1 accuracy falls by ")
+
+
+def test_a_notebook_shows_words_and_table_with_names_escaped(make_outcomes):
+    pair = summarize_outcomes({"top1": make_outcomes([9, 8], [8, 6], models=("<i>", "b"))}, resamples=0)
+
+    html = Report(Summary((pair,), "linear", "top1", 0.95, 0, 0, "now", "1"))._repr_html_()
+
+    assert "<b>old:new</b> Across 2 models, top-1 accuracy falls by 15.0 points" in html
+    assert "<i>" not in html
+    assert "<td>&lt;i&gt;</td>" in html
