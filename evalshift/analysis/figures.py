@@ -19,7 +19,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
-from evalshift.analysis.summary import MetricSummary, PairSummary, slope_words
+from evalshift.analysis.sentences import slope_words
+from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.files import write_atomic
 

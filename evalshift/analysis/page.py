@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 
 from evalshift.analysis.outcomes import METRICS, name_some
 from evalshift.analysis.scales import SCALES
-from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, slope_words
+from evalshift.analysis.sentences import slope_words
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.tables import percent
 
 SVG = "http://www.w3.org/2000/svg"

@@ -5,13 +5,13 @@ from jaxtyping import Int
 from scipy.stats import rankdata
 
 
-def ranks(correct: Int[np.ndarray, " model"]) -> Int[np.ndarray, " model"]:
+def rank(correct: Int[np.ndarray, " model"]) -> Int[np.ndarray, " model"]:
     """Rank of each model on one test set: 1 for the most correct; ties share the better rank ("1, 2, 2, 4").
 
     Takes counts over models, all out of the same total; gives int64, shape (model,).
     Source: Recht et al. 2019, tables 7-14, which however number tied models in alphabetical order.
 
-    >>> ranks(np.array([70, 90, 90, 60]))
+    >>> rank(np.array([70, 90, 90, 60]))
     array([3, 1, 1, 4])
     """
     return rankdata(-correct.astype(np.int64), method="min").astype(np.int64)
@@ -33,4 +33,4 @@ def rank_changes(
         raise ValueError(
             f"found {len(original_correct)} original and {len(new_correct)} new counts; expected one of each a model"
         )
-    return ranks(original_correct) - ranks(new_correct)
+    return rank(original_correct) - rank(new_correct)

@@ -17,8 +17,9 @@ from evalshift.analysis.fits import Line, fit_line
 from evalshift.analysis.gaps import drops
 from evalshift.analysis.intervals import Interval, clopper_pearson
 from evalshift.analysis.outcomes import METRICS, Outcomes, StoredPair, load_pair
-from evalshift.analysis.ranks import rank_changes, ranks
+from evalshift.analysis.ranks import rank, rank_changes
 from evalshift.analysis.scales import SCALES, fitted_accuracy
+from evalshift.analysis.sentences import drop_sentence, line_sentence, metric_words, rank_sentence
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 
@@ -47,7 +48,7 @@ class MetricSummary:
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
         """What was found, in sentences: the drop, the line on `scale`, the ranks."""
-        sentences = (_drop_sentence(self), _line_sentence(self.lines.get(scale)), _rank_sentence(self.table))
+        sentences = (drop_sentence(self), line_sentence(self.lines.get(scale)), rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -193,8 +194,8 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95) -> pd.DataFrame:
             "drop": drop.drop,
             "drop_low": drop.interval.low,
             "drop_high": drop.interval.high,
-            "original_rank": ranks(outcomes.original_correct),
-            "new_rank": ranks(outcomes.new_correct),
+            "original_rank": rank(outcomes.original_correct),
+            "new_rank": rank(outcomes.new_correct),
             "delta_rank": rank_changes(outcomes.original_correct, outcomes.new_correct),
         }
     )
@@ -217,12 +218,6 @@ def to_json(summary: Summary) -> str:
         "pairs": [_pair_facts(pair, summary.scale) for pair in summary.pairs],
     }
     return json.dumps(_jsonable(written), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def slope_words(line: Line) -> str:
-    """The slope with its interval, as "1.11 [1.08, 1.19]"; without one where the bootstrap gives none."""
-    low, high = line.slope_interval.low, line.slope_interval.high
-    return _number(line.slope) + ("" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]")
 
 
 def check_choices(*, scale: str, metric: str, level: float, resamples: int, seed: int) -> None:
@@ -260,10 +255,10 @@ def _wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[s
 def _require_metric(stored: StoredPair, metric: str) -> None:
     if metric not in stored.outcomes:
         raise AnalysisError(
-            f"{_metric_words(metric)} accuracy cannot be had on this pair",
+            f"{metric_words(metric)} accuracy cannot be had on this pair",
             where=f"{stored.original.name}:{stored.new.name}",
             found=next(
-                (note.rstrip(".") for note in stored.notes if note.startswith(_metric_words(metric).capitalize())),
+                (note.rstrip(".") for note in stored.notes if note.startswith(metric_words(metric).capitalize())),
                 f"{len(stored.original.class_names)} classes",
             ),
             expected=f"more than {METRICS[metric]} classes and as many answers stored for every model",
@@ -324,75 +319,6 @@ def _provenance(stored: StoredPair) -> dict[str, dict]:
             for model, pair in stored.provenance.items()
         },
     }
-
-
-def _drop_sentence(summary: MetricSummary) -> str:
-    table = summary.table
-    kind = f"{_metric_words(summary.outcomes.metric)} accuracy"
-    verb, noun, sign = ("falls", "drop", 1) if summary.mean_drop >= 0 else ("rises", "rise", -1)
-    if len(table) == 1:
-        row = table.iloc[0]
-        return (
-            f"The {kind} of {row['model']} {verb} by {_points(sign * row['drop'])} points "
-            f"{_span(sign * row['drop_low'], sign * row['drop_high'])}."
-        )
-    mean = _span(sign * summary.mean_drop_interval.low, sign * summary.mean_drop_interval.high)
-    ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
-    least, most = (
-        f"{_points(row['size'])} {_span(sign * row['drop_low'], sign * row['drop_high'])} ({row['model']})"
-        for _, row in ordered.iloc[[0, -1]].iterrows()
-    )
-    return (
-        f"Across {len(table)} models, {kind} {verb} by {_points(sign * summary.mean_drop)} points {mean} on average; "
-        f"the {noun} runs from {least} to {most}."
-    )
-
-
-def _line_sentence(line: Line | None) -> str | None:
-    if line is None:
-        return None
-    slope = slope_words(line)
-    fit = f"R² = {_number(line.r2, 3)}"
-    if line.scale == "linear":
-        return f"Every point gained on the original set is worth {slope} points on the new one ({fit})."
-    unit = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}[line.scale]
-    return (
-        f"On the {line.scale} scale, every unit of {unit} gained on the original set is worth {slope} units "
-        f"on the new one ({fit})."
-    )
-
-
-def _rank_sentence(table: pd.DataFrame) -> str | None:
-    if len(table) < 2:
-        return None
-    change = table["delta_rank"].abs()
-    if not change.any():
-        return "Every model keeps its rank."
-    most = table.iloc[int(change.to_numpy().argmax())]
-    places = "1 place" if change.max() == 1 else f"{change.max()} places"
-    direction = "up" if most["delta_rank"] > 0 else "down"
-    return (
-        f"{(change == 0).sum()} of {len(table)} models keep their rank; the largest move is {places} {direction} "
-        f"({most['model']})."
-    )
-
-
-def _metric_words(metric: str) -> str:
-    return f"top-{METRICS[metric]}"
-
-
-def _points(fraction: float) -> str:
-    return _number(100 * fraction, 1)
-
-
-def _span(one: float, other: float) -> str:
-    low, high = sorted((one, other))
-    return f"[{_points(low)}, {_points(high)}]"
-
-
-def _number(value: float, digits: int = 2) -> str:
-    """A number for prose, with a true minus sign and without a negative zero."""
-    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def _safe(name: str) -> str:

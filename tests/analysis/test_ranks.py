@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from evalshift.analysis.ranks import rank_changes, ranks
+from evalshift.analysis.ranks import rank, rank_changes
 
 PUBLISHED = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "published"
 needs_published = pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"the published tables are not in {PUBLISHED}")
@@ -21,11 +21,11 @@ counts = st.lists(st.integers(0, 50), min_size=1, max_size=40).map(np.array)
 
 def test_ties_share_the_better_rank():
     # 90 and 90 stand first together; two models are better than 80, four than 70.
-    assert ranks(np.array([70, 90, 80, 80, 90])).tolist() == [5, 1, 3, 3, 1]
+    assert rank(np.array([70, 90, 80, 80, 90])).tolist() == [5, 1, 3, 3, 1]
 
 
 def test_all_tied_are_all_first():
-    assert ranks(np.array([7, 7, 7])).tolist() == [1, 1, 1]
+    assert rank(np.array([7, 7, 7])).tolist() == [1, 1, 1]
 
 
 def test_changes_by_hand():
@@ -35,27 +35,27 @@ def test_changes_by_hand():
 
 @given(counts)
 def test_agrees_with_scipy(correct):
-    assert ranks(correct).tolist() == rankdata(-correct, method="min").tolist()
+    assert rank(correct).tolist() == rankdata(-correct, method="min").tolist()
 
 
 @given(counts)
 def test_a_rank_is_one_more_than_the_number_of_better_models(correct):
-    assert ranks(correct).tolist() == [1 + int((correct > own).sum()) for own in correct]
+    assert rank(correct).tolist() == [1 + int((correct > own).sum()) for own in correct]
 
 
 @given(counts, st.randoms(use_true_random=False))
 def test_the_order_of_the_models_does_not_matter(correct, random):
     order = random.sample(range(len(correct)), len(correct))
-    assert ranks(correct[order]).tolist() == ranks(correct)[order].tolist()
+    assert rank(correct[order]).tolist() == rank(correct)[order].tolist()
 
 
 def test_counts_of_any_integer_type():
-    assert ranks(np.array([1, 127, -128], dtype=np.int8)).tolist() == [2, 1, 3]
-    assert ranks(np.array([1, 2])).dtype == np.int64
+    assert rank(np.array([1, 127, -128], dtype=np.int8)).tolist() == [2, 1, 3]
+    assert rank(np.array([1, 2])).dtype == np.int64
 
 
 def test_no_models_have_no_ranks():
-    assert ranks(np.array([], dtype=int)).tolist() == []
+    assert rank(np.array([], dtype=int)).tolist() == []
 
 
 def test_different_numbers_of_models():
@@ -99,11 +99,11 @@ def test_published_ranks_but_for_the_order_among_ties(file):
     ours = {}
     for side, dataset, ties in (("orig", original, original_ties), ("new", new, new_ties)):
         correct = released[released.dataset == dataset].set_index("model")[column].loc[models].astype(int)
-        rank = ours[side] = pd.Series(ranks(correct.to_numpy()), index=models)
+        place = ours[side] = pd.Series(rank(correct.to_numpy()), index=models)
         place_among_tied = pd.Series(models, index=models).groupby(correct).rank().astype(int) - 1
         # Printed ranks count the models left out here too; ranked again they count only these.
         printed = table[f"{side}_rank"].rank().astype(int)
-        assert (rank + place_among_tied).tolist() == printed.tolist()
+        assert (place + place_among_tied).tolist() == printed.tolist()
         assert (place_among_tied > 0).sum() == ties
     assert (ours["orig"] - ours["new"]).tolist() == rank_changes(
         *(released[released.dataset == d].set_index("model")[column].loc[models].to_numpy(int) for d in (original, new))

@@ -1,0 +1,54 @@
+# The words that people and CI share. The two to begin with: make demo, make test.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help demo test lint types bench train clean
+
+help:
+	@echo "make demo    install into $(VENV), run the embedded models on the embedded pair, write the report"
+	@echo "make test    install with the test tools, run the whole test suite"
+	@echo "make lint    ruff, and the layers of the package"
+	@echo "make types   pyright"
+	@echo "make bench   benchmarks, each beside what one would write without evalshift (about five minutes)"
+	@echo "make train   train the embedded models again (half a minute)"
+	@echo "make clean   remove $(VENV), results and report"
+
+demo: $(VENV)/.installed
+	$(BIN)/evalshift run
+	$(BIN)/evalshift report --probit
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-test
+	$(BIN)/pyright
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/bench_start.py
+	$(BIN)/python benchmarks/bench_bootstrap.py
+	$(BIN)/python benchmarks/bench_inference.py
+
+train: $(VENV)/.installed
+	$(BIN)/python -m evalshift.testbed.digits.train
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "evalshift needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing evalshift and its libraries into $(VENV): some minutes and up to 6 GB, the first time"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) results report

@@ -1,0 +1,91 @@
+"""Findings in words: each sentence computed, each number with its interval."""
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from evalshift.analysis.fits import Line
+from evalshift.analysis.outcomes import METRICS
+
+if TYPE_CHECKING:
+    from evalshift.analysis.summary import MetricSummary
+
+
+def drop_sentence(summary: "MetricSummary") -> str:
+    """How far the models fall (or rise) on average, and the least and the most."""
+    table = summary.table
+    kind = f"{metric_words(summary.outcomes.metric)} accuracy"
+    verb, noun, sign = ("falls", "drop", 1) if summary.mean_drop >= 0 else ("rises", "rise", -1)
+    if len(table) == 1:
+        row = table.iloc[0]
+        return (
+            f"The {kind} of {row['model']} {verb} by {_points(sign * row['drop'])} points "
+            f"{_span(sign * row['drop_low'], sign * row['drop_high'])}."
+        )
+    mean = _span(sign * summary.mean_drop_interval.low, sign * summary.mean_drop_interval.high)
+    ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
+    least, most = (
+        f"{_points(row['size'])} {_span(sign * row['drop_low'], sign * row['drop_high'])} ({row['model']})"
+        for _, row in ordered.iloc[[0, -1]].iterrows()
+    )
+    return (
+        f"Across {len(table)} models, {kind} {verb} by {_points(sign * summary.mean_drop)} points {mean} on average; "
+        f"the {noun} runs from {least} to {most}."
+    )
+
+
+def line_sentence(line: Line | None) -> str | None:
+    """What a point gained on the original set is worth on the new one; None without a line."""
+    if line is None:
+        return None
+    slope = slope_words(line)
+    fit = f"R² = {_number(line.r2, 3)}"
+    if line.scale == "linear":
+        return f"Every point gained on the original set is worth {slope} points on the new one ({fit})."
+    unit = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}[line.scale]
+    return (
+        f"On the {line.scale} scale, every unit of {unit} gained on the original set is worth {slope} units "
+        f"on the new one ({fit})."
+    )
+
+
+def rank_sentence(table: pd.DataFrame) -> str | None:
+    """How many models keep their rank, and the largest move; None where one model has no one to pass."""
+    if len(table) < 2:
+        return None
+    change = table["delta_rank"].abs()
+    if not change.any():
+        return "Every model keeps its rank."
+    most = table.iloc[int(change.to_numpy().argmax())]
+    places = "1 place" if change.max() == 1 else f"{change.max()} places"
+    direction = "up" if most["delta_rank"] > 0 else "down"
+    return (
+        f"{(change == 0).sum()} of {len(table)} models keep their rank; the largest move is {places} {direction} "
+        f"({most['model']})."
+    )
+
+
+def slope_words(line: Line) -> str:
+    """The slope with its interval, as "1.11 [1.08, 1.19]"; without one where the bootstrap gives none."""
+    low, high = line.slope_interval.low, line.slope_interval.high
+    return _number(line.slope) + ("" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]")
+
+
+def metric_words(metric: str) -> str:
+    """ "top1" as "top-1"."""
+    return f"top-{METRICS[metric]}"
+
+
+def _points(fraction: float) -> str:
+    return _number(100 * fraction, 1)
+
+
+def _span(one: float, other: float) -> str:
+    low, high = sorted((one, other))
+    return f"[{_points(low)}, {_points(high)}]"
+
+
+def _number(value: float, digits: int = 2) -> str:
+    """A number for prose, with a true minus sign and without a negative zero."""
+    return f"{value:z.{digits}f}".replace("-", "−")

@@ -1,0 +1,128 @@
+"""README's commands are run, in README's order, in one folder, with the files that README gives."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCK = re.compile(r"^```(sh|python|yaml|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE_NAME = re.compile(r"# (\S+\.(?:py|yaml))\n")
+# Each is run by a test of its own below, or cannot be run without the network.
+ELSEWHERE = ("make demo", "make test", "pip install .")
+
+
+def blocks() -> list[tuple[str, str]]:
+    return [(kind, text) for kind, text in BLOCK.findall(README) if kind != "text"]
+
+
+def commands(text: str) -> list[str]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    kept = [line for line in lines if "# needs the network" not in line]
+    return [line.split("    #")[0].strip() for line in kept if line.split("    #")[0].strip() not in ELSEWHERE]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
+
+
+def run(command: list[str] | str, folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, shell=isinstance(command, str), cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder in which someone did all that README says, and what each command printed last."""
+    folder = tmp_path_factory.mktemp("reader")
+    printed = {}
+    for kind, text in blocks():
+        named = FILE_NAME.match(text)
+        if named:
+            (folder / named.group(1)).write_text(text, "utf-8")
+        elif kind == "python":
+            run([sys.executable, "-W", "error", "-c", text], folder)
+        else:
+            for command in commands(text):
+                done = run(command, folder)
+                printed.setdefault(command, done.stdout + done.stderr)
+    return folder, printed
+
+
+def test_every_command_of_the_readme_runs(followed: tuple[Path, dict[str, str]]) -> None:
+    folder, printed = followed
+    assert {"evalshift run", "evalshift report --probit", "evalshift run --registry mine.yaml"} <= printed.keys()
+    assert (folder / "results/predictions/digits/my-network.parquet").is_file()
+    assert (folder / "results/predictions/digits-fainter/digits-ridge.parquet").is_file()
+    assert (folder / "report/index.html").is_file()
+
+
+def test_output_in_the_readme_is_what_the_program_prints(followed: tuple[Path, dict[str, str]]) -> None:
+    _, printed = followed
+    shown = [text for kind, text in BLOCK.findall(README) if kind == "text"]
+    assert len(shown) == 2, "README shows what run and report print"
+    for command, text in zip(("evalshift run", "evalshift report --probit"), shown, strict=True):
+        # Speeds, paths and devices differ from machine to machine; the findings do not.
+        wanted = [plain(line) for line in text.splitlines() if line.strip() not in ("", "…")]
+        there = {plain(line) for line in printed[command].splitlines()}
+        assert [line for line in wanted if line not in there] == [], printed[command]
+
+
+def plain(line: str) -> str:
+    line = re.sub(r"[\d,]+/s", "N/s", line)
+    return re.sub(r"^(registry|device|page|results)\b.*", r"\1", " ".join(line.split()))
+
+
+def test_commands_that_need_the_network_name_what_the_registry_has() -> None:
+    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.state import fetch_all
+
+    registry = load_registry()
+    needing = [line for line in README.splitlines() if "# needs the network" in line]
+    assert len(needing) == 2
+    assert registry.pair("cifar10:cifar10.1-v6")
+    assert len(registry.select_models(["resnet*-akamaster"])) == 6
+    assert fetch_all(registry, ["cifar10", "cifar10.1-v6", "resnet*-akamaster"])
+
+
+def test_make_demo_runs_and_names_the_page(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    tracked = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True)
+    if tracked.returncode != 0:
+        pytest.skip("not a git checkout")
+    for name in tracked.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    # An environment that is ready: installing again would only test the network.
+    venv = clone / ".venv"
+    venv.mkdir()
+    (venv / "bin").symlink_to(Path(sys.executable).parent)
+    for stamp in (".installed", ".installed-test"):
+        (venv / stamp).touch()
+    done = run(["make", "demo"], clone)
+    assert re.search(r"^page: .*/report/index\.html$", done.stdout, re.MULTILINE), done.stdout
+    assert (clone / "report/index.html").is_file()
+    assert "python -m pytest" in run(["make", "--dry-run", "test"], clone).stdout
+
+
+def test_an_installed_wheel_needs_nothing_of_the_repository(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="hatchling builds the wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    run([*build, "--wheel-dir", str(tmp_path), str(ROOT)], tmp_path)
+    site = tmp_path / "site"
+    run([sys.executable, "-m", "zipfile", "-e", str(next(tmp_path.glob("*.whl"))), str(site)], tmp_path)
+    start = f"import sys; sys.path.insert(0, {str(site)!r}); import evalshift.cli; evalshift.cli.main()"
+    run([sys.executable, "-c", start, "run", "--models", "digits-ridge*"], tmp_path)
+    done = run([sys.executable, "-c", start, "report", "--format", "html,csv"], tmp_path)
+    assert (tmp_path / "report/index.html").is_file(), done.stdout
+    where = run([sys.executable, "-c", start, "check", "--models", "digits-ridge"], tmp_path).stdout
+    assert str(site) in where, where
