@@ -19,8 +19,9 @@ demo: $(VENV)/.installed
 	$(BIN)/evalshift run
 	$(BIN)/evalshift report --probit
 
+# Two processes with a thread each: quicker than one process whose threads wait for each other.
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote
 
 from evalshift.errors import StoreError
 
-TEMPORARY_SUFFIX = ".tmp"
+# Long enough to be nobody else's: what bears it is removed when it is old.
+TEMPORARY_SUFFIX = ".evalshift-tmp"
 
 # What Windows, macOS and Linux all take in a file name; everything else is written as %XX.
 _SAFE_IN_NAMES = " +,=@()[]"
@@ -22,36 +23,33 @@ def write_atomic(path: Path, data: bytes) -> None:
     The bytes go to a temporary name in the same folder, are flushed to the disk, and are renamed.
     Raises StoreError where the folder cannot be written to or the disk is full; what stood at `path` is then untouched.
     """
-    temporary = None
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=TEMPORARY_SUFFIX, dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp makes files for their owner alone; results are to be shared like any other file.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise StoreError(
             "a file could not be written",
             where=path,
-            found=error.strerror or str(error),
+            found=_obstacle(path, error),
             expected=f"a writable folder with {len(data):,} bytes free",
             remedy="free some space or choose another folder; what was stored before is untouched",
         ) from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _obstacle(path: Path, error: OSError) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        for folder in path.parents:
+            if folder.is_file():
+                return f"{folder} is a file, not a folder"
+    return error.strerror or str(error)
 
 
 def remove_leftovers(folder: Path, older_than: float) -> int:
@@ -75,7 +73,12 @@ def file_name(name: str) -> str:
     'timm%2Fresnet18.a1_in1k'
     """
     quoted = quote(name, safe=_SAFE_IN_NAMES)
-    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+    # A dot in front hides a file on Linux; Windows drops a dot or a space at the end of a folder's name.
+    if quoted[:1] == ".":
+        quoted = "%2E" + quoted[1:]
+    if quoted[-1:] in (".", " "):
+        quoted = f"{quoted[:-1]}%{ord(quoted[-1]):02X}"
+    return quoted
 
 
 def registry_name(name: str) -> str:

@@ -82,7 +82,7 @@ class Report:
         written. Each file is whole or absent; the page comes last, so it never speaks of files that are not there yet.
         Raises UsageError on an unknown format before anything is written, StoreError where `out` cannot be written to.
         """
-        chosen = _checked(formats)
+        chosen = check_formats(formats)
         out = Path(out)
         stems = _stems(self.summary.pairs)
         svgs = self._save_figures(out, stems, chosen)
@@ -180,7 +180,8 @@ def _command(
     return shlex.join(words)
 
 
-def _checked(formats: Sequence[str] | str) -> set[str]:
+def check_formats(formats: Sequence[str] | str) -> set[str]:
+    """The formats named in a list or between commas; UsageError for one that a report is not written in."""
     wanted = formats.split(",") if isinstance(formats, str) else formats
     wanted = [format.strip().lower() for format in wanted]
     for format in wanted:

@@ -24,6 +24,8 @@ from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 
 SUMMARY_SCHEMA = 1
+# Percentiles move by less than the third digit long before; memory and time grow on.
+MOST_RESAMPLES = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +234,12 @@ def check_choices(*, scale: str, metric: str, level: float, resamples: int, seed
             )
     for word, value, holds, expected in (
         ("level", level, 0 < level < 1, "a fraction between 0 and 1, such as 0.95"),
-        ("number of resamples", resamples, resamples >= 0, "0 or more"),
+        (
+            "number of resamples",
+            resamples,
+            resamples == 0 or 2 <= resamples <= MOST_RESAMPLES,  # a single one would pass for certainty
+            f"0 for no intervals, or 2 to {MOST_RESAMPLES:,}",
+        ),
         ("seed", seed, seed >= 0, "0 or more"),
     ):
         if not holds:

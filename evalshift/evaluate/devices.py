@@ -1,28 +1,35 @@
 """Where and how a network runs: device, precision, memory layout, and the batch size that suits them."""
 
+import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from evalshift.errors import UsageError, did_you_mean
 
-# Tried in this order; the search stops climbing where a larger batch no longer helps.
+# What the search may choose from, and where it begins.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BATCH_SIZES_GPU = (16, 32, 64, 128, 256, 512, 1024)
+USUAL, USUAL_GPU = 32, 256
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How batches are run."""
+    """How batches are run.
+
+    streams   batches at once, each on its share of the cores
+    """
 
     device: torch.device
     precision: str
     batch_size: int
     memory_format: str
+    streams: int = 1
 
     def autocast(self) -> AbstractContextManager:
         """The context in which the network runs: half precision where that was asked for."""
@@ -55,15 +62,23 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-def set_precision(precision: str, device: torch.device) -> None:
-    """Prepare torch for a precision. fp32 means all 23 bits of it: TF32 stays off unless it is asked for.
+@contextmanager
+def set_precision(precision: str, device: torch.device) -> Iterator[None]:
+    """Let torch work in a precision. fp32 means all 23 bits of it: TF32 stays off unless it is asked for.
 
-    Raises UsageError for a precision that the device cannot do.
+    Afterwards torch's own settings are as they were. Raises UsageError for a precision that the device cannot do.
     """
     if precision in ("tf32", "fp16") and device.type == "cpu":
         raise UsageError(f"{precision} needs a GPU", found="the CPU", expected="fp32 or bf16")
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 def describe(device: torch.device) -> str:
@@ -80,44 +95,76 @@ def search(
 ) -> tuple[int, str]:
     """The batch size and memory layout at which `run(batch_size, layout)` gets through most images a second.
 
-    images   how many are to be run in all: the search may take a tenth of the time that they would, and `seconds`
-             at most. Where that leaves no time, a middling batch is taken unmeasured.
-    Climbs through the batch sizes in each layout until two in a row bring nothing, time is up or memory is full.
-    A layout in which the network fails is left out; when it fails in all, its own exception comes through.
+    images   how many are to be run in all: the search may take a tenth of the time that they would, but not more than
+             `seconds`, or a hundredth where that is longer. Where it has no time, a middling batch goes unmeasured.
+    In each layout the search goes down from a middling batch and then up from it, either way until two sizes in a row
+    bring nothing or time is up, and up only until the network fails, as it does when memory is full. Sizes and layouts
+    in which it fails are left out; when it fails from the start in all layouts, its first exception comes through.
     """
-    sizes = [size for size in (BATCH_SIZES if device.type == "cpu" else BATCH_SIZES_GPU) if size <= images] or [images]
-    usual = min(sizes, key=lambda size: abs(size - (32 if device.type == "cpu" else 256)))
-    probe = min(8, usual)
-    run(probe, "contiguous")  # the first call allocates and chooses kernels; its time says nothing
-    budget = min(seconds, 0.1 * _seconds(run, probe, "contiguous", device) / probe * images)
+    known, usual = (BATCH_SIZES, USUAL) if device.type == "cpu" else (BATCH_SIZES_GPU, USUAL_GPU)
+    sizes = [size for size in known if size <= images] or [images]
+    usual = min(usual, sizes[-1])
+    layout, pace = _first_that_works(run, min(8, usual), device)
+    total = pace * images
+    budget = min(0.1 * total, max(seconds, 0.01 * total))
     if budget < 0.02:
-        return usual, "contiguous"
-    best, best_rate = (probe, "contiguous"), 0.0
+        return usual, layout
+    paces: dict[tuple[int, str], float] = {}
+    for candidate in LAYOUTS:
+        paces |= _climb(run, sizes, usual, candidate, pace, budget / len(LAYOUTS), device)
+    # Two per cent is less than the clock's own noise: not a reason to use twice the memory.
+    good = [choice for choice, taken in paces.items() if taken <= 1.02 * min(paces.values())]
+    return min(good, default=(usual, layout), key=lambda choice: choice[0])
+
+
+def _first_that_works(run: Callable[[int, str], object], size: int, device: torch.device) -> tuple[str, float]:
+    """The first layout in which the network runs at all, and the seconds that an image takes in it."""
+    failures = []
     for layout in LAYOUTS:
-        deadline = time.perf_counter() + budget / len(LAYOUTS)
-        rate_here, without_gain, pace = 0.0, 0, 0.0
-        for size in sizes:
-            # What this size will take, going by the last one: two timed calls and one to warm up.
-            if pace and time.perf_counter() + 3 * pace * size > deadline:
-                break
-            try:
-                run(size, layout)
-                taken = min(_seconds(run, size, layout, device) for _ in range(2))
-            except torch.OutOfMemoryError:
-                break
-            except RuntimeError:
-                if layout == "contiguous":
-                    raise
-                break
-            pace = taken / size
-            if 1 / pace > best_rate:
-                best, best_rate = (size, layout), 1 / pace
-            # Two per cent is less than the clock's own noise: not a reason to use twice the memory.
-            without_gain = without_gain + 1 if 1 / pace < 1.02 * rate_here else 0
-            rate_here = max(rate_here, 1 / pace)
+        try:
+            run(size, layout)  # the first call allocates and chooses kernels; its time says nothing
+            return layout, _seconds(run, size, layout, device) / size
+        except Exception as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _climb(
+    run: Callable[[int, str], object],
+    sizes: Sequence[int],
+    usual: int,
+    layout: str,
+    pace: float,
+    budget: float,
+    device: torch.device,
+) -> dict[tuple[int, str], float]:
+    """Seconds an image at the batch sizes that were tried in one layout, within a budget of seconds."""
+    deadline = time.perf_counter() + budget
+    paces: dict[tuple[int, str], float] = {}
+    # Downwards first: it takes less than the first step upwards.
+    down, up = [size for size in sizes if size <= usual][::-1], [size for size in sizes if size > usual]
+    for direction in (down, up):
+        without_gain = 0
+        for size in direction:
             if without_gain == 2:
                 break
-    return best
+            # What this size will take, going by the last one: two timed calls and one to warm up.
+            if time.perf_counter() + 3 * pace * size > deadline:
+                continue
+            try:
+                run(size, layout)
+                pace = min(_seconds(run, size, layout, device) for _ in range(2)) / size
+            except Exception:  # memory is full, or the network cannot do this size
+                if direction is up:
+                    break
+                continue
+            gained = pace < 0.98 * min(paces.values(), default=math.inf)
+            without_gain = 0 if gained else without_gain + 1
+            paces[size, layout] = pace
+        if (usual, layout) not in paces:
+            break
+        pace = paces[usual, layout]
+    return paces
 
 
 def _seconds(run: Callable[[int, str], object], size: int, layout: str, device: torch.device) -> float:

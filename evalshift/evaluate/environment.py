@@ -3,15 +3,17 @@
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from evalshift import __version__
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """Versions of whatever shapes the numbers."""
-    libraries = ("torch", "numpy", "pillow")
+    libraries = ("torch", "torchvision", "numpy", "pillow")
     return {"evalshift": __version__, "python": platform.python_version(), "platform": sys.platform} | {
         name: version(name) for name in libraries
     }

@@ -1,25 +1,30 @@
 """One classifier on one dataset → Predictions with their provenance."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from evalshift.errors import UsageError
-from evalshift.evaluate.devices import Execution, choose_device, describe, set_precision
+from evalshift.errors import UsageError, did_you_mean
+from evalshift.evaluate.devices import USUAL, Execution, choose_device, describe, set_precision
 from evalshift.evaluate.environment import git_revision, library_versions
 from evalshift.evaluate.images import ImageReader
-from evalshift.evaluate.inference import Answers, predict, tune
+from evalshift.evaluate.inference import Answers, forward, place, predict, tune
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION
+from evalshift.evaluate.streams import count_streams
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry import Registry, load_registry
 
 # Enough to fill the batches that the search tries first; larger ones repeat them.
 _SAMPLE_IMAGES = 64
@@ -41,11 +46,15 @@ def choose_execution(
 
     images   how many it will be run on in all; the search takes a small part of that time
     """
-    if isinstance(options.batch_size, int):
-        return Execution(device, options.precision, options.batch_size, "contiguous")
     sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
-    size, layout = tune(classifier, sample, device, options.precision, images)
-    return Execution(device, options.precision, size, layout)
+    fixed = options.batch_size if isinstance(options.batch_size, int) else None
+    plain = Execution(device, options.precision, fixed or USUAL, "contiguous")
+    place(classifier, plain)
+    streams = count_streams(partial(forward, execution=plain), classifier, sample[: plain.batch_size])
+    if fixed is not None:
+        return replace(plain, streams=streams)
+    size, layout = tune(classifier, sample, device, options.precision, images, streams)
+    return Execution(device, options.precision, size, layout, streams)
 
 
 def evaluate_classifier(
@@ -61,8 +70,8 @@ def evaluate_classifier(
     """All images of the reader's dataset through the network; `advance(n)` is told of every n images done."""
     dataset = reader.dataset
     start = datetime.now(UTC)
-    batches = reader.batches(execution.batch_size, classifier.preprocess)
-    answers = predict(classifier, batches, execution, keep_logits=keep_logits, advance=advance)
+    with closing(reader.batches(execution.batch_size, classifier.preprocess)) as batches:
+        answers = predict(classifier, batches, execution, keep_logits=keep_logits, ids=dataset.ids, advance=advance)
     provenance = Provenance(
         schema_version=SCHEMA_VERSION,
         model=classifier.name,
@@ -81,7 +90,7 @@ def evaluate_classifier(
         git_revision=origin.git_revision,
         start=start.isoformat(timespec="seconds"),
         seconds=answers.seconds,
-        images_per_second=len(dataset) / answers.seconds,
+        images_per_second=answers.images_per_second,
     )
     return Predictions(classifier.name, dataset.name, answers.top, answers.prob, provenance), answers
 
@@ -92,7 +101,7 @@ def evaluate(
     *,
     preprocess: Preprocess | Mapping[str, Any],
     name: str = "model",
-    registry: Any = None,
+    registry: str | Path | Registry | None = None,
     device: str = "auto",
     precision: str = "fp32",
     batch_size: int | str = "auto",
@@ -102,26 +111,62 @@ def evaluate(
 
     dataset      a name from the registry, or a Dataset
     preprocess   what the network wants to see; `{}` gives it pixels in [0, 1]
-    The network is put into eval mode for the run and back afterwards.
+    registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
+    The network runs in eval mode, and is afterwards as it was: modes, device and memory layout.
 
-    Raises UsageError for a name that is not there, DataError for a faulty dataset, ModelError for unusable outputs.
+    Raises UsageError for a name that is not there, DataError for a faulty dataset, ModelError for unusable outputs;
+    what the network itself raises comes through.
     """
     if not isinstance(module, nn.Module):
         raise UsageError("evaluate runs a torch module", found=type(module).__name__, expected="a torch.nn.Module")
     options = Options(device, precision, batch_size, workers)
+    settings = _as_preprocess(preprocess)
     chosen = choose_device(options.device)
-    set_precision(options.precision, chosen)
     if isinstance(dataset, str):
-        known = load_registry(registry)
+        known = registry if isinstance(registry, Registry) else load_registry(registry)
         entry = known.dataset(dataset)
         dataset = load_dataset(dataset, entry, known.class_space(entry.classes))
-    settings = preprocess if isinstance(preprocess, Preprocess) else Preprocess(**preprocess)
-    was_training = module.training
-    try:
+    with set_precision(options.precision, chosen), _left_as_it_was(module):
         classifier = Classifier(name, module.eval(), settings, dataset.classes)
         reader = ImageReader(dataset, options.workers)
         execution = choose_execution(classifier, reader, chosen, options, len(dataset))
         origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())
         return evaluate_classifier(classifier, reader, execution, origin, fingerprint(dataset))[0]
+
+
+def _as_preprocess(settings: Preprocess | Mapping[str, Any]) -> Preprocess:
+    if isinstance(settings, Preprocess):
+        return settings
+    try:
+        return Preprocess(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        unknown = first["type"] == "extra_forbidden"
+        raise UsageError(
+            f'preprocess has no "{key}"' if unknown else "this preprocess cannot be",
+            where=None if unknown else f"preprocess.{key}" if key else "preprocess",
+            found=None if unknown or not key else repr(first["input"]),
+            expected=", ".join(Preprocess.model_fields) if unknown else first["msg"].removeprefix("Value error, "),
+            remedy=did_you_mean(key, Preprocess.model_fields) if unknown else None,
+        ) from error
+
+
+@contextmanager
+def _left_as_it_was(module: nn.Module) -> Iterator[None]:
+    """Put a borrowed network back into its modes, and its tensors to where and how they lay."""
+    modes = [(part, part.training) for part in module.modules()]
+    # A move puts other storage under a parameter, and another tensor in the place of a buffer.
+    tensors = [
+        (part, name, tensor, tensor.data)
+        for part in module.modules()
+        for name, tensor in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False))
+    ]
+    try:
+        yield
     finally:
-        module.train(was_training)
+        for part, training in modes:
+            part.training = training
+        for part, name, tensor, data in tensors:
+            tensor.data = data
+            setattr(part, name, tensor)

@@ -5,12 +5,16 @@ interpreter while it decodes and resizes), so no worker process is ever started 
 """
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from evalshift.errors import DataError, ModelError, first_line
 from evalshift.shapes import Images
@@ -36,70 +40,104 @@ class ImageReader:
 
     def first(self, count: int, preprocess: Preprocess) -> Images:
         """The first `count` images (fewer when there are fewer), to try a network on."""
-        return next(self.batches(min(count, len(self.dataset)), preprocess))
+        ready = self._ready(preprocess)
+        if ready is not None:
+            return np.array(ready[:count])
+        with closing(self._decode(preprocess, count)) as parts:
+            return np.concatenate(list(parts))
 
-    def batches(self, size: int, preprocess: Preprocess) -> Iterator[Images]:
-        """All images, `size` at a time, the last batch shorter; raises DataError naming a file that is no image."""
+    def batches(self, size: int, preprocess: Preprocess) -> Generator[Images, None, None]:
+        """All images, `size` at a time, the last batch shorter.
+
+        Raises DataError naming a file that is no image, and ModelError when geometry leaves the images unequal or is
+        not to be had for arrays. A consumer that may stop early closes the generator, which ends its threads.
+        """
         images = self._ready(preprocess)
-        if images is not None:
-            for start in range(0, len(images), size):
-                # A copy: torch wants memory that it may write to, and a mapped file is not.
-                yield np.array(images[start : start + size])
+        if images is None:
+            with closing(self._decoded(preprocess)) as parts:
+                yield from _rebatched(parts, size)
             return
-        yield from _rebatched(self._decoded(preprocess), size)
+        for start in range(0, len(images), size):
+            # A copy: torch wants memory that it may write to, and a mapped file is not.
+            yield np.array(images[start : start + size])
 
     def _ready(self, preprocess: Preprocess) -> Images | None:
         if isinstance(self.dataset.images, np.ndarray) and not preprocess.has_geometry:
             return self.dataset.images
         return self._kept[1] if self._kept and self._kept[0] == preprocess.geometry else None
 
-    def _decoded(self, preprocess: Preprocess) -> Iterator[Images]:
+    def _decoded(self, preprocess: Preprocess) -> Generator[Images, None, None]:
         """Small batches as they come out of the threads, and the whole kept for the next model once all have passed."""
         self._kept = None
         total, kept = len(self.dataset), None
         done = 0
-        for part in self._decode(preprocess):
-            if done == 0 and part[0].nbytes * total <= self.cache_bytes:
-                kept = np.empty((total, *part.shape[1:]), np.uint8)
-            if kept is not None:
-                kept[done : done + len(part)] = part
-            done += len(part)
-            yield part
-        if kept is not None and done == total:
+        with closing(self._decode(preprocess, total)) as parts:
+            for part in parts:
+                if done == 0 and part[0].nbytes * total <= self.cache_bytes:
+                    kept = np.empty((total, *part.shape[1:]), np.uint8)
+                if kept is not None:
+                    kept[done : done + len(part)] = part
+                done += len(part)
+                yield part
+        if kept is not None:
             self._kept = (preprocess.geometry, kept)
 
-    def _decode(self, preprocess: Preprocess) -> Iterator[Images]:
-        starts = iter(range(0, len(self.dataset), _DECODE_TOGETHER))
+    def _decode(self, preprocess: Preprocess, count: int) -> Generator[Images, None, None]:
+        """The first `count` images, a few at a time, all of one size."""
+        count = min(count, len(self.dataset))
+        starts = iter(range(0, count, _DECODE_TOGETHER))
+        size = None
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="evalshift-decode")
-        ahead: list[Future[Images]] = []
+
+        def submit(parts: int) -> list[Future[Images]]:
+            wanted = [(start, min(start + _DECODE_TOGETHER, count)) for start in islice(starts, parts)]
+            return [pool.submit(self._decode_part, start, stop, preprocess) for start, stop in wanted]
+
         try:
-            for start in starts:
-                ahead.append(pool.submit(self._decode_part, start, preprocess))
-                if len(ahead) > self.workers + 2:
-                    yield ahead.pop(0).result()
+            # So many ahead that no thread waits for the network, and no more: decoded images are large.
+            ahead = deque(submit(self.workers + 2))
             while ahead:
-                yield ahead.pop(0).result()
+                part = ahead.popleft().result()
+                ahead.extend(submit(1))
+                size = size or part.shape[1:]
+                self._refuse_unequal(size, part.shape[1:])
+                yield part
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _decode_part(self, start: int, preprocess: Preprocess) -> Images:
-        images = self.dataset.images[start : start + _DECODE_TOGETHER]
+    def _decode_part(self, start: int, stop: int, preprocess: Preprocess) -> Images:
+        images = self.dataset.images[start:stop]
         if isinstance(images, np.ndarray):
-            tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
-            resized = apply_geometry(tensor, preprocess)
-            assert isinstance(resized, torch.Tensor)
-            return resized.permute(0, 2, 3, 1).contiguous().numpy()
+            return self._cut(images, preprocess)
         arrays = [decode(path, preprocess, f"dataset {self.dataset.name}, {path}") for path in images]
-        shapes = {array.shape for array in arrays}
-        if len(shapes) > 1:
+        for array in arrays:
+            self._refuse_unequal(arrays[0].shape, array.shape)
+        return np.stack(arrays)
+
+    def _cut(self, images: Images, preprocess: Preprocess) -> UInt8[np.ndarray, "n height width c"]:
+        tensor = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
+        try:
+            cut = apply_geometry(tensor, preprocess)
+        except (NotImplementedError, ValueError) as error:
+            raise ModelError(
+                "arrays cannot be resized in this way",
+                where=f"dataset {self.dataset.name}",
+                found=f"interpolation {preprocess.interpolation}, antialias {preprocess.antialias}",
+                expected="nearest, bilinear or bicubic",
+                remedy="give the model another interpolation, or the dataset as a folder of image files",
+            ) from error
+        assert isinstance(cut, torch.Tensor)
+        return cut.permute(0, 2, 3, 1).contiguous().numpy()
+
+    def _refuse_unequal(self, first: tuple[int, ...], other: tuple[int, ...]) -> None:
+        if first != other:
             raise ModelError(
                 "the images are of different sizes and the model's preprocessing does not make them equal",
                 where=f"dataset {self.dataset.name}",
-                found=" and ".join(f"{shape[0]} × {shape[1]}" for shape in sorted(shapes)[:2]),
+                found=f"{first[0]} × {first[1]} and {other[0]} × {other[1]}",
                 expected="one size for all after resize and crop",
                 remedy="give the model a preprocess with crop: (and resize:)",
             )
-        return np.stack(arrays)
 
 
 def decode(path: Path, preprocess: Preprocess, where: str) -> np.ndarray:
@@ -111,6 +149,7 @@ def decode(path: Path, preprocess: Preprocess, where: str) -> np.ndarray:
 
     try:
         with Image.open(path) as opened:
+            mode = opened.mode
             picture = opened.convert("RGB")
     except Exception as error:  # Pillow raises half a dozen kinds for damaged files
         raise DataError(
@@ -120,6 +159,15 @@ def decode(path: Path, preprocess: Preprocess, where: str) -> np.ndarray:
             expected="an image that Pillow reads",
             remedy="copy it again, or remove it from the dataset",
         ) from error
+    if mode.startswith(("I", "F")):
+        # Pillow would cut every value above 255 down to it, and leave a white picture without a word.
+        raise DataError(
+            "an image has more than 8 bits a channel",
+            where=where,
+            found=f"Pillow's mode {mode}",
+            expected="8 bits a channel",
+            remedy="scale its values to 0 to 255 and save it with 8 bits a channel",
+        )
     return np.asarray(apply_geometry(picture, preprocess))
 
 
@@ -128,13 +176,6 @@ def _rebatched(parts: Iterator[Images], size: int) -> Iterator[Images]:
     waiting: list[Images] = []
     count = 0
     for part in parts:
-        if waiting and part.shape[1:] != waiting[0].shape[1:]:
-            raise ModelError(
-                "the images are of different sizes and the model's preprocessing does not make them equal",
-                found=f"{waiting[0].shape[1:3]} and {part.shape[1:3]}",
-                expected="one size for all after resize and crop",
-                remedy="give the model a preprocess with crop: (and resize:)",
-            )
         waiting.append(part)
         count += len(part)
         while count >= size:

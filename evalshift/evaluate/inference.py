@@ -1,14 +1,16 @@
 """Classifier × images, batch by batch → top answers. Bytes cross to the device as uint8; arithmetic happens there."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from evalshift.errors import ModelError
 from evalshift.evaluate.devices import LAYOUTS, Execution, search
+from evalshift.evaluate.streams import side_by_side
 from evalshift.shapes import Images, Prob, Top
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import apply_arithmetic
@@ -18,30 +20,41 @@ KEPT_ANSWERS = 5
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a network said: the `k` best classes, the probability of the first, and the logits where they are kept."""
+    """What a network said: the `k` best classes, the probability of the first, and the logits where they are kept.
+
+    images_per_second   once the first batch is through, for which memory is taken and kernels are chosen
+    """
 
     top: Top
     prob: Prob
     logits: np.ndarray | None
     seconds: float
+    images_per_second: float
 
 
-def tune(classifier: Classifier, sample: Images, device: torch.device, precision: str, images: int) -> tuple[int, str]:
-    """The batch size and memory layout that suit this network on this device, by a short search on real images."""
+def tune(
+    classifier: Classifier, sample: Images, device: torch.device, precision: str, images: int, streams: int = 1
+) -> tuple[int, str]:
+    """The batch size and memory layout that suit this network on this device, by a short search on real images.
 
+    images    how many are to be run in all
+    streams   how many batches are to be run at once; the search runs as many
+    """
     placed = ""
 
     def run(size: int, layout: str) -> None:
         nonlocal placed
-        execution = Execution(device, precision, size, layout)
+        execution = Execution(device, precision, size, layout, streams)
         if layout != placed:
             place(classifier, execution)
             placed = layout
         repeats = -(-size // len(sample))
         batch = np.concatenate([sample] * repeats)[:size] if repeats > 1 else sample[:size]
-        forward(classifier, batch, execution)
+        for _ in run_all(partial(forward, execution=execution), [batch] * streams):
+            pass
 
-    return search(run, device, images)
+    with side_by_side(classifier, streams) as run_all:
+        return search(run, device, images // streams)
 
 
 def place(classifier: Classifier, execution: Execution) -> None:
@@ -90,51 +103,56 @@ def predict(
     execution: Execution,
     *,
     keep_logits: bool = False,
+    ids: Sequence[str] | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Answers:
     """Run all batches; `advance(n)` is told of every n images done.
 
+    ids   what images are called in complaints; their positions without
     Ties go to the lower class number, so that equal logits give equal answers on every device.
     Raises ModelError for not-a-number logits.
     """
-    start = time.perf_counter()
     place(classifier, execution)
     k = min(KEPT_ANSWERS, len(classifier.classes))
     tops: list[np.ndarray] = []
     probs: list[np.ndarray] = []
     kept: list[np.ndarray] = []
-    for top, prob, logits in _answers(classifier, batches, execution, k):
-        tops.append(top)
-        probs.append(prob)
-        if keep_logits:
-            kept.append(logits.cpu().numpy().astype(np.float16))
-        advance(len(top))
+    done = 0
+    start = first_through = time.perf_counter()
+    with side_by_side(classifier, execution.streams) as run_all:
+        for batch, logits in run_all(partial(forward, execution=execution), batches):
+            values, order = logits.sort(dim=1, descending=True, stable=True)
+            prob = (values[:, 0] - values.logsumexp(dim=1)).exp().cpu().numpy()
+            # A single not-a-number logit makes its row's probability one too, and so does an infinite one.
+            bad = np.flatnonzero(np.isnan(prob))
+            if len(bad):
+                first = int(bad[0])
+                _refuse(classifier, logits[first].cpu().numpy(), ids[done + first] if ids else f"{done + first:,}")
+            tops.append(order[:, :k].to(torch.int32).cpu().numpy())
+            probs.append(prob)
+            if keep_logits:
+                kept.append(logits.cpu().numpy())
+            if done == 0:
+                first_through = time.perf_counter()
+            done += len(batch)
+            advance(len(batch))
+    end = time.perf_counter()
+    after_first = done - len(tops[0])
     return Answers(
         np.concatenate(tops),
         np.concatenate(probs),
         np.concatenate(kept) if keep_logits else None,
-        time.perf_counter() - start,
+        end - start,
+        after_first / (end - first_through) if after_first else done / (end - start),
     )
 
 
-def _answers(
-    classifier: Classifier, batches: Iterable[Images], execution: Execution, k: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, torch.Tensor]]:
-    done = 0
-    for batch in batches:
-        logits = forward(classifier, batch, execution)
-        values, order = logits.sort(dim=1, descending=True, stable=True)
-        prob = (values[:, 0] - values.logsumexp(dim=1)).exp()
-        # A single not-a-number logit makes its row's probability one too, and so does an infinite one.
-        bad = torch.isnan(prob).nonzero()
-        if len(bad):
-            first = int(bad[0])
-            raise ModelError(
-                "the network gives logits that are not numbers",
-                where=f"model {classifier.name}, image {done + first:,}",
-                found=", ".join(f"{value:.3g}" for value in logits[first, :5].tolist()) + ", …",
-                expected="finite numbers",
-                remedy="check the checkpoint and the preprocessing; fp16 overflows in some networks",
-            )
-        yield order[:, :k].to(torch.int32).cpu().numpy(), prob.cpu().numpy(), logits
-        done += len(batch)
+def _refuse(classifier: Classifier, logits: np.ndarray, image: str) -> None:
+    first = int(np.argmax(np.isnan(logits) | np.isposinf(logits)))
+    raise ModelError(
+        "the network gives logits that are not numbers",
+        where=f"model {classifier.name}, image {image}",
+        found=f"{logits[first]} for class {first} ({classifier.classes.names[first]})",
+        expected="finite numbers",
+        remedy="check the checkpoint and the preprocessing; fp16 overflows in some networks",
+    )

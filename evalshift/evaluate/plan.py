@@ -1,8 +1,11 @@
 """Registry × pairs → what is to be run, what is done and still valid, and why the rest is redone. Imports no torch."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from evalshift.errors import EvalshiftError, StoreError, UsageError, first_line
@@ -62,16 +65,24 @@ def make_plan(
 ) -> Plan:
     """Compare what is wanted with what is stored.
 
-    fingerprint   gives a dataset's fingerprint, or None while that is not known (a dry run downloads nothing)
+    fingerprint   gives a dataset's fingerprint, or None where it would have to be read for that (a dry run reads none)
     Raises UsageError for names that are not in the registry and when no model fits any pair; StoreError when what is
     stored comes from a newer evalshift, so that it is never overwritten.
     """
     chosen_pairs, fitting, unfit = choose_models(registry, pairs, models)
     jobs, done = [], []
+    hash_once = cache(sha256_of)  # a model's weights are compared once for each of its datasets
     for model, entry in fitting.items():
         for dataset in _datasets_for(entry, registry, chosen_pairs):
             reason = why_redo(
-                entry, dataset, model, results, fingerprint(dataset), precision=precision, save_logits=save_logits
+                entry,
+                dataset,
+                model,
+                results,
+                fingerprint(dataset),
+                precision=precision,
+                save_logits=save_logits,
+                hash_of=hash_once,
             )
             if force and reason is None:
                 reason = "asked for with --force"
@@ -85,12 +96,12 @@ def make_plan(
 def choose_models(
     registry: Registry, pairs: Iterable[str] = (), models: Iterable[str] = ()
 ) -> tuple[tuple[Pair, ...], dict[str, AnyModel], dict[str, str]]:
-    """The pairs meant, the models that fit one of them, and those that do not, with their classes.
+    """The pairs meant, each once, the models that fit one of them, and those that do not, with their classes.
 
     Raises UsageError for names that are not in the registry, and when no model fits any pair.
     """
-    chosen_pairs = tuple(registry.pair(pair) for pair in pairs) or registry.default_pairs
-    selected = registry.select_models(models)
+    chosen_pairs = tuple(dict.fromkeys(registry.pair(pair) for pair in _listed(pairs))) or registry.default_pairs
+    selected = registry.select_models(_listed(models))
     spaces = {registry.dataset(pair.original).classes for pair in chosen_pairs}
     fitting = {name: entry for name, entry in selected.items() if entry.classes in spaces}
     unfit = {name: entry.classes for name, entry in selected.items() if entry.classes not in spaces}
@@ -103,6 +114,11 @@ def choose_models(
             remedy="add models of these classes, or `extends: default` for those that come with evalshift",
         )
     return chosen_pairs, fitting, unfit
+
+
+def _listed(names: Iterable[str]) -> Iterable[str]:
+    """One name alone is easily written without its list, and would be taken apart into letters."""
+    return (names,) if isinstance(names, str) else names
 
 
 def _datasets_for(entry: AnyModel, registry: Registry, pairs: Iterable[Pair]) -> list[str]:
@@ -122,10 +138,16 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
         if "newer" in error.problem:
             raise
         return None
-    if facts is None or facts["stamp"] is None or facts["classes"] != entry.classes:
+    if facts is None or facts.get("stamp") is None:
         return None
-    same_entry = facts["entry"] == entry.model_dump(mode="json", exclude_defaults=True)
-    return facts["fingerprint"] if same_entry and facts["stamp"] == dataset_stamp(entry) else None
+    # The order of the classes decides what a folder's label is, so it belongs to the data.
+    now = {
+        "classes": entry.classes,
+        "class_names": list(registry.class_space(entry.classes).names),
+        "entry": entry.model_dump(mode="json", exclude_defaults=True),
+        "stamp": dataset_stamp(entry),
+    }
+    return facts.get("fingerprint") if now.items() <= facts.items() else None
 
 
 def why_redo(
@@ -137,6 +159,7 @@ def why_redo(
     *,
     precision: str,
     save_logits: bool,
+    hash_of: Callable[[Path], str] = sha256_of,
 ) -> str | None:
     """Why stored predictions do not answer for this entry any more, in words; None when they do."""
     try:
@@ -147,14 +170,20 @@ def why_redo(
         return f"the stored file cannot be read ({error.found})"
     if stored is None:
         return NEW
-    reasons = [
+    reasons = (
         *differences(stored.identity, _as_stored(entry.identity())),
-        _other_checkpoint(entry, stored),
-        None if fingerprint in (None, stored.dataset_fingerprint) else "the dataset changed",
+        _other_checkpoint(entry, stored, hash_of),
+        _other_dataset(fingerprint, stored),
         None if precision == stored.precision else f"precision {stored.precision} → {precision}",
         "its logits are not stored" if save_logits and not results.logits_file(dataset, model).is_file() else None,
-    ]
+    )
     return next((reason for reason in reasons if reason), None)
+
+
+def _other_dataset(fingerprint: str | None, stored: Provenance) -> str | None:
+    if fingerprint is None:
+        return "its dataset must be read again to know whether it changed"
+    return None if fingerprint == stored.dataset_fingerprint else "the dataset changed"
 
 
 def _as_stored(identity: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +191,7 @@ def _as_stored(identity: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(identity))
 
 
-def _other_checkpoint(entry: AnyModel, stored: Provenance) -> str | None:
+def _other_checkpoint(entry: AnyModel, stored: Provenance, hash_of: Callable[[Path], str]) -> str | None:
     promised = getattr(entry, "sha256", None)
     known = stored.checkpoint_sha256
     if promised is not None:
@@ -175,7 +204,7 @@ def _other_checkpoint(entry: AnyModel, stored: Provenance) -> str | None:
         return first_line(error)
     if path is None:  # gone or never a file: what was stored came from it all the same
         return None
-    current = sha256_of(path)
+    current = hash_of(path)
     return None if current == known else f"checkpoint {(known or 'unknown')[:8]} → {current[:8]}"
 
 
@@ -183,15 +212,20 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two entries, a line each: `preprocess.mean [0.5] → [0.4]`."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     return [
-        f"{key} {before.get(key, 'not set')} → {after.get(key, 'not set')}"
+        f"{key} {_short(before.get(key, 'not set'))} → {_short(after.get(key, 'not set'))}"
         for key in sorted({*before, *after})
         if before.get(key) != after.get(key)
     ]
 
 
+def _short(value: object) -> object:
+    """A sha256 by its first digits, as it stands in file names."""
+    return value[:8] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value
+
+
 def _leaves(entry: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
     for key, value in entry.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):  # an empty one says no more than none
             yield from _leaves(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value

@@ -12,12 +12,15 @@ from evalshift.shapes import Labels, Prob, Top
 class Provenance(BaseModel):
     """How a file of predictions came about; stands in the file itself, a key each.
 
-    entry            the registry entry as it was written, defaults filled in
-    identity         the part of the entry that can change an answer; a run compares it to find out what to redo
-    seconds          of inference, loading left out; images_per_second follows from it
-    memory_format    "contiguous" or "channels_last"
-    versions         of Python, torch and whatever else shaped the numbers
-    warnings         what the run noticed and the reader should know
+    entry               the registry entry as it was written
+    identity            the part of it that can change an answer; a run compares it to find out what to redo
+    preprocess          what was done to the images, with what the source says of itself filled in
+    memory_format       "contiguous" or "channels_last"
+    versions            of Python, torch and whatever else shaped the numbers
+    start               in UTC
+    seconds             of inference, loading and searching left out
+    images_per_second   once the first batch was through, for which memory is taken and kernels are chosen
+    warnings            what the run noticed and the reader should know
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -5,16 +5,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 PLAIN_EVERY_SECONDS = 10.0
 
 
+class _Name(ProgressColumn):
+    """Gives way where the terminal is narrow, as the bar does; numbers stay whole."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
+
+
+class _Images(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed:,.0f}/{task.total:,.0f}", justify="right")
+
+
 class _ImagesPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} images/s" if speed else "", style="cyan")
+        return Text(f"{speed:,.0f} images/s" if speed else "", style="cyan", justify="right")
 
 
 class RunProgress:
@@ -24,38 +37,45 @@ class RunProgress:
     """
 
     def __init__(self, console: Console, total: int) -> None:
-        self.console = console
-        self.total = total
-        self.done = 0
+        self._console = console
         self._plain = not console.is_terminal
+        self._done = 0
         self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
+            _Name(),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            _ImagesPerSecond(),
-            TimeRemainingColumn(),
+            _Images(table_column=Column(no_wrap=True)),
+            _ImagesPerSecond(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
             disable=self._plain,
         )
-        self._overall = None
+        self._overall = self._bars.add_task("all models", total=total)
 
     def __enter__(self) -> "RunProgress":
         self._bars.start()
-        self._overall = self._bars.add_task("all models", total=self.total)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
     def note(self, line: Text | str) -> None:
-        """A line that stays."""
-        self._bars.console.print(line, highlight=False, soft_wrap=True)
+        """A line that stays. Text in it is shown as it is, square brackets too."""
+        self._console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bars away for a while: a download draws its own."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
 
     def skip(self, images: int) -> None:
         """Images that will not be run after all."""
-        self.done += images
-        self._bars.update(self._overall, completed=self.done)  # pyright: ignore[reportArgumentType]
+        self._done += images
+        self._bars.update(self._overall, completed=self._done)
 
     @contextmanager
     def job(self, name: str, images: int) -> Iterator[Callable[[int], None]]:
@@ -68,7 +88,7 @@ class RunProgress:
             nonlocal seen, said
             seen += count
             self._bars.update(task, advance=count)
-            self._bars.update(self._overall, advance=count)  # pyright: ignore[reportArgumentType]
+            self._bars.update(self._overall, advance=count)
             now = time.monotonic()
             if self._plain and now - said > PLAIN_EVERY_SECONDS:
                 said = now
@@ -80,5 +100,4 @@ class RunProgress:
         finally:
             # A job that failed half-way leaves no gap in the overall bar.
             self._bars.remove_task(task)
-            self.done += images
-            self._bars.update(self._overall, completed=self.done)  # pyright: ignore[reportArgumentType]
+            self.skip(images)

@@ -1,19 +1,20 @@
 """Carry out a plan: each model loaded once, run on each of its datasets, and stored as soon as it is done."""
 
 import time
+import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from evalshift.errors import DataError, EvalshiftError, StoreError, UsageError, first_line
+from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.evaluate.environment import git_revision
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import NEW, Job, Plan, make_plan, stored_fingerprint
-from evalshift.evaluate.predictions import Failure
+from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import remove_leftovers, write_atomic
@@ -24,13 +25,13 @@ from evalshift.testbed.registry import Registry, load_registry
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light
     import torch
 
-    from evalshift.evaluate.devices import Execution
-    from evalshift.evaluate.evaluation import Origin
     from evalshift.evaluate.images import ImageReader
-    from evalshift.testbed.models import Classifier
 
 # Long enough that no other run can still be writing it.
 _LEFTOVER_SECONDS = 24 * 3600
+
+# More than other libraries or another GPU make of an accuracy, less than wrong preprocessing does.
+_EXPECTED_WITHIN = 0.005
 
 
 def run(
@@ -75,13 +76,14 @@ def run(
         force=force,
         fingerprint=datasets.fingerprint,
     )
-    _prepare_folder(results)
     say_plan(plan, registry, results, console)
-    failures: list[Failure] = []
+    names = tuple(map(str, plan.pairs))
     if plan.jobs:
-        _carry_out(plan, registry, results, datasets, options, console, failures)
-    results.add_pairs(list(map(str, plan.pairs)))
-    return Results(results.path, only=tuple(map(str, plan.pairs)), failures=tuple(failures))
+        _prepare_folder(results)
+    # Noted before the first model runs, so that a run that is stopped half-way can be reported.
+    results.add_pairs(names)
+    failures = _carry_out(plan, registry, results, datasets, options, console) if plan.jobs else []
+    return Results(results.path, only=names, failures=tuple(failures))
 
 
 class _Datasets:
@@ -106,10 +108,12 @@ class _Datasets:
         return self._loaded[name]
 
     def reader(self, name: str) -> "ImageReader":
-        from evalshift.evaluate.images import ImageReader
+        from evalshift.evaluate.images import CACHE_BYTES, ImageReader
 
         if name not in self._readers:
-            self._readers[name] = ImageReader(self.load(name), self.workers)
+            # Every model comes by every dataset, so what one reader keeps, the others cannot.
+            dataset = self.load(name)
+            self._readers[name] = ImageReader(dataset, self.workers, CACHE_BYTES // len(self._loaded))
         return self._readers[name]
 
     def _read(self, name: str) -> str:
@@ -142,125 +146,149 @@ def _prepare_folder(results: Results) -> None:
 def say_plan(plan: Plan, registry: Registry, results: Results, console: Console) -> None:
     """What is about to happen, and why what was there already is not enough."""
     left_out = f", {len(plan.unfit)} of other classes left out" if plan.unfit else ""
-    console.print(
-        f"registry  {registry.path}\n"
-        f"pairs     {', '.join(map(str, plan.pairs))}\n"
+    lines = [
+        f"registry  {registry.path}",
+        f"pairs     {', '.join(map(str, plan.pairs))}",
         f"models    {len(plan.models)}{left_out}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    ]
     if plan.done:
-        console.print(f"skipped   {len(plan.done)} predictions stored and still valid", highlight=False)
+        lines.append(f"skipped   {len(plan.done)} predictions stored and still valid")
     redone: dict[str, list[Job]] = {}
     for job in plan.jobs:
         if job.reason != NEW:
             redone.setdefault(job.reason, []).append(job)
     for reason, jobs in redone.items():
         names = ", ".join(f"{job.model} on {job.dataset}" for job in jobs[:3]) + (", …" if len(jobs) > 3 else "")
-        console.print(f"redone    {names}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        lines.append(f"redone    {names}: {reason}")
     if not plan.jobs:
-        console.print(f"nothing to do: all is in {results.path}", highlight=False, markup=False)
+        lines.append(f"nothing to do: all is in {results.path}")
+    _say(console, "\n".join(lines))
 
 
-def _carry_out(
-    plan: Plan,
-    registry: Registry,
-    results: Results,
-    datasets: _Datasets,
-    options: Options,
-    console: Console,
-    failures: list[Failure],
-) -> None:
-    with console.status("loading torch"):
-        from evalshift.evaluate.devices import choose_device, describe, set_precision
-        from evalshift.evaluate.evaluation import Origin
-    device = choose_device(options.device)
-    set_precision(options.precision, device)
-    console.print(f"device    {describe(device)}, {options.precision}", highlight=False)
-    # All data is read, and complained about, before the first model runs.
-    sizes = {name: len(datasets.load(name)) for name in dict.fromkeys(job.dataset for job in plan.jobs)}
-    revision = git_revision(registry.path.parent)
-    with RunProgress(console, sum(sizes[job.dataset] for job in plan.jobs)) as progress:
-        for name, entry in plan.models.items():
-            jobs = plan.jobs_of(name)
-            if jobs:
-                origin = Origin(registry.written.get(f"models/{name}", {}), entry.identity(), revision)
-                work = _ModelRun(name, entry, origin, registry, results, datasets, options, device, progress)
-                failures.extend(work.carry_out(jobs, sizes))
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text), soft_wrap=True)
 
 
-@dataclass
-class _ModelRun:
-    """One model on all of its datasets."""
+@dataclass(frozen=True)
+class _Bench:
+    """What the models of one run share."""
 
-    name: str
-    entry: AnyModel
-    origin: "Origin"
     registry: Registry
     results: Results
     datasets: _Datasets
     options: Options
     device: "torch.device"
+    revision: str | None
     progress: RunProgress
 
-    def carry_out(self, jobs: Sequence[Job], sizes: dict[str, int]) -> list[Failure]:
-        from evalshift.evaluate.evaluation import choose_execution
-        from evalshift.testbed.models import load_classifier
 
-        try:
-            classifier = load_classifier(self.name, self.entry, self.registry.class_space(self.entry.classes))
-        except EvalshiftError as error:
-            self.progress.skip(sum(sizes[job.dataset] for job in jobs))
-            return [self._failed(None, str(error))]
-        failures, lines = [], []
-        execution = None
-        for job in jobs:
-            try:
-                reader = self.datasets.reader(job.dataset)
-                if execution is None:
-                    images = sum(sizes[other.dataset] for other in jobs)
-                    execution = choose_execution(classifier, reader, self.device, self.options, images)
-                lines.append(self._one(job, classifier, reader, execution))
-            except (DataError, StoreError, UsageError, KeyboardInterrupt):
-                raise  # the data, the disk or the user: no other model would fare better
-            except Exception as error:  # someone else's network
-                failures.append(self._failed(job.dataset, _explain(error, self.options)))
-        if lines:
-            self.progress.note(Text.assemble((f"{self.name:<28} ", "bold"), "   ".join(lines)))
+def _carry_out(
+    plan: Plan, registry: Registry, results: Results, datasets: _Datasets, options: Options, console: Console
+) -> list[Failure]:
+    with console.status("loading torch"):
+        from evalshift.evaluate.devices import choose_device, describe, set_precision
+    device = choose_device(options.device)
+    with set_precision(options.precision, device):
+        _say(console, f"device    {describe(device)}, {options.precision}")
+        # All data is read, and complained about, before the first model runs.
+        images = sum(len(datasets.load(job.dataset)) for job in plan.jobs)
+        revision = git_revision(registry.path.parent)
+        failures: list[Failure] = []
+        with RunProgress(console, images) as progress:
+            bench = _Bench(registry, results, datasets, options, device, revision, progress)
+            for name, entry in plan.models.items():
+                if jobs := plan.jobs_of(name):
+                    failures += _run_model(name, entry, jobs, bench)
         return failures
 
-    def _one(self, job: Job, classifier: "Classifier", reader: "ImageReader", execution: "Execution") -> str:
-        from evalshift.evaluate.evaluation import evaluate_classifier
 
-        dataset = reader.dataset
-        with self.progress.job(f"{job.model} on {job.dataset}", len(dataset)) as advance:
-            predictions, answers = evaluate_classifier(
-                classifier,
-                reader,
-                execution,
-                self.origin,
-                self.datasets.fingerprint(job.dataset),
-                keep_logits=self.options.save_logits,
-                advance=advance,
-            )
-        if answers.logits is not None:
-            self.results.save_logits(job.dataset, job.model, answers.logits)
-        self.results.save_predictions(predictions)
-        accuracy = predictions.hits(dataset.labels).mean()
-        return f"{job.dataset} {100 * accuracy:.1f} % ({predictions.provenance.images_per_second:,.0f}/s)"
+def _run_model(name: str, entry: AnyModel, jobs: Sequence[Job], bench: _Bench) -> list[Failure]:
+    """One model on all of its datasets: what it answered is stored, and what it failed on comes back."""
+    from evalshift.evaluate.evaluation import Origin, choose_execution, evaluate_classifier
+    from evalshift.testbed.models import load_classifier
 
-    def _failed(self, dataset: str | None, error: str) -> Failure:
-        on = f" on {dataset}" if dataset else ""
-        self.progress.note(Text.assemble((f"{self.name}{on} failed: ", "bold red"), error))
-        return Failure(self.name, dataset, error)
+    images = sum(len(bench.datasets.load(job.dataset)) for job in jobs)
+    try:
+        with bench.progress.aside():
+            classifier = load_classifier(name, entry, bench.registry.class_space(entry.classes))
+    except EvalshiftError as error:
+        bench.progress.skip(images)
+        return [_failed(name, None, str(error), bench)]
+    origin = Origin(bench.registry.written.get(f"models/{name}", {}), entry.identity(), bench.revision)
+    execution, failures, lines = None, [], []
+    for job in jobs:
+        reader = bench.datasets.reader(job.dataset)
+        try:
+            with bench.progress.job(f"{name} on {job.dataset}", len(reader.dataset)) as advance:
+                execution = execution or choose_execution(classifier, reader, bench.device, bench.options, images)
+                predictions, answers = evaluate_classifier(
+                    classifier,
+                    reader,
+                    execution,
+                    origin,
+                    bench.datasets.fingerprint(job.dataset),
+                    keep_logits=bench.options.save_logits,
+                    advance=advance,
+                )
+        except DataError:
+            raise  # no other model would fare better
+        except Exception as error:  # someone else's network
+            failures.append(_failed(name, job.dataset, _explain(error), bench))
+            continue
+        predictions = _compared_with_expected(predictions, entry, reader.dataset)
+        bench.results.save_predictions(predictions, answers.logits)
+        lines.append(_line(predictions, reader.dataset))
+    if lines:
+        bench.progress.note(Text.assemble((f"{name:<28} ", "bold"), "   ".join(lines)))
+    return failures
 
 
-def _explain(error: Exception, options: Options) -> str:
-    import torch
+def _line(predictions: Predictions, dataset: Dataset) -> str:
+    accuracy = 100 * predictions.hits(dataset.labels).mean()
+    warnings = "".join(f" ({warning})" for warning in predictions.provenance.warnings)
+    return f"{dataset.name} {accuracy:.1f} %{warnings} ({predictions.provenance.images_per_second:,.0f}/s)"
 
-    if isinstance(error, torch.OutOfMemoryError):
-        return f"out of memory at batch size {options.batch_size}\n  {'do:':<10}give a smaller --batch-size, or auto"
+
+def _compared_with_expected(predictions: Predictions, entry: AnyModel, dataset: Dataset) -> Predictions:
+    """The same with a warning where the accuracy is not the one that the registry promises."""
+    expected = entry.expected.get(dataset.name)
+    found = float(predictions.hits(dataset.labels).mean())
+    if expected is None or abs(found - expected) <= _EXPECTED_WITHIN:
+        return predictions
+    warning = f"{100 * expected:.1f} % expected: check the preprocessing and the weights"
+    provenance = predictions.provenance.model_copy(update={"warnings": [*predictions.provenance.warnings, warning]})
+    return replace(predictions, provenance=provenance)
+
+
+def _failed(name: str, dataset: str | None, error: str, bench: _Bench) -> Failure:
+    on = f" on {dataset}" if dataset else ""
+    bench.progress.note(Text.assemble((f"{name}{on} failed: ", "bold red"), error))
+    return Failure(name, dataset, error)
+
+
+def _explain(error: Exception) -> str:
     if isinstance(error, EvalshiftError):
         return str(error)
-    return f"the network raised {type(error).__name__}: {first_line(error)}"
+    text = f"the network raised {type(error).__name__}: {first_line(error)}"
+    if _is_out_of_memory(error):
+        return f"{text}\n  {'do:':<10}give a smaller --batch-size, or auto"
+    place = _place_in_own_code(error)
+    return f"{text}\n  {'where:':<10}{place}" if place else text
+
+
+def _place_in_own_code(error: Exception) -> str | None:
+    """The last line of the user's code that the exception came by; below it torch is talking to itself."""
+    import torch
+
+    import evalshift
+
+    others = tuple(str(Path(module.__file__ or "").parent) for module in (torch, evalshift))
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(others)]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    # The CPU's allocator raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -2,7 +2,7 @@
 
     results/datasets/<dataset>.parquet              id, label; fingerprint and classes in the metadata
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
-    results/logits/<dataset>/<model>.npy            float16, only when asked for
+    results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
     results/pairs.json                              the pairs that were run, in order
 
 SCHEMA_VERSION history
@@ -11,6 +11,8 @@ SCHEMA_VERSION history
 
 import io
 import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from evalshift.errors import StoreError, did_you_mean
+from evalshift.errors import StoreError, did_you_mean, first_line
 from evalshift.evaluate.predictions import Failure, Predictions, Provenance
 from evalshift.files import file_name, registry_name, write_atomic
 from evalshift.shapes import Labels
@@ -92,16 +94,16 @@ class Results:
         return list(self.only) or self._all_pairs()
 
     def _all_pairs(self) -> list[str]:
+        path = self.path / "pairs.json"
         try:
-            written = json.loads((self.path / "pairs.json").read_text("utf-8"))
+            with _reading(path, "delete it and name the pairs with --pair"):
+                written = json.loads(path.read_text("utf-8"))
+                _refuse_newer(written["schema_version"], path)
+                return [str(pair) for pair in written["pairs"]]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as error:
-            raise _unreadable(self.path / "pairs.json", error) from error
-        _refuse_newer(written["schema_version"], self.path / "pairs.json")
-        return list(written["pairs"])
 
-    def add_pairs(self, pairs: list[str]) -> None:
+    def add_pairs(self, pairs: Iterable[str]) -> None:
         """Note that these pairs were run; known ones keep their place."""
         known = self._all_pairs()
         wanted = [*known, *(pair for pair in dict.fromkeys(pairs) if pair not in known)]
@@ -124,34 +126,41 @@ class Results:
 
     def dataset_facts(self, dataset: str) -> dict | None:
         """The metadata of a stored dataset without its rows; None when it is not stored."""
-        return _facts(self.dataset_file(dataset))
+        path = self.dataset_file(dataset)
+        with _reading(path):
+            return _facts(path)
 
     def load_dataset(self, dataset: str) -> StoredDataset:
         """Raises StoreError when the dataset is not stored, cannot be read, or comes from a newer evalshift."""
         path = self.dataset_file(dataset)
-        table, facts = _read(path, remedy=did_you_mean(dataset, self.datasets()) or "run `evalshift run` first")
-        return StoredDataset(
-            name=dataset,
-            ids=tuple(table["id"].to_pylist()),
-            labels=table["label"].to_numpy(),
-            classes=facts["classes"],
-            class_names=tuple(facts["class_names"]),
-            fingerprint=facts["fingerprint"],
-            stamp=facts["stamp"],
-            entry=facts["entry"],
-        )
+        with self._stored(path, dataset, self.datasets):
+            table, facts = _read(path)
+            return StoredDataset(
+                name=dataset,
+                ids=tuple(table["id"].to_pylist()),
+                labels=table["label"].to_numpy(),
+                classes=facts["classes"],
+                class_names=tuple(facts["class_names"]),
+                fingerprint=facts["fingerprint"],
+                stamp=facts["stamp"],
+                entry=facts["entry"],
+            )
 
-    def save_predictions(self, predictions: Predictions) -> None:
+    def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
+        """Store what a model answered, and its logits, shape (n, classes), where they are given.
+
+        Logits go first, and those of earlier predictions go away: none ever lie beside predictions of another run.
+        """
+        beside = self.logits_file(predictions.dataset, predictions.model)
+        if logits is not None:
+            write_atomic(beside, _npy(logits))
+        else:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                beside.unlink()
         top = pa.FixedSizeListArray.from_arrays(pa.array(predictions.top.reshape(-1), pa.int32()), predictions.k)
         table = pa.table({"top": top, "prob": pa.array(predictions.prob, pa.float32())})
         path = self.predictions_file(predictions.dataset, predictions.model)
         _write(table, predictions.provenance.model_dump(mode="json"), path)
-
-    def save_logits(self, dataset: str, model: str, logits: np.ndarray) -> None:
-        """Logits, shape (n, classes), as float16."""
-        buffer = io.BytesIO()
-        np.save(buffer, logits.astype(np.float16), allow_pickle=False)
-        write_atomic(self.logits_file(dataset, model), buffer.getvalue())
 
     def provenance(self, dataset: str, model: str) -> Provenance | None:
         """How stored predictions came about, without reading their rows; None when there are none.
@@ -159,26 +168,46 @@ class Results:
         Raises StoreError when the file is damaged or comes from a newer evalshift.
         """
         path = self.predictions_file(dataset, model)
-        facts = _facts(path)
-        return None if facts is None else _provenance(facts, path)
+        with _reading(path):
+            facts = _facts(path)
+            return None if facts is None else Provenance(**facts)
 
     def load_predictions(self, dataset: str, model: str) -> Predictions:
         """Raises StoreError when there are none, or when the file is damaged or comes from a newer evalshift."""
         path = self.predictions_file(dataset, model)
-        table, facts = _read(path, remedy=did_you_mean(model, self.models(dataset)) or "run `evalshift run` first")
-        column = table["top"].combine_chunks()
-        top = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
-        return Predictions(model, dataset, top, table["prob"].to_numpy(), _provenance(facts, path))
+        with self._stored(path, model, lambda: self.models(dataset)):
+            table, facts = _read(path)
+            column = table["top"].combine_chunks()
+            top = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
+            return Predictions(model, dataset, top, table["prob"].to_numpy(), Provenance(**facts))
+
+    @contextmanager
+    def _stored(self, path: Path, name: str, names: Callable[[], list[str]]) -> Iterator[None]:
+        try:
+            with _reading(path):
+                yield
+        except FileNotFoundError as error:
+            remedy = did_you_mean(name, names()) or "run `evalshift run` first"
+            raise StoreError("nothing is stored here", where=path, remedy=remedy) from error
 
 
 def _names(folder: Path) -> list[str]:
     return sorted(registry_name(path.stem) for path in folder.glob("*.parquet") if not path.name.startswith("."))
 
 
+def _npy(logits: np.ndarray) -> bytes:
+    with np.errstate(over="ignore"):
+        half = logits.astype(np.float16)
+    fits = np.isfinite(half).all() or np.isinf(half).sum() == np.isinf(logits).sum()
+    buffer = io.BytesIO()
+    np.save(buffer, half if fits else logits.astype(np.float32), allow_pickle=False)
+    return buffer.getvalue()
+
+
 def _write(table: pa.Table, facts: dict, path: Path) -> None:
     metadata = {f"{_PREFIX}{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()}
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd")
+    pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd", write_page_checksum=True)
     write_atomic(path, buffer.getvalue())
 
 
@@ -187,18 +216,11 @@ def _facts(path: Path) -> dict | None:
         return _decode(pq.read_metadata(path).metadata, path)
     except FileNotFoundError:
         return None
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
 
 
-def _read(path: Path, remedy: str) -> tuple[pa.Table, dict]:
-    try:
-        # A file opened here is closed here; read_table on a path would first look for a partitioned dataset.
-        table = pq.ParquetFile(io.BytesIO(path.read_bytes())).read()
-    except FileNotFoundError as error:
-        raise StoreError("nothing is stored here", where=path, remedy=remedy) from error
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
+def _read(path: Path) -> tuple[pa.Table, dict]:
+    # A file opened here is closed here; read_table on a path would first look for a partitioned dataset.
+    table = pq.ParquetFile(io.BytesIO(path.read_bytes()), page_checksum_verification=True).read()
     return table, _decode(table.schema.metadata, path)
 
 
@@ -231,18 +253,30 @@ def _refuse_newer(version: int, path: Path) -> None:
         )
 
 
-def _provenance(facts: dict, path: Path) -> Provenance:
+@contextmanager
+def _reading(
+    path: Path, remedy: str = "delete it and run `evalshift run` again: only this file is redone"
+) -> Iterator[None]:
+    """Whatever goes wrong while a file is read and taken apart means one thing: it is not as evalshift wrote it."""
     try:
-        return Provenance(**facts)
-    except ValidationError as error:
-        raise _unreadable(path, error) from error
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            "a stored file cannot be read",
+            where=path,
+            found=_fault(error),
+            expected="a file written by evalshift",
+            remedy=remedy,
+        ) from error
 
 
-def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(
-        "a stored file cannot be read",
-        where=path,
-        found=str(error).splitlines()[0],
-        expected="a file written by evalshift",
-        remedy="delete it and run `evalshift run` again: only this file is redone",
-    )
+def _fault(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, KeyError):  # what is missing: a bare name of ours, or a sentence of pyarrow's
+        missing = str(error.args[0])
+        return missing if " " in missing else f'no "{missing}" in it'
+    return first_line(error)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError
+from evalshift.errors import DataError, first_line
 from evalshift.shapes import Images, Labels
 
 
@@ -40,11 +40,11 @@ def unpickle_arrays(raw: bytes, where: str) -> dict[str, Any]:
     try:
         # The batches were written by Python 2: latin1 reads its text, and its arrays' bytes, unchanged.
         content = _NumpyOnly(io.BytesIO(raw), encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, ValueError, ImportError) as error:
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
         raise DataError(
             "the batch cannot be read",
             where=where,
-            found=str(error) or type(error).__name__,
+            found=first_line(error),
             expected="the official pickle of arrays",
             remedy="download it again",
         ) from error
@@ -54,25 +54,19 @@ def unpickle_arrays(raw: bytes, where: str) -> dict[str, Any]:
 def load_array(path: Path, where: str) -> np.ndarray:
     """One array saved with np.save, mapped into memory rather than read. Raises DataError where it is none."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise cannot_read(where, path, error) from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise DataError(
-            "this is an archive of arrays", where=f"{where}, {path}", expected="a single array saved with np.save"
-        )
-    return array
+        raise cannot_read(where, path, error, expected="one array saved with np.save") from error
 
 
-def cannot_read(where: str, path: Path, error: Exception) -> DataError:
+def cannot_read(where: str, path: Path, error: Exception, expected: str) -> DataError:
     """The complaint about a file that is not there or cannot be read."""
     missing = isinstance(error, FileNotFoundError)
     return DataError(
         "a file is not there" if missing else "a file cannot be read",
         where=where,
         found=path if missing else f"{path}: {error}",
-        expected="an array saved with np.save" if path.suffix == ".npy" else "a readable file",
+        expected=expected,
         remedy="paths are relative to the registry file" if missing else None,
     )
 
@@ -100,11 +94,15 @@ def as_images(array: np.ndarray, where: str) -> Images:
 def as_labels(array: np.ndarray, where: str) -> Labels:
     """Whole numbers of any width, shape (n,), as Labels; raises DataError for anything else."""
     if array.ndim != 1 or array.dtype.kind not in "iu":
+        remedy = None
+        if array.ndim == 2:
+            one_each = array.shape[1] == 1
+            remedy = "save labels.ravel()" if one_each else "a one-hot array becomes labels with .argmax(axis=1)"
         raise DataError(
             "these are not labels",
             where=where,
             found=f"{array.dtype}, shape {array.shape}",
             expected="whole numbers, shape (n,)",
-            remedy="a one-hot array becomes labels with .argmax(axis=1)" if array.ndim == 2 else None,
+            remedy=remedy,
         )
     return array.astype(np.int64)

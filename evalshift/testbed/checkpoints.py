@@ -1,16 +1,32 @@
 """Checkpoints: state dicts out of files, without running anything in them, into networks that they fit exactly."""
 
+import argparse
+import pickle
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from evalshift.errors import ModelError, first_line
+from evalshift.testbed.transfer import web_page
+
+# Training scripts (timm, DeiT, MAE) keep their options beside the weights; a Namespace holds values and runs nothing.
+torch.serialization.add_safe_globals([argparse.Namespace])
+
+# Averaged weights come first: where they were kept, they are what was measured and published.
+_PLACES = ("state_dict_ema", "state_dict", "model", "model_state_dict", "net")
 
 
 def read_state(path: Path, key: str | None, where: str) -> dict[str, torch.Tensor]:
-    """The state dict in a file: .safetensors, or a torch file read with weights_only, so that nothing in it can run."""
+    """The state dict in a file: .safetensors, or a torch file read with weights_only, so that nothing in it can run.
+
+    key   where in the file it stands; None looks for the whole file, then for the usual places
+    Raises ModelError where there is none, or where reading it would mean running code.
+    """
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -22,7 +38,7 @@ def read_state(path: Path, key: str | None, where: str) -> dict[str, torch.Tenso
         raise ModelError(
             "the checkpoint cannot be read",
             where=f"{where}, {path}",
-            found=first_line(error),
+            found=_what_it_is(path, error),
             expected="a state dict: .safetensors, or a torch file that holds tensors only",
             remedy="download it again; or load it where it comes from, and save model.state_dict() with safetensors",
         ) from error
@@ -32,38 +48,60 @@ def read_state(path: Path, key: str | None, where: str) -> dict[str, torch.Tenso
             "there is no state dict in the checkpoint",
             where=f"{where}, {path}",
             found=f"keys {', '.join(map(str, list(content)[:6]))}"
-            if isinstance(content, dict)
+            if isinstance(content, dict) and content
             else type(content).__name__,
             expected=f'a mapping from names to tensors under "{key}"' if key else "a mapping from names to tensors",
             remedy="name the place with key:",
         )
-    return _without_prefix(state)
+    return state
+
+
+def _what_it_is(path: Path, error: Exception) -> str:
+    """Why a file could not be read, without torch's advice to run what is in it."""
+    if isinstance(error, OSError):
+        return first_line(error)
+    with path.open("rb") as stream:
+        beginning = stream.read(1 << 12)
+    if not beginning:
+        return "an empty file"
+    asked = re.search(r"GLOBAL (\S+)", str(error))
+    if asked:
+        return f"it asks for {asked.group(1)}, which tensors do not need"
+    other = "a pickle of something else" if isinstance(error, pickle.UnpicklingError) else first_line(error)
+    return web_page(beginning) or other
 
 
 def _state_in(content: Any, key: str | None) -> dict[str, torch.Tensor] | None:
     places = [content.get(key)] if key and isinstance(content, dict) else [content]
     if key is None and isinstance(content, dict):
-        places += [content.get(name) for name in ("state_dict", "model", "model_state_dict", "net", "state_dict_ema")]
+        places += [content.get(name) for name in _PLACES]
     for state in places:
         if isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values()):
             return state
     return None
 
 
-def _without_prefix(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Names as the bare network has them: wrappers for several GPUs and for compilation put theirs before each."""
-    for prefix in ("module.", "_orig_mod."):
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
-    return state
+def strip_wrappers(state: dict[str, torch.Tensor], own: Collection[str]) -> None:
+    """Give names as the bare network has them: wrappers for several GPUs and for compilation put theirs before each.
+
+    own   the network's names, if known; where they carry the prefix themselves, it is left
+    """
+    wrappers = ("module.", "_orig_mod.")
+    while prefix := next((one for one in wrappers if all(name.startswith(one) for name in state)), None):
+        if own and all(name.startswith(prefix) for name in own):
+            return
+        consume_prefix_in_state_dict_if_present(state, prefix)
 
 
 def load_state(module: nn.Module, path: Path, key: str | None, where: str) -> None:
     """Fill a network from a checkpoint. ModelError lists the names and shapes that differ; none is let pass."""
     state = read_state(path, key, where)
     own = module.state_dict()
-    # Batch counters came with PyTorch 0.4.1 and steer training alone: torch itself fills them in for older checkpoints.
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    strip_wrappers(state, own)
+    for name in own:  # batch counters came with PyTorch 0.4.1 and steer training alone
+        if name.endswith("num_batches_tracked"):
+            state.setdefault(name, own[name])
+    missing = [name for name in own if name not in state]
     surplus = [name for name in state if name not in own]
     reshaped = [
         f"{name} {tuple(state[name].shape)} for {tuple(own[name].shape)}"

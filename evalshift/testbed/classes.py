@@ -107,12 +107,13 @@ def labels_of_folders(
             return {name: rule[name] for name in found}
     best = max(rules, key=lambda rule: sum(name in rule for name in found))
     unknown = [name for name in found if name not in best]
-    examples = space.folders[:2] or space.names[:2]
+    likely = declared or (*space.names, *space.folders)  # a number near another number is no misspelling
+    examples = ", ".join(declared[:2] or space.folders[:2] or space.names[:2])
     raise DataError(
         f"class folders that are not classes of {space.name}",
         where=where,
         found=", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
-        expected=f"folders named like {', '.join(examples)}, or by number, 0 to {len(space) - 1}",
-        remedy=did_you_mean(unknown[0], best)
+        expected=f"folders named like {examples}" + ("" if declared else f", or by number, 0 to {len(space) - 1}"),
+        remedy=did_you_mean(unknown[0], likely)
         or "name the folders in class order in the entry: folders: [first, second, ...]",
     )

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from evalshift.errors import DataError
 from evalshift.files import sha256_of, stamp
-from evalshift.shapes import Images, Labels
+from evalshift.shapes import Labels
 from evalshift.testbed import download
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_array, unpickle_arrays
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
@@ -43,7 +44,7 @@ class Dataset:
     classes: ClassSpace
     ids: tuple[str, ...]
     labels: Labels
-    images: Images | tuple[Path, ...]
+    images: UInt8[np.ndarray, "_ h w c"] | tuple[Path, ...]  # as many as labels: below, with words for people
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.labels) == len(self.images):
@@ -61,9 +62,10 @@ class Dataset:
             raise DataError("an id stands twice", where=f"dataset {self.name}", found=twice, expected="unique ids")
         outside = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
         if len(outside):
+            more = f" and {len(outside) - 1:,} more" if len(outside) > 1 else ""
             raise DataError(
                 "labels outside the classes",
-                where=f"dataset {self.name}, image {outside[0]:,} and {len(outside) - 1:,} more",
+                where=f"dataset {self.name}, image {outside[0]:,}{more}",
                 found=f"label {self.labels[outside[0]]}",
                 expected=f"0 to {len(self.classes) - 1} ({self.classes.name})",
                 remedy="labels count from 0; subtract 1 if yours count from 1, or name the right label space",
@@ -118,18 +120,21 @@ def dataset_stamp(entry: AnyDataset) -> str | None:
         if isinstance(entry, NpyDataset):
             return stamp(path for path in (entry.images, entry.labels, entry.ids) if path)
         if isinstance(entry, FolderDataset):
-            return stamp(sorted(path for path in entry.path.rglob("*") if path.is_file()), entry.path)
-        return stamp(present_files(entry))
+            # The folder itself counts too: one that is not there has no files, and so would have a stamp.
+            files = sorted(path for path in entry.path.rglob("*") if path.is_file())
+            return stamp([entry.path, *files], entry.path)
+        return stamp(_present_files(entry))
     except OSError:
         return None
 
 
-def present_files(entry: DownloadedDataset) -> list[Path]:
+def _present_files(entry: DownloadedDataset) -> list[Path]:
     """The files of a downloadable dataset where they lie: under its `path`, or in the cache."""
-    if entry.path is not None:
-        folder = entry.path
-        return [folder] if folder.is_file() else sorted(path for path in folder.iterdir() if path.is_file())
-    return [data_folder() / file.name for file in entry.files.values()]
+    if entry.path is None:
+        return [data_folder() / file.name for file in entry.files.values()]
+    if isinstance(entry, Cifar10Dataset):
+        return [_test_batch(entry.path) if entry.path.is_dir() else entry.path]
+    return [entry.path / file.name for file in entry.files.values()]
 
 
 def data_folder() -> Path:
@@ -139,10 +144,10 @@ def data_folder() -> Path:
 
 def fetch_dataset(entry: AnyDataset) -> list[Path]:
     """Download what a dataset needs and is not there yet; gives the files."""
-    return [download.fetch(remote(file), data_folder()) for file in entry.needed_files()]
+    return [download.fetch(_remote(file), data_folder()) for file in entry.needed_files()]
 
 
-def remote(file: FileEntry) -> download.RemoteFile:
+def _remote(file: FileEntry) -> download.RemoteFile:
     """A file as the registry names it, in the words of the downloader."""
     return download.RemoteFile(file.name, file.urls, file.sha256, file.size)
 
@@ -166,14 +171,24 @@ def _digits(entry: DigitsDataset) -> Parts:
 def _npy(entry: NpyDataset, where: str) -> Parts:
     images = as_images(load_array(entry.images, where), f"{where}, images {entry.images}")
     labels = as_labels(load_array(entry.labels, where), f"{where}, labels {entry.labels}")
-    if entry.ids is None:
-        return _numbered(len(images)), images, labels
-    if entry.ids.suffix == ".npy":
-        return [str(value) for value in load_array(entry.ids, where)], images, labels
+    return _numbered(len(images)) if entry.ids is None else _ids(entry.ids, where), images, labels
+
+
+def _ids(path: Path, where: str) -> list[str]:
+    if path.suffix == ".npy":
+        array = load_array(path, where)
+        if array.ndim != 1 or array.dtype.kind not in "iuU":
+            raise DataError(
+                "these are not ids",
+                where=f"{where}, ids {path}",
+                found=f"{array.dtype}, shape {array.shape}",
+                expected="text or whole numbers, shape (n,)",
+            )
+        return [str(value) for value in array]
     try:
-        return entry.ids.read_text("utf-8").splitlines(), images, labels
+        return path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise cannot_read(where, entry.ids, error) from error
+        raise cannot_read(where, path, error, expected="UTF-8 text with one id a line") from error
 
 
 def _folder(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
@@ -194,9 +209,24 @@ def _folder(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
     paths = [
         path
         for folder in sorted(folders, key=lambda name: labels[name])
-        for path in sorted((entry.path / folder).iterdir())
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        for path in _images_in(entry.path / folder, where)
     ]
+    ids = [path.relative_to(entry.path).as_posix() for path in paths]
+    return ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
+
+
+def _images_in(folder: Path, where: str) -> list[Path]:
+    """The image files of one class by name. A class that would silently be left out is an error."""
+    entries = sorted(folder.iterdir(), key=lambda path: path.name)
+    paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+    if not paths:
+        raise DataError(
+            "a class folder has no images",
+            where=f"{where}, {folder}",
+            found=f"{len(entries)} other files" if entries else "nothing",
+            expected=f"images right inside it: {', '.join(sorted(IMAGE_SUFFIXES))}",
+            remedy="put the images of the class there, or remove the folder if the class is left out on purpose",
+        )
     for path in paths:
         if path.stat().st_size == 0:
             raise DataError(
@@ -206,23 +236,25 @@ def _folder(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
                 expected="an image",
                 remedy="copy it again, or remove it from the folder",
             )
-    ids = [path.relative_to(entry.path).as_posix() for path in paths]
-    return ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
+    return paths
+
+
+def _test_batch(folder: Path) -> Path:
+    """Where test_batch lies in the folder that the archive unpacks to, or in the one that it was unpacked in."""
+    inside = folder / "cifar-10-batches-py" / "test_batch"
+    return inside if inside.is_file() else folder / "test_batch"
 
 
 def _cifar10(entry: Cifar10Dataset, where: str) -> Parts:
     """The official test_batch: a pickle of rows of 3,072 bytes, the red plane first, then green, then blue."""
     if entry.path is not None and entry.path.is_dir():
-        candidates = [entry.path / "test_batch", entry.path / "cifar-10-batches-py" / "test_batch"]
-        source = next((path for path in candidates if path.is_file()), candidates[0])
+        source = _test_batch(entry.path)
         try:
             raw = source.read_bytes()
         except OSError as error:
-            raise cannot_read(where, source, error) from error
+            raise cannot_read(where, source, error, expected="cifar-10-python.tar.gz or what is in it") from error
     else:
-        source = entry.path or download.fetch(remote(entry.files["archive"]), data_folder())
-        if entry.path is not None and "archive" in entry.files:
-            download.verify(source, entry.files["archive"].sha256)
+        source = _place(entry.files["archive"], entry.path, where)
         raw = download.extract_member(source, "cifar-10-batches-py/test_batch")
     batch = unpickle_arrays(raw, f"{where}, {source}")
     try:
@@ -240,20 +272,26 @@ def _cifar10(entry: Cifar10Dataset, where: str) -> Parts:
 
 
 def _cifar10_1(entry: Cifar101Dataset, where: str) -> Parts:
-    arrays = {}
-    for role, file in entry.files.items():
-        if entry.path is None:
-            path = download.fetch(remote(file), data_folder())
-        else:
-            path = entry.path / file.name
-            if not path.is_file():
-                raise DataError(
-                    "a file of CIFAR-10.1 is not there",
-                    where=where,
-                    found=path,
-                    expected=f"{file.name} in the folder that `path` names",
-                )
-            download.verify(path, file.sha256)
-        arrays[role] = load_array(path, where)
-    images = as_images(arrays["images"], where)
-    return _numbered(len(images)), images, as_labels(arrays["labels"], where)
+    def place(role: str) -> Path:
+        file = entry.files[role]
+        return _place(file, entry.path / file.name if entry.path else None, where)
+
+    at_images, at_labels = place("images"), place("labels")
+    images = as_images(load_array(at_images, where), f"{where}, {at_images}")
+    return _numbered(len(images)), images, as_labels(load_array(at_labels, where), f"{where}, {at_labels}")
+
+
+def _place(file: FileEntry, own: Path | None, where: str) -> Path:
+    """Where a file of a downloaded dataset lies, its hash checked: in the user's `own` place, else in the cache."""
+    if own is None:
+        return download.fetch(_remote(file), data_folder())
+    if not own.is_file():
+        raise DataError(
+            "a file of the dataset is not there",
+            where=where,
+            found=own,
+            expected=f"{file.name}, as the entry's `path` says",
+            remedy="paths are relative to the registry file; without `path` it is downloaded",
+        )
+    download.verify(own, file.sha256)
+    return own

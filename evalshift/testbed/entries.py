@@ -6,7 +6,7 @@ An entry is frozen, knows no key that is not its own, and opens nothing; `identi
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -35,18 +35,30 @@ def expand(text: str) -> str:
     return _VARIABLE.sub(value, text)
 
 
-def _path(text: object, info: Any) -> object:
+def _path(text: object, info: Any) -> Path:
     if not isinstance(text, str | Path):
-        return text
-    folder = (info.context or {}).get("folder", Path())
-    return folder / Path(expand(str(text))).expanduser()
+        raise ValueError("a path is text")
+    path = Path(expand(str(text)))
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"the home folder of {path.parts[0]} is not known; write the path out") from error
+    return (info.context or {}).get("folder", Path()) / path
 
 
-def _location(text: object, info: Any) -> object:
-    """A URL or a package: resource as it is, anything else as an absolute-from-the-registry path."""
+def _location(text: str | Path, info: Any) -> str:
+    """A URL or a package: resource as it is, anything else as a path from the registry's folder."""
     if isinstance(text, str) and (is_url(text) or text.startswith(PACKAGE)):
         return expand(text)
-    return str(_path(text, info)) if isinstance(text, str | Path) else text
+    return str(_path(text, info))
+
+
+def _locations(places: object, info: Any) -> str | tuple[str, ...]:
+    listed = places if isinstance(places, list | tuple) else [places]
+    found = tuple(_location(place, info) for place in listed if isinstance(place, str | Path))
+    if not found or len(found) != len(listed):
+        raise ValueError("weights are a path, a URL or a list of them, best first")
+    return found if isinstance(places, list | tuple) else found[0]
 
 
 def _sha256(text: str) -> str:
@@ -55,9 +67,27 @@ def _sha256(text: str) -> str:
     return text
 
 
+def _file_name(text: str) -> str:
+    if not re.fullmatch(r"[^/\\.\x00-\x1f][^/\\\x00-\x1f]*", text):
+        raise ValueError("a file name has no folders and does not begin with a dot")
+    return text
+
+
 def _code(text: str) -> str:
-    if not re.fullmatch(r"[^:]+:[A-Za-z_][A-Za-z0-9_.]*", text):
+    if not re.fullmatch(r"([^:]+|.+\.py):[A-Za-z_][A-Za-z0-9_.]*", text):
         raise ValueError('write "package.module:function" or "path/to/file.py:function"')
+    return text
+
+
+def _commit(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", text):
+        raise ValueError("write the 40 hexadecimal digits of a commit: what a branch or a tag means can change")
+    return text
+
+
+def _repository(text: str) -> str:
+    if not re.fullmatch(r"[^/\s]+/[^/\s:]+", text):
+        raise ValueError("write owner/name, as on GitHub; the commit stands under commit:")
     return text
 
 
@@ -68,8 +98,17 @@ def _code_location(text: object, info: Any) -> object:
     return text
 
 
+def _fixed(name: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if text != name:
+            raise ValueError(f"this source has the classes {name}; leave the key out")
+        return text
+
+    return AfterValidator(check)
+
+
 FilePath = Annotated[Path, BeforeValidator(_path)]
-Location = Annotated[str, BeforeValidator(_location)]
+Locations = Annotated[str | tuple[str, ...], BeforeValidator(_locations)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 Code = Annotated[str, BeforeValidator(_code_location), AfterValidator(_code)]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
@@ -84,10 +123,10 @@ class Entry(BaseModel):
 class FileEntry(Entry):
     """A file to download: tried at each URL in turn, hashed before it is opened."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_file_name)]
     urls: tuple[str, ...] = Field(min_length=1)
     sha256: Sha256
-    size: int | None = None
+    size: int | None = Field(default=None, ge=0)
 
 
 class About(Entry):
@@ -114,7 +153,7 @@ class DigitsDataset(DatasetEntry):
 
     source: Literal["digits"]
     part: Literal["original", "new"]
-    classes: str = Field(default="digits", pattern="^digits$")
+    classes: Annotated[str, _fixed("digits")] = "digits"
 
 
 class NpyDataset(DatasetEntry):
@@ -137,8 +176,15 @@ class FolderDataset(DatasetEntry):
 class DownloadedDataset(DatasetEntry):
     """A dataset in its official format: downloaded once, or read from `path` where that is given."""
 
+    roles: ClassVar[tuple[str, ...]] = ()
     path: FilePath | None = None
     files: dict[str, FileEntry] = {}
+
+    @model_validator(mode="after")
+    def _files_are_known(self) -> "DownloadedDataset":
+        if self.files and set(self.files) != set(self.roles):
+            raise ValueError(f"files: takes {' and '.join(self.roles)}, not {', '.join(self.files)}")
+        return self
 
     def needed_files(self) -> tuple[FileEntry, ...]:
         return () if self.path else tuple(self.files.values())
@@ -147,16 +193,18 @@ class DownloadedDataset(DatasetEntry):
 class Cifar10Dataset(DownloadedDataset):
     """The CIFAR-10 test set from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
 
+    roles = ("archive",)
     source: Literal["cifar10"]
-    classes: str = Field(default="cifar10", pattern="^cifar10$")
+    classes: Annotated[str, _fixed("cifar10")] = "cifar10"
 
 
 class Cifar101Dataset(DownloadedDataset):
     """CIFAR-10.1, version v4 (2,021 images) or v6 (2,000); `path` is a folder with both .npy files."""
 
+    roles = ("images", "labels")
     source: Literal["cifar10.1"]
     version: Literal["v4", "v6"]
-    classes: str = Field(default="cifar10", pattern="^cifar10$")
+    classes: Annotated[str, _fixed("cifar10")] = "cifar10"
 
 
 AnyDataset = Annotated[
@@ -185,7 +233,11 @@ class ModelEntry(About):
     def identity(self) -> dict[str, Any]:
         """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
         aside = {*About.model_fields, "family", "year", "selected_on", "expected", "weights", "sha256", "path"}
-        written = self.model_dump(mode="json", exclude=aside, exclude_defaults=True)
+        written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
+        preprocess = getattr(self, "preprocess", None)
+        if preprocess is not None:
+            # Where the source fills in what is not set, even a default decides once it is written down.
+            written["preprocess"] = preprocess.model_dump(mode="json", exclude_unset=True)
         return {"source": getattr(self, "source", None), "classes": self.classes, **written, **_code_hashes(self)}
 
 
@@ -222,7 +274,7 @@ class CheckpointModel(WithWeights):
     source: Literal["checkpoint"]
     builder: Code
     arguments: dict[str, Any] = {}
-    weights: Location | tuple[Location, ...]
+    weights: Locations
     key: str | None = None
     preprocess: Preprocess
 
@@ -238,7 +290,7 @@ class TorchvisionModel(WithWeights):
     source: Literal["torchvision"]
     name: str
     pretrained: str | None = None
-    weights: Location | tuple[Location, ...] | None = None
+    weights: Locations | None = None
     arguments: dict[str, Any] = {}
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
@@ -259,7 +311,7 @@ class TimmModel(WithWeights):
 
     source: Literal["timm"]
     name: str
-    weights: Location | tuple[Location, ...] | None = None
+    weights: Locations | None = None
     arguments: dict[str, Any] = {}
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
@@ -274,11 +326,11 @@ class HubModel(WithWeights):
     """
 
     source: Literal["torch.hub"]
-    repository: Annotated[str, Field(pattern=r"^[^/\s]+/[^/\s:]+$")]
-    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    repository: Annotated[str, AfterValidator(_repository)]
+    commit: Annotated[str, AfterValidator(_commit)]
     entry: str
     arguments: dict[str, Any] = {}
-    weights: Location | tuple[Location, ...] | None = None
+    weights: Locations | None = None
     path: FilePath | None = None
     key: str | None = None
     preprocess: Preprocess

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
 from evalshift.errors import EvalshiftError, ModelError, did_you_mean, first_line
-from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.checkpoints import load_state, read_state, strip_wrappers
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.entries import (
     AnyModel,
@@ -26,6 +27,8 @@ from evalshift.testbed.entries import (
 )
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import find_weights
+
+_USER_MODULE = "evalshift_user_"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ def load_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
         raise ModelError(
             "the model could not be built",
             where=where,
-            found=f"{type(error).__name__}: {first_line(error)}",
+            found=f"{type(error).__name__}: {_said(error)}",
             expected=f"a {entry.source} model",
         ) from error
     if not isinstance(module, nn.Module):
@@ -74,18 +77,26 @@ def load_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
     return Classifier(name, module.eval().requires_grad_(False), preprocess, space, sha256, versions)
 
 
-Built = tuple[nn.Module, Preprocess | None, str | None, dict[str, str]]
+def _said(error: BaseException) -> str:
+    """The whole message as one line, cut where it grows long: what does not fit stands in torch's second line."""
+    said = " ".join(str(error).split()) or "without a message"
+    return said if len(said) <= 300 else f"{said[:300]}…"
+
+
+# What the builder gave, which may turn out to be no network; its own preprocessing, sha256 and versions.
+Built = tuple[Any, Preprocess | None, str | None, dict[str, str]]
 
 
 def _checkpoint(entry: CheckpointModel, where: str) -> Built:
     weights = find_weights(entry)
-    module = import_function(entry.builder, where)(**entry.arguments)
-    load_state(module, weights.path, entry.key, where)
+    module = call_function(entry.builder, entry.arguments, where)
+    if isinstance(module, nn.Module):
+        load_state(module, weights.path, entry.key, where)
     return module, None, weights.sha256, {}
 
 
 def _python(entry: PythonModel, where: str) -> Built:
-    return import_function(entry.function, where)(**entry.arguments), None, None, {}
+    return call_function(entry.function, entry.arguments, where), None, None, {}
 
 
 def _torchvision(entry: TorchvisionModel, where: str) -> Built:
@@ -103,20 +114,35 @@ def _torchvision(entry: TorchvisionModel, where: str) -> Built:
         module = builder(weights=None, **entry.arguments)
         load_state(module, weights.path, None, where)
         return module, None, weights.sha256, versions
-    known = {weights.name: weights for weights in torchvision.models.get_model_weights(builder)}
+    offered = torchvision.models.get_model_weights(builder)
+    known = {weights.name: weights for weights in offered if weights.meta["categories"]}  # others have no classes
     if entry.pretrained not in known:
         raise ModelError(
             f'{entry.name} has no weights "{entry.pretrained}"', where=where, expected=", ".join(known) or "none"
         )
     pretrained: Any = known[entry.pretrained]
     weights = find_weights(entry, known_url=pretrained.url)
-    # The number of classes is the weights' business; a few architectures read it from their metadata.
-    module = builder(weights=None, **{"num_classes": len(pretrained.meta["categories"]), **entry.arguments})
-    load_state(module, weights.path, None, where)
-    return module, _torchvision_preprocess(pretrained.transforms()), weights.sha256, versions
+    with _read_from(pretrained, read_state(weights.path, None, where)):
+        module = builder(weights=pretrained, **entry.arguments)
+    return module, torchvision_preprocess(pretrained.transforms()), weights.sha256, versions
 
 
-def _torchvision_preprocess(preset: Any) -> Preprocess:
+@contextmanager
+def _read_from(pretrained: Any, state: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Let torchvision's builder find this state dict, hashed and read safely, where it would download one.
+
+    Only the builder knows what else its weights need: another image size (ViT), inputs transformed once more
+    (Inception, GoogLeNet), old names of tensors changed to new ones (DenseNet).
+    """
+    kind = type(pretrained)
+    kind.get_state_dict = lambda *_, **__: state
+    try:
+        yield
+    finally:
+        del kind.get_state_dict  # uncovers the inherited method
+
+
+def torchvision_preprocess(preset: Any) -> Preprocess:
     return Preprocess(
         resize=tuple(preset.resize_size),
         crop=tuple(preset.crop_size),
@@ -133,15 +159,19 @@ def _timm(entry: TimmModel, where: str) -> Built:
 
     versions = {"timm": timm.__version__}
     architecture = entry.name.split(".")[0]
-    if not entry.name.startswith("hf-hub:") and not timm.is_model(architecture):
+    if not timm.is_model(architecture):
         raise ModelError(
             f'timm has no model "{entry.name}"', where=where, remedy=did_you_mean(architecture, timm.list_models())
         )
     weights = find_weights(entry, hub_file=None if entry.weights_files() else _timm_hub_file(entry, where))
-    # timm's own loader adapts old checkpoints to the present layout; it only needs to be told which file to read.
-    module = timm.create_model(
-        entry.name, pretrained=True, pretrained_cfg_overlay={"file": str(weights.path)}, **entry.arguments
-    )
+    state = read_state(weights.path, None, where)
+    strip_wrappers(state, ())
+    # timm's own loader adapts old checkpoints to the present layout. It would also give a head for another number of
+    # classes random weights, unless it is told that the checkpoint has as many.
+    told = {"state_dict": state} | {key: entry.arguments[key] for key in ("num_classes",) if key in entry.arguments}
+    module = timm.create_model(entry.name, pretrained=True, pretrained_cfg_overlay=told, **entry.arguments)
+    config: Any = module.pretrained_cfg
+    config.pop("state_dict", None)  # it would keep a second copy of all the tensors
     return module, timm_preprocess(resolve_model_data_config(module), where), weights.sha256, versions
 
 
@@ -187,17 +217,19 @@ def timm_preprocess(config: Mapping[str, Any], where: str) -> Preprocess:
 def _torch_hub(entry: HubModel, where: str) -> Built:
     weights = find_weights(entry) if entry.weights_files() else None
     if entry.path is not None:
-        module = torch.hub.load(str(entry.path), entry.entry, source="local", **entry.arguments)
+        with _imports_of(entry.path):
+            module = torch.hub.load(str(entry.path), entry.entry, source="local", **entry.arguments)
     else:
-        # torch.hub can only validate the heads of branches; a full commit id is validated by itself.
-        module = torch.hub.load(
-            f"{entry.repository}:{entry.commit}",
-            entry.entry,
-            trust_repo=True,  # pyright: ignore[reportArgumentType]
-            skip_validation=True,
-            verbose=False,
-            **entry.arguments,
-        )
+        with _imports_of(Path(torch.hub.get_dir())):
+            # torch.hub can only validate the heads of branches; a full commit id is validated by itself.
+            module = torch.hub.load(
+                f"{entry.repository}:{entry.commit}",
+                entry.entry,
+                trust_repo=True,  # pyright: ignore[reportArgumentType]
+                skip_validation=True,
+                verbose=False,
+                **entry.arguments,
+            )
     if weights is not None and isinstance(module, nn.Module):
         load_state(module, weights.path, entry.key, where)
     return module, None, weights.sha256 if weights else None, {}  # pyright: ignore[reportReturnType]
@@ -212,21 +244,37 @@ _BUILDERS: dict[type, Callable[..., Built]] = {
 }
 
 
-def import_function(code: str, where: str) -> Callable[..., Any]:
-    """The function that "package.module:name" or "path/to/file.py:name" stands for; ModelError where there is none."""
-    module_name, _, attribute = code.rpartition(":")
+def call_function(code: str, arguments: Mapping[str, Any], where: str) -> Any:
+    """What the function "package.module:name" or "path/to/file.py:name" returns; ModelError where there is none.
+
+    Code in a file may import what lies beside it, as a script may.
+    """
+    module_name, _, name = code.rpartition(":")
+    if not module_name.endswith(".py"):
+        return _attribute(_imported(importlib.import_module, module_name, where), name, module_name, where)(**arguments)
+    folder = str(Path(module_name).absolute().parent)
+    with _imports_of(Path(folder)):
+        sys.path.insert(0, folder)
+        try:
+            return _attribute(_imported(_import_file, module_name, where), name, module_name, where)(**arguments)
+        finally:
+            sys.path.remove(folder)
+
+
+def _imported(load: Callable[[str], Any], module_name: str, where: str) -> Any:
     try:
-        module = (
-            _import_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
-        )
+        return load(module_name)
     except (ImportError, FileNotFoundError) as error:
         raise ModelError(
             "the code of the model cannot be imported",
             where=where,
             found=f"{module_name}: {first_line(error)}",
-            expected="package.module:function, installed or in this folder, or path/to/file.py:function",
+            expected="package.module:function of an installed package, or path/to/file.py:function",
         ) from error
-    found: Any = module
+
+
+def _attribute(module: Any, attribute: str, module_name: str, where: str) -> Any:
+    found = module
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise ModelError(
@@ -236,11 +284,43 @@ def import_function(code: str, where: str) -> Callable[..., Any]:
     return found
 
 
-def _import_file(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"evalshift_user_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
+def _import_file(path: str) -> ModuleType:
+    """A file as a module, compiled anew each time: Python's cache takes an edit within the same second for none."""
+    if not Path(path).is_file():
         raise FileNotFoundError("there is no such file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickles look their module up by name
-    spec.loader.exec_module(module)
+    module = ModuleType(f"{_USER_MODULE}{Path(path).stem}")
+    module.__file__ = path
+    sys.modules[module.__name__] = module  # dataclasses and pickles look their module up by name
+    exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)
     return module
+
+
+@contextmanager
+def _imports_of(folder: Path) -> Iterator[None]:
+    """Forget afterwards what was imported from under `folder`: the next model's `models` is another file.
+
+    Python knows modules by name alone, so that of two repositories with a module `models` the second would silently
+    be given the first one's networks.
+    """
+    before, folder = set(sys.modules), folder.absolute()
+    # What Python finds without our help, such as an environment inside the folder, is everybody's and stays.
+    lasting = [place for place in map(_absolute, sys.path) if place.is_relative_to(folder)]
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - before:
+            place = _place_of(sys.modules[name])
+            if place is not None and place.is_relative_to(folder) and not any(map(place.is_relative_to, lasting)):
+                del sys.modules[name]
+
+
+def _absolute(place: str) -> Path:
+    return Path(place).absolute()
+
+
+def _place_of(module: ModuleType) -> Path | None:
+    """The file of a module, or the folder of a package without one."""
+    if module.__name__.startswith(_USER_MODULE):
+        return None
+    place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+    return None if place is None else _absolute(place)

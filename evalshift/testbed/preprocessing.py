@@ -6,6 +6,7 @@ Geometry keeps uint8 and happens once, on the host; arithmetic happens on the de
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -15,14 +16,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def _as_pair(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+def _size(value: object) -> int | tuple[int, ...]:
+    sides = tuple(value) if isinstance(value, list | tuple) else (value,)
+    whole = [int(side) for side in sides if isinstance(side, Integral) and not isinstance(side, bool)]
+    if len(whole) != len(sides) or not 1 <= len(sides) <= 2 or not all(1 <= side <= 16_384 for side in whole):
+        raise ValueError("a size is one whole number from 1 to 16384, or two: height and width")
+    return tuple(whole) if isinstance(value, list | tuple) else whole[0]
 
 
-Side = Annotated[int, Field(ge=1, le=16_384)]
+def _per_channel(value: object) -> tuple[float, ...]:
+    numbers = tuple(value) if isinstance(value, list | tuple) else ()
+    real = [float(number) for number in numbers if isinstance(number, Real) and not isinstance(number, bool)]
+    if len(real) != len(numbers) or not 1 <= len(real) <= 4 or not all(map(math.isfinite, real)):
+        raise ValueError("give a list with a finite number for each channel, such as [0.5, 0.5, 0.5]")
+    return tuple(real)
+
+
 # One number is the shorter side, the aspect ratio kept; two are height and width, taken as they are.
-Size = Annotated[tuple[Side] | tuple[Side, Side] | Side, BeforeValidator(_as_pair)]
-PerChannel = Annotated[tuple[float, ...], BeforeValidator(_as_pair), Field(min_length=1, max_length=4)]
+Size = Annotated[int | tuple[int, ...], BeforeValidator(_size)]
+PerChannel = Annotated[tuple[float, ...], BeforeValidator(_per_channel)]
 
 
 class Preprocess(BaseModel):
@@ -45,7 +57,7 @@ class Preprocess(BaseModel):
     interpolation: Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] = "bilinear"
     antialias: bool = True
     crop: Size | None = None
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     mean: PerChannel | None = None
     std: PerChannel | None = None
     channels: Literal["rgb", "bgr"] = "rgb"
@@ -54,7 +66,7 @@ class Preprocess(BaseModel):
     def _mean_and_std_agree(self) -> Preprocess:
         if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
             raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}; give one number a channel")
-        if self.std is not None and any(not value > 0 or math.isinf(value) for value in self.std):
+        if self.std is not None and min(self.std) <= 0:
             raise ValueError("std must be above 0 in every channel")
         return self
 

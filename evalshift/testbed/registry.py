@@ -40,7 +40,7 @@ class Pair:
 class Registry:
     """All that one registry file says, with what it extends.
 
-    own_pairs  the pairs of the file itself; empty where it only extends another
+    own_pairs  the pairs that a user wrote: of the file itself, else of the one that it extends; none in the default
     written    the entries of models and datasets as they stand in YAML, for the record
     """
 
@@ -55,9 +55,7 @@ class Registry:
     @property
     def default_pairs(self) -> tuple[Pair, ...]:
         """What a run without --pair takes: a user's own pairs, else the embedded one, which needs no download."""
-        if self.own_pairs and not is_default(self.path):
-            return self.own_pairs
-        return self.pairs[:1]
+        return self.own_pairs or self.pairs[:1]
 
     def dataset(self, name: str) -> AnyDataset:
         """The dataset of that name. Raises UsageError with the nearest known name."""
@@ -188,9 +186,10 @@ def _read(path: Path, below: tuple[Path, ...]) -> Registry:
         written={**(parent.written if parent else {}), **written_datasets, **written_models},
     )
     _check_classes(text, registry, datasets, models)
-    own_pairs = _read_pairs(text, registry)
+    pairs = tuple(dict.fromkeys(_read_pairs(text, registry)))
     inherited = parent.pairs if parent else ()
-    return replace(registry, own_pairs=own_pairs, pairs=tuple(dict.fromkeys((*own_pairs, *inherited))))
+    own_pairs = () if is_default(path) else pairs or (parent.own_pairs if parent else ())
+    return replace(registry, own_pairs=own_pairs, pairs=tuple(dict.fromkeys((*pairs, *inherited))))
 
 
 def _parent(text: YamlText, below: tuple[Path, ...]) -> Registry | None:
@@ -221,14 +220,28 @@ def _expand_or_complain(text: YamlText, name: str) -> str:
 def _read_classes(text: YamlText) -> dict[str, ClassSpace]:
     spaces = {}
     for name, names in text.section("classes").items():
-        listed = [str(value) for value in names] if isinstance(names, list) else None
-        if listed is None or any(isinstance(value, dict | list) for value in names):
+        _check_name(text, "classes", name)
+        if name in classes.BUILT_IN:
+            raise text.complaint(("classes", name), "this label space is built in", remedy="choose another name")
+        if not isinstance(names, list):
             raise text.complaint(
                 ("classes", name), "a label space is a list", found=names, expected="[first class, second class, ...]"
             )
-        if name in classes.BUILT_IN:
-            raise text.complaint(("classes", name), "this label space is built in", remedy="choose another name")
-        spaces[name] = ClassSpace(name, tuple(listed))
+        for position, value in enumerate(names):
+            if isinstance(value, bool) or not isinstance(value, str | int):  # YAML reads yes, no, on and off as bool
+                raise text.complaint(
+                    ("classes", name, position),
+                    "this cannot be the name of a class",
+                    found=repr(value),
+                    expected="text",
+                    remedy="put it into quotes",
+                )
+        try:
+            spaces[name] = ClassSpace(name, tuple(map(str, names)))
+        except RegistryError as error:
+            raise text.complaint(
+                ("classes", name), error.problem, found=error.found, expected=error.expected
+            ) from error
     return spaces
 
 
@@ -306,14 +319,12 @@ def _explain(text: YamlText, keys: tuple[str, str], content: object, error: Vali
     first = error.errors()[0]
     kind = first["type"]
     # A discriminated union puts its tag first; it is not part of the path that the reader wrote.
-    tags = {content.get("source")} if isinstance(content, dict) else set()
-    path = tuple(part for position, part in enumerate(first["loc"]) if not (position == 0 and part in tags))
-    path = tuple(part for part in path if not (isinstance(part, str) and ("[" in part or part in ("str", "int"))))
+    written = content.get("source") if isinstance(content, dict) else None
+    path = first["loc"][1:] if first["loc"] and first["loc"][0] == written else first["loc"]
     place = (*keys, *path)
-    entry = _entry_class(keys[0], content)
+    entry = _entry_class(keys[0], written)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         sources = _sources(keys[0])
-        written = content.get("source") if isinstance(content, dict) else None
         return text.complaint(
             (*keys, "source") if written is not None else keys,
             "unknown source" if written is not None else "an entry must say its source",
@@ -337,13 +348,16 @@ def _explain(text: YamlText, keys: tuple[str, str], content: object, error: Vali
         return text.complaint(place, "a key is missing", expected=path[-1], remedy=remedy)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return text.complaint(place, "an entry is a mapping", found=repr(first["input"]), expected="key: value lines")
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     own = kind == "value_error"
+    # YAML reads 57191229 and 1e10 as numbers, which are then not the text that was written.
+    unquoted = kind == "string_type" and isinstance(first["input"], int | float)
     return text.complaint(
         place,
         message if own else "this value cannot be",
         found=None if own and isinstance(first["input"], dict) else repr(first["input"]),
         expected=None if own else message,
+        remedy="put it into quotes" if unquoted else None,
     )
 
 
@@ -356,9 +370,9 @@ def _sources(section: str) -> list[str]:
     return [kind.model_fields["source"].annotation.__args__[0] for kind in _union(section)]  # pyright: ignore
 
 
-def _entry_class(section: str, content: object) -> type[Entry] | None:
-    source = content.get("source") if isinstance(content, dict) else None
-    return dict(zip(_sources(section), _union(section), strict=True)).get(source)  # pyright: ignore
+def _entry_class(section: str, source: object) -> type[Entry] | None:
+    kinds = zip(_sources(section), _union(section), strict=True)
+    return next((kind for known, kind in kinds if known == source), None)
 
 
 def _fields(entry: type[Entry] | None, inside: tuple[object, ...]) -> list[str]:

@@ -18,8 +18,6 @@ from evalshift.testbed.entries import (
     HubModel,
     NpyDataset,
     PythonModel,
-    TimmModel,
-    TorchvisionModel,
 )
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
@@ -55,9 +53,8 @@ def dataset_state(entry: AnyDataset) -> State:
 
 def model_state(entry: AnyModel) -> State:
     """Whether a model can be built now, going by its files; building it is the only proof."""
-    if isinstance(entry, PythonModel):
-        return _code(entry.function)
-    if isinstance(entry, CheckpointModel) and not (code := _code(entry.builder)).can_run:
+    code = _code_of(entry)
+    if code is not None and (isinstance(entry, PythonModel) or not code.can_run):
         return code
     try:
         path = local_weights(entry)
@@ -68,11 +65,14 @@ def model_state(entry: AnyModel) -> State:
         return State(True, "ready", str(path))
     if remote is not None:
         return State(True, f"to download{_size(remote.size or 0)}", remote.urls[0])
-    if isinstance(entry, TimmModel | TorchvisionModel) and not entry.weights_files():
-        return State(True, "comes with its library, downloaded when it is run", f"{entry.source} {entry.name}")
+    if entry.weights_files():
+        return State(False, "missing", ", ".join(entry.weights_files()))
+    if code is not None:
+        return code
     if isinstance(entry, HubModel):
         return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
-    return State(False, "missing", ", ".join(entry.weights_files()))
+    library = f"{entry.source} {getattr(entry, 'name', '')}"
+    return State(True, "comes with its library, downloaded when it is run", library)
 
 
 def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, list[Path]]]:
@@ -111,6 +111,17 @@ def _files(paths: list[Path]) -> State:
     absent = [path for path in paths if not path.exists()]
     shown = ", ".join(str(path) for path in absent or paths)
     return State(not absent, "missing" if absent else "ready", shown)
+
+
+def _code_of(entry: AnyModel) -> State | None:
+    """Whether the code that an entry names is at hand; None where it comes with a library or a download."""
+    if isinstance(entry, PythonModel):
+        return _code(entry.function)
+    if isinstance(entry, CheckpointModel):
+        return _code(entry.builder)
+    if isinstance(entry, HubModel) and entry.path is not None:
+        return _files([entry.path / "hubconf.py"])
+    return None
 
 
 def _code(code: str) -> State:

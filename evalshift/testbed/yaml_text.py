@@ -59,19 +59,19 @@ class YamlText:
             loader = _Loader(written)
             try:
                 self.node = loader.get_single_node()
-                content = loader.construct_document(self.node) if self.node is not None else {}
+                content = loader.construct_document(self.node) if self.node is not None else None
             finally:
                 loader.dispose()
         except yaml.MarkedYAMLError as error:
             raise self._broken(error) from error
         except yaml.YAMLError as error:
             raise RegistryError("this is not YAML", where=path, found=str(error)) from error
-        if not isinstance(content, dict):
+        if not isinstance(content, dict | None):
             raise RegistryError(
                 "a registry is a mapping", where=path, found=type(content).__name__, expected=", ".join(SECTIONS)
             )
-        self.content: dict[str, Any] = content
-        for key in content:
+        self.content: dict[str, Any] = content or {}
+        for key in self.content:
             if key not in SECTIONS:
                 raise self.complaint(
                     (key,),

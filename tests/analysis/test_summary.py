@@ -289,7 +289,15 @@ def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
             {"level": 95.0},
             "the level is out of range\n  found:    95.0\n  expected: a fraction between 0 and 1, such as 0.95",
         ),
-        ({"resamples": -1}, "the number of resamples is out of range\n  found:    -1\n  expected: 0 or more"),
+        (
+            {"resamples": -1},
+            "the number of resamples is out of range\n  found:    -1\n  expected: 0 for no intervals, or 2 to 10,000,000",
+        ),
+        (
+            {"resamples": 1},
+            "the number of resamples is out of range\n"
+            "  found:    1\n  expected: 0 for no intervals, or 2 to 10,000,000",
+        ),
         ({"seed": -1}, "the seed is out of range\n  found:    -1\n  expected: 0 or more"),
     ],
 )

@@ -1,0 +1,5 @@
+"""`python -m evalshift` is the same as `evalshift`."""
+
+from evalshift.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""What each command answers, from the records that the rooms below give: answers to stdout, complaints to stderr."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalshift.printing import print_table, stderr, stdout, wrapped
+
+if TYPE_CHECKING:  # each command loads its own room, and no other
+    from evalshift.analysis.summary import MetricSummary, Summary
+    from evalshift.evaluate.plan import Job, Plan
+    from evalshift.evaluate.predictions import Failure
+    from evalshift.testbed.registry import Pair, Registry
+    from evalshift.testbed.state import State
+
+# How many models of a pair a report prints; its page and tables hold them all.
+_MODELS_PRINTED = 10
+
+
+def print_models(registry: "Registry") -> None:
+    """The models of a registry with what is known of each."""
+    rows = [
+        (
+            name,
+            entry.classes,
+            entry.family or "",
+            str(entry.year or ""),
+            ", ".join(f"{dataset} {100 * accuracy:.1f} %" for dataset, accuracy in entry.expected.items()),
+        )
+        for name, entry in registry.models.items()
+    ]
+    print_table(("model", "classes", "family", "year", "expected"), rows)
+
+
+def print_datasets(registry: "Registry") -> None:
+    """The datasets of a registry, and whether they are at hand."""
+    from evalshift.testbed.state import dataset_state
+
+    rows = [
+        (name, entry.classes, dataset_state(entry).words, entry.note or "") for name, entry in registry.datasets.items()
+    ]
+    print_table(("dataset", "classes", "state", "what it is"), rows)
+
+
+def print_pairs(registry: "Registry") -> None:
+    """The pairs of a registry, and how many models fit each."""
+    rows = []
+    for pair in registry.pairs:
+        classes = registry.dataset(pair.original).classes
+        rows.append((str(pair), classes, str(sum(model.classes == classes for model in registry.models.values()))))
+    print_table(("pair", "classes", "models"), rows, "llr")
+
+
+def print_choice(
+    registry: "Registry", pairs: Sequence["Pair"], models: Mapping[str, object], unfit: Mapping[str, str]
+) -> None:
+    """What was chosen from a registry."""
+    left_out = f", {len(unfit)} of other classes left out" if unfit else ""
+    stdout().print(
+        f"registry  {registry.path}\npairs     {', '.join(map(str, pairs))}\nmodels    {len(models)}{left_out}"
+    )
+
+
+def print_plan(plan: "Plan", registry: "Registry", results: Path) -> None:
+    """What a run would do, and why."""
+    print_choice(registry, plan.pairs, plan.models, plan.unfit)
+    if plan.done:
+        stdout().print(f"skipped   {len(plan.done)}, stored and still valid")
+    if plan.jobs:
+        stdout().print(f"to run    {len(plan.jobs)}\n")
+        print_table(("model", "on", "why"), _by_model(plan.jobs))
+    else:
+        stdout().print(f"nothing to do: all is in {results}")
+
+
+def _by_model(jobs: Sequence["Job"]) -> list[tuple[str, str, str]]:
+    """A row for each model and reason: most often, one reason holds for all datasets of a model."""
+    datasets: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        datasets.setdefault((job.model, job.reason), []).append(job.dataset)
+    return [(model, ", ".join(names), reason) for (model, reason), names in datasets.items()]
+
+
+def print_failures(failures: Sequence["Failure"], results: Path) -> None:
+    """The models that failed, once more at the end, where they are seen."""
+    stderr().print(f"\n{len(failures)} failed; all else is in {results}:", style="bold red")
+    for failure in failures:
+        on = f" on {failure.dataset}" if failure.dataset else ""
+        stderr().print(f"  {failure.model}{on}: {failure.error.splitlines()[0]}")
+
+
+def print_states(states: Sequence[tuple[str, str, "State"]]) -> None:
+    """Whether each dataset and model can be run, and what is missing."""
+    rows = [(kind, name, state.words, _nearer(state.source)) for kind, name, state in states]
+    print_table(("", "name", "state", "from"), rows)
+    missing = [name for _, name, state in states if not state.can_run]
+    if missing:
+        stdout().print(f"\nmissing: {', '.join(missing)}", style="red")
+    else:
+        stdout().print("\nall can run")
+
+
+def _nearer(place: str) -> str:
+    """A path as seen from the working folder, where it lies in there."""
+    here = Path.cwd()
+    return str(Path(place).relative_to(here)) if Path(place).is_relative_to(here) else place
+
+
+def print_findings(summary: "Summary", written: Path) -> None:
+    """What a report found on each pair, in sentences and the best models, and where all of it was written."""
+    console = stdout()
+    for pair in summary.pairs:
+        metric = pair.metrics[summary.metric]
+        console.print(pair.name, style="bold")
+        for sentence in metric.headline(summary.scale):
+            console.print(wrapped(sentence))
+        for note in pair.notes:
+            console.print(wrapped(f"note: {note}"), style="yellow")
+        console.print()
+        _print_best(metric)
+        console.print()
+    for note in summary.notes:
+        console.print(wrapped(f"note: {note}", indent=""), style="yellow")
+    console.print(f"{'page' if written.is_file() else 'report'}: {written.resolve()}")
+
+
+def _print_best(metric: "MetricSummary") -> None:
+    from evalshift.analysis.tables import readable
+
+    table = readable(metric).drop(columns=["Rank", "New rank"])
+    print_table([str(title) for title in table], table.head(_MODELS_PRINTED).to_numpy().tolist(), "lrrrr")
+    if len(table) > _MODELS_PRINTED:
+        stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")

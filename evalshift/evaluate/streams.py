@@ -1,0 +1,103 @@
+"""Several batches at once on a CPU: a thread each, with a core each, instead of all cores on every small operation.
+
+PyTorch splits each operation over all cores and waits for the slowest. On a machine that others use too, that wait is
+most of the time: two cores were measured five to ten times slower so than with a batch each, and no quicker when idle.
+"""
+
+import copy
+import dataclasses
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import torch
+
+from evalshift.shapes import Images
+from evalshift.testbed.models import Classifier
+
+Forward = Callable[[Classifier, Images], torch.Tensor]
+
+# Beyond this the threads wait for Python itself more than for each other.
+MOST_STREAMS = 8
+# A forward pass shorter than this is mostly Python, which runs one thread at a time.
+WORTHWHILE_SECONDS = 0.01
+
+
+def count_streams(forward: Forward, classifier: Classifier, sample: Images) -> int:
+    """How many batches to run at once: one for a network that is done in no time, else one a core, up to MOST_STREAMS.
+
+    One, too, for a network that is on a GPU or cannot be copied.
+    """
+    cores = min(torch.get_num_threads(), MOST_STREAMS)
+    on_cpu = all(tensor.device.type == "cpu" for tensor in classifier.module.state_dict().values())
+    if cores == 1 or not on_cpu:
+        return 1
+    forward(classifier, sample)  # the first call chooses kernels; its time says nothing
+    start = time.perf_counter()
+    forward(classifier, sample)
+    if time.perf_counter() - start < WORTHWHILE_SECONDS:
+        return 1
+    try:
+        _copies(classifier, 2)
+    except Exception:  # someone else's network: hooks, locks and handles cannot be copied
+        return 1
+    return cores
+
+
+@contextmanager
+def side_by_side(
+    classifier: Classifier, streams: int
+) -> Iterator[Callable[[Forward, Iterable[Images]], Iterator[tuple[Images, torch.Tensor]]]]:
+    """A function that gives each batch with its logits, in the order of the batches, `streams` of them at work at once.
+
+    Each thread has a copy of the network to itself, so that one which keeps something between two of its lines is safe;
+    the copies share their weights, and so follow a change of memory layout. torch shares its threads out among them.
+    """
+    if streams == 1:
+        yield lambda forward, batches: ((batch, forward(classifier, batch)) for batch in batches)
+        return
+    idle: queue.SimpleQueue[Classifier] = queue.SimpleQueue()
+    for one in _copies(classifier, streams):
+        idle.put(one)
+
+    def work(forward: Forward, batch: Images) -> torch.Tensor:
+        one = idle.get()
+        try:
+            return forward(one, batch)
+        finally:
+            idle.put(one)
+
+    def run(forward: Forward, batches: Iterable[Images]) -> Iterator[tuple[Images, torch.Tensor]]:
+        waiting: deque[tuple[Images, Future[torch.Tensor]]] = deque()
+        for batch in batches:
+            waiting.append((batch, pool.submit(work, forward, batch)))
+            if len(waiting) > streams:  # one more than can be at work, so that no thread waits for the next batch
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(streams, thread_name_prefix="evalshift-stream")
+    try:
+        torch.set_num_threads(max(1, threads // streams))
+        yield run
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _copies(classifier: Classifier, count: int) -> list[Classifier]:
+    """The classifier itself and copies of it that share its parameters and buffers."""
+    shared = {id(tensor): tensor for tensor in (*classifier.module.parameters(), *classifier.module.buffers())}
+    return [
+        classifier,
+        *(
+            dataclasses.replace(classifier, module=copy.deepcopy(classifier.module, dict(shared)))
+            for _ in range(count - 1)
+        ),
+    ]

@@ -1,0 +1,66 @@
+"""Text as a person sees it: it fits a terminal, and is as wide as it needs to be in a pipe or a file."""
+
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import IO
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# The narrowest that the last column of a table gets: folded any further, it could not be read.
+_LEAST_WIDTH = 20
+
+
+def stdout() -> Console:
+    """Where answers go."""
+    return _console(sys.stdout)
+
+
+def stderr() -> Console:
+    """Where progress and complaints go, so that a pipe gets answers alone."""
+    return _console(sys.stderr)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> None:
+    """A table on standard output; `align` has an "l" or "r" a column (without it, all stand left).
+
+    Where the terminal is too narrow, the last column folds. The others never do: names stay whole, to be copied.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title, side in zip(header, align or "l" * len(header), strict=True):
+        last = table.columns and len(table.columns) == len(header) - 1
+        table.add_column(title, justify="right" if side == "r" else "left", no_wrap=not last, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    gaps = 2 * (len(widths) - 1)
+    least = sum(widths[:-1]) + gaps + min(widths[-1], _LEAST_WIDTH)
+    _console(sys.stdout, max(least, seen_width() or sum(widths) + gaps)).print(table)
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """A sentence as indented lines of the terminal's width; one line where no one watches. Intervals stay whole."""
+    width = seen_width()
+    if width is None:
+        return indent + text
+    glued = re.sub(r"(\[[^\]\s]+,) ([^\]\s]+\])", "\\1\N{NO-BREAK SPACE}\\2", text)
+    lines = textwrap.fill(
+        glued, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def seen_width() -> int | None:
+    """Columns of the terminal, or COLUMNS where that is set; None where neither is there: nothing need be cut."""
+    return shutil.get_terminal_size((0, 0)).columns or None
+
+
+def _console(stream: IO[str], width: int | None = None) -> Console:
+    # What is printed is data: no markup, so that a model may be called "[bold]x".
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)

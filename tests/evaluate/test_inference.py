@@ -1,0 +1,340 @@
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.special import softmax
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from evalshift.errors import ModelError
+from evalshift.evaluate import inference
+from evalshift.evaluate.devices import LAYOUTS, Execution
+from evalshift.evaluate.inference import Answers, forward, place, predict, tune
+from evalshift.testbed.datasets import load_dataset
+from evalshift.testbed.models import Classifier, load_classifier
+from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.registry import load_registry
+
+CPU = torch.device("cpu")
+MakeClassifier = Callable[..., Classifier]
+Numbered = Callable[..., np.ndarray]
+
+
+def on_cpu(batch_size: int = 4, precision: str = "fp32", memory_format: str = "contiguous") -> Execution:
+    return Execution(CPU, precision, batch_size, memory_format)
+
+
+def in_batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), size):
+        yield images[start : start + size].copy()
+
+
+def answer(classifier: Classifier, images: np.ndarray, size: int = 4, **options: Any) -> Answers:
+    return predict(classifier, in_batches(images, size), on_cpu(size), **options)
+
+
+class Returns(nn.Module):
+    """Gives back whatever `make(count)` makes for a batch of `count` images."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        super().__init__()
+        self.make = make
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.make(len(images))
+
+
+def test_answers_stand_best_first_and_ties_go_to_the_lower_class(
+    make_classifier: MakeClassifier, numbered: Numbered
+) -> None:
+    table = [
+        [0.0, 3.0, 1.0, 2.0],
+        [5.0, 5.0, 5.0, 5.0],
+        [1.0, 2.0, 2.0, 1.0],
+        [-1.0, -np.inf, -1.0, 0.0],
+    ]
+    answers = answer(make_classifier(table), numbered(4))
+    assert answers.top.tolist() == [[1, 3, 2, 0], [0, 1, 2, 3], [1, 2, 0, 3], [3, 0, 2, 1]]
+    assert answers.top.dtype == np.int32
+    # By hand: of four equal logits each has a quarter; e²/(2e² + 2e) = e/(2(e + 1)); 1/(1 + 2/e) without the one at -∞.
+    e = np.e
+    first = np.exp(3) / (1 + np.exp(3) + e + np.exp(2))
+    np.testing.assert_allclose(answers.prob, [first, 0.25, e / (2 * (e + 1)), 1 / (1 + 2 / e)], rtol=1e-6)
+    assert answers.prob.dtype == np.float32
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(data=st.data(), count=st.integers(1, 40), classes=st.integers(2, 12), size=st.integers(1, 50))
+def test_top_and_prob_are_those_of_numpy_and_scipy(
+    make_classifier: MakeClassifier, numbered: Numbered, data: st.DataObject, count: int, classes: int, size: int
+) -> None:
+    # Few different values, so that ties are common.
+    elements = st.sampled_from([-7.5, -1.0, 0.0, 0.25, 1.0, 30.0])
+    table = data.draw(arrays.arrays(np.float32, (count, classes), elements=elements))
+    answers = answer(make_classifier(table.tolist(), classes), numbered(count), size)
+    k = min(5, classes)
+    np.testing.assert_array_equal(answers.top, np.argsort(-table, axis=1, kind="stable")[:, :k])
+    np.testing.assert_allclose(answers.prob, softmax(table.astype(np.float64), axis=1).max(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("classes, k", [(2, 2), (4, 4), (5, 5), (12, 5)])
+def test_five_answers_are_kept_or_one_a_class_where_there_are_fewer(
+    make_classifier: MakeClassifier, numbered: Numbered, classes: int, k: int
+) -> None:
+    assert answer(make_classifier(np.eye(3, classes).tolist(), classes), numbered(3)).top.shape == (3, k)
+
+
+def test_every_image_done_is_told(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    told: list[int] = []
+    answer(make_classifier(np.eye(10, 4).tolist()), numbered(10), 4, advance=told.append)
+    assert told == [4, 4, 2]
+
+
+def test_logits_are_kept_when_asked_for(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    table = np.arange(40, dtype=np.float32).reshape(10, 4)
+    classifier = make_classifier(table.tolist())
+    kept = answer(classifier, numbered(10), 3, keep_logits=True).logits
+    assert kept is not None
+    np.testing.assert_array_equal(kept, table)
+    assert answer(classifier, numbered(10), 3).logits is None
+
+
+def test_the_pace_leaves_the_first_batch_out(
+    make_classifier: MakeClassifier, numbered: Numbered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first batch takes 3 s, the others 0.5 s each: 10 images in batches of 4 take 4 s, the last 6 of them 1 s.
+    clock = {"now": 100.0, "next": 3.0}
+
+    def logits(count: int) -> torch.Tensor:
+        clock["now"] += clock["next"]
+        clock["next"] = 0.5
+        return torch.eye(count, 4)
+
+    monkeypatch.setattr(inference.time, "perf_counter", lambda: clock["now"])
+    answers = answer(make_classifier(Returns(logits)), numbered(10), 4)
+    assert (answers.seconds, answers.images_per_second) == (4.0, 6.0)
+    clock["next"] = 2.0
+    one_batch = answer(make_classifier(Returns(logits)), numbered(10), 10)
+    assert (one_batch.seconds, one_batch.images_per_second) == (2.0, 5.0)
+
+
+@pytest.fixture(scope="module")
+def digits_cnn() -> tuple[Classifier, np.ndarray]:
+    registry = load_registry()
+    space = registry.class_space("digits")
+    classifier = load_classifier("cnn", registry.models["digits-cnn-16-32"], space)
+    images = load_dataset("digits", registry.dataset("digits"), space).images
+    assert isinstance(images, np.ndarray)
+    return classifier, images[:200]
+
+
+def test_batch_size_and_memory_layout_do_not_change_the_answers(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
+    classifier, images = digits_cnn
+    expected = predict(classifier, in_batches(images, 200), on_cpu(200), keep_logits=True)
+    assert expected.logits is not None
+    for size in (1, 7, 64):
+        for layout in LAYOUTS:
+            found = predict(classifier, in_batches(images, size), on_cpu(size, memory_format=layout), keep_logits=True)
+            np.testing.assert_array_equal(found.top[:, 0], expected.top[:, 0])
+            assert found.logits is not None
+            np.testing.assert_allclose(found.logits, expected.logits, rtol=0, atol=1e-4)
+
+
+def test_bf16_runs_on_the_cpu_and_answers_nearly_the_same(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
+    classifier, images = digits_cnn
+    exact, short = (
+        predict(classifier, in_batches(images, 50), on_cpu(50, precision), keep_logits=True)
+        for precision in ("fp32", "bf16")
+    )
+    assert exact.logits is not None
+    assert short.logits is not None
+    assert short.logits.dtype == np.float32
+    assert 0 < np.abs(short.logits - exact.logits).max() < 0.5  # bfloat16 has 8 bits of precision
+    assert (short.top[:, 0] == exact.top[:, 0]).mean() > 0.97
+
+
+class Copies(TorchDispatchMode):
+    """Keeps the type of every tensor that is copied to another device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: list[torch.dtype] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        given = args[0] if args else None
+        if isinstance(given, torch.Tensor) and isinstance(made, torch.Tensor) and given.device != made.device:
+            self.types.append(made.dtype)
+        return made
+
+
+def test_images_cross_to_the_device_as_bytes(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    elsewhere = Execution(torch.device("meta"), "fp32", 4, "contiguous")
+    classifier = make_classifier(nn.Sequential(nn.Flatten(), nn.Linear(16, 4)), mean=(0.5,), std=(0.25,))
+    place(classifier, elsewhere)
+    with Copies() as copies:
+        logits = forward(classifier, numbered(4), elsewhere)
+    assert copies.types == [torch.uint8]
+    assert (logits.device.type, logits.shape, logits.dtype) == ("meta", (4, 4), torch.float32)
+
+
+@pytest.mark.parametrize("layout, format", LAYOUTS.items())
+def test_the_network_sees_the_layout_that_was_chosen(
+    make_classifier: MakeClassifier, numbered: Numbered, layout: str, format: torch.memory_format
+) -> None:
+    seen: list[bool] = []
+
+    class Looks(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images.is_contiguous(memory_format=format))
+            return torch.zeros(len(images), 4)
+
+    execution = on_cpu(memory_format=layout)
+    forward(make_classifier(Looks()), numbered(4, channels=3), execution)
+    assert seen == [True]
+
+
+def test_logits_wrapped_as_hugging_face_does_are_taken_out(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    classifier = make_classifier(Returns(lambda count: SimpleNamespace(logits=torch.eye(count, 4))))
+    assert answer(classifier, numbered(4)).top[:, 0].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("outputs, found", [(1_001, "1,001"), (5, "5"), (3, "3")])
+def test_a_wrong_number_of_outputs_is_refused(
+    make_classifier: MakeClassifier, numbered: Numbered, outputs: int, found: str
+) -> None:
+    classes = 26 if outputs == 1_001 else 4
+    with pytest.raises(ModelError) as caught:
+        answer(make_classifier(Returns(lambda count: torch.zeros(count, outputs)), classes), numbered(4))
+    remedy = (
+        "one too many is often a background class put first: drop that column in a `python` source"
+        if outputs == 5
+        else "check the label space in classes:, and the arguments that make the network"
+    )
+    assert str(caught.value) == (
+        "wrong number of outputs\n"
+        "  where:    model table\n"
+        f"  found:    {found} outputs\n"
+        f"  expected: {classes}, one a class of letters\n"
+        f"  do:       {remedy}"
+    )
+
+
+@pytest.mark.parametrize(
+    "make, found",
+    [
+        (lambda count: torch.zeros(count, 4, 2, 2), "(4, 4, 2, 2)"),
+        (lambda count: torch.zeros(4), "(4,)"),
+        (lambda count: torch.zeros(count + 1, 4), "(5, 4)"),
+        (lambda count: (torch.zeros(count, 4), torch.zeros(count, 4)), "tuple"),
+        (lambda count: {"logits": torch.zeros(count, 4)}, "dict"),
+        (lambda count: np.zeros((count, 4)), "ndarray"),
+        (lambda count: None, "NoneType"),
+    ],
+)
+def test_what_is_not_one_row_of_logits_an_image_is_refused(
+    make_classifier: MakeClassifier, numbered: Numbered, make: Callable[[int], Any], found: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        answer(make_classifier(Returns(make)), numbered(4))
+    assert str(caught.value) == (
+        "the network does not give logits\n"
+        "  where:    model table\n"
+        f"  found:    {found}\n"
+        "  expected: a tensor (4, classes)"
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_logit_that_is_no_number_is_named_with_its_image_and_class(
+    make_classifier: MakeClassifier, numbered: Numbered, value: float, named: bool
+) -> None:
+    table = np.zeros((10, 4), np.float32)
+    table[6, 2] = value
+    ids = [f"cat/{number}.png" for number in range(10)] if named else None
+    with pytest.raises(ModelError) as caught:
+        answer(make_classifier(table.tolist()), numbered(10), 4, ids=ids)
+    assert str(caught.value) == (
+        "the network gives logits that are not numbers\n"
+        f"  where:    model table, image {'cat/6.png' if named else '6'}\n"
+        f"  found:    {value} for class 2 (c)\n"
+        "  expected: finite numbers\n"
+        "  do:       check the checkpoint and the preprocessing; fp16 overflows in some networks"
+    )
+
+
+def test_a_row_of_nothing_but_minus_infinity_is_no_answer(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    table = [[0.0, 0.0], [-np.inf, -np.inf]]
+    with pytest.raises(ModelError, match="found:    -inf for class 0"):
+        answer(make_classifier(table, 2), numbered(2))
+
+
+def test_preprocessing_that_does_not_fit_the_channels_is_refused(
+    make_classifier: MakeClassifier, numbered: Numbered
+) -> None:
+    classifier = make_classifier(Returns(lambda count: torch.zeros(count, 4)), mean=(0.5, 0.5, 0.5))
+    with pytest.raises(ModelError) as caught:
+        answer(classifier, numbered(4))
+    assert str(caught.value) == (
+        "the preprocessing does not fit the images\n"
+        "  where:    model table\n"
+        "  found:    preprocess.mean has 3 numbers, the images 1 channels"
+    )
+
+
+def test_what_the_network_raises_comes_through(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    def fail(count: int) -> torch.Tensor:
+        raise ArithmeticError("lost its way")
+
+    with pytest.raises(ArithmeticError, match=r"^lost its way$"):
+        answer(make_classifier(Returns(fail)), numbered(4))
+
+
+def test_the_network_runs_without_gradients(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    classifier = make_classifier([[1.0, 0.0]], 2)
+    classifier = replace(classifier, module=classifier.module.requires_grad_(True))
+    logits = forward(classifier, numbered(1), on_cpu(1))
+    assert logits.is_inference()
+    assert not logits.requires_grad
+
+
+def test_the_search_tries_real_batches_of_the_size_it_names(
+    make_classifier: MakeClassifier, numbered: Numbered
+) -> None:
+    sizes: set[int] = set()
+
+    def logits(count: int) -> torch.Tensor:
+        sizes.add(count)
+        return torch.zeros(count, 4)
+
+    classifier = make_classifier(Returns(logits), 4, mean=(0.5,))
+    size, layout = tune(classifier, numbered(3), CPU, "fp32", 10_000_000)
+    assert size in sizes
+    assert layout in LAYOUTS
+    assert {8, 16, 32, 64} <= sizes  # more than the three images of the sample: they are repeated
+
+
+def test_preprocess_reaches_the_network_as_arithmetic_alone(
+    make_classifier: MakeClassifier, numbered: Numbered
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    class Looks(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images)
+            return torch.zeros(len(images), 4)
+
+    classifier = make_classifier(Looks(), mean=(0.5,), std=(0.25,))
+    assert classifier.preprocess == Preprocess(mean=(0.5,), std=(0.25,))
+    forward(classifier, numbered(4, side=2), on_cpu())
+    assert seen[0].shape == (4, 1, 2, 2)
+    # By hand: pixel 3 is 3/255, and (3/255 − 0.5) / 0.25 = −1.952941.
+    assert seen[0][3, 0, 0, 0].item() == pytest.approx(-1.952941, abs=1e-6)

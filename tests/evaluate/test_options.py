@@ -1,0 +1,45 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from evalshift.errors import UsageError
+from evalshift.evaluate.options import PRECISIONS, Options
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"batch_size": 1}, {"batch_size": 100_000}, {"workers": 1}, *({"precision": name} for name in PRECISIONS)],
+)
+def test_what_can_be_is_taken_as_it_is(options: dict[str, Any]) -> None:
+    made = Options(**options)
+    assert all(getattr(made, name) == value for name, value in options.items())
+
+
+@pytest.mark.parametrize("size", [0, -1, "Auto", "32", True])
+def test_a_batch_size_is_auto_or_a_whole_number_from_1_up(size: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        Options(batch_size=size)
+    assert str(caught.value) == (
+        f'"{size}" is not a batch size\n  expected: auto, or a whole number of images from 1 up'
+    )
+
+
+@pytest.mark.parametrize("workers", [0, -2])
+def test_images_are_decoded_by_at_least_one_thread(workers: int) -> None:
+    with pytest.raises(UsageError) as caught:
+        Options(workers=workers)
+    assert str(caught.value) == f"{workers} workers cannot decode images\n  expected: a whole number from 1 up"
+
+
+def test_a_misspelt_precision_is_told_its_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        Options(precision="fp23")
+    assert str(caught.value) == (
+        '"fp23" is not a precision\n  expected: fp32, tf32, bf16, fp16\n  do:       did you mean "fp32"?'
+    )
+
+
+def test_options_need_no_torch(python: Callable[..., str]) -> None:
+    code = "import sys, evalshift.evaluate.options as options; options.Options(); print('torch' in sys.modules)"
+    assert python(code) == "False\n"

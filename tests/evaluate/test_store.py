@@ -1,0 +1,372 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from evalshift.errors import StoreError
+from evalshift.evaluate.predictions import Predictions
+from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
+from evalshift.files import TEMPORARY_SUFFIX
+
+MakePredictions = Callable[..., Predictions]
+REDO = "delete it and run `evalshift run` again: only this file is redone"
+
+STRANGE_NAMES = [
+    "timm/resnet18.a1_in1k",
+    "<script>alert(1)</script>",
+    ".hidden",
+    "größer als 90 %",
+    "模型",
+    "two words",
+    "ends.parquet",
+    "a%2Fb",
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path / "results")
+
+
+def stored_dataset(name: str = "old", **changes: Any) -> StoredDataset:
+    facts: dict[str, Any] = {
+        "name": name,
+        "ids": ("cat/1.png", "größe", "<b>", ""),
+        "labels": np.array([2, 0, 1, 1], np.int64),
+        "classes": "letters",
+        "class_names": ("a", "b & <b>", "ß"),
+        "fingerprint": "cd" * 32,
+        "stamp": "a stamp",
+        "entry": {"source": "npy", "images": "x.npy"},
+    }
+    return StoredDataset(**(facts | changes))
+
+
+def rewrite_facts(path: Path, **changes: Any) -> None:
+    """Change the metadata of a stored file; None takes a key away."""
+    table = pq.read_table(path)
+    metadata = dict(table.schema.metadata)
+    for key, value in changes.items():
+        metadata[f"evalshift.{key}".encode()] = json.dumps(value).encode()
+        if value is None:
+            del metadata[f"evalshift.{key}".encode()]
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+
+
+def test_making_a_handle_touches_nothing(tmp_path: Path) -> None:
+    results = Results(tmp_path / "nowhere")
+    assert (results.datasets(), results.models("old"), results.pairs()) == ([], [], [])
+    assert results.dataset_facts("old") is None
+    assert results.provenance("old", "resnet") is None
+    assert not results.path.exists()
+    assert repr(Results("results")) == "Results('results')"
+
+
+@pytest.mark.parametrize("stamp", ["a stamp", None])
+def test_a_dataset_comes_back_as_it_was_stored(results: Results, stamp: str | None) -> None:
+    stored = stored_dataset(stamp=stamp)
+    results.save_dataset(stored)
+    loaded = results.load_dataset("old")
+    assert loaded.labels.dtype == np.int64
+    np.testing.assert_array_equal(loaded.labels, stored.labels)
+    for field in ("name", "ids", "classes", "class_names", "fingerprint", "stamp", "entry"):
+        assert getattr(loaded, field) == getattr(stored, field), field
+    assert len(loaded) == 4
+    facts = results.dataset_facts("old")
+    assert facts is not None
+    assert (facts["fingerprint"], facts["stamp"]) == (stored.fingerprint, stamp)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@given(data=st.data(), k=st.integers(1, 7), count=st.integers(1, 200))
+def test_predictions_come_back_to_the_bit(
+    results: Results, make_predictions: MakePredictions, data: st.DataObject, k: int, count: int
+) -> None:
+    top = data.draw(arrays.arrays(np.int32, (count, k), elements=st.integers(0, 2**31 - 1)))
+    prob = data.draw(arrays.arrays(np.float32, count, elements=st.floats(0, 1, width=32)))
+    stored = make_predictions(top, prob)
+    results.save_predictions(stored)
+    loaded = results.load_predictions("old", "resnet")
+    np.testing.assert_array_equal(loaded.top, top)
+    np.testing.assert_array_equal(loaded.prob, prob)
+    assert (loaded.top.dtype, loaded.prob.dtype, loaded.k) == (np.int32, np.float32, k)
+    assert loaded.provenance == stored.provenance
+
+
+def test_provenance_survives_with_all_that_an_entry_can_hold(
+    results: Results, make_predictions: MakePredictions
+) -> None:
+    entry = {"arguments": {"depth": 20, "wide": None, "rate": 0.1, "name": "größe"}, "mean": [0.5], "note": "<b>"}
+    stored = make_predictions([[0]], entry=entry, warnings=["90.0 % expected"], git_revision="ab12+changes")
+    results.save_predictions(stored)
+    assert results.provenance("old", "resnet") == stored.provenance
+    assert stored.provenance.entry == entry
+
+
+@pytest.mark.parametrize("name", STRANGE_NAMES)
+def test_any_name_can_be_stored_and_is_listed_as_it_is(
+    results: Results, make_predictions: MakePredictions, name: str
+) -> None:
+    results.save_dataset(stored_dataset(name))
+    results.save_predictions(make_predictions([[1, 0]], model=name, dataset=name))
+    assert results.datasets() == [name]
+    assert results.models(name) == [name]
+    assert results.load_dataset(name).name == name
+    assert results.load_predictions(name, name).top.tolist() == [[1, 0]]
+    assert all(path.is_relative_to(results.path) for path in results.path.parent.rglob("*") if path.is_file())
+
+
+def test_names_are_listed_in_order_and_nothing_else_is(results: Results, make_predictions: MakePredictions) -> None:
+    for model in ("b", "a/c", "a"):
+        results.save_predictions(make_predictions([[0]], model=model))
+    folder = results.predictions_file("old", "a").parent
+    (folder / f".c.parquet.0123{TEMPORARY_SUFFIX}").write_bytes(b"half a file")
+    (folder / ".d.parquet").write_bytes(b"hidden")
+    (folder / "notes.txt").write_text("mine")
+    assert results.models("old") == ["a", "a/c", "b"]
+
+
+def test_other_programs_read_the_files(results: Results, make_predictions: MakePredictions) -> None:
+    results.save_dataset(stored_dataset())
+    results.save_predictions(make_predictions([[2, 0], [1, 2], [0, 1], [0, 2]], [0.5, 0.25, 1.0, 0.75]))
+    dataset = pd.read_parquet(results.dataset_file("old"))
+    assert dataset["id"].tolist() == ["cat/1.png", "größe", "<b>", ""]
+    assert dataset["label"].tolist() == [2, 0, 1, 1]
+    predictions = pd.read_parquet(results.predictions_file("old", "resnet"))
+    assert [list(top) for top in predictions["top"]] == [[2, 0], [1, 2], [0, 1], [0, 2]]
+    assert predictions["prob"].tolist() == [0.5, 0.25, 1.0, 0.75]
+    schema = pq.read_schema(results.predictions_file("old", "resnet"))
+    assert schema.field("top").type == pa.list_(pa.int32(), 2)
+    assert schema.field("prob").type == pa.float32()
+    assert json.loads(schema.metadata[b"evalshift.identity"]) == {"source": "python", "classes": "letters"}
+
+
+@pytest.mark.parametrize(
+    "logits, dtype",
+    [
+        ([[0.5, -1.25], [3.0, 0.0]], np.float16),
+        ([[0.5, -np.inf], [3.0, 0.0]], np.float16),
+        ([[70_000.0, -1.25], [3.0, 0.0]], np.float32),  # more than float16 can hold (65,504)
+    ],
+)
+def test_logits_are_kept_in_half_precision_where_they_fit(
+    results: Results, make_predictions: MakePredictions, logits: list[list[float]], dtype: type
+) -> None:
+    results.save_predictions(make_predictions([[0], [0]]), np.array(logits, np.float32))
+    stored = np.load(results.logits_file("old", "resnet"), allow_pickle=False)
+    assert stored.dtype == dtype
+    assert stored.tolist() == logits
+
+
+def test_logits_of_earlier_predictions_do_not_stay_beside_new_ones(
+    results: Results, make_predictions: MakePredictions
+) -> None:
+    results.save_predictions(make_predictions([[0]]), np.array([[1.0, 0.0]], np.float32))
+    results.save_predictions(make_predictions([[1]]))
+    assert not results.logits_file("old", "resnet").exists()
+
+
+def test_pairs_stand_in_the_order_of_their_first_run(results: Results) -> None:
+    results.add_pairs(["b:c", "a:b"])
+    results.add_pairs(["a:b", "a:a2", "b:c", "a:a2"])
+    assert results.pairs() == ["b:c", "a:b", "a:a2"]
+    assert Results(results.path, only=("a:b",)).pairs() == ["a:b"]
+
+
+def test_a_pair_that_is_known_is_not_written_again(results: Results) -> None:
+    results.add_pairs(["a:b"])
+    (results.path / "pairs.json").chmod(0o444)
+    before = (results.path / "pairs.json").stat().st_mtime_ns
+    results.add_pairs(["a:b"])
+    assert (results.path / "pairs.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "content, found",
+    [
+        ("not json", "Expecting value: line 1 column 1 (char 0)"),
+        ("{}", 'no "schema_version" in it'),
+        ('{"schema_version": 1}', 'no "pairs" in it'),
+        ("[]", "list indices must be integers or slices, not str"),
+        ('{"schema_version": 1, "pairs": 3}', "'int' object is not iterable"),
+    ],
+)
+def test_a_damaged_list_of_pairs_is_a_complaint(results: Results, content: str, found: str) -> None:
+    results.path.mkdir()
+    (results.path / "pairs.json").write_text(content)
+    with pytest.raises(StoreError) as caught:
+        results.pairs()
+    assert str(caught.value) == (
+        "a stored file cannot be read\n"
+        f"  where:    {results.path / 'pairs.json'}\n"
+        f"  found:    {found}\n"
+        "  expected: a file written by evalshift\n"
+        "  do:       delete it and name the pairs with --pair"
+    )
+
+
+def read_everything(results: Results) -> list[Callable[[], object]]:
+    return [
+        lambda: results.load_predictions("old", "resnet"),
+        lambda: results.provenance("old", "resnet"),
+        lambda: results.load_dataset("old"),
+        lambda: results.dataset_facts("old"),
+        lambda: results.pairs(),
+        lambda: results.add_pairs(["c:d"]),
+    ]
+
+
+def test_results_of_a_newer_evalshift_are_refused_whole(results: Results, make_predictions: MakePredictions) -> None:
+    results.save_dataset(stored_dataset())
+    results.save_predictions(make_predictions([[0]]))
+    results.add_pairs(["a:b"])
+    newer = SCHEMA_VERSION + 1
+    files = [results.predictions_file("old", "resnet"), results.dataset_file("old"), results.path / "pairs.json"]
+    for path in files[:2]:
+        rewrite_facts(path, schema_version=newer)
+    files[2].write_text(json.dumps({"schema_version": newer, "pairs": {"in another": "shape"}}))
+    before = [path.read_bytes() for path in files]
+    for position, read in enumerate(read_everything(results)):
+        with pytest.raises(StoreError) as caught:
+            read()
+        assert str(caught.value) == (
+            "these results were written by a newer evalshift\n"
+            f"  where:    {files[position // 2]}\n"
+            "  found:    schema version 2\n"
+            "  expected: at most 1\n"
+            "  do:       upgrade evalshift, or name another folder with --results; nothing here was changed"
+        )
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_what_is_not_stored_is_a_complaint_with_the_nearest_name(
+    results: Results, make_predictions: MakePredictions
+) -> None:
+    results.save_dataset(stored_dataset())
+    results.save_predictions(make_predictions([[0]]))
+    for read, path, remedy in (
+        (lambda: results.load_predictions("old", "resnet2"), "predictions/old/resnet2", 'did you mean "resnet"?'),
+        (lambda: results.load_predictions("old", "vgg"), "predictions/old/vgg", "run `evalshift run` first"),
+        (lambda: results.load_predictions("new", "resnet"), "predictions/new/resnet", "run `evalshift run` first"),
+        (lambda: results.load_dataset("odl"), "datasets/odl", 'did you mean "old"?'),
+    ):
+        with pytest.raises(StoreError) as caught:
+            read()
+        where = results.path / f"{path}.parquet"
+        assert str(caught.value) == f"nothing is stored here\n  where:    {where}\n  do:       {remedy}"
+
+
+def test_a_foreign_file_is_a_complaint(results: Results) -> None:
+    path = results.predictions_file("old", "resnet")
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"top": [1, 2]}).to_parquet(path)
+    for read in (results.load_predictions, results.provenance):
+        with pytest.raises(StoreError) as caught:
+            read("old", "resnet")
+        assert str(caught.value) == (
+            "a file in the results folder was not written by evalshift\n"
+            f"  where:    {path}\n"
+            "  found:    no evalshift.schema_version in its metadata\n"
+            "  do:       move it away"
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all", b"PAR1" + bytes(100) + b"PAR1"])
+def test_a_file_that_is_no_parquet_is_a_complaint(results: Results, content: bytes) -> None:
+    path = results.predictions_file("old", "resnet")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    for read in (results.load_predictions, results.provenance):
+        with pytest.raises(StoreError) as caught:
+            read("old", "resnet")
+        complaint = caught.value
+        assert (complaint.problem, complaint.where) == ("a stored file cannot be read", path)
+        assert (complaint.expected, complaint.remedy) == ("a file written by evalshift", REDO)
+
+
+def test_a_folder_in_the_place_of_a_file_is_a_complaint(results: Results) -> None:
+    results.predictions_file("old", "resnet").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"^a stored file cannot be read\n"):
+        results.load_predictions("old", "resnet")
+
+
+def test_files_in_each_others_places_are_complaints(results: Results, make_predictions: MakePredictions) -> None:
+    results.save_dataset(stored_dataset("old"))
+    results.save_predictions(make_predictions([[0]]))
+    dataset, predictions = results.dataset_file("old"), results.predictions_file("old", "resnet")
+    content = dataset.read_bytes()
+    dataset.write_bytes(predictions.read_bytes())
+    predictions.write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        results.load_dataset("old")
+    assert caught.value.found == 'Field "id" does not exist in schema'
+    with pytest.raises(StoreError) as caught:
+        results.provenance("old", "resnet")
+    assert caught.value.found == "model: Field required"
+
+
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"batch_size": None}, "batch_size: Field required"),
+        (
+            {"batch_size": "many"},
+            "batch_size: Input should be a valid integer, unable to parse string as an integer",
+        ),
+    ],
+)
+def test_incomplete_provenance_is_a_complaint(
+    results: Results, make_predictions: MakePredictions, change: dict[str, Any], found: str
+) -> None:
+    results.save_predictions(make_predictions([[0]]))
+    rewrite_facts(results.predictions_file("old", "resnet"), **change)
+    with pytest.raises(StoreError) as caught:
+        results.provenance("old", "resnet")
+    assert caught.value.found == found
+
+
+def test_damage_anywhere_in_the_rows_is_noticed(results: Results, make_predictions: MakePredictions) -> None:
+    rng = np.random.default_rng(list(b"damage"))
+    stored = make_predictions(rng.integers(0, 10, (500, 5)), rng.random(500))
+    results.save_predictions(stored)
+    path = results.predictions_file("old", "resnet")
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little")  # the end of a Parquet file: footer, its length, PAR1
+    rows = len(whole) - footer - 8
+    noticed = 0
+    for position in rng.integers(0, rows, 200):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            loaded = results.load_predictions("old", "resnet")
+        except StoreError:
+            noticed += 1
+        else:  # a bit that says nothing about the rows, in the head of a page
+            np.testing.assert_array_equal(loaded.top, stored.top)
+            np.testing.assert_array_equal(loaded.prob, stored.prob)
+    assert noticed > 190
+
+
+def test_a_file_cut_short_anywhere_is_noticed(results: Results, make_predictions: MakePredictions) -> None:
+    results.save_predictions(make_predictions([[0, 1]] * 50))
+    path = results.predictions_file("old", "resnet")
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(StoreError, match=r"^a stored file cannot be read\n"):
+            results.load_predictions("old", "resnet")
+
+
+def test_the_store_needs_no_torch(python: Callable[..., str], tmp_path: Path) -> None:
+    code = "import sys; from evalshift.evaluate.store import Results; Results(sys.argv[1]).pairs(); "
+    assert python(code + "print('torch' in sys.modules)", tmp_path) == "False\n"

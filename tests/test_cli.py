@@ -1,0 +1,663 @@
+"""The commands as a person types them: what they print, where, what they write, and with which exit code they end."""
+
+import fcntl
+import hashlib
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commandline import CORRECT, LABELS, contents, run_apart, run_here, write_testbed
+from fileserver import FileServer
+from typer.main import get_command
+
+from evalshift import __version__
+from evalshift.cli import app
+from evalshift.evaluate.store import Results
+
+COMMANDS = ("run", "report", "list", "fetch", "check")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder of a user who has a registry of three models; the terminal has 80 columns."""
+    write_testbed(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("EVALSHIFT_DATA", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    for variable in ("NO_PROXY", "no_proxy"):  # whatever proxy this machine is behind
+        monkeypatch.setenv(variable, "127.0.0.1")
+    with FileServer() as server:
+        yield server
+
+
+def plain(text: str) -> str:
+    """Text without what differs from machine to machine and from run to run."""
+    text = re.sub(r"[\d,]+/s", "N/s", text)
+    text = re.sub(r"^device {4}.*", "device    …", text, flags=re.MULTILINE)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def correct_answers(results: Path = Path("results")) -> dict[str, tuple[int, int]]:
+    store = Results(results)
+
+    def count(dataset: str, model: str) -> int:
+        return int(store.load_predictions(dataset, model).hits(LABELS).sum())
+
+    return {model: (count("original", model), count("new", model)) for model in store.models("original")}
+
+
+# ---------------------------------------------------------------------------------------------------------------- run
+
+
+def test_run_stores_each_model_and_says_what_came_out(here: Path) -> None:
+    ran = run_here("run")
+    assert (ran.code, ran.out) == (0, "")
+    assert plain(ran.err) == (
+        "registry  registry.yaml\n"
+        "pairs     original:new\n"
+        "models    3\n"
+        "device    …\n"
+        "good                         original 100.0 % (N/s)   new 83.3 % (N/s)\n"
+        "shy                          original 66.7 % (N/s)   new 66.7 % (N/s)\n"
+        "dark                         original 33.3 % (N/s)   new 33.3 % (N/s)\n"
+        "results   results"
+    )
+    assert correct_answers() == CORRECT
+
+
+def test_run_without_a_registry_takes_the_embedded_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run_here("run", "--models", "digits-ridge-n?0,digits-lda", "--models", "*centroid-4x4")
+    assert ran.code == 0
+    assert re.search(r"^pairs     digits:digits-new-writers\nmodels    5$", ran.err, re.MULTILINE), ran.err
+    store = Results("results")
+    assert store.pairs() == ["digits:digits-new-writers"]
+    assert store.models("digits-new-writers") == [
+        "digits-centroid-4x4",
+        "digits-lda",
+        "digits-ridge-n10",
+        "digits-ridge-n20",
+        "digits-ridge-n40",
+    ]
+
+
+def test_run_skips_what_is_stored(here: Path) -> None:
+    run_here("run")
+    before = contents(here / "results")
+    ran = run_here("run")
+    assert ran.code == 0
+    assert ran.err == (
+        "registry  registry.yaml\n"
+        "pairs     original:new\n"
+        "models    3\n"
+        "skipped   6 predictions stored and still valid\n"
+        "nothing to do: all is in results\n"
+        "results   results\n"
+    )
+    assert contents(here / "results") == before
+
+
+def test_force_runs_again(here: Path) -> None:
+    run_here("run", "--models", "good")
+    stored = here / "results/predictions/original/good.parquet"
+    before = stored.stat().st_mtime_ns
+    ran = run_here("run", "--models", "good", "--force")
+    assert "redone    good on original, good on new: asked for with --force\n" in ran.err
+    assert stored.stat().st_mtime_ns > before
+
+
+def test_run_writes_where_it_is_told_to(here: Path) -> None:
+    before = contents(here)
+    ran = run_here("run", "--results", "elsewhere/mine", "--models", "dark")
+    assert ran.err.endswith("\nresults   elsewhere/mine\n")
+    assert correct_answers(Path("elsewhere/mine")) == {"dark": CORRECT["dark"]}
+    assert {name for name in contents(here).keys() - before.keys() if not name.startswith("elsewhere/mine/")} == set()
+
+
+def test_logits_are_kept_when_asked_for(here: Path) -> None:
+    run_here("run", "--models", "good")
+    assert not (here / "results/logits").exists()
+    ran = run_here("run", "--models", "good", "--save-logits")
+    assert "redone    good on original, good on new: its logits are not stored\n" in ran.err
+    logits = np.load(here / "results/logits/new/good.npy")
+    assert (logits.dtype, logits.shape) == (np.float16, (12, 3))
+    np.testing.assert_array_equal(logits.argmax(axis=1), Results("results").load_predictions("new", "good").top[:, 0])
+    assert "nothing to do" in run_here("run", "--models", "good", "--save-logits").err
+
+
+def test_options_reach_the_run_and_its_record(here: Path) -> None:
+    assert run_here("run", "--batch-size", "5", "--precision", "bf16", "--device", "cpu", "--workers", "1").code == 0
+    provenance = Results("results").provenance("new", "good")
+    assert provenance is not None
+    assert (provenance.batch_size, provenance.precision, provenance.memory_format) == (5, "bf16", "contiguous")
+
+
+def test_dry_run_says_what_and_why_and_writes_nothing(here: Path) -> None:
+    before = contents(here)
+    ran = run_here("run", "--dry-run")
+    assert (ran.code, ran.err) == (0, "")
+    assert plain(ran.out) == (
+        "registry  registry.yaml\n"
+        "pairs     original:new\n"
+        "models    3\n"
+        "to run    6\n"
+        "\n"
+        "model  on             why\n"
+        "─────────────────────────────────\n"
+        "good   original, new  not run yet\n"
+        "shy    original, new  not run yet\n"
+        "dark   original, new  not run yet"
+    )
+    assert contents(here) == before
+
+
+def test_dry_run_gives_each_reason(here: Path) -> None:
+    run_here("run", "--models", "good,shy")
+    registry = here / "registry.yaml"
+    registry.write_text(registry.read_text("utf-8").replace("{mean: [0.0]}", "{mean: [0.1]}"), "utf-8")
+    before = contents(here)
+    ran = run_here("run", "--dry-run")
+    assert plain(ran.out) == (
+        "registry  registry.yaml\n"
+        "pairs     original:new\n"
+        "models    3\n"
+        "skipped   2, stored and still valid\n"
+        "to run    4\n"
+        "\n"
+        "model  on             why\n"
+        "───────────────────────────────────────────────────\n"
+        "shy    original, new  preprocess.mean [0.0] → [0.1]\n"
+        "dark   original, new  not run yet"
+    )
+    assert contents(here) == before
+    assert run_here("run", "--dry-run", "--models", "good").out.endswith("\nnothing to do: all is in results\n")
+
+
+def test_models_of_other_classes_are_left_out(here: Path) -> None:
+    registry = here / "registry.yaml"
+    registry.write_text("extends: default\n" + registry.read_text("utf-8"), "utf-8")
+    ran = run_here("run", "--dry-run", "--models", "good,digits-lda*")
+    assert "models    1, 2 of other classes left out\n" in ran.out
+
+
+# ------------------------------------------------------------------------------------------------------------- report
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of the three models; tests that write go elsewhere."""
+    folder = tmp_path_factory.mktemp("stored")
+    registry = write_testbed(folder)
+    text = registry.read_text("utf-8")
+    registry.write_text(text.replace("  - original:new\n", "  - original:new\n  - new:original\n"), "utf-8")
+    assert run_here("run", "--registry", registry, "--results", folder / "results").code == 0
+    return folder / "results"
+
+
+@pytest.fixture
+def out(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path / "report"
+
+
+def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Path) -> None:
+    ran = run_here("report", "--results", stored, "--pair", "original:new", "--bootstrap", "200")
+    assert (ran.code, ran.err) == (0, "")
+    # By hand: drops of 2/12, 0 and 0, so 5.6 on average; of slopes that two or three of these models can have,
+    # (1, 5/6), (2/3, 2/3), (1/3, 1/3), the least is 1/2, the greatest 1, and all three give 3/4 with R² = 27/28.
+    assert plain(ran.out) == (
+        "original:new\n"
+        "  Across 3 models, top-1 accuracy falls by 5.6 points [−26.0, 37.5] on average;\n"
+        "  the drop runs from 0.0 [−33.8, 33.8] (shy) to 16.7 [−10.4, 44.8] (good).\n"
+        "  Every point gained on the original set is worth 0.75 [0.50, 1.00] points on\n"
+        "  the new one (R² = 0.964).\n"
+        "  Every model keeps its rank.\n"
+        "\n"
+        "Model   Original top-1 (%)      New top-1 (%)  Drop  Δ rank\n"
+        "───────────────────────────────────────────────────────────\n"
+        "good   100.0 [73.5, 100.0]  83.3 [51.6, 97.9]  16.7       0\n"
+        "shy      66.7 [34.9, 90.1]  66.7 [34.9, 90.1]   0.0       0\n"
+        "dark      33.3 [9.9, 65.1]   33.3 [9.9, 65.1]   0.0       0\n"
+        "\n"
+        f"page: {out / 'index.html'}"
+    )
+    assert sorted(contents(out)) == [
+        "figures/original_vs_new_top1_linear.pdf",
+        "figures/original_vs_new_top1_linear.png",
+        "figures/original_vs_new_top1_probit.pdf",
+        "figures/original_vs_new_top1_probit.png",
+        "index.html",
+        "summary.json",
+        "tables/original_vs_new_top1.csv",
+        "tables/original_vs_new_top1.md",
+        "tables/original_vs_new_top1.tex",
+    ]
+
+
+@pytest.mark.parametrize("scale", ["linear", "probit", "logit"])
+def test_report_fits_the_scale_that_is_asked_for(stored: Path, out: Path, scale: str) -> None:
+    ran = run_here("report", "--results", stored, "--bootstrap", "0", "--format", "csv", f"--{scale}")
+    assert json.loads((out / "summary.json").read_text("utf-8"))["scale"] == scale
+    assert (f"On the {scale} scale" in ran.out) == (scale != "linear")
+
+
+def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -> None:
+    ran = run_here("report", "--results", stored, "--format", "svg, CSV", "--bootstrap", "0", "--pair", "original:new")
+    assert sorted(contents(out)) == [
+        "figures/original_vs_new_top1_linear.svg",
+        "figures/original_vs_new_top1_probit.svg",
+        "summary.json",
+        "tables/original_vs_new_top1.csv",
+    ]
+    assert ran.out.endswith(f"\nreport: {out}\n")
+
+
+def test_report_writes_where_it_is_told_to(stored: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a/b"
+    run_here("report", "--results", stored, "--format", "md", "--bootstrap", "0", "--out", target)
+    assert (target / "summary.json").is_file()
+
+
+def test_report_without_a_bootstrap_says_that_the_line_has_no_interval(stored: Path, out: Path) -> None:
+    ran = run_here("report", "--results", stored, "--bootstrap", "0", "--format", "csv", "--pair", "original:new")
+    assert "is worth 0.75 points on the new one" in " ".join(ran.out.split())
+    assert "  note: The line has no interval: nothing was resampled.\n" in ran.out
+
+
+def test_report_holds_every_pair_that_was_run(stored: Path, out: Path) -> None:
+    ran = run_here("report", "--results", stored, "--bootstrap", "0", "--format", "csv")
+    assert re.findall(r"^\S+:\S+$", ran.out, re.MULTILINE) == ["original:new", "new:original"]
+    assert "top-1 accuracy rises by 5.6 points" in ran.out
+
+
+@pytest.mark.parametrize("pairs", [["new:original,original:new"], ["new:original", "--pair", "original:new"]])
+def test_report_takes_several_pairs_in_the_order_named(stored: Path, out: Path, pairs: list[str]) -> None:
+    ran = run_here("report", "--results", stored, "--bootstrap", "0", "--format", "csv", "--pair", *pairs)
+    assert re.findall(r"^\S+:\S+$", ran.out, re.MULTILINE) == ["new:original", "original:new"]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of twelve embedded models on the embedded pair."""
+    results = tmp_path_factory.mktemp("digits") / "results"
+    models = "digits-ridge*,digits-centroid*,digits-lda*,digits-logistic,digits-neighbour-n60"
+    assert run_here("run", "--models", models, "--batch-size", "64", "--results", results).code == 0
+    return results
+
+
+def test_report_takes_its_chance_from_the_seed(digits: Path, out: Path) -> None:
+    def interval(seed: int) -> dict:
+        run_here("report", "--results", digits, "--bootstrap", "50", "--format", "csv", "--seed", seed)
+        pair = json.loads((out / "summary.json").read_text("utf-8"))["pairs"][0]
+        return pair["metrics"]["top1"]["lines"]["linear"]["slope_interval"]
+
+    assert interval(1) == interval(1)
+    assert interval(1) != interval(2)
+
+
+def test_report_of_top_5(digits: Path, out: Path) -> None:
+    ran = run_here("report", "--results", digits, "--metric", "top5", "--bootstrap", "0", "--format", "csv")
+    assert ran.code == 0
+    assert "Across 12 models, top-5 accuracy" in ran.out
+    assert "Original top-5 (%)" in ran.out
+    assert (out / "tables/digits_vs_digits-new-writers_top5.csv").is_file()
+
+
+def test_report_prints_ten_models_and_counts_the_rest(digits: Path, out: Path) -> None:
+    ran = run_here("report", "--results", digits, "--bootstrap", "0", "--format", "csv")
+    rows = re.findall(r"^digits-\S+ +[\d.]+ \[", ran.out, re.MULTILINE)
+    assert len(rows) == 10
+    assert rows[0].startswith("digits-logistic ")
+    assert "\n… and 2 more\n" in ran.out
+
+
+# --------------------------------------------------------------------------------------------------------------- list
+
+
+def test_list_models(here: Path) -> None:
+    ran = run_here("list", "models")
+    assert (ran.code, ran.err) == (0, "")
+    assert plain(ran.out) == (
+        "model  classes  family   year  expected\n"
+        "──────────────────────────────────────────────\n"
+        "good   shades   nearest  2001\n"
+        "shy    shades                  original 66.7 %\n"
+        "dark   shades"
+    )
+
+
+def test_list_datasets_folds_what_they_are(here: Path) -> None:
+    (here / "new_y.npy").unlink()
+    assert plain(run_here("list", "datasets").out) == (
+        "dataset             classes  state                what it is\n"
+        "────────────────────────────────────────────────────────────────────────────────\n"
+        "digits              digits   ready                handwritten digits of the\n"
+        "                                                  writers whose other digits\n"
+        "                                                  trained the models\n"
+        "digits-new-writers  digits   ready                digits of writers whom no\n"
+        "                                                  model has seen\n"
+        "cifar10             cifar10  to download, 170 MB  the test set, 10,000 images\n"
+        "cifar10.1-v4        cifar10  to download, 6 MB    2,021 images, the version of\n"
+        "                                                  the paper's main text\n"
+        "cifar10.1-v6        cifar10  to download, 6 MB    2,000 images, 200 a class, the\n"
+        "                                                  version its authors recommend\n"
+        "original            shades   ready                twelve greys\n"
+        "new                 shades   missing"
+    )
+
+
+def test_list_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert plain(run_here("list", "pairs").out) == (
+        "pair                       classes  models\n"
+        "──────────────────────────────────────────\n"
+        "digits:digits-new-writers  digits       36\n"
+        "cifar10:cifar10.1-v4       cifar10      25\n"
+        "cifar10:cifar10.1-v6       cifar10      25"
+    )
+
+
+def test_list_takes_a_registry(here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert "good   shades" in run_here("list", "models", "--registry", here / "registry.yaml").out
+
+
+# -------------------------------------------------------------------------------------------------------------- fetch
+
+
+@pytest.fixture
+def online(here: Path, server: FileServer) -> dict[str, bytes]:
+    """A registry with a dataset and two checkpoints on a server; the bytes of each file."""
+    files = {"batch.tar.gz": b"a dataset", "one.pt": b"first", "two.pt": b"second"}
+    hashes = {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
+    urls = {name: server.put(name, body) for name, body in files.items()}
+    (here / "registry.yaml").write_text(
+        f"""\
+datasets:
+  far:
+    source: cifar10
+    files:
+      archive: {{name: batch.tar.gz, sha256: {hashes["batch.tar.gz"]}, urls: ["{urls["batch.tar.gz"]}"]}}
+models:
+  net-one: {{source: checkpoint, builder: "networks.py:good", weights: "{urls["one.pt"]}", sha256: {hashes["one.pt"]},
+             classes: cifar10, preprocess: {{}}}}
+  net-two: {{source: checkpoint, builder: "networks.py:good", weights: "{urls["two.pt"]}", sha256: {hashes["two.pt"]},
+             classes: cifar10, preprocess: {{}}}}
+  by-code: {{source: python, function: "networks.py:good", classes: cifar10, preprocess: {{}}}}
+  by-timm: {{source: timm, name: resnet18.a1_in1k}}
+""",
+        "utf-8",
+    )
+    return files
+
+
+def test_fetch_says_where_each_file_is(here: Path, online: dict[str, bytes], server: FileServer) -> None:
+    ran = run_here("fetch", "far", "net-*")
+    cache = here / "cache"
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == (
+        f"far: {cache}/datasets/batch.tar.gz\n"
+        f"net-one: {cache}/weights/{cached_name('one.pt', online)}\n"
+        f"net-two: {cache}/weights/{cached_name('two.pt', online)}\n"
+    )
+    assert [(cache / line.split(": ")[1]).read_bytes() for line in ran.out.splitlines()] == list(online.values())
+
+
+def cached_name(name: str, files: dict[str, bytes]) -> str:
+    """Weights carry the first digits of their hash, so that two files of one name can lie side by side."""
+    stem, suffix = name.split(".")
+    return f"{stem}-{hashlib.sha256(files[name]).hexdigest()[:8]}.{suffix}"
+
+
+def test_fetch_asks_for_nothing_that_is_there(online: dict[str, bytes], server: FileServer) -> None:
+    first = run_here("fetch", "far", "net-one")
+    requests = len(server.requests)
+    assert run_here("fetch", "far", "net-one") == first
+    assert len(server.requests) == requests == 2
+
+
+def test_fetch_says_what_it_has_nothing_to_do_for(online: dict[str, bytes]) -> None:
+    assert run_here("fetch", "digits", "by-code", "by-timm").out == (
+        "digits: nothing to download\nby-code: ready\nby-timm: comes with its library, downloaded when it is run\n"
+    )
+
+
+def test_fetch_of_an_unknown_name_fetches_nothing(here: Path, online: dict[str, bytes], server: FileServer) -> None:
+    ran = run_here("fetch", "far", "net-onne")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        'evalshift: nothing is called "net-onne"\n'
+        "  where:    registry.yaml\n"
+        "  expected: the name of a dataset or a model, or a glob\n"
+        '  do:       did you mean "net-one"?\n'
+    )
+    assert server.requests == []
+
+
+def test_fetch_tries_the_mirror_first(
+    here: Path, online: dict[str, bytes], server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"mirror/{cached_name('one.pt', online)}"
+    server.put(name, online["one.pt"])
+    monkeypatch.setenv("EVALSHIFT_MIRROR", f"{server.url}/mirror")
+    assert run_here("fetch", "net-one").code == 0
+    assert [request.name for request in server.requests] == [name]
+
+
+# -------------------------------------------------------------------------------------------------------------- check
+
+
+def test_check_of_what_can_run(here: Path) -> None:
+    before = contents(here)
+    ran = run_here("check")
+    assert (ran.code, ran.err) == (0, "")
+    assert plain(ran.out) == (
+        "registry  registry.yaml\n"
+        "pairs     original:new\n"
+        "models    3\n"
+        "device    …\n"
+        "\n"
+        "         name      state  from\n"
+        "────────────────────────────────────────────────────────\n"
+        "dataset  original  ready  original_x.npy, original_y.npy\n"
+        "dataset  new       ready  new_x.npy, new_y.npy\n"
+        "model    good      ready  networks.py\n"
+        "model    shy       ready  networks.py\n"
+        "model    dark      ready  networks.py\n"
+        "\n"
+        "all can run"
+    )
+    assert contents(here) == before
+
+
+def test_check_names_what_is_missing(here: Path) -> None:
+    (here / "new_x.npy").unlink()
+    text = (here / "registry.yaml").read_text("utf-8")
+    lost = (
+        '  lost: {source: checkpoint, builder: "networks.py:good", weights: lost.pt, classes: shades, preprocess: {}}\n'
+    )
+    (here / "registry.yaml").write_text(text.replace("pairs:\n", f"{lost}pairs:\n"), "utf-8")
+    ran = run_here("check", "--models", "good,lost")
+    assert (ran.code, ran.err) == (1, "")
+    assert plain(ran.out).partition("\n\n")[2] == (
+        "         name      state    from\n"
+        "──────────────────────────────────────────────────────────\n"
+        "dataset  original  ready    original_x.npy, original_y.npy\n"
+        "dataset  new       missing  new_x.npy\n"
+        "model    good      ready    networks.py\n"
+        "model    lost      missing  lost.pt\n"
+        "\n"
+        "missing: new, lost"
+    )
+
+
+def test_check_says_what_a_run_would_download(
+    here: Path, online: dict[str, bytes], server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size(fallback))
+    ran = run_here("check", "--pair", "far:cifar10.1-v6", "--models", "net-one,by-code")
+    assert ran.code == 0
+    rows = [re.split(" {2,}", line) for line in plain(ran.out).splitlines()[7:11]]
+    assert rows == [
+        ["dataset", "far", "to download", "batch.tar.gz"],
+        ["dataset", "cifar10.1-v6", "to download, 6 MB", "cifar10.1_v6_data.npy, cifar10.1_v6_labels.npy"],
+        ["model", "net-one", "to download", f"{server.url}/one.pt"],
+        ["model", "by-code", "ready", "networks.py"],
+    ]
+    assert server.requests == []
+
+
+def test_check_of_a_wrong_registry(here: Path) -> None:
+    (here / "registry.yaml").write_text("datasets: {new: {source: npz}}\n", "utf-8")
+    ran = run_here("check")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("evalshift: unknown source\n  where:    registry.yaml, line 1: datasets.new.source\n")
+
+
+# ----------------------------------------------------------------------------------------------- help and appearance
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_an_example_and_explains_each_option(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+    ran = run_here(name, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    shown = " ".join(ran.out.split())
+    assert f"Example: evalshift {name} " in shown
+    command = get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]
+    assert " ".join(command.help.split("\f")[0].split()) in shown
+    for option in command.params:
+        if option.name != "help":
+            assert " ".join(option.help.split()) in shown, option.name
+            assert all(flag in shown for flag in option.opts if flag.startswith("-"))
+    assert run_here(name, "-h") == ran
+
+
+def test_examples_of_the_help_are_commands_that_can_be_typed() -> None:
+    for name in COMMANDS:
+        command = get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]
+        words = command.epilog.removeprefix("Example: evalshift ").replace('"', "").split()
+        assert words[0] == name
+        command.make_context(name, words[1:])  # raises a usage error where an option or argument is wrong
+
+
+def test_help_lists_every_command_in_whole_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = run_here("--help")
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} +[A-Z].*\.$", ran.out, re.MULTILINE), name
+    assert "..." not in ran.out.partition("Commands:")[2]
+    assert ran.out.rstrip().endswith("Begin with: evalshift run && evalshift report --probit")
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_without_arguments_the_help_is_the_answer(tmp_path: Path) -> None:
+    ran = run_apart(folder=tmp_path)
+    assert ran == run_apart("--help", folder=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_version() -> None:
+    ran = run_here("--version")
+    assert (ran.code, ran.out, ran.err) == (0, f"evalshift {__version__}\n", "")
+
+
+def test_the_package_can_be_run_as_a_module(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "evalshift", "--version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"evalshift {__version__}\n", "")
+
+
+def test_the_console_script_is_the_same_command(tmp_path: Path) -> None:
+    from importlib.metadata import entry_points
+
+    (script,) = entry_points(group="console_scripts", name="evalshift")
+    assert script.value == "evalshift.cli:main"
+
+
+def test_in_a_pipe_each_row_is_one_line(tmp_path: Path) -> None:
+    ran = run_apart("list", "datasets", folder=tmp_path, EVALSHIFT_DATA=str(tmp_path))
+    lines = ran.out.splitlines()
+    assert len(lines) == 2 + 5
+    assert lines[2].rstrip().endswith("handwritten digits of the writers whose other digits trained the models")
+    assert "\x1b" not in ran.out
+
+
+def test_on_a_terminal_tables_fold_to_its_width(tmp_path: Path) -> None:
+    lines = on_a_terminal(["list", "datasets"], tmp_path, columns=72)
+    assert "\x1b[1m" in lines[0]
+    assert {len(line.rstrip()) <= 72 for line in lines[1:]} == {True}
+    assert [line for line in lines if line.startswith("digits-new-writers  digits   ready ")]
+    # Too narrow for a last column that could be read: the terminal breaks the lines, names stay whole all the same.
+    narrow = on_a_terminal(["list", "models"], tmp_path, columns=40)
+    assert [line for line in narrow if line.startswith("mobilenetv2_x0_75-chenyaofo  cifar10  ")]
+
+
+def on_a_terminal(arguments: list[str], folder: Path, columns: int) -> list[str]:
+    """The lines that a command prints on a real terminal of that width."""
+    mine, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    command = [sys.executable, "-m", "evalshift", *arguments]
+    terminal = {"TERM": "xterm-256color", "EVALSHIFT_DATA": str(folder), "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment | terminal, stdin=its, stdout=its, stderr=its
+    ) as process:
+        os.close(its)
+        printed = b""
+        while True:
+            try:
+                piece = os.read(mine, 1 << 16)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not piece:
+                break
+            printed += piece
+    os.close(mine)
+    assert process.returncode == 0, printed
+    return printed.decode().splitlines()
+
+
+def test_a_stream_that_cannot_show_a_letter_shows_a_question_mark(stored: Path, tmp_path: Path) -> None:
+    arguments = ["report", "--results", stored, "--probit", "--bootstrap", "0", "--format", "csv"]
+    ran = run_apart(*arguments, folder=tmp_path, PYTHONIOENCODING="ascii")
+    assert ran.code == 0, ran.err
+    assert "every unit of ???(accuracy) gained" in ran.out
+
+
+def test_a_reader_who_goes_away_is_no_error_to_tell_of(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "evalshift", "list", "models"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.stderr == ""
+
+
+def test_help_takes_at_most_three_times_an_import_of_its_libraries(tmp_path: Path) -> None:
+    def seconds(*command: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    # In turn, and the best of several: a busy machine slows both, and noise only ever adds.
+    rounds = [(seconds("-m", "evalshift", "--help"), seconds("-c", "import typer, rich")) for _ in range(5)]
+    ours, bare = (min(times) for times in zip(*rounds, strict=True))
+    assert ours <= 3 * bare, f"--help takes {ours:.2f} s, the bare import {bare:.2f} s"

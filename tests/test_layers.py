@@ -1,0 +1,127 @@
+"""Imports run one way, and torch stays where models run: reports and help start fast, and work where it is absent."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from commandline import run_apart, run_here, start, write_testbed
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "torchvision", "timm")
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """import-linter's verdict on the package `evalshift` in `folder`, by the contracts of pyproject.toml there."""
+    code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command as lint; lint()"
+    return subprocess.run([sys.executable, "-c", code, "--no-cache"], cwd=folder, capture_output=True, text=True)
+
+
+def test_imports_run_one_way() -> None:
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(contracts())} kept, 0 broken." in done.stdout
+
+
+# What each contract forbids, and what import-linter says of it.
+FORBIDDEN = {
+    "data flows one way": [
+        ("testbed/classes.py", "evalshift.evaluate.store"),
+        ("evaluate/store.py", "evalshift.analysis.ranks"),
+        ("analysis/scales.py", "evalshift.cli"),
+        ("files.py", "evalshift.testbed.registry"),
+    ],
+    "never torch": [
+        ("analysis/gaps.py", "torch"),
+        ("analysis/tables.py", "evalshift.evaluate.inference"),
+    ],
+}
+
+
+def test_imports_the_other_way_are_found(tmp_path: Path) -> None:
+    leave_out = shutil.ignore_patterns("__pycache__", "*.safetensors")
+    shutil.copytree(ROOT / "evalshift", tmp_path / "evalshift", ignore=leave_out)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for file, forbidden in (line for lines in FORBIDDEN.values() for line in lines):
+        with (tmp_path / "evalshift" / file).open("a", encoding="utf-8") as stream:
+            stream.write(f"\n\nimport {forbidden}\n")
+    done = lint_imports(tmp_path)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 1, done.stdout + done.stderr
+    for words, lines in FORBIDDEN.items():
+        (name,) = (contract["name"] for contract in contracts() if words in contract["name"])
+        assert f"{name} BROKEN" in said, done.stdout
+        for file, forbidden in lines:
+            module = file.removesuffix(".py").replace("/", ".")
+            assert f"evalshift.{module} -> {forbidden} (l." in said, done.stdout
+
+
+def contracts() -> list[dict]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+
+
+def test_every_room_stands_in_a_layer() -> None:
+    (layers,) = (contract["layers"] for contract in contracts() if contract["type"] == "layers")
+    placed = {name.strip() for layer in layers for name in layer.split("|")}
+    rooms = {f"evalshift.{path.stem}" for path in (ROOT / "evalshift").iterdir() if (path / "__init__.py").is_file()}
+    assert rooms <= placed
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which of the heavy libraries are loaded once `code` has run in a new process."""
+    program = f"{code}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split()) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import evalshift",
+        "import evalshift.cli",
+        "import evalshift.testbed.registry, evalshift.testbed.state, evalshift.testbed.datasets",
+        "import evalshift.evaluate.plan, evalshift.evaluate.run, evalshift.evaluate.store",
+        "from evalshift import *; import evalshift.analysis.figures, evalshift.answers",
+    ],
+)
+def test_torch_stays_unloaded(code: str) -> None:
+    assert loaded_by(code) == set()
+
+
+def test_torch_that_is_loaded_is_found() -> None:
+    assert "torch" in loaded_by("import evalshift.evaluate.inference")
+
+
+# Stands in for a machine on which they are not installed.
+WITHOUT_TORCH = f"""
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def test_report_and_help_work_where_torch_is_not_installed(tmp_path: Path) -> None:
+    registry = write_testbed(tmp_path)
+    assert run_here("run", "--registry", registry, "--results", tmp_path / "results").code == 0
+    reported = run_apart("report", "--bootstrap", "100", "--format", "html", folder=tmp_path, before=WITHOUT_TORCH)
+    assert (reported.code, reported.err) == (0, "")
+    assert (tmp_path / "report/index.html").is_file()
+    assert run_apart("--help", folder=tmp_path, before=WITHOUT_TORCH).code == 0
+    assert run_apart("list", "models", folder=tmp_path, before=WITHOUT_TORCH).code == 0
+    # A run with nothing to do needs none either.
+    idle = run_apart("run", folder=tmp_path, before=WITHOUT_TORCH)
+    assert "nothing to do: all is in results\n" in idle.err
+
+
+def test_a_run_would_miss_torch(tmp_path: Path) -> None:
+    write_testbed(tmp_path)
+    with start("run", folder=tmp_path, before=WITHOUT_TORCH) as process:
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "No module named 'torch'" in complaint

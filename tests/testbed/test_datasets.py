@@ -1,0 +1,733 @@
+import csv
+import hashlib
+import io
+import os
+import pickle
+import struct
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from fileserver import FileServer
+from PIL import Image
+
+from evalshift.errors import DataError, HashMismatchError
+from evalshift.testbed.classes import built_in
+from evalshift.testbed.datasets import Dataset, data_folder, dataset_stamp, fetch_dataset, fingerprint, load_dataset
+from evalshift.testbed.entries import AnyDataset, Cifar10Dataset
+from evalshift.testbed.registry import default_path, load_registry
+
+Content = dict[str, Any]
+BATCH = "cifar-10-batches-py/test_batch"
+
+
+def pixels(name: str, *shape: int) -> np.ndarray:
+    return np.random.default_rng(list(name.encode())).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> Callable[[Content], AnyDataset]:
+    """An entry as the registry in this test's folder would hold it."""
+
+    def read(content: Content) -> AnyDataset:
+        text = {"classes": {"letters": ["a", "b", "c"]}, "datasets": {"d": content}}
+        (tmp_path / "registry.yaml").write_text(yaml.safe_dump(text))
+        return load_registry(tmp_path / "registry.yaml").datasets["d"]
+
+    return read
+
+
+@pytest.fixture
+def load(entry: Callable[[Content], AnyDataset], tmp_path: Path) -> Callable[[Content], Dataset]:
+    def read(content: Content) -> Dataset:
+        one = entry(content)
+        return load_dataset("d", one, load_registry(tmp_path / "registry.yaml").class_space(one.classes))
+
+    return read
+
+
+Load = Callable[[Content], Dataset]
+
+
+@pytest.fixture
+def refused(load: Load, complaint: Callable[..., str], tmp_path: Path) -> Callable[[Content], str]:
+    """The complaint about a dataset, with HERE for this test's folder."""
+    return lambda content: complaint(DataError, load, content).replace(str(tmp_path), "HERE")
+
+
+Refused = Callable[[Content], str]
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class TestNpy:
+    NPY: Content = {"source": "npy", "images": "x.npy", "labels": "y.npy", "classes": "letters"}  # noqa: RUF012
+
+    @pytest.fixture(autouse=True)
+    def _arrays(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", pixels("npy", 3, 4, 5, 3))
+        np.save(tmp_path / "y.npy", np.array([2, 0, 1]))
+
+    def test_images_labels_and_numbers_for_ids(self, load: Load) -> None:
+        dataset = load(self.NPY)
+        np.testing.assert_array_equal(dataset.images, pixels("npy", 3, 4, 5, 3), strict=True)
+        np.testing.assert_array_equal(dataset.labels, np.array([2, 0, 1]), strict=True)
+        assert dataset.ids == ("0", "1", "2")
+        assert (dataset.name, dataset.classes.names, len(dataset)) == ("d", ("a", "b", "c"), 3)
+
+    def test_grey_images_without_a_channel(self, load: Load, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", pixels("grey", 3, 4, 5))
+        images = load(self.NPY).images
+        assert isinstance(images, np.ndarray)
+        np.testing.assert_array_equal(images, pixels("grey", 3, 4, 5)[..., None], strict=True)
+
+    @pytest.mark.parametrize("dtype", ["u1", "i1", "<u2", ">i2", "i4", ">i8", "u8"])
+    def test_labels_of_any_width(self, load: Load, tmp_path: Path, dtype: str) -> None:
+        np.save(tmp_path / "y.npy", np.array([2, 0, 1], dtype))
+        np.testing.assert_array_equal(load(self.NPY).labels, np.array([2, 0, 1]), strict=True)
+
+    @pytest.mark.parametrize("ends", ["\n", "\r\n", ""])
+    def test_ids_one_a_line(self, load: Load, tmp_path: Path, ends: str) -> None:
+        (tmp_path / "ids.txt").write_bytes(("\r\n" if ends == "\r\n" else "\n").join(["é 1", "b/2", "3"]).encode())
+        with (tmp_path / "ids.txt").open("ab") as stream:
+            stream.write(ends.encode())
+        assert load({**self.NPY, "ids": "ids.txt"}).ids == ("é 1", "b/2", "3")
+
+    @pytest.mark.parametrize("ids", [["c", "b", "a"], [30, 20, 10]])
+    def test_ids_as_an_array(self, load: Load, tmp_path: Path, ids: list[Any]) -> None:
+        np.save(tmp_path / "ids.npy", np.array(ids))
+        assert load({**self.NPY, "ids": "ids.npy"}).ids == tuple(map(str, ids))
+
+    def test_ids_count_in_equal_width(self, load: Load, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.zeros((101, 1, 1, 3), np.uint8))
+        np.save(tmp_path / "y.npy", np.zeros(101, int))
+        ids = load(self.NPY).ids
+        assert (ids[0], ids[9], ids[100]) == ("000", "009", "100")
+        assert list(ids) == sorted(ids)
+
+    def test_of_different_length(self, refused: Refused, tmp_path: Path) -> None:
+        np.save(tmp_path / "y.npy", np.array([2, 0]))
+        assert refused(self.NPY) == (
+            "images and labels are of different length\n"
+            "  where:    dataset d\n"
+            "  found:    3 images, 2 labels, 3 ids\n"
+            "  expected: one label and one id an image"
+        )
+
+    def test_labels_outside_the_classes(self, refused: Refused, tmp_path: Path) -> None:
+        np.save(tmp_path / "y.npy", np.array([1, 3, 2]))
+        assert refused(self.NPY) == (
+            "labels outside the classes\n"
+            "  where:    dataset d, image 1\n"
+            "  found:    label 3\n"
+            "  expected: 0 to 2 (letters)\n"
+            "  do:       labels count from 0; subtract 1 if yours count from 1, or name the right label space"
+        )
+        np.save(tmp_path / "y.npy", np.array([-1, 3, 2]))
+        assert "  where:    dataset d, image 0 and 1 more\n  found:    label -1\n" in refused(self.NPY)
+
+    def test_an_id_that_stands_twice(self, refused: Refused, tmp_path: Path) -> None:
+        (tmp_path / "ids.txt").write_text("a\nb\na\n")
+        assert refused({**self.NPY, "ids": "ids.txt"}) == (
+            "an id stands twice\n  where:    dataset d\n  found:    a\n  expected: unique ids"
+        )
+
+    def test_no_images(self, refused: Refused, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.zeros((0, 4, 5, 3), np.uint8))
+        np.save(tmp_path / "y.npy", np.zeros(0, int))
+        assert refused(self.NPY) == "a dataset without images\n  where:    dataset d\n  expected: at least one"
+
+    def test_float_images(self, refused: Refused, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.zeros((3, 4, 5, 3), np.float32))
+        assert refused(self.NPY) == (
+            "these are not images\n"
+            "  where:    dataset d, images HERE/x.npy\n"
+            "  found:    float32, shape (3, 4, 5, 3)\n"
+            "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels\n"
+            "  do:       save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"
+        )
+
+    def test_channels_first(self, refused: Refused, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.zeros((3, 3, 32, 32), np.uint8))
+        assert refused(self.NPY) == (
+            "these are not images\n"
+            "  where:    dataset d, images HERE/x.npy\n"
+            "  found:    uint8, shape (3, 3, 32, 32)\n"
+            "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels\n"
+            "  do:       the channels stand first: save images.transpose(0, 2, 3, 1)"
+        )
+
+    def test_one_hot_labels(self, refused: Refused, tmp_path: Path) -> None:
+        np.save(tmp_path / "y.npy", np.eye(3))
+        assert refused(self.NPY) == (
+            "these are not labels\n"
+            "  where:    dataset d, labels HERE/y.npy\n"
+            "  found:    float64, shape (3, 3)\n"
+            "  expected: whole numbers, shape (n,)\n"
+            "  do:       a one-hot array becomes labels with .argmax(axis=1)"
+        )
+
+    def test_ids_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
+        np.save(tmp_path / "ids.npy", np.zeros((3, 2)))
+        assert refused({**self.NPY, "ids": "ids.npy"}) == (
+            "these are not ids\n"
+            "  where:    dataset d, ids HERE/ids.npy\n"
+            "  found:    float64, shape (3, 2)\n"
+            "  expected: text or whole numbers, shape (n,)"
+        )
+        assert refused({**self.NPY, "ids": "ids.txt"}) == (
+            "a file is not there\n"
+            "  where:    dataset d\n"
+            "  found:    HERE/ids.txt\n"
+            "  expected: UTF-8 text with one id a line\n"
+            "  do:       paths are relative to the registry file"
+        )
+
+    @pytest.mark.parametrize("name", ["x.npy", "y.npy"])
+    def test_a_file_that_is_not_there(self, refused: Refused, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).unlink()
+        assert refused(self.NPY) == (
+            "a file is not there\n"
+            "  where:    dataset d\n"
+            f"  found:    HERE/{name}\n"
+            "  expected: one array saved with np.save\n"
+            "  do:       paths are relative to the registry file"
+        )
+
+
+def put_image(path: Path, seed: str = "image", size: tuple[int, int] = (6, 4)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels(seed, *size, 3)).save(path)
+
+
+class TestFolder:
+    FOLDER: Content = {"source": "folder", "path": "images", "classes": "letters"}  # noqa: RUF012
+
+    def test_by_the_names_of_the_classes(self, load: Load, tmp_path: Path) -> None:
+        for name in ("c/2.png", "c/10.png", "a/x.JPEG", "a/é.bmp"):
+            put_image(tmp_path / "images" / name)
+        dataset = load(self.FOLDER)
+        assert dataset.ids == ("a/x.JPEG", "a/é.bmp", "c/10.png", "c/2.png")
+        assert dataset.labels.tolist() == [0, 0, 2, 2]
+        assert dataset.images == tuple(tmp_path / "images" / name for name in dataset.ids)
+
+    def test_by_wnids(self, load: Load, tmp_path: Path) -> None:
+        for wnid in ("n15075141", "n01443537"):
+            put_image(tmp_path / "images" / wnid / f"{wnid}_1.JPEG")
+        dataset = load({**self.FOLDER, "classes": "imagenet-1k"})
+        assert dict(zip(dataset.ids, dataset.labels.tolist(), strict=True)) == {
+            "n01443537/n01443537_1.JPEG": 1,
+            "n15075141/n15075141_1.JPEG": 999,
+        }
+
+    def test_trap_1_numbered_folders_are_not_sorted_as_text(self, load: Load, tmp_path: Path) -> None:
+        """As text, 10 stands before 2: ImageFolder gives such folders, ImageNetV2's, the labels 0, 1, 2, 3, …"""
+        from torchvision.datasets import ImageFolder
+
+        for number in range(12):
+            put_image(tmp_path / "images" / str(number) / "0.png")
+        dataset = load({**self.FOLDER, "classes": "imagenet-1k"})
+        assert dataset.ids == tuple(f"{number}/0.png" for number in range(12))
+        assert dataset.labels.tolist() == list(range(12))
+        assert ImageFolder(str(tmp_path / "images")).class_to_idx["10"] == 2
+
+    def test_as_the_entry_declares(self, load: Load, tmp_path: Path) -> None:
+        for name in ("first/1.png", "third/1.png"):
+            put_image(tmp_path / "images" / name)
+        dataset = load({**self.FOLDER, "folders": ["third", "second", "first"]})
+        assert dict(zip(dataset.ids, dataset.labels.tolist(), strict=True)) == {"third/1.png": 0, "first/1.png": 2}
+
+    def test_what_is_no_image_is_left_out(self, load: Load, tmp_path: Path) -> None:
+        put_image(tmp_path / "images" / "a" / "1.png")
+        for junk in (
+            "README.txt",
+            ".DS_Store",
+            "a/Thumbs.db",
+            "a/labels.csv",
+            "a/._1.png",
+            ".git/x.png",
+            "a/deep/2.png",
+        ):
+            (tmp_path / "images" / junk).parent.mkdir(exist_ok=True)
+            (tmp_path / "images" / junk).write_bytes(b"junk")
+        assert load(self.FOLDER).ids == ("a/1.png",)
+
+    def test_a_folder_that_no_class_explains(self, refused: Refused, tmp_path: Path) -> None:
+        for name in ("a/1.png", "B/1.png"):
+            put_image(tmp_path / "images" / name)
+        assert refused(self.FOLDER) == (
+            "class folders that are not classes of letters\n"
+            "  where:    dataset d, HERE/images\n"
+            "  found:    B\n"
+            "  expected: folders named like a, b, or by number, 0 to 2\n"
+            '  do:       did you mean "b"?'
+        )
+
+    def test_an_image_of_zero_bytes(self, refused: Refused, tmp_path: Path) -> None:
+        put_image(tmp_path / "images" / "a" / "1.png")
+        (tmp_path / "images" / "a" / "2.png").touch()
+        assert refused(self.FOLDER) == (
+            "an image file is empty\n"
+            "  where:    dataset d, HERE/images/a/2.png\n"
+            "  found:    0 bytes\n"
+            "  expected: an image\n"
+            "  do:       copy it again, or remove it from the folder"
+        )
+
+    def test_a_class_without_images(self, refused: Refused, tmp_path: Path) -> None:
+        put_image(tmp_path / "images" / "a" / "1.png")
+        (tmp_path / "images" / "b").mkdir()
+        message = (
+            "a class folder has no images\n"
+            "  where:    dataset d, HERE/images/b\n"
+            "  found:    {}\n"
+            "  expected: images right inside it: .bmp, .gif, .jpeg, .jpg, .png, .ppm, .tif, .tiff, .webp\n"
+            "  do:       put the images of the class there, or remove the folder if the class is left out on purpose"
+        )
+        assert refused(self.FOLDER) == message.format("nothing")
+        put_image(tmp_path / "images" / "b" / "deeper" / "1.png")
+        assert refused(self.FOLDER) == message.format("1 other files")
+
+    def test_an_empty_folder(self, refused: Refused, tmp_path: Path) -> None:
+        (tmp_path / "images").mkdir()
+        message = (
+            "the image folder has no class folders\n"
+            "  where:    dataset d, HERE/images\n"
+            "  found:    {} other files\n"
+            "  expected: a folder a class with its images inside"
+        )
+        assert refused(self.FOLDER) == message.format(0)
+        # The validation images of ILSVRC2012 come like this (trap 17).
+        put_image(tmp_path / "images" / "ILSVRC2012_val_00000001.JPEG")
+        assert refused(self.FOLDER) == message.format(1)
+
+    def test_no_folder(self, refused: Refused, tmp_path: Path) -> None:
+        message = (
+            "the image folder is not there\n"
+            "  where:    dataset d\n"
+            "  found:    HERE/images\n"
+            "  expected: a folder with a folder a class"
+        )
+        assert refused(self.FOLDER) == message
+        (tmp_path / "images").touch()
+        assert refused(self.FOLDER) == message
+
+    def test_the_250_photographs(self, load: Load, real_data: Callable[[str], Path]) -> None:
+        dataset = load({"source": "folder", "path": str(real_data("imagenet-samples")), "classes": "imagenet-1k"})
+        with real_data("imagenet_classes.csv").open() as stream:
+            indices = {row["wnid"]: int(row["index"]) for row in csv.DictReader(stream)}
+        assert len(dataset) == len(set(dataset.labels.tolist())) == 250
+        assert dataset.labels.tolist() == [indices[name.split("/")[0]] for name in dataset.ids]
+
+
+class _Python2Pickler(pickle._Pickler):
+    """Writes text and bytes as Python 2 wrote its strings."""
+
+    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
+
+    def _save_string(self, text: str | bytes) -> None:
+        raw = text.encode("latin1") if isinstance(text, str) else text
+        short = len(raw) < 256
+        head = pickle.SHORT_BINSTRING + bytes([len(raw)]) if short else pickle.BINSTRING + struct.pack("<i", len(raw))
+        self.write(head + raw)  # pyright: ignore[reportAttributeAccessIssue]
+        self.memoize(text)  # pyright: ignore[reportAttributeAccessIssue]
+
+    dispatch[str] = dispatch[bytes] = _save_string  # pyright: ignore
+
+
+def python_2_pickle(content: object) -> bytes:
+    stream = io.BytesIO()
+    _Python2Pickler(stream, protocol=2).dump(content)
+    # NumPy 2 moved the module.
+    return stream.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+
+
+def test_batch(images: np.ndarray, labels: list[int]) -> bytes:
+    """A test_batch as the official archive holds it: a row an image, all of its red, then green, then blue."""
+    return python_2_pickle(
+        {
+            "batch_label": "testing batch 1 of 1",
+            "labels": labels,
+            "data": images.transpose(0, 3, 1, 2).reshape(len(images), 3072),
+            "filenames": [f"image_s_{number:06d}.png" for number in range(len(images))],
+        }
+    )
+
+
+test_batch.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def archive(batch: bytes, mode: str = "w:gz") -> bytes:
+    """cifar-10-python.tar.gz with what is needed of it, its files in the official order."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as opened:  # type: ignore[call-overload]
+        folder = tarfile.TarInfo("cifar-10-batches-py")
+        folder.type = tarfile.DIRTYPE
+        opened.addfile(folder)
+        for name, content in {"data_batch_4": b"not needed", "readme.html": b"<p>", "test_batch": batch}.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            opened.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+IMAGES, LABELS = pixels("cifar10", 20, 32, 32, 3), [3, 8, 8, 0, 6, 6, 1, 6, 3, 1, 0, 9, 5, 7, 9, 8, 5, 7, 8, 6]
+
+
+class TestCifar10:
+    def from_server(self, server: FileServer, body: bytes, **changes: Any) -> Content:
+        url = server.put("cifar-10-python.tar.gz", body)
+        file = {"name": "cifar-10-python.tar.gz", "urls": [url], "sha256": sha256(body), "size": len(body), **changes}
+        return {"source": "cifar10", "files": {"archive": file}}
+
+    def test_the_pickle_is_that_of_python_2(self) -> None:
+        import pickletools
+
+        written = {opcode.name for opcode, _, _ in pickletools.genops(test_batch(IMAGES, LABELS))}
+        assert {"SHORT_BINSTRING", "BINSTRING"} < written
+        assert not {name for name in written if "UNICODE" in name or "BYTES" in name}
+
+    @pytest.mark.parametrize("mode", ["w:gz", "w"])  # trap 3: some .tar.gz are plain tar
+    def test_downloaded_once(self, load: Load, file_server: FileServer, cache: Path, mode: str) -> None:
+        content = self.from_server(file_server, archive(test_batch(IMAGES, LABELS), mode))
+        for _ in range(2):
+            dataset = load(content)
+            assert isinstance(dataset.images, np.ndarray)
+            np.testing.assert_array_equal(dataset.images, IMAGES, strict=True)
+            np.testing.assert_array_equal(dataset.labels, np.array(LABELS), strict=True)
+            assert dataset.ids == tuple(f"{number:02d}" for number in range(20))
+            assert dataset.classes is built_in("cifar10")
+        assert len(file_server.requests) == 1
+        assert data_folder() == cache / "datasets"
+        assert (cache / "datasets" / "cifar-10-python.tar.gz").is_file()
+
+    def test_a_pixel_by_hand(self, load: Load, tmp_path: Path) -> None:
+        # Row 0, byte 1024 + 2 · 32 + 5 = 1093: green of the pixel in line 2, column 5.
+        rows = np.zeros((1, 3072), np.uint8)
+        rows[0, 1093] = 200
+        (tmp_path / "test_batch").write_bytes(python_2_pickle({"data": rows, "labels": [7]}))
+        images = load({"source": "cifar10", "path": "."}).images
+        assert isinstance(images, np.ndarray)
+        assert np.argwhere(images).tolist() == [[0, 2, 5, 1]]
+        assert images[0, 2, 5, 1] == 200
+
+    def test_fetched_ahead(self, entry: Any, load: Load, file_server: FileServer, cache: Path) -> None:
+        content = self.from_server(file_server, archive(test_batch(IMAGES, LABELS)))
+        assert fetch_dataset(entry(content)) == [cache / "datasets" / "cifar-10-python.tar.gz"]
+        file_server.change("cifar-10-python.tar.gz", status=503)
+        assert load(content).labels.tolist() == LABELS
+        assert fetch_dataset(entry({"source": "cifar10", "path": "x"})) == []
+
+    def test_another_archive_is_refused(
+        self, load: Load, file_server: FileServer, cache: Path, complaint: Callable[..., str]
+    ) -> None:
+        content = self.from_server(file_server, archive(test_batch(IMAGES, LABELS)), sha256="12fca82f" * 8)
+        assert complaint(HashMismatchError, load, content).startswith(
+            "cifar-10-python.tar.gz is offered, but not with the promised content\n"
+        )
+        assert not (cache / "datasets" / "cifar-10-python.tar.gz").exists()
+
+    @pytest.mark.parametrize("mode", ["w:gz", "w"])
+    def test_own_archive(self, load: Load, tmp_path: Path, mode: str, complaint: Callable[..., str]) -> None:
+        body = archive(test_batch(IMAGES, LABELS), mode)
+        (tmp_path / "mine.tar.gz").write_bytes(body)
+        file = {"name": "x.tar.gz", "urls": ["http://127.0.0.1:1/x"], "sha256": sha256(body)}
+        dataset = load({"source": "cifar10", "path": "mine.tar.gz", "files": {"archive": file}})
+        assert dataset.labels.tolist() == LABELS
+        # Without files of its own, the entry promises the official archive.
+        assert complaint(HashMismatchError, load, {"source": "cifar10", "path": "mine.tar.gz"}) == (
+            "a file is not the promised one\n"
+            f"  where:    {tmp_path / 'mine.tar.gz'}\n"
+            f"  found:    sha256 {sha256(body)}, {len(body):,} bytes\n"
+            "  expected: sha256 6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce\n"
+            "  do:       get the file again, or write the new hash into the registry if the change is meant"
+        )
+
+    @pytest.mark.parametrize("path", ["batches/cifar-10-batches-py", "batches"])
+    def test_unpacked(self, load: Load, tmp_path: Path, path: str) -> None:
+        (tmp_path / "batches" / BATCH).parent.mkdir(parents=True)
+        (tmp_path / "batches" / BATCH).write_bytes(test_batch(IMAGES, LABELS))
+        dataset = load({"source": "cifar10", "path": path})
+        np.testing.assert_array_equal(dataset.images, IMAGES, strict=True)
+
+    def test_a_path_with_nothing_there(self, refused: Refused, tmp_path: Path) -> None:
+        assert refused({"source": "cifar10", "path": "nowhere.tar.gz"}) == (
+            "a file of the dataset is not there\n"
+            "  where:    dataset d\n"
+            "  found:    HERE/nowhere.tar.gz\n"
+            "  expected: cifar-10-python.tar.gz, as the entry's `path` says\n"
+            "  do:       paths are relative to the registry file; without `path` it is downloaded"
+        )
+        (tmp_path / "empty").mkdir()
+        assert refused({"source": "cifar10", "path": "empty"}) == (
+            "a file is not there\n"
+            "  where:    dataset d\n"
+            "  found:    HERE/empty/test_batch\n"
+            "  expected: cifar-10-python.tar.gz or what is in it\n"
+            "  do:       paths are relative to the registry file"
+        )
+
+    def test_a_pickle_that_would_run_something(self, refused: Refused, tmp_path: Path) -> None:
+        class Payload:
+            def __reduce__(self) -> tuple[Any, ...]:
+                return os.mkdir, (str(tmp_path / "ran"),)
+
+        (tmp_path / "test_batch").write_bytes(python_2_pickle({"data": Payload(), "labels": [1]}))
+        assert refused({"source": "cifar10", "path": "."}) == (
+            "the batch cannot be read\n"
+            "  where:    dataset d, HERE/test_batch\n"
+            f"  found:    it asks for {os.mkdir.__module__}.mkdir, which images do not need\n"
+            "  expected: the official pickle of arrays\n"
+            "  do:       download it again"
+        )
+        assert not (tmp_path / "ran").exists()
+
+    @pytest.mark.parametrize(
+        "content, found",
+        [
+            ({"data": np.zeros((2, 3071), np.uint8), "labels": [0, 1]},
+             "ValueError: cannot reshape array of size 6142 into shape (2,3,32,32)"),
+            ({"data": np.zeros((2, 3072), np.uint8), "fine_labels": [0, 1]}, "KeyError: 'labels'"),
+            ({"data": 5, "labels": [0, 1]}, "TypeError: len() of unsized object"),
+            (["data", "labels"], "KeyError: 'data'"),
+        ],
+    )  # fmt: skip
+    def test_another_batch(self, refused: Refused, tmp_path: Path, content: object, found: str) -> None:
+        (tmp_path / "test_batch").write_bytes(python_2_pickle(content))
+        assert refused({"source": "cifar10", "path": "."}) == (
+            "this is not a batch of CIFAR-10\n"
+            "  where:    dataset d, HERE/test_batch\n"
+            f"  found:    {found}\n"
+            '  expected: "data", rows of 3,072 bytes, and "labels"'
+        )
+
+    def test_pixels_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
+        content = {"data": np.zeros((2, 3072), np.float32), "labels": [0, 1]}
+        (tmp_path / "test_batch").write_bytes(python_2_pickle(content))
+        assert refused({"source": "cifar10", "path": "."}).startswith(
+            "these are not images\n  where:    dataset d, HERE/test_batch\n  found:    float32, shape (2, 32, 32, 3)\n"
+        )
+
+    def test_the_real_test_set(self, load: Load, tmp_path: Path, real_data: Callable[[str], Path]) -> None:
+        folder = real_data("cifar10")
+        images, labels = np.load(folder / "test_images.npy"), np.load(folder / "test_labels.npy")
+        body = archive(test_batch(images, labels.tolist()), "w")
+        (tmp_path / "cifar.tar.gz").write_bytes(body)
+        file = {"name": "x", "urls": ["http://127.0.0.1:1/x"], "sha256": sha256(body)}
+        batch = load({"source": "cifar10", "path": "cifar.tar.gz", "files": {"archive": file}})
+        arrays = load(
+            {
+                "source": "npy",
+                "images": str(folder / "test_images.npy"),
+                "labels": str(folder / "test_labels.npy"),
+                "classes": "cifar10",
+            }
+        )
+        assert np.bincount(batch.labels).tolist() == [1000] * 10
+        assert (batch.ids[0], batch.ids[9999]) == ("0000", "9999")
+        assert fingerprint(batch) == fingerprint(arrays)
+
+
+class TestCifar101:
+    COUNTS = {"v4": 2021, "v6": 2000}  # noqa: RUF012
+
+    def files(self, version: str) -> dict[str, bytes]:
+        """Both files as released: uint8 images and int32 labels, saved with np.save."""
+        content = {}
+        for role, array in {
+            "data": pixels(version, 30, 32, 32, 3),
+            "labels": np.arange(30, dtype=np.int32) % 10,
+        }.items():
+            stream = io.BytesIO()
+            np.save(stream, array)
+            content[f"cifar10.1_{version}_{role}.npy"] = stream.getvalue()
+        return content
+
+    def content(self, version: str, urls: dict[str, str], **changes: Any) -> Content:
+        described = {
+            role: {"name": name, "urls": [urls.get(name, "http://127.0.0.1:1/x")], "sha256": sha256(body)}
+            for role, (name, body) in zip(("images", "labels"), self.files(version).items(), strict=True)
+        }
+        return {"source": "cifar10.1", "version": version, "files": described, **changes}
+
+    @pytest.mark.parametrize("version", ["v4", "v6"])
+    def test_downloaded_once(self, load: Load, file_server: FileServer, cache: Path, version: str) -> None:
+        urls = {name: file_server.put(name, body) for name, body in self.files(version).items()}
+        for _ in range(2):
+            dataset = load(self.content(version, urls))
+            np.testing.assert_array_equal(dataset.images, pixels(version, 30, 32, 32, 3), strict=True)
+            np.testing.assert_array_equal(dataset.labels, np.arange(30) % 10, strict=True)
+        assert sorted(request.name for request in file_server.requests) == sorted(urls)
+
+    @pytest.mark.parametrize("version", ["v4", "v6"])
+    def test_own_copies(self, load: Load, tmp_path: Path, version: str) -> None:
+        (tmp_path / "sets").mkdir()
+        for name, body in self.files(version).items():
+            (tmp_path / "sets" / name).write_bytes(body)
+        dataset = load(self.content(version, {}, path="sets"))
+        np.testing.assert_array_equal(dataset.images, pixels(version, 30, 32, 32, 3), strict=True)
+
+    def test_a_copy_with_other_content(self, load: Load, tmp_path: Path, complaint: Callable[..., str]) -> None:
+        for name, body in self.files("v6").items():
+            (tmp_path / name).write_bytes(body)
+        wrong = (tmp_path / "cifar10.1_v6_labels.npy").read_bytes()[:-1] + b"\1"
+        (tmp_path / "cifar10.1_v6_labels.npy").write_bytes(wrong)
+        right = sha256(self.files("v6")["cifar10.1_v6_labels.npy"])
+        assert complaint(HashMismatchError, load, self.content("v6", {}, path=".")) == (
+            "a file is not the promised one\n"
+            f"  where:    {tmp_path / 'cifar10.1_v6_labels.npy'}\n"
+            f"  found:    sha256 {sha256(wrong)}, {len(wrong):,} bytes\n"
+            f"  expected: sha256 {right}\n"
+            "  do:       get the file again, or write the new hash into the registry if the change is meant"
+        )
+
+    def test_a_copy_that_is_not_there(self, refused: Refused, tmp_path: Path) -> None:
+        (tmp_path / "cifar10.1_v4_data.npy").write_bytes(self.files("v4")["cifar10.1_v4_data.npy"])
+        assert refused(self.content("v4", {}, path=".")) == (
+            "a file of the dataset is not there\n"
+            "  where:    dataset d\n"
+            "  found:    HERE/cifar10.1_v4_labels.npy\n"
+            "  expected: cifar10.1_v4_labels.npy, as the entry's `path` says\n"
+            "  do:       paths are relative to the registry file; without `path` it is downloaded"
+        )
+
+    @pytest.mark.parametrize("version", ["v4", "v6"])
+    def test_the_released_labels(self, real_data: Callable[[str], Path], version: str) -> None:
+        """The official label files, wherever they lie, are those whose hash the default registry promises."""
+        folder = real_data("cifar10.1-predictions")
+        found = sorted(folder.rglob(f"cifar10.1_{version}_labels.npy"))
+        if not found:
+            pytest.skip(f"cifar10.1_{version}_labels.npy is not in {folder}")
+        promised = load_registry(default_path()).datasets[f"cifar10.1-{version}"].needed_files()[1].sha256
+        assert sha256(found[0].read_bytes()) == promised
+        assert len(np.load(found[0])) == self.COUNTS[version]
+
+
+class TestDigits:
+    @pytest.mark.parametrize("name, part", [("digits", "original"), ("digits-new-writers", "new")])
+    def test_embedded(self, name: str, part: str) -> None:
+        from evalshift.testbed.digits.split import digits_split
+
+        entry = load_registry(default_path()).datasets[name]
+        dataset, expected = load_dataset(name, entry, built_in("digits")), getattr(digits_split(), part)
+        np.testing.assert_array_equal(dataset.images, expected.images, strict=True)
+        np.testing.assert_array_equal(dataset.labels, expected.labels, strict=True)
+        assert dataset.ids == tuple(expected.ids)
+
+
+class TestFingerprint:
+    def dataset(self, **changes: Any) -> Dataset:
+        parts = {"ids": ("x", "y"), "labels": np.array([0, 1]), "images": pixels("fingerprint", 2, 3, 3, 3), **changes}
+        return Dataset("d", built_in("cifar10"), **parts)
+
+    def test_by_hand(self) -> None:
+        digest = hashlib.sha256(b"evalshift dataset 1\nx\ny")
+        digest.update(struct.pack("<qq", 0, 1) + b"(2, 3, 3, 3)" + pixels("fingerprint", 2, 3, 3, 3).tobytes())
+        assert fingerprint(self.dataset()) == digest.hexdigest()
+
+    def test_equal_content_wherever_it_lies(self) -> None:
+        turned = np.asfortranarray(pixels("fingerprint", 2, 3, 3, 3))
+        assert fingerprint(self.dataset(images=turned)) == fingerprint(self.dataset())
+
+    @pytest.mark.parametrize("what", ["pixel", "label", "id", "order", "shape"])
+    def test_whatever_changes(self, what: str) -> None:
+        images = pixels("fingerprint", 2, 3, 3, 3)
+        other = images.copy()
+        other[1, 2, 2, 2] ^= 1
+        changes = {
+            "pixel": {"images": other},
+            "label": {"labels": np.array([0, 2])},
+            "id": {"ids": ("x", "z")},
+            "order": {"ids": ("y", "x"), "labels": np.array([1, 0]), "images": images[::-1]},
+            "shape": {"images": images.reshape(2, 9, 1, 3)},
+        }
+        assert fingerprint(self.dataset(**changes[what])) != fingerprint(self.dataset())
+
+    def test_of_files(self, load: Load, tmp_path: Path) -> None:
+        for folder in ("here", "there"):
+            for name in ("a/1.png", "c/2.png"):
+                put_image(tmp_path / folder / name, seed=name)
+        prints = {}
+        for folder in ("here", "there"):
+            dataset = load({"source": "folder", "path": folder, "classes": "letters"})
+            prints[folder] = fingerprint(dataset, workers=1)
+            assert fingerprint(dataset, workers=4) == prints[folder]
+        assert prints["here"] == prints["there"]
+        put_image(tmp_path / "there" / "c" / "2.png", seed="another")
+        dataset = load({"source": "folder", "path": "there", "classes": "letters"})
+        assert fingerprint(dataset) != prints["here"]
+
+
+class TestStamp:
+    def touch(self, path: Path) -> None:
+        """As an editor would: the same size, a moment later."""
+        now = path.stat().st_mtime_ns
+        os.utime(path, ns=(now, now + 1_000_000))
+
+    def changes_and_vanishes(self, entry: AnyDataset, file: Path) -> None:
+        before = dataset_stamp(entry)
+        assert before is not None
+        assert dataset_stamp(entry) == before
+        self.touch(file)
+        assert dataset_stamp(entry) not in (before, None)
+        file.unlink()
+        assert dataset_stamp(entry) is None
+
+    @pytest.mark.parametrize("name", ["x.npy", "y.npy", "ids.txt"])
+    def test_npy(self, entry: Any, tmp_path: Path, name: str) -> None:
+        for file in ("x.npy", "y.npy", "ids.txt"):
+            (tmp_path / file).write_bytes(b"content")
+        content = {"source": "npy", "images": "x.npy", "labels": "y.npy", "ids": "ids.txt", "classes": "cifar10"}
+        self.changes_and_vanishes(entry(content), tmp_path / name)
+
+    def test_folder(self, entry: Any, tmp_path: Path) -> None:
+        put_image(tmp_path / "images" / "a" / "1.png")
+        put_image(tmp_path / "images" / "a" / "2.png")
+        folder = entry({"source": "folder", "path": "images", "classes": "letters"})
+        before = dataset_stamp(folder)
+        self.touch(tmp_path / "images" / "a" / "1.png")
+        touched = dataset_stamp(folder)
+        (tmp_path / "images" / "a" / "1.png").unlink()
+        assert len({before, touched, dataset_stamp(folder), None}) == 4
+        assert dataset_stamp(entry({"source": "folder", "path": "nowhere", "classes": "letters"})) is None
+
+    def test_a_folder_that_moved_with_its_images(self, entry: Any, tmp_path: Path) -> None:
+        put_image(tmp_path / "images" / "a" / "1.png")
+        before = dataset_stamp(entry({"source": "folder", "path": "images", "classes": "letters"}))
+        (tmp_path / "images").rename(tmp_path / "moved")
+        assert dataset_stamp(entry({"source": "folder", "path": "moved", "classes": "letters"})) == before
+
+    @pytest.mark.parametrize("path", ["mine.tar.gz", "batches", "batches/cifar-10-batches-py"])
+    def test_cifar10_at_a_path(self, entry: Any, tmp_path: Path, path: str) -> None:
+        (tmp_path / "batches" / BATCH).parent.mkdir(parents=True)
+        (tmp_path / "batches" / BATCH).write_bytes(b"content")
+        (tmp_path / "mine.tar.gz").write_bytes(b"content")
+        file = tmp_path / (path if path.endswith("gz") else f"batches/{BATCH}")
+        self.changes_and_vanishes(entry({"source": "cifar10", "path": path}), file)
+
+    def test_cifar10_in_the_cache(self, entry: Any, cache: Path) -> None:
+        cifar10 = entry({"source": "cifar10"})
+        assert isinstance(cifar10, Cifar10Dataset)
+        assert dataset_stamp(cifar10) is None
+        (cache / "datasets").mkdir(parents=True)
+        (cache / "datasets" / "cifar-10-python.tar.gz").write_bytes(b"content")
+        self.changes_and_vanishes(cifar10, cache / "datasets" / "cifar-10-python.tar.gz")
+
+    @pytest.mark.parametrize("role", ["data", "labels"])
+    def test_cifar10_1(self, entry: Any, tmp_path: Path, role: str) -> None:
+        for name in ("data", "labels"):
+            (tmp_path / f"cifar10.1_v6_{name}.npy").write_bytes(b"content")
+        content = {"source": "cifar10.1", "version": "v6", "path": "."}
+        self.changes_and_vanishes(entry(content), tmp_path / f"cifar10.1_v6_{role}.npy")
+
+    def test_digits(self) -> None:
+        import sklearn
+
+        entry = load_registry(default_path()).datasets["digits"]
+        assert dataset_stamp(entry) == f"scikit-learn {sklearn.__version__}"

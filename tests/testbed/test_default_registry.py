@@ -1,0 +1,219 @@
+"""What the registry that comes with evalshift promises, entry by entry."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from evalshift.testbed.datasets import load_dataset
+from evalshift.testbed.digits.recipes import RECIPES
+from evalshift.testbed.entries import AnyModel, CheckpointModel, Cifar10Dataset, Cifar101Dataset, HubModel
+from evalshift.testbed.models import call_function, load_classifier
+from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
+from evalshift.testbed.registry import default_path, load_registry
+
+REGISTRY = load_registry(default_path())
+
+# chenyaofo/pytorch-cifar-models: entry, folder of the release, top-1 of its README in %, first digits of the sha256.
+CHENYAOFO = [
+    ("resnet20", "resnet", 92.60, "4118986f"),
+    ("resnet32", "resnet", 93.53, "ef93fc4d"),
+    ("resnet44", "resnet", 94.01, "2a3cabcb"),
+    ("resnet56", "resnet", 94.37, "187c023a"),
+    ("vgg11_bn", "vgg", 92.79, "eaeebf42"),
+    ("vgg13_bn", "vgg", 94.00, "c01e4a43"),
+    ("vgg16_bn", "vgg", 94.16, "6ee7ea24"),
+    ("vgg19_bn", "vgg", 93.91, "57191229"),
+    ("mobilenetv2_x0_5", "mobilenetv2", 92.88, "ca14ced9"),
+    ("mobilenetv2_x0_75", "mobilenetv2", 93.72, "a53c314e"),
+    ("mobilenetv2_x1_0", "mobilenetv2", 93.79, "fe6a5b48"),
+    ("mobilenetv2_x1_4", "mobilenetv2", 94.22, "3bbbd6e2"),
+    ("shufflenetv2_x0_5", "shufflenetv2", 90.13, "1308b4e9"),
+    ("shufflenetv2_x1_0", "shufflenetv2", 92.98, "98807be3"),
+    ("shufflenetv2_x1_5", "shufflenetv2", 93.55, "296694dd"),
+    ("shufflenetv2_x2_0", "shufflenetv2", 93.81, "ec31611c"),
+    ("repvgg_a0", "repvgg", 94.39, "ef08a50e"),
+    ("repvgg_a1", "repvgg", 94.89, "38d2431b"),
+    ("repvgg_a2", "repvgg", 94.98, "09488915"),
+]
+# Of these the whole hash is published.
+WHOLE = {
+    "resnet20": "4118986f0df73003d572b0e397f0ac7b3f60af1f31aff3d2da164536e36f6ec8",
+    "resnet32": "ef93fc4d3ea83c08d75bfd6fc31af56047cfa241608c9ba3a1f6dc11cca20dd9",
+    "resnet56": "187c023aee0c9cf3093a682d9447a538cbaf5489f7ae78a7df4edf2246ce380b",
+}
+# akamaster/pytorch_resnet_cifar10: layers, test error of its README in %, sha256 or its first digits.
+AKAMASTER = [
+    (20, 8.27, "12fca82f0bebc4135bf1f32f6e3710e61d5108578464b84fd6d7f5c1b04036c8"),
+    (32, 7.37, "d509ac1820d7f25398913559d7e81a13229b1e7adc5648e3bfa5e22dc137f850"),
+    (44, 6.90, "014dd6541728a1c700b1642ab640e211dc6eb8ed507d70697458dc8f8a0ae2e4"),
+    (56, 6.61, "4bfd97631478d6b638d2764fd2baff3edb1d7d82252d54439343b6596b9b5367"),
+    (110, 6.32, "1d1ed7c2"),
+    (1202, 6.18, "f3b1deed"),
+]
+# Name, bytes, sha256, as TensorFlow Datasets and others give them.
+FILES = {
+    "cifar10": [
+        (
+            "cifar-10-python.tar.gz",
+            170_498_071,
+            "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+        )
+    ],
+    "cifar10.1-v4": [
+        ("cifar10.1_v4_data.npy", 6_208_640, "5aaedc268df8f4cffca2ac0cf9e608ae1897a8cddb630c7a850a2ea8f6558e75"),
+        ("cifar10.1_v4_labels.npy", 8_212, "1f9544300ded199539b6662364ce7fe6c2e1ea9f87408f06db4b1a6184cffb18"),
+    ],
+    "cifar10.1-v6": [
+        ("cifar10.1_v6_data.npy", 6_144_128, "2997188e5816f5bd545dc77771b6227828c28146049fcecf3fa10775474cacc6"),
+        ("cifar10.1_v6_labels.npy", 8_128, "ae40beda001693674edc94d925ee8268cfe68905f8f9aff800c8dcdfcd6c9448"),
+    ],
+}
+DIGITS = [name for name in REGISTRY.models if name.startswith("digits-")]
+
+
+def model(name: str) -> AnyModel:
+    return REGISTRY.models[name]
+
+
+def weights(name: str) -> str:
+    (place,) = model(name).weights_files()
+    return place
+
+
+def promised(name: str) -> str:
+    return getattr(model(name), "sha256", None) or ""
+
+
+class TestWhole:
+    def test_pairs_the_embedded_one_first(self) -> None:
+        assert list(map(str, REGISTRY.pairs)) == [
+            "digits:digits-new-writers",
+            "cifar10:cifar10.1-v4",
+            "cifar10:cifar10.1-v6",
+        ]
+        assert list(map(str, REGISTRY.default_pairs)) == ["digits:digits-new-writers"]
+
+    def test_models_are_the_embedded_and_the_published_ones(self) -> None:
+        assert list(REGISTRY.models) == [
+            *(recipe.name for recipe in RECIPES),
+            *(f"{name}-chenyaofo" for name, *_ in CHENYAOFO),
+            *(f"resnet{layers}-akamaster" for layers, *_ in AKAMASTER),
+        ]
+
+    @pytest.mark.parametrize("name", REGISTRY.models)
+    def test_every_model_can_be_checked(self, name: str) -> None:
+        """It says its family, how it sees images, what it should score and on what; and its weights have a hash."""
+        entry = model(name)
+        assert entry.family
+        assert len(promised(name)) >= 8
+        assert entry.preprocess is not None  # pyright: ignore[reportAttributeAccessIssue]
+        assert entry.expected
+        for dataset, accuracy in entry.expected.items():
+            assert REGISTRY.dataset(dataset).classes == entry.classes
+            assert 1 / len(REGISTRY.class_space(entry.classes)) < accuracy < 1
+
+    @pytest.mark.parametrize("name", REGISTRY.datasets)
+    def test_every_dataset_says_where_it_comes_from(self, name: str) -> None:
+        entry = REGISTRY.datasets[name]
+        assert entry.paper
+        assert entry.note
+
+    def test_no_two_models_are_one(self) -> None:
+        hashes = [promised(name)[:8] for name in REGISTRY.models]
+        assert len(set(hashes)) == len(hashes)
+
+
+class TestDatasets:
+    @pytest.mark.parametrize("name", FILES)
+    def test_official_files(self, name: str) -> None:
+        files = REGISTRY.datasets[name].needed_files()
+        assert [(file.name, file.size, file.sha256) for file in files] == FILES[name]
+        for file in files:
+            assert all(url.startswith("https://") and file.name in url for url in file.urls)
+            assert len(file.urls) > 1  # hosts die
+
+    def test_roles_are_not_mixed_up(self) -> None:
+        for entry in REGISTRY.datasets.values():
+            if isinstance(entry, Cifar101Dataset):
+                assert "data" in entry.files["images"].name
+                assert "labels" in entry.files["labels"].name
+                assert all(f"_{entry.version}_" in file.name for file in entry.files.values())
+            if isinstance(entry, Cifar10Dataset):
+                assert list(entry.files) == ["archive"]
+
+
+class TestChenyaofo:
+    @pytest.mark.parametrize("name, folder, accuracy, tag", CHENYAOFO)
+    def test_figures_of_its_readme(self, name: str, folder: str, accuracy: float, tag: str) -> None:
+        entry = model(f"{name}-chenyaofo")
+        assert isinstance(entry, HubModel)
+        assert entry.expected == {"cifar10": pytest.approx(accuracy / 100, abs=1e-9)}
+        # Each is the best of 200 epochs by its score on the test set itself (trap 24).
+        assert entry.selected_on == "test"
+        assert (entry.classes, entry.family) == ("cifar10", folder)
+        assert entry.sha256 == WHOLE.get(name, entry.sha256)
+        assert promised(f"{name}-chenyaofo").startswith(tag)
+        assert weights(f"{name}-chenyaofo") == (
+            f"https://github.com/chenyaofo/pytorch-cifar-models/releases/download/{folder}/cifar10_{name}-{tag}.pt"
+        )
+
+    def test_one_commit_and_the_constants_of_its_training_logs(self) -> None:
+        entries = [model(f"{name}-chenyaofo") for name, *_ in CHENYAOFO]
+        for (name, *_), entry in zip(CHENYAOFO, entries, strict=True):
+            assert isinstance(entry, HubModel)
+            assert (entry.repository, entry.commit[:7]) == ("chenyaofo/pytorch-cifar-models", "786c162")
+            assert entry.entry == f"cifar10_{name}"
+            # Trap 23: three sets of constants are in circulation.
+            assert entry.preprocess == Preprocess(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
+        assert len({getattr(entry, "commit", None) for entry in entries}) == 1
+
+
+class TestAkamaster:
+    @pytest.mark.parametrize("layers, error, sha256", AKAMASTER)
+    def test_figures_of_its_readme(self, layers: int, error: float, sha256: str) -> None:
+        name = f"resnet{layers}-akamaster"
+        entry = model(name)
+        assert isinstance(entry, CheckpointModel)
+        assert entry.expected == {"cifar10": pytest.approx(1 - error / 100, abs=1e-9)}
+        assert entry.selected_on == "test"
+        assert (entry.classes, entry.family, entry.year, entry.sha256) == ("cifar10", "resnet", 2015, sha256)
+        assert weights(name) == (
+            "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/"
+            f"resnet{layers}-{sha256[:8]}.th"
+        )
+        # ImageNet's constants, not CIFAR-10's (trap 23).
+        assert entry.preprocess == Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+    @pytest.mark.parametrize("layers, error, sha256", AKAMASTER)
+    def test_its_builder_builds(self, layers: int, error: float, sha256: str) -> None:
+        entry: Any = model(f"resnet{layers}-akamaster")
+        with torch.device("meta"):  # shapes alone: the deepest has 19.4 million numbers
+            module = call_function(entry.builder, entry.arguments, "model m")
+        assert sum(isinstance(one, nn.Conv2d | nn.Linear) for one in module.modules()) == layers
+
+
+class TestDigits:
+    @pytest.fixture(scope="class")
+    def original(self) -> tuple[torch.Tensor, np.ndarray]:
+        entry = REGISTRY.dataset("digits")
+        dataset = load_dataset("digits", entry, REGISTRY.class_space(entry.classes))
+        return torch.from_numpy(np.array(dataset.images)), dataset.labels
+
+    @pytest.mark.parametrize("name", DIGITS)
+    def test_builds_and_scores_what_it_promises(self, name: str, original: tuple[torch.Tensor, np.ndarray]) -> None:
+        entry, (images, labels) = model(name), original
+        classifier = load_classifier(name, entry, REGISTRY.class_space(entry.classes))
+        with torch.inference_mode():
+            answers = classifier.module(apply_arithmetic(images, classifier.preprocess)).argmax(1).numpy()
+        assert round(float((answers == labels).mean()), 4) == entry.expected["digits"]
+        assert classifier.checkpoint_sha256 == promised(name)
+        assert weights(name) == f"package:evalshift.testbed.digits/checkpoints/{name}.safetensors"
+
+    def test_enough_of_them_and_far_enough_apart(self) -> None:
+        accuracies = [model(name).expected["digits"] for name in DIGITS]
+        assert len(DIGITS) >= 24
+        assert min(accuracies) < 0.65
+        assert max(accuracies) > 0.98

@@ -1,0 +1,328 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import ValidationError
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as F
+
+from evalshift.testbed.models import timm_preprocess, torchvision_preprocess
+from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic, apply_geometry, crop_size
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Tiny, tall, wide, large and grey, as they come in real test sets.
+PHOTOGRAPHS = (
+    "n04254120/n04254120_soap_dispenser.JPEG",
+    "n03825788/n03825788_nipple.JPEG",
+    "n03063599/n03063599_coffee_mug.JPEG",
+    "n03109150/n03109150_corkscrew.JPEG",
+    "n04008634/n04008634_projectile.JPEG",
+    "n01440764/n01440764_tench.JPEG",
+)
+# As above, made of noise, where the photographs are not there; width and height.
+NOISE = ((97, 135), (225, 224), (500, 375), (375, 501), (33, 32))
+
+
+def noise(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng([width, height])
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3)).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def photographs(real_data: Callable[[str], Path]) -> list[Image.Image]:
+    folder = real_data("imagenet-samples")
+    return [Image.open(folder / name).convert("RGB") for name in PHOTOGRAPHS]
+
+
+def ours(picture: Image.Image, preprocess: Preprocess) -> torch.Tensor:
+    """One picture as a network of ours would see it."""
+    pixels = np.array(apply_geometry(picture, preprocess))
+    return apply_arithmetic(torch.from_numpy(pixels)[None], preprocess)[0]
+
+
+def same(picture: Image.Image, preprocess: Preprocess, theirs: Callable[[Any], Any]) -> None:
+    assert torch.equal(ours(picture, preprocess), theirs(picture))
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(list(shape)).integers(0, 256, shape).astype(np.uint8))
+
+
+class TestArithmetic:
+    def theirs(self, batch: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+        pictures = [F.to_tensor(image.numpy()) for image in batch]
+        return torch.stack([F.normalize(picture, list(mean), list(std)) for picture in pictures])
+
+    @pytest.mark.parametrize(
+        "mean, std",
+        [
+            (MEAN, STD),
+            ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+            ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)),
+            ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        ],
+    )
+    def test_equals_torchvision_to_the_bit(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        # All 256 values of a pixel in each channel, and noise.
+        ramp = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(1, 16, 16, 3)
+        for batch in (ramp.contiguous(), images(5, 32, 32, 3)):
+            assert torch.equal(apply_arithmetic(batch, Preprocess(mean=mean, std=std)), self.theirs(batch, mean, std))
+
+    @given(
+        st.integers(1, 3),
+        st.integers(1, 5),
+        st.integers(1, 5),
+        st.sampled_from([1, 3]),
+        st.data(),
+    )
+    def test_for_any_shape_and_constants(self, n: int, height: int, width: int, channels: int, data: Any) -> None:
+        numbers = st.floats(0.0625, 2)
+        mean, std = (tuple(data.draw(numbers) for _ in range(channels)) for _ in range(2))
+        batch = images(n, height, width, channels)
+        assert torch.equal(apply_arithmetic(batch, Preprocess(mean=mean, std=std)), self.theirs(batch, mean, std))
+
+    def test_nothing_said_means_pixels_from_0_to_1(self) -> None:
+        batch = images(2, 4, 4, 3)
+        values = apply_arithmetic(batch, Preprocess())
+        assert values.dtype == torch.float32
+        assert values.shape == (2, 3, 4, 4)
+        assert torch.equal(values, torch.stack([F.to_tensor(image.numpy()) for image in batch]))
+
+    def test_by_hand(self) -> None:
+        # 51 of 255 is 0.2; (0.2 − 0.1) / 0.5 = 0.2
+        batch = torch.full((1, 1, 1, 1), 51, dtype=torch.uint8)
+        assert apply_arithmetic(batch, Preprocess(mean=(0.1,), std=(0.5,))).item() == pytest.approx(0.2)
+        assert apply_arithmetic(batch, Preprocess(mean=(0.1,))).item() == pytest.approx(0.1)
+        assert apply_arithmetic(batch, Preprocess(std=(0.5,))).item() == pytest.approx(0.4)
+
+    def test_a_scale_of_255(self) -> None:
+        """Caffe's networks: pixels from 0 to 255, less a mean on that scale (trap 14)."""
+        batch, mean = images(2, 3, 3, 3), (104.0, 117.0, 123.0)
+        values = apply_arithmetic(batch, Preprocess(scale=255, mean=mean))
+        assert torch.equal(values, batch.permute(0, 3, 1, 2).float() - torch.tensor(mean).view(1, 3, 1, 1))
+
+    def test_a_scale_in_between(self) -> None:
+        batch = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+        assert apply_arithmetic(batch, Preprocess(scale=2)).flatten().tolist() == pytest.approx([0, 0.4, 2])
+
+    def test_bgr(self) -> None:
+        """The channels turn round first: mean and std stand in the order that the model wants."""
+        batch = images(2, 3, 3, 3)
+        settings: Any = {"mean": (0.1, 0.2, 0.3), "std": (0.5, 0.6, 0.7)}
+        turned = apply_arithmetic(batch.flip(-1), Preprocess(**settings))
+        assert torch.equal(apply_arithmetic(batch, Preprocess(channels="bgr", **settings)), turned)
+
+    def test_the_pixels_are_left_as_they_are(self) -> None:
+        batch = images(2, 3, 3, 3)
+        before = batch.clone()
+        apply_arithmetic(batch, Preprocess(mean=MEAN, std=STD))
+        apply_arithmetic(batch, Preprocess(scale=255, channels="bgr"))
+        assert torch.equal(batch, before)
+
+    @pytest.mark.parametrize("name", ["mean", "std"])
+    def test_another_number_of_channels(self, name: str) -> None:
+        with pytest.raises(ValueError, match=rf"^preprocess\.{name} has 3 numbers, the images 1 channels$"):
+            apply_arithmetic(images(2, 8, 8, 1), Preprocess(**{name: (0.5, 0.5, 0.5)}))  # pyright: ignore
+
+
+TORCHVISION = [
+    ("resnet50", "IMAGENET1K_V1"),  # resize 256, crop 224
+    ("resnet50", "IMAGENET1K_V2"),  # resize 232 (trap 7)
+    ("efficientnet_b0", "IMAGENET1K_V1"),  # bicubic
+    ("efficientnet_b1", "IMAGENET1K_V2"),  # resize 255, crop 240
+    ("vit_b_16", "IMAGENET1K_V1"),
+    ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1"),  # 384, bicubic
+    ("swin_v2_t", "IMAGENET1K_V1"),  # resize 260, crop 256
+    ("inception_v3", "IMAGENET1K_V1"),  # resize 342, crop 299
+]
+TIMM = [
+    "resnet18.a1_in1k",
+    "efficientnet_b0.ra_in1k",
+    "vit_base_patch16_224.augreg_in1k",  # crop_pct 0.9, mean and std 0.5
+    "mobilenetv3_small_100.lamb_in1k",
+    "test_resnet.r160_in1k",  # bilinear
+    "vit_small_patch14_dinov2.lvd142m",  # crop_pct 1.0
+    "convnext_tiny.fb_in22k_ft_in1k_384",  # squash
+    "vit_base_patch16_sapiens2.fb",  # squash, higher than wide
+]
+
+
+class TestGeometryOfPictures:
+    @pytest.mark.parametrize("name, weights", TORCHVISION)
+    def test_equals_the_preset_of_torchvision(self, photographs: list[Image.Image], name: str, weights: str) -> None:
+        from torchvision.models import get_model_weights
+
+        preset = get_model_weights(name)[weights].transforms()
+        for picture in photographs:
+            same(picture, torchvision_preprocess(preset), preset)
+
+    @pytest.mark.parametrize("size", NOISE)
+    def test_equals_torchvision_on_noise(self, size: tuple[int, int]) -> None:
+        from torchvision.transforms._presets import ImageClassification
+
+        for mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC):
+            preset = ImageClassification(crop_size=64, resize_size=73, interpolation=mode)
+            same(noise(*size), torchvision_preprocess(preset), preset)
+
+    @pytest.mark.parametrize("name", TIMM)
+    def test_equals_the_transform_of_timm(self, photographs: list[Image.Image], name: str) -> None:
+        import timm
+        from timm.data.config import resolve_data_config
+        from timm.data.transforms_factory import create_transform
+
+        known = timm.get_pretrained_cfg(name)
+        assert known is not None
+        config = resolve_data_config(pretrained_cfg=known.to_dict())
+        theirs = create_transform(**config, is_training=False)
+        assert callable(theirs)
+        for picture in photographs:
+            same(picture, timm_preprocess(config, "model m"), theirs)
+
+    def test_two_sides_lose_the_aspect_ratio(self) -> None:
+        """Trap 8: Resize((256, 256)) is not Resize(256)."""
+        picture = noise(400, 200)
+        for resize, size in ((100, (200, 100)), ([100], (200, 100)), ([100, 100], (100, 100)), ([50, 80], (80, 50))):
+            resized = apply_geometry(picture, Preprocess(resize=resize))  # pyright: ignore[reportArgumentType]
+            assert isinstance(resized, Image.Image)
+            assert resized.size == size
+
+    def test_the_crop_is_central_and_fills_up_with_black(self) -> None:
+        picture = Image.fromarray(np.arange(1, 26, dtype=np.uint8).reshape(5, 5))
+        assert np.array(apply_geometry(picture, Preprocess(crop=3))).tolist() == [[7, 8, 9], [12, 13, 14], [17, 18, 19]]
+        assert np.array(apply_geometry(picture, Preprocess(crop=(1, 3)))).tolist() == [[12, 13, 14]]
+        larger = np.array(apply_geometry(picture, Preprocess(crop=7)))
+        assert larger.shape == (7, 7)
+        assert larger[1:6, 1:6].tolist() == np.array(picture).tolist()
+        assert larger.sum() == np.array(picture).sum()
+
+    @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"])
+    def test_each_interpolation_is_pillows(self, interpolation: Any) -> None:
+        picture = noise(50, 40)
+        resized = apply_geometry(picture, Preprocess(resize=(20, 30), interpolation=interpolation))
+        theirs = picture.resize((30, 20), Image.Resampling[interpolation.upper()])
+        np.testing.assert_array_equal(np.array(resized), np.array(theirs))
+
+    def test_nothing_said_means_as_it_is(self) -> None:
+        picture = noise(5, 4)
+        assert apply_geometry(picture, Preprocess(mean=MEAN, std=STD)) is picture
+
+
+class TestGeometryOfArrays:
+    @pytest.mark.parametrize("antialias", [True, False])
+    @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+    def test_a_batch_is_cut_as_torchvision_cuts_tensors(self, interpolation: Any, antialias: bool) -> None:
+        batch = images(4, 3, 48, 40)
+        preprocess = Preprocess(resize=32, crop=28, interpolation=interpolation, antialias=antialias)
+        cut = apply_geometry(batch, preprocess)
+        theirs = [
+            F.center_crop(F.resize(image, [32], InterpolationMode(interpolation), antialias=antialias), [28])
+            for image in batch
+        ]
+        assert isinstance(cut, torch.Tensor)
+        assert cut.dtype == torch.uint8
+        assert torch.equal(cut, torch.stack(theirs))
+
+    def test_smoothing_matters_when_arrays_shrink(self) -> None:
+        """Trap 10: without antialias, ResNet-18 loses 0.8 points."""
+        batch = images(1, 3, 64, 64)
+        smooth, rough = (apply_geometry(batch, Preprocess(resize=16, antialias=one)) for one in (True, False))
+        assert isinstance(smooth, torch.Tensor)
+        assert isinstance(rough, torch.Tensor)
+        assert smooth.float().std() < 0.5 * rough.float().std()
+
+
+class TestTimmConfigs:
+    CONFIG = {  # noqa: RUF012
+        "input_size": (3, 224, 224), "crop_pct": 0.875, "crop_mode": "center", "interpolation": "bicubic",
+        "mean": MEAN, "std": STD,
+    }  # fmt: skip
+
+    def test_center(self) -> None:
+        assert timm_preprocess(self.CONFIG, "model m") == Preprocess(
+            resize=(256,), crop=(224, 224), interpolation="bicubic", mean=MEAN, std=STD
+        )
+
+    def test_squash(self) -> None:
+        config = {**self.CONFIG, "crop_mode": "squash", "input_size": (3, 384, 384), "crop_pct": 1.0}
+        assert timm_preprocess(config, "model m").resize == (384, 384)
+
+    @pytest.mark.parametrize(
+        "change, found",
+        [
+            ({"crop_mode": "border"}, "crop_mode border, input_size (3, 224, 224)"),
+            ({"input_size": (3, 256, 192)}, "crop_mode center, input_size (3, 256, 192)"),
+        ],
+    )
+    def test_cuts_that_are_not_known(self, complaint: Callable[..., str], change: dict[str, Any], found: str) -> None:
+        from evalshift.errors import ModelError
+
+        assert complaint(ModelError, timm_preprocess, {**self.CONFIG, **change}, "model m") == (
+            "this model wants images cut in a way that evalshift does not know\n"
+            "  where:    model m\n"
+            f"  found:    {found}\n"
+            "  expected: crop_mode center with a square input, or squash\n"
+            "  do:       say what to do in the entry's preprocess: and arguments:"
+        )
+
+
+class TestPreprocess:
+    def test_what_the_entry_says_wins(self) -> None:
+        own = Preprocess(resize=256, crop=224, interpolation="bicubic", mean=MEAN, std=STD)
+        assert Preprocess().over(own) == own
+        assert Preprocess(resize=232).over(own) == own.model_copy(update={"resize": 232})
+        # Said is said, even where it is the default.
+        said = Preprocess(interpolation="bilinear", resize=None).over(own)
+        assert (said.interpolation, said.resize, said.crop) == ("bilinear", None, 224)
+
+    def test_a_source_that_says_nothing(self) -> None:
+        preprocess = Preprocess(resize=32)
+        assert preprocess.over(None) is preprocess
+
+    def test_models_share_images_when_their_geometry_agrees(self) -> None:
+        first, second = (
+            Preprocess(resize=256, crop=224, mean=MEAN),
+            Preprocess(resize=256, crop=224, std=STD, scale=255),
+        )
+        assert first.geometry == second.geometry
+        for change in ({"resize": 255}, {"crop": 223}, {"interpolation": "bicubic"}, {"antialias": False}):
+            assert first.geometry != first.model_copy(update=change).geometry
+
+    def test_whether_images_change_size(self) -> None:
+        assert not Preprocess(mean=MEAN, std=STD, interpolation="bicubic").has_geometry
+        assert Preprocess(resize=3).has_geometry
+        assert Preprocess(crop=3).has_geometry
+
+    def test_lists_and_numpy_numbers_from_python(self) -> None:
+        preprocess = Preprocess(resize=[np.int64(8)], mean=[np.float32(0.5)], std=[1])  # pyright: ignore
+        assert preprocess == Preprocess(resize=(8,), mean=(0.5,), std=(1.0,))
+        assert preprocess.model_dump(mode="json", exclude_unset=True) == {"resize": [8], "mean": [0.5], "std": [1.0]}
+
+    @pytest.mark.parametrize("crop, size", [(224, [224, 224]), ((224,), [224, 224]), ((224, 160), [224, 160])])
+    def test_a_crop_as_height_and_width(self, crop: Any, size: list[int]) -> None:
+        assert crop_size(crop) == size
+
+    @pytest.mark.parametrize(
+        "settings, message",
+        [
+            ({"resize": 0}, "a size is one whole number from 1 to 16384, or two: height and width"),
+            ({"crop": "224"}, "a size is one whole number from 1 to 16384, or two: height and width"),
+            ({"crop": 20_000}, "a size is one whole number from 1 to 16384, or two: height and width"),
+            ({"mean": "0.5"}, "give a list with a finite number for each channel, such as [0.5, 0.5, 0.5]"),
+            ({"std": [1, 1, 1, 1, 1]}, "give a list with a finite number for each channel, such as [0.5, 0.5, 0.5]"),
+            ({"std": [float("inf")]}, "give a list with a finite number for each channel, such as [0.5, 0.5, 0.5]"),
+            ({"std": [-1]}, "std must be above 0 in every channel"),
+            ({"mean": [0.5], "std": [1, 1]}, "mean has 1 channels and std 2; give one number a channel"),
+            ({"scale": 0}, "Input should be greater than 0"),
+            ({"normalize": True}, "Extra inputs are not permitted"),
+        ],
+    )
+    def test_what_cannot_be_fails_when_it_is_made(self, settings: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValidationError) as caught:
+            Preprocess(**settings)
+        assert caught.value.errors()[0]["msg"].removeprefix("Value error, ") == message

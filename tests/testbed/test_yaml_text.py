@@ -1,0 +1,124 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalshift.errors import RegistryError
+from evalshift.testbed import yaml_text
+from evalshift.testbed.yaml_text import YamlText
+
+TEXT = """\
+extends: default
+
+models:
+  # a comment
+  "quoted name":
+    preprocess:
+      mean:
+        - 0.5
+        - 0.25
+  20: {year: 2015,
+       classes: cifar10}
+pairs: [a:b,
+  c:d]
+"""
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> YamlText:
+    (tmp_path / "r.yaml").write_text(TEXT)
+    return YamlText(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize(
+    "keys, line",
+    [
+        (("extends",), 1),
+        (("models",), 3),
+        (("models", "quoted name"), 5),
+        (("models", "quoted name", "preprocess", "mean"), 7),
+        (("models", "quoted name", "preprocess", "mean", 1), 9),
+        (("models", 20), 10),
+        (("models", 20, "classes"), 11),
+        (("pairs", 0), 12),
+        (("pairs", 1), 13),
+        # What is missing is missed where its parent stands.
+        (("models", "quoted name", "weights"), 5),
+        (("models", 20, "preprocess", "mean"), 10),
+        (("pairs", 7), 12),
+        (("datasets",), None),
+    ],
+)
+def test_every_part_knows_its_line(text: YamlText, keys: tuple[object, ...], line: int | None) -> None:
+    assert text.line_of(keys) == line
+
+
+def test_a_complaint_names_file_line_and_place(text: YamlText) -> None:
+    assert str(text.complaint(("models", 20, "year"), "too early", found=2015, expected="2016", remedy="wait")) == (
+        "too early\n"
+        f"  where:    {text.path}, line 10: models.20.year\n"
+        "  found:    2015\n"
+        "  expected: 2016\n"
+        "  do:       wait"
+    )
+    assert str(text.complaint(("datasets",), "none")) == f"none\n  where:    {text.path}: datasets"
+
+
+def test_sections_that_are_absent_or_empty(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("models:\npairs:\n")
+    text = YamlText(tmp_path / "r.yaml")
+    assert text.section("models") == text.section("datasets") == {}
+    assert text.section("pairs", kind=list) == []
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "# only a comment\n", "---\n", "\ufeffmodels: {}\n"])
+def test_next_to_nothing_is_a_registry(tmp_path: Path, content: str) -> None:
+    (tmp_path / "r.yaml").write_text(content, "utf-8")
+    assert YamlText(tmp_path / "r.yaml").section("models") == {}
+
+
+def test_several_documents_are_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    (tmp_path / "r.yaml").write_text("models: {}\n---\nmodels: {}\n")
+    assert complaint(RegistryError, YamlText, tmp_path / "r.yaml") == (
+        "this is not YAML\n"
+        f"  where:    {tmp_path / 'r.yaml'}, line 2, column 1\n"
+        "  found:    expected a single document in the stream, but found another document\n"
+        "  do:       look at the indentation and the quotes around that place"
+    )
+
+
+def test_control_characters_are_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    (tmp_path / "r.yaml").write_text("models: \x01\n")
+    assert complaint(RegistryError, YamlText, tmp_path / "r.yaml").startswith(
+        f"this is not YAML\n  where:    {tmp_path / 'r.yaml'}"
+    )
+
+
+def test_a_mapping_inside_itself_is_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    (tmp_path / "r.yaml").write_text("models: &a {m: *a}\n")
+    assert complaint(RegistryError, YamlText, tmp_path / "r.yaml") == (
+        "this is not YAML\n"
+        f"  where:    {tmp_path / 'r.yaml'}, line 1, column 9\n"
+        "  found:    found unconstructable recursive node\n"
+        "  do:       look at the indentation and the quotes around that place"
+    )
+
+
+words = st.text("ab01é: -#&*!|>'\"%@{}[],.~\n\t", max_size=6)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words
+contents = st.dictionaries(
+    st.sampled_from(yaml_text.SECTIONS),
+    st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=8
+    ),
+)
+
+
+@given(content=contents)
+def test_reads_what_pyyaml_reads(tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]) -> None:
+    path = tmp_path_factory.mktemp("yaml") / "r.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8", newline="")
+    assert YamlText(path).content == content
