@@ -1,6 +1,6 @@
-"""evalshift beside the loop that one would write: four real ResNets on the 10,000 images of CIFAR-10's test set.
+"""evalshift beside the loop that one would write: four real ResNets on CIFAR-10's test set.
 
-    python benchmarks/bench_inference.py
+    python benchmarks/bench_inference.py [IMAGES]
 
 Both sides run in this one process, model by model in turn, so that a busy machine slows both. Start-up (importing
 torch) is left out on both sides; loading a model, finding the batch size and storing the answers count for evalshift.
@@ -26,6 +26,7 @@ from evalshift.testbed import architectures
 from evalshift.testbed.checkpoints import load_state
 
 DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+IMAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 MODELS = {20: "12fca82f", 32: "d509ac18", 44: "014dd654", 56: "4bfd9763"}
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -34,8 +35,8 @@ class Pictures(Dataset[tuple[Any, int]]):
     """What torchvision's own CIFAR10 does: an image at a time through Pillow and transforms."""
 
     def __init__(self) -> None:
-        self.images = np.load(DATA / "cifar10" / "test_images.npy")
-        self.labels = np.load(DATA / "cifar10" / "test_labels.npy")
+        self.images = np.load(DATA / "cifar10" / "test_images.npy")[:IMAGES]
+        self.labels = np.load(DATA / "cifar10" / "test_labels.npy")[:IMAGES]
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
 
     def __len__(self) -> int:
@@ -66,8 +67,8 @@ def with_evalshift(depth: int, folder: Path) -> tuple[float, int, str]:
 datasets:
   test:
     source: npy
-    images: {DATA}/cifar10/test_images.npy
-    labels: {DATA}/cifar10/test_labels.npy
+    images: {folder}/all_x.npy
+    labels: {folder}/all_y.npy
     classes: cifar10
   two: {{source: npy, images: {folder}/two_x.npy, labels: {folder}/two_y.npy, classes: cifar10}}
 models:
@@ -101,11 +102,13 @@ def main() -> None:
         sys.exit(f"{DATA} is not there; name the folder with EVALSHIFT_TEST_DATA")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # A run wants a pair; two images more do not matter against ten thousand.
-        np.save(folder / "two_x.npy", np.load(DATA / "cifar10" / "test_images.npy")[:2])
-        np.save(folder / "two_y.npy", np.load(DATA / "cifar10" / "test_labels.npy")[:2])
+        pictures = Pictures()
+        # A run wants a pair; two images more do not matter against thousands.
+        for part, count in (("all", IMAGES), ("two", 2)):
+            np.save(folder / f"{part}_x.npy", pictures.images[:count])
+            np.save(folder / f"{part}_y.npy", pictures.labels[:count])
         totals = [0.0, 0.0]
-        print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, 10,000 images of 32 × 32\n")
+        print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {IMAGES:,} images of 32 × 32\n")
         print(f"{'model':<10}{'plain loop':>12}{'evalshift':>12}{'ratio':>8}   found")
         for depth in MODELS:
             plain, expected = plain_loop(depth)

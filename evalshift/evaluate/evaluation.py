@@ -46,15 +46,18 @@ def choose_execution(
 
     images   how many it will be run on in all; the search takes a small part of that time
     """
-    sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
     fixed = options.batch_size if isinstance(options.batch_size, int) else None
-    plain = Execution(device, options.precision, fixed or USUAL, "contiguous")
-    place(classifier, plain)
-    streams = count_streams(partial(forward, execution=plain), classifier, sample[: plain.batch_size])
+    execution = Execution(device, options.precision, fixed or USUAL, "contiguous")
+    sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
+    if device.type == "cpu":
+        place(classifier, execution)
+        run = partial(forward, execution=execution)
+        streams = count_streams(run, classifier, sample[: execution.batch_size])
+        execution = replace(execution, streams=streams)
     if fixed is not None:
-        return replace(plain, streams=streams)
-    size, layout = tune(classifier, sample, device, options.precision, images, streams)
-    return Execution(device, options.precision, size, layout, streams)
+        return execution
+    size, layout = tune(classifier, sample, device, options.precision, images, execution.streams)
+    return replace(execution, batch_size=size, memory_format=layout)
 
 
 def evaluate_classifier(
@@ -86,6 +89,7 @@ def evaluate_classifier(
         precision=execution.precision,
         batch_size=execution.batch_size,
         memory_format=execution.memory_format,
+        streams=execution.streams,
         versions=library_versions() | dict(classifier.versions),
         git_revision=origin.git_revision,
         start=start.isoformat(timespec="seconds"),

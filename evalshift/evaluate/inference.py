@@ -10,7 +10,7 @@ import torch
 
 from evalshift.errors import ModelError
 from evalshift.evaluate.devices import LAYOUTS, Execution, search
-from evalshift.evaluate.streams import side_by_side
+from evalshift.evaluate.streams import Batch, side_by_side
 from evalshift.shapes import Images, Prob, Top
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import apply_arithmetic
@@ -54,7 +54,7 @@ def tune(
             pass
 
     with side_by_side(classifier, streams) as run_all:
-        return search(run, device, images // streams)
+        return search(run, device, max(1, images // streams))
 
 
 def place(classifier: Classifier, execution: Execution) -> None:
@@ -99,7 +99,7 @@ def forward(classifier: Classifier, batch: Images, execution: Execution) -> torc
 
 def predict(
     classifier: Classifier,
-    batches: Iterable[Images],
+    batches: Iterable[Batch],
     execution: Execution,
     *,
     keep_logits: bool = False,

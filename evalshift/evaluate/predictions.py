@@ -16,6 +16,7 @@ class Provenance(BaseModel):
     identity            the part of it that can change an answer; a run compares it to find out what to redo
     preprocess          what was done to the images, with what the source says of itself filled in
     memory_format       "contiguous" or "channels_last"
+    streams             batches that ran at once
     versions            of Python, torch and whatever else shaped the numbers
     start               in UTC
     seconds             of inference, loading and searching left out
@@ -38,6 +39,7 @@ class Provenance(BaseModel):
     precision: str
     batch_size: int
     memory_format: str
+    streams: int = 1
     versions: dict[str, str]
     git_revision: str | None
     start: str

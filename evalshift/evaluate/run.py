@@ -282,8 +282,10 @@ def _place_in_own_code(error: Exception) -> str | None:
 
     import evalshift
 
-    others = tuple(str(Path(module.__file__ or "").parent) for module in (torch, evalshift))
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(others)]
+    ours, torchs = (str(Path(module.__file__ or "").parent) for module in (evalshift, torch))
+    frames = traceback.extract_tb(error.__traceback__)
+    called = max((position for position, frame in enumerate(frames) if frame.filename.startswith(ours)), default=-1)
+    own = [frame for frame in frames[called + 1 :] if not frame.filename.startswith(torchs)]
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
 
 

@@ -13,44 +13,59 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import nn
 
-from evalshift.shapes import Images
 from evalshift.testbed.models import Classifier
 
-Forward = Callable[[Classifier, Images], torch.Tensor]
+# The batches of one run differ in how many images they hold, the last one from the others at least.
+Batch = UInt8[np.ndarray, "_ h w c"]
+Forward = Callable[[Classifier, Batch], torch.Tensor]
 
 # Beyond this the threads wait for Python itself more than for each other.
 MOST_STREAMS = 8
 # A forward pass shorter than this is mostly Python, which runs one thread at a time.
 WORTHWHILE_SECONDS = 0.01
+_FEW_IMAGES = 8
 
 
-def count_streams(forward: Forward, classifier: Classifier, sample: Images) -> int:
-    """How many batches to run at once: one for a network that is done in no time, else one a core, up to MOST_STREAMS.
+def count_streams(forward: Forward, classifier: Classifier, sample: Batch) -> int:
+    """How many batches to run at once on the CPU: one a core, up to MOST_STREAMS.
 
-    One, too, for a network that is on a GPU or cannot be copied.
+    One for a network that is done with `sample` in no time, that cannot be copied, or that has hooks: a hook may write
+    to what only the original can see, and batches would be mixed up without a word.
     """
     cores = min(torch.get_num_threads(), MOST_STREAMS)
-    on_cpu = all(tensor.device.type == "cpu" for tensor in classifier.module.state_dict().values())
-    if cores == 1 or not on_cpu:
-        return 1
-    forward(classifier, sample)  # the first call chooses kernels; its time says nothing
-    start = time.perf_counter()
-    forward(classifier, sample)
-    if time.perf_counter() - start < WORTHWHILE_SECONDS:
+    if cores == 1 or _has_hooks(classifier.module) or not _takes_its_time(forward, classifier, sample):
         return 1
     try:
         _copies(classifier, 2)
-    except Exception:  # someone else's network: hooks, locks and handles cannot be copied
+    except Exception:  # someone else's network: locks and handles cannot be copied
         return 1
     return cores
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def _takes_its_time(forward: Forward, classifier: Classifier, sample: Batch) -> bool:
+    # With a few images first: a network that is slow with these need not be tried with more.
+    for few in (sample[:_FEW_IMAGES], sample):
+        forward(classifier, few)  # the first call chooses kernels; its time says nothing
+        start = time.perf_counter()
+        forward(classifier, few)
+        if time.perf_counter() - start >= WORTHWHILE_SECONDS:
+            return True
+    return False
 
 
 @contextmanager
 def side_by_side(
     classifier: Classifier, streams: int
-) -> Iterator[Callable[[Forward, Iterable[Images]], Iterator[tuple[Images, torch.Tensor]]]]:
+) -> Iterator[Callable[[Forward, Iterable[Batch]], Iterator[tuple[Batch, torch.Tensor]]]]:
     """A function that gives each batch with its logits, in the order of the batches, `streams` of them at work at once.
 
     Each thread has a copy of the network to itself, so that one which keeps something between two of its lines is safe;
@@ -63,15 +78,15 @@ def side_by_side(
     for one in _copies(classifier, streams):
         idle.put(one)
 
-    def work(forward: Forward, batch: Images) -> torch.Tensor:
+    def work(forward: Forward, batch: Batch) -> torch.Tensor:
         one = idle.get()
         try:
             return forward(one, batch)
         finally:
             idle.put(one)
 
-    def run(forward: Forward, batches: Iterable[Images]) -> Iterator[tuple[Images, torch.Tensor]]:
-        waiting: deque[tuple[Images, Future[torch.Tensor]]] = deque()
+    def run(forward: Forward, batches: Iterable[Batch]) -> Iterator[tuple[Batch, torch.Tensor]]:
+        waiting: deque[tuple[Batch, Future[torch.Tensor]]] = deque()
         for batch in batches:
             waiting.append((batch, pool.submit(work, forward, batch)))
             if len(waiting) > streams:  # one more than can be at work, so that no thread waits for the next batch

@@ -335,6 +335,14 @@ class HubModel(WithWeights):
     key: str | None = None
     preprocess: Preprocess
 
+    @model_validator(mode="after")
+    def _a_hash_is_of_weights(self) -> "HubModel":
+        if self.sha256 is not None and not self.weights_files():
+            raise ValueError(
+                "sha256 is the hash of weights, so name them too; what the code loads itself is not hashed"
+            )
+        return self
+
 
 class PythonModel(ModelEntry):
     """A function that returns a torch module: float (n, c, h, w) in, logits (n, classes) out."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from evalshift.errors import EvalshiftError, ModelError, did_you_mean, first_line
+from evalshift.errors import DownloadError, EvalshiftError, ModelError, did_you_mean, first_line
 from evalshift.testbed.checkpoints import load_state, read_state, strip_wrappers
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.entries import (
@@ -78,7 +78,7 @@ def load_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
 
 
 def _said(error: BaseException) -> str:
-    """The whole message as one line, cut where it grows long: what does not fit stands in torch's second line."""
+    """The whole message as one line, cut where it grows long: torch says only in its second line what did not fit."""
     said = " ".join(str(error).split()) or "without a message"
     return said if len(said) <= 300 else f"{said[:300]}…"
 
@@ -103,28 +103,40 @@ def _torchvision(entry: TorchvisionModel, where: str) -> Built:
     import torchvision
 
     versions = {"torchvision": torchvision.__version__}
-    names = torchvision.models.list_models(module=torchvision.models)
-    if entry.name not in names:
-        raise ModelError(
-            f'torchvision has no classifier "{entry.name}"', where=where, remedy=did_you_mean(entry.name, names)
-        )
-    builder = torchvision.models.get_model_builder(entry.name)
+    builder = _torchvision_builder(entry, where)
     if entry.pretrained is None:
         weights = find_weights(entry)
         module = builder(weights=None, **entry.arguments)
         load_state(module, weights.path, None, where)
         return module, None, weights.sha256, versions
-    offered = torchvision.models.get_model_weights(builder)
+    pretrained = _torchvision_weights(entry, where)
+    weights = find_weights(entry, known_url=pretrained.url)
+    with _read_from(pretrained, read_state(weights.path, None, where)):
+        module = builder(weights=pretrained, **entry.arguments)
+    return module, torchvision_preprocess(pretrained.transforms()), weights.sha256, versions
+
+
+def _torchvision_builder(entry: TorchvisionModel, where: str) -> Callable[..., nn.Module]:
+    from torchvision import models
+
+    names = models.list_models(module=models)
+    if entry.name not in names:
+        raise ModelError(
+            f'torchvision has no classifier "{entry.name}"', where=where, remedy=did_you_mean(entry.name, names)
+        )
+    return models.get_model_builder(entry.name)
+
+
+def _torchvision_weights(entry: TorchvisionModel, where: str) -> Any:
+    from torchvision import models
+
+    offered = models.get_model_weights(_torchvision_builder(entry, where))
     known = {weights.name: weights for weights in offered if weights.meta["categories"]}  # others have no classes
     if entry.pretrained not in known:
         raise ModelError(
             f'{entry.name} has no weights "{entry.pretrained}"', where=where, expected=", ".join(known) or "none"
         )
-    pretrained: Any = known[entry.pretrained]
-    weights = find_weights(entry, known_url=pretrained.url)
-    with _read_from(pretrained, read_state(weights.path, None, where)):
-        module = builder(weights=pretrained, **entry.arguments)
-    return module, torchvision_preprocess(pretrained.transforms()), weights.sha256, versions
+    return known[entry.pretrained]
 
 
 @contextmanager
@@ -143,6 +155,7 @@ def _read_from(pretrained: Any, state: dict[str, torch.Tensor]) -> Iterator[None
 
 
 def torchvision_preprocess(preset: Any) -> Preprocess:
+    """torchvision's ImageClassification preset as data: resize the shorter side, central crop, mean and std."""
     return Preprocess(
         resize=tuple(preset.resize_size),
         crop=tuple(preset.crop_size),
@@ -158,27 +171,35 @@ def _timm(entry: TimmModel, where: str) -> Built:
     from timm.data.config import resolve_model_data_config
 
     versions = {"timm": timm.__version__}
-    architecture = entry.name.split(".")[0]
-    if not timm.is_model(architecture):
-        raise ModelError(
-            f'timm has no model "{entry.name}"', where=where, remedy=did_you_mean(architecture, timm.list_models())
-        )
+    _check_timm_name(entry.name, where)
     weights = find_weights(entry, hub_file=None if entry.weights_files() else _timm_hub_file(entry, where))
     state = read_state(weights.path, None, where)
     strip_wrappers(state, ())
     # timm's own loader adapts old checkpoints to the present layout. It would also give a head for another number of
     # classes random weights, unless it is told that the checkpoint has as many.
-    told = {"state_dict": state} | {key: entry.arguments[key] for key in ("num_classes",) if key in entry.arguments}
+    told: dict[str, Any] = {"state_dict": state}
+    if "num_classes" in entry.arguments:
+        told["num_classes"] = entry.arguments["num_classes"]
     module = timm.create_model(entry.name, pretrained=True, pretrained_cfg_overlay=told, **entry.arguments)
     config: Any = module.pretrained_cfg
     config.pop("state_dict", None)  # it would keep a second copy of all the tensors
     return module, timm_preprocess(resolve_model_data_config(module), where), weights.sha256, versions
 
 
+def _check_timm_name(name: str, where: str) -> None:
+    import timm
+
+    architecture = name.split(".")[0]
+    if not timm.is_model(architecture):
+        near = did_you_mean(architecture, timm.list_models())
+        raise ModelError(f'timm has no model "{name}"', where=where, remedy=near)
+
+
 def _timm_hub_file(entry: TimmModel, where: str) -> Path:
     import timm
     from huggingface_hub import hf_hub_download
 
+    _check_timm_name(entry.name, where)
     known = timm.get_pretrained_cfg(entry.name, allow_unregistered=False)
     if known is None or not known.hf_hub_id:
         raise ModelError(
@@ -221,18 +242,48 @@ def _torch_hub(entry: HubModel, where: str) -> Built:
             module = torch.hub.load(str(entry.path), entry.entry, source="local", **entry.arguments)
     else:
         with _imports_of(Path(torch.hub.get_dir())):
-            # torch.hub can only validate the heads of branches; a full commit id is validated by itself.
-            module = torch.hub.load(
-                f"{entry.repository}:{entry.commit}",
-                entry.entry,
-                trust_repo=True,  # pyright: ignore[reportArgumentType]
-                skip_validation=True,
-                verbose=False,
-                **entry.arguments,
-            )
+            repository = f"{entry.repository}:{entry.commit}"
+            module = torch.hub.load(repository, entry.entry, **_PINNED, verbose=False, **entry.arguments)
     if weights is not None and isinstance(module, nn.Module):
         load_state(module, weights.path, entry.key, where)
     return module, None, weights.sha256 if weights else None, {}  # pyright: ignore[reportReturnType]
+
+
+# torch.hub can only validate the heads of branches; a full commit id is validated by itself.
+_PINNED: dict[str, Any] = {"trust_repo": True, "skip_validation": True}
+
+
+def fetch_from_library(name: str, entry: HubModel | TimmModel | TorchvisionModel) -> list[Path]:
+    """Download what `weights` in the entry does not name: a library's own weights, or the code of a repository.
+
+    Gives what is there afterwards. Raises ModelError for what the library does not know, DownloadError or
+    HashMismatchError where it cannot be had.
+    """
+    where = f"model {name}"
+    try:
+        if isinstance(entry, HubModel):
+            return [] if entry.path else [_fetch_checkout(entry)]
+        if entry.weights_files():
+            return []
+        if isinstance(entry, TimmModel):
+            return [find_weights(entry, hub_file=_timm_hub_file(entry, where)).path]
+        return [find_weights(entry, known_url=_torchvision_weights(entry, where).url).path]
+    except EvalshiftError:
+        raise
+    except Exception as error:  # the libraries' own downloaders raise what they like
+        raise DownloadError(
+            "what the model is built from cannot be downloaded",
+            where=where,
+            found=f"{type(error).__name__}: {_said(error)}",
+            expected=f"a {entry.source} model",
+        ) from error
+
+
+def _fetch_checkout(entry: HubModel) -> Path:
+    folder = Path(torch.hub.get_dir())
+    with _imports_of(folder):
+        torch.hub.list(f"{entry.repository}:{entry.commit}", **_PINNED, verbose=False)
+    return folder / f"{entry.repository.replace('/', '_')}_{entry.commit}"
 
 
 _BUILDERS: dict[type, Callable[..., Built]] = {

@@ -120,7 +120,8 @@ def apply_arithmetic(batch: torch.Tensor, preprocess: Preprocess) -> torch.Tenso
         pixels = pixels.flip(1)
     values = pixels.to(torch.float32)
     if preprocess.scale != 255:
-        values = values.div_(255 / preprocess.scale)
+        # By a tensor: CUDA takes a plain number's reciprocal and multiplies, which differs in the last bit.
+        values.div_(torch.tensor(255 / preprocess.scale, dtype=torch.float32, device=values.device))
     for name, operation in (("mean", values.sub_), ("std", values.div_)):
         numbers = getattr(preprocess, name)
         if numbers is None:

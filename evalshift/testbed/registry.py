@@ -126,8 +126,13 @@ def default_path() -> Path:
 
 
 def is_default(path: Path) -> bool:
-    """Whether this is the registry that comes with evalshift."""
-    return path.resolve() == default_path().resolve()
+    """Whether this is the registry that comes with evalshift, or a copy of it, as in a checkout."""
+    default = default_path()
+    if path.resolve() == default.resolve():
+        return True
+    return (
+        path.is_file() and path.stat().st_size == default.stat().st_size and path.read_bytes() == default.read_bytes()
+    )
 
 
 def find_registry(path: str | Path | None = None) -> Path:

@@ -18,6 +18,8 @@ from evalshift.testbed.entries import (
     HubModel,
     NpyDataset,
     PythonModel,
+    TimmModel,
+    TorchvisionModel,
 )
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
@@ -76,7 +78,7 @@ def model_state(entry: AnyModel) -> State:
 
 
 def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, list[Path]]]:
-    """Download what the named datasets and models need: each name with its files as they arrive.
+    """Download what the named datasets and models need to be run without network: each name with what has arrived.
 
     A name may be a glob. Raises UsageError for one that names nothing, before anything is downloaded, and DownloadError
     or HashMismatchError where no mirror gives the promised file.
@@ -85,10 +87,18 @@ def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, l
         if name in registry.datasets:
             yield name, fetch_dataset(registry.datasets[name])
         if name in registry.models:
-            entry = registry.models[name]
-            path = local_weights(entry)
-            remote = remote_weights(entry) if path is None else None
-            yield name, [download.fetch(remote, weights_folder())] if remote else [path] if path else []
+            yield name, _fetch_model(name, registry.models[name])
+
+
+def _fetch_model(name: str, entry: AnyModel) -> list[Path]:
+    path = local_weights(entry)
+    remote = remote_weights(entry) if path is None else None
+    paths = [download.fetch(remote, weights_folder())] if remote else [path] if path else []
+    if isinstance(entry, HubModel | TimmModel | TorchvisionModel):
+        from evalshift.testbed.models import fetch_from_library  # only these need their libraries to know what to fetch
+
+        paths += fetch_from_library(name, entry)
+    return paths
 
 
 def _resolved(registry: Registry, names: list[str]) -> list[str]:

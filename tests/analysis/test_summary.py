@@ -271,6 +271,9 @@ def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
     )
 
 
+RESAMPLES = "the number of resamples is out of range"
+
+
 @pytest.mark.parametrize(
     "choices,message",
     [
@@ -291,12 +294,11 @@ def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
         ),
         (
             {"resamples": -1},
-            "the number of resamples is out of range\n  found:    -1\n  expected: 0 for no intervals, or 2 to 10,000,000",
+            f"{RESAMPLES}\n  found:    -1\n  expected: 0 for no intervals, or 2 to 10,000,000",
         ),
         (
             {"resamples": 1},
-            "the number of resamples is out of range\n"
-            "  found:    1\n  expected: 0 for no intervals, or 2 to 10,000,000",
+            f"{RESAMPLES}\n  found:    1\n  expected: 0 for no intervals, or 2 to 10,000,000",
         ),
         ({"seed": -1}, "the seed is out of range\n  found:    -1\n  expected: 0 or more"),
     ],

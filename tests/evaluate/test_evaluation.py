@@ -1,4 +1,5 @@
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -228,7 +229,7 @@ def test_provenance_says_how_the_predictions_came_about(
     predictions, answers = evaluate_classifier(
         classifier,
         reader,
-        Execution(CPU, "fp32", 4, "channels_last"),
+        Execution(CPU, "fp32", 4, "channels_last", streams=2),
         origin,
         "cd" * 32,
         keep_logits=True,
@@ -250,6 +251,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "precision": "fp32",
         "batch_size": 4,
         "memory_format": "channels_last",
+        "streams": 2,
         "versions": versions,
         "git_revision": "0123abc",
         "start": provenance.start,
@@ -277,13 +279,76 @@ def test_images_that_a_network_stumbles_on_are_named_by_their_id(
 def test_a_batch_size_that_is_given_is_taken_without_a_search(
     make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset]
 ) -> None:
-    class Never(nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            raise AssertionError("nothing is to be run")
+    sizes: set[int] = set()
 
-    classifier, reader = make_classifier(Never()), ImageReader(make_dataset(6))
+    class Looks(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            sizes.add(len(images))
+            return torch.zeros(len(images), 4)
+
+    classifier, reader = make_classifier(Looks()), ImageReader(make_dataset(6))
     chosen = choose_execution(classifier, reader, CPU, Options(batch_size=5, precision="bf16"), 6)
     assert chosen == Execution(CPU, "bf16", 5, "contiguous")
+    assert sizes <= {5}
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+class Slow(nn.Module):
+    """Takes long enough for several batches at once; keeps the sizes of its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(16, 4)
+        self.sizes: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(images))
+        time.sleep(0.015)
+        return self.linear(images.flatten(1))
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("batch_size", [2, "auto"])
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_fewer_images_than_batches_at_once_are_no_trouble(
+    make_classifier: Callable[..., Classifier],
+    make_dataset: Callable[..., Dataset],
+    count: int,
+    batch_size: int | str,
+) -> None:
+    dataset = make_dataset(count)
+    predictions = evaluate(Slow(), dataset, preprocess={}, device="cpu", batch_size=batch_size)
+    assert len(predictions) == count
+    assert predictions.provenance.streams == 3
+    assert 1 <= predictions.provenance.batch_size <= max(2, count)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_slow_network_is_tried_with_few_images(
+    make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset]
+) -> None:
+    module = Slow()
+    classifier, reader = make_classifier(module), ImageReader(make_dataset(200))
+    chosen = choose_execution(classifier, reader, CPU, Options(batch_size=100), 200)
+    assert (chosen.batch_size, chosen.streams) == (100, 3)
+    assert module.sizes == [8, 8]
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_network_with_hooks_runs_a_batch_at_a_time(make_dataset: Callable[..., Dataset]) -> None:
+    # The hook writes to a list that all copies of the network would share.
+    module = Slow()
+    kept: list[object] = []
+    module.linear.register_forward_hook(lambda _, inputs, output: kept.append(output))
+    predictions = evaluate(module, make_dataset(9), preprocess={}, device="cpu", batch_size=2)
+    assert predictions.provenance.streams == 1
 
 
 def test_auto_takes_a_batch_and_a_layout_that_there_are(

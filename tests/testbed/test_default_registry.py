@@ -195,13 +195,14 @@ class TestAkamaster:
         assert sum(isinstance(one, nn.Conv2d | nn.Linear) for one in module.modules()) == layers
 
 
-class TestDigits:
-    @pytest.fixture(scope="class")
-    def original(self) -> tuple[torch.Tensor, np.ndarray]:
-        entry = REGISTRY.dataset("digits")
-        dataset = load_dataset("digits", entry, REGISTRY.class_space(entry.classes))
-        return torch.from_numpy(np.array(dataset.images)), dataset.labels
+@pytest.fixture(scope="module")
+def original() -> tuple[torch.Tensor, np.ndarray]:
+    entry = REGISTRY.dataset("digits")
+    dataset = load_dataset("digits", entry, REGISTRY.class_space(entry.classes))
+    return torch.from_numpy(np.array(dataset.images)), dataset.labels
 
+
+class TestDigits:
     @pytest.mark.parametrize("name", DIGITS)
     def test_builds_and_scores_what_it_promises(self, name: str, original: tuple[torch.Tensor, np.ndarray]) -> None:
         entry, (images, labels) = model(name), original

@@ -164,15 +164,17 @@ class TestPython:
         assert classifier.checkpoint_sha256 is None
 
     @pytest.mark.parametrize("name", ["build", "Zoo.build"])
-    def test_a_function_in_a_file(self, load: Load, tmp_path: Path, name: str) -> None:
+    def test_a_function_in_a_file(self, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         (tmp_path / "code").mkdir()
         (tmp_path / "code" / "net.py").write_text(FILE)
+        monkeypatch.setattr(sys, "dont_write_bytecode", False)
         classifier = load(**self.CONTENT, function=f"code/net.py:{name}", arguments={"bias": 0.5})
         assert classifier.module.state_dict()["bias"].tolist() == [0.5, 0.5]
         assert [path.name for path in (tmp_path / "code").iterdir()] == ["net.py"]
 
-    def test_an_edited_file_is_read_again(self, load: Load, tmp_path: Path) -> None:
+    def test_an_edited_file_is_read_again(self, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Within the second, and of the same length: Python's own cache would not see it."""
+        monkeypatch.setattr(sys, "dont_write_bytecode", False)
         for value in ("0.25", "0.75"):
             (tmp_path / "net.py").write_text(FILE.replace("bias=0.0", f"bias={value}"))
             bias = load(**self.CONTENT, function="net.py:build").module.state_dict()["bias"]

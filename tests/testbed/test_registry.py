@@ -604,6 +604,13 @@ class TestEntries:
             f"  found:    '{repository}'"
         )
 
+    def test_torch_hub_has_no_hash_without_weights(self, refused: Refused) -> None:
+        hub = f"source: torch.hub, repository: a/b, commit: {COMMIT}, entry: e, classes: cifar10, preprocess: {{}}"
+        assert refused(f"models:\n  m: {{{hub}, sha256: 12fca82f}}\n") == (
+            "sha256 is the hash of weights, so name them too; what the code loads itself is not hashed\n"
+            "  where:    FILE, line 2: models.m"
+        )
+
     @pytest.mark.parametrize(
         "lines, problem",
         [
@@ -774,3 +781,11 @@ class TestBuiltInFiles:
             "  where:    FILE, line 2: datasets.d.classes\n"
             "  found:    'imagenet-1k'"
         )
+
+
+def test_a_copy_of_the_default_registry_runs_the_embedded_pair_too(tmp_path):
+    copy = tmp_path / "registry.yaml"
+    copy.write_bytes(default_path().read_bytes())
+    assert [str(pair) for pair in load_registry(copy).default_pairs] == ["digits:digits-new-writers"]
+    copy.write_bytes(default_path().read_bytes() + b"# mine now\n")
+    assert len(load_registry(copy).default_pairs) == 3

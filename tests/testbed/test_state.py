@@ -10,7 +10,7 @@ import pytest
 import yaml
 from fileserver import FileServer
 
-from evalshift.errors import HashMismatchError, UsageError
+from evalshift.errors import DownloadError, HashMismatchError, UsageError
 from evalshift.testbed.registry import Registry, load_registry
 from evalshift.testbed.state import State, dataset_state, fetch_all, model_state
 
@@ -198,6 +198,70 @@ class TestFetch:
             "  do:       see `evalshift list models` and `evalshift list datasets`"
         )
         assert file_server.requests == []
+
+    def test_weights_that_torchvision_names(
+        self,
+        registry: Callable[..., Registry],
+        file_server: FileServer,
+        cache: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        name = f"resnet18-f37072fd-{SHA256[:8]}.pth"
+        file_server.put(name, BODY)
+        monkeypatch.setenv("EVALSHIFT_MIRROR", file_server.url)
+        content = {"source": "torchvision", "name": "resnet18", "pretrained": "IMAGENET1K_V1", "sha256": SHA256}
+        for _ in range(2):
+            assert list(fetch_all(registry(models={"m": content}), ["m"])) == [("m", [cache / "weights" / name])]
+        assert [request.name for request in file_server.requests] == [name]
+
+    def test_weights_that_timm_names(
+        self, registry: Callable[..., Registry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from huggingface_hub import constants
+
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        repository = tmp_path / "hf" / "models--timm--test_resnet.r160_in1k"
+        weights = repository / "snapshots" / COMMIT / "model.safetensors"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text(COMMIT)
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(BODY)
+        known = registry(
+            models={
+                "m": {"source": "timm", "name": "test_resnet.r160_in1k", "sha256": SHA256[:8]},
+                "other": {"source": "timm", "name": "test_vit.r160_in1k"},
+            }
+        )
+        assert list(fetch_all(known, ["m"])) == [("m", [weights])]
+        with pytest.raises(DownloadError) as caught:
+            list(fetch_all(known, ["other"]))
+        assert str(caught.value).startswith(
+            "what the model is built from cannot be downloaded\n"
+            "  where:    model other\n"
+            "  found:    LocalEntryNotFoundError: "
+        )
+
+    def test_the_code_of_a_repository(
+        self, registry: Callable[..., Registry], file_server: FileServer, cache: Path, tmp_path: Path
+    ) -> None:
+        import torch
+
+        before = torch.hub.get_dir()
+        torch.hub.set_dir(str(tmp_path / "hub"))
+        try:
+            checkout = tmp_path / "hub" / f"owner_name_{COMMIT}"
+            checkout.mkdir(parents=True)
+            (checkout / "hubconf.py").write_text("def e(): ...")
+            url = file_server.put(f"w-{SHA256[:8]}.pt", BODY)
+            model = {**TestModels.HUB, "weights": url, "sha256": SHA256}
+            known = registry(models={"m": model, "own": {**TestModels.HUB, "path": "x"}})
+            assert list(fetch_all(known, ["m", "own"])) == [
+                ("m", [cache / "weights" / f"w-{SHA256[:8]}.pt", checkout]),
+                ("own", []),
+            ]
+        finally:
+            torch.hub.set_dir(before)
 
     def test_another_file_is_refused(self, known: Registry, file_server: FileServer, cache: Path) -> None:
         file_server.change("c.tar.gz", body=b"other")
