@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import re
 import sys
@@ -615,6 +616,7 @@ class TestTorchHub:
             module = load(**content).module
             assert isinstance(module, nn.Linear)
             assert module.in_features == number + 3
+            assert same_weights(copy.deepcopy(module), module)
 
     def test_weights_that_do_not_fit(self, refused: Refused, tmp_path: Path) -> None:
         checkout(tmp_path / "checkout", inputs=4)

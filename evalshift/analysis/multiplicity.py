@@ -1,0 +1,61 @@
+"""Many tests at once: p-values adjusted so that few or no findings are false."""
+
+import numpy as np
+from jaxtyping import Float
+from statsmodels.stats.multitest import multipletests
+
+# Our names -> statsmodels'.
+_METHODS = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
+METHODS = tuple(_METHODS)
+
+
+def adjust(p_values: Float[np.ndarray, "*test"], method: str = "holm") -> Float[np.ndarray, "*test"]:
+    """Adjusted p-values of a family of tests: compare them with the level that a single p-value would be compared with.
+
+    "holm" keeps the probability of any false finding at or below the level, however the tests depend on each other.
+    "benjamini-hochberg" keeps the expected share of false ones among the findings at or below it, for tests that are
+    independent or positively dependent. Takes p-values in [0, 1] of any shape, gives the same shape, each at least
+    its own p-value. NaN stays NaN and counts as no test.
+    Raises ValueError for a method not in `METHODS` and for the first p-value outside [0, 1].
+    Source: Holm 1979, Scandinavian Journal of Statistics 6(2), 65-70; Benjamini and Hochberg 1995, Journal of the
+    Royal Statistical Society B 57(1), 289-300.
+
+    >>> p_values = np.array([0.01, 0.04, 0.03, np.nan])
+    >>> adjust(p_values), adjust(p_values, "benjamini-hochberg")
+    (array([0.03, 0.06, 0.06,  nan]), array([0.03, 0.04, 0.04,  nan]))
+    """
+    if method not in _METHODS:
+        raise ValueError(f'method: found "{method}"; expected one of {", ".join(METHODS)}')
+    _check_p_values(p_values)
+    adjusted = np.full(p_values.shape, np.nan)
+    tested = ~np.isnan(p_values)
+    if tested.any():
+        adjusted[tested] = multipletests(p_values[tested], method=_METHODS[method])[1]
+    return adjusted
+
+
+def adjust_pairs(p_values: Float[np.ndarray, "m m"], method: str = "holm") -> Float[np.ndarray, "m m"]:
+    """Adjusted p-values of all pairs, from a symmetric matrix of them: each pair is one test, and is counted once.
+
+    Gives a symmetric matrix with NaN on the diagonal, whatever stands there. Methods and errors as in `adjust`; raises
+    ValueError too where the matrix is not symmetric.
+
+    >>> p_values = np.array([[np.nan, 0.01, 0.04], [0.01, np.nan, 0.03], [0.04, 0.03, np.nan]])
+    >>> adjust_pairs(p_values)
+    array([[ nan, 0.03, 0.06],
+           [0.03,  nan, 0.06],
+           [0.06, 0.06,  nan]])
+    """
+    if not np.array_equal(p_values, p_values.T, equal_nan=True):
+        raise ValueError("p_values: found a matrix that is not symmetric; expected the same p-value for i, j and j, i")
+    above = np.triu_indices(len(p_values), k=1)
+    adjusted = np.full(p_values.shape, np.nan)
+    adjusted[above] = adjusted.T[above] = adjust(p_values[above], method)
+    return adjusted
+
+
+def _check_p_values(p_values: np.ndarray) -> None:
+    outside = (p_values < 0) | (p_values > 1)
+    if outside.any():
+        first = [int(i) for i in np.argwhere(outside)[0]]
+        raise ValueError(f"p_values{first}: found {p_values[tuple(first)]}; expected a fraction from 0 to 1")
