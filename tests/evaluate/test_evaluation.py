@@ -318,10 +318,7 @@ class Slow(nn.Module):
 @pytest.mark.parametrize("batch_size", [2, "auto"])
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_fewer_images_than_batches_at_once_are_no_trouble(
-    make_classifier: Callable[..., Classifier],
-    make_dataset: Callable[..., Dataset],
-    count: int,
-    batch_size: int | str,
+    make_dataset: Callable[..., Dataset], count: int, batch_size: int | str
 ) -> None:
     dataset = make_dataset(count)
     predictions = evaluate(Slow(), dataset, preprocess={}, device="cpu", batch_size=batch_size)
