@@ -1,0 +1,228 @@
+"""The line of new on original accuracy when images, models and families of models are all drawn by chance."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from evalshift.analysis.fits import Line, fit_line
+from evalshift.analysis.intervals import Interval
+from evalshift.analysis.scales import fitted_accuracy, to_scale
+
+# A batch of drawn counts stays small: 32 MB while they are whole numbers.
+_CELLS_IN_A_BATCH = 4_000_000
+
+
+def image_bootstrap(
+    original: Bool[np.ndarray, "model image"],
+    new: Bool[np.ndarray, "model new_image"],
+    *,
+    scale: str = "linear",
+    resamples: int = 2000,
+    level: float = 0.95,
+    rng: np.random.Generator,
+) -> Line:
+    """The least-squares line with intervals over images: how far it would move on other draws of both test sets.
+
+    Takes which images each model gets right, one row a model, on either set. The images of each set are drawn with
+    replacement, as many as it has, one draw for all models, which therefore err together as they do in truth. The
+    models stay as they are. Gives a `Line` like that of `fit_line`, but for its draws and intervals: each drawn slope
+    and offset is mirrored at the observed one (the basic bootstrap), because noise in the original accuracies flattens
+    the observed line once and a line drawn from it twice.
+    Raises what `fit_line` raises.
+    Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2 (basic interval).
+    """
+    line = _observed(original, new, scale, level)
+    everyone = np.ones((1, line.models))
+    draws = [weighted_least_squares(x, y, everyone) for x, y in _drawn_accuracies(original, new, scale, resamples, rng)]
+    return _with_draws(line, draws, resamples, mirrored=True)
+
+
+def two_way_bootstrap(
+    original: Bool[np.ndarray, "model image"],
+    new: Bool[np.ndarray, "model new_image"],
+    *,
+    families: Sequence[str | None] | None = None,
+    scale: str = "linear",
+    resamples: int = 2000,
+    level: float = 0.95,
+    rng: np.random.Generator,
+) -> Line:
+    """The least-squares line with intervals over images and models at once: other test sets, and other models.
+
+    As `image_bootstrap`, and in each draw the models too are drawn with replacement, independently of the images; by
+    whole families where `families` names one for each model (see `family_bootstrap`). Conservative: of the variation
+    that belongs to one model on one image it counts both ways of drawing. With fewer than three models, or families,
+    the intervals are NaN.
+    Raises what `fit_line` raises, and ValueError where there is not one family a model.
+    Source: Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics 1(2), 386-411.
+    """
+    line = _observed(original, new, scale, level)
+    group = family_groups(families, line.models)
+    draws = [
+        weighted_least_squares(x, y, drawn_weights(rng, len(x), group))
+        for x, y in _drawn_accuracies(original, new, scale, resamples, rng)
+    ]
+    return _with_draws(line, draws if _enough(group) else [], resamples, mirrored=True)
+
+
+def family_bootstrap(
+    original_accuracy: Float[np.ndarray, " model"],
+    new_accuracy: Float[np.ndarray, " model"],
+    families: Sequence[str | None],
+    *,
+    scale: str = "linear",
+    resamples: int = 100_000,
+    level: float = 0.95,
+    rng: np.random.Generator,
+) -> Line:
+    """The least-squares line with intervals over families of models, which are drawn whole (cluster bootstrap).
+
+    Takes what `fit_line` takes, and each model's family; a model without one (None) is a family of its own. Families
+    are drawn with replacement, as many as there are, so that related models count as the one piece of evidence that
+    they nearly are. With fewer than three families the intervals are NaN.
+    Raises what `fit_line` raises, and ValueError where there is not one family a model.
+    Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.8 (strategy 1).
+    """
+    line = fit_line(original_accuracy, new_accuracy, scale=scale, resamples=0, level=level, rng=rng)
+    check_resamples(resamples)
+    group = family_groups(families, line.models)
+    x, y = to_scale(original_accuracy, scale)[np.newaxis], to_scale(new_accuracy, scale)[np.newaxis]
+    draws = [
+        weighted_least_squares(x, y, drawn_weights(rng, count, group)) for count in batches(resamples, line.models)
+    ]
+    return _with_draws(line, draws if _enough(group) else [], resamples)
+
+
+def weighted_least_squares(
+    x: Float[np.ndarray, "#line model"], y: Float[np.ndarray, "#line model"], weights: Float[np.ndarray, "#line model"]
+) -> Float[np.ndarray, "2 line"]:
+    """Slopes and offsets of many lines at once, each with its own points or its own weights (0 or more) or both.
+
+    NaN where all x that have weight are the same, and where none has.
+
+    >>> weighted_least_squares(np.array([[0.0, 1.0, 2.0]]), np.array([[1.0, 3.0, 4.0]]), np.array([[1.0, 1.0, 0.0]]))
+    array([[2.],
+           [1.]])
+    """
+    # Deviations from a point that has weight come first: where all such x are the same these are exactly 0.
+    anchor = weights.argmax(axis=-1)[:, np.newaxis]
+    x_0, y_0 = (
+        np.take_along_axis(np.broadcast_to(v, (len(anchor), v.shape[1])) if len(v) == 1 else v, anchor, -1)
+        for v in (x, y)
+    )
+    dx, dy = x - x_0, y - y_0
+    total = weights.sum(axis=-1)[:, np.newaxis]
+    total = np.where(total > 0, total, np.nan)
+    shift_x, shift_y = (np.einsum("...i,...i->...", weights, d)[:, np.newaxis] / total for d in (dx, dy))
+    dx -= shift_x
+    weighted = weights * dx
+    spread = np.einsum("...i,...i->...", weighted, dx)
+    slope = np.full_like(spread, np.nan)
+    np.divide(np.einsum("...i,...i->...", weighted, dy), spread, out=slope, where=spread > 0)
+    return np.stack([slope, (y_0 + shift_y)[:, 0] - slope * (x_0 + shift_x)[:, 0]])
+
+
+def family_groups(families: Sequence[str | None] | None, models: int) -> Int[np.ndarray, " model"]:
+    """Each model's family as a number from 0; a model without one (None) is a family of its own, as all are for None.
+
+    Raises ValueError where there is not one family a model.
+
+    >>> family_groups(["vgg", "resnet", None, "vgg"], 4)
+    array([0, 1, 2, 0])
+    """
+    if families is None:
+        return np.arange(models)
+    if len(families) != models:
+        raise ValueError(f"families: found {len(families)} for {models} models; expected one of each a model")
+    known: dict[str | int, int] = {}
+    keys = (model if name is None else name for model, name in enumerate(families))
+    return np.array([known.setdefault(key, len(known)) for key in keys])
+
+
+def drawn_weights(
+    rng: np.random.Generator, resamples: int, group: Int[np.ndarray, " model"]
+) -> Float[np.ndarray, "resample model"]:
+    """How often each model comes up when groups of models are drawn whole, with replacement, as many as there are.
+
+    Takes each model's group, numbered from 0; with every model a group of its own this is the ordinary bootstrap.
+    """
+    groups = int(group.max()) + 1
+    return drawn_counts(rng, resamples, groups)[:, group].astype(np.float64)
+
+
+def drawn_counts(rng: np.random.Generator, resamples: int, cells: int) -> np.ndarray:
+    """How often each of `cells` comes up in as many draws with replacement; shape (resamples, cells)."""
+    drawn = rng.integers(cells, size=(resamples, cells))
+    drawn += np.arange(resamples)[:, np.newaxis] * cells
+    return np.bincount(drawn.ravel(), minlength=resamples * cells).reshape(resamples, cells)
+
+
+def _drawn_accuracies(
+    original: np.ndarray, new: np.ndarray, scale: str, resamples: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Accuracies on the scale of all models on drawn images, batch by batch; shapes (batch, model)."""
+    check_resamples(resamples)
+    # Counts below 2^24 are exact in float32, whose products take half the time.
+    columns = [correct.T.astype(np.float32) for correct in (original, new)]
+    for count in batches(resamples, max(original.shape[1], new.shape[1])):
+        x, y = (
+            _accuracy_on_scale(drawn_counts(rng, count, len(c)).astype(np.float32) @ c, len(c), scale) for c in columns
+        )
+        yield x, y
+
+
+def _accuracy_on_scale(correct: np.ndarray, total: int, scale: str) -> np.ndarray:
+    counts = correct.astype(np.int64).ravel()
+    return to_scale(fitted_accuracy(counts, np.full_like(counts, total), scale), scale).reshape(correct.shape)
+
+
+def batches(resamples: int, width: int) -> Iterator[int]:
+    """Sizes of the batches in which `resamples` rows of `width` cells are made."""
+    size = max(1, _CELLS_IN_A_BATCH // width)
+    for start in range(0, resamples, size):
+        yield min(size, resamples - start)
+
+
+def _observed(original: np.ndarray, new: np.ndarray, scale: str, level: float) -> Line:
+    accuracies = (
+        fitted_accuracy(correct.sum(axis=1), np.full(len(correct), correct.shape[1]), scale)
+        for correct in (original, new)
+    )
+    return fit_line(*accuracies, scale=scale, resamples=0, level=level, rng=np.random.default_rng(0))
+
+
+def _with_draws(line: Line, draws: list[np.ndarray], resamples: int, mirrored: bool = False) -> Line:
+    """The line with these draws in place of its own; draws without a slope are left out, as `fit_line` does."""
+    slopes, offsets = np.concatenate(draws, axis=1) if draws else np.empty((2, 0))
+    defined = np.isfinite(slopes)
+    slopes, offsets = slopes[defined], offsets[defined]
+    if mirrored:
+        slopes, offsets = 2 * line.slope - slopes, 2 * line.offset - offsets
+    return replace(
+        line,
+        resamples=resamples,
+        slopes=slopes,
+        offsets=offsets,
+        slope_interval=_percentile_interval(slopes, line.level),
+        offset_interval=_percentile_interval(offsets, line.level),
+    )
+
+
+def _percentile_interval(draws: np.ndarray, level: float) -> Interval[float]:
+    if len(draws) == 0:
+        return Interval(float("nan"), float("nan"))
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def _enough(group: np.ndarray) -> bool:
+    # One or two groups drawn whole give the same two or three lines again and again, which would pass for certainty.
+    return bool(group.max() > 1)
+
+
+def check_resamples(resamples: int) -> None:
+    """Raises ValueError for a negative number of resamples, and for a single one, which would pass for certainty."""
+    if resamples < 0 or resamples == 1:
+        raise ValueError(f"resamples: found {resamples}; expected 0 for no intervals, or at least 2")

@@ -1,0 +1,274 @@
+"""Effective robustness: how far each model stands above the line of other models, and whether chance would do that."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import special
+
+from evalshift.analysis.errors_in_variables import binomial_variance, steepness
+from evalshift.analysis.fits import fit_line
+from evalshift.analysis.intervals import Interval, check_level
+from evalshift.analysis.multiplicity import adjust
+from evalshift.analysis.paired import discordant
+from evalshift.analysis.resampling import batches, check_resamples, drawn_counts, weighted_least_squares
+from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
+from evalshift.errors import AnalysisError
+from evalshift.shapes import Accuracies, Correct, Counts
+
+Covariance = Float[np.ndarray, "m m"]
+# A resample whose original accuracies spread this little beside those of all (in squares) has no slope but rounding.
+_NO_SPREAD = 1e-12
+# Two models that answer every image alike differ by no noise at all; dividing by it needs something.
+_NO_NOISE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class EffectiveRobustness:
+    """Each of m models against a line of other models, in accuracies (fractions); see `effective_robustness`.
+
+    predicted           new accuracy that the line gives at the model's original accuracy
+    predicted_interval  where the resampled lines pass there, at `level`
+    distance            new accuracy minus predicted: the effective robustness, above 0 where the model stands above
+    interval            of the distance, at `level`: sampling error in both coordinates and the line's uncertainty
+    p_value             two-sided, of the hypothesis that the model lies on the line
+    p_holm, p_bh        the same adjusted over the models, by Holm and by Benjamini and Hochberg
+
+    All are NaN where the other models make no line (fewer than two, or all of one original accuracy). Where there are
+    two, only `predicted` and `distance` are defined: their line fits them whatever is drawn.
+    """
+
+    scale: str
+    predicted: Accuracies
+    predicted_interval: Interval[np.ndarray]
+    distance: Accuracies
+    interval: Interval[np.ndarray]
+    p_value: Accuracies
+    p_holm: Accuracies
+    p_bh: Accuracies
+    level: float
+    resamples: int
+
+
+def effective_robustness(
+    original_correct: Counts,
+    original_total: Counts,
+    new_correct: Counts,
+    new_total: Counts,
+    *,
+    baseline: Bool[np.ndarray, " m"] | None = None,
+    covariances: tuple[Covariance, Covariance] | None = None,
+    scale: str = "linear",
+    resamples: int = 20_000,
+    level: float = 0.95,
+    rng: np.random.Generator,
+) -> EffectiveRobustness:
+    """Distance of each model from the least-squares line through the others, with interval and p-values.
+
+    Takes counts over m models. The line goes through all models, or through those that `baseline` marks, but never
+    through the model itself. Two errors are joined: that of the line, by a bootstrap over its models, and that of the
+    images, as normal on the scale. From counts alone each model's images count as its own, which makes intervals too
+    wide where models answered the same images and share their luck; `covariances` of the original and of the new
+    accuracies (see `sampling_covariance`) put that right.
+    p-values are at least 2/(resamples + 1), for a bootstrap shows no less.
+    Raises AnalysisError where no model has two others that make a line, ValueError for impossible counts, scale,
+    level, resamples or shapes.
+    Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Recht et al. 2019, section 3.3 (the bootstrap
+    over models).
+
+    >>> n = np.full(5, 10_000)
+    >>> original, new = np.array([6000, 7000, 7500, 8000, 9000]), np.array([4000, 5400, 6100, 7200, 8200])
+    >>> effective_robustness(original, n, new, n, rng=np.random.default_rng(0)).distance.round(3)
+    array([-0.006, -0.008, -0.01 ,  0.04 , -0.04 ])
+    """
+    check_level(level)
+    check_resamples(resamples)
+    x, y, steep = _points(original_correct, original_total, new_correct, new_total, scale)
+    if baseline is None:
+        baseline = np.ones(len(x), bool)
+    others = (baseline & ~np.eye(len(x), dtype=bool)).astype(np.float64)
+    slope, offset = (
+        weighted_least_squares(x[np.newaxis], y[np.newaxis], others) if len(x) > 1 else np.full((2, 1), np.nan)
+    )
+    if np.isnan(slope).all():
+        raise AnalysisError(
+            "no model can be held against a line of others",
+            where=f"effective robustness, {scale} scale",
+            found=f"{len(x)} models, {int(baseline.sum())} of them in the baseline",
+            expected="at least two other models that differ in original accuracy",
+            remedy="evaluate more models on both test sets, or compare with a published testbed",
+        )
+    if covariances is None:
+        apart = np.eye(len(x))
+        covariances = (
+            np.diag(binomial_variance(original_correct, original_total)),
+            np.diag(binomial_variance(new_correct, new_total)),
+        )
+    else:
+        apart = np.eye(len(x)) - _hat(x, others)
+    noise = np.sqrt(
+        slope**2 * _variance_of(apart * steep[0], covariances[0]) + _variance_of(apart * steep[1], covariances[1])
+    )
+    lines = np.full((resamples, len(x)), np.nan)
+    members = np.flatnonzero(baseline)
+    lines[:, members] = _lines_without(x[members], y[members], resamples, rng)
+    lines[:, ~baseline] = _lines_with(x[members], y[members], x[~baseline], resamples, rng)
+    lines[:, np.isnan(slope)] = np.nan
+    return _judged(new_correct / new_total, y, slope * x + offset, lines, noise, scale, level, rng)
+
+
+def effective_robustness_against(
+    original_correct: Counts,
+    original_total: Counts,
+    new_correct: Counts,
+    new_total: Counts,
+    testbed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    *,
+    scale: str = "linear",
+    resamples: int = 20_000,
+    level: float = 0.95,
+    rng: np.random.Generator,
+) -> EffectiveRobustness:
+    """As `effective_robustness`, against the line of another testbed's models, such as a published one.
+
+    `testbed` holds that testbed's counts: original correct, original total, new correct, new total, one for each of
+    its models. It must not hold the models that are compared. p-values are adjusted over the latter.
+    Raises what `effective_robustness` and `fit_line` raise.
+    """
+    check_resamples(resamples)
+    x, y, steep = _points(original_correct, original_total, new_correct, new_total, scale)
+    accuracies = (fitted_accuracy(*counts, scale) for counts in (testbed[:2], testbed[2:]))
+    line = fit_line(*accuracies, scale=scale, resamples=resamples, level=level, rng=rng)
+    noise = np.sqrt(
+        line.slope**2 * steep[0] ** 2 * binomial_variance(original_correct, original_total)
+        + steep[1] ** 2 * binomial_variance(new_correct, new_total)
+    )
+    lines = line.slopes[:, np.newaxis] * x + line.offsets[:, np.newaxis]
+    return _judged(new_correct / new_total, y, line.slope * x + line.offset, lines, noise, scale, level, rng)
+
+
+def sampling_covariance(correct: Correct) -> Covariance:
+    """Covariance of m models' accuracies over draws of the images that they share, in squared fractions.
+
+    Takes which images each model gets right. On the diagonal stands p(1 − p)/n.
+
+    >>> sampling_covariance(np.array([[True, True, False, False], [True, True, True, False]]))
+    array([[0.0625  , 0.03125 ],
+           [0.03125 , 0.046875]])
+    """
+    images = correct.shape[1]
+    accuracy = correct.mean(axis=1)
+    both = accuracy[:, np.newaxis] - discordant(correct) / images
+    return (both - np.outer(accuracy, accuracy)) / images
+
+
+def _points(
+    original_correct: np.ndarray, original_total: np.ndarray, new_correct: np.ndarray, new_total: np.ndarray, scale: str
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Original and new accuracies on the scale, and how steep the scale is at either."""
+    original = fitted_accuracy(original_correct, original_total, scale)
+    new = fitted_accuracy(new_correct, new_total, scale)
+    return to_scale(original, scale), to_scale(new, scale), (steepness(original, scale), steepness(new, scale))
+
+
+def _hat(x: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """What each of the others adds to the line's value at each model: prediction = hat @ y, rows over models."""
+    count = others.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where the others make no line
+        mean = others @ x[:, np.newaxis] / count
+        apart = others * (x - mean)
+        return others / count + (x[:, np.newaxis] - mean) * apart / np.sum(apart**2, axis=1, keepdims=True)
+
+
+def _variance_of(combination: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,jk,ik->i", combination, covariance, combination, optimize=True)
+
+
+def _lines_without(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Value at each model of lines through resamples of the others, shape (resample, model); NaN for two others.
+
+    One resample of "all but one" serves every model: its weights meet another list of others for each, as the columns
+    of one matrix product.
+    """
+    models = len(x)
+    lines = np.full((resamples, models), np.nan)
+    if models < 4:
+        return lines
+    x_others, y_others = (np.stack([np.delete(v, j) for j in range(models)], axis=1) for v in (x, y))
+    x_mean, y_mean = x_others.mean(axis=0), y_others.mean(axis=0)
+    dx, dy = x_others - x_mean, y_others - y_mean
+    done = 0
+    for count in batches(resamples, models):
+        weights = drawn_counts(rng, count, models - 1).astype(np.float64)
+        shift_x, shift_y = weights @ dx / (models - 1), weights @ dy / (models - 1)
+        spread = weights @ dx**2 - (models - 1) * shift_x**2
+        spread[spread <= _NO_SPREAD * np.sum(dx**2, axis=0)] = np.nan
+        slope = (weights @ (dx * dy) - (models - 1) * shift_x * shift_y) / spread
+        lines[done : done + count] = y_mean + shift_y + slope * (x - x_mean - shift_x)
+        done += count
+    return lines
+
+
+def _lines_with(x: np.ndarray, y: np.ndarray, at: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Value at `at` of lines through resamples of all given models, shape (resample, at); NaN for two models."""
+    if len(x) < 3 or len(at) == 0:
+        return np.full((resamples, len(at)), np.nan)
+    draws = [
+        weighted_least_squares(x[np.newaxis], y[np.newaxis], drawn_counts(rng, count, len(x)).astype(np.float64))
+        for count in batches(resamples, len(x))
+    ]
+    slopes, offsets = np.concatenate(draws, axis=1) if draws else np.empty((2, 0))
+    return slopes[:, np.newaxis] * at + offsets[:, np.newaxis]
+
+
+def _judged(
+    new_accuracy: np.ndarray,
+    y: np.ndarray,
+    on_line: np.ndarray,
+    lines: np.ndarray,
+    noise: np.ndarray,
+    scale: str,
+    level: float,
+    rng: np.random.Generator,
+) -> EffectiveRobustness:
+    """Joins the noise of the images (a standard deviation, on the scale) with the resampled lines' values."""
+    noise = np.maximum(noise, _NO_NOISE)
+    predicted = from_scale(on_line, scale)
+    drawn = y + noise * rng.standard_normal(lines.shape)
+    p_value = _p_values((lines - y) / noise)
+    return EffectiveRobustness(
+        scale=scale,
+        predicted=predicted,
+        predicted_interval=_central(from_scale(lines, scale), level),
+        distance=new_accuracy - predicted,
+        interval=_central(from_scale(drawn, scale) - from_scale(lines, scale), level),
+        p_value=p_value,
+        p_holm=adjust(p_value, "holm"),
+        p_bh=adjust(p_value, "benjamini-hochberg"),
+        level=level,
+        resamples=len(lines),
+    )
+
+
+def _p_values(standing: np.ndarray) -> np.ndarray:
+    """Two-sided p-values from how far each resampled line stands above each model, in units of the images' noise.
+
+    Each line gives the chance that the noise lifts the model from below it to where it stands, and their mean is
+    smoother than a count of noisy draws.
+    """
+    defined = np.isfinite(standing)
+    count = defined.sum(axis=0)
+    below, above = (
+        (np.where(defined, special.ndtr(sign * standing), 0).sum(axis=0) + 1) / (count + 1) for sign in (1, -1)
+    )
+    return np.where(count > 0, np.minimum(1, 2 * np.minimum(below, above)), np.nan)
+
+
+def _central(draws: np.ndarray, level: float) -> Interval[np.ndarray]:
+    """The central `level` of the draws of each column; draws that are NaN are left out."""
+    bounds = np.full((2, draws.shape[1]), np.nan)
+    for column, values in enumerate(draws.T):
+        defined = values[np.isfinite(values)]
+        if len(defined):
+            bounds[:, column] = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(*bounds)
