@@ -400,7 +400,6 @@ models:
   net-two: {{source: checkpoint, builder: "networks.py:good", weights: "{urls["two.pt"]}", sha256: {hashes["two.pt"]},
              classes: cifar10, preprocess: {{}}}}
   by-code: {{source: python, function: "networks.py:good", classes: cifar10, preprocess: {{}}}}
-  by-timm: {{source: timm, name: resnet18.a1_in1k}}
 """,
         "utf-8",
     )
@@ -433,9 +432,7 @@ def test_fetch_asks_for_nothing_that_is_there(online: dict[str, bytes], server: 
 
 
 def test_fetch_says_what_it_has_nothing_to_do_for(online: dict[str, bytes]) -> None:
-    assert run_here("fetch", "digits", "by-code", "by-timm").out == (
-        "digits: nothing to download\nby-code: ready\nby-timm: comes with its library, downloaded when it is run\n"
-    )
+    assert run_here("fetch", "digits", "by-code").out == "digits: nothing to download\nby-code: ready\n"
 
 
 def test_fetch_of_an_unknown_name_fetches_nothing(here: Path, online: dict[str, bytes], server: FileServer) -> None:
