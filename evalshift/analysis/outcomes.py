@@ -1,15 +1,16 @@
-"""Stored predictions of a pair -> how many images each model gets right on either set."""
+"""Stored predictions of a pair -> what each model answers on either set, and how many images it gets right."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from evalshift.errors import AnalysisError, StoreError, UsageError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.store import Results, StoredDataset
-from evalshift.shapes import Counts
+from evalshift.shapes import Correct, Counts, Labels
 
 # How many of a model's first answers may hold the label.
 METRICS = {"top1": 1, "top5": 5}
@@ -39,10 +40,48 @@ class Outcomes:
 
 
 @dataclass(frozen=True, eq=False)
+class ImageAnswers:
+    """What m models answered on one set, image by image.
+
+    top          class numbers, best first, shape (m, n, k), in the smallest integer type that holds them; k is the
+                 least that any of the models keeps
+    labels       shape (n,)
+    ids          the images' names, in the set's order
+    class_names  position = class number
+    """
+
+    dataset: str
+    models: tuple[str, ...]
+    top: Int[np.ndarray, "m n k"]
+    labels: Labels
+    ids: tuple[str, ...]
+    class_names: tuple[str, ...]
+
+    @property
+    def predicted(self) -> Int[np.ndarray, "m n"]:
+        """Each model's first answer to each image."""
+        return self.top[:, :, 0]
+
+    def correct(self, metric: str = "top1") -> Correct:
+        """Which images each model gets right by "top1" or "top5".
+
+        Raises ValueError where the models keep fewer answers than that takes.
+        """
+        k = METRICS[metric]
+        if k > self.top.shape[2]:
+            raise ValueError(f"{metric} takes {k} answers an image; {self.top.shape[2]} are kept on {self.dataset}")
+        right = np.zeros(self.top.shape[:2], dtype=bool)
+        for answer in range(k):
+            right |= self.top[:, :, answer] == self.labels
+        return right
+
+
+@dataclass(frozen=True, eq=False)
 class StoredPair:
     """All that the store holds on a pair.
 
     outcomes     metric -> Outcomes; "top5" only where it can be had
+    answers      on the original and on the new set, of the same models in the same order; None where there are none
     provenance   model -> how its predictions on the original and on the new set came about
     notes        what was left out and why, and what else the reader should know
     """
@@ -50,6 +89,7 @@ class StoredPair:
     original: StoredDataset
     new: StoredDataset
     outcomes: dict[str, Outcomes]
+    answers: tuple[ImageAnswers, ImageAnswers] | None
     provenance: dict[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...]
 
@@ -60,17 +100,18 @@ def load_outcomes(results: Results, pair: str) -> dict[str, Outcomes]:
 
 
 def load_pair(results: Results, pair: str) -> StoredPair:
-    """Counts, provenance and notes of the models stored on both sets of `pair` ("original:new").
+    """Counts, answers, provenance and notes of the models stored on both sets of `pair` ("original:new").
 
     A model takes part when its predictions on both sets can be read, belong to the datasets as they are stored now,
-    and come from one checkpoint; every other model is named in the notes. "top5" is there when every model keeps five
-    answers an image and there are more than five classes.
+    and come from one checkpoint; every other model is named in the notes. Each file is read once, and only its answers
+    are kept. "top5" is there when every model keeps five answers an image and there are more than five classes.
     Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
     """
     original_name, new_name = split_pair(pair)
     original, new = (_load_dataset(results, name, pair) for name in (original_name, new_name))
     notes: list[str] = []
-    loaded = {}
+    tops: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    provenance: dict[str, tuple[Provenance, Provenance]] = {}
     for model in _common_models(results, original_name, new_name, notes):
         try:
             both = results.load_predictions(original_name, model), results.load_predictions(new_name, model)
@@ -83,8 +124,9 @@ def load_pair(results: Results, pair: str) -> StoredPair:
         if objection:
             notes.append(f"{model} is left out: {objection}.")
         else:
-            loaded[model] = both
-    if not loaded:
+            tops[model] = _narrow(both[0].top, original), _narrow(both[1].top, new)
+            provenance[model] = both[0].provenance, both[1].provenance
+    if not tops:
         raise AnalysisError(
             "no model can be compared on this pair",
             where=pair,
@@ -92,13 +134,19 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             expected="at least one model with predictions on both sets",
             remedy=f"`evalshift run --pair {pair}`",
         )
+    kept = {model: min(top.shape[1] for top in both) for model, both in tops.items()}
+    answers = tuple(
+        _gather(dataset, {model: both[side] for model, both in tops.items()}, min(kept.values()))
+        for side, dataset in enumerate((original, new))
+    )
+    attributes = {model: dict(new_run.entry) for model, (_, new_run) in provenance.items()}
     outcomes = {
-        metric: _count(loaded, original, new, metric)
+        metric: _count(answers[0], answers[1], metric, attributes)
         for metric, k in METRICS.items()
-        if _metric_applies(metric, k, loaded, len(original.class_names), notes)
+        if _metric_applies(metric, k, kept, len(original.class_names), notes)
     }
-    provenance = {model: (both[0].provenance, both[1].provenance) for model, both in loaded.items()}
-    return StoredPair(original, new, outcomes, provenance, (*notes, *_provenance_notes(provenance)))
+    notes.extend(_provenance_notes(provenance))
+    return StoredPair(original, new, outcomes, (answers[0], answers[1]), provenance, tuple(notes))
 
 
 def split_pair(pair: str) -> tuple[str, str]:
@@ -163,33 +211,54 @@ def _two_checkpoints(original: Provenance, new: Provenance) -> str | None:
     return None
 
 
-def _metric_applies(metric: str, k: int, loaded: dict, classes: int, notes: list[str]) -> bool:
+def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
+    """The answers in the smallest signed type that holds them, the labels and the classes; shape (n, k)."""
+    largest = max(
+        len(dataset.class_names) - 1,
+        *(int(numbers.max(initial=0)) for numbers in (top, dataset.labels)),
+        -int(top.min(initial=0)),
+    )
+    return top.astype(np.min_scalar_type(-largest - 1))
+
+
+def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImageAnswers:
+    """The answers of all models as one array, laid out so that all first answers lie side by side in memory."""
+    kind = np.result_type(*tops.values())
+    side_by_side = np.empty((k, len(tops), len(dataset)), dtype=kind)
+    for model, top in enumerate(tops.values()):
+        side_by_side[:, model] = top[:, :k].T
+    return ImageAnswers(
+        dataset=dataset.name,
+        models=tuple(tops),
+        top=side_by_side.transpose(1, 2, 0),
+        labels=dataset.labels,
+        ids=dataset.ids,
+        class_names=dataset.class_names,
+    )
+
+
+def _metric_applies(metric: str, k: int, kept: Mapping[str, int], classes: int, notes: list[str]) -> bool:
     if metric == "top1":
         return True
     if classes <= k:
         return False
-    short = [model for model, both in loaded.items() if min(both[0].k, both[1].k) < k]
+    short = [model for model, answers in kept.items() if answers < k]
     if short:
         notes.append(f"Top-{k} accuracy is not reported: fewer than {k} answers are kept for {name_some(short)}.")
     return not short
 
 
-def _count(
-    loaded: dict[str, tuple[Predictions, Predictions]], original: StoredDataset, new: StoredDataset, metric: str
-) -> Outcomes:
-    k = METRICS[metric]
-    correct = [(a.hits(original.labels, k).sum(), b.hits(new.labels, k).sum()) for a, b in loaded.values()]
-    counts = np.array(correct, dtype=np.int64)
+def _count(original: ImageAnswers, new: ImageAnswers, metric: str, attributes: dict[str, dict]) -> Outcomes:
     return Outcomes(
-        original=original.name,
-        new=new.name,
+        original=original.dataset,
+        new=new.dataset,
         metric=metric,
-        models=tuple(loaded),
-        original_correct=counts[:, 0],
-        new_correct=counts[:, 1],
-        original_total=len(original),
-        new_total=len(new),
-        attributes={model: dict(both[1].provenance.entry) for model, both in loaded.items()},
+        models=original.models,
+        original_correct=original.correct(metric).sum(axis=1),
+        new_correct=new.correct(metric).sum(axis=1),
+        original_total=len(original.labels),
+        new_total=len(new.labels),
+        attributes=attributes,
     )
 
 

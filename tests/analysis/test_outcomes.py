@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evalshift.analysis.outcomes import load_outcomes, load_pair, name_some, split_pair
+from evalshift.analysis.outcomes import ImageAnswers, StoredPair, load_outcomes, load_pair, name_some, split_pair
 from evalshift.errors import AnalysisError, UsageError
 
 
@@ -35,6 +35,69 @@ def test_released_predictions_give_the_published_counts(store, published, imagen
         assert outcomes[metric].original_correct.tolist() == expected.original_correct[rows].tolist()
         assert outcomes[metric].new_correct.tolist() == expected.new_correct[rows].tolist()
         assert (outcomes[metric].original_total, outcomes[metric].new_total) == (50_000, 10_000)
+
+
+def answers_of(stored: StoredPair) -> tuple[ImageAnswers, ImageAnswers]:
+    assert stored.answers is not None
+    return stored.answers
+
+
+def test_answers_are_those_of_the_hand_made_predictions(letters):
+    original, new = answers_of(load_pair(letters.results, "old:new"))
+
+    assert (original.dataset, new.dataset) == ("old", "new")
+    assert original.models == new.models == ("fair", "good", "poor")
+    assert original.predicted.tolist() == [[0, 1, 2, 0], [0, 1, 2, 3], [0, 1, 0, 0]]
+    assert new.top[1].tolist() == [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [4, 3, 2, 1, 5]]
+    assert (new.labels.tolist(), new.ids, new.class_names) == ([0, 1, 5], ("0", "1", "2"), tuple("abcdef"))
+    assert new.correct().tolist() == [[True, False, False], [True, True, False], [True, False, False]]
+    assert new.correct("top5").tolist() == [[True, True, False], [True, True, True], [True, True, False]]
+
+
+def test_answers_take_a_byte_where_the_classes_fit_into_one(letters):
+    original, new = answers_of(load_pair(letters.results, "old:new"))
+
+    assert original.top.dtype == new.top.dtype == np.int8
+    assert original.predicted.flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize("largest,kind", [(127, np.int8), (128, np.int16), (32_768, np.int32)])
+def test_answers_beyond_a_type_take_the_next(store, largest, kind):
+    # A number that does not fit would come out as another class, maybe the right one.
+    for name in ("old", "new"):
+        store.dataset(name, [largest, 0])
+        store.predictions(name, "model", [[largest], [1]])
+
+    stored = load_pair(store.results, "old:new")
+
+    assert answers_of(stored)[0].top.dtype == kind
+    assert answers_of(stored)[0].predicted.tolist() == [[largest, 1]]
+    assert stored.outcomes["top1"].new_correct.tolist() == [1]
+
+
+def test_as_many_answers_are_kept_as_every_model_has(letters):
+    letters.predictions("new", "poor", [[0, 1], [0, 1], [0, 5]])
+
+    original, new = answers_of(load_pair(letters.results, "old:new"))
+
+    assert original.top.shape == (3, 4, 2)
+    assert new.top[2].tolist() == [[0, 1], [0, 1], [0, 5]]
+    with pytest.raises(ValueError, match=r"^top5 takes 5 answers an image; 2 are kept on new$"):
+        new.correct("top5")
+
+
+def test_each_file_is_read_once(letters, monkeypatch):
+    read = []
+    load = letters.results.load_predictions
+    monkeypatch.setattr(
+        letters.results,
+        "load_predictions",
+        lambda dataset, model: read.append((dataset, model)) or load(dataset, model),
+    )
+
+    load_pair(letters.results, "old:new")
+
+    assert sorted(read) == [(dataset, model) for dataset in ("new", "old") for model in ("fair", "good", "poor")]
 
 
 def test_five_classes_have_no_top5_and_that_needs_no_note(store):
