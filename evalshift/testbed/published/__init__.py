@@ -1,0 +1,122 @@
+"""Counts of published testbeds: how many images of a test set each of their models gets right.
+
+A testbed is a folder here: `testbed.yaml` says what its tables are, a CSV file holds each table, and README.md says
+where every number comes from.
+"""
+
+import csv
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+import numpy as np
+import yaml
+
+from evalshift.errors import UsageError, did_you_mean
+from evalshift.shapes import Counts
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """One model of a published testbed; `exact` unless its counts were worked out from rounded accuracies."""
+
+    name: str
+    family: str
+    year: int
+    exact: bool
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedTable:
+    """The models that were published on one original set and its new ones.
+
+    images    dataset -> how many it has
+    metrics   "top1", and "top5" where it was published
+    without   families that the publication's own lines leave out
+    models    in alphabetical order
+    correct   (dataset, metric) -> images that each model gets right, shape (m,), in the order of `models`
+    """
+
+    original: str
+    new: tuple[str, ...]
+    images: dict[str, int]
+    metrics: tuple[str, ...]
+    without: tuple[str, ...]
+    models: tuple[PublishedModel, ...]
+    correct: dict[tuple[str, str], Counts]
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """The names of its pairs, "original:new"."""
+        return tuple(f"{self.original}:{new}" for new in self.new)
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedTestbed:
+    """A published testbed.
+
+    paper  address of the publication
+    ties   how its tables rank models of equal accuracy: "shared" or "alphabetical"
+    """
+
+    name: str
+    title: str
+    paper: str
+    ties: str
+    tables: tuple[PublishedTable, ...]
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """The names of its pairs, "original:new", in the order of the publication."""
+        return tuple(pair for table in self.tables for pair in table.pairs)
+
+    def table_of(self, pair: str) -> PublishedTable | None:
+        """The table that holds `pair`, "original:new"; None where nothing was published on it."""
+        return next((table for table in self.tables if pair in table.pairs), None)
+
+
+def published_names() -> tuple[str, ...]:
+    """The testbeds that come with evalshift, by name."""
+    folders = resources.files(__name__).iterdir()
+    return tuple(sorted(folder.name for folder in folders if folder.joinpath("testbed.yaml").is_file()))
+
+
+def load_published(name: str) -> PublishedTestbed:
+    """The published testbed of that name; raises UsageError when none has it.
+
+    >>> load_published("recht2019").pairs[0]
+    'cifar10:cifar10.1-v4'
+    """
+    names = published_names()
+    if name not in names:
+        raise UsageError(
+            "no published testbed has this name",
+            found=f'"{name}"',
+            expected=", ".join(names),
+            remedy=did_you_mean(name, names),
+        )
+    folder = resources.files(__name__).joinpath(name)
+    facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))
+    tables = tuple(_load_table(folder, table) for table in facts["tables"])
+    return PublishedTestbed(name, facts["title"], facts["paper"], facts["ties"], tables)
+
+
+def _load_table(folder: Traversable, facts: dict) -> PublishedTable:
+    rows = list(csv.DictReader(folder.joinpath(facts["counts"]).read_text("utf-8").splitlines()))
+    metrics = tuple(facts["metrics"])
+    return PublishedTable(
+        original=facts["original"],
+        new=tuple(facts["new"]),
+        images=facts["images"],
+        metrics=metrics,
+        without=tuple(facts.get("without", ())),
+        models=tuple(
+            PublishedModel(row["model"], row["family"], int(row["year"]), row["counted_from"] == "predictions")
+            for row in rows
+        ),
+        correct={
+            (dataset, metric): np.array([int(row[f"{dataset} {metric}"]) for row in rows], dtype=np.int64)
+            for dataset in facts["images"]
+            for metric in metrics
+        },
+    )

@@ -1,0 +1,194 @@
+"""The counts that come with evalshift, against the predictions and tables that they were taken from."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+import released
+
+from evalshift.analysis.intervals import clopper_pearson
+from evalshift.errors import UsageError
+from evalshift.testbed.published import PublishedTable, load_published, published_names
+
+PRINTED = released.DATA / "published"
+needs_printed = pytest.mark.skipif(not PRINTED.is_dir(), reason=f"the printed tables are not in {PRINTED}")
+
+CIFAR_OR_IMAGENET = ("cifar10", "imagenet")
+# Where a file of the release and the paper name a model differently.
+RENAMED = {
+    "random_features_256k_no_aug": "random_features_256k",
+    "random_features_32k_no_aug": "random_features_32k",
+    "resnet_preact_basic_110": "resnet_v2_basic_110",
+    "resnet_preact_bottleneck_164": "resnet_v2_bottleneck_164",
+    "resnetv2_tf": "resnetv2_tf_32",
+    "shake_shake_26_2x32d_SSI": "shake_shake_32d",
+    "shake_shake_26_2x64d_SSI": "shake_shake_64d",
+    "shake_shake_26_2x64d_SSI_cutout16": "shake_shake_64d_cutout",
+    "wide_resnet_tf": "wide_resnet_tf_28_10",
+}
+
+
+def table(original: str) -> PublishedTable:
+    return next(table for table in load_published("recht2019").tables if table.original == original)
+
+
+def shipped(original: str, dataset: str, metric: str = "top1") -> dict[str, int]:
+    """Model -> images it gets right, of those that were counted from predictions."""
+    counts = table(original)
+    return {
+        model.name: int(correct)
+        for model, correct in zip(counts.models, counts.correct[dataset, metric], strict=True)
+        if model.exact
+    }
+
+
+def recounted(models: Sequence[str], hits: np.ndarray) -> dict[str, int]:
+    """The same from released predictions, but for the model that the paper does not have."""
+    counts = {RENAMED.get(model, model): int(count) for model, count in zip(models, hits, strict=True)}
+    counts.pop("alexnet_tf_ben", None)
+    return counts
+
+
+@released.needs_cifar10
+@pytest.mark.parametrize("version", ["v4", "v6"])
+def test_cifar10_counts_are_those_of_the_released_predictions(version):
+    predictions = released.cifar10(version)
+    original, new = predictions.correct
+    assert shipped("cifar10", "cifar10") == recounted(predictions.models, original.sum(axis=1))
+    assert shipped("cifar10", f"cifar10.1-{version}") == recounted(predictions.models, new.sum(axis=1))
+
+
+@released.needs_imagenet
+@pytest.mark.parametrize(
+    "folder, dataset", [("imagenet-val", "imagenet"), ("matched-frequency", "imagenetv2-matched-frequency")]
+)
+def test_imagenet_counts_are_those_of_the_released_predictions(folder, dataset):
+    labels = np.load(released.IMAGENET / f"{folder}_labels.npy").astype(np.int16)[:, np.newaxis]
+    top1, top5 = {}, {}
+    for file in sorted((released.IMAGENET / folder).glob("*.npy")):
+        hits = np.load(file) == labels
+        if (file.stem, folder) == ("fv_16k", "matched-frequency"):
+            hits = hits[:, ::-1]
+        top1[file.stem], top5[file.stem] = int(hits[:, 0].sum()), int(hits.any(axis=1).sum())
+    assert shipped("imagenet", dataset) == top1
+    assert shipped("imagenet", dataset, "top5") == top5
+
+
+@needs_printed
+@pytest.mark.parametrize("dataset", ["imagenetv2-threshold0.7", "imagenetv2-topimages"])
+def test_counts_on_the_other_imagenet_sets(dataset):
+    counts = pd.read_csv(PRINTED / "recht2019_counts.csv").query("dataset == @dataset").set_index("model")
+    for metric in ("top1", "top5"):
+        assert shipped("imagenet", dataset, metric) == counts[f"{metric}_correct"].astype(int).to_dict()
+
+
+@needs_printed
+class TestModelsWithoutReleasedPredictions:
+    """Five models of tables 7 and 8: their counts must give all that is printed of them."""
+
+    def test_which(self):
+        inexact = {original: [m.name for m in table(original).models if not m.exact] for original in CIFAR_OR_IMAGENET}
+        assert inexact == {
+            "cifar10": [
+                "autoaug_pyramid_net_tf",
+                "autoaug_shake_shake_112_tf",
+                "autoaug_shake_shake_32_tf",
+                "autoaug_shake_shake_96_tf",
+                "autoaug_wrn_tf",
+            ],
+            "imagenet": [],
+        }
+
+    # Table 8 was printed with the interval of 2,021 images around accuracies on 2,000.
+    @pytest.mark.parametrize("number, version, printed_with", [(7, "v4", 2021), (8, "v6", 2021)])
+    def test_accuracies_intervals_and_gaps(self, number, version, printed_with):
+        printed = pd.read_csv(PRINTED / f"table{number}_cifar10_vs_cifar10.1-{version}.csv").set_index("model")
+        counts = table("cifar10")
+        new_total = counts.images[f"cifar10.1-{version}"]
+        for place, model in enumerate(counts.models):
+            if model.exact:
+                continue
+            row = printed.loc[model.name]
+            original, new = (int(counts.correct[name, "top1"][place]) for name in ("cifar10", f"cifar10.1-{version}"))
+            assert round(original / 100, 1) == row.orig_acc
+            assert round(100 * new / new_total, 1) == row.new_acc
+            assert round(original / 100 - 100 * new / new_total, 1) == row.gap
+            for correct, total, low, high in (
+                (original, 10_000, row.orig_lo, row.orig_hi),
+                (round(new / new_total * printed_with), printed_with, row.new_lo, row.new_hi),
+            ):
+                interval = clopper_pearson(np.array([correct]), np.array([total]))
+                assert (100 * interval.low).round(1) == low
+                assert (100 * interval.high).round(1) == high
+
+
+@pytest.mark.parametrize("original", CIFAR_OR_IMAGENET)
+def test_every_count_is_possible(original):
+    counts = table(original)
+    assert counts.correct.keys() == {(dataset, metric) for dataset in counts.images for metric in counts.metrics}
+    assert set(counts.images) == {counts.original, *counts.new}
+    for (dataset, _), correct in counts.correct.items():
+        assert correct.shape == (len(counts.models),)
+        assert (correct > 0).all()
+        assert (correct < counts.images[dataset]).all()
+    if "top5" in counts.metrics:
+        for dataset in counts.images:
+            assert (counts.correct[dataset, "top5"] > counts.correct[dataset, "top1"]).all()
+
+
+@pytest.mark.parametrize("original, models, families", [("cifar10", 34, 10), ("imagenet", 67, 14)])
+def test_every_model_has_a_family_and_a_year(original, models, families):
+    counts = table(original)
+    names = [model.name for model in counts.models]
+    assert len(names) == models
+    assert names == sorted(set(names))
+    assert len({model.family for model in counts.models}) == families
+    assert all(model.family == model.family.strip().lower() != "" for model in counts.models)
+    assert all(2010 <= model.year <= 2018 for model in counts.models)
+    assert set(counts.without) <= {model.family for model in counts.models}
+
+
+def test_families_that_the_paper_speaks_of():
+    fisher = [model.name for model in table("imagenet").models if model.family == "fisher-vector"]
+    random = [model.name for model in table("cifar10").models if model.family == "random-features"]
+    assert fisher == ["fv_16k", "fv_4k", "fv_64k"]
+    assert len(random) == 4
+    assert table("imagenet").without == ("fisher-vector",)
+    assert table("cifar10").without == ()
+
+
+def test_pairs_and_their_tables():
+    testbed = load_published("recht2019")
+    assert published_names() == ("recht2019",)
+    assert testbed.pairs == (
+        "cifar10:cifar10.1-v4",
+        "cifar10:cifar10.1-v6",
+        "imagenet:imagenetv2-matched-frequency",
+        "imagenet:imagenetv2-threshold0.7",
+        "imagenet:imagenetv2-topimages",
+    )
+    assert testbed.table_of("cifar10:cifar10.1-v6") is testbed.tables[0]
+    assert testbed.table_of("cifar10.1-v6:cifar10") is None
+
+
+def test_an_unknown_testbed():
+    with pytest.raises(UsageError) as complaint:
+        load_published("recht2018")
+    assert str(complaint.value) == (
+        "no published testbed has this name\n"
+        '  found:    "recht2018"\n'
+        "  expected: recht2019\n"
+        '  do:       did you mean "recht2019"?'
+    )
+
+
+def test_counts_load_without_torch_and_pandas():
+    code = (
+        "import sys; from evalshift.testbed.published import load_published; load_published('recht2019'); "
+        "print({'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "set()\n"
