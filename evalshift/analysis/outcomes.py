@@ -9,7 +9,8 @@ from jaxtyping import Int
 
 from evalshift.errors import AnalysisError, StoreError, UsageError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
-from evalshift.evaluate.store import Results, StoredDataset
+from evalshift.evaluate.rows import is_rows_mark, same_rows
+from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
 from evalshift.shapes import Correct, Counts, Labels
 
 # How many of a model's first answers may hold the label.
@@ -81,13 +82,14 @@ class StoredPair:
     """All that the store holds on a pair.
 
     outcomes     metric -> Outcomes; "top5" only where it can be had
-    answers      on the original and on the new set, of the same models in the same order; None where there are none
+    answers      on the original and on the new set, of the same models in the same order: those of `outcomes` that were
+                 not imported as counts alone; None where there are none
     provenance   model -> how its predictions on the original and on the new set came about
     notes        what was left out and why, and what else the reader should know
     """
 
-    original: StoredDataset
-    new: StoredDataset
+    original: StoredDataset | CountedDataset
+    new: StoredDataset | CountedDataset
     outcomes: dict[str, Outcomes]
     answers: tuple[ImageAnswers, ImageAnswers] | None
     provenance: dict[str, tuple[Provenance, Provenance]]
@@ -103,30 +105,28 @@ def load_pair(results: Results, pair: str) -> StoredPair:
     """Counts, answers, provenance and notes of the models stored on both sets of `pair` ("original:new").
 
     A model takes part when its predictions on both sets can be read, belong to the datasets as they are stored now,
-    and come from one checkpoint; every other model is named in the notes. Each file is read once, and only its answers
-    are kept. "top5" is there when every model keeps five answers an image and there are more than five classes.
+    and come from one checkpoint, or when counts of it were imported in their place; every other model is named in the
+    notes. Each file is read once, and only its answers are kept. "top5" is there when every model with answers keeps
+    five an image and there are more than five classes; models whose counts are of top-1 alone are left out of it.
     Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
     """
-    original_name, new_name = split_pair(pair)
-    original, new = (_load_dataset(results, name, pair) for name in (original_name, new_name))
+    names = split_pair(pair)
     notes: list[str] = []
-    tops: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    provenance: dict[str, tuple[Provenance, Provenance]] = {}
-    for model in _common_models(results, original_name, new_name, notes):
+    original, new = (_load_side(results, name, pair, notes) for name in names)
+    known: dict[str, tuple[_Known, _Known]] = {}
+    for model in _common_models(original, new, notes):
         try:
-            both = results.load_predictions(original_name, model), results.load_predictions(new_name, model)
+            both = original.read(results, model), new.read(results, model)
         except StoreError as error:
             notes.append(f"{model} is left out: {error.problem} ({error.where}).")
             continue
-        objection = (
-            _objection(both[0], original) or _objection(both[1], new) or _two_checkpoints(*(p.provenance for p in both))
-        )
-        if objection:
+        if isinstance(both[0], str) or isinstance(both[1], str):
+            notes.append(f"{model} is left out: {both[0] if isinstance(both[0], str) else both[1]}.")
+        elif objection := _two_checkpoints(both[0].provenance, both[1].provenance):
             notes.append(f"{model} is left out: {objection}.")
         else:
-            tops[model] = _narrow(both[0].top, original), _narrow(both[1].top, new)
-            provenance[model] = both[0].provenance, both[1].provenance
-    if not tops:
+            known[model] = both[0], both[1]
+    if not known:
         raise AnalysisError(
             "no model can be compared on this pair",
             where=pair,
@@ -134,19 +134,20 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             expected="at least one model with predictions on both sets",
             remedy=f"`evalshift run --pair {pair}`",
         )
-    kept = {model: min(top.shape[1] for top in both) for model, both in tops.items()}
-    answers = tuple(
-        _gather(dataset, {model: both[side] for model, both in tops.items()}, min(kept.values()))
-        for side, dataset in enumerate((original, new))
-    )
-    attributes = {model: dict(new_run.entry) for model, (_, new_run) in provenance.items()}
+    answers = _gather_both(original, new, known)
     outcomes = {
-        metric: _count(answers[0], answers[1], metric, attributes)
-        for metric, k in METRICS.items()
-        if _metric_applies(metric, k, kept, len(original.class_names), notes)
+        metric: _count(original, new, metric, known)
+        for metric in METRICS
+        if _metric_applies(metric, original, new, known, notes)
     }
+    provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
     notes.extend(_provenance_notes(provenance))
-    return StoredPair(original, new, outcomes, (answers[0], answers[1]), provenance, tuple(notes))
+    if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
+        notes.append(
+            "Known by imported counts alone, so left out of whatever needs the answer to each image: "
+            f"{name_some(bare)}."
+        )
+    return StoredPair(original.dataset, new.dataset, outcomes, answers, provenance, tuple(notes))
 
 
 def split_pair(pair: str) -> tuple[str, str]:
@@ -168,10 +169,57 @@ def name_some(names: Sequence[str], limit: int = 5) -> str:
     return f"{', '.join(names[:limit])} and {len(names) - limit} more"
 
 
-def _load_dataset(results: Results, name: str, pair: str) -> StoredDataset:
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of one model on one set: how many it gets right, None where that was not kept, and its answers."""
+
+    correct: Mapping[str, int | None]
+    top: Int[np.ndarray, "n k"] | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One set of a pair: the models with predictions on it, and those with imported counts."""
+
+    dataset: StoredDataset | CountedDataset
+    predicted: frozenset[str]
+    counted: Mapping[str, Counted]
+
+    @property
+    def models(self) -> set[str]:
+        return {*self.predicted, *self.counted}
+
+    def read(self, results: Results, model: str) -> _Known | str:
+        """What is known of a model here, predictions before counts; or why it may not be used, in words."""
+        if model in self.predicted and isinstance(self.dataset, StoredDataset):
+            predictions = results.load_predictions(self.dataset.name, model)
+            if objection := _objection(predictions, self.dataset):
+                return objection
+            correct = {
+                metric: int(predictions.hits(self.dataset.labels, k).sum()) if k <= predictions.k else None
+                for metric, k in METRICS.items()
+            }
+            return _Known(correct, _narrow(predictions.top, self.dataset), predictions.provenance)
+        counted = self.counted[model]
+        return _Known({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
+
+
+def _load_side(results: Results, name: str, pair: str, notes: list[str]) -> _Side:
+    predicted = frozenset(results.models(name))
+    counted, rows = results.load_counts(name) or (None, {})
     stored = results.datasets()
     if name in stored:
-        return results.load_dataset(name)
+        dataset = results.load_dataset(name)
+        if counted is not None and len(counted) != len(dataset):
+            notes.append(
+                f"The imported counts on {name} are left out: they are of {len(counted):,} images, "
+                f"and {len(dataset):,} are stored."
+            )
+            rows = {}
+        return _Side(dataset, predicted, rows)
+    if counted is not None:
+        return _Side(counted, frozenset(), rows)
     nearest = near_match(pair, results.pairs())
     raise AnalysisError(
         "the results hold no such pair",
@@ -182,19 +230,25 @@ def _load_dataset(results: Results, name: str, pair: str) -> StoredDataset:
     )
 
 
-def _common_models(results: Results, original: str, new: str, notes: list[str]) -> list[str]:
-    on_original, on_new = results.models(original), results.models(new)
-    for name, other, here, there in ((original, new, on_original, on_new), (new, original, on_new, on_original)):
-        lonely = sorted(set(here) - set(there))
+def _common_models(original: _Side, new: _Side, notes: list[str]) -> list[str]:
+    for one, other in ((original, new), (new, original)):
+        lonely = sorted(one.models - other.models)
         if lonely:
             models = "1 model is" if len(lonely) == 1 else f"{len(lonely)} models are"
-            notes.append(f"{models} left out, with predictions on {name} but none on {other}: {name_some(lonely)}.")
-    return sorted(set(on_original) & set(on_new))
+            notes.append(
+                f"{models} left out, with predictions on {one.dataset.name} but none on {other.dataset.name}: "
+                f"{name_some(lonely)}."
+            )
+    return sorted(original.models & new.models)
 
 
 def _objection(predictions: Predictions, dataset: StoredDataset) -> str | None:
     """Why these predictions may not be held against the labels of `dataset`; None when they may."""
-    if predictions.provenance.dataset_fingerprint != dataset.fingerprint:
+    mark = predictions.provenance.dataset_fingerprint
+    if is_rows_mark(mark):
+        if not same_rows(mark, dataset.rows):
+            return f"its predictions on {dataset.name} were imported for other labels, or images in another order"
+    elif mark != dataset.fingerprint:
         return f"its predictions on {dataset.name} belong to another version of that dataset (fingerprints differ)"
     if len(predictions) != len(dataset):
         return f"it has {len(predictions):,} predictions for the {len(dataset):,} images of {dataset.name}"
@@ -221,6 +275,20 @@ def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
     return top.astype(np.min_scalar_type(-largest - 1))
 
 
+def _gather_both(
+    original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]]
+) -> tuple[ImageAnswers, ImageAnswers] | None:
+    """The answers of the models that have them on both sets; None where no model has."""
+    tops = {model: (a.top, b.top) for model, (a, b) in known.items() if a.top is not None and b.top is not None}
+    if not tops or not isinstance(original.dataset, StoredDataset) or not isinstance(new.dataset, StoredDataset):
+        return None
+    k = min(top.shape[1] for both in tops.values() for top in both)
+    return (
+        _gather(original.dataset, {model: both[0] for model, both in tops.items()}, k),
+        _gather(new.dataset, {model: both[1] for model, both in tops.items()}, k),
+    )
+
+
 def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImageAnswers:
     """The answers of all models as one array, laid out so that all first answers lie side by side in memory."""
     kind = np.result_type(*tops.values())
@@ -237,28 +305,42 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
     )
 
 
-def _metric_applies(metric: str, k: int, kept: Mapping[str, int], classes: int, notes: list[str]) -> bool:
+def _metric_applies(
+    metric: str, original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
+) -> bool:
+    k = METRICS[metric]
     if metric == "top1":
         return True
-    if classes <= k:
+    if any(isinstance(side.dataset, StoredDataset) and len(side.dataset.class_names) <= k for side in (original, new)):
         return False
-    short = [model for model, answers in kept.items() if answers < k]
+    lacking = {
+        model: both for model, both in known.items() if None in (both[0].correct[metric], both[1].correct[metric])
+    }
+    short = [model for model, both in lacking.items() if both[0].top is not None and both[1].top is not None]
+    bare = [model for model in lacking if model not in short]
     if short:
         notes.append(f"Top-{k} accuracy is not reported: fewer than {k} answers are kept for {name_some(short)}.")
-    return not short
+    elif bare and len(lacking) < len(known):
+        notes.append(f"Top-{k} accuracy leaves out what was imported without it: {name_some(bare)}.")
+    return not short and len(lacking) < len(known)
 
 
-def _count(original: ImageAnswers, new: ImageAnswers, metric: str, attributes: dict[str, dict]) -> Outcomes:
+def _count(original: _Side, new: _Side, metric: str, known: Mapping[str, tuple[_Known, _Known]]) -> Outcomes:
+    counts = {
+        model: (both[0].correct[metric], both[1].correct[metric])
+        for model, both in known.items()
+        if None not in (both[0].correct[metric], both[1].correct[metric])
+    }
     return Outcomes(
-        original=original.dataset,
-        new=new.dataset,
+        original=original.dataset.name,
+        new=new.dataset.name,
         metric=metric,
-        models=original.models,
-        original_correct=original.correct(metric).sum(axis=1),
-        new_correct=new.correct(metric).sum(axis=1),
-        original_total=len(original.labels),
-        new_total=len(new.labels),
-        attributes=attributes,
+        models=tuple(counts),
+        original_correct=np.array([right for right, _ in counts.values()], dtype=np.int64),
+        new_correct=np.array([right for _, right in counts.values()], dtype=np.int64),
+        original_total=len(original.dataset),
+        new_total=len(new.dataset),
+        attributes={model: dict(known[model][1].provenance.entry) for model in counts},
     )
 
 
@@ -266,9 +348,14 @@ def _provenance_notes(provenance: dict[str, tuple[Provenance, Provenance]]) -> I
     """What the runs recorded that bears on the comparison, one note for all the models it concerns."""
     concerned: dict[str, list[str]] = defaultdict(list)
     for model, (original, new) in provenance.items():
-        if original.identity != new.identity:
+        if (original.imported is None) != (new.imported is None):
+            concerned["Run on one set, and imported on the other"].append(model)
+        elif original.identity != new.identity:
             concerned["The registry entry changed between the run on the original and on the new set"].append(model)
-        if (original.device, original.precision) != (new.device, new.precision):
+        if None not in (original.device, new.device) and (original.device, original.precision) != (
+            new.device,
+            new.precision,
+        ):
             concerned["Device or precision differ between the two sets"].append(model)
         for warning in dict.fromkeys((*original.warnings, *new.warnings)):
             concerned[warning.rstrip(".")].append(model)

@@ -173,12 +173,21 @@ def _model_view(model: str, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, 
 
     return {
         "model": model,
-        "source": both(lambda run: str(run["entry"].get("source") or "–")),
+        "source": both(_source_words),
         "checkpoint": both(lambda run: (run["checkpoint_sha256"] or "–")[:12]),
-        "preprocess": both(lambda run: _preprocess_words(run["preprocess"])),
-        "hardware": both(lambda run: f"{run['device']}, {run['precision']}, batches of {run['batch_size']}"),
+        "preprocess": both(lambda run: "–" if run["preprocess"] is None else _preprocess_words(run["preprocess"])),
+        "hardware": both(
+            lambda run: f"{run['device']}, {run['precision']}, batches of {run['batch_size']}" if run["device"] else "–"
+        ),
         "start": both(lambda run: run["start"][:16].replace("T", " ")),
     }
+
+
+def _source_words(run: Mapping[str, Any]) -> str:
+    imported = run.get("imported")
+    if imported:
+        return f"{imported['source']}, imported from {name_some(list(imported['files']), limit=2)}"
+    return str(run["entry"].get("source") or "–")
 
 
 def _preprocess_words(facts: Mapping[str, Any]) -> str:
@@ -204,5 +213,6 @@ def _versions(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[tup
             if run["git_revision"]:
                 commit, changed, _ = run["git_revision"].partition("+")
                 versions.append(f"git {commit[:12]}{' with changes' if changed else ''}")
-            made[", ".join(versions)][model] = None
+            if versions:  # nothing is known of what made imported predictions
+                made[", ".join(versions)][model] = None
     return [(text, list(names)) for text, names in made.items()]

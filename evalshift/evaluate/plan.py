@@ -170,6 +170,8 @@ def why_redo(
         return f"the stored file cannot be read ({error.found})"
     if stored is None:
         return NEW
+    if stored.imported is not None:
+        return f"what is stored was imported ({', '.join(stored.imported.files)}), not run from this entry"
     reasons = (
         *differences(stored.identity, _as_stored(entry.identity())),
         _other_checkpoint(entry, stored, hash_of),

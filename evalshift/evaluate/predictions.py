@@ -4,24 +4,48 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from evalshift.shapes import Labels, Prob, Top
+
+# What every run records and no import can.
+_OF_A_RUN = ("preprocess", "device", "precision", "batch_size", "memory_format", "seconds", "images_per_second")
+
+
+class Imported(BaseModel):
+    """Whence predictions or counts came that no run of evalshift made.
+
+    source  what was imported: "predictions", "table", or the name of a released set such as "recht2019-imagenet"
+    files   name -> sha256 of each file that was read
+    kind    what the file held: "top1", "topk", "logits", "probabilities", or "counts", "percent", "fraction"
+    rules   what was decided on the way, in words, so that it can be checked
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    source: str
+    files: dict[str, str]
+    kind: str
+    rules: list[str] = []
 
 
 class Provenance(BaseModel):
     """How a file of predictions came about; stands in the file itself, a key each.
 
+    What only a run can know is None where predictions were imported.
+
     entry               the registry entry as it was written
     identity            the part of it that can change an answer; a run compares it to find out what to redo
+    dataset_fingerprint of imported predictions, the mark of the labels they were held against (`rows_mark`)
     preprocess          what was done to the images, with what the source says of itself filled in
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
     versions            of Python, torch and whatever else shaped the numbers
-    start               in UTC
+    start               of the run or of the import, in UTC
     seconds             of inference, loading and searching left out
     images_per_second   once the first batch was through, for which memory is taken and kernels are chosen
     warnings            what the run noticed and the reader should know
+    imported            whence they came; None where evalshift ran the model itself
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -32,20 +56,28 @@ class Provenance(BaseModel):
     classes: str
     entry: dict
     identity: dict
-    checkpoint_sha256: str | None
+    checkpoint_sha256: str | None = None
     dataset_fingerprint: str
-    preprocess: dict
-    device: str
-    precision: str
-    batch_size: int
-    memory_format: str
-    streams: int = 1
-    versions: dict[str, str]
-    git_revision: str | None
+    preprocess: dict | None = None
+    device: str | None = None
+    precision: str | None = None
+    batch_size: int | None = None
+    memory_format: str | None = None
+    streams: int | None = 1
+    versions: dict[str, str] = {}
+    git_revision: str | None = None
     start: str
-    seconds: float
-    images_per_second: float
+    seconds: float | None = None
+    images_per_second: float | None = None
     warnings: list[str] = []
+    imported: Imported | None = None
+
+    @model_validator(mode="after")
+    def _a_run_says_how(self) -> "Provenance":
+        missing = [name for name in _OF_A_RUN if getattr(self, name) is None]
+        if missing and self.imported is None:
+            raise ValueError(f'no "{missing[0]}" in it')
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +85,13 @@ class Predictions:
     """One model's answers on one dataset, a row an image, in dataset order.
 
     top   class numbers, best first, shape (n, k)
-    prob  softmax probability of the first, in [0, 1], shape (n,)
+    prob  softmax probability of the first, in [0, 1], shape (n,); None where imported answers came without
     """
 
     model: str
     dataset: str
     top: Top
-    prob: Prob
+    prob: Prob | None
     provenance: Provenance
 
     def __len__(self) -> int:

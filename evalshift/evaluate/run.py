@@ -237,16 +237,16 @@ def _run_model(name: str, entry: AnyModel, jobs: Sequence[Job], bench: _Bench) -
             continue
         predictions = _compared_with_expected(predictions, entry, reader.dataset)
         bench.results.save_predictions(predictions, answers.logits)
-        lines.append(_line(predictions, reader.dataset))
+        lines.append(_line(predictions, answers.images_per_second, reader.dataset))
     if lines:
         bench.progress.note(Text.assemble((f"{name:<28} ", "bold"), "   ".join(lines)))
     return failures
 
 
-def _line(predictions: Predictions, dataset: Dataset) -> str:
+def _line(predictions: Predictions, images_per_second: float, dataset: Dataset) -> str:
     accuracy = 100 * predictions.hits(dataset.labels).mean()
     warnings = "".join(f" ({warning})" for warning in predictions.provenance.warnings)
-    return f"{dataset.name} {accuracy:.1f} %{warnings} ({predictions.provenance.images_per_second:,.0f}/s)"
+    return f"{dataset.name} {accuracy:.1f} %{warnings} ({images_per_second:,.0f}/s)"
 
 
 def _compared_with_expected(predictions: Predictions, entry: AnyModel, dataset: Dataset) -> Predictions:

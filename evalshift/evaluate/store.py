@@ -2,10 +2,12 @@
 
     results/datasets/<dataset>.parquet              id, label; fingerprint and classes in the metadata
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
+    results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, a row a model
     results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
-    results/pairs.json                              the pairs that were run, in order
+    results/pairs.json                              the pairs that were run or imported, in order
 
 SCHEMA_VERSION history
+2   2026-11  imports: `imported` in the provenance, null for what only a run knows; prob may be missing; counts/
 1   2026-11  the first
 """
 
@@ -14,6 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +26,11 @@ from pydantic import ValidationError
 
 from evalshift.errors import StoreError, did_you_mean, first_line
 from evalshift.evaluate.predictions import Failure, Predictions, Provenance
+from evalshift.evaluate.rows import rows_mark
 from evalshift.files import file_name, registry_name, write_atomic
 from evalshift.shapes import Labels
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.
 _PREFIX = "evalshift."
@@ -38,7 +42,7 @@ class StoredDataset:
 
     labels        class numbers, shape (n,)
     class_names   shape (classes,), position = class number
-    fingerprint   sha256 over ids, labels and image content
+    fingerprint   sha256 over ids, labels and image content; the mark of its rows where no images were at hand
     stamp         a quick mark of the source files; equal means that the fingerprint still holds
     """
 
@@ -53,6 +57,53 @@ class StoredDataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def rows(self) -> str:
+        """The mark of ids and labels in their order, by which imported predictions are known to belong here."""
+        return rows_mark(self.ids, self.labels)
+
+
+@dataclass(frozen=True)
+class CountedDataset:
+    """A dataset of which only counts were imported: neither its labels nor its images are known.
+
+    classes  the name of its label space, None where the import did not know it
+    """
+
+    name: str
+    images: int
+    classes: str | None
+
+    def __len__(self) -> int:
+        return self.images
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def fingerprint(self) -> str:
+        return "counts alone"
+
+    @property
+    def entry(self) -> dict:
+        return {}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many images of a dataset one model gets right, where nothing else is known of its answers.
+
+    top1, top5  right by the first answer, and by one of the first five; None where that was not given
+    within      the counts may be off by as many images: they were worked out from rounded accuracies
+    """
+
+    model: str
+    top1: int
+    top5: int | None
+    within: int
+    provenance: Provenance
 
 
 class Results:
@@ -81,6 +132,9 @@ class Results:
     def logits_file(self, dataset: str, model: str) -> Path:
         return self.path / "logits" / file_name(dataset) / f"{file_name(model)}.npy"
 
+    def counts_file(self, dataset: str) -> Path:
+        return self.path / "counts" / f"{file_name(dataset)}.parquet"
+
     def datasets(self) -> list[str]:
         """Names of the stored datasets, sorted."""
         return _names(self.path / "datasets")
@@ -104,7 +158,7 @@ class Results:
             return []
 
     def add_pairs(self, pairs: Iterable[str]) -> None:
-        """Note that these pairs were run; known ones keep their place."""
+        """Note that these pairs were run or imported; known ones keep their place."""
         known = self._all_pairs()
         wanted = [*known, *(pair for pair in dict.fromkeys(pairs) if pair not in known)]
         if wanted != known:
@@ -158,7 +212,9 @@ class Results:
             with suppress(FileNotFoundError, NotADirectoryError):
                 beside.unlink()
         top = pa.FixedSizeListArray.from_arrays(pa.array(predictions.top.reshape(-1), pa.int32()), predictions.k)
-        table = pa.table({"top": top, "prob": pa.array(predictions.prob, pa.float32())})
+        table = pa.table({"top": top})
+        if predictions.prob is not None:
+            table = table.append_column("prob", pa.array(predictions.prob, pa.float32()))
         path = self.predictions_file(predictions.dataset, predictions.model)
         _write(table, predictions.provenance.model_dump(mode="json"), path)
 
@@ -179,7 +235,51 @@ class Results:
             table, facts = _read(path)
             column = table["top"].combine_chunks()
             top = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
-            return Predictions(model, dataset, top, table["prob"].to_numpy(), Provenance(**facts))
+            prob = table["prob"].to_numpy() if "prob" in table.column_names else None
+            return Predictions(model, dataset, top, prob, Provenance(**facts))
+
+    def save_counts(self, dataset: CountedDataset, counts: Iterable[Counted]) -> None:
+        """Store counts beside those that are there already; a model's new row takes the place of its old one."""
+        _, rows = self.load_counts(dataset.name) or (dataset, {})
+        rows = rows | {counted.model: counted for counted in counts}
+        columns = {
+            "model": pa.array(rows, pa.string()),
+            "top1": pa.array([row.top1 for row in rows.values()], pa.int64()),
+            "top5": pa.array([row.top5 for row in rows.values()], pa.int64()),
+            "within": pa.array([row.within for row in rows.values()], pa.int64()),
+            "provenance": pa.array([row.provenance.model_dump_json() for row in rows.values()], pa.string()),
+        }
+        facts = {
+            "schema_version": SCHEMA_VERSION,
+            "dataset": dataset.name,
+            "images": dataset.images,
+            "classes": dataset.classes,
+        }
+        _write(pa.table(columns), facts, self.counts_file(dataset.name))
+
+    def load_counts(self, dataset: str) -> tuple[CountedDataset, dict[str, Counted]] | None:
+        """The imported counts of a dataset by model; None when there are none.
+
+        Raises StoreError when the file is damaged or comes from a newer evalshift.
+        """
+        path = self.counts_file(dataset)
+        try:
+            with _reading(path, "delete it and import the counts again"):
+                table, facts = _read(path)
+                rows = [
+                    Counted(
+                        model=row["model"],
+                        top1=row["top1"],
+                        top5=row["top5"],
+                        within=row["within"],
+                        provenance=Provenance(**json.loads(row["provenance"])),
+                    )
+                    for row in table.to_pylist()
+                ]
+                counted = CountedDataset(dataset, facts["images"], facts["classes"])
+                return counted, {row.model: row for row in rows}
+        except FileNotFoundError:
+            return None
 
     @contextmanager
     def _stored(self, path: Path, name: str, names: Callable[[], list[str]]) -> Iterator[None]:
@@ -275,6 +375,8 @@ def _reading(
 def _fault(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
+        if not first["loc"]:  # what the whole lacks, in our own words
+            return first["msg"].removeprefix("Value error, ")
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     if isinstance(error, KeyError):  # what is missing: a bare name of ours, or a sentence of pyarrow's
         missing = str(error.args[0])

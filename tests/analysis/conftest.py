@@ -1,16 +1,17 @@
 """Small pairs that can be counted by hand, and a store to put predictions into."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from evalshift.analysis.outcomes import Outcomes
-from evalshift.evaluate.predictions import Predictions, Provenance
-from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
+from evalshift.evaluate.predictions import Imported, Predictions, Provenance
+from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
 
 DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -36,7 +37,7 @@ class Store:
         )
 
     def predictions(self, dataset: str, model: str, top: Sequence[Sequence[int]], **changes) -> None:
-        facts = {
+        facts: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "model": model,
             "dataset": dataset,
@@ -59,6 +60,28 @@ class Store:
         answers = np.array(top, dtype=np.int32)
         self.results.save_predictions(
             Predictions(model, dataset, answers, np.ones(len(top), np.float32), Provenance(**(facts | changes)))
+        )
+
+    def counts(
+        self, dataset: str, total: int, counts: Mapping[str, tuple[int, int | None]], within: int = 0, **changes
+    ) -> None:
+        """Imported counts: model -> right by the first answer, and by one of five."""
+        facts: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "dataset": dataset,
+            "classes": "letters",
+            "entry": {"source": "table"},
+            "identity": {},
+            "dataset_fingerprint": f"images:{total}",
+            "start": "2026-01-02T03:04:05+00:00",
+            "imported": Imported(source="table", files={"table.csv": "ab" * 32}, kind="counts"),
+        }
+        self.results.save_counts(
+            CountedDataset(dataset, total, "letters"),
+            [
+                Counted(model, top1, top5, within, Provenance(**(facts | {"model": model} | changes)))
+                for model, (top1, top5) in counts.items()
+            ],
         )
 
 
@@ -88,7 +111,7 @@ def letters(store: Store) -> Store:
 @pytest.fixture
 def make_outcomes() -> Callable[..., Outcomes]:
     def make(original_correct: Sequence[int], new_correct: Sequence[int], /, total: int = 10, **changes) -> Outcomes:
-        facts = {
+        facts: dict[str, Any] = {
             "original": "old",
             "new": "new",
             "metric": "top1",

@@ -5,6 +5,7 @@ import pytest
 
 from evalshift.analysis.outcomes import ImageAnswers, StoredPair, load_outcomes, load_pair, name_some, split_pair
 from evalshift.errors import AnalysisError, UsageError
+from evalshift.evaluate.predictions import Imported
 
 
 def test_counts_are_those_of_the_hand_made_predictions(letters):
@@ -246,3 +247,110 @@ def test_long_lists_of_names_are_cut():
     assert name_some(["a"]) == "a"
     assert name_some(list("abcde")) == "a, b, c, d, e"
     assert name_some(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+# ------------------------------------------------------------------------------------------------------------- imports
+
+IMPORTED = Imported(source="predictions", files={"answers.npy": "ef" * 32}, kind="top1")
+KNOWN_BY_COUNTS = "Known by imported counts alone, so left out of whatever needs the answer to each image: "
+
+
+def test_imported_predictions_are_held_against_equal_labels_whatever_the_fingerprint(letters):
+    mark = letters.results.load_dataset("new").rows
+    letters.predictions("old", "guest", [[0], [1], [2], [2]], imported=IMPORTED, identity={})
+    letters.predictions("new", "guest", [[0], [0], [0]], imported=IMPORTED, identity={}, dataset_fingerprint=mark)
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("fair", "good", "guest", "poor")
+    assert stored.outcomes["top1"].new_correct.tolist() == [1, 2, 1, 1]
+    assert stored.notes == ("Top-5 accuracy is not reported: fewer than 5 answers are kept for guest.",)
+
+
+def test_imported_predictions_for_other_labels_are_left_out(letters):
+    mark = letters.results.load_dataset("new").rows
+    letters.predictions("old", "guest", [[0], [1], [2], [2]], imported=IMPORTED, dataset_fingerprint=mark)
+    letters.predictions("new", "guest", [[0], [0], [0]], imported=IMPORTED, dataset_fingerprint=mark)
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert "guest" not in stored.outcomes["top1"].models
+    assert stored.notes == (
+        "guest is left out: its predictions on old were imported for other labels, or images in another order.",
+    )
+
+
+def test_a_model_that_was_imported_on_one_set_alone_is_pointed_out(letters):
+    answers = [[0, 1, 2, 3, 4]] * 3
+    letters.predictions("old", "guest", [*answers, answers[0]])
+    letters.predictions("new", "guest", answers, imported=IMPORTED, identity={}, device=None)
+
+    assert load_pair(letters.results, "old:new").notes == ("Run on one set, and imported on the other: guest.",)
+
+
+def test_counts_take_part_in_outcomes_but_not_in_answers(letters):
+    letters.counts("old", 4, {"bare": (3, 4), "good": (0, 0)})
+    letters.counts("new", 3, {"bare": (2, 3)})
+
+    stored = load_pair(letters.results, "old:new")
+
+    top1, top5 = stored.outcomes["top1"], stored.outcomes["top5"]
+    assert top1.models == top5.models == ("bare", "fair", "good", "poor")
+    assert top1.original_correct.tolist() == [3, 3, 4, 2]  # the answers of good count, not what was imported of it
+    assert top1.new_correct.tolist() == [2, 1, 2, 1]
+    assert (top5.original_correct[0], top5.new_correct[0]) == (4, 3)
+    assert [answers.models for answers in answers_of(stored)] == [("fair", "good", "poor")] * 2
+    assert stored.notes == (f"{KNOWN_BY_COUNTS}bare.",)
+
+
+def test_a_model_with_answers_on_one_set_and_counts_on_the_other_has_outcomes_alone(letters):
+    letters.predictions("old", "half", [[0, 1, 2, 3, 4]] * 4)
+    letters.counts("new", 3, {"half": (2, 3)})
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("fair", "good", "half", "poor")
+    assert stored.outcomes["top1"].original_correct.tolist() == [3, 4, 1, 2]
+    assert [answers.models for answers in answers_of(stored)] == [("fair", "good", "poor")] * 2
+    assert stored.notes == ("Run on one set, and imported on the other: half.", f"{KNOWN_BY_COUNTS}half.")
+
+
+def test_counts_without_top5_are_left_out_of_top5_alone(letters):
+    letters.counts("old", 4, {"bare": (3, None)})
+    letters.counts("new", 3, {"bare": (2, 3)})
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.outcomes["top1"].models == ("bare", "fair", "good", "poor")
+    assert stored.outcomes["top5"].models == ("fair", "good", "poor")
+    assert stored.notes == (
+        "Top-5 accuracy leaves out what was imported without it: bare.",
+        f"{KNOWN_BY_COUNTS}bare.",
+    )
+
+
+def test_counts_of_another_number_of_images_are_left_out(letters):
+    letters.counts("old", 5, {"bare": (3, None)})
+    letters.counts("new", 3, {"bare": (2, 3)})
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert "bare" not in stored.outcomes["top1"].models
+    assert stored.notes == (
+        "The imported counts on old are left out: they are of 5 images, and 4 are stored.",
+        "1 model is left out, with predictions on new but none on old: bare.",
+    )
+
+
+def test_a_pair_of_counts_needs_no_labels(store):
+    store.counts("old", 50_000, {"a": (40_000, None), "b": (30_000, None)})
+    store.counts("new", 10_000, {"a": (7_000, None), "b": (5_000, 8_000)}, warnings=["counted by hand."])
+
+    stored = load_pair(store.results, "old:new")
+
+    assert stored.answers is None
+    assert list(stored.outcomes) == ["top1"]
+    assert stored.outcomes["top1"].original_correct.tolist() == [40_000, 30_000]
+    assert (stored.outcomes["top1"].original_total, stored.outcomes["top1"].new_total) == (50_000, 10_000)
+    assert (len(stored.original), stored.original.class_names) == (50_000, ())
+    assert stored.notes == ("counted by hand: a, b.", f"{KNOWN_BY_COUNTS}a, b.")

@@ -225,6 +225,18 @@ def test_runs_that_differ_show_both(letters):
     assert "<li>Device or precision differ between the two sets: good.</li>" in html
 
 
+def test_imported_counts_say_whence_they_come_and_nothing_of_a_run(store):
+    store.counts("old", 10, {"a": (9, None), "b": (8, None)})
+    store.counts("new", 10, {"a": (7, None), "b": (5, None)})
+    summary = summarize(store.results, "old:new", resamples=50)
+
+    html = render_page(summary, {})
+
+    assert "<td>table, imported from table.csv</td><td><code>–</code></td><td>–</td><td>–</td>" in html
+    assert "<dt>Fingerprint</dt><dd><code>counts alone</code></dd>" in html
+    assert "Software" not in Page(html).text_in("summary")
+
+
 def test_published_counts_make_a_page_without_provenance(make_outcomes):
     summary = summary_of(summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 6, 5])}, resamples=50))
 

@@ -15,6 +15,7 @@ from evalshift.evaluate.evaluation import Origin, choose_execution, evaluate, ev
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import KEPT_ANSWERS
 from evalshift.evaluate.options import Options
+from evalshift.evaluate.store import SCHEMA_VERSION
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.models import Classifier, load_classifier
 from evalshift.testbed.preprocessing import Preprocess
@@ -238,7 +239,7 @@ def test_provenance_says_how_the_predictions_came_about(
     provenance = predictions.provenance
     versions = provenance.versions
     assert provenance.model_dump() == {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "model": "table",
         "dataset": "numbered",
         "classes": "letters",
@@ -258,6 +259,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "seconds": answers.seconds,
         "images_per_second": answers.images_per_second,
         "warnings": [],
+        "imported": None,
     }
     assert {"evalshift", "python", "platform", "torch", "torchvision", "numpy", "pillow", "timm"} == set(versions)
     assert told == [4, 2]
@@ -324,7 +326,7 @@ def test_fewer_images_than_batches_at_once_are_no_trouble(
     predictions = evaluate(Slow(), dataset, preprocess={}, device="cpu", batch_size=batch_size)
     assert len(predictions) == count
     assert predictions.provenance.streams == 3
-    assert 1 <= predictions.provenance.batch_size <= max(2, count)
+    assert predictions.provenance.batch_size in range(1, max(2, count) + 1)
 
 
 @pytest.mark.usefixtures("three_threads")

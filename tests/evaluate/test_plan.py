@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from safetensors.torch import save_file
 
 from evalshift.errors import StoreError, UsageError
 from evalshift.evaluate.plan import NEW, Plan, choose_models, differences, make_plan, stored_fingerprint
-from evalshift.evaluate.store import Results
+from evalshift.evaluate.predictions import Imported
+from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import sha256_of
 from evalshift.testbed.datasets import fingerprint, load_dataset
 from evalshift.testbed.registry import Pair, Registry, load_registry
@@ -176,6 +178,14 @@ def test_another_precision_logits_and_force_are_reasons(ran: Any) -> None:
     assert reasons(ran, force=True, precision="bf16") == dict.fromkeys(models, "precision fp32 → bf16")
 
 
+def test_what_was_imported_is_run_and_the_reason_said(ran: Any) -> None:
+    made = ran.results.load_predictions("old", "coded")
+    imported = Imported(source="predictions", files={"answers.npy": "ab" * 32}, kind="top1")
+    provenance = made.provenance.model_copy(update={"imported": imported, "device": None, "precision": None})
+    ran.results.save_predictions(replace(made, provenance=provenance))
+    assert reasons(ran) == {"coded": "what is stored was imported (answers.npy), not run from this entry"}
+
+
 def test_force_does_not_call_a_new_model_anything_else(project: Any) -> None:
     project.model("good")
     assert reasons(project, force=True) == {"good": NEW}
@@ -228,14 +238,15 @@ def test_a_dry_run_says_what_it_cannot_know_without_reading(ran: Any) -> None:
 def test_results_of_a_newer_evalshift_stop_the_plan(ran: Any) -> None:
     path = ran.results.predictions_file("new", "trained")
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"evalshift.schema_version": b"2"}), path)
+    newer = str(SCHEMA_VERSION + 1).encode()
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"evalshift.schema_version": newer}), path)
     with pytest.raises(StoreError) as caught:
         plan_of(ran, force=True)
     assert str(caught.value) == (
         "these results were written by a newer evalshift\n"
         f"  where:    {path}\n"
-        "  found:    schema version 2\n"
-        "  expected: at most 1\n"
+        f"  found:    schema version {SCHEMA_VERSION + 1}\n"
+        f"  expected: at most {SCHEMA_VERSION}\n"
         "  do:       upgrade evalshift, or name another folder with --results; nothing here was changed"
     )
 
@@ -389,6 +400,7 @@ def test_planning_needs_no_torch(python: Callable[..., str], project: Any) -> No
     code = """
 import sys
 from evalshift.evaluate.plan import make_plan
+from evalshift.evaluate.predictions import Imported
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import load_registry
 plan = make_plan(load_registry(sys.argv[1]), Results(sys.argv[2]), fingerprint=lambda name: None)

@@ -120,6 +120,8 @@ def test_the_batch_size_does_not_move_a_count(project: tuple[Path, Results], tmp
     one, other = (found.load_predictions("original", "resnet20") for found in (results, automatic))
     # The last bits of a logit depend on the order of additions: where two are equal but for them, an answer may change.
     assert (one.top[:, 0] != other.top[:, 0]).sum() <= 2
+    assert one.prob is not None
+    assert other.prob is not None
     np.testing.assert_allclose(one.prob, other.prob, atol=1e-4)
 
 
@@ -129,6 +131,8 @@ def test_one_image_at_a_time_gives_the_same_answers(project: tuple[Path, Results
     for model in CORRECT:
         one, other = results.load_predictions("first-200", model), automatic.load_predictions("original", model)
         np.testing.assert_array_equal(one.top[:, 0], other.top[:200, 0])
+        assert one.prob is not None
+        assert other.prob is not None
         np.testing.assert_allclose(one.prob, other.prob[:200], atol=1e-4)
 
 

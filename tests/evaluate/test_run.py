@@ -21,7 +21,7 @@ import evalshift as es
 from evalshift.errors import DataError, StoreError, UsageError
 from evalshift.evaluate.plan import make_plan, stored_fingerprint
 from evalshift.evaluate.run import run, say_plan
-from evalshift.evaluate.store import Results
+from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import TEMPORARY_SUFFIX, sha256_of
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.preprocessing import Preprocess
@@ -136,6 +136,8 @@ def test_one_model_by_name_and_es_evaluate_agree(embedded: tuple[Results, str]) 
     again = es.evaluate(module, "digits", preprocess=settings, device="cpu")
     stored = embedded[0].load_predictions("digits", name)
     np.testing.assert_array_equal(again.top[:, 0], stored.top[:, 0])
+    assert again.prob is not None
+    assert stored.prob is not None
     np.testing.assert_allclose(again.prob, stored.prob, atol=1e-5)
 
 
@@ -175,7 +177,7 @@ def test_provenance_is_complete(project: Any) -> None:
     results, _ = project.run()
     provenance = results.provenance("old", "good")
     assert provenance is not None
-    assert provenance.schema_version == 1
+    assert provenance.schema_version == SCHEMA_VERSION
     assert (provenance.model, provenance.dataset, provenance.classes) == ("good", "old", "shades")
     assert provenance.entry == project.content["models"]["good"]
     assert provenance.identity == {

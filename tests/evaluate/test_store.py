@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from evalshift.errors import StoreError
-from evalshift.evaluate.predictions import Predictions
-from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
+from evalshift.evaluate.predictions import Imported, Predictions, Provenance
+from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
 from evalshift.files import TEMPORARY_SUFFIX
 
 MakePredictions = Callable[..., Predictions]
@@ -97,6 +97,7 @@ def test_predictions_come_back_to_the_bit(
     results.save_predictions(stored)
     loaded = results.load_predictions("old", "resnet")
     np.testing.assert_array_equal(loaded.top, top)
+    assert loaded.prob is not None
     np.testing.assert_array_equal(loaded.prob, prob)
     assert (loaded.top.dtype, loaded.prob.dtype, loaded.k) == (np.int32, np.float32, k)
     assert loaded.provenance == stored.provenance
@@ -241,8 +242,8 @@ def test_results_of_a_newer_evalshift_are_refused_whole(results: Results, make_p
         assert str(caught.value) == (
             "these results were written by a newer evalshift\n"
             f"  where:    {files[position // 2]}\n"
-            "  found:    schema version 2\n"
-            "  expected: at most 1\n"
+            f"  found:    schema version {newer}\n"
+            f"  expected: at most {SCHEMA_VERSION}\n"
             "  do:       upgrade evalshift, or name another folder with --results; nothing here was changed"
         )
     assert [path.read_bytes() for path in files] == before
@@ -317,7 +318,7 @@ def test_files_in_each_others_places_are_complaints(results: Results, make_predi
 @pytest.mark.parametrize(
     "change, found",
     [
-        ({"batch_size": None}, "batch_size: Field required"),
+        ({"batch_size": None}, 'no "batch_size" in it'),
         (
             {"batch_size": "many"},
             "batch_size: Input should be a valid integer, unable to parse string as an integer",
@@ -370,3 +371,86 @@ def test_a_file_cut_short_anywhere_is_noticed(results: Results, make_predictions
 def test_the_store_needs_no_torch(python: Callable[..., str], tmp_path: Path) -> None:
     code = "import sys; from evalshift.evaluate.store import Results; Results(sys.argv[1]).pairs(); "
     assert python(code + "print('torch' in sys.modules)", tmp_path) == "False\n"
+
+
+# ------------------------------------------------------------------------------------------------------------- imports
+
+IMPORTED = Imported(source="predictions", files={"answers.npy": "ef" * 32}, kind="top1", rules=["one column"])
+
+
+def imported_facts(dataset: str, model: str = "resnet") -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": model,
+        "dataset": dataset,
+        "classes": "letters",
+        "entry": {},
+        "identity": {},
+        "dataset_fingerprint": "labels:ab",
+        "start": "2026-01-02T03:04:05+00:00",
+        "imported": IMPORTED,
+    }
+
+
+def test_imported_predictions_come_back_without_what_only_a_run_knows(results: Results) -> None:
+    provenance = Provenance(**imported_facts("old"))
+    results.save_predictions(Predictions("resnet", "old", np.array([[2], [0]], np.int32), None, provenance))
+    read = results.load_predictions("old", "resnet")
+    assert read.top.tolist() == [[2], [0]]
+    assert read.prob is None
+    assert read.provenance == provenance
+    assert (read.provenance.device, read.provenance.imported) == (None, IMPORTED)
+    assert pq.read_table(results.predictions_file("old", "resnet")).column_names == ["top"]
+
+
+def test_files_of_the_first_version_are_still_read(results: Results, make_predictions: MakePredictions) -> None:
+    results.save_dataset(stored_dataset())
+    results.save_predictions(make_predictions([[0]], [0.5]))
+    results.add_pairs(["old:new"])
+    rewrite_facts(results.dataset_file("old"), schema_version=1)
+    rewrite_facts(results.predictions_file("old", "resnet"), schema_version=1, imported=None)
+    pairs = results.path / "pairs.json"
+    pairs.write_text(pairs.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 1'))
+    assert len(results.load_dataset("old")) == 4
+    read = results.load_predictions("old", "resnet")
+    assert (read.provenance.imported, read.provenance.device) == (None, "cpu (1 threads)")
+    assert read.prob is not None
+    assert results.pairs() == ["old:new"]
+
+
+def counted(dataset: str, model: str, top1: int, top5: int | None = None, within: int = 0) -> Counted:
+    return Counted(model, top1, top5, within, Provenance(**imported_facts(dataset, model)))
+
+
+def test_counts_come_back_as_they_were_and_are_added_to(results: Results) -> None:
+    assert results.load_counts("a/b") is None
+    dataset = CountedDataset("a/b", 50_000, None)
+    results.save_counts(dataset, [counted("a/b", "ß", 7, 9), counted("a/b", "x", 5, within=25)])
+    results.save_counts(dataset, [counted("a/b", "x", 6), counted("a/b", "y", 0)])
+    loaded = results.load_counts("a/b")
+    assert loaded is not None
+    assert loaded[0] == dataset
+    assert len(loaded[0]) == 50_000
+    assert loaded[1] == {
+        "ß": counted("a/b", "ß", 7, 9),
+        "x": counted("a/b", "x", 6),
+        "y": counted("a/b", "y", 0),
+    }
+
+
+def test_damaged_counts_are_a_complaint(results: Results) -> None:
+    results.save_counts(CountedDataset("old", 10, None), [counted("old", "x", 5)])
+    path = results.counts_file("old")
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(StoreError) as caught:
+        results.load_counts("old")
+    assert (caught.value.problem, caught.value.where) == ("a stored file cannot be read", path)
+    assert caught.value.remedy == "delete it and import the counts again"
+
+
+def test_the_mark_of_a_dataset_is_that_of_its_rows() -> None:
+    dataset = stored_dataset()
+    assert dataset.rows == dataset.rows
+    assert dataset.rows.startswith("labels:")
+    assert " ids:" in dataset.rows
+    assert stored_dataset(ids=("0", "1", "2", "3")).rows == dataset.rows.partition(" ")[0]

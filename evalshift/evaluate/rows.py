@@ -1,0 +1,87 @@
+"""Which image a row is about: marks of labels and ids in their order, and answers put into the order of a dataset.
+
+Imported answers come without images, so they belong to a dataset by its labels, and by the names of its images where
+both sides have names.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from evalshift.shapes import Labels
+
+_IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+def rows_mark(ids: Sequence[str], labels: Labels) -> str:
+    """A mark of labels, shape (n,), in their order, and of the images' names where they have any.
+
+    >>> rows_mark(("0", "1"), np.array([3, 5]))[:15]
+    'labels:a9928084'
+    >>> rows_mark(("cat.png", "dog.png"), np.array([3, 5]))[71:84]
+    ' ids:3a450eb1'
+    """
+    mark = f"labels:{hashlib.sha256(labels.astype('<i8').tobytes()).hexdigest()}"
+    if are_positions(ids):
+        return mark
+    return f"{mark} ids:{hashlib.sha256(chr(10).join(image_keys(ids)).encode()).hexdigest()}"
+
+
+def is_rows_mark(mark: str) -> bool:
+    """Whether a fingerprint is such a mark, and so tells nothing of the images."""
+    return mark.startswith("labels:")
+
+
+def same_rows(one: str, other: str) -> bool:
+    """Whether two marks can be of the same rows: equal labels in order, and equal names where both have them."""
+    (labels, _, ids), (other_labels, _, other_ids) = one.partition(" "), other.partition(" ")
+    return labels == other_labels and (not ids or not other_ids or ids == other_ids)
+
+
+def are_positions(ids: Sequence[str]) -> bool:
+    """Whether ids merely count the images from 0 on, and so are no names.
+
+    >>> are_positions(("00", "01", "02")), are_positions(("a", "b"))
+    (True, False)
+    """
+    return all(name.isascii() and name.isdigit() and int(name) == place for place, name in enumerate(ids))
+
+
+def image_keys(ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids without what differs from one copy of a dataset to the next: folders, suffixes, zeros in front of numbers.
+
+    Where that would make two of them equal, all stay as they are.
+
+    >>> image_keys(("n01440764/val_293.JPEG", "n01443537/val_236.JPEG"))
+    ('val_293', 'val_236')
+    >>> image_keys(("cat/1.png", "dog/1.png"))
+    ('cat/1.png', 'dog/1.png')
+    """
+    keys = tuple(map(_image_key, ids))
+    return keys if len(set(keys)) == len(keys) else tuple(ids)
+
+
+def _image_key(name: str) -> str:
+    path = PurePosixPath(name.replace("\\", "/"))
+    key = path.stem if path.suffix.lower() in _IMAGE_SUFFIXES else path.name
+    return str(int(key)) if key.isascii() and key.isdigit() else key
+
+
+def order_of(ids: Sequence[str], given: Sequence[str]) -> np.ndarray | None:
+    """Where each of `ids` stands in `given`, shape (n,); None unless the two hold the same names, each once.
+
+    Names that differ in folder, suffix or leading zeros alone are the same.
+    """
+    for wanted, found in ((tuple(ids), tuple(given)), (image_keys(ids), image_keys(given))):
+        places = {name: place for place, name in enumerate(found)}
+        if len(places) == len(found) == len(wanted) and places.keys() == set(wanted):
+            return np.array([places[name] for name in wanted], dtype=np.int64)
+    return None
+
+
+def twice(names: Sequence[str]) -> list[str]:
+    """The names that stand there more than once, in order."""
+    return [name for name, count in Counter(names).items() if count > 1]

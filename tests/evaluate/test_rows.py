@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from evalshift.evaluate.rows import are_positions, image_keys, is_rows_mark, order_of, rows_mark, same_rows, twice
+
+LABELS = np.array([1, 0, 2], np.int64)
+NAMES = ("b/two.JPEG", "a/one.JPEG", "c/three.JPEG")
+
+
+def test_marks_of_equal_labels_and_names_are_equal() -> None:
+    assert rows_mark(NAMES, LABELS) == rows_mark(("two.png", "one", "there/three.jpg"), LABELS.copy())
+    assert rows_mark(("0", "1", "2"), LABELS) == rows_mark(("000", "001", "002"), LABELS)
+    assert is_rows_mark(rows_mark(NAMES, LABELS))
+    assert not is_rows_mark("ab" * 32)
+
+
+def test_rows_are_the_same_by_labels_alone_where_one_side_has_no_names() -> None:
+    named, bare = rows_mark(NAMES, LABELS), rows_mark(("0", "1", "2"), LABELS)
+    assert same_rows(named, bare)
+    assert same_rows(bare, named)
+    assert same_rows(named, named)
+
+
+@pytest.mark.parametrize(
+    "ids, labels",
+    [
+        (NAMES, [1, 2, 0]),  # the labels in another order
+        (NAMES, [1, 0]),
+        (("one", "two", "three"), [1, 0, 2]),  # the images in another order, which the labels alone do not show
+    ],
+)
+def test_other_rows_are_not_the_same(ids: tuple[str, ...], labels: list[int]) -> None:
+    other = rows_mark(ids[: len(labels)], np.array(labels, np.int64))
+    assert not same_rows(rows_mark(NAMES, LABELS), other)
+
+
+def test_positions_are_no_names() -> None:
+    assert are_positions(("0", "1", "2"))
+    assert are_positions(("08", "09")) is False
+    assert are_positions(("0", "2")) is False
+
+
+def test_keys_that_would_be_equal_stay_whole() -> None:
+    assert image_keys(("x\\a.png", "y/b.png", "007")) == ("a", "b", "7")
+    assert image_keys(("a.png", "a.jpg")) == ("a.png", "a.jpg")
+    assert image_keys(("resnet.v1", "resnet.v2")) == ("resnet.v1", "resnet.v2")
+
+
+def test_answers_are_put_into_the_order_of_the_dataset() -> None:
+    order = order_of(NAMES, ("three.jpg", "one.jpg", "two.jpg"))
+    assert order is not None
+    assert order.tolist() == [2, 1, 0]
+    whole = order_of(("a.png", "a.jpg"), ("a.jpg", "a.png"))  # told apart by their suffix alone
+    assert whole is not None
+    assert whole.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("given", [("one", "two"), ("one", "two", "four"), ("one", "two", "two"), ("one",) * 4])
+def test_no_order_without_the_same_names(given: tuple[str, ...]) -> None:
+    assert order_of(NAMES, given) is None
+
+
+def test_names_that_stand_twice_are_found() -> None:
+    assert twice(("a", "b", "a", "c", "b", "b")) == ["a", "b"]
