@@ -1,10 +1,10 @@
 """One classifier on one dataset → Predictions with their provenance."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from torch import nn
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.evaluate.devices import USUAL, Execution, choose_device, describe, set_precision
 from evalshift.evaluate.environment import git_revision, library_versions
+from evalshift.evaluate.fusion import fuse
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import Answers, forward, place, predict, tune
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION
-from evalshift.evaluate.streams import count_streams
+from evalshift.evaluate.streams import count_streams, one_thread
+from evalshift.shapes import Images
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import Preprocess
@@ -28,6 +30,9 @@ from evalshift.testbed.registry import Registry, load_registry
 
 # Enough to fill the batches that the search tries first; larger ones repeat them.
 _SAMPLE_IMAGES = 64
+_FEW_IMAGES = 8
+# Joining the operations of a network takes a tenth of a second or more.
+_WORTH_FUSING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,25 +44,37 @@ class Origin:
     git_revision: str | None
 
 
-def choose_execution(
+def prepare(
     classifier: Classifier, reader: ImageReader, device: torch.device, options: Options, images: int
-) -> Execution:
-    """How to run this network: as the options say, or by a short search when they say auto.
+) -> tuple[Classifier, Execution]:
+    """The network in the form in which it is run, and how: as the options say, or by a short search when they say auto.
 
     images   how many it will be run on in all; the search takes a small part of that time
     """
     fixed = options.batch_size if isinstance(options.batch_size, int) else None
     execution = Execution(device, options.precision, fixed or USUAL, "contiguous")
     sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
+    plain = classifier
     if device.type == "cpu":
-        place(classifier, execution)
-        run = partial(forward, execution=execution)
-        streams = count_streams(run, classifier, sample[: execution.batch_size])
-        execution = replace(execution, streams=streams)
+        with one_thread():
+            few = sample[: min(_FEW_IMAGES, execution.batch_size)]
+            pace = _seconds_an_image(classifier, few, execution)
+            if options.precision == "fp32" and pace * images >= _WORTH_FUSING_SECONDS:
+                classifier = fuse(classifier, few) or classifier
+        streams = count_streams(classifier, pace * execution.batch_size)
+        execution = replace(execution, streams=streams, fused=classifier is not plain)
     if fixed is not None:
-        return execution
+        return classifier, execution
     size, layout = tune(classifier, sample, device, options.precision, images, execution.streams)
-    return replace(execution, batch_size=size, memory_format=layout)
+    return classifier, replace(execution, batch_size=size, memory_format=layout)
+
+
+def _seconds_an_image(classifier: Classifier, images: Images, execution: Execution) -> float:
+    place(classifier, execution)
+    forward(classifier, images, execution)  # the first call chooses kernels; its time says nothing
+    start = time.perf_counter()
+    forward(classifier, images, execution)
+    return (time.perf_counter() - start) / len(images)
 
 
 def evaluate_classifier(
@@ -90,6 +107,7 @@ def evaluate_classifier(
         batch_size=execution.batch_size,
         memory_format=execution.memory_format,
         streams=execution.streams,
+        fused=execution.fused,
         versions=library_versions() | dict(classifier.versions),
         git_revision=origin.git_revision,
         start=start.isoformat(timespec="seconds"),
@@ -133,7 +151,7 @@ def evaluate(
     with set_precision(options.precision, chosen), _left_as_it_was(module):
         classifier = Classifier(name, module.eval(), settings, dataset.classes)
         reader = ImageReader(dataset, options.workers)
-        execution = choose_execution(classifier, reader, chosen, options, len(dataset))
+        classifier, execution = prepare(classifier, reader, chosen, options, len(dataset))
         origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())
         return evaluate_classifier(classifier, reader, execution, origin, fingerprint(dataset))[0]
 

@@ -9,7 +9,7 @@ PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 @dataclass(frozen=True)
 class Options:
-    """How models are run. None of it changes what they answer, but for precision below fp32.
+    """How models are run. None of it changes what they answer, but for rounding and for precision below fp32.
 
     device       auto, cpu, cuda, cuda:1, mps
     batch_size   "auto" searches for the batch and the memory layout that suit each network

@@ -40,6 +40,7 @@ class Provenance(BaseModel):
     preprocess          what was done to the images, with what the source says of itself filled in
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
+    fused               whether operations of the network were joined, which rounds its last digits otherwise
     versions            of Python, torch and whatever else shaped the numbers
     start               of the run or of the import, in UTC
     seconds             of inference, loading and searching left out
@@ -64,6 +65,7 @@ class Provenance(BaseModel):
     batch_size: int | None = None
     memory_format: str | None = None
     streams: int | None = 1
+    fused: bool = False
     versions: dict[str, str] = {}
     git_revision: str | None = None
     start: str

@@ -204,7 +204,7 @@ def _carry_out(
 
 def _run_model(name: str, entry: AnyModel, jobs: Sequence[Job], bench: _Bench) -> list[Failure]:
     """One model on all of its datasets: what it answered is stored, and what it failed on comes back."""
-    from evalshift.evaluate.evaluation import Origin, choose_execution, evaluate_classifier
+    from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
     from evalshift.testbed.models import load_classifier
 
     images = sum(len(bench.datasets.load(job.dataset)) for job in jobs)
@@ -215,16 +215,16 @@ def _run_model(name: str, entry: AnyModel, jobs: Sequence[Job], bench: _Bench) -
         bench.progress.skip(images)
         return [_failed(name, None, str(error), bench)]
     origin = Origin(bench.registry.written.get(f"models/{name}", {}), entry.identity(), bench.revision)
-    execution, failures, lines = None, [], []
+    prepared, failures, lines = None, [], []
     for job in jobs:
         reader = bench.datasets.reader(job.dataset)
         try:
             with bench.progress.job(f"{name} on {job.dataset}", len(reader.dataset)) as advance:
-                execution = execution or choose_execution(classifier, reader, bench.device, bench.options, images)
+                prepared = prepared or prepare(classifier, reader, bench.device, bench.options, images)
                 predictions, answers = evaluate_classifier(
-                    classifier,
+                    prepared[0],
                     reader,
-                    execution,
+                    prepared[1],
                     origin,
                     bench.datasets.fingerprint(job.dataset),
                     keep_logits=bench.options.save_logits,

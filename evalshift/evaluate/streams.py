@@ -7,7 +7,6 @@ most of the time: two cores were measured five to ten times slower so than with 
 import copy
 import dataclasses
 import queue
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,8 +15,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from torch import nn
 
+from evalshift.evaluate.fusion import has_hooks
 from evalshift.testbed.models import Classifier
 
 # The batches of one run differ in how many images they hold, the last one from the others at least.
@@ -28,17 +27,17 @@ Forward = Callable[[Classifier, Batch], torch.Tensor]
 MOST_STREAMS = 8
 # A forward pass shorter than this is mostly Python, which runs one thread at a time.
 WORTHWHILE_SECONDS = 0.01
-_FEW_IMAGES = 8
 
 
-def count_streams(forward: Forward, classifier: Classifier, sample: Batch) -> int:
+def count_streams(classifier: Classifier, batch_seconds: float) -> int:
     """How many batches to run at once on the CPU: one a core, up to MOST_STREAMS.
 
-    One for a network that is done with `sample` in no time, that cannot be copied, or that has hooks: a hook may write
+    batch_seconds   what a batch takes on one core
+    One for a network that is done with a batch in no time, that cannot be copied, or that has hooks: a hook may write
     to what only the original can see, and batches would be mixed up without a word.
     """
     cores = min(torch.get_num_threads(), MOST_STREAMS)
-    if cores == 1 or _has_hooks(classifier.module) or not _takes_its_time(forward, classifier, sample):
+    if cores == 1 or has_hooks(classifier.module) or batch_seconds < WORTHWHILE_SECONDS:
         return 1
     try:
         _copies(classifier, 2)
@@ -47,19 +46,15 @@ def count_streams(forward: Forward, classifier: Classifier, sample: Batch) -> in
     return cores
 
 
-def _has_hooks(module: nn.Module) -> bool:
-    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
-
-
-def _takes_its_time(forward: Forward, classifier: Classifier, sample: Batch) -> bool:
-    # With a few images first: a network that is slow with these need not be tried with more.
-    for few in (sample[:_FEW_IMAGES], sample):
-        forward(classifier, few)  # the first call chooses kernels; its time says nothing
-        start = time.perf_counter()
-        forward(classifier, few)
-        if time.perf_counter() - start >= WORTHWHILE_SECONDS:
-            return True
-    return False
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one core: a short operation on all of them waits for the busiest, and its time says little."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

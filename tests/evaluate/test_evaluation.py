@@ -11,7 +11,7 @@ from torch import nn
 import evalshift as es
 from evalshift.errors import DataError, ModelError, UsageError
 from evalshift.evaluate.devices import LAYOUTS, Execution
-from evalshift.evaluate.evaluation import Origin, choose_execution, evaluate, evaluate_classifier
+from evalshift.evaluate.evaluation import Origin, evaluate, evaluate_classifier, prepare
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import KEPT_ANSWERS
 from evalshift.evaluate.options import Options
@@ -253,6 +253,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "batch_size": 4,
         "memory_format": "channels_last",
         "streams": 2,
+        "fused": False,
         "versions": versions,
         "git_revision": "0123abc",
         "start": provenance.start,
@@ -289,7 +290,7 @@ def test_a_batch_size_that_is_given_is_taken_without_a_search(
             return torch.zeros(len(images), 4)
 
     classifier, reader = make_classifier(Looks()), ImageReader(make_dataset(6))
-    chosen = choose_execution(classifier, reader, CPU, Options(batch_size=5, precision="bf16"), 6)
+    _, chosen = prepare(classifier, reader, CPU, Options(batch_size=5, precision="bf16"), 6)
     assert chosen == Execution(CPU, "bf16", 5, "contiguous")
     assert sizes <= {5}
 
@@ -335,7 +336,7 @@ def test_a_slow_network_is_tried_with_few_images(
 ) -> None:
     module = Slow()
     classifier, reader = make_classifier(module), ImageReader(make_dataset(200))
-    chosen = choose_execution(classifier, reader, CPU, Options(batch_size=100), 200)
+    _, chosen = prepare(classifier, reader, CPU, Options(batch_size=100), 200)
     assert (chosen.batch_size, chosen.streams) == (100, 3)
     assert module.sizes == [8, 8]
 
@@ -354,6 +355,6 @@ def test_auto_takes_a_batch_and_a_layout_that_there_are(
     make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset]
 ) -> None:
     classifier, reader = make_classifier(np.eye(100, 4).tolist()), ImageReader(make_dataset(100))
-    chosen = choose_execution(classifier, reader, CPU, Options(), 100)
+    _, chosen = prepare(classifier, reader, CPU, Options(), 100)
     assert chosen.batch_size <= 100
     assert chosen.memory_format in LAYOUTS

@@ -110,6 +110,7 @@ def test_every_model_gets_exactly_as_many_right_as_published(project: tuple[Path
     assert provenance.checkpoint_sha256 is not None
     assert provenance.checkpoint_sha256.startswith(CHECKPOINTS[int(model.removeprefix("resnet"))])
     assert provenance.warnings == []
+    assert provenance.fused
 
 
 @pytest.mark.parametrize("batch_size", [32, 256])

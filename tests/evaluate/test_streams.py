@@ -2,7 +2,6 @@
 
 import threading
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ import torch
 from torch import nn
 
 from evalshift.evaluate.devices import Execution
-from evalshift.evaluate.inference import forward, predict
-from evalshift.evaluate.streams import count_streams, side_by_side
+from evalshift.evaluate.inference import predict
+from evalshift.evaluate.streams import count_streams, one_thread, side_by_side
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import Preprocess
@@ -113,28 +112,20 @@ def test_torch_has_its_threads_back_afterwards_even_when_the_network_raises(two_
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("evalshift-stream")]
 
 
-def test_as_many_streams_as_cores_for_a_network_that_takes_its_time(two_threads, images: np.ndarray) -> None:
-    run = partial(forward, execution=Execution(CPU, "fp32", 8, "contiguous"))
-    assert count_streams(run, classifier_of(Keeper(0.02)), images[:8]) == 2
+def test_as_many_streams_as_cores_for_a_network_that_takes_its_time(two_threads) -> None:
+    assert count_streams(classifier_of(Keeper()), batch_seconds=0.02) == 2
 
 
-def test_one_stream_for_a_network_that_is_done_in_no_time(two_threads, images: np.ndarray) -> None:
-    def instantly(classifier: Classifier, batch: np.ndarray) -> torch.Tensor:
-        return torch.zeros(len(batch), 5)
-
-    assert count_streams(instantly, classifier_of(Keeper()), images[:8]) == 1
+def test_one_stream_for_a_network_that_is_done_in_no_time(two_threads) -> None:
+    assert count_streams(classifier_of(Keeper()), batch_seconds=0.002) == 1
 
 
-def test_one_stream_for_a_network_that_cannot_be_copied(two_threads, images: np.ndarray) -> None:
-    run = partial(forward, execution=Execution(CPU, "fp32", 8, "contiguous"))
-    assert count_streams(run, classifier_of(Locked(0.02)), images[:8]) == 1
+def test_one_stream_for_a_network_that_cannot_be_copied(two_threads) -> None:
+    assert count_streams(classifier_of(Locked()), batch_seconds=0.02) == 1
 
 
-def test_one_stream_where_torch_has_one_thread(images: np.ndarray) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        run = partial(forward, execution=Execution(CPU, "fp32", 8, "contiguous"))
-        assert count_streams(run, classifier_of(Keeper(0.02)), images[:8]) == 1
-    finally:
-        torch.set_num_threads(before)
+def test_one_stream_where_torch_has_one_thread(two_threads) -> None:
+    with one_thread():
+        assert torch.get_num_threads() == 1
+        assert count_streams(classifier_of(Keeper()), batch_seconds=0.02) == 1
+    assert torch.get_num_threads() == 2
