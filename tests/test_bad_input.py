@@ -1015,13 +1015,14 @@ def test_option_out_of_range(here: Path, arguments: list[str], lines: list[str])
 
 
 def test_unknown_device(here: Path) -> None:
-    ran = run_here("run", "--device", "cudda", "--force")
-    assert ran.code == 2
-    assert ran.err.endswith(
-        'evalshift: "cudda" is not a device\n'
-        "  expected: auto, cpu, cuda, cuda:1 or mps\n"
-        '  do:       did you mean "cuda"?\n'
+    before = contents(here)
+    refused(
+        run_here("run", "--device", "cudda", "--force"),
+        '"cudda" is not a device',
+        "  expected: auto, cpu, cuda, cuda:1 or mps",
+        '  do:       did you mean "cuda"?',
     )
+    assert contents(here) == before
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import UsageError
+from evalshift.evaluate.options import check_device_name
 
 # What the search may choose from, and where it begins.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -51,13 +52,8 @@ def choose_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        known = ("auto", "cpu", "cuda", "mps")
-        raise UsageError(
-            f'"{name}" is not a device', expected="auto, cpu, cuda, cuda:1 or mps", remedy=did_you_mean(name, known)
-        ) from error
+    check_device_name(name)
+    device = torch.device(name)
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present.get(device.type, False) or (device.index or 0) >= max(1, torch.cuda.device_count()):
         raise UsageError(

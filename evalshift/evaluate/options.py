@@ -1,5 +1,6 @@
 """How models are run, as a person asks for it; checked when it is made, without importing torch."""
 
+import re
 from dataclasses import dataclass
 
 from evalshift.errors import UsageError, did_you_mean
@@ -25,6 +26,7 @@ class Options:
     save_logits: bool = False
 
     def __post_init__(self) -> None:
+        check_device_name(self.device)
         size = self.batch_size
         if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
             raise UsageError(f'"{size}" is not a batch size', expected="auto, or a whole number of images from 1 up")
@@ -36,3 +38,13 @@ class Options:
                 expected=", ".join(PRECISIONS),
                 remedy=did_you_mean(self.precision, PRECISIONS),
             )
+
+
+def check_device_name(name: str) -> None:
+    """Raise UsageError for what is no device's name; whether the device is there, only torch can tell."""
+    if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", name):
+        raise UsageError(
+            f'"{name}" is not a device',
+            expected="auto, cpu, cuda, cuda:1 or mps",
+            remedy=did_you_mean(name, ("auto", "cpu", "cuda", "mps")),
+        )

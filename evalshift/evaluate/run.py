@@ -232,7 +232,7 @@ def _run_model(name: str, entry: AnyModel, jobs: Sequence[Job], bench: _Bench) -
                 )
         except DataError:
             raise  # no other model would fare better
-        except Exception as error:  # someone else's network
+        except (Exception, SystemExit) as error:  # someone else's network
             failures.append(_failed(name, job.dataset, _explain(error), bench))
             continue
         predictions = _compared_with_expected(predictions, entry, reader.dataset)
@@ -266,7 +266,7 @@ def _failed(name: str, dataset: str | None, error: str, bench: _Bench) -> Failur
     return Failure(name, dataset, error)
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception | SystemExit) -> str:
     if isinstance(error, EvalshiftError):
         return str(error)
     text = f"the network raised {type(error).__name__}: {first_line(error)}"
@@ -276,7 +276,7 @@ def _explain(error: Exception) -> str:
     return f"{text}\n  {'where:':<10}{place}" if place else text
 
 
-def _place_in_own_code(error: Exception) -> str | None:
+def _place_in_own_code(error: BaseException) -> str | None:
     """The last line of the user's code that the exception came by; below it torch is talking to itself."""
     import torch
 
@@ -289,7 +289,7 @@ def _place_in_own_code(error: Exception) -> str | None:
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     import torch
 
     # The CPU's allocator raises a plain RuntimeError.

@@ -310,6 +310,7 @@ FAULTS = {
     "outputs": ("wrong number of outputs", "old"),
     "nan": ("the network gives logits that are not numbers", "old"),
     "raises": ("the network raised ArithmeticError: the network lost its way", "old"),
+    "exits": ("the network raised SystemExit: 3", "old"),
     "unbuilt": ("the model could not be built", None),
 }
 
@@ -328,6 +329,7 @@ def faulty(project: Any) -> Any:
     project.model("outputs", arguments={"fault": "outputs"})
     project.model("nan", arguments={"fault": "nan"})
     project.model("raises", arguments={"fault": "raise"})
+    project.model("exits", arguments={"fault": "exit"})
     project.model("unbuilt", "broken")
     project.model("last")
     return project
@@ -341,7 +343,7 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(faulty: Any, batch_
     for failure in results.failures:
         found.setdefault(failure.model, (failure.error.splitlines()[0], failure.dataset))
     assert found == FAULTS
-    assert len(results.failures) == 2 + 2 * 3  # what can be built fails on either dataset
+    assert len(results.failures) == 2 + 2 * 4  # what can be built fails on either dataset
     assert said.count(" failed: ") == len(results.failures)
     assert "unbuilt failed: the model could not be built\n" in said
     assert "nan on new failed: the network gives logits that are not numbers\n" in said
