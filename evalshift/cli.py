@@ -157,8 +157,22 @@ def _dry_run(
 
 @app.command(epilog="Example: evalshift report --probit --pair cifar10:cifar10.1-v6 --out report")
 def report(
-    results: ResultsOption = Path("results"),
+    results: Annotated[
+        Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Report on a published testbed, such as recht2019; needs no results."),
+    ] = None,
     pair: PairOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FAMILY",
+            help="Family that the lines leave out; a second figure has it in. Repeat it, or put commas between. "
+            "[default: none; of a published testbed, those that its publication leaves out]",
+        ),
+    ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
     logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
@@ -175,7 +189,8 @@ def report(
     """Turn stored predictions into intervals, a line, figures, tables.
 
     Prints the findings and the first models of each pair, and writes a folder with a page, figures, tables and every
-    number as JSON. Works on a results folder alone: no images, no GPU, no torch.
+    number as JSON. Works on a results folder alone, or on the counts of a published testbed that come with evalshift:
+    no images, no GPU, no torch, no download: evalshift report --published recht2019
     """
     with _complaints():
         from evalshift.analysis.report import check_formats
@@ -184,8 +199,22 @@ def report(
 
         scale = _one_of(linear=linear, probit=probit, logit=logit)
         check_formats(formats)  # before the work, not after it
+        if results is not None and published is not None:
+            raise UsageError(
+                "a report is on stored results or on a published testbed",
+                found=f"--results {results} --published {published}",
+                expected="one of them",
+            )
+        families = _split(without)
         made = make_report(
-            results, pairs=_split(pair) or None, scale=scale, metric=metric, resamples=bootstrap, seed=seed
+            results or "results",
+            pairs=_split(pair) or None,
+            scale=scale,
+            metric=metric,
+            resamples=bootstrap,
+            seed=seed,
+            published=published,
+            without=None if without is None else [] if families == ["none"] else families,
         )
         print_findings(made.summary, written=made.save(out, formats))
 

@@ -311,6 +311,32 @@ def test_report_takes_its_chance_from_the_seed(digits: Path, out: Path) -> None:
     assert interval(1) != interval(2)
 
 
+def test_report_on_a_published_testbed_needs_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    pair = "imagenet:imagenetv2-matched-frequency"
+    chosen = ("--pair", pair, "--without", "none", "--bootstrap", "0", "--format", "csv")
+    ran = run_here("report", "--published", "recht2019", *chosen)
+    assert (ran.code, ran.err) == (0, "")
+    # Table 11 of Recht et al. 2019; without the Fisher vectors the slope is 1.11.
+    assert "Every point gained on the original set is worth 0.97 points on the new one" in " ".join(ran.out.split())
+    assert "nasnetalarge             82.5 [82.2, 82.8]  72.2 [71.3, 73.1]  10.3       3" in ran.out
+    assert sorted(contents(tmp_path / "report")) == [
+        "summary.json",
+        *(f"tables/imagenet_vs_imagenetv2-matched-frequency_{metric}.csv" for metric in ("top1", "top5")),
+    ]
+
+
+def test_report_on_results_and_on_a_published_testbed_at_once(stored: Path) -> None:
+    ran = run_here("report", "--results", stored, "--published", "recht2019")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "evalshift: a report is on stored results or on a published testbed\n"
+        f"  found:    --results {stored} --published recht2019\n"
+        "  expected: one of them\n"
+    )
+
+
 def test_report_of_top_5(digits: Path, out: Path) -> None:
     ran = run_here("report", "--results", digits, "--metric", "top5", "--bootstrap", "0", "--format", "csv")
     assert ran.code == 0

@@ -15,8 +15,10 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from evalshift.analysis.fits import Line
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.sentences import slope_words
@@ -28,7 +30,7 @@ FORMATS = ("png", "pdf", "svg")
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
 
 # Okabe and Ito's colours, told apart by readers of every kind of colour vision.
-INK, QUIET, MARK, LINE = "#222222", "#777777", "#0072B2", "#D55E00"
+INK, QUIET, MARK, LINE, ASIDE = "#222222", "#777777", "#0072B2", "#D55E00", "#009E73"
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -73,43 +75,53 @@ _LANDMARKS = (
 )
 
 
-def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear") -> Axes:
+def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear", everything: bool = False) -> Axes:
     """Draw new against original accuracy of every model, with intervals, y = x, the line and the region it varies in.
 
     Positions are accuracies on `scale` (fractions, Φ⁻¹ or log-odds); ticks are percentages. Both axes share their
-    limits and their unit, so that slopes can be compared by eye. Layout after Recht et al. 2019, figures 1 and 6.
+    limits and their unit, so that slopes can be compared by eye. Families that the line leaves out have another colour.
+    The axes then keep to the models of the line, and what lies beyond is named in the legend; with `everything` they
+    hold all models, and the line is that of all. Layout after Recht et al. 2019, figures 1 and 6.
     """
-    x, y, x_error, y_error = _marks(summary, scale)
-    low, high = _limits(x, y, x_error, y_error, scale)
-    bars = ax.errorbar(
-        x,
-        y,
-        xerr=_finite(x, x_error, low, high),
-        yerr=_finite(y, y_error, low, high),
-        fmt="none",
-        ecolor=MARK,
-        elinewidth=0.5,
-        alpha=0.55,
-        zorder=2,
-    )
-    for collection, name in zip(bars.lines[2], ("original-intervals", "new-intervals"), strict=True):
-        collection.set_gid(name)
-    points = ax.scatter(x, y, s=7, color=MARK, linewidths=0, zorder=3, label=_models_label(summary), gid="models")
+    marks = _marks(summary, scale)
+    inside = summary.in_line
+    framed = inside if inside.any() and not everything else np.ones(len(inside), bool)
+    low, high = _limits(*(part[..., framed] for part in marks), scale=scale)
+    handles: list[Artist] = []
+    spans = []
+    if inside.any():
+        points, bars = _draw_models(ax, marks, np.flatnonzero(inside), (low, high), MARK, "models")
+        points.set_label(_models_label(int(inside.sum()), summary.level))
+        handles.append(points)
+        spans.append(bars)
+    x, y = marks[:2]
+    for family in summary.left_out:
+        members = (summary.table["family"] == family).to_numpy(bool, na_value=False)
+        seen = members & (np.minimum(x, y) >= low) & (np.maximum(x, y) <= high)
+        entry: Artist = Line2D([], [], color="none")  # an entry of the legend without a mark
+        for row in np.flatnonzero(seen):
+            entry, bars = _draw_models(ax, marks, np.array([row]), (low, high), ASIDE, f"model-{row}")
+            spans.append(bars)
+        label = f"{literal(family)}, {members.sum()} model{'' if members.sum() == 1 else 's'}"
+        entry.set_label(
+            f"Not shown: {label}" if not seen.any() else label if everything else f"{label}, not in the fit"
+        )
+        handles.append(entry)
     (identity,) = ax.plot([low, high], [low, high], "--", color=QUIET, linewidth=0.8, zorder=1, label="y = x (no drop)")
-    handles = [points, identity, *_draw_line(summary, ax, scale, x, low, high)]
+    line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
+    handles += [identity, *_draw_line(line, ax, scale, x[framed], low, high)]
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     _set_ticks(ax, scale, low, high)
     _set_labels(summary, ax, scale)
-    spans = np.concatenate([collection.get_segments() for collection in bars.lines[2]])
-    _place_legend(ax, handles, (spans - low) / (high - low))
+    _place_legend(ax, handles, (np.concatenate(spans) - low) / (high - low))
     return ax
 
 
-def scatter_figure(pair: PairSummary, metric: str = "top1", scale: str = "linear") -> Figure:
+def scatter_figure(pair: PairSummary, metric: str = "top1", scale: str = "linear", everything: bool = False) -> Figure:
     """`scatter` on a figure of its own, as wide as a column of a paper."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH), layout="constrained")
-        scatter(pair.metrics[metric], figure.add_subplot(), scale=scale)
+        scatter(pair.metrics[metric], figure.add_subplot(), scale=scale, everything=everything)
         # Laid out once: each file would otherwise work the same layout out again, which doubles the time it takes.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
@@ -184,8 +196,34 @@ def _finite(centre: np.ndarray, ends: np.ndarray, low: float, high: float) -> np
     return np.maximum([centre - clipped[0], clipped[1] - centre], 0)
 
 
-def _draw_line(summary: MetricSummary, ax: Axes, scale: str, x: np.ndarray, low: float, high: float) -> list[Artist]:
-    line = summary.lines.get(scale)
+def _draw_models(
+    ax: Axes,
+    marks: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    rows: np.ndarray,
+    limits: tuple[float, float],
+    colour: str,
+    gid: str,
+) -> tuple[Artist, np.ndarray]:
+    """Draw the models of these rows of the table; gives their points, and the ends of their bars (bar, end, 2)."""
+    x, y, x_ends, y_ends = (part[..., rows] for part in marks)
+    bars = ax.errorbar(
+        x,
+        y,
+        xerr=_finite(x, x_ends, *limits),
+        yerr=_finite(y, y_ends, *limits),
+        fmt="none",
+        ecolor=colour,
+        elinewidth=0.5,
+        alpha=0.55,
+        zorder=2,
+    )
+    for collection, name in zip(bars.lines[2], ("original-intervals", "new-intervals"), strict=True):
+        collection.set_gid(name if gid == "models" else f"{gid}-{name}")
+    points = ax.scatter(x, y, s=7, color=colour, linewidths=0, zorder=3, gid=gid)
+    return points, np.concatenate([collection.get_segments() for collection in bars.lines[2]])
+
+
+def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: float, high: float) -> list[Artist]:
     if line is None:
         return []
     # A little beyond the models at either end, no further: the line is no claim about accuracies that nobody reached.
@@ -226,9 +264,8 @@ def _position(accuracy: np.ndarray, scale: str) -> np.ndarray:
     return accuracy if scale == "linear" else to_scale(accuracy, scale)
 
 
-def _models_label(summary: MetricSummary) -> str:
-    count = len(summary.outcomes)
-    return f"{count} models, {100 * summary.level:g} % intervals" if count > 1 else "1 model"
+def _models_label(count: int, level: float) -> str:
+    return f"{count} models, {100 * level:g} % intervals" if count > 1 else "1 model"
 
 
 def _set_labels(summary: MetricSummary, ax: Axes, scale: str) -> None:

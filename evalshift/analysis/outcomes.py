@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -38,6 +38,15 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.models)
+
+    def subset(self, places: Sequence[int]) -> "Outcomes":
+        """The same for the models at these places alone."""
+        return replace(
+            self,
+            models=tuple(self.models[place] for place in places),
+            original_correct=self.original_correct[list(places)],
+            new_correct=self.new_correct[list(places)],
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -25,6 +25,7 @@ _COLOURS = {
     "#777777": "var(--quiet, #777777)",
     "#0072b2": "var(--mark, #0072b2)",
     "#d55e00": "var(--line, #d55e00)",
+    "#009e73": "var(--aside, #009e73)",
     "#ffffff": "none",
 }
 
@@ -32,8 +33,9 @@ _COLOURS = {
 def render_page(summary: Summary, figures: Mapping[tuple[str, str, str], str]) -> str:
     """The report as one HTML file.
 
-    `figures` holds the text of an SVG for each (pair name, metric, scale) that is to be shown; the summary's own scale
-    comes first. Names are escaped wherever they stand.
+    `figures` holds the text of an SVG for each (pair name, metric, scale) that is to be shown, with "_all" after the
+    scale for the one with every family in it; the summary's own scale comes first. Names are escaped wherever they
+    stand.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"breakable": breakable, "percent": percent, "typeset": typeset}
@@ -54,25 +56,31 @@ def breakable(name: str) -> Markup:
     return Markup(re.sub(r"([_/.])", r"\1<wbr>", str(escape(name))))
 
 
-def figure_result(metric: MetricSummary, scale: str) -> str:
+def figure_result(metric: MetricSummary, scale: str, everything: bool = False) -> str:
     """What a scatter shows, in words: for readers who cannot see it."""
     below = int((metric.table["drop"] > 0).sum())
     count = len(metric.table)
     where = f"All {count}" if below == count > 1 else f"{below} of {count}"
-    line = metric.lines.get(scale)
+    line = (metric.all_lines if everything else metric.lines).get(scale)
     fit = f" The fitted line has slope {slope_words(line)}, R² = {line.r2:.3f}." if line else " No line is fitted."
     return f"{where} models lie below the line y = x: they are less accurate on the new set.{fit}"
 
 
-def inline_svg(svg: str, prefix: str, title: str, description: str, points: list[str]) -> str:
-    """An SVG of ours as part of a page: ids of its own, the page's colours, a text for each point to show on hover."""
+def inline_svg(
+    svg: str, prefix: str, title: str, description: str, points: Sequence[str], rows: Sequence[int] | None = None
+) -> str:
+    """An SVG of ours as part of a page: ids of its own, the page's colours, a text for each point to show on hover.
+
+    `points` are the texts of all rows of the table; `rows` those whose points the group "models" holds, by default all.
+    A point apart, in a group "model-7", is that of row 7.
+    """
     # The prolog would be invalid inside a page.
     root = ET.fromstring(svg[svg.index("<svg") :])
     for size in ("width", "height"):
         root.attrib.pop(size, None)
     for metadata in root.findall(f"{{{SVG}}}metadata"):
         root.remove(metadata)
-    _name_points(root, points)
+    _name_points(root, points, range(len(points)) if rows is None else rows)
     for element in root.iter():
         _adapt(element, prefix)
     root.set("role", "img")
@@ -86,17 +94,18 @@ def inline_svg(svg: str, prefix: str, title: str, description: str, points: list
     return ET.tostring(root, encoding="unicode")
 
 
-def _name_points(root: ET.Element, points: list[str]) -> None:
-    marks = next((group for group in root.iter(f"{{{SVG}}}g") if group.get("id") == "models"), None)
-    if marks is None:
-        return
-    parents = {child: parent for parent in marks.iter() for child in parent}
-    uses = list(marks.iter(f"{{{SVG}}}use"))
-    for number, (use, text) in enumerate(zip(uses, points, strict=True)):
-        label = ET.SubElement(use, f"{{{SVG}}}title")
-        label.text = text
-        use.set("data-model", str(number))
-        parents[use].set("class", "models")
+def _name_points(root: ET.Element, points: Sequence[str], rows: Sequence[int]) -> None:
+    for group in root.iter(f"{{{SVG}}}g"):
+        apart = re.fullmatch(r"model-(\d+)", group.get("id", ""))
+        if group.get("id") != "models" and not apart:
+            continue
+        parents = {child: parent for parent in group.iter() for child in parent}
+        uses = list(group.iter(f"{{{SVG}}}use"))
+        for use, row in zip(uses, [int(apart[1])] if apart else rows, strict=True):
+            label = ET.SubElement(use, f"{{{SVG}}}title")
+            label.text = points[row]
+            use.set("data-model", str(row))
+            parents[use].set("class", "models")
 
 
 def _adapt(element: ET.Element, prefix: str) -> None:
@@ -138,23 +147,43 @@ def _metric_view(
         "has_family": bool(metric.table["family"].notna().any()),
         "has_year": bool(metric.table["year"].notna().any()),
         "figures": [
-            {
-                "scale": scale,
-                "line": metric.lines.get(scale),
-                "svg": Markup(  # ElementTree has escaped every name in it
-                    inline_svg(
-                        figures[pair.name, name, scale],
-                        prefix=f"{prefix}{scale}-",
-                        title=f"New against original {kind} accuracy of {len(metric.table)} models, {scale} scale",
-                        description=figure_result(metric, scale),
-                        points=_point_texts(metric),
-                    )
-                ),
-            }
+            _figure_view(prefix, pair, name, scale, everything, figures)
             for scale in scales
-            if (pair.name, name, scale) in figures
+            for everything in (False, True)
+            if (pair.name, name, _view(scale, everything)) in figures
         ],
     }
+
+
+def _figure_view(
+    prefix: str,
+    pair: PairSummary,
+    name: str,
+    scale: str,
+    everything: bool,
+    figures: Mapping[tuple[str, str, str], str],
+) -> dict[str, Any]:
+    metric, view = pair.metrics[name], _view(scale, everything)
+    shown = len(metric.table) if everything else int(metric.in_line.sum())
+    return {
+        "scale": scale,
+        "line": (metric.all_lines if everything else metric.lines).get(scale),
+        "left_out": () if everything else metric.left_out,
+        "svg": Markup(  # ElementTree has escaped every name in it
+            inline_svg(
+                figures[pair.name, name, view],
+                prefix=f"{prefix}{view}-",
+                title=f"New against original top-{METRICS[name]} accuracy of {shown} models, {scale} scale",
+                description=figure_result(metric, scale, everything),
+                points=_point_texts(metric),
+                rows=[int(row) for row in metric.in_line.nonzero()[0]],
+            )
+        ),
+    }
+
+
+def _view(scale: str, everything: bool) -> str:
+    return f"{scale}_all" if everything else scale
 
 
 def _point_texts(metric: MetricSummary) -> list[str]:

@@ -1,30 +1,45 @@
 """Ranks of models by accuracy, and how they change from one test set to the next."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 from scipy.stats import rankdata
 
 
-def rank(correct: Int[np.ndarray, " model"]) -> Int[np.ndarray, " model"]:
+def rank(correct: Int[np.ndarray, " model"], names: Sequence[str] | None = None) -> Int[np.ndarray, " model"]:
     """Rank of each model on one test set: 1 for the most correct; ties share the better rank ("1, 2, 2, 4").
 
-    Takes counts over models, all out of the same total; gives int64, shape (model,).
-    Source: Recht et al. 2019, tables 7-14, which however number tied models in alphabetical order.
+    Takes counts over models, all out of the same total; gives int64, shape (model,). With the models' `names`, tied
+    models are numbered on in alphabetical order instead ("1, 2, 3, 4"), as in the paper's tables.
+    Raises ValueError where counts and names differ in number.
+    Source: Recht et al. 2019, tables 7-16.
 
     >>> rank(np.array([70, 90, 90, 60]))
     array([3, 1, 1, 4])
+    >>> rank(np.array([70, 90, 90, 60]), ["a", "c", "b", "d"])
+    array([3, 2, 1, 4])
     """
-    return rankdata(-correct.astype(np.int64), method="min").astype(np.int64)
+    negative = -correct.astype(np.int64)
+    if names is None:
+        return rankdata(negative, method="min").astype(np.int64)
+    if len(names) != len(correct):
+        raise ValueError(f"found {len(correct)} counts and {len(names)} names; expected one of each a model")
+    places = np.empty(len(correct), np.int64)
+    places[np.lexsort((np.array(names, dtype=str), negative))] = np.arange(1, len(correct) + 1)
+    return places
 
 
 def rank_changes(
-    original_correct: Int[np.ndarray, " model"], new_correct: Int[np.ndarray, " model"]
+    original_correct: Int[np.ndarray, " model"],
+    new_correct: Int[np.ndarray, " model"],
+    names: Sequence[str] | None = None,
 ) -> Int[np.ndarray, " model"]:
     """Original rank minus new rank (Δrank): above 0 for a model that moves up on the new test set.
 
-    Takes each model's counts on the two sets; gives int64, shape (model,).
+    Takes each model's counts on the two sets; gives int64, shape (model,). `names` settle ties as in `rank`.
     Raises ValueError where the two have different numbers of models.
-    Source: Recht et al. 2019, tables 7-14.
+    Source: Recht et al. 2019, tables 7-16.
 
     >>> rank_changes(np.array([90, 80, 70]), np.array([60, 65, 50]))
     array([-1,  1,  0])
@@ -33,4 +48,4 @@ def rank_changes(
         raise ValueError(
             f"found {len(original_correct)} original and {len(new_correct)} new counts; expected one of each a model"
         )
-    return rank(original_correct) - rank(new_correct)
+    return rank(original_correct, names) - rank(new_correct, names)

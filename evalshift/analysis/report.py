@@ -5,13 +5,14 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import pandas as pd
 from markupsafe import escape
 
 from evalshift.analysis.fits import Line
 from evalshift.analysis.page import render_page
+from evalshift.analysis.published import summarize_published
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, to_json
 from evalshift.analysis.tables import readable, to_csv, to_latex, to_markdown
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
@@ -106,18 +107,18 @@ class Report:
         from evalshift.analysis import figures
 
         for pair, stem in zip(self.summary.pairs, stems, strict=True):
-            for metric in pair.metrics:
-                for scale in _drawn_scales(self.summary.scale):
-                    figure: Figure = figures.scatter_figure(pair, metric, scale)
-                    drawn = {
-                        kind: figures.render(figure, kind)
-                        for kind in _FIGURES
-                        if kind in formats or (kind == "svg" and "html" in formats)
-                    }
-                    for kind in formats & drawn.keys():
-                        write_atomic(out / "figures" / f"{stem}_{metric}_{scale}.{kind}", drawn[kind])
-                    if "html" in formats:
-                        svgs[pair.name, metric, scale] = drawn["svg"].decode()
+            for metric, scale, everything in _views(pair, self.summary.scale):
+                figure: Figure = figures.scatter_figure(pair, metric, scale, everything)
+                view = f"{scale}_all" if everything else scale
+                drawn = {
+                    kind: figures.render(figure, kind)
+                    for kind in _FIGURES
+                    if kind in formats or (kind == "svg" and "html" in formats)
+                }
+                for kind in formats & drawn.keys():
+                    write_atomic(out / "figures" / f"{stem}_{metric}_{view}.{kind}", drawn[kind])
+                if "html" in formats:
+                    svgs[pair.name, metric, view] = drawn["svg"].decode()
         return svgs
 
     def _metric(self, wanted: str) -> MetricSummary:
@@ -139,30 +140,40 @@ def report(
     level: float = 0.95,
     resamples: int = 100_000,
     seed: int = 0,
+    published: str | None = None,
+    without: Sequence[str] | str | None = None,
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
     `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit" or "logit", `metric`
-    "top1" or "top5", `level` that of all intervals. Raises as `summarize` does.
+    "top1" or "top5", `level` that of all intervals. `published` names a published testbed, such as "recht2019", to
+    report on instead of results. `without` names families that the lines leave out; for a published testbed None
+    stands for those that its own publication leaves out.
+    Raises as `summarize` and `summarize_published` do.
     """
+    choices: _Choices = {"scale": scale, "metric": metric, "level": level, "resamples": resamples, "seed": seed}
+    if published is not None:
+        command = _command(published, True, pairs, without, **choices)
+        return Report(summarize_published(published, pairs, without=without, command=command, **choices))
     results = results if isinstance(results, Results) else Results(results)
-    return Report(
-        summarize(
-            results,
-            pairs,
-            scale=scale,
-            metric=metric,
-            level=level,
-            resamples=resamples,
-            seed=seed,
-            command=_command(results, pairs, scale, metric, level, resamples, seed),
-        )
-    )
+    command = _command(str(results.path), False, pairs, without, **choices)
+    return Report(summarize(results, pairs, without=without or (), command=command, **choices))
+
+
+class _Choices(TypedDict):
+    scale: str
+    metric: str
+    level: float
+    resamples: int
+    seed: int
 
 
 def _command(
-    results: Results,
+    source: str,
+    published: bool,
     pairs: Sequence[str] | str | None,
+    without: Sequence[str] | str | None,
+    *,
     scale: str,
     metric: str,
     level: float,
@@ -170,14 +181,23 @@ def _command(
     seed: int,
 ) -> str:
     """What to type to have the same report again: on the command line, or in Python for what only Python offers."""
-    named = [pairs] if isinstance(pairs, str) else list(pairs or [])
+    named, families = _listed(pairs), _listed(without)
     if level != 0.95:
         choices = f"scale={scale!r}, metric={metric!r}, level={level!r}, resamples={resamples}, seed={seed}"
-        return f"evalshift.report({str(results.path)!r}, pairs={named or None!r}, {choices}).save()"
-    words = ["evalshift", "report", "--results", str(results.path)]
+        first = f"published={source!r}" if published else repr(source)
+        last = "" if without is None else f", without={families!r}"
+        return f"evalshift.report({first}, pairs={named or None!r}, {choices}{last}).save()"
+    words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
+    words += [word for family in families for word in ("--without", family)]
+    if published and without is not None and not families:
+        words += ["--without", "none"]
     words += [f"--{scale}", "--metric", metric, "--bootstrap", str(resamples), "--seed", str(seed)]
     return shlex.join(words)
+
+
+def _listed(names: Sequence[str] | str | None) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or [])
 
 
 def check_formats(formats: Sequence[str] | str) -> set[str]:
@@ -197,6 +217,14 @@ def check_formats(formats: Sequence[str] | str) -> set[str]:
 
 def _drawn_scales(scale: str) -> tuple[str, str]:
     return ("linear", "probit" if scale == "linear" else scale)
+
+
+def _views(pair: PairSummary, scale: str) -> Iterable[tuple[str, str, bool]]:
+    """The figures of a pair: metric, scale, and whether every family is in the line; drawn twice where one is not."""
+    for name, metric in pair.metrics.items():
+        for drawn in _drawn_scales(scale):
+            for everything in (False, True) if metric.left_out else (False,):
+                yield name, drawn, everything
 
 
 def _stems(pairs: Iterable[PairSummary]) -> list[str]:

@@ -1,6 +1,7 @@
 """Findings in words: each sentence computed, each number with its interval."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -35,19 +36,28 @@ def drop_sentence(summary: "MetricSummary") -> str:
     )
 
 
-def line_sentence(line: Line | None) -> str | None:
-    """What a point gained on the original set is worth on the new one; None without a line."""
+def line_sentence(line: Line | None, left_out: Sequence[str] = (), all_line: Line | None = None) -> str | None:
+    """What a point gained on the original set is worth on the new one; None without a line.
+
+    `left_out` are the families that are not in the line, `all_line` the line with them.
+    """
     if line is None:
         return None
-    slope = slope_words(line)
-    fit = f"R² = {_number(line.r2, 3)}"
+    slope, fit = slope_words(line), f"R² = {_number(line.r2, 3)}"
     if line.scale == "linear":
-        return f"Every point gained on the original set is worth {slope} points on the new one ({fit})."
-    unit = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}[line.scale]
-    return (
-        f"On the {line.scale} scale, every unit of {unit} gained on the original set is worth {slope} units "
-        f"on the new one ({fit})."
-    )
+        sentence = f"Every point gained on the original set is worth {slope} points on the new one ({fit})."
+    else:
+        unit = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}[line.scale]
+        sentence = (
+            f"On the {line.scale} scale, every unit of {unit} gained on the original set is worth {slope} units "
+            f"on the new one ({fit})."
+        )
+    if left_out:
+        sentence = f"Without {' and '.join(left_out)}, {sentence[0].lower()}{sentence[1:]}"
+    if all_line is not None:
+        with_all = f"with all {all_line.models} models it is {slope_words(all_line)} (R² = {_number(all_line.r2, 3)})."
+        sentence = f"{sentence.removesuffix('.')}; {with_all}"
+    return sentence
 
 
 def rank_sentence(table: pd.DataFrame) -> str | None:

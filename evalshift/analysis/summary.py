@@ -36,6 +36,8 @@ class MetricSummary:
                Columns: model, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
                drop, drop_low, drop_high; original_rank, new_rank, delta_rank
     lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
+    left_out   families whose models the lines leave out; they stay in the table and keep their ranks
+    all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
     mean_drop  mean of the models' drops, a fraction; `mean_drop_interval` averages their bounds, which errs on the wide
                side however alike the models are: no mean spreads more than the mean of the spreads
     """
@@ -47,10 +49,18 @@ class MetricSummary:
     mean_drop_interval: Interval
     level: float
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    all_lines: dict[str, Line | None] = field(default_factory=dict)
+
+    @property
+    def in_line(self) -> np.ndarray:
+        """Which rows of the table the lines are fitted to, as booleans."""
+        return ~self.table["family"].isin(self.left_out).to_numpy()
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
         """What was found, in sentences: the drop, the line on `scale`, the ranks."""
-        sentences = (drop_sentence(self), line_sentence(self.lines.get(scale)), rank_sentence(self.table))
+        line = line_sentence(self.lines.get(scale), self.left_out, self.all_lines.get(scale))
+        sentences = (drop_sentence(self), line, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -104,15 +114,17 @@ def summarize(
     level: float = 0.95,
     resamples: int = 100_000,
     seed: int = 0,
+    without: Sequence[str] | str = (),
     command: str | None = None,
 ) -> Summary:
     """Work out everything a report says on stored results.
 
     `pairs` are "original:new"; without them, all that were run here: one that cannot be answered then becomes a note.
+    `without` names families of models that the lines leave out.
     `level` of all intervals lies in (0, 1); `resamples` and `seed` belong to the bootstrap of the lines. Each line
     has a generator of its own, so that its numbers do not depend on what else is asked for.
-    Raises UsageError on an unknown scale or metric and on numbers out of range, AnalysisError when the results hold
-    nothing to compare, StoreError when they cannot be read.
+    Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
+    hold nothing to compare, StoreError when they cannot be read.
     """
     check_choices(scale=scale, metric=metric, level=level, resamples=resamples, seed=seed)
     wanted = _wanted_pairs(results, pairs)
@@ -133,12 +145,14 @@ def summarize(
                 level=level,
                 resamples=resamples,
                 seed=seed,
+                without=without,
                 provenance=_provenance(stored),
                 notes=stored.notes,
             )
         )
     if not summaries:
         raise refused[0]
+    check_families(without, summaries)
     return Summary(
         pairs=tuple(summaries),
         scale=scale,
@@ -159,19 +173,34 @@ def summarize_outcomes(
     level: float = 0.95,
     resamples: int = 100_000,
     seed: int = 0,
+    without: Sequence[str] | str = (),
+    ties: str = "shared",
     provenance: dict[str, dict] | None = None,
     notes: Sequence[str] = (),
 ) -> PairSummary:
-    """The summary of one pair from its counts, by metric: for stored results and published counts alike."""
+    """The summary of one pair from its counts, by metric: for stored results and published counts alike.
+
+    `without` names families that the lines leave out. `ties` is "shared" where models of equal accuracy share the
+    better rank, "alphabetical" where they are numbered on.
+    """
     first = next(iter(outcomes.values()))
-    metrics = {name: _summarize_metric(counts, level, resamples, seed) for name, counts in outcomes.items()}
+    without = (without,) if isinstance(without, str) else tuple(dict.fromkeys(without))
+    metrics = {
+        name: _summarize_metric(counts, level, resamples, seed, without, ties) for name, counts in outcomes.items()
+    }
     # The same model is missing its line on every scale and metric for the same reason: said once.
     all_notes = dict.fromkeys((*notes, *(note for summary in metrics.values() for note in summary.notes)))
     return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes))
 
 
-def accuracy_table(outcomes: Outcomes, level: float = 0.95) -> pd.DataFrame:
-    """Accuracies, drops and ranks of m models with their intervals, as `MetricSummary.table` lists them."""
+def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared") -> pd.DataFrame:
+    """Accuracies, drops and ranks of m models with their intervals, as `MetricSummary.table` lists them.
+
+    `ties` is "shared" or "alphabetical", see `ranks.rank`.
+    """
+    if ties not in ("shared", "alphabetical"):
+        raise ValueError(f'ties: found "{ties}"; expected shared or alphabetical')
+    names = outcomes.models if ties == "alphabetical" else None
     original_total = np.full(len(outcomes), outcomes.original_total)
     new_total = np.full(len(outcomes), outcomes.new_total)
     original = clopper_pearson(outcomes.original_correct, original_total, level)
@@ -196,9 +225,9 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95) -> pd.DataFrame:
             "drop": drop.drop,
             "drop_low": drop.interval.low,
             "drop_high": drop.interval.high,
-            "original_rank": rank(outcomes.original_correct),
-            "new_rank": rank(outcomes.new_correct),
-            "delta_rank": rank_changes(outcomes.original_correct, outcomes.new_correct),
+            "original_rank": rank(outcomes.original_correct, names),
+            "new_rank": rank(outcomes.new_correct, names),
+            "delta_rank": rank_changes(outcomes.original_correct, outcomes.new_correct, names),
         }
     )
     return table.sort_values(["original_rank", "new_rank", "model"], ignore_index=True)
@@ -275,10 +304,50 @@ def _require_metric(stored: StoredPair, metric: str) -> None:
         )
 
 
-def _summarize_metric(outcomes: Outcomes, level: float, resamples: int, seed: int) -> MetricSummary:
-    table = accuracy_table(outcomes, level)
-    lines: dict[str, Line | None] = {}
+def check_families(without: Sequence[str] | str, pairs: Sequence[PairSummary]) -> None:
+    """UsageError for a family to leave out that no model of these pairs belongs to."""
+    families = {
+        family
+        for pair in pairs
+        for metric in pair.metrics.values()
+        for family in metric.table["family"].dropna().unique()
+    }
+    for family in (without,) if isinstance(without, str) else without:
+        if family not in families:
+            raise UsageError(
+                "no model of this family is in the report",
+                found=f'"{family}"',
+                expected=", ".join(sorted(families)) or "models whose registry entry names a family",
+                remedy=did_you_mean(family, families),
+            )
+
+
+def _summarize_metric(
+    outcomes: Outcomes, level: float, resamples: int, seed: int, without: tuple[str, ...], ties: str
+) -> MetricSummary:
+    table = accuracy_table(outcomes, level, ties)
+    families = [outcomes.attributes.get(model, {}).get("family") for model in outcomes.models]
+    left_out = tuple(family for family in without if family in families)
     notes: list[str] = []
+    kept = [place for place, family in enumerate(families) if family not in left_out]
+    lines = _fit_lines(outcomes.subset(kept), level, resamples, seed, notes)
+    all_lines = _fit_lines(outcomes, level, resamples, seed, notes) if left_out else {}
+    return MetricSummary(
+        outcomes=outcomes,
+        table=table,
+        lines=lines,
+        mean_drop=float(table["drop"].mean()),
+        mean_drop_interval=Interval(float(table["drop_low"].mean()), float(table["drop_high"].mean())),
+        level=level,
+        notes=tuple(dict.fromkeys(notes)),
+        left_out=left_out,
+        all_lines=all_lines,
+    )
+
+
+def _fit_lines(outcomes: Outcomes, level: float, resamples: int, seed: int, notes: list[str]) -> dict[str, Line | None]:
+    """The line on every scale, None where it cannot be fitted; `notes` takes up why, and what a line lacks."""
+    lines: dict[str, Line | None] = {}
     for scale in SCALES:
         try:
             line = lines[scale] = _fit(outcomes, scale, level, resamples, seed)
@@ -288,15 +357,7 @@ def _summarize_metric(outcomes: Outcomes, level: float, resamples: int, seed: in
         except AnalysisError as error:
             lines[scale] = None
             notes.append(f"No line is fitted: {error.problem}" + (f" ({error.found})." if error.found else "."))
-    return MetricSummary(
-        outcomes=outcomes,
-        table=table,
-        lines=lines,
-        mean_drop=float(table["drop"].mean()),
-        mean_drop_interval=Interval(float(table["drop_low"].mean()), float(table["drop_high"].mean())),
-        level=level,
-        notes=tuple(dict.fromkeys(notes)),
-    )
+    return lines
 
 
 def _fit(outcomes: Outcomes, scale: str, level: float, resamples: int, seed: int) -> Line:
@@ -353,7 +414,9 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
         "new_total": outcomes.new_total,
         "mean_drop": summary.mean_drop,
         "mean_drop_interval": summary.mean_drop_interval,
+        "left_out": summary.left_out,
         "lines": {name: line and _line_facts(line) for name, line in summary.lines.items()},
+        "all_lines": {name: line and _line_facts(line) for name, line in summary.all_lines.items()},
         "table": summary.table.to_dict("records"),
     }
 

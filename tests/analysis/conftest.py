@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.published import published_outcomes
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
+from evalshift.testbed.published import load_published
 
 DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
@@ -138,28 +139,14 @@ def tiny(make_outcomes: Callable[..., Outcomes]) -> Outcomes:
 @pytest.fixture(scope="session")
 def published() -> Callable[..., dict[str, Outcomes]]:
     """Recht et al.'s counts of a pair: metric -> Outcomes. `without` leaves out models whose names begin so."""
-    path = DATA / "published" / "recht2019_counts.csv"
-    if not path.is_file():
-        pytest.skip(f"the published counts are not in {path}")
-    counts = pd.read_csv(path)
+    testbed = load_published("recht2019")
 
     def pick(original: str, new: str, without: str = "none") -> dict[str, Outcomes]:
-        sides = [counts[counts["dataset"] == name].set_index("model").sort_index() for name in (original, new)]
-        models = [model for model in sides[0].index if not model.startswith(without)]
         return {
-            metric: Outcomes(
-                original=original,
-                new=new,
-                metric=metric,
-                models=tuple(models),
-                original_correct=sides[0].loc[models, f"{metric}_correct"].to_numpy(np.int64),
-                new_correct=sides[1].loc[models, f"{metric}_correct"].to_numpy(np.int64),
-                original_total=int(sides[0]["n"].iloc[0]),
-                new_total=int(sides[1]["n"].iloc[0]),
-                attributes={},
+            metric: outcomes.subset(
+                [place for place, model in enumerate(outcomes.models) if not model.startswith(without)]
             )
-            for metric in ("top1", "top5")
-            if sides[0][f"{metric}_correct"].notna().all()
+            for metric, outcomes in published_outcomes(testbed, f"{original}:{new}").items()
         }
 
     return pick

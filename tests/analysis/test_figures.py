@@ -230,6 +230,61 @@ def test_on_the_published_counts_the_legend_covers_no_model(published):
                 assert not covered(figure)
 
 
+class TestFamiliesLeftOut:
+    """Five models of a line, one of another family among them, one far below."""
+
+    @pytest.fixture
+    def summary(self, make_outcomes) -> MetricSummary:
+        outcomes = make_outcomes(
+            [95, 90, 80, 60, 70, 85, 20],
+            [90, 80, 66, 40, 49, 60, 9],
+            total=100,
+            attributes={"f": {"family": "near"}, "g": {"family": "far"}},
+        )
+        return summarize_outcomes({"top1": outcomes}, without=["near", "far"], resamples=200).metrics["top1"]
+
+    def texts(self, ax: Axes) -> list[str]:
+        legend = ax.get_legend()
+        assert legend is not None
+        return [text.get_text() for text in legend.get_texts()]
+
+    def test_axes_keep_to_the_models_of_the_line(self, summary, five):
+        ax, alone = drawn(summary), drawn(summary_of(five))
+        assert ax.get_xlim() == alone.get_xlim()
+        assert points(ax).tolist() == points(alone).tolist()
+        assert part(ax, "fit").get_xydata().tolist() == part(alone, "fit").get_xydata().tolist()
+        assert self.texts(ax)[:3] == [
+            "5 models, 95 % intervals",
+            "near, 1 model, not in the fit",
+            "Not shown: far, 1 model",
+        ]
+
+    def test_a_model_apart_has_another_colour_and_the_number_of_its_row(self, summary):
+        ax = drawn(summary)
+        row = summary.table["model"].tolist().index("f")
+        assert np.asarray(part(ax, f"model-{row}").get_offsets()).tolist() == [[0.85, 0.6]]
+        assert to_hex(part(ax, f"model-{row}").get_facecolor()[0]) != to_hex(part(ax, "models").get_facecolor()[0])
+        assert not [artist for artist in ax.get_children() if artist.get_gid() == "model-6"]
+
+    def test_everything_is_drawn_with_the_line_of_all(self, summary):
+        with mpl.rc_context(STYLE):
+            ax = scatter(summary, Figure().add_subplot(), everything=True)
+        low, high = ax.get_xlim()
+        assert low < 0.09 < 0.95 < high
+        assert np.asarray(part(ax, "model-6").get_offsets()).tolist() == [[0.2, 0.09]]
+        slope, offset = np.polyfit([0.95, 0.9, 0.8, 0.6, 0.7, 0.85, 0.2], [0.9, 0.8, 0.66, 0.4, 0.49, 0.6, 0.09], 1)
+        x, y = part(ax, "fit").get_xydata().T
+        np.testing.assert_allclose(y, slope * x + offset)
+        assert self.texts(ax)[:3] == ["5 models, 95 % intervals", "near, 1 model", "far, 1 model"]
+
+    def test_with_all_left_out_the_models_are_still_drawn(self, make_outcomes):
+        outcomes = make_outcomes([9, 8], [8, 6], attributes={name: {"family": "all"} for name in "ab"})
+        summary = summarize_outcomes({"top1": outcomes}, without="all", resamples=0).metrics["top1"]
+        ax = drawn(summary)
+        assert not [artist for artist in ax.get_children() if artist.get_gid() in ("models", "fit")]
+        assert self.texts(ax) == ["all, 2 models, not in the fit", "y = x (no drop)"]
+
+
 def test_names_appear_as_they_are_written(make_outcomes):
     names = {"original": r"a_$x^2$ & <b>", "new": r"back\slash $5"}
     pair = summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 6, 5], **names)}, resamples=50)

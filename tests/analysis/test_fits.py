@@ -1,15 +1,12 @@
-"""Lines by hand, in closed form, against numpy, scipy and the paper, and as properties of any testbed."""
+"""Lines by hand, in closed form, against numpy and scipy, and as properties of any testbed."""
 
 import inspect
 import itertools
 import math
-import os
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +15,6 @@ from scipy import stats
 from evalshift.analysis.fits import Line, fit_line
 from evalshift.analysis.scales import SCALES, from_scale, to_scale
 from evalshift.errors import AnalysisError
-
-PUBLISHED = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "published"
-needs_published = pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"the published tables are not in {PUBLISHED}")
 
 
 def rng(name: str = "fits") -> np.random.Generator:
@@ -320,62 +314,3 @@ class TestComplaints:
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             getattr(line_of_40, method)(np.array([0.5, 70.0]))
         assert str(complaint.value) == "accuracy[1]: found 70.0; expected a fraction from 0 to 1"
-
-
-# Both ends of a printed interval and ours are Monte Carlo: a percentile p of B draws has the standard error
-# √(p(1 − p)/B) / f, f the density of the draws there. For B = 100,000, p = 2.5 % and a nearly normal distribution of
-# standard deviation σ that is √(0.025 · 0.975/10⁵) / (0.0584/σ) = 0.0085 σ. Two such ends differ by less than
-# 4 · √2 · 0.0085 σ = 0.048 σ but once in 16,000 times. To this comes half of the last printed digit.
-MONTE_CARLO = 0.048
-
-
-def check_printed(interval, draws: np.ndarray, printed: tuple[float, float], digit: float) -> None:
-    tolerance = digit / 2 + MONTE_CARLO * draws.std()
-    assert (interval.low, interval.high) == pytest.approx(printed, abs=tolerance)
-
-
-def imagenet_accuracies(left_out: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Top-1 on ImageNet and on ImageNetV2 MatchedFrequency, exact, but for models named `left_out`..."""
-    released = pd.read_csv(PUBLISHED / "recht2019_counts.csv")
-    if left_out:
-        released = released[~released.model.str.startswith(left_out)]
-    original, new = (
-        released[released.dataset == name].set_index("model").sort_index()
-        for name in ("imagenet", "imagenetv2-matched-frequency")
-    )
-    assert original.index.equals(new.index)
-    return (original.top1_correct / original.n).to_numpy(), (new.top1_correct / new.n).to_numpy()
-
-
-@needs_published
-class TestPaper:
-    """Recht et al. 2019, section 3.3: slopes, offsets and 95 % intervals from 100,000 resamples."""
-
-    def test_cifar10(self):
-        # From the printed accuracies: five of the 34 models have no released predictions.
-        table = pd.read_csv(PUBLISHED / "table7_cifar10_vs_cifar10.1-v4.csv")
-        line = fit_line(table.orig_acc.to_numpy() / 100, table.new_acc.to_numpy() / 100, rng=rng("cifar10"))
-        assert line.models == 34
-        assert round(line.slope, 2) == 1.69
-        assert round(100 * line.offset, 1) == -72.8
-        check_printed(line.slope_interval, line.slopes, (1.64, 1.76), 0.01)
-        check_printed(line.offset_interval, line.offsets, (-0.784, -0.677), 0.001)
-
-    def test_imagenet(self):
-        # The 64 convolutional networks; the Fisher vectors (fv_*) stay out of the paper's line (appendix C.2).
-        line = fit_line(*imagenet_accuracies(left_out="fv_"), rng=rng("imagenet"))
-        assert line.models == 64
-        assert round(line.slope, 2) == 1.11
-        assert round(100 * line.offset, 1) == -20.3
-        check_printed(line.slope_interval, line.slopes, (1.08, 1.19), 0.01)
-        check_printed(line.offset_interval, line.offsets, (-0.263, -0.179), 0.001)
-
-    def test_the_probit_line_fits_imagenet_better_once_fisher_vectors_are_in(self):
-        # Appendix C.2, figure 6: also the region is smaller there.
-        original, new = imagenet_accuracies(left_out=None)
-        linear, probit = (fit_line(original, new, scale=scale, rng=rng(scale)) for scale in ("linear", "probit"))
-        assert linear.models == probit.models == 67
-        assert probit.r2 > linear.r2
-        x = np.linspace(0.3, 0.8, 11)
-        widths = [region.high - region.low for region in (linear.region(x), probit.region(x))]
-        assert (widths[1] < widths[0]).all()

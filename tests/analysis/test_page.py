@@ -106,6 +106,23 @@ def test_the_page_is_whole_and_complete(stored):
     assert html.count("<svg") == 4  # two metrics on two scales
 
 
+def test_a_family_that_is_left_out_has_its_own_figure_and_its_points_their_names(make_outcomes):
+    outcomes = make_outcomes([95, 90, 80, 85], [90, 80, 66, 60], total=100, attributes={"d": {"family": "slow & <b>"}})
+    pair = summarize_outcomes({"top1": outcomes}, without="slow & <b>", resamples=50)
+    figures = drawings(summary_of(pair), ("linear",))
+    figures[pair.name, "top1", "linear_all"] = render(scatter_figure(pair, everything=True), "svg").decode()
+
+    html = render_page(summary_of(pair), figures)
+
+    page = Page(html)
+    assert html.count("<svg") == 2
+    assert "the line leaves out slow &amp; &lt;b&gt;" in html
+    # Rows are sorted: d, third on the original set, is row 2.
+    named = [text for text in page.text_in("title") if text.startswith("d: ")]
+    assert named == ["d: 85.0 → 60.0 [49.7, 69.7]"] * 2
+    assert [use["data-model"] for use in page.named("use") if "data-model" in use] == ["0", "1", "3", "2"] * 2
+
+
 def test_nothing_is_fetched_from_anywhere(stored, evil):
     for page, html in (stored, evil):
         for _, attributes in page.tags:

@@ -190,6 +190,56 @@ def test_the_command_makes_the_same_report_again(letters, tmp_path):
     )
 
 
+def test_a_published_testbed_needs_no_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pair = "imagenet:imagenetv2-topimages"
+
+    found = report(published="recht2019", pairs=pair, resamples=0, scale="probit")
+    found.save("out", "csv,svg")
+
+    assert found.pairs == (pair,)
+    assert found.fit.models == 64
+    stem = "imagenet_vs_imagenetv2-topimages"
+    assert files(tmp_path) == [
+        *(
+            f"out/figures/{stem}_{metric}_{view}.svg"
+            for metric in ("top1", "top5")
+            for view in ("linear", "linear_all", "probit", "probit_all")
+        ),
+        "out/summary.json",
+        f"out/tables/{stem}_top1.csv",
+        f"out/tables/{stem}_top5.csv",
+    ]
+    read = json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))["pairs"][0]["metrics"]["top1"]
+    assert read["left_out"] == ["fisher-vector"]
+    assert read["lines"]["probit"]["models"] == 64
+    assert read["all_lines"]["probit"]["models"] == 67
+
+
+def test_families_are_left_out_of_stored_results_too(two_pairs):
+    # All three models of the store are ResNets.
+    found = report(two_pairs.results, resamples=0, without="resnet")
+
+    assert [pair.metrics["top1"].left_out for pair in found.summary.pairs] == [("resnet",)] * 2
+    with pytest.raises(UsageError) as caught:
+        report(two_pairs.results, resamples=0, without=["resnet", "vgg"])
+    assert str(caught.value) == ('no model of this family is in the report\n  found:    "vgg"\n  expected: resnet')
+
+
+@pytest.mark.parametrize(
+    "choices, words",
+    [
+        ({}, "--linear"),
+        ({"pairs": "cifar10:cifar10.1-v4"}, "--pair cifar10:cifar10.1-v4 --linear"),
+        ({"without": ["vgg", "resnet"]}, "--without vgg --without resnet --linear"),
+        ({"without": ()}, "--without none --linear"),
+    ],
+)
+def test_the_command_of_a_published_report(choices, words):
+    command = report(published="recht2019", resamples=0, **choices).summary.command
+    assert command == f"evalshift report --published recht2019 {words} --metric top1 --bootstrap 0 --seed 0"
+
+
 def test_the_summary_file_holds_the_headline_and_the_command(letters, tmp_path):
     found = report(letters.results, resamples=50)
     found.save(tmp_path, "md")
