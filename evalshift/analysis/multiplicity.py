@@ -2,11 +2,9 @@
 
 import numpy as np
 from jaxtyping import Float
-from statsmodels.stats.multitest import multipletests
+from scipy.stats import false_discovery_control
 
-# Our names -> statsmodels'.
-_METHODS = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
-METHODS = tuple(_METHODS)
+METHODS = ("holm", "benjamini-hochberg")
 
 
 def adjust(p_values: Float[np.ndarray, "*test"], method: str = "holm") -> Float[np.ndarray, "*test"]:
@@ -24,13 +22,14 @@ def adjust(p_values: Float[np.ndarray, "*test"], method: str = "holm") -> Float[
     >>> adjust(p_values), adjust(p_values, "benjamini-hochberg")
     (array([0.03, 0.06, 0.06,  nan]), array([0.03, 0.04, 0.04,  nan]))
     """
-    if method not in _METHODS:
+    if method not in METHODS:
         raise ValueError(f'method: found "{method}"; expected one of {", ".join(METHODS)}')
     _check_p_values(p_values)
     adjusted = np.full(p_values.shape, np.nan)
     tested = ~np.isnan(p_values)
     if tested.any():
-        adjusted[tested] = multipletests(p_values[tested], method=_METHODS[method])[1]
+        found = p_values[tested]
+        adjusted[tested] = _holm(found) if method == "holm" else false_discovery_control(found, method="bh")
     return adjusted
 
 
@@ -51,6 +50,15 @@ def adjust_pairs(p_values: Float[np.ndarray, "m m"], method: str = "holm") -> Fl
     above = np.triu_indices(len(p_values), k=1)
     adjusted = np.full(p_values.shape, np.nan)
     adjusted[above] = adjusted.T[above] = adjust(p_values[above], method)
+    return adjusted
+
+
+def _holm(p_values: np.ndarray) -> np.ndarray:
+    # By hand: statsmodels' version collects garbage on every call, which takes longer than all else in a report.
+    order = np.argsort(p_values)
+    steps = np.arange(len(p_values), 0, -1) * p_values[order]
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return adjusted
 
 

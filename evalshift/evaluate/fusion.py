@@ -50,7 +50,7 @@ def fuse(classifier: Classifier, images: Images) -> Classifier | None:
     try:
         with torch.inference_mode():
             sample = apply_arithmetic(torch.from_numpy(images), classifier.preprocess)
-            graph = fx.GraphModule(module, _Tracer().trace(module), type(module).__name__)
+            graph = fx.GraphModule(module, fx.Tracer().trace(module), type(module).__name__)
             _fold_batch_norms(graph)
             ShapeProp(graph).propagate(sample)
             joined = _join_to_convolutions(graph)
@@ -94,13 +94,6 @@ class JoinedConvolution(nn.Module):
         )
 
 
-class _Tracer(fx.Tracer):
-    """Goes into every module but torch's own, as usual, and timm's batch norms, which check shapes on their way."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, nn.BatchNorm2d) or super().is_leaf_module(m, module_qualified_name)
-
-
 def _same(found: Any, expected: Any) -> bool:
     found, expected = (getattr(answer, "logits", answer) for answer in (found, expected))
     return bool((found - expected).abs().max() <= _ROUNDING * expected.abs().max())
@@ -110,9 +103,8 @@ def _fold_batch_norms(graph: fx.GraphModule) -> None:
     """Put each batch norm that follows a convolution, and nothing else does, into the convolution's weights."""
     for node in list(graph.graph.nodes):
         norm = _module_of(graph, node)
-        if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
-            continue
-        if type(norm) is not nn.BatchNorm2d and not _has_activation(norm):
+        # Its own class alone: timm's subclasses carry an activation with them.
+        if type(norm) is not nn.BatchNorm2d or norm.running_mean is None:
             continue
         convolution = _sole_convolution(graph, node.args[0])
         if convolution is None:
@@ -120,18 +112,8 @@ def _fold_batch_norms(graph: fx.GraphModule) -> None:
         source = node.args[0]
         name = f"folded_{source.name}"
         graph.add_submodule(name, fuse_conv_bn_eval(convolution, norm))
-        folded = _replace(graph, node, name, source.args)
-        if _has_activation(norm) and not isinstance(norm.act, nn.Identity):
-            graph.add_submodule(f"{name}_activation", norm.act)  # pyright: ignore[reportArgumentType]
-            with graph.graph.inserting_after(folded):
-                after = graph.graph.call_module(f"{name}_activation", (folded,))
-            folded.replace_all_uses_with(after, delete_user_cb=lambda user, after=after: user is not after)
+        _replace(graph, node, name, source.args)
     _tidy(graph)
-
-
-def _has_activation(norm: nn.BatchNorm2d) -> bool:
-    """Whether this is timm's batch norm with an activation built in."""
-    return type(norm).__name__ == "BatchNormAct2d" and isinstance(norm.act, nn.Module)
 
 
 def _join_to_convolutions(graph: fx.GraphModule) -> int:

@@ -1,6 +1,5 @@
 """Effective robustness by hand, against statsmodels, by brute force over images, in coverage and on real testbeds."""
 
-import gc
 import math
 
 import numpy as np
@@ -179,13 +178,6 @@ class TestUncertainty:
         assert wide.p_value.tolist() == narrow.p_value.tolist()
 
 
-@pytest.fixture
-def no_garbage_collection(monkeypatch):
-    """statsmodels collects garbage in each adjustment by Holm: a third of a second, hundreds of times here."""
-    monkeypatch.setattr(gc, "collect", lambda: 0)
-
-
-@pytest.mark.usefixtures("no_garbage_collection")
 class TestSimulation:
     def test_covers_the_true_distance(self):
         # Models stand off a probit line of slope 1 and offset −0.4/√2 by what they are; images are shared.

@@ -109,23 +109,6 @@ def test_activations_are_joined(
     assert_same_answers(network, classifier, images)
 
 
-@pytest.mark.parametrize("apply_act, expected", [(True, ["relu"]), (False, [None])])
-def test_batch_norms_of_timm_with_an_activation_built_in(
-    apply_act: bool, expected: list[str | None], images: np.ndarray
-) -> None:
-    from timm.layers.norm_act import BatchNormAct2d
-
-    def body(net: Net, x: torch.Tensor) -> torch.Tensor:
-        y = norm(net.second(2 * net.first(x)))
-        return 3 * y if apply_act else y + x.repeat(1, 2, 1, 1)
-
-    network, norm = Net(body), BatchNormAct2d(6, apply_act=apply_act)
-    network.add_module("inner", norm)
-    classifier = fused(network, images)
-    assert joined(classifier) == expected
-    assert_same_answers(network, classifier, images)
-
-
 @pytest.mark.parametrize(
     "body, expected",
     [
