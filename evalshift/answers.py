@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from evalshift.printing import print_table, stderr, stdout, wrapped
 
 if TYPE_CHECKING:  # each command loads its own room, and no other
-    from evalshift.analysis.summary import MetricSummary, Summary
+    from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
     from evalshift.evaluate.plan import Job, Plan
     from evalshift.evaluate.predictions import Failure
     from evalshift.testbed.registry import Pair, Registry
@@ -119,9 +119,21 @@ def print_findings(summary: "Summary", written: Path) -> None:
         console.print()
         _print_best(metric)
         console.print()
+    if len(summary.pairs) > 1:
+        _print_changes(summary.pairs)
     for note in summary.notes:
         console.print(wrapped(f"note: {note}", indent=""), style="yellow")
     console.print(f"{'page' if written.is_file() else 'report'}: {written.resolve()}")
+
+
+def _print_changes(pairs: Sequence["PairSummary"]) -> None:
+    from evalshift.analysis.average_changes import average_changes, readable_changes
+
+    stdout().print("Average change in accuracy, in points", style="bold")
+    table = readable_changes(average_changes(pairs))
+    table = table.drop(columns=[title for title in table if str(title).endswith("models")])
+    print_table([str(title) for title in table], table.to_numpy().tolist(), "ll" + "r" * (len(table.columns) - 2))
+    stdout().print()
 
 
 def _print_best(metric: "MetricSummary") -> None:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from evalshift.analysis.average_changes import average_changes, readable_changes
 from evalshift.analysis.outcomes import METRICS, name_some
 from evalshift.analysis.scales import SCALES
 from evalshift.analysis.sentences import slope_words
@@ -42,7 +43,8 @@ def render_page(summary: Summary, figures: Mapping[tuple[str, str, str], str]) -
     environment.globals["name_some"] = name_some
     template = environment.from_string(resources.files("evalshift.analysis").joinpath("page.html").read_text("utf-8"))
     pairs = [_pair_view(number, pair, summary, figures) for number, pair in enumerate(summary.pairs, 1)]
-    return template.render(summary=summary, pairs=pairs, level=f"{100 * summary.level:g} %")
+    changes = readable_changes(average_changes(summary.pairs)) if len(summary.pairs) > 1 else None
+    return template.render(summary=summary, pairs=pairs, changes=changes, level=f"{100 * summary.level:g} %")
 
 
 def typeset(text: str) -> str:

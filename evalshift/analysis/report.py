@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TypedDict
 import pandas as pd
 from markupsafe import escape
 
+from evalshift.analysis.average_changes import average_changes, readable_changes
 from evalshift.analysis.fits import Line
 from evalshift.analysis.page import render_page
 from evalshift.analysis.published import summarize_published
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, to_json
-from evalshift.analysis.tables import readable, to_csv, to_latex, to_markdown
+from evalshift.analysis.tables import latex_of, markdown_of, readable, to_csv, to_latex, to_markdown
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 from evalshift.files import write_atomic
@@ -76,6 +77,11 @@ class Report:
             raise AnalysisError("there is no line for this pair", where=self.pairs[0], found=" ".join(metric.notes))
         return line
 
+    @property
+    def average_changes(self) -> pd.DataFrame:
+        """How accuracies change on average, a row a pair; columns as in `average_changes.average_changes`."""
+        return average_changes(self.summary.pairs)
+
     def save(self, out: str | Path = "report", formats: Sequence[str] | str = FORMATS) -> Path:
         """Write the report into the folder `out`; gives the path of index.html, or of the folder without a page.
 
@@ -92,11 +98,26 @@ class Report:
                 for suffix in (suffix for suffix in _TABLES if suffix in chosen):
                     text = _TABLES[suffix](metric)
                     write_atomic(out / "tables" / f"{stem}_{name}.{suffix}", text.encode())
-        write_atomic(out / "summary.json", to_json(self.summary).encode())
+        for suffix, text in self._average_changes(chosen).items():
+            write_atomic(out / "tables" / f"average_changes.{suffix}", text.encode())
+        write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
         if "html" not in chosen:
             return out
         write_atomic(out / "index.html", render_page(self.summary, svgs).encode())
         return out / "index.html"
+
+    def _average_changes(self, formats: set[str]) -> dict[str, str]:
+        """The pairs side by side, as texts by suffix; none where there is one pair alone."""
+        if len(self.pairs) < 2:
+            return {}
+        changes, names = self.average_changes, ("Original", "New")
+        comment = f"average change in percentage points, {100 * self.summary.level:g} % intervals in brackets"
+        texts = {
+            "csv": lambda: changes.to_csv(index=False, lineterminator="\n"),
+            "md": lambda: markdown_of(readable_changes(changes), names),
+            "tex": lambda: latex_of(readable_changes(changes, minus="$-$", missing="--"), comment, names),
+        }
+        return {suffix: make() for suffix, make in texts.items() if suffix in formats}
 
     def _save_figures(self, out: Path, stems: list[str], formats: set[str]) -> dict[tuple[str, str, str], str]:
         """Draw and write the figures; give the SVG texts that the page shows."""

@@ -233,8 +233,11 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared"
     return table.sort_values(["original_rank", "new_rank", "model"], ignore_index=True)
 
 
-def to_json(summary: Summary) -> str:
-    """The whole summary as JSON with a fixed order of keys; what is undefined or infinite is null."""
+def to_json(summary: Summary, tables: Mapping[str, pd.DataFrame] | None = None) -> str:
+    """The whole summary as JSON with a fixed order of keys; what is undefined or infinite is null.
+
+    `tables` over all pairs go in beside it, by name.
+    """
     written = {
         "schema_version": SUMMARY_SCHEMA,
         "evalshift": summary.version,
@@ -246,6 +249,7 @@ def to_json(summary: Summary) -> str:
         "resamples": summary.resamples,
         "seed": summary.seed,
         "notes": summary.notes,
+        **{name: table.to_dict("records") for name, table in (tables or {}).items()},
         "pairs": [_pair_facts(pair, summary.scale) for pair in summary.pairs],
     }
     return json.dumps(_jsonable(written), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

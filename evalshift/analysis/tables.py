@@ -5,6 +5,7 @@ to one decimal, rounded from the exact fraction of counts, with their interval.
 """
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -39,24 +40,33 @@ def to_csv(summary: MetricSummary) -> str:
 
 def to_markdown(summary: MetricSummary) -> str:
     """A table that GitHub renders, names escaped."""
-    table = readable(summary)
-    table["Model"] = table["Model"].map(escape_markdown)
-    rules = (":---" if column == "Model" else "---:" for column in table.columns)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (table.columns, rules, *table.to_numpy()))
+    return markdown_of(readable(summary), names=("Model",))
 
 
 def to_latex(summary: MetricSummary) -> str:
     """A `tabular` for a document that loads booktabs and nothing else, names escaped."""
-    table = readable(summary, minus="$-$")
-    table["Model"] = table["Model"].map(escape_latex)
+    comment = f"{100 * summary.level:g} % Clopper-Pearson intervals in brackets; drop in percentage points."
+    return latex_of(readable(summary, minus="$-$"), comment, names=("Model",))
+
+
+def markdown_of(table: pd.DataFrame, names: Sequence[str]) -> str:
+    """A table of text as GitHub renders it; the columns `names` stand left and are escaped."""
+    cells = table.assign(**{column: table[column].map(escape_markdown) for column in names})
+    rules = (":---" if column in names else "---:" for column in table.columns)
+    return "".join(f"| {' | '.join(row)} |\n" for row in (table.columns, rules, *cells.to_numpy()))
+
+
+def latex_of(table: pd.DataFrame, comment: str, names: Sequence[str]) -> str:
+    """A table of text as a `tabular` under a comment; the columns `names` stand left and are escaped."""
+    cells = table.assign(**{column: table[column].map(escape_latex) for column in names})
     header = [escape_latex(column).replace("Δ", r"$\Delta$") for column in table.columns]
     lines = [
-        f"% {100 * summary.level:g} % Clopper-Pearson intervals in brackets; drop in percentage points.",
-        r"\begin{tabular}{@{}rlrrrrr@{}}",
+        f"% {comment}",
+        rf"\begin{{tabular}}{{@{{}}{''.join('l' if column in names else 'r' for column in table.columns)}@{{}}}}",
         r"\toprule",
         rf"{' & '.join(header)} \\",
         r"\midrule",
-        *(rf"{' & '.join(cells)} \\" for cells in table.to_numpy()),
+        *(rf"{' & '.join(row)} \\" for row in cells.to_numpy()),
         r"\bottomrule",
         r"\end{tabular}",
     ]

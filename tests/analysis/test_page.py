@@ -123,6 +123,20 @@ def test_a_family_that_is_left_out_has_its_own_figure_and_its_points_their_names
     assert [use["data-model"] for use in page.named("use") if "data-model" in use] == ["0", "1", "3", "2"] * 2
 
 
+def test_several_pairs_stand_side_by_side_in_a_table(make_outcomes):
+    pairs = [
+        summarize_outcomes({"top1": make_outcomes([9, 8], [8, correct], new=new)}, resamples=0)
+        for correct, new in ((6, "new & <b>"), (7, "other"))
+    ]
+    page = Page(render_page(summary_of(*pairs), {}))
+
+    assert "Average change in accuracy over all models of a pair, in points, with 95\xa0% intervals." in page.text_in(
+        "caption"
+    )
+    assert [text.split(" ")[0] for text in page.text_in("td")[:6]] == ["old", "2", "−15.0", "old", "2", "−10.0"]
+    assert "new & <b>" in page.text_in("th")
+
+
 def test_nothing_is_fetched_from_anywhere(stored, evil):
     for page, html in (stored, evil):
         for _, attributes in page.tags:

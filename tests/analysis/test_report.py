@@ -167,6 +167,7 @@ def test_pairs_whose_names_only_differ_in_odd_letters_get_files_of_their_own(mak
 
     assert files(tmp_path) == [
         "summary.json",
+        "tables/average_changes.csv",
         "tables/old_vs_A-b-3_top1.csv",
         "tables/old_vs_a-b-2_top1.csv",
         "tables/old_vs_a-b_top1.csv",
@@ -224,6 +225,35 @@ def test_families_are_left_out_of_stored_results_too(two_pairs):
     with pytest.raises(UsageError) as caught:
         report(two_pairs.results, resamples=0, without=["resnet", "vgg"])
     assert str(caught.value) == ('no model of this family is in the report\n  found:    "vgg"\n  expected: resnet')
+
+
+def test_several_pairs_are_put_side_by_side(two_pairs, tmp_path):
+    found = report(two_pairs.results, resamples=0)
+    found.save(tmp_path, "csv,md,tex")
+
+    # By hand: top-1 of good, fair and poor is 4, 3 and 2 of 4 on the old set, 2, 1 and 1 of 3 on the new one, and 1 of
+    # 4 each on the newer one: 3/4, 4/9 and 1/4 on average.
+    assert found.average_changes["top1_change"].tolist() == pytest.approx([4 / 9 - 3 / 4, 1 / 4 - 3 / 4])
+    assert files(tmp_path / "tables")[:3] == [f"average_changes.{suffix}" for suffix in ("csv", "md", "tex")]
+    assert (
+        (tmp_path / "tables" / "average_changes.md")
+        .read_text("utf-8")
+        .startswith(
+            "| Original | New | Top-1 models | Top-1 change | Top-5 models | Top-5 change |\n"
+            "| :--- | :--- | ---: | ---: | ---: | ---: |\n"
+            "| old | new | 3 | −30.6 ["
+        )
+    )
+    tex = (tmp_path / "tables" / "average_changes.tex").read_text("utf-8")
+    assert tex.startswith("% average change in percentage points, 95 % intervals in brackets\n")
+    assert "\nold & newer & 3 & $-$50.0 [" in tex
+    read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    assert [row["new"] for row in read["average_changes"]] == ["new", "newer"]
+
+
+def test_one_pair_is_not_put_beside_itself(letters, tmp_path):
+    report(letters.results, resamples=0).save(tmp_path, "csv,md,tex")
+    assert not list((tmp_path / "tables").glob("average*"))
 
 
 @pytest.mark.parametrize(
