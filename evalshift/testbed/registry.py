@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from evalshift.errors import RegistryError, UsageError, did_you_mean
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.entries import AnyDataset, AnyModel, DownloadedDataset, Entry, FileEntry, expand
+from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
+from evalshift.testbed.entries import AnyModel, Entry, FileEntry, expand
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.yaml_text import YamlText
 

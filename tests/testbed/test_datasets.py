@@ -17,8 +17,8 @@ from PIL import Image
 
 from evalshift.errors import DataError, HashMismatchError
 from evalshift.testbed.classes import built_in
+from evalshift.testbed.dataset_entries import AnyDataset, Cifar10Dataset
 from evalshift.testbed.datasets import Dataset, data_folder, dataset_stamp, fetch_dataset, fingerprint, load_dataset
-from evalshift.testbed.entries import AnyDataset, Cifar10Dataset
 from evalshift.testbed.registry import default_path, load_registry
 
 Content = dict[str, Any]

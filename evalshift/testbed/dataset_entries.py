@@ -1,0 +1,90 @@
+"""Datasets as data: one class for each source."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from evalshift.testbed.entries import About, FileEntry, FilePath
+
+
+def _fixed(name: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if text != name:
+            raise ValueError(f"this source has the classes {name}; leave the key out")
+        return text
+
+    return AfterValidator(check)
+
+
+class DatasetEntry(About):
+    """Labelled images in a fixed order."""
+
+    classes: str
+
+    def needed_files(self) -> tuple[FileEntry, ...]:
+        """What must be downloaded before this dataset can be read; empty where all is at hand."""
+        return ()
+
+
+class DigitsDataset(DatasetEntry):
+    """The embedded pair: scikit-learn's handwritten digits, parted by writer."""
+
+    source: Literal["digits"]
+    part: Literal["original", "new"]
+    classes: Annotated[str, _fixed("digits")] = "digits"
+
+
+class NpyDataset(DatasetEntry):
+    """Arrays: images uint8 (n, h, w, c), labels whole numbers (n,), ids optional, one a line or as .npy."""
+
+    source: Literal["npy"]
+    images: FilePath
+    labels: FilePath
+    ids: FilePath | None = None
+
+
+class FolderDataset(DatasetEntry):
+    """A folder for each class, images inside. `folders` gives their names in class order where nothing else tells."""
+
+    source: Literal["folder"]
+    path: FilePath
+    folders: tuple[str, ...] = ()
+
+
+class DownloadedDataset(DatasetEntry):
+    """A dataset in its official format: downloaded once, or read from `path` where that is given."""
+
+    roles: ClassVar[tuple[str, ...]] = ()
+    path: FilePath | None = None
+    files: dict[str, FileEntry] = Field(default={})
+
+    @model_validator(mode="after")
+    def _files_are_known(self) -> "DownloadedDataset":
+        if self.files and set(self.files) != set(self.roles):
+            raise ValueError(f"files: takes {' and '.join(self.roles)}, not {', '.join(self.files)}")
+        return self
+
+    def needed_files(self) -> tuple[FileEntry, ...]:
+        return () if self.path else tuple(self.files.values())
+
+
+class Cifar10Dataset(DownloadedDataset):
+    """The CIFAR-10 test set from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
+
+    roles = ("archive",)
+    source: Literal["cifar10"]
+    classes: Annotated[str, _fixed("cifar10")] = "cifar10"
+
+
+class Cifar101Dataset(DownloadedDataset):
+    """CIFAR-10.1, version v4 (2,021 images) or v6 (2,000); `path` is a folder with both .npy files."""
+
+    roles = ("images", "labels")
+    source: Literal["cifar10.1"]
+    version: Literal["v4", "v6"]
+    classes: Annotated[str, _fixed("cifar10")] = "cifar10"
+
+
+AnyDataset = Annotated[
+    DigitsDataset | NpyDataset | FolderDataset | Cifar10Dataset | Cifar101Dataset, Field(discriminator="source")
+]

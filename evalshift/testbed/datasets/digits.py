@@ -1,0 +1,20 @@
+"""The embedded pair: scikit-learn's handwritten digits, parted by writer."""
+
+from importlib.metadata import version
+
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import DigitsDataset
+from evalshift.testbed.datasets.dataset import Parts
+
+
+def read(entry: DigitsDataset, space: ClassSpace, where: str) -> Parts:
+    """One part of the pair."""
+    from evalshift.testbed.digits.split import digits_split
+
+    part = getattr(digits_split(), entry.part)
+    return part.ids, part.images, part.labels
+
+
+def mark(entry: DigitsDataset) -> str:
+    """The release of scikit-learn, which brings the images."""
+    return f"scikit-learn {version('scikit-learn')}"

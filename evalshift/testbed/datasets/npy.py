@@ -1,0 +1,39 @@
+"""Arrays saved with np.save: images, labels and, if one likes, ids."""
+
+from pathlib import Path
+
+from evalshift.errors import DataError
+from evalshift.files import stamp
+from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_array
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import NpyDataset
+from evalshift.testbed.datasets.dataset import Parts, numbered
+
+
+def read(entry: NpyDataset, space: ClassSpace, where: str) -> Parts:
+    """Images, labels, and ids where the entry names them, else numbers."""
+    images = as_images(load_array(entry.images, where), f"{where}, images {entry.images}")
+    labels = as_labels(load_array(entry.labels, where), f"{where}, labels {entry.labels}")
+    return numbered(len(images)) if entry.ids is None else _ids(entry.ids, where), images, labels
+
+
+def _ids(path: Path, where: str) -> list[str]:
+    if path.suffix == ".npy":
+        array = load_array(path, where)
+        if array.ndim != 1 or array.dtype.kind not in "iuU":
+            raise DataError(
+                "these are not ids",
+                where=f"{where}, ids {path}",
+                found=f"{array.dtype}, shape {array.shape}",
+                expected="text or whole numbers, shape (n,)",
+            )
+        return [str(value) for value in array]
+    try:
+        return path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise cannot_read(where, path, error, expected="UTF-8 text with one id a line") from error
+
+
+def mark(entry: NpyDataset) -> str:
+    """A quick mark of the files; OSError where one is not there."""
+    return stamp(path for path in (entry.images, entry.labels, entry.ids) if path)
