@@ -19,9 +19,10 @@ demo: $(VENV)/.installed
 	$(BIN)/evalshift run
 	$(BIN)/evalshift report --probit
 
-# Two processes with a thread each: quicker than one process whose threads wait for each other.
+# Two processes with a thread each: quicker than one process whose threads wait for each other. Each takes a file at a
+# time, in the order of tests/conftest.py.
 test: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

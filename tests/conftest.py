@@ -1,0 +1,25 @@
+"""What holds for all tests: how far properties are searched, which files begin, what other processes import."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No test fails because the machine is busy. Fifty examples of a property each time add up over the runs.
+settings.register_profile("evalshift", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("evalshift")
+
+
+def pytest_configure() -> None:
+    # Commands that run in another folder are to be those that stand beside the tests, whichever are installed.
+    path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    # A shell makes what it starts in the background deaf to Ctrl-C, and so would be the commands that tests stop by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that of two processes none waits at the end for a file that the other began last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
