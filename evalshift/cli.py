@@ -93,6 +93,9 @@ def run(
             metavar="N", parser=_whole_number, help="Threads that decode image files. [default: one a processor]"
         ),
     ] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="local|ray", help="ray: a model a GPU (or core), here or on a cluster.")
+    ] = "local",
     save_logits: Annotated[bool, typer.Option("--save-logits", help="Keep all logits too, as float16.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again what is stored and still valid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and why; run nothing.")] = False,
@@ -106,7 +109,7 @@ def run(
     with _complaints(_STOPPED_HALF_WAY):
         from evalshift.evaluate.options import Options
 
-        options = Options(device, precision, _batch_size(batch_size), workers, save_logits)
+        options = Options(device, precision, _batch_size(batch_size), workers, save_logits, executor)
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
             return
@@ -125,6 +128,7 @@ def run(
             workers=options.workers,
             save_logits=options.save_logits,
             force=force,
+            executor=options.executor,
             console=stderr(),
         )
         if stored.failures:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from evalshift.errors import UsageError, did_you_mean
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+EXECUTORS = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Options:
     device       auto, cpu, cuda, cuda:1, mps
     batch_size   "auto" searches for the batch and the memory layout that suit each network
     workers      threads that decode image files; None means one a processor
+    executor     local: one model after the other in this process; ray: as many at once as there are GPUs or cores
 
     Raises UsageError at once for a value that cannot be.
     """
@@ -24,6 +26,7 @@ class Options:
     batch_size: int | str = "auto"
     workers: int | None = None
     save_logits: bool = False
+    executor: str = "local"
 
     def __post_init__(self) -> None:
         check_device_name(self.device)
@@ -37,6 +40,18 @@ class Options:
                 f'"{self.precision}" is not a precision',
                 expected=", ".join(PRECISIONS),
                 remedy=did_you_mean(self.precision, PRECISIONS),
+            )
+        if self.executor not in EXECUTORS:
+            raise UsageError(
+                f'"{self.executor}" is not an executor',
+                expected=", ".join(EXECUTORS),
+                remedy=did_you_mean(self.executor, EXECUTORS),
+            )
+        if self.executor == "ray" and ":" in self.device:
+            raise UsageError(
+                "ray gives each worker a device of its own",
+                found=f"--device {self.device}",
+                expected="auto, cpu, cuda or mps",
             )
 
 

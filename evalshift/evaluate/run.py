@@ -1,37 +1,29 @@
 """Carry out a plan: each model loaded once, run on each of its datasets, and stored as soon as it is done."""
 
 import time
-import traceback
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.evaluate.environment import git_revision
+from evalshift.evaluate.model_run import Bench, Work, run_model
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import NEW, Job, Plan, make_plan, stored_fingerprint
-from evalshift.evaluate.predictions import Failure, Predictions
+from evalshift.evaluate.predictions import Failure
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import remove_leftovers, write_atomic
 from evalshift.testbed.datasets import Dataset, dataset_stamp, fingerprint, load_dataset
-from evalshift.testbed.entries import AnyModel
 from evalshift.testbed.registry import Registry, load_registry
 
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light
-    import torch
-
     from evalshift.evaluate.images import ImageReader
 
 # Long enough that no other run can still be writing it.
 _LEFTOVER_SECONDS = 24 * 3600
-
-# More than other libraries or another GPU make of an accuracy, less than wrong preprocessing does.
-_EXPECTED_WITHIN = 0.005
 
 
 def run(
@@ -46,6 +38,7 @@ def run(
     workers: int | None = None,
     save_logits: bool = False,
     force: bool = False,
+    executor: str = "local",
     console: Console | None = None,
 ) -> Results:
     """Evaluate models on pairs of test sets, whatever is not stored yet, and store each as soon as it is done.
@@ -56,12 +49,13 @@ def run(
     precision    fp32, tf32, bf16 or fp16
     batch_size   "auto" finds the batch and the memory layout by a short search
     workers      threads that decode image files; None means one a processor
+    executor     "ray" runs as many models at once as there are GPUs (or cores) on this machine or in a ray cluster
 
     A model that fails is reported, stands among the `failures` of what comes back, and the others go on.
     Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
     was finished is kept.
     """
-    options = Options(device, precision, batch_size, workers, save_logits)
+    options = Options(device, precision, batch_size, workers, save_logits, executor)
     registry = registry if isinstance(registry, Registry) else load_registry(registry)
     results = results if isinstance(results, Results) else Results(results)
     console = console or Console(stderr=True)
@@ -82,7 +76,8 @@ def run(
         _prepare_folder(results)
     # Noted before the first model runs, so that a run that is stopped half-way can be reported.
     results.add_pairs(names)
-    failures = _carry_out(plan, registry, results, datasets, options, console) if plan.jobs else []
+    carry_out = _carry_out_with_ray if options.executor == "ray" else _carry_out
+    failures = carry_out(plan, registry, results, datasets, options, console) if plan.jobs else []
     return Results(results.path, only=names, failures=tuple(failures))
 
 
@@ -169,19 +164,6 @@ def _say(console: Console, text: str) -> None:
     console.print(Text(text), soft_wrap=True)
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """What the models of one run share."""
-
-    registry: Registry
-    results: Results
-    datasets: _Datasets
-    options: Options
-    device: "torch.device"
-    revision: str | None
-    progress: RunProgress
-
-
 def _carry_out(
     plan: Plan, registry: Registry, results: Results, datasets: _Datasets, options: Options, console: Console
 ) -> list[Failure]:
@@ -192,105 +174,41 @@ def _carry_out(
         _say(console, f"device    {describe(device)}, {options.precision}")
         # All data is read, and complained about, before the first model runs.
         images = sum(len(datasets.load(job.dataset)) for job in plan.jobs)
-        revision = git_revision(registry.path.parent)
-        failures: list[Failure] = []
         with RunProgress(console, images) as progress:
-            bench = _Bench(registry, results, datasets, options, device, revision, progress)
-            for name, entry in plan.models.items():
-                if jobs := plan.jobs_of(name):
-                    failures += _run_model(name, entry, jobs, bench)
-        return failures
+            bench = Bench(
+                reader=datasets.reader,
+                fingerprint=datasets.fingerprint,
+                keep=results.save_predictions,
+                options=options,
+                device=device,
+                progress=progress,
+            )
+            return [failure for work in _works(plan, registry) for failure in run_model(work, bench)]
 
 
-def _run_model(name: str, entry: AnyModel, jobs: Sequence[Job], bench: _Bench) -> list[Failure]:
-    """One model on all of its datasets: what it answered is stored, and what it failed on comes back."""
-    from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
-    from evalshift.testbed.models import load_classifier
-
-    images = sum(len(bench.datasets.load(job.dataset)) for job in jobs)
-    try:
-        with bench.progress.aside():
-            classifier = load_classifier(name, entry, bench.registry.class_space(entry.classes))
-    except EvalshiftError as error:
-        bench.progress.skip(images)
-        return [_failed(name, None, str(error), bench)]
-    origin = Origin(bench.registry.written.get(f"models/{name}", {}), entry.identity(), bench.revision)
-    prepared, failures, lines = None, [], []
-    for job in jobs:
-        reader = bench.datasets.reader(job.dataset)
-        try:
-            with bench.progress.job(f"{name} on {job.dataset}", len(reader.dataset)) as advance:
-                prepared = prepared or prepare(classifier, reader, bench.device, bench.options, images)
-                predictions, answers = evaluate_classifier(
-                    prepared[0],
-                    reader,
-                    prepared[1],
-                    origin,
-                    bench.datasets.fingerprint(job.dataset),
-                    keep_logits=bench.options.save_logits,
-                    advance=advance,
-                )
-        except DataError:
-            raise  # no other model would fare better
-        except (Exception, SystemExit) as error:  # someone else's network
-            failures.append(_failed(name, job.dataset, _explain(error), bench))
-            continue
-        predictions = _compared_with_expected(predictions, entry, reader.dataset)
-        bench.results.save_predictions(predictions, answers.logits)
-        lines.append(_line(predictions, answers.images_per_second, reader.dataset))
-    if lines:
-        bench.progress.note(Text.assemble((f"{name:<28} ", "bold"), "   ".join(lines)))
-    return failures
+def _works(plan: Plan, registry: Registry) -> list[Work]:
+    revision = git_revision(registry.path.parent)
+    return [
+        Work(
+            name=name,
+            entry=entry,
+            datasets=tuple(job.dataset for job in jobs),
+            space=registry.class_space(entry.classes),
+            written=registry.written.get(f"models/{name}", {}),
+            revision=revision,
+        )
+        for name, entry in plan.models.items()
+        if (jobs := plan.jobs_of(name))
+    ]
 
 
-def _line(predictions: Predictions, images_per_second: float, dataset: Dataset) -> str:
-    accuracy = 100 * predictions.hits(dataset.labels).mean()
-    warnings = "".join(f" ({warning})" for warning in predictions.provenance.warnings)
-    return f"{dataset.name} {accuracy:.1f} %{warnings} ({images_per_second:,.0f}/s)"
+def _carry_out_with_ray(
+    plan: Plan, registry: Registry, results: Results, datasets: _Datasets, options: Options, console: Console
+) -> list[Failure]:
+    from evalshift.evaluate.cluster import run_on_cluster
 
-
-def _compared_with_expected(predictions: Predictions, entry: AnyModel, dataset: Dataset) -> Predictions:
-    """The same with a warning where the accuracy is not the one that the registry promises."""
-    expected = entry.expected.get(dataset.name)
-    found = float(predictions.hits(dataset.labels).mean())
-    if expected is None or abs(found - expected) <= _EXPECTED_WITHIN:
-        return predictions
-    warning = f"{100 * expected:.1f} % expected: check the preprocessing and the weights"
-    provenance = predictions.provenance.model_copy(update={"warnings": [*predictions.provenance.warnings, warning]})
-    return replace(predictions, provenance=provenance)
-
-
-def _failed(name: str, dataset: str | None, error: str, bench: _Bench) -> Failure:
-    on = f" on {dataset}" if dataset else ""
-    bench.progress.note(Text.assemble((f"{name}{on} failed: ", "bold red"), error))
-    return Failure(name, dataset, error)
-
-
-def _explain(error: Exception | SystemExit) -> str:
-    if isinstance(error, EvalshiftError):
-        return str(error)
-    text = f"the network raised {type(error).__name__}: {first_line(error)}"
-    if _is_out_of_memory(error):
-        return f"{text}\n  {'do:':<10}give a smaller --batch-size, or auto"
-    place = _place_in_own_code(error)
-    return f"{text}\n  {'where:':<10}{place}" if place else text
-
-
-def _place_in_own_code(error: BaseException) -> str | None:
-    """The last line of the user's code that the exception came by; below it torch is talking to itself."""
-    import torch
-
-    import evalshift
-
-    ours, torchs = (str(Path(module.__file__ or "").parent) for module in (evalshift, torch))
-    frames = traceback.extract_tb(error.__traceback__)
-    called = max((position for position, frame in enumerate(frames) if frame.filename.startswith(ours)), default=-1)
-    own = [frame for frame in frames[called + 1 :] if not frame.filename.startswith(torchs)]
-    return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+    loaded = {name: datasets.load(name) for name in dict.fromkeys(job.dataset for job in plan.jobs)}
+    fingerprints = {name: datasets.fingerprint(name) for name in loaded}
+    works = _works(plan, registry)
+    with RunProgress(console, sum(len(loaded[job.dataset]) for job in plan.jobs)) as progress:
+        return run_on_cluster(works, loaded, fingerprints, options, results.save_predictions, progress)

@@ -40,6 +40,12 @@ def test_a_misspelt_precision_is_told_its_nearest() -> None:
     )
 
 
+def test_a_misspelt_executor_is_told_its_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        Options(executor="rai")
+    assert str(caught.value) == ('"rai" is not an executor\n  expected: local, ray\n  do:       did you mean "ray"?')
+
+
 def test_options_need_no_torch(python: Callable[..., str]) -> None:
     code = "import sys, evalshift.evaluate.options as options; options.Options(); print('torch' in sys.modules)"
     assert python(code) == "False\n"

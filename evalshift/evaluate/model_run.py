@@ -1,0 +1,153 @@
+"""One model on all of its datasets, wherever that happens: loaded once, run, and handed over as soon as it is done."""
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.text import Text
+
+from evalshift.errors import DataError, EvalshiftError, first_line
+from evalshift.evaluate.options import Options
+from evalshift.evaluate.predictions import Failure, Predictions
+from evalshift.evaluate.progress import RunProgress
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.datasets import Dataset
+from evalshift.testbed.entries import AnyModel
+
+if TYPE_CHECKING:  # torch is imported when the first model runs
+    import torch
+
+    from evalshift.evaluate.images import ImageReader
+
+# More than other libraries or another GPU make of an accuracy, less than wrong preprocessing does.
+_EXPECTED_WITHIN = 0.005
+
+Keep = Callable[[Predictions, np.ndarray | None], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A model and the datasets that want it.
+
+    written    the registry entry as it stands in YAML, for the record
+    revision   commit of the user's own project
+    """
+
+    name: str
+    entry: AnyModel
+    datasets: tuple[str, ...]
+    space: ClassSpace
+    written: Mapping[str, Any]
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the models of one run share: the data, where answers go, and how all of it is run."""
+
+    reader: Callable[[str], "ImageReader"]
+    fingerprint: Callable[[str], str]
+    keep: Keep
+    options: Options
+    device: "torch.device"
+    progress: RunProgress
+
+
+def run_model(work: Work, bench: Bench) -> list[Failure]:
+    """Run one model on all of its datasets: what it answered is kept, and what it failed on comes back.
+
+    Raises DataError where a dataset turns out to be damaged: no other model would fare better.
+    """
+    from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
+    from evalshift.testbed.models import load_classifier
+
+    images = sum(len(bench.reader(name).dataset) for name in work.datasets)
+    try:
+        with bench.progress.aside():
+            classifier = load_classifier(work.name, work.entry, work.space)
+    except EvalshiftError as error:
+        bench.progress.skip(images)
+        return [_failed(work.name, None, str(error), bench)]
+    origin = Origin(work.written, work.entry.identity(), work.revision)
+    prepared, failures, lines = None, [], []
+    for name in work.datasets:
+        reader = bench.reader(name)
+        try:
+            with bench.progress.job(f"{work.name} on {name}", len(reader.dataset)) as advance:
+                prepared = prepared or prepare(classifier, reader, bench.device, bench.options, images)
+                predictions, answers = evaluate_classifier(
+                    prepared[0],
+                    reader,
+                    prepared[1],
+                    origin,
+                    bench.fingerprint(name),
+                    keep_logits=bench.options.save_logits,
+                    advance=advance,
+                )
+        except DataError:
+            raise
+        except (Exception, SystemExit) as error:  # someone else's network
+            failures.append(_failed(work.name, name, _explain(error), bench))
+            continue
+        predictions = _compared_with_expected(predictions, work.entry, reader.dataset)
+        bench.keep(predictions, answers.logits)
+        lines.append(_line(predictions, answers.images_per_second, reader.dataset))
+    if lines:
+        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), "   ".join(lines)))
+    return failures
+
+
+def _line(predictions: Predictions, images_per_second: float, dataset: Dataset) -> str:
+    accuracy = 100 * predictions.hits(dataset.labels).mean()
+    warnings = "".join(f" ({warning})" for warning in predictions.provenance.warnings)
+    return f"{dataset.name} {accuracy:.1f} %{warnings} ({images_per_second:,.0f}/s)"
+
+
+def _compared_with_expected(predictions: Predictions, entry: AnyModel, dataset: Dataset) -> Predictions:
+    """The same with a warning where the accuracy is not the one that the registry promises."""
+    expected = entry.expected.get(dataset.name)
+    found = float(predictions.hits(dataset.labels).mean())
+    if expected is None or abs(found - expected) <= _EXPECTED_WITHIN:
+        return predictions
+    warning = f"{100 * expected:.1f} % expected: check the preprocessing and the weights"
+    provenance = predictions.provenance.model_copy(update={"warnings": [*predictions.provenance.warnings, warning]})
+    return replace(predictions, provenance=provenance)
+
+
+def _failed(name: str, dataset: str | None, error: str, bench: Bench) -> Failure:
+    on = f" on {dataset}" if dataset else ""
+    bench.progress.note(Text.assemble((f"{name}{on} failed: ", "bold red"), error))
+    return Failure(name, dataset, error)
+
+
+def _explain(error: Exception | SystemExit) -> str:
+    if isinstance(error, EvalshiftError):
+        return str(error)
+    text = f"the network raised {type(error).__name__}: {first_line(error)}"
+    if _is_out_of_memory(error):
+        return f"{text}\n  {'do:':<10}give a smaller --batch-size, or auto"
+    place = _place_in_own_code(error)
+    return f"{text}\n  {'where:':<10}{place}" if place else text
+
+
+def _place_in_own_code(error: BaseException) -> str | None:
+    """The last line of the user's code that the exception came by; below it torch is talking to itself."""
+    import torch
+
+    import evalshift
+
+    ours, torchs = (str(Path(module.__file__ or "").parent) for module in (evalshift, torch))
+    frames = traceback.extract_tb(error.__traceback__)
+    called = max((position for position, frame in enumerate(frames) if frame.filename.startswith(ours)), default=-1)
+    own = [frame for frame in frames[called + 1 :] if not frame.filename.startswith(torchs)]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    # The CPU's allocator raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
