@@ -9,7 +9,8 @@ from typer.main import get_command
 import evalshift.analysis
 from evalshift.cli import app
 from evalshift.testbed.dataset_entries import AnyDataset
-from evalshift.testbed.entries import AnyModel, FileEntry
+from evalshift.testbed.entries import FileEntry
+from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.preprocessing import Preprocess
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
-from evalshift.testbed.entries import AnyModel
+from evalshift.testbed.model_entries import AnyModel
 
 if TYPE_CHECKING:  # torch is imported when the first model runs
     import torch

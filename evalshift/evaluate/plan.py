@@ -13,7 +13,7 @@ from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.files import sha256_of
 from evalshift.testbed.datasets import dataset_stamp
-from evalshift.testbed.entries import AnyModel
+from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.registry import Pair, Registry
 from evalshift.testbed.weights import local_weights
 

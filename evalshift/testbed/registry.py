@@ -18,7 +18,8 @@ from evalshift.errors import RegistryError, UsageError, did_you_mean
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
-from evalshift.testbed.entries import AnyModel, Entry, FileEntry, expand
+from evalshift.testbed.entries import Entry, FileEntry, expand
+from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.yaml_text import YamlText
 

@@ -10,7 +10,14 @@ from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 from evalshift.testbed import download
 from evalshift.testbed.dataset_entries import AnyDataset, DigitsDataset, FolderDataset, NpyDataset
 from evalshift.testbed.datasets import data_folder, fetch_dataset
-from evalshift.testbed.entries import AnyModel, CheckpointModel, HubModel, PythonModel, TimmModel, TorchvisionModel
+from evalshift.testbed.model_entries import (
+    AnyModel,
+    CheckpointModel,
+    HubModel,
+    PythonModel,
+    TimmModel,
+    TorchvisionModel,
+)
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from evalshift.errors import ModelError
 from evalshift.files import sha256_of
 from evalshift.testbed import download
-from evalshift.testbed.entries import PACKAGE, AnyModel, is_url
+from evalshift.testbed.entries import PACKAGE, is_url
+from evalshift.testbed.model_entries import AnyModel
 
 # torch.hub's and torchvision's files carry the first digits of their sha256 in their names.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")

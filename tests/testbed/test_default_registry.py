@@ -10,8 +10,9 @@ from torch import nn
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.digits.recipes import RECIPES
-from evalshift.testbed.entries import AnyModel, CheckpointModel, HubModel
-from evalshift.testbed.models import call_function, load_classifier
+from evalshift.testbed.model_entries import AnyModel, CheckpointModel, HubModel
+from evalshift.testbed.models import load_classifier
+from evalshift.testbed.models.code import call_function
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
 from evalshift.testbed.registry import default_path, load_registry
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from evalshift.testbed.entries import AnyModel, ModelEntry, expand, is_url
+from evalshift.testbed.entries import expand, is_url
+from evalshift.testbed.model_entries import AnyModel, ModelEntry
 from evalshift.testbed.preprocessing import Preprocess
 
 MODEL: TypeAdapter[Any] = TypeAdapter(AnyModel)

@@ -18,8 +18,9 @@ from torch import nn
 from evalshift.errors import HashMismatchError, ModelError
 from evalshift.testbed.architectures import cifar_resnet20
 from evalshift.testbed.classes import ClassSpace, built_in
-from evalshift.testbed.entries import AnyModel, TorchvisionModel
-from evalshift.testbed.models import Classifier, load_classifier, torchvision_preprocess
+from evalshift.testbed.model_entries import AnyModel, TorchvisionModel
+from evalshift.testbed.models import Classifier, load_classifier
+from evalshift.testbed.models.torchvision_weights import torchvision_preprocess
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import remote_weights
 

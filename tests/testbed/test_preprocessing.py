@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-from evalshift.testbed.models import timm_preprocess, torchvision_preprocess
+from evalshift.testbed.models.timm_weights import timm_preprocess
+from evalshift.testbed.models.torchvision_weights import torchvision_preprocess
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic, apply_geometry, crop_size
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -8,7 +8,7 @@ import yaml
 from evalshift.errors import RegistryError, UsageError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset, FolderDataset, NpyDataset
-from evalshift.testbed.entries import CheckpointModel
+from evalshift.testbed.model_entries import CheckpointModel
 from evalshift.testbed.registry import Pair, Registry, default_path, find_registry, is_default, load_registry
 
 Load = Callable[[str], Registry]

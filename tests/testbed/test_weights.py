@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from evalshift.errors import DownloadError, HashMismatchError, ModelError
 from evalshift.testbed.digits.recipes import RECIPES
-from evalshift.testbed.entries import AnyModel
+from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.weights import Weights, find_weights, local_weights, remote_weights, weights_folder
 
 MODEL: TypeAdapter[Any] = TypeAdapter(AnyModel)

@@ -1,0 +1,106 @@
+"""ModelEntry → Classifier: images to logits. The one home of torchvision, timm and torch.hub.
+
+A module a source. Each has two functions, or three where a library or a repository knows what to download:
+
+    build(entry, where)   the network with its weights, downloaded where they are not there; `where` begins complaints
+    bare(entry, where)    the same network without them, to see what it takes and gives
+    fetch(entry, where)   download what the entry's weights: does not name, and give the files
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from evalshift.errors import DownloadError, EvalshiftError, ModelError
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.model_entries import (
+    AnyModel,
+    CheckpointModel,
+    HubModel,
+    ModelEntry,
+    PythonModel,
+    TimmModel,
+    TorchvisionModel,
+)
+from evalshift.testbed.models import checkpoint, python, timm_weights, torch_hub, torchvision_weights
+from evalshift.testbed.models.classifier import Built, Classifier
+from evalshift.testbed.preprocessing import Preprocess
+
+__all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifier"]
+
+_SOURCES: dict[type[ModelEntry], ModuleType] = {
+    CheckpointModel: checkpoint,
+    HubModel: torch_hub,
+    PythonModel: python,
+    TimmModel: timm_weights,
+    TorchvisionModel: torchvision_weights,
+}
+
+
+def load_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier:
+    """Build a model and load its weights, downloading them where they are not there yet.
+
+    Raises ModelError (or DownloadError, HashMismatchError) saying what is wrong with this one model.
+    """
+    return _classifier(name, entry, space, _SOURCES[type(entry)].build)
+
+
+def bare_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier:
+    """The same without its weights: random numbers stand in for them. Downloads none."""
+    return _classifier(name, entry, space, _SOURCES[type(entry)].bare)
+
+
+def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[..., Built]) -> Classifier:
+    where = f"model {name}"
+    try:
+        built = build(entry, where)
+    except EvalshiftError:
+        raise
+    except (Exception, SystemExit) as error:  # someone else's code: whatever it raises, the other models go on
+        raise ModelError(
+            "the model could not be built",
+            where=where,
+            found=f"{type(error).__name__}: {_said(error)}",
+            expected=f"a {entry.source} model",
+        ) from error
+    if not isinstance(built.module, nn.Module):
+        raise ModelError(
+            "the builder did not return a network",
+            where=where,
+            found=type(built.module).__name__,
+            expected="a torch.nn.Module that gives logits",
+        )
+    preprocess = (entry.preprocess or Preprocess()).over(built.preprocess)
+    module = built.module.eval().requires_grad_(False)
+    return Classifier(name, module, preprocess, space, built.sha256, built.versions)
+
+
+def _said(error: BaseException) -> str:
+    """The whole message as one line, cut where it grows long: torch says only in its second line what did not fit."""
+    said = " ".join(str(error).split()) or "without a message"
+    return said if len(said) <= 300 else f"{said[:300]}…"
+
+
+def fetch_from_library(name: str, entry: AnyModel) -> list[Path]:
+    """Download what `weights` in the entry does not name: a library's own weights, or the code of a repository.
+
+    Gives what is there afterwards; nothing for sources that know of no more than the entry says. Raises ModelError for
+    what the library does not know, DownloadError or HashMismatchError where it cannot be had.
+    """
+    where = f"model {name}"
+    fetch = getattr(_SOURCES[type(entry)], "fetch", None)
+    if fetch is None:
+        return []
+    try:
+        return fetch(entry, where)
+    except EvalshiftError:
+        raise
+    except Exception as error:  # the libraries' own downloaders raise what they like
+        raise DownloadError(
+            "what the model is built from cannot be downloaded",
+            where=where,
+            found=f"{type(error).__name__}: {_said(error)}",
+            expected=f"a {entry.source} model",
+        ) from error

@@ -1,0 +1,23 @@
+"""Networks that a function makes, filled from a checkpoint."""
+
+from torch import nn
+
+from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.model_entries import CheckpointModel
+from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.models.code import call_function
+from evalshift.testbed.weights import find_weights
+
+
+def build(entry: CheckpointModel, where: str) -> Built:
+    """The network with its weights."""
+    weights = find_weights(entry)
+    built = bare(entry, where)
+    if isinstance(built.module, nn.Module):
+        load_state(built.module, weights.path, entry.key, where)
+    return Built(built.module, sha256=weights.sha256)
+
+
+def bare(entry: CheckpointModel, where: str) -> Built:
+    """The network as its builder makes it."""
+    return Built(call_function(entry.builder, entry.arguments, where))

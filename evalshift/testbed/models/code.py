@@ -1,0 +1,95 @@
+"""A user's own code: imported by name or from a file, and forgotten where it would stand in another model's way."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from evalshift.errors import ModelError, did_you_mean, first_line
+
+_USER_MODULE = "evalshift_user_"
+
+
+def call_function(code: str, arguments: Mapping[str, Any], where: str) -> Any:
+    """What the function "package.module:name" or "path/to/file.py:name" returns; ModelError where there is none.
+
+    Code in a file may import what lies beside it, as a script may.
+    """
+    module_name, _, name = code.rpartition(":")
+    if not module_name.endswith(".py"):
+        return _attribute(_imported(importlib.import_module, module_name, where), name, module_name, where)(**arguments)
+    folder = str(Path(module_name).absolute().parent)
+    with imports_of(Path(folder)):
+        sys.path.insert(0, folder)
+        try:
+            return _attribute(_imported(_import_file, module_name, where), name, module_name, where)(**arguments)
+        finally:
+            sys.path.remove(folder)
+
+
+def _imported(load: Callable[[str], Any], module_name: str, where: str) -> Any:
+    try:
+        return load(module_name)
+    except (ImportError, FileNotFoundError) as error:
+        raise ModelError(
+            "the code of the model cannot be imported",
+            where=where,
+            found=f"{module_name}: {first_line(error)}",
+            expected="package.module:function of an installed package, or path/to/file.py:function",
+        ) from error
+
+
+def _attribute(module: Any, attribute: str, module_name: str, where: str) -> Any:
+    found = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ModelError(
+                f'there is no "{attribute}" in {module_name}', where=where, remedy=did_you_mean(part, dir(found))
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _import_file(path: str) -> ModuleType:
+    """A file as a module, compiled anew each time: Python's cache takes an edit within the same second for none."""
+    if not Path(path).is_file():
+        raise FileNotFoundError("there is no such file")
+    module = ModuleType(f"{_USER_MODULE}{Path(path).stem}")
+    module.__file__ = path
+    sys.modules[module.__name__] = module  # dataclasses and pickles look their module up by name
+    exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)
+    return module
+
+
+@contextmanager
+def imports_of(folder: Path) -> Iterator[None]:
+    """Forget afterwards what was imported from under `folder`: the next model's `models` is another file.
+
+    Python knows modules by name alone, so that of two repositories with a module `models` the second would silently
+    be given the first one's networks.
+    """
+    before, folder = set(sys.modules), folder.absolute()
+    # What Python finds without our help, such as an environment inside the folder, is everybody's and stays.
+    lasting = [place for place in map(_absolute, sys.path) if place.is_relative_to(folder)]
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - before:
+            place = _place_of(sys.modules[name])
+            if place is not None and place.is_relative_to(folder) and not any(map(place.is_relative_to, lasting)):
+                del sys.modules[name]
+
+
+def _absolute(place: str) -> Path:
+    return Path(place).absolute()
+
+
+def _place_of(module: ModuleType) -> Path | None:
+    """The file of a module, or the folder of a package without one."""
+    if module.__name__.startswith(_USER_MODULE):
+        return None
+    place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+    return None if place is None else _absolute(place)

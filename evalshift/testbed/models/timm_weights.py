@@ -1,0 +1,97 @@
+"""timm's classifiers with their published weights, or with weights of one's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evalshift.errors import ModelError, did_you_mean
+from evalshift.testbed.checkpoints import read_state, strip_wrappers
+from evalshift.testbed.model_entries import TimmModel
+from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.weights import find_weights
+
+
+def build(entry: TimmModel, where: str) -> Built:
+    """The network with its weights, and its preprocessing."""
+    import timm
+    from timm.data.config import resolve_model_data_config
+
+    versions = {"timm": timm.__version__}
+    _check_name(entry.name, where)
+    weights = find_weights(entry, hub_file=None if entry.weights_files() else _hub_file(entry, where))
+    state = read_state(weights.path, None, where)
+    strip_wrappers(state, ())
+    # timm's own loader adapts old checkpoints to the present layout. It would also give a head for another number of
+    # classes random weights, unless it is told that the checkpoint has as many.
+    told: dict[str, Any] = {"state_dict": state}
+    if "num_classes" in entry.arguments:
+        told["num_classes"] = entry.arguments["num_classes"]
+    module = timm.create_model(entry.name, pretrained=True, pretrained_cfg_overlay=told, **entry.arguments)
+    config: Any = module.pretrained_cfg
+    config.pop("state_dict", None)  # it would keep a second copy of all the tensors
+    return Built(module, timm_preprocess(resolve_model_data_config(module), where), weights.sha256, versions)
+
+
+def bare(entry: TimmModel, where: str) -> Built:
+    """The network with random weights, and its preprocessing."""
+    import timm
+    from timm.data.config import resolve_model_data_config
+
+    _check_name(entry.name, where)
+    module = timm.create_model(entry.name, pretrained=False, **entry.arguments)
+    return Built(module, timm_preprocess(resolve_model_data_config(module), where))
+
+
+def fetch(entry: TimmModel, where: str) -> list[Path]:
+    """Download the weights that timm knows."""
+    return [] if entry.weights_files() else [find_weights(entry, hub_file=_hub_file(entry, where)).path]
+
+
+def _check_name(name: str, where: str) -> None:
+    import timm
+
+    architecture = name.split(".")[0]
+    if not timm.is_model(architecture):
+        near = did_you_mean(architecture, timm.list_models())
+        raise ModelError(f'timm has no model "{name}"', where=where, remedy=near)
+
+
+def _hub_file(entry: TimmModel, where: str) -> Path:
+    import timm
+    from huggingface_hub import hf_hub_download
+
+    _check_name(entry.name, where)
+    known = timm.get_pretrained_cfg(entry.name, allow_unregistered=False)
+    if known is None or not known.hf_hub_id:
+        raise ModelError(
+            f'timm names no downloadable weights for "{entry.name}"',
+            where=where,
+            remedy="name a tag that has them, such as resnet18.a1_in1k, or give weights: a file of your own",
+        )
+    return Path(hf_hub_download(known.hf_hub_id, known.hf_hub_filename or "model.safetensors"))
+
+
+def timm_preprocess(config: Mapping[str, Any], where: str) -> Preprocess:
+    """timm's evaluation transform as data: resize to ⌊size / crop_pct⌋, central crop, mean and std."""
+    _, height, width = config["input_size"]
+    resized = (int(height / config["crop_pct"]), int(width / config["crop_pct"]))
+    if config["crop_mode"] == "squash":
+        resize: tuple[int, ...] = resized
+    elif config["crop_mode"] == "center" and height == width:
+        resize = resized[:1]
+    else:
+        raise ModelError(
+            "this model wants images cut in a way that evalshift does not know",
+            where=where,
+            found=f"crop_mode {config['crop_mode']}, input_size {config['input_size']}",
+            expected="crop_mode center with a square input, or squash",
+            remedy="say what to do in the entry's preprocess: and arguments:",
+        )
+    return Preprocess(
+        resize=resize,
+        crop=(height, width),
+        interpolation=config["interpolation"],
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+    )

@@ -1,0 +1,46 @@
+"""Entry points of GitHub repositories, pinned to a commit, through torch.hub."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.model_entries import HubModel
+from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.models.code import imports_of
+from evalshift.testbed.weights import find_weights
+
+
+def build(entry: HubModel, where: str) -> Built:
+    """The network of that entry point, with the weights of the entry where it names some."""
+    weights = find_weights(entry) if entry.weights_files() else None
+    built = bare(entry, where)
+    if weights is not None and isinstance(built.module, nn.Module):
+        load_state(built.module, weights.path, entry.key, where)
+    return Built(built.module, sha256=weights.sha256 if weights else None)
+
+
+def bare(entry: HubModel, where: str) -> Built:
+    """What the entry point returns."""
+    if entry.path is not None:
+        with imports_of(entry.path):
+            return Built(torch.hub.load(str(entry.path), entry.entry, source="local", **entry.arguments))
+    with imports_of(Path(torch.hub.get_dir())):
+        repository = f"{entry.repository}:{entry.commit}"
+        return Built(torch.hub.load(repository, entry.entry, **_PINNED, verbose=False, **entry.arguments))
+
+
+# torch.hub can only validate the heads of branches; a full commit id is validated by itself.
+_PINNED: dict[str, Any] = {"trust_repo": True, "skip_validation": True}
+
+
+def fetch(entry: HubModel, where: str) -> list[Path]:
+    """Download the code of the repository at its commit."""
+    if entry.path is not None:
+        return []
+    folder = Path(torch.hub.get_dir())
+    with imports_of(folder):
+        torch.hub.list(f"{entry.repository}:{entry.commit}", **_PINNED, verbose=False)
+    return [folder / f"{entry.repository.replace('/', '_')}_{entry.commit}"]
