@@ -177,6 +177,10 @@ def report(
             "[default: none; of a published testbed, those that its publication leaves out]",
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Hold each model against a published testbed's line, such as recht2019's."),
+    ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
     logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
@@ -219,6 +223,7 @@ def report(
             seed=seed,
             published=published,
             without=None if without is None else [] if families == ["none"] else families,
+            against=against,
         )
         print_findings(made.summary, written=made.save(out, formats))
 

@@ -327,6 +327,17 @@ def test_report_on_a_published_testbed_needs_no_results(tmp_path: Path, monkeypa
     ]
 
 
+def test_report_against_a_testbed_that_knows_none_of_the_pairs(stored: Path, out: Path) -> None:
+    ran = run_here("report", "--results", stored, "--against", "recht2019", "--bootstrap", "0")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[:3] == [
+        "evalshift: nothing was published on these pairs to hold them against",
+        "  where:    recht2019",
+        "  found:    original:new, new:original",
+    ]
+    assert not out.exists()
+
+
 def test_report_on_results_and_on_a_published_testbed_at_once(stored: Path) -> None:
     ran = run_here("report", "--results", stored, "--published", "recht2019")
     assert (ran.code, ran.out) == (2, "")

@@ -8,7 +8,7 @@ import io
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -19,12 +19,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from evalshift.analysis.fits import Line
-from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.sentences import slope_words
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.files import write_atomic
+
+if TYPE_CHECKING:
+    from evalshift.analysis.against import Against
 
 FORMATS = ("png", "pdf", "svg")
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
@@ -81,12 +84,14 @@ def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear", everythi
     Positions are accuracies on `scale` (fractions, Φ⁻¹ or log-odds); ticks are percentages. Both axes share their
     limits and their unit, so that slopes can be compared by eye. Families that the line leaves out have another colour.
     The axes then keep to the models of the line, and what lies beyond is named in the legend; with `everything` they
-    hold all models, and the line is that of all. Layout after Recht et al. 2019, figures 1 and 6.
+    hold all models, and the line is that of all. A published testbed that the models are held against stands quietly
+    behind them, with its line. Layout after Recht et al. 2019, figures 1 and 6.
     """
     marks = _marks(summary, scale)
     inside = summary.in_line
     framed = inside if inside.any() and not everything else np.ones(len(inside), bool)
-    low, high = _limits(*(part[..., framed] for part in marks), scale=scale)
+    behind = () if summary.against is None else _positions(summary.against.outcomes, scale)
+    low, high = _limits(*(part[..., framed] for part in marks), *behind)
     handles: list[Artist] = []
     spans = []
     if inside.any():
@@ -110,6 +115,9 @@ def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear", everythi
     (identity,) = ax.plot([low, high], [low, high], "--", color=QUIET, linewidth=0.8, zorder=1, label="y = x (no drop)")
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
     handles += [identity, *_draw_line(line, ax, scale, x[framed], low, high)]
+    if summary.against is not None:
+        handles += _draw_against(summary.against, ax, scale, low, high)
+        spans.append(np.stack([np.stack(behind, axis=-1)] * 2, axis=1))
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     _set_ticks(ax, scale, low, high)
     _set_labels(summary, ax, scale)
@@ -181,9 +189,19 @@ def _marks(summary: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, 
     return position("original"), position("new"), ends("original"), ends("new")
 
 
-def _limits(x: np.ndarray, y: np.ndarray, x_ends: np.ndarray, y_ends: np.ndarray, scale: str) -> tuple[float, float]:
+def _positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Original and new accuracies on the scale, shape (m,)."""
+    sides = (
+        (outcomes.original_correct, outcomes.original_total),
+        (outcomes.new_correct, outcomes.new_total),
+    )
+    x, y = (to_scale(fitted_accuracy(correct, np.full(len(correct), n), scale), scale) for correct, n in sides)
+    return x, y
+
+
+def _limits(*marks: np.ndarray) -> tuple[float, float]:
     """Limits that both axes share: all that is finite, and a margin."""
-    everything = np.concatenate([part.ravel() for part in (x, y, x_ends, y_ends)])
+    everything = np.concatenate([part.ravel() for part in marks])
     everything = everything[np.isfinite(everything)]
     low, high = everything.min(), everything.max()
     margin = 0.05 * (high - low) or 0.05
@@ -226,21 +244,45 @@ def _draw_models(
 def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: float, high: float) -> list[Artist]:
     if line is None:
         return []
+    label = f"{scale.capitalize()} fit, slope {slope_words(line)}"
+    drawn = _draw_fit(line, ax, x, (low, high), LINE, "fit", "region", label)
+    for shade in drawn[1:]:
+        shade.set_label(f"{100 * line.level:g} % of {line.resamples:,} bootstrap lines")
+    return drawn
+
+
+def _draw_against(against: "Against", ax: Axes, scale: str, low: float, high: float) -> list[Artist]:
+    """The testbed's models and line behind all else."""
+    x, y = _positions(against.outcomes, scale)
+    name = literal(against.testbed)
+    points = ax.scatter(
+        x, y, s=5, color=QUIET, alpha=0.5, linewidths=0, zorder=0.9, gid="testbed", label=f"{name}, {len(x)} models"
+    )
+    line = against.lines[scale]
+    label = f"{name}, slope {slope_words(line)}"
+    return [points, *_draw_fit(line, ax, x, (low, high), QUIET, "testbed-fit", "testbed-region", label, below=True)[:1]]
+
+
+def _draw_fit(
+    line: Line,
+    ax: Axes,
+    x: np.ndarray,
+    limits: tuple[float, float],
+    colour: str,
+    gid: str,
+    region_gid: str,
+    label: str,
+    below: bool = False,
+) -> list[Artist]:
+    """The line over the range of the models at `x` and the region that it varies in, where it has one."""
     # A little beyond the models at either end, no further: the line is no claim about accuracies that nobody reached.
-    beyond = 0.03 * (high - low)
+    scale, beyond = line.scale, 0.03 * (limits[1] - limits[0])
     grid = np.linspace(x.min() - beyond, x.max() + beyond, 60)
     accuracy = np.clip(from_scale(grid, scale), 0, 1)
-    grid = _position(accuracy, scale)
+    grid, shift = _position(accuracy, scale), -2 if below else 0
+    values = _position(line.predict(accuracy), scale)
     drawn: list[Artist] = [
-        *ax.plot(
-            grid,
-            _position(line.predict(accuracy), scale),
-            color=LINE,
-            linewidth=1.1,
-            zorder=2.5,
-            label=f"{scale.capitalize()} fit, slope {slope_words(line)}",
-            gid="fit",
-        )
+        *ax.plot(grid, values, color=colour, linewidth=1.1, zorder=2.5 + shift, label=label, gid=gid)
     ]
     if not np.isnan(line.slope_interval.low):
         region = line.region(accuracy)
@@ -248,12 +290,11 @@ def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: floa
             grid,
             _position(region.low, scale),
             _position(region.high, scale),
-            color=LINE,
+            color=colour,
             alpha=0.22,
             linewidth=0,
-            zorder=1.5,
-            label=f"{100 * line.level:g} % of {line.resamples:,} bootstrap lines",
-            gid="region",
+            zorder=1.5 + shift,
+            gid=region_gid,
         )
         drawn.append(shade)
     return drawn
@@ -318,7 +359,7 @@ def _place_legend(ax: Axes, handles: list[Artist], bars: np.ndarray) -> None:
 
     `bars` are the ends of the error bars in fractions of the axes, shape (bar, end, 2).
     """
-    wide, tall = 0.72, 0.26  # a little more than four lines take
+    wide, tall = 0.72, 0.02 + 0.06 * len(handles)  # a little more than its lines take
     (left, bottom), (right, top) = bars.min(axis=1).T, bars.max(axis=1).T
     compact = {"handles": handles, "borderaxespad": 0.2, "handlelength": 1.6, "labelspacing": 0.35}
     if not ((left < wide) & (top > 1 - tall)).any():

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from evalshift.analysis.against import Against, p_text
 from evalshift.analysis.average_changes import average_changes, readable_changes
 from evalshift.analysis.outcomes import METRICS, name_some
 from evalshift.analysis.scales import SCALES
@@ -146,6 +147,7 @@ def _metric_view(
         "summary": metric,
         "headline": metric.headline(summary.scale),
         "rows": metric.table.astype(object).where(metric.table.notna(), None).to_dict("records"),
+        "against": metric.against and _against_view(metric.against),
         "has_family": bool(metric.table["family"].notna().any()),
         "has_year": bool(metric.table["year"].notna().any()),
         "figures": [
@@ -153,6 +155,19 @@ def _metric_view(
             for scale in scales
             for everything in (False, True)
             if (pair.name, name, _view(scale, everything)) in figures
+        ],
+    }
+
+
+def _against_view(against: Against) -> dict[str, Any]:
+    table = against.table.astype(object).where(against.table.notna(), None)
+    return {
+        "summary": against,
+        "rows": [
+            {**row, "holm": p_text(holm), "bh": p_text(bh)}
+            for row, holm, bh in zip(
+                table.to_dict("records"), against.distances.p_holm, against.distances.p_bh, strict=True
+            )
         ],
     }
 

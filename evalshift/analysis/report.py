@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 import pandas as pd
 from markupsafe import escape
 
+from evalshift.analysis.against import hold_against, readable_distances
 from evalshift.analysis.average_changes import average_changes, readable_changes
 from evalshift.analysis.fits import Line
 from evalshift.analysis.page import render_page
@@ -19,6 +20,7 @@ from evalshift.analysis.tables import latex_of, markdown_of, readable, to_csv, t
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 from evalshift.files import write_atomic
+from evalshift.testbed.published import load_published
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,9 +97,11 @@ class Report:
         svgs = self._save_figures(out, stems, chosen)
         for pair, stem in zip(self.summary.pairs, stems, strict=True):
             for name, metric in pair.metrics.items():
-                for suffix in (suffix for suffix in _TABLES if suffix in chosen):
-                    text = _TABLES[suffix](metric)
+                texts = {suffix: make(metric) for suffix, make in _TABLES.items() if suffix in chosen}
+                for suffix, text in texts.items():
                     write_atomic(out / "tables" / f"{stem}_{name}.{suffix}", text.encode())
+                for suffix, text in _against_texts(metric, chosen).items():
+                    write_atomic(out / "tables" / f"{stem}_{name}_against.{suffix}", text.encode())
         for suffix, text in self._average_changes(chosen).items():
             write_atomic(out / "tables" / f"average_changes.{suffix}", text.encode())
         write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
@@ -163,22 +167,34 @@ def report(
     seed: int = 0,
     published: str | None = None,
     without: Sequence[str] | str | None = None,
+    against: str | None = None,
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
     `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit" or "logit", `metric`
     "top1" or "top5", `level` that of all intervals. `published` names a published testbed, such as "recht2019", to
     report on instead of results. `without` names families that the lines leave out; for a published testbed None
-    stands for those that its own publication leaves out.
-    Raises as `summarize` and `summarize_published` do.
+    stands for those that its own publication leaves out. `against` names a published testbed to whose line each
+    model is held.
+    Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
+    if against is not None:
+        load_published(against)  # a misspelt name is found before the work
+        if against == published:
+            raise UsageError(
+                "a published testbed cannot be held against itself",
+                found=f'published="{published}", against="{against}"',
+                remedy="leave one of them out",
+            )
     choices: _Choices = {"scale": scale, "metric": metric, "level": level, "resamples": resamples, "seed": seed}
     if published is not None:
-        command = _command(published, True, pairs, without, **choices)
-        return Report(summarize_published(published, pairs, without=without, command=command, **choices))
-    results = results if isinstance(results, Results) else Results(results)
-    command = _command(str(results.path), False, pairs, without, **choices)
-    return Report(summarize(results, pairs, without=without or (), command=command, **choices))
+        command = _command(published, True, pairs, without, against, **choices)
+        summary = summarize_published(published, pairs, without=without, command=command, **choices)
+    else:
+        results = results if isinstance(results, Results) else Results(results)
+        command = _command(str(results.path), False, pairs, without, against, **choices)
+        summary = summarize(results, pairs, without=without or (), command=command, **choices)
+    return Report(summary if against is None else hold_against(summary, against, without or ()))
 
 
 class _Choices(TypedDict):
@@ -194,6 +210,7 @@ def _command(
     published: bool,
     pairs: Sequence[str] | str | None,
     without: Sequence[str] | str | None,
+    against: str | None,
     *,
     scale: str,
     metric: str,
@@ -207,12 +224,14 @@ def _command(
         choices = f"scale={scale!r}, metric={metric!r}, level={level!r}, resamples={resamples}, seed={seed}"
         first = f"published={source!r}" if published else repr(source)
         last = "" if without is None else f", without={families!r}"
+        last += "" if against is None else f", against={against!r}"
         return f"evalshift.report({first}, pairs={named or None!r}, {choices}{last}).save()"
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
     words += [word for family in families for word in ("--without", family)]
     if published and without is not None and not families:
         words += ["--without", "none"]
+    words += [] if against is None else ["--against", against]
     words += [f"--{scale}", "--metric", metric, "--bootstrap", str(resamples), "--seed", str(seed)]
     return shlex.join(words)
 
@@ -238,6 +257,23 @@ def check_formats(formats: Sequence[str] | str) -> set[str]:
 
 def _drawn_scales(scale: str) -> tuple[str, str]:
     return ("linear", "probit" if scale == "linear" else scale)
+
+
+def _against_texts(metric: MetricSummary, formats: set[str]) -> dict[str, str]:
+    """The distances from a published line as texts by suffix; none where there are none."""
+    against = metric.against
+    if against is None:
+        return {}
+    comment = (
+        f"distance in percentage points above the line of {against.testbed} ({len(against.outcomes)} models, "
+        f"{against.scale} scale), {100 * metric.level:g} % intervals in brackets"
+    )
+    texts = {
+        "csv": lambda: against.table.to_csv(index=False, lineterminator="\n"),
+        "md": lambda: markdown_of(readable_distances(against), ("Model",)),
+        "tex": lambda: latex_of(readable_distances(against, minus="$-$"), comment, ("Model",)),
+    }
+    return {suffix: make() for suffix, make in texts.items() if suffix in formats}
 
 
 def _views(pair: PairSummary, scale: str) -> Iterable[tuple[str, str, bool]]:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ from evalshift.analysis.scales import SCALES, fitted_accuracy
 from evalshift.analysis.sentences import drop_sentence, line_sentence, metric_words, rank_sentence
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
+
+if TYPE_CHECKING:
+    from evalshift.analysis.against import Against
 
 SUMMARY_SCHEMA = 1
 # Percentiles move by less than the third digit long before; memory and time grow on.
@@ -38,6 +41,7 @@ class MetricSummary:
     lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
     left_out   families whose models the lines leave out; they stay in the table and keep their ranks
     all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
+    against    the models against a published testbed's line, where that was asked for and can be had
     mean_drop  mean of the models' drops, a fraction; `mean_drop_interval` averages their bounds, which errs on the wide
                side however alike the models are: no mean spreads more than the mean of the spreads
     """
@@ -51,6 +55,7 @@ class MetricSummary:
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     all_lines: dict[str, Line | None] = field(default_factory=dict)
+    against: "Against | None" = None
 
     @property
     def in_line(self) -> np.ndarray:
@@ -58,9 +63,10 @@ class MetricSummary:
         return ~self.table["family"].isin(self.left_out).to_numpy()
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
-        """What was found, in sentences: the drop, the line on `scale`, the ranks."""
+        """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""
         line = line_sentence(self.lines.get(scale), self.left_out, self.all_lines.get(scale))
-        sentences = (drop_sentence(self), line, rank_sentence(self.table))
+        against = self.against.sentence() if self.against else None
+        sentences = (drop_sentence(self), line, against, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -354,7 +360,7 @@ def _fit_lines(outcomes: Outcomes, level: float, resamples: int, seed: int, note
     lines: dict[str, Line | None] = {}
     for scale in SCALES:
         try:
-            line = lines[scale] = _fit(outcomes, scale, level, resamples, seed)
+            line = lines[scale] = fit_outcomes(outcomes, scale, level, resamples, seed)
             if math.isnan(line.slope_interval.low):
                 why = "it passes through two models, whatever is drawn" if line.models == 2 else "nothing was resampled"
                 notes.append(f"The line has no interval: {why}.")
@@ -364,7 +370,8 @@ def _fit_lines(outcomes: Outcomes, level: float, resamples: int, seed: int, note
     return lines
 
 
-def _fit(outcomes: Outcomes, scale: str, level: float, resamples: int, seed: int) -> Line:
+def fit_outcomes(outcomes: Outcomes, scale: str, level: float, resamples: int, seed: int) -> Line:
+    """The line through these models on one scale; raises AnalysisError where they make none."""
     # Seeded by what is fitted, so that a line is the same whatever else the report holds.
     mark = zlib.crc32(f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{scale}".encode())
     return fit_line(
@@ -421,7 +428,21 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
         "left_out": summary.left_out,
         "lines": {name: line and _line_facts(line) for name, line in summary.lines.items()},
         "all_lines": {name: line and _line_facts(line) for name, line in summary.all_lines.items()},
+        "against": summary.against and _against_facts(summary.against),
         "table": summary.table.to_dict("records"),
+    }
+
+
+def _against_facts(against: "Against") -> dict[str, Any]:
+    return {
+        "testbed": against.testbed,
+        "models": len(against.outcomes),
+        "left_out": against.left_out,
+        "members": against.members,
+        "lines": {name: _line_facts(line) for name, line in against.lines.items()},
+        "scale": against.scale,
+        "resamples": against.distances.resamples,
+        "table": against.table.to_dict("records"),
     }
 
 

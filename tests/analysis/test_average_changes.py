@@ -37,7 +37,7 @@ def test_bounds_are_those_of_the_mean_drop_turned_round(make_outcomes):
 
 def test_a_metric_that_no_pair_has_has_no_column(make_outcomes):
     pair = summarize_outcomes({"top1": make_outcomes([9, 8], [8, 5])}, resamples=0)
-    assert [column for column in average_changes([pair]) if column.startswith("top5")] == []
+    assert [column for column in average_changes([pair]) if str(column).startswith("top5")] == []
 
 
 def test_as_read(changes):

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from scipy.stats import norm
 
+from evalshift.analysis.against import hold_against
 from evalshift.analysis.figures import FORMATS, STYLE, literal, render, save, scatter, scatter_figure
-from evalshift.analysis.summary import MetricSummary, PairSummary, summarize_outcomes
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
 from evalshift.errors import StoreError, UsageError
 
 
@@ -283,6 +284,43 @@ class TestFamiliesLeftOut:
         ax = drawn(summary)
         assert not [artist for artist in ax.get_children() if artist.get_gid() in ("models", "fit")]
         assert self.texts(ax) == ["all, 2 models, not in the fit", "y = x (no drop)"]
+
+
+class TestAgainstAPublishedTestbed:
+    @pytest.fixture
+    def pair(self, make_outcomes) -> PairSummary:
+        sets = {"original": "cifar10", "new": "cifar10.1-v4", "original_total": 10_000, "new_total": 2021}
+        own = summarize_outcomes({"top1": make_outcomes([9000, 9200], [1700, 1750], **sets)}, resamples=0)
+        return hold_against(Summary((own,), "linear", "top1", 0.95, 200, 0, "now", "1"), "recht2019").pairs[0]
+
+    @pytest.mark.parametrize("scale", ["linear", "probit"])
+    def test_its_models_and_line_stand_behind(self, pair, published, scale):
+        ax = drawn(pair.metrics["top1"], scale)
+        counts = published("cifar10", "cifar10.1-v4")["top1"]
+        accuracies = np.stack([counts.original_correct / 10_000, counts.new_correct / 2021], axis=1)
+        on_scale = accuracies if scale == "linear" else norm.ppf(accuracies)
+        np.testing.assert_allclose(np.asarray(part(ax, "testbed").get_offsets()), on_scale)
+        slope, offset = np.polyfit(on_scale[:, 0], on_scale[:, 1], 1)
+        x, y = part(ax, "testbed-fit").get_xydata().T
+        np.testing.assert_allclose(y, slope * x + offset)
+        for behind, before in (("testbed", "models"), ("testbed-fit", "fit"), ("testbed-region", "fit")):
+            assert part(ax, behind).get_zorder() < part(ax, before).get_zorder()
+        assert to_hex(part(ax, "testbed-fit").get_color()) == "#777777"
+
+    def test_axes_and_legend_make_room_for_it(self, pair, published):
+        figure = scatter_figure(pair)
+        (ax,) = figure.axes
+        counts = published("cifar10", "cifar10.1-v4")["top1"]
+        assert ax.get_xlim()[0] < counts.new_correct.min() / 2021
+        assert ax.get_xlim()[1] > counts.original_correct.max() / 10_000
+        legend = ax.get_legend()
+        assert legend is not None
+        texts = [text.get_text() for text in legend.get_texts()]
+        assert texts[-2] == "recht2019, 34 models"
+        assert texts[-1].startswith("recht2019, slope 1.69 [1.")
+        assert not covered(figure)
+        places = ax.transData.transform(np.asarray(part(ax, "testbed").get_offsets()))
+        assert not legend_box(figure).count_contains(places)
 
 
 def test_names_appear_as_they_are_written(make_outcomes):

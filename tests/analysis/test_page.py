@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from evalshift.analysis.against import hold_against
 from evalshift.analysis.figures import render, scatter_figure
 from evalshift.analysis.page import breakable, figure_result, inline_svg, render_page, typeset
 from evalshift.analysis.summary import PairSummary, Summary, summarize, summarize_outcomes
@@ -121,6 +122,25 @@ def test_a_family_that_is_left_out_has_its_own_figure_and_its_points_their_names
     named = [text for text in page.text_in("title") if text.startswith("d: ")]
     assert named == ["d: 85.0 → 60.0 [49.7, 69.7]"] * 2
     assert [use["data-model"] for use in page.named("use") if "data-model" in use] == ["0", "1", "3", "2"] * 2
+
+
+def test_distances_from_a_published_line_have_a_table(make_outcomes):
+    sets = {"original": "cifar10", "new": "cifar10.1-v4", "original_total": 10_000, "new_total": 2021}
+    outcomes = make_outcomes([9000, 9200], [1550, 1750], models=(EVIL, "b"), **sets)
+    own = summarize_outcomes({"top1": outcomes}, resamples=0)
+    summary = hold_against(summary_of(own, resamples=200), "recht2019")
+    html = render_page(summary, drawings(summary))
+
+    page = Page(html)
+    assert html.count("<script>") == 1
+    (caption,) = [text for text in page.text_in("caption") if "recht2019" in text]
+    assert caption.startswith("New top-1 accuracy against the line of recht2019 (34 models; linear scale): distance in")
+    distances = html[html.index(caption[:40]) :]
+    assert re.search(r'data-value="-0\.03\d+">−3\.1 <span class="ci">\[−', distances)
+    assert "Against the line of recht2019 (34 models, linear scale)" in html
+
+    bare = hold_against(summary_of(own, resamples=0), "recht2019")
+    assert re.search(r'data-value="-0\.03\d+">−3\.1</td>', render_page(bare, drawings(bare)))
 
 
 def test_several_pairs_stand_side_by_side_in_a_table(make_outcomes):

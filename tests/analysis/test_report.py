@@ -227,6 +227,63 @@ def test_families_are_left_out_of_stored_results_too(two_pairs):
     assert str(caught.value) == ('no model of this family is in the report\n  found:    "vgg"\n  expected: resnet')
 
 
+@pytest.fixture
+def cifar(store):
+    """Two models with answers to four CIFAR-10 images and five of CIFAR-10.1 v4."""
+    store.dataset("cifar10", [0, 1, 2, 3])
+    store.dataset("cifar10.1-v4", [0, 1, 2, 3, 4])
+    for model, first in (("mine", 3), ("other", 0)):
+        store.predictions("cifar10", model, [[0], [1], [2], [first]])
+        store.predictions("cifar10.1-v4", model, [[0], [1], [2], [first], [4]])
+    store.results.add_pairs(["cifar10:cifar10.1-v4"])
+    return store
+
+
+def test_models_are_held_against_a_published_line(cifar, tmp_path):
+    found = report(cifar.results, resamples=50, against="recht2019")
+    found.save(tmp_path, "csv,md,tex")
+
+    stem = "cifar10_vs_cifar10.1-v4_top1"
+    assert files(tmp_path / "tables") == sorted(
+        f"{stem}{kind}.{suffix}" for suffix in ("csv", "md", "tex") for kind in ("", "_against")
+    )
+    table = pd.read_csv(tmp_path / "tables" / f"{stem}_against.csv")
+    assert table["model"].tolist() == ["mine", "other"]
+    # All right on both sets, and 3 of 4 and 4 of 5; the line is y = 1.6948 x − 0.7275.
+    assert table["distance"].tolist() == pytest.approx([1 - 0.9673, 0.8 - 0.5436], abs=2e-4)
+    tex = (tmp_path / "tables" / f"{stem}_against.tex").read_text("utf-8")
+    assert tex.startswith("% distance in percentage points above the line of recht2019 (34 models, linear scale), 95 %")
+    read = json.loads((tmp_path / "summary.json").read_text("utf-8"))["pairs"][0]["metrics"]["top1"]["against"]
+    assert (read["testbed"], read["models"], read["scale"], read["members"]) == ("recht2019", 34, "linear", [])
+    assert read["table"][0]["model"] == "mine"
+    assert found.summary.command is not None
+    assert found.summary.command.endswith("--against recht2019 --linear --metric top1 --bootstrap 50 --seed 0")
+    again = report(cifar.results, resamples=50, against="recht2019", level=0.9).summary.command
+    assert again is not None
+    assert again.endswith("resamples=50, seed=0, against='recht2019').save()")
+
+
+def test_a_published_testbed_is_not_held_against_itself():
+    with pytest.raises(UsageError) as caught:
+        report(published="recht2019", against="recht2019")
+    assert str(caught.value) == (
+        "a published testbed cannot be held against itself\n"
+        '  found:    published="recht2019", against="recht2019"\n'
+        "  do:       leave one of them out"
+    )
+
+
+def test_a_misspelt_testbed_is_found_before_the_work(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        report(tmp_path / "nothing-here", against="recht-2019")
+    assert str(caught.value) == (
+        "no published testbed has this name\n"
+        '  found:    "recht-2019"\n'
+        "  expected: recht2019\n"
+        '  do:       did you mean "recht2019"?'
+    )
+
+
 def test_several_pairs_are_put_side_by_side(two_pairs, tmp_path):
     found = report(two_pairs.results, resamples=0)
     found.save(tmp_path, "csv,md,tex")
