@@ -42,7 +42,7 @@ def run(command: list[str] | str, folder: Path) -> subprocess.CompletedProcess[s
 
 
 def clone(folder: Path) -> Path:
-    """The repository as git would give it, with an environment that is ready: installing would only test the network."""
+    """The repository as git would give it, its environment ready: installing again would only test the network."""
     tracked = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True)
     if tracked.returncode == 0:
         for name in tracked.stdout.splitlines():

@@ -93,6 +93,16 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def letters(store: Store) -> Store:
+    return with_letters(store)
+
+
+@pytest.fixture(scope="session")
+def kept_letters(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """`letters` for whatever is made once of it and only read."""
+    return with_letters(Store(tmp_path_factory.mktemp("letters") / "results"))
+
+
+def with_letters(store: Store) -> Store:
     """A pair of 4 and 3 images, 6 classes, three models that keep 5 answers an image."""
     store.dataset("old", [0, 1, 2, 3])
     store.dataset("new", [0, 1, 5])
@@ -109,7 +119,7 @@ def letters(store: Store) -> Store:
     return store
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_outcomes() -> Callable[..., Outcomes]:
     def make(original_correct: Sequence[int], new_correct: Sequence[int], /, total: int = 10, **changes) -> Outcomes:
         facts: dict[str, Any] = {

@@ -58,7 +58,8 @@ def covered(figure: Figure) -> bool:
     places = [ax.transData.transform(bar) for bar in bars] + [
         ax.transData.transform([point] * 2) for point in points(ax)
     ]
-    return any(legend_box(figure).overlaps(Bbox([place.min(axis=0), place.max(axis=0)])) for place in places)
+    box = legend_box(figure)
+    return any(box.overlaps(Bbox([place.min(axis=0), place.max(axis=0)])) for place in places)
 
 
 @pytest.fixture
