@@ -244,6 +244,9 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         "figures/original_vs_new_top1_probit.png",
         "index.html",
         "summary.json",
+        "tables/original_vs_new_gate.csv",
+        "tables/original_vs_new_gate.md",
+        "tables/original_vs_new_gate.tex",
         "tables/original_vs_new_top1.csv",
         "tables/original_vs_new_top1.md",
         "tables/original_vs_new_top1.tex",
@@ -263,6 +266,7 @@ def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -
         "figures/original_vs_new_top1_linear.svg",
         "figures/original_vs_new_top1_probit.svg",
         "summary.json",
+        "tables/original_vs_new_gate.csv",
         "tables/original_vs_new_top1.csv",
     ]
     assert ran.out.endswith(f"\nreport: {out}\n")

@@ -182,12 +182,17 @@ def off_words(row: Mapping[Any, Any]) -> str:
     chance = "as chance would with other images" if row["verdict"] == CHANCE_ONLY else "more than chance would"
     return (
         f"{row['model']} on {row['dataset']} is right for {100 * row['accuracy']:.2f} % of the images, published are "
-        f"{_as_printed(row['published'])} %: {size:,} {side}, {chance} ({_p_words(row['p_holm'])}). "
+        f"{as_printed(row['published'])} %: {size:,} {side}, {chance} ({_p_words(row['p_holm'])}). "
         f"Likely cause: {row['likely_cause']}."
     )
 
 
-def _as_printed(published: float) -> str:
+def as_printed(published: float) -> str:
+    """A published accuracy in per cent, with the digits that it has.
+
+    >>> as_printed(0.9173), as_printed(0.926), as_printed(0.930689), as_printed(1.0)
+    ('91.73', '92.6', '93.0689', '100')
+    """
     digits = max(0, -int(np.floor(np.log10(float(2 * rounding(published))))) - 2) if rounding(published) else 0
     return f"{100 * published:.{digits}f}"
 
@@ -206,6 +211,5 @@ def _answers_of(
 
 
 def _is_resized(provenance: Mapping[str, Sequence[Provenance]] | None, side: int, model: str) -> bool | None:
-    if provenance is None or model not in provenance or not provenance[model][side].preprocess:
-        return None
-    return bool(provenance[model][side].preprocess.get("resize"))
+    preprocess = provenance[model][side].preprocess if provenance and model in provenance else None
+    return bool(preprocess.get("resize")) if preprocess else None

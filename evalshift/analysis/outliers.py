@@ -111,7 +111,8 @@ def _left_out(
     count = others.sum(axis=1)
     enough = count >= _FEWEST_OTHERS
     if not enough.any():
-        return tuple(np.full((3, len(x)), np.nan))
+        nothing = np.full(len(x), np.nan)
+        return nothing, nothing, nothing
     slope, offset = np.where(enough, weighted_least_squares(x[np.newaxis], y[np.newaxis], others), np.nan)
     residual = y - slope[:, np.newaxis] * x - offset[:, np.newaxis]
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN where the others make no line

@@ -12,7 +12,9 @@ from markupsafe import Markup, escape
 
 from evalshift.analysis.against import Against, p_text
 from evalshift.analysis.average_changes import average_changes, readable_changes
+from evalshift.analysis.gate_tables import readable_gate
 from evalshift.analysis.outcomes import METRICS, name_some
+from evalshift.analysis.review import gate_words
 from evalshift.analysis.scales import SCALES
 from evalshift.analysis.sentences import slope_words
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
@@ -130,10 +132,21 @@ def _pair_view(
         "id": f"pair-{number}",
         "summary": pair,
         "metrics": [_metric_view(f"p{number}-{name}-", pair, name, summary, figures) for name in metrics],
+        "gate": _gate_view(pair),
         "datasets": pair.provenance.get("datasets", {}),
         "models": [_model_view(model, runs) for model, runs in pair.provenance.get("models", {}).items()],
         "versions": _versions(pair.provenance.get("models", {})),
     }
+
+
+def _gate_view(pair: PairSummary) -> dict[str, Any] | None:
+    """The gate in a sentence and a table; None where no accuracy was published."""
+    words = None if pair.gate is None else gate_words(pair.gate)
+    if words is None or pair.gate is None:
+        return None
+    table = readable_gate(pair.gate)
+    table = table.loc[:, (table != "").any()]
+    return {"words": words, "columns": list(table.columns), "rows": table.to_numpy().tolist()}
 
 
 def _metric_view(

@@ -5,6 +5,7 @@ Nothing is put right here. A finding says what the answers look like; whoever ma
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Int, Int64
@@ -153,7 +154,7 @@ def _class_orders(class_names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]
 def _row_order(top: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Cause | None:
     predicted = top[:, 0]
     now = predicted == labels
-    orders = list(_row_orders(labels))
+    orders = _row_orders(labels)
     tried = [predicted == labels[order] for _, order in orders]
     best = max(range(len(tried)), key=lambda i: tried[i].sum(), default=None)
     # Rows are other images in either order, so the two are not paired; McNemar's test then errs on the safe side.
@@ -166,29 +167,34 @@ def _row_order(top: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
     return Cause("row order", sentence, int(tried[best].sum()))
 
 
-def _row_orders(labels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _row_orders(labels: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Orders that rows are mistakenly stored in: words, and the image that each row belongs to."""
-    images = len(labels)
-    numbers = np.arange(images)
-    as_text = np.array(sorted(range(images), key=str))
-    seen = {numbers.tobytes()}
+    by_class = np.argsort(labels, kind="stable")
+    orders = list(_orders_of_rows(len(labels)))
+    if (np.diff(by_class) < 0).any():
+        orders.append(("class by class, as a loader of class folders gives them", by_class))
+    return orders
 
-    def orders() -> Iterator[tuple[str, np.ndarray]]:
-        yield "class by class, as a loader of class folders gives them", np.argsort(labels, kind="stable")
-        yield "one row late", np.roll(numbers, 1)
-        yield "one row early", np.roll(numbers, -1)
-        yield "last image first", numbers[::-1]
-        yield "that of image numbers sorted as text (0, 1, 10, 100, …)", as_text
-        yield "that which undoes a sorting of image numbers as text (0, 1, 10, 100, …)", np.argsort(as_text)
-        for workers in _WORKERS:
-            shares = np.concatenate([numbers[worker::workers] for worker in range(workers)])
-            yield f"one worker's share after the other's ({workers} workers)", shares
-            yield f"by turns from the shares of {workers} workers", np.argsort(shares)
 
-    for words, order in orders():
-        if order.tobytes() not in seen:
-            seen.add(order.tobytes())
-            yield words, order
+@lru_cache(maxsize=4)  # the same for every model of a set
+def _orders_of_rows(images: int) -> tuple[tuple[str, np.ndarray], ...]:
+    numbers = np.arange(images, dtype=np.int32)
+    as_text = np.array(sorted(range(images), key=str), dtype=np.int32)
+    orders = [
+        ("one row late", np.roll(numbers, 1)),
+        ("one row early", np.roll(numbers, -1)),
+        ("last image first", numbers[::-1]),
+        ("that of image numbers sorted as text (0, 1, 10, 100, …)", as_text),
+        ("that which undoes a sorting of image numbers as text (0, 1, 10, 100, …)", np.argsort(as_text)),
+    ]
+    for workers in _WORKERS:
+        shares = np.concatenate([numbers[worker::workers] for worker in range(workers)])
+        orders.append((f"one worker's share after the other's ({workers} workers)", shares))
+        orders.append((f"by turns from the shares of {workers} workers", np.argsort(shares)))
+    different = {numbers.tobytes(): ("", numbers)}
+    for words, order in orders:
+        different.setdefault(order.astype(np.int32).tobytes(), (words, order.astype(np.int32)))
+    return tuple(different.values())[1:]
 
 
 def _fitted_class_order(top: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Cause | None:

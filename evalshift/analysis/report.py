@@ -13,6 +13,7 @@ from markupsafe import escape
 from evalshift.analysis.against import hold_against, readable_distances
 from evalshift.analysis.average_changes import average_changes, readable_changes
 from evalshift.analysis.fits import Line
+from evalshift.analysis.gate_tables import GATE_TABLES
 from evalshift.analysis.page import render_page
 from evalshift.analysis.published import summarize_published
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, to_json
@@ -102,6 +103,9 @@ class Report:
                     write_atomic(out / "tables" / f"{stem}_{name}.{suffix}", text.encode())
                 for suffix, text in _against_texts(metric, chosen).items():
                     write_atomic(out / "tables" / f"{stem}_{name}_against.{suffix}", text.encode())
+            if pair.gate is not None and len(pair.gate):
+                for suffix in (suffix for suffix in GATE_TABLES if suffix in chosen):
+                    write_atomic(out / "tables" / f"{stem}_gate.{suffix}", GATE_TABLES[suffix](pair.gate).encode())
         for suffix, text in self._average_changes(chosen).items():
             write_atomic(out / "tables" / f"average_changes.{suffix}", text.encode())
         write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())

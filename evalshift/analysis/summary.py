@@ -18,6 +18,7 @@ from evalshift.analysis.gaps import drops
 from evalshift.analysis.intervals import Interval, clopper_pearson
 from evalshift.analysis.outcomes import METRICS, Outcomes, StoredPair, load_pair
 from evalshift.analysis.ranks import rank, rank_changes
+from evalshift.analysis.review import review_pair
 from evalshift.analysis.scales import SCALES, fitted_accuracy
 from evalshift.analysis.sentences import drop_sentence, line_sentence, metric_words, rank_sentence
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
@@ -77,6 +78,7 @@ class PairSummary:
     metrics     "top1", and "top5" where it can be had
     provenance  "datasets" -> name -> facts; "models" -> name -> dataset -> how its predictions came about
     notes       what was left out, and warnings
+    gate        the accuracies beside the published ones, as `gate.gate_table` has them; None where nothing was run
     """
 
     original: str
@@ -84,6 +86,7 @@ class PairSummary:
     metrics: dict[str, MetricSummary]
     provenance: dict[str, dict] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    gate: pd.DataFrame | None = None
 
     @property
     def name(self) -> str:
@@ -145,6 +148,7 @@ def summarize(
                 raise
             refused.append(error)
             continue
+        review = review_pair(stored, level)
         summaries.append(
             summarize_outcomes(
                 stored.outcomes,
@@ -153,7 +157,8 @@ def summarize(
                 seed=seed,
                 without=without,
                 provenance=_provenance(stored),
-                notes=stored.notes,
+                notes=(*stored.notes, *review.notes),
+                gate=review.gate,
             )
         )
     if not summaries:
@@ -183,6 +188,7 @@ def summarize_outcomes(
     ties: str = "shared",
     provenance: dict[str, dict] | None = None,
     notes: Sequence[str] = (),
+    gate: pd.DataFrame | None = None,
 ) -> PairSummary:
     """The summary of one pair from its counts, by metric: for stored results and published counts alike.
 
@@ -196,7 +202,7 @@ def summarize_outcomes(
     }
     # The same model is missing its line on every scale and metric for the same reason: said once.
     all_notes = dict.fromkeys((*notes, *(note for summary in metrics.values() for note in summary.notes)))
-    return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes))
+    return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes), gate)
 
 
 def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared") -> pd.DataFrame:
@@ -412,6 +418,7 @@ def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
         "new": pair.new,
         "notes": pair.notes,
         "metrics": {name: _metric_facts(metric, scale) for name, metric in pair.metrics.items()},
+        "gate": None if pair.gate is None else pair.gate.to_dict("records"),
         "provenance": pair.provenance,
     }
 

@@ -58,3 +58,15 @@ def few_images(total: int) -> int:
     (5, 1)
     """
     return max(1, round(total / _IMAGES_TO_ONE))
+
+
+def off_words(correct: int, total: int, accuracy: float | None) -> str | None:
+    """That an accuracy is not the published one, in words; None where it is, but for few images, or none was published.
+
+    >>> off_words(9150, 10_000, 0.9173), off_words(9170, 10_000, 0.9173), off_words(9170, 10_000, None)
+    ('91.7 % published, 23 images fewer', None, None)
+    """
+    if accuracy is None or abs(off := images_off(correct, total, accuracy)) <= few_images(total):
+        return None
+    images = f"{abs(off):,} image{'' if abs(off) == 1 else 's'}"
+    return f"{100 * accuracy:.1f} % published, {images} {'more' if off > 0 else 'fewer'}"

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from rich.text import Text
 
 from evalshift.errors import DataError, EvalshiftError, first_line
+from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
@@ -22,8 +23,6 @@ if TYPE_CHECKING:  # torch is imported when the first model runs
 
     from evalshift.evaluate.images import ImageReader
 
-# More than other libraries or another GPU make of an accuracy, less than wrong preprocessing does.
-_EXPECTED_WITHIN = 0.005
 
 Keep = Callable[[Predictions, np.ndarray | None], None]
 
@@ -92,29 +91,18 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
         except (Exception, SystemExit) as error:  # someone else's network
             failures.append(_failed(work.name, name, _explain(error), bench))
             continue
-        predictions = _compared_with_expected(predictions, work.entry, reader.dataset)
         bench.keep(predictions, answers.logits)
-        lines.append(_line(predictions, answers.images_per_second, reader.dataset))
+        lines.append(_line(predictions, answers.images_per_second, reader.dataset, work.entry.expected.get(name)))
     if lines:
         bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), "   ".join(lines)))
     return failures
 
 
-def _line(predictions: Predictions, images_per_second: float, dataset: Dataset) -> str:
-    accuracy = 100 * predictions.hits(dataset.labels).mean()
-    warnings = "".join(f" ({warning})" for warning in predictions.provenance.warnings)
-    return f"{dataset.name} {accuracy:.1f} %{warnings} ({images_per_second:,.0f}/s)"
-
-
-def _compared_with_expected(predictions: Predictions, entry: AnyModel, dataset: Dataset) -> Predictions:
-    """The same with a warning where the accuracy is not the one that the registry promises."""
-    expected = entry.expected.get(dataset.name)
-    found = float(predictions.hits(dataset.labels).mean())
-    if expected is None or abs(found - expected) <= _EXPECTED_WITHIN:
-        return predictions
-    warning = f"{100 * expected:.1f} % expected: check the preprocessing and the weights"
-    provenance = predictions.provenance.model_copy(update={"warnings": [*predictions.provenance.warnings, warning]})
-    return replace(predictions, provenance=provenance)
+def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:
+    right, total = int(predictions.hits(dataset.labels).sum()), len(dataset)
+    remarks = (*predictions.provenance.warnings, off_words(right, total, published))
+    words = "".join(f" ({remark})" for remark in remarks if remark)
+    return f"{dataset.name} {100 * right / total:.1f} %{words} ({images_per_second:,.0f}/s)"
 
 
 def _failed(name: str, dataset: str | None, error: str, bench: Bench) -> Failure:

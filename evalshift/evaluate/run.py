@@ -5,14 +5,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from evalshift.evaluate.environment import git_revision
-from evalshift.evaluate.model_run import Bench, Work, run_model
+from evalshift.evaluate.expected import off_words
+from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import NEW, Job, Plan, make_plan, stored_fingerprint
-from evalshift.evaluate.predictions import Failure
+from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import remove_leftovers, write_atomic
@@ -77,7 +79,17 @@ def run(
     # Noted before the first model runs, so that a run that is stopped half-way can be reported.
     results.add_pairs(names)
     carry_out = _carry_out_with_ray if options.executor == "ray" else _carry_out
-    failures = carry_out(plan, registry, results, datasets, options, console) if plan.jobs else []
+    off: dict[str, None] = {}
+
+    def keep(predictions: Predictions, logits: np.ndarray | None) -> None:
+        results.save_predictions(predictions, logits)
+        if _is_off(predictions, registry, datasets):
+            off[predictions.model] = None
+
+    failures = carry_out(plan, registry, keep, datasets, options, console) if plan.jobs else []
+    if off:
+        some = ", ".join(list(off)[:3]) + (", …" if len(off) > 3 else "")
+        _say(console, f"not as published: {some}; `evalshift report` names the likely cause")
     return Results(results.path, only=names, failures=tuple(failures))
 
 
@@ -160,12 +172,19 @@ def say_plan(plan: Plan, registry: Registry, results: Results, console: Console)
     _say(console, "\n".join(lines))
 
 
+def _is_off(predictions: Predictions, registry: Registry, datasets: _Datasets) -> bool:
+    """Whether the accuracy is another than the registry's published one, by more than a few images."""
+    published = registry.models[predictions.model].expected.get(predictions.dataset)
+    right = int(predictions.hits(datasets.load(predictions.dataset).labels).sum())
+    return off_words(right, len(predictions), published) is not None
+
+
 def _say(console: Console, text: str) -> None:
     console.print(Text(text), soft_wrap=True)
 
 
 def _carry_out(
-    plan: Plan, registry: Registry, results: Results, datasets: _Datasets, options: Options, console: Console
+    plan: Plan, registry: Registry, keep: Keep, datasets: _Datasets, options: Options, console: Console
 ) -> list[Failure]:
     with console.status("loading torch"):
         from evalshift.evaluate.devices import choose_device, describe, set_precision
@@ -178,7 +197,7 @@ def _carry_out(
             bench = Bench(
                 reader=datasets.reader,
                 fingerprint=datasets.fingerprint,
-                keep=results.save_predictions,
+                keep=keep,
                 options=options,
                 device=device,
                 progress=progress,
@@ -203,7 +222,7 @@ def _works(plan: Plan, registry: Registry) -> list[Work]:
 
 
 def _carry_out_with_ray(
-    plan: Plan, registry: Registry, results: Results, datasets: _Datasets, options: Options, console: Console
+    plan: Plan, registry: Registry, keep: Keep, datasets: _Datasets, options: Options, console: Console
 ) -> list[Failure]:
     from evalshift.evaluate.cluster import run_on_cluster
 
@@ -211,4 +230,4 @@ def _carry_out_with_ray(
     fingerprints = {name: datasets.fingerprint(name) for name in loaded}
     works = _works(plan, registry)
     with RunProgress(console, sum(len(loaded[job.dataset]) for job in plan.jobs)) as progress:
-        return run_on_cluster(works, loaded, fingerprints, options, results.save_predictions, progress)
+        return run_on_cluster(works, loaded, fingerprints, options, keep, progress)

@@ -70,7 +70,7 @@ def test_the_embedded_pair_runs_from_end_to_end(embedded: tuple[Results, str]) -
     found = accuracies(results, "digits")
     for name in models:
         assert found[name] == pytest.approx(registry.models[name].expected["digits"], abs=0.003), name
-    assert "expected:" not in said
+    assert "published" not in said
     lines = said.splitlines()
     assert lines[:4] == [
         f"registry  {registry.path}",
@@ -207,26 +207,23 @@ def test_provenance_is_complete(project: Any) -> None:
     )
 
 
-def test_an_accuracy_other_than_the_expected_one_is_noted(project: Any) -> None:
-    # 9 of 12 are right: 0.75. Half a percentage point is let pass, for other libraries and GPUs.
+def test_an_accuracy_other_than_the_published_one_is_said_but_not_stored(project: Any) -> None:
+    # 9 of 12 are right: 0.75. One image is let pass, for other libraries and devices: 0.833 is 10 of 12.
     shades = {"shades": [0.1, 0.4, 0.6, 5.0]}
-    project.model("as-promised", arguments=shades, expected={"old": 0.754})
-    project.model("worse", arguments=shades, expected={"old": 0.9312, "elsewhere": 0.1})
+    project.model("as-published", arguments=shades, expected={"old": 0.75})
+    project.model("an-image-off", arguments=shades, expected={"old": 0.833})
+    project.model("worse", arguments=shades, expected={"old": 0.9167, "elsewhere": 0.1})
+    project.model("better", arguments=shades, expected={"new": 0.25})
     results, said = project.run()
-    warning = "93.1 % expected: check the preprocessing and the weights"
-    assert f"worse                        old 75.0 % ({warning}) (N/s)   new 75.0 % (N/s)" in without_speeds(said)
-    assert said.count("expected:") == 1
-    found = {
-        (dataset, model): results.load_predictions(dataset, model).provenance.warnings
-        for dataset in ("old", "new")
-        for model in ("as-promised", "worse")
-    }
-    assert found == {
-        ("old", "as-promised"): [],
-        ("old", "worse"): [warning],
-        ("new", "as-promised"): [],
-        ("new", "worse"): [],
-    }
+    said = without_speeds(said)
+    assert "worse                        old 75.0 % (91.7 % published, 2 images fewer) (N/s)" in said
+    assert "new 75.0 % (25.0 % published, 4 images more) (N/s)" in said
+    assert said.count("published,") == 2
+    assert "\nnot as published: worse, better; `evalshift report` names the likely cause\n" in said
+    # A report works it out afresh, from what the registry said.
+    for model in ("as-published", "an-image-off", "worse", "better"):
+        for dataset in ("old", "new"):
+            assert results.load_predictions(dataset, model).provenance.warnings == []
 
 
 def test_logits_are_stored_when_asked_for_and_only_what_lacks_them_is_run_again(project: Any) -> None:
