@@ -80,7 +80,7 @@ class Store:
         self.results.save_counts(
             CountedDataset(dataset, total, "letters"),
             [
-                Counted(model, top1, top5, within, Provenance(**(facts | {"model": model} | changes)))
+                Counted(model, top1, top5, within, Provenance(model=model, **(facts | changes)))
                 for model, (top1, top5) in counts.items()
             ],
         )
