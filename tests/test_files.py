@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from evalshift import files
 from evalshift.errors import StoreError
-from evalshift.files import file_name, registry_name, remove_leftovers, sha256_of, stamp, write_atomic
+from evalshift.files import file_name, md5_of, registry_name, remove_leftovers, sha256_of, stamp, write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -202,6 +202,7 @@ def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc" * 100_000)
     assert sha256_of(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()
+    assert md5_of(path) == hashlib.md5(b"abc" * 100_000).hexdigest()
     path.write_bytes(b"abc")
     # The example of FIPS 180-2, appendix B.1.
     assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

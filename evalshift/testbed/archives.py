@@ -1,14 +1,28 @@
-"""Single files out of tar archives, without unpacking anything to the disk."""
+"""Files out of tar and zip archives: single ones into memory, or all of them into a folder, and never outside it."""
 
 import lzma
+import re
+import secrets
+import shutil
+import stat
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evalshift.errors import DataError, did_you_mean
-from evalshift.testbed.transfer import web_page
+from evalshift.testbed.transfer import Progress, shown, web_page
+
+# Photographs hardly shrink, arrays of pixels by less than half, and even arrays of labels not so far.
+MOST_EXPANSION = 200
+# An archive of a few bytes may well hold a few thousand.
+_ALWAYS_ALLOWED = 1 << 20
+_PIECE = 1 << 20
+_ANY_ARCHIVE = "a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive"
 
 
 def extract_member(archive: Path, member: str) -> bytes:
@@ -31,6 +45,7 @@ def extract_members(archive: Path, members: Iterable[str]) -> dict[str, bytes]:
             name = entry.name.removeprefix("./")
             seen.append(name)
             if name in missing and entry.isfile() and (stream := opened.extractfile(entry)):
+                _refuse_expansion(archive, name, entry.size)
                 contents[name] = stream.read()
                 missing.remove(name)
             if not missing:
@@ -44,16 +59,150 @@ def extract_members(archive: Path, members: Iterable[str]) -> dict[str, bytes]:
     )
 
 
+def unpack(archive: Path, folder: Path, progress: Progress | None = None) -> Path:
+    """Unpack a tar or zip archive into `folder`, which is then there as a whole, or not at all; gives the folder.
+
+    A folder that is there already is left as it is. Two processes may ask at once. What takes over two seconds shows
+    its progress on the standard error stream, unless `progress(bytes, total)` is told of it.
+
+    Raises DataError, with nothing left behind, for an archive that cannot be read, and for one that holds what archives
+    of images do not: absolute paths or ".." in names, links, devices, a name twice, or more than MOST_EXPANSION times
+    its own size, which would fill the disk.
+    """
+    from filelock import FileLock
+
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if not folder.is_dir():  # another process may have been faster
+                staging = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.unpacking")
+                try:
+                    _unpack_all(archive, staging, progress)
+                    staging.rename(folder)
+                finally:
+                    shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise _not_writable(archive, folder, error) from error
+    return folder
+
+
+def differing(archive: Path, folder: Path) -> Iterator[str]:
+    """The names of the files in an archive whose unpacked copies in `folder` are missing or differ."""
+    with _readable(archive, _ANY_ARCHIVE):
+        for entry in _entries(archive):
+            if entry.is_folder:
+                continue
+            path = folder / entry.name
+            same = path.is_file() and path.stat().st_size == entry.size
+            with entry.open() as stream:
+                if not same or path.read_bytes() != stream.read():
+                    yield entry.name
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One thing in an archive. `name` is relative, as `_plain_name` lets it be."""
+
+    name: str
+    size: int
+    is_folder: bool
+    open: Callable[[], Any]
+
+
+def _unpack_all(archive: Path, staging: Path, progress: Progress | None) -> None:
+    staging.mkdir()
+    done = 0
+    with _readable(archive, _ANY_ARCHIVE), shown(f"unpacking {archive.name}", progress) as show:
+        for entry in _entries(archive):
+            target = staging / entry.name
+            if entry.is_folder:
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            _refuse_expansion(archive, entry.name, done + entry.size)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as written, entry.open() as stream:
+                    shutil.copyfileobj(stream, written, _PIECE)
+            except (FileExistsError, NotADirectoryError):
+                raise _refused(archive, "an archive holds a name twice", entry.name) from None
+            except OSError as error:
+                if error.errno is None:  # the archive's fault, not the disk's
+                    raise
+                raise _not_writable(archive, staging, error) from error
+            done += entry.size
+            show(done, None)
+
+
+def _entries(archive: Path) -> Iterator[_Member]:
+    """What an archive holds, in its order; DataError for the first thing that has no place in one."""
+    with archive.open("rb") as stream:
+        zipped = stream.read(2) == b"PK"  # zipfile.is_zipfile would look at the end, where a tar may hold a zip
+    if zipped:
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                kind = stat.S_IFMT(info.external_attr >> 16)
+                if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                    raise _refused(archive, "an archive holds a link or a device", info.filename)
+                name = _plain_name(archive, info.filename)
+                yield _Member(name, info.file_size, info.is_dir(), lambda info=info: opened.open(info))
+        return
+    with tarfile.open(archive, "r:*") as opened:
+        for entry in opened:
+            if not (entry.isfile() or entry.isdir()):
+                found = f"{entry.name} → {entry.linkname}" if entry.linkname else entry.name
+                raise _refused(archive, "an archive holds a link or a device", found)
+            name = _plain_name(archive, entry.name)
+            yield _Member(name, entry.size, entry.isdir(), lambda entry=entry: opened.extractfile(entry))
+
+
+def _plain_name(archive: Path, name: str) -> str:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or re.search(r"[\\\x00]|^[A-Za-z]:", name):
+        raise _refused(archive, "an archive would write outside its folder", name)
+    return "/".join(parts)
+
+
+def _refuse_expansion(archive: Path, name: str, size: int) -> None:
+    packed = archive.stat().st_size
+    if size > max(_ALWAYS_ALLOWED, MOST_EXPANSION * packed):
+        found = f"{size:,} bytes by {name}, out of {packed:,}"
+        raise _refused(archive, "an archive would grow beyond all measure", found)
+
+
+def _refused(archive: Path, problem: str, found: str) -> DataError:
+    return DataError(
+        problem,
+        where=archive,
+        found=found,
+        expected="files and folders with plain names, as in an archive of images",
+        remedy="nothing was unpacked; get the official archive",
+    )
+
+
+def _not_writable(archive: Path, folder: Path, error: OSError) -> DataError:
+    return DataError(
+        "an archive could not be unpacked",
+        where=folder.parent,
+        found=error.strerror or str(error),
+        expected=f"a writable folder with room for what is in {archive.name}",
+        remedy="free some space, or set EVALSHIFT_DATA to another folder",
+    )
+
+
 @contextmanager
-def _readable(archive: Path) -> Iterator[None]:
+def _readable(
+    archive: Path, expected: str = "a tar archive, plain or compressed with gzip, bzip2 or xz"
+) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise DataError(
             "an archive cannot be read",
             where=archive,
             found=_kind(archive) or str(error),
-            expected="a tar archive, plain or compressed with gzip, bzip2 or xz",
+            expected=expected,
             remedy="delete it and fetch it again" if archive.is_file() else "check the path",
         ) from error
 

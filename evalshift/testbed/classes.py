@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from evalshift.errors import DataError, RegistryError, did_you_mean
+from evalshift.shapes import Labels
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,26 @@ def _imagenet_1k() -> ClassSpace:
     )
     # Two pairs of classes share a lemma ("crane", "maillot"), so the names alone would not tell them apart.
     return ClassSpace("imagenet-1k", tuple(f"{lemmas[wnid]} ({wnid})" for wnid in wnids), wnids)
+
+
+@cache
+def devkit_order() -> tuple[int, ...]:
+    """The label of each class in the order of the devkit of ILSVRC2012, whose numbers begin at 1: kit fox, setter, …"""
+    label = {wnid: place for place, wnid in enumerate(built_in("imagenet-1k").folders)}
+    table = Path(__file__).with_name("spaces") / "ilsvrc2012_order.txt"
+    return tuple(label[wnid] for wnid in table.read_text("utf-8").split())
+
+
+def labels_from_devkit(numbers: Labels) -> Labels:
+    """Labels by sorted wnid from numbers of the ILSVRC2012 devkit, 1 to 1000, shape (n,); ValueError for any other.
+
+    >>> labels_from_devkit(np.array([490, 361, 171]))  # the first validation images: sea snake, alp, Shetland sheepdog
+    array([ 65, 970, 230])
+    """
+    outside = numbers[(numbers < 1) | (numbers > len(devkit_order()))]
+    if len(outside):
+        raise ValueError(f"class {outside[0]} of 1 to {len(devkit_order())}")
+    return np.array(devkit_order(), dtype=np.int64)[numbers - 1]
 
 
 def labels_of_folders(

@@ -52,9 +52,14 @@ class FolderDataset(DatasetEntry):
 
 
 class DownloadedDataset(DatasetEntry):
-    """A dataset in its official format: downloaded once, or read from `path` where that is given."""
+    """A dataset in its official format: downloaded once, or read from `path` where that is given.
+
+    roles     what its files are for, by which the entry names them
+    variants  the fields that tell which files those are
+    """
 
     roles: ClassVar[tuple[str, ...]] = ()
+    variants: ClassVar[tuple[str, ...]] = ()
     path: FilePath | None = None
     files: dict[str, FileEntry] = Field(default={})
 
@@ -80,11 +85,41 @@ class Cifar101Dataset(DownloadedDataset):
     """CIFAR-10.1, version v4 (2,021 images) or v6 (2,000); `path` is a folder with both .npy files."""
 
     roles = ("images", "labels")
+    variants = ("version",)
     source: Literal["cifar10.1"]
     version: Literal["v4", "v6"]
     classes: Annotated[str, _fixed("cifar10")] = "cifar10"
 
 
+class ImageNetDataset(DownloadedDataset):
+    """The 50,000 validation images of ILSVRC2012: wnid folders, or flat as they come, with the devkit's ground truth.
+
+    path    the folder, or ILSVRC2012_img_val.tar
+    devkit  for flat images: ILSVRC2012_devkit_t12, packed or unpacked, or ILSVRC2012_validation_ground_truth.txt;
+            without it, looked for beside the images
+    """
+
+    roles = ("images", "devkit")
+    source: Literal["imagenet"]
+    devkit: FilePath | None = None
+    classes: Annotated[str, _fixed("imagenet-1k")] = "imagenet-1k"
+
+
+class ImageNetV2Dataset(DownloadedDataset):
+    """One of the three ImageNetV2 sets, 1,000 classes × 10 images; `path` is the archive or the folder it unpacks to.
+
+    per_class  20 for the release of MatchedFrequency that has 20 images a class
+    """
+
+    roles = ("archive",)
+    variants = ("version",)
+    source: Literal["imagenetv2"]
+    version: Literal["matched-frequency", "threshold0.7", "topimages"]
+    per_class: Literal[10, 20] = 10
+    classes: Annotated[str, _fixed("imagenet-1k")] = "imagenet-1k"
+
+
 AnyDataset = Annotated[
-    DigitsDataset | NpyDataset | FolderDataset | Cifar10Dataset | Cifar101Dataset, Field(discriminator="source")
+    DigitsDataset | NpyDataset | FolderDataset | Cifar10Dataset | Cifar101Dataset | ImageNetDataset | ImageNetV2Dataset,
+    Field(discriminator="source"),
 ]

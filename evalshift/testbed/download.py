@@ -15,16 +15,16 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from evalshift.errors import DownloadError, HashMismatchError, StoreError, UsageError
+from evalshift.errors import DataError, DownloadError, HashMismatchError, StoreError, UsageError
+from evalshift.files import md5_of, stamp, write_atomic
 from evalshift.files import sha256_of as file_sha256
-from evalshift.files import stamp, write_atomic
 from evalshift.testbed.archives import extract_member, extract_members
 from evalshift.testbed.transfer import PATIENCE, SHOW_AFTER, Patience, Progress, public, receive, shown, size_of
 
@@ -58,14 +58,18 @@ class RemoteFile:
     urls    where it may be had, best first; empty when it can only be put into the cache by hand
     sha256  64 hexadecimal digits, or the first 8 or more where no more is known (torch.hub names files by them)
     size    in bytes, None when not known for sure: a file of another size is refused without being downloaded
+    check   in place of a hash that nobody published: takes a path, raises DataError unless the content is the right one
+    md5     32 hexadecimal digits, where that is the only hash that was published
 
     Raises UsageError when made with a name or hash that cannot be one.
     """
 
     name: str
     urls: tuple[str, ...]
-    sha256: str
+    sha256: str | None
     size: int | None = None
+    check: Callable[[Path], None] | None = None
+    md5: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^/\\.\x00-\x1f][^/\\\x00-\x1f]*", self.name):
@@ -74,7 +78,9 @@ class RemoteFile:
                 found=repr(self.name),
                 expected="a file name without folders that does not begin with a dot",
             )
-        if not re.fullmatch(r"[0-9a-fA-F]{8,64}", self.sha256):
+        if not re.fullmatch(r"[0-9a-fA-F]{8,64}", self.sha256 or "") and not (
+            self.sha256 is None and (self.check or re.fullmatch(r"[0-9a-f]{32}", self.md5 or ""))
+        ):
             raise UsageError(
                 "a remote file needs its sha256",
                 where=self.name,
@@ -85,12 +91,30 @@ class RemoteFile:
     @property
     def whole_hash(self) -> str | None:
         """The sha256 when all of it is known."""
-        return self.sha256.lower() if len(self.sha256) == 64 else None
+        return self.sha256.lower() if self.sha256 and len(self.sha256) == 64 else None
+
+    def objection(self, path: Path, sha256: str) -> str | None:
+        """Why the file at `path`, whose hash is `sha256`, is not this one; None when it is."""
+        if self.sha256 is not None:
+            return None if hash_matches(sha256, self.sha256) else _content(sha256, path)
+        if self.md5 is not None:
+            found = md5_of(path)
+            return None if found == self.md5 else f"md5 {found}, {size_of(path):,} bytes"
+        try:
+            if self.check is not None:
+                self.check(path)
+        except DataError as error:
+            return f"{error.problem} ({error.found})"
+        return None
 
     def promise(self) -> str:
         """What the content must be, in words."""
-        beginning = "" if self.whole_hash else "beginning with "
         size = "" if self.size is None else f", {self.size:,} bytes"
+        if self.md5 is not None and self.sha256 is None:
+            return f"md5 {self.md5}{size}"
+        if self.sha256 is None:
+            return "the published content; its hash is not known"
+        beginning = "" if self.whole_hash else "beginning with "
         return f"sha256 {beginning}{self.sha256.lower()}{size}"
 
 
@@ -150,13 +174,13 @@ def is_fetched(file: RemoteFile, folder: Path | None = None) -> bool:
     path = _place(file, folder)
     if not path.is_file():
         return False
-    found = _sha256_once(path)
-    if hash_matches(found, file.sha256):
+    objection = file.objection(path, _sha256_once(path))
+    if objection is None:
         return True
     raise HashMismatchError(
         "a file has the right name, but not the promised content",
         where=path,
-        found=_content(found, path),
+        found=objection,
         expected=file.promise(),
         remedy="delete it and it will be downloaded, or put the right one in its place",
     )
@@ -272,11 +296,10 @@ class _Downloader:
 
     def _get(self, url: str) -> None:
         receive(url, self.part, self.file.size, self.progress, self.patience)
-        found = file_sha256(self.part)
-        if not hash_matches(found, self.file.sha256):
-            content = _content(found, self.part)
+        objection = self.file.objection(self.part, file_sha256(self.part))
+        if objection is not None:
             self.part.unlink()
-            raise HashMismatchError("wrong content", where=public(url), found=content, expected=self.file.promise())
+            raise HashMismatchError("wrong content", where=public(url), found=objection, expected=self.file.promise())
 
 
 def _retrieve(url: str, file: RemoteFile, staging: Path, downloader: Any) -> Path:

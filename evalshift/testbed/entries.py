@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 PACKAGE = "package:"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -65,6 +65,12 @@ def _sha256(text: str) -> str:
     return text
 
 
+def _md5(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", text):
+        raise ValueError("write 32 hexadecimal digits in lower case")
+    return text
+
+
 def _file_name(text: str) -> str:
     if not re.fullmatch(r"[^/\\.\x00-\x1f][^/\\\x00-\x1f]*", text):
         raise ValueError("a file name has no folders and does not begin with a dot")
@@ -83,12 +89,25 @@ class Entry(BaseModel):
 
 
 class FileEntry(Entry):
-    """A file to download: tried at each URL in turn, hashed before it is opened."""
+    """A file to download: tried at each URL in turn, hashed before it is opened.
+
+    urls     none where only a login gives it: then it is to be put into the cache, or named by `path`
+    md5      where nobody published a better hash
+    earlier  sha256 of earlier releases of the same images, which are as good in a copy of one's own
+    """
 
     name: Annotated[str, AfterValidator(_file_name)]
-    urls: tuple[str, ...] = Field(min_length=1)
-    sha256: Sha256
+    urls: tuple[str, ...] = ()
+    sha256: Sha256 | None = None
+    md5: Annotated[str, AfterValidator(_md5)] | None = None
     size: int | None = Field(default=None, ge=0)
+    earlier: tuple[Sha256, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_a_hash(self) -> "FileEntry":
+        if self.sha256 is None and self.md5 is None:
+            raise ValueError("a file needs its sha256, or its md5 where nobody published one")
+        return self
 
 
 class About(Entry):

@@ -279,7 +279,9 @@ def _with_built_in_files(entry: AnyDataset, path: Path) -> AnyDataset:
     if not isinstance(entry, DownloadedDataset) or entry.files or is_default(path):
         return entry
     for known in _load(default_path(), ()).datasets.values():
-        same = type(known) is type(entry) and getattr(known, "version", None) == getattr(entry, "version", None)
+        same = type(known) is type(entry) and all(
+            getattr(known, field) == getattr(entry, field) for field in entry.variants
+        )
         if same and isinstance(known, DownloadedDataset):
             return entry.model_copy(update={"files": known.files})
     return entry

@@ -47,6 +47,8 @@ def dataset_state(entry: AnyDataset) -> State:
         return _files([entry.path])
     absent = [file for file in entry.needed_files() if not (data_folder() / file.name).is_file()]
     source = ", ".join(file.name for file in entry.needed_files())
+    if any(not file.urls for file in absent):
+        return State(False, "needs a login: get it by hand", f"{source} in {data_folder()}, or path: in the registry")
     return State(True, f"to download{_size(sum(file.size or 0 for file in absent))}" if absent else "ready", source)
 
 

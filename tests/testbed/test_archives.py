@@ -1,13 +1,16 @@
 import gzip
 import io
+import stat
+import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evalshift.errors import DataError
-from evalshift.testbed.archives import extract_member, extract_members
+from evalshift.testbed.archives import differing, extract_member, extract_members, unpack
 
 NOISE = np.random.default_rng(list(b"archives")).bytes(200_000)
 FILES = {"cifar-10-batches-py/batches.meta": b"names", "cifar-10-batches-py/test_batch": NOISE}
@@ -120,3 +123,166 @@ def test_noise_is_no_archive(tmp_path: Path) -> None:
     assert "an archive cannot be read" in complaint(tmp_path / "noise")
     (tmp_path / "noise.gz").write_bytes(gzip.compress(NOISE))
     assert "an archive cannot be read" in complaint(tmp_path / "noise.gz")
+
+
+def write_tar(path: Path, entries: list[tarfile.TarInfo | tuple[str, bytes]], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for entry in entries:
+            if isinstance(entry, tarfile.TarInfo):
+                archive.addfile(entry)
+            else:
+                info = tarfile.TarInfo(entry[0])
+                info.size = len(entry[1])
+                archive.addfile(info, io.BytesIO(entry[1]))
+    return path
+
+
+def write_zip(path: Path, entries: list[tuple[str, bytes]], packed: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", packed) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return path
+
+
+def link(name: str, to: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, to
+    return info
+
+
+def refusal(archive: Path, tmp_path: Path) -> str:
+    """The complaint about unpacking; nothing may be left of it, inside the folder or out."""
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError) as caught:
+        unpack(archive, tmp_path / "inside" / "folder")
+    left = [path for path in sorted(tmp_path.rglob("*")) if path not in before and path.suffix != ".lock"]
+    assert left in ([], [tmp_path / "inside"])
+    return str(caught.value).replace(str(tmp_path), "HERE")
+
+
+class TestUnpack:
+    IMAGES = [("set/0/a.jpeg", NOISE), ("./set/10/b.jpeg", b"b"), ("set/empty.txt", b"")]  # noqa: RUF012
+
+    @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "zip"])
+    def test_everything_arrives(self, tmp_path: Path, mode: str) -> None:
+        archive, said = tmp_path / "set.tar.gz", []
+        _ = write_zip(archive, self.IMAGES) if mode == "zip" else write_tar(archive, self.IMAGES, mode)
+        folder = unpack(archive, tmp_path / "a" / "b", lambda done, total: said.append((done, total)))
+        assert folder == tmp_path / "a" / "b"
+        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        assert found == {name.removeprefix("./"): content for name, content in self.IMAGES}
+        assert said[-1] == (len(NOISE) + 1, None)
+        assert list(differing(archive, folder)) == []
+        (folder / "set/0/a.jpeg").write_bytes(NOISE[:-1] + b"x")
+        (folder / "set/10/b.jpeg").unlink()
+        assert list(differing(archive, folder)) == ["set/0/a.jpeg", "set/10/b.jpeg"]
+
+    def test_what_is_there_is_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "folder").mkdir()
+        assert unpack(tmp_path / "none.tar", tmp_path / "folder") == tmp_path / "folder"
+        assert list((tmp_path / "folder").iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["/etc/cron.d/x", "../x", "set/../../x", "set/..", "C:/x", "set\\..\\..\\x"])
+    @pytest.mark.parametrize("kind", ["tar", "zip"])
+    def test_names_that_lead_outside(self, tmp_path: Path, name: str, kind: str) -> None:
+        entries = [("set/1.jpeg", b"1"), (name, b"x")]
+        archive = write_zip(tmp_path / "a.zip", entries) if kind == "zip" else write_tar(tmp_path / "a.tar", entries)
+        assert refusal(archive, tmp_path) == (
+            "an archive would write outside its folder\n"
+            f"  where:    HERE/{archive.name}\n"
+            f"  found:    {name}\n"
+            "  expected: files and folders with plain names, as in an archive of images\n"
+            "  do:       nothing was unpacked; get the official archive"
+        )
+
+    @pytest.mark.parametrize(
+        "entry, found",
+        [
+            (link("set/link", "/etc/passwd"), "set/link → /etc/passwd"),
+            (link("set/link", "../../.ssh"), "set/link → ../../.ssh"),
+            (link("set/hard", "/etc/passwd", tarfile.LNKTYPE), "set/hard → /etc/passwd"),
+            (link("set/pipe", "", tarfile.FIFOTYPE), "set/pipe"),
+            (link("set/disk", "", tarfile.BLKTYPE), "set/disk"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_links_and_devices(self, tmp_path: Path, entry: tarfile.TarInfo, found: str) -> None:
+        # The file behind it would be written through the link.
+        archive = write_tar(tmp_path / "a.tar", [entry, (f"{entry.name}/authorized_keys", b"mine")])
+        assert refusal(archive, tmp_path).startswith(
+            f"an archive holds a link or a device\n  where:    HERE/a.tar\n  found:    {found}\n"
+        )
+
+    def test_links_in_zip(self, tmp_path: Path) -> None:
+        info = zipfile.ZipInfo("set/link")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr(info, "/etc/passwd")
+        assert refusal(tmp_path / "a.zip", tmp_path).startswith("an archive holds a link or a device\n")
+
+    @pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
+    def test_a_thousandfold_expansion(self, tmp_path: Path, kind: str) -> None:
+        bomb = [("set/1.jpeg", b"1"), ("set/zeros.npy", bytes(20_000_000))]
+        if kind == "zip":
+            archive = write_zip(tmp_path / "a", bomb, zipfile.ZIP_DEFLATED)
+        else:
+            archive = write_tar(tmp_path / "a", bomb, f"w:{kind}")
+        packed = archive.stat().st_size
+        assert refusal(archive, tmp_path).startswith(
+            "an archive would grow beyond all measure\n"
+            "  where:    HERE/a\n"
+            f"  found:    20,000,001 bytes by set/zeros.npy, out of {packed:,}\n"
+        )
+
+    def test_many_small_ones_are_counted_together(self, tmp_path: Path) -> None:
+        archive = write_tar(tmp_path / "a.gz", [(f"{number}.npy", bytes(1_000_000)) for number in range(20)], "w:gz")
+        assert "an archive would grow beyond all measure\n" in refusal(archive, tmp_path)
+
+    def test_a_single_file_read_into_memory_is_measured_too(self, tmp_path: Path) -> None:
+        archive = write_tar(tmp_path / "a.gz", [("zeros.npy", bytes(20_000_000))], "w:gz")
+        with pytest.raises(DataError, match=r"^an archive would grow beyond all measure\n"):
+            extract_member(archive, "zeros.npy")
+
+    def test_a_sparse_file_claims_more_than_there_is(self, tmp_path: Path) -> None:
+        (tmp_path / "sparse").mkdir()
+        with (tmp_path / "sparse" / "hole").open("wb") as stream:
+            stream.truncate(1 << 32)
+        done = subprocess.run(["tar", "--sparse", "-C", tmp_path / "sparse", "-cf", tmp_path / "a.tar", "hole"])
+        if done.returncode:
+            pytest.skip("this machine's tar writes no sparse files")
+        (tmp_path / "sparse" / "hole").unlink()
+        assert "an archive would grow beyond all measure\n" in refusal(tmp_path / "a.tar", tmp_path)
+
+    def test_a_name_twice(self, tmp_path: Path) -> None:
+        archive = write_tar(tmp_path / "a.tar", [("x", b"1"), ("./x", b"2")])
+        assert refusal(archive, tmp_path).startswith("an archive holds a name twice\n  where:    HERE/a.tar\n")
+        archive = write_tar(tmp_path / "b.tar", [("x", b"1"), ("x/y", b"2")])
+        assert refusal(archive, tmp_path).startswith("an archive holds a name twice\n  where:    HERE/b.tar\n")
+
+    def test_a_cut_archive_leaves_nothing(self, tmp_path: Path) -> None:
+        archive = write_tar(tmp_path / "a.tar.gz", [("1", NOISE), ("2", NOISE)], "w:gz")
+        archive.write_bytes(archive.read_bytes()[:300_000])
+        assert refusal(archive, tmp_path).startswith("an archive cannot be read\n  where:    HERE/a.tar.gz\n")
+
+    def test_a_page_in_place_of_it(self, tmp_path: Path) -> None:
+        (tmp_path / "a.zip").write_text("<html><title>403 Forbidden</title>")
+        assert refusal(tmp_path / "a.zip", tmp_path) == (
+            "an archive cannot be read\n"
+            "  where:    HERE/a.zip\n"
+            '  found:    a web page titled "403 Forbidden"\n'
+            "  expected: a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive\n"
+            "  do:       delete it and fetch it again"
+        )
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        archive = write_tar(tmp_path / "a.tar", [("x", b"1")])
+        with pytest.raises(DataError) as caught:
+            unpack(archive, tmp_path / "file" / "folder")
+        assert str(caught.value) == (
+            "an archive could not be unpacked\n"
+            f"  where:    {tmp_path / 'file'}\n"
+            "  found:    File exists\n"
+            "  expected: a writable folder with room for what is in a.tar\n"
+            "  do:       free some space, or set EVALSHIFT_DATA to another folder"
+        )

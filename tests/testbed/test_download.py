@@ -558,6 +558,21 @@ def test_the_first_digits_of_a_hash_are_enough(tmp_path: Path, file_server: File
     assert error.found == f"{url}: wrong content, sha256 {sha256(BODY)}, 1,000,000 bytes"
 
 
+def test_where_nobody_published_more_md5_must_do(tmp_path: Path, file_server: FileServer) -> None:
+    md5 = hashlib.md5(BODY).hexdigest()
+    file_server.put("wrong/data.bin", BODY[:-1] + b"?")
+    right = file_server.put("data.bin", BODY)
+    file = RemoteFile("data.bin", (f"{file_server.url}/wrong/data.bin", right), None, md5=md5)
+    assert fetch(file, tmp_path, patience=QUICK).read_bytes() == BODY
+    assert is_fetched(file, tmp_path)
+    (tmp_path / "data.bin").write_bytes(b"other")
+    with pytest.raises(HashMismatchError) as caught:
+        fetch(file, tmp_path, patience=QUICK)
+    error = caught.value
+    assert error.found == f"md5 {hashlib.md5(b'other').hexdigest()}, 5 bytes"
+    assert error.expected == f"md5 {md5}"
+
+
 def test_hashes_match_by_their_first_digits() -> None:
     # sha256 of "abc" from FIPS 180-2
     whole = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -581,6 +596,8 @@ def test_a_hash_that_is_none_fails_when_made() -> None:
     for wrong in ("", "0" * 65, "0123456g", "sha256:" + "0" * 64, "0" * 64 + "\n"):
         with pytest.raises(UsageError, match="a remote file needs its sha256"):
             RemoteFile("data.bin", (), wrong)
+    with pytest.raises(UsageError, match="a remote file needs its sha256"):
+        RemoteFile("data.bin", (), None, md5="0" * 31)
 
 
 def test_a_name_that_leads_elsewhere_fails_when_made() -> None:

@@ -65,6 +65,15 @@ class TestDatasets:
         (cache / "datasets" / "cifar10.1_v6_labels.npy").touch()
         assert state(**v6) == State(True, "ready", names)
 
+    def test_what_needs_a_login(self, state: Callable[..., State], cache: Path, tmp_path: Path) -> None:
+        names = "ILSVRC2012_img_val.tar, ILSVRC2012_devkit_t12.tar.gz"
+        where = f"{names} in {cache / 'datasets'}, or path: in the registry"
+        assert state(source="imagenet") == State(False, "needs a login: get it by hand", where)
+        (cache / "datasets").mkdir(parents=True)
+        for name in names.split(", "):
+            (cache / "datasets" / name).touch()
+        assert state(source="imagenet") == State(True, "ready", names)
+
     def test_own_copies(self, state: Callable[..., State], tmp_path: Path) -> None:
         assert state(source="cifar10", path="c.tar.gz") == State(False, "missing", str(tmp_path / "c.tar.gz"))
         (tmp_path / "c.tar.gz").touch()

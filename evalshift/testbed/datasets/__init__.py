@@ -18,9 +18,11 @@ from evalshift.testbed.dataset_entries import (
     DatasetEntry,
     DigitsDataset,
     FolderDataset,
+    ImageNetDataset,
+    ImageNetV2Dataset,
     NpyDataset,
 )
-from evalshift.testbed.datasets import cifar10, cifar10_1, digits, folder, npy
+from evalshift.testbed.datasets import cifar10, cifar10_1, digits, folder, imagenet, imagenet_v2, npy
 from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
 
@@ -31,6 +33,8 @@ _FORMATS: dict[type[DatasetEntry], ModuleType] = {
     Cifar10Dataset: cifar10,
     DigitsDataset: digits,
     FolderDataset: folder,
+    ImageNetDataset: imagenet,
+    ImageNetV2Dataset: imagenet_v2,
     NpyDataset: npy,
 }
 

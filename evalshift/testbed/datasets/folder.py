@@ -1,5 +1,6 @@
 """A folder for each class, images inside."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ def read(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
         raise DataError(
             "the image folder is not there", where=where, found=entry.path, expected="a folder with a folder a class"
         )
-    folders = sorted(path.name for path in entry.path.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = class_folders(entry.path)
     if not folders:
         raise DataError(
             "the image folder has no class folders",
@@ -28,14 +29,24 @@ def read(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
             expected="a folder a class with its images inside",
         )
     labels = labels_of_folders(folders, space, entry.folders, f"{where}, {entry.path}")
-    # Sorted by label, then by name: the order does not depend on the file system that lists them.
-    paths = [
-        path
-        for folder in sorted(folders, key=lambda name: labels[name])
-        for path in _images_in(entry.path / folder, where)
-    ]
+    paths = images_by_class(entry.path, labels, where)
     ids = [path.relative_to(entry.path).as_posix() for path in paths]
     return ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
+
+
+def class_folders(root: Path) -> list[str]:
+    """The names of the folders in `root`, sorted; hidden ones are left out."""
+    return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def images_by_class(root: Path, labels: Mapping[str, int], where: str) -> list[Path]:
+    """The image files in the folders that `labels` names, sorted by label, then by name.
+
+    So the order does not depend on the file system that lists them. DataError for a folder without images.
+    """
+    return [
+        path for name in sorted(labels, key=lambda folder: labels[folder]) for path in _images_in(root / name, where)
+    ]
 
 
 def _images_in(folder: Path, where: str) -> list[Path]:

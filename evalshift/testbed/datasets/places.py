@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.errors import DataError, HashMismatchError
+from evalshift.files import sha256_of, stamp
 from evalshift.testbed import download
+from evalshift.testbed.archives import unpack
 from evalshift.testbed.dataset_entries import DownloadedDataset
 from evalshift.testbed.entries import FileEntry
 
@@ -16,13 +17,21 @@ def data_folder() -> Path:
 
 def remote(file: FileEntry) -> download.RemoteFile:
     """A file as the registry names it, in the words of the downloader."""
-    return download.RemoteFile(file.name, file.urls, file.sha256, file.size)
+    return download.RemoteFile(file.name, file.urls, file.sha256, file.size, md5=file.md5)
 
 
 def place(file: FileEntry, own: Path | None, where: str) -> Path:
     """Where a file of a downloaded dataset lies, its hash checked: in the user's `own` place, else in the cache."""
     if own is None:
+        if not file.urls and not (data_folder() / file.name).is_file():
+            raise by_hand(file, where)
         return download.fetch(remote(file), data_folder())
+    _refuse_absent(file, own, where)
+    verify(own, file)
+    return own
+
+
+def _refuse_absent(file: FileEntry, own: Path, where: str) -> None:
     if not own.is_file():
         raise DataError(
             "a file of the dataset is not there",
@@ -31,8 +40,51 @@ def place(file: FileEntry, own: Path | None, where: str) -> Path:
             expected=f"{file.name}, as the entry's `path` says",
             remedy="paths are relative to the registry file; without `path` it is downloaded",
         )
-    download.verify(own, file.sha256)
-    return own
+
+
+def by_hand(file: FileEntry, where: str) -> DataError:
+    """The complaint about a file that is not there and that no address gives without a login."""
+    return DataError(
+        "a file of the dataset cannot be downloaded without a login",
+        where=where,
+        found=f"no {data_folder() / file.name}",
+        expected=f"{file.name}, {remote(file).promise()}",
+        remedy="get it from the dataset's homepage, then put it there or name it in the registry with `path`",
+    )
+
+
+def verify(own: Path, file: FileEntry) -> str:
+    """The first digits of the hash of a user's own copy, which must be that of the file or of an earlier release.
+
+    Raises HashMismatchError where it is neither.
+    """
+    if file.sha256 is None:
+        objection = remote(file).objection(own, "")
+        if objection is None:
+            return (file.md5 or "")[:8]
+        raise HashMismatchError(
+            "a file is not the promised one",
+            where=own,
+            found=objection,
+            expected=remote(file).promise(),
+            remedy="get the file again, or write the new hash into the registry if the change is meant",
+        )
+    found = sha256_of(own) if file.earlier else None
+    earlier = next((known for known in file.earlier if found and download.hash_matches(found, known)), None)
+    return download.verify(own, earlier or file.sha256)[:8]
+
+
+def unpacked(entry: DownloadedDataset, role: str, where: str) -> Path:
+    """The folder that an archive of the entry was unpacked to: in the cache, the first time that it is asked for."""
+    file = entry.files[role]
+    if entry.path is None:
+        archive, digits = place(file, None, where), (file.sha256 or file.md5 or "")[:8]
+    else:
+        archive = entry.path
+        _refuse_absent(file, archive, where)
+        digits = verify(archive, file)
+    stem = file.name.partition(".tar")[0].removesuffix(".zip")
+    return unpack(archive, data_folder() / "unpacked" / f"{stem}-{digits}")
 
 
 def place_in(entry: DownloadedDataset, role: str, where: str) -> Path:

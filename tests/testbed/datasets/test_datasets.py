@@ -2,68 +2,27 @@ import csv
 import hashlib
 import io
 import os
-import pickle
 import struct
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from fileserver import FileServer
-from PIL import Image
+from formats import cifar10_archive as archive
+from formats import cifar10_batch, pixels, put_image, python_2_pickle, sha256
 
-from evalshift.errors import DataError, HashMismatchError
+from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import AnyDataset, Cifar10Dataset
 from evalshift.testbed.datasets import Dataset, data_folder, dataset_stamp, fetch_dataset, fingerprint, load_dataset
 from evalshift.testbed.registry import default_path, load_registry
 
 Content = dict[str, Any]
-BATCH = "cifar-10-batches-py/test_batch"
-
-
-def pixels(name: str, *shape: int) -> np.ndarray:
-    return np.random.default_rng(list(name.encode())).integers(0, 256, shape).astype(np.uint8)
-
-
-@pytest.fixture
-def entry(tmp_path: Path) -> Callable[[Content], AnyDataset]:
-    """An entry as the registry in this test's folder would hold it."""
-
-    def read(content: Content) -> AnyDataset:
-        text = {"classes": {"letters": ["a", "b", "c"]}, "datasets": {"d": content}}
-        (tmp_path / "registry.yaml").write_text(yaml.safe_dump(text))
-        return load_registry(tmp_path / "registry.yaml").datasets["d"]
-
-    return read
-
-
-@pytest.fixture
-def load(entry: Callable[[Content], AnyDataset], tmp_path: Path) -> Callable[[Content], Dataset]:
-    def read(content: Content) -> Dataset:
-        one = entry(content)
-        return load_dataset("d", one, load_registry(tmp_path / "registry.yaml").class_space(one.classes))
-
-    return read
-
-
 Load = Callable[[Content], Dataset]
-
-
-@pytest.fixture
-def refused(load: Load, complaint: Callable[..., str], tmp_path: Path) -> Callable[[Content], str]:
-    """The complaint about a dataset, with HERE for this test's folder."""
-    return lambda content: complaint(DataError, load, content).replace(str(tmp_path), "HERE")
-
-
 Refused = Callable[[Content], str]
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+BATCH = "cifar-10-batches-py/test_batch"
 
 
 class TestNpy:
@@ -201,11 +160,6 @@ class TestNpy:
         )
 
 
-def put_image(path: Path, seed: str = "image", size: tuple[int, int] = (6, 4)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels(seed, *size, 3)).save(path)
-
-
 class TestFolder:
     FOLDER: Content = {"source": "folder", "path": "images", "classes": "letters"}  # noqa: RUF012
 
@@ -326,57 +280,6 @@ class TestFolder:
         assert dataset.labels.tolist() == [indices[name.split("/")[0]] for name in dataset.ids]
 
 
-class _Python2Pickler(pickle._Pickler):
-    """Writes text and bytes as Python 2 wrote its strings."""
-
-    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
-
-    def _save_string(self, text: str | bytes) -> None:
-        raw = text.encode("latin1") if isinstance(text, str) else text
-        short = len(raw) < 256
-        head = pickle.SHORT_BINSTRING + bytes([len(raw)]) if short else pickle.BINSTRING + struct.pack("<i", len(raw))
-        self.write(head + raw)  # pyright: ignore[reportAttributeAccessIssue]
-        self.memoize(text)  # pyright: ignore[reportAttributeAccessIssue]
-
-    dispatch[str] = dispatch[bytes] = _save_string  # pyright: ignore
-
-
-def python_2_pickle(content: object) -> bytes:
-    stream = io.BytesIO()
-    _Python2Pickler(stream, protocol=2).dump(content)
-    # NumPy 2 moved the module.
-    return stream.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
-
-
-def test_batch(images: np.ndarray, labels: list[int]) -> bytes:
-    """A test_batch as the official archive holds it: a row an image, all of its red, then green, then blue."""
-    return python_2_pickle(
-        {
-            "batch_label": "testing batch 1 of 1",
-            "labels": labels,
-            "data": images.transpose(0, 3, 1, 2).reshape(len(images), 3072),
-            "filenames": [f"image_s_{number:06d}.png" for number in range(len(images))],
-        }
-    )
-
-
-test_batch.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
-
-
-def archive(batch: bytes, mode: str = "w:gz") -> bytes:
-    """cifar-10-python.tar.gz with what is needed of it, its files in the official order."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode=mode) as opened:  # type: ignore[call-overload]
-        folder = tarfile.TarInfo("cifar-10-batches-py")
-        folder.type = tarfile.DIRTYPE
-        opened.addfile(folder)
-        for name, content in {"data_batch_4": b"not needed", "readme.html": b"<p>", "test_batch": batch}.items():
-            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
-            member.size = len(content)
-            opened.addfile(member, io.BytesIO(content))
-    return stream.getvalue()
-
-
 IMAGES, LABELS = pixels("cifar10", 20, 32, 32, 3), [3, 8, 8, 0, 6, 6, 1, 6, 3, 1, 0, 9, 5, 7, 9, 8, 5, 7, 8, 6]
 
 
@@ -389,13 +292,13 @@ class TestCifar10:
     def test_the_pickle_is_that_of_python_2(self) -> None:
         import pickletools
 
-        written = {opcode.name for opcode, _, _ in pickletools.genops(test_batch(IMAGES, LABELS))}
+        written = {opcode.name for opcode, _, _ in pickletools.genops(cifar10_batch(IMAGES, LABELS))}
         assert {"SHORT_BINSTRING", "BINSTRING"} < written
         assert not {name for name in written if "UNICODE" in name or "BYTES" in name}
 
     @pytest.mark.parametrize("mode", ["w:gz", "w"])  # trap 3: some .tar.gz are plain tar
     def test_downloaded_once(self, load: Load, file_server: FileServer, cache: Path, mode: str) -> None:
-        content = self.from_server(file_server, archive(test_batch(IMAGES, LABELS), mode))
+        content = self.from_server(file_server, archive(cifar10_batch(IMAGES, LABELS), mode))
         for _ in range(2):
             dataset = load(content)
             assert isinstance(dataset.images, np.ndarray)
@@ -418,7 +321,7 @@ class TestCifar10:
         assert images[0, 2, 5, 1] == 200
 
     def test_fetched_ahead(self, entry: Any, load: Load, file_server: FileServer, cache: Path) -> None:
-        content = self.from_server(file_server, archive(test_batch(IMAGES, LABELS)))
+        content = self.from_server(file_server, archive(cifar10_batch(IMAGES, LABELS)))
         assert fetch_dataset(entry(content)) == [cache / "datasets" / "cifar-10-python.tar.gz"]
         file_server.change("cifar-10-python.tar.gz", status=503)
         assert load(content).labels.tolist() == LABELS
@@ -427,7 +330,7 @@ class TestCifar10:
     def test_another_archive_is_refused(
         self, load: Load, file_server: FileServer, cache: Path, complaint: Callable[..., str]
     ) -> None:
-        content = self.from_server(file_server, archive(test_batch(IMAGES, LABELS)), sha256="12fca82f" * 8)
+        content = self.from_server(file_server, archive(cifar10_batch(IMAGES, LABELS)), sha256="12fca82f" * 8)
         assert complaint(HashMismatchError, load, content).startswith(
             "cifar-10-python.tar.gz is offered, but not with the promised content\n"
         )
@@ -435,7 +338,7 @@ class TestCifar10:
 
     @pytest.mark.parametrize("mode", ["w:gz", "w"])
     def test_own_archive(self, load: Load, tmp_path: Path, mode: str, complaint: Callable[..., str]) -> None:
-        body = archive(test_batch(IMAGES, LABELS), mode)
+        body = archive(cifar10_batch(IMAGES, LABELS), mode)
         (tmp_path / "mine.tar.gz").write_bytes(body)
         file = {"name": "x.tar.gz", "urls": ["http://127.0.0.1:1/x"], "sha256": sha256(body)}
         dataset = load({"source": "cifar10", "path": "mine.tar.gz", "files": {"archive": file}})
@@ -452,7 +355,7 @@ class TestCifar10:
     @pytest.mark.parametrize("path", ["batches/cifar-10-batches-py", "batches"])
     def test_unpacked(self, load: Load, tmp_path: Path, path: str) -> None:
         (tmp_path / "batches" / BATCH).parent.mkdir(parents=True)
-        (tmp_path / "batches" / BATCH).write_bytes(test_batch(IMAGES, LABELS))
+        (tmp_path / "batches" / BATCH).write_bytes(cifar10_batch(IMAGES, LABELS))
         dataset = load({"source": "cifar10", "path": path})
         np.testing.assert_array_equal(dataset.images, IMAGES, strict=True)
 
@@ -517,7 +420,7 @@ class TestCifar10:
     def test_the_real_test_set(self, load: Load, tmp_path: Path, real_data: Callable[[str], Path]) -> None:
         folder = real_data("cifar10")
         images, labels = np.load(folder / "test_images.npy"), np.load(folder / "test_labels.npy")
-        body = archive(test_batch(images, labels.tolist()), "w")
+        body = archive(cifar10_batch(images, labels.tolist()), "w")
         (tmp_path / "cifar.tar.gz").write_bytes(body)
         file = {"name": "x", "urls": ["http://127.0.0.1:1/x"], "sha256": sha256(body)}
         batch = load({"source": "cifar10", "path": "cifar.tar.gz", "files": {"archive": file}})

@@ -1,0 +1,127 @@
+"""The validation images of ILSVRC2012, in wnid folders or flat as they come.
+
+Flat images have their classes in the devkit's ground truth alone, as numbers from 1 in an order of its own, which is
+not that of the sorted wnids; without it they cannot be used. All 50,000 are kept: the list of images that the
+localisation task leaves out has no place here.
+"""
+
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.errors import DataError
+from evalshift.files import stamp
+from evalshift.shapes import Labels
+from evalshift.testbed.archives import extract_member
+from evalshift.testbed.arrays import cannot_read
+from evalshift.testbed.classes import ClassSpace, labels_from_devkit, labels_of_folders
+from evalshift.testbed.dataset_entries import ImageNetDataset
+from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.datasets.folder import class_folders, images_by_class
+from evalshift.testbed.datasets.imagenet_v2 import class_root
+from evalshift.testbed.datasets.places import by_hand, data_folder, unpacked
+
+IMAGES, PER_CLASS = 50_000, 50
+TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+_TRUTH_IN_DEVKIT = f"ILSVRC2012_devkit_t12/data/{TRUTH}"
+_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.(JPEG|JPG|jpeg|jpg|png)")
+
+
+def read(entry: ImageNetDataset, space: ClassSpace, where: str) -> Parts:
+    """All 50,000 in the order of their numbers, so that both layouts are one dataset; an id is the file name's stem."""
+    root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "images", where))
+    folders = class_folders(root)
+    if folders:
+        labels = labels_of_folders(folders, space, (), f"{where}, {root}")
+        paths = images_by_class(root, labels, where)
+        numbers = np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
+    else:
+        paths = sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name))
+        numbers = _labels_of_flat(paths, entry, root, where)
+    _refuse_other_images(paths, numbers, len(space), f"{where}, {root}")
+    order = sorted(range(len(paths)), key=lambda place: paths[place].name)
+    return [paths[place].stem for place in order], tuple(paths[place] for place in order), numbers[order]
+
+
+def _labels_of_flat(paths: list[Path], entry: ImageNetDataset, root: Path, where: str) -> Labels:
+    if not paths:
+        raise DataError(
+            "the folder has no validation images of ImageNet",
+            where=f"{where}, {root}",
+            found=f"{sum(1 for _ in root.iterdir())} other files",
+            expected="wnid folders, or ILSVRC2012_val_00000001.JPEG and so on",
+        )
+    text, source = _ground_truth(entry, root, where)
+    try:
+        truth = np.array(text.split(), dtype=np.int64)
+        positions = np.array([int(path.stem.rpartition("_")[2]) - 1 for path in paths])
+        return labels_from_devkit(truth)[positions]
+    except (ValueError, IndexError) as error:
+        raise DataError(
+            "this is not the ground truth of the validation images",
+            where=f"{where}, {source}",
+            found=str(error),
+            expected=f"{IMAGES:,} lines, each a number from 1 to 1000",
+        ) from error
+
+
+def _ground_truth(entry: ImageNetDataset, root: Path, where: str) -> tuple[str, Path]:
+    """The text of the devkit's ground truth, and where it was found."""
+    for place in _devkit_places(entry, root):
+        if place.is_dir():
+            place = next((path for path in (place / "data" / TRUTH, place / TRUTH) if path.is_file()), place)
+        if place.is_file():
+            try:
+                packed = tarfile.is_tarfile(place)
+                return (extract_member(place, _TRUTH_IN_DEVKIT) if packed else place.read_bytes()).decode(), place
+            except (OSError, UnicodeDecodeError) as error:
+                raise cannot_read(where, place, error, expected=f"{TRUTH} or the devkit") from error
+    if entry.path is None:
+        raise by_hand(entry.files["devkit"], where)
+    raise DataError(
+        "the validation images lie without their classes",
+        where=f"{where}, {root}",
+        found=entry.devkit or "images side by side, and no devkit beside them",
+        expected=f"a folder for each wnid, or the devkit's {TRUTH}",
+        remedy="put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with `devkit`",
+    )
+
+
+def _devkit_places(entry: ImageNetDataset, root: Path) -> list[Path]:
+    if entry.devkit is not None:
+        return [entry.devkit]
+    packed = entry.files["devkit"].name if "devkit" in entry.files else "ILSVRC2012_devkit_t12.tar.gz"
+    folders = [data_folder()] if entry.path is None else [root, entry.path.parent, root.parent]
+    return [folder / name for folder in folders for name in (TRUTH, packed.partition(".")[0], packed)]
+
+
+def _refuse_other_images(paths: list[Path], labels: Labels, classes: int, where: str) -> None:
+    counts = np.bincount(labels, minlength=classes)
+    odd = [path.name for path in paths if not _NAME.fullmatch(path.name)]
+    if len(paths) == IMAGES and (counts == PER_CLASS).all() and not odd:
+        return
+    off = np.flatnonzero(counts != PER_CLASS)
+    found = f"{len(paths):,} images"
+    if odd:
+        found += f", one of them {odd[0]}"
+    elif len(off):
+        found += f", {counts[off[0]]} of class {off[0]}"
+    raise DataError(
+        "these are not the validation images of ImageNet",
+        where=where,
+        found=found,
+        expected=f"{IMAGES:,} images called ILSVRC2012_val_…, {PER_CLASS} a class",
+        remedy="copy them again; for a part of them, or other images, use source: folder",
+    )
+
+
+def mark(entry: ImageNetDataset) -> str:
+    """A quick mark of the archive, or of all files in the folder, and of the devkit; OSError where it is not there."""
+    devkit = [entry.devkit] if entry.devkit else []
+    if entry.path is None:
+        return stamp([data_folder() / file.name for file in entry.files.values()])
+    if entry.path.is_file():
+        return stamp([entry.path, *devkit])
+    return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file()), *devkit])

@@ -1,0 +1,64 @@
+"""ImageNetV2 as released, in every layout that circulates: numbered or wnid folders, packed or unpacked.
+
+Folder 7 is class 7 of the sorted wnids, however the folders sort as text. Several releases differ in the names and the
+number of their images, so the counts are asserted.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.errors import DataError
+from evalshift.files import stamp
+from evalshift.testbed.classes import ClassSpace, labels_of_folders
+from evalshift.testbed.dataset_entries import ImageNetV2Dataset
+from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.datasets.folder import class_folders, images_by_class
+from evalshift.testbed.datasets.places import data_folder, unpacked
+
+
+def read(entry: ImageNetV2Dataset, space: ClassSpace, where: str) -> Parts:
+    """All images, sorted by class and name; an id is "class number/file name", whatever the folders are called."""
+    root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "archive", where))
+    labels = labels_of_folders(class_folders(root), space, (), f"{where}, {root}")
+    paths = images_by_class(root, labels, where)
+    numbers = np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
+    _refuse_other_counts(np.bincount(numbers, minlength=len(space)), entry, f"{where}, {root}")
+    return [f"{labels[path.parent.name]}/{path.name}" for path in paths], tuple(paths), numbers
+
+
+def class_root(folder: Path) -> Path:
+    """The folder that holds the class folders: archives and their unpacking put it inside others that hold it alone."""
+    while len(inside := class_folders(folder)) == 1 and class_folders(folder / inside[0]):
+        folder = folder / inside[0]
+    return folder
+
+
+def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: str) -> None:
+    other = np.flatnonzero(counts != entry.per_class)
+    if len(other) == 0:
+        return
+    remedy = "copy it again, or get the archive that the default registry names"
+    found = f"{counts[other[0]]} images in class {other[0]}"
+    if (counts == counts[0]).all():
+        found = f"{counts[0]} images in each of {len(counts):,} classes"
+        if counts[0] == 20:
+            remedy = "one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
+    elif len(other) > 1:
+        found += f", and other counts in {len(other) - 1:,} more"
+    raise DataError(
+        "this is not the release of ImageNetV2 that the entry names",
+        where=where,
+        found=found,
+        expected=f"{entry.per_class} images in each of {len(counts):,} classes",
+        remedy=remedy,
+    )
+
+
+def mark(entry: ImageNetV2Dataset) -> str:
+    """A quick mark of the archive, or of all files in the folder; OSError where it is not there."""
+    if entry.path is None:
+        return stamp([data_folder() / entry.files["archive"].name])
+    if entry.path.is_file():
+        return stamp([entry.path])
+    return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
