@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from typer.main import get_command
 from evalshift import __version__
 from evalshift.cli import app
 from evalshift.evaluate.store import Results
+from evalshift.testbed.registry import default_path, load_registry
 
 COMMANDS = ("run", "report", "list", "fetch", "check")
 
@@ -383,35 +385,37 @@ def test_list_models(here: Path) -> None:
     )
 
 
-def test_list_datasets_folds_what_they_are(here: Path) -> None:
+def test_list_datasets_says_what_they_are_and_whether_they_are_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     (here / "new_y.npy").unlink()
-    assert plain(run_here("list", "datasets").out) == (
-        "dataset             classes  state                what it is\n"
-        "────────────────────────────────────────────────────────────────────────────────\n"
-        "digits              digits   ready                handwritten digits of the\n"
-        "                                                  writers whose other digits\n"
-        "                                                  trained the models\n"
-        "digits-new-writers  digits   ready                digits of writers whom no\n"
-        "                                                  model has seen\n"
-        "cifar10             cifar10  to download, 170 MB  the test set, 10,000 images\n"
-        "cifar10.1-v4        cifar10  to download, 6 MB    2,021 images, the version of\n"
-        "                                                  the paper's main text\n"
-        "cifar10.1-v6        cifar10  to download, 6 MB    2,000 images, 200 a class, the\n"
-        "                                                  version its authors recommend\n"
-        "original            shades   ready                twelve greys\n"
-        "new                 shades   missing"
-    )
+    header, _, *rows = table(run_here("list", "datasets").out)
+    assert header == ["dataset", "classes", "state", "what it is"]
+    known = {row[0]: row[1:] for row in rows}
+    assert list(known)[:2] == ["digits", "digits-new-writers"]
+    assert list(known)[-2:] == ["original", "new"]
+    assert known["digits"][:2] == ["digits", "ready"]
+    assert known["cifar10"] == ["cifar10", "to download, 170 MB", "the test set, 10,000 images"]
+    assert known["imagenetv2-topimages"][:2] == ["imagenet-1k", "to download, 1.2 GB"]
+    assert known["imagenet"][:2] == ["imagenet-1k", "needs a login"]
+    assert known["original"] == ["shades", "ready", "twelve greys"]
+    assert known["new"] == ["shades", "missing"]
 
 
 def test_list_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert plain(run_here("list", "pairs").out) == (
-        "pair                       classes  models\n"
-        "──────────────────────────────────────────\n"
-        "digits:digits-new-writers  digits       36\n"
-        "cifar10:cifar10.1-v4       cifar10      25\n"
-        "cifar10:cifar10.1-v6       cifar10      25"
-    )
+    header, _, *rows = table(run_here("list", "pairs").out)
+    assert header == ["pair", "classes", "models"]
+    assert rows[0] == ["digits:digits-new-writers", "digits", "36"]
+    assert [row[0] for row in rows] == list(map(str, load_registry(default_path()).pairs))
+    counts = Counter(model.classes for model in load_registry(default_path()).models.values())
+    assert [row[2] for row in rows] == [str(counts[row[1]]) for row in rows]
+
+
+def table(printed: str) -> list[list[str]]:
+    """The cells of a table that was printed into a pipe, where each row is a line."""
+    return [re.split(r"\s{2,}", line.strip()) for line in printed.splitlines()]
 
 
 def test_list_takes_a_registry(here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
@@ -633,16 +637,16 @@ def test_the_console_script_is_the_same_command(tmp_path: Path) -> None:
 def test_in_a_pipe_each_row_is_one_line(tmp_path: Path) -> None:
     ran = run_apart("list", "datasets", folder=tmp_path, EVALSHIFT_DATA=str(tmp_path))
     lines = ran.out.splitlines()
-    assert len(lines) == 2 + 5
+    assert len(lines) == 2 + len(load_registry(default_path()).datasets)
     assert lines[2].rstrip().endswith("handwritten digits of the writers whose other digits trained the models")
     assert "\x1b" not in ran.out
 
 
 def test_on_a_terminal_tables_fold_to_its_width(tmp_path: Path) -> None:
-    lines = on_a_terminal(["list", "datasets"], tmp_path, columns=72)
+    lines = on_a_terminal(["list", "datasets"], tmp_path, columns=90)
     assert "\x1b[1m" in lines[0]
-    assert {len(line.rstrip()) <= 72 for line in lines[1:]} == {True}
-    assert [line for line in lines if line.startswith("digits-new-writers  digits   ready ")]
+    assert {len(line.rstrip()) <= 90 for line in lines[1:]} == {True}
+    assert [line for line in lines if re.match("digits-new-writers +digits +ready ", line)]
     # Too narrow for a last column that could be read: the terminal breaks the lines, names stay whole all the same.
     narrow = on_a_terminal(["list", "models"], tmp_path, columns=40)
     assert [line for line in narrow if line.startswith("mobilenetv2_x0_75-chenyaofo  cifar10  ")]

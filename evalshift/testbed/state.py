@@ -48,7 +48,7 @@ def dataset_state(entry: AnyDataset) -> State:
     absent = [file for file in entry.needed_files() if not (data_folder() / file.name).is_file()]
     source = ", ".join(file.name for file in entry.needed_files())
     if any(not file.urls for file in absent):
-        return State(False, "needs a login: get it by hand", f"{source} in {data_folder()}, or path: in the registry")
+        return State(False, "needs a login", f"{source} in {data_folder()}, or path: in the registry")
     return State(True, f"to download{_size(sum(file.size or 0 for file in absent))}" if absent else "ready", source)
 
 
@@ -145,4 +145,6 @@ def _code(code: str) -> State:
 
 
 def _size(count: int) -> str:
+    if count >= 1e9:
+        return f", {count / 1e9:,.1f} GB"
     return f", {count / 1e6:,.0f} MB" if count >= 1e6 else ""

@@ -4,6 +4,7 @@ import stat
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def test_noise_is_no_archive(tmp_path: Path) -> None:
     assert "an archive cannot be read" in complaint(tmp_path / "noise.gz")
 
 
-def write_tar(path: Path, entries: list[tarfile.TarInfo | tuple[str, bytes]], mode: str = "w") -> Path:
+def write_tar(path: Path, entries: Sequence[tarfile.TarInfo | tuple[str, bytes]], mode: str = "w") -> Path:
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         for entry in entries:
             if isinstance(entry, tarfile.TarInfo):

@@ -68,7 +68,7 @@ class TestDatasets:
     def test_what_needs_a_login(self, state: Callable[..., State], cache: Path, tmp_path: Path) -> None:
         names = "ILSVRC2012_img_val.tar, ILSVRC2012_devkit_t12.tar.gz"
         where = f"{names} in {cache / 'datasets'}, or path: in the registry"
-        assert state(source="imagenet") == State(False, "needs a login: get it by hand", where)
+        assert state(source="imagenet") == State(False, "needs a login", where)
         (cache / "datasets").mkdir(parents=True)
         for name in names.split(", "):
             (cache / "datasets" / name).touch()
