@@ -8,6 +8,7 @@ from evalshift.printing import print_table, stderr, stdout, wrapped
 
 if TYPE_CHECKING:  # each command loads its own room, and no other
     from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
+    from evalshift.evaluate.importers.predictions import ImportReport
     from evalshift.evaluate.plan import Job, Plan
     from evalshift.evaluate.predictions import Failure
     from evalshift.testbed.registry import Pair, Registry
@@ -104,6 +105,35 @@ def _nearer(place: str) -> str:
     """A path as seen from the working folder, where it lies in there."""
     here = Path.cwd()
     return str(Path(place).relative_to(here)) if Path(place).is_relative_to(here) else place
+
+
+def print_import(report: "ImportReport", results: Path) -> None:
+    """What an import brought, what was decided on the way, and how to go on."""
+    if len(report.models) <= _MODELS_PRINTED:
+        rows = [
+            (one.model, one.dataset, f"{one.images:,}", _percent(one.top1, one.images), _percent(one.top5, one.images))
+            for one in report.models
+        ]
+        print_table(("model", "dataset", "images", "top-1", "top-5"), rows, "llrrr")
+    else:
+        rows = []
+        for dataset in dict.fromkeys(one.dataset for one in report.models):
+            ones = [one for one in report.models if one.dataset == dataset]
+            best, worst = max(ones, key=lambda one: one.top1), min(ones, key=lambda one: one.top1)
+            span = [f"{_percent(one.top1, one.images)} ({one.model})" for one in (best, worst)]
+            rows.append((dataset, f"{best.images:,}", str(len(ones)), *span))
+        print_table(("dataset", "images", "models", "best top-1", "worst top-1"), rows, "lrrll")
+    console = stdout()
+    console.print()
+    for rule in report.rules:
+        console.print(wrapped(f"rule: {rule}", indent=""))
+    console.print(f"results: {results}")
+    if report.pairs:
+        console.print(f"pairs for `evalshift report`: {', '.join(report.pairs)}")
+
+
+def _percent(right: int | None, images: int) -> str:
+    return "" if right is None else f"{100 * right / images:.2f} %"
 
 
 def print_findings(summary: "Summary", written: Path) -> None:

@@ -59,6 +59,23 @@ DeviceOption = Annotated[
 ]
 
 
+import_app = typer.Typer(
+    help="Bring in what exists: predictions, or tables of accuracies.",
+    epilog="Example: evalshift import recht2019-cifar10 && evalshift report --probit",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(import_app, name="import")
+
+FromOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="DIR", help="Read a checkout of the authors' repository, or its predictions alone, instead."
+    ),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Put imports in the place of what a run made.")]
+
+
 def main() -> None:
     """The entry point of the `evalshift` command."""
     for stream in (sys.stdout, sys.stderr):
@@ -205,7 +222,7 @@ def report(
         from evalshift.analysis.report import report as make_report
         from evalshift.answers import print_findings
 
-        scale = _one_of(linear=linear, probit=probit, logit=logit)
+        scale = _one_of("a report has one scale", linear=linear, probit=probit, logit=logit)
         check_formats(formats)  # before the work, not after it
         if results is not None and published is not None:
             raise UsageError(
@@ -299,6 +316,147 @@ def check(
             raise typer.Exit(1)
 
 
+@import_app.command("recht2019-cifar10", epilog="Example: evalshift import recht2019-cifar10 --results results")
+def import_recht2019_cifar10(
+    folder: FromOption = None, results: ResultsOption = Path("results"), force: ForceOption = False
+) -> None:
+    """Import released CIFAR-10 predictions.
+
+    Recht et al. 2019 released what 30 models answered on each image of CIFAR-10 and of both versions of CIFAR-10.1.
+    The files are downloaded once from their repository, at a fixed commit, and hashed. Models get the names that the
+    paper prints. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
+    """
+    _import_released("recht2019-cifar10", folder, results, force)
+
+
+@import_app.command("recht2019-imagenet", epilog="Example: evalshift import recht2019-imagenet --from ImageNetV2")
+def import_recht2019_imagenet(
+    folder: FromOption = None, results: ResultsOption = Path("results"), force: ForceOption = False
+) -> None:
+    """Import released ImageNet predictions.
+
+    Recht et al. 2019 released the five best answers of 67 models to each image of ImageNet's validation set and of the
+    three ImageNetV2 sets. The files are downloaded once from their repository, at a fixed commit, and held against
+    the published counts. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
+    """
+    _import_released("recht2019-imagenet", folder, results, force)
+
+
+def _import_released(name: str, folder: Path | None, results: Path, force: bool) -> None:
+    with _complaints(_STOPPED_HALF_WAY):
+        from evalshift.answers import print_import
+        from evalshift.evaluate.importers.released import import_released
+        from evalshift.printing import stderr
+
+        print_import(import_released(name, results, folder, force=force, say=stderr().print), results)
+
+
+@import_app.command(
+    "predictions", epilog="Example: evalshift import predictions answers.npy --model my-net --dataset cifar10.1-v6"
+)
+def import_predictions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An npy, npz, JSON, CSV or Parquet file.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model that answered.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The dataset that it answered.")],
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Labels, with ids or in order, where they are not at hand.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the numbers mean: cifar10, imagenet-1k, or your own.")
+    ] = None,
+    kind: Annotated[str, typer.Option(metavar="K", help="auto, top1, topk, logits or probabilities.")] = "auto",
+    id_column: Annotated[
+        str | None, typer.Option("--id-column", metavar="C", help="The column that names the images.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(metavar="C", help="The column that holds the answers.")] = None,
+    family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, for the report.")] = None,
+    year: Annotated[int | None, typer.Option(metavar="N", parser=_whole_number, help="Its year.")] = None,
+    registry: RegistryOption = None,
+    results: ResultsOption = Path("results"),
+    force: ForceOption = False,
+) -> None:
+    """Import the predictions of one model.
+
+    The file holds what the model answered to each image of a dataset, a row an image: class numbers (one, or the k
+    best), logits or probabilities; in dataset order, or with a column of ids in any order. What is unclear is settled
+    by rules that are printed, or refused. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
+    """
+    with _complaints():
+        from evalshift.answers import print_import
+        from evalshift.evaluate.importers import predictions
+
+        facts = {name: fact for name, fact in (("family", family), ("year", year)) if fact is not None}
+        report = predictions.import_predictions(
+            file,
+            model,
+            dataset,
+            results,
+            registry=registry,
+            labels=labels,
+            classes=classes,
+            kind=kind,
+            id_column=id_column,
+            column=column,
+            facts=facts,
+            force=force,
+        )
+        print_import(report, results)
+
+
+@import_app.command(
+    "table", epilog="Example: evalshift import table results-imagenet.csv --column imagenet=top1 --n imagenet=50000"
+)
+def import_table(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, JSON or Parquet table, a row a model.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET=COLUMN", help="A dataset's top-1 column. Repeat it, the original set first."),
+    ] = None,
+    top5: Annotated[
+        list[str] | None, typer.Option("--top5", metavar="DATASET=COLUMN", help="A dataset's top-5 column.")
+    ] = None,
+    model_column: Annotated[
+        str | None, typer.Option("--model-column", metavar="C", help="The column that names the models.")
+    ] = None,
+    percent: Annotated[bool, typer.Option("--percent", help="The numbers are percent.")] = False,
+    fraction: Annotated[bool, typer.Option("--fraction", help="The numbers are fractions of 1.")] = False,
+    counts: Annotated[bool, typer.Option("--counts", help="The numbers are counts of right answers.")] = False,
+    n: Annotated[
+        list[str] | None,
+        typer.Option("--n", metavar="DATASET=N", help="A dataset's number of images, where it is not known."),
+    ] = None,
+    registry: RegistryOption = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Import a table of accuracies or counts.
+
+    One table with a column for each dataset, or a table for each dataset, a row a model. Accuracies become whole counts
+    of images, or are refused. What needs the answer to each image leaves these models out, and the report says so. Exit
+    code: 0 done, 2 wrong usage or input; then nothing is stored.
+    """
+    with _complaints():
+        from evalshift.answers import print_import
+        from evalshift.evaluate.importers import tables
+
+        report = tables.import_table(
+            file,
+            tables.parse_assignments(column or (), "--column"),
+            results,
+            top5=tables.parse_assignments(top5 or (), "--top5"),
+            model_column=model_column,
+            scale=_one_of("a table has one scale", auto=False, percent=percent, fraction=fraction, counts=counts),
+            sizes={name: _size(text) for name, text in tables.parse_assignments(n or (), "--n").items()},
+            registry=registry,
+        )
+        print_import(report, results)
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f'"{text}" is not a number of images', expected="--n DATASET=N, such as --n imagenet=50000")
+    return int(text)
+
+
 @contextmanager
 def _complaints(stopped: str = "stopped") -> Iterator[None]:
     """Complaints as text and an exit code, never as a traceback; `stopped` is what to say after Ctrl-C."""
@@ -320,10 +478,8 @@ def _batch_size(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() else text
 
 
-def _one_of(**flags: bool) -> str:
+def _one_of(problem: str, **flags: bool) -> str:
     chosen = [name for name, wanted in flags.items() if wanted]
     if len(chosen) > 1:
-        raise UsageError(
-            "a report has one scale", found=" ".join(f"--{name}" for name in chosen), expected="one of them"
-        )
+        raise UsageError(problem, found=" ".join(f"--{name}" for name in chosen), expected="one of them")
     return chosen[0] if chosen else next(iter(flags))

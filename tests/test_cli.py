@@ -26,7 +26,8 @@ from evalshift.cli import app
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import default_path, load_registry
 
-COMMANDS = ("run", "report", "list", "fetch", "check")
+COMMANDS = ("run", "report", "list", "fetch", "check", "import")
+IMPORTS = ("recht2019-cifar10", "recht2019-imagenet", "predictions", "table")
 
 
 @pytest.fixture
@@ -573,6 +574,119 @@ def test_check_of_a_wrong_registry(here: Path) -> None:
     assert ran.err.startswith("evalshift: unknown source\n  where:    registry.yaml, line 1: datasets.new.source\n")
 
 
+# -------------------------------------------------------------------------------------------------------------- import
+
+
+def test_imported_predictions_stand_beside_runs(here: Path) -> None:
+    run_here("run", "--models", "good,shy")
+    for name, answers in (("original", LABELS), ("new", np.zeros(12, np.int64))):
+        np.save(f"{name}.npy", answers)
+    ran = run_here("import", "predictions", "original.npy", "--model", "guest", "--dataset", "original")
+    assert (ran.code, ran.err) == (0, "")
+    assert [line.rstrip() for line in ran.out.splitlines()] == [
+        "model  dataset   images     top-1  top-5",
+        "────────────────────────────────────────",
+        "guest  original      12  100.00 %",
+        "",
+        "rule: labels of original as stored in results",
+        "rule: one number an image is its class",
+        "results: results",
+    ]
+    ran = run_here("import", "predictions", "new.npy", "--model", "guest", "--dataset", "new", "--year", "1999")
+    assert ran.out.endswith("results: results\npairs for `evalshift report`: original:new\n")
+    reported = run_here("report", "--bootstrap", "100", "--format", "csv")
+    assert reported.code == 0
+    assert re.search(r"^guest +100.0 \[73.5, 100.0\] +33.3 \[9.9, 65.1\]", reported.out, re.MULTILINE), reported.out
+
+
+def test_a_run_says_that_it_redoes_what_was_imported(here: Path) -> None:
+    np.save("answers.npy", np.zeros(12, np.int64))
+    run_here("import", "predictions", "answers.npy", "--model", "good", "--dataset", "new")
+    ran = run_here("run", "--models", "good")
+    assert "redone    good on new: what is stored was imported (answers.npy), not run from this entry\n" in ran.err
+    assert correct_answers() == {"good": CORRECT["good"]}
+    refused = run_here("import", "predictions", "answers.npy", "--model", "good", "--dataset", "new")
+    assert refused.code == 2
+    assert refused.err.startswith("evalshift: predictions of good on new are stored already, from a run\n")
+    assert run_here("import", "predictions", "answers.npy", "--model", "good", "--dataset", "new", "--force").code == 0
+
+
+def test_imports_outlive_a_run_of_the_same_dataset(here: Path) -> None:
+    for name in ("original", "new"):
+        np.save(f"{name}.npy", LABELS)
+        run_here("import", "predictions", f"{name}.npy", "--model", "guest", "--dataset", name)
+    assert Results("results").load_dataset("new").stamp is None
+    run_here("run", "--models", "good")
+    assert Results("results").load_dataset("new").stamp is not None
+    reported = run_here("report", "--bootstrap", "100", "--format", "csv")
+    assert "guest" in reported.out
+    assert "left out" not in reported.out
+    # The same images in another order: what was imported is no longer of these rows.
+    np.save("new_y.npy", LABELS[::-1])
+    run_here("run", "--models", "good")
+    reported = run_here("report", "--bootstrap", "100", "--format", "csv")
+    assert (
+        "note: guest is left out: its predictions on new were imported for other labels, or images in another order."
+        in " ".join(reported.out.split())
+    )
+
+
+def test_a_table_of_accuracies_is_reported_with_what_it_lacks(here: Path) -> None:
+    Path("table.csv").write_text("model,a,b,c\nx,0.50,0.25,0.75\ny,0.75,0.50,1.00\nz,1.00,0.75,1.00\n", "utf-8")
+    words = "import table table.csv --column original=a --column new=b --top5 new=c --n original=12 --n new=12"
+    ran = run_here(*words.split())
+    assert (ran.code, ran.err) == (0, "")
+    assert [line.rstrip() for line in ran.out.splitlines()] == [
+        "model  dataset   images     top-1     top-5",
+        "───────────────────────────────────────────",
+        "x      original      12   50.00 %",
+        "y      original      12   75.00 %",
+        "z      original      12  100.00 %",
+        "x      new           12   25.00 %   75.00 %",
+        "y      new           12   50.00 %  100.00 %",
+        "z      new           12   75.00 %  100.00 %",
+        "",
+        'rule: the column "model" names the models',
+        "rule: original: read as fractions: none is greater than 1",
+        "rule: new: read as fractions: none is greater than 1",
+        "results: results",
+        "pairs for `evalshift report`: original:new",
+    ]
+    reported = run_here("report", "--bootstrap", "100", "--format", "html,csv")
+    assert reported.code == 0
+    assert (
+        "note: Known by imported counts alone, so left out of whatever needs the answer to each image: x, y, z."
+        in " ".join(reported.out.split())
+    )
+    assert run_here("report", "--metric", "top5").code == 2
+
+
+def test_many_models_are_imported_in_a_line_a_dataset(here: Path) -> None:
+    rows = "".join(f"m{number:02d},{number}\n" for number in range(101, 113))
+    Path("table.csv").write_text(f"model,right\n{rows}", "utf-8")
+    ran = run_here("import", "table", "table.csv", "--column", "mine=right", "--n", "mine=200")
+    assert [line.rstrip() for line in ran.out.splitlines()][:3] == [
+        "dataset  images  models  best top-1      worst top-1",
+        "───────────────────────────────────────────────────────",
+        "mine        200      12  56.00 % (m112)  50.50 % (m101)",
+    ]
+
+
+def test_imports_are_refused_with_words_and_a_code(here: Path) -> None:
+    ran = run_here("import", "table", "table.csv", "--percent", "--counts")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == ("evalshift: a table has one scale\n  found:    --percent --counts\n  expected: one of them\n")
+    Path("table.csv").write_text("model,a\nx,0.5\n", "utf-8")
+    ran = run_here("import", "table", "table.csv", "--column", "mine=a", "--n", "mine=ten")
+    assert ran.err == (
+        'evalshift: "ten" is not a number of images\n  expected: --n DATASET=N, such as --n imagenet=50000\n'
+    )
+    ran = run_here("import", "recht2019-cifar10", "--from", "nowhere")
+    assert ran.code == 2
+    assert ran.err.startswith("evalshift: the folder to import is not there\n")
+    assert not Path("results").exists()
+
+
 # ----------------------------------------------------------------------------------------------- help and appearance
 
 
@@ -598,6 +712,31 @@ def test_examples_of_the_help_are_commands_that_can_be_typed() -> None:
         words = command.epilog.removeprefix("Example: evalshift ").replace('"', "").split()
         assert words[0] == name
         command.make_context(name, words[1:])  # raises a usage error where an option or argument is wrong
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_help_of_each_import(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+    ran = run_here("import", name, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    shown = " ".join(ran.out.split())
+    command = get_command(app).commands["import"].commands[name]  # pyright: ignore[reportAttributeAccessIssue]
+    assert " ".join(command.help.split("\f")[0].split()) in shown
+    for option in command.params:
+        if option.name != "help":
+            assert option.help.endswith((".", "]")), option.name
+            assert " ".join(option.help.split()) in shown, option.name
+    words = command.epilog.removeprefix("Example: evalshift import ").split()
+    assert words[0] == name
+    command.make_context(name, words[1:])
+
+
+def test_imports_are_listed_in_whole_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = run_here("import", "--help")
+    for name in IMPORTS:
+        assert re.search(rf"^  {name} +[A-Z].*\.$", ran.out, re.MULTILINE), name
+    assert "..." not in ran.out.partition("Commands:")[2]
 
 
 def test_help_lists_every_command_in_whole_sentences(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from fileserver import Fault, FileServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evalshift.errors import DownloadError, HashMismatchError, UsageError
+from evalshift.errors import DataError, DownloadError, HashMismatchError, UsageError
 from evalshift.testbed import transfer
 from evalshift.testbed.download import (
     Patience,
@@ -52,6 +52,40 @@ def sha256(body: bytes) -> str:
 
 def remote(*urls: str, body: bytes = BODY, size: int | None = None, name: str = "data.bin") -> RemoteFile:
     return RemoteFile(name, urls, sha256(body), size)
+
+
+def of_one_byte(path: Path) -> None:
+    """A check in place of a hash: the right file is a megabyte of one byte."""
+    if set(path.read_bytes()) != {7}:
+        raise DataError("more than one byte", where=path, found="a mixture")
+
+
+def test_a_file_without_a_known_hash_is_held_against_a_check(file_server: FileServer, tmp_path: Path) -> None:
+    good = b"\7" * 1_000_000
+    file = RemoteFile("data.bin", (file_server.put("data.bin", good),), None, check=of_one_byte)
+    assert fetch(file, tmp_path).read_bytes() == good
+    assert is_fetched(file, tmp_path)
+    (tmp_path / "data.bin").write_bytes(BODY)
+    with pytest.raises(HashMismatchError) as caught:
+        is_fetched(file, tmp_path)
+    assert (caught.value.found, caught.value.expected) == (
+        "more than one byte (a mixture)",
+        "the published content; its hash is not known",
+    )
+
+
+def test_what_a_check_refuses_is_not_kept(file_server: FileServer, tmp_path: Path) -> None:
+    file = RemoteFile("data.bin", (file_server.put("data.bin", BODY),), None, check=of_one_byte)
+    with pytest.raises(HashMismatchError) as caught:
+        fetch(file, tmp_path, patience=QUICK)
+    assert "wrong content, more than one byte (a mixture)" in str(caught.value.found)
+    assert not (tmp_path / "data.bin").exists()
+
+
+def test_a_file_needs_a_hash_or_a_check() -> None:
+    with pytest.raises(UsageError) as caught:
+        RemoteFile("data.bin", (), None)
+    assert (caught.value.problem, caught.value.found) == ("a remote file needs its sha256", "None")
 
 
 def arrived(folder: Path, name: str = "data.bin") -> Path:

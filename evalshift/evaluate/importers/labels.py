@@ -1,0 +1,177 @@
+"""The dataset that imported answers are held against: from the store, the registry, or a file of labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.errors import DataError, UsageError, near_match
+from evalshift.evaluate.importers.files import LABELS, read_content
+from evalshift.evaluate.rows import order_of, rows_mark, twice
+from evalshift.evaluate.store import Results, StoredDataset
+from evalshift.shapes import Labels
+from evalshift.testbed.classes import BUILT_IN, ClassSpace
+from evalshift.testbed.datasets import dataset_stamp, load_dataset
+from evalshift.testbed.published import load_published, published_names
+from evalshift.testbed.registry import Registry
+
+
+def dataset_for_import(
+    name: str,
+    results: Results,
+    registry: Registry,
+    *,
+    labels: Path | None = None,
+    classes: str | None = None,
+    id_column: str | None = None,
+) -> tuple[StoredDataset, str]:
+    """The dataset `name`, and in words where its labels come from.
+
+    What the store holds comes first, then what the registry has at hand, then the file `labels` with the label space
+    `classes` (a name that the registry knows; told by the registry or a published testbed where they know `name`).
+    A file of labels beside stored ones must agree with them. Nothing is downloaded, and nothing stored yet.
+    Raises UsageError or DataError where no labels are to be had, or they contradict each other.
+    """
+    if name in results.datasets():
+        stored = results.load_dataset(name)
+        if labels is not None:
+            given = _from_file(name, labels, _space(name, registry, stored.classes), id_column, stored)
+            if not np.array_equal(given.labels, stored.labels):
+                differing = int((given.labels != stored.labels).sum())
+                raise DataError(
+                    "these labels are not those that are stored",
+                    where=labels,
+                    found=f"{differing:,} of {len(stored):,} differ",
+                    expected=f"the labels of {name} in {results.path}",
+                    remedy="leave --labels out, or choose another name or results folder",
+                )
+        return stored, f"labels of {name} as stored in {results.path}"
+    entry = registry.datasets.get(name)
+    if labels is not None:
+        space = _space(name, registry, classes)
+        return _from_file(name, labels, space, id_column, None), f"labels of {name} from {labels}"
+    if entry is not None and dataset_stamp(entry) is not None:
+        dataset = load_dataset(name, entry, registry.class_space(entry.classes))
+        return labels_alone(name, dataset.ids, dataset.labels, dataset.classes), f"labels of {name} from the registry"
+    raise UsageError(
+        f"the labels of {name} are not at hand",
+        where=results.path,
+        found="it is neither stored here nor on this disk" if entry else f'no dataset "{name}" is stored or registered',
+        expected="labels to hold the answers against",
+        remedy=_remedy(name, registry, results),
+    )
+
+
+def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpace, **entry: object) -> StoredDataset:
+    """A dataset of which the labels are known, and no image; its fingerprint says so.
+
+    A later run that reads the images puts the whole dataset in its place.
+    """
+    if doubled := twice(ids):
+        raise DataError("an id stands twice", where=f"dataset {name}", found=doubled[0], expected="unique ids")
+    outside = np.flatnonzero((labels < 0) | (labels >= len(space)))
+    if len(outside):
+        raise DataError(
+            "labels outside the classes",
+            where=f"dataset {name}, row {outside[0]:,}",
+            found=f"label {labels[outside[0]]}",
+            expected=f"0 to {len(space) - 1} ({space.name})",
+            remedy="labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes",
+        )
+    return StoredDataset(
+        name=name,
+        ids=tuple(ids),
+        labels=labels,
+        classes=space.name,
+        class_names=space.names,
+        fingerprint=rows_mark(ids, labels),
+        stamp=None,
+        entry={"source": "labels", **entry},
+    )
+
+
+def known_size(name: str) -> tuple[int, str | None] | None:
+    """How many images a well-known dataset has, and its label space; None for a name that no one published on."""
+    for testbed in published_names():
+        for table in load_published(testbed).tables:
+            if name in table.images:
+                return table.images[name], "cifar10" if table.original == "cifar10" else "imagenet-1k"
+    return None
+
+
+def numbers_of_names(
+    values: np.ndarray, class_names: Sequence[str], folders: Sequence[str], where: object
+) -> np.ndarray:
+    """Classes written by name (or by the name of their folder, such as a wnid) as numbers."""
+    for names in (class_names, folders):
+        known = {name: number for number, name in enumerate(names)}
+        if set(values.ravel().tolist()) <= known.keys():
+            return np.vectorize(known.__getitem__, otypes=[np.int64])(values)
+    allowed = {*class_names, *folders}
+    row, unknown = next((row, text) for row, text in enumerate(values.ravel().tolist()) if text not in allowed)
+    nearest = near_match(unknown, [*class_names, *folders])
+    raise DataError(
+        "these are not classes",
+        where=f"{where}, row {row // max(1, values[0].size):,}",
+        found=f'"{unknown}"',
+        expected=f"numbers from 0, or names such as {', '.join(class_names[:3])}",
+        remedy=f'did you mean "{nearest}"?' if nearest else None,
+    )
+
+
+def folders_of(dataset: StoredDataset, registry: Registry) -> tuple[str, ...]:
+    """Other names of a stored dataset's classes, such as wnids; none where its label space is not known here."""
+    known = dataset.classes in registry.classes or dataset.classes in BUILT_IN
+    return registry.class_space(dataset.classes).folders if known else ()
+
+
+def _space(name: str, registry: Registry, classes: str | None) -> ClassSpace:
+    entry, known = registry.datasets.get(name), known_size(name)
+    chosen = classes or (entry.classes if entry else known[1] if known else None)
+    spaces = (*registry.classes, *BUILT_IN)
+    if chosen not in spaces:
+        raise UsageError(
+            f"what the label numbers of {name} mean is not known",
+            found=None if chosen is None else f'"{chosen}"',
+            expected=f"a label space: {', '.join(spaces)}",
+            remedy="name it with --classes; a registry can declare your own, and --registry names it",
+        )
+    return registry.class_space(chosen)
+
+
+def _from_file(
+    name: str, path: Path, space: ClassSpace, id_column: str | None, stored: StoredDataset | None
+) -> StoredDataset:
+    content = read_content(path, rows=len(stored) if stored else None, id_column=id_column, likely=LABELS)
+    values = content.array.ravel() if content.array.ndim == 2 and content.array.shape[1] == 1 else content.array
+    if values.dtype.kind == "U" and values.ndim == 1:
+        values = numbers_of_names(values, space.names, space.folders, path)
+    if values.ndim != 1 or values.dtype.kind not in "iu" or len(values) == 0:
+        raise DataError(
+            "these are not labels",
+            where=path,
+            found=f"{values.dtype}, shape {values.shape}",
+            expected="whole numbers or names of classes, shape (n,)",
+        )
+    labels = values.astype(np.int64)
+    if stored is not None:
+        if content.ids is not None and (order := order_of(stored.ids, content.ids)) is not None:
+            labels = labels[order]
+        if len(labels) != len(stored):
+            raise DataError(
+                "these labels are not those that are stored",
+                where=path,
+                found=f"{len(labels):,} labels",
+                expected=f"{len(stored):,}, as many as {name} has",
+            )
+        return labels_alone(name, stored.ids, labels, space)
+    digits = len(str(max(len(labels) - 1, 0)))
+    ids = content.ids or tuple(f"{place:0{digits}d}" for place in range(len(labels)))
+    return labels_alone(name, ids, labels, space, files={path.name: content.sha256})
+
+
+def _remedy(name: str, registry: Registry, results: Results) -> str:
+    nearest = near_match(name, [*results.datasets(), *registry.datasets])
+    if name in registry.datasets:
+        return f"`evalshift fetch {name}`, or give the labels with --labels FILE"
+    return (f'did you mean "{nearest}"? Else ' if nearest else "") + "give the labels with --labels FILE --classes NAME"

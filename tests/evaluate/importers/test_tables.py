@@ -1,0 +1,289 @@
+"""Tables of accuracies as others publish them: whole counts, or a refusal."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalshift.evaluate.importers.predictions import ImportedModel
+from evalshift.evaluate.importers.tables import counts_of, import_table, parse_assignments
+from evalshift.evaluate.store import Results, StoredDataset
+from evalshift.testbed.registry import Registry
+
+# As in timm's results folder: percent with three decimals.
+TIMM = """\
+model,top1,top1_err,top5,top5_err,param_count,img_size
+resnet18.a1_in1k,71.490,28.510,90.078,9.922,11.69,224
+resnet50.a1_in1k,80.218,19.782,94.996,5.004,25.56,224
+"""
+TIMM_V2 = """\
+model,top1,top1_err,top5,top5_err,top1_diff,rank_diff
+resnet18.a1_in1k,59.180,40.820,81.040,18.960,-12.31,0
+"""
+# As imagenet-testbed writes robustness_top1s.csv: models in a first column without a name.
+TESTBED = """\
+,imagenet,imagenetv2-matched-frequency,imagenet-c
+resnet50,76.13,63.25,39.19
+alexnet,56.518,43.98,
+"""
+
+
+def table(folder: Path, text: str, name: str = "table.csv") -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def stored_counts(results: Results, dataset: str) -> dict[str, tuple[int, int | None, int]]:
+    loaded = results.load_counts(dataset)
+    assert loaded is not None
+    return {model: (one.top1, one.top5, one.within) for model, one in loaded[1].items()}
+
+
+def test_a_table_for_each_dataset(tmp_path: Path, results: Results, registry: Registry) -> None:
+    report = import_table(table(tmp_path, TIMM), {"imagenet": "top1"}, results, registry=registry)
+    assert report.models == (
+        ImportedModel("resnet18.a1_in1k", "imagenet", 50_000, 35_745, 45_039),
+        ImportedModel("resnet50.a1_in1k", "imagenet", 50_000, 40_109, 47_498),
+    )
+    assert report.rules == (
+        'the column "model" names the models',
+        'imagenet: the column "top5" beside "top1" is its top-5 accuracy',
+        "imagenet: read as percent: some are greater than 1, none than 100",
+    )
+    assert report.pairs == ()
+    new = "imagenetv2-matched-frequency"
+    report = import_table(table(tmp_path, TIMM_V2, "v2.csv"), {new: "top1"}, results, registry=registry)
+    assert stored_counts(results, new) == {"resnet18.a1_in1k": (5918, 8104, 0)}
+    assert report.pairs == (f"imagenet:{new}",)
+    assert results.pairs() == [f"imagenet:{new}"]
+
+
+def test_a_column_for_each_dataset(tmp_path: Path, results: Results, registry: Registry) -> None:
+    report = import_table(table(tmp_path, TESTBED), None, results, registry=registry)
+    assert stored_counts(results, "imagenet") == {"resnet50": (38_065, None, 0), "alexnet": (28_259, None, 0)}
+    assert stored_counts(results, "imagenetv2-matched-frequency")["alexnet"] == (4398, None, 0)
+    assert results.load_counts("imagenet-c") is None
+    assert report.pairs == ("imagenet:imagenetv2-matched-frequency",)
+    assert report.rules[:2] == (
+        "the first column names the models",
+        "columns that are called as a dataset is: imagenet, imagenetv2-matched-frequency",
+    )
+
+
+def test_what_a_count_came_from_is_kept(tmp_path: Path, results: Results, registry: Registry) -> None:
+    text = "model,a,b\nknown,82.9,72.2\n"
+    sizes = {"first": 50_000, "second": 10_000}
+    report = import_table(table(tmp_path, text), {"first": "a", "second": "b"}, results, sizes=sizes, registry=registry)
+    loaded = results.load_counts("first")
+    assert loaded is not None
+    dataset, counted = loaded[0], loaded[1]["known"]
+    assert (dataset.images, dataset.classes) == (50_000, None)
+    assert (counted.top1, counted.within) == (41_450, 25)
+    provenance = counted.provenance
+    assert provenance.entry == {"source": "table", "family": "nets", "year": 2001}
+    assert provenance.imported is not None
+    assert (provenance.imported.source, provenance.imported.kind) == ("table", "percent")
+    assert list(provenance.imported.files) == ["table.csv"]
+    assert provenance.warnings == [
+        "Counts on first were worked out from rounded accuracies, and may be off by up to 25 of 50,000 images"
+    ]
+    assert report.pairs == ("first:second",)
+    assert "second: rounding leaves counts open by up to 5 of 10,000" in report.rules
+
+
+def test_models_without_a_value_are_left_out(tmp_path: Path, results: Results, registry: Registry) -> None:
+    text = "name,acc\na,0.5\nb,\nc,nan\n"
+    report = import_table(table(tmp_path, text), {"mine": "acc"}, results, sizes={"mine": 10}, registry=registry)
+    assert stored_counts(results, "mine") == {"a": (5, None, 0)}
+    assert report.rules[-1] == "mine: 2 models have no value there and are left out"
+
+
+def test_the_size_and_classes_of_a_stored_dataset_hold(
+    tmp_path: Path, results: Results, registry: Registry, named: StoredDataset, complaint: Callable[..., str]
+) -> None:
+    results.save_dataset(named)
+    file = table(tmp_path, "model,acc\na,0.5\n")
+    import_table(file, {"old": "acc"}, results, registry=registry)
+    loaded = results.load_counts("old")
+    assert loaded is not None
+    assert (loaded[0].images, loaded[0].classes) == (6, "letters")
+    assert complaint(import_table, file, {"old": "acc"}, results, sizes={"old": 7}, registry=registry) == (
+        "old has another number of images\n"
+        f"  where:    {results.path}\n"
+        "  found:    7 given, 6 stored\n"
+        "  do:       leave --n out, or choose another name or results folder"
+    )
+
+
+REFUSED = {
+    "columns": (
+        "model,top1\na,0.5\n",
+        {},
+        (
+            "it is not said which column belongs to which dataset\n"
+            "  where:    FILE\n"
+            "  found:    model, top1\n"
+            "  expected: DATASET=COLUMN, or columns that are called as a dataset is\n"
+            "  do:       such as --column imagenet=top1"
+        ),
+    ),
+    "column": (
+        "model,top1\na,0.5\n",
+        {"columns": {"imagenet": "top"}},
+        'the table has no column "top"\n  where:    FILE\n  found:    model, top1\n  do:       did you mean "top1"?',
+    ),
+    "models": (
+        "a,b\n1,0.5\n",
+        {"columns": {"imagenet": "b"}},
+        (
+            "it is not clear which column names the models\n"
+            "  where:    FILE\n"
+            "  found:    a, b\n"
+            "  do:       name it with --model-column"
+        ),
+    ),
+    "twice": (
+        "model,b\nx,0.5\nx,0.5\n",
+        {"columns": {"imagenet": "b"}},
+        "a model stands twice in the table\n  where:    FILE\n  found:    x\n  expected: one row a model",
+    ),
+    "nameless": (
+        "model,b\n,0.5\n",
+        {"columns": {"imagenet": "b"}},
+        "a model has no name\n  where:    FILE, row 2\n  found:    an empty cell",
+    ),
+    "size": (
+        "model,b\nx,0.5\n",
+        {"columns": {"mine": "b"}},
+        (
+            "how many images mine has is not known\n"
+            "  expected: the number that the accuracies are of\n"
+            "  do:       such as --n mine=10000"
+        ),
+    ),
+    "stray size": (
+        "model,b\nx,0.5\n",
+        {"columns": {"imagenet": "b"}, "sizes": {"imagenett": 1}},
+        (
+            "--n names a dataset that no column belongs to\n"
+            "  found:    imagenett\n"
+            "  expected: imagenet\n"
+            '  do:       did you mean "imagenet"?'
+        ),
+    ),
+    "five below one": (
+        "model,b,c\nx,0.5,0.4\n",
+        {"columns": {"imagenet": "b"}, "top5": {"imagenet": "c"}},
+        (
+            "fewer are right by five answers than by one\n"
+            "  where:    FILE, x\n"
+            "  found:    20,000 by five, 25,000 by one\n"
+            "  expected: top-5 at least top-1\n"
+            "  do:       name the columns with --column and --top5"
+        ),
+    ),
+    "scale": (
+        "model,b\nx,0.5\n",
+        {"columns": {"imagenet": "b"}, "scale": "percents"},
+        '"percents" is no scale\n  expected: auto, percent, fraction, counts\n  do:       did you mean "percent"?',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals(
+    tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str], case: str
+) -> None:
+    text, options, expected = REFUSED[case]
+    file = table(tmp_path, text)
+    assert complaint(import_table, file, results=results, registry=registry, **options) == expected.replace(
+        "FILE", str(file)
+    )
+    assert not results.path.exists()
+
+
+def counts(*cells: str, images: int = 1000, scale: str = "auto") -> list[int | None]:
+    models = [f"m{number}" for number in range(len(cells))]
+    return list(counts_of(cells, models, images, scale, "table").counts)
+
+
+def test_scales_are_told_by_what_can_be_told() -> None:
+    assert counts("0.5", "1.0", "0.123") == [500, 1000, 123]
+    assert counts("50.0", "99.9", "0.1") == [500, 999, 1]
+    assert counts("50%", "12.5 %") == [500, 125]
+    assert counts("500", "7") == [500, 7]
+    assert counts("50", "1", scale="percent") == [500, 10]
+    assert counts("50", "1", scale="counts") == [50, 1]
+
+
+@pytest.mark.parametrize("cells", [("50", "70"), ("0", "1"), ("5.5", "120.5")])
+def test_scales_that_cannot_be_told_are_asked_for(cells: tuple[str, ...], complaint: Callable[..., str]) -> None:
+    largest = {"50": "whole numbers up to 70", "0": "whole numbers up to 1", "5.5": "numbers up to 120.5"}[cells[0]]
+    assert complaint(counts, *cells) == (
+        "it cannot be told whether these are percent, fractions or counts\n"
+        "  where:    table\n"
+        f"  found:    {largest}\n"
+        "  expected: fractions up to 1, percent with decimals up to 100, or whole counts, some greater than 100\n"
+        "  do:       say which: --percent, --fraction or --counts"
+    )
+
+
+def test_what_makes_no_whole_count_is_refused(complaint: Callable[..., str]) -> None:
+    assert complaint(counts, "0.500", "0.1234") == (
+        "an accuracy makes no whole number of images\n"
+        "  where:    table, m1\n"
+        "  found:    0.1234 is 123.40 of 1,000 images\n"
+        "  expected: a whole number, within half a unit of the last digit\n"
+        "  do:       check the number of images (--n) and the scale; a mean of several sets or classes is no count"
+    )
+
+
+def test_what_is_out_of_range_or_no_number_is_refused(complaint: Callable[..., str]) -> None:
+    assert complaint(counts, "1001", "7") == (
+        "an accuracy is out of range\n  where:    table, m0\n  found:    1001\n  expected: 0 to 1,000 (counts)"
+    )
+    assert complaint(counts, "-0.5", "0.25") == (
+        "an accuracy is out of range\n  where:    table, m0\n  found:    -0.5\n  expected: 0 to 1 (fraction)"
+    )
+    assert complaint(counts, "0.5", "good") == (
+        'this is not a number\n  where:    table, m1\n  found:    "good"\n  expected: an accuracy'
+    )
+    assert complaint(counts, "", "-") == (
+        "the column is empty\n  where:    table\n  expected: an accuracy for at least one model"
+    )
+
+
+@given(st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=2))))
+def test_fractions_in_full_and_in_single_precision_give_their_counts_back(case: tuple[int, list[int]]) -> None:
+    images, right = case
+    full = [repr(count / images) for count in right]
+    assert counts(*full, images=images, scale="fraction") == right
+    short = [f"{count / images:.7g}" for count in right]
+    assert counts(*short, images=images, scale="fraction") == right
+
+
+@given(
+    st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=1))),
+    st.integers(0, 4),
+)
+def test_rounding_never_hides_the_true_count(case: tuple[int, list[int]], digits: int) -> None:
+    images, right = case
+    cells = [f"{float(round(Fraction(100 * count, images), digits)):.{digits}f}" for count in right]
+    found = counts_of(cells, cells, images, "percent", "table")
+    for count, true in zip(found.counts, right, strict=True):
+        assert count is not None
+        assert abs(count - true) <= found.within
+
+
+def test_assignments(complaint: Callable[..., str]) -> None:
+    assert parse_assignments(["a=b", "c=d=e"], "--column") == {"a": "b", "c": "d=e"}
+    assert complaint(parse_assignments, ["top1"], "--column") == (
+        '--column "top1" has no dataset\n  expected: --column DATASET=VALUE'
+    )
+    assert complaint(parse_assignments, ["a=b", "a=c"], "--n") == (
+        "--n names a twice\n  found:    a=c\n  expected: each dataset once"
+    )
