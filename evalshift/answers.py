@@ -108,7 +108,10 @@ def _nearer(place: str) -> str:
 
 
 def print_import(report: "ImportReport", results: Path) -> None:
-    """What an import brought, what was decided on the way, and how to go on."""
+    """What an import brought, what was decided on the way, what looks wrong in it, and how to go on."""
+    from evalshift.analysis.review import review_predictions
+    from evalshift.evaluate.store import Results
+
     if len(report.models) <= _MODELS_PRINTED:
         rows = [
             (one.model, one.dataset, f"{one.images:,}", _percent(one.top1, one.images), _percent(one.top5, one.images))
@@ -127,6 +130,8 @@ def print_import(report: "ImportReport", results: Path) -> None:
     console.print()
     for rule in report.rules:
         console.print(wrapped(f"rule: {rule}", indent=""))
+    for note in review_predictions(Results(results), [(one.dataset, one.model) for one in report.models]):
+        console.print(wrapped(f"note: {note}", indent=""), style="yellow")
     console.print(f"results: {results}")
     if report.pairs:
         console.print(f"pairs for `evalshift report`: {', '.join(report.pairs)}")

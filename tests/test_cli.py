@@ -22,6 +22,7 @@ from fileserver import FileServer
 from typer.main import get_command
 
 from evalshift import __version__
+from evalshift.analysis.outcomes import load_pair
 from evalshift.cli import app
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import default_path, load_registry
@@ -594,9 +595,7 @@ def test_imported_predictions_stand_beside_runs(here: Path) -> None:
     ]
     ran = run_here("import", "predictions", "new.npy", "--model", "guest", "--dataset", "new", "--year", "1999")
     assert ran.out.endswith("results: results\npairs for `evalshift report`: original:new\n")
-    reported = run_here("report", "--bootstrap", "100", "--format", "csv")
-    assert reported.code == 0
-    assert re.search(r"^guest +100.0 \[73.5, 100.0\] +33.3 \[9.9, 65.1\]", reported.out, re.MULTILINE), reported.out
+    assert load_pair(Results("results"), "original:new").outcomes["top1"].new_correct.tolist() == [10, 4, 8]
 
 
 def test_a_run_says_that_it_redoes_what_was_imported(here: Path) -> None:
@@ -618,16 +617,13 @@ def test_imports_outlive_a_run_of_the_same_dataset(here: Path) -> None:
     assert Results("results").load_dataset("new").stamp is None
     run_here("run", "--models", "good")
     assert Results("results").load_dataset("new").stamp is not None
-    reported = run_here("report", "--bootstrap", "100", "--format", "csv")
-    assert "guest" in reported.out
-    assert "left out" not in reported.out
+    stored = load_pair(Results("results"), "original:new")
+    assert (stored.outcomes["top1"].models, stored.notes) == (("good", "guest"), ())
     # The same images in another order: what was imported is no longer of these rows.
     np.save("new_y.npy", LABELS[::-1])
     run_here("run", "--models", "good")
-    reported = run_here("report", "--bootstrap", "100", "--format", "csv")
-    assert (
-        "note: guest is left out: its predictions on new were imported for other labels, or images in another order."
-        in " ".join(reported.out.split())
+    assert load_pair(Results("results"), "original:new").notes == (
+        "guest is left out: its predictions on new were imported for other labels, or images in another order.",
     )
 
 
@@ -670,6 +666,19 @@ def test_many_models_are_imported_in_a_line_a_dataset(here: Path) -> None:
         "───────────────────────────────────────────────────────",
         "mine        200      12  56.00 % (m112)  50.50 % (m101)",
     ]
+
+
+def test_what_looks_wrong_in_an_import_is_reported_and_left_as_it_is(here: Path) -> None:
+    labels = np.tile(np.arange(10), 30)
+    np.save("labels.npy", labels)
+    np.save("answers.npy", np.stack([(labels + 2) % 10, (labels + 1) % 10, labels], axis=1))  # worst first
+    words = "import predictions answers.npy --model m --dataset mine --labels labels.npy --classes cifar10"
+    ran = run_here(*words.split())
+    assert ran.code == 0
+    (note,) = re.findall(r"note: (.*?) results: results", " ".join(ran.out.split()))
+    assert note.startswith("The answers of m on mine look wrong: ")
+    assert "300" in note
+    assert Results("results").load_predictions("mine", "m").top[:3, 0].tolist() == [2, 3, 4]
 
 
 def test_imports_are_refused_with_words_and_a_code(here: Path) -> None:
