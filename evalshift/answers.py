@@ -147,7 +147,7 @@ def print_findings(summary: "Summary", written: Path) -> None:
     for pair in summary.pairs:
         metric = pair.metrics[summary.metric]
         console.print(pair.name, style="bold")
-        for sentence in metric.headline(summary.scale):
+        for sentence in (*metric.headline(summary.scale), *metric.findings()):
             console.print(wrapped(sentence))
         for note in pair.notes:
             console.print(wrapped(f"note: {note}"), style="yellow")
@@ -172,9 +172,11 @@ def _print_changes(pairs: Sequence["PairSummary"]) -> None:
 
 
 def _print_best(metric: "MetricSummary") -> None:
-    from evalshift.analysis.tables import readable
+    from evalshift.analysis.tables import BEYOND_CHANCE, has_real_changes, readable
 
     table = readable(metric).drop(columns=["Rank", "New rank"])
     print_table([str(title) for title in table], table.head(_MODELS_PRINTED).to_numpy().tolist(), "lrrrr")
     if len(table) > _MODELS_PRINTED:
         stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
+    if has_real_changes(metric):
+        stdout().print(BEYOND_CHANCE)
