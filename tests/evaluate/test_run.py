@@ -92,12 +92,11 @@ def test_a_second_run_does_nothing_says_so_and_stays_light(
     before = files(results.path)
     code = """
 import sys, time
-start = time.perf_counter()
 import evalshift as es
 from rich.console import Console
 es.run(es.load_registry(), results=sys.argv[1], console=Console(file=sys.stdout, width=300))
 heavy = [name for name in ("torch", "torchvision", "timm", "sklearn", "PIL") if name in sys.modules]
-print(heavy, time.perf_counter() - start)
+print(heavy, time.process_time())
 """
     *said, last = python(code, results.path).splitlines()
     models = len(results.models("digits"))
@@ -108,7 +107,7 @@ print(heavy, time.perf_counter() - start)
     ]
     heavy, seconds = last.rsplit(" ", 1)
     assert heavy == "[]"
-    assert float(seconds) < 5  # half a second on an idle machine
+    assert float(seconds) < 5  # half a second of computing, however busy the machine is
     assert files(results.path) == before
 
 

@@ -74,7 +74,7 @@ def test_answers_are_those_of_one_stream_though_the_network_keeps_state(streams:
 
 def test_batches_are_at_work_at_the_same_time(images: np.ndarray) -> None:
     # Each of the two waits for the other: one after the other would wait for ever.
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=60)
 
     def meet(classifier: Classifier, batch: np.ndarray) -> torch.Tensor:
         meeting.wait()
@@ -87,11 +87,12 @@ def test_batches_are_at_work_at_the_same_time(images: np.ndarray) -> None:
 def test_copies_share_weights_and_follow_a_change_of_layout() -> None:
     network = nn.Sequential(nn.Conv2d(2, 2, 3), nn.Flatten(), nn.Linear(8, 5))
     seen = set()
+    meeting = threading.Barrier(2, timeout=60)  # so that each of the two has a part
 
     def look(one: Classifier, batch: np.ndarray) -> torch.Tensor:
+        meeting.wait()
         weight = one.module[0].weight  # pyright: ignore[reportIndexIssue]
         seen.add((id(one.module), weight.data_ptr(), weight.is_contiguous(memory_format=torch.channels_last)))
-        time.sleep(0.02)
         return torch.zeros(len(batch), 5)
 
     with side_by_side(classifier_of(network), 2) as run_all:
