@@ -108,10 +108,7 @@ def _nearer(place: str) -> str:
 
 
 def print_import(report: "ImportReport", results: Path) -> None:
-    """What an import brought, what was decided on the way, what looks wrong in it, and how to go on."""
-    from evalshift.analysis.review import review_predictions
-    from evalshift.evaluate.store import Results
-
+    """What an import brought, what was decided on the way, and how to go on."""
     if len(report.models) <= _MODELS_PRINTED:
         rows = [
             (one.model, one.dataset, f"{one.images:,}", _percent(one.top1, one.images), _percent(one.top5, one.images))
@@ -130,11 +127,20 @@ def print_import(report: "ImportReport", results: Path) -> None:
     console.print()
     for rule in report.rules:
         console.print(wrapped(f"rule: {rule}", indent=""))
-    for note in review_predictions(Results(results), [(one.dataset, one.model) for one in report.models]):
+    for note in _review(report, results):
         console.print(wrapped(f"note: {note}", indent=""), style="yellow")
     console.print(f"results: {results}")
     if report.pairs:
         console.print(f"pairs for `evalshift report`: {', '.join(report.pairs)}")
+
+
+def _review(report: "ImportReport", results: Path) -> tuple[str, ...]:
+    """What looks wrong in what was imported; it stays as it came."""
+    with stderr().status("looking for what is wrong"):
+        from evalshift.analysis.review import review_predictions
+        from evalshift.evaluate.store import Results
+
+        return review_predictions(Results(results), [(one.dataset, one.model) for one in report.models])
 
 
 def _percent(right: int | None, images: int) -> str:
@@ -147,7 +153,7 @@ def print_findings(summary: "Summary", written: Path) -> None:
     for pair in summary.pairs:
         metric = pair.metrics[summary.metric]
         console.print(pair.name, style="bold")
-        for sentence in (*metric.headline(summary.scale), *metric.findings()):
+        for sentence in metric.headline(summary.scale):
             console.print(wrapped(sentence))
         for note in pair.notes:
             console.print(wrapped(f"note: {note}"), style="yellow")
@@ -172,11 +178,9 @@ def _print_changes(pairs: Sequence["PairSummary"]) -> None:
 
 
 def _print_best(metric: "MetricSummary") -> None:
-    from evalshift.analysis.tables import BEYOND_CHANCE, has_real_changes, readable
+    from evalshift.analysis.tables import readable
 
     table = readable(metric).drop(columns=["Rank", "New rank"])
     print_table([str(title) for title in table], table.head(_MODELS_PRINTED).to_numpy().tolist(), "lrrrr")
     if len(table) > _MODELS_PRINTED:
         stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
-    if has_real_changes(metric):
-        stdout().print(BEYOND_CHANCE)

@@ -214,7 +214,8 @@ def report(
     """Turn stored predictions into intervals, a line, figures, tables.
 
     Prints the findings and the first models of each pair, and writes a folder with a page, figures, tables and every
-    number as JSON. Works on a results folder alone, or on the counts of a published testbed that come with evalshift:
+    number as JSON. Accuracies that are not the published ones, and answers that look wrong, are noted with their likely
+    cause. Works on a results folder alone, or on the counts of a published testbed that come with evalshift:
     no images, no GPU, no torch, no download: evalshift report --published recht2019
     """
     with _complaints():

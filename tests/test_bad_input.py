@@ -681,7 +681,7 @@ def test_1001_outputs_for_1000_classes(here: Path) -> None:
             "  where:    model bad\n"
             "  found:    1,001 outputs\n"
             "  expected: 1,000, one a class of imagenet-1k\n"
-            "  do:       one too many is often a background class put first: drop that column in a `python` source\n"
+            "  do:       one too many is often a background class put first: drop it with logits: {drop: 0}\n"
         ) in ran.err
     assert ran.err.endswith(
         "\n2 failed; all else is in results:\n"

@@ -203,11 +203,11 @@ def _p_words(p_value: float) -> str:
 
 def _answers_of(
     answers: Sequence[ImageAnswers] | None, side: int, model: str
-) -> tuple[np.ndarray, np.ndarray, Sequence[str]] | None:
+) -> tuple[np.ndarray, np.ndarray, Sequence[str], tuple[str, ...]] | None:
     if answers is None or model not in answers[side].models:
         return None
     of_set = answers[side]
-    return of_set.top[of_set.models.index(model)], of_set.labels, of_set.class_names
+    return of_set.top[of_set.models.index(model)], of_set.labels, of_set.class_names, of_set.ids
 
 
 def _is_resized(provenance: Mapping[str, Sequence[Provenance]] | None, side: int, model: str) -> bool | None:

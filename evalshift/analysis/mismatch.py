@@ -36,19 +36,20 @@ def likely_mismatch(
     published: float,
     *,
     dataset: str = "",
-    answers: tuple[np.ndarray, np.ndarray, Sequence[str]] | None = None,
+    answers: tuple[np.ndarray, np.ndarray, Sequence[str], tuple[str, ...]] | None = None,
     resized: bool | None = None,
 ) -> str:
     """Why an accuracy most likely is not the published one, in words; "" where it is.
 
-    answers   the model's answers, shape (n, k), the labels and the names of the classes, where they are at hand
+    answers   the model's answers, shape (n, k), the labels, the names of the classes and those of the images (an empty
+              tuple where unknown), where they are at hand
     resized   whether the images were resized before they came to the model; None where that is not known
     """
     number = _another_number(total, published, dataset)
     if abs(images_off(correct, total, published)) <= few_images(total):
         return number
     found = []
-    for cause in likely_causes(*answers, published=published) if answers else ():
+    for cause in likely_causes(*answers[:3], ids=answers[3], published=published) if answers else ():
         met = cause.correct is not None and abs(images_off(cause.correct, total, published)) <= few_images(total)
         found.append(f"{cause.sentence}{', the published accuracy' if met else ''}")
     words = [*found, number] if found else [number, _by_size(correct / total - published, resized)]

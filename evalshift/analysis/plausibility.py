@@ -42,13 +42,19 @@ class Cause:
 
 
 def likely_causes(
-    top: TopAnswers, labels: Int64[np.ndarray, " label"], class_names: Sequence[str], *, published: float | None = None
+    top: TopAnswers,
+    labels: Int64[np.ndarray, " label"],
+    class_names: Sequence[str],
+    *,
+    ids: tuple[str, ...] = (),
+    published: float | None = None,
 ) -> tuple[Cause, ...]:
     """What is most likely wrong with one model's answers on one set; empty where nothing looks wrong.
 
     top           class numbers, best first, a row an image
     labels        class numbers, in the same order of images
     class_names   one name a class
+    ids           the images' names, where they are known
     published     the accuracy that the model should have on these images, where that is known
 
     Looks for answers that another order of columns, classes or rows makes right; else for answers that crowd into few
@@ -65,16 +71,20 @@ def likely_causes(
     class order 600
     """
     _check_shapes(top, labels)
-    looks = (_column_order, _known_class_order, _row_order, _fitted_class_order)
-    orders = [cause for look in looks if (cause := look(top, labels, class_names))]
-    if orders:
-        return (max(orders, key=lambda cause: cause.correct or 0),)
+    orders = (
+        _column_order(top, labels),
+        _known_class_order(top, labels, class_names),
+        _row_order(top, labels, ids),
+        _fitted_class_order(top, labels, class_names),
+    )
+    if found := [cause for cause in orders if cause]:
+        return (max(found, key=lambda cause: cause.correct or 0),)
     crowded = _crowded(top[:, 0], labels, class_names, published)
-    found = (
+    others = (
         crowded or _by_chance(top[:, 0], labels, len(class_names)),
         None if crowded else _missing_classes(top[:, 0], labels, class_names),
     )
-    return tuple(cause for cause in found if cause)
+    return tuple(cause for cause in others if cause)
 
 
 def _check_shapes(top: np.ndarray, labels: np.ndarray) -> None:
@@ -92,7 +102,7 @@ def _is_better(now: Bool[np.ndarray, " n"], then: Bool[np.ndarray, " n"], tried:
     return bool(exact_mcnemar(np.array([won]), np.array([lost]))[0] * tried < _RARE)
 
 
-def _column_order(top: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Cause | None:
+def _column_order(top: np.ndarray, labels: np.ndarray) -> Cause | None:
     hits = top == labels[:, np.newaxis]
     right, columns = hits.sum(axis=0), top.shape[1]
     best = int(right.argmax())
@@ -151,10 +161,10 @@ def _class_orders(class_names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]
             yield words, order
 
 
-def _row_order(top: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Cause | None:
+def _row_order(top: np.ndarray, labels: np.ndarray, ids: tuple[str, ...]) -> Cause | None:
     predicted = top[:, 0]
     now = predicted == labels
-    orders = _row_orders(labels)
+    orders = _row_orders(labels, ids)
     tried = [predicted == labels[order] for _, order in orders]
     best = max(range(len(tried)), key=lambda i: tried[i].sum(), default=None)
     # Rows are other images in either order, so the two are not paired; McNemar's test then errs on the safe side.
@@ -167,10 +177,10 @@ def _row_order(top: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
     return Cause("row order", sentence, int(tried[best].sum()))
 
 
-def _row_orders(labels: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def _row_orders(labels: np.ndarray, ids: tuple[str, ...]) -> list[tuple[str, np.ndarray]]:
     """Orders that rows are mistakenly stored in: words, and the image that each row belongs to."""
     by_class = np.argsort(labels, kind="stable")
-    orders = list(_orders_of_rows(len(labels)))
+    orders = [*_orders_of_rows(len(labels)), *(_orders_of_names(ids) if len(ids) == len(labels) else ())]
     if (np.diff(by_class) < 0).any():
         orders.append(("class by class, as a loader of class folders gives them", by_class))
     return orders
@@ -195,6 +205,14 @@ def _orders_of_rows(images: int) -> tuple[tuple[str, np.ndarray], ...]:
     for words, order in orders:
         different.setdefault(order.astype(np.int32).tobytes(), (words, order.astype(np.int32)))
     return tuple(different.values())[1:]
+
+
+@lru_cache(maxsize=4)
+def _orders_of_names(ids: tuple[str, ...]) -> tuple[tuple[str, np.ndarray], ...]:
+    places = range(len(ids))
+    by_name = np.array(sorted(places, key=lambda place: ids[place]), dtype=np.int32)
+    by_file = np.array(sorted(places, key=lambda place: ids[place].rpartition("/")[2]), dtype=np.int32)
+    return ("that of the images' names, sorted", by_name), ("that of the file names, whatever their folder", by_file)
 
 
 def _fitted_class_order(top: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Cause | None:

@@ -1,6 +1,6 @@
 """What looks wrong in stored predictions, in sentences: for a report, and for who has just imported or run them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from evalshift.analysis.outcomes import ImageAnswers, Outcomes, StoredPair, load
 from evalshift.analysis.outliers import off_the_line
 from evalshift.analysis.plausibility import likely_causes
 from evalshift.errors import AnalysisError
-from evalshift.evaluate.store import Results
+from evalshift.evaluate.store import Results, StoredDataset
 
 # A model counts as far off the line of the others beyond this p-value (Holm) and this distance in accuracy.
 _FAR_P, _FAR = 0.001, 0.05
@@ -58,7 +58,7 @@ def review_predictions(results: Results, predictions: Iterable[tuple[str, str]])
         if dataset in results.datasets() and model in results.models(dataset):
             stored, found = results.load_dataset(dataset), results.load_predictions(dataset, model)
             if len(found) == len(stored):
-                notes += _causes_in_words(found.top, stored.labels, stored.class_names, model, dataset)
+                notes += _causes_in_words(found.top, stored, model, dataset)
     for pair in results.pairs():
         concerned = {model for dataset, model in wanted if dataset in pair.split(":")}
         if concerned:
@@ -97,16 +97,14 @@ def _answer_notes(answers: ImageAnswers, skip: set[tuple[str, str]]) -> list[str
     notes = []
     for model, top in zip(answers.models, answers.top, strict=True):
         if (model, answers.dataset) not in skip:
-            notes += _causes_in_words(top, answers.labels, answers.class_names, model, answers.dataset)
+            notes += _causes_in_words(top, answers, model, answers.dataset)
     return notes
 
 
-def _causes_in_words(
-    top: np.ndarray, labels: np.ndarray, class_names: Sequence[str], model: str, dataset: str
-) -> list[str]:
+def _causes_in_words(top: np.ndarray, of: StoredDataset | ImageAnswers, model: str, dataset: str) -> list[str]:
     return [
         f"The answers of {model} on {dataset} look wrong: {cause.sentence}."
-        for cause in likely_causes(top, labels, class_names)
+        for cause in likely_causes(top, of.labels, of.class_names, ids=of.ids)
     ]
 
 

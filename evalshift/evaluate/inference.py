@@ -90,7 +90,7 @@ def forward(classifier: Classifier, batch: Images, execution: Execution) -> torc
             where=where,
             found=f"{logits.shape[1]:,} outputs",
             expected=f"{len(classifier.classes):,}, one a class of {classifier.classes.name}",
-            remedy="one too many is often a background class put first: drop that column in a `python` source"
+            remedy="one too many is often a background class put first: drop it with logits: {drop: 0}"
             if surplus
             else "check the label space in classes:, and the arguments that make the network",
         )

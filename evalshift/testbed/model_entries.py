@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evalshift.files import sha256_of
-from evalshift.testbed.entries import About, FilePath, Locations, Sha256, file_path, is_url
+from evalshift.testbed.entries import About, Entry, FilePath, Locations, Sha256, file_path, is_url
 from evalshift.testbed.preprocessing import Preprocess
 
 
@@ -36,8 +36,33 @@ def _code_location(text: object, info: Any) -> object:
     return text
 
 
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Code = Annotated[str, BeforeValidator(_code_location), AfterValidator(_code)]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
+Output = Annotated[int, Field(ge=0)]
+
+
+class Logits(Entry):
+    """Which outputs of a network are the classes, where it has others too or has them in another order.
+
+    drop    outputs that are no class, such as 0 for the background that networks from TensorFlow put first
+    subset  the outputs that are the classes, in the order of the classes
+    """
+
+    drop: Annotated[tuple[Output, ...], BeforeValidator(_as_list)] = ()
+    subset: tuple[Output, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Logits":
+        if bool(self.drop) == bool(self.subset):
+            raise ValueError("give either drop or subset")
+        for name, outputs in (("drop", self.drop), ("subset", self.subset)):
+            if len(set(outputs)) < len(outputs):
+                raise ValueError(f"an output stands twice in {name}")
+        return self
 
 
 class ModelEntry(About):
@@ -45,9 +70,11 @@ class ModelEntry(About):
 
     selected_on  the data that chose this checkpoint among others; "test" means that its original accuracy flatters it
     expected     the published accuracy on each dataset, as a fraction
+    logits       which outputs are the classes; all of them, in their order, without it
     """
 
     classes: str
+    logits: Logits | None = None
     family: str | None = None
     year: int | None = Field(default=None, ge=1950, le=2100)
     selected_on: Literal["train", "validation", "test"] | None = None

@@ -44,6 +44,7 @@ class Preprocess(BaseModel):
     interpolation  of the resize
     antialias      only tensors can do without; Pillow always smooths when it shrinks
     crop           the central 224 × 224 for 224; [h, w] for others
+    crop_fraction  in place of resize: the square crop is this much of the shorter side, 0.875 of 256 for 224
     scale          what the brightest pixel (255) becomes before mean and std: 1 (the usual) or 255
     mean, std      a number a channel, on the scale above; x → (x − mean) / std
     channels       the order in which the model wants them
@@ -57,6 +58,7 @@ class Preprocess(BaseModel):
     interpolation: Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] = "bilinear"
     antialias: bool = True
     crop: Size | None = None
+    crop_fraction: Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)] | None = None
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     mean: PerChannel | None = None
     std: PerChannel | None = None
@@ -70,21 +72,42 @@ class Preprocess(BaseModel):
             raise ValueError("std must be above 0 in every channel")
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_resize(self) -> Preprocess:
+        if self.crop_fraction is not None and self.resize is not None:
+            raise ValueError("give either resize or crop_fraction")
+        if self.crop_fraction is not None and self.crop is not None and len(set(crop_size(self.crop))) > 1:
+            raise ValueError("crop_fraction is of a square crop; give resize as height and width instead")
+        return self
+
+    @property
+    def resize_to(self) -> int | tuple[int, ...] | None:
+        """What `resize` says, or what `crop_fraction` makes of the crop: ⌊crop / fraction⌋, as timm rounds it."""
+        if self.crop_fraction is None:
+            return self.resize
+        if self.crop is None:
+            raise ValueError("crop_fraction is a part of crop, which is not given")
+        return (int(crop_size(self.crop)[0] / self.crop_fraction),)
+
     @property
     def has_geometry(self) -> bool:
         """Whether images change size on their way."""
-        return self.resize is not None or self.crop is not None
+        return self.resize is not None or self.crop is not None or self.crop_fraction is not None
 
     @property
     def geometry(self) -> tuple:
         """What decides the pixels on the host; models that agree here can share decoded images."""
-        return (self.resize, self.interpolation, self.antialias, self.crop)
+        return (self.resize_to, self.interpolation, self.antialias, self.crop)
 
     def over(self, own: Preprocess | None) -> Preprocess:
         """This one, filled up from what the source says of itself; what was set here wins."""
         if own is None:
             return self
-        return own.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        # One of the two decides: the entry's, whichever the source had.
+        other = {"resize": "crop_fraction", "crop_fraction": "resize"}
+        unsaid = {other[name]: None for name in said if name in other and other[name] not in said}
+        return own.model_copy(update={**unsaid, **said})
 
 
 def apply_geometry(image: Image | torch.Tensor, preprocess: Preprocess) -> Image | torch.Tensor:
@@ -92,8 +115,9 @@ def apply_geometry(image: Image | torch.Tensor, preprocess: Preprocess) -> Image
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as F
 
-    if preprocess.resize is not None:
-        size = [preprocess.resize] if isinstance(preprocess.resize, int) else list(preprocess.resize)
+    resize = preprocess.resize_to
+    if resize is not None:
+        size = [resize] if isinstance(resize, int) else list(resize)
         mode = InterpolationMode(preprocess.interpolation)
         image = F.resize(image, size, interpolation=mode, antialias=preprocess.antialias)  # pyright: ignore
     if preprocess.crop is not None:

@@ -19,7 +19,7 @@ from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
 from evalshift.testbed.entries import Entry, FileEntry, expand
-from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.yaml_text import YamlText
 
@@ -387,6 +387,8 @@ def _entry_class(section: str, source: object) -> type[Entry] | None:
 def _fields(entry: type[Entry] | None, inside: tuple[object, ...]) -> list[str]:
     if inside and inside[0] == "preprocess":
         return list(Preprocess.model_fields)
+    if inside and inside[0] == "logits":
+        return list(Logits.model_fields)
     if inside and inside[0] == "files":
         return list(FileEntry.model_fields)
     return list(entry.model_fields) if entry else []

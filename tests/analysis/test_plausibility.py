@@ -115,6 +115,22 @@ class TestCifar10:
             f"the answers stand in another order than the images, {words}: in that order 9,252 of 10,000 images are"
         )
 
+    @pytest.mark.parametrize(
+        "words, key",
+        [
+            ("that of the images' names, sorted", lambda name: name),
+            ("that of the file names, whatever their folder", lambda name: name.partition("/")[2]),
+        ],
+    )
+    def test_rows_in_the_order_of_their_names(self, words, key):
+        predicted, labels = real_answers()
+        names = rng("names").permutation(10_000)
+        ids = tuple(f"{label}/{name:05d}.png" for label, name in zip(labels, names, strict=True))
+        order = sorted(range(10_000), key=lambda place: key(ids[place]))
+        cause = only(of_cifar(predicted[order], labels, ids=ids))
+        assert cause.correct == 9252
+        assert f"than the images, {words}: in that order 9,252 of" in cause.sentence
+
     def test_answers_to_other_images(self):
         predicted, labels = real_answers()
         cause = only(of_cifar(rng("shuffled").permutation(predicted), labels, published=0.9252))

@@ -214,7 +214,7 @@ def test_a_wrong_number_of_outputs_is_refused(
     with pytest.raises(ModelError) as caught:
         answer(make_classifier(Returns(lambda count: torch.zeros(count, outputs)), classes), numbered(4))
     remedy = (
-        "one too many is often a background class put first: drop that column in a `python` source"
+        "one too many is often a background class put first: drop it with logits: {drop: 0}"
         if outputs == 5
         else "check the label space in classes:, and the arguments that make the network"
     )

@@ -281,6 +281,28 @@ class TestPreprocess:
         said = Preprocess(interpolation="bilinear", resize=None).over(own)
         assert (said.interpolation, said.resize, said.crop) == ("bilinear", None, 224)
 
+    def test_a_crop_fraction_stands_for_a_resize(self) -> None:
+        """Trap 6: the fraction differs from checkpoint to checkpoint, and is of the crop, not of the picture."""
+        preprocess = Preprocess(crop=224, crop_fraction=0.875)
+        assert preprocess.resize_to == (256,)
+        assert preprocess.geometry == Preprocess(resize=(256,), crop=224).geometry
+        assert Preprocess(crop=(380, 380), crop_fraction=0.922).resize_to == (412,)  # ⌊412.1⌋
+        assert Preprocess(crop=224, crop_fraction=1).resize_to == (224,)
+        picture = noise(500, 375)
+        resized = apply_geometry(apply_geometry(picture, Preprocess(resize=256)), Preprocess(crop=224))
+        np.testing.assert_array_equal(np.array(apply_geometry(picture, preprocess)), np.array(resized))
+
+    def test_a_crop_fraction_and_a_resize_replace_each_other(self) -> None:
+        own = Preprocess(resize=(256,), crop=224)
+        assert Preprocess(crop_fraction=0.95).over(own).resize_to == (235,)
+        assert Preprocess(resize=230).over(Preprocess(crop=224, crop_fraction=0.95)).resize_to == 230
+
+    def test_a_crop_fraction_of_no_crop(self) -> None:
+        preprocess = Preprocess(crop_fraction=0.875)
+        assert preprocess.has_geometry
+        with pytest.raises(ValueError, match=r"^crop_fraction is a part of crop, which is not given$"):
+            apply_geometry(noise(5, 4), preprocess)
+
     def test_a_source_that_says_nothing(self) -> None:
         preprocess = Preprocess(resize=32)
         assert preprocess.over(None) is preprocess
@@ -311,6 +333,11 @@ class TestPreprocess:
     @pytest.mark.parametrize(
         "settings, message",
         [
+            ({"resize": 256, "crop": 224, "crop_fraction": 0.875}, "give either resize or crop_fraction"),
+            (
+                {"crop": [224, 160], "crop_fraction": 0.875},
+                "crop_fraction is of a square crop; give resize as height and width instead",
+            ),
             ({"resize": 0}, "a size is one whole number from 1 to 16384, or two: height and width"),
             ({"crop": "224"}, "a size is one whole number from 1 to 16384, or two: height and width"),
             ({"crop": 20_000}, "a size is one whole number from 1 to 16384, or two: height and width"),

@@ -26,6 +26,7 @@ from evalshift.testbed.model_entries import (
 )
 from evalshift.testbed.models import checkpoint, python, timm_weights, torch_hub, torchvision_weights
 from evalshift.testbed.models.classifier import Built, Classifier
+from evalshift.testbed.models.outputs import choose_outputs
 from evalshift.testbed.preprocessing import Preprocess
 
 __all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifier"]
@@ -73,7 +74,8 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
             expected="a torch.nn.Module that gives logits",
         )
     preprocess = (entry.preprocess or Preprocess()).over(built.preprocess)
-    module = built.module.eval().requires_grad_(False)
+    module = built.module if entry.logits is None else choose_outputs(built.module, entry.logits, space, where)
+    module = module.eval().requires_grad_(False)
     return Classifier(name, module, preprocess, space, built.sha256, built.versions)
 
 

@@ -10,67 +10,21 @@ import pytest
 import timm
 import torch
 import torchvision
+from classifiers import MODEL, TEN, Load, Refused, ready, same_weights, sha256
 from fileserver import FileServer
-from pydantic import TypeAdapter
 from safetensors.torch import save_file
 from torch import nn
 
-from evalshift.errors import HashMismatchError, ModelError
+from evalshift.errors import HashMismatchError
 from evalshift.testbed.architectures import cifar_resnet20
-from evalshift.testbed.classes import ClassSpace, built_in
-from evalshift.testbed.model_entries import AnyModel, TorchvisionModel
-from evalshift.testbed.models import Classifier, load_classifier
+from evalshift.testbed.classes import built_in
+from evalshift.testbed.model_entries import TorchvisionModel
+from evalshift.testbed.models import load_classifier
 from evalshift.testbed.models.torchvision_weights import torchvision_preprocess
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import remote_weights
 
-MODEL: TypeAdapter[Any] = TypeAdapter(AnyModel)
 COMMIT = "786c16252c0fc58ee9adac063f8337cc4a7a497a"
-TEN = ClassSpace("ten", tuple(map(str, range(10))))
-Load = Callable[..., Classifier]
-
-
-@pytest.fixture
-def load(tmp_path: Path, cache: Path) -> Load:
-    """The classifier of an entry whose paths are relative to this test's folder."""
-
-    def build(**content: Any) -> Classifier:
-        entry = MODEL.validate_python(content, context={"folder": tmp_path})
-        return load_classifier("m", entry, TEN)
-
-    return build
-
-
-@pytest.fixture
-def refused(load: Load, complaint: Callable[..., str], tmp_path: Path) -> Callable[..., str]:
-    """The complaint about an entry, with HERE for this test's folder."""
-
-    def of(**content: Any) -> str:
-        return complaint(ModelError, lambda: load(**content)).replace(str(tmp_path), "HERE")
-
-    return of
-
-
-Refused = Callable[..., str]
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def same_weights(module: nn.Module, other: nn.Module) -> bool:
-    ours, theirs = module.state_dict(), other.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def ready(classifier: Classifier) -> bool:
-    """In eval mode, on the CPU, and without gradients."""
-    parameters = list(classifier.module.parameters())
-    return (
-        not any(module.training for module in classifier.module.modules())
-        and not any(parameter.requires_grad for parameter in parameters)
-        and {parameter.device.type for parameter in parameters} == {"cpu"}
-    )
 
 
 class TestCheckpoint:
