@@ -98,6 +98,11 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def sha256_of_text(text: str) -> str:
+    """The sha256 of a text as 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def stamp(paths: Iterable[Path], root: Path | None = None) -> str:
     """A quick mark of files by name, size and time of change: equal stamps mean that nothing was touched.
 

@@ -20,6 +20,13 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that of two processes none waits at the end for a file that the other began last."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first, so that of two processes none waits at the end for a file that the other began last.
+
+    What must be asked for is left out where nothing is asked for: -m "not network" asks for all else.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if not config.getoption("markexpr"):
+        asked = [any(map(item.get_closest_marker, ("network", "thorough"))) for item in items]
+        config.hook.pytest_deselected(items=[item for item, out in zip(items, asked, strict=True) if out])
+        items[:] = [item for item, out in zip(items, asked, strict=True) if not out]

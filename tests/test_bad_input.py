@@ -216,8 +216,8 @@ def test_unknown_key(here: Path) -> None:
         "unknown key",
         "  where:    registry.yaml, line 7: models.good.yaer",
         "  found:    yaer",
-        "  expected: paper, licence, homepage, note, classes, family, year, selected_on, expected, source, function, "
-        "arguments, preprocess",
+        "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, source, "
+        "function, arguments, preprocess",
         '  do:       did you mean "year"?',
     )
 
@@ -229,7 +229,7 @@ def test_unknown_key_of_the_preprocessing(here: Path) -> None:
         "unknown key",
         "  where:    registry.yaml, line 12: models.shy.preprocess.means",
         "  found:    means",
-        "  expected: resize, interpolation, antialias, crop, scale, mean, std, channels",
+        "  expected: resize, interpolation, antialias, crop, crop_fraction, scale, mean, std, channels",
         '  do:       did you mean "mean"?',
     )
 

@@ -194,7 +194,7 @@ def _as_stored(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other_checkpoint(entry: AnyModel, stored: Provenance, hash_of: Callable[[Path], str]) -> str | None:
-    promised = getattr(entry, "sha256", None)
+    promised = getattr(entry, "promised_sha256", None)
     known = stored.checkpoint_sha256
     if promised is not None:
         if known is not None and known.startswith(promised):

@@ -3,7 +3,7 @@
 import argparse
 import pickle
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +93,28 @@ def strip_wrappers(state: dict[str, torch.Tensor], own: Collection[str]) -> None
         consume_prefix_in_state_dict_if_present(state, prefix)
 
 
-def load_state(module: nn.Module, path: Path, key: str | None, where: str) -> None:
+def rename_beginnings(state: dict[str, torch.Tensor], rename: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """The same tensors, names that begin with a key of `rename` beginning with its value instead; the longest decides.
+
+    >>> list(rename_beginnings({"head.fc.bias": torch.zeros(1)}, {"head.": "", "head.fc": "classifier"}))
+    ['classifier.bias']
+    """
+
+    def renamed(name: str) -> str:
+        begins = max((key for key in rename if name.startswith(key)), key=len, default=None)
+        return name if begins is None else rename[begins] + name[len(begins) :]
+
+    return {renamed(name): tensor for name, tensor in state.items()}
+
+
+def load_state(
+    module: nn.Module, path: Path, key: str | None, where: str, rename: Mapping[str, str] | None = None
+) -> None:
     """Fill a network from a checkpoint. ModelError lists the names and shapes that differ; none is let pass."""
     state = read_state(path, key, where)
     own = module.state_dict()
     strip_wrappers(state, own)
+    state = rename_beginnings(state, rename or {})
     for name in own:  # batch counters came with PyTorch 0.4.1 and steer training alone
         if name.endswith("num_batches_tracked"):
             state.setdefault(name, own[name])

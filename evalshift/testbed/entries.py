@@ -59,7 +59,8 @@ def _locations(places: object, info: Any) -> str | tuple[str, ...]:
     return found if isinstance(places, list | tuple) else found[0]
 
 
-def _sha256(text: str) -> str:
+def checked_sha256(text: str) -> str:
+    """The digits of a hash, all or the first ones; ValueError for anything else."""
     if not re.fullmatch(r"[0-9a-f]{8,64}", text):
         raise ValueError("write 64 hexadecimal digits in lower case, or at least the first 8")
     return text
@@ -79,7 +80,7 @@ def _file_name(text: str) -> str:
 
 FilePath = Annotated[Path, BeforeValidator(file_path)]
 Locations = Annotated[str | tuple[str, ...], BeforeValidator(_locations)]
-Sha256 = Annotated[str, AfterValidator(_sha256)]
+Sha256 = Annotated[str, AfterValidator(checked_sha256)]
 
 
 class Entry(BaseModel):

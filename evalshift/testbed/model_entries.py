@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evalshift.files import sha256_of
-from evalshift.testbed.entries import About, Entry, FilePath, Locations, Sha256, file_path, is_url
+from evalshift.testbed.entries import About, Entry, FilePath, Locations, checked_sha256, file_path, is_url
 from evalshift.testbed.preprocessing import Preprocess
+
+# A hash that nobody published.
+UNKNOWN = "unknown"
 
 
 def _code(text: str) -> str:
@@ -41,6 +44,7 @@ def _as_list(value: object) -> object:
 
 
 Code = Annotated[str, BeforeValidator(_code_location), AfterValidator(_code)]
+Known = Annotated[str, AfterValidator(lambda text: text if text == UNKNOWN else checked_sha256(text))]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 Output = Annotated[int, Field(ge=0)]
 
@@ -109,9 +113,13 @@ def _code_hashes(entry: "ModelEntry") -> dict[str, str]:
 
 
 class WithWeights(ModelEntry):
-    """A checkpoint that evalshift itself opens, and so hashes first."""
+    """A checkpoint that evalshift itself opens, and so hashes first.
 
-    sha256: Sha256 | None = None
+    sha256  what the file must be. "unknown" says that nobody published it: what comes first is then held to from then
+            on, and its hash stands in the provenance.
+    """
+
+    sha256: Known | None = None
 
     @model_validator(mode="after")
     def _downloads_have_a_hash(self) -> "WithWeights":
@@ -119,11 +127,17 @@ class WithWeights(ModelEntry):
             raise ValueError("weights are downloaded, so give their sha256: nothing is opened before it is hashed")
         return self
 
+    @property
+    def promised_sha256(self) -> str | None:
+        """What is known of the hash beforehand: all of its digits, the first ones, or None."""
+        return None if self.sha256 == UNKNOWN else self.sha256
+
 
 class CheckpointModel(WithWeights):
     """A state dict (.safetensors, or .pt, .pth, .th, .bin read with weights_only) for a network that `builder` makes.
 
-    key  where in the file the state dict stands, when it is not the whole file, "state_dict" or "model"
+    key     where in the file the state dict stands, when it is not the whole file, "state_dict" or "model"
+    rename  beginnings of the names of tensors in the file -> what the network has instead, such as {backbone.: ""}
     """
 
     source: Literal["checkpoint"]
@@ -131,6 +145,7 @@ class CheckpointModel(WithWeights):
     arguments: dict[str, Any] = Field(default_factory=dict)
     weights: Locations
     key: str | None = None
+    rename: dict[str, str] = Field(default_factory=dict)
     preprocess: Preprocess
 
 

@@ -5,11 +5,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalshift.errors import ModelError
-from evalshift.files import sha256_of
+from evalshift.errors import DataError, ModelError
+from evalshift.files import sha256_of, sha256_of_text, write_atomic
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, is_url
-from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.model_entries import UNKNOWN, AnyModel
+from evalshift.testbed.transfer import web_page
 
 # torch.hub's and torchvision's files carry the first digits of their sha256 in their names.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
@@ -36,9 +37,10 @@ def remote_weights(entry: AnyModel, known_url: str | None = None) -> download.Re
     name = urls[0].split("?")[0].rsplit("/", 1)[-1]
     in_name = _HASH_IN_NAME.search(name)
     sha256 = getattr(entry, "sha256", None) or (in_name.group(1) if in_name else None)
-    if sha256 is not None and sha256[:8] not in name:
-        # Half of all hosts call their file pytorch_model.bin: only the hash keeps two of them apart in the cache.
-        name = f"{Path(name).stem}-{sha256[:8]}{Path(name).suffix}"
+    # Half of all hosts call their file pytorch_model.bin: only a hash keeps two of them apart in the cache.
+    mark = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
+    if mark is not None and mark[:8] not in name:
+        name = f"{Path(name).stem}-{mark[:8]}{Path(name).suffix}"
     if sha256 is None:
         raise ModelError(
             "weights without a hash",
@@ -46,7 +48,17 @@ def remote_weights(entry: AnyModel, known_url: str | None = None) -> download.Re
             expected="sha256: in the entry",
             remedy="add it; see `evalshift check`",
         )
+    if sha256 == UNKNOWN:
+        return download.RemoteFile(name, urls, None, check=_no_web_page)
     return download.RemoteFile(name, urls, sha256)
+
+
+def _no_web_page(path: Path) -> None:
+    """Hosts that are asked too often send a page instead, and a file whose hash nobody knows could be one."""
+    with path.open("rb") as stream:
+        page = web_page(stream.read(1 << 12))
+    if page:
+        raise DataError("this is not a file of weights", where=path, found=page)
 
 
 def local_weights(entry: AnyModel) -> Path | None:
@@ -67,7 +79,7 @@ def find_weights(entry: AnyModel, known_url: str | None = None, hub_file: Path |
     mirror gives it.
     """
     path = hub_file or local_weights(entry)
-    promised = getattr(entry, "sha256", None)
+    promised = getattr(entry, "promised_sha256", None) or _named_by_hub(hub_file)
     if path is None:
         remote = remote_weights(entry, known_url)
         if remote is None:
@@ -77,9 +89,28 @@ def find_weights(entry: AnyModel, known_url: str | None = None, hub_file: Path |
                 expected="a checkpoint file",
                 remedy="paths are relative to the registry file",
             )
-        path, promised = download.fetch(remote, weights_folder()), remote.sha256
-    sha256 = download.verify(path, promised) if promised else sha256_of(path)
-    return Weights(path, sha256)
+        path = download.fetch(remote, weights_folder())
+        promised = remote.sha256
+    if promised:
+        return Weights(path, download.verify(path, promised))
+    downloaded = path.absolute().parent == weights_folder().absolute()
+    return Weights(path, _as_first_seen(path) if downloaded else sha256_of(path))
+
+
+def _named_by_hub(path: Path | None) -> str | None:
+    """The sha256 that Hugging Face's hub promised of a large file: its cache keeps such files under that name."""
+    name = path.resolve().name if path is not None else ""
+    return name if re.fullmatch("[0-9a-f]{64}", name) else None
+
+
+def _as_first_seen(path: Path) -> str:
+    """The sha256 of a downloaded file of which nothing was known beforehand: what it was the first time, it stays."""
+    note = path.with_name(f".{path.name}.first-seen")
+    if note.is_file():
+        return download.verify(path, note.read_text().strip())
+    sha256 = sha256_of(path)
+    write_atomic(note, f"{sha256}\n".encode())
+    return sha256
 
 
 def _on_disk(place: str) -> Path:

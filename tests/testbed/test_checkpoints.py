@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from evalshift.errors import ModelError
-from evalshift.testbed.checkpoints import load_state, read_state, strip_wrappers
+from evalshift.testbed.checkpoints import load_state, read_state, rename_beginnings, strip_wrappers
 
 State = dict[str, torch.Tensor]
 
@@ -277,3 +277,18 @@ def test_batch_counters_may_be_missing(tmp_path: Path, kind: type) -> None:
     module = network(1)
     load_state(module, tmp_path / "w.pt", None, "model m")
     assert equal(module, network())
+
+
+class TestRename:
+    def test_names_of_another_library_become_the_networks(self, tmp_path: Path) -> None:
+        """mmpretrain puts backbone. and head. before the names of a plain ResNet."""
+        state = network().state_dict()
+        others = {f"{'head.' if name[0] == '2' else 'backbone.'}{name}": value for name, value in state.items()}
+        torch.save({"meta": {"epoch": 200}, "state_dict": others}, tmp_path / "w.pth")
+        module = network(1)
+        load_state(module, tmp_path / "w.pth", None, "model m", {"backbone.": "", "head.": ""})
+        assert equal(module, network())
+
+    def test_the_longest_beginning_decides(self) -> None:
+        state = {"a.b.c": torch.zeros(1), "a.d": torch.ones(1), "e": torch.ones(1)}
+        assert list(rename_beginnings(state, {"a.": "x.", "a.b.": ""})) == ["c", "x.d", "e"]

@@ -10,7 +10,7 @@ from torch import nn
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset, DownloadedDataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.digits.recipes import RECIPES
-from evalshift.testbed.model_entries import AnyModel, CheckpointModel, HubModel
+from evalshift.testbed.model_entries import AnyModel, CheckpointModel, HubModel, TimmModel, TorchvisionModel
 from evalshift.testbed.models import load_classifier
 from evalshift.testbed.models.code import call_function
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
@@ -55,6 +55,26 @@ AKAMASTER = [
     (110, 6.32, "1d1ed7c2"),
     (1202, 6.18, "f3b1deed"),
 ]
+# edadaltocg/detectors: best test accuracy of its cards in %, where it was to be found.
+DETECTORS = [
+    ("resnet18", 94.98),
+    ("resnet34", None),
+    ("resnet50", 94.65),
+    ("densenet121", 93.91),
+    ("vgg16_bn", None),
+    ("vit_base_patch16_224_in21k_ft", None),
+]
+WITHOUT_HASH = {f"{name}-detectors" for name, _ in DETECTORS}
+# mmpretrain: layers, first digits of the sha256, top-1 of its model zoo in %.
+MMPRETRAIN = [
+    (18, "bd6371c8", 94.82),
+    (34, "a8aa36a6", 95.34),
+    (50, "f54bfad9", 95.55),
+    (101, "2d29e936", 95.58),
+    (152, "3e8e9178", 95.76),
+]
+# On which label space each dataset of a published accuracy is.
+CLASSES_OF = {"digits": "digits", "cifar10": "cifar10", "imagenet": "imagenet-1k"}
 # Name, bytes, sha256, as TensorFlow Datasets and others give them.
 FILES = {
     "cifar10": [
@@ -133,6 +153,10 @@ class TestWhole:
             *(recipe.name for recipe in RECIPES),
             *(f"{name}-chenyaofo" for name, *_ in CHENYAOFO),
             *(f"resnet{layers}-akamaster" for layers, *_ in AKAMASTER),
+            *(name for name in REGISTRY.models if name.endswith("-torchvision")),
+            *(name for name in REGISTRY.models if name.endswith("-timm")),
+            *(f"{name}-detectors" for name, _ in DETECTORS),
+            *(f"resnet{layers}-mmpretrain" for layers, *_ in MMPRETRAIN),
         ]
 
     @pytest.mark.parametrize("name", REGISTRY.models)
@@ -140,12 +164,21 @@ class TestWhole:
         """It says its family, how it sees images, what it should score and on what; and its weights have a hash."""
         entry = model(name)
         assert entry.family
-        assert len(promised(name)) >= 8
-        assert entry.preprocess is not None  # pyright: ignore[reportAttributeAccessIssue]
-        assert entry.expected
+        assert len(promised(name)) >= 8 or isinstance(entry, TimmModel) or name in WITHOUT_HASH
+        knows_its_own = isinstance(entry, TimmModel | TorchvisionModel)
+        assert knows_its_own == (entry.preprocess is None)  # pyright: ignore[reportAttributeAccessIssue]
+        assert entry.expected or entry.note
         for dataset, accuracy in entry.expected.items():
-            assert REGISTRY.dataset(dataset).classes == entry.classes
+            assert CLASSES_OF[dataset] == entry.classes
             assert 1 / len(REGISTRY.class_space(entry.classes)) < accuracy < 1
+
+    @pytest.mark.parametrize("name", [name for name in REGISTRY.models if not name.startswith("digits-")])
+    def test_every_published_model_says_its_year_and_source(self, name: str) -> None:
+        entry = model(name)
+        assert entry.year is not None
+        assert entry.homepage or weights(name).startswith("https://github.com/")
+        if not name.endswith(("-chenyaofo", "-akamaster")):  # which say of none
+            assert entry.licence
 
     @pytest.mark.parametrize("name", REGISTRY.datasets)
     def test_every_dataset_says_where_it_comes_from(self, name: str) -> None:
@@ -154,7 +187,12 @@ class TestWhole:
         assert entry.note
 
     def test_no_two_models_are_one(self) -> None:
-        hashes = [promised(name)[:8] for name in REGISTRY.models]
+        marks = [
+            (promised(name)[:8].replace("unknown", ""), getattr(model(name), "name", ""), model(name).weights_files())
+            for name in REGISTRY.models
+        ]
+        assert len(set(marks)) == len(marks)
+        hashes = [mark[0] for mark in marks if mark[0]]
         assert len(set(hashes)) == len(hashes)
 
 
@@ -233,6 +271,86 @@ class TestAkamaster:
         with torch.device("meta"):  # shapes alone: the deepest has 19.4 million numbers
             module = call_function(entry.builder, entry.arguments, "model m")
         assert sum(isinstance(one, nn.Conv2d | nn.Linear) for one in module.modules()) == layers
+
+
+@pytest.fixture(scope="module")
+def offered() -> dict[str, Any]:
+    """Every classifier that torchvision has weights for; those without classes are features, not classifiers."""
+    from torchvision import models
+
+    return {
+        f"{name}-{one.name.removeprefix('IMAGENET1K_').lower().replace('_', '-')}-torchvision": (name, one)
+        for name in models.list_models(module=models)
+        for one in models.get_model_weights(name)  # pyright: ignore[reportGeneralTypeIssues]
+        if one.meta["categories"]
+    }
+
+
+class TestTorchvision:
+    def test_all_of_it(self, offered: dict[str, Any]) -> None:
+        assert {name for name in REGISTRY.models if name.endswith("-torchvision")} == offered.keys()
+
+    def test_facts_are_those_that_torchvision_keeps(self, offered: dict[str, Any]) -> None:
+        for name, (architecture, pretrained) in offered.items():
+            entry = model(name)
+            assert isinstance(entry, TorchvisionModel)
+            assert (entry.name, entry.pretrained) == (architecture, pretrained.name)
+            published = pretrained.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+            assert entry.expected == {"imagenet": pytest.approx(published / 100, abs=1e-9)}
+            assert f"-{entry.sha256}." in pretrained.url
+            assert entry.homepage == pretrained.meta["recipe"]
+            assert entry.licence == ("CC BY-NC 4.0" if "SWAG" in pretrained.name else "BSD-3-Clause")
+
+    def test_trap_7_versions_of_weights_are_entries_of_their_own(self) -> None:
+        """V1 and V2 of ResNet-50 differ in accuracy by 4.7 points and in the size they are resized to."""
+        accuracies = [model(f"resnet50-v{version}-torchvision").expected["imagenet"] for version in (1, 2)]
+        assert accuracies == [0.76130, 0.80858]
+
+
+class TestTimm:
+    NAMES = [name for name in REGISTRY.models if name.endswith("-timm")]  # noqa: RUF012
+
+    def test_a_hundred_of_many_families_and_far_apart(self) -> None:
+        assert len(self.NAMES) == 100
+        assert len({model(name).family for name in self.NAMES}) >= 40
+        accuracies = [model(name).expected["imagenet"] for name in self.NAMES]
+        assert min(accuracies) < 0.6
+        assert max(accuracies) > 0.88
+
+    def test_timm_knows_them_and_where_their_weights_are(self) -> None:
+        import timm
+
+        for name in self.NAMES:
+            entry = model(name)
+            assert isinstance(entry, TimmModel)
+            assert name == f"{entry.name}-timm"
+            known = timm.get_pretrained_cfg(entry.name, allow_unregistered=False)
+            assert known is not None
+            assert known.num_classes == 1000
+            assert entry.homepage == f"https://huggingface.co/{known.hf_hub_id}"
+
+
+class TestDetectorsAndMmpretrain:
+    @pytest.mark.parametrize("name, accuracy", DETECTORS)
+    def test_figures_of_its_cards(self, name: str, accuracy: float | None) -> None:
+        entry = model(f"{name}-detectors")
+        assert entry.expected == ({} if accuracy is None else {"cifar10": pytest.approx(accuracy / 100, abs=1e-9)})
+        assert entry.selected_on == "test"  # its cards give the best test accuracy (trap 24)
+        assert weights(f"{name}-detectors") == (
+            f"https://huggingface.co/edadaltocg/{name}_cifar10/resolve/main/pytorch_model.bin"
+        )
+        assert promised(f"{name}-detectors") == "unknown"
+
+    @pytest.mark.parametrize("layers, tag, accuracy", MMPRETRAIN)
+    def test_figures_of_its_model_zoo(self, layers: int, tag: str, accuracy: float) -> None:
+        entry: Any = model(f"resnet{layers}-mmpretrain")
+        assert entry.expected == {"cifar10": pytest.approx(accuracy / 100, abs=1e-9)}
+        assert entry.sha256 == tag
+        assert weights(f"resnet{layers}-mmpretrain").endswith(f"/resnet{layers}_b16x8_cifar10_20210528-{tag}.pth")
+        # Trap 23, on the scale of 0 to 255: the constants are those of std 0.2023 to three digits.
+        assert (entry.preprocess.scale, entry.preprocess.channels) == (255, "rgb")
+        assert [round(std / 255, 4) for std in entry.preprocess.std] == [0.2023, 0.1994, 0.2010]
+        assert entry.rename == {"backbone.": "", "head.": ""}
 
 
 @pytest.fixture(scope="module")

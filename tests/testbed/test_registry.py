@@ -436,8 +436,8 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 9: models.m.weigths\n"
             "  found:    weigths\n"
-            "  expected: paper, licence, homepage, note, classes, family, year, selected_on, expected, sha256, source, "
-            "builder, arguments, weights, key, preprocess\n"
+            "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, sha256, "
+            "source, builder, arguments, weights, key, rename, preprocess\n"
             '  do:       did you mean "weights"?'
         )
 
@@ -446,7 +446,7 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 9: models.m.preprocess.maen\n"
             "  found:    maen\n"
-            "  expected: resize, interpolation, antialias, crop, scale, mean, std, channels\n"
+            "  expected: resize, interpolation, antialias, crop, crop_fraction, scale, mean, std, channels\n"
             '  do:       did you mean "mean"?'
         )
 

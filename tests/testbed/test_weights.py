@@ -177,3 +177,55 @@ class TestWeightsThatALibraryNames:
         promised = model.model_copy(update={"sha256": "0" * 64})
         with pytest.raises(HashMismatchError, match=r"^a file is not the promised one\n"):
             find_weights(promised, hub_file=tmp_path / "model.safetensors")
+
+
+class TestUnknownHash:
+    def test_what_came_first_is_held_to(
+        self, entry: Any, file_server: FileServer, cache: Path, complaint: Callable[..., str]
+    ) -> None:
+        one = entry(file_server.put("pytorch_model.bin", BODY), "unknown")
+        assert one.promised_sha256 is None
+        weights = find_weights(one)
+        assert weights.sha256 == SHA256
+        assert find_weights(one) == weights
+        assert len(file_server.requests) == 1
+        weights.path.write_bytes(b"others")
+        assert complaint(HashMismatchError, find_weights, one).startswith(
+            f"a file is not the promised one\n  where:    {weights.path}\n"
+        )
+
+    def test_files_of_one_name_lie_side_by_side(self, entry: Any, file_server: FileServer, cache: Path) -> None:
+        """Half of all hosts call theirs pytorch_model.bin, and no hash tells these apart (trap 29)."""
+        first, second = (
+            entry(file_server.put(f"{one}/pytorch_model.bin", one.encode()), "unknown") for one in ("a", "b")
+        )
+        assert find_weights(first).path != find_weights(second).path
+        assert find_weights(first).path.read_bytes() == b"a"
+        assert local_weights(second) == find_weights(second).path
+
+    def test_trap_30_a_page_in_place_of_the_file(self, entry: Any, file_server: FileServer, cache: Path) -> None:
+        """Google Drive's question whether one really wants it, saved as a checkpoint."""
+        page = b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title>"
+        one = entry(file_server.put("w.pt", page), "unknown")
+        with pytest.raises(DownloadError, match="Virus scan warning"):
+            find_weights(one)
+        assert local_weights(one) is None
+
+    def test_it_must_be_said(self, entry: Any) -> None:
+        with pytest.raises(ValueError, match="give their sha256: nothing is opened before it is hashed"):
+            entry(DEAD)
+
+
+class TestHub:
+    def test_files_that_the_hub_names_by_their_hash_are_held_to_it(
+        self, entry: Any, tmp_path: Path, complaint: Callable[..., str]
+    ) -> None:
+        """Its cache keeps a large file under the sha256 that the hub promised, with a link of the file's own name."""
+        (tmp_path / SHA256).write_bytes(BODY)
+        (tmp_path / "model.safetensors").symlink_to(tmp_path / SHA256)
+        one = MODEL.validate_python({"source": "timm", "name": "resnet18.a1_in1k"})
+        assert find_weights(one, hub_file=tmp_path / "model.safetensors").sha256 == SHA256
+        (tmp_path / SHA256).write_bytes(b"others")
+        assert f"  expected: sha256 {SHA256}\n" in complaint(
+            HashMismatchError, find_weights, one, None, tmp_path / "model.safetensors"
+        )

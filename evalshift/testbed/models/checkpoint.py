@@ -14,7 +14,7 @@ def build(entry: CheckpointModel, where: str) -> Built:
     weights = find_weights(entry)
     built = bare(entry, where)
     if isinstance(built.module, nn.Module):
-        load_state(built.module, weights.path, entry.key, where)
+        load_state(built.module, weights.path, entry.key, where, entry.rename)
     return Built(built.module, sha256=weights.sha256)
 
 
