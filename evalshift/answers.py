@@ -108,7 +108,7 @@ def _nearer(place: str) -> str:
 
 
 def print_import(report: "ImportReport", results: Path) -> None:
-    """What an import brought, what was decided on the way, and how to go on."""
+    """What an import brought, what was decided on the way, what looks wrong in it, and how to go on."""
     if len(report.models) <= _MODELS_PRINTED:
         rows = [
             (one.model, one.dataset, f"{one.images:,}", _percent(one.top1, one.images), _percent(one.top5, one.images))
@@ -153,7 +153,7 @@ def print_findings(summary: "Summary", written: Path) -> None:
     for pair in summary.pairs:
         metric = pair.metrics[summary.metric]
         console.print(pair.name, style="bold")
-        for sentence in metric.headline(summary.scale):
+        for sentence in (*metric.headline(summary.scale), *metric.findings()):
             console.print(wrapped(sentence))
         for note in pair.notes:
             console.print(wrapped(f"note: {note}"), style="yellow")
@@ -178,9 +178,11 @@ def _print_changes(pairs: Sequence["PairSummary"]) -> None:
 
 
 def _print_best(metric: "MetricSummary") -> None:
-    from evalshift.analysis.tables import readable
+    from evalshift.analysis.tables import BEYOND_CHANCE, has_real_changes, readable
 
     table = readable(metric).drop(columns=["Rank", "New rank"])
     print_table([str(title) for title in table], table.head(_MODELS_PRINTED).to_numpy().tolist(), "lrrrr")
     if len(table) > _MODELS_PRINTED:
         stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
+    if has_real_changes(metric):
+        stdout().print(BEYOND_CHANCE)

@@ -10,6 +10,19 @@ from evalshift.errors import AnalysisError
 from evalshift.shapes import Accuracies, Counts
 
 
+@dataclass(frozen=True)
+class NearDuplicates:
+    """What a registry says of a test set's near-duplicates among the training images.
+
+    share, accuracy   of the images, and of a model on them: fractions
+    source            where both are from
+    """
+
+    share: float
+    accuracy: float
+    source: str
+
+
 @dataclass(frozen=True, eq=False)
 class WithoutDuplicates:
     """Accuracies of m models on the images that are not near-duplicates, as fractions; see `without_duplicates`.

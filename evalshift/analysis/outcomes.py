@@ -72,6 +72,10 @@ class ImageAnswers:
         """Each model's first answer to each image."""
         return self.top[:, :, 0]
 
+    def subset(self, places: Sequence[int]) -> "ImageAnswers":
+        """The same for the models at these places alone."""
+        return replace(self, models=tuple(self.models[place] for place in places), top=self.top[list(places)])
+
     def correct(self, metric: str = "top1") -> Correct:
         """Which images each model gets right by "top1" or "top5".
 

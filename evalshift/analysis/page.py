@@ -17,8 +17,10 @@ from evalshift.analysis.outcomes import METRICS, name_some
 from evalshift.analysis.review import gate_words
 from evalshift.analysis.scales import SCALES
 from evalshift.analysis.sentences import slope_words
+from evalshift.analysis.statistic_tables import StatisticTable
+from evalshift.analysis.statistic_tables.read import readable_statistic
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
-from evalshift.analysis.tables import percent
+from evalshift.analysis.tables import has_real_changes, percent
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -159,9 +161,13 @@ def _metric_view(
         "kind": kind,
         "summary": metric,
         "headline": metric.headline(summary.scale),
+        "findings": (*metric.findings(), *metric.details()),
+        "statistics": [_table_view(table) for table in metric.tables.values() if table.columns],
+        "missing": [(name.replace("_", " "), reason) for name, reason in metric.missing.items()],
         "rows": metric.table.astype(object).where(metric.table.notna(), None).to_dict("records"),
         "against": metric.against and _against_view(metric.against),
         "has_family": bool(metric.table["family"].notna().any()),
+        "has_real_changes": has_real_changes(metric),
         "has_year": bool(metric.table["year"].notna().any()),
         "figures": [
             _figure_view(prefix, pair, name, scale, everything, figures)
@@ -182,6 +188,17 @@ def _against_view(against: Against) -> dict[str, Any]:
                 table.to_dict("records"), against.distances.p_holm, against.distances.p_bh, strict=True
             )
         ],
+    }
+
+
+def _table_view(table: StatisticTable) -> dict[str, Any]:
+    text = readable_statistic(table)
+    return {
+        "title": table.title,
+        "note": table.words,
+        "heads": [(column.title, "t" if column.kind == "text" else "n") for column in table.columns],
+        "rows": text.to_numpy().tolist(),
+        "hidden": len(table.frame) - len(text),
     }
 
 

@@ -71,7 +71,7 @@ def summarize_published(
             remedy=f"use --metric {_table_of(testbed, refused[0]).metrics[0]}",
         )
     summaries = [
-        _summarize_pair(testbed, pair, level=level, resamples=resamples, seed=seed, without=without)
+        _summarize_pair(testbed, pair, scale=scale, level=level, resamples=resamples, seed=seed, without=without)
         for pair in wanted
         if pair not in refused
     ]
@@ -100,6 +100,7 @@ def _summarize_pair(
     testbed: PublishedTestbed,
     pair: str,
     *,
+    scale: str,
     level: float,
     resamples: int,
     seed: int,
@@ -119,6 +120,7 @@ def _summarize_pair(
         )
     return summarize_outcomes(
         published_outcomes(testbed, pair),
+        scale=scale,
         level=level,
         resamples=resamples,
         seed=seed,

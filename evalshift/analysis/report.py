@@ -16,6 +16,9 @@ from evalshift.analysis.fits import Line
 from evalshift.analysis.gate_tables import GATE_TABLES
 from evalshift.analysis.page import render_page
 from evalshift.analysis.published import summarize_published
+from evalshift.analysis.statistic_tables.read import statistic_latex, statistic_markdown
+from evalshift.analysis.statistic_tables.table import StatisticTable
+from evalshift.analysis.statistics import Statistics
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, to_json
 from evalshift.analysis.tables import latex_of, markdown_of, readable, to_csv, to_latex, to_markdown
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 FORMATS = ("html", "png", "pdf", "csv", "md", "tex")
 _FIGURES = ("png", "pdf", "svg")
 _TABLES: dict[str, Callable[[MetricSummary], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+_STATISTICS: dict[str, Callable[[StatisticTable], str]] = {
+    "csv": lambda table: table.frame.to_csv(index=False, lineterminator="\n"),
+    "md": statistic_markdown,
+    "tex": statistic_latex,
+}
 _ALLOWED = ("html", *_FIGURES, *_TABLES)
 
 
@@ -72,6 +80,16 @@ class Report:
         return self._metric("table").table
 
     @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The statistics of the chosen metric as tables by name; their columns stand in docs/statistics.md."""
+        return {name: table.frame for name, table in self._metric("tables").tables.items()}
+
+    @property
+    def statistics(self) -> Statistics:
+        """The same as one record of arrays; what cannot be had is a `Missing` with the reason."""
+        return self._metric("statistics").statistics
+
+    @property
     def fit(self) -> Line:
         """The line on the chosen scale; raises AnalysisError where there are too few models for one."""
         metric = self._metric("fit")
@@ -103,6 +121,11 @@ class Report:
                     write_atomic(out / "tables" / f"{stem}_{name}.{suffix}", text.encode())
                 for suffix, text in _against_texts(metric, chosen).items():
                     write_atomic(out / "tables" / f"{stem}_{name}_against.{suffix}", text.encode())
+                for table in metric.tables.values():
+                    # A table that nobody reads row by row is one for machines.
+                    for suffix in (suffix for suffix in texts if table.columns or suffix == "csv"):
+                        text = _STATISTICS[suffix](table)
+                        write_atomic(out / "tables" / f"{stem}_{name}_{table.name}.{suffix}", text.encode())
             if pair.gate is not None and len(pair.gate):
                 for suffix in (suffix for suffix in GATE_TABLES if suffix in chosen):
                     write_atomic(out / "tables" / f"{stem}_gate.{suffix}", GATE_TABLES[suffix](pair.gate).encode())

@@ -1,7 +1,7 @@
 """The line of new on original accuracy when images, models and families of models are all drawn by chance."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,6 +14,43 @@ from evalshift.analysis.scales import fitted_accuracy, to_scale
 _CELLS_IN_A_BATCH = 4_000_000
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnImages:
+    """How many images models get right when both test sets are drawn again: counts, a row a draw; see `draw_images`."""
+
+    original: Int[np.ndarray, "resample model"]
+    new: Int[np.ndarray, "resample model"]
+    original_total: int
+    new_total: int
+
+    def __len__(self) -> int:
+        return len(self.original)
+
+
+def draw_images(
+    original: Bool[np.ndarray, "model image"],
+    new: Bool[np.ndarray, "model new_image"],
+    resamples: int,
+    rng: np.random.Generator,
+) -> DrawnImages:
+    """Draw the images of either set with replacement, as many as it has, one draw for all models.
+
+    Takes which images each model gets right, one row a model, on either set. Nearly all the time of a bootstrap over
+    images goes into this, so what is drawn once may serve several lines.
+    Raises ValueError for a negative number of resamples, or a single one.
+    """
+    check_resamples(resamples)
+    # Counts below 2^24 are exact in float32, whose products take half the time.
+    columns = [correct.T.astype(np.float32) for correct in (original, new)]
+    counts = tuple(np.empty((resamples, len(original)), dtype=np.int64) for _ in columns)
+    start = 0
+    for size in batches(resamples, max(original.shape[1], new.shape[1])):
+        for side, count in zip(columns, counts, strict=True):
+            count[start : start + size] = drawn_counts(rng, size, len(side)).astype(np.float32) @ side
+        start += size
+    return DrawnImages(counts[0], counts[1], original.shape[1], new.shape[1])
+
+
 def image_bootstrap(
     original: Bool[np.ndarray, "model image"],
     new: Bool[np.ndarray, "model new_image"],
@@ -21,6 +58,7 @@ def image_bootstrap(
     scale: str = "linear",
     resamples: int = 2000,
     level: float = 0.95,
+    drawn: DrawnImages | None = None,
     rng: np.random.Generator,
 ) -> Line:
     """The least-squares line with intervals over images: how far it would move on other draws of both test sets.
@@ -29,14 +67,14 @@ def image_bootstrap(
     replacement, as many as it has, one draw for all models, which therefore err together as they do in truth. The
     models stay as they are. Gives a `Line` like that of `fit_line`, but for its draws and intervals: each drawn slope
     and offset is mirrored at the observed one (the basic bootstrap), because noise in the original accuracies flattens
-    the observed line once and a line drawn from it twice.
+    the observed line once and a line drawn from it twice. `drawn`, where given, stands in for `resamples` draws.
     Raises what `fit_line` raises.
     Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2 (basic interval).
     """
     line = _observed(original, new, scale, level)
-    everyone = np.ones((1, line.models))
-    draws = [weighted_least_squares(x, y, everyone) for x, y in _drawn_accuracies(original, new, scale, resamples, rng)]
-    return _with_draws(line, draws, resamples, mirrored=True)
+    drawn = draw_images(original, new, resamples, rng) if drawn is None else drawn
+    draws = weighted_least_squares(*_accuracies(drawn, scale), np.ones((1, line.models)))
+    return _with_draws(line, [draws], len(drawn), mirrored=True)
 
 
 def two_way_bootstrap(
@@ -47,6 +85,7 @@ def two_way_bootstrap(
     scale: str = "linear",
     resamples: int = 2000,
     level: float = 0.95,
+    drawn: DrawnImages | None = None,
     rng: np.random.Generator,
 ) -> Line:
     """The least-squares line with intervals over images and models at once: other test sets, and other models.
@@ -60,11 +99,9 @@ def two_way_bootstrap(
     """
     line = _observed(original, new, scale, level)
     group = family_groups(families, line.models)
-    draws = [
-        weighted_least_squares(x, y, drawn_weights(rng, len(x), group))
-        for x, y in _drawn_accuracies(original, new, scale, resamples, rng)
-    ]
-    return _with_draws(line, draws if _enough(group) else [], resamples, mirrored=True)
+    drawn = draw_images(original, new, resamples, rng) if drawn is None else drawn
+    draws = weighted_least_squares(*_accuracies(drawn, scale), drawn_weights(rng, len(drawn), group))
+    return _with_draws(line, [draws] if _enough(group) else [], len(drawn), mirrored=True)
 
 
 def family_bootstrap(
@@ -159,22 +196,16 @@ def drawn_counts(rng: np.random.Generator, resamples: int, cells: int) -> np.nda
     return np.bincount(drawn.ravel(), minlength=resamples * cells).reshape(resamples, cells)
 
 
-def _drawn_accuracies(
-    original: np.ndarray, new: np.ndarray, scale: str, resamples: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Accuracies on the scale of all models on drawn images, batch by batch; shapes (batch, model)."""
-    check_resamples(resamples)
-    # Counts below 2^24 are exact in float32, whose products take half the time.
-    columns = [correct.T.astype(np.float32) for correct in (original, new)]
-    for count in batches(resamples, max(original.shape[1], new.shape[1])):
-        x, y = (
-            _accuracy_on_scale(drawn_counts(rng, count, len(c)).astype(np.float32) @ c, len(c), scale) for c in columns
-        )
-        yield x, y
+def _accuracies(drawn: DrawnImages, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Drawn accuracies on the scale, shapes (resample, model)."""
+    return (
+        _accuracy_on_scale(drawn.original, drawn.original_total, scale),
+        _accuracy_on_scale(drawn.new, drawn.new_total, scale),
+    )
 
 
 def _accuracy_on_scale(correct: np.ndarray, total: int, scale: str) -> np.ndarray:
-    counts = correct.astype(np.int64).ravel()
+    counts = correct.ravel()
     return to_scale(fitted_accuracy(counts, np.full_like(counts, total), scale), scale).reshape(correct.shape)
 
 

@@ -106,9 +106,10 @@ def effective_robustness(
         )
     else:
         apart = np.eye(len(x)) - _hat(x, others)
-    noise = np.sqrt(
-        slope**2 * _variance_of(apart * steep[0], covariances[0]) + _variance_of(apart * steep[1], covariances[1])
-    )
+    variance = slope**2 * _variance_of(apart * steep[0], covariances[0])
+    variance += _variance_of(apart * steep[1], covariances[1])
+    # Models that answer every image alike leave a variance of 0, of which rounding makes a little less.
+    noise = np.sqrt(np.maximum(variance, 0))
     lines = np.full((resamples, len(x)), np.nan)
     members = np.flatnonzero(baseline)
     lines[:, members] = _lines_without(x[members], y[members], resamples, rng)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from evalshift.analysis.fits import Line
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.words import number, points, span
 
 if TYPE_CHECKING:
     from evalshift.analysis.summary import MetricSummary
@@ -21,17 +22,17 @@ def drop_sentence(summary: "MetricSummary") -> str:
     if len(table) == 1:
         row = table.iloc[0]
         return (
-            f"The {kind} of {row['model']} {verb} by {_points(sign * row['drop'])} points "
-            f"{_span(sign * row['drop_low'], sign * row['drop_high'])}."
+            f"The {kind} of {row['model']} {verb} by {points(sign * row['drop'])} points "
+            f"{span(sign * row['drop_low'], sign * row['drop_high'])}."
         )
-    mean = _span(sign * summary.mean_drop_interval.low, sign * summary.mean_drop_interval.high)
+    mean = span(sign * summary.mean_drop_interval.low, sign * summary.mean_drop_interval.high)
     ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
     least, most = (
-        f"{_points(row['size'])} {_span(sign * row['drop_low'], sign * row['drop_high'])} ({row['model']})"
+        f"{points(row['size'])} {span(sign * row['drop_low'], sign * row['drop_high'])} ({row['model']})"
         for _, row in ordered.iloc[[0, -1]].iterrows()
     )
     return (
-        f"Across {len(table)} models, {kind} {verb} by {_points(sign * summary.mean_drop)} points {mean} on average; "
+        f"Across {len(table)} models, {kind} {verb} by {points(sign * summary.mean_drop)} points {mean} on average; "
         f"the {noun} runs from {least} to {most}."
     )
 
@@ -43,7 +44,7 @@ def line_sentence(line: Line | None, left_out: Sequence[str] = (), all_line: Lin
     """
     if line is None:
         return None
-    slope, fit = slope_words(line), f"R² = {_number(line.r2, 3)}"
+    slope, fit = slope_words(line), f"R² = {number(line.r2, 3)}"
     if line.scale == "linear":
         sentence = f"Every point gained on the original set is worth {slope} points on the new one ({fit})."
     else:
@@ -55,13 +56,16 @@ def line_sentence(line: Line | None, left_out: Sequence[str] = (), all_line: Lin
     if left_out:
         sentence = f"Without {' and '.join(left_out)}, {sentence[0].lower()}{sentence[1:]}"
     if all_line is not None:
-        with_all = f"with all {all_line.models} models it is {slope_words(all_line)} (R² = {_number(all_line.r2, 3)})."
+        with_all = f"with all {all_line.models} models it is {slope_words(all_line)} (R² = {number(all_line.r2, 3)})."
         sentence = f"{sentence.removesuffix('.')}; {with_all}"
     return sentence
 
 
 def rank_sentence(table: pd.DataFrame) -> str | None:
-    """How many models keep their rank, and the largest move; None where one model has no one to pass."""
+    """How many models keep their rank, the largest move, and how many moves are beyond chance, where that is known.
+
+    None where one model has no one to pass.
+    """
     if len(table) < 2:
         return None
     change = table["delta_rank"].abs()
@@ -72,30 +76,23 @@ def rank_sentence(table: pd.DataFrame) -> str | None:
     direction = "up" if most["delta_rank"] > 0 else "down"
     return (
         f"{(change == 0).sum()} of {len(table)} models keep their rank; the largest move is {places} {direction} "
-        f"({most['model']})."
+        f"({most['model']}){_beyond_chance(table)}."
     )
+
+
+def _beyond_chance(table: pd.DataFrame) -> str:
+    known = table["delta_rank_real"].dropna()
+    if len(known) < len(table):
+        return ""
+    return f"; {int(known.sum()) or 'none'} of the moves {'are' if known.sum() > 1 else 'is'} beyond chance"
 
 
 def slope_words(line: Line) -> str:
     """The slope with its interval, as "1.11 [1.08, 1.19]"; without one where the bootstrap gives none."""
     low, high = line.slope_interval.low, line.slope_interval.high
-    return _number(line.slope) + ("" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]")
+    return number(line.slope) + ("" if math.isnan(low) else f" [{number(low)}, {number(high)}]")
 
 
 def metric_words(metric: str) -> str:
     """ "top1" as "top-1"."""
     return f"top-{METRICS[metric]}"
-
-
-def _points(fraction: float) -> str:
-    return _number(100 * fraction, 1)
-
-
-def _span(one: float, other: float) -> str:
-    low, high = sorted((one, other))
-    return f"[{_points(low)}, {_points(high)}]"
-
-
-def _number(value: float, digits: int = 2) -> str:
-    """A number for prose, with a true minus sign and without a negative zero."""
-    return f"{value:z.{digits}f}".replace("-", "−")

@@ -13,21 +13,28 @@ import numpy as np
 import pandas as pd
 
 from evalshift import __version__
+from evalshift.analysis.duplicates import NearDuplicates
+from evalshift.analysis.findings import details, findings
 from evalshift.analysis.fits import Line, fit_line
 from evalshift.analysis.gaps import drops
 from evalshift.analysis.intervals import Interval, clopper_pearson
-from evalshift.analysis.outcomes import METRICS, Outcomes, StoredPair, load_pair
+from evalshift.analysis.missing import Missing
+from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes, StoredPair, load_pair
 from evalshift.analysis.ranks import rank, rank_changes
 from evalshift.analysis.review import review_pair
 from evalshift.analysis.scales import SCALES, fitted_accuracy
 from evalshift.analysis.sentences import drop_sentence, line_sentence, metric_words, rank_sentence
+from evalshift.analysis.statistic_tables import StatisticTable, statistic_tables
+from evalshift.analysis.statistics import Statistics, compute_statistics
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 
 if TYPE_CHECKING:
     from evalshift.analysis.against import Against
 
-SUMMARY_SCHEMA = 1
+SUMMARY_SCHEMA = 2
+# Longer tables stand in CSV files alone: summary.json says how many rows they have.
+_MOST_ROWS = 200
 # Percentiles move by less than the third digit long before; memory and time grow on.
 MOST_RESAMPLES = 10_000_000
 
@@ -38,13 +45,16 @@ class MetricSummary:
 
     table      a row a model, best on the original set first; accuracies, bounds and drops are fractions.
                Columns: model, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
-               drop, drop_low, drop_high; original_rank, new_rank, delta_rank
+               drop, drop_low, drop_high; original_rank, new_rank, delta_rank; delta_rank_real, whether the change is
+               beyond chance, missing where there are only counts
     lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
     left_out   families whose models the lines leave out; they stay in the table and keep their ranks
     all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
     against    the models against a published testbed's line, where that was asked for and can be had
     mean_drop  mean of the models' drops, a fraction; `mean_drop_interval` averages their bounds, which errs on the wide
                side however alike the models are: no mean spreads more than the mean of the spreads
+    statistics  all else that is computed, on the report's scale
+    tables      the same as tables by name; `missing` has the reason for each one that cannot be had
     """
 
     outcomes: Outcomes
@@ -53,6 +63,9 @@ class MetricSummary:
     mean_drop: float
     mean_drop_interval: Interval
     level: float
+    statistics: Statistics
+    tables: dict[str, StatisticTable]
+    missing: dict[str, str]
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     all_lines: dict[str, Line | None] = field(default_factory=dict)
@@ -69,6 +82,14 @@ class MetricSummary:
         against = self.against.sentence() if self.against else None
         sentences = (drop_sentence(self), line, against, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
+
+    def findings(self) -> tuple[str, ...]:
+        """What stands out besides: models off the line, what the drop is made of, the scale that fits."""
+        return findings(self.statistics)
+
+    def details(self) -> tuple[str, ...]:
+        """What is worth a look beyond that."""
+        return details(self.statistics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +150,9 @@ def summarize(
     """Work out everything a report says on stored results.
 
     `pairs` are "original:new"; without them, all that were run here: one that cannot be answered then becomes a note.
-    `without` names families of models that the lines leave out.
-    `level` of all intervals lies in (0, 1); `resamples` and `seed` belong to the bootstrap of the lines. Each line
-    has a generator of its own, so that its numbers do not depend on what else is asked for.
+    Lines are fitted on every scale; `scale` is that of all other statistics that need one. `without` names families of
+    models that the lines leave out. `level` of all intervals lies in (0, 1); `resamples` and `seed` belong to the
+    bootstraps. Each statistic has a generator of its own, so that its numbers do not depend on what else is asked for.
     Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
     hold nothing to compare, StoreError when they cannot be read.
     """
@@ -152,6 +173,9 @@ def summarize(
         summaries.append(
             summarize_outcomes(
                 stored.outcomes,
+                answers=stored.answers,
+                near_duplicates=_near_duplicates(stored),
+                scale=scale,
                 level=level,
                 resamples=resamples,
                 seed=seed,
@@ -181,6 +205,10 @@ def summarize(
 def summarize_outcomes(
     outcomes: Mapping[str, Outcomes],
     *,
+    answers: tuple[ImageAnswers, ImageAnswers] | None = None,
+    fresh: ImageAnswers | None = None,
+    near_duplicates: NearDuplicates | None = None,
+    scale: str = "linear",
     level: float = 0.95,
     resamples: int = 100_000,
     seed: int = 0,
@@ -192,14 +220,28 @@ def summarize_outcomes(
 ) -> PairSummary:
     """The summary of one pair from its counts, by metric: for stored results and published counts alike.
 
-    `without` names families that the lines leave out. `ties` is "shared" where models of equal accuracy share the
-    better rank, "alphabetical" where they are numbered on.
+    `answers` on both sets give what needs each image, `fresh` and `near_duplicates` what the registry knows of the
+    original set; see `statistics.compute_statistics`. `without` names families that the lines leave out. `ties` is
+    "shared" where models of equal accuracy share the better rank, "alphabetical" where they are numbered on.
     """
     first = next(iter(outcomes.values()))
     without = (without,) if isinstance(without, str) else tuple(dict.fromkeys(without))
-    metrics = {
-        name: _summarize_metric(counts, level, resamples, seed, without, ties) for name, counts in outcomes.items()
-    }
+    metrics = {}
+    for name, counts in outcomes.items():
+        families = {counts.attributes.get(model, {}).get("family") for model in counts.models}
+        left_out = tuple(family for family in without if family in families)
+        statistics = compute_statistics(
+            counts,
+            answers,
+            fresh=fresh,
+            near_duplicates=near_duplicates,
+            left_out=left_out,
+            scale=scale,
+            level=level,
+            resamples=resamples,
+            seed=seed,
+        )
+        metrics[name] = _summarize_metric(counts, answers, statistics, resamples, seed, left_out, ties)
     # The same model is missing its line on every scale and metric for the same reason: said once.
     all_notes = dict.fromkeys((*notes, *(note for summary in metrics.values() for note in summary.notes)))
     return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes), gate)
@@ -339,15 +381,23 @@ def check_families(without: Sequence[str] | str, pairs: Sequence[PairSummary]) -
 
 
 def _summarize_metric(
-    outcomes: Outcomes, level: float, resamples: int, seed: int, without: tuple[str, ...], ties: str
+    outcomes: Outcomes,
+    answers: tuple[ImageAnswers, ImageAnswers] | None,
+    statistics: Statistics,
+    resamples: int,
+    seed: int,
+    left_out: tuple[str, ...],
+    ties: str,
 ) -> MetricSummary:
+    level = statistics.level
     table = accuracy_table(outcomes, level, ties)
+    table["delta_rank_real"] = _real_changes(statistics, table["model"].tolist())
     families = [outcomes.attributes.get(model, {}).get("family") for model in outcomes.models]
-    left_out = tuple(family for family in without if family in families)
     notes: list[str] = []
     kept = [place for place, family in enumerate(families) if family not in left_out]
     lines = _fit_lines(outcomes.subset(kept), level, resamples, seed, notes)
     all_lines = _fit_lines(outcomes, level, resamples, seed, notes) if left_out else {}
+    tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, answers)
     return MetricSummary(
         outcomes=outcomes,
         table=table,
@@ -355,10 +405,21 @@ def _summarize_metric(
         mean_drop=float(table["drop"].mean()),
         mean_drop_interval=Interval(float(table["drop_low"].mean()), float(table["drop_high"].mean())),
         level=level,
+        statistics=statistics,
+        tables=tables,
+        missing=missing,
         notes=tuple(dict.fromkeys(notes)),
         left_out=left_out,
         all_lines=all_lines,
     )
+
+
+def _real_changes(statistics: Statistics, models: Sequence[str]) -> pd.Series:
+    """Whether the rank of each model changes beyond chance; missing where that cannot be told."""
+    real: dict[str, bool] = {}
+    if not isinstance(statistics.rank_changes, Missing):
+        real = dict(zip(statistics.image_models, statistics.rank_changes.real.tolist(), strict=True))
+    return pd.Series([real.get(model, pd.NA) for model in models], dtype="boolean")
 
 
 def _fit_lines(outcomes: Outcomes, level: float, resamples: int, seed: int, notes: list[str]) -> dict[str, Line | None]:
@@ -388,6 +449,11 @@ def fit_outcomes(outcomes: Outcomes, scale: str, level: float, resamples: int, s
         level=level,
         rng=np.random.default_rng([seed, mark]),
     )
+
+
+def _near_duplicates(stored: StoredPair) -> NearDuplicates | None:
+    written = stored.original.entry.get("near_duplicates")
+    return None if written is None else NearDuplicates(**written)
 
 
 def _provenance(stored: StoredPair) -> dict[str, dict]:
@@ -427,6 +493,7 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
     outcomes = summary.outcomes
     return {
         "headline": summary.headline(scale),
+        "findings": (*summary.findings(), *summary.details()),
         "models": len(outcomes),
         "original_total": outcomes.original_total,
         "new_total": outcomes.new_total,
@@ -437,6 +504,8 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
         "all_lines": {name: line and _line_facts(line) for name, line in summary.all_lines.items()},
         "against": summary.against and _against_facts(summary.against),
         "table": summary.table.to_dict("records"),
+        "statistics": {name: _table_facts(table) for name, table in summary.tables.items()},
+        "missing": summary.missing,
     }
 
 
@@ -451,6 +520,12 @@ def _against_facts(against: "Against") -> dict[str, Any]:
         "resamples": against.distances.resamples,
         "table": against.table.to_dict("records"),
     }
+
+
+def _table_facts(table: StatisticTable) -> dict[str, Any]:
+    short = len(table.frame) <= _MOST_ROWS
+    rows = {"rows": table.frame.to_dict("records")} if short else {"rows_in_csv": len(table.frame)}
+    return {"title": table.title, "note": table.words, **rows}
 
 
 def _line_facts(line: Line) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import pandas as pd
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.summary import MetricSummary
 
+BEYOND_CHANCE = "* beyond chance"
+
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*\[\]<>|~&$#])")
 # GitHub reads an underscore as emphasis at the edge of a word alone; inside a word it stays readable unescaped.
 _MARKDOWN_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -46,6 +48,7 @@ def to_markdown(summary: MetricSummary) -> str:
 def to_latex(summary: MetricSummary) -> str:
     """A `tabular` for a document that loads booktabs and nothing else, names escaped."""
     comment = f"{100 * summary.level:g} % Clopper-Pearson intervals in brackets; drop in percentage points."
+    comment += f" {BEYOND_CHANCE}." if has_real_changes(summary) else ""
     return latex_of(readable(summary, minus="$-$"), comment, names=("Model",))
 
 
@@ -60,21 +63,19 @@ def latex_of(table: pd.DataFrame, comment: str, names: Sequence[str]) -> str:
     """A table of text as a `tabular` under a comment; the columns `names` stand left and are escaped."""
     cells = table.assign(**{column: table[column].map(escape_latex) for column in names})
     header = [escape_latex(column).replace("Δ", r"$\Delta$") for column in table.columns]
-    lines = [
-        f"% {comment}",
-        rf"\begin{{tabular}}{{@{{}}{''.join('l' if column in names else 'r' for column in table.columns)}@{{}}}}",
-        r"\toprule",
-        rf"{' & '.join(header)} \\",
-        r"\midrule",
-        *(rf"{' & '.join(row)} \\" for row in cells.to_numpy()),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    return "\n".join(lines) + "\n"
+    sides = "".join("l" if column in names else "r" for column in table.columns)
+    return tabular(comment, sides, header, cells)
+
+
+def has_real_changes(summary: MetricSummary) -> bool:
+    """Whether any Δ rank of the table carries a star."""
+    return bool(summary.table["delta_rank_real"].fillna(False).any())
 
 
 def readable(summary: MetricSummary, minus: str = "−") -> pd.DataFrame:
-    """The table as it is read, all text: a row a model, best on the original set first."""
+    """The table as it is read, all text: a row a model, best on the original set first; a star marks a Δ rank that is
+    beyond chance.
+    """
     table, kind = summary.table, f"top-{METRICS[summary.outcomes.metric]}"
     return pd.DataFrame(
         {
@@ -84,7 +85,10 @@ def readable(summary: MetricSummary, minus: str = "−") -> pd.DataFrame:
             f"New {kind} (%)": _with_intervals(table, "new_accuracy", "new", minus),
             "Drop": [percent(drop, minus) for drop in table["drop"]],
             "New rank": table["new_rank"].astype(str),
-            "Δ rank": table["delta_rank"].astype(str).str.replace("-", minus, regex=False),
+            "Δ rank": [
+                f"{change}{'*' if real is not pd.NA and real else ''}".replace("-", minus)
+                for change, real in zip(table["delta_rank"], table["delta_rank_real"], strict=True)
+            ],
         }
     )
 
@@ -96,6 +100,21 @@ def percent(fraction: float, minus: str = "−") -> str:
     ('82.5', '−2.1', '0.0')
     """
     return f"{100 * fraction:z.1f}".replace("-", minus)
+
+
+def tabular(comment: str, sides: str, header: list[str], rows: pd.DataFrame) -> str:
+    """Cells that LaTeX sets as they stand, as a `tabular` with the rules of booktabs; `comment` goes above it."""
+    lines = [
+        f"% {comment}",
+        rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}",
+        r"\toprule",
+        rf"{' & '.join(header)} \\",
+        r"\midrule",
+        *(rf"{' & '.join(cells)} \\" for cells in rows.to_numpy()),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def escape_markdown(text: str) -> str:

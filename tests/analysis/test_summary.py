@@ -302,7 +302,7 @@ def test_json_holds_everything_and_reads_back(tiny):
     assert (pair["original"], pair["new"], pair["notes"]) == ("old", "new", ["something"])
     metric = pair["metrics"]["top1"]
     assert metric["mean_drop"] == pytest.approx(0.7 / 3)
-    assert list(metric["table"][0]) == COLUMNS
+    assert list(metric["table"][0]) == [*COLUMNS, "delta_rank_real"]
     assert [row["year"] for row in metric["table"]] == [2015, 2019, None]
     assert [row["family"] for row in metric["table"]] == ["resnet", None, None]
     line = summary.pairs[0].metrics["top1"].lines["probit"]

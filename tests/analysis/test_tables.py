@@ -48,7 +48,8 @@ def test_csv_reads_back_as_the_table_in_full_precision(make_outcomes):
     awkward = make_outcomes([7, 2, 1], [5, 1, 2], total=13, models=("plain", 'a,"b"\nc', AWKWARD))
     summary = summary_of(awkward)
 
-    read = pd.read_csv(io.StringIO(to_csv(summary)), dtype={"family": "string", "year": "Int64"})
+    kinds = {"family": "string", "year": "Int64", "delta_rank_real": "boolean"}
+    read = pd.read_csv(io.StringIO(to_csv(summary)), dtype=kinds)
 
     pd.testing.assert_frame_equal(read, summary.table, check_exact=True, check_dtype=False)
     assert to_csv(summary).splitlines()[0] == ",".join(summary.table.columns)

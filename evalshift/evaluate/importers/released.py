@@ -351,7 +351,7 @@ def _rows(released: ReleasedSet, files: _Files, space: ClassSpace, registry: Reg
         order = np.argsort(own)
     else:
         own = [f"{label}/{one}.jpeg" for one, label in zip(ids, labels.tolist(), strict=True)]
-        order = np.lexsort((own, labels))
+        order = np.lexsort((np.array(own), labels))
     dataset = labels_alone(name, [own[row] for row in order], labels[order], space, files=source)
     return _Rows(dataset, order, source)
 

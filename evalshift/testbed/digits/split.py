@@ -2,6 +2,8 @@
 
 import hashlib
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,10 +70,7 @@ def digits_split() -> DigitsSplit:
     Raises DataError when scikit-learn ships other digits than those the writers were determined on.
     Source: Alpaydin and Kaynak 1998, Cascading Classifiers, Kybernetika 34(4); scikit-learn, `load_digits`.
     """
-    from sklearn.datasets import load_digits  # takes a second; only those who want the digits pay for it
-
-    bunch: Any = load_digits()
-    pixels, labels = bunch["images"].astype(np.uint8), bunch["target"].astype(np.int64)
+    pixels, labels = _read_digits()
     check_digits(pixels, labels)
     images = np.round(pixels[..., None] * (255 / 16)).astype(np.uint8)
     index = np.arange(len(labels))
@@ -90,6 +89,20 @@ def digits_split() -> DigitsSplit:
         original=part(index[known & held_out]),
         new=part(index[~known]),
     )
+
+
+def _read_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Labels]:
+    """What `load_digits` gives, from scikit-learn's own file: the import takes a second, which every run would pay."""
+    package = find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        file = Path(folder, "datasets", "data", "digits.csv.gz")
+        if file.is_file():
+            rows = np.loadtxt(file, np.uint8, delimiter=",")
+            return rows[:, :64].reshape(-1, 8, 8), rows[:, 64].astype(np.int64)
+    from sklearn.datasets import load_digits  # a release that keeps them elsewhere
+
+    bunch: Any = load_digits()
+    return bunch["images"].astype(np.uint8), bunch["target"].astype(np.int64)
 
 
 def check_digits(pixels: UInt8[np.ndarray, "n 8 8"], labels: Labels) -> None:

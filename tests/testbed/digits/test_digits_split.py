@@ -158,7 +158,21 @@ def test_other_digits_are_refused():
     )
 
 
-def test_the_split_needs_no_torch():
-    code = "import sys, evalshift.testbed.digits.split as s; s.digits_split(); print('torch' in sys.modules)"
+def test_digits_are_those_of_scikit_learn_wherever_it_keeps_them(monkeypatch: pytest.MonkeyPatch):
+    from_file = digits_split()
+    monkeypatch.setattr("evalshift.testbed.digits.split.find_spec", lambda name: None)
+    from_library = digits_split()
+    for part in ("train", "original", "new"):
+        one, other = getattr(from_file, part), getattr(from_library, part)
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        assert one.ids == other.ids
+
+
+def test_the_split_loads_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys, evalshift.testbed.digits.split as s; s.digits_split(); "
+        "print({'torch', 'sklearn', 'scipy'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    assert done.stdout == "set()\n"

@@ -1,0 +1,33 @@
+"""Statistics that cannot be had: a reason in words, in the place where the result would stand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from evalshift.errors import AnalysisError
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why a statistic cannot be had, as a sentence that begins in lower case and has no full stop."""
+
+    reason: str
+
+
+def attempt(compute: Callable[[], Result]) -> Result | Missing:
+    """What `compute` gives, or why it cannot: an AnalysisError becomes its reason, any other error goes on.
+
+    >>> attempt(lambda: 7)
+    7
+    """
+    try:
+        return compute()
+    except AnalysisError as error:
+        return Missing(error.problem + (f" ({error.found})" if error.found else ""))
+
+
+def there(*results: object) -> bool:
+    """Whether all of these could be had."""
+    return not any(isinstance(result, Missing) for result in results)
