@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from evalshift.analysis.report import Report, report
     from evalshift.errors import EvalshiftError
     from evalshift.evaluate.evaluation import evaluate
+    from evalshift.evaluate.importers.predictions import import_predictions
+    from evalshift.evaluate.importers.released import import_released
+    from evalshift.evaluate.importers.tables import import_table
     from evalshift.evaluate.predictions import Predictions
     from evalshift.evaluate.run import run
     from evalshift.evaluate.store import Results
@@ -31,6 +34,9 @@ __all__ = [
     "Report",
     "Results",
     "evaluate",
+    "import_predictions",
+    "import_released",
+    "import_table",
     "load_registry",
     "report",
     "run",
@@ -42,6 +48,9 @@ _HOMES = {
     "Preprocess": "evalshift.testbed.preprocessing",
     "Report": "evalshift.analysis.report",
     "Results": "evalshift.evaluate.store",
+    "import_predictions": "evalshift.evaluate.importers.predictions",
+    "import_released": "evalshift.evaluate.importers.released",
+    "import_table": "evalshift.evaluate.importers.tables",
     "load_registry": "evalshift.testbed.registry",
     "report": "evalshift.analysis.report",
     "run": "evalshift.evaluate.run",

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from fileserver import FileServer
 from released import CIFAR10, DATA, IMAGENET, needs_cifar10, needs_imagenet
 
+from evalshift.analysis.outcomes import load_pair
 from evalshift.errors import HashMismatchError
 from evalshift.evaluate.importers import released
 from evalshift.evaluate.importers.released import RELEASES, RENAMED, import_released, model_name
@@ -163,6 +165,24 @@ def test_predictions_follow_the_order_of_a_stored_dataset(tmp_path: Path, result
     import_released("recht2019-imagenet", results, folder, registry=default)
     assert results.load_dataset(V2).fingerprint == "of the images"
     assert results.load_predictions(V2, "resnet50").top.tolist() == [TOP[row] for row in (0, 4, 2, 1, 3)]
+
+
+def test_images_without_names_belong_by_their_labels(
+    tmp_path: Path, results: Results, default: Registry, complaint: Callable[..., str]
+) -> None:
+    folder = cifar(tmp_path / "released")
+    import_released("recht2019-cifar10", results, folder, registry=default)
+    own = results.load_dataset("cifar10")
+    assert own.ids == ("0", "1", "2", "3", "4")
+    run_here = replace(own, fingerprint="of the images", stamp="a stamp")
+    results.save_dataset(run_here)
+    import_released("recht2019-cifar10", results, folder, registry=default)
+    assert results.load_dataset("cifar10").fingerprint == "of the images"
+    assert load_pair(results, "cifar10:cifar10.1-v4").outcomes["top1"].original_correct.tolist() == [5, 1]
+    results.save_dataset(replace(own, labels=own.labels[::-1].copy()))
+    assert complaint(import_released, "recht2019-cifar10", results, folder, registry=default).startswith(
+        "these predictions are of other images than those stored\n"
+    )
 
 
 def test_other_images_under_the_same_name_are_refused(
