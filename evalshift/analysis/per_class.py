@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special, stats
 
 from evalshift.analysis.intervals import Interval, check_level, clopper_pearson, difference_interval
 from evalshift.shapes import Correct, Labels
+
+_CELLS_IN_A_CHUNK = 1_000_000
+# As in R's fisher.test: relative to the probability of the table that was observed.
+_EQUALLY_LIKELY = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +137,41 @@ def _spread_out(values: np.ndarray, some: np.ndarray) -> np.ndarray:
 
 
 def _fisher(correct_1: np.ndarray, total_1: np.ndarray, correct_2: np.ndarray, total_2: np.ndarray) -> np.ndarray:
+    """Two-sided p-values: the probability of all fourfold tables that are no likelier than the one there is.
+
+    scipy takes them one by one, half a minute for 67 models and 1,000 classes of unequal size.
+    """
     # Many models and classes share the same few counts: each fourfold table is worked out once.
-    tables, place = np.unique(
-        np.stack([correct_1, total_1 - correct_1, correct_2, total_2 - correct_2]), axis=1, return_inverse=True
-    )
-    p_values = np.array([stats.fisher_exact(table.reshape(2, 2))[1] for table in tables.T], dtype=np.float64)
+    tables, place = np.unique(np.stack([correct_1, total_1, correct_2, total_2]), axis=1, return_inverse=True)
+    least, most = np.maximum(0, tables[0] + tables[2] - tables[3]), np.minimum(tables[0] + tables[2], tables[1])
+    order = np.argsort(most - least, kind="stable")
+    p_values = np.empty(tables.shape[1])
+    start = 0
+    while start < len(order):
+        # Tables of like width side by side, so that little of the rectangle they fill is waste.
+        size = max(1, _CELLS_IN_A_CHUNK // int((most - least)[order[start:]].max() + 1))
+        part = order[start : start + size]
+        p_values[part] = _tails(tables[:, part], least[part], most[part])
+        start += size
     return p_values[place.ravel()]
+
+
+def _tails(tables: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    correct_1, total_1, correct_2, total_2 = (count[:, np.newaxis].astype(np.float64) for count in tables)
+    right = correct_1 + correct_2
+    first = least[:, np.newaxis] + np.arange(int((most - least).max(initial=0)) + 1)
+    inside = first <= most[:, np.newaxis]
+    first = np.where(inside, first, least[:, np.newaxis])
+    likely = _log_choose(total_1, first) + _log_choose(total_2, right - first) - _log_choose(total_1 + total_2, right)
+    observed = _log_choose(total_1, correct_1) + _log_choose(total_2, correct_2)
+    observed -= _log_choose(total_1 + total_2, right)
+    # What is equally likely differs by rounding.
+    counted = inside & (likely <= observed + _EQUALLY_LIKELY)
+    return np.minimum(1.0, np.sum(np.exp(likely), axis=1, where=counted))
+
+
+def _log_choose(total: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return special.gammaln(total + 1) - special.gammaln(chosen + 1) - special.gammaln(total - chosen + 1)
 
 
 def _holm_rows(p_values: np.ndarray) -> np.ndarray:
