@@ -298,7 +298,7 @@ def check(
     """
     with _complaints():
         from evalshift.answers import print_choice, print_states
-        from evalshift.evaluate.plan import choose_models
+        from evalshift.evaluate.plan import choose_models, datasets_of
         from evalshift.printing import stderr
         from evalshift.testbed.registry import load_registry
         from evalshift.testbed.state import dataset_state, model_state
@@ -309,7 +309,7 @@ def check(
         with stderr().status("loading torch"):
             from evalshift.evaluate.devices import choose_device, describe
         typer.echo(f"device    {describe(choose_device(device))}\n")
-        names = dict.fromkeys(name for one in pairs for name in (one.original, one.new))
+        names = dict.fromkeys(name for one in pairs for name in datasets_of(known, one))
         states = [("dataset", name, dataset_state(known.dataset(name))) for name in names]
         states += [("model", name, model_state(entry)) for name, entry in fitting.items()]
         print_states(states)

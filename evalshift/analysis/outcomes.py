@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,6 +96,8 @@ class StoredPair:
     """All that the store holds on a pair.
 
     outcomes     metric -> Outcomes; "top5" only where it can be had
+    fresh        answers of those of these models that were run on fresh images of the original distribution, where the
+                 registry names such a dataset; else None
     answers      on the original and on the new set, of the same models in the same order: those of `outcomes` that were
                  not imported as counts alone; None where there are none
     provenance   model -> how its predictions on the original and on the new set came about
@@ -105,6 +108,7 @@ class StoredPair:
     new: StoredDataset | CountedDataset
     outcomes: dict[str, Outcomes]
     answers: tuple[ImageAnswers, ImageAnswers] | None
+    fresh: ImageAnswers | None
     provenance: dict[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...]
 
@@ -160,7 +164,8 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             "Known by imported counts alone, so left out of whatever needs the answer to each image: "
             f"{name_some(bare)}."
         )
-    return StoredPair(original.dataset, new.dataset, outcomes, answers, provenance, tuple(notes))
+    fresh = _load_fresh(results, original.dataset.entry.get("fresh"), known, notes)
+    return StoredPair(original.dataset, new.dataset, outcomes, answers, fresh, provenance, tuple(notes))
 
 
 def split_pair(pair: str) -> tuple[str, str]:
@@ -300,6 +305,31 @@ def _gather_both(
         _gather(original.dataset, {model: both[0] for model, both in tops.items()}, k),
         _gather(new.dataset, {model: both[1] for model, both in tops.items()}, k),
     )
+
+
+def _load_fresh(
+    results: Results, name: str | None, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
+) -> ImageAnswers | None:
+    """What the models of a pair answer on fresh images; a note names those that have no answers that can be used."""
+    if name is None:
+        return None
+    if name not in results.datasets():
+        notes.append(f"Adaptivity is not measured: no model was run on the fresh images, {name}.")
+        return None
+    dataset = results.load_dataset(name)
+    tops: dict[str, np.ndarray] = {}
+    without = []
+    for model, (original, _) in known.items():
+        found = None
+        with suppress(StoreError):
+            found = results.load_predictions(name, model)
+        if found is None or _objection(found, dataset) or _two_checkpoints(original.provenance, found.provenance):
+            without.append(model)
+        else:
+            tops[model] = _narrow(found.top, dataset)
+    if without:
+        notes.append(f"Adaptivity is not measured for want of valid predictions on {name}: {name_some(without)}.")
+    return _gather(dataset, tops, min(top.shape[1] for top in tops.values())) if tops else None
 
 
 def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImageAnswers:

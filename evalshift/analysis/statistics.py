@@ -17,7 +17,7 @@ from evalshift.analysis.intervals import Interval
 from evalshift.analysis.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.missing import Missing, attempt
 from evalshift.analysis.multiplicity import adjust_pairs
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes
 from evalshift.analysis.paired import DropDifferences, compare_drops
 from evalshift.analysis.per_class import ClassDrops, class_drops
 from evalshift.analysis.rank_sets import RankChanges, rank_change_sets
@@ -162,7 +162,7 @@ def _decomposition(basis: Basis, fresh: ImageAnswers | None) -> tuple[Decomposit
     without = decompose(*basis.counts, level=basis.level)
     models = basis.outcomes.models
     right: dict[str, int] = {}
-    if fresh is not None:
+    if fresh is not None and fresh.top.shape[2] >= METRICS[basis.outcomes.metric]:
         right = dict(zip(fresh.models, fresh.correct(basis.outcomes.metric).sum(axis=1).tolist(), strict=True))
     marked = np.array([model in right for model in models])
     if fresh is None or not marked.any():

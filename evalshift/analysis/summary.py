@@ -174,6 +174,7 @@ def summarize(
             summarize_outcomes(
                 stored.outcomes,
                 answers=stored.answers,
+                fresh=stored.fresh,
                 near_duplicates=_near_duplicates(stored),
                 scale=scale,
                 level=level,

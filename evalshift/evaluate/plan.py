@@ -123,7 +123,13 @@ def _listed(names: Iterable[str]) -> Iterable[str]:
 
 def _datasets_for(entry: AnyModel, registry: Registry, pairs: Iterable[Pair]) -> list[str]:
     fitting = (pair for pair in pairs if registry.dataset(pair.original).classes == entry.classes)
-    return list(dict.fromkeys(name for pair in fitting for name in (pair.original, pair.new)))
+    return list(dict.fromkeys(name for pair in fitting for name in datasets_of(registry, pair)))
+
+
+def datasets_of(registry: Registry, pair: Pair) -> tuple[str, ...]:
+    """The datasets that a model is run on for a pair: both sets, and fresh images of the original one if it has any."""
+    fresh = registry.dataset(pair.original).fresh
+    return (pair.original, pair.new) if fresh is None else (pair.original, pair.new, fresh)
 
 
 def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> str | None:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from evalshift.testbed.entries import About, FileEntry, FilePath
+from evalshift.testbed.entries import About, Entry, FileEntry, FilePath
 
 
 def _fixed(name: str) -> AfterValidator:
@@ -16,10 +16,29 @@ def _fixed(name: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+class NearDuplicatesEntry(Entry):
+    """What is known of a test set's images that have near-duplicates among the training images.
+
+    share     of the images
+    accuracy  of a usual model on them
+    source    who says so
+    """
+
+    share: float = Field(gt=0, lt=1)
+    accuracy: float = Field(ge=0, le=1)
+    source: str
+
+
 class DatasetEntry(About):
-    """Labelled images in a fixed order."""
+    """Labelled images in a fixed order.
+
+    fresh            another dataset: images of this one's distribution, drawn alike, on which nothing was tuned
+    near_duplicates  of training images
+    """
 
     classes: str
+    fresh: str | None = None
+    near_duplicates: NearDuplicatesEntry | None = None
 
     def needed_files(self) -> tuple[FileEntry, ...]:
         """What must be downloaded before this dataset can be read; empty where all is at hand."""

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from evalshift.errors import RegistryError, UsageError, did_you_mean
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
+from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry
 from evalshift.testbed.entries import Entry, FileEntry, expand
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
@@ -193,6 +193,7 @@ def _read(path: Path, below: tuple[Path, ...]) -> Registry:
         written={**(parent.written if parent else {}), **written_datasets, **written_models},
     )
     _check_classes(text, registry, datasets, models)
+    _check_fresh(text, _with_built_in(registry), datasets)
     pairs = tuple(dict.fromkeys(_read_pairs(text, registry)))
     inherited = parent.pairs if parent else ()
     own_pairs = () if is_default(path) else pairs or (parent.own_pairs if parent else ())
@@ -301,14 +302,31 @@ def _check_classes(text: YamlText, registry: Registry, datasets: dict[str, Any],
                 )
 
 
+def _with_built_in(registry: Registry) -> Registry:
+    """Pairs may name the built-in datasets, which a registry that extends nothing does not hold itself."""
+    if is_default(registry.path):
+        return registry
+    return replace(registry, datasets={**_load(default_path(), ()).datasets, **registry.datasets})
+
+
+def _check_fresh(text: YamlText, known: Registry, datasets: dict[str, Any]) -> None:
+    for name, entry in datasets.items():
+        if entry.fresh is None:
+            continue
+        others = [other for other, there in known.datasets.items() if other != name and there.classes == entry.classes]
+        if entry.fresh not in others:
+            raise text.complaint(
+                ("datasets", name, "fresh"),
+                "fresh images come from another dataset of the same classes",
+                found=entry.fresh,
+                expected=_listed(others),
+                remedy=did_you_mean(entry.fresh, others),
+            )
+
+
 def _read_pairs(text: YamlText, registry: Registry) -> tuple[Pair, ...]:
     pairs = []
-    # Pairs may name the built-in datasets, which a registry that extends nothing does not hold itself.
-    known = (
-        registry
-        if is_default(registry.path)
-        else replace(registry, datasets={**_load(default_path(), ()).datasets, **registry.datasets})
-    )
+    known = _with_built_in(registry)
     for position, written in enumerate(text.section("pairs", kind=list)):
         if not isinstance(written, str):
             raise text.complaint(
@@ -389,6 +407,8 @@ def _fields(entry: type[Entry] | None, inside: tuple[object, ...]) -> list[str]:
         return list(Preprocess.model_fields)
     if inside and inside[0] == "logits":
         return list(Logits.model_fields)
+    if inside and inside[0] == "near_duplicates":
+        return list(NearDuplicatesEntry.model_fields)
     if inside and inside[0] == "files":
         return list(FileEntry.model_fields)
     return list(entry.model_fields) if entry else []

@@ -23,7 +23,9 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.results = Results(path)
 
-    def dataset(self, name: str, labels: Sequence[int], classes: int = 6, fingerprint: str | None = None) -> None:
+    def dataset(
+        self, name: str, labels: Sequence[int], classes: int = 6, fingerprint: str | None = None, **entry
+    ) -> None:
         self.results.save_dataset(
             StoredDataset(
                 name=name,
@@ -33,7 +35,7 @@ class Store:
                 class_names=tuple("abcdefghijklmnop"[:classes]),
                 fingerprint=fingerprint or f"fingerprint of {name}",
                 stamp=None,
-                entry={"source": "npy"},
+                entry={"source": "npy", **entry},
             )
         )
 

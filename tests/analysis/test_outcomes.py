@@ -354,3 +354,41 @@ def test_a_pair_of_counts_needs_no_labels(store):
     assert (stored.outcomes["top1"].original_total, stored.outcomes["top1"].new_total) == (50_000, 10_000)
     assert (len(stored.original), stored.original.class_names) == (50_000, ())
     assert stored.notes == ("counted by hand: a, b.", f"{KNOWN_BY_COUNTS}a, b.")
+
+
+@pytest.fixture
+def with_fresh(letters):
+    """The pair with fresh images of the original set: good gets two of three right, fair one, poor was not run."""
+    letters.dataset("old", [0, 1, 2, 3], fresh="fresh")
+    letters.dataset("fresh", [0, 1, 2])
+    letters.predictions("fresh", "good", [[0], [1], [0]])
+    letters.predictions("fresh", "fair", [[0], [0], [0]])
+    return letters
+
+
+def test_answers_on_fresh_images_come_along(with_fresh):
+    stored = load_pair(with_fresh.results, "old:new")
+
+    assert stored.fresh is not None
+    assert (stored.fresh.dataset, stored.fresh.models) == ("fresh", ("fair", "good"))
+    assert stored.fresh.correct().sum(axis=1).tolist() == [1, 2]
+    assert stored.notes == ("Adaptivity is not measured for want of valid predictions on fresh: poor.",)
+
+
+def test_fresh_answers_of_another_checkpoint_or_version_are_none(with_fresh):
+    with_fresh.predictions("fresh", "good", [[0], [1], [0]], checkpoint_sha256="0badc0de" * 8)
+    with_fresh.predictions("fresh", "fair", [[0], [0], [0]], dataset_fingerprint="an older fresh")
+
+    stored = load_pair(with_fresh.results, "old:new")
+
+    assert stored.fresh is None
+    assert stored.notes == ("Adaptivity is not measured for want of valid predictions on fresh: fair, good, poor.",)
+
+
+def test_fresh_images_that_no_model_was_run_on_are_a_note(letters):
+    letters.dataset("old", [0, 1, 2, 3], fresh="fresh")
+
+    stored = load_pair(letters.results, "old:new")
+
+    assert stored.fresh is None
+    assert stored.notes == ("Adaptivity is not measured: no model was run on the fresh images, fresh.",)

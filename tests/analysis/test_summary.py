@@ -331,3 +331,26 @@ def test_one_seed_gives_the_same_json_but_for_the_time(letters):
     written = [to_json(replace(summarize(letters.results, resamples=50), created="now")) for _ in range(2)]
 
     assert written[0] == written[1]
+
+
+def test_what_the_registry_knows_of_the_original_set_is_used(letters):
+    known = {"share": 0.1, "accuracy": 0.9, "source": "someone"}
+    letters.dataset("old", [0, 1, 2, 3], fresh="fresh", near_duplicates=known)
+    letters.dataset("fresh", [0, 1, 2, 3])
+    for model, right in (("good", 4), ("fair", 2), ("poor", 0)):
+        letters.predictions("fresh", model, [[label if label < right else 5] for label in range(4)])
+
+    metric = summarize(letters.results, "old:new", resamples=0).pairs[0].metrics["top1"]
+
+    # On the original images 4, 3 and 2 of 4 are right.
+    parts = metric.tables["decomposition"].frame
+    assert parts["model"].tolist() == ["good", "fair", "poor"]
+    assert parts["adaptivity"].tolist() == [0, 0.25, 0.5]
+    assert parts["fresh"].tolist() == [True] * 3
+    # Clopper-Pearson for 4, 2 and 0 of 4: 39.8 to 100, 6.8 to 93.2 and 0 to 60.2 %. From 100, 75 and 50 % these leave
+    # 0 to 60.2, −18.2 to 68.2 and −10.2 to 50 points.
+    assert metric.findings()[0].startswith(
+        "Against fresh images (fresh), tuning on the original set makes 25.0 [−9.5, 59.5] points of the mean drop, "
+    )
+    # (4 − 0.36)/3.6 of the rest would be above 1: duplicates at 90 % cannot be in a set that is all right.
+    assert metric.missing["duplicates"].startswith("these near-duplicates cannot be in this test set (")

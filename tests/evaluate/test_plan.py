@@ -280,6 +280,20 @@ def test_a_model_runs_on_the_pairs_of_its_own_classes_alone(project: Any) -> Non
     ]
 
 
+def test_fresh_images_of_the_original_set_are_run_too(project: Any) -> None:
+    project.dataset("fresh", 4)
+    project.content["datasets"]["old"]["fresh"] = "fresh"
+    project.model("shade")
+    assert [(job.model, job.dataset) for job in plan_of(project).jobs] == [
+        ("shade", "old"),
+        ("shade", "new"),
+        ("shade", "fresh"),
+    ]
+    project.run()
+    assert plan_of(project).jobs == ()
+    assert project.results.load_dataset("old").entry["fresh"] == "fresh"
+
+
 def test_no_model_that_fits_is_a_complaint(project: Any) -> None:
     project.content["classes"]["greys"] = ["a", "b"]
     project.model("other", classes="greys")

@@ -692,6 +692,54 @@ class TestPairs:
         )
 
 
+class TestWhatIsKnownOfADataset:
+    MINE = "datasets:\n  mine:\n    source: folder\n    path: x\n    classes: cifar10\n"
+
+    def test_fresh_images_and_near_duplicates(self, load: Load) -> None:
+        known = "    fresh: cifar10.1-v4\n    near_duplicates: {share: 0.08, accuracy: 1.0, source: counted by eye}\n"
+        mine = load(self.MINE + known).dataset("mine")
+        assert mine.fresh == "cifar10.1-v4"
+        assert mine.near_duplicates is not None
+        assert mine.near_duplicates.model_dump() == {"share": 0.08, "accuracy": 1.0, "source": "counted by eye"}
+
+    def test_cifar10_has_them_in_the_default_registry(self) -> None:
+        known = load_registry(default_path()).dataset("cifar10").near_duplicates
+        assert known is not None
+        assert (known.share, known.accuracy) == (0.033, 1.0)
+        assert "arXiv 1902.00423" in known.source
+
+    @pytest.mark.parametrize("fresh,remedy", [("cifar10.1-v5", "cifar10.1-v6"), ("mine", None), ("digits", None)])
+    def test_fresh_images_come_from_another_dataset_of_the_same_classes(
+        self, refused: Refused, fresh: str, remedy: str | None
+    ) -> None:
+        said = refused(self.MINE + f"    fresh: {fresh}\n").splitlines()
+        assert said[:3] == [
+            "fresh images come from another dataset of the same classes",
+            "  where:    FILE, line 6: datasets.mine.fresh",
+            f"  found:    {fresh}",
+        ]
+        assert said[3].startswith("  expected: one of cifar10, ")
+        assert said[4:] == ([f'  do:       did you mean "{remedy}"?'] if remedy else [])
+
+    @pytest.mark.parametrize(
+        "written,message",
+        [
+            ("{share: 1.5, accuracy: 1, source: me}", (
+                "this value cannot be\n  where:    FILE, line 6: datasets.mine.near_duplicates.share\n"
+                "  found:    1.5\n  expected: less than 1")),
+            ("{share: 0.1, accuracy: 1, sauce: me}", (
+                "a key is missing\n  where:    FILE, line 6: datasets.mine.near_duplicates.source\n"
+                "  expected: source")),
+            ("{share: 0.1, accuracy: 1, source: me, sauce: me}", (
+                "unknown key\n  where:    FILE, line 6: datasets.mine.near_duplicates.sauce\n"
+                "  found:    sauce\n  expected: share, accuracy, source\n"
+                '  do:       did you mean "source"?')),
+        ],
+    )  # fmt: skip
+    def test_near_duplicates_that_cannot_be(self, refused: Refused, written: str, message: str) -> None:
+        assert refused(self.MINE + f"    near_duplicates: {written}\n") == message
+
+
 class TestSelectModels:
     @pytest.fixture
     def registry(self, load: Load) -> Registry:
