@@ -223,6 +223,56 @@ class PythonModel(ModelEntry):
     preprocess: Preprocess
 
 
+class NumpyModel(ModelEntry):
+    """A function of NumPy arrays: float32 images (n, h, w, c), preprocessed, in; scores (n, classes) out."""
+
+    source: Literal["numpy"]
+    function: Code
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    preprocess: Preprocess
+
+
+class ProgramModel(WithWeights):
+    """A file that holds a network whole, its operations with its weights, so that no code of it is needed."""
+
+    weights: Locations
+    preprocess: Preprocess
+
+    @model_validator(mode="after")
+    def _programs_are_known(self) -> "ProgramModel":
+        if self.sha256 == UNKNOWN:
+            raise ValueError("a file that is run needs a sha256 that is known; download it, look at it, hash it")
+        return self
+
+
+class ExportedModel(ProgramModel):
+    """A program that torch.export.save wrote (.pt2)."""
+
+    source: Literal["exported"]
+
+
+class OnnxModel(ProgramModel):
+    """An ONNX file, run by onnxruntime (extra `onnx`). output: which of its outputs; the first without."""
+
+    source: Literal["onnx"]
+    output: str | None = None
+
+
+class TorchscriptModel(ProgramModel):
+    """A script that torch.jit.save wrote."""
+
+    source: Literal["torchscript"]
+
+
 AnyModel = Annotated[
-    CheckpointModel | TorchvisionModel | TimmModel | HubModel | PythonModel, Field(discriminator="source")
+    CheckpointModel
+    | TorchvisionModel
+    | TimmModel
+    | HubModel
+    | PythonModel
+    | NumpyModel
+    | OnnxModel
+    | ExportedModel
+    | TorchscriptModel,
+    Field(discriminator="source"),
 ]

@@ -14,6 +14,7 @@ from evalshift.testbed.model_entries import (
     AnyModel,
     CheckpointModel,
     HubModel,
+    NumpyModel,
     PythonModel,
     TimmModel,
     TorchvisionModel,
@@ -55,7 +56,7 @@ def dataset_state(entry: AnyDataset) -> State:
 def model_state(entry: AnyModel) -> State:
     """Whether a model can be built now, going by its files; building it is the only proof."""
     code = _code_of(entry)
-    if code is not None and (isinstance(entry, PythonModel) or not code.can_run):
+    if code is not None and (isinstance(entry, NumpyModel | PythonModel) or not code.can_run):
         return code
     try:
         path = local_weights(entry)
@@ -124,7 +125,7 @@ def _files(paths: list[Path]) -> State:
 
 def _code_of(entry: AnyModel) -> State | None:
     """Whether the code that an entry names is at hand; None where it comes with a library or a download."""
-    if isinstance(entry, PythonModel):
+    if isinstance(entry, NumpyModel | PythonModel):
         return _code(entry.function)
     if isinstance(entry, CheckpointModel):
         return _code(entry.builder)

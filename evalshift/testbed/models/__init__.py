@@ -18,13 +18,27 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import (
     AnyModel,
     CheckpointModel,
+    ExportedModel,
     HubModel,
     ModelEntry,
+    NumpyModel,
+    OnnxModel,
     PythonModel,
     TimmModel,
+    TorchscriptModel,
     TorchvisionModel,
 )
-from evalshift.testbed.models import checkpoint, python, timm_weights, torch_hub, torchvision_weights
+from evalshift.testbed.models import (
+    checkpoint,
+    exported,
+    numpy_function,
+    onnx_file,
+    python,
+    timm_weights,
+    torch_hub,
+    torchscript,
+    torchvision_weights,
+)
 from evalshift.testbed.models.classifier import Built, Classifier
 from evalshift.testbed.models.outputs import choose_outputs
 from evalshift.testbed.preprocessing import Preprocess
@@ -33,9 +47,13 @@ __all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifi
 
 _SOURCES: dict[type[ModelEntry], ModuleType] = {
     CheckpointModel: checkpoint,
+    ExportedModel: exported,
     HubModel: torch_hub,
+    NumpyModel: numpy_function,
+    OnnxModel: onnx_file,
     PythonModel: python,
     TimmModel: timm_weights,
+    TorchscriptModel: torchscript,
     TorchvisionModel: torchvision_weights,
 }
 
@@ -75,8 +93,9 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
         )
     preprocess = (entry.preprocess or Preprocess()).over(built.preprocess)
     module = built.module if entry.logits is None else choose_outputs(built.module, entry.logits, space, where)
-    module = module.eval().requires_grad_(False)
-    return Classifier(name, module, preprocess, space, built.sha256, built.versions)
+    for parameter in module.parameters():  # one by one: a script does not do it for all
+        parameter.requires_grad_(False)
+    return Classifier(name, module.eval(), preprocess, space, built.sha256, built.versions)
 
 
 def _said(error: BaseException) -> str:

@@ -18,16 +18,42 @@ def call_function(code: str, arguments: Mapping[str, Any], where: str) -> Any:
 
     Code in a file may import what lies beside it, as a script may.
     """
+    with _found(code, where) as function:
+        return function(**arguments)
+
+
+def find_function(code: str, where: str) -> Any:
+    """That function itself, to be called later; what it imports from beside its file must be imported at its top."""
+    with _found(code, where) as function:
+        return function
+
+
+@contextmanager
+def _found(code: str, where: str) -> Iterator[Any]:
     module_name, _, name = code.rpartition(":")
     if not module_name.endswith(".py"):
-        return _attribute(_imported(importlib.import_module, module_name, where), name, module_name, where)(**arguments)
+        yield _attribute(_imported(importlib.import_module, module_name, where), name, module_name, where)
+        return
     folder = str(Path(module_name).absolute().parent)
     with imports_of(Path(folder)):
         sys.path.insert(0, folder)
         try:
-            return _attribute(_imported(_import_file, module_name, where), name, module_name, where)(**arguments)
+            yield _attribute(_imported(_import_file, module_name, where), name, module_name, where)
         finally:
             sys.path.remove(folder)
+
+
+def import_extra(module_name: str, extra: str, where: str) -> Any:
+    """A library that only one source of models needs; ModelError saying how to install it where it is not there."""
+    try:
+        return importlib.import_module(module_name)
+    except ImportError as error:
+        raise ModelError(
+            f"this source needs {module_name}",
+            where=where,
+            found=first_line(error),
+            remedy=f"pip install 'evalshift[{extra}]'",
+        ) from error
 
 
 def _imported(load: Callable[[str], Any], module_name: str, where: str) -> Any:

@@ -1,0 +1,87 @@
+"""ONNX files, run by onnxruntime (extra `onnx`)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from evalshift.errors import ModelError, first_line
+from evalshift.testbed.model_entries import OnnxModel
+from evalshift.testbed.models.batches import InBatchesOf
+from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.models.code import import_extra
+from evalshift.testbed.weights import find_weights
+
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+
+
+def build(entry: OnnxModel, where: str) -> Built:
+    """The file as a network that torch can call."""
+    onnxruntime = import_extra("onnxruntime", "onnx", where)
+    weights = find_weights(entry)
+    session = _session(onnxruntime, weights.path, where)
+    network = OnnxNetwork(session, entry.output, where)
+    size = network.shape[0] if network.shape else None
+    module = InBatchesOf(network, size) if isinstance(size, int) else network
+    return Built(module, None, weights.sha256, {"onnxruntime": onnxruntime.__version__})
+
+
+bare = build
+
+
+def _session(onnxruntime: Any, path: Path, where: str) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # it warns of what it optimises
+    wanted = ["CUDAExecutionProvider"] if torch.cuda.is_available() else []
+    providers = [one for one in (*wanted, "CPUExecutionProvider") if one in onnxruntime.get_available_providers()]
+    try:
+        # From bytes, so that what is run is what was hashed, and no other file that the model may name.
+        return onnxruntime.InferenceSession(path.read_bytes(), options, providers)
+    except Exception as error:  # onnxruntime has a dozen kinds
+        raise ModelError(
+            "the ONNX file cannot be read",
+            where=f"{where}, {path}",
+            found=first_line(error),
+            expected="one file that holds its weights too",
+            remedy="save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)",
+        ) from error
+
+
+class OnnxNetwork(nn.Module):
+    """A session of onnxruntime as a network: float (n, c, h, w) in, the scores of its output (n, d) out.
+
+    A file that has the channels last gets them last.
+    """
+
+    def __init__(self, session: Any, output: str | None, where: str) -> None:
+        super().__init__()
+        self.session = session
+        inputs, outputs = session.get_inputs(), [one.name for one in session.get_outputs()]
+        if len(inputs) != 1:
+            raise ModelError(
+                "the ONNX file wants more than an image",
+                where=where,
+                found=", ".join(one.name for one in inputs) or "no input",
+                expected="one input",
+            )
+        if inputs[0].type not in _TYPES:
+            raise ModelError(
+                "the ONNX file wants other numbers", where=where, found=inputs[0].type, expected=", ".join(_TYPES)
+            )
+        if output is not None and output not in outputs:
+            raise ModelError(
+                f'the ONNX file has no output "{output}"', where=where, expected=", ".join(outputs) or "none"
+            )
+        self.input, self.numbers, self.shape = inputs[0].name, _TYPES[inputs[0].type], inputs[0].shape
+        self.output = output or outputs[0]
+        self.channels_last = len(self.shape) == 4 and self.shape[1] not in (1, 3) and self.shape[3] in (1, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pixels = x.permute(0, 2, 3, 1) if self.channels_last else x
+        (scores,) = self.session.run(
+            [self.output], {self.input: np.ascontiguousarray(pixels.cpu().numpy(), dtype=self.numbers)}
+        )
+        return torch.from_numpy(np.array(scores, dtype=np.float32)).to(x.device)
