@@ -81,3 +81,40 @@ def cifar10_archive(batch: bytes, mode: str = "w:gz") -> bytes:
             member.size = len(content)
             opened.addfile(member, io.BytesIO(content))
     return stream.getvalue()
+
+
+def cifar100_batch(images: np.ndarray, fine: list[int], coarse: list[int]) -> bytes:
+    """A batch of CIFAR-100 as the official archive holds it."""
+    return python_2_pickle(
+        {
+            "filenames": [f"image_s_{number:06d}.png" for number in range(len(images))],
+            "batch_label": "testing batch 1 of 1",
+            "fine_labels": fine,
+            "coarse_labels": coarse,
+            "data": images.transpose(0, 3, 1, 2).reshape(len(images), 3072),
+        }
+    )
+
+
+def tar_bytes(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    """A tar archive of files by their names in it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as opened:  # type: ignore[call-overload]
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            opened.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """An idx file: two zero bytes, the type, the number of dimensions, their sizes, then the numbers, big-endian."""
+    kind = {"uint8": 0x08, "int32": 0x0C}[array.dtype.name]
+    head = struct.pack(">HBB", 0, kind, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()

@@ -91,7 +91,15 @@ def evaluate_classifier(
     dataset = reader.dataset
     start = datetime.now(UTC)
     with closing(reader.batches(execution.batch_size, classifier.preprocess)) as batches:
-        answers = predict(classifier, batches, execution, keep_logits=keep_logits, ids=dataset.ids, advance=advance)
+        answers = predict(
+            classifier,
+            batches,
+            execution,
+            keep_logits=keep_logits,
+            ids=dataset.ids,
+            view=dataset.view,
+            advance=advance,
+        )
     provenance = Provenance(
         schema_version=SCHEMA_VERSION,
         model=classifier.name,
@@ -113,6 +121,7 @@ def evaluate_classifier(
         start=start.isoformat(timespec="seconds"),
         seconds=answers.seconds,
         images_per_second=answers.images_per_second,
+        warnings=list(dataset.warnings),
     )
     return Predictions(classifier.name, dataset.name, answers.top, answers.prob, provenance), answers
 
@@ -149,7 +158,7 @@ def evaluate(
         entry = known.dataset(dataset)
         dataset = load_dataset(dataset, entry, known.class_space(entry.classes))
     with set_precision(options.precision, chosen), _left_as_it_was(module):
-        classifier = Classifier(name, module.eval(), settings, dataset.classes)
+        classifier = Classifier(name, module.eval(), settings, dataset.answers)
         reader = ImageReader(dataset, options.workers)
         classifier, execution = prepare(classifier, reader, chosen, options, len(dataset))
         origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())

@@ -12,6 +12,7 @@ from evalshift.errors import ModelError
 from evalshift.evaluate.devices import LAYOUTS, Execution, search
 from evalshift.evaluate.streams import Batch, side_by_side
 from evalshift.shapes import Images, Prob, Top
+from evalshift.testbed.classes import View
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import apply_arithmetic
 
@@ -104,16 +105,18 @@ def predict(
     *,
     keep_logits: bool = False,
     ids: Sequence[str] | None = None,
+    view: View | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Answers:
     """Run all batches; `advance(n)` is told of every n images done.
 
     ids   what images are called in complaints; their positions without
+    view  how the dataset has answers read; the logits that are kept are all of them, as they came
     Ties go to the lower class number, so that equal logits give equal answers on every device.
     Raises ModelError for not-a-number logits.
     """
     place(classifier, execution)
-    k = min(KEPT_ANSWERS, len(classifier.classes))
+    k = min(KEPT_ANSWERS, len(classifier.classes if view is None else view.labels))
     tops: list[np.ndarray] = []
     probs: list[np.ndarray] = []
     kept: list[np.ndarray] = []
@@ -121,8 +124,8 @@ def predict(
     start = first_through = time.perf_counter()
     with side_by_side(classifier, execution.streams) as run_all:
         for batch, logits in run_all(partial(forward, execution=execution), batches):
-            values, order = logits.sort(dim=1, descending=True, stable=True)
-            prob = (values[:, 0] - values.logsumexp(dim=1)).exp().cpu().numpy()
+            order, chances = _ranked(logits) if view is None else _ranked_in(view, logits)
+            prob = chances.cpu().numpy()
             # A single not-a-number logit makes its row's probability one too, and so does an infinite one.
             bad = np.flatnonzero(np.isnan(prob))
             if len(bad):
@@ -145,6 +148,30 @@ def predict(
         end - start,
         after_first / (end - first_through) if after_first else done / (end - start),
     )
+
+
+def _ranked(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The classes of each image, best first, shape (n, classes), and the probability of the first, shape (n,)."""
+    values, order = logits.sort(dim=1, descending=True, stable=True)
+    return order, (values[:, 0] - values.logsumexp(dim=1)).exp()
+
+
+def _ranked_in(view: View, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same for the labels of a view: each as good as its best class, and as likely as all of its classes together.
+
+    Classes that the view leaves out count for nothing, but a logit of theirs that is not a number makes the row one.
+    """
+    members = [place for place, label in enumerate(view.meaning) if label is not None]
+    labels = torch.tensor(view.labels, device=logits.device)
+    meaning = torch.tensor([view.meaning[place] for place in members], device=logits.device)
+    group = torch.searchsorted(labels, meaning)
+    kept = logits[:, members]
+    best = kept.new_full((len(kept), len(labels)), -torch.inf)
+    best = best.scatter_reduce(1, group.expand(len(kept), -1), kept, "amax")
+    order = best.sort(dim=1, descending=True, stable=True).indices
+    first = kept.masked_fill(group != order[:, :1], -torch.inf)
+    prob = (first.logsumexp(dim=1) - kept.logsumexp(dim=1)).exp()
+    return labels[order], prob.masked_fill(logits.isnan().any(dim=1), torch.nan)
 
 
 def _refuse(classifier: Classifier, logits: np.ndarray, image: str) -> None:

@@ -149,7 +149,7 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
     # The order of the classes decides what a folder's label is, so it belongs to the data.
     now = {
         "classes": entry.classes,
-        "class_names": list(registry.class_space(entry.classes).names),
+        "class_names": list(registry.label_space(entry).names),
         "entry": entry.model_dump(mode="json", exclude_defaults=True),
         "stamp": dataset_stamp(entry),
     }

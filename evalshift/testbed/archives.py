@@ -20,7 +20,7 @@ from evalshift.testbed.transfer import Progress, shown, web_page
 # Photographs hardly shrink, arrays of pixels by less than half, and even arrays of labels not so far.
 MOST_EXPANSION = 200
 # An archive of a few bytes may well hold a few thousand.
-_ALWAYS_ALLOWED = 1 << 20
+ALWAYS_ALLOWED = 1 << 20
 _PIECE = 1 << 20
 _ANY_ARCHIVE = "a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive"
 
@@ -101,6 +101,19 @@ def differing(archive: Path, folder: Path) -> Iterator[str]:
                     yield entry.name
 
 
+def each_file(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file in a tar or zip archive, its name and content, in the archive's order.
+
+    Raises DataError as `unpack` does. To choose by name is the caller's part: reading on costs no more than passing by.
+    """
+    with _readable(archive, _ANY_ARCHIVE):
+        for entry in _entries(archive):
+            if not entry.is_folder:
+                _refuse_expansion(archive, entry.name, entry.size)
+                with entry.open() as stream:
+                    yield entry.name, stream.read()
+
+
 @dataclass(frozen=True)
 class _Member:
     """One thing in an archive. `name` is relative, as `_plain_name` lets it be."""
@@ -166,7 +179,7 @@ def _plain_name(archive: Path, name: str) -> str:
 
 def _refuse_expansion(archive: Path, name: str, size: int) -> None:
     packed = archive.stat().st_size
-    if size > max(_ALWAYS_ALLOWED, MOST_EXPANSION * packed):
+    if size > max(ALWAYS_ALLOWED, MOST_EXPANSION * packed):
         found = f"{size:,} bytes by {name}, out of {packed:,}"
         raise _refused(archive, "an archive would grow beyond all measure", found)
 

@@ -1,7 +1,12 @@
 """Arrays from files that others wrote: read without running anything in them, and checked to be images or labels."""
 
+import gzip
 import io
+import lzma
 import pickle
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,7 @@ import numpy as np
 
 from evalshift.errors import DataError, first_line
 from evalshift.shapes import Images, Labels
+from evalshift.testbed.archives import ALWAYS_ALLOWED, MOST_EXPANSION
 
 
 class _NumpyOnly(pickle.Unpickler):
@@ -57,6 +63,79 @@ def load_array(path: Path, where: str) -> np.ndarray:
         return np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise cannot_read(where, path, error, expected="one array saved with np.save") from error
+
+
+def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray, ...]:
+    """The arrays of a file saved with np.savez, by their names there; nothing pickled is read.
+
+    Raises DataError where it is no such file, or lacks one of them.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as opened:
+            refuse_expansion(path, sum(info.file_size for info in opened.zip.infolist()), where)
+            return tuple(opened[key] for key in keys)
+    except KeyError as error:
+        raise DataError(
+            "an array is missing", where=f"{where}, {path}", found=error.args[0], expected=", ".join(keys)
+        ) from error
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise cannot_read(where, path, error, expected=f"arrays {', '.join(keys)} saved with np.savez") from error
+
+
+_IDX_TYPES = {0x08: np.dtype("u1"), 0x09: np.dtype("i1"), 0x0B: np.dtype(">i2"), 0x0C: np.dtype(">i4")}
+
+
+def load_idx(path: Path, where: str) -> np.ndarray:
+    """The array of an idx file, as MNIST has them, packed with gzip or xz or not: big-endian, any number of dimensions.
+
+    Raises DataError where it is no such file. Reads no more than its header says, so that nothing can grow for ever.
+    """
+    expected = "an idx file: two zero bytes, type, dimensions, sizes, then the numbers"
+    try:
+        with _unpacked(path) as stream:
+            zeros, kind, dimensions = struct.unpack(">HBB", stream.read(4))
+            dtype = _IDX_TYPES.get(kind)
+            if zeros or dtype is None or not 1 <= dimensions <= 4:
+                raise ValueError(f"a file that begins with {zeros:04x} {kind:02x} {dimensions:02x}")
+            shape = struct.unpack(f">{dimensions}I", stream.read(4 * dimensions))
+            size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+            refuse_expansion(path, size, where)
+            content = stream.read(size + 1)
+        if len(content) != size:
+            more = "more" if len(content) > size else f"{len(content):,}"
+            raise ValueError(f"{more} bytes for the {size:,} that shape {shape} takes")
+        return np.frombuffer(content, dtype).reshape(shape)
+    except (OSError, ValueError, EOFError, struct.error, zlib.error, lzma.LZMAError) as error:
+        raise cannot_read(where, path, error, expected=expected) from error
+
+
+def _unpacked(path: Path) -> Any:
+    with path.open("rb") as stream:
+        beginning = stream.read(6)
+    if beginning.startswith(b"\x1f\x8b"):
+        return gzip.open(path, "rb")
+    return lzma.open(path, "rb") if beginning.startswith(b"\xfd7zXZ\x00") else path.open("rb")
+
+
+def refuse_expansion(path: Path, size: int, where: str) -> None:
+    """Raise DataError for a file that would unpack to far more than data of its size does: it would fill the memory."""
+    packed = path.stat().st_size
+    if size > max(ALWAYS_ALLOWED, MOST_EXPANSION * packed):
+        raise DataError(
+            "a file would grow beyond all measure",
+            where=f"{where}, {path}",
+            found=f"{size:,} bytes out of {packed:,}",
+            expected=f"at most {MOST_EXPANSION} times as many",
+            remedy="get the official file",
+        )
+
+
+def from_planes(rows: np.ndarray, size: int = 32) -> np.ndarray:
+    """Images (n, size, size, 3) from rows of one plane a colour: all of the red, then green, then blue.
+
+    Raises ValueError for rows of another length.
+    """
+    return np.ascontiguousarray(rows.reshape(len(rows), 3, size, size).transpose(0, 2, 3, 1))
 
 
 def cannot_read(where: str, path: Path, error: Exception, expected: str) -> DataError:

@@ -47,23 +47,53 @@ class ClassSpace:
 
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-BUILT_IN = ("cifar10", "digits", "imagenet-1k")
+CIFAR100_SUPERCLASSES = {
+    "aquatic_mammals": ("beaver", "dolphin", "otter", "seal", "whale"),
+    "fish": ("aquarium_fish", "flatfish", "ray", "shark", "trout"),
+    "flowers": ("orchid", "poppy", "rose", "sunflower", "tulip"),
+    "food_containers": ("bottle", "bowl", "can", "cup", "plate"),
+    "fruit_and_vegetables": ("apple", "mushroom", "orange", "pear", "sweet_pepper"),
+    "household_electrical_devices": ("clock", "keyboard", "lamp", "telephone", "television"),
+    "household_furniture": ("bed", "chair", "couch", "table", "wardrobe"),
+    "insects": ("bee", "beetle", "butterfly", "caterpillar", "cockroach"),
+    "large_carnivores": ("bear", "leopard", "lion", "tiger", "wolf"),
+    "large_man-made_outdoor_things": ("bridge", "castle", "house", "road", "skyscraper"),
+    "large_natural_outdoor_scenes": ("cloud", "forest", "mountain", "plain", "sea"),
+    "large_omnivores_and_herbivores": ("camel", "cattle", "chimpanzee", "elephant", "kangaroo"),
+    "medium_mammals": ("fox", "porcupine", "possum", "raccoon", "skunk"),
+    "non-insect_invertebrates": ("crab", "lobster", "snail", "spider", "worm"),
+    "people": ("baby", "boy", "girl", "man", "woman"),
+    "reptiles": ("crocodile", "dinosaur", "lizard", "snake", "turtle"),
+    "small_mammals": ("hamster", "mouse", "rabbit", "shrew", "squirrel"),
+    "trees": ("maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree"),
+    "vehicles_1": ("bicycle", "bus", "motorcycle", "pickup_truck", "train"),
+    "vehicles_2": ("lawn_mower", "rocket", "streetcar", "tank", "tractor"),
+}
+# In the order of its batches, which is that of the alphabet.
+CIFAR100 = tuple(sorted(name for group in CIFAR100_SUPERCLASSES.values() for name in group))
+_FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+_DIGITS = tuple("0123456789")
+# Three kinds of picture of digits are three label spaces, so that no model of one is run on another by mistake.
+_NAMES = {
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "cifar100-superclasses": tuple(CIFAR100_SUPERCLASSES),
+    "digits": _DIGITS,
+    "fashion-mnist": _FASHION,
+    "mnist": _DIGITS,
+    "svhn": _DIGITS,
+}
+BUILT_IN = (*sorted(_NAMES), "imagenet-1k")
 
 
 @cache
 def built_in(name: str) -> ClassSpace:
     """One of the label spaces of BUILT_IN; KeyError for any other name."""
-    if name == "digits":
-        return ClassSpace(name, tuple("0123456789"))
-    if name == "cifar10":
-        return ClassSpace(name, CIFAR10)
-    if name == "imagenet-1k":
-        return _imagenet_1k()
-    raise KeyError(name)
+    return _imagenet_1k() if name == "imagenet-1k" else ClassSpace(name, _NAMES[name])
 
 
-def _imagenet_1k() -> ClassSpace:
-    """The 1,000 classes in the order of sorted wnids (not of the devkit's ILSVRC numbers), from timm's tables."""
+def _timm_tables() -> Path:
+    """The folder of timm's tables of classes."""
     spec = importlib.util.find_spec("timm")  # finds the files without the seconds that importing timm takes
     if spec is None or not spec.submodule_search_locations:
         raise RegistryError(
@@ -71,13 +101,60 @@ def _imagenet_1k() -> ClassSpace:
             where="classes imagenet-1k",
             remedy="pip install timm",
         )
-    tables = Path(spec.submodule_search_locations[0]) / "data" / "_info"
+    return Path(spec.submodule_search_locations[0]) / "data" / "_info"
+
+
+def _imagenet_1k() -> ClassSpace:
+    """The 1,000 classes in the order of sorted wnids (not of the devkit's ILSVRC numbers), from timm's tables."""
+    tables = _timm_tables()
     wnids = tuple((tables / "imagenet_synsets.txt").read_text("utf-8").split())
     lemmas = dict(
         line.split("\t", 1) for line in (tables / "imagenet_synset_to_lemma.txt").read_text("utf-8").splitlines()
     )
     # Two pairs of classes share a lemma ("crane", "maillot"), so the names alone would not tell them apart.
     return ClassSpace("imagenet-1k", tuple(f"{lemmas[wnid]} ({wnid})" for wnid in wnids), wnids)
+
+
+@dataclass(frozen=True)
+class View:
+    """A coarser way to see labels and answers: some classes are left out, or several are one.
+
+    A dataset in a view holds only images of the classes that are kept, and a model's answers are read alike: outputs of
+    other classes are not looked at, and several classes that are one answer as their strongest.
+
+    of       the label space that models answer in
+    meaning  what each of its labels becomes, in order; None where it is left out
+    space    the label space of what they become; that of `of` where labels keep their meaning
+    """
+
+    name: str
+    of: str
+    meaning: tuple[int | None, ...] = field(repr=False)
+    space: ClassSpace
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The labels that there still are, sorted."""
+        return tuple(sorted({label for label in self.meaning if label is not None}))
+
+
+# Sets of photographs that hold 200 of ImageNet's classes, and CIFAR-100's coarse labels.
+VIEWS = ("cifar100-superclasses", "imagenet-a", "imagenet-r")
+
+
+@cache
+def view(name: str) -> View:
+    """One of VIEWS; KeyError for any other name."""
+    if name == "cifar100-superclasses":
+        groups = tuple(CIFAR100_SUPERCLASSES.values())
+        coarse = (next(place for place, group in enumerate(groups) if fine in group) for fine in CIFAR100)
+        return View(name, "cifar100", tuple(coarse), built_in("cifar100-superclasses"))
+    if name not in VIEWS:
+        raise KeyError(name)
+    space = built_in("imagenet-1k")
+    kept = set((_timm_tables() / f"{name.replace('-', '_')}_synsets.txt").read_text("utf-8").split())
+    meaning = tuple(label if wnid in kept else None for label, wnid in enumerate(space.folders))
+    return View(name, space.name, meaning, space)
 
 
 @cache

@@ -1,16 +1,19 @@
 """Datasets as data: one class for each source."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from evalshift.errors import did_you_mean, near_match
+from evalshift.testbed.classes import VIEWS, view
 from evalshift.testbed.entries import About, Entry, FileEntry, FilePath
 
 
-def _fixed(name: str) -> AfterValidator:
+def _fixed(*names: str) -> AfterValidator:
     def check(text: str) -> str:
-        if text != name:
-            raise ValueError(f"this source has the classes {name}; leave the key out")
+        if text not in names:
+            remedy = "leave the key out" if len(names) == 1 else "the first of them without the key"
+            raise ValueError(f"this source has the classes {' or '.join(names)}; {remedy}")
         return text
 
     return AfterValidator(check)
@@ -34,11 +37,32 @@ class DatasetEntry(About):
 
     fresh            another dataset: images of this one's distribution, drawn alike, on which nothing was tuned
     near_duplicates  of training images
+    view             a coarser way to see labels and answers, such as imagenet-a: see `testbed.classes.View`
     """
 
     classes: str
     fresh: str | None = None
     near_duplicates: NearDuplicatesEntry | None = None
+    view: str | None = None
+
+    @model_validator(mode="after")
+    def _view_fits(self) -> "DatasetEntry":
+        if self.view is None:
+            return self
+        if self.view not in VIEWS:
+            nearest = did_you_mean(self.view, VIEWS)
+            raise ValueError(f"view: takes {', '.join(VIEWS)}, not {self.view}" + (f"; {nearest}" if nearest else ""))
+        if view(self.view).of != self.classes:
+            raise ValueError(f"the view {self.view} is one of {view(self.view).of}, not of {self.classes}")
+        return self
+
+    def chosen(self, text: str) -> "DatasetEntry":
+        """The dataset that `name@text` means: this one seen in the view of that name. ValueError for any other."""
+        if text not in VIEWS or view(text).of != self.classes:
+            known = [name for name in VIEWS if view(name).of == self.classes]
+            raise ValueError(f"a view of {self.classes}: {', '.join(known) or 'there is none'}")
+        fresh = f"{self.fresh}@{text}" if self.fresh else None
+        return self.model_copy(update={"view": text, "fresh": fresh, "near_duplicates": None})
 
     def needed_files(self) -> tuple[FileEntry, ...]:
         """What must be downloaded before this dataset can be read; empty where all is at hand."""
@@ -93,10 +117,11 @@ class DownloadedDataset(DatasetEntry):
 
 
 class Cifar10Dataset(DownloadedDataset):
-    """The CIFAR-10 test set from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
+    """CIFAR-10 from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
 
     roles = ("archive",)
     source: Literal["cifar10"]
+    split: Literal["test", "train"] = "test"
     classes: Annotated[str, _fixed("cifar10")] = "cifar10"
 
 
@@ -108,6 +133,128 @@ class Cifar101Dataset(DownloadedDataset):
     source: Literal["cifar10.1"]
     version: Literal["v4", "v6"]
     classes: Annotated[str, _fixed("cifar10")] = "cifar10"
+
+
+class Cifar102Dataset(DownloadedDataset):
+    """CIFAR-10.2, 2,000 images for testing or 10,000 for training; `path` is the .npz file."""
+
+    roles = ("arrays",)
+    variants = ("split",)
+    source: Literal["cifar10.2"]
+    split: Literal["test", "train"] = "test"
+    classes: Annotated[str, _fixed("cifar10")] = "cifar10"
+
+
+class Cifar100Dataset(DownloadedDataset):
+    """CIFAR-100 from cifar-100-python.tar.gz; `path` is the archive or the folder that it unpacks to.
+
+    classes  cifar100, or cifar100-superclasses for models that were trained on the 20 coarse labels
+    """
+
+    roles = ("archive",)
+    source: Literal["cifar100"]
+    split: Literal["test", "train"] = "test"
+    classes: Annotated[str, _fixed("cifar100", "cifar100-superclasses")] = "cifar100"
+
+
+Corruption = Literal[
+    "brightness", "contrast", "defocus_blur", "elastic_transform", "fog", "frost", "gaussian_blur", "gaussian_noise",
+    "glass_blur", "impulse_noise", "jpeg_compression", "motion_blur", "pixelate", "saturate", "shot_noise", "snow",
+    "spatter", "speckle_noise", "zoom_blur",
+]  # fmt: skip
+
+
+class CorruptedCifarDataset(DownloadedDataset):
+    """One corruption at one severity of CIFAR-10-C, or, with classes: cifar100, of CIFAR-100-C: 10,000 images.
+
+    Without them it stands for all of them, and `name@corruption-severity` chooses: cifar10-c@fog-3.
+
+    path  CIFAR-10-C.tar or the folder that it unpacks to
+    """
+
+    roles = ("archive",)
+    variants = ("classes",)
+    source: Literal["cifar-c"]
+    corruption: Corruption | None = None
+    severity: int | None = Field(default=None, ge=1, le=5)
+    classes: Annotated[str, _fixed("cifar10", "cifar100")] = "cifar10"
+
+    def chosen(self, text: str) -> "DatasetEntry":
+        """The dataset that `name@corruption-severity` means; a view where that is chosen already."""
+        corruption, _, severity = text.rpartition("-")
+        if self.corruption is not None or text in VIEWS:
+            return super().chosen(text)
+        if corruption not in get_args(Corruption) or severity not in ("1", "2", "3", "4", "5"):
+            nearest = near_match(corruption or text, get_args(Corruption))
+            raise ValueError(f"a corruption and a severity from 1 to 5, such as {nearest or 'fog'}-3")
+        return self.model_copy(update={"corruption": corruption, "severity": int(severity)})
+
+
+class Cinic10Dataset(DownloadedDataset):
+    """A part of CINIC-10; `path` is CINIC-10.tar.gz or the folder that it unpacks to.
+
+    portion  cifar: the images that came from CIFAR-10; imagenet: those from ImageNet, made smaller; all: both
+    raw      keep CIFAR-10's training images too, which make up half of the cifar portion of CINIC's test set: models
+             trained on CIFAR-10 know their labels
+    """
+
+    roles = ("archive",)
+    source: Literal["cinic10"]
+    split: Literal["test", "valid", "train"] = "test"
+    portion: Literal["cifar", "imagenet", "all"]
+    raw: bool = False
+    classes: Annotated[str, _fixed("cifar10")] = "cifar10"
+
+    @model_validator(mode="after")
+    def _has_images(self) -> "Cinic10Dataset":
+        if self.split != "test" and self.portion == "cifar" and not self.raw:
+            raise ValueError(
+                f"all CIFAR images in CINIC's {self.split} set are CIFAR-10's training images; if they are meant, "
+                "say raw: true"
+            )
+        return self
+
+
+class MnistDataset(DownloadedDataset):
+    """MNIST in its idx files; `path` is a folder with both, packed or not."""
+
+    roles = ("images", "labels")
+    variants = ("split",)
+    source: Literal["mnist"]
+    split: Literal["test", "train"] = "test"
+    classes: Annotated[str, _fixed("mnist")] = "mnist"
+
+
+class QmnistDataset(DownloadedDataset):
+    """QMNIST's 60,000 test digits in their idx files; `path` is a folder with both, packed or not.
+
+    part  lost: the 50,000 that MNIST left out of its test set; known: the 10,000 that it took; all
+    """
+
+    roles = ("images", "labels")
+    source: Literal["qmnist"]
+    part: Literal["lost", "known", "all"] = "lost"
+    classes: Annotated[str, _fixed("mnist")] = "mnist"
+
+
+class FashionMnistDataset(DownloadedDataset):
+    """Fashion-MNIST in its idx files; `path` is a folder with both, packed or not."""
+
+    roles = ("images", "labels")
+    variants = ("split",)
+    source: Literal["fashion-mnist"]
+    split: Literal["test", "train"] = "test"
+    classes: Annotated[str, _fixed("fashion-mnist")] = "fashion-mnist"
+
+
+class SvhnDataset(DownloadedDataset):
+    """The cropped digits of SVHN; `path` is the .mat file."""
+
+    roles = ("matrices",)
+    variants = ("split",)
+    source: Literal["svhn"]
+    split: Literal["test", "train", "extra"] = "test"
+    classes: Annotated[str, _fixed("svhn")] = "svhn"
 
 
 class ImageNetDataset(DownloadedDataset):
@@ -139,6 +286,20 @@ class ImageNetV2Dataset(DownloadedDataset):
 
 
 AnyDataset = Annotated[
-    DigitsDataset | NpyDataset | FolderDataset | Cifar10Dataset | Cifar101Dataset | ImageNetDataset | ImageNetV2Dataset,
+    DigitsDataset
+    | NpyDataset
+    | FolderDataset
+    | Cifar10Dataset
+    | Cifar101Dataset
+    | Cifar102Dataset
+    | Cifar100Dataset
+    | CorruptedCifarDataset
+    | Cinic10Dataset
+    | MnistDataset
+    | QmnistDataset
+    | FashionMnistDataset
+    | SvhnDataset
+    | ImageNetDataset
+    | ImageNetV2Dataset,
     Field(discriminator="source"),
 ]

@@ -94,7 +94,7 @@ class FileEntry(Entry):
 
     urls     none where only a login gives it: then it is to be put into the cache, or named by `path`
     md5      where nobody published a better hash
-    earlier  sha256 of earlier releases of the same images, which are as good in a copy of one's own
+    also     sha256 of other releases or packings of the same content, which are as good in a copy of one's own
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -102,7 +102,7 @@ class FileEntry(Entry):
     sha256: Sha256 | None = None
     md5: Annotated[str, AfterValidator(_md5)] | None = None
     size: int | None = Field(default=None, ge=0)
-    earlier: tuple[Sha256, ...] = ()
+    also: tuple[Sha256, ...] = ()
 
     @model_validator(mode="after")
     def _has_a_hash(self) -> "FileEntry":

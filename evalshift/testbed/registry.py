@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -60,9 +60,20 @@ class Registry:
         return self.own_pairs or self.pairs[:1]
 
     def dataset(self, name: str) -> AnyDataset:
-        """The dataset of that name. Raises UsageError with the nearest known name."""
+        """The dataset of that name; `name@choice` is one of several that a name stands for, or it seen in a view.
+
+        Raises UsageError with the nearest known name.
+        """
         if name in self.datasets:
             return self.datasets[name]
+        base, at, choice = name.rpartition("@")
+        if at and base:
+            try:
+                return cast(AnyDataset, self.dataset(base).chosen(choice))
+            except ValueError as error:
+                raise UsageError(
+                    f'"{name}" chooses nothing', where=self.path, found=choice, expected=str(error)
+                ) from error
         raise UsageError(
             f'there is no dataset "{name}"',
             where=self.path,
@@ -74,8 +85,16 @@ class Registry:
         """The label space of that name, declared here or built in."""
         return self.classes[name] if name in self.classes else classes.built_in(name)
 
+    def label_space(self, entry: AnyDataset) -> ClassSpace:
+        """What a dataset's labels mean: one of its classes, or of those that its view makes of them."""
+        return self.class_space(entry.classes) if entry.view is None else classes.view(entry.view).space
+
     def pair(self, text: str) -> Pair:
-        """ "original:new" as a Pair of known datasets that can be compared. Raises UsageError where they cannot."""
+        """ "original:new" as a Pair of known datasets that can be compared. Raises UsageError where they cannot.
+
+        Where one of them keeps a part of the classes, the other is seen in the same view: imagenet:imagenet-a is
+        imagenet@imagenet-a:imagenet-a.
+        """
         original, colon, new = text.partition(":")
         if not (original and colon and new) or ":" in new:
             raise UsageError(
@@ -91,6 +110,18 @@ class Registry:
                 f'"{text}" compares different classes',
                 found=f"{original} has {spaces[0]}, {new} has {spaces[1]}",
                 expected="two datasets of one label space",
+            )
+        views = [self.dataset(name).view for name in (original, new)]
+        if views[0] is not None and views[1] is not None and views[0] != views[1]:
+            raise UsageError(
+                f'"{text}" compares different classes',
+                found=f"{original} keeps those of {views[0]}, {new} those of {views[1]}",
+                expected="two datasets that keep the same classes",
+            )
+        if views[0] != views[1]:
+            original, new = (
+                name if seen else f"{name}@{views[0] or views[1]}"
+                for name, seen in zip((original, new), views, strict=True)
             )
         return Pair(original, new)
 

@@ -84,8 +84,8 @@ def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, l
     or HashMismatchError where no mirror gives the promised file.
     """
     for name in _resolved(registry, list(names)):
-        if name in registry.datasets:
-            yield name, fetch_dataset(registry.datasets[name])
+        if name in registry.datasets or "@" in name:
+            yield name, fetch_dataset(registry.dataset(name))
         if name in registry.models:
             yield name, _fetch_model(name, registry.models[name])
 
@@ -106,6 +106,9 @@ def _resolved(registry: Registry, names: list[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         matching = [one for one in known if fnmatch.fnmatchcase(one, name)]
+        if not matching and "@" in name:
+            registry.dataset(name)  # which complains of a name that is none
+            matching = [name]
         if not matching:
             raise UsageError(
                 f'nothing is called "{name}"',

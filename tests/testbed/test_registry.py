@@ -243,7 +243,8 @@ class TestLabelSpaces:
             "unknown label space\n"
             "  where:    FILE, line 2: datasets.d.classes\n"
             "  found:    imagenet1k\n"
-            "  expected: one of cifar10, digits, imagenet-1k\n"
+            "  expected: one of cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn, "
+            "imagenet-1k\n"
             '  do:       did you mean "imagenet-1k"?'
         )
 
@@ -253,7 +254,8 @@ class TestLabelSpaces:
             "unknown label space\n"
             "  where:    FILE, line 8: models.m.classes\n"
             "  found:    objects\n"
-            "  expected: one of letters, cifar10, digits, imagenet-1k\n"
+            "  expected: one of letters, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn "
+            "and 1 more\n"
             "  do:       declare it: classes: {objects: [...]}"
         )
 
@@ -456,7 +458,7 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 5: datasets.d.files.archive.shasum\n"
             "  found:    shasum\n"
-            "  expected: name, urls, sha256, md5, size, earlier"
+            "  expected: name, urls, sha256, md5, size, also"
         )
 
     def test_a_missing_key(self, refused: Refused) -> None:

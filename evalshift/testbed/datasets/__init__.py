@@ -10,32 +10,61 @@ from pathlib import Path
 from types import ModuleType
 
 from evalshift.testbed import download
-from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.classes import ClassSpace, view
 from evalshift.testbed.dataset_entries import (
     AnyDataset,
     Cifar10Dataset,
+    Cifar100Dataset,
     Cifar101Dataset,
+    Cifar102Dataset,
+    Cinic10Dataset,
+    CorruptedCifarDataset,
     DatasetEntry,
     DigitsDataset,
+    FashionMnistDataset,
     FolderDataset,
     ImageNetDataset,
     ImageNetV2Dataset,
+    MnistDataset,
     NpyDataset,
+    QmnistDataset,
+    SvhnDataset,
 )
-from evalshift.testbed.datasets import cifar10, cifar10_1, digits, folder, imagenet, imagenet_v2, npy
+from evalshift.testbed.datasets import (
+    cifar10_1,
+    cifar10_2,
+    cifar_batches,
+    cifar_c,
+    cinic10,
+    digits,
+    folder,
+    idx,
+    imagenet,
+    imagenet_v2,
+    npy,
+    svhn,
+)
 from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
 
 __all__ = ["Dataset", "data_folder", "dataset_stamp", "fetch_dataset", "fingerprint", "load_dataset"]
 
 _FORMATS: dict[type[DatasetEntry], ModuleType] = {
+    Cifar100Dataset: cifar_batches,
     Cifar101Dataset: cifar10_1,
-    Cifar10Dataset: cifar10,
+    Cifar102Dataset: cifar10_2,
+    Cifar10Dataset: cifar_batches,
+    Cinic10Dataset: cinic10,
+    CorruptedCifarDataset: cifar_c,
     DigitsDataset: digits,
+    FashionMnistDataset: idx,
     FolderDataset: folder,
     ImageNetDataset: imagenet,
     ImageNetV2Dataset: imagenet_v2,
+    MnistDataset: idx,
     NpyDataset: npy,
+    QmnistDataset: idx,
+    SvhnDataset: svhn,
 }
 
 
@@ -44,8 +73,9 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
 
     Raises DataError for missing, damaged or contradictory data, DownloadError where no mirror gives it.
     """
-    ids, images, labels = _FORMATS[type(entry)].read(entry, space, f"dataset {name}")
-    return Dataset(name, space, tuple(ids), labels, images)
+    parts = _FORMATS[type(entry)].read(entry, space, f"dataset {name}")
+    dataset = Dataset(name, space, tuple(parts.ids), parts.labels, parts.images, parts.warnings)
+    return dataset if entry.view is None else dataset.seen_in(view(entry.view))
 
 
 def dataset_stamp(entry: AnyDataset) -> str | None:

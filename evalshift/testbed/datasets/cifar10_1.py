@@ -11,7 +11,7 @@ def read(entry: Cifar101Dataset, space: ClassSpace, where: str) -> Parts:
     """Both arrays of a version."""
     at_images, at_labels = (place_in(entry, role, where) for role in ("images", "labels"))
     images = as_images(load_array(at_images, where), f"{where}, {at_images}")
-    return numbered(len(images)), images, as_labels(load_array(at_labels, where), f"{where}, {at_labels}")
+    return Parts(numbered(len(images)), images, as_labels(load_array(at_labels, where), f"{where}, {at_labels}"))
 
 
 mark = mark_of_files

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,19 +13,27 @@ from jaxtyping import UInt8
 from evalshift.errors import DataError
 from evalshift.files import sha256_of
 from evalshift.shapes import Labels
-from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.classes import ClassSpace, View, built_in
 
-# What a format's reader gives: ids, images, labels.
-Parts = tuple[Sequence[str], Any, Labels]
+
+class Parts(NamedTuple):
+    """What a format's reader gives; `warnings` are what one should know before believing an accuracy on it."""
+
+    ids: Sequence[str]
+    images: Any
+    labels: Labels
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Labelled images in a fixed order.
 
-    ids     one text an image, unique, shape (n,)
-    labels  class numbers, shape (n,)
-    images  uint8 (n, h, w, c) where all have one size, else a file an image
+    ids       one text an image, unique, shape (n,)
+    labels    class numbers, shape (n,)
+    images    uint8 (n, h, w, c) where all have one size, else a file an image
+    warnings  what one should know before believing an accuracy on it
+    view      how models' answers are read; None as they are
     """
 
     name: str
@@ -33,6 +41,8 @@ class Dataset:
     ids: tuple[str, ...]
     labels: Labels
     images: UInt8[np.ndarray, "_ h w c"] | tuple[Path, ...]  # as many as labels: below, with words for people
+    warnings: tuple[str, ...] = ()
+    view: View | None = None
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.labels) == len(self.images):
@@ -62,12 +72,36 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def answers(self) -> ClassSpace:
+        """The label space that models answer in, which a view reads."""
+        return self.classes if self.view is None else built_in(self.view.of)
+
+    def seen_in(self, view: View) -> "Dataset":
+        """The images of classes that the view keeps, with the labels that it gives; DataError where none is left."""
+        meaning = np.array([-1 if label is None else label for label in view.meaning], dtype=np.int64)[self.labels]
+        kept = np.flatnonzero(meaning >= 0)
+        if len(kept) == 0:
+            raise DataError(
+                "none of its images is of a class that the view keeps",
+                where=f"dataset {self.name}, view {view.name}",
+                found=f"{len(self):,} images of other classes",
+                expected=f"images of {len(view.labels)} classes of {view.of}",
+            )
+        if len(kept) == len(self):
+            return replace(self, classes=view.space, labels=meaning, view=view)
+        images = self.images[kept] if isinstance(self.images, np.ndarray) else tuple(self.images[n] for n in kept)
+        ids = tuple(self.ids[n] for n in kept)
+        return replace(self, classes=view.space, ids=ids, labels=meaning[kept], images=images, view=view)
+
 
 def fingerprint(dataset: Dataset, workers: int = 2) -> str:
     """sha256 over ids, labels and the content of every image: equal fingerprints mean equal data, wherever it lies."""
     digest = hashlib.sha256(b"evalshift dataset 1\n")
     digest.update("\n".join(dataset.ids).encode())
     digest.update(dataset.labels.astype("<i8").tobytes())
+    if dataset.view is not None:  # answers read in another way are other answers
+        digest.update(repr((dataset.view.of, dataset.view.meaning)).encode())
     if isinstance(dataset.images, np.ndarray):
         digest.update(repr(dataset.images.shape).encode())
         digest.update(np.ascontiguousarray(dataset.images).data)

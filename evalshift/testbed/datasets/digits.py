@@ -12,7 +12,7 @@ def read(entry: DigitsDataset, space: ClassSpace, where: str) -> Parts:
     from evalshift.testbed.digits.split import digits_split
 
     part = getattr(digits_split(), entry.part)
-    return part.ids, part.images, part.labels
+    return Parts(part.ids, part.images, part.labels)
 
 
 def mark(entry: DigitsDataset) -> str:

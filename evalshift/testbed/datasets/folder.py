@@ -31,7 +31,7 @@ def read(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
     labels = labels_of_folders(folders, space, entry.folders, f"{where}, {entry.path}")
     paths = images_by_class(entry.path, labels, where)
     ids = [path.relative_to(entry.path).as_posix() for path in paths]
-    return ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
+    return Parts(ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64))
 
 
 def class_folders(root: Path) -> list[str]:

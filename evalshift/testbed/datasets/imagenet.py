@@ -42,7 +42,7 @@ def read(entry: ImageNetDataset, space: ClassSpace, where: str) -> Parts:
         numbers = _labels_of_flat(paths, entry, root, where)
     _refuse_other_images(paths, numbers, len(space), f"{where}, {root}")
     order = sorted(range(len(paths)), key=lambda place: paths[place].name)
-    return [paths[place].stem for place in order], tuple(paths[place] for place in order), numbers[order]
+    return Parts([paths[place].stem for place in order], tuple(paths[place] for place in order), numbers[order])
 
 
 def _labels_of_flat(paths: list[Path], entry: ImageNetDataset, root: Path, where: str) -> Labels:

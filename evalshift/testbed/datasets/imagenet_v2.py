@@ -24,7 +24,7 @@ def read(entry: ImageNetV2Dataset, space: ClassSpace, where: str) -> Parts:
     paths = images_by_class(root, labels, where)
     numbers = np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
     _refuse_other_counts(np.bincount(numbers, minlength=len(space)), entry, f"{where}, {root}")
-    return [f"{labels[path.parent.name]}/{path.name}" for path in paths], tuple(paths), numbers
+    return Parts([f"{labels[path.parent.name]}/{path.name}" for path in paths], tuple(paths), numbers)
 
 
 def class_root(folder: Path) -> Path:

@@ -14,7 +14,7 @@ def read(entry: NpyDataset, space: ClassSpace, where: str) -> Parts:
     """Images, labels, and ids where the entry names them, else numbers."""
     images = as_images(load_array(entry.images, where), f"{where}, images {entry.images}")
     labels = as_labels(load_array(entry.labels, where), f"{where}, labels {entry.labels}")
-    return numbered(len(images)) if entry.ids is None else _ids(entry.ids, where), images, labels
+    return Parts(numbered(len(images)) if entry.ids is None else _ids(entry.ids, where), images, labels)
 
 
 def _ids(path: Path, where: str) -> list[str]:

@@ -54,7 +54,7 @@ def by_hand(file: FileEntry, where: str) -> DataError:
 
 
 def verify(own: Path, file: FileEntry) -> str:
-    """The first digits of the hash of a user's own copy, which must be that of the file or of an earlier release.
+    """The first digits of the hash of a user's own copy, which must be that of the file or of another release.
 
     Raises HashMismatchError where it is neither.
     """
@@ -69,9 +69,9 @@ def verify(own: Path, file: FileEntry) -> str:
             expected=remote(file).promise(),
             remedy="get the file again, or write the new hash into the registry if the change is meant",
         )
-    found = sha256_of(own) if file.earlier else None
-    earlier = next((known for known in file.earlier if found and download.hash_matches(found, known)), None)
-    return download.verify(own, earlier or file.sha256)[:8]
+    found = sha256_of(own) if file.also else None
+    other = next((known for known in file.also if found and download.hash_matches(found, known)), None)
+    return download.verify(own, other or file.sha256)[:8]
 
 
 def unpacked(entry: DownloadedDataset, role: str, where: str) -> Path:

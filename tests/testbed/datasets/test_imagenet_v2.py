@@ -171,9 +171,9 @@ class TestArchive:
         complaint: Callable[..., str],
     ) -> None:  # fmt: skip
         (tmp_path / "mine.tar.gz").write_bytes(plain)
-        described = {**self.entry_for(b"newer", file_server, earlier=[sha256(plain)]), "path": "mine.tar.gz"}
+        described = {**self.entry_for(b"newer", file_server, also=[sha256(plain)]), "path": "mine.tar.gz"}
         assert len(load(described)) == 10_000
-        described["files"]["archive"]["earlier"] = ["0" * 64]
+        described["files"]["archive"]["also"] = ["0" * 64]
         assert complaint(HashMismatchError, load, described) == (
             "a file is not the promised one\n"
             f"  where:    {tmp_path / 'mine.tar.gz'}\n"

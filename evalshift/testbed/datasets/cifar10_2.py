@@ -1,0 +1,21 @@
+"""CIFAR-10.2 as released: a file of arrays with images and labels."""
+
+from evalshift.files import stamp
+from evalshift.testbed.arrays import as_images, as_labels, load_npz
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import Cifar102Dataset
+from evalshift.testbed.datasets.dataset import Parts, numbered
+from evalshift.testbed.datasets.places import data_folder, place
+
+
+def read(entry: Cifar102Dataset, space: ClassSpace, where: str) -> Parts:
+    """Images and labels; what else the file holds, some of it pickled, is left alone."""
+    source = place(entry.files["arrays"], entry.path, where)
+    images, labels = load_npz(source, ("images", "labels"), where)
+    found = f"{where}, {source}"
+    return Parts(numbered(len(images)), as_images(images, found), as_labels(labels, found))
+
+
+def mark(entry: Cifar102Dataset) -> str:
+    """A quick mark of the file; OSError where it is not there."""
+    return stamp([entry.path or data_folder() / entry.files["arrays"].name])

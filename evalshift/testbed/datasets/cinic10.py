@@ -1,0 +1,93 @@
+"""CINIC-10: CIFAR-10's images and smaller ones of ImageNet, told apart by the names of their files.
+
+In the test set, `cifar10-test-*` are CIFAR-10's test images, and as many `cifar10-train-*` are training images, on
+which a model trained on CIFAR-10 scores near 100 %. These are left out unless the entry says raw.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.errors import DataError, first_line
+from evalshift.files import stamp
+from evalshift.testbed.archives import each_file
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import Cinic10Dataset
+from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.datasets.places import data_folder, place
+
+# The origin of an image: CIFAR-10's split and index there, or the synset and number of a photograph of ImageNet.
+_CLEAN = re.compile(r"cifar10-test-\d+")
+_CIFAR = re.compile(r"cifar10-(train|test)-\d+")
+_IMAGENET = re.compile(r"n\d{8}_\d+")
+
+
+def read(entry: Cinic10Dataset, space: ClassSpace, where: str) -> Parts:
+    """The portion of a split, sorted by class and origin; the origin is the id: cifar10-test-17, n02691156_10."""
+    wanted = _wanted(entry)
+    found: dict[tuple[int, str], np.ndarray] = {}
+    source = entry.path if entry.path and entry.path.is_dir() else place(entry.files["archive"], entry.path, where)
+    for name, content in _files(source):
+        *_, split, folder, file = ("", "", *name.split("/"))
+        origin = file.removesuffix(".png")
+        if split == entry.split and folder in space.names and file.endswith(".png") and wanted.fullmatch(origin):
+            found[space.names.index(folder), origin] = _decode(content, f"{where}, {source}, {name}")
+    if not found:
+        raise DataError(
+            "there is no such portion of CINIC-10",
+            where=f"{where}, {source}",
+            found=f"no image of {entry.split}/CLASS that belongs to the portion {entry.portion}",
+            expected=f"{entry.split}/airplane/{'n02691156_1' if entry.portion == 'imagenet' else 'cifar10-test-0'}.png",
+            remedy="get the official archive, or name the folder that holds train, valid and test",
+        )
+    keys = sorted(found)
+    labels = np.array([label for label, _ in keys], dtype=np.int64)
+    return Parts([origin for _, origin in keys], np.stack([found[key] for key in keys]), labels, _warnings(keys))
+
+
+def _wanted(entry: Cinic10Dataset) -> re.Pattern[str]:
+    cifar = _CIFAR if entry.raw else _CLEAN
+    if entry.portion == "all":
+        return re.compile(f"{cifar.pattern}|{_IMAGENET.pattern}")
+    return cifar if entry.portion == "cifar" else _IMAGENET
+
+
+def _warnings(keys: list[tuple[int, str]]) -> tuple[str, ...]:
+    known = sum(origin.startswith("cifar10-train-") for _, origin in keys)
+    if not known:
+        return ()
+    return (f"{known:,} of {len(keys):,} images are CIFAR-10's training images, which models trained on it know",)
+
+
+def _files(source: Path) -> Iterator[tuple[str, bytes]]:
+    if source.is_file():
+        yield from each_file(source)
+        return
+    for path in sorted(source.rglob("*.png")):
+        yield path.relative_to(source.parent).as_posix(), path.read_bytes()
+
+
+def _decode(content: bytes, where: str) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as opened:
+            size = opened.size
+            pixels = np.asarray(opened.convert("RGB")) if size == (32, 32) else None
+    except Exception as error:  # Pillow raises half a dozen kinds for damaged files
+        raise DataError("an image cannot be read", where=where, found=first_line(error), expected="a PNG") from error
+    if pixels is None:
+        raise DataError(
+            "an image of another size", where=where, found=f"{size[0]} × {size[1]}", expected="32 × 32, as in CINIC-10"
+        )
+    return pixels
+
+
+def mark(entry: Cinic10Dataset) -> str:
+    """A quick mark of the archive, or of all files in the folder; OSError where it is not there."""
+    if entry.path is not None and entry.path.is_dir():
+        return stamp([entry.path, *sorted(path for path in entry.path.rglob("*.png"))], entry.path)
+    return stamp([entry.path or data_folder() / entry.files["archive"].name])

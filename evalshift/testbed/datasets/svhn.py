@@ -1,0 +1,45 @@
+"""SVHN's cropped digits: a MATLAB file with images in its last dimension, and the digit 0 called 10."""
+
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.errors import DataError, first_line
+from evalshift.files import stamp
+from evalshift.testbed.arrays import as_images, as_labels
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import SvhnDataset
+from evalshift.testbed.datasets.dataset import Parts, numbered
+from evalshift.testbed.datasets.places import data_folder, place
+
+
+def read(entry: SvhnDataset, space: ClassSpace, where: str) -> Parts:
+    """All images of a split in the official order."""
+    source = place(entry.files["matrices"], entry.path, where)
+    images, labels = _matrices(source, where)
+    numbers = as_labels(labels.ravel(), f"{where}, {source}")
+    pixels = as_images(np.ascontiguousarray(images.transpose(3, 0, 1, 2)), f"{where}, {source}")
+    return Parts(numbered(len(pixels)), pixels, np.where(numbers == 10, 0, numbers))
+
+
+def _matrices(source: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.io import loadmat
+
+    try:
+        matrices = loadmat(str(source), variable_names=["X", "y"])
+        images, labels = matrices["X"], matrices["y"]
+        if images.ndim != 4:
+            raise ValueError(f"X of shape {images.shape}")
+        return images, labels
+    except Exception as error:  # SciPy raises half a dozen kinds for damaged files
+        raise DataError(
+            "this is not a file of SVHN",
+            where=f"{where}, {source}",
+            found=f"{type(error).__name__}: {first_line(error)}",
+            expected="X, shape (32, 32, 3, n), and y, shape (n, 1)",
+        ) from error
+
+
+def mark(entry: SvhnDataset) -> str:
+    """A quick mark of the file; OSError where it is not there."""
+    return stamp([entry.path or data_folder() / entry.files["matrices"].name])

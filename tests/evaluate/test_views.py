@@ -1,0 +1,205 @@
+"""How answers are read where a dataset keeps a part of the classes, or takes several as one."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from formats import image_bytes
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from scipy.special import softmax
+
+from evalshift.analysis.report import report
+from evalshift.errors import ModelError
+from evalshift.evaluate.devices import Execution
+from evalshift.evaluate.inference import Answers, predict
+from evalshift.evaluate.plan import stored_fingerprint
+from evalshift.evaluate.run import run
+from evalshift.evaluate.store import Results
+from evalshift.testbed.classes import ClassSpace, View, built_in, view
+from evalshift.testbed.registry import load_registry
+
+import torch  # isort: skip
+
+MakeClassifier = Callable[..., Any]
+Numbered = Callable[..., np.ndarray]
+
+# Of four classes, the first and the last are one, the third is left out.
+FOLDED = View("folded", "letters", (1, 0, None, 1), ClassSpace("two", ("middle", "end")))
+KEPT = View("kept", "letters", (None, 1, None, 3), ClassSpace("letters", tuple("abcd")))
+
+
+def answer(classifier: Any, images: np.ndarray, view: View, **options: Any) -> Answers:
+    execution = Execution(torch.device("cpu"), "fp32", len(images), "contiguous")
+    return predict(classifier, iter([images]), execution, view=view, **options)
+
+
+def test_classes_that_are_left_out_are_not_looked_at(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    answers = answer(make_classifier([[9.0, 1.0, 9.0, 0.0], [0.0, 2.0, 0.0, 2.0]]), numbered(2), KEPT)
+    assert answers.top.tolist() == [[1, 3], [1, 3]]  # a tie goes to the lower number
+    np.testing.assert_allclose(answers.prob, [np.e / (np.e + 1), 0.5], rtol=1e-6)
+
+
+def test_classes_taken_as_one_answer_as_their_best_and_are_as_likely_as_all(
+    make_classifier: MakeClassifier, numbered: Numbered
+) -> None:
+    # Two weaker classes together outweigh the strongest (2e³ > e^3.5), but the strongest is what the model answers.
+    answers = answer(make_classifier([[3.0, 3.5, 99.0, 3.0], [1.0, 0.0, 0.0, 2.0]]), numbered(2), FOLDED)
+    assert answers.top.tolist() == [[0, 1], [1, 0]]
+    e = np.e
+    by_hand = [e**3.5 / (e**3.5 + 2 * e**3), (e + e**2) / (e + e**2 + 1)]
+    np.testing.assert_allclose(answers.prob, by_hand, rtol=1e-6)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(data=st.data(), classes=st.integers(2, 9), count=st.integers(1, 6))
+def test_as_numpy_reads_them(
+    make_classifier: MakeClassifier, numbered: Numbered, data: st.DataObject, classes: int, count: int
+) -> None:
+    values = st.sampled_from([-7.5, -1.0, 0.0, 0.25, 1.0, 30.0])
+    table = np.array(data.draw(st.lists(st.lists(values, min_size=classes, max_size=classes), min_size=count,
+                                        max_size=count)))  # fmt: skip
+    meaning = data.draw(st.lists(st.sampled_from([None, 0, 1, 4]), min_size=classes, max_size=classes).filter(any))
+    space = ClassSpace("five", tuple("abcde"))
+    answers = answer(make_classifier(table.tolist(), classes), numbered(count), View("v", "x", tuple(meaning), space))
+    labels = sorted({label for label in meaning if label is not None})
+    columns = {label: [place for place, one in enumerate(meaning) if one == label] for label in labels}
+    chances = softmax(table[:, [place for label in labels for place in columns[label]]], axis=1)
+    for row in range(count):
+        best = {label: table[row, columns[label]].max() for label in labels}
+        assert answers.top[row].tolist() == sorted(labels, key=lambda label: (-best[label], label))[:5]
+        owner = np.array([label for label in labels for _ in columns[label]])
+        np.testing.assert_allclose(answers.prob[row], chances[row, owner == answers.top[row, 0]].sum(), rtol=1e-5)
+
+
+def test_logits_are_kept_as_they_came(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    kept = answer(make_classifier([[9.0, 1.0, 9.0, 0.0]]), numbered(1), KEPT, keep_logits=True).logits
+    np.testing.assert_array_equal(kept, [[9.0, 1.0, 9.0, 0.0]])
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_refused(
+    make_classifier: MakeClassifier, numbered: Numbered, place: int, value: float
+) -> None:
+    row = [0.0, 1.0, 2.0, 3.0]
+    row[place] = value
+    if place == 0 and value == np.inf:  # an answer that nobody looks at
+        assert answer(make_classifier([row]), numbered(1), KEPT).top.tolist() == [[3, 1]]
+        return
+    with pytest.raises(ModelError, match=r"^the network gives logits that are not numbers\n"):
+        answer(make_classifier([row]), numbered(1), KEPT)
+
+
+def test_superclasses_from_fine_predictions(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    """Right by superclass is who takes an otter for a beaver."""
+    names = built_in("cifar100").names
+    table = np.zeros((2, 100))
+    table[0, names.index("otter")] = 5
+    table[1, names.index("tractor")] = 5
+    classifier = replace(make_classifier(table.tolist()), classes=built_in("cifar100"))
+    answers = answer(classifier, numbered(2), view("cifar100-superclasses"))
+    superclasses = built_in("cifar100-superclasses").names
+    assert [superclasses[label] for label in answers.top[:, 0]] == ["aquatic_mammals", "vehicles_2"]
+    assert answers.top.shape == (2, 5)
+
+
+NETWORK = """
+import torch
+from torch import nn
+
+
+class Told(nn.Module):
+    def forward(self, images):
+        # The first pixel says the class, and class 0 is always a little likelier: it is none of ImageNet-A's.
+        logits = torch.zeros(len(images), 1000)
+        logits[torch.arange(len(images)), images[:, 0, 0, 0].long()] = 1.0
+        logits[:, 0] = 2.0
+        return logits
+"""
+
+
+@pytest.fixture
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def testbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two sets of ImageNet's classes, one of them with ImageNet-A's alone, and a network that is right among those."""
+    monkeypatch.chdir(tmp_path)
+    kept = view("imagenet-a").labels
+    for name, labels in (("whole", [0, 1, 2, *kept[:5]]), ("rare", list(kept[:3]))):
+        images = np.zeros((len(labels), 2, 2, 1), np.uint8)
+        images[:, 0, 0, 0] = labels
+        np.save(f"{name}_x.npy", images)
+        np.save(f"{name}_y.npy", np.array(labels))
+    (tmp_path / "told.py").write_text(NETWORK)
+    arrays = {name: {"source": "npy", "images": f"{name}_x.npy", "labels": f"{name}_y.npy", "classes": "imagenet-1k"}
+              for name in ("whole", "rare")}  # fmt: skip
+    model = {"source": "python", "function": "told.py:Told", "classes": "imagenet-1k", "preprocess": {"scale": 255}}
+    content = {
+        "datasets": {"whole": arrays["whole"], "rare": {**arrays["rare"], "view": "imagenet-a"}},
+        "models": {"told": model},
+        "pairs": ["whole:rare"],
+    }
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "registry.yaml"
+
+
+def test_a_pair_is_seen_alike_on_both_sides_from_registry_to_report(testbed: Path, quiet: Any) -> None:
+    results = run(testbed, results="results", device="cpu", console=quiet)
+    assert results.pairs() == ["whole@imagenet-a:rare"]
+    stored = Results("results")
+    assert stored.datasets() == ["rare", "whole@imagenet-a"]
+    assert len(stored.load_dataset("whole@imagenet-a")) == 5
+    table = report(results, resamples=100).table
+    assert table[["original_accuracy", "new_accuracy"]].to_numpy().tolist() == [[1.0, 1.0]]
+    # Nothing is read again, and nothing is run again.
+    known = load_registry(testbed)
+    assert stored_fingerprint(known, stored, "whole@imagenet-a") == stored.load_dataset("whole@imagenet-a").fingerprint
+    before = stored.predictions_file("rare", "told").stat().st_mtime_ns
+    run(testbed, results="results", device="cpu", console=quiet)
+    assert stored.predictions_file("rare", "told").stat().st_mtime_ns == before
+
+
+def test_seen_whole_the_same_answers_are_wrong(testbed: Path, quiet: Any) -> None:
+    text = testbed.read_text().replace("    view: imagenet-a\n", "")
+    testbed.write_text(text)
+    results = run(testbed, results="results", device="cpu", console=quiet)
+    table = report(results, resamples=100).table
+    assert results.pairs() == ["whole:rare"]
+    assert table[["original_accuracy", "new_accuracy"]].to_numpy().tolist() == [[1 / 8, 0.0]]
+
+
+def test_what_a_dataset_warns_of_stands_beside_every_accuracy_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: Console
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("cifar10-test-1", "cifar10-train-2"):
+        (tmp_path / "cinic/test/cat").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"cinic/test/cat/{name}.png").write_bytes(image_bytes(name, size=(32, 32)))
+    (tmp_path / "flat.py").write_text(
+        "import torch\nfrom torch import nn\n\n\ndef flat():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))\n"
+    )
+    cinic = {"source": "cinic10", "path": "cinic", "portion": "cifar"}
+    content = {
+        "datasets": {"clean": cinic, "raw": {**cinic, "raw": True}},
+        "models": {"flat": {"source": "python", "function": "flat.py:flat", "classes": "cifar10", "preprocess": {}}},
+        "pairs": ["clean:raw"],
+    }
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
+    results = run("registry.yaml", device="cpu", console=quiet)
+    warning = "1 of 2 images are CIFAR-10's training images, which models trained on it know"
+    provenance = [results.provenance(name, "flat") for name in ("clean", "raw")]
+    assert [one.warnings for one in provenance if one] == [[], [warning]]
+    assert isinstance(quiet.file, io.StringIO)
+    assert f"({warning})" in quiet.file.getvalue()
+    assert f"{warning}: flat." in report(results, resamples=100).summary.pairs[0].notes
