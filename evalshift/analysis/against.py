@@ -72,7 +72,7 @@ class Against:
             return f"Against {line}, {row['model']} {_stands(row)}{_p_words(row)}."
         farthest = table.iloc[int(table["distance"].abs().to_numpy().argmax())]
         most = f"the farthest is {farthest['model']}, which {_stands(farthest)}{_p_words(farthest)}"
-        if table["p_holm"].isna().all():
+        if table["p_holm"].isna().all() or not self.distances.enough_resamples:
             return f"Against {line}, of {len(table)} models {most}."
         off = int((table["p_holm"] < 1 - level).sum())
         count = f"{off or 'none'} of {len(table)} models {'stands' if off == 1 else 'stand'} off it beyond chance"

@@ -36,6 +36,8 @@ def robustness_sentence(statistics: Statistics) -> str | None:
         return None
     off = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
     where = f"the line of the others beyond chance ({found.scale} scale, Holm over {len(off)} models)"
+    if not found.enough_resamples:
+        return f"Whether a model stands off {where} is more than {found.resamples:,} resamples can tell."
     if not off.any():
         farthest = int(np.nanargmax(np.abs(found.distance)))
         return (

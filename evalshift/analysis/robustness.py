@@ -49,6 +49,11 @@ class EffectiveRobustness:
     level: float
     resamples: int
 
+    @property
+    def enough_resamples(self) -> bool:
+        """Whether a model could stand off the line beyond chance at all: Holm's least p-value lies below 1 − level."""
+        return 2 * int(np.isfinite(self.p_value).sum()) / (self.resamples + 1) < 1 - self.level
+
 
 def effective_robustness(
     original_correct: Counts,

@@ -224,3 +224,9 @@ def test_as_read(of_pair):
 )
 def test_p_values_as_text(p, text):
     assert p_text(p) == text
+
+
+def test_too_few_resamples_are_not_taken_for_models_on_the_line(of_pair):
+    against, _ = held(of_pair(V4, [9000] * 6, [1550] * 6), resamples=100)
+    assert " of 6 models the farthest is a, which stands 3.1 points below it [" in against.sentence()
+    assert "beyond chance" not in against.sentence()

@@ -38,7 +38,7 @@ class TestAdjust:
     @few
     @given(families, methods)
     def test_agrees_with_statsmodels(self, p_values, method):
-        theirs = multipletests(p_values, method=THEIRS[method])[1]
+        theirs = np.asarray(multipletests(p_values, method=THEIRS[method])[1])
         np.testing.assert_allclose(adjust(p_values, method), theirs, rtol=1e-12)
 
     @pytest.mark.parametrize("method", METHODS)

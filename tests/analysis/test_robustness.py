@@ -240,6 +240,16 @@ class TestCovariance:
         assert np.isfinite(result.p_value).all()
 
 
+@pytest.mark.parametrize("resamples, enough", [(478, False), (480, True), (0, True)])
+def test_few_resamples_cannot_show_a_model_off_the_line(resamples, enough):
+    # Twelve models: Holm's least p-value is 24/(resamples + 1), which is 0.05 at 479. Without any none is defined.
+    counts = some_counts(12, images=1000)
+    counts[2][3] = 10  # far off
+    result = effective_robustness(*counts, resamples=resamples, rng=rng())
+    assert result.enough_resamples == enough
+    assert resamples == 0 or (result.p_holm[3] < 0.05) == enough
+
+
 class TestDegenerate:
     def check_only_the_distance(self, result: EffectiveRobustness):
         assert np.isfinite([result.predicted, result.distance]).all()

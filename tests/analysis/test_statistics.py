@@ -13,6 +13,7 @@ from evalshift.analysis.agreement import agreement, agreement_line, joint_margin
 from evalshift.analysis.difficulty import Difficulty, fit_difficulty, simulate
 from evalshift.analysis.duplicates import NearDuplicates, without_duplicates
 from evalshift.analysis.errors_in_variables import binomial_variance, own_variance, york_line
+from evalshift.analysis.findings import robustness_sentence
 from evalshift.analysis.hard_images import hardest_share
 from evalshift.analysis.line_statistics import LineStatistics
 from evalshift.analysis.missing import Missing
@@ -395,3 +396,11 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
         assert bool(table.empty) == bool(undefined.any()), table.name
         assert table.empty or not (undefined & ~said).any()
     assert all(sentence and "nan" not in sentence for sentence in (*summary.findings(), *summary.details()))
+
+
+def test_too_few_resamples_are_not_taken_for_models_on_the_line(pair):
+    few = compute_statistics(counted(pair), pair, scale="probit", resamples=200)
+    assert robustness_sentence(few) == (
+        "Whether a model stands off the line of the others beyond chance (probit scale, Holm over 8 models) is more "
+        "than 200 resamples can tell."
+    )
