@@ -194,7 +194,7 @@ class TestSimulation:
                     *counts_of(original, new),
                     covariances=(sampling_covariance(original), sampling_covariance(new)) if shared else None,
                     scale="probit",
-                    resamples=2000,
+                    resamples=1000,
                     rng=draw,
                 )
                 held[shared].append(float(np.mean((result.interval.low <= truth) & (truth <= result.interval.high))))
@@ -211,12 +211,12 @@ class TestSimulation:
             original = draw.uniform(0.6, 0.9, models)
             new = original - 0.1
             planted = draw.binomial(total, original), total, draw.binomial(total, new), total
-            result = effective_robustness(*planted, resamples=4000, rng=draw)
+            result = effective_robustness(*planted, resamples=2000, rng=draw)
             alarms += bool((result.p_holm < 0.05).any())
             single.append(np.mean(result.p_value < 0.05))
             new[0] += 0.05
             planted = planted[0], total, draw.binomial(total, new), total
-            result = effective_robustness(*planted, resamples=4000, rng=draw)
+            result = effective_robustness(*planted, resamples=2000, rng=draw)
             found += bool(result.p_holm[0] < 0.05 and result.distance[0] > 0)
         assert alarms / runs < 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)
         assert np.mean(single) < 0.06
