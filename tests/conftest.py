@@ -5,7 +5,10 @@ import signal
 from pathlib import Path
 
 import pytest
+import scipy.stats  # noqa: F401
 from hypothesis import HealthCheck, settings
+
+# scipy is imported above, for what the package imports itself is compiled anew by the hook that checks annotations.
 
 # No test fails because the machine is busy. Fifty examples of a property each time add up over the runs.
 settings.register_profile("evalshift", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
