@@ -222,6 +222,7 @@ def report(
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
         from evalshift.answers import print_findings
+        from evalshift.printing import stderr
 
         scale = _one_of("a report has one scale", linear=linear, probit=probit, logit=logit)
         check_formats(formats)  # before the work, not after it
@@ -232,18 +233,21 @@ def report(
                 expected="one of them",
             )
         families = _split(without)
-        made = make_report(
-            results or "results",
-            pairs=_split(pair) or None,
-            scale=scale,
-            metric=metric,
-            resamples=bootstrap,
-            seed=seed,
-            published=published,
-            without=None if without is None else [] if families == ["none"] else families,
-            against=against,
-        )
-        print_findings(made.summary, written=made.save(out, formats))
+        with stderr().status("reading predictions, working out the statistics") as status:
+            made = make_report(
+                results or "results",
+                pairs=_split(pair) or None,
+                scale=scale,
+                metric=metric,
+                resamples=bootstrap,
+                seed=seed,
+                published=published,
+                without=None if without is None else [] if families == ["none"] else families,
+                against=against,
+            )
+            status.update(f"drawing figures, writing {out}")
+            written = made.save(out, formats)
+        print_findings(made.summary, written)
 
 
 @app.command("list", epilog="Example: evalshift list models --registry mine.yaml")

@@ -88,8 +88,8 @@ def _tuning_sign(statistics: Statistics) -> str:
     if isinstance(found, Missing) or not np.isfinite(found.p_value):
         return ""
     if found.p_value < 1 - statistics.level:
-        return f" (diminishing returns: slope {number(found.slope)} on the linear scale, p = {_p(found.p_value)})"
-    return f" (no sign of diminishing returns, p = {_p(found.p_value)})"
+        return f" (diminishing returns: slope {number(found.slope)} on the linear scale, p {_p(found.p_value)})"
+    return f" (no sign of diminishing returns, p {_p(found.p_value)})"
 
 
 def scale_sentence(statistics: Statistics) -> str | None:
@@ -180,4 +180,4 @@ def _distance(distance: float) -> str:
 
 
 def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else number(value, 3 if value < 0.01 else 2)
+    return "< 0.001" if value < 0.001 else f"= {number(value, 3 if value < 0.01 else 2)}"

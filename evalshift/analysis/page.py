@@ -40,7 +40,8 @@ def render_page(summary: Summary, figures: Mapping[tuple[str, str, str], str]) -
     """The report as one HTML file.
 
     `figures` holds the text of an SVG for each (pair name, metric, scale) that is to be shown, with "_all" after the
-    scale for the one with every family in it; the summary's own scale comes first. Names are escaped wherever they
+    scale for the one with every family in it, and "decomposition" in its place for what the drop is made of; the
+    summary's own scale comes first. Names are escaped wherever they
     stand.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -162,7 +163,11 @@ def _metric_view(
         "summary": metric,
         "headline": metric.headline(summary.scale),
         "findings": (*metric.findings(), *metric.details()),
-        "statistics": [_table_view(table) for table in metric.tables.values() if table.columns],
+        "statistics": [
+            _table_view(table, _decomposition(prefix, pair, name, figures) if table.name == "decomposition" else None)
+            for table in metric.tables.values()
+            if table.columns
+        ],
         "missing": [(name.replace("_", " "), reason) for name, reason in metric.missing.items()],
         "rows": metric.table.astype(object).where(metric.table.notna(), None).to_dict("records"),
         "against": metric.against and _against_view(metric.against),
@@ -191,13 +196,25 @@ def _against_view(against: Against) -> dict[str, Any]:
     }
 
 
-def _table_view(table: StatisticTable) -> dict[str, Any]:
+def _decomposition(
+    prefix: str, pair: PairSummary, name: str, figures: Mapping[tuple[str, str, str], str]
+) -> Markup | None:
+    svg = figures.get((pair.name, name, "decomposition"))
+    if svg is None:
+        return None
+    title = f"What the drop in top-{METRICS[name]} accuracy of {len(pair.metrics[name].table)} models is made of"
+    description = "The terms of each model's drop with their intervals; the table below holds the numbers."
+    return Markup(inline_svg(svg, f"{prefix}decomposition-", title, description, points=[]))  # names are escaped
+
+
+def _table_view(table: StatisticTable, svg: Markup | None) -> dict[str, Any]:
     text = readable_statistic(table)
     return {
         "title": table.title,
         "note": table.words,
-        "heads": [(column.title, "t" if column.kind == "text" else "n") for column in table.columns],
+        "heads": [(column.title, "t" if column.kind == "text" else "n") for column in table.shown],
         "rows": text.to_numpy().tolist(),
+        "svg": svg,
         "hidden": len(table.frame) - len(text),
     }
 

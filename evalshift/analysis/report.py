@@ -159,9 +159,18 @@ class Report:
         from evalshift.analysis import figures
 
         for pair, stem in zip(self.summary.pairs, stems, strict=True):
-            for metric, scale, everything in _views(pair, self.summary.scale):
-                figure: Figure = figures.scatter_figure(pair, metric, scale, everything)
-                view = f"{scale}_all" if everything else scale
+            views: list[tuple[str, str, Figure]] = [
+                (
+                    metric,
+                    f"{scale}_all" if everything else scale,
+                    figures.scatter_figure(pair, metric, scale, everything),
+                )
+                for metric, scale, everything in _views(pair, self.summary.scale)
+            ]
+            if self.summary.metric in pair.metrics:
+                drop = figures.decomposition_figure(pair, self.summary.metric)
+                views.append((self.summary.metric, "decomposition", drop))
+            for metric, view, figure in views:
                 drawn = {
                     kind: figures.render(figure, kind)
                     for kind in _FIGURES

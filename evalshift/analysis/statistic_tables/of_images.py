@@ -98,7 +98,7 @@ def sets_table(view: View) -> StatisticTable | Missing:
             Column("statistic", "", "text"),
             Column("original", "Original", "unit"),
             Column("new", "New", "unit"),
-            *([Column("missing", "Why not", "text")] * any(isinstance(side, Missing) for row in rows for side in row)),
+            Column("missing", "Why not", "text"),
         ],
         f"{len(view.image_models)} models with answers to each image; shares and κ are means over pairs of them. Two "
         f"are told apart by McNemar's exact test at {_error(view)}, adjusted over all pairs.",

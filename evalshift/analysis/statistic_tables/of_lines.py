@@ -88,9 +88,9 @@ def scales_table(view: View) -> StatisticTable | Missing:
         [
             Column("scale", "Scale", "text"),
             Column("r2", "R²"),
-            Column("rms_error", "Error left out (points)", "points"),
-            Column("rms_error_by_family", "Family left out (points)", "points"),
-            Column("largest_error", "Largest (points)", "points"),
+            Column("rms_error", "Error left out (points)", "hundredths"),
+            Column("rms_error_by_family", "Family left out (points)", "hundredths"),
+            Column("largest_error", "Largest (points)", "hundredths"),
             Column("largest_error_model", "of", "text"),
         ],
         "Error of the new accuracy that a line without the model, or without its whole family, predicts: root mean "

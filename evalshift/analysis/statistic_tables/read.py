@@ -18,15 +18,15 @@ def readable_statistic(table: StatisticTable) -> pd.DataFrame:
     """The rows and columns that are read, all text. Column titles may repeat."""
     rows = table.read.to_dict("records")
     return pd.DataFrame(
-        [[_cell({str(key): value for key, value in row.items()}, column) for column in table.columns] for row in rows],
-        columns=pd.Index([column.title for column in table.columns]),
+        [[_cell({str(key): value for key, value in row.items()}, column) for column in table.shown] for row in rows],
+        columns=pd.Index([column.title for column in table.shown]),
     )
 
 
 def statistic_markdown(table: StatisticTable) -> str:
     """A table that GitHub renders, with its title above and its note below."""
     text = readable_statistic(table)
-    rules = [":---" if column.kind == "text" else "---:" for column in table.columns]
+    rules = [":---" if column.kind == "text" else "---:" for column in table.shown]
     rows = ([escape_markdown(cell) for cell in cells] for cells in text.to_numpy())
     lines = [f"| {' | '.join(cells)} |" for cells in (text.columns, rules, *rows)]
     return f"**{table.title}**\n\n" + "\n".join(lines) + f"\n\n{escape_markdown(table.words)}\n"
@@ -35,7 +35,7 @@ def statistic_markdown(table: StatisticTable) -> str:
 def statistic_latex(table: StatisticTable) -> str:
     """A `tabular` for a document that loads booktabs and nothing else; the note is a comment."""
     text = readable_statistic(table).map(_latex)
-    sides = "".join("l" if column.kind == "text" else "r" for column in table.columns)
+    sides = "".join("l" if column.kind == "text" else "r" for column in table.shown)
     return tabular(f"{table.title}. {table.words}", sides, [_latex(title) for title in text.columns], text)
 
 
@@ -88,6 +88,7 @@ _KINDS: dict[str, Callable[[Any], str]] = {
     "percent": points,
     "points": points,
     "bounds": points,
+    "hundredths": lambda fraction: points(fraction, 2),
     "number": lambda value: _number(float(value)),
     "p": _p_value,
     "flag": _flag,

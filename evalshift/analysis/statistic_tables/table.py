@@ -18,8 +18,8 @@ class Column:
     """A column as it is read.
 
     key      of the DataFrame
-    kind     "text", "count", "percent" and "points" (of fractions), "number", "p", "flag", "bounds" (the interval
-             alone); "unit": as the row's column `unit` says
+    kind     "text", "count", "percent" and "points" (of fractions), "hundredths" (of points), "number", "p", "flag",
+             "bounds" (the interval alone); "unit": as the row's column `unit` says
     bounds   columns with its interval, if it has one
     """
 
@@ -47,6 +47,11 @@ class StatisticTable:
     read: pd.DataFrame
     note: str
     empty: str
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """The columns that are read, without reasons that no row has."""
+        return tuple(column for column in self.columns if column.key != "missing" or (self.read["missing"] != "").any())
 
     @property
     def words(self) -> str:

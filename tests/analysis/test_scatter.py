@@ -1,4 +1,4 @@
-"""Figures by their marks: where points, bars, line and region stand, what the axes say; never by pixels."""
+"""The scatter by its marks: where points, bars, line and region stand, what the axes say; never by pixels."""
 
 import io
 import re

@@ -1,14 +1,6 @@
-"""A table and its lines -> marks on an Axes. No arithmetic beyond the axes' own scale, no state kept.
+"""New against original accuracy, with the line."""
 
-Figures are matplotlib objects made without pyplot: nothing is shown, nothing stays open, and the style holds only
-while a figure is drawn.
-"""
-
-import io
-import textwrap
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -18,52 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from evalshift.analysis.figures.style import ASIDE, COLUMN_WIDTH, LINE, MARK, QUIET, STYLE, literal, wrapped
 from evalshift.analysis.fits import Line
 from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.sentences import slope_words
 from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.errors import UsageError, did_you_mean
-from evalshift.files import write_atomic
 
 if TYPE_CHECKING:
     from evalshift.analysis.against import Against
 
-FORMATS = ("png", "pdf", "svg")
-COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
-
-# Okabe and Ito's colours, told apart by readers of every kind of colour vision.
-INK, QUIET, MARK, LINE, ASIDE = "#222222", "#777777", "#0072B2", "#D55E00", "#009E73"
-
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same letters, and bytes, on every machine
-    "font.size": 7,
-    "axes.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "axes.grid": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.facecolor": "white",
-    "legend.fontsize": 6.5,
-    "legend.frameon": False,
-    "text.color": INK,
-    "text.usetex": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse type 3
-    "svg.fonttype": "path",
-    "svg.hashsalt": "evalshift",
-}
 
 # Percentages worth a tick on a curved axis, the best known first; later rows fill in where a range is narrow.
 _LANDMARKS = (
@@ -134,44 +90,6 @@ def scatter_figure(pair: PairSummary, metric: str = "top1", scale: str = "linear
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
-
-
-def render(figure: Figure, format: str) -> bytes:
-    """The figure as the bytes of a PNG (200 dpi), PDF or SVG file, the same bytes each time."""
-    if format not in FORMATS:
-        raise UsageError(
-            "figures are not written in this format",
-            found=f'"{format}"',
-            expected=", ".join(FORMATS),
-            remedy=did_you_mean(format, FORMATS),
-        )
-    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
-    buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format=format, dpi=200, metadata=undated)
-    return buffer.getvalue()
-
-
-def save(figure: Figure, stem: str | Path, formats: Iterable[str] = FORMATS) -> list[Path]:
-    """Write the figure to `stem`.png, .pdf, .svg, each whole or not at all; gives the paths.
-
-    Raises UsageError on an unknown format, StoreError where the folder cannot be written to.
-    """
-    drawn = {format: render(figure, format) for format in formats}
-    stem = Path(stem)
-    paths = [stem.with_name(f"{stem.name}.{format}") for format in drawn]
-    for path, data in zip(paths, drawn.values(), strict=True):
-        write_atomic(path, data)
-    return paths
-
-
-def literal(text: str) -> str:
-    """Text that matplotlib shows as it stands: a dollar sign does not begin mathematics.
-
-    >>> print(literal("cost_$5_$6"))
-    cost_\\$5_\\$6
-    """
-    return text.replace("$", r"\$")
 
 
 def _marks(summary: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -316,12 +234,8 @@ def _set_labels(summary: MetricSummary, ax: Axes, scale: str) -> None:
         if scale == "linear"
         else f"(top-{METRICS[outcomes.metric]}, %, {scale} scale)"
     )
-    ax.set_xlabel(f"Original test accuracy {unit}\n{_wrapped(outcomes.original)}")
-    ax.set_ylabel(f"New test accuracy {unit}\n{_wrapped(outcomes.new)}")
-
-
-def _wrapped(name: str) -> str:
-    return literal("\n".join(textwrap.wrap(name, 48)))
+    ax.set_xlabel(f"Original test accuracy {unit}\n{wrapped(outcomes.original)}")
+    ax.set_ylabel(f"New test accuracy {unit}\n{wrapped(outcomes.new)}")
 
 
 def _set_ticks(ax: Axes, scale: str, low: float, high: float) -> None:

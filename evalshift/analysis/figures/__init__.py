@@ -1,0 +1,24 @@
+"""Tables and lines -> marks on an Axes. No arithmetic beyond the axes' own scale, no state kept.
+
+Figures are matplotlib objects made without pyplot: nothing is shown, nothing stays open, and the style holds only
+while a figure is drawn.
+"""
+
+from evalshift.analysis.figures.decomposition import decomposition, decomposition_figure
+from evalshift.analysis.figures.files import FORMATS, render, save
+from evalshift.analysis.figures.scatter import scatter, scatter_figure
+from evalshift.analysis.figures.style import COLUMN_WIDTH, PAGE_WIDTH, STYLE, literal
+
+__all__ = [
+    "COLUMN_WIDTH",
+    "FORMATS",
+    "PAGE_WIDTH",
+    "STYLE",
+    "decomposition",
+    "decomposition_figure",
+    "literal",
+    "render",
+    "save",
+    "scatter",
+    "scatter_figure",
+]

@@ -1,0 +1,43 @@
+"""Figures as bytes and files."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from evalshift.analysis.figures.style import DPI, STYLE
+from evalshift.errors import UsageError, did_you_mean
+from evalshift.files import write_atomic
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def render(figure: Figure, format: str) -> bytes:
+    """The figure as the bytes of a PNG (200 dpi), PDF or SVG file, the same bytes each time."""
+    if format not in FORMATS:
+        raise UsageError(
+            "figures are not written in this format",
+            found=f'"{format}"',
+            expected=", ".join(FORMATS),
+            remedy=did_you_mean(format, FORMATS),
+        )
+    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format=format, dpi=DPI, metadata=undated)
+    return buffer.getvalue()
+
+
+def save(figure: Figure, stem: str | Path, formats: Iterable[str] = FORMATS) -> list[Path]:
+    """Write the figure to `stem`.png, .pdf, .svg, each whole or not at all; gives the paths.
+
+    Raises UsageError on an unknown format, StoreError where the folder cannot be written to.
+    """
+    drawn = {format: render(figure, format) for format in formats}
+    stem = Path(stem)
+    paths = [stem.with_name(f"{stem.name}.{format}") for format in drawn]
+    for path, data in zip(paths, drawn.values(), strict=True):
+        write_atomic(path, data)
+    return paths

@@ -1,0 +1,55 @@
+"""How all figures look, and how texts stand in them."""
+
+import textwrap
+from typing import Any
+
+COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
+PAGE_WIDTH = 7.0  # both of them
+DPI = 200  # of a PNG
+
+# Okabe and Ito's colours, told apart by readers of every kind of colour vision.
+INK, QUIET, MARK, LINE, ASIDE = "#222222", "#777777", "#0072B2", "#D55E00", "#009E73"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same letters, and bytes, on every machine
+    "font.size": 7,
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.grid": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "text.color": INK,
+    "text.usetex": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse type 3
+    "svg.fonttype": "path",
+    "svg.hashsalt": "evalshift",
+}
+
+
+def literal(text: str) -> str:
+    """Text that matplotlib shows as it stands: a dollar sign does not begin mathematics.
+
+    >>> print(literal("cost_$5_$6"))
+    cost_\\$5_\\$6
+    """
+    return text.replace("$", r"\$")
+
+
+def wrapped(name: str) -> str:
+    """A name as it stands, broken where it is long."""
+    return literal("\n".join(textwrap.wrap(name, 48)))
