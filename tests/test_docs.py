@@ -37,7 +37,7 @@ def test_every_source_has_a_row(entry) -> None:
 def test_every_statistic_stands_in_the_statistics_page() -> None:
     statistics = [name for name in evalshift.analysis.__all__ if name.islower()]
     # What gathers and passes on, rather than computing a number of its own.
-    plumbing = {"load_outcomes", "summarize", "summarize_outcomes"}
+    plumbing = {"load_outcomes", "load_pair", "summarize", "summarize_outcomes"}
     assert [name for name in statistics if name not in plumbing and name not in STATISTICS_PAGE] == []
 
 

@@ -145,8 +145,12 @@ def _metric_against(
         scale: fit_outcomes(line_models, scale, summary.level, summary.resamples, summary.seed) for scale in SCALES
     }
     mark = zlib.crc32(f"{own.original}:{own.new}:{own.metric}:{summary.scale}:{testbed}".encode())
+    original_correct, original_total, new_correct, new_total = (rows[name].to_numpy(np.int64) for name in _COUNTS)
     distances = effective_robustness_against(
-        *(rows[column].to_numpy(np.int64) for column in _COUNTS),
+        original_correct,
+        original_total,
+        new_correct,
+        new_total,
         (
             line_models.original_correct,
             np.full(len(line_models), line_models.original_total),
