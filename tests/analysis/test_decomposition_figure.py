@@ -123,3 +123,9 @@ def test_texts_lie_inside_the_figure_and_on_nothing(make_outcomes, models):
         assert box.y0 >= ax.get_window_extent().y1 - 1
         assert box.y1 <= figure.bbox.y1 + 1
         assert box.x1 <= figure.bbox.x1 + 1
+
+
+def test_letters_that_the_font_lacks_are_no_reason_to_fail(make_outcomes):
+    pair = summarize_outcomes({"top1": make_outcomes([9, 8], [8, 6], models=("中文", "b"))}, resamples=0)
+
+    assert render(decomposition_figure(pair), "svg").startswith(b"<?xml")

@@ -1,6 +1,5 @@
 """Each model's drop, and what it is made of."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from evalshift.analysis.decomposition import BOUND_LEVELS
-from evalshift.analysis.figures.style import ASIDE, DPI, INK, LINE, MARK, PAGE_WIDTH, QUIET, STYLE, literal, wrapped
+from evalshift.analysis.figures.style import ASIDE, DPI, INK, LINE, MARK, PAGE_WIDTH, QUIET, literal, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -49,7 +48,7 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1") -> Figure:
     """`decomposition` on a figure of its own, as wide as a page of a paper and as high as its models need."""
     summary = pair.metrics[metric]
     count = len(summary.table)
-    with mpl.rc_context(STYLE):
+    with styled():
         # Laid out as it is rendered: at another resolution letters have other widths, and long names would be cut off.
         figure = Figure(figsize=(PAGE_WIDTH, _AROUND + _room(count)[0] * count), layout="constrained", dpi=DPI)
         terms, parts = figure.subplots(1, 2, sharey=True)

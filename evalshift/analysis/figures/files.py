@@ -4,10 +4,9 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.style import DPI, STYLE
+from evalshift.analysis.figures.style import DPI, styled
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.files import write_atomic
 
@@ -25,7 +24,7 @@ def render(figure: Figure, format: str) -> bytes:
         )
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with styled():
         figure.savefig(buffer, format=format, dpi=DPI, metadata=undated)
     return buffer.getvalue()
 

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from evalshift.analysis.figures.style import ASIDE, COLUMN_WIDTH, LINE, MARK, QUIET, STYLE, literal, wrapped
+from evalshift.analysis.figures.style import ASIDE, COLUMN_WIDTH, LINE, MARK, QUIET, literal, styled, wrapped
 from evalshift.analysis.fits import Line
 from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
@@ -83,7 +82,7 @@ def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear", everythi
 
 def scatter_figure(pair: PairSummary, metric: str = "top1", scale: str = "linear", everything: bool = False) -> Figure:
     """`scatter` on a figure of its own, as wide as a column of a paper."""
-    with mpl.rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH), layout="constrained")
         scatter(pair.metrics[metric], figure.add_subplot(), scale=scale, everything=everything)
         # Laid out once: each file would otherwise work the same layout out again, which doubles the time it takes.

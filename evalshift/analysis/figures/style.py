@@ -1,7 +1,12 @@
 """How all figures look, and how texts stand in them."""
 
 import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import matplotlib as mpl
 
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
 PAGE_WIDTH = 7.0  # both of them
@@ -39,6 +44,14 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "evalshift",
 }
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in this style; a letter that the font lacks becomes a box, and is no reason for a warning."""
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        yield
 
 
 def literal(text: str) -> str:
