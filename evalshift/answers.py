@@ -1,9 +1,10 @@
 """What each command answers, from the records that the rooms below give: answers to stdout, complaints to stderr."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalshift.errors import UsageError, did_you_mean
 from evalshift.printing import print_table, stderr, stdout, wrapped
 
 if TYPE_CHECKING:  # each command loads its own room, and no other
@@ -11,8 +12,10 @@ if TYPE_CHECKING:  # each command loads its own room, and no other
     from evalshift.evaluate.importers.predictions import ImportReport
     from evalshift.evaluate.plan import Job, Plan
     from evalshift.evaluate.predictions import Failure
+    from evalshift.testbed.pixels import PixelStatistics
     from evalshift.testbed.registry import Pair, Registry
     from evalshift.testbed.state import State
+    from evalshift.testbed.verification import Verified
 
 # How many models of a pair a report prints; its page and tables hold them all.
 _MODELS_PRINTED = 10
@@ -99,6 +102,75 @@ def print_states(states: Sequence[tuple[str, str, "State"]]) -> None:
         stdout().print(f"\nmissing: {', '.join(missing)}", style="red")
     else:
         stdout().print("\nall can run")
+
+
+def print_verified(found: Mapping[str, "Verified"]) -> None:
+    """What a look at the files of each dataset found."""
+    rows = []
+    for name, one in found.items():
+        files = f"{one.files} files, " if one.files else ""
+        words = "; ".join(one.faults) if one.faults else f"{files}{one.images:,} images"
+        rows.append((name, "damaged" if one.faults else "whole", words))
+    if rows:
+        print_table(("dataset", "is", "what was looked at"), rows)
+    else:
+        stdout().print("no dataset is on disk; evalshift fetch NAME gets one")
+
+
+_STATS_FORMATS = ("png", "pdf", "svg", "csv")
+
+
+def check_stats_formats(formats: Sequence[str]) -> list[str]:
+    """The formats asked for; UsageError for one in which statistics of pixels are not written."""
+    for format in formats:
+        if format not in _STATS_FORMATS:
+            raise UsageError(
+                "statistics of pixels are not written in this format",
+                found=f'"{format}"',
+                expected=", ".join(_STATS_FORMATS),
+                remedy=did_you_mean(format, _STATS_FORMATS),
+            )
+    return list(formats)
+
+
+def print_stats(found: Sequence["PixelStatistics"], written: Sequence[Path]) -> None:
+    """Mean and standard deviation of each channel, as `preprocess` takes them, and where the rest was written."""
+
+    def listed(values: Iterable[float]) -> str:
+        return f"[{', '.join(f'{value:.4f}' for value in values)}]"
+
+    rows = [(one.dataset, f"{one.images:,}", listed(one.mean), listed(one.std)) for one in found]
+    print_table(("dataset", "images", "mean", "std"), rows, "lrll")
+    if written:
+        stdout().print(f"\n{', '.join(map(str, written))}")
+
+
+def write_stats(found: Sequence["PixelStatistics"], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """The intensity histograms as a figure and as a table."""
+    import pandas as pd
+
+    from evalshift.analysis.figures import save
+    from evalshift.analysis.figures.intensities import Intensities, histogram_figure
+    from evalshift.files import file_name, write_atomic
+
+    stem = folder / file_name("_vs_".join(one.dataset for one in found) + "_intensities")
+    written = []
+    drawn = [format for format in formats if format != "csv"]
+    if drawn:
+        # Pixels of all channels are counted together, so their mean is that of the channels.
+        sets = [Intensities(one.dataset, one.shares, float(one.mean.mean())) for one in found]
+        written += save(histogram_figure(sets), stem, drawn)
+    if "csv" in formats:
+        rows = [
+            {"dataset": one.dataset, "channel": channel, "intensity": intensity, "pixels": int(count)}
+            for one in found
+            for channel, counts in enumerate(one.histogram)
+            for intensity, count in enumerate(counts)
+        ]
+        path = stem.with_name(f"{stem.name}.csv")
+        write_atomic(path, pd.DataFrame(rows).to_csv(index=False).encode())
+        written.append(path)
+    return written
 
 
 def _nearer(place: str) -> str:

@@ -1,8 +1,9 @@
 """The command line: parse, call, print. What a command does stands in the rooms below."""
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,6 +77,24 @@ FromOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Put imports in the place of what a run made.")]
 
 
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Folder of downloads. [default: EVALSHIFT_DATA, else the cache]"),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=_whole_number, help="Threads that decode images. [default: one a processor]"),
+]
+
+dataset_app = typer.Typer(
+    help="Look at the pixels of datasets, or make smaller ones.",
+    epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(dataset_app, name="dataset")
+
+
 def main() -> None:
     """The entry point of the `evalshift` command."""
     for stream in (sys.stdout, sys.stderr):
@@ -116,6 +135,8 @@ def run(
     save_logits: Annotated[bool, typer.Option("--save-logits", help="Keep all logits too, as float16.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again what is stored and still valid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and why; run nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing: what is not here is an error.")] = False,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Run models on both test sets of a pair; store what they answer.
 
@@ -123,7 +144,7 @@ def run(
     evalshift run on the embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 wrong
     usage or input, 130 stopped with Ctrl-C; what was finished is always kept.
     """
-    with _complaints(_STOPPED_HALF_WAY):
+    with _complaints(_STOPPED_HALF_WAY), _surroundings(data_dir, offline):
         from evalshift.evaluate.options import Options
 
         options = Options(device, precision, _batch_size(batch_size), workers, save_logits, executor)
@@ -254,9 +275,13 @@ def report(
 def list_entries(
     what: Annotated[str, typer.Argument(metavar="models|datasets|pairs", help="What to list.")],
     registry: RegistryOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
-    """List what a registry names: models, datasets or pairs."""
-    with _complaints():
+    """List what a registry names: models, datasets or pairs.
+
+    Datasets are listed with what is on disk, what a download would bring, and what takes a login.
+    """
+    with _complaints(), _surroundings(data_dir):
         from evalshift import answers
         from evalshift.testbed.registry import load_registry
 
@@ -270,13 +295,14 @@ def list_entries(
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME", help="Datasets and models, by name or glob.")],
     registry: RegistryOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Download datasets and weights, to run without network later.
 
     Files are hashed, and taken up where a download broke off. They go to the folder that EVALSHIFT_DATA names, or to
     the user's cache. EVALSHIFT_MIRROR is tried first.
     """
-    with _complaints(_STOPPED_HALF_WAY):
+    with _complaints(_STOPPED_HALF_WAY), _surroundings(data_dir):
         from evalshift.testbed.registry import load_registry
         from evalshift.testbed.state import fetch_all, model_state
 
@@ -294,13 +320,23 @@ def check(
     pair: PairOption = None,
     models: ModelsOption = None,
     device: DeviceOption = "auto",
+    data: Annotated[
+        bool, typer.Option("--data", help="Hash every file of the datasets on disk, and decode every image.")
+    ] = False,
+    workers: WorkersOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Check a registry: what would run, on what, and what is missing.
 
-    Nothing is run or downloaded. Exit code: 0 all can run, 1 something is missing that no download brings, 2 the
+    Nothing is run or downloaded. With --data, the datasets of the pairs, or without --pair all that are on disk, are
+    verified file by file. Exit code: 0 all can run, 1 something is missing that no download brings, or damaged, 2 the
     registry is wrong.
     """
-    with _complaints():
+    with _complaints(), _surroundings(data_dir):
+        if data:
+            if not _check_data(registry, _split(pair), workers):
+                raise typer.Exit(1)
+            return
         from evalshift.answers import print_choice, print_states
         from evalshift.evaluate.plan import choose_models, datasets_of
         from evalshift.printing import stderr
@@ -319,6 +355,105 @@ def check(
         print_states(states)
         if not all(state.can_run for _, _, state in states):
             raise typer.Exit(1)
+
+
+def _check_data(registry: Path | None, pairs: list[str], workers: int | None) -> bool:
+    """Verify datasets one after another; whether all are as they should be."""
+    from evalshift.answers import print_verified
+    from evalshift.evaluate.plan import datasets_of
+    from evalshift.evaluate.progress import counted
+    from evalshift.printing import stderr
+    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.state import dataset_state
+    from evalshift.testbed.verification import verify_dataset
+
+    known = load_registry(registry)
+    named = list(dict.fromkeys(name for pair in pairs for name in datasets_of(known, known.pair(pair))))
+    chosen = named or [name for name, entry in known.datasets.items() if dataset_state(entry).words == "ready"]
+    found = {}
+    for name in chosen:
+        entry = known.dataset(name)
+        with counted(stderr(), f"verifying {name}", None) as advance:
+            space = known.class_space(entry.classes)
+            found[name] = verify_dataset(name, entry, space, workers or os.cpu_count() or 1, advance)
+    print_verified(found)
+    return not any(one.faults for one in found.values())
+
+
+@dataset_app.command("stats", epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet --out figures")
+def dataset_stats(
+    one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
+    other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another, to compare with.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figure and the histograms.")] = Path(),
+    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")] = "png,pdf,csv",
+    registry: RegistryOption = None,
+    workers: WorkersOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Means, deviations and intensity histograms of one or two datasets.
+
+    Prints the mean and the standard deviation of each channel, on the scale of `preprocess`, and draws how often each
+    intensity comes. Exit code: 0 done, 2 wrong usage or input.
+    """
+    with _complaints(), _surroundings(data_dir):
+        from evalshift.answers import check_stats_formats, print_stats, write_stats
+        from evalshift.evaluate.progress import counted
+        from evalshift.printing import stderr
+        from evalshift.testbed.datasets import load_dataset
+        from evalshift.testbed.pixels import pixel_statistics
+        from evalshift.testbed.registry import load_registry
+
+        wanted = check_stats_formats(_split([formats]))
+        known, found = load_registry(registry), []
+        entries = {name: known.dataset(name) for name in (one, other) if name is not None}
+        for name, entry in entries.items():
+            dataset = load_dataset(name, entry, known.class_space(entry.classes))
+            with counted(stderr(), name, len(dataset)) as advance:
+                found.append(pixel_statistics(dataset, workers or os.cpu_count() or 1, advance))
+        print_stats(found, write_stats(found, out, wanted))
+
+
+@dataset_app.command("downsample", epilog="Example: evalshift dataset downsample ILSVRC2012/val --size 32 --filter box")
+def dataset_downsample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wnid folders, or ImageNet's validation images.")],
+    size: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Pixels on a side.")] = 32,
+    filter: Annotated[
+        str, typer.Option("--filter", metavar="F", help="nearest, box, bilinear, hamming, bicubic or lanczos.")
+    ] = "box",
+    split: Annotated[str, typer.Option(metavar="val|train", help="What to call it; train is shuffled.")] = "val",
+    batches: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Files of a train split.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the shuffling.")] = 0,
+    devkit: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The devkit, where it does not lie beside flat images.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write. [default: imagenetN]")] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Make ImageNet small, in the format of Downsampled ImageNet.
+
+    Writes val_data.npz, or train_data_batch_1.npz and so on: rows of one plane a colour, labels from 1 in the devkit's
+    order, the mean image. A run that was stopped goes on where it was. Exit code: 0 done, 2 wrong usage or input.
+    """
+    with _complaints(_STOPPED_HALF_WAY):
+        from evalshift.evaluate.progress import counted
+        from evalshift.printing import stderr
+        from evalshift.testbed.downsampling import downsample
+
+        with counted(stderr(), f"{size} × {size}, {filter}", None) as advance:
+            made = downsample(
+                folder,
+                out or Path(f"imagenet{size}"),
+                size,
+                filter,
+                split=split,
+                batches=batches,
+                seed=seed,
+                devkit=devkit,
+                workers=workers or os.cpu_count() or 1,
+                advance=advance,
+            )
+        ready = f", {made.found_ready:,} of them made before" if made.found_ready else ""
+        typer.echo(f"{made.images:,} images{ready}: {', '.join(map(str, made.files))}")
 
 
 @import_app.command("recht2019-cifar10", epilog="Example: evalshift import recht2019-cifar10 --results results")
@@ -460,6 +595,12 @@ def _size(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise UsageError(f'"{text}" is not a number of images', expected="--n DATASET=N, such as --n imagenet=50000")
     return int(text)
+
+
+def _surroundings(data_dir: Path | None, offline: bool = False) -> AbstractContextManager[None]:
+    from evalshift.testbed.surroundings import surroundings
+
+    return surroundings(data_dir, offline)
 
 
 @contextmanager

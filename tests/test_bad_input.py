@@ -288,7 +288,8 @@ def test_unknown_label_space(here: Path) -> None:
         "unknown label space",
         "  where:    registry.yaml, line 4: datasets.bad.classes",
         "  found:    shade",
-        "  expected: one of shades, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn and 1 more",
+        "  expected: one of shades, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn "
+        "and 1 more",
         '  do:       did you mean "shades"?',
     )
 

@@ -101,3 +101,44 @@ class RunProgress:
             # A job that failed half-way leaves no gap in the overall bar.
             self._bars.remove_task(task)
             self.skip(images)
+
+
+SHOW_AFTER_SECONDS = 2.0
+
+
+@contextmanager
+def counted(console: Console, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Progress of one piece of work, shown once it takes a moment; what it gives is told of every n images done."""
+    start = said = time.monotonic()
+    seen = 0
+    bar = Progress(_Name(), BarColumn(), _Seen(), _ImagesPerSecond(), TimeRemainingColumn(), console=console,
+                   transient=True, disable=not console.is_terminal)  # fmt: skip
+    task = bar.add_task(name, total=total)
+    drawn = False
+
+    def advance(count: int) -> None:
+        nonlocal seen, said, drawn
+        seen += count
+        bar.update(task, advance=count)
+        now = time.monotonic()
+        if console.is_terminal:
+            if not drawn and now - start > SHOW_AFTER_SECONDS:
+                bar.start()
+                drawn = True
+        elif now - said > PLAIN_EVERY_SECONDS:
+            said = now
+            rate = seen / (now - start)
+            of, left = ("", "") if total is None else (f"/{total:,}", f", {(total - seen) / rate:,.0f} s left")
+            console.print(Text(f"{name}: {seen:,}{of}, {rate:,.0f} images/s{left}"), soft_wrap=True)
+
+    try:
+        yield advance
+    finally:
+        if drawn:
+            bar.stop()
+
+
+class _Seen(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        of = "" if task.total is None else f"/{task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{of}", justify="right")

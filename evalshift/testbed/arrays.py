@@ -71,7 +71,7 @@ def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray,
     Raises DataError where it is no such file, or lacks one of them.
     """
     try:
-        with np.load(path, allow_pickle=False) as opened:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
             refuse_expansion(path, sum(info.file_size for info in opened.zip.infolist()), where)
             return tuple(opened[key] for key in keys)
     except KeyError as error:

@@ -138,8 +138,8 @@ class View:
         return tuple(sorted({label for label in self.meaning if label is not None}))
 
 
-# Sets of photographs that hold 200 of ImageNet's classes, and CIFAR-100's coarse labels.
-VIEWS = ("cifar100-superclasses", "imagenet-a", "imagenet-r")
+# Each view with the label space that it is of: CIFAR-100's coarse labels, and sets that hold 200 of ImageNet's classes.
+VIEWS = {"cifar100-superclasses": "cifar100", "imagenet-a": "imagenet-1k", "imagenet-r": "imagenet-1k"}
 
 
 @cache
@@ -148,7 +148,7 @@ def view(name: str) -> View:
     if name == "cifar100-superclasses":
         groups = tuple(CIFAR100_SUPERCLASSES.values())
         coarse = (next(place for place, group in enumerate(groups) if fine in group) for fine in CIFAR100)
-        return View(name, "cifar100", tuple(coarse), built_in("cifar100-superclasses"))
+        return View(name, VIEWS[name], tuple(coarse), built_in("cifar100-superclasses"))
     if name not in VIEWS:
         raise KeyError(name)
     space = built_in("imagenet-1k")
@@ -175,6 +175,17 @@ def labels_from_devkit(numbers: Labels) -> Labels:
     if len(outside):
         raise ValueError(f"class {outside[0]} of 1 to {len(devkit_order())}")
     return np.array(devkit_order(), dtype=np.int64)[numbers - 1]
+
+
+def devkit_from_labels(labels: Labels) -> Labels:
+    """The inverse of `labels_from_devkit`: numbers of the devkit, 1 to 1000, from labels by sorted wnid, shape (n,).
+
+    >>> devkit_from_labels(np.array([65, 970, 230]))
+    array([490, 361, 171])
+    """
+    numbers = np.empty(len(devkit_order()), dtype=np.int64)
+    numbers[list(devkit_order())] = np.arange(1, len(devkit_order()) + 1)
+    return numbers[labels]
 
 
 def labels_of_folders(

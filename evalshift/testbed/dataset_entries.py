@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from evalshift.errors import did_you_mean, near_match
-from evalshift.testbed.classes import VIEWS, view
+from evalshift.testbed.classes import VIEWS
 from evalshift.testbed.entries import About, Entry, FileEntry, FilePath
 
 
@@ -52,14 +52,14 @@ class DatasetEntry(About):
         if self.view not in VIEWS:
             nearest = did_you_mean(self.view, VIEWS)
             raise ValueError(f"view: takes {', '.join(VIEWS)}, not {self.view}" + (f"; {nearest}" if nearest else ""))
-        if view(self.view).of != self.classes:
-            raise ValueError(f"the view {self.view} is one of {view(self.view).of}, not of {self.classes}")
+        if VIEWS[self.view] != self.classes:
+            raise ValueError(f"the view {self.view} is one of {VIEWS[self.view]}, not of {self.classes}")
         return self
 
     def chosen(self, text: str) -> "DatasetEntry":
         """The dataset that `name@text` means: this one seen in the view of that name. ValueError for any other."""
-        if text not in VIEWS or view(text).of != self.classes:
-            known = [name for name in VIEWS if view(name).of == self.classes]
+        if VIEWS.get(text) != self.classes:
+            known = [name for name, of in VIEWS.items() if of == self.classes]
             raise ValueError(f"a view of {self.classes}: {', '.join(known) or 'there is none'}")
         fresh = f"{self.fresh}@{text}" if self.fresh else None
         return self.model_copy(update={"view": text, "fresh": fresh, "near_duplicates": None})
@@ -285,6 +285,38 @@ class ImageNetV2Dataset(DownloadedDataset):
     classes: Annotated[str, _fixed("imagenet-1k")] = "imagenet-1k"
 
 
+class ClassArchiveDataset(DownloadedDataset):
+    """An archive of class folders; `path` is the archive or the folder that it unpacks to.
+
+    count  how many images there must be
+    """
+
+    roles = ("archive",)
+    variants = ("classes", "view", "count")
+    source: Literal["class-archive"]
+    count: int | None = Field(default=None, ge=1)
+
+
+class DownsampledImageNetDataset(DownloadedDataset):
+    """ImageNet made small: 16 × 16, 32 × 32 or 64 × 64; `path` is a batch, a folder of batches, or the archive.
+
+    split  val, or train, which is not downloaded
+    """
+
+    roles = ("archive",)
+    variants = ("size",)
+    source: Literal["imagenet-downsampled"]
+    size: Literal[8, 16, 32, 64]
+    split: Literal["val", "train"] = "val"
+    classes: Annotated[str, _fixed("imagenet-1k")] = "imagenet-1k"
+
+    @model_validator(mode="after")
+    def _training_images_lie_somewhere(self) -> "DownsampledImageNetDataset":
+        if self.split == "train" and self.path is None:
+            raise ValueError("the training images are not downloaded; say where they lie: path")
+        return self
+
+
 AnyDataset = Annotated[
     DigitsDataset
     | NpyDataset
@@ -300,6 +332,8 @@ AnyDataset = Annotated[
     | FashionMnistDataset
     | SvhnDataset
     | ImageNetDataset
-    | ImageNetV2Dataset,
+    | ImageNetV2Dataset
+    | ClassArchiveDataset
+    | DownsampledImageNetDataset,
     Field(discriminator="source"),
 ]

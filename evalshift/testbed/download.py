@@ -26,6 +26,7 @@ from evalshift.errors import DataError, DownloadError, HashMismatchError, StoreE
 from evalshift.files import md5_of, stamp, write_atomic
 from evalshift.files import sha256_of as file_sha256
 from evalshift.testbed.archives import extract_member, extract_members
+from evalshift.testbed.surroundings import DATA_VARIABLE, refuse_offline
 from evalshift.testbed.transfer import PATIENCE, SHOW_AFTER, Patience, Progress, public, receive, shown, size_of
 
 __all__ = [
@@ -44,7 +45,6 @@ __all__ = [
     "verify",
 ]
 
-DATA_VARIABLE = "EVALSHIFT_DATA"
 MIRROR_VARIABLE = "EVALSHIFT_MIRROR"
 
 _LOG = logging.getLogger(__name__)
@@ -156,11 +156,12 @@ def fetch(
     server does not say); by default a download longer than two seconds is shown on the standard error stream.
 
     Raises HashMismatchError when the file that is there, or what every address gave, is not the promised one, and
-    DownloadError when no address gave the file or it cannot be written.
+    DownloadError when no address gave the file, it cannot be written, or nothing may be fetched (EVALSHIFT_OFFLINE).
     """
     path = _place(file, folder)
     if is_fetched(file, folder):
         return path
+    refuse_offline(file.name, path)
     with _writing(path, file):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(path):

@@ -154,8 +154,24 @@ FILES = {
         )
     ],
 }
+FILES |= {
+    "imagenet-a": [("imagenet-a.tar", 687_552_512, "3bb3632277e6ba6392ea64c02ddbf4dd2266c9caffd6bc09c9656d28f012589e")],
+    "imagenet-r": [
+        ("imagenet-r.tar", 2_191_079_936, "18c6bf493b39a0d975d48e587437f562caab9c52ae6327dcfa9dd8eb54aa1b52")
+    ],
+    "imagenet-sketch": [],  # nobody published its hash
+    "imagenet16": [
+        ("Imagenet16_val_npz.zip", 36_354_395, "6dda90de8f6fd43b204422578b4be05d3f658d7792b344de4da768a71c02c4c4")
+    ],
+    "imagenet32": [
+        ("Imagenet32_val_npz.zip", 139_697_668, "013990e6dec1237dcd1f9beadbab81ead6604cc119af5cacbfb59ae28148377a")
+    ],
+    "imagenet64": [
+        ("Imagenet64_val_npz.zip", 529_522_927, "e1e75133158a1924135a9c6f97a80d2d237b158945e0b34074e58e6c8430eeb8")
+    ],
+}
 # Of these no second address is known.
-ONE_ADDRESS = {"imagenet", "svhn"}
+ONE_ADDRESS = {"imagenet", "imagenet-a", "imagenet-r", "svhn"}
 DIGITS = [name for name in REGISTRY.models if name.startswith("digits-")]
 
 
@@ -184,6 +200,9 @@ class TestWhole:
             "imagenet:imagenetv2-matched-frequency",
             "imagenet:imagenetv2-threshold0.7",
             "imagenet:imagenetv2-topimages",
+            "imagenet@imagenet-a:imagenet-a",
+            "imagenet@imagenet-r:imagenet-r",
+            "imagenet:imagenet-sketch",
         ]
         assert list(map(str, REGISTRY.default_pairs)) == ["digits:digits-new-writers"]
 

@@ -39,6 +39,13 @@ def class_folders(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
+def class_root(folder: Path) -> Path:
+    """The folder that holds the class folders: archives and their unpacking put it inside others that hold it alone."""
+    while len(inside := class_folders(folder)) == 1 and class_folders(folder / inside[0]):
+        folder = folder / inside[0]
+    return folder
+
+
 def images_by_class(root: Path, labels: Mapping[str, int], where: str) -> list[Path]:
     """The image files in the folders that `labels` names, sorted by label, then by name.
 

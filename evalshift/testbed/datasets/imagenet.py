@@ -19,8 +19,7 @@ from evalshift.testbed.arrays import cannot_read
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetDataset
 from evalshift.testbed.datasets.dataset import Parts
-from evalshift.testbed.datasets.folder import class_folders, images_by_class
-from evalshift.testbed.datasets.imagenet_v2 import class_root
+from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.places import by_hand, data_folder, unpacked
 
 IMAGES, PER_CLASS = 50_000, 50

@@ -4,8 +4,6 @@ Folder 7 is class 7 of the sorted wnids, however the folders sort as text. Sever
 number of their images, so the counts are asserted.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from evalshift.errors import DataError
@@ -13,7 +11,7 @@ from evalshift.files import stamp
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetV2Dataset
 from evalshift.testbed.datasets.dataset import Parts
-from evalshift.testbed.datasets.folder import class_folders, images_by_class
+from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.places import data_folder, unpacked
 
 
@@ -25,13 +23,6 @@ def read(entry: ImageNetV2Dataset, space: ClassSpace, where: str) -> Parts:
     numbers = np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
     _refuse_other_counts(np.bincount(numbers, minlength=len(space)), entry, f"{where}, {root}")
     return Parts([f"{labels[path.parent.name]}/{path.name}" for path in paths], tuple(paths), numbers)
-
-
-def class_root(folder: Path) -> Path:
-    """The folder that holds the class folders: archives and their unpacking put it inside others that hold it alone."""
-    while len(inside := class_folders(folder)) == 1 and class_folders(folder / inside[0]):
-        folder = folder / inside[0]
-    return folder
 
 
 def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: str) -> None:

@@ -76,15 +76,34 @@ def verify(own: Path, file: FileEntry) -> str:
 
 def unpacked(entry: DownloadedDataset, role: str, where: str) -> Path:
     """The folder that an archive of the entry was unpacked to: in the cache, the first time that it is asked for."""
+    if entry.path is not None:
+        return unpacked_own(entry, role, where)
     file = entry.files[role]
-    if entry.path is None:
-        archive, digits = place(file, None, where), (file.sha256 or file.md5 or "")[:8]
-    else:
-        archive = entry.path
-        _refuse_absent(file, archive, where)
-        digits = verify(archive, file)
+    archive = place(file, None, where)
+    return unpack(archive, unpacked_folder(file))
+
+
+def unpacked_own(entry: DownloadedDataset, role: str, where: str) -> Path:
+    """The same for an archive of the user's own, which must be the promised one."""
+    assert entry.path is not None
+    if role not in entry.files:
+        raise DataError(
+            "nothing is known of this archive",
+            where=where,
+            found=entry.path,
+            expected="the folder that it unpacks to, or `files` with its sha256",
+            remedy="unpack it, and name the folder",
+        )
+    _refuse_absent(entry.files[role], entry.path, where)
+    digits = verify(entry.path, entry.files[role])
+    return unpack(entry.path, unpacked_folder(entry.files[role], digits))
+
+
+def unpacked_folder(file: FileEntry, digits: str | None = None) -> Path:
+    """Where an archive is unpacked to, by the first digits of its hash, which are the promised ones unless told."""
+    digits = digits or (file.sha256 or file.md5 or "")[:8]
     stem = file.name.partition(".tar")[0].removesuffix(".zip")
-    return unpack(archive, data_folder() / "unpacked" / f"{stem}-{digits}")
+    return data_folder() / "unpacked" / f"{stem}-{digits}"
 
 
 def place_in(entry: DownloadedDataset, role: str, where: str) -> Path:

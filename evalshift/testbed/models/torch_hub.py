@@ -10,6 +10,7 @@ from evalshift.testbed.checkpoints import load_state
 from evalshift.testbed.model_entries import HubModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import imports_of
+from evalshift.testbed.surroundings import refuse_offline
 from evalshift.testbed.weights import find_weights
 
 
@@ -27,6 +28,8 @@ def bare(entry: HubModel, where: str) -> Built:
     if entry.path is not None:
         with imports_of(entry.path):
             return Built(torch.hub.load(str(entry.path), entry.entry, source="local", **entry.arguments))
+    if not _checkout(entry).is_dir():
+        refuse_offline(f"the code of {entry.repository}", _checkout(entry))
     with imports_of(Path(torch.hub.get_dir())):
         repository = f"{entry.repository}:{entry.commit}"
         return Built(torch.hub.load(repository, entry.entry, **_PINNED, verbose=False, **entry.arguments))
@@ -43,4 +46,9 @@ def fetch(entry: HubModel, where: str) -> list[Path]:
     folder = Path(torch.hub.get_dir())
     with imports_of(folder):
         torch.hub.list(f"{entry.repository}:{entry.commit}", **_PINNED, verbose=False)
-    return [folder / f"{entry.repository.replace('/', '_')}_{entry.commit}"]
+    return [_checkout(entry)]
+
+
+def _checkout(entry: HubModel) -> Path:
+    """Where torch.hub keeps the code."""
+    return Path(torch.hub.get_dir()) / f"{entry.repository.replace('/', '_')}_{entry.commit}"

@@ -1,0 +1,44 @@
+"""An archive of class folders, such as ImageNet-A, -R and -Sketch are."""
+
+import numpy as np
+
+from evalshift.errors import DataError
+from evalshift.files import stamp
+from evalshift.testbed.classes import ClassSpace, labels_of_folders
+from evalshift.testbed.dataset_entries import ClassArchiveDataset
+from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
+from evalshift.testbed.datasets.places import data_folder, unpacked
+
+
+def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
+    """All images, sorted by class and name; an id is "folder/file name"."""
+    if entry.path is None and not entry.files:
+        raise DataError(
+            "nobody published the hash of this archive, so it is not downloaded",
+            where=where,
+            expected="a copy of your own, unpacked",
+            remedy=f"get it from {entry.homepage or 'its homepage'} and name its folder in a registry with `path`",
+        )
+    root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "archive", where))
+    labels = labels_of_folders(class_folders(root), space, (), f"{where}, {root}")
+    paths = images_by_class(root, labels, where)
+    if entry.count is not None and len(paths) != entry.count:
+        raise DataError(
+            "images are missing or were added",
+            where=f"{where}, {root}",
+            found=f"{len(paths):,} images",
+            expected=f"{entry.count:,}",
+            remedy="unpack the archive again; for a part of it, use source: folder",
+        )
+    ids = [path.relative_to(root).as_posix() for path in paths]
+    return Parts(ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64))
+
+
+def mark(entry: ClassArchiveDataset) -> str:
+    """A quick mark of the archive, or of all files in the folder; OSError where it is not there."""
+    if entry.path is not None and entry.path.is_dir():
+        return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
+    if entry.path is None and not entry.files:
+        raise FileNotFoundError("it has to be got by hand")
+    return stamp([entry.path or data_folder() / entry.files["archive"].name])

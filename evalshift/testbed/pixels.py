@@ -1,0 +1,90 @@
+"""What the pixels of a dataset are like: means, standard deviations and how often each intensity comes."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evalshift.errors import DataError, first_line
+from evalshift.testbed.datasets import Dataset
+
+_TOGETHER = 256
+
+
+@dataclass(frozen=True, eq=False)
+class PixelStatistics:
+    """All pixels of a dataset, whatever image they stand in: large images count for more, where sizes differ.
+
+    histogram  how many pixels of each channel have each of the 256 intensities
+    """
+
+    dataset: str
+    images: int
+    histogram: Int[np.ndarray, "c 256"]
+
+    @property
+    def channels(self) -> int:
+        return len(self.histogram)
+
+    @property
+    def mean(self) -> Float[np.ndarray, " c"]:
+        """The mean of each channel, black 0 and full intensity 1, as `preprocess: {mean: ...}` takes it."""
+        return self.histogram @ np.arange(256) / self.histogram.sum(axis=1) / 255
+
+    @property
+    def std(self) -> Float[np.ndarray, " c"]:
+        """The standard deviation of each channel over all pixels, on the same scale."""
+        squares = self.histogram @ np.arange(256) ** 2 / self.histogram.sum(axis=1) / 255**2
+        return np.sqrt(np.maximum(squares - self.mean**2, 0))
+
+    @property
+    def shares(self) -> Float[np.ndarray, "256"]:
+        """Which share of all pixels, channels taken together, has each intensity."""
+        return self.histogram.sum(axis=0) / self.histogram.sum()
+
+
+def pixel_statistics(
+    dataset: Dataset, workers: int = 2, advance: Callable[[int], None] = lambda _: None
+) -> PixelStatistics:
+    """Count the intensities of a dataset; exact, since pixels are whole numbers. `advance(n)` hears of n images done.
+
+    Image files are decoded as RGB. Raises DataError naming a file that is no image.
+    """
+    histogram = None
+    with ThreadPoolExecutor(workers) as pool:
+        starts = range(0, len(dataset), _TOGETHER)
+        for start, counts in zip(starts, pool.map(lambda start: _count(dataset, start), starts), strict=True):
+            histogram = counts if histogram is None else histogram + counts
+            advance(min(_TOGETHER, len(dataset) - start))
+    assert histogram is not None  # a dataset without images is refused when it is made
+    return PixelStatistics(dataset.name, len(dataset), histogram)
+
+
+def _count(dataset: Dataset, start: int) -> Int[np.ndarray, "c 256"]:
+    chosen = dataset.images[start : start + _TOGETHER]
+    pieces = [np.asarray(chosen)] if isinstance(chosen, np.ndarray) else _decoded(chosen, dataset.name)
+    counts = [
+        np.stack([np.bincount(piece[..., channel].ravel(), minlength=256) for channel in range(piece.shape[-1])])
+        for piece in pieces
+    ]
+    return np.sum(counts, axis=0)
+
+
+def _decoded(paths: tuple[Path, ...], name: str) -> Iterator[np.ndarray]:
+    from PIL import Image
+
+    for path in paths:
+        try:
+            with Image.open(path) as opened:
+                picture = np.asarray(opened.convert("RGB"))
+        except Exception as error:  # Pillow raises half a dozen kinds for damaged files
+            raise DataError(
+                "an image cannot be read",
+                where=f"dataset {name}, {path}",
+                found=first_line(error),
+                expected="an image that Pillow reads",
+            ) from error
+        yield picture

@@ -1,0 +1,103 @@
+"""Every file of a dataset on the disk, looked at again: hashes, unpacked copies, and each image decoded."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.errors import EvalshiftError, first_line
+from evalshift.files import sha256_of
+from evalshift.testbed.archives import differing
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
+from evalshift.testbed.datasets import data_folder, load_dataset
+from evalshift.testbed.datasets.places import remote, unpacked_folder
+from evalshift.testbed.surroundings import surroundings
+
+# So many of a kind are named, then counted.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a look at a dataset found.
+
+    files     how many downloaded or unpacked files were held against their hash or their archive
+    images    how many images it has, None where it cannot be read
+    faults    what is wrong, in words; none where all is as it should be
+    """
+
+    files: int
+    images: int | None
+    faults: tuple[str, ...]
+
+
+def verify_dataset(
+    name: str, entry: AnyDataset, space: ClassSpace, workers: int = 2, advance: Callable[[int], None] = lambda _: None
+) -> Verified:
+    """Look at everything of a dataset that is on this disk. Nothing is fetched. `advance(n)` hears of n images decoded.
+
+    Notes of earlier looks are not believed: each file is hashed anew.
+    """
+    faults: list[str] = []
+    files = 0
+    for path, found in _files(entry):
+        files += 1
+        if found is not None:
+            faults.append(f"{path}: {found}")
+    images = None
+    if not faults:
+        try:
+            with surroundings(offline=True):
+                dataset = load_dataset(name, entry, space)
+            images = len(dataset)
+            if not isinstance(dataset.images, np.ndarray):
+                faults += _undecodable(dataset.images, workers, advance)
+        except EvalshiftError as error:
+            faults.append(first_line(error) + (f" ({error.found})" if error.found else ""))
+    return Verified(files, images, tuple(faults))
+
+
+def _files(entry: AnyDataset) -> Iterator[tuple[Path, str | None]]:
+    """Each file that was downloaded, or unpacked from one, and what is wrong with it."""
+    if not isinstance(entry, DownloadedDataset) or entry.path is not None:
+        return  # loading holds a user's own files against their hashes
+    for file in entry.files.values():
+        path = data_folder() / file.name
+        if not path.is_file():
+            yield path, "not here"
+            continue
+        objection = remote(file).objection(path, sha256_of(path))
+        yield path, None if objection is None else f"{objection}, and not {remote(file).promise()}"
+        folder = unpacked_folder(file)
+        if objection is None and folder.is_dir():
+            wrong = list(differing(path, folder))
+            yield folder, _counted(wrong, "differs from the archive") if wrong else None
+
+
+def _undecodable(paths: tuple[Path, ...], workers: int, advance: Callable[[int], None]) -> list[str]:
+    wrong = []
+    with ThreadPoolExecutor(workers) as pool:
+        for path, fault in zip(paths, pool.map(_fault, paths), strict=True):
+            if fault:
+                wrong.append(f"{path.parent.name}/{path.name}")
+            advance(1)
+    return [_counted(wrong, "cannot be decoded")] if wrong else []
+
+
+def _fault(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+    except Exception:  # Pillow raises half a dozen kinds for damaged files
+        return True
+    return False
+
+
+def _counted(names: list[str], what: str) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more} {what}"
