@@ -14,7 +14,7 @@ from evalshift.analysis.against import hold_against, readable_distances
 from evalshift.analysis.average_changes import average_changes, readable_changes
 from evalshift.analysis.fits import Line
 from evalshift.analysis.gate_tables import GATE_TABLES
-from evalshift.analysis.page import render_page
+from evalshift.analysis.page import hard_thumbnails, render_page
 from evalshift.analysis.published import summarize_published
 from evalshift.analysis.statistic_tables.read import statistic_latex, statistic_markdown
 from evalshift.analysis.statistic_tables.table import StatisticTable
@@ -113,7 +113,7 @@ class Report:
         chosen = check_formats(formats)
         out = Path(out)
         stems = _stems(self.summary.pairs)
-        svgs = self._save_figures(out, stems, chosen)
+        self._save_figures(out, stems, chosen)
         for pair, stem in zip(self.summary.pairs, stems, strict=True):
             for name, metric in pair.metrics.items():
                 texts = {suffix: make(metric) for suffix, make in _TABLES.items() if suffix in chosen}
@@ -134,7 +134,8 @@ class Report:
         write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
         if "html" not in chosen:
             return out
-        write_atomic(out / "index.html", render_page(self.summary, svgs).encode())
+        thumbnails = {place: picture for pair in self.summary.pairs for place, picture in hard_thumbnails(pair).items()}
+        write_atomic(out / "index.html", render_page(self.summary, thumbnails).encode())
         return out / "index.html"
 
     def _average_changes(self, formats: set[str]) -> dict[str, str]:
@@ -150,11 +151,9 @@ class Report:
         }
         return {suffix: make() for suffix, make in texts.items() if suffix in formats}
 
-    def _save_figures(self, out: Path, stems: list[str], formats: set[str]) -> dict[tuple[str, str, str], str]:
-        """Draw and write the figures; give the SVG texts that the page shows."""
-        svgs: dict[tuple[str, str, str], str] = {}
-        if not formats & {"html", *_FIGURES}:
-            return svgs
+    def _save_figures(self, out: Path, stems: list[str], formats: set[str]) -> None:
+        if not formats & set(_FIGURES):
+            return
         # matplotlib takes half a second to import; who wants tables alone need not wait for it.
         from evalshift.analysis import figures
 
@@ -171,16 +170,8 @@ class Report:
                 drop = figures.decomposition_figure(pair, self.summary.metric)
                 views.append((self.summary.metric, "decomposition", drop))
             for metric, view, figure in views:
-                drawn = {
-                    kind: figures.render(figure, kind)
-                    for kind in _FIGURES
-                    if kind in formats or (kind == "svg" and "html" in formats)
-                }
-                for kind in formats & drawn.keys():
-                    write_atomic(out / "figures" / f"{stem}_{metric}_{view}.{kind}", drawn[kind])
-                if "html" in formats:
-                    svgs[pair.name, metric, view] = drawn["svg"].decode()
-        return svgs
+                for kind in sorted(formats & set(_FIGURES)):
+                    write_atomic(out / "figures" / f"{stem}_{metric}_{view}.{kind}", figures.render(figure, kind))
 
     def _metric(self, wanted: str) -> MetricSummary:
         if len(self.summary.pairs) != 1:

@@ -92,7 +92,7 @@ def test_files_of_a_report(summary: Summary, tmp_path) -> None:
 
 
 def test_the_page_shows_it(summary: Summary) -> None:
-    page = render_page(summary, {})
+    page = render_page(summary)
     assert (
         "<p>Of 2 published accuracies 1 came out as published, 1 failed; 1 of them flattered, the checkpoint having "
         "been chosen on the test set.</p>" in page
@@ -106,4 +106,4 @@ def test_without_published_accuracies_there_is_no_table(make_outcomes: Callable[
     summary = Summary((one,), "linear", "top1", 0.95, 0, 0, "2026-01-02T03:04:05+00:00", "0.1")
     Report(summary).save(tmp_path, "csv")
     assert not list((tmp_path / "tables").glob("*gate*"))
-    assert "published accurac" not in render_page(summary, {})
+    assert "published accurac" not in render_page(summary)

@@ -1,0 +1,76 @@
+"""Where accuracies stand on an axis of the page, and which percentages are marked there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.scales import fitted_accuracy, to_scale
+from evalshift.analysis.summary import MetricSummary
+
+# Percentages worth a tick on a curved axis: coarse, and finer for those who zoom in.
+_TICKS = (
+    (0.1, 1, 5, 10, 20, 30, 50, 70, 80, 90, 95, 99, 99.9),
+    (0.01, 0.1, 0.5, 1, 2, *range(5, 100, 5), 98, 99, 99.5, 99.9, 99.99),
+    (0.01, 0.1, *range(1, 100), 99.2, 99.4, 99.6, 99.8, 99.9, 99.99),
+    tuple(np.round(np.arange(0.1, 100, 0.1), 1).tolist()),
+)
+
+
+def place(accuracy: np.ndarray, scale: str) -> np.ndarray:
+    """Where fractions stand: as percentages on the linear scale, by the scale's own value on the others."""
+    if scale == "linear":
+        return 100 * accuracy
+    with np.errstate(divide="ignore"):  # the end of an interval at 0 or 1 lies infinitely far out
+        return to_scale(np.clip(accuracy, 0, 1), scale)
+
+
+def places(correct: np.ndarray, total: np.ndarray | int, scale: str) -> np.ndarray:
+    """Where the accuracies of counts stand, finite on every scale."""
+    totals = np.broadcast_to(np.asarray(total), correct.shape)
+    return place(fitted_accuracy(correct.astype(np.int64), totals.astype(np.int64), scale), scale)
+
+
+def positions(metric: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Original and new places of the models, shape (m,), and the ends of their intervals, shape (2, m)."""
+    table = metric.table
+    centres, ends = [], []
+    for side in ("original", "new"):
+        centres.append(places(table[f"{side}_correct"].to_numpy(), table[f"{side}_total"].to_numpy(), scale))
+        ends.append(np.stack([place(table[f"{side}_{end}"].to_numpy(), scale) for end in ("low", "high")]))
+    return centres[0], centres[1], ends[0], ends[1]
+
+
+def testbed_positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Original and new places of a published testbed's models."""
+    return (
+        places(outcomes.original_correct, outcomes.original_total, scale),
+        places(outcomes.new_correct, outcomes.new_total, scale),
+    )
+
+
+def limits(*parts: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
+    """Limits that both axes share: all that is finite, and a margin."""
+    values = np.concatenate([part.ravel() for part in parts])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    beyond = margin * (high - low) if high > low else 0.5
+    return low - beyond, high + beyond
+
+
+def ticks(scale: str) -> list[list[list]]:
+    """For a curved axis: levels of ever more percentages, each with positions and texts; none for a linear one."""
+    if scale == "linear":
+        return []
+    return [
+        [
+            np.round(place(np.array(percents) / 100, scale), 5).tolist(),
+            [f"{percent:g}" for percent in percents],
+        ]
+        for percents in _TICKS
+    ]
+
+
+def within(values: np.ndarray, span: Sequence[float]) -> np.ndarray:
+    """Values brought to the limits where they lie beyond; infinite ones too."""
+    return np.clip(values, span[0], span[1])

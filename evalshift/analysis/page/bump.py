@@ -1,0 +1,153 @@
+"""Rank changes: where each model stands on either set, and which ranks its images leave open."""
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, points, strokes, view
+from evalshift.analysis.page.words import counted, label, plotly_text
+from evalshift.analysis.summary import MetricSummary
+
+MOST = 80
+
+
+def bump_chart(metric: MetricSummary) -> Chart | None:
+    """Ranks on both sets, joined; beside them the confidence sets, where answers to each image are there."""
+    if len(metric.table) < 2:
+        return None
+    sets = metric.tables["ranks"].frame if "ranks" in metric.tables else None
+    chosen = metric.table.head(MOST)
+    return Chart(
+        key="ranks",
+        title="Rank changes",
+        result=_result(metric),
+        caption=_caption(metric, sets, len(chosen)),
+        views={"ranks": _view(chosen, sets)},
+        height=height_of(len(chosen)),
+    )
+
+
+def _view(table: pd.DataFrame, sets: pd.DataFrame | None) -> dict:
+    count = len(table)
+    left = np.arange(count)
+    order = table.sort_values(["new_rank", "original_rank", "model"]).index.to_numpy()
+    right = np.empty(count, dtype=np.int64)
+    right[order] = np.arange(count)
+    real = table["delta_rank_real"].fillna(False).to_numpy(bool)
+    texts = _texts(table, sets)
+    data = []
+    for beyond, colour, width, opacity in ((False, "--quiet", 1, 0.6), (True, "--line", 2, 1)):
+        rows = np.flatnonzero(real == beyond)
+        if len(rows):
+            x = [value for _ in rows for value in (0, 1, None)]
+            y = [value for row in rows for value in (int(left[row]), int(right[row]), None)]
+            data.append(strokes(x, y, colour, rows=rows.tolist(), width=width, opacity=opacity, xaxis="x2"))
+    colours = ["--line" if beyond else "--mark" for beyond in real]
+    for at, ranks, axis_name in ((0, left, "y"), (1, right, "y2")):
+        data.append(
+            points([at] * count, ranks.tolist(), colours, text=texts, rows=range(count), xaxis="x2", yaxis=axis_name)
+        )
+    if sets is not None:
+        found = sets.set_index("model")
+        for side, ranks, x_axis, y_axis in (("original", left, "x", "y"), ("new", right, "x3", "y2")):
+            data += _sets(table, found, side, ranks, colours, texts, x_axis, y_axis)
+    names = [label(str(model)) for model in table["model"]]
+    flank = 0.24 if sets is not None else 0.0
+    last = count if sets is None else sets[["original_rank_high", "new_rank_high"]].to_numpy().max()
+    aside = axis("rank set", range=[0, float(last) + 1], fixedrange=True, nticks=4)
+    plan = {
+        "height": height_of(count),
+        "margin": {"l": 40, "r": 40, "t": 30, "b": 44},
+        "xaxis2": axis(
+            "",
+            domain=[flank + 0.02, 0.98 - flank],
+            range=[-0.06, 1.06],
+            tickvals=[0, 1],
+            ticktext=["original", "new"],
+            fixedrange=True,
+            showgrid=False,
+            side="top",
+            ticks="",
+        ),
+        "yaxis": named_axis(names),
+        "yaxis2": named_axis([names[row] for row in order])
+        | {"overlaying": "y", "side": "right", "anchor": "free", "position": 1},
+    }
+    if sets is not None:
+        plan |= {
+            "xaxis": aside | {"domain": [0, flank]},
+            "xaxis3": aside | {"domain": [1 - flank, 1], "anchor": "y2"},
+        }
+    else:
+        plan |= {"xaxis": axis("", domain=[0, 0.01], visible=False)}
+    return view(data, **plan)
+
+
+def _sets(table, found, side, ranks, colours, texts, x_axis, y_axis) -> list[dict]:
+    rows = [row for row, model in enumerate(table["model"]) if model in found.index]
+    models = table["model"].iloc[rows]
+    low, high, rank = (found.loc[models, f"{side}_rank{end}"].astype(float).tolist() for end in ("_low", "_high", ""))
+    drawn = []
+    for colour in ("--mark", "--line"):
+        own = [place for place, row in enumerate(rows) if colours[row] == colour]
+        x = [value for place in own for value in (low[place], high[place], None)]
+        y = [value for place in own for value in (int(ranks[rows[place]]), int(ranks[rows[place]]), None)]
+        kept = [rows[place] for place in own]
+        drawn.append(strokes(x, y, colour, rows=kept, width=3, opacity=0.45, xaxis=x_axis, yaxis=y_axis))
+    y = [int(ranks[row]) for row in rows]
+    drawn.append(
+        points(
+            rank,
+            y,
+            [colours[row] for row in rows],
+            text=[texts[row] for row in rows],
+            rows=rows,
+            marker={"size": 5},
+            xaxis=x_axis,
+            yaxis=y_axis,
+        )
+    )
+    return drawn
+
+
+def _texts(table: pd.DataFrame, sets: pd.DataFrame | None) -> list[str]:
+    found = {} if sets is None else sets.set_index("model").to_dict("index")
+    texts = []
+    for row in table.to_dict("records"):
+        own = found.get(row["model"])
+        change = f"{row['delta_rank']:+d}".replace("-", "−") if row["delta_rank"] else "0"
+        lines = [f"<b>{plotly_text(str(row['model']))}</b>"]
+        for side in ("original", "new"):
+            reach = "" if own is None else f" [{own[f'{side}_rank_low']:.0f}, {own[f'{side}_rank_high']:.0f}]"
+            lines.append(f"{side} rank {row[f'{side}_rank']}{reach}")
+        reach = "" if own is None else f" [{own['change_low']:.0f}, {own['change_high']:.0f}]".replace("-", "−")
+        lines.append(f"Δ rank {change}{reach}{', beyond chance' if own is not None and own['real'] else ''}")
+        texts.append("<br>".join(lines))
+    return texts
+
+
+def _result(metric: MetricSummary) -> str:
+    table = metric.table
+    kept = int((table["delta_rank"] == 0).sum())
+    known = table["delta_rank_real"].dropna()
+    words = f"{kept} of {counted(len(table), 'model')} keep their rank; the largest move is {_most(table)}."
+    if len(known) == 0:
+        return f"{words} With counts alone it is not known which moves are beyond chance."
+    real = int(known.sum())
+    return f"{words} {real or 'None'} of the moves {'are' if real != 1 else 'is'} beyond chance."
+
+
+def _most(table: pd.DataFrame) -> str:
+    row = table.iloc[int(table["delta_rank"].abs().to_numpy().argmax())]
+    return f"{counted(abs(int(row['delta_rank'])), 'place')} ({row['model']})"
+
+
+def _caption(metric: MetricSummary, sets: pd.DataFrame | None, shown: int) -> str:
+    words = "Models in the order of their accuracy on the original set (left) and on the new set (right)."
+    if sets is not None:
+        words += (
+            f" Bars beside them are confidence sets: together they hold all true ranks of a set with a probability of "
+            f"{100 * metric.level:g} %. Orange: the rank changes beyond chance."
+        )
+    if shown < len(metric.table):
+        words += f" The first {shown} of {len(metric.table):,} models."
+    return words

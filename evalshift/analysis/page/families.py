@@ -1,0 +1,54 @@
+"""Models by family: each with a colour and a mark of its own, the same in every figure of a page."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evalshift.analysis.page.chart import REST, SERIES, SYMBOLS
+from evalshift.analysis.summary import MetricSummary
+
+OTHERS = "others"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A group of models: those of one family, or all that have no colour of their own.
+
+    rows   their places in the table
+    """
+
+    name: str
+    rows: tuple[int, ...]
+    colour: str
+    symbol: str
+
+
+def colours(metrics: Iterable[MetricSummary]) -> dict[str, tuple[str, str]]:
+    """Colour and mark of the families that get their own: the largest, and those that lines leave out."""
+    counts: Counter[str] = Counter()
+    out: dict[str, None] = {}
+    for metric in metrics:
+        counts.update(metric.table["family"].dropna())
+        out |= dict.fromkeys(metric.left_out)
+    if len(counts) < 2:
+        return {}
+    ordered = sorted(counts, key=lambda family: (family not in out, -counts[family], family))
+    return {family: (SERIES[place], SYMBOLS[place]) for place, family in enumerate(ordered[: len(SERIES)])}
+
+
+def grouped(metric: MetricSummary, known: dict[str, tuple[str, str]]) -> list[Family]:
+    """The table's rows by family, the largest first; the rest, if any, last."""
+    own = [None if pd.isna(name) or name not in known else str(name) for name in metric.table["family"]]
+    found = []
+    for name, (colour, symbol) in known.items():
+        rows = tuple(row for row, family in enumerate(own) if family == name)
+        if rows:
+            found.append(Family(name, rows, colour, symbol))
+    found.sort(key=lambda family: -len(family.rows))
+    rest = tuple(row for row, family in enumerate(own) if family is None)
+    if rest:
+        plain = ("--mark", "circle") if not found else REST
+        found.append(Family(OTHERS if found else "", rest, *plain))
+    return found

@@ -1,0 +1,102 @@
+"""How the predictions came about, as facts for people."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from evalshift.analysis.gate_tables import readable_gate
+from evalshift.analysis.outcomes import name_some
+from evalshift.analysis.review import gate_words
+from evalshift.analysis.summary import PairSummary
+
+
+def provenance_view(pair: PairSummary) -> dict[str, Any]:
+    """Datasets, runs, registry entries, software and gate of a pair; empty where nothing was run."""
+    models = pair.provenance.get("models", {})
+    datasets = pair.provenance.get("datasets", {})
+    return {
+        "datasets": {name: {**facts, "entry": _yaml(facts["entry"])} for name, facts in datasets.items()},
+        "models": [_model_view(model, runs) for model, runs in models.items()],
+        "entries": _yaml({model: next(iter(runs.values()))["entry"] for model, runs in models.items()}),
+        "warnings": _warnings(models),
+        "versions": _versions(models),
+        "gate": _gate_view(pair),
+    }
+
+
+def _gate_view(pair: PairSummary) -> dict[str, Any] | None:
+    """The gate in a sentence and a table; None where no accuracy was published."""
+    words = None if pair.gate is None else gate_words(pair.gate)
+    if words is None or pair.gate is None:
+        return None
+    table = readable_gate(pair.gate)
+    return {"words": words, "columns": list(table), "rows": table.to_numpy().tolist()}
+
+
+def _model_view(model: str, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How one model was run, a text a fact; where its two runs differ, both, in the order original → new."""
+
+    def both(fact) -> str:
+        return " → ".join(dict.fromkeys(fact(run) for run in runs.values()))
+
+    return {
+        "model": model,
+        "source": both(_source_words),
+        "checkpoint": both(lambda run: (run["checkpoint_sha256"] or "–")[:12]),
+        "preprocess": both(lambda run: "–" if run["preprocess"] is None else _preprocess_words(run["preprocess"])),
+        "hardware": both(
+            lambda run: f"{run['device']}, {run['precision']}, batches of {run['batch_size']}" if run["device"] else "–"
+        ),
+        "start": both(lambda run: run["start"][:16].replace("T", " ")),
+    }
+
+
+def _source_words(run: Mapping[str, Any]) -> str:
+    imported = run.get("imported")
+    if imported:
+        return f"{imported['source']}, imported from {name_some(list(imported['files']), limit=2)}"
+    return str(run["entry"].get("source") or "–")
+
+
+def _preprocess_words(facts: Mapping[str, Any]) -> str:
+    """Preprocessing in a line: "resize 256 bilinear, crop 224 × 224, mean 0.5, std 0.25"; defaults are left out."""
+    unsaid = {"antialias": True, "channels": "rgb", "scale": 1}
+    said = {name: fact for name, fact in facts.items() if fact is not None and unsaid.get(name) != fact}
+    interpolation = said.pop("interpolation", "")
+    first = ("resize", "crop", "scale", "mean", "std", "channels")
+    words = []
+    for name in sorted(said, key=lambda name: first.index(name) if name in first else len(first)):
+        fact = said[name] if isinstance(said[name], list | tuple) else [said[name]]
+        text = (" × " if name in ("resize", "crop") else " ").join(map(str, fact))
+        words.append(f"{name} {text} {interpolation if name == 'resize' else ''}".strip())
+    return ", ".join(words) or "pixels in [0, 1]"
+
+
+def _versions(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[tuple[str, list[str]]]:
+    """The software that made the predictions: each combination, with the models that it made."""
+    made: dict[str, dict[str, None]] = defaultdict(dict)
+    for model, runs in models.items():
+        for run in runs.values():
+            versions = [f"{name} {version}" for name, version in sorted(run["versions"].items())]
+            if run["git_revision"]:
+                commit, changed, _ = run["git_revision"].partition("+")
+                versions.append(f"git {commit[:12]}{' with changes' if changed else ''}")
+            if versions:  # nothing is known of what made imported predictions
+                made[", ".join(versions)][model] = None
+    return [(text, list(names)) for text, names in made.items()]
+
+
+def _warnings(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """What was warned of while the models ran."""
+    return [
+        f"{model} on {dataset}: {warning}"
+        for model, runs in models.items()
+        for dataset, run in runs.items()
+        for warning in run.get("warnings") or ()
+    ]
+
+
+def _yaml(entry: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(entry), sort_keys=False, allow_unicode=True, width=100).rstrip() if entry else ""

@@ -1,0 +1,187 @@
+"""Summary -> page: what each section shows is gathered here, and put into the template."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from evalshift.analysis.against import Against, p_text
+from evalshift.analysis.average_changes import average_changes, readable_changes
+from evalshift.analysis.missing import Missing
+from evalshift.analysis.outcomes import METRICS, name_some
+from evalshift.analysis.page.agreement import agreement_chart
+from evalshift.analysis.page.bump import bump_chart
+from evalshift.analysis.page.chart import Chart, script_json
+from evalshift.analysis.page.decomposition import cannot_be_told, decomposition_charts
+from evalshift.analysis.page.families import Family, colours, grouped
+from evalshift.analysis.page.gallery import Thumbnails, gallery_view
+from evalshift.analysis.page.per_class import class_chart
+from evalshift.analysis.page.provenance import provenance_view
+from evalshift.analysis.page.robustness import robustness_chart, year_chart
+from evalshift.analysis.page.scatter import scatter_chart, small_multiples
+from evalshift.analysis.page.table import model_table
+from evalshift.analysis.page.words import breakable, counted, typeset
+from evalshift.analysis.sentences import slope_words
+from evalshift.analysis.statistic_tables.read import readable_statistic
+from evalshift.analysis.statistic_tables.table import StatisticTable
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
+from evalshift.analysis.tables import percent
+from evalshift.analysis.words import points, span
+
+
+def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
+    """The report as one HTML file that asks nothing of any network.
+
+    `thumbnails` are pictures of hard images, see `gallery.hard_thumbnails`. Names are escaped wherever they stand.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"breakable": breakable, "percent": percent, "typeset": typeset, "pairs": _doubled}
+    environment.globals |= {"name_some": name_some, "counted": counted}
+    changes = readable_changes(average_changes(summary.pairs)) if len(summary.pairs) > 1 else None
+    small = small_multiples(summary.pairs, summary.metric, summary.scale) if len(summary.pairs) > 1 else []
+    return environment.from_string(_part("page.html")).render(
+        summary=summary,
+        pairs=[_pair_view(number, pair, summary, thumbnails or {}) for number, pair in enumerate(summary.pairs, 1)],
+        changes=changes,
+        small=small,
+        level=f"{100 * summary.level:g} %",
+        title=_title(summary.pairs),
+        # Ours alone: no name of a registry is in them.
+        style=Markup(_part("page.css")),
+        script=Markup(_part("page.js")),
+        plotly=Markup(_plotly()),
+    )
+
+
+def _doubled(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Names of views as the values and texts of buttons."""
+    return [(name, name) for name in names]
+
+
+def _part(name: str) -> str:
+    return resources.files("evalshift.analysis.page").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _plotly() -> str:
+    """The script that comes with plotly's package; nothing in it ends the script element."""
+    return resources.files("plotly").joinpath("package_data", "plotly.min.js").read_text("utf-8")
+
+
+def _title(pairs: Sequence[PairSummary]) -> str:
+    return f"{pairs[0].original} → {pairs[0].new}" if len(pairs) == 1 else f"{len(pairs)} pairs of test sets"
+
+
+def _pair_view(number: int, pair: PairSummary, summary: Summary, thumbnails: Thumbnails) -> dict[str, Any]:
+    metrics = sorted(pair.metrics, key=lambda name: (name != summary.metric, name))
+    known = colours(pair.metrics.values())
+    return {
+        "id": f"pair-{number}",
+        "summary": pair,
+        "metrics": [_metric_view(f"p{number}-{name}", pair, name, summary, known, thumbnails) for name in metrics],
+        "kinds": [(f"p{number}-{name}", f"Top-{METRICS[name]}") for name in metrics],
+        "provenance": provenance_view(pair),
+    }
+
+
+def _metric_view(
+    prefix: str,
+    pair: PairSummary,
+    name: str,
+    summary: Summary,
+    known: dict[str, tuple[str, str]],
+    thumbnails: Thumbnails,
+) -> dict[str, Any]:
+    metric = pair.metrics[name]
+    families = grouped(metric, known)
+    table = model_table(metric)
+    of_ranks = [chart for chart in (bump_chart(metric),) if chart]
+    return {
+        "id": prefix,
+        "kind": f"top-{METRICS[name]}",
+        "summary": metric,
+        "headline": metric.headline(summary.scale),
+        "tiles": _tiles(metric, summary.scale),
+        "findings": metric.findings(),
+        "details": metric.details(),
+        "scatter": scatter_chart(metric, summary.scale, families),
+        "families": families if len(families) > 1 else [],
+        "beyond": _beyond(metric),
+        "table": table,
+        "panel": script_json(_panel(metric, families, table.copies)),
+        "against": metric.against and _against_view(metric.against),
+        "decomposition": decomposition_charts(metric),
+        "cannot_be_told": cannot_be_told(metric),
+        "ranks": of_ranks,
+        "robustness": [chart for chart in (robustness_chart(metric), year_chart(metric)) if chart],
+        "classes": [chart for chart in (class_chart(metric),) if chart],
+        "agreement": [chart for chart in (agreement_chart(metric),) if chart],
+        "gallery": gallery_view(pair, metric, thumbnails),
+        "statistics": [_table_view(shown) for shown in metric.tables.values() if shown.columns],
+        "missing": [(name.replace("_", " "), reason) for name, reason in metric.missing.items()],
+    }
+
+
+def _tiles(metric: MetricSummary, scale: str) -> list[tuple[str, str, str]]:
+    """The numbers to see first: value, interval, words."""
+    mean, line, robustness = metric.mean_drop_interval, metric.lines.get(scale), metric.statistics.robustness
+    several = len(metric.table) > 1
+    tiles = [(points(metric.mean_drop), span(mean.low, mean.high), f"points lost{', on average' if several else ''}")]
+    if line is not None:
+        value, _, around = slope_words(line).partition(" ")
+        tiles.append((value, around, f"slope of the line, {scale} scale"))
+    if not isinstance(robustness, Missing) and np.isfinite(robustness.p_holm).any():
+        off = int(np.sum(np.nan_to_num(robustness.p_holm, nan=1.0) < 1 - metric.level))
+        tiles.append((f"{off:,}", f"of {len(metric.table):,}", "models off the line of the others, beyond chance"))
+    known = metric.table["delta_rank_real"].dropna()
+    if several and len(known):
+        tiles.append((f"{int(known.sum()):,}", f"of {len(known):,}", "rank changes beyond chance"))
+    return tiles
+
+
+def _beyond(metric: MetricSummary) -> bool:
+    """Whether the lines leave out models, which the scatter can then be widened to."""
+    return bool(metric.in_line.any() and not metric.in_line.all())
+
+
+def _panel(metric: MetricSummary, families: Sequence[Family], copies: dict) -> dict[str, Any]:
+    """What the script needs to filter, sort, pin and copy: in the order of the table's rows."""
+    family = [0] * len(metric.table)
+    for place, group in enumerate(families):
+        for row in group.rows:
+            family[row] = place
+    return {"models": [str(model) for model in metric.table["model"]], "family": family, "copies": copies}
+
+
+def _against_view(against: Against) -> dict[str, Any]:
+    table = against.table.astype(object).where(against.table.notna(), None)
+    return {
+        "summary": against,
+        "rows": [
+            {**row, "holm": p_text(holm), "bh": p_text(bh)}
+            for row, holm, bh in zip(
+                table.to_dict("records"), against.distances.p_holm, against.distances.p_bh, strict=True
+            )
+        ],
+    }
+
+
+def _table_view(table: StatisticTable) -> dict[str, Any]:
+    text = readable_statistic(table)
+    return {
+        "title": table.title,
+        "note": table.words,
+        "heads": [(column.title, "t" if column.kind == "text" else "n") for column in table.shown],
+        "rows": text.to_numpy().tolist(),
+        "hidden": len(table.frame) - len(text),
+    }
+
+
+def charts_of(view: dict[str, Any]) -> list[Chart]:
+    """All figures of a metric's view, in the order of the page."""
+    parts = ("decomposition", "ranks", "robustness", "classes", "agreement")
+    return [view["scatter"], *(chart for part in parts for chart in view[part])]

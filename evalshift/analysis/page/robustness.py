@@ -1,0 +1,165 @@
+"""Effective robustness: how far each model stands above the line of the others; and its course over the years."""
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.missing import Missing
+from evalshift.analysis.page.chart import (
+    Chart,
+    axis,
+    bars,
+    farthest,
+    height_of,
+    named_axis,
+    plain,
+    points,
+    strokes,
+    view,
+)
+from evalshift.analysis.page.words import bounds, counted, label, plotly_text
+from evalshift.analysis.summary import MetricSummary
+from evalshift.analysis.tables import percent
+from evalshift.analysis.words import number
+
+MOST = 80
+
+
+def robustness_chart(metric: MetricSummary) -> Chart | None:
+    """Distances from the line of the others, the highest first, with their intervals."""
+    if "robustness" not in metric.tables:
+        return None
+    frame = metric.tables["robustness"].frame
+    frame = frame[np.isfinite(frame["distance"])].sort_values("distance", ascending=False, kind="stable")
+    if frame.empty:
+        return None
+    chosen = frame.iloc[farthest(frame["distance"].to_numpy(), MOST)]
+    off = _off(frame, metric.level)
+    return Chart(
+        key="robustness",
+        title="Effective robustness",
+        result=_result(frame, off),
+        caption=_caption(metric, len(frame), len(chosen)),
+        views={"robustness": _view(chosen, _off(chosen, metric.level), metric)},
+        height=height_of(len(chosen)),
+    )
+
+
+def year_chart(metric: MetricSummary) -> Chart | None:
+    """The same distances against the model's year; None where fewer than two years are known."""
+    if "robustness" not in metric.tables:
+        return None
+    frame = metric.tables["robustness"].frame.merge(metric.table[["model", "year"]], on="model")
+    frame = frame[np.isfinite(frame["distance"]) & frame["year"].notna()]
+    if frame["year"].nunique() < 2:
+        return None
+    return Chart(
+        key="years",
+        title="Distance from the line against year",
+        result=_trend(metric, len(frame)),
+        caption=f"Points above the line of the others, with {100 * metric.level:g} % intervals, by the year in the "
+        "registry. Tuning on the original set would let later models sink.",
+        views={"years": _years_view(frame, _off(frame, metric.level), metric)},
+        height=360,
+    )
+
+
+def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
+    rows, texts, places = _rows(frame, metric), _texts(frame), np.arange(len(frame))
+    data = [strokes([0, 0], [-1, len(frame)], "--quiet", line={"dash": "dash"})]
+    for beyond, colour in ((False, "--mark"), (True, "--line")):
+        own = np.flatnonzero(off == beyond)
+        if not len(own):
+            continue
+        part = frame.iloc[own]
+        kept = [rows[place] for place in own]
+        x, y = bars([100 * part["distance_low"], 100 * part["distance_high"]], places[own])
+        data.append(strokes(x, y, colour, rows=kept, width=1.5, opacity=0.6))
+        data.append(
+            points(
+                plain(100 * part["distance"]),
+                places[own].tolist(),
+                colour,
+                text=[texts[place] for place in own],
+                rows=kept,
+                marker={"symbol": "diamond" if beyond else "circle"},
+            )
+        )
+    return view(
+        data,
+        height=height_of(len(frame)),
+        xaxis=axis("points above the line", fixedrange=True),
+        yaxis=named_axis([label(str(model)) for model in frame["model"]]),
+    )
+
+
+def _years_view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
+    rows, texts = _rows(frame, metric), _texts(frame)
+    years = frame["year"].to_numpy(float)
+    marked = {"dtick": 1} if np.ptp(years) <= 9 else {"nticks": 8}
+    y, x = bars([100 * frame["distance_low"], 100 * frame["distance_high"]], years)
+    data = [
+        strokes([years.min() - 0.6, years.max() + 0.6], [0, 0], "--quiet", line={"dash": "dash"}),
+        strokes(x, y, "--mark", rows=rows, width=1, opacity=0.35),
+        points(
+            years.tolist(),
+            plain(100 * frame["distance"]),
+            ["--line" if beyond else "--mark" for beyond in off],
+            text=texts,
+            rows=rows,
+            opacity=0.75,
+        ),
+    ]
+    return view(
+        data,
+        height=360,
+        xaxis=axis("year", **marked, tickformat="d", range=[years.min() - 0.6, years.max() + 0.6]),
+        yaxis=axis("points above the line"),
+    )
+
+
+def _rows(frame: pd.DataFrame, metric: MetricSummary) -> list[int]:
+    place = {model: row for row, model in enumerate(metric.table["model"])}
+    return [place[model] for model in frame["model"]]
+
+
+def _off(frame: pd.DataFrame, level: float) -> np.ndarray:
+    return (frame["p_holm"].fillna(1) < 1 - level).to_numpy(bool)
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
+    return [
+        f"<b>{plotly_text(str(row['model']))}</b><br>{percent(row['distance'])} "
+        f"{bounds(row['distance_low'], row['distance_high']) if np.isfinite(row['distance_low']) else ''} points"
+        f"<br>p (Holm) {'–' if np.isnan(row['p_holm']) else number(row['p_holm'], 3)}"
+        for row in frame.to_dict("records")
+    ]
+
+
+def _result(frame: pd.DataFrame, off: np.ndarray) -> str:
+    best, worst = frame.iloc[0], frame.iloc[-1]
+    count = int(off.sum())
+    return (
+        f"{count or 'None'} of {counted(len(frame), 'model')} {'stands' if count == 1 else 'stand'} off the line of "
+        f"the others beyond chance. The highest is {best['model']}, {percent(best['distance'])} points above; the "
+        f"lowest {worst['model']}, {percent(worst['distance'])}."
+    )
+
+
+def _caption(metric: MetricSummary, count: int, shown: int) -> str:
+    words = (
+        f"New accuracy minus that which the line of all other models predicts ({metric.statistics.lines.scale} scale), "
+        f"with {100 * metric.level:g} % intervals. Orange diamonds: off the line beyond chance, by Holm."
+    )
+    return words if shown == count else f"{words} The {shown // 2} highest and lowest of {count:,} models."
+
+
+def _trend(metric: MetricSummary, count: int) -> str:
+    found = metric.statistics.year
+    if isinstance(found, Missing):
+        return f"{counted(count, 'model')} by year; whether later ones sink cannot be tested: {found.reason}."
+    way = "fall" if found.per_year < 0 else "rise"
+    p = "" if np.isnan(found.p_value) else f" (p of no fall {number(found.p_value, 3)})"
+    return (
+        f"At one original accuracy, new accuracies {way} by {number(100 * abs(found.per_year))} points a year over "
+        f"{counted(found.models, 'model')}{p}."
+    )

@@ -1,0 +1,228 @@
+"""New against original accuracy: the figure that the page opens with, and small multiples of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.fits import Line
+from evalshift.analysis.page import axes
+from evalshift.analysis.page.chart import Chart, axis, bars, plain, points, strokes, view
+from evalshift.analysis.page.families import Family
+from evalshift.analysis.page.words import bounds, label, plotly_text
+from evalshift.analysis.scales import SCALES, from_scale
+from evalshift.analysis.sentences import metric_words, slope_words
+from evalshift.analysis.summary import MetricSummary, PairSummary
+from evalshift.analysis.tables import percent
+
+_GRID = 60  # points of a drawn line
+
+
+def scatter_chart(metric: MetricSummary, first: str, families: Sequence[Family]) -> Chart:
+    """The scatter on every scale, `first` shown first: models with intervals, y = x, line, region, testbed."""
+    scales = sorted(SCALES, key=lambda scale: scale != first)
+    spans = {scale: spans_of([metric], scale) for scale in scales}
+    return Chart(
+        key="scatter",
+        title=f"New against original {metric_words(metric.outcomes.metric)} accuracy",
+        result=scatter_result(metric, first),
+        caption=_caption(metric, first),
+        views={scale: _view(metric, scale, families, spans[scale]["line"]) for scale in scales},
+        facts={"ticks": {scale: axes.ticks(scale) for scale in scales}, "spans": spans},
+    )
+
+
+def scatter_result(metric: MetricSummary, scale: str) -> str:
+    """What a scatter shows, in words: for readers who cannot see it."""
+    below = int((metric.table["drop"] > 0).sum())
+    count = len(metric.table)
+    where = f"All {count}" if below == count > 1 else f"{below} of {count}"
+    models = "model lies" if count == 1 else "models lie"
+    line = metric.lines.get(scale)
+    fit = f" The fitted line has slope {slope_words(line)}, R² = {line.r2:.3f}." if line else " No line is fitted."
+    return f"{where} {models} below the line y = x: less accurate on the new set.{fit}"
+
+
+def spans_of(metrics: Sequence[MetricSummary], scale: str) -> dict[str, tuple[float, float]]:
+    """What both axes span: "line" the models of the lines and a testbed behind them, "all" every model."""
+    framed, everything = [], []
+    for metric in metrics:
+        parts = axes.positions(metric, scale)
+        inside = metric.in_line if metric.in_line.any() else np.ones(len(metric.table), bool)
+        framed += [part[..., inside] for part in parts]
+        everything += list(parts)
+        if metric.against is not None:
+            behind = axes.testbed_positions(metric.against.outcomes, scale)
+            framed += behind
+            everything += behind
+    return {"line": axes.limits(*framed), "all": axes.limits(*everything)}
+
+
+def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> list[tuple[str, list[Chart]]]:
+    """A small scatter a pair, by original set; those of one original set share their axes."""
+    found: dict[str, list[PairSummary]] = {}
+    for pair in pairs:
+        if metric in pair.metrics:
+            found.setdefault(pair.original, []).append(pair)
+    rows = []
+    for original, group in found.items():
+        span = spans_of([pair.metrics[metric] for pair in group], scale)["line"]
+        charts = [
+            Chart(
+                key=f"small-{pairs.index(pair) + 1}",
+                title=f"{pair.original} → {pair.new}",
+                result=scatter_result(pair.metrics[metric], scale),
+                caption=_slope(pair.metrics[metric], scale),
+                views={scale: _small(pair.metrics[metric], scale, span)},
+                facts={"ticks": {scale: axes.ticks(scale)}, "spans": {scale: {"line": span, "all": span}}},
+            )
+            for pair in group
+        ]
+        rows.append((original, charts))
+    return rows
+
+
+def point_texts(metric: MetricSummary) -> list[str]:
+    """What appears over each model, a row of the table each."""
+    found = metric.tables.get("robustness")
+    distance = {} if found is None else found.frame.set_index("model")["distance"].to_dict()
+    return [_point_text(row, distance.get(row["model"])) for row in metric.table.to_dict("records")]
+
+
+def _point_text(row: Mapping[Any, Any], distance: float | None) -> str:
+    about = [str(row[fact]) for fact in ("family", "year") if not pd.isna(row[fact])]
+    lines = [f"<b>{plotly_text(str(row['model']))}</b>", *([plotly_text(", ".join(about))] if about else [])]
+    for side in ("original", "new"):
+        lines.append(
+            f"{side} {percent(row[f'{side}_accuracy'])} {bounds(row[f'{side}_low'], row[f'{side}_high'])} %, "
+            f"{row[f'{side}_correct']:,} of {row[f'{side}_total']:,}, rank {row[f'{side}_rank']}"
+        )
+    change = f"{row['delta_rank']:+d}".replace("-", "−") if row["delta_rank"] else "0"
+    lines.append(f"drop {percent(row['drop'])} {bounds(row['drop_low'], row['drop_high'])}, Δ rank {change}")
+    if distance is not None and np.isfinite(distance):
+        side = "above" if distance > 0 else "below"
+        lines.append(f"{percent(abs(distance))} points {side} the line of the others")
+    return "<br>".join(lines)
+
+
+def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: tuple[float, float]) -> dict[str, Any]:
+    x, y, x_ends, y_ends = axes.positions(metric, scale)
+    widest = axes.limits(x, y, x_ends, y_ends)
+    texts = point_texts(metric)
+    data = _background(metric, scale, widest)
+    for family in families:
+        rows = list(family.rows)
+        across = bars(axes.within(x_ends[:, rows], widest), y[rows])
+        upright = bars(axes.within(y_ends[:, rows], widest), x[rows])
+        soft = {"rows": rows, "width": 1, "opacity": 0.45}
+        data.append(strokes(across[0], across[1], family.colour, **soft))
+        data.append(strokes(upright[1], upright[0], family.colour, **soft))
+    data += [
+        points(
+            plain(x[list(family.rows)]),
+            plain(y[list(family.rows)]),
+            family.colour,
+            text=[texts[row] for row in family.rows],
+            rows=family.rows,
+            marker={"symbol": family.symbol},
+            name=plotly_text(family.name),
+        )
+        for family in families
+    ]
+    outcomes = metric.outcomes
+    kind = f"{metric_words(outcomes.metric)} accuracy, %"
+    return view(
+        data,
+        xaxis=_square(scale, span, f"{label(outcomes.original, 44)}: {kind}", constrain="domain"),
+        yaxis=_square(
+            scale, span, f"{label(outcomes.new, 44)}: {kind}", constrain="domain", scaleanchor="x", scaleratio=1
+        ),
+    )
+
+
+def _small(metric: MetricSummary, scale: str, span: tuple[float, float]) -> dict[str, Any]:
+    x, y, _, y_ends = axes.positions(metric, scale)
+    upright = bars(axes.within(y_ends, span), x)
+    data = [
+        *_background(metric, scale, span),
+        strokes(upright[1], upright[0], "--mark", opacity=0.4),
+        points(plain(x), plain(y), "--mark", text=point_texts(metric), marker={"size": 5}),
+    ]
+    return view(
+        data,
+        margin={"l": 40, "r": 8, "t": 8, "b": 36},
+        xaxis=_square(scale, span, "", constrain="domain", fixedrange=True),
+        yaxis=_square(scale, span, "", constrain="domain", scaleanchor="x", scaleratio=1, fixedrange=True),
+    )
+
+
+def _square(scale: str, span: tuple[float, float], title: str, **more: Any) -> dict[str, Any]:
+    curved = {} if scale == "linear" else {"tickmode": "array"}  # the script fills in those that fit
+    return axis(title, range=list(span), **curved, **more)
+
+
+def _background(metric: MetricSummary, scale: str, span: tuple[float, float]) -> list[dict[str, Any]]:
+    data = [strokes(list(span), list(span), "--quiet", line={"dash": "dash"}, width=1.2)]
+    if metric.against is not None:
+        x, y = axes.testbed_positions(metric.against.outcomes, scale)
+        names = [
+            f"<b>{plotly_text(model)}</b><br>{plotly_text(metric.against.testbed)}"
+            for model in metric.against.outcomes.models
+        ]
+        data.append(points(plain(x), plain(y), "--quiet", text=names, marker={"size": 5}, opacity=0.45))
+        data += _fit(metric.against.lines.get(scale), x, "--quiet", region=False)
+    inside = axes.positions(metric, scale)[0][metric.in_line if metric.in_line.any() else slice(None)]
+    data += _fit(metric.lines.get(scale), inside, "--line")
+    if metric.left_out:
+        data += _fit(metric.all_lines.get(scale), axes.positions(metric, scale)[0], "--line", dash="dot", region=False)
+    return data
+
+
+def _fit(
+    line: Line | None, x: np.ndarray, colour: str, *, dash: str = "solid", region: bool = True
+) -> list[dict[str, Any]]:
+    """The line over the range of the models at `x`, and the region that it varies in."""
+    if line is None or not len(x):
+        return []
+    reach = 0.03 * float(np.ptp(x))
+    grid = np.linspace(x.min() - reach, x.max() + reach, _GRID)
+    accuracy = np.clip(from_scale(grid / 100 if line.scale == "linear" else grid, line.scale), 0, 1)
+    grid = axes.place(accuracy, line.scale)
+    drawn = []
+    if region and not np.isnan(line.slope_interval.low):
+        around = line.region(accuracy)
+        low, high = _unbent(around.low, line.scale), _unbent(around.high, line.scale)
+        outline = np.concatenate([grid, grid[::-1]]), np.concatenate([high, low[::-1]])
+        drawn.append(
+            strokes(plain(outline[0]), plain(outline[1]), colour, width=0, fill="toself", fillcolor=f"{colour}/0.2")
+        )
+    values = _unbent(line.predict(accuracy), line.scale)
+    drawn.append(strokes(plain(grid), plain(values), colour, width=1.8, line={"dash": dash}))
+    return drawn
+
+
+def _unbent(accuracy: np.ndarray, scale: str) -> np.ndarray:
+    """On the linear scale a line may leave [0, 1], and is drawn where it goes."""
+    return 100 * accuracy if scale == "linear" else axes.place(accuracy, scale)
+
+
+def _slope(metric: MetricSummary, scale: str) -> str:
+    line = metric.lines.get(scale)
+    return f"Slope {slope_words(line)}, R² = {line.r2:.3f}." if line else "No line is fitted."
+
+
+def _caption(metric: MetricSummary, scale: str) -> str:
+    level = f"{100 * metric.level:g} %"
+    parts = [f"A point a model; bars are {level} Clopper–Pearson intervals. Dashed: y = x, no drop."]
+    line = metric.lines.get(scale)
+    if line is not None:
+        fit = "Orange: the least-squares line"
+        if not np.isnan(line.slope_interval.low):
+            fit += f" and the region that holds the central {level} of the lines through {line.resamples:,} resamples"
+        parts.append(f"{fit}.")
+    if metric.left_out:
+        parts.append(f"The line leaves out {', '.join(metric.left_out)}; dotted: the line of all models.")
+    if metric.against is not None:
+        parts.append(f"Grey: the models of {metric.against.testbed} and their line.")
+    return " ".join(parts)

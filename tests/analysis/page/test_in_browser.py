@@ -1,0 +1,326 @@
+"""The page in a real browser, opened from disk: what is drawn, what can be clicked, typed and read."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Opened, needs_chromium
+from pages import EVIL
+
+pytestmark = needs_chromium
+
+ROOT = Path(__file__).parents[3]
+# What people look at after a run; `build` is no part of the repository.
+ARTEFACTS = Path(os.environ.get("EVALSHIFT_TEST_ARTEFACTS") or ROOT / "build" / "page")
+SECTIONS = ("figure", "table", "drop", "ranks", "robustness", "classes", "agreement", "hard", "statistics")
+FRAME = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+
+
+@pytest.fixture(scope="module")
+def page(chromium, site) -> Iterator[Opened]:
+    """One page for the tests that leave it as they find it."""
+    opened = Opened(chromium, site)
+    opened.page.click("#tab-pair-1")
+    yield opened
+    opened.close()
+
+
+def drawn_points(page: Opened, chart: str = "p1-top1-chart-scatter") -> int:
+    return page.run(f"document.querySelectorAll('#{chart} .points path').length")
+
+
+def rows(page: Opened, metric: str = "p1-top1") -> list[str]:
+    return page.texts(f"#{metric} .models tbody th")
+
+
+def settle(page: Opened) -> None:
+    page.page.evaluate(FRAME)
+
+
+def test_every_figure_is_drawn_without_network_or_complaint(page, site):
+    for chart in page.run("[...document.querySelectorAll('#p1-top1 .chart')].map((one) => one.id)"):
+        page.see(f"#{chart}")
+        assert page.run(f"document.querySelectorAll('#{chart} :is(.point, .heatmaplayer image)').length") >= 1, chart
+
+    assert page.requests == [site.as_uri()]
+    assert page.complaints == []
+
+
+def test_names_of_a_registry_are_shown_as_text(page):
+    page.see("#p1-top1-chart-ranks")
+
+    assert EVIL in page.texts("#p1-top1-chart-ranks .yaxislayer-above text")
+    assert EVIL in rows(page)
+    assert page.texts("#tab-pair-2") == [f"old → newer {EVIL}"]
+
+
+def test_axes_change_scale_at_a_click(opened):
+    page = opened()
+    page.see("#p1-top1-chart-scatter")
+    linear = page.texts("#p1-top1-chart-scatter .xaxislayer-above text")
+    page.page.click("#p1-top1-figure button[data-view=probit]")
+
+    assert page.page.locator("#p1-top1-chart-scatter[data-drawn=probit]").count() == 1
+    probit = page.texts("#p1-top1-chart-scatter .xaxislayer-above text")
+    assert linear != probit
+    assert {"80", "90"} <= set(probit)
+    assert page.run("document.querySelector('#p1-top1-figure [data-view=probit]').ariaPressed") == "true"
+    assert page.run("document.querySelector('#p1-top1-figure [data-view=linear]').ariaPressed") == "false"
+
+
+def test_the_axes_can_be_widened_to_models_that_the_line_leaves_out(opened):
+    page = opened()
+    page.see("#p1-top1-chart-scatter")
+    lowest = "Math.min(...document.querySelector('#p1-top1-chart-scatter > div').layout.xaxis.range)"
+    before = page.run(lowest)
+    page.page.click("#p1-top1-figure button[data-span=all]")
+
+    assert page.run(lowest) < before
+
+
+def test_top_5_has_all_sections_of_its_own(opened):
+    page = opened()
+    page.page.click("#p1-top1 button[data-metric=p1-top5]")
+
+    assert page.page.is_hidden("#p1-top1")
+    assert page.page.is_visible("#p1-top5-table")
+    assert page.run("document.activeElement.dataset.metric") == "p1-top5"
+
+
+def test_search_and_families_filter_figure_and_table(opened):
+    page = opened()
+    page.see("#p1-top1-chart-scatter")
+    assert drawn_points(page) == 14
+    page.page.fill("#p1-top1-find", "RES 1")
+    settle(page)
+
+    assert sorted(rows(page)) == ["resnet_101", "resnet_18"]
+    assert page.page.input_value("#p1-top1-search") == "RES 1"
+    assert drawn_points(page) == 2
+    assert page.texts("#p1-top1 .tools-status") == ["2 of 14 models shown"]
+    page.page.fill("#p1-top1-find", "")
+    page.page.click("#p1-top1 .chip >> text=vgg")
+    settle(page)
+    assert len(rows(page)) == 10
+    assert drawn_points(page) == 10
+    page.page.click("#p1-top1 .chip >> text=vgg")
+    assert len(rows(page)) == 14
+
+
+def test_headings_sort_the_table_both_ways(opened):
+    page = opened()
+
+    def column() -> list[float]:
+        drops = "[...document.querySelectorAll('#p1-top1 .models tbody tr')].map((row) => row.cells[4].dataset.value)"
+        return [float(cell) for cell in page.run(drops)]
+
+    page.page.click("#p1-top1 .models thead >> text=Drop")
+    assert column() == sorted(column(), reverse=True)
+    page.page.click("#p1-top1 .models thead >> text=Drop")
+    assert column() == sorted(column())
+    page.page.click("#p1-top1 .models thead >> text=Model")
+    assert rows(page)[1:4] == ["odd one", "resnet_18", "resnet_34"]  # numbers in names count as numbers
+
+
+def test_a_click_on_a_point_pins_its_model(opened):
+    page = opened()
+    page.see("#p1-top1-chart-scatter")
+    point = page.page.locator("#p1-top1-chart-scatter .points path").nth(3).bounding_box()
+    page.page.mouse.click(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+    page.page.wait_for_selector("#p1-top1 tr.pinned")
+
+    (pinned,) = page.texts("#p1-top1 tr.pinned th")
+    assert rows(page)[0] == pinned
+    assert pinned in page.texts("#p1-top1-chart-scatter .textpoint text")
+    page.page.click("#p1-top1 tr.pinned .pin")
+    assert page.page.locator("#p1-top1 tr.pinned").count() == 0
+
+
+def test_a_pinned_model_stays_when_others_are_filtered(opened):
+    page = opened()
+    page.page.click("#p1-top1 tr:has(th:text-is('odd one')) .pin")
+    page.page.fill("#p1-top1-search", "vit_5")
+
+    assert rows(page) == ["odd one", "vit_50"]
+
+
+def test_what_is_shown_is_copied_in_its_order(opened):
+    page = opened()
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.page.fill("#p1-top1-search", "vgg")
+    page.page.click("#p1-top1 .models thead >> text=Original")
+    page.page.click("#p1-top1 .models thead >> text=Original")
+    shown = rows(page)
+    assert len(shown) == 4
+
+    for kind, first in (("CSV", "model,family"), ("Markdown", "| Rank |"), ("LaTeX", "% 95 %")):
+        page.page.click(f"#p1-top1 button[data-copy={kind}]")
+        page.page.wait_for_function(f"document.querySelector('#p1-top1 .tools-status').textContent.endsWith('{kind}')")
+        text = page.run("window.copied")
+        assert text.startswith(first)
+        order = [text.index(name.replace("_", r"\_") if kind == "LaTeX" else name) for name in shown]
+        assert order == sorted(order)
+        assert "resnet" not in text
+        assert page.texts("#p1-top1 .tools-status") == [f"4 rows copied as {kind}"]
+
+
+def test_tabs_follow_keys_and_addresses(opened, site):
+    page = opened()
+    page.page.focus("#tab-pair-1")
+    page.page.keyboard.press("ArrowRight")
+
+    assert page.page.is_visible("#pair-2")
+    assert page.page.is_hidden("#pair-1")
+    assert page.run("document.activeElement.id") == "tab-pair-2"
+    assert page.run("location.hash") == "#pair-2"
+    page.page.keyboard.press("Home")
+    assert page.page.is_visible("#all-pairs")
+    page.see("#all-chart-small-2")
+    page.page.click("#all-pairs td + th a")
+    assert page.page.is_visible("#pair-1")
+
+
+def test_the_theme_is_chosen_and_colours_figures_too(opened):
+    page = opened()
+    page.see("#p1-top1-chart-scatter")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    ink = "document.querySelector('#p1-top1-chart-scatter .xtick text').style.fill"
+    light = page.run(paper), page.run(ink)
+    for _ in range(2):  # automatic, light, dark
+        page.page.click(".theme")
+    page.see("#p1-top1-chart-scatter")
+    settle(page)
+
+    dark = page.run(paper), page.run(ink)
+    assert dark[0] != light[0]
+    assert dark[1] != light[1]
+    assert page.texts(".theme") == ["Theme: dark"]
+
+
+@pytest.mark.parametrize("width, scheme", [(400, "light"), (1600, "dark")])
+def test_it_holds_at_any_width_and_is_there_to_be_looked_at(opened, width, scheme):
+    page = opened(width=width, scheme=scheme)
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.page.screenshot(path=ARTEFACTS / f"head-{width}-{scheme}.png")
+    for section in SECTIONS:
+        part = page.see(f"#p1-top1-{section}")
+        settle(page)
+        part.screenshot(path=ARTEFACTS / f"{section}-{width}-{scheme}.png")
+
+    assert page.run("document.documentElement.scrollWidth") == width
+    assert page.run(
+        "[...document.querySelectorAll('#p1-top1 .chart svg.main-svg')].every((one) => "
+        "one.getBoundingClientRect().right <= innerWidth)"
+    )
+    assert page.complaints == []
+
+
+def test_keys_reach_every_control(opened):
+    page = opened()
+    page.page.fill("#p1-top1-search", "resnet_18")  # each model has a button: one is enough
+    wanted = page.run(
+        "[...document.querySelectorAll('a, button, input, summary, [tabindex=\"0\"]')].filter((one) => "
+        "one.checkVisibility() && one.tabIndex === 0 && !one.closest('.plotly')).length"
+    )
+    page.run("document.body.tabIndex = -1; document.body.focus()")
+    seen = set()
+    for _ in range(wanted + 5):
+        page.page.keyboard.press("Tab")
+        seen.add(page.run("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+
+    assert len(seen - {page.run("[...document.querySelectorAll('*')].indexOf(document.body)"), -1}) >= wanted
+
+
+# Relative luminance and ratio as WCAG 2 defines them; the background is that of the nearest ancestor that has one.
+CONTRAST = """() => {
+  const part = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * part(r / 255) + 0.7152 * part(g / 255) + 0.0722 * part(b / 255);
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const behind = (one) => { for (let at = one; at; at = at.parentElement) {
+    const colour = numbers(getComputedStyle(at).backgroundColor);
+    if (colour.length === 3 || colour[3] === 1) return colour; }
+    return [255, 255, 255]; };
+  const poor = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const one = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !one.checkVisibility() || one.matches("script, style")) continue;
+    const style = getComputedStyle(one), svg = one.closest("svg.main-svg");
+    const ink = numbers(svg ? style.fill : style.color), [a, b] = [light(ink), light(behind(one))].sort();
+    const ratio = (b + 0.05) / (a + 0.05);
+    const large = parseFloat(style.fontSize) >= 24;
+    if (ratio < (large ? 3 : 4.5)) poor.push(`${walker.currentNode.data.trim().slice(0, 20)} ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_background(opened, scheme):
+    page = opened(scheme=scheme)
+    for part in ("#p1-top1-chart-scatter", "#p1-top1-chart-ranks", "#p1-top1-chart-agreement"):
+        page.see(part)
+
+    assert page.run(CONTRAST) == []
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """axe-core from the npm registry, kept in build/."""
+    folder = ROOT / "build" / "axe-core-4.10.3"
+    script = folder / "package" / "axe.min.js"
+    if not script.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("axe-core cannot be installed: there is no npm")
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [npm, "pack", "axe-core@4.10.3", "--silent", "--fetch-retries=0", "--fetch-timeout=10000"]
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=True)
+            shutil.unpack_archive(folder / done.stdout.strip(), folder, "gztar", filter="data")
+        except (subprocess.SubprocessError, OSError) as error:
+            pytest.skip(f"axe-core cannot be installed: {error}")
+    return script.read_text("utf-8")
+
+
+def test_axe_finds_nothing(opened, axe):
+    page = opened()
+    page.see("#p1-top1-chart-scatter")
+    page.run("document.querySelectorAll('#p1-top1 details').forEach((part) => { part.open = true; })")
+    page.run(axe)
+    for _ in range(2):  # light, then dark
+        found = page.run("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        assert [f"{one['id']}: {one['help']} {json.dumps(one['nodes'][0]['html'][:120])}" for one in found] == []
+        page.page.emulate_media(color_scheme="dark")
+
+
+def test_printing_draws_everything_and_opens_what_is_folded(opened, tmp_path):
+    page = opened()
+    page.page.pdf(path=tmp_path / "page.pdf", format="A4")
+
+    assert page.run("[...document.querySelectorAll('#p1-top1 .chart')].every((one) => one.dataset.drawn)")
+    assert page.run("[...document.querySelectorAll('#p1-top1 details')].some((one) => one.open)") is False
+    assert (tmp_path / "page.pdf").stat().st_size > 20_000
+
+
+def test_with_1500_models_sorting_and_filtering_do_not_wait(opened, long_site):
+    page = opened(long_site)
+    assert len(rows(page)) == 150
+    timed = f"""async (act) => {{ const begin = performance.now(); eval(act); await ({FRAME})();
+        return performance.now() - begin; }}"""
+    heading = "document.querySelectorAll('#p1-top1 .models thead button')[4].click()"
+    box = "document.querySelector('#p1-top1-search')"
+    typing = f"{box}.value = '99'; {box}.dispatchEvent(new Event('input'))"
+    scroll = "document.querySelector('#p1-top1 .models').scrollTop = 1e6"
+
+    for act in (heading, scroll, typing):
+        # A tenth of a second where the machine has nothing else to do; it often has.
+        assert min(page.page.evaluate(timed, act) for _ in range(3)) < 600, act
+    assert 0 < len(rows(page)) < 150
+    page.page.fill("#p1-top1-search", "")
+    page.page.evaluate(timed, scroll)
+    page.page.wait_for_function("document.querySelectorAll('#p1-top1 .models tbody tr').length > 150")

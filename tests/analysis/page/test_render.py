@@ -1,0 +1,299 @@
+"""The page: whole HTML, nothing fetched, every name a text, every figure with words for who cannot see it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from pages import EVIL, Page, summary_of
+
+from evalshift.analysis.against import hold_against
+from evalshift.analysis.page import render_page
+from evalshift.analysis.page.words import breakable, label, plotly_text, typeset
+from evalshift.analysis.summary import summarize, summarize_outcomes
+
+
+@pytest.fixture(scope="module")
+def stored(kept_letters) -> Page:
+    return Page(replace(summarize(kept_letters.results, resamples=50, command="evalshift report"), created="now"))
+
+
+@pytest.fixture(scope="module")
+def evil(make_outcomes: Callable) -> Page:
+    outcomes = make_outcomes(
+        [9, 8, 7],
+        [8, 6, 5],
+        original='"old" & <b>co</b>',
+        new="{{ new }}</title>",
+        models=(EVIL, '"onload="x', "a & b"),
+        attributes={EVIL: {"family": EVIL, "year": 2020}, "a & b": {"family": "<i>", "year": 2021}},
+    )
+    pair = summarize_outcomes({"top1": outcomes}, resamples=50, notes=[f"{EVIL} is left out."])
+    return Page(summary_of(pair, command=f"evalshift report --results '{EVIL}'"))
+
+
+def test_the_page_is_whole_and_complete(stored):
+    assert stored.html.startswith("<!DOCTYPE html>\n")
+    assert [attributes["lang"] for attributes in stored.named("html")] == ["en"]
+    assert stored.text_in("title")[0] == "evalshift: old → new"
+    sections = [text for text in stored.text_in("h3") if text.strip()]
+    of_metric = ["All models", "The drop, decomposed", "Rank changes", "Effective robustness", "Per class", "Agreement"]
+    assert sections == [
+        "New against original top-1 accuracy",
+        *of_metric,
+        "Hard images",
+        "All statistics",
+        "New against original top-5 accuracy",
+        *of_metric,
+        "All statistics",
+        "Provenance",
+    ]
+
+
+def test_nothing_is_fetched_from_anywhere(stored, evil):
+    for page in (stored, evil):
+        for _, attributes in page.tags:
+            for name in ("src", "href", "xlink:href", "action", "srcset", "data"):
+                assert attributes.get(name, "#").startswith("#")
+        assert "@import" not in page.html
+        assert "url(" not in page.html
+        assert not re.search(r"https?://", page.html)
+        (policy,) = [meta["content"] for meta in page.named("meta") if "Content-Security" in meta.get("http-equiv", "")]
+        assert policy.startswith("default-src 'none'")
+
+
+def test_names_are_text_wherever_they_stand(evil):
+    assert evil.html.count("<script>") == 2  # plotly's and ours
+    assert "alert(1)</script>" not in evil.html
+    assert {script.get("type") for script in evil.named("script")} == {None, "application/json"}
+    assert not evil.named("i")
+    assert not any("onload" in attributes for _, attributes in evil.tags)
+    assert "{{ new }}" in evil.html
+    assert "".join(evil.text_in("h2")) == '"old" & <b>co</b>  {{ new }}</title>'
+
+
+def test_names_are_text_inside_figures(evil):
+    plan = evil.data("p1-top1-chart-scatter-plan")
+    (texts,) = [trace["hovertext"] for trace in plan["views"]["linear"]["data"] if EVIL[1:7] in str(trace)]
+
+    assert texts[0].startswith("<b>&lt;script&gt;alert(1)&lt;/script&gt;</b><br>&lt;script&gt;")
+    assert plan["views"]["linear"]["layout"]["yaxis"]["title"]["text"].startswith("{{ new }}&lt;/title&gt;: top-1")
+    assert evil.data("p1-top1-panel")["models"] == [EVIL, '"onload="x', "a & b"]
+
+
+def test_ids_are_unique_and_references_point_to_them(stored):
+    ids = [attributes["id"] for _, attributes in stored.tags if "id" in attributes]
+
+    assert len(ids) == len(set(ids))
+    for _, attributes in stored.tags:
+        for name in ("aria-labelledby", "aria-controls", "data-plan", "data-panel", "data-chart", "for"):
+            assert set(attributes.get(name, "").split()) <= set(ids), name
+        assert attributes.get("href", "#main")[1:] in ids
+
+
+def test_headings_are_in_order(stored, evil):
+    for page in (stored, evil):
+        levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(below - above <= 1 for above, below in pairwise(levels))
+
+
+def test_every_figure_says_its_result(stored):
+    pictures = [attributes["aria-label"] for _, attributes in stored.tags if attributes.get("role") == "img"]
+
+    assert len(pictures) == len(stored.with_class("chart")) == 14  # seven of each metric, without a year's
+    assert pictures[0].startswith(
+        "New against original top-1 accuracy. All 3 models lie below the line y = x: less accurate on the new set. "
+        "The fitted line has slope "
+    )
+    assert all(re.search(r"\. .+\.$", picture) for picture in pictures)
+
+
+def test_tables_can_be_sorted_by_buttons_and_start_by_original_rank(stored):
+    headings = [attributes["aria-sort"] for attributes in stored.named("th") if "aria-sort" in attributes]
+
+    assert headings == (["ascending"] + ["none"] * 8) * 2
+    assert all(button["type"] == "button" for button in stored.named("button"))
+
+
+def test_cells_carry_the_exact_value_to_sort_by(stored):
+    values = [attributes["data-value"] for attributes in stored.named("td") if "data-value" in attributes]
+
+    # The first row is good, first by rank: 4 of 4 on old, 2 of 3 on new, 1 − 2/3 lost, no change of rank.
+    assert [float(value) for value in values[:5]] == pytest.approx([1, 1, 2 / 3, 1 / 3, 0])
+
+
+def test_small_bars_stand_where_their_interval_is(stored):
+    first, second, _ = stored.with_class("iv")[:3]
+
+    # On the original set 4 of 4: [0.398, 1]; on the new 2 of 3: [0.094, 0.992]. The lowest bound is poor's 1 of 3.
+    assert first["style"] == "--m:100.0%;--a:39.3%;--b:100.0%"
+    assert second["style"] == "--m:66.4%;--a:8.7%;--b:99.2%"
+
+
+def test_only_changes_beyond_chance_are_marked(make_outcomes, stored):
+    assert stored.with_class("real") == []
+    assert "No change of rank is beyond chance." in " ".join(stored.text_in("caption"))
+    pair = summarize_outcomes({"top1": make_outcomes([90, 80], [60, 70], total=100)}, resamples=0)
+    assert "cannot be told from counts alone" in Page(summary_of(pair)).html
+    metric = pair.metrics["top1"]
+    metric.table["delta_rank_real"] = [True, False]
+    marked = Page(summary_of(pair))
+    assert len(marked.with_class("real")) == 1
+    assert '<span title="beyond chance">▼</span> −1' in marked.html
+
+
+def test_rows_are_copied_as_the_tables_in_files_are_written(stored):
+    copies = stored.data("p1-top1-panel")["copies"]
+
+    assert [line.split(",")[0] for line in copies["CSV"][1]] == ["good", "fair", "poor"]
+    assert copies["CSV"][0].startswith("model,family,year,")
+    assert copies["Markdown"][0].splitlines()[1].startswith("| ---: |")
+    assert copies["LaTeX"][0].endswith("\\midrule\n")
+    assert copies["LaTeX"][1][0].startswith("1 & good & ")
+    assert copies["LaTeX"][2] == "\\bottomrule\n\\end{tabular}\n"
+
+
+def test_of_a_long_table_the_rest_waits_in_a_template(make_outcomes):
+    models = tuple(f"model-{number:03d}" for number in range(160))
+    outcomes = make_outcomes(range(200, 40, -1), range(180, 20, -1), total=220, models=models)
+    page = Page(summary_of(summarize_outcomes({"top1": outcomes}, resamples=0)))
+
+    before, later = page.html.split("<template>")
+    assert before.count("<tr data-model=") == 150
+    assert later.count("<tr data-model=") == 10
+
+
+def test_distances_from_a_published_line_have_a_table_and_stand_behind_the_models(make_outcomes):
+    sets = {"original": "cifar10", "new": "cifar10.1-v4", "original_total": 10_000, "new_total": 2021}
+    outcomes = make_outcomes([9000, 9200], [1550, 1750], models=(EVIL, "b"), **sets)
+    own = summarize_outcomes({"top1": outcomes}, resamples=0)
+    page = Page(hold_against(summary_of(own, resamples=200), "recht2019"))
+
+    (caption,) = [text for text in page.text_in("caption") if "recht2019" in text]
+    assert caption.startswith("New top-1 accuracy against the line of recht2019 (34 models; linear scale): distance in")
+    distances = page.html[page.html.index(caption[:40]) :]
+    assert re.search(r'data-value="-0\.03\d+">−3\.1 <span class="ci">\[−', distances)
+    drawn = page.data("p1-top1-chart-scatter-plan")["views"]["linear"]["data"]
+    (behind,) = [trace for trace in drawn if len(trace["x"]) == 34]
+    assert behind["hovertext"][0].endswith("<br>recht2019")
+
+    bare = Page(hold_against(summary_of(own, resamples=0), "recht2019"))
+    assert re.search(r'data-value="-0\.03\d+">−3\.1</td>', bare.html)
+
+
+def test_several_pairs_have_a_tab_each_and_small_multiples_on_shared_axes(make_outcomes):
+    pairs = [
+        summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, correct, 5], new=new)}, resamples=50)
+        for correct, new in ((6, "new & <b>"), (7, "other"))
+    ]
+    page = Page(summary_of(*pairs, notes=("old:lost is not in this report.",)))
+
+    assert page.text_in("title")[0] == "evalshift: 2 pairs of test sets"
+    tabs = [attributes["aria-controls"] for _, attributes in page.tags if attributes.get("role") == "tab"]
+    assert tabs == ["all-pairs", "pair-1", "pair-2"]
+    assert "Average change in accuracy over all models of a pair, in points, with 95\xa0% intervals." in page.text_in(
+        "caption"
+    )
+    assert "old:lost is not in this report." in page.text_in("li")
+    plans = [page.data(f"all-chart-small-{number}-plan")["views"]["linear"]["layout"] for number in (1, 2)]
+    ranges = [plan[axis]["range"] for plan in plans for axis in ("xaxis", "yaxis")]
+    assert all(one == ranges[0] for one in ranges)
+    assert {plan["yaxis"]["scaleanchor"] for plan in plans} == {"x"}
+
+
+def test_one_pair_needs_no_tabs(stored):
+    assert "tablist" not in {attributes.get("role") for _, attributes in stored.tags}
+
+
+def test_provenance_is_there_to_be_opened(stored):
+    assert "<dd><code>fingerprint of old</code></dd>" in stored.html
+    assert "<td><code>12fca82f12fc</code></td><td>resize 256 bicubic, crop 224 × 224</td>" in stored.html
+    assert "<td>cpu, fp32, batches of 64</td><td>2026-01-02 03:04</td>" in stored.html
+    assert '<pre tabindex="0">source: npy</pre>' in stored.html
+    assert "good:\n  family: resnet\n  source: checkpoint\n  year: 2015\n" in stored.html
+    assert "<dt>3 models</dt><dd>python 3.11.2, torch 2.4.0</dd>" in stored.html
+    assert "<dt>Command</dt><dd><code>evalshift report</code></dd>" in stored.html
+    assert "<dt>Seed</dt><dd>0</dd>" in stored.html
+
+
+def test_runs_that_differ_show_both_and_warnings_are_repeated(letters):
+    letters.predictions(
+        "new", "good", [[0] * 5] * 3, device="cuda", git_revision="0123456789abcdef+changes", warnings=["it <b>smokes"]
+    )
+    page = Page(summarize(letters.results, resamples=50))
+
+    assert "<td>cpu, fp32, batches of 64 → cuda, fp32, batches of 64</td>" in page.html
+    assert "<dd>python 3.11.2, torch 2.4.0, git 0123456789ab with changes (good)</dd>" in page.html
+    assert "<li>Device or precision differ between the two sets: good.</li>" in page.html
+    assert "<li>good on new: it &lt;b&gt;smokes</li>" in page.html
+
+
+def test_imported_counts_say_whence_they_come_and_nothing_of_a_run(store):
+    store.counts("old", 10, {"a": (9, None), "b": (8, None)})
+    store.counts("new", 10, {"a": (7, None), "b": (5, None)})
+    page = Page(summarize(store.results, "old:new", resamples=50))
+
+    assert "<td>table, imported from table.csv</td><td><code>–</code></td><td>–</td><td>–</td>" in page.html
+    assert "<dt>Fingerprint</dt><dd><code>counts alone</code></dd>" in page.html
+    assert "Software" not in page.text_in("summary")
+
+
+def test_counts_alone_leave_out_what_needs_images(make_outcomes):
+    page = Page(summary_of(summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 6, 5])}, resamples=50)))
+
+    assert [text for text in page.text_in("h3") if text.strip()] == [
+        "New against original top-1 accuracy",
+        "All models",
+        "The drop, decomposed",
+        "Rank changes",
+        "Effective robustness",
+        "All statistics",
+        "Provenance",
+    ]
+    assert [text for text in page.text_in("summary") if "run" in text or "test sets" in text] == []
+
+
+def test_a_single_model_makes_a_page(make_outcomes):
+    page = Page(summary_of(summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=50)))
+
+    assert "1 model ·" in page.html
+    assert "1 of 1 model lies below the line y = x: less accurate on the new set. No line is fitted." in page.html
+
+
+def test_the_chosen_scale_and_metric_come_first(letters):
+    page = Page(summarize(letters.results, resamples=50, scale="logit", metric="top5"))
+
+    assert page.html.index('id="p1-top5"') < page.html.index('id="p1-top1"')
+    assert list(page.data("p1-top5-chart-scatter-plan")["views"]) == ["logit", "linear", "probit"]
+    assert "".join(page.text_in("p")).count("On the logit scale") == 2
+
+
+def test_hard_images_have_their_pictures_or_their_count(kept_letters):
+    summary = summarize(kept_letters.results, resamples=0)
+    bare, drawn = Page(summary), Page(summary, {("new", 2): "data:image/png;base64,AA=="})
+
+    assert "All 3 models miss 1 of 3 new images, more than half of them 2. The images themselves" in bare.html
+    assert bare.named("img") == []
+    assert [image["alt"] for image in drawn.named("img")] == ["Image 2, a f"]
+    assert "<b>f</b>all 3 wrong; 2 say a</li>" in drawn.html
+
+
+def test_intervals_and_percentages_are_not_torn_apart():
+    assert typeset("falls by 2.0 [1.0, 3.0] points at 95 % (a, b)") == (
+        "falls by 2.0\N{NO-BREAK SPACE}[1.0,\N{NO-BREAK SPACE}3.0] points at 95\N{NO-BREAK SPACE}% (a, b)"
+    )
+
+
+def test_names_break_after_underscores_and_stay_escaped():
+    assert str(breakable("a_b.<c>")) == "a_<wbr>b.<wbr>&lt;c&gt;"
+    assert plotly_text("<b>&") == "&lt;b&gt;&amp;"
+    assert label("x" * 30 + "y") == "x" * 14 + "…" + "x" * 10 + "y"
+
+
+def test_one_summary_gives_one_page(kept_letters):
+    summary = replace(summarize(kept_letters.results, resamples=50), created="now")
+
+    assert render_page(summary) == render_page(summary)

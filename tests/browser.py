@@ -1,0 +1,69 @@
+"""A real headless Chromium, Debian's, driven by playwright; tests that need it are skipped where it is absent."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+# Nothing but the page: a browser's own services would otherwise look for updates.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here (apt-get install chromium)")
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """The browser. One for all tests of a module: to start it takes a second."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+class Opened:
+    """A page that was opened from disk, with all that it asked of the network and complained about."""
+
+    def __init__(self, started: Any, file: Path, width: int = 1280, scheme: str = "light", **more: Any) -> None:
+        context = started.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **more)
+        self.page = context.new_page()
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(file.as_uri(), wait_until="commit")
+        self.page.wait_for_selector("html[data-ready]", state="attached")
+
+    def run(self, code: str) -> Any:
+        """What a line of JavaScript gives."""
+        return self.page.evaluate(code)
+
+    def texts(self, selector: str) -> list[str]:
+        return self.page.locator(selector).all_text_contents()
+
+    def see(self, selector: str) -> Any:
+        """The element, scrolled to; a figure is drawn by then."""
+        element = self.page.locator(selector)
+        element.scroll_into_view_if_needed()
+        if "chart" in selector:
+            self.page.wait_for_selector(f"{selector}[data-drawn]")
+        return element
+
+    def close(self) -> None:
+        self.page.context.close()
