@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evalshift.files import sha256_of
+from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.entries import About, Entry, FilePath, Locations, checked_sha256, file_path, is_url
 from evalshift.testbed.preprocessing import Preprocess
 
@@ -264,6 +265,32 @@ class TorchscriptModel(ProgramModel):
     source: Literal["torchscript"]
 
 
+class RandomFeaturesModel(ModelEntry):
+    """A classifier without layers that learn, trained here on `train`: see evalshift.testbed.models.random_features.
+
+    filters      patches of training images, whitened, as the filters of one convolution
+    patch_size   of the filters, in pixels; pool_size and pool_stride of the average that follows, as in the paper
+    flip         train on mirrored images too
+    bias         what a filter's answer must exceed to count
+    whitening    what is added to the variances of the patches before they are evened out
+    regularizer  of the least squares
+    seed         of the patches
+    """
+
+    source: Literal["random-features"]
+    train: AnyDataset
+    filters: int = Field(ge=1)
+    patch_size: int = Field(default=6, ge=1)
+    pool_size: int = Field(default=15, ge=1)
+    pool_stride: int = Field(default=6, ge=1)
+    flip: bool = False
+    bias: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    whitening: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    regularizer: float = Field(default=100.0, gt=0, allow_inf_nan=False)
+    seed: int = Field(default=0, ge=0)
+    preprocess: Preprocess = Preprocess()
+
+
 AnyModel = Annotated[
     CheckpointModel
     | TorchvisionModel
@@ -271,6 +298,7 @@ AnyModel = Annotated[
     | HubModel
     | PythonModel
     | NumpyModel
+    | RandomFeaturesModel
     | OnnxModel
     | ExportedModel
     | TorchscriptModel,

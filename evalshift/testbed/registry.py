@@ -216,7 +216,7 @@ def _read(path: Path, below: tuple[Path, ...]) -> Registry:
     )
     datasets, written_datasets = _read_section(text, "datasets", _DATASET)
     models, written_models = _read_section(text, "models", _MODEL)
-    datasets = {name: _with_built_in_files(entry, path) for name, entry in datasets.items()}
+    datasets = {name: entry if is_default(path) else with_built_in_files(entry) for name, entry in datasets.items()}
     registry = replace(
         registry,
         datasets={**(parent.datasets if parent else {}), **datasets},
@@ -306,9 +306,9 @@ def _check_name(text: YamlText, section: str, name: object) -> None:
         )
 
 
-def _with_built_in_files(entry: AnyDataset, path: Path) -> AnyDataset:
+def with_built_in_files(entry: AnyDataset) -> AnyDataset:
     """`{source: cifar10}` alone is enough: what to download is what the default registry says of that source."""
-    if not isinstance(entry, DownloadedDataset) or entry.files or is_default(path):
+    if not isinstance(entry, DownloadedDataset) or entry.files:
         return entry
     for known in _load(default_path(), ()).datasets.values():
         same = type(known) is type(entry) and all(

@@ -22,6 +22,7 @@ from evalshift.testbed.model_entries import (
     HubModel,
     NumpyModel,
     PythonModel,
+    RandomFeaturesModel,
     TimmModel,
     TorchvisionModel,
 )
@@ -81,6 +82,8 @@ def model_state(entry: AnyModel) -> State:
         return code
     if isinstance(entry, HubModel):
         return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
+    if isinstance(entry, RandomFeaturesModel):
+        return State(True, "trained here when it is run, then kept", f"{entry.filters:,} filters")
     library = f"{entry.source} {getattr(entry, 'name', '')}"
     return State(True, "comes with its library, downloaded when it is run", library)
 

@@ -10,7 +10,14 @@ from torch import nn
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset, DownloadedDataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.digits.recipes import RECIPES
-from evalshift.testbed.model_entries import AnyModel, CheckpointModel, HubModel, TimmModel, TorchvisionModel
+from evalshift.testbed.model_entries import (
+    AnyModel,
+    CheckpointModel,
+    HubModel,
+    RandomFeaturesModel,
+    TimmModel,
+    TorchvisionModel,
+)
 from evalshift.testbed.models import load_classifier
 from evalshift.testbed.models.code import call_function
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
@@ -215,6 +222,7 @@ class TestWhole:
             *(name for name in REGISTRY.models if name.endswith("-timm")),
             *(f"{name}-detectors" for name, _ in DETECTORS),
             *(f"resnet{layers}-mmpretrain" for layers, *_ in MMPRETRAIN),
+            *(f"random-features-{size}{flip}" for size in ("256", "1k") for flip in ("", "-flip")),
         ]
 
     @pytest.mark.parametrize("name", REGISTRY.models)
@@ -222,7 +230,7 @@ class TestWhole:
         """It says its family, how it sees images, what it should score and on what; and its weights have a hash."""
         entry = model(name)
         assert entry.family
-        assert len(promised(name)) >= 8 or isinstance(entry, TimmModel) or name in WITHOUT_HASH
+        assert len(promised(name)) >= 8 or isinstance(entry, TimmModel | RandomFeaturesModel) or name in WITHOUT_HASH
         knows_its_own = isinstance(entry, TimmModel | TorchvisionModel)
         assert knows_its_own == (entry.preprocess is None)  # pyright: ignore[reportAttributeAccessIssue]
         assert entry.expected or entry.note
@@ -246,7 +254,7 @@ class TestWhole:
 
     def test_no_two_models_are_one(self) -> None:
         marks = [
-            (promised(name)[:8].replace("unknown", ""), getattr(model(name), "name", ""), model(name).weights_files())
+            (promised(name)[:8].replace("unknown", ""), str(model(name).identity()), model(name).weights_files())
             for name in REGISTRY.models
         ]
         assert len(set(marks)) == len(marks)

@@ -2,9 +2,10 @@
 
 A module a source. Each has two functions, or three where a library or a repository knows what to download:
 
-    build(entry, where)   the network with its weights, downloaded where they are not there; `where` begins complaints
-    bare(entry, where)    the same network without them, to see what it takes and gives
-    fetch(entry, where)   download what the entry's weights: does not name, and give the files
+    build(entry, space, where)   the network with its weights, downloaded where they are not there, answering for the
+                                 classes of `space`; `where` begins complaints
+    bare(entry, space, where)    the same network without them, to see what it takes and gives
+    fetch(entry, where)          download what the entry's weights: does not name, and give the files
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from evalshift.testbed.model_entries import (
     NumpyModel,
     OnnxModel,
     PythonModel,
+    RandomFeaturesModel,
     TimmModel,
     TorchscriptModel,
     TorchvisionModel,
@@ -34,6 +36,7 @@ from evalshift.testbed.models import (
     numpy_function,
     onnx_file,
     python,
+    random_features,
     timm_weights,
     torch_hub,
     torchscript,
@@ -52,6 +55,7 @@ _SOURCES: dict[type[ModelEntry], ModuleType] = {
     NumpyModel: numpy_function,
     OnnxModel: onnx_file,
     PythonModel: python,
+    RandomFeaturesModel: random_features,
     TimmModel: timm_weights,
     TorchscriptModel: torchscript,
     TorchvisionModel: torchvision_weights,
@@ -74,7 +78,7 @@ def bare_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
 def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[..., Built]) -> Classifier:
     where = f"model {name}"
     try:
-        built = build(entry, where)
+        built = build(entry, space, where)
     except EvalshiftError:
         raise
     except (Exception, SystemExit) as error:  # someone else's code: whatever it raises, the other models go on

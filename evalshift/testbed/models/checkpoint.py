@@ -3,21 +3,22 @@
 from torch import nn
 
 from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import CheckpointModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import call_function
 from evalshift.testbed.weights import find_weights
 
 
-def build(entry: CheckpointModel, where: str) -> Built:
+def build(entry: CheckpointModel, space: ClassSpace, where: str) -> Built:
     """The network with its weights."""
     weights = find_weights(entry)
-    built = bare(entry, where)
+    built = bare(entry, space, where)
     if isinstance(built.module, nn.Module):
         load_state(built.module, weights.path, entry.key, where, entry.rename)
     return Built(built.module, sha256=weights.sha256)
 
 
-def bare(entry: CheckpointModel, where: str) -> Built:
+def bare(entry: CheckpointModel, space: ClassSpace, where: str) -> Built:
     """The network as its builder makes it."""
     return Built(call_function(entry.builder, entry.arguments, where))

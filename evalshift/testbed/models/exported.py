@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError, first_line
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import ExportedModel
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
@@ -17,7 +18,7 @@ from evalshift.testbed.weights import find_weights
 _TRAINING = {"aten.batch_norm.default": 5, "aten.dropout.default": 2, "aten.dropout_.default": 2}
 
 
-def build(entry: ExportedModel, where: str) -> Built:
+def build(entry: ExportedModel, space: ClassSpace, where: str) -> Built:
     """The program as a network that torch can call."""
     weights = find_weights(entry)
     program = _load(weights.path, where)

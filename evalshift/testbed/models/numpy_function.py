@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import NumpyModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import find_function
 
 
-def build(entry: NumpyModel, where: str) -> Built:
+def build(entry: NumpyModel, space: ClassSpace, where: str) -> Built:
     """The function as a network that torch can call."""
     return Built(NumpyFunction(partial(find_function(entry.function, where), **entry.arguments), where))
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError, first_line
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import OnnxModel
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
@@ -17,7 +18,7 @@ from evalshift.testbed.weights import find_weights
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
-def build(entry: OnnxModel, where: str) -> Built:
+def build(entry: OnnxModel, space: ClassSpace, where: str) -> Built:
     """The file as a network that torch can call."""
     onnxruntime = import_extra("onnxruntime", "onnx", where)
     weights = find_weights(entry)

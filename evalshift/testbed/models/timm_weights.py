@@ -6,13 +6,14 @@ from typing import Any
 
 from evalshift.errors import ModelError, did_you_mean
 from evalshift.testbed.checkpoints import read_state, strip_wrappers
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import TimmModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import find_weights
 
 
-def build(entry: TimmModel, where: str) -> Built:
+def build(entry: TimmModel, space: ClassSpace, where: str) -> Built:
     """The network with its weights, and its preprocessing."""
     import timm
     from timm.data.config import resolve_model_data_config
@@ -33,7 +34,7 @@ def build(entry: TimmModel, where: str) -> Built:
     return Built(module, timm_preprocess(resolve_model_data_config(module), where), weights.sha256, versions)
 
 
-def bare(entry: TimmModel, where: str) -> Built:
+def bare(entry: TimmModel, space: ClassSpace, where: str) -> Built:
     """The network with random weights, and its preprocessing."""
     import timm
     from timm.data.config import resolve_model_data_config

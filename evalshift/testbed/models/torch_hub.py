@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import HubModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import imports_of
@@ -14,16 +15,16 @@ from evalshift.testbed.surroundings import refuse_offline
 from evalshift.testbed.weights import find_weights
 
 
-def build(entry: HubModel, where: str) -> Built:
+def build(entry: HubModel, space: ClassSpace, where: str) -> Built:
     """The network of that entry point, with the weights of the entry where it names some."""
     weights = find_weights(entry) if entry.weights_files() else None
-    built = bare(entry, where)
+    built = bare(entry, space, where)
     if weights is not None and isinstance(built.module, nn.Module):
         load_state(built.module, weights.path, entry.key, where)
     return Built(built.module, sha256=weights.sha256 if weights else None)
 
 
-def bare(entry: HubModel, where: str) -> Built:
+def bare(entry: HubModel, space: ClassSpace, where: str) -> Built:
     """What the entry point returns."""
     if entry.path is not None:
         with imports_of(entry.path):

@@ -5,12 +5,13 @@ import warnings
 import torch
 
 from evalshift.errors import ModelError, first_line
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import TorchscriptModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.weights import find_weights
 
 
-def build(entry: TorchscriptModel, where: str) -> Built:
+def build(entry: TorchscriptModel, space: ClassSpace, where: str) -> Built:
     """The script as a network."""
     weights = find_weights(entry)
     try:

@@ -10,13 +10,14 @@ from torch import nn
 
 from evalshift.errors import ModelError, did_you_mean
 from evalshift.testbed.checkpoints import load_state, read_state
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import TorchvisionModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import find_weights
 
 
-def build(entry: TorchvisionModel, where: str) -> Built:
+def build(entry: TorchvisionModel, space: ClassSpace, where: str) -> Built:
     """The network with its weights; preprocessing comes with published ones."""
     import torchvision
 
@@ -34,7 +35,7 @@ def build(entry: TorchvisionModel, where: str) -> Built:
     return Built(module, torchvision_preprocess(pretrained.transforms()), weights.sha256, versions)
 
 
-def bare(entry: TorchvisionModel, where: str) -> Built:
+def bare(entry: TorchvisionModel, space: ClassSpace, where: str) -> Built:
     """The network for these weights, with random ones, and their preprocessing."""
     builder, arguments = _builder(entry, where), dict(entry.arguments)
     if entry.name in ("googlenet", "inception_v3"):
