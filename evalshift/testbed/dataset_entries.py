@@ -292,7 +292,7 @@ class ClassArchiveDataset(DownloadedDataset):
     """
 
     roles = ("archive",)
-    variants = ("classes", "view", "count")
+    variants = ("classes", "view")
     source: Literal["class-archive"]
     count: int | None = Field(default=None, ge=1)
 

@@ -10,7 +10,6 @@ from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 from evalshift.testbed import download
 from evalshift.testbed.dataset_entries import (
     AnyDataset,
-    ClassArchiveDataset,
     DigitsDataset,
     FolderDataset,
     NpyDataset,
@@ -53,8 +52,8 @@ def dataset_state(entry: AnyDataset) -> State:
         return _files([entry.path])
     if entry.path is not None:
         return _files([entry.path])
-    if isinstance(entry, ClassArchiveDataset) and not entry.files:
-        return State(False, "get it by hand", f"{entry.homepage or ''}, then path: in the registry")
+    if not entry.files:
+        return State(False, "get it by hand", f"{entry.homepage or 'its homepage'}, then path: in the registry")
     absent = [file for file in entry.needed_files() if not (data_folder() / file.name).is_file()]
     source = ", ".join(file.name for file in entry.needed_files())
     if any(not file.urls for file in absent):

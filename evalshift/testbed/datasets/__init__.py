@@ -91,7 +91,7 @@ def dataset_stamp(entry: AnyDataset) -> str | None:
     """
     try:
         return _FORMATS[type(entry)].mark(entry)
-    except OSError:
+    except (OSError, KeyError):  # not on the disk, or not even known by name
         return None
 
 

@@ -10,7 +10,7 @@ from evalshift.testbed.datasets.places import data_folder, place
 
 def read(entry: Cifar102Dataset, space: ClassSpace, where: str) -> Parts:
     """Images and labels; what else the file holds, some of it pickled, is left alone."""
-    source = place(entry.files["arrays"], entry.path, where)
+    source = place(entry, "arrays", entry.path, where)
     images, labels = load_npz(source, ("images", "labels"), where)
     found = f"{where}, {source}"
     return Parts(numbered(len(images)), as_images(images, found), as_labels(labels, found))

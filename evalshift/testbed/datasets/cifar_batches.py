@@ -88,7 +88,7 @@ def _batches(entry: AnyCifar, where: str) -> list[tuple[Path, bytes]]:
                 expected = f"{'cifar-10' if entry.source == 'cifar10' else 'cifar-100'}-python.tar.gz or what is in it"
                 raise cannot_read(where, source, error, expected=expected) from error
         return found
-    archive = place(entry.files["archive"], entry.path, where)
+    archive = place(entry, "archive", entry.path, where)
     members = [f"{_FOLDER[entry.source]}/{name}" for name in names]
     contents = download.extract_members(archive, members)
     return [(archive, contents[member]) for member in members]

@@ -52,7 +52,7 @@ def _arrays(entry: CorruptedCifarDataset, where: str) -> tuple[tuple[np.ndarray,
         folder = _in_folder(entry)
         images, labels = (load_array(folder / name, where) for name in names)
         return (images, labels), folder
-    archive = place(entry.files["archive"], entry.path, where)
+    archive = place(entry, "archive", entry.path, where)
     members = [f"{_FOLDER[entry.classes]}/{name}" for name in names]
     contents = extract_members(archive, members)
     try:

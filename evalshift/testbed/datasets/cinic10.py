@@ -29,7 +29,7 @@ def read(entry: Cinic10Dataset, space: ClassSpace, where: str) -> Parts:
     """The portion of a split, sorted by class and origin; the origin is the id: cifar10-test-17, n02691156_10."""
     wanted = _wanted(entry)
     found: dict[tuple[int, str], np.ndarray] = {}
-    source = entry.path if entry.path and entry.path.is_dir() else place(entry.files["archive"], entry.path, where)
+    source = entry.path if entry.path and entry.path.is_dir() else place(entry, "archive", entry.path, where)
     for name, content in _files(source):
         *_, split, folder, file = ("", "", *name.split("/"))
         origin = file.removesuffix(".png")

@@ -48,12 +48,12 @@ def read(entry: AnyMnist, space: ClassSpace, where: str) -> Parts:
 
 def _file(entry: AnyMnist, role: str, where: str) -> Path:
     if entry.path is None:
-        return place(entry.files[role], None, where)
+        return place(entry, role, None, where)
     own = _own(entry, role)
     if own.suffix == ".gz":  # what the hash is of
-        return place(entry.files[role], own, where)
+        return place(entry, role, own, where)
     if not own.is_file():
-        return place(entry.files[role], own.with_name(f"{own.name}.gz"), where)
+        return place(entry, role, own.with_name(f"{own.name}.gz"), where)
     return own
 
 
@@ -68,5 +68,5 @@ def _own(entry: AnyMnist, role: str) -> Path:
 def mark(entry: AnyMnist) -> str:
     """A quick mark of both files; OSError where one is not there."""
     if entry.path is None:
-        return stamp(data_folder() / file.name for file in entry.files.values())
+        return stamp(data_folder() / entry.files[role].name for role in entry.roles)
     return stamp(_own(entry, role) for role in ("images", "labels"))

@@ -120,7 +120,7 @@ def mark(entry: ImageNetDataset) -> str:
     """A quick mark of the archive, or of all files in the folder, and of the devkit; OSError where it is not there."""
     devkit = [entry.devkit] if entry.devkit else []
     if entry.path is None:
-        return stamp([data_folder() / file.name for file in entry.files.values()])
+        return stamp([data_folder() / entry.files[role].name for role in entry.roles])
     if entry.path.is_file():
         return stamp([entry.path, *devkit])
     return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file()), *devkit])

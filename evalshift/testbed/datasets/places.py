@@ -20,24 +20,38 @@ def remote(file: FileEntry) -> download.RemoteFile:
     return download.RemoteFile(file.name, file.urls, file.sha256, file.size, md5=file.md5)
 
 
-def place(file: FileEntry, own: Path | None, where: str) -> Path:
-    """Where a file of a downloaded dataset lies, its hash checked: in the user's `own` place, else in the cache."""
+def place(entry: DownloadedDataset, role: str, own: Path | None, where: str) -> Path:
+    """Where a file of a dataset lies, its hash checked: in the user's `own` place, else in the cache.
+
+    A copy of the user's own whose hash nobody knows is taken as it is; DataError where it would have to be downloaded.
+    """
+    file = entry.files.get(role)
+    if file is None:
+        if own is None:
+            raise DataError(
+                "nothing is known of the files of this dataset",
+                where=where,
+                found=f"no `files`, and none of the built-in datasets is this one of source {entry.source}",  # pyright: ignore
+                expected="`path`, a copy of your own, or `files` with urls and hashes",
+            )
+        _refuse_absent(own.name, own, where)
+        return own
     if own is None:
         if not file.urls and not (data_folder() / file.name).is_file():
             raise by_hand(file, where)
         return download.fetch(remote(file), data_folder())
-    _refuse_absent(file, own, where)
+    _refuse_absent(file.name, own, where)
     verify(own, file)
     return own
 
 
-def _refuse_absent(file: FileEntry, own: Path, where: str) -> None:
+def _refuse_absent(name: str, own: Path, where: str) -> None:
     if not own.is_file():
         raise DataError(
             "a file of the dataset is not there",
             where=where,
             found=own,
-            expected=f"{file.name}, as the entry's `path` says",
+            expected=f"{name}, as the entry's `path` says",
             remedy="paths are relative to the registry file; without `path` it is downloaded",
         )
 
@@ -78,9 +92,8 @@ def unpacked(entry: DownloadedDataset, role: str, where: str) -> Path:
     """The folder that an archive of the entry was unpacked to: in the cache, the first time that it is asked for."""
     if entry.path is not None:
         return unpacked_own(entry, role, where)
-    file = entry.files[role]
-    archive = place(file, None, where)
-    return unpack(archive, unpacked_folder(file))
+    archive = place(entry, role, None, where)
+    return unpack(archive, unpacked_folder(entry.files[role]))
 
 
 def unpacked_own(entry: DownloadedDataset, role: str, where: str) -> Path:
@@ -94,7 +107,7 @@ def unpacked_own(entry: DownloadedDataset, role: str, where: str) -> Path:
             expected="the folder that it unpacks to, or `files` with its sha256",
             remedy="unpack it, and name the folder",
         )
-    _refuse_absent(entry.files[role], entry.path, where)
+    _refuse_absent(entry.files[role].name, entry.path, where)
     digits = verify(entry.path, entry.files[role])
     return unpack(entry.path, unpacked_folder(entry.files[role], digits))
 
@@ -108,11 +121,11 @@ def unpacked_folder(file: FileEntry, digits: str | None = None) -> Path:
 
 def place_in(entry: DownloadedDataset, role: str, where: str) -> Path:
     """The same for a file by its role in the entry, whose own place is a folder with files of the official names."""
-    file = entry.files[role]
-    return place(file, entry.path / file.name if entry.path else None, where)
+    own = entry.path / entry.files[role].name if entry.path and role in entry.files else None
+    return place(entry, role, own, where)
 
 
 def mark_of_files(entry: DownloadedDataset) -> str:
     """A quick mark of all files of an entry whose own place is a folder; OSError where one is not there."""
     folder = data_folder() if entry.path is None else entry.path
-    return stamp(folder / file.name for file in entry.files.values())
+    return stamp(folder / entry.files[role].name for role in entry.roles)

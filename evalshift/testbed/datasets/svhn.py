@@ -15,7 +15,7 @@ from evalshift.testbed.datasets.places import data_folder, place
 
 def read(entry: SvhnDataset, space: ClassSpace, where: str) -> Parts:
     """All images of a split in the official order."""
-    source = place(entry.files["matrices"], entry.path, where)
+    source = place(entry, "matrices", entry.path, where)
     images, labels = _matrices(source, where)
     numbers = as_labels(labels.ravel(), f"{where}, {source}")
     pixels = as_images(np.ascontiguousarray(images.transpose(3, 0, 1, 2)), f"{where}, {source}")

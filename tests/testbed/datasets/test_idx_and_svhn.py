@@ -19,6 +19,7 @@ from evalshift.testbed.arrays import load_idx
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, dataset_stamp, fetch_dataset, idx
 from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.state import dataset_state
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
@@ -123,6 +124,25 @@ class TestMnist:
         content = {"source": "mnist", "path": ".", "files": files_of(folder)}
         (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(LABELS[::-1].copy())))
         assert complaint(HashMismatchError, load, content).startswith("a file is not the promised one\n")
+
+    def test_training_images_that_no_built_in_dataset_names(
+        self, load: Load, refused: Refused, entry: Any, folder: Path
+    ) -> None:
+        assert refused({"source": "mnist", "split": "train"}) == (
+            "nothing is known of the files of this dataset\n"
+            "  where:    dataset d\n"
+            "  found:    no `files`, and none of the built-in datasets is this one of source mnist\n"
+            "  expected: `path`, a copy of your own, or `files` with urls and hashes"
+        )
+        described = entry({"source": "mnist", "split": "train"})
+        assert dataset_stamp(described) is None
+        assert not dataset_state(described).can_run
+        # A copy of one's own, whose hash nobody told, is taken as it is.
+        for kind in ("images-idx3", "labels-idx1"):
+            (folder / f"t10k-{kind}-ubyte.gz").rename(folder / f"train-{kind}-ubyte.gz")
+        content = {"source": "mnist", "split": "train", "path": "."}
+        assert load(content).labels.tolist() == LABELS.tolist()
+        assert dataset_stamp(entry(content)) is not None
 
     def test_a_folder_without_them(self, refused: Refused, folder: Path) -> None:
         files = files_of(folder)
