@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint types bench train clean
+.PHONY: help demo test lint types bench gold images train clean
 
 help:
 	@echo "make demo    install into $(VENV), run the embedded models on the embedded pair, write the report"
@@ -12,6 +12,8 @@ help:
 	@echo "make lint    ruff, and the layers of the package"
 	@echo "make types   pyright"
 	@echo "make bench   benchmarks, each beside what one would write without evalshift (about five minutes)"
+	@echo "make gold    renew the page that tests/test_gold.py holds the report's page against"
+	@echo "make images  make README's pictures again (needs chromium)"
 	@echo "make train   train the embedded models again (half a minute)"
 	@echo "make clean   remove $(VENV), results and report"
 
@@ -37,6 +39,13 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench_bootstrap.py
 	$(BIN)/python benchmarks/bench_statistics.py
 	$(BIN)/python benchmarks/bench_inference.py
+
+gold: $(VENV)/.installed-test
+	$(BIN)/python tests/gold/report.py
+	git --no-pager diff --stat -- tests/gold
+
+images: $(VENV)/.installed-test
+	$(BIN)/python docs/images/make_images.py
 
 train: $(VENV)/.installed
 	$(BIN)/python -m evalshift.testbed.digits.train

@@ -39,8 +39,10 @@ def browser() -> Iterator[Any]:
 class Opened:
     """A page that was opened from disk, with all that it asked of the network and complained about."""
 
-    def __init__(self, started: Any, file: Path, width: int = 1280, scheme: str = "light", **more: Any) -> None:
-        context = started.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **more)
+    def __init__(
+        self, started: Any, file: Path, width: int = 1280, height: int = 900, scheme: str = "light", **more: Any
+    ) -> None:
+        context = started.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         self.page = context.new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []

@@ -7,10 +7,11 @@ from scipy.spatial import distance
 
 
 def alike_first(similarity: Float[np.ndarray, "m m"]) -> Int[np.ndarray, " m"]:
-    """Places of m things such that neighbours are as alike as can be.
+    """Places of m things such that neighbours are alike.
 
     Takes a symmetric matrix of similarities, the largest on its diagonal. Average-linkage clustering of 1 − similarity,
-    leaves in the optimal order; of the two directions, the one whose first half is more like all others.
+    leaves turned so that neighbours are nearly as alike as the clusters allow; of the two directions, the one whose
+    first half is more like all others.
     Raises ValueError where the matrix is not symmetric.
     Source: Bar-Joseph, Gifford, Jaakkola 2001, Bioinformatics 17(S1), S22-S29.
 

@@ -1,0 +1,180 @@
+"""Figures of the page by their marks: what stands where, in which colour, and what is said of it."""
+
+import numpy as np
+import pytest
+
+from evalshift.analysis.page.agreement import agreement_chart
+from evalshift.analysis.page.bump import bump_chart
+from evalshift.analysis.page.chart import bars, farthest, script_json
+from evalshift.analysis.page.decomposition import decomposition_charts
+from evalshift.analysis.page.families import colours, grouped
+from evalshift.analysis.page.per_class import class_chart
+from evalshift.analysis.page.robustness import robustness_chart, year_chart
+from evalshift.analysis.page.scatter import scatter_chart
+from evalshift.analysis.scales import to_scale
+from evalshift.analysis.summary import summarize, summarize_outcomes
+
+
+@pytest.fixture(scope="module")
+def counted(make_outcomes):
+    """Three models of two families, 90, 80 and 70 % on the old set, 60, 70 and 50 % on the new."""
+    attributes = {"a": {"family": "resnet", "year": 2015}, "b": {"family": "vgg", "year": 2014}, "c": {"year": 2014}}
+    outcomes = make_outcomes([90, 80, 70], [60, 70, 50], total=100, attributes=attributes)
+    return summarize_outcomes({"top1": outcomes}, resamples=200).metrics["top1"]
+
+
+@pytest.fixture(scope="module")
+def answered(kept_letters):
+    (pair,) = summarize(kept_letters.results, resamples=50).pairs
+    return pair.metrics["top1"]
+
+
+def traces(chart, view: str, mode: str) -> list[dict]:
+    return [trace for trace in chart.views[view]["data"] if trace.get("mode") == mode]
+
+
+def test_families_have_colours_of_their_own_and_the_rest_another(counted):
+    known = colours([counted])
+
+    assert known == {"resnet": ("--series-1", "circle"), "vgg": ("--series-2", "square")}
+    assert [(one.name, one.rows) for one in grouped(counted, known)] == [
+        ("resnet", (0,)),
+        ("vgg", (1,)),
+        ("others", (2,)),
+    ]
+
+
+def test_the_scatter_stands_on_both_accuracies_on_each_scale(counted):
+    chart = scatter_chart(counted, "probit", grouped(counted, {}))
+
+    assert chart.names == ("probit", "linear", "logit")
+    (points,) = traces(chart, "linear", "markers")
+    assert points["x"] == [90, 80, 70]
+    assert points["y"] == [60, 70, 50]
+    (points,) = traces(chart, "probit", "markers")
+    assert points["x"] == pytest.approx(to_scale(np.array([0.9, 0.8, 0.7]), "probit"), abs=1e-5)
+    for view in chart.views.values():
+        assert view["layout"]["xaxis"]["range"] == view["layout"]["yaxis"]["range"]
+        assert view["layout"]["yaxis"]["scaleanchor"] == "x"
+    assert points["hovertext"][0].startswith(
+        "<b>a</b><br>resnet, 2015<br>original 90.0 [82.4, 95.1] %, 90 of 100, rank 1<br>"
+        "new 60.0 [49.7, 69.7] %, 60 of 100, rank 2<br>drop 30.0 [18.3, 40.8], Δ rank −1"
+    )
+
+
+def test_intervals_of_all_models_are_one_broken_line(counted):
+    assert bars([[1.0, 2.0], [3.0, 4.0]], [5, 6]) == ([1, 3, None, 2, 4, None], [5, 5, None, 6, 6, None])
+    chart = scatter_chart(counted, "linear", grouped(counted, {}))
+    across, upright = (trace for trace in traces(chart, "linear", "lines") if "meta" in trace)
+    assert across["y"] == [60, 60, None, 70, 70, None, 50, 50, None]
+    assert upright["x"] == [90, 90, None, 80, 80, None, 70, 70, None]
+    assert across["meta"] == {"rows": [0, 1, 2], "each": 3}
+
+
+def test_an_interval_that_ends_at_infinity_ends_at_the_edge(make_outcomes):
+    outcomes = make_outcomes([10, 8, 6], [9, 7, 5])
+    metric = summarize_outcomes({"top1": outcomes}, resamples=0).metrics["top1"]
+    chart = scatter_chart(metric, "probit", grouped(metric, {}))
+
+    across = next(trace for trace in traces(chart, "probit", "lines") if "meta" in trace)
+    assert None not in across["x"][:2]
+    assert script_json(chart.views)
+
+
+def test_ranks_are_joined_and_moves_that_are_not_beyond_chance_are_quiet(counted):
+    chart = bump_chart(counted)
+
+    assert chart is not None
+    (lines,) = traces(chart, "ranks", "lines")
+    assert lines["y"] == [0, 1, None, 1, 0, None, 2, 2, None]
+    assert lines["line"]["color"] == "--quiet"
+    layout = chart.views["ranks"]["layout"]
+    assert (layout["yaxis"]["ticktext"], layout["yaxis2"]["ticktext"]) == (["a", "b", "c"], ["b", "a", "c"])
+    assert chart.result == (
+        "1 of 3 models keep their rank; the largest move is 1 place (a). "
+        "With counts alone it is not known which moves are beyond chance."
+    )
+
+
+def test_rank_sets_stand_beside_the_ranks(answered):
+    chart = bump_chart(answered)
+
+    assert chart is not None
+    sets = [trace for trace in traces(chart, "ranks", "lines") if trace.get("xaxis") in ("x", "x3")]
+    assert [value for value in sets[0]["x"] if value is not None] == [1, 3] * 3  # four images leave all ranks open
+    assert chart.result.endswith("None of the moves are beyond chance.")
+
+
+def test_one_model_has_no_rank_to_change(make_outcomes):
+    metric = summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0).metrics["top1"]
+
+    assert bump_chart(metric) is None
+    assert robustness_chart(metric) is None
+    assert year_chart(metric) is None
+    assert agreement_chart(metric) is None
+    assert class_chart(metric) is None
+
+
+def test_robustness_is_sorted_with_the_highest_on_top(counted):
+    chart = robustness_chart(counted)
+
+    assert chart is not None
+    assert chart.views["robustness"]["layout"]["yaxis"]["ticktext"][0] == "b"
+    (points,) = traces(chart, "robustness", "markers")
+    assert points["x"] == sorted(points["x"], reverse=True)
+    assert points["x"][0] == pytest.approx(15)  # the line through the others is at 55 there
+    assert points["meta"]["rows"][0] == 1
+    assert chart.result.startswith(
+        "None of 3 models stand off the line of the others beyond chance. The highest is b, 15.0"
+    )
+
+
+def test_years_are_where_the_registry_has_them(counted, answered):
+    chart = year_chart(counted)
+
+    assert chart is not None
+    assert traces(chart, "years", "markers")[0]["x"] == [2015, 2014, 2014]
+    assert year_chart(answered) is None  # all of one year
+
+
+def test_classes_are_joined_from_the_original_to_the_new_set(answered):
+    chart = class_chart(answered)
+
+    assert chart is not None
+    before, after = traces(chart, "classes", "markers")
+    names = chart.views["classes"]["layout"]["yaxis"]["ticktext"]
+    # Both sets have images of a and b; a is always right, b on the old set always, on the new one by good alone.
+    assert names == ["b", "a"]
+    assert before["x"] == [100, 100]
+    assert after["x"] == pytest.approx([100 / 3, 100], abs=1e-4)
+
+
+def test_agreement_has_one_order_for_both_sets(answered):
+    chart = agreement_chart(answered)
+
+    assert chart is not None
+    assert chart.names == ("original", "new")
+    original, new = (view["data"][0] for view in chart.views.values())
+    assert original["x"] == new["x"] == original["y"]
+    assert [original["z"][place][place] for place in range(3)] == [1, 1, 1]
+
+
+def test_the_drop_is_parted_on_one_axis_of_points(counted):
+    rest, sampling = decomposition_charts(counted)
+
+    assert (rest.title, sampling.title) == ("Adaptivity and distribution, not told apart", "Sampling error")
+    ranges = [chart.views[chart.names[0]]["layout"]["yaxis"]["range"] for chart in (rest, sampling)]
+    assert ranges[0] == ranges[1]
+    assert traces(rest, "distribution", "markers")[0]["y"] == [30, 10, 20]
+    assert traces(sampling, "sampling", "markers")[0]["y"] == [0, 0, 0]
+
+
+def test_of_many_both_ends_are_shown():
+    assert farthest(np.arange(7.0), 4).tolist() == [0, 1, 5, 6]
+    assert farthest(np.arange(3.0), 4).tolist() == [0, 1, 2]
+
+
+def test_nothing_in_data_ends_its_element():
+    assert str(script_json({"</script>": "<!-- & \u2028"})) == (
+        '{"\\u003c/script\\u003e":"\\u003c!-- \\u0026 \\u2028"}'
+    )
