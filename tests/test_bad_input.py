@@ -276,8 +276,8 @@ def test_unknown_source(here: Path) -> None:
         "unknown source",
         "  where:    registry.yaml, line 7: models.bad.source",
         "  found:    tim",
-        "  expected: checkpoint, torchvision, timm, torch.hub, python, numpy, random-features, onnx, exported, "
-        "torchscript",
+        "  expected: checkpoint, torchvision, timm, torch.hub, huggingface, open_clip, python, numpy, "
+        "random-features, onnx, exported, torchscript",
         '  do:       did you mean "timm"?',
     )
 

@@ -215,6 +215,47 @@ class HubModel(WithWeights):
         return self
 
 
+class HuggingfaceModel(WithWeights):
+    """An image classifier of Hugging Face's hub, pinned to a commit; its files say what it is and how it sees images.
+
+    file  of its weights; path: a folder with the repository's files to use instead
+    """
+
+    source: Literal["huggingface"]
+    repository: Annotated[str, AfterValidator(_repository)]
+    revision: Annotated[str, AfterValidator(_commit)]
+    file: str = "model.safetensors"
+    path: FilePath | None = None
+    classes: str = "imagenet-1k"
+    preprocess: Preprocess | None = None
+
+
+class OpenClipModel(WithWeights):
+    """A CLIP network of open_clip (extra `clip`) as a classifier: the class whose name suits the image best.
+
+    pretrained  the name of the weights, such as laion2b_s34b_b79k, or weights of your own
+    templates   sentences around a class's name, averaged: a set of open_clip's, or a list with {} for the name
+    names       of the classes, in their order; open_clip's for imagenet-1k, else those of the label space
+    """
+
+    source: Literal["open_clip"]
+    name: str
+    pretrained: str | None = None
+    weights: Locations | None = None
+    templates: Literal["openai_imagenet", "simple_imagenet"] | tuple[str, ...] = "openai_imagenet"
+    names: tuple[str, ...] = ()
+    classes: str = "imagenet-1k"
+    preprocess: Preprocess | None = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_weights(self) -> "OpenClipModel":
+        if (self.pretrained is None) == (self.weights is None):
+            raise ValueError("give either pretrained, such as laion2b_s34b_b79k, or weights")
+        if not isinstance(self.templates, str) and not all("{}" in one for one in self.templates):
+            raise ValueError("each template needs a {} for the name of the class")
+        return self
+
+
 class PythonModel(ModelEntry):
     """A function that returns a torch module: float (n, c, h, w) in, logits (n, classes) out."""
 
@@ -296,6 +337,8 @@ AnyModel = Annotated[
     | TorchvisionModel
     | TimmModel
     | HubModel
+    | HuggingfaceModel
+    | OpenClipModel
     | PythonModel
     | NumpyModel
     | RandomFeaturesModel

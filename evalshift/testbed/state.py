@@ -19,7 +19,9 @@ from evalshift.testbed.model_entries import (
     AnyModel,
     CheckpointModel,
     HubModel,
+    HuggingfaceModel,
     NumpyModel,
+    OpenClipModel,
     PythonModel,
     RandomFeaturesModel,
     TimmModel,
@@ -81,6 +83,10 @@ def model_state(entry: AnyModel) -> State:
         return code
     if isinstance(entry, HubModel):
         return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
+    if isinstance(entry, HuggingfaceModel):
+        if entry.path is not None:
+            return _files([entry.path / entry.file])
+        return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.revision[:8]}")
     if isinstance(entry, RandomFeaturesModel):
         return State(True, "trained here when it is run, then kept", f"{entry.filters:,} filters")
     library = f"{entry.source} {getattr(entry, 'name', '')}"
@@ -104,7 +110,7 @@ def _fetch_model(name: str, entry: AnyModel) -> list[Path]:
     path = local_weights(entry)
     remote = remote_weights(entry) if path is None else None
     paths = [download.fetch(remote, weights_folder())] if remote else [path] if path else []
-    if isinstance(entry, HubModel | TimmModel | TorchvisionModel):
+    if isinstance(entry, HubModel | HuggingfaceModel | OpenClipModel | TimmModel | TorchvisionModel):
         from evalshift.testbed.models import fetch_from_library  # only these need their libraries to know what to fetch
 
         paths += fetch_from_library(name, entry)

@@ -405,8 +405,8 @@ class TestEntries:
             "unknown source\n"
             "  where:    FILE, line 3: models.m.source\n"
             "  found:    torchvison\n"
-            "  expected: checkpoint, torchvision, timm, torch.hub, python, numpy, random-features, onnx, exported, "
-            "torchscript\n"
+            "  expected: checkpoint, torchvision, timm, torch.hub, huggingface, open_clip, python, numpy, "
+            "random-features, onnx, exported, torchscript\n"
             '  do:       did you mean "torchvision"?'
         )
         assert refused("datasets:\n  d: {source: [npy]}\n") == (

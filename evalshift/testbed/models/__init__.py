@@ -21,9 +21,11 @@ from evalshift.testbed.model_entries import (
     CheckpointModel,
     ExportedModel,
     HubModel,
+    HuggingfaceModel,
     ModelEntry,
     NumpyModel,
     OnnxModel,
+    OpenClipModel,
     PythonModel,
     RandomFeaturesModel,
     TimmModel,
@@ -33,6 +35,7 @@ from evalshift.testbed.model_entries import (
 from evalshift.testbed.models import (
     checkpoint,
     exported,
+    huggingface,
     numpy_function,
     onnx_file,
     python,
@@ -41,6 +44,7 @@ from evalshift.testbed.models import (
     torch_hub,
     torchscript,
     torchvision_weights,
+    zero_shot,
 )
 from evalshift.testbed.models.classifier import Built, Classifier
 from evalshift.testbed.models.outputs import choose_outputs
@@ -52,8 +56,10 @@ _SOURCES: dict[type[ModelEntry], ModuleType] = {
     CheckpointModel: checkpoint,
     ExportedModel: exported,
     HubModel: torch_hub,
+    HuggingfaceModel: huggingface,
     NumpyModel: numpy_function,
     OnnxModel: onnx_file,
+    OpenClipModel: zero_shot,
     PythonModel: python,
     RandomFeaturesModel: random_features,
     TimmModel: timm_weights,

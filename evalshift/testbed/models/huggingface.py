@@ -1,0 +1,149 @@
+"""Image classifiers of Hugging Face's hub, by repository and commit: timm's, and transformers' (extra `huggingface`).
+
+What a repository says of itself is data: config.json names a network that the library has. Code that a repository
+brings along is never run.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from evalshift.errors import ModelError
+from evalshift.testbed.checkpoints import load_state, read_state
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.model_entries import HuggingfaceModel
+from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.models.code import import_extra
+from evalshift.testbed.models.timm_weights import timm_preprocess
+from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.weights import find_weights
+
+# What transformers' loader reports, in our words.
+_DIFFERENCES = {
+    "missing_keys": "missing",
+    "unexpected_keys": "not in the network",
+    "mismatched_keys": "of another shape",
+    "error_msgs": "not loaded",
+}
+# Pillow's numbers of its filters, as transformers writes them.
+_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+
+
+def build(entry: HuggingfaceModel, space: ClassSpace, where: str) -> Built:
+    """The network with its weights, and its preprocessing."""
+    weights = find_weights(entry, hub_file=_file(entry, entry.file, where))
+    built = bare(entry, space, where)
+    if "timm" in built.versions:
+        load_state(built.module, weights.path, None, where)
+        return Built(built.module, built.preprocess, weights.sha256, built.versions)
+    module = _filled(built.module, read_state(weights.path, None, where), f"{where}, {weights.path}")
+    return Built(module, built.preprocess, weights.sha256, built.versions)
+
+
+def _filled(network: Any, state: dict[str, torch.Tensor], where: str) -> nn.Module:
+    """These weights in a network of transformers: only its own loader knows the names that older ones were saved by."""
+    module, said = type(network).from_pretrained(
+        None, config=network.config, state_dict=state, output_loading_info=True
+    )
+    differences = [
+        f"{len(said[kind])} {words}: {', '.join(sorted(map(str, said[kind]))[:3])}"
+        for kind, words in _DIFFERENCES.items()
+        if said.get(kind)
+    ]
+    if differences:
+        raise ModelError(
+            "the checkpoint does not fit the network",
+            where=where,
+            found="; ".join(differences),
+            expected=f"the tensors of {type(network).__name__}",
+        )
+    return module
+
+
+def bare(entry: HuggingfaceModel, space: ClassSpace, where: str) -> Built:
+    """The network with random weights, and its preprocessing; config.json is downloaded where it is not there."""
+    config = json.loads(_file(entry, "config.json", where).read_text("utf-8"))
+    if "architecture" in config:
+        return _of_timm(config, where)
+    return _of_transformers(entry, config, where)
+
+
+def fetch(entry: HuggingfaceModel, where: str) -> list[Path]:
+    """Download the weights and what says what they are."""
+    if entry.path is not None:
+        return []
+    names = ["config.json", entry.file]
+    if "architecture" not in json.loads(_file(entry, "config.json", where).read_text("utf-8")):
+        names.append("preprocessor_config.json")
+    return [_file(entry, name, where) for name in names]
+
+
+def _file(entry: HuggingfaceModel, name: str, where: str) -> Path:
+    if entry.path is None:
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(entry.repository, name, revision=entry.revision))
+    if not (entry.path / name).is_file():
+        raise ModelError("a file of the repository is not there", where=where, found=entry.path / name)
+    return entry.path / name
+
+
+def _of_timm(config: dict[str, Any], where: str) -> Built:
+    import timm
+    from timm.data.config import resolve_data_config
+
+    known = {**config, **config.get("pretrained_cfg", {})}
+    arguments = {name: config[name] for name in ("num_classes", "global_pool") if name in config}
+    module = timm.create_model(
+        config["architecture"], pretrained=False, **arguments, **(config.get("model_args") or {})
+    )
+    preprocess = timm_preprocess(resolve_data_config(pretrained_cfg=known), where)
+    return Built(module, preprocess, None, {"timm": timm.__version__})
+
+
+def _of_transformers(entry: HuggingfaceModel, config: dict[str, Any], where: str) -> Built:
+    transformers = import_extra("transformers", "huggingface", where)
+    if "auto_map" in config or config.get("model_type") not in transformers.CONFIG_MAPPING:
+        raise ModelError(
+            "transformers does not have this network itself",
+            where=where,
+            found=f"model_type {config.get('model_type')}, {', '.join(config.get('architectures') or []) or 'no name'}",
+            expected="a network of the library: code out of a repository is not run",
+        )
+    settings = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(config)
+    module: nn.Module = transformers.AutoModelForImageClassification.from_config(settings)
+    seen = json.loads(_file(entry, "preprocessor_config.json", where).read_text("utf-8"))
+    return Built(module, transformers_preprocess(seen), None, {"transformers": transformers.__version__})
+
+
+def transformers_preprocess(config: dict[str, Any]) -> Preprocess:
+    """preprocessor_config.json as data: resize, central crop, scale, mean and std, each where it says so.
+
+    ConvNeXt's crop_pct: pictures below 384 are resized to ⌊size / crop_pct⌋ and cut, others squashed.
+    """
+    said: dict[str, Any] = {"interpolation": _RESAMPLING[config.get("resample", 2)]}
+    size = _sides(config.get("size"))
+    if config.get("do_resize", True) and size is not None:
+        said["resize"] = size
+        if config.get("crop_pct") and len(size) == 1:
+            said["crop"] = (size[0], size[0])
+            said["resize"] = (int(size[0] / config["crop_pct"]),) if size[0] < 384 else (size[0], size[0])
+    crop = _sides(config.get("crop_size")) if config.get("do_center_crop") else None
+    if crop is not None:
+        said["crop"] = (crop[0], crop[-1])
+    scale = 255 * config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 255
+    if abs(scale - 1) > 1e-9:
+        said["scale"] = scale
+    if config.get("do_normalize", True) and "image_mean" in config:
+        said |= {"mean": tuple(config["image_mean"]), "std": tuple(config["image_std"])}
+    return Preprocess(**said)
+
+
+def _sides(size: Any) -> tuple[int, ...] | None:
+    """(shorter side,) or (height, width) of a size in any of the forms in circulation."""
+    if isinstance(size, dict):
+        return (size["shortest_edge"],) if "shortest_edge" in size else (size["height"], size["width"])
+    return (size, size) if isinstance(size, int) else tuple(size) if size else None
