@@ -19,6 +19,6 @@ def test_the_page_is_the_one_that_was_last_looked_at(tmp_path):
     kept = (GOLD / "index.html").read_text("utf-8")
     if made != kept:
         (tmp_path / "index.html").write_text(made, "utf-8")
-    shortened = [[line[:300] for line in page.splitlines()] for page in (kept, made)]
-    changes = list(difflib.unified_diff(*shortened, "tests/gold/index.html", str(tmp_path / "index.html"), n=0))
+    before, after = ([line[:300] for line in page.splitlines()] for page in (kept, made))
+    changes = list(difflib.unified_diff(before, after, "tests/gold/index.html", str(tmp_path / "index.html"), n=0))
     assert made == kept, "\n".join(["`make gold` renews it; see tests/gold/README.md", *changes[:40]])

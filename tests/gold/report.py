@@ -1,9 +1,10 @@
 """Makes the page of the gold test; run by itself it renews `index.html`."""
 
+import importlib.util
 import re
-import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -14,16 +15,22 @@ def gold_page(folder: Path) -> str:
     from evalshift.analysis.page import render_page
     from evalshift.analysis.summary import summarize
 
-    sys.path.insert(0, str(ROOT / "tests" / "analysis"))
-    try:
-        from conftest import Store, with_letters
-    finally:
-        sys.path.pop(0)
-    store = with_letters(Store(folder / "results"))
+    fixtures = _module(ROOT / "tests" / "analysis" / "conftest.py")
+    store = fixtures.with_letters(fixtures.Store(folder / "results"))
     store.counts("table-old", 1000, {"one": (900, None), "two": (800, None)})
     store.counts("table-new", 500, {"one": (400, None), "two": (350, None)})
     store.results.add_pairs(["table-old:table-new"])
     return render_page(summarize(store.results, resamples=100, command="evalshift report --bootstrap 100"))
+
+
+def _module(file: Path) -> Any:
+    """A Python file by its place: several files are called conftest."""
+    spec = importlib.util.spec_from_file_location(f"gold_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def scrubbed(page: str) -> str:
