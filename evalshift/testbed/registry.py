@@ -19,6 +19,7 @@ from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry
 from evalshift.testbed.entries import Entry, FileEntry, expand
+from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.yaml_text import YamlText
@@ -288,12 +289,36 @@ def _read_section(text: YamlText, section: str, adapter: Any) -> tuple[dict[str,
     entries, written = {}, {}
     for name, content in text.section(section).items():
         _check_name(text, section, name)
-        try:
-            entries[name] = adapter.validate_python(content, context={"folder": text.path.parent})
-        except ValidationError as error:
-            raise _explain(text, (section, name), content, error) from error
-        written[f"{section}/{name}"] = content
+        several = section == "models" and is_family(content)
+        for one, its in (_members(text, name, content) if several else {name: content}).items():
+            try:
+                entries[one] = adapter.validate_python(its, context={"folder": text.path.parent})
+            except ValidationError as error:
+                raise _explain(text, (section, name), its, error) from error
+            written[f"{section}/{one}"] = its
     return entries, written
+
+
+def _members(text: YamlText, name: str, content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The entries that one with a wildcard stands for; the * in its name is each model's own."""
+    if name.count("*") != 1:
+        raise text.complaint(
+            ("models", name),
+            "an entry for many models has one * in its name, which stands for each one's own",
+            found=name,
+            expected=f'such as "*-{content["source"]}"',
+        )
+    found = members(content)
+    if not found:
+        known = sorted({facts["name"] for facts in listed(content["source"])})
+        wanted = str(content.get("name"))
+        raise text.complaint(
+            ("models", name, "name"),
+            f"{content['source']} has no weights that match",
+            found=", ".join(str(content[key]) for key in ("name", "pretrained") if key in content),
+            remedy=did_you_mean(wanted.strip("*?"), known) or "* stands for any text, ? for any letter",
+        )
+    return {name.replace("*", own): its for own, its in found.items()}
 
 
 def _check_name(text: YamlText, section: str, name: object) -> None:

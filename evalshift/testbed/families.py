@@ -1,0 +1,52 @@
+"""One entry for many models: wildcards in the names of timm's and torchvision's, filled in by what the two list.
+
+What a library lists is noted in the cache, by its version: only the first registry with a wildcard waits for torch.
+"""
+
+import fnmatch
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any
+
+from evalshift.errors import StoreError
+from evalshift.files import write_atomic
+from evalshift.testbed import download
+
+# Which keys of an entry name the model, in the order in which they name it.
+_KEYS = {"timm": ("name",), "torchvision": ("name", "pretrained")}
+
+
+def is_family(content: object) -> bool:
+    """Whether an entry as it is written stands for many models: a wildcard, * or ?, in what names its model."""
+    keys = _KEYS.get(str(content.get("source")), ()) if isinstance(content, Mapping) else ()
+    return any(set("*?") & set(str(content.get(key, ""))) for key in keys)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def members(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The entries that an entry for many stands for, by the library's own name of each; empty where none matches.
+
+    A published accuracy that the library knows stands under `expected`, unless the entry says something of it.
+    """
+    keys = _KEYS[content["source"]]
+    found = {}
+    for facts in listed(content["source"]):
+        if all(fnmatch.fnmatchcase(facts[key], str(content.get(key, ""))) for key in keys):
+            found[".".join(facts[key] for key in keys)] = {**facts, **content, **{key: facts[key] for key in keys}}
+    return found
+
+
+def listed(library: str) -> list[dict[str, Any]]:
+    """What a library has weights of: for each, what names it, and what the library knows of it."""
+    note = download.cache_dir() / "listings" / f"{library}-{version(library)}.json"
+    with suppress(OSError, ValueError):
+        return json.loads(note.read_text("utf-8"))
+    if library == "timm":
+        from evalshift.testbed.models.timm_weights import published
+    else:
+        from evalshift.testbed.models.torchvision_weights import published
+    found = published()
+    with suppress(StoreError):  # a shared cache may be read-only; then it is asked each time
+        write_atomic(note, json.dumps(found).encode())
+    return found

@@ -1,0 +1,73 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import timm
+
+from evalshift.errors import RegistryError
+from evalshift.testbed import families
+from evalshift.testbed.registry import Registry, load_registry
+
+
+@pytest.fixture
+def load(tmp_path: Path, cache: Path) -> Callable[[str], Registry]:
+    def read(models: str) -> Registry:
+        (tmp_path / "r.yaml").write_text(f"models:\n{models}\n")
+        return load_registry(tmp_path / "r.yaml")
+
+    return read
+
+
+Load = Callable[[str], Registry]
+
+
+def test_every_model_of_timm_that_matches(load: Load) -> None:
+    registry = load('  "*-timm": {source: timm, name: "convnext_*.fb_in1k", family: convnext}')
+    names = [name for name in timm.list_pretrained("convnext_*.fb_in1k") if timm.get_pretrained_cfg(name)]
+    assert sorted(registry.models) == sorted(f"{name}-timm" for name in names)
+    entry = registry.models["convnext_tiny.fb_in1k-timm"]
+    assert entry.identity() == {"source": "timm", "classes": "imagenet-1k", "name": "convnext_tiny.fb_in1k"}
+    assert entry.family == "convnext"
+    assert registry.written["models/convnext_tiny.fb_in1k-timm"]["name"] == "convnext_tiny.fb_in1k"
+
+
+def test_weights_of_torchvision_with_their_accuracy(load: Load) -> None:
+    registry = load('  "tv/*": {source: torchvision, name: resnet50, pretrained: "*"}')
+    assert list(registry.models) == ["tv/resnet50.IMAGENET1K_V1", "tv/resnet50.IMAGENET1K_V2"]
+    assert registry.models["tv/resnet50.IMAGENET1K_V2"].expected == {"imagenet": 0.80858}
+
+
+def test_what_the_entry_says_wins(load: Load) -> None:
+    registry = load('  "*": {source: torchvision, name: "vgg1?", pretrained: IMAGENET1K_V1, expected: {imagenet: 0.5}}')
+    assert list(registry.models) == [f"vgg{layers}.IMAGENET1K_V1" for layers in (11, 13, 16, 19)]
+    assert {entry.expected["imagenet"] for entry in registry.models.values()} == {0.5}
+
+
+def test_a_library_is_asked_once(load: Load, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second registry does not wait for torch."""
+    load('  "*": {source: timm, name: "resnet18*"}')
+    (note,) = (cache / "listings").iterdir()
+    assert note.name == f"timm-{timm.__version__}.json"
+    monkeypatch.setattr("evalshift.testbed.models.timm_weights.published", None)  # calling it would fail
+    assert load('  "*": {source: timm, name: "resnet18.a1*"}').models.keys() == {"resnet18.a1_in1k"}
+    note.write_text("damaged")
+    with pytest.raises(TypeError):
+        families.listed("timm")
+
+
+def test_nothing_matches(load: Load, complaint: Callable[..., str], tmp_path: Path) -> None:
+    assert complaint(RegistryError, load, '  "*": {source: timm, name: "resnt18.a1_in1k*"}') == (
+        "timm has no weights that match\n"
+        f"  where:    {tmp_path / 'r.yaml'}, line 2: models.*.name\n"
+        "  found:    resnt18.a1_in1k*\n"
+        '  do:       did you mean "resnet18.a1_in1k"?'
+    )
+
+
+def test_a_name_for_one(load: Load, complaint: Callable[..., str], tmp_path: Path) -> None:
+    assert complaint(RegistryError, load, '  resnets: {source: timm, name: "resnet*"}') == (
+        "an entry for many models has one * in its name, which stands for each one's own\n"
+        f"  where:    {tmp_path / 'r.yaml'}, line 2: models.resnets\n"
+        "  found:    resnets\n"
+        '  expected: such as "*-timm"'
+    )
