@@ -365,13 +365,13 @@
   const printing = () => {
     addEventListener("beforeprint", () => {
       root.dataset.print = "";
-      for (const part of all("details")) { part.dataset.was = part.open; part.open = true; }
+      for (const part of all("details:not(.long)")) { part.dataset.was = part.open; part.open = true; }
       for (const panel of panels.values()) panel.more(Infinity);
       for (const element of charts.keys()) if (element.clientWidth) draw(element);
     });
     addEventListener("afterprint", () => {
       delete root.dataset.print;
-      for (const part of all("details")) part.open = part.dataset.was === "true";
+      for (const part of all("details:not(.long)")) part.open = part.dataset.was === "true";
       redraw(charts.keys());
     });
   };

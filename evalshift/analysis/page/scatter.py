@@ -73,7 +73,7 @@ def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> li
                 key=f"small-{pairs.index(pair) + 1}",
                 title=f"{pair.original} → {pair.new}",
                 result=scatter_result(pair.metrics[metric], scale),
-                caption=_slope(pair.metrics[metric], scale),
+                caption="",
                 views={scale: _small(pair.metrics[metric], scale, span)},
                 facts={"ticks": {scale: axes.ticks(scale)}, "spans": {scale: {"line": span, "all": span}}},
             )
@@ -205,11 +205,6 @@ def _fit(
 def _unbent(accuracy: np.ndarray, scale: str) -> np.ndarray:
     """On the linear scale a line may leave [0, 1], and is drawn where it goes."""
     return 100 * accuracy if scale == "linear" else axes.place(accuracy, scale)
-
-
-def _slope(metric: MetricSummary, scale: str) -> str:
-    line = metric.lines.get(scale)
-    return f"Slope {slope_words(line)}, R² = {line.r2:.3f}." if line else "No line is fitted."
 
 
 def _caption(metric: MetricSummary, scale: str) -> str:
