@@ -157,7 +157,8 @@ def test_labels_whose_meaning_is_not_known(
     ) == (
         "what the label numbers of mine mean is not known\n"
         '  found:    "lettres"\n'
-        "  expected: a label space: letters, cifar10, digits, imagenet-1k\n"
+        "  expected: a label space: letters, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, "
+        "svhn, imagenet-1k\n"
         "  do:       name it with --classes; a registry can declare your own, and --registry names it"
     )
 
