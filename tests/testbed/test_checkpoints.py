@@ -152,7 +152,9 @@ class TestRefuses:
         )
 
     @pytest.mark.parametrize("how", ["new", "old", "bare"])
-    def test_a_pickle_that_would_run_something(self, tmp_path: Path, complaint: Callable[..., str], how: str) -> None:
+    def test_trap_39_a_pickle_that_would_run_something(
+        self, tmp_path: Path, complaint: Callable[..., str], how: str
+    ) -> None:
         ran, path = tmp_path / "ran", tmp_path / "w.pth"
         content = {"state_dict": network().state_dict(), "more": Payload(ran)}
         if how == "bare":

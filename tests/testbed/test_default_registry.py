@@ -310,7 +310,7 @@ class TestChenyaofo:
             f"https://github.com/chenyaofo/pytorch-cifar-models/releases/download/{folder}/cifar10_{name}-{tag}.pt"
         )
 
-    def test_one_commit_and_the_constants_of_its_training_logs(self) -> None:
+    def test_trap_23_one_commit_and_the_constants_of_its_training_logs(self) -> None:
         entries = [model(f"{name}-chenyaofo") for name, *_ in CHENYAOFO]
         for (name, *_), entry in zip(CHENYAOFO, entries, strict=True):
             assert isinstance(entry, HubModel)
@@ -400,6 +400,16 @@ class TestTimm:
             assert known is not None
             assert known.num_classes == 1000
             assert entry.homepage == f"https://huggingface.co/{known.hf_hub_id}"
+
+    def test_trap_34_networks_that_have_seen_more_than_imagenet_say_so(self) -> None:
+        """dpn68b, 92 and 107 are offered with the weights of imagenet+5k alone, the others with ImageNet's."""
+        noted = {name for name in self.NAMES if "5,000 more classes" in (model(name).note or "")}
+        assert noted == {f"dpn{size}.mx_in1k-timm" for size in ("68b", "92", "107")}
+
+
+def test_trap_24_checkpoints_that_the_test_set_chose_say_so() -> None:
+    chosen = {name.rpartition("-")[2] for name, entry in REGISTRY.models.items() if entry.selected_on == "test"}
+    assert chosen == {"chenyaofo", "akamaster", "detectors"}
 
 
 class TestDetectorsAndMmpretrain:

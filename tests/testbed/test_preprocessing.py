@@ -102,7 +102,7 @@ class TestArithmetic:
         assert apply_arithmetic(batch, Preprocess(mean=(0.1,))).item() == pytest.approx(0.1)
         assert apply_arithmetic(batch, Preprocess(std=(0.5,))).item() == pytest.approx(0.4)
 
-    def test_a_scale_of_255(self) -> None:
+    def test_trap_14_a_scale_of_255(self) -> None:
         """Caffe's networks: pixels from 0 to 255, less a mean on that scale (trap 14)."""
         batch, mean = images(2, 3, 3, 3), (104.0, 117.0, 123.0)
         values = apply_arithmetic(batch, Preprocess(scale=255, mean=mean))
@@ -112,7 +112,7 @@ class TestArithmetic:
         batch = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
         assert apply_arithmetic(batch, Preprocess(scale=2)).flatten().tolist() == pytest.approx([0, 0.4, 2])
 
-    def test_bgr(self) -> None:
+    def test_trap_14_bgr(self) -> None:
         """The channels turn round first: mean and std stand in the order that the model wants."""
         batch = images(2, 3, 3, 3)
         settings: Any = {"mean": (0.1, 0.2, 0.3), "std": (0.5, 0.6, 0.7)}
@@ -185,7 +185,7 @@ class TestGeometryOfPictures:
         for picture in photographs:
             same(picture, timm_preprocess(config, "model m"), theirs)
 
-    def test_two_sides_lose_the_aspect_ratio(self) -> None:
+    def test_trap_8_two_sides_lose_the_aspect_ratio(self) -> None:
         """Trap 8: Resize((256, 256)) is not Resize(256)."""
         picture = noise(400, 200)
         for resize, size in ((100, (200, 100)), ([100], (200, 100)), ([100, 100], (100, 100)), ([50, 80], (80, 50))):
@@ -203,7 +203,7 @@ class TestGeometryOfPictures:
         assert larger.sum() == np.array(picture).sum()
 
     @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"])
-    def test_each_interpolation_is_pillows(self, interpolation: Any) -> None:
+    def test_traps_9_11_and_12_each_interpolation_is_pillows(self, interpolation: Any) -> None:
         picture = noise(50, 40)
         resized = apply_geometry(picture, Preprocess(resize=(20, 30), interpolation=interpolation))
         theirs = picture.resize((30, 20), Image.Resampling[interpolation.upper()])
@@ -229,7 +229,7 @@ class TestGeometryOfArrays:
         assert cut.dtype == torch.uint8
         assert torch.equal(cut, torch.stack(theirs))
 
-    def test_smoothing_matters_when_arrays_shrink(self) -> None:
+    def test_trap_10_smoothing_matters_when_arrays_shrink(self) -> None:
         """Trap 10: without antialias, ResNet-18 loses 0.8 points."""
         batch = images(1, 3, 64, 64)
         smooth, rough = (apply_geometry(batch, Preprocess(resize=16, antialias=one)) for one in (True, False))
@@ -281,7 +281,7 @@ class TestPreprocess:
         said = Preprocess(interpolation="bilinear", resize=None).over(own)
         assert (said.interpolation, said.resize, said.crop) == ("bilinear", None, 224)
 
-    def test_a_crop_fraction_stands_for_a_resize(self) -> None:
+    def test_trap_6_a_crop_fraction_stands_for_a_resize(self) -> None:
         """Trap 6: the fraction differs from checkpoint to checkpoint, and is of the crop, not of the picture."""
         preprocess = Preprocess(crop=224, crop_fraction=0.875)
         assert preprocess.resize_to == (256,)

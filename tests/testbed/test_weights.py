@@ -194,7 +194,7 @@ class TestUnknownHash:
             f"a file is not the promised one\n  where:    {weights.path}\n"
         )
 
-    def test_files_of_one_name_lie_side_by_side(self, entry: Any, file_server: FileServer, cache: Path) -> None:
+    def test_trap_29_files_of_one_name_lie_side_by_side(self, entry: Any, file_server: FileServer, cache: Path) -> None:
         """Half of all hosts call theirs pytorch_model.bin, and no hash tells these apart (trap 29)."""
         first, second = (
             entry(file_server.put(f"{one}/pytorch_model.bin", one.encode()), "unknown") for one in ("a", "b")

@@ -17,7 +17,7 @@ from evalshift.testbed.model_entries import OpenClipModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.weights import find_weights
+from evalshift.testbed.weights import Weights, find_weights
 
 
 def build(entry: OpenClipModel, space: ClassSpace, where: str) -> Built:
@@ -25,7 +25,7 @@ def build(entry: OpenClipModel, space: ClassSpace, where: str) -> Built:
     open_clip = import_extra("open_clip", "clip", where)
     known = _known(open_clip, entry, where)
     names, templates = _names(open_clip, entry, space, where), _templates(open_clip, entry)
-    weights = find_weights(entry, hub_file=_downloaded(open_clip, known) if entry.pretrained else None)
+    weights = _weights(open_clip, entry, known)
     network = _network(open_clip, entry, known)
     open_clip.load_checkpoint(network, str(weights.path), strict=True, weights_only=True)
     network.eval()
@@ -52,7 +52,7 @@ def fetch(entry: OpenClipModel, where: str) -> list[Path]:
     if entry.pretrained is None:
         return []
     open_clip = import_extra("open_clip", "clip", where)
-    return [find_weights(entry, hub_file=_downloaded(open_clip, _known(open_clip, entry, where))).path]
+    return [_weights(open_clip, entry, _known(open_clip, entry, where)).path]
 
 
 class ZeroShot(nn.Module):
@@ -85,8 +85,13 @@ def _known(open_clip: Any, entry: OpenClipModel, where: str) -> dict[str, Any]:
     return open_clip.get_pretrained_cfg(entry.name, entry.pretrained)
 
 
-def _downloaded(open_clip: Any, known: dict[str, Any]) -> Path:
-    return Path(open_clip.download_pretrained(known, prefer_hf_hub=True))
+def _weights(open_clip: Any, entry: OpenClipModel, known: dict[str, Any]) -> Weights:
+    """The weights: one's own; from the hub; or from an address, which then must carry a hash, or the entry have one."""
+    if entry.pretrained is None:
+        return find_weights(entry)
+    if known.get("hf_hub"):
+        return find_weights(entry, hub_file=Path(open_clip.download_pretrained(known, prefer_hf_hub=True)))
+    return find_weights(entry, known_url=known["url"])
 
 
 def _network(open_clip: Any, entry: OpenClipModel, known: dict[str, Any]) -> Any:

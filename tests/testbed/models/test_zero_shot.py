@@ -66,7 +66,7 @@ def test_what_the_text_half_says_is_kept(
     assert torch.equal(again.module.classes, first.module.classes)  # pyright: ignore
 
 
-def test_preprocessing_comes_with_the_weights(network: Any) -> None:
+def test_trap_38_preprocessing_comes_with_the_weights(network: Any) -> None:
     """Trap 38: mean and std differ from checkpoint to checkpoint of one network."""
     ways = {}
     for pretrained in ("openai", "laion2b_s32b_b82k"):
