@@ -1,4 +1,4 @@
-"""An order in which things that are alike stand side by side: for heat maps of models."""
+"""Orders for figures: what is alike side by side, and of what is too much to be shown both ends."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -29,3 +29,15 @@ def alike_first(similarity: Float[np.ndarray, "m m"]) -> Int[np.ndarray, " m"]:
     half = models // 2
     forwards = mean[:half].sum() >= mean[-half:].sum()
     return order.astype(np.int64) if forwards else order[::-1].astype(np.int64)
+
+
+def both_ends(count: int, most: int) -> Int[np.ndarray, " shown"]:
+    """Which of `count` things in order to show where that is more than `most`: as many of either end.
+
+    >>> both_ends(7, 4), both_ends(3, 4)
+    (array([0, 1, 5, 6]), array([0, 1, 2]))
+    """
+    if count <= most:
+        return np.arange(count)
+    half = most // 2
+    return np.concatenate([np.arange(half), np.arange(count - half, count)])

@@ -169,6 +169,9 @@ class Report:
             if self.summary.metric in pair.metrics:
                 drop = figures.decomposition_figure(pair, self.summary.metric)
                 views.append((self.summary.metric, "decomposition", drop))
+                distances = figures.robustness_figure(pair, self.summary.metric)
+                if distances is not None:
+                    views.append((self.summary.metric, "robustness", distances))
             for metric, view, figure in views:
                 for kind in sorted(formats & set(_FIGURES)):
                     write_atomic(out / "figures" / f"{stem}_{metric}_{view}.{kind}", figures.render(figure, kind))

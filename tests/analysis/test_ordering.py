@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial import distance
 
-from evalshift.analysis.ordering import alike_first
+from evalshift.analysis.ordering import alike_first, both_ends
 
 
 def symmetric(size: int, seed: int) -> np.ndarray:
@@ -77,3 +77,9 @@ def test_each_stands_once(size, seed):
 def test_a_matrix_that_is_not_symmetric_is_refused():
     with pytest.raises(ValueError, match="found a matrix that is not symmetric; expected one that is"):
         alike_first(np.triu(np.ones((3, 3))))
+
+
+def test_of_many_both_ends_are_shown():
+    assert both_ends(7, 4).tolist() == [0, 1, 5, 6]
+    assert both_ends(4, 4).tolist() == [0, 1, 2, 3]
+    assert both_ends(0, 4).tolist() == []

@@ -117,9 +117,9 @@ def test_everything_is_written_by_default(written):
         *(
             f"figures/old_vs_new_{m}_{s}.{f}"
             for m in ("top1", "top5")
-            for s in ("decomposition", "linear", "probit")
+            for s in ("decomposition", "linear", "probit", "robustness")
             for f in ("pdf", "png")
-            if (m, s) != ("top5", "decomposition")  # drawn of the metric that comes first
+            if m == "top1" or s in ("linear", "probit")  # others are drawn of the metric that comes first
         ),
         "index.html",
         "summary.json",
@@ -139,8 +139,8 @@ def test_formats_choose_what_is_written(letters, tmp_path):
     ]
     found.save(tmp_path / "figures", " SVG")
     assert files(tmp_path / "figures") == [
-        "figures/old_vs_new_top1_decomposition.svg",
-        *(f"figures/old_vs_new_{m}_{s}.svg" for m in ("top1", "top5") for s in ("linear", "logit")),
+        *(f"figures/old_vs_new_top1_{view}.svg" for view in ("decomposition", "linear", "logit", "robustness")),
+        *(f"figures/old_vs_new_top5_{view}.svg" for view in ("linear", "logit")),
         "summary.json",
     ]
 
@@ -240,11 +240,9 @@ def test_a_published_testbed_needs_no_results(tmp_path, monkeypatch):
     stem = "imagenet_vs_imagenetv2-topimages"
     assert files(tmp_path) == [
         f"out/figures/{stem}_top1_decomposition.svg",
-        *(
-            f"out/figures/{stem}_{metric}_{view}.svg"
-            for metric in ("top1", "top5")
-            for view in ("linear", "linear_all", "probit", "probit_all")
-        ),
+        *(f"out/figures/{stem}_top1_{view}.svg" for view in ("linear", "linear_all", "probit", "probit_all")),
+        f"out/figures/{stem}_top1_robustness.svg",
+        *(f"out/figures/{stem}_top5_{view}.svg" for view in ("linear", "linear_all", "probit", "probit_all")),
         "out/summary.json",
         *written_tables(f"out/tables/{stem}_top1", TABLES_OF_COUNTS, ["csv"]),
         *written_tables(f"out/tables/{stem}_top5", TABLES_OF_COUNTS, ["csv"]),

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 # Okabe and Ito's colours, and marks of different shape: told apart by readers of every kind of colour vision.
@@ -154,14 +153,6 @@ def layout(**more) -> dict[str, Any]:
 def height_of(rows: int, least: int = 220) -> int:
     """Pixels for so many named rows."""
     return max(least, _ROW * rows + 90)
-
-
-def farthest(values: np.ndarray, most: int) -> np.ndarray:
-    """Which places to show where there are more than `most`: both ends of the order, in order."""
-    if len(values) <= most:
-        return np.arange(len(values))
-    half = most // 2
-    return np.concatenate([np.arange(half), np.arange(len(values) - half, len(values))])
 
 
 def view(data: list[dict[str, Any]], **plan: Any) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.page.chart import Chart, axis, farthest, height_of, named_axis, plain, points, strokes, view
+from evalshift.analysis.ordering import both_ends
+from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, plain, points, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.tables import percent
@@ -19,7 +20,7 @@ def class_chart(metric: MetricSummary) -> Chart | None:
     frame = frame[np.isfinite(frame["drop"])].sort_values("drop", ascending=False, kind="stable")
     if frame.empty:
         return None
-    chosen = frame.iloc[farthest(frame["drop"].to_numpy(), MOST)]
+    chosen = frame.iloc[both_ends(len(frame), MOST)]
     return Chart(
         key="classes",
         title="Per class",

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.missing import Missing
+from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.page.chart import (
     Chart,
     axis,
     bars,
-    farthest,
     height_of,
     named_axis,
     plain,
@@ -32,7 +32,7 @@ def robustness_chart(metric: MetricSummary) -> Chart | None:
     frame = frame[np.isfinite(frame["distance"])].sort_values("distance", ascending=False, kind="stable")
     if frame.empty:
         return None
-    chosen = frame.iloc[farthest(frame["distance"].to_numpy(), MOST)]
+    chosen = frame.iloc[both_ends(len(frame), MOST)]
     off = _off(frame, metric.level)
     return Chart(
         key="robustness",

@@ -1,0 +1,76 @@
+"""Effective robustness: how far each model stands above the line of the others."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evalshift.analysis.figures.style import COLUMN_WIDTH, DPI, LINE, MARK, QUIET, literal, styled, wrapped
+from evalshift.analysis.ordering import both_ends
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.summary import MetricSummary, PairSummary
+
+# Models in a figure at most, half of them from either end.
+MOST = 80
+_ROW, _AROUND = 0.115, 0.75  # inches
+_NAME = 30
+
+
+def robustness(summary: MetricSummary, ax: Axes) -> Axes:
+    """Draw each model's distance from the line of the others in points, the highest on top, with its interval.
+
+    Models that stand off the line beyond chance (Holm) are orange diamonds. Of more than `MOST` models both ends are
+    drawn. Raises KeyError where the summary has no table of it. Source: Taori et al. 2020, arXiv 2007.00644.
+    """
+    frame = summary.tables["robustness"].frame
+    frame = frame[np.isfinite(frame["distance"])].sort_values("distance", ascending=False, kind="stable")
+    shown = frame.iloc[both_ends(len(frame), MOST)]
+    rows = np.arange(len(shown))
+    off = (shown["p_holm"].fillna(1) < 1 - summary.level).to_numpy(bool)
+    low, high = (100 * shown[f"distance_{end}"].to_numpy() for end in ("low", "high"))
+    for beyond, colour, mark, label in (
+        (False, MARK, "o", f"{100 * summary.level:g} % intervals"),
+        (True, LINE, "D", "off the line beyond chance"),
+    ):
+        own = off == beyond
+        if own.any():
+            ax.hlines(rows[own], low[own], high[own], color=colour, linewidth=0.8, alpha=0.6, zorder=2)
+            ax.scatter(
+                100 * shown["distance"][own],
+                rows[own],
+                s=9,
+                marker=mark,
+                color=colour,
+                linewidths=0,
+                zorder=3,
+                label=label,
+            )
+    ax.axvline(0, color=QUIET, linewidth=0.7, linestyle="--", zorder=1)
+    names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in shown["model"]]
+    ax.set_yticks(rows, [literal(name) for name in names])
+    ax.tick_params(axis="y", length=0, labelsize=5.2)
+    ax.spines["left"].set_visible(False)
+    left_out = len(frame) - len(shown)
+    between = f"; {left_out:,} between them are not shown" if left_out else ""
+    ax.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"Points above the line of the others{between}")
+    return ax
+
+
+def robustness_figure(pair: PairSummary, metric: str = "top1") -> Figure | None:
+    """`robustness` on a figure of its own, as wide as a column; None where no model can be held against the others."""
+    summary = pair.metrics[metric]
+    known = summary.tables.get("robustness")
+    count = 0 if known is None else int(np.isfinite(known.frame["distance"]).sum())
+    if count == 0:
+        return None
+    with styled():
+        height = _AROUND + _ROW * min(count, MOST)
+        figure = Figure(figsize=(COLUMN_WIDTH, height), layout="constrained", dpi=DPI)
+        ax = robustness(summary, figure.add_subplot())
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1, ncols=2)
+        outcomes = summary.outcomes
+        ax.set_xlabel(
+            f"{ax.get_xlabel()}\n{wrapped(outcomes.original)} → {wrapped(outcomes.new)}, top-{METRICS[metric]}"
+        )
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure

@@ -1,0 +1,84 @@
+"""The figure of effective robustness by its marks: order, positions, colours, names."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from evalshift.analysis.figures import render, robustness, robustness_figure
+from evalshift.analysis.summary import summarize_outcomes
+
+
+@pytest.fixture(scope="module")
+def three(make_outcomes):
+    """90, 80 and 60 % on the old set, 60, 70 and 50 % on the new: a stands 20 points below, c 40, and b 13.3 above."""
+    return summarize_outcomes({"top1": make_outcomes([90, 80, 60], [60, 70, 50], total=100)}, resamples=200)
+
+
+@pytest.fixture(scope="module")
+def many(make_outcomes):
+    """A hundred models on one line, but for the third on the original set, which stands 20 points above it."""
+    correct = np.arange(900, 800, -1)
+    new = correct - 200
+    new[2] += 200
+    names = tuple(f"model {number}" for number in range(100))
+    outcomes = make_outcomes(correct.tolist(), new.tolist(), total=1000, models=names)
+    return summarize_outcomes({"top1": outcomes}, resamples=5000)
+
+
+def drawn(pair):
+    """The axes, and where the points stand, by colour."""
+    ax = robustness(pair.metrics["top1"], Figure().add_subplot())
+    dots = [one for one in ax.collections if isinstance(one, PathCollection)]
+    return ax, {to_hex(one.get_facecolor()[0]): np.asarray(one.get_offsets()) for one in dots}
+
+
+def test_the_highest_stands_on_top_at_its_distance(three):
+    ax, points = drawn(three)
+
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["b", "a", "c"]
+    (where,) = points.values()
+    assert where[0] == pytest.approx([40 / 3, 0])
+    assert ax.get_ylim() == (2.6, -0.6)
+    assert ax.get_xlabel() == "Points above the line of the others"
+
+
+def test_a_model_off_the_line_beyond_chance_is_an_orange_diamond(many):
+    ax, points = drawn(many)
+
+    assert points["#d55e00"].shape == (1, 2)
+    assert points["#d55e00"][0] == pytest.approx([20, 0], abs=0.1)
+    assert ax.get_yticklabels()[0].get_text() == "model 2"
+
+
+def test_of_many_models_both_ends_are_drawn_and_the_rest_is_counted(many):
+    ax, points = drawn(many)
+
+    assert sum(len(where) for where in points.values()) == 80
+    assert ax.get_xlabel() == "Points above the line of the others; 20 between them are not shown"
+
+
+def test_intervals_are_those_of_the_table(many):
+    ax, _ = drawn(many)
+    table = many.metrics["top1"].tables["robustness"].frame.set_index("model")
+    spans = [span for one in ax.collections if isinstance(one, LineCollection) for span in one.get_segments()]
+
+    highest = max(spans, key=lambda span: span[1, 0])
+    wanted = 100 * table.loc["model 2", ["distance_low", "distance_high"]].to_numpy(float)
+    assert np.asarray(highest)[:, 0] == pytest.approx(wanted)
+
+
+def test_names_stand_as_they_are(make_outcomes):
+    names = ("a $x$ b", "<script>alert(1)</script>", "c" * 40)
+    pair = summarize_outcomes({"top1": make_outcomes([90, 80, 60], [60, 70, 50], total=100, models=names)}, resamples=0)
+    figure = robustness_figure(pair)
+
+    assert figure is not None
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["<script>alert(1)</script>", r"a \$x\$ b", "c" * 29 + "…"]
+    assert b"<script" not in render(figure, "svg")
+
+
+def test_without_others_to_be_held_against_there_is_no_figure(make_outcomes):
+    assert robustness_figure(summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0)) is None
