@@ -14,7 +14,6 @@ from evalshift.analysis.against import hold_against, readable_distances
 from evalshift.analysis.average_changes import average_changes, readable_changes
 from evalshift.analysis.fits import Line
 from evalshift.analysis.gate_tables import GATE_TABLES
-from evalshift.analysis.page import hard_thumbnails, render_page
 from evalshift.analysis.published import summarize_published
 from evalshift.analysis.statistic_tables.read import statistic_latex, statistic_markdown
 from evalshift.analysis.statistic_tables.table import StatisticTable
@@ -134,6 +133,9 @@ class Report:
         write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
         if "html" not in chosen:
             return out
+        # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
+        from evalshift.analysis.page import hard_thumbnails, render_page
+
         thumbnails = {place: picture for pair in self.summary.pairs for place, picture in hard_thumbnails(pair).items()}
         write_atomic(out / "index.html", render_page(self.summary, thumbnails).encode())
         return out / "index.html"

@@ -31,7 +31,7 @@ def drawn(pair):
     """The axes, and where the points stand, by colour."""
     ax = robustness(pair.metrics["top1"], Figure().add_subplot())
     dots = [one for one in ax.collections if isinstance(one, PathCollection)]
-    return ax, {to_hex(one.get_facecolor()[0]): np.asarray(one.get_offsets()) for one in dots}
+    return ax, {to_hex(np.asarray(one.get_facecolor())[0].tolist()): np.asarray(one.get_offsets()) for one in dots}
 
 
 def test_the_highest_stands_on_top_at_its_distance(three):
