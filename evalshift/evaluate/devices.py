@@ -18,6 +18,8 @@ BATCH_SIZES_GPU = (16, 32, 64, 128, 256, 512, 1024)
 USUAL, USUAL_GPU = 32, 256
 # A layout that is this much slower than the other on a few images is not searched.
 _CLOSE = 1.15
+# Timed calls with a few images in each layout; one alone may meet a busy moment, and the better layout would be lost.
+_PROBES = 3
 # Two per cent is less than the clock's own noise: not a reason to use twice the memory.
 _NOISE = 1.02
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -97,11 +99,11 @@ def search(
 ) -> tuple[int, str]:
     """The batch size and memory layout at which `run(batch_size, layout)` gets through most images a second.
 
-    images   how many are to be run in all: the search may take a twentieth of the time that they would, but not more
+    images   how many are to be run in all: the search may take 3 % of the time that they would, but not more
              than `seconds`, or a hundredth where that is longer; without time, a middling batch goes unmeasured
     The layout that is quicker on a few images is searched first, the other one where time is left and it was not much
-    slower. The search goes down from a middling batch and then up from it, either way until two sizes in a row bring
-    nothing or time is up, and up only until the network fails, as it does when memory is full. Sizes and layouts in
+    slower. The search goes down from a middling batch until a size brings nothing, and then up from it until two sizes
+    in a row bring nothing, time is up, or the network fails, as it does when memory is full. Sizes and layouts in
     which it fails are left out; when it fails from the start in all layouts, its first exception comes through.
     """
     known, usual = (BATCH_SIZES, USUAL) if device.type == "cpu" else (BATCH_SIZES_GPU, USUAL_GPU)
@@ -109,7 +111,7 @@ def search(
     usual = min(usual, sizes[-1])
     layout, pace = _first_that_works(run, min(8, usual), device)
     total = pace * images
-    budget = min(0.05 * total, max(seconds, 0.01 * total))
+    budget = min(0.03 * total, max(seconds, 0.01 * total))
     if budget < 0.02:
         return usual, layout
     deadline = time.perf_counter() + budget
@@ -149,7 +151,7 @@ def _paces_of_others(
 
 def _warm_seconds(run: Callable[[int, str], object], size: int, layout: str, device: torch.device) -> float:
     run(size, layout)  # the first call allocates and chooses kernels; its time says nothing
-    return _seconds(run, size, layout, device)
+    return min(_seconds(run, size, layout, device) for _ in range(_PROBES))
 
 
 def _climb(
@@ -168,7 +170,8 @@ def _climb(
     for direction in (down, up):
         without_gain = 0
         for size in direction:
-            if without_gain == 2:
+            # One step down that brings nothing is enough: it is upwards that the quick sizes of small images lie.
+            if without_gain == (1 if direction is down else 2):
                 break
             # What this size will take, going by the last one: two timed calls and one to warm up.
             if time.perf_counter() + 3 * pace * size > deadline:
