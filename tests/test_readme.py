@@ -1,4 +1,6 @@
-"""README's commands are run, in README's order, in one clone, with the files that README gives."""
+"""README's commands are run, in README's order, with the files that README gives: make's in a clone, the others without
+the repository, by the wheel that it makes.
+"""
 
 import os
 import re
@@ -15,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(sh|python|yaml|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (\S+\.(?:py|yaml))\n")
-# What would run these tests again, or needs the network.
-ELSEWHERE = ("make test", "pip install .")
+# The first has a test of its own; the second would run these tests again, the third needs the network.
+ELSEWHERE = ("make demo", "make test", "pip install .")
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -29,13 +31,11 @@ def commands(text: str) -> list[str]:
     return [line.split("    #")[0].strip() for line in kept if line.split("    #")[0].strip() not in ELSEWHERE]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
-
-
-def run(command: list[str] | str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(command: list[str] | str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "COLUMNS": "100", **variables}
     done = subprocess.run(
-        command, shell=isinstance(command, str), cwd=folder, env=environment(), capture_output=True, text=True
+        command, shell=isinstance(command, str), cwd=folder, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
@@ -60,51 +60,77 @@ def clone(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A clone in which someone did all that README says, and what each command printed first."""
-    folder = clone(tmp_path_factory.mktemp("reader") / "clone")
-    printed = {}
-    made = ["evalshift report --probit"]  # by `make demo`, which comes first; later there is more to report
+def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clone(tmp_path_factory.mktemp("clone") / "evalshift")
+
+
+@pytest.fixture(scope="module")
+def demo(cloned: Path) -> str:
+    """What `make demo` prints: what `evalshift run` and `evalshift report --probit` do."""
+    done = run(["make", "demo"], cloned)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, unpacked."""
+    pytest.importorskip("hatchling", reason="hatchling builds the wheel")
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    run([*build, "--wheel-dir", str(folder), str(ROOT)], folder)
+    run([sys.executable, "-m", "zipfile", "-e", str(next(folder.glob("*.whl"))), str(folder / "site")], folder)
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def followed(site: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder in which someone did all that README says, and what each command printed first."""
+    folder = tmp_path_factory.mktemp("reader")
+    printed: dict[str, str] = {}
+    made = ["evalshift report --probit"]  # by `make demo` already; the next time, there is more to report
     for kind, text in blocks():
         named = FILE_NAME.match(text)
         if named:
             (folder / named.group(1)).write_text(text, "utf-8")
         elif kind == "python":
-            run([sys.executable, "-W", "error", "-c", text], folder)
+            run([sys.executable, "-W", "error", "-c", text], folder, PYTHONPATH=str(site))
         else:
             for command in commands(text):
                 if command in made:
                     made.remove(command)
-                    continue
-                done = run(command, folder)
-                printed.setdefault(command, done.stdout + done.stderr)
+                else:
+                    done = run(command, folder, PYTHONPATH=str(site))
+                    printed.setdefault(command, done.stdout + done.stderr)
     return folder, printed
 
 
 def test_every_command_of_the_readme_runs(followed: tuple[Path, dict[str, str]]) -> None:
     folder, printed = followed
-    assert {"make demo", "evalshift report --probit", "evalshift run --registry mine.yaml"} <= printed.keys()
-    assert "\nnothing to do: all is in results\n" in printed["evalshift run"]  # the second run, as README says
+    assert {"evalshift run", "evalshift report --probit", "evalshift run --registry mine.yaml"} <= printed.keys()
     assert (folder / "results/predictions/digits/my-network.parquet").is_file()
     assert (folder / "results/predictions/digits-fainter/digits-ridge.parquet").is_file()
     assert (folder / "report/index.html").is_file()
 
 
-def test_make_demo_runs_and_names_the_page(followed: tuple[Path, dict[str, str]]) -> None:
-    folder, printed = followed
-    assert re.search(r"^page: .*/report/index\.html$", printed["make demo"], re.MULTILINE), printed["make demo"]
-    assert "python -m pytest" in run(["make", "--dry-run", "test"], folder).stdout
-
-
-def test_output_in_the_readme_is_what_the_program_prints(followed: tuple[Path, dict[str, str]]) -> None:
+def test_an_installed_wheel_needs_nothing_of_the_repository(site: Path, followed: tuple[Path, dict[str, str]]) -> None:
     _, printed = followed
+    assert printed["evalshift run"].startswith(f"registry  {site}/evalshift/registry.yaml\n")
+
+
+def test_make_demo_runs_and_names_the_page(cloned: Path, demo: str) -> None:
+    assert re.search(r"^page: .*/report/index\.html$", demo, re.MULTILINE), demo
+    assert (cloned / "report/index.html").is_file()
+    assert "python -m pytest" in run(["make", "--dry-run", "test"], cloned).stdout
+
+
+def test_output_in_the_readme_is_what_the_program_prints(demo: str) -> None:
     shown = [text for kind, text in BLOCK.findall(README) if kind == "text"]
     assert len(shown) == 2, "README shows what run and report print"
+    there = {plain(line) for line in demo.splitlines()}
     for text in shown:
         # Speeds, paths and devices differ from machine to machine; the findings do not.
         wanted = [plain(line) for line in text.splitlines() if line.strip() not in ("", "…")]
-        there = {plain(line) for line in printed["make demo"].splitlines()}
-        assert [line for line in wanted if line not in there] == [], printed["make demo"]
+        assert [line for line in wanted if line not in there] == [], demo
 
 
 def plain(line: str) -> str:
@@ -122,17 +148,3 @@ def test_commands_that_need_the_network_name_what_the_registry_has() -> None:
     assert registry.pair("cifar10:cifar10.1-v6")
     assert len(registry.select_models(["resnet*-akamaster"])) == 6
     assert fetch_all(registry, ["cifar10", "cifar10.1-v6", "resnet*-akamaster"])
-
-
-def test_an_installed_wheel_needs_nothing_of_the_repository(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling", reason="hatchling builds the wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    run([*build, "--wheel-dir", str(tmp_path), str(ROOT)], tmp_path)
-    site = tmp_path / "site"
-    run([sys.executable, "-m", "zipfile", "-e", str(next(tmp_path.glob("*.whl"))), str(site)], tmp_path)
-    start = f"import sys; sys.path.insert(0, {str(site)!r}); from evalshift.cli import app; "
-    lines = ("run --models digits-ridge*", "report --format html,csv", "check --models digits-ridge")
-    calls = "; ".join(f"app({line.split()}, standalone_mode=False)" for line in lines)
-    done = run([sys.executable, "-c", start + calls], tmp_path)
-    assert (tmp_path / "report/index.html").is_file(), done.stdout
-    assert f"registry  {site}/evalshift/registry.yaml\n" in done.stdout, done.stdout
