@@ -131,7 +131,13 @@ def _read(path: Path, rows: int | None, id_column: str | None) -> tuple[Columns,
 
 def _check_there(path: Path) -> None:
     if not path.is_file():
-        raise DataError("the file to import is not there", where=path, found="no file of that name")
+        raise DataError(
+            "the file to import is not there",
+            where=path,
+            found="no file of that name",
+            expected="a file of answers, labels or accuracies",
+            remedy="check the path; a relative one begins in the working folder",
+        )
 
 
 def _unknown_format(path: Path, known: Sequence[str]) -> UsageError:

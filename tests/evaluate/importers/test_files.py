@@ -129,7 +129,11 @@ def test_nothing_pickled_is_opened(tmp_path: Path, complaint: Callable[..., str]
 
 def test_missing_files_and_other_formats(tmp_path: Path, complaint: Callable[..., str]) -> None:
     assert complaint(read_content, tmp_path / "a.npy") == (
-        f"the file to import is not there\n  where:    {tmp_path / 'a.npy'}\n  found:    no file of that name"
+        "the file to import is not there\n"
+        f"  where:    {tmp_path / 'a.npy'}\n"
+        "  found:    no file of that name\n"
+        "  expected: a file of answers, labels or accuracies\n"
+        "  do:       check the path; a relative one begins in the working folder"
     )
     path = written(tmp_path / "a.xlsx", "")
     assert complaint(read_content, path) == (
