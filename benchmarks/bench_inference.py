@@ -2,8 +2,9 @@
 
     python benchmarks/bench_inference.py [IMAGES]
 
-Both sides run in this one process, model by model in turn, so that a busy machine slows both. Start-up (importing
-torch) is left out on both sides; loading a model, finding the batch size and storing the answers count for evalshift.
+Model by model in turn, so that a busy machine slows both; each side in a process of its own, since evalshift tells the
+C library how to treat memory. Start-up (imports) is left out on both sides; loading a model, finding the batch
+size and storing the answers count for evalshift.
 Needs the folder that EVALSHIFT_TEST_DATA names, with cifar10/ and checkpoints/.
 """
 
@@ -11,6 +12,8 @@ import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from rich.console import Console
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-import evalshift as es
+from evalshift import run
 from evalshift.testbed import architectures
 from evalshift.testbed.checkpoints import load_state
 
@@ -84,7 +87,7 @@ pairs: ["two:test"]
     )
     quiet = Console(file=(folder / "log").open("a"))
     start = time.perf_counter()
-    results = es.run(registry, results=folder / f"results{depth}", console=quiet)
+    results = run(registry, results=folder / f"results{depth}", console=quiet)
     seconds = time.perf_counter() - start
     quiet.file.close()
     stored = results.load_predictions("test", f"resnet{depth}")
@@ -100,7 +103,9 @@ def weights(depth: int) -> Path:
 def main() -> None:
     if not DATA.is_dir():
         sys.exit(f"{DATA} is not there; name the folder with EVALSHIFT_TEST_DATA")
-    with tempfile.TemporaryDirectory() as name:
+    apart = ProcessPoolExecutor(1, get_context("fork"))
+    apart.submit(torch.get_num_threads).result()  # forked now, before torch has threads: a fork would lose them
+    with tempfile.TemporaryDirectory() as name, apart:
         folder = Path(name)
         pictures = Pictures()
         # A run wants a pair; two images more do not matter against thousands.
@@ -111,7 +116,7 @@ def main() -> None:
         print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {IMAGES:,} images of 32 × 32\n")
         print(f"{'model':<10}{'plain loop':>12}{'evalshift':>12}{'ratio':>8}   found")
         for depth in MODELS:
-            plain, expected = plain_loop(depth)
+            plain, expected = apart.submit(plain_loop, depth).result()
             ours, correct, how = with_evalshift(depth, folder)
             if correct != expected:
                 sys.exit(f"resnet{depth}: {correct} correct here, {expected} in the plain loop")

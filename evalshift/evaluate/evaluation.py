@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from evalshift.errors import UsageError, did_you_mean
-from evalshift.evaluate.devices import USUAL, Execution, choose_device, describe, set_precision
+from evalshift.evaluate.devices import Execution, choose_device, describe, set_precision, usual_batch
 from evalshift.evaluate.environment import git_revision, library_versions
 from evalshift.evaluate.fusion import fuse
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import Answers, forward, place, predict, tune
+from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION
@@ -52,10 +53,12 @@ def prepare(
     images   how many it will be run on in all; the search takes a small part of that time
     """
     fixed = options.batch_size if isinstance(options.batch_size, int) else None
-    execution = Execution(device, options.precision, fixed or USUAL, "contiguous")
     sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
+    usual = usual_batch(device, sample.shape[1] * sample.shape[2])
+    execution = Execution(device, options.precision, fixed or usual, "contiguous")
     plain = classifier
     if device.type == "cpu":
+        keep_freed_memory()
         with one_thread():
             few = sample[: min(_FEW_IMAGES, execution.batch_size)]
             pace = _seconds_an_image(classifier, few, execution)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from evalshift.errors import ModelError
-from evalshift.evaluate.devices import LAYOUTS, Execution, search
+from evalshift.evaluate.devices import LAYOUTS, Execution, search, usual_batch
 from evalshift.evaluate.streams import Batch, side_by_side
 from evalshift.shapes import Images, Prob, Top
 from evalshift.testbed.classes import View
@@ -55,7 +55,8 @@ def tune(
             pass
 
     with side_by_side(classifier, streams) as run_all:
-        return search(run, device, max(1, images // streams))
+        usual = usual_batch(device, sample.shape[1] * sample.shape[2])
+        return search(run, device, max(1, images // streams), usual)
 
 
 def place(classifier: Classifier, execution: Execution) -> None:

@@ -14,11 +14,13 @@ from evalshift.evaluate.devices import (
     describe,
     search,
     set_precision,
+    usual_batch,
 )
 from evalshift.evaluate.options import Options
 
 CPU = torch.device("cpu")
 GPU = torch.device("meta")  # any device that is not the CPU, where none is needed
+USUAL = 32
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 no_accelerator = pytest.mark.skipif(
@@ -127,20 +129,34 @@ def test_the_search_finds_the_cheapest_batch_and_layout(fake_run: MakeRun, best:
         further = max(size / best, best / size)
         return size * 0.0001 * further**0.5 * (1.0 if at == layout else 1.5)
 
-    assert search(fake_run(cost), CPU, 1_000_000) == (best, layout)
+    assert search(fake_run(cost), CPU, 1_000_000, USUAL) == (best, layout)
 
 
 @pytest.mark.parametrize("best", BATCH_SIZES_GPU)
 def test_the_search_on_a_gpu_has_larger_batches_to_choose_from(fake_run: MakeRun, best: int) -> None:
     run = fake_run(lambda size, _: size * 0.0001 * max(size / best, best / size) ** 0.5)
-    assert search(run, GPU, 1_000_000) == (best, "contiguous")
+    assert search(run, GPU, 1_000_000, 256) == (best, "contiguous")
 
 
-def test_of_sizes_that_take_the_same_the_smallest_is_taken(fake_run: MakeRun) -> None:
-    # From 8 images up, all sizes are within two per cent of each other: 256 images would be memory for nothing.
-    run = fake_run(lambda size, _: size * (0.001 if size >= 8 else 0.01) * (1 - 0.002 * (size > 64)))
-    # Downwards the search ends with the first size that brings nothing.
-    assert search(run, CPU, 100_000) == (16, "contiguous")
+@pytest.mark.parametrize("usual", [8, 32, 64])
+def test_the_usual_size_is_left_only_for_one_that_is_quicker_beyond_noise(fake_run: MakeRun, usual: int) -> None:
+    # From 8 images up, all sizes are within two per cent of each other, the largest and the smallest of them the best.
+    run = fake_run(lambda size, _: size * (0.001 if size >= 8 else 0.01) * (1 - 0.02 * (size != usual)))
+    assert search(run, CPU, 100_000, usual) == (usual, "contiguous")
+
+
+def test_of_quicker_sizes_that_take_the_same_the_nearest_to_the_usual_is_taken(fake_run: MakeRun) -> None:
+    run = fake_run(lambda size, _: size * (0.001 if size > 32 else 0.0012))
+    assert search(run, CPU, 100_000, USUAL) == (64, "contiguous")
+
+
+@pytest.mark.parametrize("side, size", [(1, 64), (28, 64), (32, 64), (33, 32), (64, 16), (96, 4), (224, 4), (512, 4)])
+def test_on_a_cpu_the_usual_batch_has_as_many_pixels_whatever_their_pictures_size(side: int, size: int) -> None:
+    assert usual_batch(CPU, side * side) == size
+
+
+def test_on_a_gpu_the_usual_batch_is_a_large_one() -> None:
+    assert usual_batch(GPU, 224 * 224) == 256
 
 
 @pytest.mark.parametrize("images", [300, 1_000, 5_000, 10_000, 100_000, 1_000_000])
@@ -148,7 +164,7 @@ def test_the_search_takes_three_per_cent_of_the_work_and_not_much_more_than_its_
     fake_run: MakeRun, images: int
 ) -> None:
     run = fake_run(lambda size, _: 0.004 + 0.001 * size)
-    search(run, CPU, images, seconds=1.5)
+    search(run, CPU, images, USUAL, seconds=1.5)
     probing = 8 * run.cost(8, "contiguous")
     total = 0.0015 * images  # 8 images take 0.012 s, so this is what the search reckons with
     # A little more where an image costs more in a smaller batch than in the one before, from which it is foreseen.
@@ -157,30 +173,33 @@ def test_the_search_takes_three_per_cent_of_the_work_and_not_much_more_than_its_
 
 def test_tiny_work_is_not_searched(fake_run: MakeRun) -> None:
     run = fake_run(lambda size, _: 0.0001 * size)
-    assert search(run, CPU, 453) == (32, "contiguous")
+    assert search(run, CPU, 453, USUAL) == (32, "contiguous")
     assert run.calls == [(8, "contiguous")] * 4
 
 
 @pytest.mark.parametrize("images, size", [(1, 1), (5, 4), (20, 16), (40, 32)])
 def test_no_batch_is_larger_than_the_dataset(fake_run: MakeRun, images: int, size: int) -> None:
     run = fake_run(lambda size, _: 1e-6 * size)
-    assert search(run, CPU, images) == (size, "contiguous")
+    assert search(run, CPU, images, USUAL) == (size, "contiguous")
     assert max(size for size, _ in run.calls) <= images
 
 
 def test_slow_work_without_time_to_search_takes_a_middling_batch(fake_run: MakeRun) -> None:
     # 40 images of a second each: 3 % are 1.2 s, and three calls with 32 images would take 96.
     run = fake_run(lambda size, layout: float(size) * (1.1 if layout == "contiguous" else 1))
-    assert search(run, CPU, 40) == (32, "channels_last")
+    assert search(run, CPU, 40, USUAL) == (32, "channels_last")
     assert run.calls == [(8, "contiguous")] * 4 + [(8, "channels_last")] * 4
 
 
-def test_slow_work_is_searched_among_the_sizes_that_there_is_time_for(fake_run: MakeRun) -> None:
-    # 1,500 images of 0.02 s: 0.9 s in all, of which trying the other layout takes 0.48. Three calls with 8 images in it
-    # (0.36 s) fit then, and with 16 (0.72 s) do not.
-    run = fake_run(lambda size, layout: size * (0.02 if layout == "contiguous" else 0.015))
-    assert search(run, CPU, 1_500) == (1, "channels_last")  # the smallest of those that take the same
-    assert max(size for size, _ in run.calls) == 8
+@pytest.mark.parametrize("seconds, tried", [(1.8, {8}), (1.9, {8, 16, 32})])
+def test_the_usual_size_is_timed_only_where_another_can_be_held_against_it(
+    fake_run: MakeRun, seconds: float, tried: set[int]
+) -> None:
+    # An image takes 0.01 s. Trying the other layout takes 0.38 s of the time, three calls with 32 images 0.96 s, and
+    # three with 16 another 0.48 s: 1.82 s in all.
+    run = fake_run(lambda size, layout: size * (0.01 if layout == "contiguous" else 0.012))
+    assert search(run, CPU, 12_000, USUAL, seconds) == (32, "contiguous")
+    assert {size for size, _ in run.calls} == tried
 
 
 def limited(most: int, error: Exception, layouts: tuple[str, ...] = tuple(LAYOUTS)) -> Callable[[int, str], float]:
@@ -200,14 +219,14 @@ def test_the_search_stays_below_the_size_at_which_memory_is_full(
     fake_run: MakeRun, error: Exception, most: int
 ) -> None:
     run = fake_run(limited(most, error))
-    assert search(run, CPU, 1_000_000) == (most, "contiguous")
+    assert search(run, CPU, 1_000_000, USUAL) == (most, "contiguous")
     assert max(size for size, _ in run.calls) == max(32, 2 * most)  # nothing above what failed
 
 
 def test_a_layout_in_which_the_network_fails_is_left_out(fake_run: MakeRun) -> None:
     for failing, working in (("contiguous", "channels_last"), ("channels_last", "contiguous")):
         run = fake_run(limited(0, RuntimeError("no kernel for this layout"), (failing,)))
-        assert search(run, CPU, 1_000_000) == (256, working)
+        assert search(run, CPU, 1_000_000, USUAL) == (256, working)
 
 
 def test_a_network_that_fails_at_one_size_only_is_searched_on(fake_run: MakeRun) -> None:
@@ -217,7 +236,7 @@ def test_a_network_that_fails_at_one_size_only_is_searched_on(fake_run: MakeRun)
             raise ModelError("the network does not give logits")
         return 0.001 * size**1.2
 
-    assert search(fake_run(cost), CPU, 100_000) == (2, "contiguous")
+    assert search(fake_run(cost), CPU, 100_000, USUAL) == (2, "contiguous")
 
 
 def test_when_the_network_always_fails_its_first_exception_comes_through(fake_run: MakeRun) -> None:
@@ -225,7 +244,7 @@ def test_when_the_network_always_fails_its_first_exception_comes_through(fake_ru
         raise RuntimeError(f"wrong in {layout}")
 
     with pytest.raises(RuntimeError, match=r"^wrong in contiguous$"):
-        search(fake_run(cost), CPU, 1_000)
+        search(fake_run(cost), CPU, 1_000, USUAL)
 
 
 def test_an_interruption_ends_the_search(fake_run: MakeRun) -> None:
@@ -233,4 +252,4 @@ def test_an_interruption_ends_the_search(fake_run: MakeRun) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(fake_run(cost), CPU, 1_000)
+        search(fake_run(cost), CPU, 1_000, USUAL)
