@@ -169,11 +169,14 @@ class Report:
                 for metric, scale, everything in _views(pair, self.summary.scale)
             ]
             if self.summary.metric in pair.metrics:
-                drop = figures.decomposition_figure(pair, self.summary.metric)
-                views.append((self.summary.metric, "decomposition", drop))
-                distances = figures.robustness_figure(pair, self.summary.metric)
-                if distances is not None:
-                    views.append((self.summary.metric, "robustness", distances))
+                for view, draw in (
+                    ("decomposition", figures.decomposition_figure),
+                    ("robustness", figures.robustness_figure),
+                    ("ranks", figures.ranks_figure),
+                ):
+                    figure = draw(pair, self.summary.metric)
+                    if figure is not None:
+                        views.append((self.summary.metric, view, figure))
             for metric, view, figure in views:
                 for kind in sorted(formats & set(_FIGURES)):
                     write_atomic(out / "figures" / f"{stem}_{metric}_{view}.{kind}", figures.render(figure, kind))

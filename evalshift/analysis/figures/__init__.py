@@ -6,6 +6,7 @@ while a figure is drawn.
 
 from evalshift.analysis.figures.decomposition import decomposition, decomposition_figure
 from evalshift.analysis.figures.files import FORMATS, render, save
+from evalshift.analysis.figures.ranks import ranks, ranks_figure
 from evalshift.analysis.figures.robustness import robustness, robustness_figure
 from evalshift.analysis.figures.scatter import scatter, scatter_figure
 from evalshift.analysis.figures.style import COLUMN_WIDTH, PAGE_WIDTH, STYLE, literal
@@ -18,6 +19,8 @@ __all__ = [
     "decomposition",
     "decomposition_figure",
     "literal",
+    "ranks",
+    "ranks_figure",
     "render",
     "robustness",
     "robustness_figure",

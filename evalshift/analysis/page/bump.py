@@ -5,6 +5,7 @@ import pandas as pd
 
 from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, points, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
+from evalshift.analysis.shown import ShownRanks, shown_ranks
 from evalshift.analysis.summary import MetricSummary
 
 MOST = 80
@@ -12,27 +13,24 @@ MOST = 80
 
 def bump_chart(metric: MetricSummary) -> Chart | None:
     """Ranks on both sets, joined; beside them the confidence sets, where answers to each image are there."""
-    if len(metric.table) < 2:
+    shown = shown_ranks(metric, MOST)
+    if shown is None:
         return None
-    sets = metric.tables["ranks"].frame if "ranks" in metric.tables else None
-    chosen = metric.table.head(MOST)
+    count = len(shown.table)
     return Chart(
         key="ranks",
         title="Rank changes",
         result=_result(metric),
-        caption=_caption(metric, sets, len(chosen)),
-        views={"ranks": _view(chosen, sets)},
-        height=height_of(len(chosen)),
+        caption=_caption(metric, shown.sets is not None, count),
+        views={"ranks": _view(shown)},
+        height=height_of(count),
     )
 
 
-def _view(table: pd.DataFrame, sets: pd.DataFrame | None) -> dict:
+def _view(shown: ShownRanks) -> dict:
+    table, right, real, sets = shown.table, shown.right, shown.real, shown.sets
     count = len(table)
     left = np.arange(count)
-    order = table.sort_values(["new_rank", "original_rank", "model"]).index.to_numpy()
-    right = np.empty(count, dtype=np.int64)
-    right[order] = np.arange(count)
-    real = table["delta_rank_real"].fillna(False).to_numpy(bool)
     texts = _texts(table, sets)
     data = []
     for beyond, colour, width, opacity in ((False, "--quiet", 1, 0.6), (True, "--line", 2, 1)):
@@ -47,9 +45,8 @@ def _view(table: pd.DataFrame, sets: pd.DataFrame | None) -> dict:
             points([at] * count, ranks.tolist(), colours, text=texts, rows=range(count), xaxis="x2", yaxis=axis_name)
         )
     if sets is not None:
-        found = sets.set_index("model")
         for side, ranks, x_axis, y_axis in (("original", left, "x", "y"), ("new", right, "x3", "y2")):
-            data += _sets(table, found, side, ranks, colours, texts, x_axis, y_axis)
+            data += _sets(sets, shown.with_sets.tolist(), side, ranks, colours, texts, x_axis, y_axis)
     names = [label(str(model)) for model in table["model"]]
     flank = 0.24 if sets is not None else 0.0
     last = count if sets is None else sets[["original_rank_high", "new_rank_high"]].to_numpy().max()
@@ -69,7 +66,7 @@ def _view(table: pd.DataFrame, sets: pd.DataFrame | None) -> dict:
             ticks="",
         ),
         "yaxis": named_axis(names),
-        "yaxis2": named_axis([names[row] for row in order])
+        "yaxis2": named_axis([names[row] for row in shown.new_order])
         | {"overlaying": "y", "side": "right", "anchor": "free", "position": 1},
     }
     if sets is not None:
@@ -82,10 +79,8 @@ def _view(table: pd.DataFrame, sets: pd.DataFrame | None) -> dict:
     return view(data, **plan)
 
 
-def _sets(table, found, side, ranks, colours, texts, x_axis, y_axis) -> list[dict]:
-    rows = [row for row, model in enumerate(table["model"]) if model in found.index]
-    models = table["model"].iloc[rows]
-    low, high, rank = (found.loc[models, f"{side}_rank{end}"].astype(float).tolist() for end in ("_low", "_high", ""))
+def _sets(sets, rows, side, ranks, colours, texts, x_axis, y_axis) -> list[dict]:
+    low, high, rank = (sets[f"{side}_rank{end}"].astype(float).tolist() for end in ("_low", "_high", ""))
     drawn = []
     for colour in ("--mark", "--line"):
         own = [place for place, row in enumerate(rows) if colours[row] == colour]
@@ -110,7 +105,7 @@ def _sets(table, found, side, ranks, colours, texts, x_axis, y_axis) -> list[dic
 
 
 def _texts(table: pd.DataFrame, sets: pd.DataFrame | None) -> list[str]:
-    found = {} if sets is None else sets.set_index("model").to_dict("index")
+    found = {} if sets is None else sets.to_dict("index")
     texts = []
     for row in table.to_dict("records"):
         own = found.get(row["model"])
@@ -141,9 +136,9 @@ def _most(table: pd.DataFrame) -> str:
     return f"{counted(abs(int(row['delta_rank'])), 'place')} ({row['model']})"
 
 
-def _caption(metric: MetricSummary, sets: pd.DataFrame | None, shown: int) -> str:
+def _caption(metric: MetricSummary, with_sets: bool, shown: int) -> str:
     words = "Models in the order of their accuracy on the original set (left) and on the new set (right)."
-    if sets is not None:
+    if with_sets:
         words += (
             f" Bars beside them are confidence sets: together they hold all true ranks of a set with a probability of "
             f"{100 * metric.level:g} %. Orange: the rank changes beyond chance."

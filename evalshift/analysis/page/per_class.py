@@ -1,11 +1,11 @@
 """Accuracy on each class, on both sets, over all models."""
 
-import numpy as np
 import pandas as pd
 
 from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, plain, points, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
+from evalshift.analysis.shown import shown_classes
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.tables import percent
 
@@ -14,11 +14,8 @@ MOST = 60
 
 def class_chart(metric: MetricSummary) -> Chart | None:
     """A dumbbell a class: mean accuracy of all models on the original and on the new set, most fallen first."""
-    if "classes" not in metric.tables:
-        return None
-    frame = metric.tables["classes"].frame
-    frame = frame[np.isfinite(frame["drop"])].sort_values("drop", ascending=False, kind="stable")
-    if frame.empty:
+    frame = shown_classes(metric)
+    if frame is None:
         return None
     chosen = frame.iloc[both_ends(len(frame), MOST)]
     return Chart(

@@ -1,0 +1,149 @@
+"""Rank changes: where each model stands on either set, and which ranks its images leave open."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from evalshift.analysis.figures.style import (
+    COLUMN_WIDTH,
+    DPI,
+    INK,
+    LINE,
+    MARK,
+    PAGE_WIDTH,
+    QUIET,
+    literal,
+    styled,
+    wrapped,
+)
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.shown import ShownRanks, shown_ranks
+from evalshift.analysis.summary import MetricSummary, PairSummary
+
+# Models in a figure at most: those that a page has room for.
+MOST = 70
+# Inches a model takes, and the size of its name. Many models stand closer.
+_ROW, _CLOSE_ROW, _MANY = (0.16, 6.0), (0.115, 5.2), 40
+_AROUND = 0.85
+_NAME = 30
+_KINDS = ((False, MARK, QUIET, 0.6, 0.6), (True, LINE, LINE, 1.3, 1.0))
+
+
+def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = None) -> Axes:
+    """Draw each model's place on the original set, left, joined with that on the new set, right; the best on top.
+
+    Changes beyond chance are orange, others quiet. Names carry their ranks, which models of equal accuracy share.
+    On `sides`, left and right of `ax`, stand confidence sets of ranks, which hold all true ranks of a set together with
+    the probability of the level; of models known by counts alone there are none. Of more than `MOST` models the best
+    on the original set are drawn. Raises ValueError for fewer than two models.
+    Source: Mogstad, Romano, Shaikh, Wilhelm 2024, Review of Economic Studies 91(1), 476-518 (the sets).
+    """
+    shown = shown_ranks(summary, MOST)
+    if shown is None:
+        raise ValueError(f"found {len(summary.table)} models; expected at least two, for ranks to change")
+    count = len(shown.table)
+    rows = np.arange(count)
+    for beyond, colour, stroke, width, alpha in _KINDS:
+        own = shown.real == beyond
+        if not own.any():
+            continue
+        kind = "beyond-chance" if beyond else "quiet"
+        joins = np.stack([np.stack([np.zeros(count), rows], 1), np.stack([np.ones(count), shown.right], 1)], 1)
+        ax.add_collection(_lines(joins[own], stroke, width, alpha, f"changes-{kind}"))
+        places = np.concatenate([joins[own, 0], joins[own, 1]])
+        label = "rank changes beyond chance" if beyond else None
+        ax.scatter(
+            *places.T, s=9, color=colour, linewidths=0, zorder=3, label=label, gid=f"ranks-{kind}", clip_on=False
+        )
+    ax.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[0, 1], xticklabels=["original", "new"])
+    ax.tick_params(axis="x", length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    for side, name, column, order in (
+        (ax, "left", "original_rank", rows),
+        (ax.secondary_yaxis("right"), "right", "new_rank", shown.new_order),
+    ):
+        table = shown.table.iloc[order]
+        side.set_yticks(rows, [_named(*one, name) for one in zip(table["model"], table[column], strict=True)])
+        side.tick_params(axis="y", length=0, labelsize=_room(count)[1])
+        side.spines[name].set_visible(False)
+    if sides is not None:
+        _draw_sets(shown, sides, summary.level)
+    return ax
+
+
+def ranks_figure(pair: PairSummary, metric: str = "top1") -> Figure | None:
+    """`ranks` on a figure of its own, as wide as a page of a paper; None for a model alone."""
+    summary = pair.metrics[metric]
+    shown = shown_ranks(summary, MOST)
+    if shown is None:
+        return None
+    count = len(shown.table)
+    outcomes = summary.outcomes
+    with styled():
+        width = COLUMN_WIDTH if shown.sets is None else PAGE_WIDTH
+        figure = Figure(figsize=(width, _AROUND + _room(count)[0] * count), layout="constrained", dpi=DPI)
+        if shown.sets is None:
+            ranks(summary, figure.add_subplot())
+        else:
+            left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.2, 1))
+            ranks(summary, middle, (left, right))
+            handles = [handle for ax in (middle, left) for handle in ax.get_legend_handles_labels()[0]]
+            middle.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), borderaxespad=0.3, ncols=2)
+        left_out = len(summary.table) - count
+        of_all = f"; the best {count} of {len(summary.table):,} models" if left_out else ""
+        figure.supxlabel(
+            f"{wrapped(outcomes.original)} → {wrapped(outcomes.new)}, top-{METRICS[metric]}{of_all}",
+            fontsize=6.5,
+            color=INK,
+        )
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure
+
+
+def _room(models: int) -> tuple[float, float]:
+    return _ROW if models <= _MANY else _CLOSE_ROW
+
+
+def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) -> LineCollection:
+    return LineCollection(list(ends), colors=colour, linewidths=width, alpha=alpha, zorder=2, gid=gid)
+
+
+def _named(model: str, rank: int, side: str) -> str:
+    """A name with its rank next to the marks."""
+    name = literal(model if len(model) <= _NAME else f"{model[: _NAME - 1]}…")
+    return f"{name}  {rank}" if side == "left" else f"{rank}  {name}"
+
+
+def _draw_sets(shown: ShownRanks, sides: tuple[Axes, Axes], level: float) -> None:
+    assert shown.sets is not None
+    count = len(shown.table)
+    real = shown.real[shown.with_sets]
+    highest = int(shown.sets[["original_rank_high", "new_rank_high"]].to_numpy().max())
+    for ax, side, places in zip(sides, ("original", "new"), (np.arange(count), shown.right), strict=True):
+        rows = places[shown.with_sets]
+        low, high, rank = (shown.sets[f"{side}_rank{end}"].to_numpy(float) for end in ("_low", "_high", ""))
+        for beyond, colour, *_ in _KINDS:
+            own = real == beyond
+            if own.any():
+                ends = np.stack([np.stack([low, rows], 1), np.stack([high, rows], 1)], 1)[own]
+                bars = _lines(ends, colour, 1.6, 0.4, f"sets-{'beyond-chance' if beyond else 'quiet'}")
+                if beyond == real.all():  # one kind has a place in the legend, if there is the other or not
+                    bars.set_label(f"{100 * level:g} % sets of ranks")
+                ax.add_collection(bars)
+                ax.scatter(rank[own], rows[own], s=5, color=colour, linewidths=0, zorder=3, clip_on=False)
+        # The names stand by the middle axes: faint lines lead there.
+        ax.set_yticks(np.arange(count), [])
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=0.3)
+        ax.spines["left"].set_visible(False)
+        ax.set(xlim=(0.4, highest + 0.6), ylim=(count - 0.4, -0.6), xlabel=f"{side.capitalize()} rank")
+        ax.set_xticks(_rank_ticks(highest))
+
+
+def _rank_ticks(highest: int) -> list[int]:
+    """1, and round ranks that are not too near to it."""
+    ticks = MaxNLocator(nbins=4, integer=True).tick_values(0, highest)
+    return [1, *(int(tick) for tick in ticks if 1 + 0.2 * highest < tick <= highest or 1 < tick <= highest < 5)]
