@@ -115,6 +115,11 @@ class DownloadedDataset(DatasetEntry):
     def needed_files(self) -> tuple[FileEntry, ...]:
         return () if self.path else tuple(self.files.values())
 
+    @property
+    def is_told(self) -> bool:
+        """Whether source and variants say which dataset this is, whatever it is called."""
+        return True
+
 
 class Cifar10Dataset(DownloadedDataset):
     """CIFAR-10 from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
@@ -295,6 +300,10 @@ class ClassArchiveDataset(DownloadedDataset):
     variants = ("classes", "view")
     source: Literal["class-archive"]
     count: int | None = Field(default=None, ge=1)
+
+    @property
+    def is_told(self) -> bool:
+        return self.view is not None
 
 
 class DownsampledImageNetDataset(DownloadedDataset):

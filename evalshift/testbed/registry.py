@@ -217,7 +217,9 @@ def _read(path: Path, below: tuple[Path, ...]) -> Registry:
     )
     datasets, written_datasets = _read_section(text, "datasets", _DATASET)
     models, written_models = _read_section(text, "models", _MODEL)
-    datasets = {name: entry if is_default(path) else with_built_in_files(entry) for name, entry in datasets.items()}
+    datasets = {
+        name: entry if is_default(path) else with_built_in_files(entry, name) for name, entry in datasets.items()
+    }
     registry = replace(
         registry,
         datasets={**(parent.datasets if parent else {}), **datasets},
@@ -331,15 +333,18 @@ def _check_name(text: YamlText, section: str, name: object) -> None:
         )
 
 
-def with_built_in_files(entry: AnyDataset) -> AnyDataset:
-    """`{source: cifar10}` alone is enough: what to download is what the default registry says of that source."""
+def with_built_in_files(entry: AnyDataset, name: str = "") -> AnyDataset:
+    """`{source: cifar10}` alone is enough: what to download is what the default registry says of that source.
+
+    Where the source does not tell which dataset is meant, its name does.
+    """
     if not isinstance(entry, DownloadedDataset) or entry.files:
         return entry
-    for known in _load(default_path(), ()).datasets.values():
+    for known_name, known in _load(default_path(), ()).datasets.items():
         same = type(known) is type(entry) and all(
             getattr(known, field) == getattr(entry, field) for field in entry.variants
         )
-        if same and isinstance(known, DownloadedDataset):
+        if same and isinstance(known, DownloadedDataset) and (entry.is_told or known_name == name):
             return entry.model_copy(update={"files": known.files})
     return entry
 

@@ -166,7 +166,9 @@ FILES |= {
     "imagenet-r": [
         ("imagenet-r.tar", 2_191_079_936, "18c6bf493b39a0d975d48e587437f562caab9c52ae6327dcfa9dd8eb54aa1b52")
     ],
-    "imagenet-sketch": [],  # nobody published its hash
+    "imagenet-sketch": [
+        ("ImageNet-Sketch.zip", 7_593_573_012, "4d3ce6b82a7c48aabf14aeac105eb533e75707f152cc858f55bfc022031a72ed")
+    ],
     "imagenet16": [
         ("Imagenet16_val_npz.zip", 36_354_395, "6dda90de8f6fd43b204422578b4be05d3f658d7792b344de4da768a71c02c4c4")
     ],
@@ -178,7 +180,7 @@ FILES |= {
     ],
 }
 # Of these no second address is known.
-ONE_ADDRESS = {"imagenet", "imagenet-a", "imagenet-r", "svhn"}
+ONE_ADDRESS = {"imagenet", "imagenet-a"}
 DIGITS = [name for name in REGISTRY.models if name.startswith("digits-")]
 
 

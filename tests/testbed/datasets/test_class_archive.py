@@ -98,4 +98,14 @@ class TestDefaultRegistry:
         assert registry.dataset(name).count == count  # pyright: ignore[reportAttributeAccessIssue]
 
     def test_imagenet_sketch_has_all_classes(self) -> None:
-        assert str(load_registry(default_path()).pair("imagenet:imagenet-sketch")) == "imagenet:imagenet-sketch"
+        registry = load_registry(default_path())
+        assert str(registry.pair("imagenet:imagenet-sketch")) == "imagenet:imagenet-sketch"
+        # About 50 a class.
+        assert registry.dataset("imagenet-sketch").count == 50_889  # pyright: ignore[reportAttributeAccessIssue]
+
+    def test_only_what_is_called_imagenet_sketch_is_downloaded_as_such(self, tmp_path: Path) -> None:
+        """Other archives of all classes are told from it by nothing else."""
+        lines = (f"  {name}: {{source: class-archive, classes: imagenet-1k}}" for name in ("imagenet-sketch", "mine"))
+        (tmp_path / "registry.yaml").write_text("datasets:\n" + "\n".join(lines))
+        datasets = load_registry(tmp_path / "registry.yaml").datasets
+        assert [len(datasets[name].needed_files()) for name in ("imagenet-sketch", "mine")] == [1, 0]
