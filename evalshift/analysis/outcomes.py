@@ -1,13 +1,14 @@
 """Stored predictions of a pair -> what each model answers on either set, and how many images it gets right."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
 
+from evalshift.analysis.run_notes import run_notes
+from evalshift.analysis.words import name_some
 from evalshift.errors import AnalysisError, StoreError, UsageError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_rows_mark, same_rows
@@ -158,7 +159,7 @@ def load_pair(results: Results, pair: str) -> StoredPair:
         if _metric_applies(metric, original, new, known, notes)
     }
     provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
-    notes.extend(_provenance_notes(provenance))
+    notes.extend(run_notes(provenance))
     if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
         notes.append(
             "Known by imported counts alone, so left out of whatever needs the answer to each image: "
@@ -174,17 +175,6 @@ def split_pair(pair: str) -> tuple[str, str]:
     if not original or not new or ":" in new:
         raise UsageError("this is not a pair", found=f'"{pair}"', expected="original:new, two names and one colon")
     return original, new
-
-
-def name_some(names: Sequence[str], limit: int = 5) -> str:
-    """A list of names short enough for a sentence.
-
-    >>> name_some(["a", "b", "c", "d"], limit=2)
-    'a, b and 2 more'
-    """
-    if len(names) <= limit:
-        return ", ".join(names)
-    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
 
 
 @dataclass(frozen=True, eq=False)
@@ -385,23 +375,3 @@ def _count(original: _Side, new: _Side, metric: str, known: Mapping[str, tuple[_
         new_total=len(new.dataset),
         attributes={model: dict(known[model][1].provenance.entry) for model in counts},
     )
-
-
-def _provenance_notes(provenance: dict[str, tuple[Provenance, Provenance]]) -> Iterable[str]:
-    """What the runs recorded that bears on the comparison, one note for all the models it concerns."""
-    concerned: dict[str, list[str]] = defaultdict(list)
-    for model, (original, new) in provenance.items():
-        if (original.imported is None) != (new.imported is None):
-            concerned["Run on one set, and imported on the other"].append(model)
-        elif original.identity != new.identity:
-            concerned["The registry entry changed between the run on the original and on the new set"].append(model)
-        if None not in (original.device, new.device) and (original.device, original.precision) != (
-            new.device,
-            new.precision,
-        ):
-            concerned["Device or precision differ between the two sets"].append(model)
-        for warning in dict.fromkeys((*original.warnings, *new.warnings)):
-            concerned[warning.rstrip(".")].append(model)
-        if new.entry.get("selected_on") == "test":
-            concerned["Checkpoint chosen by its test accuracy, which flatters it on the original set"].append(model)
-    return (f"{text}: {name_some(models)}." for text, models in concerned.items())

@@ -1,4 +1,6 @@
-"""Numbers as prose and tables show them."""
+"""Numbers and names as prose and tables show them."""
+
+from collections.abc import Sequence
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -27,3 +29,14 @@ def span(one: float, other: float) -> str:
     """
     low, high = sorted((one, other))
     return f"[{points(low)}, {points(high)}]"
+
+
+def name_some(names: Sequence[str], limit: int = 5) -> str:
+    """A list of names short enough for a sentence.
+
+    >>> name_some(["a", "b", "c", "d"], limit=2)
+    'a, b and 2 more'
+    """
+    if len(names) <= limit:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"

@@ -1,4 +1,4 @@
-"""What else shaped the numbers: versions of libraries, and the revision of the user's own project."""
+"""What else shaped the numbers: versions of libraries, the JPEG decoder, the revision of the user's own project."""
 
 import platform
 import subprocess
@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from evalshift import __version__
+from evalshift.shapes import Images
 
 
 @cache
@@ -17,6 +18,19 @@ def library_versions() -> dict[str, str]:
     return {"evalshift": __version__, "python": platform.python_version(), "platform": sys.platform} | {
         name: version(name) for name in libraries
     }
+
+
+def jpeg_decoder(images: Images | tuple[Path, ...]) -> dict[str, str]:
+    """The library that takes JPEG files apart for Pillow, and its version; empty where no image is such a file.
+
+    Decoders differ in how exactly they work out a pixel: `{"libjpeg-turbo": "3.2.0"}` or `{"libjpeg": "9.5"}`.
+    """
+    from PIL import features
+
+    if not isinstance(images, tuple) or not any(path.suffix.lower() in (".jpg", ".jpeg") for path in images):
+        return {}
+    turbo = features.version_feature("libjpeg_turbo")
+    return {"libjpeg-turbo": turbo} if turbo else {"libjpeg": features.version_codec("jpg") or "unknown"}
 
 
 def git_revision(folder: Path = Path()) -> str | None:

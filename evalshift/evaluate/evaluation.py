@@ -14,7 +14,7 @@ from torch import nn
 
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.evaluate.devices import Execution, choose_device, describe, set_precision, usual_batch
-from evalshift.evaluate.environment import git_revision, library_versions
+from evalshift.evaluate.environment import git_revision, jpeg_decoder, library_versions
 from evalshift.evaluate.fusion import fuse
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import Answers, forward, place, predict, tune
@@ -119,7 +119,7 @@ def evaluate_classifier(
         memory_format=execution.memory_format,
         streams=execution.streams,
         fused=execution.fused,
-        versions=library_versions() | dict(classifier.versions),
+        versions=library_versions() | jpeg_decoder(dataset.images) | dict(classifier.versions),
         git_revision=origin.git_revision,
         start=start.isoformat(timespec="seconds"),
         seconds=answers.seconds,

@@ -41,7 +41,7 @@ class Provenance(BaseModel):
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
     fused               whether operations of the network were joined, which rounds its last digits otherwise
-    versions            of Python, torch and whatever else shaped the numbers
+    versions            of Python, torch and whatever else shaped the numbers, for JPEG files their decoder too
     start               of the run or of the import, in UTC
     seconds             of inference, loading and searching left out
     images_per_second   once the first batch was through, for which memory is taken and kernels are chosen

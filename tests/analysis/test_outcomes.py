@@ -1,5 +1,7 @@
 """Counts from stored predictions, by hand and against the published ones; what is left out, and how that is said."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -188,6 +190,45 @@ def test_what_the_runs_noticed_is_said_once_for_all_models(letters):
         "The registry entry changed between the run on the original and on the new set: poor.",
         "Device or precision differ between the two sets: poor.",
     )
+
+
+def decoded(pillow: str, **decoder: str) -> dict[str, Any]:
+    """What a run on JPEG files records of its decoder, as keywords for a store of tests."""
+    return {
+        "versions": {"torch": "2.4.0", "pillow": pillow} | {name.replace("_", "-"): v for name, v in decoder.items()}
+    }
+
+
+def test_trap_13_jpeg_files_decoded_in_two_ways_are_named(letters):
+    """Trap 13: models whose images were decoded by other libraries did not see the same pixels."""
+    everything = [0, 1, 2, 3, 4]
+    now, then = decoded("13.0.0", libjpeg_turbo="3.2.0"), decoded("9.3.0", libjpeg="9.5")
+    for model in ("fair", "good"):
+        letters.predictions("old", model, [everything] * 4, **now)
+        letters.predictions("new", model, [everything] * 3, **now)
+    assert load_pair(letters.results, "old:new").notes == ()  # of poor nothing is known
+
+    letters.predictions("new", "good", [everything] * 3, **then)
+    letters.predictions("new", "poor", [everything] * 3, **then)
+    ways = "by Pillow 13.0.0 with libjpeg-turbo 3.2.0 for fair, good; by Pillow 9.3.0 with libjpeg 9.5 for good, poor"
+    alike = "`evalshift run --force` runs all of them alike"
+    assert load_pair(letters.results, "old:new").notes == (
+        f"JPEG files were not decoded alike, so pixels and a few answers may differ: {ways}. {alike}.",
+    )
+
+
+def test_trap_33_models_of_several_precisions_are_named(letters):
+    """Trap 33: half precision and TF32 change a few answers in a thousand, about what separates two models."""
+    letters.predictions("old", "poor", [[0, 1, 2, 3, 4]] * 4, precision="bf16")
+    letters.predictions("new", "poor", [[0, 1, 2, 3, 4]] * 3, precision="bf16")
+    assert load_pair(letters.results, "old:new").notes == (
+        "Run in bf16, where others ran in fp32, which changes a few answers: poor.",
+    )
+
+    for dataset, count in (("old", 4), ("new", 3)):
+        for model in ("fair", "good"):
+            letters.predictions(dataset, model, [[0, 1, 2, 3, 4]] * count, precision="bf16")
+    assert load_pair(letters.results, "old:new").notes == ()
 
 
 def test_no_model_on_both_sets_is_a_complaint(store):

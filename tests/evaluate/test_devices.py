@@ -77,7 +77,7 @@ def allowed() -> tuple[object, object]:
 
 
 @pytest.mark.parametrize("precision, within", [("fp32", False), ("tf32", True), ("bf16", False), ("fp16", False)])
-def test_tf32_is_on_only_where_asked_for_and_only_so_long(precision: str, within: bool) -> None:
+def test_trap_33_tf32_is_on_only_where_asked_for_and_only_so_long(precision: str, within: bool) -> None:
     def fail_within() -> None:
         with set_precision(precision, GPU):
             assert allowed() == (within, within)

@@ -1,3 +1,4 @@
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -5,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simplejpeg
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,8 @@ from evalshift.evaluate.images import ImageReader, decode
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.preprocessing import Preprocess
 
+DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+PHOTOGRAPHS = DATA / "imagenet-samples"
 MakeDataset = Callable[..., Dataset]
 AS_IT_IS = Preprocess()
 CROP = Preprocess(resize=20, crop=(16,))
@@ -138,6 +142,18 @@ def test_files_are_decoded_as_pillow_and_torchvision_do(
         expected.append(np.asarray(F.center_crop(picture, settings["crop"])))
     found = everything(ImageReader(make_dataset(tuple(paths))), 4, Preprocess(**settings))
     np.testing.assert_array_equal(found, np.stack(expected))
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason=f"no {PHOTOGRAPHS}; name its folder with EVALSHIFT_TEST_DATA")
+def test_trap_13_photographs_have_the_pixels_of_an_exact_decoder() -> None:
+    """Trap 13: a decoder that works in a hurry gives many pixels otherwise. Ours does not."""
+    paths = sorted(PHOTOGRAPHS.glob("*/*.JPEG"))[::5]
+    assert len(paths) == 50
+    for path in paths:
+        ours, content = decode(path, AS_IT_IS, "here"), path.read_bytes()
+        np.testing.assert_array_equal(ours, simplejpeg.decode_jpeg(content), err_msg=path.name)
+        hasty = simplejpeg.decode_jpeg(content, fastdct=True, fastupsample=True)
+        assert (ours != hasty).mean() > 0.3, path.name
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
