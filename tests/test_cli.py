@@ -265,6 +265,8 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         f"page: {out / 'index.html'}"
     )
     assert sorted(contents(out)) == [
+        "figures/original_vs_new_top1_classes.pdf",
+        "figures/original_vs_new_top1_classes.png",
         "figures/original_vs_new_top1_decomposition.pdf",
         "figures/original_vs_new_top1_decomposition.png",
         "figures/original_vs_new_top1_linear.pdf",
@@ -294,6 +296,7 @@ def test_report_fits_the_scale_that_is_asked_for(stored: Path, out: Path, scale:
 def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -> None:
     ran = run_here("report", "--results", stored, "--format", "svg, CSV", "--bootstrap", "0", "--pair", "original:new")
     assert sorted(contents(out)) == [
+        "figures/original_vs_new_top1_classes.svg",
         "figures/original_vs_new_top1_decomposition.svg",
         "figures/original_vs_new_top1_linear.svg",
         "figures/original_vs_new_top1_probit.svg",

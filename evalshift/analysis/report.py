@@ -173,6 +173,7 @@ class Report:
                     ("decomposition", figures.decomposition_figure),
                     ("robustness", figures.robustness_figure),
                     ("ranks", figures.ranks_figure),
+                    ("classes", figures.classes_figure),
                 ):
                     figure = draw(pair, self.summary.metric)
                     if figure is not None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from marks import dots, ids, strokes
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import ranks, ranks_figure, render
@@ -37,19 +38,18 @@ def counted(make_outcomes):
 
 
 def drawn(pair):
-    """The three axes, with their marks by gid."""
+    """The three axes, from left to right."""
     left, middle, right = Figure().subplots(1, 3)
     ranks(pair.metrics["top1"], middle, (left, right))
-    return [{artist.get_gid(): artist for artist in ax.collections} for ax in (left, middle, right)]
+    return left, middle, right
 
 
 def test_places_are_joined_from_the_original_to_the_new_set(counted):
     ax = ranks(counted.metrics["top1"], Figure().add_subplot())
-    marks = {artist.get_gid(): artist for artist in ax.collections}
 
-    joins = np.array(marks["changes-quiet"].get_segments())
+    joins = strokes(ax, "changes-quiet")
     assert joins.tolist() == [[[0, 0], [1, 1]], [[0, 1], [1, 0]], [[0, 2], [1, 2]]]
-    assert "changes-beyond-chance" not in marks  # with counts alone nobody knows
+    assert "changes-beyond-chance" not in ids(ax)  # with counts alone nobody knows
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 1), (2.6, -0.6))
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a  1", "b  2", "c  3"]
     (right,) = ax.child_axes
@@ -57,20 +57,20 @@ def test_places_are_joined_from_the_original_to_the_new_set(counted):
 
 
 def test_changes_beyond_chance_have_a_colour_of_their_own(crossed):
-    _, marks, _ = drawn(crossed)
+    _, ax, _ = drawn(crossed)
 
-    assert np.array(marks["changes-beyond-chance"].get_segments()).tolist() == [[[0, 0], [1, 3]], [[0, 1], [1, 0]]]
-    assert np.array(marks["changes-quiet"].get_segments()).tolist() == [[[0, 2], [1, 1]], [[0, 3], [1, 2]]]
-    assert marks["ranks-beyond-chance"].get_offsets().tolist() == [[0, 0], [0, 1], [1, 3], [1, 0]]
+    assert strokes(ax, "changes-beyond-chance").tolist() == [[[0, 0], [1, 3]], [[0, 1], [1, 0]]]
+    assert strokes(ax, "changes-quiet").tolist() == [[[0, 2], [1, 1]], [[0, 3], [1, 2]]]
+    assert dots(ax, "ranks-beyond-chance").tolist() == [[0, 0], [0, 1], [1, 3], [1, 0]]
 
 
 def test_rank_sets_stand_beside_the_places(crossed):
     left, _, right = drawn(crossed)
 
     # c and d are three images apart on either set: ranks 3 and 4 on the old one, 2 and 3 on the new, stay open.
-    assert np.array(left["sets-quiet"].get_segments()).tolist() == [[[3, 2], [4, 2]], [[3, 3], [4, 3]]]
-    assert np.array(right["sets-quiet"].get_segments()).tolist() == [[[2, 1], [3, 1]], [[2, 2], [3, 2]]]
-    assert np.array(left["sets-beyond-chance"].get_segments()).tolist() == [[[1, 0], [1, 0]], [[2, 1], [2, 1]]]
+    assert strokes(left, "sets-quiet").tolist() == [[[3, 2], [4, 2]], [[3, 3], [4, 3]]]
+    assert strokes(right, "sets-quiet").tolist() == [[[2, 1], [3, 1]], [[2, 2], [3, 2]]]
+    assert strokes(left, "sets-beyond-chance").tolist() == [[[1, 0], [1, 0]], [[2, 1], [2, 1]]]
 
 
 def test_equal_accuracies_share_a_rank_and_have_a_row_each(make_outcomes):

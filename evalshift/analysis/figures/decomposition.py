@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from evalshift.analysis.decomposition import BOUND_LEVELS
-from evalshift.analysis.figures.style import ASIDE, DPI, INK, LINE, MARK, PAGE_WIDTH, QUIET, literal, styled, wrapped
+from evalshift.analysis.figures.style import ASIDE, DPI, INK, LINE, MARK, PAGE_WIDTH, QUIET, shortened, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -31,8 +31,7 @@ def decomposition(summary: MetricSummary, terms: Axes, parts: Axes) -> tuple[Axe
     _draw_terms(terms, table, rows, summary.level)
     _draw_term(parts, table, "shared", rows - _APART[2], MARK, "shared: drop that the line of the others has here")
     _draw_term(parts, table, "own", rows + _APART[2], LINE, "own: how far the model stands above that line")
-    names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in table["model"]]
-    terms.set_yticks(rows, [literal(name) for name in names])
+    terms.set_yticks(rows, [shortened(name, _NAME) for name in table["model"]])
     for ax, title in ((terms, "Terms of the drop (points)"), (parts, "Across models (points)")):
         ax.axvline(0, color=QUIET, linewidth=0.6, zorder=0)
         ax.set(ylim=(len(rows) - 0.4, -0.6), xlabel=title)

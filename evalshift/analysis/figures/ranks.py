@@ -14,7 +14,7 @@ from evalshift.analysis.figures.style import (
     MARK,
     PAGE_WIDTH,
     QUIET,
-    literal,
+    shortened,
     styled,
     wrapped,
 )
@@ -26,7 +26,7 @@ from evalshift.analysis.summary import MetricSummary, PairSummary
 MOST = 70
 # Inches a model takes, and the size of its name. Many models stand closer.
 _ROW, _CLOSE_ROW, _MANY = (0.16, 6.0), (0.115, 5.2), 40
-_AROUND = 0.85
+_AROUND, _LINE = 0.85, 0.11
 _NAME = 30
 _KINDS = ((False, MARK, QUIET, 0.6, 0.6), (True, LINE, LINE, 1.3, 1.0))
 
@@ -80,24 +80,20 @@ def ranks_figure(pair: PairSummary, metric: str = "top1") -> Figure | None:
     if shown is None:
         return None
     count = len(shown.table)
-    outcomes = summary.outcomes
+    of_all = f"; the best {count} of {len(summary.table):,} models" if count < len(summary.table) else ""
+    caption = wrapped(f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}")
+    height = _AROUND + _LINE * caption.count("\n") + _room(count)[0] * count
     with styled():
         width = COLUMN_WIDTH if shown.sets is None else PAGE_WIDTH
-        figure = Figure(figsize=(width, _AROUND + _room(count)[0] * count), layout="constrained", dpi=DPI)
+        figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
         if shown.sets is None:
             ranks(summary, figure.add_subplot())
         else:
             left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.2, 1))
             ranks(summary, middle, (left, right))
             handles = [handle for ax in (middle, left) for handle in ax.get_legend_handles_labels()[0]]
-            middle.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), borderaxespad=0.3, ncols=2)
-        left_out = len(summary.table) - count
-        of_all = f"; the best {count} of {len(summary.table):,} models" if left_out else ""
-        figure.supxlabel(
-            f"{wrapped(outcomes.original)} → {wrapped(outcomes.new)}, top-{METRICS[metric]}{of_all}",
-            fontsize=6.5,
-            color=INK,
-        )
+            figure.legend(handles=handles, loc="outside upper center", ncols=2)
+        figure.supxlabel(caption, fontsize=6.5, color=INK)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
@@ -113,7 +109,7 @@ def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) 
 
 def _named(model: str, rank: int, side: str) -> str:
     """A name with its rank next to the marks."""
-    name = literal(model if len(model) <= _NAME else f"{model[: _NAME - 1]}…")
+    name = shortened(model, _NAME)
     return f"{name}  {rank}" if side == "left" else f"{rank}  {name}"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.style import COLUMN_WIDTH, DPI, LINE, MARK, QUIET, literal, styled, wrapped
+from evalshift.analysis.figures.style import COLUMN_WIDTH, DPI, LINE, MARK, QUIET, shortened, styled, wrapped
 from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.summary import MetricSummary, PairSummary
@@ -45,8 +45,7 @@ def robustness(summary: MetricSummary, ax: Axes) -> Axes:
                 label=label,
             )
     ax.axvline(0, color=QUIET, linewidth=0.7, linestyle="--", zorder=1)
-    names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in shown["model"]]
-    ax.set_yticks(rows, [literal(name) for name in names])
+    ax.set_yticks(rows, [shortened(name, _NAME) for name in shown["model"]])
     ax.tick_params(axis="y", length=0, labelsize=5.2)
     ax.spines["left"].set_visible(False)
     left_out = len(frame) - len(shown)

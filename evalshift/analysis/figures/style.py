@@ -63,6 +63,19 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def shortened(name: str, longest: int) -> str:
+    """A name for an axis, as it stands; one longer than there is room for ends after a word, or within a long one.
+
+    >>> shortened("hammerhead, hammerhead shark (n01494475)", 30), shortened("a_name_that_is_rather_long", 15)
+    ('hammerhead, hammerhead shark…', 'a_name_that_is…')
+    """
+    if len(name) <= longest:
+        return literal(name)
+    begun = name[: longest - 1]
+    whole, _, _ = (begun + name[longest - 1]).rpartition(" ")
+    return literal(f"{(whole if 2 * len(whole) > longest else begun).rstrip(' ,;(')}…")
+
+
 def wrapped(name: str) -> str:
     """A name as it stands, broken where it is long."""
     return literal("\n".join(textwrap.wrap(name, 48)))

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evalshift.analysis.intervals import Interval
 from evalshift.analysis.missing import Missing
 from evalshift.analysis.set_statistics import HARDEST_SHARE, SetStatistics
-from evalshift.analysis.statistic_tables.table import Column, StatisticTable, View, make_table
+from evalshift.analysis.statistic_tables.table import Column, StatisticTable, View, bounded, make_table
 
 
 def pairs_table(view: View) -> StatisticTable | Missing:
@@ -187,7 +188,9 @@ def classes_table(view: View) -> StatisticTable | Missing:
             "original_total": original.classes.total,
             "new_total": new.classes.total,
             "original_accuracy": before,
+            **_mean_bounds("original_accuracy", original.classes.interval),
             "new_accuracy": after,
+            **_mean_bounds("new_accuracy", new.classes.interval),
             "drop": before - after,
             "original_rank": _rank_of_means(before),
             "new_rank": _rank_of_means(after),
@@ -198,20 +201,25 @@ def classes_table(view: View) -> StatisticTable | Missing:
             Column("class", "Class", "text"),
             Column("original_total", "Original images", "count"),
             Column("new_total", "New images", "count"),
-            Column("original_accuracy", "Original (%)", "percent"),
-            Column("new_accuracy", "New (%)", "percent"),
+            bounded("original_accuracy", "Original (%)"),
+            bounded("new_accuracy", "New (%)"),
             Column("drop", "Drop (points)", "points"),
             Column("original_rank", "Original rank", "count"),
             Column("new_rank", "New rank", "count"),
             Column("fell", "Models that fall", "count"),
             Column("rose", "that rise", "count"),
         ],
-        f"Means over {len(view.image_models)} models, the classes that fall most first. A model falls or rises on a "
-        f"class where Fisher's exact test says so at {_error(view)}, by Holm over its classes; the CSV table "
-        "model_classes has them one by one.",
+        f"Means over {len(view.image_models)} models, the classes that fall most first; bounds are means of the "
+        "models' own, which errs on the wide side. A model falls or rises on a class where Fisher's exact test says so "
+        f"at {_error(view)}, by Holm over its classes; the CSV table model_classes has them one by one.",
         empty="A class without images on a set has no accuracy there, and no rank.",
         choose=lambda frame: frame.sort_values("drop", ascending=False, kind="stable").head(2 * _READ_ROWS),
     )
+
+
+def _mean_bounds(name: str, interval: Interval[np.ndarray]) -> dict[str, np.ndarray]:
+    """Around the mean over models: no mean spreads more than the mean of the spreads, however alike the models are."""
+    return {f"{name}_low": interval.low.mean(axis=0), f"{name}_high": interval.high.mean(axis=0)}
 
 
 def _rank_of_means(accuracy: np.ndarray) -> pd.Series:
