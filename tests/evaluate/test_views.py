@@ -22,7 +22,8 @@ from evalshift.evaluate.inference import Answers, predict
 from evalshift.evaluate.plan import stored_fingerprint
 from evalshift.evaluate.run import run
 from evalshift.evaluate.store import Results
-from evalshift.testbed.classes import ClassSpace, View, built_in, view
+from evalshift.testbed.classes import CIFAR10, ClassSpace, View, built_in, view
+from evalshift.testbed.datasets import cinic10
 from evalshift.testbed.registry import load_registry
 
 import torch  # isort: skip
@@ -182,9 +183,11 @@ def test_what_a_dataset_warns_of_stands_beside_every_accuracy_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: Console
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("cifar10-test-1", "cifar10-train-2"):
-        (tmp_path / "cinic/test/cat").mkdir(parents=True, exist_ok=True)
-        (tmp_path / f"cinic/test/cat/{name}.png").write_bytes(image_bytes(name, size=(32, 32)))
+    monkeypatch.setattr(cinic10, "FROM_CIFAR", 2)
+    for label, folder in enumerate(CIFAR10):
+        (tmp_path / "cinic/test" / folder).mkdir(parents=True)
+        for name in (f"cifar10-test-{label}", f"cifar10-train-{label}"):
+            (tmp_path / f"cinic/test/{folder}/{name}.png").write_bytes(image_bytes(name, size=(32, 32)))
     (tmp_path / "flat.py").write_text(
         "import torch\nfrom torch import nn\n\n\ndef flat():\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))\n"
@@ -197,7 +200,7 @@ def test_what_a_dataset_warns_of_stands_beside_every_accuracy_on_it(
     }
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
     results = run("registry.yaml", device="cpu", console=quiet)
-    warning = "1 of 2 images are CIFAR-10's training images, which models trained on it know"
+    warning = "10 of 20 images are CIFAR-10's training images, which models trained on it know"
     provenance = [results.provenance(name, "flat") for name in ("clean", "raw")]
     assert [one.warnings for one in provenance if one] == [[], [warning]]
     assert isinstance(quiet.file, io.StringIO)

@@ -1,7 +1,8 @@
 """CINIC-10: CIFAR-10's images and smaller ones of ImageNet, told apart by the names of their files.
 
 In the test set, `cifar10-test-*` are CIFAR-10's test images, and as many `cifar10-train-*` are training images, on
-which a model trained on CIFAR-10 scores near 100 %. These are left out unless the entry says raw.
+which a model trained on CIFAR-10 scores near 100 %. These are left out unless the entry says raw. The counts are
+asserted, so that an archive that was unpacked in part, as happens with 270,000 small files, is told.
 """
 
 import io
@@ -16,9 +17,12 @@ from evalshift.files import stamp
 from evalshift.testbed.archives import each_file
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import Cinic10Dataset
-from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.datasets.dataset import Parts, other_counts
 from evalshift.testbed.datasets.places import data_folder, place
 
+# Images of each class in each split: 9,000. The test set has all 1,000 test images of CIFAR-10 among them.
+# Source: the paper's section on compilation, and https://github.com/BayesWatch/cinic-10.
+FROM_CIFAR, FROM_IMAGENET = 2_000, 7_000
 # The origin of an image: CIFAR-10's split and index there, or the synset and number of a photograph of ImageNet.
 _CLEAN = re.compile(r"cifar10-test-\d+")
 _CIFAR = re.compile(r"cifar10-(train|test)-\d+")
@@ -45,6 +49,7 @@ def read(entry: Cinic10Dataset, space: ClassSpace, where: str) -> Parts:
         )
     keys = sorted(found)
     labels = np.array([label for label, _ in keys], dtype=np.int64)
+    _refuse_other_counts(labels, entry, space, f"{where}, {source}, {entry.split}")
     return Parts([origin for _, origin in keys], np.stack([found[key] for key in keys]), labels, _warnings(keys))
 
 
@@ -53,6 +58,20 @@ def _wanted(entry: Cinic10Dataset) -> re.Pattern[str]:
     if entry.portion == "all":
         return re.compile(f"{cifar.pattern}|{_IMAGENET.pattern}")
     return cifar if entry.portion == "cifar" else _IMAGENET
+
+
+def _refuse_other_counts(labels: np.ndarray, entry: Cinic10Dataset, space: ClassSpace, where: str) -> None:
+    cifar = FROM_CIFAR if entry.raw else FROM_CIFAR // 2 if entry.split == "test" else 0
+    expected = {"cifar": cifar, "imagenet": FROM_IMAGENET, "all": cifar + FROM_IMAGENET}[entry.portion]
+    found = other_counts(np.bincount(labels, minlength=len(space)), expected, space.names)
+    if found is not None:
+        raise DataError(
+            "images of CINIC-10 are missing or were added",
+            where=where,
+            found=found,
+            expected=f"{expected:,} images of the portion {entry.portion} in each of {len(space)} classes",
+            remedy="unpack the archive again; for a part of it, use source: folder",
+        )
 
 
 def _warnings(keys: list[tuple[int, str]]) -> tuple[str, ...]:

@@ -112,6 +112,18 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
     return digest.hexdigest()
 
 
+def other_counts(counts: np.ndarray, expected: int, names: Sequence[object]) -> str | None:
+    """Which class has another number of images than all should have, and how many more have; None where none has.
+
+    counts  images of each class, shape (classes,)
+    """
+    other = np.flatnonzero(counts != expected)
+    if len(other) == 0:
+        return None
+    more = f", and other counts in {len(other) - 1:,} more" if len(other) > 1 else ""
+    return f"{counts[other[0]]:,} images in class {names[other[0]]}{more}"
+
+
 def numbered(count: int) -> list[str]:
     """Ids for images that have no names: their position, in as many digits as the last one needs."""
     digits = len(str(max(count - 1, 0)))

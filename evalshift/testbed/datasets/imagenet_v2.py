@@ -10,7 +10,7 @@ from evalshift.errors import DataError
 from evalshift.files import stamp
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetV2Dataset
-from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.datasets.dataset import Parts, other_counts
 from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.places import data_folder, unpacked
 
@@ -26,17 +26,14 @@ def read(entry: ImageNetV2Dataset, space: ClassSpace, where: str) -> Parts:
 
 
 def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: str) -> None:
-    other = np.flatnonzero(counts != entry.per_class)
-    if len(other) == 0:
+    found = other_counts(counts, entry.per_class, range(len(counts)))
+    if found is None:
         return
     remedy = "copy it again, or get the archive that the default registry names"
-    found = f"{counts[other[0]]} images in class {other[0]}"
     if (counts == counts[0]).all():
         found = f"{counts[0]} images in each of {len(counts):,} classes"
         if counts[0] == 20:
             remedy = "one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
-    elif len(other) > 1:
-        found += f", and other counts in {len(other) - 1:,} more"
     raise DataError(
         "this is not the release of ImageNetV2 that the entry names",
         where=where,

@@ -1,4 +1,4 @@
-"""CIFAR-100, CIFAR-10.2, CIFAR-10-C and CINIC-10, on files of their official formats."""
+"""CIFAR-100, CIFAR-10.2 and CIFAR-10-C, on files of their official formats."""
 
 import io
 import json
@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fileserver import FileServer
 from formats import (
     cifar10_batch,
     cifar100_batch,
-    image_bytes,
     npy_bytes,
     pixels,
     python_2_pickle,
@@ -22,7 +20,7 @@ from formats import (
 )
 from PIL import Image
 
-from evalshift.errors import RegistryError, UsageError
+from evalshift.errors import UsageError
 from evalshift.testbed.classes import CIFAR10, CIFAR100, built_in
 from evalshift.testbed.datasets import Dataset, cifar_c, dataset_stamp, fingerprint
 from evalshift.testbed.datasets.cifar_batches import coarse_of
@@ -276,111 +274,3 @@ class TestCorrupted:
         dataset = load({**content, "files": {"archive": described("c.tar", body)}})
         np.testing.assert_array_equal(array(dataset), images[4:8], strict=True)
         assert dataset.classes is built_in(classes)
-
-
-class TestCinic10:
-    FILES = (
-        "test/airplane/cifar10-test-10.png",
-        "test/airplane/cifar10-train-29.png",
-        "test/airplane/n02691156_10.png",
-        "test/cat/cifar10-test-0.png",
-        "test/cat/n02123045_5.png",
-        "test/cat/n02121808_77.png",
-        "valid/cat/cifar10-train-9.png",
-        "valid/cat/n02123045_1.png",
-        "train/truck/cifar10-train-1.png",
-        "train/truck/n03417042_2.png",
-    )
-
-    def image(self, name: str) -> bytes:
-        return image_bytes(name, size=(32, 32))
-
-    @pytest.fixture
-    def content(self, tmp_path: Path) -> Callable[..., Content]:
-        body = tar_bytes({f"./{name}": self.image(name) for name in (*self.FILES, "README.md")})
-        (tmp_path / "CINIC-10.tar.gz").write_bytes(body)
-        files = {"archive": described("CINIC-10.tar.gz", body)}
-        return lambda **more: {"source": "cinic10", "path": "CINIC-10.tar.gz", "files": files, **more}
-
-    def test_trap_25_only_cifars_test_images_are_clean(self, load: Load, content: Callable[..., Content]) -> None:
-        dataset = load(content(portion="cifar"))
-        assert dataset.ids == ("cifar10-test-10", "cifar10-test-0")
-        assert dataset.labels.tolist() == [0, 3]
-        assert dataset.warnings == ()
-        np.testing.assert_array_equal(array(dataset)[1], pixels("test/cat/cifar10-test-0.png", 32, 32, 3))
-
-    def test_trap_25_whoever_wants_the_raw_portion_is_warned(self, load: Load, content: Callable[..., Content]) -> None:
-        dataset = load(content(portion="cifar", raw=True))
-        assert dataset.ids == ("cifar10-test-10", "cifar10-train-29", "cifar10-test-0")
-        assert dataset.warnings == ("1 of 3 images are CIFAR-10's training images, which models trained on it know",)
-        assert load(content(portion="all", raw=True)).warnings[0].startswith("1 of 6 images")
-
-    @pytest.mark.parametrize(
-        "portion, split, ids",
-        [
-            ("imagenet", "test", ("n02691156_10", "n02121808_77", "n02123045_5")),
-            ("all", "test",
-             ("cifar10-test-10", "n02691156_10", "cifar10-test-0", "n02121808_77", "n02123045_5")),
-            ("imagenet", "valid", ("n02123045_1",)),
-            ("all", "train", ("n03417042_2",)),
-        ],
-    )  # fmt: skip
-    def test_portions_keep_the_origin_as_id(
-        self, load: Load, content: Callable[..., Content], portion: str, split: str, ids: tuple[str, ...]
-    ) -> None:
-        assert load(content(portion=portion, split=split)).ids == ids
-
-    def test_all_cifar_images_of_the_training_set_are_training_images(self, content: Any, entry: Any) -> None:
-        with pytest.raises(RegistryError) as caught:
-            entry(content(portion="cifar", split="train"))
-        assert str(caught.value).startswith(
-            "all CIFAR images in CINIC's train set are CIFAR-10's training images; if they are meant, say raw: true\n"
-        )
-        assert entry(content(portion="cifar", split="train", raw=True)).raw
-
-    def test_unpacked_it_is_the_same(self, load: Load, content: Callable[..., Content], tmp_path: Path) -> None:
-        for name in self.FILES:
-            (tmp_path / "cinic" / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / "cinic" / name).write_bytes(self.image(name))
-        for portion in ("cifar", "imagenet"):
-            packed = load(content(portion=portion))
-            assert fingerprint(load(content(portion=portion, path="cinic"))) == fingerprint(packed)
-
-    def test_trap_26_blank_images_and_duplicates_stay(self, load: Load, tmp_path: Path) -> None:
-        blank = io.BytesIO()
-        Image.new("RGB", (32, 32)).save(blank, "PNG")
-        for name in ("n1", "n2"):
-            path = tmp_path / "cinic/test/frog" / f"n01639765_{name[1]}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(blank.getvalue())
-        assert len(load({"source": "cinic10", "path": "cinic", "portion": "imagenet"})) == 2
-
-    def test_another_folder(self, refused: Refused, tmp_path: Path) -> None:
-        (tmp_path / "cinic").mkdir()
-        assert refused({"source": "cinic10", "path": "cinic", "portion": "imagenet"}) == (
-            "there is no such portion of CINIC-10\n"
-            "  where:    dataset d, HERE/cinic\n"
-            "  found:    no image of test/CLASS that belongs to the portion imagenet\n"
-            "  expected: test/airplane/n02691156_1.png\n"
-            "  do:       get the official archive, or name the folder that holds train, valid and test"
-        )
-
-    def test_images_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
-        path = tmp_path / "cinic/test/frog/n01639765_1.png"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(image_bytes(size=(64, 64)))
-        content = {"source": "cinic10", "path": "cinic", "portion": "imagenet"}
-        assert refused(content) == (
-            "an image of another size\n"
-            "  where:    dataset d, HERE/cinic, cinic/test/frog/n01639765_1.png\n"
-            "  found:    64 × 64\n"
-            "  expected: 32 × 32, as in CINIC-10"
-        )
-        path.write_bytes(b"noise")
-        assert refused(content).startswith("an image cannot be read\n")
-
-    def test_downloaded(self, load: Load, file_server: FileServer, cache: Path) -> None:
-        body = tar_bytes({"test/cat/cifar10-test-0.png": self.image("x")})
-        file = {**described("CINIC-10.tar.gz", body), "urls": [file_server.put("CINIC-10.tar.gz", body)]}
-        dataset = load({"source": "cinic10", "portion": "cifar", "files": {"archive": file}})
-        assert dataset.ids == ("cifar10-test-0",)
