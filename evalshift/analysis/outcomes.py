@@ -126,8 +126,10 @@ def load_pair(results: Results, pair: str) -> StoredPair:
     and come from one checkpoint, or when counts of it were imported in their place; every other model is named in the
     notes. Each file is read once, and only its answers are kept. "top5" is there when every model with answers keeps
     five an image and there are more than five classes; models whose counts are of top-1 alone are left out of it.
+    `pair` may be named as it was typed to run it, see `seen_alike`.
     Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
     """
+    pair = seen_alike(results, pair)
     names = split_pair(pair)
     notes: list[str] = []
     original, new = (_load_side(results, name, pair, notes) for name in names)
@@ -175,6 +177,24 @@ def split_pair(pair: str) -> tuple[str, str]:
     if not original or not new or ":" in new:
         raise UsageError("this is not a pair", found=f'"{pair}"', expected="original:new, two names and one colon")
     return original, new
+
+
+def seen_alike(results: Results, pair: str) -> str:
+    """The name under which a run stored a pair: where one set has a view, the other one is seen in it too.
+
+    imagenet:imagenet-a was run as imagenet@imagenet-a:imagenet-a. A pair that is stored as it is named is that pair.
+    """
+    names = split_pair(pair)
+    if pair in results.pairs():
+        return pair
+    views = [((results.dataset_facts(name) or {}).get("entry") or {}).get("view") for name in names]
+    if views[0] == views[1] or None not in views:
+        return pair
+    view = views[0] or views[1]
+    seen = (
+        name if own or name.endswith(f"@{view}") else f"{name}@{view}" for name, own in zip(names, views, strict=True)
+    )
+    return ":".join(seen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from evalshift.analysis.fits import Line, fit_line
 from evalshift.analysis.gaps import drops
 from evalshift.analysis.intervals import Interval, clopper_pearson
 from evalshift.analysis.missing import Missing
-from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes, StoredPair, load_pair
+from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes, StoredPair, load_pair, seen_alike
 from evalshift.analysis.ranks import rank, rank_changes
 from evalshift.analysis.review import review_pair
 from evalshift.analysis.scales import SCALES, fitted_accuracy
@@ -335,7 +335,8 @@ def check_choices(*, scale: str, metric: str, level: float, resamples: int, seed
 
 
 def _wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[str]:
-    wanted = results.pairs() if pairs is None else [pairs] if isinstance(pairs, str) else list(dict.fromkeys(pairs))
+    named = results.pairs() if pairs is None else [pairs] if isinstance(pairs, str) else pairs
+    wanted = list(dict.fromkeys(seen_alike(results, pair) for pair in named))
     if not wanted:
         raise AnalysisError(
             "no pair has been run here" if pairs is None else "no pair was named",

@@ -170,6 +170,23 @@ def test_a_pair_is_seen_alike_on_both_sides_from_registry_to_report(testbed: Pat
     assert stored.predictions_file("rare", "told").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("seen_whole_too", [False, True])
+def test_a_report_takes_the_pair_as_it_is_typed(testbed: Path, quiet: Any, seen_whole_too: bool) -> None:
+    """Also where the whole set is stored as well: held against the rare one, it would be restricted on one side."""
+    if seen_whole_too:
+        text = yaml.safe_load(testbed.read_text())
+        text["datasets"]["copy"] = {**text["datasets"]["whole"]}
+        text["pairs"].append("whole:copy")
+        testbed.write_text(yaml.safe_dump(text))
+    results = Results(run(testbed, results="results", device="cpu", console=quiet).path)
+    assert ("whole" in results.datasets()) == seen_whole_too
+    for pairs in ("whole:rare", ["whole:rare", "whole@imagenet-a:rare"]):
+        found = report(results, pairs=pairs, resamples=100)
+        assert found.pairs == ("whole@imagenet-a:rare",)
+        assert found.table[["original_accuracy", "new_accuracy"]].to_numpy().tolist() == [[1.0, 1.0]]
+    assert report(results, pairs="rare:whole", resamples=100).pairs == ("rare:whole@imagenet-a",)
+
+
 def test_seen_whole_the_same_answers_are_wrong(testbed: Path, quiet: Any) -> None:
     text = testbed.read_text().replace("    view: imagenet-a\n", "")
     testbed.write_text(text)
