@@ -1,7 +1,9 @@
 """The dataset that imported answers are held against: from the store, the registry, or a file of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -49,10 +51,13 @@ def dataset_for_import(
     entry = registry.datasets.get(name)
     if labels is not None:
         space = _space(name, registry, classes)
-        return _from_file(name, labels, space, id_column, None), f"labels of {name} from {labels}"
+        given = _from_file(name, labels, space, id_column, None, known_of(name, registry))
+        return given, f"labels of {name} from {labels}"
     if entry is not None and dataset_stamp(entry) is not None:
         dataset = load_dataset(name, entry, registry.class_space(entry.classes))
-        return labels_alone(name, dataset.ids, dataset.labels, dataset.classes), f"labels of {name} from the registry"
+        facts = known_of(name, registry)
+        stored = labels_alone(name, dataset.ids, dataset.labels, dataset.classes, **facts)
+        return stored, f"labels of {name} from the registry"
     raise UsageError(
         f"the labels of {name} are not at hand",
         where=results.path,
@@ -88,6 +93,14 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
         stamp=None,
         entry={"source": "labels", **entry},
     )
+
+
+def known_of(name: str, registry: Registry) -> dict[str, Any]:
+    """What the registry knows of a dataset, whoever ran the models: its near-duplicates, and where fresh images are."""
+    entry = registry.datasets.get(name)
+    if entry is None:
+        return {}
+    return entry.model_dump(mode="json", include={"near_duplicates", "fresh"}, exclude_none=True)
 
 
 def known_size(name: str) -> tuple[int, str | None] | None:
@@ -140,7 +153,12 @@ def _space(name: str, registry: Registry, classes: str | None) -> ClassSpace:
 
 
 def _from_file(
-    name: str, path: Path, space: ClassSpace, id_column: str | None, stored: StoredDataset | None
+    name: str,
+    path: Path,
+    space: ClassSpace,
+    id_column: str | None,
+    stored: StoredDataset | None,
+    facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> StoredDataset:
     content = read_content(path, rows=len(stored) if stored else None, id_column=id_column, likely=LABELS)
     values = content.array.ravel() if content.array.ndim == 2 and content.array.shape[1] == 1 else content.array
@@ -167,7 +185,7 @@ def _from_file(
         return labels_alone(name, stored.ids, labels, space)
     digits = len(str(max(len(labels) - 1, 0)))
     ids = content.ids or tuple(f"{place:0{digits}d}" for place in range(len(labels)))
-    return labels_alone(name, ids, labels, space, files={path.name: content.sha256})
+    return labels_alone(name, ids, labels, space, files={path.name: content.sha256}, **facts)
 
 
 def _remedy(name: str, registry: Registry, results: Results) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.importers.answers import check_answers
 from evalshift.evaluate.importers.files import Content, read_content
-from evalshift.evaluate.importers.labels import labels_alone
+from evalshift.evaluate.importers.labels import known_of, labels_alone
 from evalshift.evaluate.importers.predictions import (
     ImportReport,
     count_right,
@@ -342,17 +342,18 @@ def _rows(released: ReleasedSet, files: _Files, space: ClassSpace, registry: Reg
     else:
         ids, labels = _labels_of_json(files.labels, space)
         source = {files.labels.name: sha256_of(files.labels)}
+    entry = {"files": source, **known_of(name, registry)}
     if ids is None:
         digits = len(str(max(len(labels) - 1, 0)))
         plain = [f"{place:0{digits}d}" for place in range(len(labels))]
-        return _Rows(labels_alone(name, plain, labels, space, files=source), np.arange(len(labels)), source)
+        return _Rows(labels_alone(name, plain, labels, space, **entry), np.arange(len(labels)), source)
     if name == "imagenet":
         own = [one.removesuffix(".JPEG") for one in ids]
         order = np.argsort(own)
     else:
         own = [f"{label}/{one}.jpeg" for one, label in zip(ids, labels.tolist(), strict=True)]
         order = np.lexsort((np.array(own), labels))
-    dataset = labels_alone(name, [own[row] for row in order], labels[order], space, files=source)
+    dataset = labels_alone(name, [own[row] for row in order], labels[order], space, **entry)
     return _Rows(dataset, order, source)
 
 

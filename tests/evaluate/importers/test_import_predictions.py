@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from evalshift.evaluate.rows import same_rows
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
 from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import NearDuplicatesEntry
 from evalshift.testbed.registry import Registry
 
+DUPLICATES = NearDuplicatesEntry(share=0.25, accuracy=0.5, source="counted")
 RIGHT = [0, 1, 2, 3, 4, 5]
 
 
@@ -51,6 +54,19 @@ def test_a_dataset_of_labels_alone_says_so_and_a_run_reads_it(
         ("old", "what is stored was imported (answers.npy), not run from this entry"),
         ("new", "not run yet"),
     }
+
+
+def test_what_the_registry_knows_of_a_dataset_comes_along(tmp_path: Path, results: Results, registry: Registry) -> None:
+    """Its near-duplicates and its fresh images, wherever the labels come from; nothing of where its files lie."""
+    known = {"near_duplicates": {"share": 0.25, "accuracy": 0.5, "source": "counted"}, "fresh": "new"}
+    entries = {"old": registry.datasets["old"].model_copy(update={**known, "near_duplicates": DUPLICATES})}
+    registry = replace(registry, datasets={**registry.datasets, **entries})
+    import_predictions(answers(tmp_path), "known", "old", results, registry=registry)
+    assert results.load_dataset("old").entry == {"source": "labels", **known}
+    beside = Results(tmp_path / "beside")
+    labels = answers(tmp_path, name="labels.npy")
+    import_predictions(answers(tmp_path), "known", "old", beside, registry=registry, labels=labels)
+    assert beside.load_dataset("old").entry == {"source": "labels", "files": {"labels.npy": sha256_of(labels)}, **known}
 
 
 def test_pairs_are_noted_once_both_sets_have_a_model(tmp_path: Path, results: Results, registry: Registry) -> None:

@@ -12,7 +12,9 @@ import pytest
 from fileserver import FileServer
 from released import CIFAR10, DATA, IMAGENET, needs_cifar10, needs_imagenet
 
+from evalshift.analysis.duplicates import WithoutDuplicates
 from evalshift.analysis.outcomes import load_pair
+from evalshift.analysis.report import report
 from evalshift.errors import HashMismatchError
 from evalshift.evaluate.importers import released
 from evalshift.evaluate.importers.released import RELEASES, RENAMED, import_released, model_name
@@ -79,6 +81,22 @@ def imagenet(folder: Path, *, upstream: bool = False) -> Path:
             np.save(folder / f"{short}_labels.npy", np.array(LABELS, np.int16))
             (folder / f"{short}_ids.txt").write_text("\n".join(ids) + "\n", "utf-8")
     return folder
+
+
+@needs_cifar10
+def test_what_the_registry_knows_of_near_duplicates_is_said_of_imported_models_too(
+    results: Results, default: Registry
+) -> None:
+    """As of models that were run: 3.3 % of CIFAR-10's test images resemble training images."""
+    import_released("recht2019-cifar10", results, CIFAR10, registry=default)
+    for pair in ("cifar10:cifar10.1-v4", "cifar10:cifar10.1-v6"):
+        found = report(results, pairs=pair, resamples=50)
+        assert isinstance(found.statistics.duplicates, WithoutDuplicates)
+        table = found.tables["duplicates"].set_index("model")
+        # All 330 are right, so of the other 9,670 as many less are.
+        right = found.table.set_index("model")["original_correct"] - 330
+        assert len(right) == 30
+        np.testing.assert_allclose(table["accuracy"], right[table.index] / 9_670)
 
 
 @pytest.mark.parametrize("upstream", [False, True])
