@@ -265,6 +265,8 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         f"page: {out / 'index.html'}"
     )
     assert sorted(contents(out)) == [
+        "figures/original_vs_new_top1_agreement.pdf",
+        "figures/original_vs_new_top1_agreement.png",
         "figures/original_vs_new_top1_classes.pdf",
         "figures/original_vs_new_top1_classes.png",
         "figures/original_vs_new_top1_decomposition.pdf",
@@ -296,6 +298,7 @@ def test_report_fits_the_scale_that_is_asked_for(stored: Path, out: Path, scale:
 def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -> None:
     ran = run_here("report", "--results", stored, "--format", "svg, CSV", "--bootstrap", "0", "--pair", "original:new")
     assert sorted(contents(out)) == [
+        "figures/original_vs_new_top1_agreement.svg",
         "figures/original_vs_new_top1_classes.svg",
         "figures/original_vs_new_top1_decomposition.svg",
         "figures/original_vs_new_top1_linear.svg",

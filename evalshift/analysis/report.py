@@ -174,6 +174,7 @@ class Report:
                     ("robustness", figures.robustness_figure),
                     ("ranks", figures.ranks_figure),
                     ("classes", figures.classes_figure),
+                    ("agreement", figures.agreement_figure),
                 ):
                     figure = draw(pair, self.summary.metric)
                     if figure is not None:

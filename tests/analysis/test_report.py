@@ -34,7 +34,7 @@ TABLES_OF_IMAGES = (
 )
 TABLES_OF_TOP5 = (*TABLES_OF_COUNTS, "classes", "model_classes", "pairs", "ranks", "sets")
 # Drawn of the metric that comes first alone.
-FIGURES = ("classes", "decomposition", "ranks", "robustness")
+FIGURES = ("agreement", "classes", "decomposition", "ranks", "robustness")
 FOR_MACHINES = ("model_classes", "pairs")
 
 

@@ -4,6 +4,7 @@ Figures are matplotlib objects made without pyplot: nothing is shown, nothing st
 while a figure is drawn.
 """
 
+from evalshift.analysis.figures.agreement import agreement, agreement_figure
 from evalshift.analysis.figures.classes import classes, classes_figure
 from evalshift.analysis.figures.decomposition import decomposition, decomposition_figure
 from evalshift.analysis.figures.files import FORMATS, render, save
@@ -17,6 +18,8 @@ __all__ = [
     "FORMATS",
     "PAGE_WIDTH",
     "STYLE",
+    "agreement",
+    "agreement_figure",
     "classes",
     "classes_figure",
     "decomposition",

@@ -1,0 +1,86 @@
+"""How alike the models answer."""
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from evalshift.analysis.figures.style import DPI, INK, PAGE_WIDTH, shortened, styled, wrapped
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.shown import shown_agreement
+from evalshift.analysis.summary import MetricSummary, PairSummary
+
+# Models in a figure at most.
+MOST = 100
+# From light to dark: in order for readers of every kind of colour vision, and without colour, too.
+_COLOURS, _UNDEFINED = "YlGnBu", "#cccccc"
+# Letters that a name has at most, what one takes a point in inches; a name's inches, and its points.
+_NAME, _LETTER, _ROW, _CLOSE_ROW, _FEW = 26, 0.0082, (0.08, 6.0), (0.066, 5.2), 20
+# Inches around and between the panels, above and below them, and of each further line there.
+_BESIDE, _AROUND, _LINE = 0.85, 0.68, 0.11
+
+
+def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, Axes]:
+    """Draw how often each model answers as each other one does, on either set, the darker the more often.
+
+    Of first answers the share of images with the same one; of top-5, right and wrong, agreement beyond chance (Cohen's
+    κ), grey where it is not defined. Models that agree stand side by side, in the order of the original set on both;
+    columns stand as rows do. Every second, third, … is named where there is no room for all. Of more than `MOST`
+    models the most accurate are drawn. The images share their colours: `original.images[0]` makes the colour bar.
+    Raises ValueError for fewer than three models with answers, and where no two have an agreement.
+    """
+    shown = shown_agreement(summary, MOST)
+    if shown is None:
+        raise ValueError("found no three models whose agreement is known; expected three or more")
+    low, high = shown.span
+    count = len(shown.models)
+    row, size = _room(count)
+    box, figure = original.get_window_extent(), original.get_figure(root=True)
+    assert figure is not None
+    step = math.ceil(row * count * figure.dpi / min(box.width, box.height))
+    for ax, side in ((original, "original"), (new, "new")):
+        ax.imshow(
+            shown.values[side], cmap=mpl.colormaps[_COLOURS], vmin=low, vmax=high, interpolation="nearest", gid=side
+        )
+        ax.set_facecolor(_UNDEFINED)
+        ax.set_title(f"{side.capitalize()} set", fontsize=7)
+        ax.set_xticks([])
+        ax.set_yticks(np.arange(0, count, step))
+        ax.set_yticklabels([shortened(name, _NAME) for name in shown.models[::step]])
+        ax.tick_params(axis="y", length=0, labelsize=size, labelleft=ax is original)
+        ax.spines[:].set_visible(False)
+    return original, new
+
+
+def agreement_figure(pair: PairSummary, metric: str = "top1") -> Figure | None:
+    """`agreement` on a figure of its own, as wide as a page of a paper; None where it has nothing to draw."""
+    summary = pair.metrics[metric]
+    shown = shown_agreement(summary, MOST)
+    if shown is None:
+        return None
+    count, of = len(shown.models), len(summary.statistics.image_models)
+    of_all = f"; the {count} most accurate of {of:,} models" if count < of else ""
+    caption = wrapped(f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}")
+    with styled():
+        # Two squares beside the names: what is higher than they are would be empty.
+        names = _LETTER * _room(count)[1] * min(_NAME, max(map(len, shown.models)))
+        height = (PAGE_WIDTH - _BESIDE - names) / 2 + _AROUND + _LINE * caption.count("\n")
+        figure = Figure(figsize=(PAGE_WIDTH, height), layout="compressed", dpi=DPI)
+        axes = figure.subplots(1, 2)
+        agreement(summary, *axes)
+        bar = figure.colorbar(axes[0].images[0], ax=list(axes), shrink=0.8, aspect=24, pad=0.015)
+        bar.outline.set_visible(False)
+        bar.set_label("Images with the same first answer (%)" if shown.answers else "Agreement beyond chance, κ")
+        if shown.answers:
+            bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
+        figure.supxlabel(caption, fontsize=6.5, color=INK)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure
+
+
+def _room(models: int) -> tuple[float, float]:
+    return _ROW if models <= _FEW else _CLOSE_ROW
