@@ -8,7 +8,7 @@ from evalshift.errors import UsageError, did_you_mean
 from evalshift.printing import print_table, stderr, stdout, wrapped
 
 if TYPE_CHECKING:  # each command loads its own room, and no other
-    from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
+    from evalshift.analysis.summary import MetricSummary, Summary
     from evalshift.evaluate.importers.predictions import ImportReport
     from evalshift.evaluate.plan import Job, Plan
     from evalshift.evaluate.predictions import Failure
@@ -233,28 +233,31 @@ def print_findings(summary: "Summary", written: Path) -> None:
         _print_best(metric)
         console.print()
     if len(summary.pairs) > 1:
-        _print_changes(summary.pairs)
+        _print_changes(summary)
     for note in summary.notes:
         console.print(wrapped(f"note: {note}", indent=""), style="yellow")
     console.print(f"{'page' if written.is_file() else 'report'}: {written.resolve()}")
 
 
-def _print_changes(pairs: Sequence["PairSummary"]) -> None:
-    from evalshift.analysis.average_changes import average_changes, readable_changes
+def _print_changes(summary: "Summary") -> None:
+    from evalshift.analysis.average_changes import changes_table
+    from evalshift.analysis.statistic_tables.read import readable_statistic
 
-    stdout().print("Average change in accuracy, in points", style="bold")
-    table = readable_changes(average_changes(pairs))
-    table = table.drop(columns=[title for title in table if str(title).endswith("models")])
-    print_table([str(title) for title in table], table.to_numpy().tolist(), "ll" + "r" * (len(table.columns) - 2))
+    table = changes_table(summary.pairs, summary.level)
+    stdout().print(table.title, style="bold")
+    text = readable_statistic(table)
+    text = text.drop(columns=[title for title in text if str(title).endswith("models")])
+    print_table([str(title) for title in text], text.to_numpy().tolist(), "ll" + "r" * (len(text.columns) - 2))
     stdout().print()
 
 
 def _print_best(metric: "MetricSummary") -> None:
-    from evalshift.analysis.tables import BEYOND_CHANCE, has_real_changes, readable
+    from evalshift.analysis.statistic_tables.of_accuracies import BEYOND_CHANCE, has_real_changes
+    from evalshift.analysis.statistic_tables.read import readable_statistic
 
-    table = readable(metric).drop(columns=["Rank", "New rank"])
+    table = readable_statistic(metric.accuracies).drop(columns=["Rank", "New rank"])
     print_table([str(title) for title in table], table.head(_MODELS_PRINTED).to_numpy().tolist(), "lrrrr")
     if len(table) > _MODELS_PRINTED:
         stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
-    if has_real_changes(metric):
+    if has_real_changes(metric.table):
         stdout().print(BEYOND_CHANCE)

@@ -13,8 +13,9 @@ from evalshift.analysis.published import published_outcomes
 from evalshift.analysis.robustness import EffectiveRobustness, effective_robustness_against
 from evalshift.analysis.scales import SCALES
 from evalshift.analysis.sentences import metric_words
+from evalshift.analysis.statistic_tables.table import Column, StatisticTable, bounded, make_table
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, fit_outcomes
-from evalshift.analysis.tables import percent
+from evalshift.analysis.words import p_words, percent
 from evalshift.errors import AnalysisError, did_you_mean
 from evalshift.testbed.published import PublishedTestbed, load_published
 
@@ -195,37 +196,23 @@ def _members(own: Outcomes, published: Outcomes) -> tuple[str, ...]:
     )
 
 
-def readable_distances(against: Against, minus: str = "−") -> pd.DataFrame:
-    """The table as it is read, all text: distances in points, p-values to two digits."""
-    table = against.table
-
-    def bounded(key: str) -> list[str]:
-        columns = (table[key], table[f"{key}_low"], table[f"{key}_high"])
-        return [
-            percent(value, minus) + ("" if np.isnan(low) else f" [{percent(low, minus)}, {percent(high, minus)}]")
-            for value, low, high in zip(*columns, strict=True)
-        ]
-
-    return pd.DataFrame(
-        {
-            "Model": table["model"],
-            "Predicted (%)": bounded("predicted"),
-            "Distance": bounded("distance"),
-            "p (Holm)": [p_text(p) for p in table["p_holm"]],
-            "p (BH)": [p_text(p) for p in table["p_bh"]],
-        }
+def distances_table(against: Against) -> StatisticTable:
+    """The distances to be read, in points."""
+    return make_table(
+        "against",
+        f"Against {against.testbed}",
+        against.table,
+        [
+            Column("model", "Model", "text"),
+            bounded("predicted", "Predicted (%)"),
+            bounded("distance", "Distance", "points"),
+            Column("p_holm", "p (Holm)", "p"),
+            Column("p_bh", "p (BH)", "p"),
+        ],
+        f"Distance in percentage points above the line of {against.testbed} ({len(against.outcomes)} models, "
+        f"{against.scale} scale), {100 * against.distances.level:g} % intervals in brackets.",
+        empty="Without resamples there are no intervals and no p.",
     )
-
-
-def p_text(p: float) -> str:
-    """A p-value for a table.
-
-    >>> p_text(0.0312), p_text(0.5), p_text(0.0004), p_text(float("nan"))
-    ('0.031', '0.50', '<0.001', '–')
-    """
-    if np.isnan(p):
-        return "–"
-    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def _stands(row: pd.Series) -> str:
@@ -240,4 +227,4 @@ def _stands(row: pd.Series) -> str:
 
 
 def _p_words(row: pd.Series) -> str:
-    return "" if np.isnan(row["p_holm"]) else f", p {'' if row['p_holm'] < 0.001 else '= '}{p_text(row['p_holm'])}"
+    return "" if np.isnan(row["p_holm"]) else f", {p_words(row['p_holm'])}"

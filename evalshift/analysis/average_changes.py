@@ -1,14 +1,13 @@
 """How accuracies change on average from an original set to each of its new ones, side by side."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.sentences import metric_words
+from evalshift.analysis.statistic_tables.table import Column, StatisticTable, bounded, make_table
 from evalshift.analysis.summary import PairSummary
-from evalshift.analysis.tables import percent
 
 _FIGURES = ("models", "change", "change_low", "change_high")
 
@@ -47,21 +46,21 @@ def average_changes(pairs: Sequence[PairSummary]) -> pd.DataFrame:
     return frame.astype(kinds)
 
 
-def readable_changes(changes: pd.DataFrame, minus: str = "−", missing: str = "–") -> pd.DataFrame:
-    """The table as it is read, all text: changes in points with their sign, `missing` where there is none."""
-    read: dict[str, Any] = {"Original": changes["original"], "New": changes["new"]}
-    for name in METRICS:
-        if f"{name}_change" not in changes:
-            continue
+def changes_table(pairs: Sequence[PairSummary], level: float) -> StatisticTable:
+    """The same to be read."""
+    changes = average_changes(pairs)
+    columns = [Column("original", "Original", "text"), Column("new", "New", "text")]
+    for name in (name for name in METRICS if f"{name}_change" in changes):
         words = metric_words(name).capitalize()
-        read[f"{words} models"] = changes[f"{name}_models"].astype("string").fillna(missing)
-        read[f"{words} change"] = [
-            missing if pd.isna(change) else f"{_signed(change, minus)} [{_signed(low, minus)}, {_signed(high, minus)}]"
-            for change, low, high in changes[[f"{name}_{figure}" for figure in _FIGURES[1:]]].to_numpy()
+        columns += [
+            Column(f"{name}_models", f"{words} models", "count"),
+            bounded(f"{name}_change", f"{words} change", "change"),
         ]
-    return pd.DataFrame(read)
-
-
-def _signed(fraction: float, minus: str) -> str:
-    text = percent(fraction, minus)
-    return text if text.startswith(minus) or text == "0.0" else f"+{text}"
+    return make_table(
+        "average_changes",
+        "Average change in accuracy, in points",
+        changes,
+        columns,
+        f"New minus original, over all models of a pair, with {100 * level:g} % intervals in brackets.",
+        empty="A pair for which a metric cannot be had has no change in it.",
+    )

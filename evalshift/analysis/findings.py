@@ -7,7 +7,7 @@ from evalshift.analysis.missing import Missing
 from evalshift.analysis.outcomes import name_some
 from evalshift.analysis.set_statistics import PairwiseStatistics, SetStatistics
 from evalshift.analysis.statistics import Statistics
-from evalshift.analysis.words import number, points, span
+from evalshift.analysis.words import number, p_words, points, span
 
 # Models that a sentence names, of those that stand off the line.
 _NAMED = 3
@@ -88,8 +88,8 @@ def _tuning_sign(statistics: Statistics) -> str:
     if isinstance(found, Missing) or not np.isfinite(found.p_value):
         return ""
     if found.p_value < 1 - statistics.level:
-        return f" (diminishing returns: slope {number(found.slope)} on the linear scale, p {_p(found.p_value)})"
-    return f" (no sign of diminishing returns, p {_p(found.p_value)})"
+        return f" (diminishing returns: slope {number(found.slope)} on the linear scale, {p_words(found.p_value)})"
+    return f" (no sign of diminishing returns, {p_words(found.p_value)})"
 
 
 def scale_sentence(statistics: Statistics) -> str | None:
@@ -177,7 +177,3 @@ def _said(*sentences: str | None) -> tuple[str, ...]:
 
 def _distance(distance: float) -> str:
     return f"{points(abs(distance))} points {'above' if distance > 0 else 'below'}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {number(value, 3 if value < 0.01 else 2)}"

@@ -14,6 +14,7 @@ from evalshift.analysis.mismatch import likely_mismatch
 from evalshift.analysis.multiplicity import adjust
 from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.scales import check_accuracies
+from evalshift.analysis.words import p_words
 from evalshift.evaluate.expected import few_images, images_off, published_counts, rounding
 from evalshift.evaluate.predictions import Provenance
 
@@ -182,7 +183,7 @@ def off_words(row: Mapping[Any, Any]) -> str:
     chance = "as chance would with other images" if row["verdict"] == CHANCE_ONLY else "more than chance would"
     return (
         f"{row['model']} on {row['dataset']} is right for {100 * row['accuracy']:.2f} % of the images, published are "
-        f"{as_printed(row['published'])} %: {size:,} {side}, {chance} ({_p_words(row['p_holm'])}). "
+        f"{as_printed(row['published'])} %: {size:,} {side}, {chance} ({p_words(row['p_holm'])}). "
         f"Likely cause: {row['likely_cause']}."
     )
 
@@ -195,10 +196,6 @@ def as_printed(published: float) -> str:
     """
     digits = max(0, -int(np.floor(np.log10(float(2 * rounding(published))))) - 2) if rounding(published) else 0
     return f"{100 * published:.{digits}f}"
-
-
-def _p_words(p_value: float) -> str:
-    return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
 
 
 def _answers_of(

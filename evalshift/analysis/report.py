@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, TypedDict
 import pandas as pd
 from markupsafe import escape
 
-from evalshift.analysis.against import hold_against, readable_distances
-from evalshift.analysis.average_changes import average_changes, readable_changes
+from evalshift.analysis.against import distances_table, hold_against
+from evalshift.analysis.average_changes import average_changes, changes_table
 from evalshift.analysis.fits import Line
-from evalshift.analysis.gate_tables import GATE_TABLES
 from evalshift.analysis.published import summarize_published
-from evalshift.analysis.statistic_tables.read import statistic_latex, statistic_markdown
+from evalshift.analysis.statistic_tables.of_gate import verdicts_table
+from evalshift.analysis.statistic_tables.read import WRITERS, readable_statistic
 from evalshift.analysis.statistic_tables.table import StatisticTable
 from evalshift.analysis.statistics import Statistics
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, to_json
-from evalshift.analysis.tables import latex_of, markdown_of, readable, to_csv, to_latex, to_markdown
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 from evalshift.files import write_atomic
@@ -30,13 +29,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("html", "png", "pdf", "csv", "md", "tex")
 _FIGURES = ("png", "pdf", "svg")
-_TABLES: dict[str, Callable[[MetricSummary], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
-_STATISTICS: dict[str, Callable[[StatisticTable], str]] = {
-    "csv": lambda table: table.frame.to_csv(index=False, lineterminator="\n"),
-    "md": statistic_markdown,
-    "tex": statistic_latex,
-}
-_ALLOWED = ("html", *_FIGURES, *_TABLES)
+_ALLOWED = ("html", *_FIGURES, *WRITERS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +58,7 @@ class Report:
         for pair in self.summary.pairs:
             metric = pair.metrics[self.summary.metric]
             parts.append(f"<p><b>{escape(pair.name)}</b> {escape(' '.join(metric.headline(self.summary.scale)))}</p>")
-            parts.append(readable(metric).to_html(index=False, border=0))
+            parts.append(readable_statistic(metric.accuracies).to_html(index=False, border=0))
         return "\n".join(parts)
 
     @property
@@ -113,23 +106,10 @@ class Report:
         out = Path(out)
         stems = _stems(self.summary.pairs)
         self._save_figures(out, stems, chosen)
-        for pair, stem in zip(self.summary.pairs, stems, strict=True):
-            for name, metric in pair.metrics.items():
-                texts = {suffix: make(metric) for suffix, make in _TABLES.items() if suffix in chosen}
-                for suffix, text in texts.items():
-                    write_atomic(out / "tables" / f"{stem}_{name}.{suffix}", text.encode())
-                for suffix, text in _against_texts(metric, chosen).items():
-                    write_atomic(out / "tables" / f"{stem}_{name}_against.{suffix}", text.encode())
-                for table in metric.tables.values():
-                    # A table that nobody reads row by row is one for machines.
-                    for suffix in (suffix for suffix in texts if table.columns or suffix == "csv"):
-                        text = _STATISTICS[suffix](table)
-                        write_atomic(out / "tables" / f"{stem}_{name}_{table.name}.{suffix}", text.encode())
-            if pair.gate is not None and len(pair.gate):
-                for suffix in (suffix for suffix in GATE_TABLES if suffix in chosen):
-                    write_atomic(out / "tables" / f"{stem}_gate.{suffix}", GATE_TABLES[suffix](pair.gate).encode())
-        for suffix, text in self._average_changes(chosen).items():
-            write_atomic(out / "tables" / f"average_changes.{suffix}", text.encode())
+        for name, table in self._tables(stems):
+            # A table that nobody reads row by row is one for machines.
+            for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
+                write_atomic(out / "tables" / f"{name}.{suffix}", WRITERS[suffix](table).encode())
         write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
         if "html" not in chosen:
             return out
@@ -140,18 +120,19 @@ class Report:
         write_atomic(out / "index.html", render_page(self.summary, thumbnails).encode())
         return out / "index.html"
 
-    def _average_changes(self, formats: set[str]) -> dict[str, str]:
-        """The pairs side by side, as texts by suffix; none where there is one pair alone."""
-        if len(self.pairs) < 2:
-            return {}
-        changes, names = self.average_changes, ("Original", "New")
-        comment = f"average change in percentage points, {100 * self.summary.level:g} % intervals in brackets"
-        texts = {
-            "csv": lambda: changes.to_csv(index=False, lineterminator="\n"),
-            "md": lambda: markdown_of(readable_changes(changes), names),
-            "tex": lambda: latex_of(readable_changes(changes, minus="$-$", missing="--"), comment, names),
-        }
-        return {suffix: make() for suffix, make in texts.items() if suffix in formats}
+    def _tables(self, stems: list[str]) -> Iterable[tuple[str, StatisticTable]]:
+        """All tables with the names of their files."""
+        for pair, stem in zip(self.summary.pairs, stems, strict=True):
+            for name, metric in pair.metrics.items():
+                yield f"{stem}_{name}", metric.accuracies
+                if metric.against is not None:
+                    yield f"{stem}_{name}_against", distances_table(metric.against)
+                for table in metric.tables.values():
+                    yield f"{stem}_{name}_{table.name}", table
+            if pair.gate is not None and len(pair.gate):
+                yield f"{stem}_gate", verdicts_table(pair.gate)
+        if len(self.pairs) > 1:
+            yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
 
     def _save_figures(self, out: Path, stems: list[str], formats: set[str]) -> None:
         if not formats & set(_FIGURES):
@@ -294,23 +275,6 @@ def check_formats(formats: Sequence[str] | str) -> set[str]:
 
 def _drawn_scales(scale: str) -> tuple[str, str]:
     return ("linear", "probit" if scale == "linear" else scale)
-
-
-def _against_texts(metric: MetricSummary, formats: set[str]) -> dict[str, str]:
-    """The distances from a published line as texts by suffix; none where there are none."""
-    against = metric.against
-    if against is None:
-        return {}
-    comment = (
-        f"distance in percentage points above the line of {against.testbed} ({len(against.outcomes)} models, "
-        f"{against.scale} scale), {100 * metric.level:g} % intervals in brackets"
-    )
-    texts = {
-        "csv": lambda: against.table.to_csv(index=False, lineterminator="\n"),
-        "md": lambda: markdown_of(readable_distances(against), ("Model",)),
-        "tex": lambda: latex_of(readable_distances(against, minus="$-$"), comment, ("Model",)),
-    }
-    return {suffix: make() for suffix, make in texts.items() if suffix in formats}
 
 
 def _views(pair: PairSummary, scale: str) -> Iterable[tuple[str, str, bool]]:

@@ -25,6 +25,7 @@ from evalshift.analysis.review import review_pair
 from evalshift.analysis.scales import SCALES, fitted_accuracy
 from evalshift.analysis.sentences import drop_sentence, line_sentence, metric_words, rank_sentence
 from evalshift.analysis.statistic_tables import StatisticTable, statistic_tables
+from evalshift.analysis.statistic_tables.of_accuracies import accuracies_table
 from evalshift.analysis.statistics import Statistics, compute_statistics
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
@@ -75,6 +76,11 @@ class MetricSummary:
     def in_line(self) -> np.ndarray:
         """Which rows of the table the lines are fitted to, as booleans."""
         return ~self.table["family"].isin(self.left_out).to_numpy()
+
+    @property
+    def accuracies(self) -> StatisticTable:
+        """The table as it is read and written."""
+        return accuracies_table(self.table, self.outcomes.metric, self.level)
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
         """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""

@@ -1,6 +1,10 @@
 """Numbers and names as prose and tables show them."""
 
+import math
 from collections.abc import Sequence
+
+# What stands in a table where a number is undefined; its note says why.
+EMPTY = "–"
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -10,6 +14,15 @@ def number(value: float, digits: int = 2) -> str:
     ('−0.02', '0.0')
     """
     return f"{value:z.{digits}f}".replace("-", "−")
+
+
+def percent(fraction: float) -> str:
+    """A fraction in per cent, without the sign of it.
+
+    >>> percent(0.8248), percent(-0.0001)
+    ('82.5', '0.0')
+    """
+    return number(100 * fraction, 1)
 
 
 def points(fraction: float, digits: int = 1) -> str:
@@ -40,3 +53,21 @@ def name_some(names: Sequence[str], limit: int = 5) -> str:
     if len(names) <= limit:
         return ", ".join(names)
     return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def p_cell(p_value: float) -> str:
+    """A p-value for a table.
+
+    >>> p_cell(0.0312), p_cell(0.5), p_cell(0.0004), p_cell(float("nan"))
+    ('0.031', '0.500', '< 0.001', '–')
+    """
+    return EMPTY if math.isnan(p_value) else "< 0.001" if p_value < 0.001 else number(p_value, 3)
+
+
+def p_words(p_value: float) -> str:
+    """A p-value for prose: two digits after the point where they say enough.
+
+    >>> p_words(0.31), p_words(0.0042), p_words(0.0004)
+    ('p = 0.31', 'p = 0.004', 'p < 0.001')
+    """
+    return "p < 0.001" if p_value < 0.001 else f"p = {number(p_value, 3 if p_value < 0.01 else 2)}"

@@ -262,7 +262,7 @@ class TestTable:
         assert gate_notes(self.table()) == (
             (
                 "bgr on cifar10 is right for 83.10 % of the images, published are 91.73 %: 863 fewer, more than chance "
-                f"would (p < 0.0001). Likely cause: {WORSE} size, or other weights."
+                f"would (p < 0.001). Likely cause: {WORSE} size, or other weights."
             ),
         )
 
@@ -287,7 +287,7 @@ class TestTable:
         table = gate_table(outcomes(([9220], [1600]), {"mine": {"expected": {"cifar10": 0.9173}}}))
         assert off_words(table.to_dict("records")[0]) == (
             "mine on cifar10 is right for 92.20 % of the images, published are 91.73 %: 47 more, as chance would with "
-            f"other images (p = 0.093). Likely cause: {BETTER}."
+            f"other images (p = 0.09). Likely cause: {BETTER}."
         )
 
 

@@ -290,7 +290,9 @@ def test_models_are_held_against_a_published_line(cifar, tmp_path):
     # All right on both sets, and 3 of 4 and 4 of 5; the line is y = 1.6948 x − 0.7275.
     assert table["distance"].tolist() == pytest.approx([1 - 0.9673, 0.8 - 0.5436], abs=2e-4)
     tex = (tmp_path / "tables" / f"{stem}_against.tex").read_text("utf-8")
-    assert tex.startswith("% distance in percentage points above the line of recht2019 (34 models, linear scale), 95 %")
+    assert tex.startswith(
+        "% Against recht2019. Distance in percentage points above the line of recht2019 (34 models, linear"
+    )
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))["pairs"][0]["metrics"]["top1"]["against"]
     assert (read["testbed"], read["models"], read["scale"], read["members"]) == ("recht2019", 34, "linear", [])
     assert read["table"][0]["model"] == "mine"
@@ -334,13 +336,17 @@ def test_several_pairs_are_put_side_by_side(two_pairs, tmp_path):
         (tmp_path / "tables" / "average_changes.md")
         .read_text("utf-8")
         .startswith(
+            "**Average change in accuracy, in points**\n\n"
             "| Original | New | Top-1 models | Top-1 change | Top-5 models | Top-5 change |\n"
             "| :--- | :--- | ---: | ---: | ---: | ---: |\n"
             "| old | new | 3 | −30.6 ["
         )
     )
     tex = (tmp_path / "tables" / "average_changes.tex").read_text("utf-8")
-    assert tex.startswith("% average change in percentage points, 95 % intervals in brackets\n")
+    assert tex.startswith(
+        "% Average change in accuracy, in points. New minus original, over all models of a pair, with 95 % "
+        "intervals in brackets.\n"
+    )
     assert "\nold & newer & 3 & $-$50.0 [" in tex
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert [row["new"] for row in read["average_changes"]] == ["new", "newer"]

@@ -108,7 +108,7 @@ def test_a_report_holds_the_gate_and_what_looks_wrong(store):
     assert [note for note in pair.notes if "shifted on" in note] == [
         (
             "shifted on old is right for 0.00 % of the images, published are 90 %: 255 fewer, more than chance would "
-            f"(p < 0.0001). Likely cause: {shift}."
+            f"(p < 0.001). Likely cause: {shift}."
         ),
         f"The answers of shifted on new look wrong: {shift}.",
     ]

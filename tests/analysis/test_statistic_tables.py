@@ -13,10 +13,10 @@ import pytest
 
 from evalshift.analysis.outcomes import load_pair
 from evalshift.analysis.statistic_tables import TABLES, Column, StatisticTable
+from evalshift.analysis.statistic_tables.of_accuracies import has_real_changes
 from evalshift.analysis.statistic_tables.read import readable_statistic, statistic_latex, statistic_markdown
 from evalshift.analysis.statistic_tables.table import make_table
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes, to_json
-from evalshift.analysis.tables import has_real_changes, readable, to_latex
 
 PAGE = (Path(__file__).parents[2] / "docs/statistics.md").read_text("utf-8")
 
@@ -40,6 +40,8 @@ def table() -> StatisticTable:
             "real": [True, False],
             "unit": ["count", "percent"],
             "mixed": [1200.0, 0.5],
+            "change": [0.0123, -0.5],
+            "as_said": ["1*", "+2"],
             "missing": ["", "it was not tried"],
         },
         [
@@ -53,7 +55,9 @@ def table() -> StatisticTable:
             Column("p", "p", "p"),
             Column("real", "Real", "flag"),
             Column("mixed", "Mixed", "unit"),
-            Column("missing", "Why not", "text"),
+            Column("change", "Change", "change"),
+            Column("as_said", "As said", "written"),
+            Column("missing", "Why not", "prose"),
         ],
         "Two rows.",
         empty="A share is empty where it was not tried.",
@@ -71,10 +75,10 @@ def test_markdown_whole(table):
     assert statistic_markdown(table) == (
         "**All kinds**\n"
         "\n"
-        "| Model | Images | Share (%) | Bounds | Gap | Fine | κ | p | Real | Mixed | Why not |\n"
-        "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | :--- |\n"
-        "| a_b | 12,345 | 12.3 \\[10.0, 20.0\\] | \\[10.0, 20.0\\] | −1.2 | 0.46 | 1 | \\< 0.001 | yes | 1,200 |  |\n"
-        "| c\\|d | 7 | – | – | 50.0 | −10.00 | −0.123 | 0.250 |  | 50.0 | it was not tried |\n"
+        "| Model | Images | Share (%) | Bounds | Gap | Fine | κ | p | Real | Mixed | Change | As said | Why not |\n"
+        "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | :--- |\n"
+        "| a_b | 12,345 | 12.3 [10.0, 20.0] | [10.0, 20.0] | −1.2 | 0.46 | 1 | < 0.001 | yes | 1,200 | +1.2 | 1* |  |\n"
+        "| c\\|d | 7 | – | – | 50.0 | −10.00 | −0.123 | 0.250 |  | 50.0 | −50.0 | +2 | it was not tried |\n"
         "\n"
         "Two rows. A share is empty where it was not tried.\n"
     )
@@ -83,15 +87,21 @@ def test_markdown_whole(table):
 def test_latex_whole(table):
     assert statistic_latex(replace(table, read=table.read.head(1))) == (
         "% All kinds. Two rows. A share is empty where it was not tried.\n"
-        "\\begin{tabular}{@{}lrrrrrrrrr@{}}\n"
+        "\\begin{tabular}{@{}lrrrrrrrrrrr@{}}\n"
         "\\toprule\n"
-        "Model & Images & Share (\\%) & Bounds & Gap & Fine & $\\kappa$ & p & Real & Mixed \\\\\n"
+        "Model & Images & Share (\\%) & Bounds & Gap & Fine & $\\kappa$ & p & Real & Mixed & Change & As said \\\\\n"
         "\\midrule\n"
         "a\\_b & 12,345 & 12.3 [10.0, 20.0] & [10.0, 20.0] & $-$1.2 & 0.46 & 1 & \\textless{} 0.001 & yes & 1,200 "
-        "\\\\\n"
+        "& +1.2 & 1* \\\\\n"
         "\\bottomrule\n"
         "\\end{tabular}\n"
     )
+
+
+def test_a_name_in_brackets_is_no_argument_of_latex(table):
+    awkward = replace(table, read=table.read.assign(model=["[1em]", "*"]))
+    rows = statistic_latex(awkward).splitlines()[5:7]
+    assert [row.split(" & ")[0] for row in rows] == ["{}[1em]", "{}*"]
 
 
 def test_reasons_that_no_row_has_take_no_column(table):
@@ -159,10 +169,10 @@ def test_a_star_marks_a_change_of_rank_beyond_chance(make_outcomes):
     metric = summarize_outcomes({"top1": outcomes}, answers=both, resamples=0).metrics["top1"]
 
     assert metric.table["delta_rank_real"].tolist() == [True, True]
-    assert readable(metric)["Δ rank"].tolist() == ["−1*", "1*"]
-    assert has_real_changes(metric)
-    assert to_latex(metric).startswith(
-        "% 95 % Clopper-Pearson intervals in brackets; drop in percentage points. * beyond chance.\n"
+    assert readable_statistic(metric.accuracies)["Δ rank"].tolist() == ["−1*", "1*"]
+    assert has_real_changes(metric.table)
+    assert statistic_latex(metric.accuracies).startswith(
+        "% Top-1 accuracy. 95 % Clopper-Pearson intervals in brackets; drop in percentage points. * beyond chance.\n"
     )
     assert metric.headline()[-1] == (
         "0 of 2 models keep their rank; the largest move is 1 place down (a); 2 of the moves are beyond chance."

@@ -6,8 +6,7 @@ from evalshift.analysis.page.chart import Chart, named_axis, plain, view
 from evalshift.analysis.page.words import label, plotly_text
 from evalshift.analysis.shown import ShownAgreement, shown_agreement
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.tables import percent
-from evalshift.analysis.words import number
+from evalshift.analysis.words import number, percent
 
 MOST = 100
 _COLOURS = [[0, "--heat-0"], [0.25, "--heat-1"], [0.5, "--heat-2"], [0.75, "--heat-3"], [1, "--heat-4"]]

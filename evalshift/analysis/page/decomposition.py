@@ -7,7 +7,7 @@ from evalshift.analysis.findings import decomposition_sentence
 from evalshift.analysis.page.chart import Chart, axis, bars, plain, points, strokes, view
 from evalshift.analysis.page.words import bounds, plotly_text
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.tables import percent
+from evalshift.analysis.words import percent
 
 _HEIGHT = 340
 

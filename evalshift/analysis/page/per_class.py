@@ -7,7 +7,7 @@ from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, pl
 from evalshift.analysis.page.words import counted, label, plotly_text
 from evalshift.analysis.shown import shown_classes
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.tables import percent
+from evalshift.analysis.words import percent
 
 MOST = 60
 

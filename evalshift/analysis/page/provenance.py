@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
-from evalshift.analysis.gate_tables import readable_gate
 from evalshift.analysis.outcomes import name_some
 from evalshift.analysis.review import gate_words
+from evalshift.analysis.statistic_tables.of_gate import verdicts_table
+from evalshift.analysis.statistic_tables.read import readable_statistic
 from evalshift.analysis.summary import PairSummary
 
 
@@ -31,8 +32,15 @@ def _gate_view(pair: PairSummary) -> dict[str, Any] | None:
     words = None if pair.gate is None else gate_words(pair.gate)
     if words is None or pair.gate is None:
         return None
-    table = readable_gate(pair.gate)
-    return {"words": words, "columns": list(table), "rows": table.to_numpy().tolist()}
+    table = verdicts_table(pair.gate)
+    text = readable_statistic(table)
+    return {
+        "words": words,
+        "title": table.title,
+        "note": table.words,
+        "columns": list(text),
+        "rows": text.to_numpy().tolist(),
+    }
 
 
 def _model_view(model: str, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

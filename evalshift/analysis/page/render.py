@@ -9,8 +9,8 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from evalshift.analysis.against import Against, p_text
-from evalshift.analysis.average_changes import average_changes, readable_changes
+from evalshift.analysis.against import Against
+from evalshift.analysis.average_changes import changes_table
 from evalshift.analysis.missing import Missing
 from evalshift.analysis.outcomes import METRICS, name_some
 from evalshift.analysis.page.agreement import agreement_chart
@@ -29,8 +29,7 @@ from evalshift.analysis.sentences import slope_words
 from evalshift.analysis.statistic_tables.read import readable_statistic
 from evalshift.analysis.statistic_tables.table import StatisticTable
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
-from evalshift.analysis.tables import percent
-from evalshift.analysis.words import points, span
+from evalshift.analysis.words import p_cell, percent, points, span
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
@@ -41,7 +40,7 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"breakable": breakable, "percent": percent, "typeset": typeset, "pairs": _doubled}
     environment.globals |= {"name_some": name_some, "counted": counted}
-    changes = readable_changes(average_changes(summary.pairs)) if len(summary.pairs) > 1 else None
+    changes = readable_statistic(changes_table(summary.pairs, summary.level)) if len(summary.pairs) > 1 else None
     small = small_multiples(summary.pairs, summary.metric, summary.scale) if len(summary.pairs) > 1 else []
     return environment.from_string(_part("page.html")).render(
         summary=summary,
@@ -162,7 +161,7 @@ def _against_view(against: Against) -> dict[str, Any]:
     return {
         "summary": against,
         "rows": [
-            {**row, "holm": p_text(holm), "bh": p_text(bh)}
+            {**row, "holm": p_cell(holm), "bh": p_cell(bh)}
             for row, holm, bh in zip(
                 table.to_dict("records"), against.distances.p_holm, against.distances.p_bh, strict=True
             )
@@ -175,7 +174,7 @@ def _table_view(table: StatisticTable) -> dict[str, Any]:
     return {
         "title": table.title,
         "note": table.words,
-        "heads": [(column.title, "t" if column.kind == "text" else "n") for column in table.shown],
+        "heads": [(column.title, "t" if column.is_text else "n") for column in table.shown],
         "rows": text.to_numpy().tolist(),
         "hidden": len(table.frame) - len(text),
     }

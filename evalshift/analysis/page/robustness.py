@@ -18,8 +18,7 @@ from evalshift.analysis.page.chart import (
 )
 from evalshift.analysis.page.words import bounds, counted, label, plotly_text
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.tables import percent
-from evalshift.analysis.words import number
+from evalshift.analysis.words import number, percent
 
 MOST = 80
 

@@ -14,7 +14,7 @@ from evalshift.analysis.page.words import bounds, label, plotly_text
 from evalshift.analysis.scales import SCALES, from_scale
 from evalshift.analysis.sentences import metric_words, slope_words
 from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.analysis.tables import percent
+from evalshift.analysis.words import percent
 
 _GRID = 60  # points of a drawn line
 

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from evalshift.analysis.page import axes
+from evalshift.analysis.statistic_tables.of_accuracies import has_real_changes
+from evalshift.analysis.statistic_tables.read import statistic_csv, statistic_latex, statistic_markdown
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.tables import has_real_changes, to_csv, to_latex, to_markdown
 
 # Rows beyond are brought in as the table is scrolled: to lay out thousands of cells takes a second.
 AT_FIRST = 150
@@ -57,19 +58,21 @@ def model_table(metric: MetricSummary) -> ModelTable:
         has_family=bool(table["family"].notna().any()),
         has_year=bool(table["year"].notna().any()),
         real_known=len(known) > 0,
-        any_real=has_real_changes(metric),
+        any_real=has_real_changes(table),
         copies=_copies(metric),
     )
 
 
 def _copies(metric: MetricSummary) -> dict[str, tuple[str, list[str], str]]:
     """The lines that the table is copied as: the page puts those together that it shows, in their order."""
-    count = len(metric.table)
-    markdown, latex = to_markdown(metric).splitlines(), to_latex(metric).splitlines()
-    csv_lines = [_csv_line(row) for row in csv.reader(io.StringIO(to_csv(metric)))]
+    table, count = metric.accuracies, len(metric.table)
+    markdown, latex = statistic_markdown(table).splitlines(), statistic_latex(table).splitlines()
+    csv_lines = [_csv_line(row) for row in csv.reader(io.StringIO(statistic_csv(table)))]
     return {
         "CSV": _parted(csv_lines, 1, count),
-        "Markdown": _parted(markdown, 2, count),
+        "Markdown": _parted(
+            markdown, next(place for place, line in enumerate(markdown) if line.startswith("| ---")) + 1, count
+        ),
         "LaTeX": _parted(latex, latex.index(r"\midrule") + 1, count),
     }
 

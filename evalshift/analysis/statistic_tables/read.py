@@ -1,17 +1,13 @@
-"""A table of statistics as text: for a page, for Markdown and for LaTeX."""
+"""A table as text: for a page and a terminal, for CSV, for Markdown and for LaTeX."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
+from evalshift.analysis.markup import escape_latex, escape_markdown
 from evalshift.analysis.statistic_tables.table import Column, StatisticTable
-from evalshift.analysis.tables import escape_latex, escape_markdown, tabular
-from evalshift.analysis.words import number, points
-
-# What stands where a number is undefined; the table's note says why.
-EMPTY = "–"
+from evalshift.analysis.words import EMPTY, number, p_cell, percent, points
 
 
 def readable_statistic(table: StatisticTable) -> pd.DataFrame:
@@ -23,11 +19,21 @@ def readable_statistic(table: StatisticTable) -> pd.DataFrame:
     )
 
 
+def statistic_csv(table: StatisticTable) -> str:
+    """All columns in full precision: one header, lines end in \\n; what is undefined is empty."""
+    return table.frame.to_csv(index=False, lineterminator="\n")
+
+
 def statistic_markdown(table: StatisticTable) -> str:
     """A table that GitHub renders, with its title above and its note below."""
     text = readable_statistic(table)
-    rules = [":---" if column.kind == "text" else "---:" for column in table.shown]
-    rows = ([escape_markdown(cell) for cell in cells] for cells in text.to_numpy())
+    words = [column.is_text for column in table.shown]
+    rules = [":---" if is_text else "---:" for is_text in words]
+    # Of numbers nothing needs it, and brackets of intervals stay readable in the file.
+    rows = (
+        [escape_markdown(cell) if is_text else cell for cell, is_text in zip(cells, words, strict=True)]
+        for cells in text.to_numpy()
+    )
     lines = [f"| {' | '.join(cells)} |" for cells in (text.columns, rules, *rows)]
     return f"**{table.title}**\n\n" + "\n".join(lines) + f"\n\n{escape_markdown(table.words)}\n"
 
@@ -35,8 +41,31 @@ def statistic_markdown(table: StatisticTable) -> str:
 def statistic_latex(table: StatisticTable) -> str:
     """A `tabular` for a document that loads booktabs and nothing else; the note is a comment."""
     text = readable_statistic(table).map(_latex)
-    sides = "".join("l" if column.kind == "text" else "r" for column in table.shown)
-    return tabular(f"{table.title}. {table.words}", sides, [_latex(title) for title in text.columns], text)
+    sides = "".join(_side(column) for column in table.shown)
+    rows = (" & ".join(cells) for cells in text.to_numpy())
+    lines = [
+        f"% {table.title}. {table.words}",
+        rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}",
+        r"\toprule",
+        rf"{' & '.join(map(_latex, text.columns))} \\",
+        r"\midrule",
+        # What stands in brackets after \midrule or \\ would be read as a distance, and a star there as an order.
+        *(rf"{'{}' if row.startswith(('[', '*')) else ''}{row} \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+WRITERS: dict[str, Callable[[StatisticTable], str]] = {
+    "csv": statistic_csv,
+    "md": statistic_markdown,
+    "tex": statistic_latex,
+}
+
+
+def _side(column: Column) -> str:
+    return "p{6cm}" if column.kind == "prose" else "l" if column.is_text else "r"
 
 
 def _latex(text: str) -> str:
@@ -49,33 +78,30 @@ def _cell(row: Mapping[str, Any], column: Column) -> str:
     show = _KINDS[kind]
     if column.kind == "bounds":
         value = ""
-    elif _undefined(row[column.key]):
-        value = EMPTY
+    elif pd.isna(row[column.key]):
+        value = "" if column.is_text else EMPTY
     else:
         value = show(row[column.key])
     if column.bounds is None or value == EMPTY:
         return value
     low, high = (row[bound] for bound in column.bounds)
-    if _undefined(low) or _undefined(high):
+    if pd.isna(low) or pd.isna(high):
         return value or EMPTY
     return f"{value} [{show(low)}, {show(high)}]".strip()
-
-
-def _undefined(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 def _count(value: float) -> str:
     return f"{value:,.0f}".replace("-", "−")
 
 
-def _p_value(value: float) -> str:
-    return "< 0.001" if value < 0.001 else number(value, 3)
-
-
 def _number(value: float) -> str:
     """Three digits after the point; whole numbers, and those of a hundred and more, with none."""
     return _count(value) if value == round(value) or abs(value) >= 100 else number(value, 3)
+
+
+def _change(fraction: float) -> str:
+    text = points(fraction)
+    return text if text.startswith("−") or text == "0.0" else f"+{text}"
 
 
 def _flag(value: bool) -> str:
@@ -84,13 +110,16 @@ def _flag(value: bool) -> str:
 
 _KINDS: dict[str, Callable[[Any], str]] = {
     "text": str,
+    "prose": str,
+    "written": str,
     "count": lambda value: _count(float(value)),
-    "percent": points,
+    "percent": percent,
     "points": points,
+    "change": _change,
     "bounds": points,
     "hundredths": lambda fraction: points(fraction, 2),
     "number": lambda value: _number(float(value)),
-    "p": _p_value,
+    "p": p_cell,
     "flag": _flag,
 }
 _LATEX = {
@@ -104,5 +133,6 @@ _LATEX = {
     "Φ": r"$\Phi$",
     "…": r"\dots{}",
     "–": "--",
+    "×": r"$\times$",
     "<": r"\textless{}",
 }

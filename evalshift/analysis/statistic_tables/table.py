@@ -18,7 +18,8 @@ class Column:
     """A column as it is read.
 
     key      of the DataFrame
-    kind     "text", "count", "percent" and "points" (of fractions), "hundredths" (of points), "number", "p", "flag",
+    kind     "text", "prose" (text of many words), "count", "percent" and "points" (of fractions), "change" (points with
+             their sign), "hundredths" (of points), "number", "p", "flag", "written" (a number that is text already),
              "bounds" (the interval alone); "unit": as the row's column `unit` says
     bounds   columns with its interval, if it has one
     """
@@ -27,6 +28,11 @@ class Column:
     title: str
     kind: str = "number"
     bounds: tuple[str, str] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether words stand in it, which are set to the left."""
+        return self.kind in ("text", "prose")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +102,7 @@ class View:
 def make_table(
     name: str,
     title: str,
-    columns: Mapping[str, Any],
+    columns: Mapping[str, Any] | pd.DataFrame,
     read: Sequence[Column],
     note: str,
     *,

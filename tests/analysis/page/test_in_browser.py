@@ -157,7 +157,11 @@ def test_what_is_shown_is_copied_in_its_order(opened):
     shown = rows(page)
     assert len(shown) == 4
 
-    for kind, first in (("CSV", "model,family"), ("Markdown", "| Rank |"), ("LaTeX", "% 95 %")):
+    for kind, first in (
+        ("CSV", "model,family"),
+        ("Markdown", "**Top-1 accuracy**"),
+        ("LaTeX", "% Top-1 accuracy. 95 %"),
+    ):
         page.page.click(f"#p1-top1 button[data-copy={kind}]")
         page.page.wait_for_function(f"document.querySelector('#p1-top1 .tools-status').textContent.endsWith('{kind}')")
         text = page.run("window.copied")

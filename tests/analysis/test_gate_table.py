@@ -7,10 +7,16 @@ import pandas as pd
 import pytest
 
 from evalshift.analysis.gate import gate_table
-from evalshift.analysis.gate_tables import gate_to_csv, gate_to_latex, gate_to_markdown, readable_gate
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.page import render_page
 from evalshift.analysis.report import Report
+from evalshift.analysis.statistic_tables.of_gate import verdicts_table
+from evalshift.analysis.statistic_tables.read import (
+    readable_statistic,
+    statistic_csv,
+    statistic_latex,
+    statistic_markdown,
+)
 from evalshift.analysis.summary import Summary, summarize_outcomes
 
 
@@ -35,7 +41,7 @@ CAUSE = (
 
 
 def test_cells(pair: Outcomes) -> None:
-    assert readable_gate(gate_table(pair)).to_numpy().tolist() == [
+    assert readable_statistic(verdicts_table(gate_table(pair))).to_numpy().tolist() == [
         ["a|b & c", "old", "81.2", "69.00", "−122", "< 0.001", "fails", CAUSE, ""],
         ["good_one", "old", "91.7", "91.70", "0", "1.000", "as published", "", "test"],
     ]
@@ -43,25 +49,33 @@ def test_cells(pair: Outcomes) -> None:
 
 def test_csv_holds_everything(pair: Outcomes) -> None:
     table = gate_table(pair)
-    read = pd.read_csv(io.StringIO(gate_to_csv(table)))
+    read = pd.read_csv(io.StringIO(statistic_csv(verdicts_table(table))))
     assert list(read.columns) == list(table.columns)
     assert read["p_value"].tolist() == table["p_value"].tolist()
 
 
 def test_markdown(pair: Outcomes) -> None:
-    assert gate_to_markdown(gate_table(pair)) == (
+    assert statistic_markdown(verdicts_table(gate_table(pair))) == (
+        "**Accuracies beside the published ones**\n"
+        "\n"
         "| Model | Test set | Published (%) | Found (%) | Images off | p (Holm) | Verdict | Likely cause | Checkpoint "
         "chosen on |\n"
         "| :--- | :--- | ---: | ---: | ---: | ---: | :--- | :--- | :--- |\n"
-        rf"| a\|b \& c | old | 81.2 | 69.00 | −122 | \< 0.001 | fails | {CAUSE} |  |"
+        rf"| a\|b \& c | old | 81.2 | 69.00 | −122 | < 0.001 | fails | {CAUSE} |  |"
         "\n"
         "| good_one | old | 91.7 | 91.70 | 0 | 1.000 | as published |  | test |\n"
+        "\n"
+        "Images off: how many more or fewer are right than round to the published accuracy. p-values are exact, of "
+        "other images of the same kind.\n"
     )
 
 
 def test_latex(pair: Outcomes) -> None:
-    assert gate_to_latex(gate_table(pair)).splitlines() == [
-        "% Accuracies beside the published ones; p-values exact, of other images of the same kind.",
+    assert statistic_latex(verdicts_table(gate_table(pair))).splitlines() == [
+        (
+            "% Accuracies beside the published ones. Images off: how many more or fewer are right than round to the "
+            "published accuracy. p-values are exact, of other images of the same kind."
+        ),
         r"\begin{tabular}{@{}llrrrrlp{6cm}l@{}}",
         r"\toprule",
         (
@@ -69,7 +83,7 @@ def test_latex(pair: Outcomes) -> None:
             r"Checkpoint chosen on \\"
         ),
         r"\midrule",
-        rf"a\textbar{{}}b \& c & old & 81.2 & 69.00 & $-122$ & \textless{{}} 0.001 & fails & {CAUSE} &  \\",
+        rf"a\textbar{{}}b \& c & old & 81.2 & 69.00 & $-$122 & \textless{{}} 0.001 & fails & {CAUSE} &  \\",
         r"good\_one & old & 91.7 & 91.70 & 0 & 1.000 & as published &  & test \\",
         r"\bottomrule",
         r"\end{tabular}",
