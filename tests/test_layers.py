@@ -119,6 +119,16 @@ def test_report_and_help_work_where_torch_is_not_installed(tmp_path: Path) -> No
     assert "nothing to do: all is in results\n" in idle.err
 
 
+def test_a_dataset_of_torchvision_is_not_to_be_had_without_it(tmp_path: Path) -> None:
+    """Where a report wants pictures of one, it does without, as of any other dataset that cannot be read."""
+    (tmp_path / "usps").mkdir()
+    entry = "{source: torchvision, dataset: USPS, path: usps, classes: mnist}"
+    (tmp_path / "registry.yaml").write_text(f"datasets:\n  usps: {entry}\n")
+    checked = run_apart("check", "--data", folder=tmp_path, before=WITHOUT_TORCH)
+    assert checked.code == 1
+    assert "torchvision is not installed (No module named 'torchvision')" in checked.out
+
+
 def test_a_run_would_miss_torch(tmp_path: Path) -> None:
     write_testbed(tmp_path)
     with start("run", folder=tmp_path, before=WITHOUT_TORCH) as process:

@@ -1,6 +1,6 @@
 """Datasets as data: one class for each source."""
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -92,6 +92,27 @@ class FolderDataset(DatasetEntry):
     source: Literal["folder"]
     path: FilePath
     folders: tuple[str, ...] = ()
+
+
+class TorchvisionDataset(DatasetEntry):
+    """A dataset of torchvision.datasets with one label an image; it must be on the disk.
+
+    dataset    its class there, such as USPS
+    path       its root: the folder that it was downloaded into, with nothing else in it
+    arguments  for it, such as {split: test} or {train: false}
+    """
+
+    ours: ClassVar[tuple[str, ...]] = ("root", "download", "transform", "target_transform", "transforms", "loader")
+    source: Literal["torchvision"]
+    dataset: str
+    path: FilePath
+    arguments: dict[str, Any] = Field(default={})
+
+    @model_validator(mode="after")
+    def _arguments_are_its_own(self) -> "TorchvisionDataset":
+        if others := [name for name in self.arguments if name in self.ours]:
+            raise ValueError(f"arguments: {others[0]} is not for an entry to say; path is its root")
+        return self
 
 
 class DownloadedDataset(DatasetEntry):
@@ -330,6 +351,7 @@ AnyDataset = Annotated[
     DigitsDataset
     | NpyDataset
     | FolderDataset
+    | TorchvisionDataset
     | Cifar10Dataset
     | Cifar101Dataset
     | Cifar102Dataset

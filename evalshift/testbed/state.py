@@ -13,6 +13,7 @@ from evalshift.testbed.dataset_entries import (
     DigitsDataset,
     FolderDataset,
     NpyDataset,
+    TorchvisionDataset,
 )
 from evalshift.testbed.datasets import data_folder, fetch_dataset
 from evalshift.testbed.model_entries import (
@@ -50,7 +51,7 @@ def dataset_state(entry: AnyDataset) -> State:
         return State(True, "ready", "embedded")
     if isinstance(entry, NpyDataset):
         return _files([path for path in (entry.images, entry.labels, entry.ids) if path is not None])
-    if isinstance(entry, FolderDataset):
+    if isinstance(entry, FolderDataset | TorchvisionDataset):
         return _files([entry.path])
     if entry.path is not None:
         return _files([entry.path])

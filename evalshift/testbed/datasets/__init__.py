@@ -31,6 +31,7 @@ from evalshift.testbed.dataset_entries import (
     NpyDataset,
     QmnistDataset,
     SvhnDataset,
+    TorchvisionDataset,
 )
 from evalshift.testbed.datasets import (
     cifar10_1,
@@ -47,6 +48,7 @@ from evalshift.testbed.datasets import (
     imagenet_v2,
     npy,
     svhn,
+    torchvision_datasets,
 )
 from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
@@ -71,6 +73,7 @@ _FORMATS: dict[type[DatasetEntry], ModuleType] = {
     NpyDataset: npy,
     QmnistDataset: idx,
     SvhnDataset: svhn,
+    TorchvisionDataset: torchvision_datasets,
 }
 
 

@@ -1,0 +1,109 @@
+"""Any dataset of torchvision.datasets that lies on this disk and has one label an image."""
+
+import inspect
+import operator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evalshift.errors import DataError, did_you_mean, first_line
+from evalshift.files import stamp
+from evalshift.testbed.arrays import as_images, as_labels
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import TorchvisionDataset
+from evalshift.testbed.datasets.dataset import Parts, numbered
+
+
+def read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
+    """All images in torchvision's order: files where it says which they are, else arrays of one size.
+
+    An id is the file's place below `path`, or the image's position. Nothing is downloaded.
+    """
+    where = f"{where}, {entry.path}"
+    found = _opened(entry, where)
+    _refuse_other_classes(getattr(found, "classes", None), space, where)
+    images, labels = [], []
+    try:
+        for position in range(len(found)):
+            image, label = found[position]
+            images.append(image if isinstance(image, Path) else np.asarray(_as_is_or_rgb(image)))
+            labels.append(operator.index(label))
+    except (AttributeError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        raise DataError(
+            f"torchvision's {entry.dataset} cannot be classified",
+            where=where,
+            found=f"{type(error).__name__}: {first_line(error)}",
+            expected="an image and one whole number each",
+        ) from error
+    numbers = as_labels(np.array(labels, dtype=np.int64), where)
+    if all(isinstance(image, Path) for image in images):
+        return Parts([image.relative_to(entry.path).as_posix() for image in images], tuple(images), numbers)
+    if len(shapes := {image.shape for image in images}) > 1:
+        raise DataError(
+            "images of different sizes that torchvision gives without their files",
+            where=where,
+            found=f"{len(shapes):,} sizes",
+            expected="one size",
+            remedy="use source: folder for its files, a folder a class",
+        )
+    return Parts(numbered(len(images)), as_images(np.stack(images), where), numbers)
+
+
+def _opened(entry: TorchvisionDataset, where: str) -> Any:
+    try:
+        from torchvision import datasets
+    except ImportError as error:
+        raise DataError("torchvision is not installed", where=where, found=first_line(error)) from error
+    known = {name: kind for name in datasets.__all__ if inspect.isclass(kind := getattr(datasets, name))}
+    if entry.dataset not in known:
+        raise DataError(
+            "torchvision has no such dataset",
+            where=where,
+            found=entry.dataset,
+            expected="a class of torchvision.datasets, such as USPS",
+            remedy=did_you_mean(entry.dataset, known),
+        )
+    kind: Any = known[entry.dataset]
+    takes = inspect.signature(kind).parameters
+    # Files as they are: our own reader opens them, when a model asks for them.
+    own = {"loader": Path} if "loader" in takes else {}
+    try:
+        return kind(root=str(entry.path), **own, **entry.arguments)
+    except Exception as error:  # each has its own way of saying that something is not there
+        words = [repr(str(entry.path)), *(f"{name}={value!r}" for name, value in entry.arguments.items())]
+        call = f"torchvision.datasets.{entry.dataset}({', '.join(words)}, download=True)"
+        allowed = [name for name in takes if name not in TorchvisionDataset.ours]
+        raise DataError(
+            f"torchvision's {entry.dataset} cannot be opened",
+            where=where,
+            found=f"{type(error).__name__}: {first_line(error)}",
+            expected=f"its files below path; arguments: {', '.join(allowed) or 'none'}",
+            remedy=f"if it is not there, in Python: {call}" if "download" in takes else None,
+        ) from error
+
+
+def _as_is_or_rgb(image: Any) -> Any:
+    return image if image.mode == "L" else image.convert("RGB")
+
+
+def _refuse_other_classes(names: Any, space: ClassSpace, where: str) -> None:
+    """Where torchvision names the classes, they are as many, and the same ones stand in the same order."""
+    if not isinstance(names, Sequence) or isinstance(names, str):
+        return
+    theirs = tuple(map(str, names))
+    shuffled = set(theirs) == set(space.names) and theirs != space.names
+    if shuffled or len(theirs) != len(space):
+        raise DataError(
+            "the classes are others than torchvision's, or in another order",
+            where=where,
+            found=f"{len(space)} classes of {space.name}: {', '.join(space.names[:3])}, …",
+            expected=f"{len(theirs)} classes: {', '.join(theirs[:3])}, …",
+            remedy="declare the classes in this order under classes:",
+        )
+
+
+def mark(entry: TorchvisionDataset) -> str:
+    """A quick mark of all files below `path`; OSError where it is not there."""
+    return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
