@@ -136,3 +136,12 @@ def test_one_model_has_no_rank_to_change(make_outcomes):
     assert ranks_figure(pair) is None
     with pytest.raises(ValueError, match="found 1 models; expected at least two, for ranks to change"):
         ranks(pair.metrics["top1"], Figure().add_subplot())
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_the_same_figure_has_the_same_bytes_each_time(crossed, kind):
+    figure, again = ranks_figure(crossed), ranks_figure(crossed)
+
+    assert figure is not None
+    assert again is not None
+    assert render(figure, kind) == render(figure, kind) == render(again, kind)

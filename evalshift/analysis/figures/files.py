@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from evalshift.analysis.figures.style import DPI, styled
 from evalshift.errors import UsageError, did_you_mean
@@ -25,6 +26,9 @@ def render(figure: Figure, format: str) -> bytes:
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()
     with styled():
+        if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
+            # A figure that was laid out before would be drawn twice: once to be laid out, which changes nothing.
+            figure.set_layout_engine(None)
         figure.savefig(buffer, format=format, dpi=DPI, metadata=undated)
     return buffer.getvalue()
 
