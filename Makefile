@@ -4,18 +4,19 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint types bench gold images train clean
+.PHONY: help demo test lint types bench gold images gallery train clean
 
 help:
-	@echo "make demo    install into $(VENV), run the embedded models on the embedded pair, write the report"
-	@echo "make test    install with the test tools, run the whole test suite"
-	@echo "make lint    ruff, and the layers of the package"
-	@echo "make types   pyright"
-	@echo "make bench   benchmarks, each beside what one would write without evalshift (about five minutes)"
-	@echo "make gold    renew the page that tests/test_gold.py holds the report's page against"
-	@echo "make images  make README's pictures again (needs chromium)"
-	@echo "make train   train the embedded models again (half a minute)"
-	@echo "make clean   remove $(VENV), results and report"
+	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
+	@echo "make test     install with the test tools, run the whole test suite"
+	@echo "make lint     ruff, and the layers of the package"
+	@echo "make types    pyright"
+	@echo "make bench    benchmarks, each beside what one would write without evalshift (about five minutes)"
+	@echo "make gold     renew the page that tests/test_gold.py holds the report's page against"
+	@echo "make images   make README's pictures again (needs chromium)"
+	@echo "make gallery  run the examples, renew docs/gallery.md and its pictures"
+	@echo "make train    train the embedded models again (half a minute)"
+	@echo "make clean    remove $(VENV), results and report"
 
 demo: $(VENV)/.installed
 	$(BIN)/evalshift run
@@ -47,6 +48,9 @@ gold: $(VENV)/.installed-test
 
 images: $(VENV)/.installed-test
 	$(BIN)/python docs/images/make_images.py
+
+gallery: $(VENV)/.installed-test
+	$(BIN)/python docs/images/make_gallery.py
 
 train: $(VENV)/.installed
 	$(BIN)/python -m evalshift.testbed.digits.train

@@ -5,6 +5,7 @@
     results = es.run(pairs=["digits:digits-new-writers"])
     report = es.report(results, scale="probit")
     report.fit.slope, report.table
+    es.figures.save(report.draw("scatter"), "scatter.pdf")
 
 Names are imported when they are first used, so that `import evalshift` costs next to nothing.
 """
@@ -13,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalshift.analysis import figures
     from evalshift.analysis.report import Report, report
     from evalshift.errors import EvalshiftError
     from evalshift.evaluate.evaluation import evaluate
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from evalshift.evaluate.predictions import Predictions
     from evalshift.evaluate.run import run
     from evalshift.evaluate.store import Results
+    from evalshift.testbed.pixels import pixel_statistics
     from evalshift.testbed.preprocessing import Preprocess
     from evalshift.testbed.registry import load_registry
 
@@ -34,10 +37,12 @@ __all__ = [
     "Report",
     "Results",
     "evaluate",
+    "figures",
     "import_predictions",
     "import_released",
     "import_table",
     "load_registry",
+    "pixel_statistics",
     "report",
     "run",
 ]
@@ -52,14 +57,17 @@ _HOMES = {
     "import_released": "evalshift.evaluate.importers.released",
     "import_table": "evalshift.evaluate.importers.tables",
     "load_registry": "evalshift.testbed.registry",
+    "pixel_statistics": "evalshift.testbed.pixels",
     "report": "evalshift.analysis.report",
     "run": "evalshift.evaluate.run",
 }
+# `evaluate` is a subpackage that can itself be called; see evalshift/evaluate/__init__.py.
+_MODULES = {"evaluate": "evalshift.evaluate", "figures": "evalshift.analysis.figures"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "evaluate":  # the subpackage itself can be called; see evalshift/evaluate/__init__.py
-        return importlib.import_module("evalshift.evaluate")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'evalshift' has no attribute {name!r}")

@@ -149,17 +149,14 @@ def write_stats(found: Sequence["PixelStatistics"], folder: Path, formats: Seque
     """The intensity histograms as a figure and as a table."""
     import pandas as pd
 
-    from evalshift.analysis.figures import save
-    from evalshift.analysis.figures.intensities import Intensities, histogram_figure
+    from evalshift.analysis.figures import intensities_figure, save
     from evalshift.files import file_name, write_atomic
 
     stem = folder / file_name("_vs_".join(one.dataset for one in found) + "_intensities")
     written = []
     drawn = [format for format in formats if format != "csv"]
     if drawn:
-        # Pixels of all channels are counted together, so their mean is that of the channels.
-        sets = [Intensities(one.dataset, one.shares, float(one.mean.mean())) for one in found]
-        written += save(histogram_figure(sets), stem, drawn)
+        written += save(intensities_figure(found), stem, drawn)
     if "csv" in formats:
         rows = [
             {"dataset": one.dataset, "channel": channel, "intensity": intensity, "pixels": int(count)}

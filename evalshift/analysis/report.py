@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import pandas as pd
 from markupsafe import escape
@@ -91,9 +91,57 @@ class Report:
         return line
 
     @property
+    def against(self) -> pd.DataFrame:
+        """How far each model stands above the line of the published testbed that `report(against=...)` names.
+
+        A row a model; columns as in `Against.table`. Raises AnalysisError where no model is held against one.
+        """
+        metric = self._metric("against")
+        if metric.against is None:
+            raise AnalysisError(
+                "no model is held against a published testbed",
+                where=self.pairs[0],
+                found=" ".join(self.summary.pairs[0].notes) or None,
+                remedy='ask for one: report(..., against="recht2019")',
+            )
+        return metric.against.table
+
+    @property
     def average_changes(self) -> pd.DataFrame:
         """How accuracies change on average, a row a pair; columns as in `average_changes.average_changes`."""
         return average_changes(self.summary.pairs)
+
+    def draw(self, figure: str = "scatter", **choices: Any) -> "Figure":
+        """One of the report's figures, of the chosen metric and scale, as a Figure of matplotlib.
+
+        `figure` is a name of `evalshift.figures.FIGURES`; `choices` are what the function of that name offers besides,
+        such as `everything=True` for the scatter. With several pairs the scatter has a panel for each; other figures
+        are of one pair. `evalshift.figures.save` writes what comes back, fonts embedded.
+        Raises UsageError for a figure that is not there, AnalysisError where this pair has not what it shows.
+        """
+        from evalshift.analysis import figures
+
+        if figure not in figures.FIGURES:
+            raise UsageError(
+                "there is no such figure",
+                found=f'"{figure}"',
+                expected=", ".join(figures.FIGURES),
+                remedy=did_you_mean(figure, figures.FIGURES),
+            )
+        if figure == "scatter":
+            choices = {"scale": self.summary.scale, **choices}
+        if figure == "scatter" and len(self.pairs) > 1:
+            return figures.multiples_figure(self.summary.pairs, self.summary.metric, **choices)
+        missing = self._metric("figure", f'draw("{figure}")').missing
+        (pair,) = self.summary.pairs
+        drawn = figures.FIGURES[figure](pair, self.summary.metric, **choices)
+        if drawn is None:
+            raise AnalysisError(
+                f"there is nothing to draw in the figure {figure}",
+                where=pair.name,
+                found=missing.get(figure),
+            )
+        return drawn
 
     def save(self, out: str | Path = "report", formats: Sequence[str] | str = FORMATS) -> Path:
         """Write the report into the folder `out`; gives the path of index.html, or of the folder without a page.
@@ -135,7 +183,8 @@ class Report:
             yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
 
     def _save_figures(self, out: Path, stems: list[str], formats: set[str]) -> None:
-        if not formats & set(_FIGURES):
+        kinds = sorted(formats & set(_FIGURES))
+        if not kinds:
             return
         # matplotlib takes half a second to import; who wants tables alone need not wait for it.
         from evalshift.analysis import figures
@@ -150,26 +199,23 @@ class Report:
                 for metric, scale, everything in _views(pair, self.summary.scale)
             ]
             if self.summary.metric in pair.metrics:
-                for view, draw in (
-                    ("decomposition", figures.decomposition_figure),
-                    ("robustness", figures.robustness_figure),
-                    ("ranks", figures.ranks_figure),
-                    ("classes", figures.classes_figure),
-                    ("agreement", figures.agreement_figure),
-                ):
-                    figure = draw(pair, self.summary.metric)
+                for view in (view for view in figures.FIGURES if view != "scatter"):
+                    figure = figures.FIGURES[view](pair, self.summary.metric)
                     if figure is not None:
                         views.append((self.summary.metric, view, figure))
             for metric, view, figure in views:
-                for kind in sorted(formats & set(_FIGURES)):
-                    write_atomic(out / "figures" / f"{stem}_{metric}_{view}.{kind}", figures.render(figure, kind))
+                figures.save(figure, out / "figures" / f"{stem}_{metric}_{view}", kinds)
+        alike = [pair for pair in self.summary.pairs if self.summary.metric in pair.metrics]
+        for scale in _drawn_scales(self.summary.scale) if len(alike) > 1 else ():
+            figure = figures.multiples_figure(alike, self.summary.metric, scale)
+            figures.save(figure, out / "figures" / f"pairs_{self.summary.metric}_{scale}", kinds)
 
-    def _metric(self, wanted: str) -> MetricSummary:
+    def _metric(self, wanted: str, asked: str | None = None) -> MetricSummary:
         if len(self.summary.pairs) != 1:
             raise UsageError(
                 f"this report holds {len(self.pairs)} pairs, so it has no single {wanted}",
                 found=", ".join(self.pairs),
-                remedy=f"name one: report[{json.dumps(self.pairs[0])}].{wanted}",
+                remedy=f"name one: report[{json.dumps(self.pairs[0])}].{asked or wanted}",
             )
         return self.summary.pairs[0].metrics[self.summary.metric]
 

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evalshift.errors import DataError, first_line
-from evalshift.testbed.datasets import Dataset
+from evalshift.testbed.datasets import Dataset, load_dataset
+from evalshift.testbed.registry import Registry, load_registry
 
 _TOGETHER = 256
 
@@ -47,12 +48,23 @@ class PixelStatistics:
 
 
 def pixel_statistics(
-    dataset: Dataset, workers: int = 2, advance: Callable[[int], None] = lambda _: None
+    dataset: str | Dataset,
+    workers: int = 2,
+    advance: Callable[[int], None] = lambda _: None,
+    *,
+    registry: str | Path | Registry | None = None,
 ) -> PixelStatistics:
     """Count the intensities of a dataset; exact, since pixels are whole numbers. `advance(n)` hears of n images done.
 
-    Image files are decoded as RGB. Raises DataError naming a file that is no image.
+    dataset      a name from the registry, or a Dataset
+    registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
+    Image files are decoded as RGB. Raises DataError naming a file that is no image, UsageError for a name that is not
+    there.
     """
+    if isinstance(dataset, str):
+        known = registry if isinstance(registry, Registry) else load_registry(registry)
+        entry = known.dataset(dataset)
+        dataset = load_dataset(dataset, entry, known.class_space(entry.classes))
     histogram = None
     with ThreadPoolExecutor(workers) as pool:
         starts = range(0, len(dataset), _TOGETHER)

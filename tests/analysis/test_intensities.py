@@ -5,27 +5,27 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures import render
-from evalshift.analysis.figures.intensities import Intensities, histogram, histogram_figure
+from evalshift.analysis.figures import intensities, intensities_figure, render
+from evalshift.testbed.pixels import PixelStatistics
 
-FLAT = Intensities("flat_$5", np.full(256, 1 / 256), 0.5)
-DARK = Intensities("dark", np.array([1.0] + [0.0] * 255), 0.0)
+FLAT = PixelStatistics("flat_$5", 1, np.ones((1, 256), np.int64))
+DARK = PixelStatistics("dark", 1, np.array([[4, *[0] * 255]]))
 
 
-def marks(*sets: Intensities) -> tuple[Any, dict[str, Any]]:
-    ax = histogram(sets, Figure().add_subplot())
+def marks(*sets: PixelStatistics) -> tuple[Any, dict[str, Any]]:
+    ax = intensities(sets, Figure().add_subplot())
     return ax, {str(artist.get_gid()): artist for artist in ax.get_children() if artist.get_gid()}
 
 
 def test_a_curve_and_a_mean_for_each_set() -> None:
     ax, found = marks(FLAT, DARK)
     assert set(found) == {f"{what}{name}" for name in ("flat_$5", "dark") for what in ("", "area-", "mean-")}
-    for one in (FLAT, DARK):
-        values, edges, _ = found[one.name].get_data()
+    for one, mean in ((FLAT, 127.5), (DARK, 0)):
+        values, edges, _ = found[one.dataset].get_data()
         np.testing.assert_allclose(values, 100 * one.shares)
         np.testing.assert_array_equal(edges, np.arange(257))
-        assert list(found[f"mean-{one.name}"].get_xdata()) == [255 * one.mean] * 2
-        assert found[f"mean-{one.name}"].get_linestyle() == "--"
+        np.testing.assert_allclose(found[f"mean-{one.dataset}"].get_xdata(), [mean] * 2)
+        assert found[f"mean-{one.dataset}"].get_linestyle() == "--"
     assert found["flat_$5"].get_edgecolor() != found["dark"].get_edgecolor()
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [r"flat_\$5", "dark"]
 
@@ -38,5 +38,19 @@ def test_one_set_alone() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("intensity, all channels; dashed: mean", "share of pixels (%)")
 
 
+def test_colours_are_counted_together() -> None:
+    # A red channel that is full and two that are black: a third of full intensity.
+    red = PixelStatistics("red", 1, np.array([[0] * 255 + [4], [4] + [0] * 255, [4] + [0] * 255]))
+    assert marks(red)[1]["mean-red"].get_xdata()[0] == 85
+
+
+def test_steps_of_few_shades_meet_half_way_between_them() -> None:
+    few = PixelStatistics("few", 1, np.zeros((1, 256), np.int64))
+    few.histogram[0, [0, 100, 200]] = 2, 1, 1
+    values, edges, _ = marks(few)[1]["few"].get_data()
+    assert values.tolist() == [50, 25, 25]
+    assert edges.tolist() == [0, 50.5, 150.5, 201]
+
+
 def test_the_same_bytes_each_time() -> None:
-    assert render(histogram_figure([FLAT, DARK]), "svg") == render(histogram_figure([FLAT, DARK]), "svg")
+    assert render(intensities_figure([FLAT, DARK]), "svg") == render(intensities_figure([FLAT, DARK]), "svg")

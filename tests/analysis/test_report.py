@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from evalshift.analysis import figures
 from evalshift.analysis.fits import Line
 from evalshift.analysis.report import Report, report
 from evalshift.analysis.summary import Summary, summarize_outcomes
@@ -281,6 +282,7 @@ def test_models_are_held_against_a_published_line(cifar, tmp_path):
     found = report(cifar.results, resamples=50, against="recht2019")
     found.save(tmp_path, "csv,md,tex")
 
+    assert found.against["model"].tolist() == ["mine", "other"]
     stem = "cifar10_vs_cifar10.1-v4_top1"
     assert {f"{stem}{kind}.{suffix}" for suffix in ("csv", "md", "tex") for kind in ("", "_against")} <= set(
         files(tmp_path / "tables")
@@ -301,6 +303,13 @@ def test_models_are_held_against_a_published_line(cifar, tmp_path):
     again = report(cifar.results, resamples=50, against="recht2019", level=0.9).summary.command
     assert again is not None
     assert again.endswith("resamples=50, seed=0, against='recht2019').save()")
+
+
+def test_a_line_to_hold_models_against_is_to_be_asked_for(letters):
+    with pytest.raises(AnalysisError) as caught:
+        _ = report(letters.results, resamples=0).against
+    assert str(caught.value).startswith("no model is held against a published testbed\n  where:    old:new\n")
+    assert str(caught.value).endswith('do:       ask for one: report(..., against="recht2019")')
 
 
 def test_a_published_testbed_is_not_held_against_itself():
@@ -353,8 +362,57 @@ def test_several_pairs_are_put_side_by_side(two_pairs, tmp_path):
 
 
 def test_one_pair_is_not_put_beside_itself(letters, tmp_path):
-    report(letters.results, resamples=0).save(tmp_path, "csv,md,tex")
+    report(letters.results, resamples=0).save(tmp_path, "csv,md,tex,svg")
     assert not list((tmp_path / "tables").glob("average*"))
+    assert not list((tmp_path / "figures").glob("pairs*"))
+
+
+def test_a_figure_has_the_metric_and_scale_of_the_report(letters):
+    found = report(letters.results, resamples=50, scale="probit", metric="top5")
+
+    assert "(top-5, %, probit scale)" in found.draw("scatter").axes[0].get_xlabel()
+    assert "(top-5, %)" in found.draw("scatter", scale="linear").axes[0].get_xlabel()
+    assert [ax.get_xlabel() for ax in found.draw("decomposition").axes] == [
+        "Terms of the drop (points)",
+        "Across models (points)",
+    ]
+
+
+def test_several_pairs_are_drawn_side_by_side_or_one_by_one(two_pairs, tmp_path):
+    found = report(two_pairs.results, resamples=50)
+
+    assert [ax.get_title().partition("\n")[0] for ax in found.draw("scatter").axes] == ["old → new", "old → newer"]
+    assert len(found["old:newer"].draw("scatter").axes) == 1
+    with pytest.raises(UsageError) as caught:
+        found.draw("decomposition")
+    assert str(caught.value) == (
+        "this report holds 2 pairs, so it has no single figure\n"
+        "  found:    old:new, old:newer\n"
+        '  do:       name one: report["old:new"].draw("decomposition")'
+    )
+    found.save(tmp_path, "svg")
+    assert [name for name in files(tmp_path) if "pairs_" in name] == [
+        f"figures/pairs_top1_{scale}.svg" for scale in ("linear", "probit")
+    ]
+
+
+def test_a_figure_that_is_not_there_is_met_with_its_nearest(letters):
+    with pytest.raises(UsageError) as caught:
+        report(letters.results, resamples=0).draw("decompositon")
+    assert str(caught.value) == (
+        "there is no such figure\n"
+        '  found:    "decompositon"\n'
+        f"  expected: {', '.join(figures.FIGURES)}\n"
+        '  do:       did you mean "decomposition"?'
+    )
+
+
+def test_a_figure_of_what_the_pair_has_not_says_why(make_outcomes):
+    pair = summarize_outcomes({"top1": make_outcomes([9, 8], [8, 7])}, resamples=0)
+    found = Report(Summary((pair,), "linear", "top1", 0.95, 0, 0, "now", "1"))
+    with pytest.raises(AnalysisError) as caught:
+        found.draw("robustness")
+    assert str(caught.value).startswith("there is nothing to draw in the figure robustness\n  where:    old:new\n")
 
 
 @pytest.mark.parametrize(

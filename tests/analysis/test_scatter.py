@@ -379,6 +379,13 @@ def test_save_writes_each_format_beside_the_others(pair, tmp_path):
     assert paths[0].read_bytes().startswith(b"\x89PNG")
 
 
+def test_save_writes_one_file_where_its_name_says_the_format(pair, tmp_path):
+    assert save(scatter_figure(pair), tmp_path / "one.pdf") == [tmp_path / "one.pdf"]
+    assert save(scatter_figure(pair), tmp_path / "cifar10.1") == [
+        tmp_path / f"cifar10.1.{suffix}" for suffix in ("png", "pdf", "svg")
+    ]
+
+
 def test_save_refuses_an_unknown_format_before_it_writes(pair, tmp_path):
     with pytest.raises(UsageError) as caught:
         save(scatter_figure(pair), tmp_path / "figure", ("png", "svgz"))

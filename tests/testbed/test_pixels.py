@@ -7,7 +7,7 @@ import pytest
 from formats import pixels, put_image
 from PIL import Image
 
-from evalshift.errors import DataError
+from evalshift.errors import DataError, UsageError
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.pixels import pixel_statistics
@@ -28,6 +28,19 @@ def test_by_hand() -> None:
     # Variance (0.55² + 0.45² + 0.45² + 0.35²) / 4.
     assert found.std.tolist() == pytest.approx([((0.55**2 + 2 * 0.45**2 + 0.35**2) / 4) ** 0.5])
     assert found.shares[[0, 51, 255]].tolist() == [0.25, 0.25, 0.5]
+
+
+def test_a_name_stands_for_the_dataset_of_the_registry(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    np.save(tmp_path / "x.npy", np.array([[[0, 9]]], np.uint8))
+    np.save(tmp_path / "y.npy", np.array([0]))
+    registry = tmp_path / "own.yaml"
+    registry.write_text(
+        "extends: default\ndatasets:\n  own: {source: npy, images: x.npy, labels: y.npy, classes: digits}\n"
+    )
+    found = pixel_statistics("own", registry=registry)
+    assert (found.dataset, found.histogram[0, [0, 9]].tolist()) == ("own", [1, 1])
+    assert pixel_statistics("digits").images == 453
+    assert 'there is no dataset "digit"' in complaint(UsageError, pixel_statistics, "digit")
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -4,10 +4,16 @@ Figures are matplotlib objects made without pyplot: nothing is shown, nothing st
 while a figure is drawn.
 """
 
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
 from evalshift.analysis.figures.agreement import agreement, agreement_figure
 from evalshift.analysis.figures.classes import classes, classes_figure
 from evalshift.analysis.figures.decomposition import decomposition, decomposition_figure
 from evalshift.analysis.figures.files import FORMATS, render, save
+from evalshift.analysis.figures.intensities import intensities, intensities_figure
+from evalshift.analysis.figures.multiples import multiples_figure
 from evalshift.analysis.figures.ranks import ranks, ranks_figure
 from evalshift.analysis.figures.robustness import robustness, robustness_figure
 from evalshift.analysis.figures.scatter import scatter, scatter_figure
@@ -15,6 +21,7 @@ from evalshift.analysis.figures.style import COLUMN_WIDTH, PAGE_WIDTH, STYLE, li
 
 __all__ = [
     "COLUMN_WIDTH",
+    "FIGURES",
     "FORMATS",
     "PAGE_WIDTH",
     "STYLE",
@@ -24,7 +31,10 @@ __all__ = [
     "classes_figure",
     "decomposition",
     "decomposition_figure",
+    "intensities",
+    "intensities_figure",
     "literal",
+    "multiples_figure",
     "ranks",
     "ranks_figure",
     "render",
@@ -34,3 +44,13 @@ __all__ = [
     "scatter",
     "scatter_figure",
 ]
+
+# The figures of a pair by name: its summary and a metric -> a Figure, or None where the pair has not what it shows.
+FIGURES: dict[str, Callable[..., Figure | None]] = {
+    "agreement": agreement_figure,
+    "classes": classes_figure,
+    "decomposition": decomposition_figure,
+    "ranks": ranks_figure,
+    "robustness": robustness_figure,
+    "scatter": scatter_figure,
+}

@@ -33,14 +33,19 @@ def render(figure: Figure, format: str) -> bytes:
     return buffer.getvalue()
 
 
-def save(figure: Figure, stem: str | Path, formats: Iterable[str] = FORMATS) -> list[Path]:
-    """Write the figure to `stem`.png, .pdf, .svg, each whole or not at all; gives the paths.
+def save(figure: Figure, file: str | Path, formats: Iterable[str] | None = None) -> list[Path]:
+    """Write the figure to `file`, each whole or not at all; gives the paths.
 
+    A name that ends in one of the FORMATS is that file alone. Else, and with `formats`, it is what file names begin
+    with: "drop" stands for drop.png, drop.pdf and drop.svg.
     Raises UsageError on an unknown format, StoreError where the folder cannot be written to.
     """
-    drawn = {format: render(figure, format) for format in formats}
-    stem = Path(stem)
-    paths = [stem.with_name(f"{stem.name}.{format}") for format in drawn]
+    file = Path(file)
+    suffix = file.suffix.removeprefix(".")
+    if formats is None and suffix in FORMATS:
+        formats, file = [suffix], file.with_suffix("")
+    drawn = {format: render(figure, format) for format in (FORMATS if formats is None else formats)}
+    paths = [file.with_name(f"{file.name}.{format}") for format in drawn]
     for path, data in zip(paths, drawn.values(), strict=True):
         write_atomic(path, data)
     return paths

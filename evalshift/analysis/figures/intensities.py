@@ -1,34 +1,33 @@
 """Histograms of the intensities of one or two datasets -> marks on an Axes, as figure 1 of the CINIC-10 paper."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.style import COLUMN_WIDTH, LINE, MARK, STYLE, literal
+from evalshift.analysis.figures.style import COLUMN_WIDTH, DPI, LINE, MARK, literal, styled
+
+if TYPE_CHECKING:  # readers of datasets take a while to import, and other figures need none
+    from evalshift.testbed.pixels import PixelStatistics
 
 _COLOURS = (MARK, LINE)
+# With gaps between them, the steps of so few intensities would be needles.
+_FEW_SHADES = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Intensities:
-    """Which share of a dataset's pixels, channels taken together, has each intensity from 0 to 255, and their mean."""
+def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
+    """Draw how often each intensity comes: a curve of steps for each of at most two sets, and a dashed line, its mean.
 
-    name: str
-    shares: Float[np.ndarray, "256"]
-    mean: float
-
-
-def histogram(sets: Sequence[Intensities], ax: Axes) -> Axes:
-    """A curve of steps for each of at most two sets, and its mean, in [0, 1], as a dashed line."""
+    Pixels of all channels are counted together, so their mean is that of the channels.
+    """
+    levels, edges = _bins(sets)
     for one, colour in zip(sets, _COLOURS, strict=False):
-        ax.stairs(100 * one.shares, np.arange(257), color=colour, alpha=0.25, fill=True, gid=f"area-{one.name}")
-        ax.stairs(100 * one.shares, np.arange(257), color=colour, lw=0.8, label=literal(one.name), gid=one.name)
-        ax.axvline(255 * one.mean, color=colour, lw=0.8, ls="--", gid=f"mean-{one.name}")
+        shares = 100 * one.shares[levels]
+        ax.stairs(shares, edges, color=colour, alpha=0.25, fill=True, gid=f"area-{one.dataset}")
+        ax.stairs(shares, edges, color=colour, lw=0.8, label=literal(one.dataset), gid=one.dataset)
+        ax.axvline(255 * float(one.mean.mean()), color=colour, lw=0.8, ls="--", gid=f"mean-{one.dataset}")
     ax.set_xlim(0, 256)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("intensity, all channels; dashed: mean")
@@ -37,9 +36,18 @@ def histogram(sets: Sequence[Intensities], ax: Axes) -> Axes:
     return ax
 
 
-def histogram_figure(sets: Sequence[Intensities]) -> Figure:
-    """The same as a figure one column wide."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 0.62 * COLUMN_WIDTH), layout="constrained")
-        histogram(sets, figure.add_subplot())
+def _bins(sets: Sequence["PixelStatistics"]) -> tuple[np.ndarray, np.ndarray]:
+    """The intensities that are drawn and the edges of their steps: those that come, where images have few shades."""
+    levels = np.flatnonzero(sum(one.shares for one in sets))
+    if not 1 < len(levels) <= _FEW_SHADES:
+        return np.arange(256), np.arange(257)
+    between = (levels[1:] + levels[:-1] + 1) / 2
+    return levels, np.concatenate([[levels[0]], between, [levels[-1] + 1]])
+
+
+def intensities_figure(sets: Sequence["PixelStatistics"]) -> Figure:
+    """`intensities` on a figure of its own, as wide as a column of a paper."""
+    with styled():
+        figure = Figure(figsize=(COLUMN_WIDTH, 0.62 * COLUMN_WIDTH), layout="constrained", dpi=DPI)
+        intensities(sets, figure.add_subplot())
     return figure

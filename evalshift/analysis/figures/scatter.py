@@ -1,5 +1,6 @@
 """New against original accuracy, with the line."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,20 +34,29 @@ _LANDMARKS = (
 )
 
 
-def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear", everything: bool = False) -> Axes:
+def scatter(
+    summary: MetricSummary,
+    ax: Axes,
+    *,
+    scale: str = "linear",
+    everything: bool = False,
+    limits: tuple[float, float] | None = None,
+    legend: bool = True,
+) -> Axes:
     """Draw new against original accuracy of every model, with intervals, y = x, the line and the region it varies in.
 
     Positions are accuracies on `scale` (fractions, Φ⁻¹ or log-odds); ticks are percentages. Both axes share their
     limits and their unit, so that slopes can be compared by eye. Families that the line leaves out have another colour.
     The axes then keep to the models of the line, and what lies beyond is named in the legend; with `everything` they
     hold all models, and the line is that of all. A published testbed that the models are held against stands quietly
-    behind them, with its line. Layout after Recht et al. 2019, figures 1 and 6.
+    behind them, with its line. `limits` on the scale hold several axes to one span; `legend` names what is drawn.
+    Layout after Recht et al. 2019, figures 1 and 6.
     """
     marks = _marks(summary, scale)
     inside = summary.in_line
-    framed = inside if inside.any() and not everything else np.ones(len(inside), bool)
+    framed = _framed(summary, everything)
     behind = () if summary.against is None else _positions(summary.against.outcomes, scale)
-    low, high = _limits(*(part[..., framed] for part in marks), *behind)
+    low, high = limits or span([summary], scale, everything)
     handles: list[Artist] = []
     spans = []
     if inside.any():
@@ -76,7 +86,8 @@ def scatter(summary: MetricSummary, ax: Axes, *, scale: str = "linear", everythi
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     _set_ticks(ax, scale, low, high)
     _set_labels(summary, ax, scale)
-    _place_legend(ax, handles, (np.concatenate(spans) - low) / (high - low))
+    if legend:
+        _place_legend(ax, handles, (np.concatenate(spans) - low) / (high - low))
     return ax
 
 
@@ -89,6 +100,22 @@ def scatter_figure(pair: PairSummary, metric: str = "top1", scale: str = "linear
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
+
+
+def span(summaries: Sequence[MetricSummary], scale: str, everything: bool = False) -> tuple[float, float]:
+    """The limits that hold what `scatter` frames of all of these, on the scale."""
+    parts: list[np.ndarray] = []
+    for summary in summaries:
+        framed = _framed(summary, everything)
+        parts += [part[..., framed] for part in _marks(summary, scale)]
+        parts += [] if summary.against is None else _positions(summary.against.outcomes, scale)
+    return _limits(*parts)
+
+
+def _framed(summary: MetricSummary, everything: bool) -> np.ndarray:
+    """Which rows of the table the axes keep to: the models of the line, where there are some."""
+    inside = summary.in_line
+    return inside if inside.any() and not everything else np.ones(len(inside), bool)
 
 
 def _marks(summary: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

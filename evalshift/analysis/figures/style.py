@@ -76,6 +76,6 @@ def shortened(name: str, longest: int) -> str:
     return literal(f"{(whole if 2 * len(whole) > longest else begun).rstrip(' ,;(')}…")
 
 
-def wrapped(name: str) -> str:
-    """A name as it stands, broken where it is long."""
-    return literal("\n".join(textwrap.wrap(name, 48)))
+def wrapped(name: str, width: int = 48) -> str:
+    """A name as it stands, broken where it is longer than `width` letters."""
+    return literal("\n".join(textwrap.wrap(name, width)))

@@ -1,0 +1,86 @@
+"""Several pairs side by side: small multiples of the scatter."""
+
+from collections.abc import Sequence
+from math import ceil
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from evalshift.analysis.figures.scatter import scatter, span
+from evalshift.analysis.figures.style import DPI, INK, PAGE_WIDTH, literal, styled, wrapped
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.sentences import slope_words
+from evalshift.analysis.summary import MetricSummary, PairSummary
+
+_COLUMNS = 3
+_AROUND, _BETWEEN = 0.74, 0.16  # inches: what stands around all panels, and what a further row takes besides its panels
+_NAME = 42
+
+
+def multiples_figure(
+    pairs: Sequence[PairSummary], metric: str = "top1", scale: str = "linear", everything: bool = False
+) -> Figure:
+    """`scatter` of each pair in a panel of its own, as wide as a page of a paper.
+
+    All panels have the same limits and one legend; the slope of each line stands above its panel.
+    Layout after Recht et al. 2019, figures 1, 2 and 12.
+    """
+    summaries = [pair.metrics[metric] for pair in pairs]
+    columns = min(_COLUMNS, len(pairs))
+    rows = ceil(len(pairs) / columns)
+    limits = span(summaries, scale, everything)
+    with styled():
+        side = PAGE_WIDTH / max(columns, 2)
+        size = (side * columns, rows * side + (rows - 1) * _BETWEEN + _AROUND)
+        figure = Figure(figsize=size, layout="compressed", dpi=DPI)
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for place, (ax, summary) in enumerate(zip(panels, summaries, strict=False)):
+            scatter(summary, ax, scale=scale, everything=everything, limits=limits, legend=False)
+            ax.set_title(_title(summary, scale, everything), fontsize=6.5)
+            ax.set(xlabel="", ylabel="")
+            ax.tick_params(axis="y", labelleft=place % columns == 0)
+        for ax in panels[len(pairs) :]:
+            ax.set_visible(False)
+        unit = f"(top-{METRICS[metric]}, %{'' if scale == 'linear' else f', {scale} scale'})"
+        figure.supxlabel(f"Original test accuracy {unit}", fontsize=7, color=INK)
+        figure.supylabel(f"New test accuracy {unit}", fontsize=7, color=INK)
+        handles = _handles(list(panels[: len(pairs)]), summaries, scale, everything)
+        figure.legend(
+            handles=list(handles.values()),
+            labels=list(handles),
+            loc="outside upper center",
+            ncols=2 if columns == 1 else 5,
+            handlelength=1.6,
+            columnspacing=1.2,
+        )
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure
+
+
+def _title(summary: MetricSummary, scale: str, everything: bool) -> str:
+    """Which sets stand against each other, and how steep the line is."""
+    line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
+    slope = f"\nslope {slope_words(line)}" if line else ""
+    return f"{wrapped(f'{summary.outcomes.original} → {summary.outcomes.new}', _NAME)}{slope}"
+
+
+def _handles(panels: list[Axes], summaries: list[MetricSummary], scale: str, everything: bool) -> dict[str, Artist]:
+    """What all panels have in common by its name: once each, without the numbers of a single panel."""
+    counts = {int(summary.in_line.sum()) for summary in summaries}
+    models = f"{counts.pop()} models" if len(counts) == 1 else "models"
+    words = {
+        "models": f"{models}, {100 * summaries[0].level:g} % intervals",
+        "fit": f"{scale.capitalize()} fit",
+        "testbed-fit": "its line",
+    }
+    handles: dict[str, Artist] = {}
+    for ax in panels:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(words.get(handle.get_gid() or "", str(label)), handle)
+    if not everything:
+        for family in dict.fromkeys(family for summary in summaries for family in summary.left_out):
+            handles[f"{literal(family)}: not in the fit"] = Line2D([], [], color="none")
+    return handles

@@ -1,0 +1,20 @@
+"""Agreement
+
+Do models err on the same images? The share of images of either set on which two models answer alike, models that agree
+side by side.
+"""
+
+import sys
+from pathlib import Path
+
+import evalshift as es
+
+# 36 small models on handwritten digits of known and of new writers; what is there already is not run again.
+results = es.run(pairs=["digits:digits-new-writers"], results="results")
+report = es.report(results)
+
+# Every comparison of two models is a row of the table of pairs.
+pairs = report.tables["pairs"].nlargest(3, "new_agreement")
+print(pairs[["model_1", "model_2", "original_agreement", "new_agreement"]])
+
+es.figures.save(report.draw("agreement"), Path(*sys.argv[1:]) / "agreement.png")

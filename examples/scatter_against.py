@@ -1,0 +1,17 @@
+"""Models of one's own against a published testbed
+
+Are newer models more robust than their accuracy alone predicts? They stand before the 64 models of 2019 and their line.
+"""
+
+import sys
+from pathlib import Path
+
+import evalshift as es
+
+# Accuracies of eleven later models, as timm publishes them. What `es.run` evaluated on this pair stands beside them.
+table = Path(__file__).with_name("newer_models.csv")
+es.import_table(table, results="results")
+report = es.report("results", pairs="imagenet:imagenetv2-matched-frequency", against="recht2019")
+print(report.against[["model", "distance", "p_holm"]])
+
+es.figures.save(report.draw("scatter"), Path(*sys.argv[1:]) / "scatter_against.png")
