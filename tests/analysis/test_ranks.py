@@ -13,7 +13,7 @@ from evalshift.analysis.ranks import rank, rank_changes
 counts = st.lists(st.integers(0, 50), min_size=1, max_size=40).map(np.array)
 
 
-def test_ties_share_the_better_rank():
+def test_trap_32_ties_share_the_better_rank():
     # 90 and 90 stand first together; two models are better than 80, four than 70.
     assert rank(np.array([70, 90, 80, 80, 90])).tolist() == [5, 1, 3, 3, 1]
 

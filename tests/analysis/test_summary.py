@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalshift.analysis.intervals import Interval
+from evalshift.analysis.intervals import Interval, clopper_pearson
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.summary import (
     MetricSummary,
@@ -96,6 +96,17 @@ def test_lines_on_all_scales_agree_with_polyfit(make_outcomes):
     slope, offset = np.polyfit([0.95, 0.9, 0.8, 0.6, 0.7], [0.9, 0.8, 0.66, 0.4, 0.49], 1)
     assert (line.slope, line.offset) == pytest.approx((slope, offset))
     assert (line.resamples, line.level, line.models) == (100, 0.95, 5)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_trap_31_points_line_and_statistics_have_one_level(make_outcomes, level):
+    """Trap 31: intervals of 99.5 % at the points beside a band of 95 % around the line mislead the eye."""
+    top1 = make_outcomes([95, 90, 80, 60, 70], [90, 80, 66, 40, 49], total=100)
+    metric = summarize_outcomes({"top1": top1}, resamples=100, level=level).metrics["top1"]
+
+    best = clopper_pearson(np.array([95]), np.array([100]), level)
+    assert (metric.table["original_low"][0], metric.table["original_high"][0]) == (best.low[0], best.high[0])
+    assert {line.level for line in metric.lines.values() if line} == {metric.statistics.level} == {level}
 
 
 def test_a_line_does_not_depend_on_what_else_is_worked_out(make_outcomes):

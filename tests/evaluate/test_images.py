@@ -59,7 +59,7 @@ def decoding_threads() -> list[str]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(count=st.integers(1, 150), size=st.integers(1, 200))
-def test_batches_of_arrays_hold_each_image_once_and_in_order(
+def test_traps_20_to_22_batches_of_arrays_hold_each_image_once_and_in_order(
     numbered: Callable[..., np.ndarray], make_dataset: MakeDataset, count: int, size: int
 ) -> None:
     images = numbered(count, 2)
@@ -70,7 +70,7 @@ def test_batches_of_arrays_hold_each_image_once_and_in_order(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(count=st.integers(1, 150), size=st.integers(1, 200), workers=st.integers(1, 3))
-def test_batches_of_what_is_decoded_hold_each_image_once_and_in_order(
+def test_traps_20_to_22_batches_of_what_is_decoded_hold_each_image_once_and_in_order(
     numbered: Callable[..., np.ndarray], make_dataset: MakeDataset, count: int, size: int, workers: int
 ) -> None:
     # Nearest neighbour to twice the size: every pixel stands four times, so the first still numbers the image.
@@ -354,7 +354,7 @@ def saved(folder: Path, picture: Image.Image, suffix: str, **options: Any) -> Pa
     return path
 
 
-def test_images_of_every_mode_become_rgb(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_trap_19_images_of_every_mode_become_rgb(tmp_path: Path, rng: np.random.Generator) -> None:
     grey = Image.fromarray(rng.integers(0, 256, (6, 5), np.uint8))
     colour = Image.fromarray(rng.integers(0, 256, (6, 5, 3), np.uint8))
     paths = [
@@ -394,7 +394,7 @@ def test_an_image_of_16_bits_is_refused_rather_than_cut_to_white(tmp_path: Path,
     )
 
 
-def test_the_orientation_in_exif_is_not_applied(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_trap_19_the_orientation_in_exif_is_not_applied(tmp_path: Path, rng: np.random.Generator) -> None:
     picture = Image.fromarray(rng.integers(0, 256, (8, 16, 3), np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn by 90 degrees to see it upright

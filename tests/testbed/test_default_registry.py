@@ -287,6 +287,9 @@ class TestDatasets:
         assert entry.licence
         assert not isinstance(entry, DownloadedDataset) or name in FILES
 
+    def test_trap_36_matched_frequency_says_what_is_known_of_its_bias(self) -> None:
+        assert "arXiv 2005.09619" in (REGISTRY.datasets["imagenetv2-matched-frequency"].note or "")
+
     def test_roles_are_not_mixed_up(self) -> None:
         for entry in REGISTRY.datasets.values():
             if isinstance(entry, Cifar101Dataset):

@@ -281,6 +281,14 @@ class TestPreprocess:
         said = Preprocess(interpolation="bilinear", resize=None).over(own)
         assert (said.interpolation, said.resize, said.crop) == ("bilinear", None, 224)
 
+    def test_trap_5_what_was_resized_already_need_not_be_again(self) -> None:
+        """Trap 5: ImageNet-C comes at 224 × 224; resized to 256 and cropped, it changed which model is best."""
+        own = Preprocess(resize=256, crop=224)
+        picture = noise(224, 224)
+        left = apply_geometry(picture, Preprocess(resize=None).over(own))
+        np.testing.assert_array_equal(np.array(left), np.array(picture))
+        assert not np.array_equal(np.array(apply_geometry(picture, own)), np.array(picture))
+
     def test_trap_6_a_crop_fraction_stands_for_a_resize(self) -> None:
         """Trap 6: the fraction differs from checkpoint to checkpoint, and is of the crop, not of the picture."""
         preprocess = Preprocess(crop=224, crop_fraction=0.875)

@@ -705,7 +705,7 @@ class TestWhatIsKnownOfADataset:
         assert mine.near_duplicates is not None
         assert mine.near_duplicates.model_dump() == {"share": 0.08, "accuracy": 1.0, "source": "counted by eye"}
 
-    def test_cifar10_has_them_in_the_default_registry(self) -> None:
+    def test_trap_27_the_near_duplicates_of_cifar10_are_known(self) -> None:
         known = load_registry(default_path()).dataset("cifar10").near_duplicates
         assert known is not None
         assert (known.share, known.accuracy) == (0.033, 1.0)

@@ -84,7 +84,7 @@ def imagenet(folder: Path, *, upstream: bool = False) -> Path:
 
 
 @needs_cifar10
-def test_what_the_registry_knows_of_near_duplicates_is_said_of_imported_models_too(
+def test_trap_27_what_the_registry_knows_of_near_duplicates_is_said_of_imported_models_too(
     results: Results, default: Registry
 ) -> None:
     """As of models that were run: 3.3 % of CIFAR-10's test images resemble training images."""

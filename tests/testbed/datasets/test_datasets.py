@@ -12,6 +12,7 @@ import pytest
 from fileserver import FileServer
 from formats import cifar10_archive as archive
 from formats import cifar10_batch, pixels, put_image, python_2_pickle, sha256
+from PIL import Image
 
 from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in
@@ -190,6 +191,28 @@ class TestFolder:
         assert dataset.ids == tuple(f"{number}/0.png" for number in range(12))
         assert dataset.labels.tolist() == list(range(12))
         assert ImageFolder(str(tmp_path / "images")).class_to_idx["10"] == 2
+
+    def test_trap_4_smaller_copies_of_the_images_are_another_dataset(self, load: Load, tmp_path: Path) -> None:
+        """Trap 4: the reference evaluation read images scaled to 500 pixels, which are not the originals."""
+        put_image(tmp_path / "images/a/1.png", size=(20, 30))
+        (tmp_path / "small/a").mkdir(parents=True)
+        with Image.open(tmp_path / "images/a/1.png") as opened:
+            opened.resize((10, 15)).save(tmp_path / "small/a/1.png")
+        original, small = load(self.FOLDER), load({**self.FOLDER, "path": "small"})
+        assert original.ids == small.ids
+        assert fingerprint(original) != fingerprint(small)
+
+    def test_trap_28_the_order_of_images_is_not_the_file_systems(
+        self, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Trap 28: a glob that is not sorted gives another order on another disk, and stored answers no longer fit."""
+        for name in ("a/1.png", "a/2.png", "a/10.png", "b/1.png", "c/1.png"):
+            put_image(tmp_path / "images" / name)
+        before, names = load(self.FOLDER), os.listdir
+        for order in (sorted, lambda found: sorted(found, reverse=True)):
+            monkeypatch.setattr(os, "listdir", lambda path, order=order: order(names(path)))
+            assert next(map(str, (tmp_path / "images").iterdir())).endswith("a" if order is sorted else "c")
+            assert load(self.FOLDER).ids == before.ids
 
     def test_as_the_entry_declares(self, load: Load, tmp_path: Path) -> None:
         for name in ("first/1.png", "third/1.png"):

@@ -172,8 +172,12 @@ def sorted_in(flat: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestWnidFolders:
-    def test_is_the_same_dataset(self, load: Load, flat: Path, truth: Path, sorted_in: Path) -> None:
+    def test_trap_35_is_the_same_dataset_under_the_official_names(
+        self, load: Load, flat: Path, truth: Path, sorted_in: Path
+    ) -> None:
+        """Trap 35: other labels of the same images, such as ReaL's, go by the names and number of all 50,000."""
         one, other = load(content(sorted_in)), load(content(flat, devkit=TRUTH))
+        assert one.ids == tuple(f"ILSVRC2012_val_{number:08d}" for number in range(1, 50_001))
         assert one.ids == other.ids
         np.testing.assert_array_equal(one.labels, other.labels, strict=True)
 
