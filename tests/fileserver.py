@@ -135,6 +135,14 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(ConnectionError):  # the client may go away
             self._answer(served, fault, request)
 
+    def do_HEAD(self) -> None:
+        """Remembered like any other, and refused; likewise what comes by a proxy for another host."""
+        self._files.requests.append(Request(self.path, None, dict(self.headers.items())))
+        self.close_connection = True
+        self.send_error(405)
+
+    do_CONNECT = do_POST = do_HEAD
+
     def _answer(self, served: Served, fault: Fault | None, request: Request) -> None:
         if fault and fault.kind == "status":
             served, fault = Served(status=fault.amount), None

@@ -17,6 +17,7 @@ from evalshift.evaluate.progress import RunProgress
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.surroundings import without_network
 
 if TYPE_CHECKING:  # torch is imported when the first model runs
     import torch
@@ -75,7 +76,8 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
     for name in work.datasets:
         reader = bench.reader(name)
         try:
-            with bench.progress.job(f"{work.name} on {name}", len(reader.dataset)) as advance:
+            progress = bench.progress.job(f"{work.name} on {name}", len(reader.dataset))
+            with progress as advance, without_network(work.name):
                 prepared = prepared or prepare(classifier, reader, bench.device, bench.options, images)
                 predictions, answers = evaluate_classifier(
                     prepared[0],

@@ -111,8 +111,8 @@ def _fetch_model(name: str, entry: AnyModel) -> list[Path]:
     path = local_weights(entry)
     remote = remote_weights(entry) if path is None else None
     paths = [download.fetch(remote, weights_folder())] if remote else [path] if path else []
-    if isinstance(entry, HubModel | HuggingfaceModel | OpenClipModel | TimmModel | TorchvisionModel):
-        from evalshift.testbed.models import fetch_from_library  # only these need their libraries to know what to fetch
+    if isinstance(entry, HubModel | HuggingfaceModel | OpenClipModel | PythonModel | TimmModel | TorchvisionModel):
+        from evalshift.testbed.models import fetch_from_library  # only these need code to know what to fetch
 
         paths += fetch_from_library(name, entry)
     return paths

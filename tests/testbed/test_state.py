@@ -261,7 +261,11 @@ class TestFetch:
         try:
             checkout = tmp_path / "hub" / f"owner_name_{COMMIT}"
             checkout.mkdir(parents=True)
-            (checkout / "hubconf.py").write_text("def e(): ...")
+            (checkout / "hubconf.py").write_text("def e(): raise RuntimeError")  # with weights it need not be called
+            (tmp_path / "x").mkdir()
+            (tmp_path / "x/hubconf.py").write_text(
+                "from pathlib import Path\n\n\ndef e():\n    (Path(__file__).parent / 'called').touch()\n"
+            )
             url = file_server.put(f"w-{SHA256[:8]}.pt", BODY)
             model = {**TestModels.HUB, "weights": url, "sha256": SHA256}
             known = registry(models={"m": model, "own": {**TestModels.HUB, "path": "x"}})
@@ -269,6 +273,7 @@ class TestFetch:
                 ("m", [cache / "weights" / f"w-{SHA256[:8]}.pt", checkout]),
                 ("own", []),
             ]
+            assert (tmp_path / "x/called").is_file()  # only its code knows what it downloads
         finally:
             torch.hub.set_dir(before)
 

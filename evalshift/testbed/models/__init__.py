@@ -6,6 +6,8 @@ A module a source. Each has two functions, or three where a library or a reposit
                                  classes of `space`; `where` begins complaints
     bare(entry, space, where)    the same network without them, to see what it takes and gives
     fetch(entry, where)          download what the entry's weights: does not name, and give the files
+
+Where nothing may be fetched, nothing that any of them calls gets through to the network.
 """
 
 from collections.abc import Callable
@@ -47,8 +49,10 @@ from evalshift.testbed.models import (
     zero_shot,
 )
 from evalshift.testbed.models.classifier import Built, Classifier
+from evalshift.testbed.models.hub import refused_offline
 from evalshift.testbed.models.outputs import choose_outputs
 from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.surroundings import without_network
 
 __all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifier"]
 
@@ -67,6 +71,8 @@ _SOURCES: dict[type[ModelEntry], ModuleType] = {
     TorchvisionModel: torchvision_weights,
 }
 
+_ALL = "what the model is built from"
+
 
 def load_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier:
     """Build a model and load its weights, downloading them where they are not there yet.
@@ -84,7 +90,8 @@ def bare_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
 def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[..., Built]) -> Classifier:
     where = f"model {name}"
     try:
-        built = build(entry, space, where)
+        with without_network(name), refused_offline(_ALL, where):
+            built = build(entry, space, where)
     except EvalshiftError:
         raise
     except (Exception, SystemExit) as error:  # someone else's code: whatever it raises, the other models go on
@@ -125,12 +132,13 @@ def fetch_from_library(name: str, entry: AnyModel) -> list[Path]:
     if fetch is None:
         return []
     try:
-        return fetch(entry, where)
+        with without_network(name), refused_offline(_ALL, where):
+            return fetch(entry, where)
     except EvalshiftError:
         raise
     except Exception as error:  # the libraries' own downloaders raise what they like
         raise DownloadError(
-            "what the model is built from cannot be downloaded",
+            f"{_ALL} cannot be downloaded",
             where=where,
             found=f"{type(error).__name__}: {_said(error)}",
             expected=f"a {entry.source} model",

@@ -17,6 +17,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import HuggingfaceModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
+from evalshift.testbed.models.hub import hub_file
 from evalshift.testbed.models.timm_weights import timm_preprocess
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import find_weights
@@ -83,9 +84,7 @@ def fetch(entry: HuggingfaceModel, where: str) -> list[Path]:
 
 def _file(entry: HuggingfaceModel, name: str, where: str) -> Path:
     if entry.path is None:
-        from huggingface_hub import hf_hub_download
-
-        return Path(hf_hub_download(entry.repository, name, revision=entry.revision))
+        return hub_file(entry.repository, name, entry.revision)
     if not (entry.path / name).is_file():
         raise ModelError("a file of the repository is not there", where=where, found=entry.path / name)
     return entry.path / name

@@ -1,5 +1,7 @@
 """Networks that a function returns as they are to be run."""
 
+from pathlib import Path
+
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import PythonModel
 from evalshift.testbed.models.classifier import Built
@@ -12,3 +14,9 @@ def build(entry: PythonModel, space: ClassSpace, where: str) -> Built:
 
 
 bare = build
+
+
+def fetch(entry: PythonModel, where: str) -> list[Path]:
+    """Call the function once: only its code knows what it downloads, and where that is kept."""
+    call_function(entry.function, entry.arguments, where)
+    return []

@@ -9,8 +9,9 @@ from evalshift.testbed.checkpoints import read_state, strip_wrappers
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import TimmModel
 from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.models.hub import hub_file
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.weights import find_weights
+from evalshift.testbed.weights import Weights, find_weights
 
 
 def build(entry: TimmModel, space: ClassSpace, where: str) -> Built:
@@ -20,7 +21,7 @@ def build(entry: TimmModel, space: ClassSpace, where: str) -> Built:
 
     versions = {"timm": timm.__version__}
     _check_name(entry.name, where)
-    weights = find_weights(entry, hub_file=None if entry.weights_files() else _hub_file(entry, where))
+    weights = _weights(entry, where)
     state = read_state(weights.path, None, where)
     strip_wrappers(state, ())
     # timm's own loader adapts old checkpoints to the present layout. It would also give a head for another number of
@@ -46,7 +47,7 @@ def bare(entry: TimmModel, space: ClassSpace, where: str) -> Built:
 
 def fetch(entry: TimmModel, where: str) -> list[Path]:
     """Download the weights that timm knows."""
-    return [] if entry.weights_files() else [find_weights(entry, hub_file=_hub_file(entry, where)).path]
+    return [] if entry.weights_files() else [_weights(entry, where).path]
 
 
 def published() -> list[dict[str, Any]]:
@@ -66,19 +67,22 @@ def _check_name(name: str, where: str) -> None:
         raise ModelError(f'timm has no model "{name}"', where=where, remedy=near)
 
 
-def _hub_file(entry: TimmModel, where: str) -> Path:
+def _weights(entry: TimmModel, where: str) -> Weights:
+    """The entry's own, or those that timm names: a file of the hub, or an address with a hash in its name."""
     import timm
-    from huggingface_hub import hf_hub_download
 
-    _check_name(entry.name, where)
+    if entry.weights_files():
+        return find_weights(entry)
     known = timm.get_pretrained_cfg(entry.name, allow_unregistered=False)
-    if known is None or not known.hf_hub_id:
-        raise ModelError(
-            f'timm names no downloadable weights for "{entry.name}"',
-            where=where,
-            remedy="name a tag that has them, such as resnet18.a1_in1k, or give weights: a file of your own",
-        )
-    return Path(hf_hub_download(known.hf_hub_id, known.hf_hub_filename or "model.safetensors"))
+    if known is not None and known.hf_hub_id:
+        return find_weights(entry, hub_file=hub_file(known.hf_hub_id, known.hf_hub_filename or "model.safetensors"))
+    if known is not None and isinstance(known.url, str) and known.url:
+        return find_weights(entry, known_url=known.url)
+    raise ModelError(
+        f'timm names no downloadable weights for "{entry.name}"',
+        where=where,
+        remedy="name a tag that has them, such as resnet18.a1_in1k, or give weights: a file of your own",
+    )
 
 
 def timm_preprocess(config: Mapping[str, Any], where: str) -> Preprocess:

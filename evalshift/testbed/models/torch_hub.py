@@ -26,14 +26,18 @@ def build(entry: HubModel, space: ClassSpace, where: str) -> Built:
 
 def bare(entry: HubModel, space: ClassSpace, where: str) -> Built:
     """What the entry point returns."""
+    return Built(_call(entry))
+
+
+def _call(entry: HubModel) -> Any:
     if entry.path is not None:
         with imports_of(entry.path):
-            return Built(torch.hub.load(str(entry.path), entry.entry, source="local", **entry.arguments))
+            return torch.hub.load(str(entry.path), entry.entry, source="local", **entry.arguments)
     if not _checkout(entry).is_dir():
         refuse_offline(f"the code of {entry.repository}", _checkout(entry))
     with imports_of(Path(torch.hub.get_dir())):
         repository = f"{entry.repository}:{entry.commit}"
-        return Built(torch.hub.load(repository, entry.entry, **_PINNED, verbose=False, **entry.arguments))
+        return torch.hub.load(repository, entry.entry, **_PINNED, verbose=False, **entry.arguments)
 
 
 # torch.hub can only validate the heads of branches; a full commit id is validated by itself.
@@ -41,13 +45,13 @@ _PINNED: dict[str, Any] = {"trust_repo": True, "skip_validation": True}
 
 
 def fetch(entry: HubModel, where: str) -> list[Path]:
-    """Download the code of the repository at its commit."""
-    if entry.path is not None:
-        return []
-    folder = Path(torch.hub.get_dir())
-    with imports_of(folder):
-        torch.hub.list(f"{entry.repository}:{entry.commit}", **_PINNED, verbose=False)
-    return [_checkout(entry)]
+    """Download the code of the repository at its commit, and what that downloads itself where it brings the weights."""
+    if not entry.weights_files():
+        _call(entry)
+    elif entry.path is None:
+        with imports_of(Path(torch.hub.get_dir())):
+            torch.hub.list(f"{entry.repository}:{entry.commit}", **_PINNED, verbose=False)
+    return [] if entry.path is not None else [_checkout(entry)]
 
 
 def _checkout(entry: HubModel) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional as F
@@ -16,6 +17,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import OpenClipModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
+from evalshift.testbed.models.hub import refused_offline
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import Weights, find_weights
 
@@ -48,11 +50,14 @@ def bare(entry: OpenClipModel, space: ClassSpace, where: str) -> Built:
 
 
 def fetch(entry: OpenClipModel, where: str) -> list[Path]:
-    """Download the weights that open_clip knows."""
-    if entry.pretrained is None:
-        return []
+    """Download the weights that open_clip knows, and of the text half what others keep on the hub."""
     open_clip = import_extra("open_clip", "clip", where)
-    return [_weights(open_clip, entry, _known(open_clip, entry, where)).path]
+    known = _known(open_clip, entry, where)
+    open_clip.get_tokenizer(entry.name)
+    if "hf_model_name" in open_clip.get_model_config(entry.name)["text_cfg"]:
+        with torch.device("meta"):
+            _network(open_clip, entry, known)
+    return [] if entry.pretrained is None else [_weights(open_clip, entry, known).path]
 
 
 class ZeroShot(nn.Module):
@@ -90,7 +95,8 @@ def _weights(open_clip: Any, entry: OpenClipModel, known: dict[str, Any]) -> Wei
     if entry.pretrained is None:
         return find_weights(entry)
     if known.get("hf_hub"):
-        return find_weights(entry, hub_file=Path(open_clip.download_pretrained(known, prefer_hf_hub=True)))
+        with refused_offline(f"{entry.pretrained} of {known['hf_hub'].strip('/')}", constants.HF_HUB_CACHE):
+            return find_weights(entry, hub_file=Path(open_clip.download_pretrained(known, prefer_hf_hub=True)))
     return find_weights(entry, known_url=known["url"])
 
 
