@@ -42,7 +42,8 @@ from evalshift.analysis.robustness import effective_robustness, effective_robust
 from evalshift.analysis.scale_choice import compare_scales
 from evalshift.analysis.scales import SCALES, fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.statistics import Statistics, compute_statistics
-from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, summarize_outcomes
+from evalshift.analysis.stored import summarize
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
 
 __all__ = [
     "SCALES",

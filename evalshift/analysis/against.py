@@ -1,83 +1,23 @@
-"""The models of a report against the line of a published testbed."""
+"""A report's models, held against the line of a published testbed."""
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
-from evalshift.analysis.fits import Line
 from evalshift.analysis.outcomes import Outcomes, name_some
 from evalshift.analysis.published import published_outcomes
-from evalshift.analysis.robustness import EffectiveRobustness, effective_robustness_against
+from evalshift.analysis.published_line import Against
+from evalshift.analysis.robustness import effective_robustness_against
 from evalshift.analysis.scales import SCALES
 from evalshift.analysis.sentences import metric_words
-from evalshift.analysis.statistic_tables.table import Column, StatisticTable, bounded, make_table
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, fit_outcomes
-from evalshift.analysis.words import p_words, percent
 from evalshift.errors import AnalysisError, did_you_mean
 from evalshift.testbed.published import PublishedTestbed, load_published
 
 # Percentiles and p-values of the distances move by less than a printed digit beyond that.
 _RESAMPLES = 20_000
-
-
-@dataclass(frozen=True, eq=False)
-class Against:
-    """The models of one metric of a pair, against the line of a published testbed.
-
-    testbed   its name
-    outcomes  its models in the line, as counts
-    left_out  its families that are not in the line
-    lines     scale -> its line
-    models    the models that are held against it, in the order of the table
-    distances how far each stands above the line on `scale`, see `effective_robustness_against`
-    members   models of the report that are the testbed's own: same name, same counts
-    """
-
-    testbed: str
-    outcomes: Outcomes
-    left_out: tuple[str, ...]
-    lines: dict[str, Line]
-    scale: str
-    models: tuple[str, ...]
-    distances: EffectiveRobustness
-    members: tuple[str, ...]
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """A row a model: model, predicted, distance (above 0 over the line), their bounds, p_value, p_holm, p_bh."""
-        found = self.distances
-        return pd.DataFrame(
-            {
-                "model": self.models,
-                "predicted": found.predicted,
-                "predicted_low": found.predicted_interval.low,
-                "predicted_high": found.predicted_interval.high,
-                "distance": found.distance,
-                "distance_low": found.interval.low,
-                "distance_high": found.interval.high,
-                "p_value": found.p_value,
-                "p_holm": found.p_holm,
-                "p_bh": found.p_bh,
-            }
-        )
-
-    def sentence(self) -> str:
-        """Which models stand off the line, and by how much the farthest."""
-        table, level = self.table, self.distances.level
-        line = f"the line of {self.testbed} ({len(self.outcomes)} models, {self.scale} scale)"
-        if len(table) == 1:
-            row = table.iloc[0]
-            return f"Against {line}, {row['model']} {_stands(row)}{_p_words(row)}."
-        farthest = table.iloc[int(table["distance"].abs().to_numpy().argmax())]
-        most = f"the farthest is {farthest['model']}, which {_stands(farthest)}{_p_words(farthest)}"
-        if table["p_holm"].isna().all() or not self.distances.enough_resamples:
-            return f"Against {line}, of {len(table)} models {most}."
-        off = int((table["p_holm"] < 1 - level).sum())
-        count = f"{off or 'none'} of {len(table)} models {'stands' if off == 1 else 'stand'} off it beyond chance"
-        return f"Against {line}, {count} (Holm, {100 * (1 - level):.3g} %); {most}."
 
 
 def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ()) -> Summary:
@@ -194,37 +134,3 @@ def _members(own: Outcomes, published: Outcomes) -> tuple[str, ...]:
         for model, *both in zip(own.models, own.original_correct, own.new_correct, strict=True)
         if counts.get(model) == both
     )
-
-
-def distances_table(against: Against) -> StatisticTable:
-    """The distances to be read, in points."""
-    return make_table(
-        "against",
-        f"Against {against.testbed}",
-        against.table,
-        [
-            Column("model", "Model", "text"),
-            bounded("predicted", "Predicted (%)"),
-            bounded("distance", "Distance", "points"),
-            Column("p_holm", "p (Holm)", "p"),
-            Column("p_bh", "p (BH)", "p"),
-        ],
-        f"Distance in percentage points above the line of {against.testbed} ({len(against.outcomes)} models, "
-        f"{against.scale} scale), {100 * against.distances.level:g} % intervals in brackets.",
-        empty="Without resamples there are no intervals and no p.",
-    )
-
-
-def _stands(row: pd.Series) -> str:
-    """Where a model stands, as "stands 1.2 points above it [0.3, 2.1]"."""
-    above = row["distance"] >= 0
-    sign = 1 if above else -1
-    words = f"stands {percent(sign * row['distance'])} points {'above' if above else 'below'} it"
-    if np.isnan(row["distance_low"]):
-        return words
-    low, high = sorted((sign * row["distance_low"], sign * row["distance_high"]))
-    return f"{words} [{percent(low)}, {percent(high)}]"
-
-
-def _p_words(row: pd.Series) -> str:
-    return "" if np.isnan(row["p_holm"]) else f", {p_words(row['p_holm'])}"

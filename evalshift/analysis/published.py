@@ -1,12 +1,11 @@
 """Published testbeds as pairs of counts, summarized as stored results are."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from evalshift import __version__
+from evalshift.analysis.choices import Choices
 from evalshift.analysis.outcomes import Outcomes, name_some, split_pair
 from evalshift.analysis.sentences import metric_words
-from evalshift.analysis.summary import PairSummary, Summary, check_choices, check_families, summarize_outcomes
+from evalshift.analysis.summary import PairSummary, Summary, put_together, summarize_outcomes
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
 
@@ -56,10 +55,10 @@ def summarize_published(
 
     `pairs` are of the testbed's; without them, all on which `metric` was published. `without` names families that the
     lines leave out: None stands for those that the publication's own figures leave out, () for none. Other choices as
-    in `summary.summarize`.
+    in `stored.summarize`.
     Raises UsageError on an unknown testbed, pair, scale, metric or family and on numbers out of range.
     """
-    check_choices(scale=scale, metric=metric, level=level, resamples=resamples, seed=seed)
+    choices = Choices(scale, metric, level, resamples, seed)
     testbed = load_published(name)
     wanted = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else tuple(dict.fromkeys(pairs))
     refused = [pair for pair in wanted if metric not in _table_of(testbed, pair).metrics]
@@ -70,22 +69,11 @@ def summarize_published(
             expected=", ".join(metric_words(known) for known in _table_of(testbed, refused[0]).metrics),
             remedy=f"use --metric {_table_of(testbed, refused[0]).metrics[0]}",
         )
-    summaries = [
-        _summarize_pair(testbed, pair, scale=scale, level=level, resamples=resamples, seed=seed, without=without)
-        for pair in wanted
-        if pair not in refused
-    ]
-    if without is not None:
-        check_families(without, summaries)
-    return Summary(
-        pairs=tuple(summaries),
-        scale=scale,
-        metric=metric,
-        level=level,
-        resamples=resamples,
-        seed=seed,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=__version__,
+    summaries = [_summarize_pair(testbed, pair, choices, without) for pair in wanted if pair not in refused]
+    return put_together(
+        summaries,
+        choices,
+        without=without or (),
         command=command,
         notes=(
             f"These are published counts: {testbed.title} ({testbed.paper}).",
@@ -97,14 +85,7 @@ def summarize_published(
 
 
 def _summarize_pair(
-    testbed: PublishedTestbed,
-    pair: str,
-    *,
-    scale: str,
-    level: float,
-    resamples: int,
-    seed: int,
-    without: Sequence[str] | str | None,
+    testbed: PublishedTestbed, pair: str, choices: Choices, without: Sequence[str] | str | None
 ) -> PairSummary:
     table = _table_of(testbed, pair)
     notes = []
@@ -120,10 +101,10 @@ def _summarize_pair(
         )
     return summarize_outcomes(
         published_outcomes(testbed, pair),
-        scale=scale,
-        level=level,
-        resamples=resamples,
-        seed=seed,
+        scale=choices.scale,
+        level=choices.level,
+        resamples=choices.resamples,
+        seed=choices.seed,
         without=table.without if without is None else without,
         ties=testbed.ties,
         notes=notes,

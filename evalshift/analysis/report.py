@@ -3,22 +3,26 @@
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from markupsafe import escape
 
-from evalshift.analysis.against import distances_table, hold_against
+from evalshift.analysis.against import hold_against
 from evalshift.analysis.average_changes import average_changes, changes_table
+from evalshift.analysis.choices import Choices
 from evalshift.analysis.fits import Line
 from evalshift.analysis.published import summarize_published
+from evalshift.analysis.published_line import distances_table
 from evalshift.analysis.statistic_tables.of_gate import verdicts_table
 from evalshift.analysis.statistic_tables.read import WRITERS, readable_statistic
 from evalshift.analysis.statistic_tables.table import StatisticTable
 from evalshift.analysis.statistics import Statistics
-from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize, to_json
+from evalshift.analysis.stored import summarize
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
+from evalshift.analysis.summary_json import to_json
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 from evalshift.files import write_atomic
@@ -250,23 +254,15 @@ def report(
                 found=f'published="{published}", against="{against}"',
                 remedy="leave one of them out",
             )
-    choices: _Choices = {"scale": scale, "metric": metric, "level": level, "resamples": resamples, "seed": seed}
+    choices = Choices(scale, metric, level, resamples, seed)
     if published is not None:
-        command = _command(published, True, pairs, without, against, **choices)
-        summary = summarize_published(published, pairs, without=without, command=command, **choices)
+        command = _command(published, True, pairs, without, against, choices)
+        summary = summarize_published(published, pairs, without=without, command=command, **asdict(choices))
     else:
         results = results if isinstance(results, Results) else Results(results)
-        command = _command(str(results.path), False, pairs, without, against, **choices)
-        summary = summarize(results, pairs, without=without or (), command=command, **choices)
+        command = _command(str(results.path), False, pairs, without, against, choices)
+        summary = summarize(results, pairs, without=without or (), command=command, **asdict(choices))
     return Report(summary if against is None else hold_against(summary, against, without or ()))
-
-
-class _Choices(TypedDict):
-    scale: str
-    metric: str
-    level: float
-    resamples: int
-    seed: int
 
 
 def _command(
@@ -275,28 +271,24 @@ def _command(
     pairs: Sequence[str] | str | None,
     without: Sequence[str] | str | None,
     against: str | None,
-    *,
-    scale: str,
-    metric: str,
-    level: float,
-    resamples: int,
-    seed: int,
+    choices: Choices,
 ) -> str:
     """What to type to have the same report again: on the command line, or in Python for what only Python offers."""
     named, families = _listed(pairs), _listed(without)
-    if level != 0.95:
-        choices = f"scale={scale!r}, metric={metric!r}, level={level!r}, resamples={resamples}, seed={seed}"
+    if choices.level != Choices.level:
+        chosen = ", ".join(f"{name}={value!r}" for name, value in asdict(choices).items())
         first = f"published={source!r}" if published else repr(source)
         last = "" if without is None else f", without={families!r}"
         last += "" if against is None else f", against={against!r}"
-        return f"evalshift.report({first}, pairs={named or None!r}, {choices}{last}).save()"
+        return f"evalshift.report({first}, pairs={named or None!r}, {chosen}{last}).save()"
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
     words += [word for family in families for word in ("--without", family)]
     if published and without is not None and not families:
         words += ["--without", "none"]
     words += [] if against is None else ["--against", against]
-    words += [f"--{scale}", "--metric", metric, "--bootstrap", str(resamples), "--seed", str(seed)]
+    words += [f"--{choices.scale}", "--metric", choices.metric]
+    words += ["--bootstrap", str(choices.resamples), "--seed", str(choices.seed)]
     return shlex.join(words)
 
 

@@ -2,37 +2,33 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from evalshift.analysis.fits import Line
+from evalshift.analysis.intervals import Interval
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.words import number, points, span
 
-if TYPE_CHECKING:
-    from evalshift.analysis.summary import MetricSummary
 
-
-def drop_sentence(summary: "MetricSummary") -> str:
+def drop_sentence(table: pd.DataFrame, metric: str, mean_drop: float, interval: Interval) -> str:
     """How far the models fall (or rise) on average, and the least and the most."""
-    table = summary.table
-    kind = f"{metric_words(summary.outcomes.metric)} accuracy"
-    verb, noun, sign = ("falls", "drop", 1) if summary.mean_drop >= 0 else ("rises", "rise", -1)
+    kind = f"{metric_words(metric)} accuracy"
+    verb, noun, sign = ("falls", "drop", 1) if mean_drop >= 0 else ("rises", "rise", -1)
     if len(table) == 1:
         row = table.iloc[0]
         return (
             f"The {kind} of {row['model']} {verb} by {points(sign * row['drop'])} points "
             f"{span(sign * row['drop_low'], sign * row['drop_high'])}."
         )
-    mean = span(sign * summary.mean_drop_interval.low, sign * summary.mean_drop_interval.high)
+    mean = span(sign * interval.low, sign * interval.high)
     ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
     least, most = (
         f"{points(row['size'])} {span(sign * row['drop_low'], sign * row['drop_high'])} ({row['model']})"
         for _, row in ordered.iloc[[0, -1]].iterrows()
     )
     return (
-        f"Across {len(table)} models, {kind} {verb} by {points(sign * summary.mean_drop)} points {mean} on average; "
+        f"Across {len(table)} models, {kind} {verb} by {points(sign * mean_drop)} points {mean} on average; "
         f"the {noun} runs from {least} to {most}."
     )
 

@@ -1,43 +1,32 @@
 """All that a report says, as one frozen Summary: computed once, then only drawn, tabulated and printed."""
 
-import json
 import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from evalshift import __version__
+from evalshift.analysis.choices import Choices
 from evalshift.analysis.duplicates import NearDuplicates
 from evalshift.analysis.findings import details, findings
 from evalshift.analysis.fits import Line, fit_line
 from evalshift.analysis.gaps import drops
 from evalshift.analysis.intervals import Interval, clopper_pearson
 from evalshift.analysis.missing import Missing
-from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes, StoredPair, load_pair, seen_alike
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.published_line import Against
 from evalshift.analysis.ranks import rank, rank_changes
-from evalshift.analysis.review import review_pair
 from evalshift.analysis.scales import SCALES, fitted_accuracy
-from evalshift.analysis.sentences import drop_sentence, line_sentence, metric_words, rank_sentence
+from evalshift.analysis.sentences import drop_sentence, line_sentence, rank_sentence
 from evalshift.analysis.statistic_tables import StatisticTable, statistic_tables
 from evalshift.analysis.statistic_tables.of_accuracies import accuracies_table
 from evalshift.analysis.statistics import Statistics, compute_statistics
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
-from evalshift.evaluate.store import Results
-
-if TYPE_CHECKING:
-    from evalshift.analysis.against import Against
-
-SUMMARY_SCHEMA = 2
-# Longer tables stand in CSV files alone: summary.json says how many rows they have.
-_MOST_ROWS = 200
-# Percentiles move by less than the third digit long before; memory and time grow on.
-MOST_RESAMPLES = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +59,7 @@ class MetricSummary:
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     all_lines: dict[str, Line | None] = field(default_factory=dict)
-    against: "Against | None" = None
+    against: Against | None = None
 
     @property
     def in_line(self) -> np.ndarray:
@@ -86,7 +75,8 @@ class MetricSummary:
         """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""
         line = line_sentence(self.lines.get(scale), self.left_out, self.all_lines.get(scale))
         against = self.against.sentence() if self.against else None
-        sentences = (drop_sentence(self), line, against, rank_sentence(self.table))
+        drop = drop_sentence(self.table, self.outcomes.metric, self.mean_drop, self.mean_drop_interval)
+        sentences = (drop, line, against, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 
     def findings(self) -> tuple[str, ...]:
@@ -141,72 +131,42 @@ class Summary:
     notes: tuple[str, ...] = ()
 
 
-def summarize(
-    results: Results,
-    pairs: Sequence[str] | str | None = None,
+def put_together(
+    pairs: Sequence[PairSummary],
+    choices: Choices,
     *,
-    scale: str = "linear",
-    metric: str = "top1",
-    level: float = 0.95,
-    resamples: int = 100_000,
-    seed: int = 0,
     without: Sequence[str] | str = (),
     command: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Summary:
-    """Work out everything a report says on stored results.
-
-    `pairs` are "original:new"; without them, all that were run here: one that cannot be answered then becomes a note.
-    Lines are fitted on every scale; `scale` is that of all other statistics that need one. `without` names families of
-    models that the lines leave out. `level` of all intervals lies in (0, 1); `resamples` and `seed` belong to the
-    bootstraps. Each statistic has a generator of its own, so that its numbers do not depend on what else is asked for.
-    Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
-    hold nothing to compare, StoreError when they cannot be read.
-    """
-    check_choices(scale=scale, metric=metric, level=level, resamples=resamples, seed=seed)
-    wanted = _wanted_pairs(results, pairs)
-    summaries: list[PairSummary] = []
-    refused: list[AnalysisError] = []
-    for pair in wanted:
-        try:
-            stored = load_pair(results, pair)
-            _require_metric(stored, metric)
-        except AnalysisError as error:
-            if pairs is not None:
-                raise
-            refused.append(error)
-            continue
-        review = review_pair(stored, level)
-        summaries.append(
-            summarize_outcomes(
-                stored.outcomes,
-                answers=stored.answers,
-                fresh=stored.fresh,
-                near_duplicates=_near_duplicates(stored),
-                scale=scale,
-                level=level,
-                resamples=resamples,
-                seed=seed,
-                without=without,
-                provenance=_provenance(stored),
-                notes=(*stored.notes, *review.notes),
-                gate=review.gate,
-            )
-        )
-    if not summaries:
-        raise refused[0]
-    check_families(without, summaries)
+    """The summary of these pairs, made now; UsageError for a family `without` that none of their models belongs to."""
+    _check_families(without, pairs)
     return Summary(
-        pairs=tuple(summaries),
-        scale=scale,
-        metric=metric,
-        level=level,
-        resamples=resamples,
-        seed=seed,
+        pairs=tuple(pairs),
+        **asdict(choices),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
         command=command,
-        notes=tuple(f"{error.where} is not in this report: {error.problem} ({error.found})." for error in refused),
+        notes=tuple(notes),
     )
+
+
+def _check_families(without: Sequence[str] | str, pairs: Sequence[PairSummary]) -> None:
+    """UsageError for a family to leave out that no model of these pairs belongs to."""
+    families = {
+        family
+        for pair in pairs
+        for metric in pair.metrics.values()
+        for family in metric.table["family"].dropna().unique()
+    }
+    for family in (without,) if isinstance(without, str) else without:
+        if family not in families:
+            raise UsageError(
+                "no model of this family is in the report",
+                found=f'"{family}"',
+                expected=", ".join(sorted(families)) or "models whose registry entry names a family",
+                remedy=did_you_mean(family, families),
+            )
 
 
 def summarize_outcomes(
@@ -294,100 +254,6 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared"
     return table.sort_values(["original_rank", "new_rank", "model"], ignore_index=True)
 
 
-def to_json(summary: Summary, tables: Mapping[str, pd.DataFrame] | None = None) -> str:
-    """The whole summary as JSON with a fixed order of keys; what is undefined or infinite is null.
-
-    `tables` over all pairs go in beside it, by name.
-    """
-    written = {
-        "schema_version": SUMMARY_SCHEMA,
-        "evalshift": summary.version,
-        "created": summary.created,
-        "command": summary.command,
-        "scale": summary.scale,
-        "metric": summary.metric,
-        "level": summary.level,
-        "resamples": summary.resamples,
-        "seed": summary.seed,
-        "notes": summary.notes,
-        **{name: table.to_dict("records") for name, table in (tables or {}).items()},
-        "pairs": [_pair_facts(pair, summary.scale) for pair in summary.pairs],
-    }
-    return json.dumps(_jsonable(written), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def check_choices(*, scale: str, metric: str, level: float, resamples: int, seed: int) -> None:
-    """Raises UsageError when one of a report's choices is out of its range."""
-    for word, value, allowed in (("scale", scale, SCALES), ("metric", metric, tuple(METRICS))):
-        if value not in allowed:
-            raise UsageError(
-                f"there is no such {word}",
-                found=f'"{value}"',
-                expected=", ".join(allowed),
-                remedy=did_you_mean(str(value), allowed),
-            )
-    for word, value, holds, expected in (
-        ("level", level, 0 < level < 1, "a fraction between 0 and 1, such as 0.95"),
-        (
-            "number of resamples",
-            resamples,
-            resamples == 0 or 2 <= resamples <= MOST_RESAMPLES,  # a single one would pass for certainty
-            f"0 for no intervals, or 2 to {MOST_RESAMPLES:,}",
-        ),
-        ("seed", seed, seed >= 0, "0 or more"),
-    ):
-        if not holds:
-            raise UsageError(f"the {word} is out of range", found=value, expected=expected)
-
-
-def _wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[str]:
-    named = results.pairs() if pairs is None else [pairs] if isinstance(pairs, str) else pairs
-    wanted = list(dict.fromkeys(seen_alike(results, pair) for pair in named))
-    if not wanted:
-        raise AnalysisError(
-            "no pair has been run here" if pairs is None else "no pair was named",
-            where=results.path,
-            found="no results",
-            expected="predictions of at least one pair",
-            remedy="`evalshift run` first, or name another folder with --results",
-        )
-    return wanted
-
-
-def _require_metric(stored: StoredPair, metric: str) -> None:
-    if metric not in stored.outcomes:
-        raise AnalysisError(
-            f"{metric_words(metric)} accuracy cannot be had on this pair",
-            where=f"{stored.original.name}:{stored.new.name}",
-            found=next(
-                (note.rstrip(".") for note in stored.notes if note.startswith(metric_words(metric).capitalize())),
-                f"{len(stored.original.class_names)} classes"
-                if stored.original.class_names
-                else "counts of top-1 alone",
-            ),
-            expected=f"more than {METRICS[metric]} classes and as many answers stored for every model",
-            remedy="use --metric top1",
-        )
-
-
-def check_families(without: Sequence[str] | str, pairs: Sequence[PairSummary]) -> None:
-    """UsageError for a family to leave out that no model of these pairs belongs to."""
-    families = {
-        family
-        for pair in pairs
-        for metric in pair.metrics.values()
-        for family in metric.table["family"].dropna().unique()
-    }
-    for family in (without,) if isinstance(without, str) else without:
-        if family not in families:
-            raise UsageError(
-                "no model of this family is in the report",
-                found=f'"{family}"',
-                expected=", ".join(sorted(families)) or "models whose registry entry names a family",
-                remedy=did_you_mean(family, families),
-            )
-
-
 def _summarize_metric(
     outcomes: Outcomes,
     answers: tuple[ImageAnswers, ImageAnswers] | None,
@@ -459,105 +325,5 @@ def fit_outcomes(outcomes: Outcomes, scale: str, level: float, resamples: int, s
     )
 
 
-def _near_duplicates(stored: StoredPair) -> NearDuplicates | None:
-    written = stored.original.entry.get("near_duplicates")
-    return None if written is None else NearDuplicates(**written)
-
-
-def _provenance(stored: StoredPair) -> dict[str, dict]:
-    return {
-        "datasets": {
-            dataset.name: {
-                "images": len(dataset),
-                "classes": dataset.classes,
-                "fingerprint": dataset.fingerprint,
-                "entry": dataset.entry,
-            }
-            for dataset in (stored.original, stored.new)
-        },
-        "models": {
-            model: {both.dataset: both.model_dump(mode="json") for both in pair}
-            for model, pair in stored.provenance.items()
-        },
-    }
-
-
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-.") or "set"
-
-
-def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
-    return {
-        "original": pair.original,
-        "new": pair.new,
-        "notes": pair.notes,
-        "metrics": {name: _metric_facts(metric, scale) for name, metric in pair.metrics.items()},
-        "gate": None if pair.gate is None else pair.gate.to_dict("records"),
-        "provenance": pair.provenance,
-    }
-
-
-def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
-    outcomes = summary.outcomes
-    return {
-        "headline": summary.headline(scale),
-        "findings": (*summary.findings(), *summary.details()),
-        "models": len(outcomes),
-        "original_total": outcomes.original_total,
-        "new_total": outcomes.new_total,
-        "mean_drop": summary.mean_drop,
-        "mean_drop_interval": summary.mean_drop_interval,
-        "left_out": summary.left_out,
-        "lines": {name: line and _line_facts(line) for name, line in summary.lines.items()},
-        "all_lines": {name: line and _line_facts(line) for name, line in summary.all_lines.items()},
-        "against": summary.against and _against_facts(summary.against),
-        "table": summary.table.to_dict("records"),
-        "statistics": {name: _table_facts(table) for name, table in summary.tables.items()},
-        "missing": summary.missing,
-    }
-
-
-def _against_facts(against: "Against") -> dict[str, Any]:
-    return {
-        "testbed": against.testbed,
-        "models": len(against.outcomes),
-        "left_out": against.left_out,
-        "members": against.members,
-        "lines": {name: _line_facts(line) for name, line in against.lines.items()},
-        "scale": against.scale,
-        "resamples": against.distances.resamples,
-        "table": against.table.to_dict("records"),
-    }
-
-
-def _table_facts(table: StatisticTable) -> dict[str, Any]:
-    short = len(table.frame) <= _MOST_ROWS
-    rows = {"rows": table.frame.to_dict("records")} if short else {"rows_in_csv": len(table.frame)}
-    return {"title": table.title, "note": table.words, **rows}
-
-
-def _line_facts(line: Line) -> dict[str, Any]:
-    return {
-        "slope": line.slope,
-        "slope_interval": line.slope_interval,
-        "offset": line.offset,
-        "offset_interval": line.offset_interval,
-        "r2": line.r2,
-        "models": line.models,
-        "level": line.level,
-        "resamples": line.resamples,
-    }
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, Interval):
-        return {"low": _jsonable(value.low), "high": _jsonable(value.high)}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if value is pd.NA:
-        return None
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from evalshift.analysis.against import Against, distances_table, hold_against
+from evalshift.analysis.against import hold_against
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.published import published_outcomes
+from evalshift.analysis.published_line import Against, distances_table
 from evalshift.analysis.statistic_tables.read import readable_statistic
 from evalshift.analysis.summary import PairSummary, Summary, summarize_outcomes
 from evalshift.errors import AnalysisError, UsageError

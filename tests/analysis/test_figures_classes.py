@@ -104,7 +104,7 @@ def test_one_class_of_one_model():
 
 
 def test_a_class_that_a_set_lacks_is_not_drawn(kept_letters):
-    from evalshift.analysis.summary import summarize
+    from evalshift.analysis.stored import summarize
 
     (pair,) = summarize(kept_letters.results, resamples=0).pairs
 

@@ -10,7 +10,8 @@ from scipy.stats import norm
 from evalshift.analysis.gate import gate_table
 from evalshift.analysis.outcomes import Outcomes, load_pair
 from evalshift.analysis.review import gate_words, line_notes, review_pair, review_predictions
-from evalshift.analysis.summary import summarize, to_json
+from evalshift.analysis.stored import summarize
+from evalshift.analysis.summary_json import to_json
 
 LETTERS = 6
 IMAGES = 300

@@ -16,7 +16,8 @@ from evalshift.analysis.statistic_tables import TABLES, Column, StatisticTable
 from evalshift.analysis.statistic_tables.of_accuracies import has_real_changes
 from evalshift.analysis.statistic_tables.read import readable_statistic, statistic_latex, statistic_markdown
 from evalshift.analysis.statistic_tables.table import make_table
-from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes, to_json
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
+from evalshift.analysis.summary_json import to_json
 
 PAGE = (Path(__file__).parents[2] / "docs/statistics.md").read_text("utf-8")
 

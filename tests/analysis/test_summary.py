@@ -1,6 +1,5 @@
 """The summary: by hand on three models, against the paper on sixty-seven, and unchanged by what else is asked for."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,16 +8,7 @@ import pytest
 
 from evalshift.analysis.intervals import Interval, clopper_pearson
 from evalshift.analysis.outcomes import Outcomes
-from evalshift.analysis.summary import (
-    MetricSummary,
-    PairSummary,
-    Summary,
-    accuracy_table,
-    summarize,
-    summarize_outcomes,
-    to_json,
-)
-from evalshift.errors import AnalysisError, UsageError
+from evalshift.analysis.summary import MetricSummary, PairSummary, accuracy_table, summarize_outcomes
 
 COLUMNS = [
     *("model", "family", "year"),
@@ -26,10 +16,6 @@ COLUMNS = [
     *("new_correct", "new_total", "new_accuracy", "new_low", "new_high"),
     *("drop", "drop_low", "drop_high", "original_rank", "new_rank", "delta_rank"),
 ]
-
-
-def summary_of(*pairs: PairSummary) -> Summary:
-    return Summary(pairs, "linear", "top1", 0.95, 100, 0, "2026-01-02T03:04:05+00:00", "1.2.3", "evalshift report")
 
 
 def top1_of(outcomes) -> MetricSummary:
@@ -201,167 +187,3 @@ def test_stems_are_safe_for_files_and_latex():
 
     assert pair.name == "my set/50%:../new_{x}.v2"
     assert pair.stem == "my-set-50_vs_new-x-.v2"
-
-
-def test_stored_results_are_summed_up_with_their_provenance(letters):
-    summary = summarize(letters.results, resamples=100, command="evalshift report")
-
-    (pair,) = summary.pairs
-    assert pair.name == "old:new"
-    assert list(pair.metrics) == ["top1", "top5"]
-    assert pair.metrics["top1"].table["model"].tolist() == ["good", "fair", "poor"]
-    assert pair.provenance["datasets"]["old"] == {
-        "images": 4,
-        "classes": "letters",
-        "fingerprint": "fingerprint of old",
-        "entry": {"source": "npy"},
-    }
-    assert pair.provenance["models"]["good"]["new"]["checkpoint_sha256"] == "12fca82f" * 8
-
-
-def test_without_pairs_one_that_cannot_be_answered_becomes_a_note(letters):
-    letters.results.add_pairs(["old:gone"])
-
-    summary = summarize(letters.results, resamples=0)
-
-    assert [pair.name for pair in summary.pairs] == ["old:new"]
-    (note,) = summary.notes
-    assert note.endswith('the results hold no such pair ("old:gone"; no dataset "gone" is stored).')
-    with pytest.raises(AnalysisError, match="the results hold no such pair"):
-        summarize(letters.results, ["old:new", "old:gone"], resamples=0)
-
-
-def test_nothing_run_is_a_complaint(store):
-    with pytest.raises(AnalysisError) as caught:
-        summarize(store.results)
-
-    assert str(caught.value) == (
-        "no pair has been run here\n"
-        f"  where:    {store.results.path}\n"
-        "  found:    no results\n"
-        "  expected: predictions of at least one pair\n"
-        "  do:       `evalshift run` first, or name another folder with --results"
-    )
-
-
-def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
-    letters.predictions("new", "poor", [[0], [0], [0]])
-
-    with pytest.raises(AnalysisError) as caught:
-        summarize(letters.results, "old:new", metric="top5")
-
-    assert str(caught.value) == (
-        "top-5 accuracy cannot be had on this pair\n"
-        "  where:    old:new\n"
-        "  found:    Top-5 accuracy is not reported: fewer than 5 answers are kept for poor\n"
-        "  expected: more than 5 classes and as many answers stored for every model\n"
-        "  do:       use --metric top1"
-    )
-
-
-RESAMPLES = "the number of resamples is out of range"
-
-
-@pytest.mark.parametrize(
-    "choices,message",
-    [
-        (
-            {"scale": "probits"},
-            (
-                'there is no such scale\n  found:    "probits"\n  expected: linear, probit, logit\n'
-                '  do:       did you mean "probit"?'
-            ),
-        ),
-        (
-            {"metric": "top3"},
-            'there is no such metric\n  found:    "top3"\n  expected: top1, top5\n  do:       did you mean "top5"?',
-        ),
-        (
-            {"level": 95.0},
-            "the level is out of range\n  found:    95.0\n  expected: a fraction between 0 and 1, such as 0.95",
-        ),
-        (
-            {"resamples": -1},
-            f"{RESAMPLES}\n  found:    -1\n  expected: 0 for no intervals, or 2 to 10,000,000",
-        ),
-        (
-            {"resamples": 1},
-            f"{RESAMPLES}\n  found:    1\n  expected: 0 for no intervals, or 2 to 10,000,000",
-        ),
-        ({"seed": -1}, "the seed is out of range\n  found:    -1\n  expected: 0 or more"),
-    ],
-)
-def test_a_wrong_choice_fails_before_anything_is_read(store, choices, message):
-    with pytest.raises(UsageError) as caught:
-        summarize(store.results, **choices)
-
-    assert str(caught.value) == message
-
-
-def test_json_holds_everything_and_reads_back(tiny):
-    summary = summary_of(
-        summarize_outcomes({"top1": tiny}, resamples=100, notes=["something"], provenance={"models": {}})
-    )
-
-    read = json.loads(to_json(summary), parse_constant=lambda token: pytest.fail(f"{token} is no JSON"))
-
-    assert list(read) == [
-        *("schema_version", "evalshift", "created", "command", "scale", "metric", "level", "resamples", "seed"),
-        *("notes", "pairs"),
-    ]
-    pair = read["pairs"][0]
-    assert (pair["original"], pair["new"], pair["notes"]) == ("old", "new", ["something"])
-    metric = pair["metrics"]["top1"]
-    assert metric["mean_drop"] == pytest.approx(0.7 / 3)
-    assert list(metric["table"][0]) == [*COLUMNS, "delta_rank_real"]
-    assert [row["year"] for row in metric["table"]] == [2015, 2019, None]
-    assert [row["family"] for row in metric["table"]] == ["resnet", None, None]
-    line = summary.pairs[0].metrics["top1"].lines["probit"]
-    assert line is not None
-    assert metric["lines"]["probit"]["slope"] == line.slope
-    assert metric["lines"]["probit"]["slope_interval"] == {
-        "low": line.slope_interval.low,
-        "high": line.slope_interval.high,
-    }
-
-
-def test_what_is_undefined_is_null_in_json(make_outcomes):
-    # Two models have no interval; equal new accuracies leave R² undefined.
-    summary = summary_of(summarize_outcomes({"top1": make_outcomes([8, 6], [5, 5])}, resamples=100))
-
-    line = json.loads(to_json(summary))["pairs"][0]["metrics"]["top1"]["lines"]["linear"]
-
-    assert line["slope"] == 0
-    assert line["r2"] is None
-    assert line["slope_interval"] == {"low": None, "high": None}
-    assert "NaN" not in to_json(summary)
-    assert "Infinity" not in to_json(summary)
-
-
-def test_one_seed_gives_the_same_json_but_for_the_time(letters):
-    written = [to_json(replace(summarize(letters.results, resamples=50), created="now")) for _ in range(2)]
-
-    assert written[0] == written[1]
-
-
-def test_what_the_registry_knows_of_the_original_set_is_used(letters):
-    known = {"share": 0.1, "accuracy": 0.9, "source": "someone"}
-    letters.dataset("old", [0, 1, 2, 3], fresh="fresh", near_duplicates=known)
-    letters.dataset("fresh", [0, 1, 2, 3])
-    for model, right in (("good", 4), ("fair", 2), ("poor", 0)):
-        letters.predictions("fresh", model, [[label if label < right else 5] for label in range(4)])
-
-    metric = summarize(letters.results, "old:new", resamples=0).pairs[0].metrics["top1"]
-
-    # On the original images 4, 3 and 2 of 4 are right.
-    parts = metric.tables["decomposition"].frame
-    assert parts["model"].tolist() == ["good", "fair", "poor"]
-    assert parts["adaptivity"].tolist() == [0, 0.25, 0.5]
-    assert parts["fresh"].tolist() == [True] * 3
-    # Clopper-Pearson for 4, 2 and 0 of 4: 39.8 to 100, 6.8 to 93.2 and 0 to 60.2 %. From 100, 75 and 50 % these leave
-    # 0 to 60.2, −18.2 to 68.2 and −10.2 to 50 points.
-    assert metric.findings()[0].startswith(
-        "Against fresh images (fresh), tuning on the original set makes 25.0 [−9.5, 59.5] points of the mean drop, "
-    )
-    # (4 − 0.36)/3.6 of the rest would be above 1: duplicates at 90 % cannot be in a set that is all right.
-    assert metric.missing["duplicates"].startswith("these near-duplicates cannot be in this test set (")

@@ -18,7 +18,7 @@ from evalshift.analysis.sentences import slope_words
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 if TYPE_CHECKING:
-    from evalshift.analysis.against import Against
+    from evalshift.analysis.published_line import Against
 
 
 # Percentages worth a tick on a curved axis, the best known first; later rows fill in where a range is narrow.

@@ -9,7 +9,6 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from evalshift.analysis.against import Against
 from evalshift.analysis.average_changes import changes_table
 from evalshift.analysis.missing import Missing
 from evalshift.analysis.outcomes import METRICS, name_some
@@ -25,6 +24,7 @@ from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.table import model_table
 from evalshift.analysis.page.words import breakable, counted, typeset
+from evalshift.analysis.published_line import Against
 from evalshift.analysis.sentences import slope_words
 from evalshift.analysis.statistic_tables.read import readable_statistic
 from evalshift.analysis.statistic_tables.table import StatisticTable
