@@ -10,10 +10,10 @@ from evalshift.printing import print_table, stderr, stdout, wrapped
 if TYPE_CHECKING:  # each command loads its own room, and no other
     from evalshift.analysis.summary import MetricSummary, Summary
     from evalshift.evaluate.importers.predictions import ImportReport
-    from evalshift.evaluate.plan import Job, Plan
+    from evalshift.evaluate.plan import Choice, Job, Plan
     from evalshift.evaluate.predictions import Failure
     from evalshift.testbed.pixels import PixelStatistics
-    from evalshift.testbed.registry import Pair, Registry
+    from evalshift.testbed.registry import Registry
     from evalshift.testbed.state import State
     from evalshift.testbed.verification import Verified
 
@@ -30,10 +30,14 @@ def print_models(registry: "Registry") -> None:
             entry.family or "",
             str(entry.year or ""),
             ", ".join(f"{dataset} {100 * accuracy:.1f} %" for dataset, accuracy in entry.expected.items()),
+            entry.on_request or "",
         )
         for name, entry in registry.models.items()
     ]
-    print_table(("model", "classes", "family", "year", "expected"), rows)
+    columns = ("model", "classes", "family", "year", "expected", "run on request")
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    print_table(columns, rows)
 
 
 def print_datasets(registry: "Registry") -> None:
@@ -55,19 +59,16 @@ def print_pairs(registry: "Registry") -> None:
     print_table(("pair", "classes", "models"), rows, "llr")
 
 
-def print_choice(
-    registry: "Registry", pairs: Sequence["Pair"], models: Mapping[str, object], unfit: Mapping[str, str]
-) -> None:
+def print_choice(chosen: "Choice", registry: "Registry") -> None:
     """What was chosen from a registry."""
-    left_out = f", {len(unfit)} of other classes left out" if unfit else ""
-    stdout().print(
-        f"registry  {registry.path}\npairs     {', '.join(map(str, pairs))}\nmodels    {len(models)}{left_out}"
-    )
+    from evalshift.evaluate.plan import choice_lines
+
+    stdout().print("\n".join(choice_lines(chosen, registry)))
 
 
 def print_plan(plan: "Plan", registry: "Registry", results: Path) -> None:
     """What a run would do, and why."""
-    print_choice(registry, plan.pairs, plan.models, plan.unfit)
+    print_choice(plan.chosen, registry)
     if plan.done:
         stdout().print(f"skipped   {len(plan.done)}, stored and still valid")
     if plan.jobs:

@@ -140,9 +140,10 @@ def run(
 ) -> None:
     """Run models on both test sets of a pair; store what they answer.
 
-    What is stored already and still valid is skipped. Without a registry and a pair, the models that come with
-    evalshift run on the embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 wrong
-    usage or input, 130 stopped with Ctrl-C; what was finished is always kept.
+    What is stored already and still valid is skipped. Models on request, such as those that train here for minutes,
+    run only when --models names them. Without a registry and a pair, the models that come with evalshift run on the
+    embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 wrong usage or input, 130
+    stopped with Ctrl-C; what was finished is always kept.
     """
     with _complaints(_STOPPED_HALF_WAY), _surroundings(data_dir, offline):
         from evalshift.evaluate.options import Options
@@ -344,14 +345,14 @@ def check(
         from evalshift.testbed.state import dataset_state, model_state
 
         known = load_registry(registry)
-        pairs, fitting, unfit = choose_models(known, _split(pair), _split(models))
-        print_choice(known, pairs, fitting, unfit)
+        chosen = choose_models(known, _split(pair), _split(models))
+        print_choice(chosen, known)
         with stderr().status("loading torch"):
             from evalshift.evaluate.devices import choose_device, describe
         typer.echo(f"device    {describe(choose_device(device))}\n")
-        names = dict.fromkeys(name for one in pairs for name in datasets_of(known, one))
+        names = dict.fromkeys(name for one in chosen.pairs for name in datasets_of(known, one))
         states = [("dataset", name, dataset_state(known.dataset(name))) for name in names]
-        states += [("model", name, model_state(entry)) for name, entry in fitting.items()]
+        states += [("model", name, model_state(entry)) for name, entry in chosen.models.items()]
         print_states(states)
         if not all(state.can_run for _, _, state in states):
             raise typer.Exit(1)

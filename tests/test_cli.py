@@ -428,6 +428,26 @@ def test_list_models(here: Path) -> None:
     )
 
 
+def test_list_models_says_which_wait_for_a_request(here: Path) -> None:
+    text = (
+        Path("registry.yaml")
+        .read_text()
+        .replace("shades, preprocess: {}}", 'shades, preprocess: {}, on_request: "slow"}')
+    )
+    Path("registry.yaml").write_text(text)
+    lines = plain(run_here("list", "models").out).splitlines()
+    assert lines[0].endswith("  run on request")
+    assert lines[-1].split() == ["dark", "shades", "slow"]
+    checked = run_here("check").out
+    assert "not run   dark: only when --models names them\n" in checked
+    assert "\nmodel" in checked
+    assert "dark" not in checked.split("not run")[1].split("names them")[1]
+    assert run_here("run").code == 0
+    assert not list(Path("results").rglob("dark*"))
+    assert run_here("run", "--models", "da*").code == 0
+    assert list(Path("results").rglob("dark*"))
+
+
 def test_list_datasets_says_what_they_are_and_whether_they_are_there(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

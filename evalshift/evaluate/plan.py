@@ -30,18 +30,39 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run would do.
+class Choice:
+    """What of a registry is meant.
 
-    unfit   models that were asked for but whose classes no pair has, with those classes
-    done    (model, dataset) stored and still valid
+    models      that fit one of the pairs
+    unfit       models that were asked for but whose classes no pair has, with those classes
+    on_request  models that would fit, but run only when they are named
     """
 
     pairs: tuple[Pair, ...]
     models: Mapping[str, AnyModel]
     unfit: Mapping[str, str]
+    on_request: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    chosen  the pairs and the models that are meant
+    done    (model, dataset) stored and still valid
+    """
+
+    chosen: Choice
     jobs: tuple[Job, ...]
     done: tuple[tuple[str, str], ...]
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        return self.chosen.pairs
+
+    @property
+    def models(self) -> Mapping[str, AnyModel]:
+        return self.chosen.models
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -69,11 +90,11 @@ def make_plan(
     Raises UsageError for names that are not in the registry and when no model fits any pair; StoreError when what is
     stored comes from a newer evalshift, so that it is never overwritten.
     """
-    chosen_pairs, fitting, unfit = choose_models(registry, pairs, models)
+    chosen = choose_models(registry, pairs, models)
     jobs, done = [], []
     hash_once = cache(sha256_of)  # a model's weights are compared once for each of its datasets
-    for model, entry in fitting.items():
-        for dataset in _datasets_for(entry, registry, chosen_pairs):
+    for model, entry in chosen.models.items():
+        for dataset in _datasets_for(entry, registry, chosen.pairs):
             reason = why_redo(
                 entry,
                 dataset,
@@ -90,18 +111,17 @@ def make_plan(
                 done.append((model, dataset))
             else:
                 jobs.append(Job(model, dataset, reason))
-    return Plan(chosen_pairs, fitting, unfit, tuple(jobs), tuple(done))
+    return Plan(chosen, tuple(jobs), tuple(done))
 
 
-def choose_models(
-    registry: Registry, pairs: Iterable[str] = (), models: Iterable[str] = ()
-) -> tuple[tuple[Pair, ...], dict[str, AnyModel], dict[str, str]]:
-    """The pairs meant, each once, the models that fit one of them, and those that do not, with their classes.
+def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterable[str] = ()) -> Choice:
+    """The pairs meant, each once, and the models that fit one of them: those named, or all but those on request.
 
     Raises UsageError for names that are not in the registry, and when no model fits any pair.
     """
     chosen_pairs = tuple(dict.fromkeys(registry.pair(pair) for pair in _listed(pairs))) or registry.default_pairs
-    selected = registry.select_models(_listed(models))
+    globs = tuple(_listed(models))
+    selected = registry.select_models(globs)
     spaces = {registry.dataset(pair.original).classes for pair in chosen_pairs}
     fitting = {name: entry for name, entry in selected.items() if entry.classes in spaces}
     unfit = {name: entry.classes for name, entry in selected.items() if entry.classes not in spaces}
@@ -113,7 +133,29 @@ def choose_models(
             expected=f"models of {', '.join(sorted(spaces))}",
             remedy="add models of these classes, or `extends: default` for those that come with evalshift",
         )
-    return chosen_pairs, fitting, unfit
+    waiting = () if globs else tuple(name for name, entry in fitting.items() if entry.on_request)
+    unasked = {name: entry for name, entry in fitting.items() if name not in waiting}
+    if not unasked:
+        raise UsageError(
+            "the models that fit these pairs run only on request",
+            where=registry.path,
+            found=", ".join(f"{name} ({fitting[name].on_request})" for name in waiting),
+            remedy=f"name them: --models {','.join(waiting)}",
+        )
+    return Choice(chosen_pairs, unasked, unfit, waiting)
+
+
+def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
+    """What was chosen from a registry, a line each."""
+    left_out = f", {len(chosen.unfit)} of other classes left out" if chosen.unfit else ""
+    lines = [
+        f"registry  {registry.path}",
+        f"pairs     {', '.join(map(str, chosen.pairs))}",
+        f"models    {len(chosen.models)}{left_out}",
+    ]
+    if chosen.on_request:
+        lines.append(f"not run   {', '.join(chosen.on_request)}: only when --models names them")
+    return lines
 
 
 def _listed(names: Iterable[str]) -> Iterable[str]:

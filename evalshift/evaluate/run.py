@@ -13,7 +13,7 @@ from evalshift.evaluate.environment import git_revision
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
 from evalshift.evaluate.options import Options
-from evalshift.evaluate.plan import NEW, Job, Plan, make_plan, stored_fingerprint
+from evalshift.evaluate.plan import NEW, Job, Plan, choice_lines, make_plan, stored_fingerprint
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
@@ -47,7 +47,7 @@ def run(
 
     registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
     pairs        "original:new" each; none means the registry's own, or the embedded pair
-    models       globs; none means all that fit
+    models       globs; none means all that fit, but for those that run on request
     precision    fp32, tf32, bf16 or fp16
     batch_size   "auto" finds the batch and the memory layout by a short search
     workers      threads that decode image files; None means one a processor
@@ -152,12 +152,7 @@ def _prepare_folder(results: Results) -> None:
 
 def say_plan(plan: Plan, registry: Registry, results: Results, console: Console) -> None:
     """What is about to happen, and why what was there already is not enough."""
-    left_out = f", {len(plan.unfit)} of other classes left out" if plan.unfit else ""
-    lines = [
-        f"registry  {registry.path}",
-        f"pairs     {', '.join(map(str, plan.pairs))}",
-        f"models    {len(plan.models)}{left_out}",
-    ]
+    lines = choice_lines(plan.chosen, registry)
     if plan.done:
         lines.append(f"skipped   {len(plan.done)} predictions stored and still valid")
     redone: dict[str, list[Job]] = {}

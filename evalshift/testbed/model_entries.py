@@ -76,6 +76,7 @@ class ModelEntry(About):
     selected_on  the data that chose this checkpoint among others; "test" means that its original accuracy flatters it
     expected     the published accuracy on each dataset, as a fraction
     logits       which outputs are the classes; all of them, in their order, without it
+    on_request   why this model is not run unasked, such as "trains here, minutes"; --models must name it then
     """
 
     classes: str
@@ -84,6 +85,7 @@ class ModelEntry(About):
     year: int | None = Field(default=None, ge=1950, le=2100)
     selected_on: Literal["train", "validation", "test"] | None = None
     expected: dict[str, Accuracy] = Field(default_factory=dict)
+    on_request: str | None = Field(default=None, min_length=1)
 
     def weights_files(self) -> tuple[str, ...]:
         """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
@@ -92,7 +94,8 @@ class ModelEntry(About):
 
     def identity(self) -> dict[str, Any]:
         """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
-        aside = {*About.model_fields, "family", "year", "selected_on", "expected", "weights", "sha256", "path"}
+        aside = {*About.model_fields, "family", "year", "selected_on", "expected", "on_request"}
+        aside |= {"weights", "sha256", "path"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
         preprocess = getattr(self, "preprocess", None)
         if preprocess is not None:

@@ -28,7 +28,7 @@ from evalshift.testbed.model_entries import (
     TimmModel,
     TorchvisionModel,
 )
-from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry import Registry, with_built_in_files
 from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
 
 
@@ -89,7 +89,7 @@ def model_state(entry: AnyModel) -> State:
             return _files([entry.path / entry.file])
         return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.revision[:8]}")
     if isinstance(entry, RandomFeaturesModel):
-        return State(True, "trained here when it is run, then kept", f"{entry.filters:,} filters")
+        return State(True, "trains here when it is run, then kept", entry.on_request or f"{entry.filters:,} filters")
     library = f"{entry.source} {getattr(entry, 'name', '')}"
     return State(True, "comes with its library, downloaded when it is run", library)
 
@@ -108,6 +108,8 @@ def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, l
 
 
 def _fetch_model(name: str, entry: AnyModel) -> list[Path]:
+    if isinstance(entry, RandomFeaturesModel):
+        return fetch_dataset(with_built_in_files(entry.train))
     path = local_weights(entry)
     remote = remote_weights(entry) if path is None else None
     paths = [download.fetch(remote, weights_folder())] if remote else [path] if path else []

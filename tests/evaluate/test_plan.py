@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from evalshift.errors import StoreError, UsageError
-from evalshift.evaluate.plan import NEW, Plan, choose_models, differences, make_plan, stored_fingerprint
+from evalshift.evaluate.plan import NEW, Plan, choice_lines, choose_models, differences, make_plan, stored_fingerprint
 from evalshift.evaluate.predictions import Imported
 from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import sha256_of
@@ -260,7 +260,7 @@ def test_models_of_other_classes_are_left_out_and_named(project: Any) -> None:
     project.model("other", classes="greys")
     plan = plan_of(project)
     assert list(plan.models) == ["good"]
-    assert plan.unfit == {"other": "greys"}
+    assert plan.chosen.unfit == {"other": "greys"}
 
 
 def test_a_model_runs_on_the_pairs_of_its_own_classes_alone(project: Any) -> None:
@@ -328,15 +328,47 @@ def test_models_are_chosen_by_globs_and_a_pair_counts_once(project: Any) -> None
     for name in ("resnet20", "resnet56", "vgg"):
         project.model(name)
     registry = load_registry(project.save())
-    pairs, models, _ = choose_models(registry, ["old:new", "old:new"], ["res*", "*56"])
-    assert (pairs, list(models)) == ((Pair("old", "new"),), ["resnet20", "resnet56"])
+    chosen = choose_models(registry, ["old:new", "old:new"], ["res*", "*56"])
+    assert (chosen.pairs, list(chosen.models)) == ((Pair("old", "new"),), ["resnet20", "resnet56"])
 
 
 def test_a_single_name_need_not_stand_in_a_list(project: Any) -> None:
     for name in ("resnet20", "vgg"):
         project.model(name)
-    pairs, models, _ = choose_models(load_registry(project.save()), "old:new", "res*")
-    assert (pairs, list(models)) == ((Pair("old", "new"),), ["resnet20"])
+    chosen = choose_models(load_registry(project.save()), "old:new", "res*")
+    assert (chosen.pairs, list(chosen.models)) == ((Pair("old", "new"),), ["resnet20"])
+
+
+def test_models_on_request_run_when_they_are_named(project: Any) -> None:
+    project.content["classes"]["greys"] = ["a", "b"]
+    project.model("quick")
+    project.model("slow-1", on_request="trains here, an hour")
+    project.model("slow-2", on_request="trains here, a day")
+    project.model("other", classes="greys", on_request="of no pair here")
+    registry = load_registry(project.save())
+    unasked = choose_models(registry)
+    assert (list(unasked.models), unasked.on_request) == (["quick"], ("slow-1", "slow-2"))
+    assert choice_lines(unasked, registry)[-2:] == [
+        "models    1, 1 of other classes left out",
+        "not run   slow-1, slow-2: only when --models names them",
+    ]
+    asked = choose_models(registry, models=["*-1"])
+    assert (list(asked.models), asked.on_request) == (["slow-1"], ())
+    # Why it waits changes none of its answers.
+    entry = registry.models["slow-1"]
+    assert entry.identity() == entry.model_copy(update={"on_request": None}).identity()
+
+
+def test_models_on_request_alone_are_a_complaint(project: Any) -> None:
+    project.model("slow", on_request="trains here, an hour")
+    with pytest.raises(UsageError) as caught:
+        plan_of(project)
+    assert str(caught.value) == (
+        "the models that fit these pairs run only on request\n"
+        f"  where:    {project.registry}\n"
+        "  found:    slow (trains here, an hour)\n"
+        "  do:       name them: --models slow"
+    )
 
 
 # --------------------------------------------------------------------------------------- fingerprints without reading

@@ -1,5 +1,6 @@
 """What the registry that comes with evalshift promises, entry by entry."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -410,6 +411,15 @@ class TestTimm:
         """dpn68b, 92 and 107 are offered with the weights of imagenet+5k alone, the others with ImageNet's."""
         noted = {name for name in self.NAMES if "5,000 more classes" in (model(name).note or "")}
         assert noted == {f"dpn{size}.mx_in1k-timm" for size in ("68b", "92", "107")}
+
+
+def test_what_trains_here_is_not_run_unasked() -> None:
+    """A plain run on CIFAR-10 takes what is published; what takes minutes of training says how many."""
+    trained = {name: entry for name, entry in REGISTRY.models.items() if isinstance(entry, RandomFeaturesModel)}
+    assert {name for name, entry in REGISTRY.models.items() if entry.on_request} == trained.keys()
+    for entry in trained.values():
+        assert re.fullmatch(r"trains here, about \d+ minutes? on two cores", entry.on_request or "")
+        assert entry.expected or "none is expected" in (entry.note or "")
 
 
 def test_trap_24_checkpoints_that_the_test_set_chose_say_so() -> None:

@@ -277,6 +277,14 @@ class TestFetch:
         finally:
             torch.hub.set_dir(before)
 
+    def test_what_a_model_is_trained_on(self, registry: Callable[..., Registry], cache: Path) -> None:
+        """Arrays of one's own are no download."""
+        known = registry(models={"m": {
+            "source": "random-features", "filters": 2, "classes": "cifar10",
+            "train": {"source": "npy", "images": "x.npy", "labels": "y.npy", "classes": "cifar10"},
+        }})  # fmt: skip
+        assert list(fetch_all(known, ["m"])) == [("m", [])]
+
     def test_another_file_is_refused(self, known: Registry, file_server: FileServer, cache: Path) -> None:
         file_server.change("c.tar.gz", body=b"other")
         with pytest.raises(HashMismatchError, match=r"^c\.tar\.gz is offered, but not with the promised content\n"):
