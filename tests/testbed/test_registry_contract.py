@@ -7,8 +7,11 @@ tried on the least accurate of each family, and the largest networks are built, 
     pytest -m thorough tests/testbed/test_registry_contract.py
 """
 
+import os
+import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from evalshift.testbed.model_entries import CheckpointModel, HubModel
 from evalshift.testbed.models import Classifier, bare_classifier
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic, apply_geometry
 from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.weights import remote_weights
 
 REGISTRY = load_registry(default_path())
 # The embedded ones are run with their weights in test_default_registry.py; torch.hub's code is a download itself.
@@ -30,6 +34,8 @@ NAMES = [
     for name, entry in REGISTRY.models.items()
     if not name.startswith("digits-") and not isinstance(entry, HubModel)
 ]
+# Of these the code is at hand only where torch.hub has fetched it, or where a checkout lies among the tests' data.
+FROM_HUB = {name: entry for name, entry in REGISTRY.models.items() if isinstance(entry, HubModel)}
 # These take a second and more; another of their family stands for each of them.
 LARGEST = {"nasnetalarge.tf_in1k-timm", "tf_efficientnet_b7.ns_jft_in1k-timm", "resnet1202-akamaster"}
 
@@ -63,6 +69,11 @@ def on_meta(name: str) -> Classifier:
     return classifier
 
 
+@pytest.fixture
+def data_folder() -> Path:
+    return Path(os.environ.get("EVALSHIFT_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
+
+
 @cache
 def picture(geometry: tuple, classes: str) -> torch.Tensor:
     """One image as a dataset of these classes has it, cut as the model wants it: uint8 (1, h, w, 3)."""
@@ -92,6 +103,34 @@ def test_builds_takes_an_image_and_answers_for_each_class(name: str) -> None:
     with torch.inference_mode():
         answer = classifier.module(seen.to("meta"))
     assert answer.shape == (1, len(classifier.classes))
+
+
+@pytest.mark.parametrize("name", FROM_HUB)
+def test_code_that_is_a_download_itself_builds_too(name: str, data_folder: Path) -> None:
+    """Skipped where the repository is not at hand: `evalshift fetch NAME` gets it."""
+    entry = FROM_HUB[name]
+    folder = f"{entry.repository.replace('/', '_')}_{entry.commit}"
+    places = [Path(torch.hub.get_dir()) / folder, data_folder / folder]
+    checkout = next((place for place in places if (place / "hubconf.py").is_file()), None)
+    if checkout is None:
+        pytest.skip(f"{entry.repository} at {entry.commit[:8]} is neither at {places[0]} nor at {places[1]}")
+    at_hand = entry.model_copy(update={"path": checkout})
+    classifier = bare_classifier(name, at_hand, REGISTRY.class_space(entry.classes))
+    with torch.inference_mode():
+        assert classifier.module(values(classifier)).shape == (1, len(classifier.classes))
+
+
+@pytest.mark.parametrize("name", FROM_HUB)
+def test_what_such_an_entry_says_holds_without_its_code(name: str) -> None:
+    entry = FROM_HUB[name]
+    assert re.fullmatch("[0-9a-f]{8,64}", entry.sha256 or "")
+    assert remote_weights(entry) is not None
+    assert entry.arguments.get("pretrained", False) is False  # the weights are hashed and loaded here, not by the code
+    assert 0 < entry.expected["cifar10"] < 1
+    preprocess = entry.preprocess
+    seen = apply_arithmetic(picture(preprocess.geometry, entry.classes), preprocess)
+    assert seen.shape == (1, 3, 32, 32)
+    assert len(REGISTRY.class_space(entry.classes)) == 10
 
 
 def smallest_of_each_family() -> list[str]:
