@@ -24,7 +24,7 @@ from evalshift.analysis.hard_images import hardest_share, missed_by
 from evalshift.analysis.intervals import Interval, clopper_pearson, difference_interval
 from evalshift.analysis.missing import Missing
 from evalshift.analysis.multiplicity import adjust, adjust_pairs
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes, StoredPair, load_outcomes, load_pair
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.paired import (
     compare_drops,
     compare_models,
@@ -43,6 +43,7 @@ from evalshift.analysis.scale_choice import compare_scales
 from evalshift.analysis.scales import SCALES, fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.statistics import Statistics, compute_statistics
 from evalshift.analysis.stored import summarize
+from evalshift.analysis.stored_pair import StoredPair, load_outcomes, load_pair
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
 
 __all__ = [

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from evalshift.analysis.outcomes import Outcomes, name_some
+from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.published import published_outcomes
 from evalshift.analysis.published_line import Against
 from evalshift.analysis.robustness import effective_robustness_against
 from evalshift.analysis.scales import SCALES
 from evalshift.analysis.sentences import metric_words
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, fit_outcomes
+from evalshift.analysis.words import name_some
 from evalshift.errors import AnalysisError, did_you_mean
 from evalshift.testbed.published import PublishedTestbed, load_published
 

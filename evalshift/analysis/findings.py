@@ -4,10 +4,9 @@ import numpy as np
 
 from evalshift.analysis.fits import Line
 from evalshift.analysis.missing import Missing
-from evalshift.analysis.outcomes import name_some
 from evalshift.analysis.set_statistics import PairwiseStatistics, SetStatistics
 from evalshift.analysis.statistics import Statistics
-from evalshift.analysis.words import number, p_words, points, span
+from evalshift.analysis.words import name_some, number, p_words, points, span
 
 # Models that a sentence names, of those that stand off the line.
 _NAMED = 3

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from evalshift.analysis.choices import Choices
-from evalshift.analysis.outcomes import Outcomes, name_some, split_pair
+from evalshift.analysis.outcomes import Outcomes, split_pair
 from evalshift.analysis.sentences import metric_words
 from evalshift.analysis.summary import PairSummary, Summary, put_together, summarize_outcomes
+from evalshift.analysis.words import name_some
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
 

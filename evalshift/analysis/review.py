@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.gate import gate_notes, gate_table
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes, StoredPair, load_pair
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.outliers import off_the_line
 from evalshift.analysis.plausibility import likely_causes
+from evalshift.analysis.stored_pair import StoredPair, load_pair
 from evalshift.errors import AnalysisError
 from evalshift.evaluate.store import Results, StoredDataset
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from evalshift.analysis.choices import Choices
 from evalshift.analysis.duplicates import NearDuplicates
-from evalshift.analysis.outcomes import METRICS, StoredPair, load_pair, seen_alike
+from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.review import review_pair
 from evalshift.analysis.sentences import metric_words
+from evalshift.analysis.stored_pair import StoredPair, load_pair, seen_alike
 from evalshift.analysis.summary import PairSummary, Summary, put_together, summarize_outcomes
 from evalshift.errors import AnalysisError
 from evalshift.evaluate.store import Results

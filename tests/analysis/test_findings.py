@@ -14,10 +14,10 @@ from evalshift.analysis.findings import (
     scale_sentence,
 )
 from evalshift.analysis.missing import Missing
-from evalshift.analysis.outcomes import load_pair
 from evalshift.analysis.robustness import EffectiveRobustness
 from evalshift.analysis.scale_choice import ScaleFit
 from evalshift.analysis.statistics import Statistics, compute_statistics
+from evalshift.analysis.stored_pair import load_pair
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from released import imagenet, needs_imagenet
 from scipy.stats import norm
 
 from evalshift.analysis.gate import gate_table
-from evalshift.analysis.outcomes import Outcomes, load_pair
+from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.review import gate_words, line_notes, review_pair, review_predictions
 from evalshift.analysis.stored import summarize
+from evalshift.analysis.stored_pair import load_pair
 from evalshift.analysis.summary_json import to_json
 
 LETTERS = 6

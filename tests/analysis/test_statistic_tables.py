@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalshift.analysis.outcomes import load_pair
 from evalshift.analysis.statistic_tables import TABLES, Column, StatisticTable
 from evalshift.analysis.statistic_tables.of_accuracies import has_real_changes
 from evalshift.analysis.statistic_tables.read import readable_statistic, statistic_latex, statistic_markdown
 from evalshift.analysis.statistic_tables.table import make_table
+from evalshift.analysis.stored_pair import load_pair
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
 from evalshift.analysis.summary_json import to_json
 

@@ -347,7 +347,7 @@ class TestDegenerate:
         assert table.empty == "A class without images on a set has no accuracy there, and no rank."
 
     def test_top5_leaves_first_answers_to_top1(self, letters):
-        from evalshift.analysis.outcomes import load_pair
+        from evalshift.analysis.stored_pair import load_pair
 
         stored = load_pair(letters.results, "old:new")
 

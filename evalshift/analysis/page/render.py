@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from evalshift.analysis.average_changes import changes_table
 from evalshift.analysis.missing import Missing
-from evalshift.analysis.outcomes import METRICS, name_some
+from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.page.agreement import agreement_chart
 from evalshift.analysis.page.bump import bump_chart
 from evalshift.analysis.page.chart import Chart, script_json
@@ -29,7 +29,7 @@ from evalshift.analysis.sentences import slope_words
 from evalshift.analysis.statistic_tables.read import readable_statistic
 from evalshift.analysis.statistic_tables.table import StatisticTable
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
-from evalshift.analysis.words import p_cell, percent, points, span
+from evalshift.analysis.words import name_some, p_cell, percent, points, span
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:

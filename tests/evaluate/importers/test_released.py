@@ -13,8 +13,8 @@ from fileserver import FileServer
 from released import CIFAR10, DATA, IMAGENET, needs_cifar10, needs_imagenet
 
 from evalshift.analysis.duplicates import WithoutDuplicates
-from evalshift.analysis.outcomes import load_pair
 from evalshift.analysis.report import report
+from evalshift.analysis.stored_pair import load_pair
 from evalshift.errors import HashMismatchError
 from evalshift.evaluate.importers import released
 from evalshift.evaluate.importers.released import RELEASES, RENAMED, import_released, model_name

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalshift.analysis.outcomes import ImageAnswers, StoredPair, load_outcomes, load_pair, name_some, split_pair
+from evalshift.analysis.outcomes import ImageAnswers, split_pair
+from evalshift.analysis.stored_pair import StoredPair, load_outcomes, load_pair
+from evalshift.analysis.words import name_some
 from evalshift.errors import AnalysisError, UsageError
 from evalshift.evaluate.predictions import Imported
 
