@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
@@ -29,6 +30,9 @@ def render(figure: Figure, format: str) -> bytes:
         if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
             # A figure that was laid out before would be drawn twice: once to be laid out, which changes nothing.
             figure.set_layout_engine(None)
+            for ax in figure.axes:
+                # The layout's last digits are chance, and ids in SVG files are made of them.
+                ax.set_position(tuple(np.round(ax.get_position(original=True).bounds, 9)))
         figure.savefig(buffer, format=format, dpi=DPI, metadata=undated)
     return buffer.getvalue()
 
