@@ -4,9 +4,11 @@ can be used; and whether 1,500 models are sorted and filtered without a pause.
     python benchmarks/bench_page.py [FOLDER]
 
 FOLDER holds the predictions as the authors released them (default: ../shared/data/imagenetv2-predictions). Prints
-seconds of wall time; run it while nothing else keeps the processor busy.
+seconds of wall time; run it while nothing else keeps the processor busy. What making the page of 1,500 models took of
+the processor, which depends less on that, and of memory is held against the most that it may.
 """
 
+import resource
 import sys
 import tempfile
 import time
@@ -18,6 +20,7 @@ from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.report import Report, report
 from evalshift.analysis.summary import Summary, summarize_outcomes
 
+MOST_SECONDS, MOST_GIGABYTES = 15, 1
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -26,11 +29,11 @@ def main() -> None:
     released = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT.parent / "shared" / "data" / "imagenetv2-predictions")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
+        time_long(folder)  # first, as memory at its peak is that of all so far
         if released.is_dir():
             time_imagenet(released, folder)
         else:
             print(f"the released predictions are not in {released}")
-        time_long(folder)
 
 
 def time_imagenet(released: Path, folder: Path) -> None:
@@ -61,13 +64,18 @@ def time_long(folder: Path, models: int = 1500) -> None:
         new_total=10_000,
         attributes={name: {"family": f"family {place % 30}"} for place, name in enumerate(names)},
     )
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), time.process_time()
     pair = summarize_outcomes({"top1": outcomes}, scale="probit")
     computed = time.perf_counter()
     page = Report(Summary((pair,), "probit", "top1", 0.95, 100_000, 0, "", "")).save(folder / "long", "html")
     written = time.perf_counter()
+    used = time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(f"{models:,} models  statistics {computed - begin:.1f} s, page {written - computed:.1f} s, {size(page)}")
+    print(f"  {used:.1f} s of the processor, memory at its peak {peak:.2f} GB")
     open_page(page)
+    assert used < MOST_SECONDS, f"{used:.1f} s of the processor; at most {MOST_SECONDS}"
+    assert peak < MOST_GIGABYTES, f"{peak:.2f} GB; at most {MOST_GIGABYTES}"
 
 
 def size(page: Path) -> str:

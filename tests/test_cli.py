@@ -252,7 +252,7 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         "  Sampling error of the new images makes at most 31.8 points of any drop (95 %);\n"
         "  the rest is a harder distribution or tuning on the original set, which only\n"
         "  fresh images of its distribution could tell apart (no sign of diminishing\n"
-        "  returns, p = 0.21).\n"
+        "  returns, p = 0.25).\n"
         "  A model left out is predicted to within 14.43 on the linear, 15.40 on the\n"
         "  probit and 16.41 on the logit scale (points, rms).\n"
         "\n"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evalshift.analysis.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.errors_in_variables import binomial_variance
 from evalshift.analysis.fits import Line
-from evalshift.analysis.resampling import batches, check_resamples, drawn_counts
 from evalshift.analysis.scales import check_accuracies
 from evalshift.errors import AnalysisError
 from evalshift.shapes import Accuracies, Counts
@@ -15,6 +15,8 @@ from evalshift.shapes import Accuracies, Counts
 # A resample in which year and original accuracy vary apart by less than this share of what all models show has no
 # coefficient but rounding.
 _TOLD_APART = 1e-9
+# A slope this close to 1 is 1 but for rounding. On few images many resamples have it, and all of them count alike.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def diminishing_returns(line: Line) -> DiminishingReturns:
     drawn = len(line.slopes)
     return DiminishingReturns(
         slope=line.slope,
-        p_value=(int(np.sum(line.slopes >= 1)) + 1) / (drawn + 1) if drawn else float("nan"),
+        p_value=(int(np.sum(line.slopes >= 1 - _ROUNDING)) + 1) / (drawn + 1) if drawn else float("nan"),
         resamples=line.resamples,
         models=line.models,
     )

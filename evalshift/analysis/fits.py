@@ -1,18 +1,16 @@
 """The line of new on original accuracy, and how sure it is over models."""
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
+from evalshift.analysis.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.intervals import Interval, check_level
+from evalshift.analysis.least_squares import weighted_least_squares
 from evalshift.analysis.scales import check_accuracies, check_scale, from_scale, to_scale
 from evalshift.errors import AnalysisError
 
-# A batch's arrays stay near the processor: on 67 models 100,000 resamples take a third of their time in one piece.
-_DRAWS_IN_A_BATCH = 100_000
 _LINES_IN_A_CHUNK = 300_000
 # 0 and 1 lie at infinity on probit and logit. A huge finite value in their place maps back to exactly 0 or 1,
 # and has neither 0·∞ nor ∞ − ∞ on the way.
@@ -91,12 +89,15 @@ def fit_line(
     >>> round(line.slope, 6), round(line.offset, 6), line.predict(np.array([0.9])).round(6)
     (1.04, -0.216, array([0.72]))
     """
-    _check_options(scale, resamples, level)
+    check_scale(scale)
+    check_level(level)
+    check_resamples(resamples)
     x, y = _points(original_accuracy, new_accuracy, scale)
-    slope, offset = _least_squares(x, y)
+    slope, offset = weighted_least_squares(x[np.newaxis], y[np.newaxis], np.ones((1, len(x))))[:, 0]
     # Two models: every resample that defines a line defines the same one, which would pass for certainty.
     count = resamples if len(x) > 2 else 0
-    slopes, offsets = _resampled_lines(x, y, count, rng)
+    lines = resampled_lines(x, y, count, rng)
+    slopes, offsets = lines[:, np.isfinite(lines[0])]
     return Line(
         scale=scale,
         slope=float(slope),
@@ -112,11 +113,21 @@ def fit_line(
     )
 
 
-def _check_options(scale: str, resamples: int, level: float) -> None:
-    check_scale(scale)
-    check_level(level)
-    if resamples < 0 or resamples == 1:
-        raise ValueError(f"resamples: found {resamples}; expected 0 for no intervals, or at least 2")
+def resampled_lines(
+    x: Float[np.ndarray, " model"], y: Float[np.ndarray, " model"], resamples: int, rng: np.random.Generator
+) -> Float[np.ndarray, "2 resample"]:
+    """Slopes and offsets of least-squares lines through resamples of the models; NaN where one draws one x alone.
+
+    The models are drawn with replacement, as many as there are (the ordinary bootstrap, as `scipy.stats.bootstrap` has
+    it). How often each comes up is its weight in the line, so that a batch of lines is one matrix product.
+    """
+    lines = np.empty((2, resamples))
+    done = 0
+    for count in batches(resamples, len(x)):
+        weights = drawn_counts(rng, count, len(x)).astype(np.float64)
+        lines[:, done : done + count] = weighted_least_squares(x[np.newaxis], y[np.newaxis], weights)
+        done += count
+    return lines
 
 
 def _points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
@@ -148,45 +159,6 @@ def _finite(accuracy: np.ndarray, name: str, scale: str) -> np.ndarray:
             "expected a finite value (scales.fitted_accuracy gives one)"
         )
     return value
-
-
-def _least_squares(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Slope and offset along the last axis, stacked; NaN where all x are the same.
-
-    Sums are of deviations from the mean: sums of raw squares lose every digit when accuracies lie close together.
-    """
-    # Deviations from one of the points first: where all x are the same these are exactly 0, and so is their mean.
-    dx, dy = x - x[..., :1], y - y[..., :1]
-    shift_x, shift_y = dx.mean(axis, keepdims=True), dy.mean(axis, keepdims=True)
-    dx -= shift_x
-    dy -= shift_y
-    spread = np.einsum("...i,...i->...", dx, dx)
-    slope = np.full_like(spread, np.nan)
-    np.divide(np.einsum("...i,...i->...", dx, dy), spread, out=slope, where=spread > 0)
-    offset = (y[..., 0] + shift_y[..., 0]) - slope * (x[..., 0] + shift_x[..., 0])
-    return np.stack([slope, offset])
-
-
-def _resampled_lines(
-    x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    if resamples == 0:
-        return np.empty(0), np.empty(0)
-    with warnings.catch_warnings():
-        # scipy takes percentiles over undefined slopes too, and warns that they come out NaN; ours leave them out.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        drawn = stats.bootstrap(
-            (x, y),
-            _least_squares,
-            paired=True,
-            vectorized=True,
-            method="percentile",
-            n_resamples=resamples,
-            batch=max(1, _DRAWS_IN_A_BATCH // len(x)),
-            rng=rng,
-        ).bootstrap_distribution
-    slopes, offsets = drawn[:, np.isfinite(drawn[0])]
-    return slopes, offsets
 
 
 def _r2(x: np.ndarray, y: np.ndarray, slope: float, offset: float) -> float:

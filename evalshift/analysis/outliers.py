@@ -7,8 +7,8 @@ from jaxtyping import Bool
 from scipy import stats
 
 from evalshift.analysis.errors_in_variables import binomial_variance, steepness
+from evalshift.analysis.least_squares import weighted_least_squares
 from evalshift.analysis.multiplicity import adjust
-from evalshift.analysis.resampling import weighted_least_squares
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.shapes import Accuracies, Counts
 

@@ -1,17 +1,20 @@
 """The line of new on original accuracy when images, models and families of models are all drawn by chance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from evalshift.analysis.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.fits import Line, fit_line
 from evalshift.analysis.intervals import Interval
+from evalshift.analysis.least_squares import weighted_least_squares
 from evalshift.analysis.scales import fitted_accuracy, to_scale
 
-# A batch of drawn counts stays small: 32 MB while they are whole numbers.
-_CELLS_IN_A_BATCH = 4_000_000
+# 32 MB of drawn counts: their matrix product with the answers to all images is quick for many rows at once. Both sets
+# are drawn in turn, so other batches would be other draws.
+_IMAGES_IN_A_BATCH = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ def draw_images(
     columns = [correct.T.astype(np.float32) for correct in (original, new)]
     counts = tuple(np.empty((resamples, len(original)), dtype=np.int64) for _ in columns)
     start = 0
-    for size in batches(resamples, max(original.shape[1], new.shape[1])):
+    for size in batches(resamples, max(original.shape[1], new.shape[1]), _IMAGES_IN_A_BATCH):
         for side, count in zip(columns, counts, strict=True):
             count[start : start + size] = drawn_counts(rng, size, len(side)).astype(np.float32) @ side
         start += size
@@ -132,35 +135,6 @@ def family_bootstrap(
     return _with_draws(line, draws if _enough(group) else [], resamples)
 
 
-def weighted_least_squares(
-    x: Float[np.ndarray, "#line model"], y: Float[np.ndarray, "#line model"], weights: Float[np.ndarray, "#line model"]
-) -> Float[np.ndarray, "2 line"]:
-    """Slopes and offsets of many lines at once, each with its own points or its own weights (0 or more) or both.
-
-    NaN where all x that have weight are the same, and where none has.
-
-    >>> weighted_least_squares(np.array([[0.0, 1.0, 2.0]]), np.array([[1.0, 3.0, 4.0]]), np.array([[1.0, 1.0, 0.0]]))
-    array([[2.],
-           [1.]])
-    """
-    # Deviations from a point that has weight come first: where all such x are the same these are exactly 0.
-    anchor = weights.argmax(axis=-1)[:, np.newaxis]
-    x_0, y_0 = (
-        np.take_along_axis(np.broadcast_to(v, (len(anchor), v.shape[1])) if len(v) == 1 else v, anchor, -1)
-        for v in (x, y)
-    )
-    dx, dy = x - x_0, y - y_0
-    total = weights.sum(axis=-1)[:, np.newaxis]
-    total = np.where(total > 0, total, np.nan)
-    shift_x, shift_y = (np.einsum("...i,...i->...", weights, d)[:, np.newaxis] / total for d in (dx, dy))
-    dx -= shift_x
-    weighted = weights * dx
-    spread = np.einsum("...i,...i->...", weighted, dx)
-    slope = np.full_like(spread, np.nan)
-    np.divide(np.einsum("...i,...i->...", weighted, dy), spread, out=slope, where=spread > 0)
-    return np.stack([slope, (y_0 + shift_y)[:, 0] - slope * (x_0 + shift_x)[:, 0]])
-
-
 def family_groups(families: Sequence[str | None] | None, models: int) -> Int[np.ndarray, " model"]:
     """Each model's family as a number from 0; a model without one (None) is a family of its own, as all are for None.
 
@@ -189,13 +163,6 @@ def drawn_weights(
     return drawn_counts(rng, resamples, groups)[:, group].astype(np.float64)
 
 
-def drawn_counts(rng: np.random.Generator, resamples: int, cells: int) -> np.ndarray:
-    """How often each of `cells` comes up in as many draws with replacement; shape (resamples, cells)."""
-    drawn = rng.integers(cells, size=(resamples, cells))
-    drawn += np.arange(resamples)[:, np.newaxis] * cells
-    return np.bincount(drawn.ravel(), minlength=resamples * cells).reshape(resamples, cells)
-
-
 def _accuracies(drawn: DrawnImages, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """Drawn accuracies on the scale, shapes (resample, model)."""
     return (
@@ -207,13 +174,6 @@ def _accuracies(drawn: DrawnImages, scale: str) -> tuple[np.ndarray, np.ndarray]
 def _accuracy_on_scale(correct: np.ndarray, total: int, scale: str) -> np.ndarray:
     counts = correct.ravel()
     return to_scale(fitted_accuracy(counts, np.full_like(counts, total), scale), scale).reshape(correct.shape)
-
-
-def batches(resamples: int, width: int) -> Iterator[int]:
-    """Sizes of the batches in which `resamples` rows of `width` cells are made."""
-    size = max(1, _CELLS_IN_A_BATCH // width)
-    for start in range(0, resamples, size):
-        yield min(size, resamples - start)
 
 
 def _observed(original: np.ndarray, new: np.ndarray, scale: str, level: float) -> Line:
@@ -251,9 +211,3 @@ def _percentile_interval(draws: np.ndarray, level: float) -> Interval[float]:
 def _enough(group: np.ndarray) -> bool:
     # One or two groups drawn whole give the same two or three lines again and again, which would pass for certainty.
     return bool(group.max() > 1)
-
-
-def check_resamples(resamples: int) -> None:
-    """Raises ValueError for a negative number of resamples, and for a single one, which would pass for certainty."""
-    if resamples < 0 or resamples == 1:
-        raise ValueError(f"resamples: found {resamples}; expected 0 for no intervals, or at least 2")

@@ -6,12 +6,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
+from evalshift.analysis.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.errors_in_variables import binomial_variance, steepness
-from evalshift.analysis.fits import fit_line
+from evalshift.analysis.fits import fit_line, resampled_lines
 from evalshift.analysis.intervals import Interval, check_level
+from evalshift.analysis.least_squares import weighted_least_squares
 from evalshift.analysis.multiplicity import adjust
 from evalshift.analysis.paired import discordant
-from evalshift.analysis.resampling import batches, check_resamples, drawn_counts, weighted_least_squares
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
 from evalshift.shapes import Accuracies, Correct, Counts
@@ -115,11 +116,10 @@ def effective_robustness(
     variance += _variance_of(apart * steep[1], covariances[1])
     # Models that answer every image alike leave a variance of 0, of which rounding makes a little less.
     noise = np.sqrt(np.maximum(variance, 0))
-    lines = np.full((resamples, len(x)), np.nan)
-    members = np.flatnonzero(baseline)
-    lines[:, members] = _lines_without(x[members], y[members], resamples, rng)
-    lines[:, ~baseline] = _lines_with(x[members], y[members], x[~baseline], resamples, rng)
-    lines[:, np.isnan(slope)] = np.nan
+    lines = np.empty((len(x), resamples))
+    lines[baseline] = _lines_without(x[baseline], y[baseline], resamples, rng)
+    lines[~baseline] = _lines_with(x[baseline], y[baseline], x[~baseline], resamples, rng)
+    lines[np.isnan(slope)] = np.nan
     return _judged(new_correct / new_total, y, slope * x + offset, lines, noise, scale, level, rng)
 
 
@@ -149,7 +149,7 @@ def effective_robustness_against(
         line.slope**2 * steep[0] ** 2 * binomial_variance(original_correct, original_total)
         + steep[1] ** 2 * binomial_variance(new_correct, new_total)
     )
-    lines = line.slopes[:, np.newaxis] * x + line.offsets[:, np.newaxis]
+    lines = line.slopes * x[:, np.newaxis] + line.offsets
     return _judged(new_correct / new_total, y, line.slope * x + line.offset, lines, noise, scale, level, rng)
 
 
@@ -191,40 +191,54 @@ def _variance_of(combination: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 
 def _lines_without(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Value at each model of lines through resamples of the others, shape (resample, model); NaN for two others.
+    """Value at each model of lines through resamples of the others, shape (model, resample); NaN for two others.
 
-    One resample of "all but one" serves every model: its weights meet another list of others for each, as the columns
-    of one matrix product.
+    One resample of "all but one" serves every model: it says how often the first of the others is drawn, the second
+    and so on, whichever these are.
     """
     models = len(x)
-    lines = np.full((resamples, models), np.nan)
+    lines = np.full((models, resamples), np.nan)
     if models < 4:
         return lines
-    x_others, y_others = (np.stack([np.delete(v, j) for j in range(models)], axis=1) for v in (x, y))
-    x_mean, y_mean = x_others.mean(axis=0), y_others.mean(axis=0)
-    dx, dy = x_others - x_mean, y_others - y_mean
+    # From the median, which one point far away does not move, so that it costs the lines without it no digits.
+    x_0, y_0 = np.median(x), np.median(y)
+    dx, dy = x - x_0, y - y_0
+    even = np.full((1, models - 1), 1 / (models - 1))
+    least = _NO_SPREAD * (_sums_without(even, dx**2) - _sums_without(even, dx) ** 2)
     done = 0
     for count in batches(resamples, models):
-        weights = drawn_counts(rng, count, models - 1).astype(np.float64)
-        shift_x, shift_y = weights @ dx / (models - 1), weights @ dy / (models - 1)
-        spread = weights @ dx**2 - (models - 1) * shift_x**2
-        spread[spread <= _NO_SPREAD * np.sum(dx**2, axis=0)] = np.nan
-        slope = (weights @ (dx * dy) - (models - 1) * shift_x * shift_y) / spread
-        lines[done : done + count] = y_mean + shift_y + slope * (x - x_mean - shift_x)
+        weights = drawn_counts(rng, count, models - 1) / (models - 1)
+        mean_x, mean_y, mean_xx, mean_xy = (_sums_without(weights, v) for v in (dx, dy, dx**2, dx * dy))
+        spread = mean_xx - mean_x**2
+        spread[spread <= least] = np.nan
+        slope = (mean_xy - mean_x * mean_y) / spread
+        lines[:, done : done + count] = (y_0 + mean_y + slope * (dx - mean_x)).T
         done += count
     return lines
 
 
+def _sums_without(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Weighted sums of the values of all models but one, for each of the m models, shape (resample, m).
+
+    A row of weights is for the others in their order, of which those after model j have moved up by one place: its sum
+    is Σ_{i<j} w_i v_i + Σ_{i≥j} w_i v_{i+1}, from two running sums that serve all models. Neither has model j in it, so
+    none is taken away, which would cost digits where it lies far off.
+
+    >>> _sums_without(np.array([[1.0, 10.0]]), np.array([1.0, 2.0, 3.0]))
+    array([[32., 31., 21.]])
+    """
+    sums = np.zeros((len(weights), len(values)))
+    np.cumsum(weights * values[:-1], axis=1, out=sums[:, 1:])
+    sums[:, :-1] += np.cumsum((weights * values[1:])[:, ::-1], axis=1)[:, ::-1]
+    return sums
+
+
 def _lines_with(x: np.ndarray, y: np.ndarray, at: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Value at `at` of lines through resamples of all given models, shape (resample, at); NaN for two models."""
+    """Value at `at` of lines through resamples of all given models, shape (at, resample); NaN for two models."""
     if len(x) < 3 or len(at) == 0:
-        return np.full((resamples, len(at)), np.nan)
-    draws = [
-        weighted_least_squares(x[np.newaxis], y[np.newaxis], drawn_counts(rng, count, len(x)).astype(np.float64))
-        for count in batches(resamples, len(x))
-    ]
-    slopes, offsets = np.concatenate(draws, axis=1) if draws else np.empty((2, 0))
-    return slopes[:, np.newaxis] * at + offsets[:, np.newaxis]
+        return np.full((len(at), resamples), np.nan)
+    slopes, offsets = resampled_lines(x, y, resamples, rng)
+    return slopes * at[:, np.newaxis] + offsets
 
 
 def _judged(
@@ -240,41 +254,54 @@ def _judged(
     """Joins the noise of the images (a standard deviation, on the scale) with the resampled lines' values."""
     noise = np.maximum(noise, _NO_NOISE)
     predicted = from_scale(on_line, scale)
-    drawn = y + noise * rng.standard_normal(lines.shape)
-    p_value = _p_values((lines - y) / noise)
+    p_value = np.full(len(y), np.nan)
+    predicted_bounds, distance_bounds = np.full((2, 2, len(y)), np.nan)
+    # Model by model: each has its draws side by side, and what is made of them stays near the processor.
+    for model, (values, luck) in enumerate(zip(lines, _standard_normal(lines.shape, rng), strict=True)):
+        defined = np.isfinite(values)
+        if not defined.any():
+            continue
+        values, luck = values[defined], luck[defined]
+        p_value[model] = _p_value((values - y[model]) / noise[model])
+        drawn, line = from_scale(y[model] + noise[model] * luck, scale), from_scale(values, scale)
+        predicted_bounds[:, model] = _central(line, level)
+        distance_bounds[:, model] = _central(drawn - line, level)
     return EffectiveRobustness(
         scale=scale,
         predicted=predicted,
-        predicted_interval=_central(from_scale(lines, scale), level),
+        predicted_interval=Interval(*predicted_bounds),
         distance=new_accuracy - predicted,
-        interval=_central(from_scale(drawn, scale) - from_scale(lines, scale), level),
+        interval=Interval(*distance_bounds),
         p_value=p_value,
         p_holm=adjust(p_value, "holm"),
         p_bh=adjust(p_value, "benjamini-hochberg"),
         level=level,
-        resamples=len(lines),
+        resamples=lines.shape[1],
     )
 
 
-def _p_values(standing: np.ndarray) -> np.ndarray:
-    """Two-sided p-values from how far each resampled line stands above each model, in units of the images' noise.
+def _standard_normal(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Normal draws of all models, one resample after the other; shape (model, resample)."""
+    models, resamples = shape
+    drawn = np.empty(shape)
+    done = 0
+    for count in batches(resamples, models):
+        drawn[:, done : done + count] = rng.standard_normal((count, models)).T
+        done += count
+    return drawn
+
+
+def _p_value(standing: np.ndarray) -> float:
+    """Two-sided p-value from how far each resampled line stands above the model, in units of the images' noise.
 
     Each line gives the chance that the noise lifts the model from below it to where it stands, and their mean is
     smoother than a count of noisy draws.
     """
-    defined = np.isfinite(standing)
-    count = defined.sum(axis=0)
-    below, above = (
-        (np.where(defined, special.ndtr(sign * standing), 0).sum(axis=0) + 1) / (count + 1) for sign in (1, -1)
-    )
-    return np.where(count > 0, np.minimum(1, 2 * np.minimum(below, above)), np.nan)
+    count = len(standing)
+    below = special.ndtr(standing).sum()
+    return min(1.0, 2 * (min(below, count - below) + 1) / (count + 1))
 
 
-def _central(draws: np.ndarray, level: float) -> Interval[np.ndarray]:
-    """The central `level` of the draws of each column; draws that are NaN are left out."""
-    bounds = np.full((2, draws.shape[1]), np.nan)
-    for column, values in enumerate(draws.T):
-        defined = values[np.isfinite(values)]
-        if len(defined):
-            bounds[:, column] = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(*bounds)
+def _central(draws: np.ndarray, level: float) -> np.ndarray:
+    """The bounds of the central `level` of the draws, shape (2,)."""
+    return np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])

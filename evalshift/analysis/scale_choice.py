@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evalshift.analysis.fits import fit_line
-from evalshift.analysis.resampling import family_groups, weighted_least_squares
+from evalshift.analysis.least_squares import weighted_least_squares
+from evalshift.analysis.resampling import family_groups
 from evalshift.analysis.scales import SCALES, fitted_accuracy, from_scale, to_scale
 from evalshift.shapes import Accuracies, Counts
 

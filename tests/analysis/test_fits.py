@@ -112,6 +112,21 @@ class TestBootstrap:
         assert line_of_40.offset_interval.low == pytest.approx(np.percentile(line_of_40.offsets, 2.5))
         assert line_of_40.slopes.shape == line_of_40.offsets.shape == (5000,)
 
+    @pytest.mark.parametrize("models", [5, 67, 1500])
+    def test_draws_are_those_of_scipy_line_by_line(self, models):
+        original, new = some_models(models)
+        theirs: Any = stats.bootstrap(
+            (original, new),
+            lambda x, y: np.polyfit(x, y, 1),
+            paired=True,
+            vectorized=False,
+            method="percentile",
+            n_resamples=200,
+            rng=rng("scipy"),
+        )
+        line = fit_line(original, new, resamples=200, rng=rng("scipy"))
+        np.testing.assert_allclose([line.slopes, line.offsets], theirs.bootstrap_distribution, rtol=1e-9)
+
     def test_agrees_with_the_normal_theory_of_least_squares(self):
         # With 400 models and even noise the bootstrap's spread nears the textbook standard error of the slope.
         original, new = some_models(400)

@@ -15,13 +15,11 @@ from scipy import stats
 from evalshift.analysis.difficulty import Difficulty, simulate
 from evalshift.analysis.fits import Line, fit_line
 from evalshift.analysis.resampling import (
-    drawn_counts,
     drawn_weights,
     family_bootstrap,
     family_groups,
     image_bootstrap,
     two_way_bootstrap,
-    weighted_least_squares,
 )
 from evalshift.analysis.scales import fitted_accuracy
 from evalshift.errors import AnalysisError
@@ -45,64 +43,6 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
     """Kolmogorov and Smirnov's distance between two samples; digits that rounding makes are not told apart."""
     result: Any = stats.ks_2samp(one.round(9), other.round(9))
     return result.statistic
-
-
-class TestWeightedLeastSquares:
-    def test_by_hand(self):
-        # Weights 1, 2, 1 of x 0, 1, 2: x̄ = 1, ȳ = (0 + 2 · 3 + 2)/4 = 2; Σw dx² = 2, Σw dx dy = 2 + 0 + 0 = 2.
-        lines = weighted_least_squares(
-            np.array([[0.0, 1.0, 2.0]]), np.array([[0.0, 3.0, 2.0]]), np.array([[1.0, 2.0, 1.0]])
-        )
-        assert lines == pytest.approx(np.array([[1.0], [1.0]]))
-
-    def test_agrees_with_numpy(self):
-        draw = rng("weights")
-        x, y, weights = draw.uniform(0.5, 0.9, (3, 20, 7))
-        lines = weighted_least_squares(x, y, weights)
-        # numpy.polyfit weighs residuals, not their squares.
-        theirs = [np.polyfit(a, b, 1, w=np.sqrt(w)) for a, b, w in zip(x, y, weights, strict=True)]
-        np.testing.assert_allclose(lines.T, theirs, rtol=1e-9)
-
-    @given(st.lists(st.integers(0, 4), min_size=4, max_size=9), st.integers(0, 2**32 - 1))
-    def test_a_whole_weight_repeats_its_point(self, weights, seed):
-        x, y = np.random.default_rng(seed).uniform(0, 1, (2, len(weights)))
-        line = weighted_least_squares(x[np.newaxis], y[np.newaxis], np.array([weights], dtype=float))[:, 0]
-        again = np.repeat(np.arange(len(weights)), weights)
-        if len(set(again)) < 2:
-            assert np.isnan(line).all()
-        else:
-            np.testing.assert_allclose(line, np.polyfit(x[again], y[again], 1), rtol=1e-6, atol=1e-9)
-
-    def test_one_accuracy_has_no_line_however_its_digits_fall(self):
-        x = np.full((1, 7), 0.1 + 0.2)
-        x[0, 6] = 0.9
-        weights = np.array([[3.0, 1, 7, 0, 2, 5, 0], [0, 0, 0, 0, 0, 0, 3]])
-        assert np.isnan(weighted_least_squares(x, np.linspace(0, 1, 7)[np.newaxis], weights)).all()
-
-
-class TestDraws:
-    def test_counts_are_multinomial(self):
-        # 3 cells, 3 draws: all 27 equally likely. 27,000 resamples, each outcome within five standard deviations.
-        counts = Counter(map(tuple, drawn_counts(rng(), 27_000, 3).tolist()))
-        for outcome in itertools.product(range(4), repeat=3):
-            if sum(outcome) == 3:
-                expected = 1000 * math.factorial(3) / math.prod(map(math.factorial, outcome))
-                assert counts.pop(outcome) == pytest.approx(expected, abs=5 * math.sqrt(expected))
-        assert not counts
-
-    @given(st.lists(st.sampled_from(["vgg", "resnet", "densenet", None]), min_size=1, max_size=12))
-    def test_families_are_drawn_whole(self, families):
-        group = family_groups(families, len(families))
-        names = len(set(families) - {None}) + families.count(None)
-        weights = drawn_weights(rng(), 50, group)
-        assert sorted(set(group)) == list(range(names))
-        for one, other in itertools.combinations(range(len(families)), 2):
-            same = families[one] is not None and families[one] == families[other]
-            assert same == (group[one] == group[other])
-            if same:
-                assert weights[:, one].tolist() == weights[:, other].tolist()
-        firsts = [int(np.argmax(group == number)) for number in range(names)]
-        assert (weights[:, firsts].sum(axis=1) == names).all()
 
 
 class TestImages:
@@ -233,6 +173,20 @@ class TestTwoWay:
 
 
 class TestFamilies:
+    @given(st.lists(st.sampled_from(["vgg", "resnet", "densenet", None]), min_size=1, max_size=12))
+    def test_families_are_drawn_whole(self, families):
+        group = family_groups(families, len(families))
+        names = len(set(families) - {None}) + families.count(None)
+        weights = drawn_weights(rng(), 50, group)
+        assert sorted(set(group)) == list(range(names))
+        for one, other in itertools.combinations(range(len(families)), 2):
+            same = families[one] is not None and families[one] == families[other]
+            assert same == (group[one] == group[other])
+            if same:
+                assert weights[:, one].tolist() == weights[:, other].tolist()
+        firsts = [int(np.argmax(group == number)) for number in range(names)]
+        assert (weights[:, firsts].sum(axis=1) == names).all()
+
     def test_each_draw_is_the_fit_of_whole_families(self):
         # Three families: 27 ways to draw them, by numpy.polyfit on the models they bring.
         x, y = np.array([0.5, 0.6, 0.7, 0.72, 0.9]), np.array([0.3, 0.45, 0.5, 0.62, 0.8])

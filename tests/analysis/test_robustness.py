@@ -1,6 +1,7 @@
 """Effective robustness by hand, against statsmodels, by brute force over images, in coverage and on real testbeds."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from statsmodels.api import OLS, add_constant
 from statsmodels.stats.outliers_influence import OLSInfluence
 
 from evalshift.analysis.difficulty import Difficulty, simulate
+from evalshift.analysis.draws import drawn_counts
+from evalshift.analysis.errors_in_variables import binomial_variance, steepness
 from evalshift.analysis.fits import fit_line
+from evalshift.analysis.least_squares import weighted_least_squares
 from evalshift.analysis.multiplicity import adjust
-from evalshift.analysis.resampling import weighted_least_squares
 from evalshift.analysis.robustness import (
     EffectiveRobustness,
     effective_robustness,
@@ -43,6 +46,15 @@ def some_counts(models: int, images: int = 10_000) -> Counts:
 def counts_of(original: np.ndarray, new: np.ndarray) -> Counts:
     sides = [(c.sum(axis=1), np.full(len(c), c.shape[1])) for c in (original, new)]
     return sides[0] + sides[1]
+
+
+def line(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
+    """Slope and offset through points that count so many times; NaN where they are all of one x."""
+    again = np.repeat(np.arange(len(x)), np.ones(len(x), int) if weights is None else weights.astype(int))
+    if np.ptp(x[again]) == 0:
+        return math.nan, math.nan
+    fitted: Any = stats.linregress(x[again], y[again])
+    return fitted.slope, fitted.intercept
 
 
 class TestDistance:
@@ -111,6 +123,48 @@ class TestDistance:
 
 
 class TestUncertainty:
+    @pytest.mark.parametrize("scale", SCALES)
+    @pytest.mark.parametrize("models, far", [(4, False), (13, False), (13, True), (70, False)])
+    def test_is_that_of_refitting_each_resample_without_the_model(self, scale, models, far):
+        # Draw by draw: the counts of a resample are for the others in their order, and one line is fitted for each
+        # model; the luck of the images comes from the same generator, one resample after the other.
+        counts, resamples = some_counts(models), 200
+        if far:
+            counts[0][5], counts[2][5] = 30, 9000
+        result = effective_robustness(*counts, scale=scale, resamples=resamples, rng=rng())
+        x, y = (to_scale(counts[i] / counts[i + 1], scale) for i in (0, 2))
+        steep_x, steep_y = (steepness(counts[i] / counts[i + 1], scale) for i in (0, 2))
+        error_x, error_y = (binomial_variance(counts[i], counts[i + 1]) for i in (0, 2))
+        draw = rng()
+        weights = drawn_counts(draw, resamples, models - 1).astype(float)
+        luck = draw.standard_normal((resamples, models))
+        for model in range(models):
+            others = np.delete(np.arange(models), model)
+            slope, offset = np.array([line(x[others], y[others], row) for row in weights]).T
+            value = slope * x[model] + offset
+            drawn = np.isfinite(value)
+            value = value[drawn]
+            np.testing.assert_allclose(
+                [result.predicted_interval.low[model], result.predicted_interval.high[model]],
+                np.quantile(from_scale(value, scale), [0.025, 0.975]),
+                rtol=1e-9,
+            )
+            noise = math.sqrt(
+                (line(x[others], y[others])[0] * steep_x[model]) ** 2 * error_x[model]
+                + steep_y[model] ** 2 * error_y[model]
+            )
+            distance = from_scale(y[model] + noise * luck[drawn, model], scale) - from_scale(value, scale)
+            np.testing.assert_allclose(
+                [result.interval.low[model], result.interval.high[model]],
+                np.quantile(distance, [0.025, 0.975]),
+                rtol=1e-9,
+                atol=1e-9,
+            )
+            sides = [
+                (stats.norm.cdf(side * (value - y[model]) / noise).sum() + 1) / (len(value) + 1) for side in (1, -1)
+            ]
+            assert result.p_value[model] == pytest.approx(min(1, 2 * min(sides)), rel=1e-9)
+
     def test_line_uncertainty_is_that_of_a_bootstrap_without_the_model(self):
         counts = some_counts(15)
         result = effective_robustness(*counts, resamples=20_000, rng=rng())

@@ -99,6 +99,12 @@ def test_latex_whole(table):
     )
 
 
+@pytest.mark.parametrize("slope, text", [(1.0, "1"), (1 - 1e-12, "1"), (1 + 1e-12, "1"), (1 - 1e-6, "1.000")])
+def test_a_whole_number_is_one_whatever_its_last_digits(table, slope, text):
+    text_of = readable_statistic(replace(table, read=table.read.assign(slope=slope)))
+    assert text_of["κ"].tolist() == [text, text]
+
+
 def test_a_name_in_brackets_is_no_argument_of_latex(table):
     awkward = replace(table, read=table.read.assign(model=["[1em]", "*"]))
     rows = statistic_latex(awkward).splitlines()[5:7]

@@ -9,6 +9,9 @@ from evalshift.analysis.markup import escape_latex, escape_markdown
 from evalshift.analysis.statistic_tables.table import Column, StatisticTable
 from evalshift.analysis.words import EMPTY, number, p_cell, percent, points
 
+# A number this close to a whole one is that but for the order in which its sums were taken.
+_ROUNDING = 1e-9
+
 
 def readable_statistic(table: StatisticTable) -> pd.DataFrame:
     """The rows and columns that are read, all text. Column titles may repeat."""
@@ -95,8 +98,8 @@ def _count(value: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits after the point; whole numbers, and those of a hundred and more, with none."""
-    return _count(value) if value == round(value) or abs(value) >= 100 else number(value, 3)
+    """Three digits after the point; whole numbers (but for rounding), and those of a hundred and more, with none."""
+    return _count(value) if abs(value - round(value)) < _ROUNDING or abs(value) >= 100 else number(value, 3)
 
 
 def _change(fraction: float) -> str:
