@@ -61,10 +61,20 @@ def published() -> list[dict[str, Any]]:
 def _check_name(name: str, where: str) -> None:
     import timm
 
-    architecture = name.split(".")[0]
+    architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         near = did_you_mean(architecture, timm.list_models())
         raise ModelError(f'timm has no model "{name}"', where=where, remedy=near)
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+        raise ModelError(
+            f'{architecture} has no weights "{tag}"',
+            where=where,
+            expected=", ".join(tags) or "none",
+            remedy=did_you_mean(tag, tags),
+        ) from error
 
 
 def _weights(entry: TimmModel, where: str) -> Weights:
