@@ -8,6 +8,7 @@ from evalshift.errors import UsageError, did_you_mean
 from evalshift.printing import print_table, stderr, stdout, wrapped
 
 if TYPE_CHECKING:  # each command loads its own room, and no other
+    from evalshift.analysis.sizes import Size
     from evalshift.analysis.summary import MetricSummary, Summary
     from evalshift.evaluate.importers.predictions import ImportReport
     from evalshift.evaluate.plan import Choice, Job, Plan
@@ -146,7 +147,9 @@ def print_stats(found: Sequence["PixelStatistics"], written: Sequence[Path]) -> 
         stdout().print(f"\n{', '.join(map(str, written))}")
 
 
-def write_stats(found: Sequence["PixelStatistics"], folder: Path, formats: Sequence[str]) -> list[Path]:
+def write_stats(
+    found: Sequence["PixelStatistics"], folder: Path, formats: Sequence[str], size: "Size | None" = None
+) -> list[Path]:
     """The intensity histograms as a figure and as a table."""
     import pandas as pd
 
@@ -157,7 +160,7 @@ def write_stats(found: Sequence["PixelStatistics"], folder: Path, formats: Seque
     written = []
     drawn = [format for format in formats if format != "csv"]
     if drawn:
-        written += save(intensities_figure(found), stem, drawn)
+        written += save(intensities_figure(found, size), stem, drawn)
     if "csv" in formats:
         rows = [
             {"dataset": one.dataset, "channel": channel, "intensity": intensity, "pixels": int(count)}

@@ -74,6 +74,14 @@ FromOption = Annotated[
         "--from", metavar="DIR", help="Read a checkout of the authors' repository, or its predictions alone, instead."
     ),
 ]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="column|page|slide",
+        help="What figures are drawn for: a column of a paper (3.4 in wide), both columns (7 in), or a slide (10 in, "
+        "large letters). [default: column; page where there are several panels]",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Put imports in the place of what a run made.")]
 
 
@@ -232,6 +240,7 @@ def report(
     formats: Annotated[
         str, typer.Option("--format", metavar="LIST", help="Of html, png, pdf, svg, csv, md, tex.")
     ] = "html,png,pdf,csv,md,tex",
+    size: SizeOption = None,
 ) -> None:
     """Turn stored predictions into intervals, a line, figures, tables.
 
@@ -243,11 +252,14 @@ def report(
     with _complaints():
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
+        from evalshift.analysis.sizes import find_size
         from evalshift.answers import print_findings
         from evalshift.printing import stderr
 
         scale = _one_of("a report has one scale", linear=linear, probit=probit, logit=logit)
         check_formats(formats)  # before the work, not after it
+        if size is not None:
+            find_size(size)
         if results is not None and published is not None:
             raise UsageError(
                 "a report is on stored results or on a published testbed",
@@ -268,7 +280,7 @@ def report(
                 against=against,
             )
             status.update(f"drawing figures, writing {out}")
-            written = made.save(out, formats)
+            written = made.save(out, formats, size)
         print_findings(made.summary, written)
 
 
@@ -387,6 +399,7 @@ def dataset_stats(
     other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another, to compare with.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figure and the histograms.")] = Path(),
     formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")] = "png,pdf,csv",
+    size: SizeOption = None,
     registry: RegistryOption = None,
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
@@ -397,6 +410,7 @@ def dataset_stats(
     intensity comes. Exit code: 0 done, 2 wrong usage or input.
     """
     with _complaints(), _surroundings(data_dir):
+        from evalshift.analysis.sizes import find_size
         from evalshift.answers import check_stats_formats, print_stats, write_stats
         from evalshift.evaluate.progress import counted
         from evalshift.printing import stderr
@@ -405,13 +419,14 @@ def dataset_stats(
         from evalshift.testbed.registry import load_registry
 
         wanted = check_stats_formats(_split([formats]))
+        drawn_for = None if size is None else find_size(size)
         known, found = load_registry(registry), []
         entries = {name: known.dataset(name) for name in (one, other) if name is not None}
         for name, entry in entries.items():
             dataset = load_dataset(name, entry, known.class_space(entry.classes))
             with counted(stderr(), name, len(dataset)) as advance:
                 found.append(pixel_statistics(dataset, workers or os.cpu_count() or 1, advance))
-        print_stats(found, write_stats(found, out, wanted))
+        print_stats(found, write_stats(found, out, wanted, drawn_for))
 
 
 @dataset_app.command("downsample", epilog="Example: evalshift dataset downsample ILSVRC2012/val --size 32 --filter box")

@@ -16,7 +16,7 @@ print(table.groupby("year")["drop"].agg(["count", "mean"]))
 
 # The widths and the style of evalshift's own figures; models of a year stand beside each other.
 plt.rcParams.update(es.figures.STYLE)
-figure, axes = plt.subplots(figsize=(es.figures.COLUMN_WIDTH, 2.4), layout="constrained")
+figure, axes = plt.subplots(figsize=(es.figures.COLUMN.width, 2.4), layout="constrained")
 places = table["year"] + 0.08 * table.groupby("year").cumcount()
 axes.vlines(places, 100 * table["drop_low"], 100 * table["drop_high"], linewidth=0.6, alpha=0.6)
 axes.plot(places, 100 * table["drop"], ".")

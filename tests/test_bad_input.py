@@ -1001,6 +1001,15 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
             ],
         ),
         (
+            ["report", "--size", "colum", "--bootstrap", "0"],
+            [
+                "figures are not drawn in this size",
+                '  found:    "colum"',
+                "  expected: column, page, slide",
+                '  do:       did you mean "column"?',
+            ],
+        ),
+        (
             ["report", "--probit", "--logit"],
             ["a report has one scale", "  found:    --probit --logit", "  expected: one of them"],
         ),

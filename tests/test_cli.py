@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from commandline import CORRECT, LABELS, contents, run_apart, run_here, write_testbed
 from fileserver import FileServer
+from PIL import Image
 from typer.main import get_command
 
 from evalshift import __version__
@@ -310,6 +311,15 @@ def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -
         *sorted([*tables_of("original_vs_new_top1", "csv"), *tables_of_images("original_vs_new_top1", "csv")]),
     ]
     assert ran.out.endswith(f"\nreport: {out}\n")
+
+
+def test_report_draws_in_the_size_that_is_asked_for(stored: Path, out: Path) -> None:
+    run_here("report", "--results", stored, "--format", "png", "--bootstrap", "0", "--size", "slide")
+    drawn = sorted((out / "figures").iterdir())
+    assert len(drawn) > 4
+    for path in drawn:
+        with Image.open(path) as image:
+            assert image.size == (2000, 1125), path
 
 
 def test_report_writes_where_it_is_told_to(stored: Path, tmp_path: Path) -> None:

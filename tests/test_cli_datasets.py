@@ -13,6 +13,7 @@ import yaml
 from commandline import run_apart, run_here, write_testbed
 from fileserver import FileServer
 from formats import cifar10_archive, cifar10_batch, pixels, put_image, sha256
+from PIL import Image
 
 BODY = cifar10_archive(cifar10_batch(pixels("cli", 3, 32, 32, 3), [0, 1, 2]), "w")
 
@@ -152,12 +153,22 @@ class TestStats:
         assert ran.code == 0
         assert [path.name for path in here.glob("*_intensities*")] == ["new_intensities.png"]
 
+    def test_the_figure_has_the_size_that_is_asked_for(self, here: Path) -> None:
+        write_testbed(here)
+        assert run_here("dataset", "stats", "new", "--format", "png", "--size", "slide").code == 0
+        with Image.open(here / "new_intensities.png") as drawn:
+            assert drawn.size == (2000, 1125)
+
     @pytest.mark.parametrize(
         "arguments, message",
         [
             (
                 ["original", "--format", "pgn"],
                 'statistics of pixels are not written in this format\n  found:    "pgn"\n',
+            ),
+            (
+                ["original", "--size", "slides"],
+                'figures are not drawn in this size\n  found:    "slides"\n',
             ),
             (["orginal"], 'there is no dataset "orginal"\n'),
         ],

@@ -16,6 +16,7 @@ from evalshift.analysis.choices import Choices
 from evalshift.analysis.fits import Line
 from evalshift.analysis.published import summarize_published
 from evalshift.analysis.published_line import distances_table
+from evalshift.analysis.sizes import Size, find_size
 from evalshift.analysis.statistic_tables.of_gate import verdicts_table
 from evalshift.analysis.statistic_tables.read import WRITERS, readable_statistic
 from evalshift.analysis.statistic_tables.table import StatisticTable
@@ -115,13 +116,13 @@ class Report:
         """How accuracies change on average, a row a pair; columns as in `average_changes.average_changes`."""
         return average_changes(self.summary.pairs)
 
-    def draw(self, figure: str = "scatter", **choices: Any) -> "Figure":
+    def draw(self, figure: str = "scatter", *, size: str | None = None, **choices: Any) -> "Figure":
         """One of the report's figures, of the chosen metric and scale, as a Figure of matplotlib.
 
-        `figure` is a name of `evalshift.figures.FIGURES`; `choices` are what the function of that name offers besides,
-        such as `everything=True` for the scatter. With several pairs the scatter has a panel for each; other figures
-        are of one pair. `evalshift.figures.save` writes what comes back, fonts embedded.
-        Raises UsageError for a figure that is not there, AnalysisError where this pair has not what it shows.
+        `figure` is a name of `evalshift.figures.FIGURES`, `size` as in `save`; `choices` are what the function of that
+        name offers besides, such as `everything=True` for the scatter. With several pairs the scatter has a panel for
+        each; other figures are of one pair. `evalshift.figures.save` writes what comes back, fonts embedded.
+        Raises UsageError for a figure or a size that is not there, AnalysisError where this pair has not what it shows.
         """
         from evalshift.analysis import figures
 
@@ -132,6 +133,7 @@ class Report:
                 expected=", ".join(figures.FIGURES),
                 remedy=did_you_mean(figure, figures.FIGURES),
             )
+        choices |= {"size": None if size is None else find_size(size)}
         if figure == "scatter":
             choices = {"scale": self.summary.scale, **choices}
         if figure == "scatter" and len(self.pairs) > 1:
@@ -147,17 +149,20 @@ class Report:
             )
         return drawn
 
-    def save(self, out: str | Path = "report", formats: Sequence[str] | str = FORMATS) -> Path:
+    def save(self, out: str | Path = "report", formats: Sequence[str] | str = FORMATS, size: str | None = None) -> Path:
         """Write the report into the folder `out`; gives the path of index.html, or of the folder without a page.
 
         `formats` are of html, png, pdf, svg, csv, md and tex, as a list or with commas between; summary.json is always
-        written. Each file is whole or absent; the page comes last, so it never speaks of files that are not there yet.
-        Raises UsageError on an unknown format before anything is written, StoreError where `out` cannot be written to.
+        written. Figures are drawn for a `size` of "column" (3.4 inches wide), "page" (two columns, 7 inches) or "slide"
+        (16:9, 10 inches, large letters); None leaves each its own: a page for those of several panels, else a column.
+        Each file is whole or absent; the page comes last, so it never speaks of files that are not there yet.
+        Raises UsageError on an unknown format or size before anything is written, StoreError where `out` cannot be
+        written to.
         """
-        chosen = check_formats(formats)
+        chosen, drawn_for = check_formats(formats), None if size is None else find_size(size)
         out = Path(out)
         stems = _stems(self.summary.pairs)
-        self._save_figures(out, stems, chosen)
+        self._save_figures(out, stems, chosen, drawn_for)
         for name, table in self._tables(stems):
             # A table that nobody reads row by row is one for machines.
             for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
@@ -186,7 +191,7 @@ class Report:
         if len(self.pairs) > 1:
             yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
 
-    def _save_figures(self, out: Path, stems: list[str], formats: set[str]) -> None:
+    def _save_figures(self, out: Path, stems: list[str], formats: set[str], size: Size | None) -> None:
         kinds = sorted(formats & set(_FIGURES))
         if not kinds:
             return
@@ -198,20 +203,20 @@ class Report:
                 (
                     metric,
                     f"{scale}_all" if everything else scale,
-                    figures.scatter_figure(pair, metric, scale, everything),
+                    figures.scatter_figure(pair, metric, scale, everything, size),
                 )
                 for metric, scale, everything in _views(pair, self.summary.scale)
             ]
             if self.summary.metric in pair.metrics:
                 for view in (view for view in figures.FIGURES if view != "scatter"):
-                    figure = figures.FIGURES[view](pair, self.summary.metric)
+                    figure = figures.FIGURES[view](pair, self.summary.metric, size=size)
                     if figure is not None:
                         views.append((self.summary.metric, view, figure))
             for metric, view, figure in views:
                 figures.save(figure, out / "figures" / f"{stem}_{metric}_{view}", kinds)
         alike = [pair for pair in self.summary.pairs if self.summary.metric in pair.metrics]
         for scale in _drawn_scales(self.summary.scale) if len(alike) > 1 else ():
-            figure = figures.multiples_figure(alike, self.summary.metric, scale)
+            figure = figures.multiples_figure(alike, self.summary.metric, scale, size=size)
             figures.save(figure, out / "figures" / f"pairs_{self.summary.metric}_{scale}", kinds)
 
     def _metric(self, wanted: str, asked: str | None = None) -> MetricSummary:

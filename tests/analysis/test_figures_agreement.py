@@ -134,7 +134,7 @@ def test_of_more_models_the_most_accurate_are_drawn():
 
     assert figure is not None
     assert shades(figure.axes[0]).shape == (100, 100)
-    assert figure.get_supxlabel() == "old → new, top-1; the 100 most accurate of 120\nmodels"
+    assert figure.get_supxlabel() == "old → new, top-1; the 100 most accurate of 120 models"
 
 
 def test_names_stand_as_they_are():

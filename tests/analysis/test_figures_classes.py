@@ -85,12 +85,12 @@ def test_of_many_classes_both_ends_are_drawn_and_the_rest_is_counted(hundred):
 
     names = [text.get_text() for text in ax.get_yticklabels()]
     rows = ax.get_yticks().tolist()
-    assert len(names) == 61
+    assert len(names) == 71
     assert names[:2] == ["class 98", "class 97"]
-    assert (names[-1], rows[-1]) == ("… 40 classes between …", 30)
-    assert (names[30], rows[30]) == ("class 28", 31)  # the row above is that of the classes between
-    assert (names[59], rows[59]) == ("class 99", 60)
-    assert dots(ax, "new")[-1].tolist() == [60, 60]
+    assert (names[-1], rows[-1]) == ("… 30 classes between …", 35)
+    assert (names[35], rows[35]) == ("class 33", 36)  # the row above is that of the classes between
+    assert (names[69], rows[69]) == ("class 99", 70)
+    assert dots(ax, "new")[-1].tolist() == [60, 70]
     figure = classes_figure(hundred)
     assert figure is not None
     assert figure.get_figheight() < 9.3  # of a page

@@ -55,8 +55,8 @@ def test_a_model_off_the_line_beyond_chance_is_an_orange_diamond(many):
 def test_of_many_models_both_ends_are_drawn_and_the_rest_is_counted(many):
     ax, points = drawn(many)
 
-    assert sum(len(where) for where in points.values()) == 80
-    assert ax.get_xlabel() == "Points above the line of the others; 20 between them are not shown"
+    assert sum(len(where) for where in points.values()) == 70
+    assert ax.get_xlabel() == "Points above the line of the others; 30 between them are not shown"
 
 
 def test_intervals_are_those_of_the_table(many):

@@ -17,14 +17,18 @@ from evalshift.analysis.figures.multiples import multiples_figure
 from evalshift.analysis.figures.ranks import ranks, ranks_figure
 from evalshift.analysis.figures.robustness import robustness, robustness_figure
 from evalshift.analysis.figures.scatter import scatter, scatter_figure
-from evalshift.analysis.figures.style import COLUMN_WIDTH, PAGE_WIDTH, STYLE, literal
+from evalshift.analysis.figures.style import STYLE, literal
+from evalshift.analysis.sizes import COLUMN, PAGE, SIZES, SLIDE, Size
 
 __all__ = [
-    "COLUMN_WIDTH",
+    "COLUMN",
     "FIGURES",
     "FORMATS",
-    "PAGE_WIDTH",
+    "PAGE",
+    "SIZES",
+    "SLIDE",
     "STYLE",
+    "Size",
     "agreement",
     "agreement_figure",
     "classes",

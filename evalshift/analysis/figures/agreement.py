@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from evalshift.analysis.figures.style import DPI, INK, PAGE_WIDTH, shortened, styled, wrapped
+from evalshift.analysis.figures.style import DPI, INK, across, points, scale_of, shortened, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.shown import shown_agreement
+from evalshift.analysis.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 # Models in a figure at most.
@@ -20,7 +21,7 @@ _COLOURS, _UNDEFINED = "YlGnBu", "#cccccc"
 # Letters that a name has at most, what one takes a point in inches; a name's inches, and its points.
 _NAME, _LETTER, _ROW, _CLOSE_ROW, _FEW = 26, 0.0082, (0.08, 6.0), (0.066, 5.2), 20
 # Inches around and between the panels, above and below them, and of each further line there.
-_BESIDE, _AROUND, _LINE = 0.85, 0.68, 0.11
+_BESIDE, _AROUND, _BETWEEN, _LINE = 0.85, 0.68, 0.2, 0.11
 
 
 def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, Axes]:
@@ -40,43 +41,53 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
     row, size = _room(count)
     box, figure = original.get_window_extent(), original.get_figure(root=True)
     assert figure is not None
-    step = math.ceil(row * count * figure.dpi / min(box.width, box.height))
+    side = min(box.width, box.height) / figure.dpi
+    # Somewhat smaller letters, if that leaves a name to each model, but none smaller than in a column.
+    letters = float(np.clip(0.93 * side / (row * count), max(1.0, 0.85 * points(1)), points(1)))
+    step = math.ceil(letters * row * count / side)
     for ax, side in ((original, "original"), (new, "new")):
         ax.imshow(
             shown.values[side], cmap=mpl.colormaps[_COLOURS], vmin=low, vmax=high, interpolation="nearest", gid=side
         )
         ax.set_facecolor(_UNDEFINED)
-        ax.set_title(f"{side.capitalize()} set", fontsize=7)
+        ax.set_title(f"{side.capitalize()} set", fontsize=points(7))
         ax.set_xticks([])
         ax.set_yticks(np.arange(0, count, step))
         ax.set_yticklabels([shortened(name, _NAME) for name in shown.models[::step]])
-        ax.tick_params(axis="y", length=0, labelsize=size, labelleft=ax is original)
+        ax.tick_params(axis="y", length=0, labelsize=letters * size, labelleft=ax is original)
         ax.spines[:].set_visible(False)
     return original, new
 
 
-def agreement_figure(pair: PairSummary, metric: str = "top1") -> Figure | None:
-    """`agreement` on a figure of its own, as wide as a page of a paper; None where it has nothing to draw."""
+def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
+    """`agreement` on a figure of its own, in a column one set above the other; None where it has nothing to draw.
+
+    `size` None stands for PAGE.
+    """
+    size = size or PAGE
     summary = pair.metrics[metric]
     shown = shown_agreement(summary, MOST)
     if shown is None:
         return None
     count, of = len(shown.models), len(summary.statistics.image_models)
     of_all = f"; the {count} most accurate of {of:,} models" if count < of else ""
-    caption = wrapped(f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}")
-    with styled():
-        # Two squares beside the names: what is higher than they are would be empty.
-        names = _LETTER * _room(count)[1] * min(_NAME, max(map(len, shown.models)))
-        height = (PAGE_WIDTH - _BESIDE - names) / 2 + _AROUND + _LINE * caption.count("\n")
-        figure = Figure(figsize=(PAGE_WIDTH, height), layout="compressed", dpi=DPI)
-        axes = figure.subplots(1, 2)
+    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}"
+    caption, scale, rows = wrapped(pair_words, across(size)), scale_of(size), 2 if size == COLUMN else 1
+    with styled(size):
+        # Squares beside the names: what is higher than they are would be empty.
+        names = _LETTER * scale * _room(count)[1] * min(_NAME, max(map(len, shown.models)))
+        side = (size.width - _BESIDE * scale - names) * rows / 2
+        height = rows * side + (rows - 1) * _BETWEEN + (_AROUND + _LINE * caption.count("\n")) * scale
+        figure = Figure(figsize=(size.width, size.height or height), layout="compressed", dpi=DPI)
+        axes = figure.subplots(rows, 3 - rows)
         agreement(summary, *axes)
-        bar = figure.colorbar(axes[0].images[0], ax=list(axes), shrink=0.8, aspect=24, pad=0.015)
+        axes[1].tick_params(axis="y", labelleft=rows > 1)
+        bar = figure.colorbar(axes[0].images[0], ax=list(axes), shrink=0.8 / rows, aspect=24, pad=0.015)
         bar.outline.set_visible(False)
         bar.set_label("Images with the same first answer (%)" if shown.answers else "Agreement beyond chance, κ")
         if shown.answers:
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
-        figure.supxlabel(caption, fontsize=6.5, color=INK)
+        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure

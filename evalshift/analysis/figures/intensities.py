@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.style import COLUMN_WIDTH, DPI, LINE, MARK, literal, styled
+from evalshift.analysis.figures.style import DPI, LINE, MARK, literal, points, styled
+from evalshift.analysis.sizes import COLUMN, Size
 
 if TYPE_CHECKING:  # readers of datasets take a while to import, and other figures need none
     from evalshift.testbed.pixels import PixelStatistics
@@ -26,8 +27,9 @@ def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
     for one, colour in zip(sets, _COLOURS, strict=False):
         shares = 100 * one.shares[levels]
         ax.stairs(shares, edges, color=colour, alpha=0.25, fill=True, gid=f"area-{one.dataset}")
-        ax.stairs(shares, edges, color=colour, lw=0.8, label=literal(one.dataset), gid=one.dataset)
-        ax.axvline(255 * float(one.mean.mean()), color=colour, lw=0.8, ls="--", gid=f"mean-{one.dataset}")
+        ax.stairs(shares, edges, color=colour, lw=points(0.8), label=literal(one.dataset), gid=one.dataset)
+        mean = 255 * float(one.mean.mean())
+        ax.axvline(mean, color=colour, lw=points(0.8), ls="--", gid=f"mean-{one.dataset}")
     ax.set_xlim(0, 256)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("intensity, all channels; dashed: mean")
@@ -45,9 +47,10 @@ def _bins(sets: Sequence["PixelStatistics"]) -> tuple[np.ndarray, np.ndarray]:
     return levels, np.concatenate([[levels[0]], between, [levels[-1] + 1]])
 
 
-def intensities_figure(sets: Sequence["PixelStatistics"]) -> Figure:
-    """`intensities` on a figure of its own, as wide as a column of a paper."""
-    with styled():
-        figure = Figure(figsize=(COLUMN_WIDTH, 0.62 * COLUMN_WIDTH), layout="constrained", dpi=DPI)
+def intensities_figure(sets: Sequence["PixelStatistics"], size: Size | None = None) -> Figure:
+    """`intensities` on a figure of its own; `size` None stands for COLUMN."""
+    size = size or COLUMN
+    with styled(size):
+        figure = Figure(figsize=(size.width, size.height or 0.62 * size.width), layout="constrained", dpi=DPI)
         intensities(sets, figure.add_subplot())
     return figure

@@ -1,6 +1,7 @@
 """Several pairs side by side: small multiples of the scatter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 
 from matplotlib.artist import Artist
@@ -9,49 +10,64 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evalshift.analysis.figures.scatter import scatter, span
-from evalshift.analysis.figures.style import DPI, INK, PAGE_WIDTH, literal, styled, wrapped
+from evalshift.analysis.figures.style import DPI, INK, literal, points, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.sentences import slope_words
+from evalshift.analysis.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
-_COLUMNS = 3
 _AROUND, _BETWEEN = 0.74, 0.16  # inches: what stands around all panels, and what a further row takes besides its panels
-_NAME = 42
+_BESIDE = 0.55  # what stands left of all panels
+_LEGEND = 0.5  # what the legend takes more in a column, where it has one entry a line
+_LINE = 0.11  # of a title, of which narrow panels have one more
+_SMALL = 9.0  # points of letters where a slide has two rows of panels
+_LETTER = 0.0082  # inches that a letter of a title takes a point
 
 
 def multiples_figure(
-    pairs: Sequence[PairSummary], metric: str = "top1", scale: str = "linear", everything: bool = False
+    pairs: Sequence[PairSummary],
+    metric: str = "top1",
+    scale: str = "linear",
+    everything: bool = False,
+    size: Size | None = None,
 ) -> Figure:
-    """`scatter` of each pair in a panel of its own, as wide as a page of a paper.
+    """`scatter` of each pair in a panel of its own.
 
-    All panels have the same limits and one legend; the slope of each line stands above its panel.
+    All panels have the same limits and one legend; the slope of each line stands above its panel. `size` None stands
+    for PAGE.
     Layout after Recht et al. 2019, figures 1, 2 and 12.
     """
     summaries = [pair.metrics[metric] for pair in pairs]
-    columns = min(_COLUMNS, len(pairs))
+    size = size or PAGE
+    columns = min(2 if size == COLUMN else 3, len(pairs))
     rows = ceil(len(pairs) / columns)
     limits = span(summaries, scale, everything)
-    with styled():
-        side = PAGE_WIDTH / max(columns, 2)
-        size = (side * columns, rows * side + (rows - 1) * _BETWEEN + _AROUND)
-        figure = Figure(figsize=size, layout="compressed", dpi=DPI)
+    narrow = size == COLUMN
+    side = size.width / (columns if narrow else max(columns, 2))
+    around = (rows - 1) * (_BETWEEN + _LINE * narrow) + _AROUND + _LEGEND * narrow
+    if size.height is not None and rows > 1:
+        size = replace(size, letters=_SMALL)
+    with styled(size):
+        measures = (side * columns, rows * side + around) if size.height is None else (size.width, size.height)
+        figure = Figure(figsize=measures, layout="compressed" if size.height is None else "constrained", dpi=DPI)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for place, (ax, summary) in enumerate(zip(panels, summaries, strict=False)):
             scatter(summary, ax, scale=scale, everything=everything, limits=limits, legend=False)
-            ax.set_title(_title(summary, scale, everything), fontsize=6.5)
+            letters = int((measures[0] - points(_BESIDE)) / (columns * _LETTER * points(6.5)))
+            ax.set_title(_title(summary, scale, everything, letters), fontsize=points(6.5))
             ax.set(xlabel="", ylabel="")
             ax.tick_params(axis="y", labelleft=place % columns == 0)
         for ax in panels[len(pairs) :]:
             ax.set_visible(False)
         unit = f"(top-{METRICS[metric]}, %{'' if scale == 'linear' else f', {scale} scale'})"
-        figure.supxlabel(f"Original test accuracy {unit}", fontsize=7, color=INK)
-        figure.supylabel(f"New test accuracy {unit}", fontsize=7, color=INK)
+        figure.supxlabel(f"Original test accuracy {unit}", fontsize=points(7), color=INK)
+        figure.supylabel(f"New test accuracy {unit}", fontsize=points(7), color=INK)
         handles = _handles(list(panels[: len(pairs)]), summaries, scale, everything)
         figure.legend(
             handles=list(handles.values()),
             labels=list(handles),
             loc="outside upper center",
-            ncols=2 if columns == 1 else 5,
+            ncols=1 if narrow else 5 if size == PAGE and columns > 1 else 2,
             handlelength=1.6,
             columnspacing=1.2,
         )
@@ -60,11 +76,11 @@ def multiples_figure(
     return figure
 
 
-def _title(summary: MetricSummary, scale: str, everything: bool) -> str:
+def _title(summary: MetricSummary, scale: str, everything: bool, letters: int) -> str:
     """Which sets stand against each other, and how steep the line is."""
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
     slope = f"\nslope {slope_words(line)}" if line else ""
-    return f"{wrapped(f'{summary.outcomes.original} → {summary.outcomes.new}', _NAME)}{slope}"
+    return f"{wrapped(f'{summary.outcomes.original} → {summary.outcomes.new}', letters)}{slope}"
 
 
 def _handles(panels: list[Axes], summaries: list[MetricSummary], scale: str, everything: bool) -> dict[str, Artist]:

@@ -6,105 +6,108 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from evalshift.analysis.figures.rows import rows
 from evalshift.analysis.figures.style import (
-    COLUMN_WIDTH,
     DPI,
     INK,
     LINE,
     MARK,
-    PAGE_WIDTH,
     QUIET,
+    across,
+    area,
+    points,
     shortened,
     styled,
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.shown import ShownRanks, shown_ranks
+from evalshift.analysis.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
-# Models in a figure at most: those that a page has room for.
-MOST = 70
-# Inches a model takes, and the size of its name. Many models stand closer.
-_ROW, _CLOSE_ROW, _MANY = (0.16, 6.0), (0.115, 5.2), 40
-_AROUND, _LINE = 0.85, 0.11
+_AROUND = 0.85  # inches
 _NAME = 30
 _KINDS = ((False, MARK, QUIET, 0.6, 0.6), (True, LINE, LINE, 1.3, 1.0))
 
 
-def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = None) -> Axes:
+def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = None, most: int = PAGE.rows) -> Axes:
     """Draw each model's place on the original set, left, joined with that on the new set, right; the best on top.
 
     Changes beyond chance are orange, others quiet. Names carry their ranks, which models of equal accuracy share.
     On `sides`, left and right of `ax`, stand confidence sets of ranks, which hold all true ranks of a set together with
-    the probability of the level; of models known by counts alone there are none. Of more than `MOST` models the best
+    the probability of the level; of models known by counts alone there are none. Of more than `most` models the best
     on the original set are drawn. Raises ValueError for fewer than two models.
     Source: Mogstad, Romano, Shaikh, Wilhelm 2024, Review of Economic Studies 91(1), 476-518 (the sets).
     """
-    shown = shown_ranks(summary, MOST)
+    shown = shown_ranks(summary, most)
     if shown is None:
         raise ValueError(f"found {len(summary.table)} models; expected at least two, for ranks to change")
     count = len(shown.table)
-    rows = np.arange(count)
+    places = np.arange(count)
     for beyond, colour, stroke, width, alpha in _KINDS:
         own = shown.real == beyond
         if not own.any():
             continue
         kind = "beyond-chance" if beyond else "quiet"
-        joins = np.stack([np.stack([np.zeros(count), rows], 1), np.stack([np.ones(count), shown.right], 1)], 1)
+        joins = np.stack([np.stack([np.zeros(count), places], 1), np.stack([np.ones(count), shown.right], 1)], 1)
         ax.add_collection(_lines(joins[own], stroke, width, alpha, f"changes-{kind}"))
-        places = np.concatenate([joins[own, 0], joins[own, 1]])
+        ends = np.concatenate([joins[own, 0], joins[own, 1]])
         label = "rank changes beyond chance" if beyond else None
         ax.scatter(
-            *places.T, s=9, color=colour, linewidths=0, zorder=3, label=label, gid=f"ranks-{kind}", clip_on=False
+            *ends.T, s=area(9), color=colour, linewidths=0, zorder=3, label=label, gid=f"ranks-{kind}", clip_on=False
         )
     ax.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[0, 1], xticklabels=["original", "new"])
     ax.tick_params(axis="x", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     for side, name, column, order in (
-        (ax, "left", "original_rank", rows),
+        (ax, "left", "original_rank", places),
         (ax.secondary_yaxis("right"), "right", "new_rank", shown.new_order),
     ):
         table = shown.table.iloc[order]
-        side.set_yticks(rows, [_named(*one, name) for one in zip(table["model"], table[column], strict=True)])
-        side.tick_params(axis="y", length=0, labelsize=_room(count)[1])
+        side.set_yticks(places, [_named(*one, name) for one in zip(table["model"], table[column], strict=True)])
+        side.tick_params(axis="y", length=0, labelsize=points(6))
         side.spines[name].set_visible(False)
     if sides is not None:
         _draw_sets(shown, sides, summary.level)
     return ax
 
 
-def ranks_figure(pair: PairSummary, metric: str = "top1") -> Figure | None:
-    """`ranks` on a figure of its own, as wide as a page of a paper; None for a model alone."""
+def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
+    """`ranks` on a figure of its own; None for a model alone.
+
+    A column has no room for the confidence sets. `size` None stands for PAGE where there are such sets, else COLUMN.
+    """
     summary = pair.metrics[metric]
-    shown = shown_ranks(summary, MOST)
+    shown = shown_ranks(summary, (size or PAGE).rows)
     if shown is None:
         return None
     count = len(shown.table)
+    size = size or (COLUMN if shown.sets is None else PAGE)
     of_all = f"; the best {count} of {len(summary.table):,} models" if count < len(summary.table) else ""
-    caption = wrapped(f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}")
-    height = _AROUND + _LINE * caption.count("\n") + _room(count)[0] * count
-    with styled():
-        width = COLUMN_WIDTH if shown.sets is None else PAGE_WIDTH
-        figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
-        if shown.sets is None:
-            ranks(summary, figure.add_subplot())
+    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}"
+    caption = wrapped(pair_words, across(size))
+    room = rows(count, size, _AROUND, caption)
+    with styled(size):
+        figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
+        if shown.sets is None or size == COLUMN:
+            middle = ranks(summary, figure.add_subplot(), most=size.rows)
+            if shown.real.any():
+                figure.legend(loc="outside upper center")
         else:
             left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.2, 1))
-            ranks(summary, middle, (left, right))
+            ranks(summary, middle, (left, right), size.rows)
             handles = [handle for ax in (middle, left) for handle in ax.get_legend_handles_labels()[0]]
             figure.legend(handles=handles, loc="outside upper center", ncols=2)
-        figure.supxlabel(caption, fontsize=6.5, color=INK)
+        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
+        for side in (middle, *middle.child_axes):
+            side.tick_params(axis="y", labelsize=room.name)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
 
 
-def _room(models: int) -> tuple[float, float]:
-    return _ROW if models <= _MANY else _CLOSE_ROW
-
-
 def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) -> LineCollection:
-    return LineCollection(list(ends), colors=colour, linewidths=width, alpha=alpha, zorder=2, gid=gid)
+    return LineCollection(list(ends), colors=colour, linewidths=points(width), alpha=alpha, zorder=2, gid=gid)
 
 
 def _named(model: str, rank: int, side: str) -> str:
@@ -129,11 +132,11 @@ def _draw_sets(shown: ShownRanks, sides: tuple[Axes, Axes], level: float) -> Non
                 if beyond == real.all():  # one kind has a place in the legend, if there is the other or not
                     bars.set_label(f"{100 * level:g} % sets of ranks")
                 ax.add_collection(bars)
-                ax.scatter(rank[own], rows[own], s=5, color=colour, linewidths=0, zorder=3, clip_on=False)
+                ax.scatter(rank[own], rows[own], s=area(5), color=colour, linewidths=0, zorder=3, clip_on=False)
         # The names stand by the middle axes: faint lines lead there.
         ax.set_yticks(np.arange(count), [])
         ax.tick_params(axis="y", length=0)
-        ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=0.3)
+        ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=points(0.3))
         ax.spines["left"].set_visible(False)
         ax.set(xlim=(0.4, highest + 0.6), ylim=(count - 0.4, -0.6), xlabel=f"{side.capitalize()} rank")
         ax.set_xticks(_rank_ticks(highest))

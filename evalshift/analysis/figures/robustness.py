@@ -4,27 +4,39 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.style import COLUMN_WIDTH, DPI, LINE, MARK, QUIET, shortened, styled, wrapped
+from evalshift.analysis.figures.rows import CLOSE_ROW, rows
+from evalshift.analysis.figures.style import (
+    DPI,
+    INK,
+    LINE,
+    MARK,
+    QUIET,
+    across,
+    area,
+    points,
+    shortened,
+    styled,
+    wrapped,
+)
 from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
-# Models in a figure at most, half of them from either end.
-MOST = 80
-_ROW, _AROUND = 0.115, 0.75  # inches
+_AROUND = 0.75  # inches
 _NAME = 30
 
 
-def robustness(summary: MetricSummary, ax: Axes) -> Axes:
+def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     """Draw each model's distance from the line of the others in points, the highest on top, with its interval.
 
-    Models that stand off the line beyond chance (Holm) are orange diamonds. Of more than `MOST` models both ends are
+    Models that stand off the line beyond chance (Holm) are orange diamonds. Of more than `most` models both ends are
     drawn. Raises KeyError where the summary has no table of it. Source: Taori et al. 2020, arXiv 2007.00644.
     """
     frame = summary.tables["robustness"].frame
     frame = frame[np.isfinite(frame["distance"])].sort_values("distance", ascending=False, kind="stable")
-    shown = frame.iloc[both_ends(len(frame), MOST)]
-    rows = np.arange(len(shown))
+    shown = frame.iloc[both_ends(len(frame), most)]
+    places = np.arange(len(shown))
     off = (shown["p_holm"].fillna(1) < 1 - summary.level).to_numpy(bool)
     low, high = (100 * shown[f"distance_{end}"].to_numpy() for end in ("low", "high"))
     for beyond, colour, mark, label in (
@@ -33,43 +45,48 @@ def robustness(summary: MetricSummary, ax: Axes) -> Axes:
     ):
         own = off == beyond
         if own.any():
-            ax.hlines(rows[own], low[own], high[own], color=colour, linewidth=0.8, alpha=0.6, zorder=2)
+            ax.hlines(places[own], low[own], high[own], color=colour, linewidth=points(0.8), alpha=0.6, zorder=2)
             ax.scatter(
                 100 * shown["distance"][own],
-                rows[own],
-                s=9,
+                places[own],
+                s=area(9),
                 marker=mark,
                 color=colour,
                 linewidths=0,
                 zorder=3,
                 label=label,
             )
-    ax.axvline(0, color=QUIET, linewidth=0.7, linestyle="--", zorder=1)
-    ax.set_yticks(rows, [shortened(name, _NAME) for name in shown["model"]])
-    ax.tick_params(axis="y", length=0, labelsize=5.2)
+    ax.axvline(0, color=QUIET, linewidth=points(0.7), linestyle="--", zorder=1)
+    ax.set_yticks(places, [shortened(name, _NAME) for name in shown["model"]])
+    ax.tick_params(axis="y", length=0, labelsize=points(5.2))
     ax.spines["left"].set_visible(False)
     left_out = len(frame) - len(shown)
     between = f"; {left_out:,} between them are not shown" if left_out else ""
-    ax.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"Points above the line of the others{between}")
+    ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Points above the line of the others{between}")
     return ax
 
 
-def robustness_figure(pair: PairSummary, metric: str = "top1") -> Figure | None:
-    """`robustness` on a figure of its own, as wide as a column; None where no model can be held against the others."""
+def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
+    """`robustness` on a figure of its own; None where no model can be held against the others.
+
+    `size` None stands for COLUMN.
+    """
+    size = size or COLUMN
     summary = pair.metrics[metric]
     known = summary.tables.get("robustness")
     count = 0 if known is None else int(np.isfinite(known.frame["distance"]).sum())
     if count == 0:
         return None
-    with styled():
-        height = _AROUND + _ROW * min(count, MOST)
-        figure = Figure(figsize=(COLUMN_WIDTH, height), layout="constrained", dpi=DPI)
-        ax = robustness(summary, figure.add_subplot())
+    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}"
+    caption = wrapped(pair_words, across(size))
+    room = rows(min(count, size.rows), size, _AROUND, caption, CLOSE_ROW)
+    with styled(size):
+        figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
+        ax = robustness(summary, figure.add_subplot(), size.rows)
+        ax.tick_params(axis="y", labelsize=room.name)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1, ncols=2)
-        outcomes = summary.outcomes
-        ax.set_xlabel(
-            f"{ax.get_xlabel()}\n{wrapped(outcomes.original)} → {wrapped(outcomes.new)}, top-{METRICS[metric]}"
-        )
+        ax.set_xlabel(wrapped(ax.get_xlabel(), across(size) * 2 // 3))
+        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure

@@ -10,11 +10,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from evalshift.analysis.figures.style import ASIDE, COLUMN_WIDTH, LINE, MARK, QUIET, literal, styled, wrapped
+from evalshift.analysis.figures.style import (
+    ASIDE,
+    DPI,
+    LINE,
+    MARK,
+    QUIET,
+    area,
+    literal,
+    points,
+    styled,
+    wrapped,
+)
 from evalshift.analysis.fits import Line
 from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.sentences import slope_words
+from evalshift.analysis.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 if TYPE_CHECKING:
@@ -60,9 +72,9 @@ def scatter(
     handles: list[Artist] = []
     spans = []
     if inside.any():
-        points, bars = _draw_models(ax, marks, np.flatnonzero(inside), (low, high), MARK, "models")
-        points.set_label(_models_label(int(inside.sum()), summary.level))
-        handles.append(points)
+        dots, bars = _draw_models(ax, marks, np.flatnonzero(inside), (low, high), MARK, "models")
+        dots.set_label(_models_label(int(inside.sum()), summary.level))
+        handles.append(dots)
         spans.append(bars)
     x, y = marks[:2]
     for family in summary.left_out:
@@ -77,7 +89,9 @@ def scatter(
             f"Not shown: {label}" if not seen.any() else label if everything else f"{label}, not in the fit"
         )
         handles.append(entry)
-    (identity,) = ax.plot([low, high], [low, high], "--", color=QUIET, linewidth=0.8, zorder=1, label="y = x (no drop)")
+    (identity,) = ax.plot(
+        [low, high], [low, high], "--", color=QUIET, linewidth=points(0.8), zorder=1, label="y = x (no drop)"
+    )
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
     handles += [identity, *_draw_line(line, ax, scale, x[framed], low, high)]
     if summary.against is not None:
@@ -91,11 +105,25 @@ def scatter(
     return ax
 
 
-def scatter_figure(pair: PairSummary, metric: str = "top1", scale: str = "linear", everything: bool = False) -> Figure:
-    """`scatter` on a figure of its own, as wide as a column of a paper."""
-    with styled():
-        figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH), layout="constrained")
-        scatter(pair.metrics[metric], figure.add_subplot(), scale=scale, everything=everything)
+def scatter_figure(
+    pair: PairSummary,
+    metric: str = "top1",
+    scale: str = "linear",
+    everything: bool = False,
+    size: Size | None = None,
+) -> Figure:
+    """`scatter` on a figure of its own, square but on a slide, where the legend stands beside the axes.
+
+    `size` None stands for COLUMN.
+    """
+    size = size or COLUMN
+    with styled(size):
+        figure = Figure(figsize=(size.width, size.height or size.width), layout="constrained", dpi=DPI)
+        ax = scatter(pair.metrics[metric], figure.add_subplot(), scale=scale, everything=everything)
+        legend = ax.get_legend()
+        if size.height is not None and legend is not None:
+            legend.set_loc("upper left")
+            legend.set_bbox_to_anchor((1.03, 1), ax.transAxes)
         # Laid out once: each file would otherwise work the same layout out again, which doubles the time it takes.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
@@ -175,14 +203,14 @@ def _draw_models(
         yerr=_finite(y, y_ends, *limits),
         fmt="none",
         ecolor=colour,
-        elinewidth=0.5,
+        elinewidth=points(0.5),
         alpha=0.55,
         zorder=2,
     )
     for collection, name in zip(bars.lines[2], ("original-intervals", "new-intervals"), strict=True):
         collection.set_gid(name if gid == "models" else f"{gid}-{name}")
-    points = ax.scatter(x, y, s=7, color=colour, linewidths=0, zorder=3, gid=gid)
-    return points, np.concatenate([collection.get_segments() for collection in bars.lines[2]])
+    dots = ax.scatter(x, y, s=area(7), color=colour, linewidths=0, zorder=3, gid=gid)
+    return dots, np.concatenate([collection.get_segments() for collection in bars.lines[2]])
 
 
 def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: float, high: float) -> list[Artist]:
@@ -199,12 +227,20 @@ def _draw_against(against: "Against", ax: Axes, scale: str, low: float, high: fl
     """The testbed's models and line behind all else."""
     x, y = _positions(against.outcomes, scale)
     name = literal(against.testbed)
-    points = ax.scatter(
-        x, y, s=5, color=QUIET, alpha=0.5, linewidths=0, zorder=0.9, gid="testbed", label=f"{name}, {len(x)} models"
+    dots = ax.scatter(
+        x,
+        y,
+        s=area(5),
+        color=QUIET,
+        alpha=0.5,
+        linewidths=0,
+        zorder=0.9,
+        gid="testbed",
+        label=f"{name}, {len(x)} models",
     )
     line = against.lines[scale]
     label = f"{name}, slope {slope_words(line)}"
-    return [points, *_draw_fit(line, ax, x, (low, high), QUIET, "testbed-fit", "testbed-region", label, below=True)[:1]]
+    return [dots, *_draw_fit(line, ax, x, (low, high), QUIET, "testbed-fit", "testbed-region", label, below=True)[:1]]
 
 
 def _draw_fit(
@@ -226,7 +262,7 @@ def _draw_fit(
     grid, shift = _position(accuracy, scale), -2 if below else 0
     values = _position(line.predict(accuracy), scale)
     drawn: list[Artist] = [
-        *ax.plot(grid, values, color=colour, linewidth=1.1, zorder=2.5 + shift, label=label, gid=gid)
+        *ax.plot(grid, values, color=colour, linewidth=points(1.1), zorder=2.5 + shift, label=label, gid=gid)
     ]
     if not np.isnan(line.slope_interval.low):
         region = line.region(accuracy)
@@ -299,7 +335,10 @@ def _place_legend(ax: Axes, handles: list[Artist], bars: np.ndarray) -> None:
 
     `bars` are the ends of the error bars in fractions of the axes, shape (bar, end, 2).
     """
-    wide, tall = 0.72, 0.02 + 0.06 * len(handles)  # a little more than its lines take
+    # A little more than its lines take; in a column the axes are 2.6 inches wide.
+    box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    letters = points(1) * 2.6 / min(box.width, box.height)
+    wide, tall = 0.72 * letters, (0.02 + 0.06 * len(handles)) * letters
     (left, bottom), (right, top) = bars.min(axis=1).T, bars.max(axis=1).T
     compact = {"handles": handles, "borderaxespad": 0.2, "handlelength": 1.6, "labelspacing": 0.35}
     if not ((left < wide) & (top > 1 - tall)).any():

@@ -8,17 +8,18 @@ from typing import Any
 
 import matplotlib as mpl
 
-COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
-PAGE_WIDTH = 7.0  # both of them
+from evalshift.analysis.sizes import COLUMN, Size
+
 DPI = 200  # of a PNG
 
 # Okabe and Ito's colours, told apart by readers of every kind of colour vision.
 INK, QUIET, MARK, LINE, ASIDE = "#222222", "#777777", "#0072B2", "#D55E00", "#009E73"
 
+# As in a column of a paper; other sizes have all that is measured in points larger.
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same letters, and bytes, on every machine
-    "font.size": 7,
+    "font.size": COLUMN.letters,
     "axes.labelsize": 7,
     "axes.linewidth": 0.6,
     "axes.edgecolor": INK,
@@ -40,16 +41,48 @@ STYLE: dict[Any, Any] = {
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
+    "xtick.major.pad": 3.5,
+    "ytick.major.pad": 3.5,
+    "axes.labelpad": 4.0,
     "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse type 3
     "svg.fonttype": "path",
     "svg.hashsalt": "evalshift",
 }
 
 
+_IN_POINTS = ("size", "width", "pad")
+
+
+def scale_of(size: Size) -> float:
+    """How much larger letters, lines and marks are than in a column."""
+    return size.letters / COLUMN.letters
+
+
+def style_of(size: Size) -> dict[Any, Any]:
+    """`STYLE` with all that is measured in points in proportion to the letters of this size."""
+    scale = scale_of(size)
+    return {key: scale * value if key.endswith(_IN_POINTS) else value for key, value in STYLE.items()}
+
+
+def points(in_column: float | int) -> float:
+    """Points of a letter or a line in the style that holds, of what it takes in a column: all go with the letters."""
+    return in_column * mpl.rcParams["font.size"] / COLUMN.letters
+
+
+def area(in_column: float | int) -> float:
+    """The area of a mark, as `scatter` takes it, in the style that holds, of what it is in a column."""
+    return points(points(in_column))
+
+
+def across(size: Size) -> int:
+    """How many letters of ordinary width a line across the figure holds."""
+    return int(size.width * 72 / (0.58 * size.letters))
+
+
 @contextmanager
-def styled() -> Iterator[None]:
+def styled(size: Size = COLUMN) -> Iterator[None]:
     """Draw in this style; a letter that the font lacks becomes a box, and is no reason for a warning."""
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with mpl.rc_context(style_of(size)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         yield
 
@@ -77,5 +110,5 @@ def shortened(name: str, longest: int) -> str:
 
 
 def wrapped(name: str, width: int = 48) -> str:
-    """A name as it stands, broken where it is longer than `width` letters."""
+    """A name as it stands, in lines of at most `width` letters."""
     return literal("\n".join(textwrap.wrap(name, width)))
