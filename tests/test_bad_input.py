@@ -216,8 +216,8 @@ def test_unknown_key(here: Path) -> None:
         "unknown key",
         "  where:    registry.yaml, line 7: models.good.yaer",
         "  found:    yaer",
-        "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, source, "
-        "function, arguments, preprocess",
+        "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, "
+        "on_request, source, function, arguments, preprocess",
         '  do:       did you mean "year"?',
     )
 

@@ -1,11 +1,12 @@
 """Checkpoints: state dicts out of files, without running anything in them, into networks that they fit exactly."""
 
 import argparse
+import itertools
 import pickle
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -17,6 +18,8 @@ from evalshift.testbed.transfer import web_page
 # Training scripts (timm, DeiT, MAE) keep their options beside the weights; a Namespace holds values and runs nothing.
 torch.serialization.add_safe_globals([argparse.Namespace])
 
+Named = TypeVar("Named")
+_COUNTER = "num_batches_tracked"
 # Averaged weights come first: where they were kept, they are what was measured and published.
 _PLACES = ("state_dict_ema", "state_dict", "model", "model_state_dict", "net")
 
@@ -93,7 +96,7 @@ def strip_wrappers(state: dict[str, torch.Tensor], own: Collection[str]) -> None
         consume_prefix_in_state_dict_if_present(state, prefix)
 
 
-def rename_beginnings(state: dict[str, torch.Tensor], rename: Mapping[str, str]) -> dict[str, torch.Tensor]:
+def rename_beginnings(state: Mapping[str, Named], rename: Mapping[str, str]) -> dict[str, Named]:
     """The same tensors, names that begin with a key of `rename` beginning with its value instead; the longest decides.
 
     >>> list(rename_beginnings({"head.fc.bias": torch.zeros(1)}, {"head.": "", "head.fc": "classifier"}))
@@ -116,7 +119,7 @@ def load_state(
     strip_wrappers(state, own)
     state = rename_beginnings(state, rename or {})
     for name in own:  # batch counters came with PyTorch 0.4.1 and steer training alone
-        if name.endswith("num_batches_tracked"):
+        if name.endswith(_COUNTER):
             state.setdefault(name, own[name])
     missing = [name for name in own if name not in state]
     surplus = [name for name in state if name not in own]
@@ -136,6 +139,21 @@ def load_state(
             where=f"{where}, {path}",
             found="; ".join(differences),
             expected=f"the {len(own)} tensors of {type(module).__name__}",
-            remedy="check builder: and arguments: (depth, width, number of classes), or key:",
+            remedy=_rename_that_fits(state, own)
+            or "check builder: and arguments: (depth, width, number of classes), or key:",
         )
     module.load_state_dict(state, strict=True)
+
+
+def _rename_that_fits(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> str | None:
+    """The advice to rename the first part of all names, where that alone makes a checkpoint fit; else None."""
+    (found, wanted), empty = (_shapes_without_counters(tensors) for tensors in (state, own)), '""'
+    beginnings = [{"", *(name[: name.find(".") + 1] for name in names)} for names in (found, wanted)]
+    for there, here in itertools.product(*map(sorted, beginnings)):
+        if rename_beginnings(found, {there: here}) == wanted:
+            return f"write rename: {{{there or empty}: {here or empty}}}, with which all names and shapes fit"
+    return None
+
+
+def _shapes_without_counters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items() if not name.endswith(_COUNTER)}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 from torch import nn
 
@@ -268,6 +269,18 @@ class TestRefuses:
             "  expected: the 9 tensors of Sequential\n"
             "  do:       check builder: and arguments: (depth, width, number of classes), or key:"
         )
+
+    @pytest.mark.parametrize(
+        "there, here, rename", [("layer.", "", '{layer.: ""}'), ("", "net.", '{"": net.}'), ("a.", "b.", "{a.: b.}")]
+    )
+    def test_the_rename_that_would_make_it_fit_is_named_and_does(
+        self, tmp_path: Path, complaint: Callable[..., str], there: str, here: str, rename: str
+    ) -> None:
+        torch.save(renamed(network().state_dict(), there), tmp_path / "w.pt")
+        own = nn.Sequential(OrderedDict({here[:-1]: network()})) if here else network()
+        said = complaint(ModelError, lambda: load_state(own, tmp_path / "w.pt", None, "model m"))
+        assert said.endswith(f"\n  do:       write rename: {rename}, with which all names and shapes fit")
+        load_state(own, tmp_path / "w.pt", None, "model m", yaml.safe_load(rename))
 
 
 @pytest.mark.parametrize("kind", [dict, OrderedDict])

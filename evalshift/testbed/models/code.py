@@ -1,6 +1,7 @@
 """A user's own code: imported by name or from a file, and forgotten where it would stand in another model's way."""
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ def call_function(code: str, arguments: Mapping[str, Any], where: str) -> Any:
     Code in a file may import what lies beside it, as a script may.
     """
     with _found(code, where) as function:
+        _check_arguments(function, arguments, code, where)
         return function(**arguments)
 
 
@@ -68,15 +70,42 @@ def _imported(load: Callable[[str], Any], module_name: str, where: str) -> Any:
         ) from error
 
 
+def _check_arguments(function: Any, arguments: Mapping[str, Any], code: str, where: str) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions written in C have none
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise ModelError(
+            "the arguments are not those of the function",
+            where=where,
+            found=str(error),
+            expected=f"{code.rpartition(':')[2]}{signature}",
+            remedy="give them in the entry, as in arguments: {depth: 20}",
+        ) from error
+
+
 def _attribute(module: Any, attribute: str, module_name: str, where: str) -> Any:
     found = module
     for part in attribute.split("."):
         if not hasattr(found, part):
+            nearest = did_you_mean(part, dir(found))
             raise ModelError(
-                f'there is no "{attribute}" in {module_name}', where=where, remedy=did_you_mean(part, dir(found))
+                f'there is no "{attribute}" in {module_name}',
+                where=where,
+                found=None if nearest else _functions_of(module),
+                remedy=nearest,
             )
         found = getattr(found, part)
     return found
+
+
+def _functions_of(module: Any) -> str | None:
+    """What a small module defines itself, to choose from; None of one that is no module or a large one."""
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    return ", ".join(own) if isinstance(module, ModuleType) and 0 < len(own) <= 8 else None
 
 
 def _import_file(path: str) -> ModuleType:

@@ -192,16 +192,28 @@ class TestPython:
             'there is no "Linaer" in torch.nn\n  where:    model m\n  do:       did you mean "Linear"?'
         )
 
+        assert refused(**self.CONTENT, function="net.py:resnet") == (
+            'there is no "resnet" in HERE/net.py\n  where:    model m\n  found:    build, nothing, stops, fails, Zoo'
+        )
+
     @pytest.mark.parametrize(
         "name, found",
-        [("fails", "KeyError: 'a line\\nand another'"), ("stops", "SystemExit: 3"), ("build", "TypeError")],
+        [("fails", "KeyError: 'a line\\nand another'"), ("stops", "SystemExit: 3")],
     )
     def test_one_that_raises(self, refused: Refused, tmp_path: Path, name: str, found: str) -> None:
         (tmp_path / "net.py").write_text(FILE)
-        arguments = {"depth": 3} if name == "build" else {}
-        found = found if name != "build" else "TypeError: build() got an unexpected keyword argument 'depth'"
-        assert refused(**self.CONTENT, function=f"net.py:{name}", arguments=arguments) == (
+        assert refused(**self.CONTENT, function=f"net.py:{name}") == (
             f"the model could not be built\n  where:    model m\n  found:    {found}\n  expected: a python model"
+        )
+
+    def test_one_that_takes_other_arguments(self, refused: Refused, tmp_path: Path) -> None:
+        (tmp_path / "net.py").write_text(FILE)
+        assert refused(**self.CONTENT, function="net.py:build", arguments={"depth": 3}) == (
+            "the arguments are not those of the function\n"
+            "  where:    model m\n"
+            "  found:    got an unexpected keyword argument 'depth'\n"
+            "  expected: build(bias=0.0)\n"
+            "  do:       give them in the entry, as in arguments: {depth: 20}"
         )
 
     def test_a_file_that_is_not_python(self, refused: Refused, tmp_path: Path) -> None:
