@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from evalshift.analysis.figures.standouts import name_models, standouts
 from evalshift.analysis.figures.style import (
     ASIDE,
     DPI,
@@ -127,6 +128,10 @@ def scatter_figure(
         # Laid out once: each file would otherwise work the same layout out again, which doubles the time it takes.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+        metric_summary = pair.metrics[metric]
+        rows = standouts(metric_summary)
+        x, y = _marks(metric_summary, scale)[:2]
+        name_models(ax, metric_summary.table["model"].iloc[rows].tolist(), x[rows], y[rows])
     return figure
 
 

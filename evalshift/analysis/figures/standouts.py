@@ -1,0 +1,91 @@
+"""Names of the models that a report speaks of, beside their marks and over nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
+
+from evalshift.analysis.figures.style import INK, QUIET, points, shortened
+from evalshift.analysis.summary import MetricSummary
+
+_MOST = 8
+_NAME = 26
+# Lines that a legend is filled with, so that no name finds room in it.
+_HATCHES = 40
+
+
+def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
+    """Rows of the table of the models that the report's sentences name, at most `most`.
+
+    Those that stand off the line beyond chance (Holm), the farthest first, or the farthest alone where none does; then
+    the largest and the smallest drop.
+    """
+    table = summary.table
+    named: list[str] = []
+    if "robustness" in summary.tables:
+        frame = summary.tables["robustness"].frame
+        frame = frame[np.isfinite(frame["distance"])]
+        frame = frame.sort_values("distance", key=abs, ascending=False, kind="stable")
+        off = frame["model"][frame["p_holm"] < 1 - summary.level]
+        named += off.tolist() or frame["model"].head(1).tolist()
+    framed = np.flatnonzero(summary.in_line) if summary.in_line.any() else np.arange(len(table))
+    drops = table["drop"].to_numpy()[framed]
+    rows = [table["model"].tolist().index(model) for model in named]
+    rows += [int(framed[drops.argmax()]), int(framed[drops.argmin()])]
+    return list(dict.fromkeys(rows))[:most]
+
+
+def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray) -> list[str]:
+    """Write names beside the marks at `x`, `y` where they hide neither mark, bar, line nor name; gives those written.
+
+    The axes must be as they will be printed: laid out, with their limits and marks. What finds no room within a fifth
+    of the axes is left out: a name over a mark says less than none. A thin line leads to the mark from farther off.
+    Placed by textalloc, each in turn at the nearest of 200 places that is free.
+    """
+    from textalloc import allocate  # its import takes a while, and few figures have names
+
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    shown = np.flatnonzero((left <= x) & (x <= right) & (bottom <= y) & (y <= top))
+    if not len(shown):
+        return []
+    marks = np.concatenate([np.asarray(one.get_offsets()) for one in ax.collections if isinstance(one, PathCollection)])
+    lines, frame = _lines(ax), 0.02  # off the axes themselves
+    texts: list[Any] = allocate(
+        ax,
+        x[shown],
+        y[shown],
+        [shortened(names[place], _NAME) for place in shown.tolist()],
+        x_scatter=marks[:, 0],
+        y_scatter=marks[:, 1],
+        x_lines=[line[:, 0] for line in lines],
+        y_lines=[line[:, 1] for line in lines],
+        textsize=points(6),
+        textcolor=INK,
+        linecolor=QUIET,
+        linewidth=points(0.4),
+        margin=0.012,
+        min_distance=0.012,
+        max_distance=0.2,
+        draw_all=False,
+        xlims=(left + frame * (right - left), right - frame * (right - left)),
+        ylims=(bottom + frame * (top - bottom), top - frame * (top - bottom)),
+        avoid_label_lines_overlap=True,
+        avoid_crossing_label_lines=True,
+        zorder=4,
+    )[2]
+    return [text.get_text() for text in texts if text is not None]
+
+
+def _lines(ax: Axes) -> list[np.ndarray]:
+    """All that a name must not cross but marks: lines, error bars, the legend; each in data units, shape (point, 2)."""
+    lines = [np.asarray(line.get_xydata()) for line in ax.lines]
+    for collection in ax.collections:
+        if isinstance(collection, LineCollection):
+            lines += [np.asarray(segment) for segment in collection.get_segments()]
+    legend = ax.get_legend()
+    if legend is not None:
+        box = legend.get_window_extent().transformed(ax.transData.inverted())
+        lines += [np.array([[box.x0, height], [box.x1, height]]) for height in np.linspace(box.y0, box.y1, _HATCHES)]
+    return lines
