@@ -36,6 +36,9 @@ FORMATS = ("html", "png", "pdf", "csv", "md", "tex")
 _FIGURES = ("png", "pdf", "svg")
 _ALLOWED = ("html", *_FIGURES, *WRITERS)
 
+# Tables that figures of another name are drawn from.
+_TABLE_OF = {"agreement": "pairs"}
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -145,7 +148,7 @@ class Report:
             raise AnalysisError(
                 f"there is nothing to draw in the figure {figure}",
                 where=pair.name,
-                found=missing.get(figure),
+                found=missing.get(_TABLE_OF.get(figure, figure)),
             )
         return drawn
 

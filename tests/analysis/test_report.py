@@ -415,6 +415,19 @@ def test_a_figure_of_what_the_pair_has_not_says_why(make_outcomes):
     assert str(caught.value).startswith("there is nothing to draw in the figure robustness\n  where:    old:new\n")
 
 
+@pytest.mark.parametrize("figure", ["agreement", "classes"])
+def test_a_figure_of_single_answers_says_that_there_are_counts_alone(make_outcomes, figure):
+    pair = summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 7, 5])}, resamples=0)
+    found = Report(Summary((pair,), "linear", "top1", 0.95, 0, 0, "now", "1"))
+    with pytest.raises(AnalysisError) as caught:
+        found.draw(figure)
+    assert str(caught.value) == (
+        f"there is nothing to draw in the figure {figure}\n"
+        "  where:    old:new\n"
+        "  found:    only counts are there, not the answers to each image"
+    )
+
+
 @pytest.mark.parametrize(
     "choices, words",
     [
