@@ -239,7 +239,7 @@ def report(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")] = Path("report"),
     formats: Annotated[
         str, typer.Option("--format", metavar="LIST", help="Of html, png, pdf, svg, csv, md, tex.")
-    ] = "html,png,pdf,csv,md,tex",
+    ] = "html,png,pdf,svg,csv,md,tex",
     size: SizeOption = None,
 ) -> None:
     """Turn stored predictions into intervals, a line, figures, tables.
@@ -398,7 +398,7 @@ def dataset_stats(
     one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
     other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another, to compare with.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figure and the histograms.")] = Path(),
-    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")] = "png,pdf,csv",
+    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")] = "png,pdf,svg,csv",
     size: SizeOption = None,
     registry: RegistryOption = None,
     workers: WorkersOption = None,

@@ -32,7 +32,7 @@ from evalshift.testbed.published import load_published
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("html", "png", "pdf", "csv", "md", "tex")
+FORMATS = ("html", "png", "pdf", "svg", "csv", "md", "tex")
 _FIGURES = ("png", "pdf", "svg")
 _ALLOWED = ("html", *_FIGURES, *WRITERS)
 

@@ -121,7 +121,7 @@ def test_everything_is_written_by_default(written):
             f"figures/old_vs_new_{m}_{s}.{f}"
             for m in ("top1", "top5")
             for s in sorted(("linear", "probit", *FIGURES))
-            for f in ("pdf", "png")
+            for f in ("pdf", "png", "svg")
             if m == "top1" or s not in FIGURES
         ),
         "index.html",
