@@ -398,7 +398,9 @@ def dataset_stats(
     one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
     other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another, to compare with.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figure and the histograms.")] = Path(),
-    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")] = "png,pdf,svg,csv",
+    formats: Annotated[
+        str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")
+    ] = "png,pdf,svg,csv",
     size: SizeOption = None,
     registry: RegistryOption = None,
     workers: WorkersOption = None,
