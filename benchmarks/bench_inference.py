@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,7 @@ def weights(depth: int) -> Path:
 def main() -> None:
     if not DATA.is_dir():
         sys.exit(f"{DATA} is not there; name the folder with EVALSHIFT_TEST_DATA")
+    import_module("evalshift.evaluate.evaluation")  # start-up as well, though it waits for the first run
     apart = ProcessPoolExecutor(1, get_context("fork"))
     apart.submit(torch.get_num_threads).result()  # forked now, before torch has threads: a fork would lose them
     with tempfile.TemporaryDirectory() as name, apart:

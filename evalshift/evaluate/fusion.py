@@ -51,9 +51,11 @@ def fuse(classifier: Classifier, images: Images) -> Classifier | None:
         with torch.inference_mode():
             sample = apply_arithmetic(torch.from_numpy(images), classifier.preprocess)
             graph = fx.GraphModule(module, fx.Tracer().trace(module), type(module).__name__)
+            _drop_what_does_nothing(graph)
             _fold_batch_norms(graph)
             ShapeProp(graph).propagate(sample)
             joined = _join_to_convolutions(graph)
+            _sum_in_place(graph)
             # Called after it was traced: what it keeps in itself between two lines is then no trace of the tracer.
             if not joined or not _same(graph(sample), module(sample)):
                 return None
@@ -70,6 +72,8 @@ def has_hooks(module: nn.Module) -> bool:
 class JoinedConvolution(nn.Module):
     """A convolution with what follows it as one operation of oneDNN: f(conv(x)), or f(conv(x) + other).
 
+    in_place   whether the sum may be written over `other`, which saves a trip to memory
+
     Source: torch.ops.mkldnn._convolution_pointwise, which torch's own compiler uses on CPUs.
     """
 
@@ -83,20 +87,30 @@ class JoinedConvolution(nn.Module):
             convolution.groups,
         )
         self.activation, self.scalars = activation or (None, [])
+        self.in_place = False
 
     def forward(self, x: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
         if other is None:
             return torch.ops.mkldnn._convolution_pointwise(
                 x, self.weight, self.bias, *self.geometry, self.activation or "none", self.scalars, ""
             )
-        return torch.ops.mkldnn._convolution_pointwise.binary(
-            x, other, self.weight, self.bias, *self.geometry, "add", 1.0, self.activation, self.scalars, ""
-        )
+        how = (self.weight, self.bias, *self.geometry, "add", 1.0, self.activation, self.scalars, "")
+        if self.in_place:
+            return torch.ops.mkldnn._convolution_pointwise_.binary(other, x, *how)
+        return torch.ops.mkldnn._convolution_pointwise.binary(x, other, *how)
 
 
 def _same(found: Any, expected: Any) -> bool:
     found, expected = (getattr(answer, "logits", answer) for answer in (found, expected))
     return bool((found - expected).abs().max() <= _ROUNDING * expected.abs().max())
+
+
+def _drop_what_does_nothing(graph: fx.GraphModule) -> None:
+    """Take out identities, and dropout, which is one when a network answers."""
+    for node in list(graph.graph.nodes):
+        if type(_module_of(graph, node)) in (nn.Identity, nn.Dropout) and len(node.args) == 1 and not node.kwargs:
+            node.replace_all_uses_with(node.args[0])
+    _tidy(graph)
 
 
 def _fold_batch_norms(graph: fx.GraphModule) -> None:
@@ -140,6 +154,26 @@ def _join_to_convolutions(graph: fx.GraphModule) -> int:
             joined += 1
         _tidy(graph)
     return joined
+
+
+def _sum_in_place(graph: fx.GraphModule) -> None:
+    """Let sums be written over what is added where nobody reads that any more.
+
+    That is a tensor which a joined convolution made, which convolutions alone read (others may give a view of it), and
+    the sum last of all; not the one that is convolved.
+    """
+    order = {node: position for position, node in enumerate(graph.graph.nodes)}
+    for node in graph.graph.nodes:
+        joined = _module_of(graph, node)
+        if not isinstance(joined, JoinedConvolution) or len(node.args) != 2 or node.args[0] is node.args[1]:
+            continue
+        other = node.args[1]
+        readers = [_module_of(graph, reader) for reader in other.users]
+        joined.in_place = (
+            isinstance(_module_of(graph, other), JoinedConvolution)
+            and all(isinstance(reader, JoinedConvolution | nn.Conv2d) for reader in readers)
+            and max(other.users, key=lambda reader: order[reader]) is node
+        )
 
 
 def _sum_with_convolution(

@@ -42,6 +42,7 @@ class Net(nn.Module):
         torch.manual_seed(1)
         self.first = first or nn.Conv2d(3, 6, 3, padding=1)
         self.second = nn.Conv2d(6, 6, 3, padding=1, groups=2, bias=False)
+        self.third = nn.Conv2d(6, 6, 3, padding=1)
         self.norm = nn.BatchNorm2d(6)
         self.relu = nn.ReLU(inplace=True)
         self.head = nn.Linear(6, 10)
@@ -176,6 +177,71 @@ def test_a_network_with_hooks_runs_as_it_is(images: np.ndarray) -> None:
     assert joined(fused(network, images)) == ["relu"]
     network.first.register_forward_hook(lambda *_: None)
     assert fused(network, images) is None
+
+
+def in_place(classifier: Classifier | None) -> list[bool]:
+    assert classifier is not None
+    return [part.in_place for part in classifier.module.modules() if isinstance(part, JoinedConvolution)]
+
+
+def test_sums_are_written_over_what_nobody_reads_any_more(images: np.ndarray) -> None:
+    network = cifar_resnet20()
+    classifier = fused(network, images)
+    # Of nine blocks all but the two that change the size: what they add is padded, no convolution's own.
+    assert sum(in_place(classifier)) == 7
+    assert_same_answers(network, classifier, images)
+    assert_same_answers(network, classifier, images)  # and again: nothing that lasts was written over
+
+
+@pytest.mark.parametrize(
+    "body, expected",
+    [
+        # Added to what a joined convolution made, and read for the last time.
+        (lambda net, x: F.relu(net.third(F.relu(net.second(y := F.relu(net.first(x))))) + y), [False, False, True]),
+        # The same that is convolved.
+        (lambda net, x: F.relu(net.second(y := F.relu(net.first(x))) + y), [False, False]),
+        # Read once more afterwards, whole or in part.
+        (
+            lambda net, x: F.relu(net.third(F.relu(net.second(y := F.relu(net.first(x))))) + y) + y.flip(3),
+            [False, False, False],
+        ),
+        (
+            lambda net, x: F.relu(net.third(F.relu(net.second(y := F.relu(net.first(x))))) + y) + y[:, :, :1],
+            [False, False, False],
+        ),
+    ],
+)
+def test_a_sum_is_written_over_nothing_that_is_read_later(
+    body: Callable, expected: list[bool], images: np.ndarray
+) -> None:
+    network = Net(body)
+    classifier = fused(network, images)
+    assert in_place(classifier) == expected
+    assert_same_answers(network, classifier, images)
+
+
+def test_a_view_taken_before_the_sum_and_read_after_it_stays_as_it_was(images: np.ndarray) -> None:
+    def body(net: Net, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(net.first(x))
+        corner = y[:, :, :1, :1]
+        return F.relu(net.third(F.relu(net.second(y))) + y) * corner
+
+    network = Net(body)
+    classifier = fused(network, images)
+    assert in_place(classifier) == [False, False, False]
+    assert_same_answers(network, classifier, images)
+
+
+def test_identities_and_dropout_are_no_obstacle(images: np.ndarray) -> None:
+    class Idle(Net):
+        def __init__(self) -> None:
+            super().__init__(lambda net, x: net.relu(net.drop(net.idle(net.norm(net.first(x))))))  # pyright: ignore
+            self.idle, self.drop = nn.Identity(), nn.Dropout(0.5)
+
+    network = Idle()
+    classifier = fused(network, images)
+    assert joined(classifier) == ["relu"]
+    assert_same_answers(network, classifier, images)
 
 
 def test_what_a_network_keeps_in_itself_is_no_trace_of_tracing(images: np.ndarray) -> None:
