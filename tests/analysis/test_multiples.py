@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import multiples_figure
 from evalshift.analysis.published import summarize_published
+from evalshift.analysis.sizes import SIZES
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 
 
@@ -80,3 +81,12 @@ def test_no_text_is_cut_or_lies_on_another(imagenet, count):
         assert box.y1 <= figure.bbox.y1
         for other in boxes[:place]:
             assert not box.padded(-1).overlaps(other)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_titles_lie_on_no_label_of_the_row_above_and_not_on_the_legend(imagenet, size):
+    figure = multiples_figure(imagenet, size=SIZES[size])
+    titles = [ax.title.get_window_extent() for ax in figure.axes]
+    others = [figure.legends[0].get_window_extent()]
+    others += [label.get_window_extent() for ax in figure.axes for label in ax.get_xticklabels()]
+    assert not any(title.overlaps(other) for title in titles for other in others)

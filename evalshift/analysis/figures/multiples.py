@@ -71,6 +71,8 @@ def multiples_figure(
             handlelength=1.6,
             columnspacing=1.2,
         )
+        # Twice: titles come above their panels in the first pass, and have a height to make room for only then.
+        figure.draw_without_rendering()
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
