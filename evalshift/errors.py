@@ -52,7 +52,7 @@ class EvalshiftError(Exception):
             if value is not None:
                 lines.append(f"  {label + ':':<10}{value}")
         if self.remedy is not None:
-            lines.append(f"  {'do:':<10}{self.remedy}")
+            lines.append(f"  {'fix:':<10}{self.remedy}")
         return "\n".join(lines)
 
     def __reduce__(self):  # BaseException would call __init__ with the text alone and lose the parts

@@ -99,7 +99,7 @@ def test_unknown_dataset_in_a_pair(here: Path) -> None:
         'there is no dataset "mew"',
         "  where:    registry.yaml",
         f"  expected: {BUILT_IN}",
-        '  do:       did you mean "new"?',
+        '  fix:      did you mean "new"?',
     )
 
 
@@ -109,7 +109,7 @@ def test_unknown_dataset_that_is_near_to_none(here: Path) -> None:
         'there is no dataset "zebras"',
         "  where:    registry.yaml",
         f"  expected: {BUILT_IN}",
-        "  do:       add it under datasets:, or see `evalshift list datasets`",
+        "  fix:      add it under datasets:, or see `evalshift list datasets`",
     )
 
 
@@ -119,7 +119,7 @@ def test_unknown_model(here: Path) -> None:
         'no model is called "shi"',
         "  where:    registry.yaml",
         "  expected: one of good, shy, dark",
-        '  do:       did you mean "shy"?',
+        '  fix:      did you mean "shy"?',
     )
 
 
@@ -129,7 +129,7 @@ def test_glob_that_matches_no_model(here: Path) -> None:
         'no model is called "vit*"',
         "  where:    registry.yaml",
         "  expected: one of good, shy, dark",
-        "  do:       see `evalshift list models`",
+        "  fix:      see `evalshift list models`",
     )
 
 
@@ -138,7 +138,7 @@ def test_pair_of_one_name(here: Path) -> None:
         run_here("run", "--pair", "original"),
         '"original" is not a pair',
         "  expected: original:new, two names of datasets, such as cifar10:cifar10.1-v6",
-        "  do:       see `evalshift list pairs`",
+        "  fix:      see `evalshift list pairs`",
     )
 
 
@@ -147,7 +147,7 @@ def test_pair_of_three_names(here: Path) -> None:
         run_here("run", "--pair", "original:new:digits"),
         '"original:new:digits" is not a pair',
         "  expected: original:new, two names of datasets, such as cifar10:cifar10.1-v6",
-        "  do:       see `evalshift list pairs`",
+        "  fix:      see `evalshift list pairs`",
     )
 
 
@@ -175,7 +175,7 @@ def test_pair_that_no_model_fits(here: Path) -> None:
         "  where:    registry.yaml",
         "  found:    3 models of shades",
         "  expected: models of digits",
-        "  do:       add models of these classes, or `extends: default` for those that come with evalshift",
+        "  fix:      add models of these classes, or `extends: default` for those that come with evalshift",
     )
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_listed(here: Path) -> None:
         run_here("list", "modles"),
         '"modles" cannot be listed',
         "  expected: models, datasets, pairs",
-        '  do:       did you mean "models"?',
+        '  fix:      did you mean "models"?',
     )
 
 
@@ -198,7 +198,7 @@ def test_broken_yaml(here: Path) -> None:
         "this is not YAML",
         "  where:    registry.yaml, line 3, column 6",
         "  found:    while parsing a flow mapping, did not find expected ',' or '}'",
-        "  do:       look at the indentation and the quotes around that place",
+        "  fix:      look at the indentation and the quotes around that place",
     )
 
 
@@ -218,7 +218,7 @@ def test_unknown_key(here: Path) -> None:
         "  found:    yaer",
         "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, "
         "on_request, source, function, arguments, preprocess",
-        '  do:       did you mean "year"?',
+        '  fix:      did you mean "year"?',
     )
 
 
@@ -230,7 +230,7 @@ def test_unknown_key_of_the_preprocessing(here: Path) -> None:
         "  where:    registry.yaml, line 12: models.shy.preprocess.means",
         "  found:    means",
         "  expected: resize, interpolation, antialias, crop, crop_fraction, scale, mean, std, channels",
-        '  do:       did you mean "mean"?',
+        '  fix:      did you mean "mean"?',
     )
 
 
@@ -241,7 +241,7 @@ def test_missing_key(here: Path) -> None:
         "a key is missing",
         "  where:    registry.yaml, line 7: models.bad.preprocess",
         "  expected: preprocess",
-        "  do:       say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are",
+        "  fix:      say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are",
     )
 
 
@@ -253,7 +253,7 @@ def test_duplicate_key(here: Path) -> None:
         "  where:    registry.yaml, line 8, column 3",
         '  found:    the key "good" stands at line 7',
         "  expected: each key once: the second would silently replace the first",
-        "  do:       rename or remove one",
+        "  fix:      rename or remove one",
     )
 
 
@@ -265,7 +265,7 @@ def test_unknown_section(here: Path) -> None:
         "  where:    registry.yaml, line 1: model",
         "  found:    model",
         "  expected: extends, classes, datasets, models, pairs",
-        '  do:       did you mean "models"?',
+        '  fix:      did you mean "models"?',
     )
 
 
@@ -278,7 +278,7 @@ def test_unknown_source(here: Path) -> None:
         "  found:    tim",
         "  expected: checkpoint, torchvision, timm, torch.hub, huggingface, open_clip, python, numpy, "
         "random-features, onnx, exported, torchscript",
-        '  do:       did you mean "timm"?',
+        '  fix:      did you mean "timm"?',
     )
 
 
@@ -291,7 +291,7 @@ def test_unknown_label_space(here: Path) -> None:
         "  found:    shade",
         "  expected: one of shades, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn "
         "and 1 more",
-        '  do:       did you mean "shades"?',
+        '  fix:      did you mean "shades"?',
     )
 
 
@@ -325,7 +325,7 @@ def test_registry_that_is_not_there(here: Path) -> None:
         run_here("run", "--registry", "mine.yaml"),
         "there is no such registry",
         "  where:    mine.yaml",
-        "  do:       name one with --registry, or leave it out to use the one that comes with evalshift",
+        "  fix:      name one with --registry, or leave it out to use the one that comes with evalshift",
     )
 
 
@@ -349,7 +349,7 @@ def test_array_that_is_not_there(here: Path) -> None:
         "  where:    dataset bad",
         "  found:    lost_x.npy",
         "  expected: one array saved with np.save",
-        "  do:       paths are relative to the registry file",
+        "  fix:      paths are relative to the registry file",
     )
 
 
@@ -373,7 +373,7 @@ def test_weights_that_are_not_there(here: Path) -> None:
         "the weights are not there",
         "  found:    w.pt",
         "  expected: a checkpoint file",
-        "  do:       paths are relative to the registry file",
+        "  fix:      paths are relative to the registry file",
     )
 
 
@@ -392,7 +392,7 @@ def test_function_that_is_not_there(here: Path) -> None:
     model_fails(
         'there is no "goood" in networks.py',
         "  where:    model bad",
-        '  do:       did you mean "good"?',
+        '  fix:      did you mean "good"?',
     )
 
 
@@ -417,7 +417,7 @@ def test_weights_of_another_hash(here: Path) -> None:
         "  where:    w.pt",
         f"  found:    sha256 {found}, {Path('w.pt').stat().st_size:,} bytes",
         f"  expected: sha256 {'ab' * 32}",
-        "  do:       get the file again, or write the new hash into the registry if the change is meant",
+        "  fix:      get the file again, or write the new hash into the registry if the change is meant",
     )
 
 
@@ -429,7 +429,7 @@ def test_checkpoint_of_other_names(here: Path) -> None:
         "  where:    model bad, w.pt",
         "  found:    1 missing: shades; 1 not in the network: shade",
         "  expected: the 1 tensors of Nearest",
-        "  do:       check builder: and arguments: (depth, width, number of classes), or key:",
+        "  fix:      check builder: and arguments: (depth, width, number of classes), or key:",
     )
 
 
@@ -441,7 +441,7 @@ def test_checkpoint_of_other_shapes(here: Path) -> None:
         "  where:    model bad, w.pt",
         "  found:    1 of another shape: shades (5,) for (3,)",
         "  expected: the 1 tensors of Nearest",
-        "  do:       check builder: and arguments: (depth, width, number of classes), or key:",
+        "  fix:      check builder: and arguments: (depth, width, number of classes), or key:",
     )
 
 
@@ -485,7 +485,7 @@ def test_download_of_another_hash(here: Path, far: Callable[[bytes, str], None],
     assert re.fullmatch(rf"  found:    http://127\.0\.0\.1:\d+/batch\.tar\.gz: wrong content, {found}", lines[2])
     assert "\n".join(lines[3:]) == (
         f"  expected: sha256 {promised}\n"
-        "  do:       get it another way and put it there under that name; or name your copy in the registry, with "
+        "  fix:      get it another way and put it there under that name; or name your copy in the registry, with "
         "path: for data and weights: for a checkpoint; or set EVALSHIFT_MIRROR to the base URL of a mirror"
     )
     assert not place.exists()
@@ -501,7 +501,7 @@ def test_download_that_is_no_archive(here: Path, far: Callable[[bytes, str], Non
     )
     assert ran.err.endswith(
         "\n  expected: a tar archive, plain or compressed with gzip, bzip2 or xz\n"
-        "  do:       delete it and fetch it again\n"
+        "  fix:      delete it and fetch it again\n"
     )
 
 
@@ -520,7 +520,7 @@ def test_pickle_that_would_run_code(here: Path, far: Callable[[bytes, str], None
         f"  where:    dataset far, {tmp_path / 'cache/datasets/batch.tar.gz'}",
         "  found:    it asks for posix.system, which images do not need",
         "  expected: the official pickle of arrays",
-        "  do:       download it again",
+        "  fix:      download it again",
     )
     assert not (here / "ran").exists()
 
@@ -550,7 +550,7 @@ def test_labels_outside_the_classes(here: Path, shift: int, first: int, more: in
         f"  where:    dataset bad, image {first} and {more} more",
         f"  found:    label {found}",
         "  expected: 0 to 2 (shades)",
-        "  do:       labels count from 0; subtract 1 if yours count from 1, or name the right label space",
+        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the right label space",
     )
 
 
@@ -563,7 +563,7 @@ def test_images_of_floats(here: Path) -> None:
         "  where:    dataset bad, images floats.npy",
         "  found:    float32, shape (12, 4, 4, 3)",
         "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels",
-        "  do:       save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them",
+        "  fix:      save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them",
     )
 
 
@@ -597,7 +597,7 @@ def test_corrupt_image(photos: Path) -> None:
         "  where:    dataset photos, photos/middle/1.png\n"
         "  found:    .+\n"
         "  expected: an image that Pillow reads\n"
-        "  do:       copy it again, or remove it from the dataset\n",
+        "  fix:      copy it again, or remove it from the dataset\n",
         complaint,
     ), ran.err
     # Mended, the same command goes on.
@@ -613,7 +613,7 @@ def test_empty_image_file(photos: Path) -> None:
         "  where:    dataset photos, photos/bright/2.png",
         "  found:    0 bytes",
         "  expected: an image",
-        "  do:       copy it again, or remove it from the folder",
+        "  fix:      copy it again, or remove it from the folder",
     )
 
 
@@ -625,7 +625,7 @@ def test_class_folder_that_is_no_class(photos: Path) -> None:
         "  where:    dataset photos, photos",
         "  found:    brigth",
         "  expected: folders named like dark, middle, or by number, 0 to 2",
-        '  do:       did you mean "bright"?',
+        '  fix:      did you mean "bright"?',
     )
 
 
@@ -683,7 +683,7 @@ def test_1001_outputs_for_1000_classes(here: Path) -> None:
             "  where:    model bad\n"
             "  found:    1,001 outputs\n"
             "  expected: 1,000, one a class of imagenet-1k\n"
-            "  do:       one too many is often a background class put first: drop it with logits: {drop: 0}\n"
+            "  fix:      one too many is often a background class put first: drop it with logits: {drop: 0}\n"
         ) in ran.err
     assert ran.err.endswith(
         "\n2 failed; all else is in results:\n"
@@ -704,7 +704,7 @@ def test_logits_that_are_not_numbers(here: Path) -> None:
             f"  where:    model bad, image {image}\n"
             "  found:    nan for class 1 (middle)\n"
             "  expected: finite numbers\n"
-            "  do:       check the checkpoint and the preprocessing; fp16 overflows in some networks\n"
+            "  fix:      check the checkpoint and the preprocessing; fp16 overflows in some networks\n"
         ) in ran.err
     assert Results("fresh").models("new") == ["good"]
 
@@ -739,7 +739,7 @@ def test_results_below_a_regular_file(here: Path) -> None:
         "  where:    new_x.npy/results/.*\n"
         "  found:    new_x.npy is a file, not a folder\n"
         "  expected: a writable folder with [0-9,]+ bytes free\n"
-        "  do:       free some space or choose another folder; what was stored before is untouched\n",
+        "  fix:      free some space or choose another folder; what was stored before is untouched\n",
         ran.err,
     ), ran.err
 
@@ -766,7 +766,7 @@ def test_disk_that_takes_no_more(here: Path) -> None:
         "  where:    results/.*\n"
         "  found:    File too large\n"
         "  expected: a writable folder with [0-9,]+ bytes free\n"
-        "  do:       free some space or choose another folder; what was stored before is untouched\n",
+        "  fix:      free some space or choose another folder; what was stored before is untouched\n",
         ran.err[ran.err.index("evalshift: ") :],
     ), ran.err
     # With room again, the same command goes on.
@@ -812,7 +812,7 @@ def from_the_future(file: str) -> str:
         f"  where:    {path}\n"
         f"  found:    schema version {version}\n"
         f"  expected: at most {SCHEMA_VERSION}\n"
-        "  do:       upgrade evalshift, or name another folder with --results; nothing here was changed\n"
+        "  fix:      upgrade evalshift, or name another folder with --results; nothing here was changed\n"
     )
 
 
@@ -966,7 +966,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
         (["run", "--workers", "0"], ["0 workers cannot decode images", "  expected: a whole number from 1 up"]),
         (
             ["run", "--precision", "fp64"],
-            ['"fp64" is not a precision', "  expected: fp32, tf32, bf16, fp16", '  do:       did you mean "fp16"?'],
+            ['"fp64" is not a precision', "  expected: fp32, tf32, bf16, fp16", '  fix:      did you mean "fp16"?'],
         ),
         (
             ["run", "--dry-run", "--precision", "half"],
@@ -978,7 +978,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
                 "there is no such metric",
                 '  found:    "top-1"',
                 "  expected: top1, top5",
-                '  do:       did you mean "top1"?',
+                '  fix:      did you mean "top1"?',
             ],
         ),
         (
@@ -988,7 +988,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
                 "  where:    original:new",
                 "  found:    3 classes",
                 "  expected: more than 5 classes and as many answers stored for every model",
-                "  do:       use --metric top1",
+                "  fix:      use --metric top1",
             ],
         ),
         (
@@ -997,7 +997,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
                 "a report is not written in this format",
                 '  found:    "jpg"',
                 "  expected: html, png, pdf, svg, csv, md, tex",
-                '  do:       did you mean "png"?',
+                '  fix:      did you mean "png"?',
             ],
         ),
         (
@@ -1006,7 +1006,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
                 "figures are not drawn in this size",
                 '  found:    "colum"',
                 "  expected: column, page, slide",
-                '  do:       did you mean "column"?',
+                '  fix:      did you mean "column"?',
             ],
         ),
         (
@@ -1037,7 +1037,7 @@ def test_unknown_device(here: Path) -> None:
         run_here("run", "--device", "cudda", "--force"),
         '"cudda" is not a device',
         "  expected: auto, cpu, cuda, cuda:1 or mps",
-        '  do:       did you mean "cuda"?',
+        '  fix:      did you mean "cuda"?',
     )
     assert contents(here) == before
 
@@ -1049,7 +1049,7 @@ def test_device_that_is_not_here(here: Path) -> None:
     assert ran.err == (
         "evalshift: there is no device cuda here\n"
         f"  found:    0 CUDA devices, torch {torch.__version__}\n"
-        "  do:       leave --device out to use what is there\n"
+        "  fix:      leave --device out to use what is there\n"
     )
 
 
@@ -1064,7 +1064,7 @@ def test_report_before_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "  where:    results",
         "  found:    no results",
         "  expected: predictions of at least one pair",
-        "  do:       `evalshift run` first, or name another folder with --results",
+        "  fix:      `evalshift run` first, or name another folder with --results",
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -1076,7 +1076,7 @@ def test_report_of_an_unknown_pair(here: Path) -> None:
         "  where:    results",
         '  found:    "original:neww"; no dataset "neww" is stored',
         "  expected: a pair of new, original",
-        '  do:       did you mean "original:new"?',
+        '  fix:      did you mean "original:new"?',
     )
 
 

@@ -567,7 +567,7 @@ def test_fetch_of_an_unknown_name_fetches_nothing(here: Path, online: dict[str, 
         'evalshift: nothing is called "net-onne"\n'
         "  where:    registry.yaml\n"
         "  expected: the name of a dataset or a model, or a glob\n"
-        '  do:       did you mean "net-one"?\n'
+        '  fix:      did you mean "net-one"?\n'
     )
     assert server.requests == []
 

@@ -205,7 +205,7 @@ class TestDownsample:
         assert ran.err == (
             'evalshift: Pillow has no filter "lanczos3"\n'
             "  expected: nearest, box, bilinear, hamming, bicubic, lanczos\n"
-            '  do:       did you mean "lanczos"?\n'
+            '  fix:      did you mean "lanczos"?\n'
         )
 
     def test_it_is_run_like_any_other_set(self, photographs: Path, here: Path) -> None:

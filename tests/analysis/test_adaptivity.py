@@ -135,7 +135,7 @@ class TestSlopeOfCounts:
             "  where:    slope of new on original accuracy\n"
             f"  found:    {found} original accuracies\n"
             "  expected: at least 3 models, and 2 distinct original accuracies\n"
-            "  do:       evaluate more models on both test sets"
+            "  fix:      evaluate more models on both test sets"
         )
 
     def test_impossible_counts(self):
@@ -215,7 +215,7 @@ class TestYears:
             "  where:    new accuracy on original accuracy and year\n"
             f"  found:    {found}\n"
             "  expected: at least 4 models with a year, whose years and original accuracies do not tell each other\n"
-            "  do:       give the models of the registry their `year`"
+            "  fix:      give the models of the registry their `year`"
         )
 
     def test_a_year_less(self):

@@ -189,7 +189,7 @@ class TestWhatWasNotPublished:
             "  where:    recht2019\n"
             f"  found:    {pair}\n"
             f"  expected: one of {', '.join(load_published('recht2019').pairs)}\n"
-            f"  do:       {remedy}"
+            f"  fix:      {remedy}"
         )
 
     def test_a_testbed(self, of_pair):

@@ -396,7 +396,7 @@ class TestAgreementLine:
             "  where:    line of new on original agreement, probit scale\n"
             f"  found:    {pairs} pairs of models with {pairs} distinct agreements from 0.05 to 0.98\n"
             "  expected: at least 2 pairs that differ in agreement on the original set\n"
-            "  do:       evaluate more models on both test sets"
+            "  fix:      evaluate more models on both test sets"
         )
 
     def test_sizes_that_differ(self):

@@ -15,12 +15,12 @@ RESAMPLES = "the number of resamples is out of range"
             {"scale": "probits"},
             (
                 'there is no such scale\n  found:    "probits"\n  expected: linear, probit, logit\n'
-                '  do:       did you mean "probit"?'
+                '  fix:      did you mean "probit"?'
             ),
         ),
         (
             {"metric": "top3"},
-            'there is no such metric\n  found:    "top3"\n  expected: top1, top5\n  do:       did you mean "top5"?',
+            'there is no such metric\n  found:    "top3"\n  expected: top1, top5\n  fix:      did you mean "top5"?',
         ),
         (
             {"level": 95.0},

@@ -173,7 +173,7 @@ class TestRecovery:
             f"  found:    {found}\n"
             "  expected: at least two models with some right and some wrong on both sets, that differ in what they get "
             "right\n"
-            "  do:       evaluate more models on both test sets"
+            "  fix:      evaluate more models on both test sets"
         )
 
 

@@ -91,7 +91,7 @@ class TestComplaints:
             "  where:    model 1\n"
             "  found:    500 of 10,000 correct, 0.08 of the images near-duplicates at an accuracy of 1\n"
             "  expected: duplicates that are no more often right, and no more often wrong, than all images together\n"
-            "  do:       check the share of duplicates and the accuracy on them"
+            "  fix:      check the share of duplicates and the accuracy on them"
         )
 
     @pytest.mark.parametrize(

@@ -197,5 +197,5 @@ class TestComplaints:
             "  where:    line of new on original accuracy, errors in both coordinates\n"
             "  found:    a slope that grows without end\n"
             "  expected: original accuracies that differ by more than their sampling error\n"
-            "  do:       evaluate models that differ more, or on more images"
+            "  fix:      evaluate models that differ more, or on more images"
         )

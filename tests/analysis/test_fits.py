@@ -281,7 +281,7 @@ class TestComplaints:
             "  where:    line of new on original accuracy, probit scale\n"
             f"  found:    {found}\n"
             "  expected: at least 2 models that differ in original accuracy\n"
-            "  do:       evaluate more models on both test sets"
+            "  fix:      evaluate more models on both test sets"
         )
 
     @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ class TestSummary:
                     "  where:    recht2019",
                     '  found:    "imagenet:imagenetv2-thresh0.7"',
                     f"  expected: {V4}, {V6}, {MATCHED}, {THRESHOLD}, {TOP}",
-                    f'  do:       did you mean "{THRESHOLD}"?',
+                    f'  fix:      did you mean "{THRESHOLD}"?',
                 ],
             ),
             (
@@ -268,7 +268,7 @@ class TestSummary:
                     "top-5 accuracy was not published on this pair",
                     f"  where:    recht2019, {V6}",
                     "  expected: top-1",
-                    "  do:       use --metric top1",
+                    "  fix:      use --metric top1",
                 ],
             ),
             (
@@ -280,7 +280,7 @@ class TestSummary:
                         "  expected: alexnet, densenet, nasnet, pyramidnet, random-features, resnet, resnext, "
                         "shake-shake, vgg, wide-resnet"
                     ),
-                    '  do:       did you mean "random-features"?',
+                    '  fix:      did you mean "random-features"?',
                 ],
             ),
         ],

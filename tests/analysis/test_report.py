@@ -78,7 +78,7 @@ def test_two_pairs_ask_to_be_indexed(two_pairs):
     assert str(caught.value) == (
         "this report holds 2 pairs, so it has no single fit\n"
         "  found:    old:new, old:newer\n"
-        '  do:       name one: report["old:new"].fit'
+        '  fix:      name one: report["old:new"].fit'
     )
     assert found["old:newer"].pairs == ("old:newer",)
     assert found["old:newer"].table["new_total"].tolist() == [4, 4, 4]
@@ -89,7 +89,7 @@ def test_an_unknown_pair_is_met_with_its_nearest(letters):
         report(letters.results, resamples=0)["old:nw"]
 
     assert str(caught.value) == (
-        'this report holds no such pair\n  found:    "old:nw"\n  expected: old:new\n  do:       did you mean "old:new"?'
+        'this report holds no such pair\n  found:    "old:nw"\n  expected: old:new\n  fix:      did you mean "old:new"?'
     )
 
 
@@ -168,7 +168,7 @@ def test_an_unknown_format_stops_before_anything_is_written(letters, tmp_path):
         "a report is not written in this format\n"
         '  found:    "htm"\n'
         "  expected: html, png, pdf, svg, csv, md, tex\n"
-        '  do:       did you mean "html"?'
+        '  fix:      did you mean "html"?'
     )
     assert not (tmp_path / "out").exists()
 
@@ -309,7 +309,7 @@ def test_a_line_to_hold_models_against_is_to_be_asked_for(letters):
     with pytest.raises(AnalysisError) as caught:
         _ = report(letters.results, resamples=0).against
     assert str(caught.value).startswith("no model is held against a published testbed\n  where:    old:new\n")
-    assert str(caught.value).endswith('do:       ask for one: report(..., against="recht2019")')
+    assert str(caught.value).endswith('fix:      ask for one: report(..., against="recht2019")')
 
 
 def test_a_published_testbed_is_not_held_against_itself():
@@ -318,7 +318,7 @@ def test_a_published_testbed_is_not_held_against_itself():
     assert str(caught.value) == (
         "a published testbed cannot be held against itself\n"
         '  found:    published="recht2019", against="recht2019"\n'
-        "  do:       leave one of them out"
+        "  fix:      leave one of them out"
     )
 
 
@@ -329,7 +329,7 @@ def test_a_misspelt_testbed_is_found_before_the_work(tmp_path):
         "no published testbed has this name\n"
         '  found:    "recht-2019"\n'
         "  expected: recht2019\n"
-        '  do:       did you mean "recht2019"?'
+        '  fix:      did you mean "recht2019"?'
     )
 
 
@@ -388,7 +388,7 @@ def test_several_pairs_are_drawn_side_by_side_or_one_by_one(two_pairs, tmp_path)
     assert str(caught.value) == (
         "this report holds 2 pairs, so it has no single figure\n"
         "  found:    old:new, old:newer\n"
-        '  do:       name one: report["old:new"].draw("decomposition")'
+        '  fix:      name one: report["old:new"].draw("decomposition")'
     )
     found.save(tmp_path, "svg")
     assert [name for name in files(tmp_path) if "pairs_" in name] == [
@@ -403,7 +403,7 @@ def test_a_figure_that_is_not_there_is_met_with_its_nearest(letters):
         "there is no such figure\n"
         '  found:    "decompositon"\n'
         f"  expected: {', '.join(figures.FIGURES)}\n"
-        '  do:       did you mean "decomposition"?'
+        '  fix:      did you mean "decomposition"?'
     )
 
 

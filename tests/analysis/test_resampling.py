@@ -274,7 +274,7 @@ class TestDegenerate:
             "  where:    line of new on original accuracy, linear scale\n"
             "  found:    1 models with 1 distinct original accuracies\n"
             "  expected: at least 2 models that differ in original accuracy\n"
-            "  do:       evaluate more models on both test sets"
+            "  fix:      evaluate more models on both test sets"
         )
 
     @pytest.mark.parametrize("resamples", [-1, 1])

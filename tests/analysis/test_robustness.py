@@ -355,7 +355,7 @@ class TestDegenerate:
             "  where:    effective robustness, probit scale\n"
             f"  found:    {found}\n"
             "  expected: at least two other models that differ in original accuracy\n"
-            "  do:       evaluate more models on both test sets, or compare with a published testbed"
+            "  fix:      evaluate more models on both test sets, or compare with a published testbed"
         )
 
     @pytest.mark.parametrize(

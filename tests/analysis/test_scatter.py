@@ -394,7 +394,7 @@ def test_save_refuses_an_unknown_format_before_it_writes(pair, tmp_path):
         "figures are not written in this format\n"
         '  found:    "svgz"\n'
         "  expected: png, pdf, svg\n"
-        '  do:       did you mean "svg"?'
+        '  fix:      did you mean "svg"?'
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -202,6 +202,6 @@ def test_a_misspelt_size_stops_before_anything_is_written(letters, tmp_path):
         "figures are not drawn in this size\n"
         '  found:    "pages"\n'
         "  expected: column, page, slide\n"
-        '  do:       did you mean "page"?'
+        '  fix:      did you mean "page"?'
     )
     assert not (tmp_path / "out").exists()

@@ -246,7 +246,7 @@ def test_no_model_on_both_sets_is_a_complaint(store):
         "  where:    old:new\n"
         "  found:    1 model is left out, with predictions on old but none on new: lonely\n"
         "  expected: at least one model with predictions on both sets\n"
-        "  do:       `evalshift run --pair old:new`"
+        "  fix:      `evalshift run --pair old:new`"
     )
 
 
@@ -259,7 +259,7 @@ def test_an_unknown_pair_is_met_with_its_nearest(letters):
         f"  where:    {letters.results.path}\n"
         '  found:    "old:knew"; no dataset "knew" is stored\n'
         "  expected: a pair of new, old\n"
-        '  do:       did you mean "old:new"?'
+        '  fix:      did you mean "old:new"?'
     )
 
 
@@ -272,7 +272,7 @@ def test_an_empty_folder_says_how_to_fill_it(store):
         f"  where:    {store.results.path}\n"
         '  found:    "digits:digits-new-writers"; no dataset "digits" is stored\n'
         "  expected: stored predictions\n"
-        "  do:       `evalshift run --pair digits:digits-new-writers`"
+        "  fix:      `evalshift run --pair digits:digits-new-writers`"
     )
 
 

@@ -76,7 +76,7 @@ def test_without_ray_it_says_what_to_install(project: Any, monkeypatch: pytest.M
     with pytest.raises(UsageError) as caught:
         project.run(executor="ray")
     assert str(caught.value) == (
-        'the executor ray needs ray\n  found:    no such package\n  do:       pip install "evalshift[ray]"'
+        'the executor ray needs ray\n  found:    no such package\n  fix:      pip install "evalshift[ray]"'
     )
 
 

@@ -49,7 +49,7 @@ def test_a_misspelt_device_is_told_its_nearest(take: Callable[[str], object]) ->
     with pytest.raises(UsageError) as caught:
         take("cudo")
     assert str(caught.value) == (
-        '"cudo" is not a device\n  expected: auto, cpu, cuda, cuda:1 or mps\n  do:       did you mean "cuda"?'
+        '"cudo" is not a device\n  expected: auto, cpu, cuda, cuda:1 or mps\n  fix:      did you mean "cuda"?'
     )
 
 
@@ -61,7 +61,7 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     assert str(caught.value) == (
         f"there is no device {name} here\n"
         f"  found:    0 CUDA devices, torch {torch.__version__}\n"
-        "  do:       leave --device out to use what is there"
+        "  fix:      leave --device out to use what is there"
     )
 
 

@@ -174,7 +174,7 @@ def test_torch_is_left_in_the_precision_that_it_was_in(make_dataset: Callable[..
             (
                 'preprocess has no "means"\n'
                 f"  expected: {', '.join(Preprocess.model_fields)}\n"
-                '  do:       did you mean "mean"?'
+                '  fix:      did you mean "mean"?'
             ),
         ),
         (

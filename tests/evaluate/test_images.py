@@ -179,7 +179,7 @@ def test_an_interpolation_that_arrays_cannot_have_is_a_complaint(make_dataset: M
         "  where:    dataset numbered\n"
         "  found:    interpolation box, antialias True\n"
         "  expected: nearest, bilinear or bicubic\n"
-        "  do:       give the model another interpolation, or the dataset as a folder of image files"
+        "  fix:      give the model another interpolation, or the dataset as a folder of image files"
     )
 
 
@@ -316,7 +316,7 @@ def test_a_file_that_is_no_image_is_named(
         f"  where:    dataset numbered, {paths[35]}\n"
         f"  found:    {complaint.found}\n"
         "  expected: an image that Pillow reads\n"
-        "  do:       copy it again, or remove it from the dataset"
+        "  fix:      copy it again, or remove it from the dataset"
     )
     assert str(complaint.found).splitlines() == [complaint.found]
     assert not decoding_threads()
@@ -343,7 +343,7 @@ def test_images_of_different_sizes_are_refused(
         "  where:    dataset numbered\n"
         "  found:    8 × 12 and 1 × 12\n"
         "  expected: one size for all after resize and crop\n"
-        "  do:       give the model a preprocess with crop: (and resize:)"
+        "  fix:      give the model a preprocess with crop: (and resize:)"
     )
     assert everything(reader, 16, Preprocess(resize=(8, 12))).shape == (50, 8, 12, 3)
 
@@ -390,7 +390,7 @@ def test_an_image_of_16_bits_is_refused_rather_than_cut_to_white(tmp_path: Path,
         f"  where:    dataset deep, {path}\n"
         f"  found:    Pillow's mode {mode}\n"
         "  expected: 8 bits a channel\n"
-        "  do:       scale its values to 0 to 255 and save it with 8 bits a channel"
+        "  fix:      scale its values to 0 to 255 and save it with 8 bits a channel"
     )
 
 

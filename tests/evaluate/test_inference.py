@@ -223,7 +223,7 @@ def test_a_wrong_number_of_outputs_is_refused(
         "  where:    model table\n"
         f"  found:    {found} outputs\n"
         f"  expected: {classes}, one a class of letters\n"
-        f"  do:       {remedy}"
+        f"  fix:      {remedy}"
     )
 
 
@@ -267,7 +267,7 @@ def test_a_logit_that_is_no_number_is_named_with_its_image_and_class(
         f"  where:    model table, image {'cat/6.png' if named else '6'}\n"
         f"  found:    {value} for class 2 (c)\n"
         "  expected: finite numbers\n"
-        "  do:       check the checkpoint and the preprocessing; fp16 overflows in some networks"
+        "  fix:      check the checkpoint and the preprocessing; fp16 overflows in some networks"
     )
 
 

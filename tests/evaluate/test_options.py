@@ -36,14 +36,14 @@ def test_a_misspelt_precision_is_told_its_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         Options(precision="fp23")
     assert str(caught.value) == (
-        '"fp23" is not a precision\n  expected: fp32, tf32, bf16, fp16\n  do:       did you mean "fp32"?'
+        '"fp23" is not a precision\n  expected: fp32, tf32, bf16, fp16\n  fix:      did you mean "fp32"?'
     )
 
 
 def test_a_misspelt_executor_is_told_its_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         Options(executor="rai")
-    assert str(caught.value) == ('"rai" is not an executor\n  expected: local, ray\n  do:       did you mean "ray"?')
+    assert str(caught.value) == ('"rai" is not an executor\n  expected: local, ray\n  fix:      did you mean "ray"?')
 
 
 def test_options_need_no_torch(python: Callable[..., str]) -> None:

@@ -247,7 +247,7 @@ def test_results_of_a_newer_evalshift_stop_the_plan(ran: Any) -> None:
         f"  where:    {path}\n"
         f"  found:    schema version {SCHEMA_VERSION + 1}\n"
         f"  expected: at most {SCHEMA_VERSION}\n"
-        "  do:       upgrade evalshift, or name another folder with --results; nothing here was changed"
+        "  fix:      upgrade evalshift, or name another folder with --results; nothing here was changed"
     )
 
 
@@ -304,7 +304,7 @@ def test_no_model_that_fits_is_a_complaint(project: Any) -> None:
         f"  where:    {project.registry}\n"
         "  found:    1 models of greys\n"
         "  expected: models of shades\n"
-        "  do:       add models of these classes, or `extends: default` for those that come with evalshift"
+        "  fix:      add models of these classes, or `extends: default` for those that come with evalshift"
     )
 
 
@@ -316,7 +316,7 @@ def test_unknown_names_are_told_their_nearest(project: Any) -> None:
         'no model is called "resnet2O"\n'
         f"  where:    {project.registry}\n"
         "  expected: one of resnet20\n"
-        '  do:       did you mean "resnet20"?'
+        '  fix:      did you mean "resnet20"?'
     )
     with pytest.raises(UsageError, match='did you mean "new"'):
         plan_of(project, pairs=["old:neww"])
@@ -367,7 +367,7 @@ def test_models_on_request_alone_are_a_complaint(project: Any) -> None:
         "the models that fit these pairs run only on request\n"
         f"  where:    {project.registry}\n"
         "  found:    slow (trains here, an hour)\n"
-        "  do:       name them: --models slow"
+        "  fix:      name them: --models slow"
     )
 
 

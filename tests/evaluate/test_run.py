@@ -381,7 +381,7 @@ def test_an_image_that_a_network_stumbles_on_is_named(faulty: Any) -> None:
         "  where:    model nan, image 03\n"
         "  found:    nan for class 1 (grey)\n"
         "  expected: finite numbers\n"
-        "  do:       check the checkpoint and the preprocessing; fp16 overflows in some networks"
+        "  fix:      check the checkpoint and the preprocessing; fp16 overflows in some networks"
     )
 
 
@@ -396,7 +396,7 @@ def test_full_memory_is_told_with_what_to_do(project: Any, monkeypatch: pytest.M
     monkeypatch.setattr("evalshift.evaluate.inference.forward", full)
     results, _ = project.run(models=["large"])
     assert results.failures[0].error == (
-        f"the network raised {type(error).__name__}: {error}\n  do:       give a smaller --batch-size, or auto"
+        f"the network raised {type(error).__name__}: {error}\n  fix:      give a smaller --batch-size, or auto"
     )
 
 

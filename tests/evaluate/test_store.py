@@ -211,7 +211,7 @@ def test_a_damaged_list_of_pairs_is_a_complaint(results: Results, content: str, 
         f"  where:    {results.path / 'pairs.json'}\n"
         f"  found:    {found}\n"
         "  expected: a file written by evalshift\n"
-        "  do:       delete it and name the pairs with --pair"
+        "  fix:      delete it and name the pairs with --pair"
     )
 
 
@@ -244,7 +244,7 @@ def test_results_of_a_newer_evalshift_are_refused_whole(results: Results, make_p
             f"  where:    {files[position // 2]}\n"
             f"  found:    schema version {newer}\n"
             f"  expected: at most {SCHEMA_VERSION}\n"
-            "  do:       upgrade evalshift, or name another folder with --results; nothing here was changed"
+            "  fix:      upgrade evalshift, or name another folder with --results; nothing here was changed"
         )
     assert [path.read_bytes() for path in files] == before
 
@@ -263,7 +263,7 @@ def test_what_is_not_stored_is_a_complaint_with_the_nearest_name(
         with pytest.raises(StoreError) as caught:
             read()
         where = results.path / f"{path}.parquet"
-        assert str(caught.value) == f"nothing is stored here\n  where:    {where}\n  do:       {remedy}"
+        assert str(caught.value) == f"nothing is stored here\n  where:    {where}\n  fix:      {remedy}"
 
 
 def test_a_foreign_file_is_a_complaint(results: Results) -> None:
@@ -277,7 +277,7 @@ def test_a_foreign_file_is_a_complaint(results: Results) -> None:
             "a file in the results folder was not written by evalshift\n"
             f"  where:    {path}\n"
             "  found:    no evalshift.schema_version in its metadata\n"
-            "  do:       move it away"
+            "  fix:      move it away"
         )
 
 

@@ -50,7 +50,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         "an archive lacks the file cifar-10-batches-py/tset_batch\n"
         f"  where:    {archive}\n"
         "  found:    4 entries, first cifar-10-batches-py\n"
-        '  do:       did you mean "cifar-10-batches-py/test_batch"?'
+        '  fix:      did you mean "cifar-10-batches-py/test_batch"?'
     )
 
 
@@ -69,7 +69,7 @@ def test_an_empty_archive_lacks_everything(tmp_path: Path) -> None:
         "an archive lacks the file x\n"
         f"  where:    {tmp_path}/empty.tar\n"
         "  found:    0 entries\n"
-        "  do:       use the official archive"
+        "  fix:      use the official archive"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_page_in_place_of_an_archive_is_named(tmp_path: Path) -> None:
         f"  where:    {archive}\n"
         '  found:    a web page titled "403 Forbidden"\n'
         "  expected: a tar archive, plain or compressed with gzip, bzip2 or xz\n"
-        "  do:       delete it and fetch it again"
+        "  fix:      delete it and fetch it again"
     )
 
 
@@ -97,7 +97,7 @@ def test_a_missing_or_empty_archive_is_named(tmp_path: Path) -> None:
         f"  where:    {tmp_path}/none.tar\n"
         "  found:    no such file\n"
         "  expected: a tar archive, plain or compressed with gzip, bzip2 or xz\n"
-        "  do:       check the path"
+        "  fix:      check the path"
     )
     (tmp_path / "empty.tar").write_bytes(b"")
     assert "  found:    an empty file\n" in complaint(tmp_path / "empty.tar")
@@ -193,7 +193,7 @@ class TestUnpack:
             f"  where:    HERE/{archive.name}\n"
             f"  found:    {name}\n"
             "  expected: files and folders with plain names, as in an archive of images\n"
-            "  do:       nothing was unpacked; get the official archive"
+            "  fix:      nothing was unpacked; get the official archive"
         )
 
     @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ class TestUnpack:
             "  where:    HERE/a.zip\n"
             '  found:    a web page titled "403 Forbidden"\n'
             "  expected: a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive\n"
-            "  do:       delete it and fetch it again"
+            "  fix:      delete it and fetch it again"
         )
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
@@ -285,5 +285,5 @@ class TestUnpack:
             f"  where:    {tmp_path / 'file'}\n"
             "  found:    File exists\n"
             "  expected: a writable folder with room for what is in a.tar\n"
-            "  do:       free some space, or set EVALSHIFT_DATA to another folder"
+            "  fix:      free some space, or set EVALSHIFT_DATA to another folder"
         )

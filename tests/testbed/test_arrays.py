@@ -64,7 +64,7 @@ class TestUnpickle:
             "  where:    dataset d, test_batch\n"
             f"  found:    it asks for {asked}, which images do not need\n"
             "  expected: the official pickle of arrays\n"
-            "  do:       download it again"
+            "  fix:      download it again"
         )
         assert not ran.exists()
 
@@ -132,7 +132,7 @@ class TestLoadArray:
             "  where:    dataset d\n"
             f"  found:    {tmp_path / 'x.npy'}\n"
             "  expected: one array saved with np.save\n"
-            "  do:       paths are relative to the registry file"
+            "  fix:      paths are relative to the registry file"
         )
 
     @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ class TestImages:
             "  where:    dataset d, images x.npy\n"
             f"  found:    {found}\n"
             "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels"
-            + (f"\n  do:       {remedy}" if remedy else "")
+            + (f"\n  fix:      {remedy}" if remedy else "")
         )
 
 
@@ -243,7 +243,7 @@ class TestLabels:
             "these are not labels\n"
             "  where:    dataset d, labels y.npy\n"
             f"  found:    {found}\n"
-            "  expected: whole numbers, shape (n,)" + (f"\n  do:       {remedy}" if remedy else "")
+            "  expected: whole numbers, shape (n,)" + (f"\n  fix:      {remedy}" if remedy else "")
         )
 
 

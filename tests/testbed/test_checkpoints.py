@@ -148,7 +148,7 @@ class TestRefuses:
             f"  where:    model m, HERE/{name}\n"
             f"  found:    {found}\n"
             "  expected: a state dict: .safetensors, or a torch file that holds tensors only\n"
-            "  do:       download it again; or load it where it comes from, and save model.state_dict() with "
+            "  fix:      download it again; or load it where it comes from, and save model.state_dict() with "
             "safetensors"
         )
 
@@ -238,7 +238,7 @@ class TestRefuses:
             "  where:    model m, HERE/w.pt\n"
             f"  found:    {found}\n"
             f"  expected: {expected}\n"
-            "  do:       name the place with key:"
+            "  fix:      name the place with key:"
         )
 
     @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ class TestRefuses:
             "  where:    model m, HERE/w.pt\n"
             f"  found:    {found}\n"
             "  expected: the 9 tensors of Sequential\n"
-            "  do:       check builder: and arguments: (depth, width, number of classes), or key:"
+            "  fix:      check builder: and arguments: (depth, width, number of classes), or key:"
         )
 
     @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ class TestRefuses:
         torch.save(renamed(network().state_dict(), there), tmp_path / "w.pt")
         own = nn.Sequential(OrderedDict({here[:-1]: network()})) if here else network()
         said = complaint(ModelError, lambda: load_state(own, tmp_path / "w.pt", None, "model m"))
-        assert said.endswith(f"\n  do:       write rename: {rename}, with which all names and shapes fit")
+        assert said.endswith(f"\n  fix:      write rename: {rename}, with which all names and shapes fit")
         load_state(own, tmp_path / "w.pt", None, "model m", yaml.safe_load(rename))
 
 

@@ -149,5 +149,5 @@ class TestLabelsOfFolders:
             "  where:    here\n"
             f"  found:    {unknown}\n"
             f"  expected: {expected}\n"
-            f"  do:       {remedy}"
+            f"  fix:      {remedy}"
         )

@@ -208,7 +208,7 @@ def test_another_file_by_that_name_is_refused_and_kept(tmp_path: Path, file_serv
         f"  where:    {tmp_path}/data.bin\n"
         "  found:    sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, 3 bytes\n"
         f"  expected: sha256 {sha256(BODY)}, 1,000,000 bytes\n"
-        "  do:       delete it and it will be downloaded, or put the right one in its place"
+        "  fix:      delete it and it will be downloaded, or put the right one in its place"
     )
     assert (tmp_path / "data.bin").read_bytes() == b"abc"
     assert file_server.requests == []
@@ -300,7 +300,7 @@ def test_takes_up_a_download_that_failed(tmp_path: Path, file_server: FileServer
         f"  where:    {tmp_path}/data.bin\n"
         f"  found:    {url}: the connection failed: IncompleteRead(0 bytes read, 700000 more expected)\n"
         f"  expected: sha256 {sha256(BODY)}, 1,000,000 bytes\n"
-        f"  do:       run it again to go on after the 300,000 bytes that have arrived; or {REMEDY}"
+        f"  fix:      run it again to go on after the 300,000 bytes that have arrived; or {REMEDY}"
     )
     assert arrived(tmp_path).read_bytes() == BODY[:300_000]
     fetch(remote(url), tmp_path, patience=QUICK)
@@ -485,7 +485,7 @@ def test_every_address_is_named_with_its_reason(tmp_path: Path, file_server: Fil
         "            gopher://old.example/data.bin: the address cannot be used: No connection adapters were found for"
         " 'gopher://old.example/data.bin'\n"
         f"  expected: sha256 {sha256(BODY)}\n"
-        f"  do:       {REMEDY}"
+        f"  fix:      {REMEDY}"
     )
     assert isinstance(error.__cause__, ExceptionGroup)
     assert len(error.__cause__.exceptions) == len(urls)
@@ -535,7 +535,7 @@ def test_wrong_bytes_never_get_the_name(tmp_path: Path, file_server: FileServer)
         f"  found:    {wrong}: wrong content, "
         "sha256 d29751f2649b32ff572b5e0a9f541ea660a50f94ff0beedfb0b692b924cc8025, 1,000,000 bytes\n"
         f"  expected: sha256 {sha256(BODY)}, 1,000,000 bytes\n"
-        f"  do:       {REMEDY}"
+        f"  fix:      {REMEDY}"
     )
     assert names(tmp_path) == {".data.bin.lock"}
     assert len(file_server.requests) == 1
@@ -672,7 +672,7 @@ def test_a_file_without_an_address_says_so(tmp_path: Path) -> None:
         f"  where:    {tmp_path}/data.bin\n"
         "  found:    no address is known for it\n"
         f"  expected: sha256 {sha256(BODY)}\n"
-        f"  do:       {REMEDY}"
+        f"  fix:      {REMEDY}"
     )
 
 
@@ -688,7 +688,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, file_server: F
         f"  where:    {tmp_path}/file/cache/data.bin\n"
         "  found:    Not a directory\n"
         "  expected: a writable folder with 1,000,000 bytes free\n"
-        "  do:       free some space, or set EVALSHIFT_DATA to another folder; what has arrived is kept"
+        "  fix:      free some space, or set EVALSHIFT_DATA to another folder; what has arrived is kept"
     )
     assert file_server.requests == []
 
@@ -709,7 +709,7 @@ def test_a_full_disk_is_named_and_the_download_goes_on_later(tmp_path: Path, fil
         f"  where:    {tmp_path}/data.bin\n"
         "  found:    File too large\n"
         "  expected: a writable folder\n"
-        "  do:       free some space, or set EVALSHIFT_DATA to another folder; what has arrived is kept\n"
+        "  fix:      free some space, or set EVALSHIFT_DATA to another folder; what has arrived is kept\n"
     )
     assert not (tmp_path / "data.bin").exists()
     assert arrived(tmp_path).read_bytes() == BODY[:500_000]

@@ -60,7 +60,7 @@ def test_nothing_matches(load: Load, complaint: Callable[..., str], tmp_path: Pa
         "timm has no weights that match\n"
         f"  where:    {tmp_path / 'r.yaml'}, line 2: models.*.name\n"
         "  found:    resnt18.a1_in1k*\n"
-        '  do:       did you mean "resnet18.a1_in1k"?'
+        '  fix:      did you mean "resnet18.a1_in1k"?'
     )
 
 

@@ -268,7 +268,7 @@ class TestTimmConfigs:
             "  where:    model m\n"
             f"  found:    {found}\n"
             "  expected: crop_mode center with a square input, or squash\n"
-            "  do:       say what to do in the entry's preprocess: and arguments:"
+            "  fix:      say what to do in the entry's preprocess: and arguments:"
         )
 
 

@@ -181,7 +181,7 @@ def test_an_unknown_testbed():
         "no published testbed has this name\n"
         '  found:    "recht2018"\n'
         "  expected: recht2019\n"
-        '  do:       did you mean "recht2019"?'
+        '  fix:      did you mean "recht2019"?'
     )
 
 

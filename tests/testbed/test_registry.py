@@ -245,7 +245,7 @@ class TestLabelSpaces:
             "  found:    imagenet1k\n"
             "  expected: one of cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn, "
             "imagenet-1k\n"
-            '  do:       did you mean "imagenet-1k"?'
+            '  fix:      did you mean "imagenet-1k"?'
         )
 
     def test_unknown_without_one(self, refused: Refused) -> None:
@@ -256,12 +256,12 @@ class TestLabelSpaces:
             "  found:    objects\n"
             "  expected: one of letters, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn "
             "and 1 more\n"
-            "  do:       declare it: classes: {objects: [...]}"
+            "  fix:      declare it: classes: {objects: [...]}"
         )
 
     def test_a_built_in_one_cannot_be_declared(self, refused: Refused) -> None:
         assert refused("classes:\n  cifar10: [a, b]") == (
-            "this label space is built in\n  where:    FILE, line 2: classes.cifar10\n  do:       choose another name"
+            "this label space is built in\n  where:    FILE, line 2: classes.cifar10\n  fix:      choose another name"
         )
 
     @pytest.mark.parametrize(
@@ -274,9 +274,9 @@ class TestLabelSpaces:
             ("[a]", ("the label space c is too small\n  where:    FILE, line 2: classes.c\n"
                     "  found:    1 classes\n  expected: at least two")),
             ("[yes, no]", ("this cannot be the name of a class\n  where:    FILE, line 2: classes.c.0\n"
-                          "  found:    True\n  expected: text\n  do:       put it into quotes")),
+                          "  found:    True\n  expected: text\n  fix:      put it into quotes")),
             ("[a, [b]]", ("this cannot be the name of a class\n  where:    FILE, line 2: classes.c.1\n"
-                         "  found:    ['b']\n  expected: text\n  do:       put it into quotes")),
+                         "  found:    ['b']\n  expected: text\n  fix:      put it into quotes")),
         ],
     )  # fmt: skip
     def test_what_cannot_be_one(self, refused: Refused, names: str, problem: str) -> None:
@@ -324,7 +324,7 @@ models:
             f"  where:    FILE, line {line}, column {column}\n"
             f'  found:    the key "{key}" stands at line {first}\n'
             "  expected: each key once: the second would silently replace the first\n"
-            "  do:       rename or remove one"
+            "  fix:      rename or remove one"
         )
 
     @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ models:
             "this is not YAML\n"
             f"  where:    FILE, line {line}, column {column}\n"
             f"  found:    {found}\n"
-            "  do:       look at the indentation and the quotes around that place"
+            "  fix:      look at the indentation and the quotes around that place"
         )
 
     def test_not_a_mapping(self, refused: Refused) -> None:
@@ -365,7 +365,7 @@ models:
             "  where:    FILE, line 2: model\n"
             "  found:    model\n"
             "  expected: extends, classes, datasets, models, pairs\n"
-            '  do:       did you mean "models"?'
+            '  fix:      did you mean "models"?'
         )
 
     def test_a_section_of_the_wrong_form(self, refused: Refused) -> None:
@@ -386,7 +386,7 @@ models:
         assert complaint(UsageError, load_registry, tmp_path / "no.yaml") == (
             "there is no such registry\n"
             f"  where:    {tmp_path / 'no.yaml'}\n"
-            "  do:       name one with --registry, or leave it out to use the one that comes with evalshift"
+            "  fix:      name one with --registry, or leave it out to use the one that comes with evalshift"
         )
 
     def test_bytes_that_are_not_text(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
@@ -407,14 +407,14 @@ class TestEntries:
             "  found:    torchvison\n"
             "  expected: checkpoint, torchvision, timm, torch.hub, huggingface, open_clip, python, numpy, "
             "random-features, onnx, exported, torchscript\n"
-            '  do:       did you mean "torchvision"?'
+            '  fix:      did you mean "torchvision"?'
         )
         assert refused("datasets:\n  d: {source: [npy]}\n") == (
             "unknown source\n"
             "  where:    FILE, line 2: datasets.d.source\n"
             "  found:    ['npy']\n"
             f"  expected: {SOURCES}\n"
-            '  do:       did you mean "npy"?'
+            '  fix:      did you mean "npy"?'
         )
 
     def test_no_source(self, refused: Refused) -> None:
@@ -422,7 +422,7 @@ class TestEntries:
             "an entry must say its source\n"
             "  where:    FILE, line 2: datasets.d\n"
             f"  expected: {SOURCES}\n"
-            "  do:       add source: digits"
+            "  fix:      add source: digits"
         )
 
     @pytest.mark.parametrize("content, found", [("5", "5"), ("", "None"), ("[a]", "['a']"), ("text", "'text'")])
@@ -441,7 +441,7 @@ class TestEntries:
             "  found:    weigths\n"
             "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, "
             "on_request, sha256, source, builder, arguments, weights, key, rename, preprocess\n"
-            '  do:       did you mean "weights"?'
+            '  fix:      did you mean "weights"?'
         )
 
     def test_an_unknown_key_inside_preprocess(self, refused: Refused) -> None:
@@ -450,7 +450,7 @@ class TestEntries:
             "  where:    FILE, line 9: models.m.preprocess.maen\n"
             "  found:    maen\n"
             "  expected: resize, interpolation, antialias, crop, crop_fraction, scale, mean, std, channels\n"
-            '  do:       did you mean "mean"?'
+            '  fix:      did you mean "mean"?'
         )
 
     def test_an_unknown_key_inside_a_file(self, refused: Refused) -> None:
@@ -479,7 +479,7 @@ class TestEntries:
             "a key is missing\n"
             "  where:    FILE, line 3: models.m.preprocess\n"
             "  expected: preprocess\n"
-            "  do:       say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are"
+            "  fix:      say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are"
         )
 
     @pytest.mark.parametrize(
@@ -575,7 +575,7 @@ class TestEntries:
             "  where:    FILE, line 9: models.m.sha256\n"
             "  found:    57191229\n"
             "  expected: a valid string\n"
-            "  do:       put it into quotes"
+            "  fix:      put it into quotes"
         )
 
     @pytest.mark.parametrize("builder", ["networks", "networks.resnet20", "net.py", "a:b:c", "package:20layers"])
@@ -662,7 +662,7 @@ class TestPairs:
             ("cifar10:cifar10.1-v5",
              ('there is no dataset "cifar10.1-v5"\n  where:    FILE, line 2: pairs.0\n'
              f"  expected: {BUILT_IN}\n"
-             '  do:       did you mean "cifar10.1-v6"?')),
+             '  fix:      did you mean "cifar10.1-v6"?')),
             ("cifar10:cifar10",
              ('"cifar10:cifar10" compares a dataset with itself\n  where:    FILE, line 2: pairs.0\n'
              "  expected: two different datasets")),
@@ -676,7 +676,7 @@ class TestPairs:
              "  found:    601\n  expected: original:new, without a space")),
             *((pair, (f'"{pair}" is not a pair\n  where:    FILE, line 2: pairs.0\n'
                "  expected: original:new, two names of datasets, such as cifar10:cifar10.1-v6\n"
-               "  do:       see `evalshift list pairs`"))
+               "  fix:      see `evalshift list pairs`"))
               for pair in ("cifar10", "cifar10::digits", "'cifar10:'", "'a:b:c'"))
         ],
     )  # fmt: skip
@@ -691,7 +691,7 @@ class TestPairs:
             'there is no dataset "mine"\n'
             f"  where:    {tmp_path / 'mine.yaml'}\n"
             f"  expected: {BUILT_IN}\n"
-            "  do:       add it under datasets:, or see `evalshift list datasets`"
+            "  fix:      add it under datasets:, or see `evalshift list datasets`"
         )
 
 
@@ -722,7 +722,7 @@ class TestWhatIsKnownOfADataset:
             f"  found:    {fresh}",
         ]
         assert said[3].startswith("  expected: one of cifar10, ")
-        assert said[4:] == ([f'  do:       did you mean "{remedy}"?'] if remedy else [])
+        assert said[4:] == ([f'  fix:      did you mean "{remedy}"?'] if remedy else [])
 
     @pytest.mark.parametrize(
         "written,message",
@@ -736,7 +736,7 @@ class TestWhatIsKnownOfADataset:
             ("{share: 0.1, accuracy: 1, source: me, sauce: me}", (
                 "unknown key\n  where:    FILE, line 6: datasets.mine.near_duplicates.sauce\n"
                 "  found:    sauce\n  expected: share, accuracy, source\n"
-                '  do:       did you mean "source"?')),
+                '  fix:      did you mean "source"?')),
         ],
     )  # fmt: skip
     def test_near_duplicates_that_cannot_be(self, refused: Refused, written: str, message: str) -> None:
@@ -771,13 +771,13 @@ class TestSelectModels:
             'no model is called "resnet2O"\n'
             f"  where:    {registry.path}\n"
             "  expected: one of resnet20, vgg16, resnet110, VGG16, a[1]\n"
-            '  do:       did you mean "resnet20"?'
+            '  fix:      did you mean "resnet20"?'
         )
         assert complaint(UsageError, registry.select_models, ["*zzz*"]) == (
             'no model is called "*zzz*"\n'
             f"  where:    {registry.path}\n"
             "  expected: one of resnet20, vgg16, resnet110, VGG16, a[1]\n"
-            "  do:       see `evalshift list models`"
+            "  fix:      see `evalshift list models`"
         )
 
     def test_a_long_list_is_cut_and_an_empty_one_said(self, load: Load, complaint: Callable[..., str]) -> None:

@@ -201,10 +201,10 @@ class TestFetch:
             'nothing is called "cifr10"\n'
             f"  where:    {known.path}\n"
             "  expected: the name of a dataset or a model, or a glob\n"
-            '  do:       did you mean "cifar10"?'
+            '  fix:      did you mean "cifar10"?'
         )
         assert complaint(UsageError, list, fetch_all(known, ["zzz*"])).endswith(
-            "  do:       see `evalshift list models` and `evalshift list datasets`"
+            "  fix:      see `evalshift list models` and `evalshift list datasets`"
         )
         assert file_server.requests == []
 

@@ -118,7 +118,7 @@ class TestOffline:
             assert complaint(DownloadError, fetch, file, tmp_path) == (
                 "x.bin is not here, and nothing is fetched offline\n"
                 f"  where:    {tmp_path / 'x.bin'}\n"
-                "  do:       `evalshift fetch` gets it while there is network; or leave out --offline and "
+                "  fix:      `evalshift fetch` gets it while there is network; or leave out --offline and "
                 "EVALSHIFT_OFFLINE"
             )
         assert not is_offline()

@@ -43,7 +43,7 @@ class TestLocal:
             f"  where:    {tmp_path / 'w.pt'}\n"
             f"  found:    sha256 {SHA256}, 7 bytes\n"
             f"  expected: sha256 {promised}\n"
-            "  do:       get the file again, or write the new hash into the registry if the change is meant"
+            "  fix:      get the file again, or write the new hash into the registry if the change is meant"
         )
 
     def test_not_there(self, tmp_path: Path, entry: Any, complaint: Callable[..., str]) -> None:
@@ -52,7 +52,7 @@ class TestLocal:
             "the weights are not there\n"
             f"  found:    {tmp_path / 'w.pt'}, {tmp_path / 'other/w.pt'}\n"
             "  expected: a checkpoint file\n"
-            "  do:       paths are relative to the registry file"
+            "  fix:      paths are relative to the registry file"
         )
 
     def test_the_first_that_is_there(self, tmp_path: Path, entry: Any) -> None:
@@ -168,7 +168,7 @@ class TestWeightsThatALibraryNames:
             "weights without a hash\n"
             "  where:    https://example.org/resnet18.pth\n"
             "  expected: sha256: in the entry\n"
-            "  do:       add it; see `evalshift check`"
+            "  fix:      add it; see `evalshift check`"
         )
 
     def test_a_file_that_a_library_has_already(self, model: AnyModel, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_complaint_names_file_line_and_place(text: YamlText) -> None:
         f"  where:    {text.path}, line 10: models.20.year\n"
         "  found:    2015\n"
         "  expected: 2016\n"
-        "  do:       wait"
+        "  fix:      wait"
     )
     assert str(text.complaint(("datasets",), "none")) == f"none\n  where:    {text.path}: datasets"
 
@@ -86,7 +86,7 @@ def test_several_documents_are_refused(tmp_path: Path, complaint: Callable[..., 
         "this is not YAML\n"
         f"  where:    {tmp_path / 'r.yaml'}, line 2, column 1\n"
         "  found:    expected a single document in the stream, but found another document\n"
-        "  do:       look at the indentation and the quotes around that place"
+        "  fix:      look at the indentation and the quotes around that place"
     )
 
 
@@ -103,7 +103,7 @@ def test_a_mapping_inside_itself_is_refused(tmp_path: Path, complaint: Callable[
         "this is not YAML\n"
         f"  where:    {tmp_path / 'r.yaml'}, line 1, column 9\n"
         "  found:    found unconstructable recursive node\n"
-        "  do:       look at the indentation and the quotes around that place"
+        "  fix:      look at the indentation and the quotes around that place"
     )
 
 

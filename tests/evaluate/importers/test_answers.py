@@ -119,7 +119,7 @@ REFUSED = {
             "  where:    answers.npy\n"
             "  found:    5 rows\n"
             "  expected: 6, one an image of old\n"
-            "  do:       with an id column, rows may stand in any order, but none may be missing"
+            "  fix:      with an id column, rows may stand in any order, but none may be missing"
         ),
     ),
     "out of range": (
@@ -135,7 +135,7 @@ REFUSED = {
             "  where:    answers.npy, row 5\n"
             "  found:    class 7\n"
             "  expected: 0 to 6\n"
-            "  do:       they count from 1; subtract 1"
+            "  fix:      they count from 1; subtract 1"
         ),
     ),
     "negative": (
@@ -156,7 +156,7 @@ REFUSED = {
             "  where:    answers.npy, row 2\n"
             "  found:    2.5\n"
             "  expected: a whole number from 0 to 6\n"
-            "  do:       scores have a column for each class"
+            "  fix:      scores have a column for each class"
         ),
     ),
     "nan": (
@@ -222,7 +222,7 @@ REFUSED = {
             "  where:    answers.npy, row 0\n"
             "  found:    -6 to 3, sum -18\n"
             "  expected: each in [0, 1], their sum 1\n"
-            "  do:       --kind logits takes scores of any size"
+            "  fix:      --kind logits takes scores of any size"
         ),
     ),
     "no top-k": (
@@ -243,7 +243,7 @@ REFUSED = {
             "  where:    answers.npy\n"
             "  found:    each row holds 0 to 6, each once, as fractions\n"
             "  expected: class numbers as whole numbers, or logits\n"
-            "  do:       say which with --kind topk or --kind logits"
+            "  fix:      say which with --kind topk or --kind logits"
         ),
     ),
     "another kind": (
@@ -252,7 +252,7 @@ REFUSED = {
         (
             '"top2" is not a kind of answers\n'
             "  expected: auto, top1, topk, logits, probabilities\n"
-            '  do:       did you mean "topk"?'
+            '  fix:      did you mean "topk"?'
         ),
     ),
     "three dimensions": (
@@ -286,7 +286,7 @@ REFUSED = {
             "  where:    answers.npy\n"
             "  found:    y/six.png missing\n"
             "  expected: the 6 ids of old, such as x/one.png\n"
-            "  do:       name the right column with --id-column; without ids, rows must stand in dataset order"
+            "  fix:      name the right column with --id-column; without ids, rows must stand in dataset order"
         ),
     ),
     "an id unknown": (
@@ -297,7 +297,7 @@ REFUSED = {
             "  where:    answers.npy\n"
             "  found:    seven unknown; y/six.png missing\n"
             "  expected: the 6 ids of old, such as x/one.png\n"
-            "  do:       name the right column with --id-column; without ids, rows must stand in dataset order"
+            "  fix:      name the right column with --id-column; without ids, rows must stand in dataset order"
         ),
     ),
 }

@@ -91,13 +91,13 @@ def test_what_cannot_be_told_is_asked_for(tmp_path: Path, complaint: Callable[..
         f"  where:    {path}\n"
         "  found:    mine, yours\n"
         "  expected: one column, one for each class, or one that is called so\n"
-        "  do:       name it with --column"
+        "  fix:      name it with --column"
     )
     assert complaint(read_content, path, column="mime") == (
         'the file has no column "mime"\n'
         f"  where:    {path}\n"
         "  found:    id, mine, yours\n"
-        '  do:       did you mean "mine"?'
+        '  fix:      did you mean "mine"?'
     )
 
 
@@ -133,7 +133,7 @@ def test_missing_files_and_other_formats(tmp_path: Path, complaint: Callable[...
         f"  where:    {tmp_path / 'a.npy'}\n"
         "  found:    no file of that name\n"
         "  expected: a file of answers, labels or accuracies\n"
-        "  do:       check the path; a relative one begins in the working folder"
+        "  fix:      check the path; a relative one begins in the working folder"
     )
     path = written(tmp_path / "a.xlsx", "")
     assert complaint(read_content, path) == (

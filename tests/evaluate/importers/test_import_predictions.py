@@ -130,7 +130,7 @@ def test_an_import_makes_way_for_another_but_a_run_does_not(
         f"  where:    {results.predictions_file('old', 'x')}\n"
         f"  found:    run {made.start[:10]} on cpu\n"
         "  expected: an import, or nothing\n"
-        "  do:       import under another --model name, or overwrite them with --force"
+        "  fix:      import under another --model name, or overwrite them with --force"
     )
     import_predictions(answers(tmp_path), "x", "old", results, registry=registry, force=True)
     assert results.load_predictions("old", "x").top[:, 0].tolist() == RIGHT
@@ -152,7 +152,7 @@ def test_labels_that_are_not_at_hand(
         f"  where:    {results.path}\n"
         '  found:    no dataset "oldd" is stored or registered\n'
         "  expected: labels to hold the answers against\n"
-        '  do:       did you mean "old"? Else give the labels with --labels FILE --classes NAME'
+        '  fix:      did you mean "old"? Else give the labels with --labels FILE --classes NAME'
     )
     (tmp_path / "y.npy").unlink()
     assert complaint(import_predictions, file, "x", "old", results, registry=registry) == (
@@ -160,7 +160,7 @@ def test_labels_that_are_not_at_hand(
         f"  where:    {results.path}\n"
         "  found:    it is neither stored here nor on this disk\n"
         "  expected: labels to hold the answers against\n"
-        "  do:       `evalshift fetch old`, or give the labels with --labels FILE"
+        "  fix:      `evalshift fetch old`, or give the labels with --labels FILE"
     )
 
 
@@ -175,7 +175,7 @@ def test_labels_whose_meaning_is_not_known(
         '  found:    "lettres"\n'
         "  expected: a label space: letters, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, "
         "svhn, imagenet-1k\n"
-        "  do:       name it with --classes; a registry can declare your own, and --registry names it"
+        "  fix:      name it with --classes; a registry can declare your own, and --registry names it"
     )
 
 
@@ -192,7 +192,7 @@ def test_labels_outside_the_classes_and_odd_ones(
         "  where:    dataset mine, row 1\n"
         "  found:    label 7\n"
         "  expected: 0 to 6 (letters)\n"
-        "  do:       labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes"
+        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes"
     )
     assert refused([0.5, 1.0]).startswith("these are not labels\n")
     assert refused([[0, 1], [1, 0]]).startswith("these are not labels\n")
@@ -218,7 +218,7 @@ def test_given_labels_must_be_the_stored_ones(
         f"  where:    {tmp_path / 'labels.npy'}\n"
         "  found:    2 of 6 differ\n"
         f"  expected: the labels of old in {results.path}\n"
-        "  do:       leave --labels out, or choose another name or results folder"
+        "  fix:      leave --labels out, or choose another name or results folder"
     )
 
 

@@ -110,7 +110,7 @@ def test_both_layouts_of_cifar10(
             "  where:    dataset cifar10\n"
             "  found:    none in the folder, and the dataset is not on this disk\n"
             "  expected: labels to hold the answers against\n"
-            "  do:       `evalshift fetch cifar10`, which downloads them"
+            "  fix:      `evalshift fetch cifar10`, which downloads them"
         )
         np.save(folder / "cifar10_test_labels.npy", np.arange(5))
     report = import_released("recht2019-cifar10", results, folder, registry=default)
@@ -218,7 +218,7 @@ def test_other_images_under_the_same_name_are_refused(
         f"  where:    {results.dataset_file(V2)}\n"
         "  found:    5 images stored, 5 released; other ids, or another order of the labels\n"
         f"  expected: the official {V2}, in its official order\n"
-        "  do:       choose another results folder with --results"
+        "  fix:      choose another results folder with --results"
     )
 
 
@@ -238,7 +238,7 @@ def test_a_folder_without_predictions(
     assert complaint(import_released, "recht2019", results, tmp_path, registry=default) == (
         '"recht2019" is not a released set\n'
         "  expected: recht2019-cifar10, recht2019-imagenet\n"
-        '  do:       did you mean "recht2019-cifar10"?'
+        '  fix:      did you mean "recht2019-cifar10"?'
     )
 
 

@@ -115,7 +115,7 @@ def test_the_size_and_classes_of_a_stored_dataset_hold(
         "old has another number of images\n"
         f"  where:    {results.path}\n"
         "  found:    7 given, 6 stored\n"
-        "  do:       leave --n out, or choose another name or results folder"
+        "  fix:      leave --n out, or choose another name or results folder"
     )
 
 
@@ -128,13 +128,13 @@ REFUSED = {
             "  where:    FILE\n"
             "  found:    model, top1\n"
             "  expected: DATASET=COLUMN, or columns that are called as a dataset is\n"
-            "  do:       such as --column imagenet=top1"
+            "  fix:      such as --column imagenet=top1"
         ),
     ),
     "column": (
         "model,top1\na,0.5\n",
         {"columns": {"imagenet": "top"}},
-        'the table has no column "top"\n  where:    FILE\n  found:    model, top1\n  do:       did you mean "top1"?',
+        'the table has no column "top"\n  where:    FILE\n  found:    model, top1\n  fix:      did you mean "top1"?',
     ),
     "models": (
         "a,b\n1,0.5\n",
@@ -143,7 +143,7 @@ REFUSED = {
             "it is not clear which column names the models\n"
             "  where:    FILE\n"
             "  found:    a, b\n"
-            "  do:       name it with --model-column"
+            "  fix:      name it with --model-column"
         ),
     ),
     "twice": (
@@ -162,7 +162,7 @@ REFUSED = {
         (
             "how many images mine has is not known\n"
             "  expected: the number that the accuracies are of\n"
-            "  do:       such as --n mine=10000"
+            "  fix:      such as --n mine=10000"
         ),
     ),
     "stray size": (
@@ -172,7 +172,7 @@ REFUSED = {
             "--n names a dataset that no column belongs to\n"
             "  found:    imagenett\n"
             "  expected: imagenet\n"
-            '  do:       did you mean "imagenet"?'
+            '  fix:      did you mean "imagenet"?'
         ),
     ),
     "five below one": (
@@ -183,13 +183,13 @@ REFUSED = {
             "  where:    FILE, x\n"
             "  found:    20,000 by five, 25,000 by one\n"
             "  expected: top-5 at least top-1\n"
-            "  do:       name the columns with --column and --top5"
+            "  fix:      name the columns with --column and --top5"
         ),
     ),
     "scale": (
         "model,b\nx,0.5\n",
         {"columns": {"imagenet": "b"}, "scale": "percents"},
-        '"percents" is no scale\n  expected: auto, percent, fraction, counts\n  do:       did you mean "percent"?',
+        '"percents" is no scale\n  expected: auto, percent, fraction, counts\n  fix:      did you mean "percent"?',
     ),
 }
 
@@ -228,7 +228,7 @@ def test_scales_that_cannot_be_told_are_asked_for(cells: tuple[str, ...], compla
         "  where:    table\n"
         f"  found:    {largest}\n"
         "  expected: fractions up to 1, percent with decimals up to 100, or whole counts, some greater than 100\n"
-        "  do:       say which: --percent, --fraction or --counts"
+        "  fix:      say which: --percent, --fraction or --counts"
     )
 
 
@@ -238,7 +238,7 @@ def test_what_makes_no_whole_count_is_refused(complaint: Callable[..., str]) -> 
         "  where:    table, m1\n"
         "  found:    0.1234 is 123.40 of 1,000 images\n"
         "  expected: a whole number, within half a unit of the last digit\n"
-        "  do:       check the number of images (--n) and the scale; a mean of several sets or classes is no count"
+        "  fix:      check the number of images (--n) and the scale; a mean of several sets or classes is no count"
     )
 
 

@@ -132,7 +132,7 @@ class TestCifar100:
             "  where:    dataset d, HERE/test, image 1\n"
             "  found:    worm in superclass 12\n"
             "  expected: superclass 13\n"
-            "  do:       get the official archive"
+            "  fix:      get the official archive"
         )
 
     def test_a_batch_of_cifar10(self, refused: Refused, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ class TestCorrupted:
             "  where:    dataset d\n"
             "  found:    no corruption\n"
             "  expected: a corruption and a severity from 1 to 5, such as cifar10-c@fog-3\n"
-            "  do:       choose among brightness, contrast, "
+            "  fix:      choose among brightness, contrast, "
         )
 
     def test_an_array_of_another_length(self, refused: Refused, folder: Path) -> None:
@@ -259,7 +259,7 @@ class TestCorrupted:
             "  where:    dataset d, HERE/CIFAR-10-C, fog.npy\n"
             "  found:    10,000 rows\n"
             "  expected: 50,000: 5 severities × 10,000 images\n"
-            "  do:       get the official archive"
+            "  fix:      get the official archive"
         )
 
     @pytest.mark.parametrize("classes, folder", [("cifar10", "CIFAR-10-C"), ("cifar100", "CIFAR-100-C")])

@@ -141,7 +141,7 @@ class TestCounts:
             "  where:    dataset d, HERE/cinic, test\n"
             "  found:    2 images in class frog\n"
             "  expected: 3 images of the portion imagenet in each of 10 classes\n"
-            "  do:       unpack the archive again; for a part of it, use source: folder"
+            "  fix:      unpack the archive again; for a part of it, use source: folder"
         )
 
     def test_classes_that_are_missing(self, refused: Refused, folder: Path) -> None:
@@ -173,7 +173,7 @@ class TestRefusals:
             "  where:    dataset d, HERE/cinic\n"
             "  found:    no image of test/CLASS that belongs to the portion imagenet\n"
             "  expected: test/airplane/n02691156_1.png\n"
-            "  do:       get the official archive, or name the folder that holds train, valid and test"
+            "  fix:      get the official archive, or name the folder that holds train, valid and test"
         )
 
     def test_images_that_are_none(self, refused: Refused, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class TestReading:
             "  where:    dataset d, HERE/r\n"
             "  found:    1 images\n"
             "  expected: 30,000\n"
-            "  do:       unpack the archive again; for a part of it, use source: folder"
+            "  fix:      unpack the archive again; for a part of it, use source: folder"
         )
 
     def test_an_archive_of_which_nothing_is_known(self, refused: Refused, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ class TestReading:
             "  where:    dataset d\n"
             "  found:    HERE/s.zip\n"
             "  expected: the folder that it unpacks to, or `files` with its sha256\n"
-            "  do:       unpack it, and name the folder"
+            "  fix:      unpack it, and name the folder"
         )
 
     def test_an_archive_whose_hash_nobody_published(self, refused: Refused, entry: Any) -> None:
@@ -82,7 +82,7 @@ class TestReading:
             "nobody published the hash of this archive, so it is not downloaded\n"
             "  where:    dataset d\n"
             "  expected: a copy of your own, unpacked\n"
-            "  do:       get it from https://example.org and name its folder in a registry with `path`"
+            "  fix:      get it from https://example.org and name its folder in a registry with `path`"
         )
         assert dataset_state(entry(content)).words == "get it by hand"
 

@@ -87,7 +87,7 @@ class TestNpy:
             "  where:    dataset d, image 1\n"
             "  found:    label 3\n"
             "  expected: 0 to 2 (letters)\n"
-            "  do:       labels count from 0; subtract 1 if yours count from 1, or name the right label space"
+            "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the right label space"
         )
         np.save(tmp_path / "y.npy", np.array([-1, 3, 2]))
         assert "  where:    dataset d, image 0 and 1 more\n  found:    label -1\n" in refused(self.NPY)
@@ -110,7 +110,7 @@ class TestNpy:
             "  where:    dataset d, images HERE/x.npy\n"
             "  found:    float32, shape (3, 4, 5, 3)\n"
             "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels\n"
-            "  do:       save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"
+            "  fix:      save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"
         )
 
     def test_channels_first(self, refused: Refused, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ class TestNpy:
             "  where:    dataset d, images HERE/x.npy\n"
             "  found:    uint8, shape (3, 3, 32, 32)\n"
             "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels\n"
-            "  do:       the channels stand first: save images.transpose(0, 2, 3, 1)"
+            "  fix:      the channels stand first: save images.transpose(0, 2, 3, 1)"
         )
 
     def test_one_hot_labels(self, refused: Refused, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ class TestNpy:
             "  where:    dataset d, labels HERE/y.npy\n"
             "  found:    float64, shape (3, 3)\n"
             "  expected: whole numbers, shape (n,)\n"
-            "  do:       a one-hot array becomes labels with .argmax(axis=1)"
+            "  fix:      a one-hot array becomes labels with .argmax(axis=1)"
         )
 
     def test_ids_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ class TestNpy:
             "  where:    dataset d\n"
             "  found:    HERE/ids.txt\n"
             "  expected: UTF-8 text with one id a line\n"
-            "  do:       paths are relative to the registry file"
+            "  fix:      paths are relative to the registry file"
         )
 
     @pytest.mark.parametrize("name", ["x.npy", "y.npy"])
@@ -157,7 +157,7 @@ class TestNpy:
             "  where:    dataset d\n"
             f"  found:    HERE/{name}\n"
             "  expected: one array saved with np.save\n"
-            "  do:       paths are relative to the registry file"
+            "  fix:      paths are relative to the registry file"
         )
 
 
@@ -243,7 +243,7 @@ class TestFolder:
             "  where:    dataset d, HERE/images\n"
             "  found:    B\n"
             "  expected: folders named like a, b, or by number, 0 to 2\n"
-            '  do:       did you mean "b"?'
+            '  fix:      did you mean "b"?'
         )
 
     def test_an_image_of_zero_bytes(self, refused: Refused, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ class TestFolder:
             "  where:    dataset d, HERE/images/a/2.png\n"
             "  found:    0 bytes\n"
             "  expected: an image\n"
-            "  do:       copy it again, or remove it from the folder"
+            "  fix:      copy it again, or remove it from the folder"
         )
 
     def test_a_class_without_images(self, refused: Refused, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ class TestFolder:
             "  where:    dataset d, HERE/images/b\n"
             "  found:    {}\n"
             "  expected: images right inside it: .bmp, .gif, .jpeg, .jpg, .png, .ppm, .tif, .tiff, .webp\n"
-            "  do:       put the images of the class there, or remove the folder if the class is left out on purpose"
+            "  fix:      put the images of the class there, or remove the folder if the class is left out on purpose"
         )
         assert refused(self.FOLDER) == message.format("nothing")
         put_image(tmp_path / "images" / "b" / "deeper" / "1.png")
@@ -372,7 +372,7 @@ class TestCifar10:
             f"  where:    {tmp_path / 'mine.tar.gz'}\n"
             f"  found:    sha256 {sha256(body)}, {len(body):,} bytes\n"
             "  expected: sha256 6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce\n"
-            "  do:       get the file again, or write the new hash into the registry if the change is meant"
+            "  fix:      get the file again, or write the new hash into the registry if the change is meant"
         )
 
     @pytest.mark.parametrize("path", ["batches/cifar-10-batches-py", "batches"])
@@ -388,7 +388,7 @@ class TestCifar10:
             "  where:    dataset d\n"
             "  found:    HERE/nowhere.tar.gz\n"
             "  expected: cifar-10-python.tar.gz, as the entry's `path` says\n"
-            "  do:       paths are relative to the registry file; without `path` it is downloaded"
+            "  fix:      paths are relative to the registry file; without `path` it is downloaded"
         )
         (tmp_path / "empty").mkdir()
         assert refused({"source": "cifar10", "path": "empty"}) == (
@@ -396,7 +396,7 @@ class TestCifar10:
             "  where:    dataset d\n"
             "  found:    HERE/empty/test_batch\n"
             "  expected: cifar-10-python.tar.gz or what is in it\n"
-            "  do:       paths are relative to the registry file"
+            "  fix:      paths are relative to the registry file"
         )
 
     def test_a_pickle_that_would_run_something(self, refused: Refused, tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ class TestCifar10:
             "  where:    dataset d, HERE/test_batch\n"
             f"  found:    it asks for {os.mkdir.__module__}.mkdir, which images do not need\n"
             "  expected: the official pickle of arrays\n"
-            "  do:       download it again"
+            "  fix:      download it again"
         )
         assert not (tmp_path / "ran").exists()
 
@@ -510,7 +510,7 @@ class TestCifar101:
             f"  where:    {tmp_path / 'cifar10.1_v6_labels.npy'}\n"
             f"  found:    sha256 {sha256(wrong)}, {len(wrong):,} bytes\n"
             f"  expected: sha256 {right}\n"
-            "  do:       get the file again, or write the new hash into the registry if the change is meant"
+            "  fix:      get the file again, or write the new hash into the registry if the change is meant"
         )
 
     def test_a_copy_that_is_not_there(self, refused: Refused, tmp_path: Path) -> None:
@@ -520,7 +520,7 @@ class TestCifar101:
             "  where:    dataset d\n"
             "  found:    HERE/cifar10.1_v4_labels.npy\n"
             "  expected: cifar10.1_v4_labels.npy, as the entry's `path` says\n"
-            "  do:       paths are relative to the registry file; without `path` it is downloaded"
+            "  fix:      paths are relative to the registry file; without `path` it is downloaded"
         )
 
     @pytest.mark.parametrize("version", ["v4", "v6"])

@@ -89,7 +89,7 @@ class TestReading:
             "  where:    dataset d, HERE\n"
             "  found:    no train_data_batch_3.npz, and no train_data_batch_3\n"
             "  expected: the batches as they are downloaded and unpacked\n"
-            "  do:       get the official archive, or make it: evalshift dataset downsample"
+            "  fix:      get the official archive, or make it: evalshift dataset downsample"
         )
 
     def test_a_batch_alone(self, load: Load, entry: Any, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class TestReading:
             "  where:    dataset d, HERE/val_data\n"
             f"  found:    it asks for {os.mkdir.__module__}.mkdir, which images do not need\n"
             "  expected: the official pickle of arrays\n"
-            "  do:       download it again"
+            "  fix:      download it again"
         )
         assert not (tmp_path / "ran").exists()
 
@@ -134,7 +134,7 @@ class TestReading:
             "  where:    dataset d, HERE/val_data.npz\n"
             "  found:    rows of shape (3, 768)\n"
             "  expected: rows of 3,072 bytes, 32 × 32 in three colours\n"
-            "  do:       say size: 16"
+            "  fix:      say size: 16"
         )
 
     @pytest.mark.parametrize("number", [0, 1001])
@@ -145,7 +145,7 @@ class TestReading:
             "  where:    dataset d, HERE/val_data.npz\n"
             f"  found:    class {number} of 1 to 1000\n"
             "  expected: numbers from 1 to 1000\n"
-            "  do:       labels from 0 by sorted wnid are none of this format: use source: npy for them"
+            "  fix:      labels from 0 by sorted wnid are none of this format: use source: npy for them"
         )
 
     def test_training_images_are_not_downloaded(self, entry: Any, complaint: Callable[..., str]) -> None:
@@ -265,7 +265,7 @@ class TestMaking:
         [
             ({"filter": "bix"},
              ('Pillow has no filter "bix"\n  expected: nearest, box, bilinear, hamming, bicubic, lanczos\n'
-              '  do:       did you mean "box"?')),
+              '  fix:      did you mean "box"?')),
             ({"size": 0},
              "an image cannot have this size\n  found:    0\n  expected: 1 to 1024, such as 16, 32 or 64"),
             ({"split": "test"}, 'there is no split "test"\n  expected: val, train'),
@@ -286,7 +286,7 @@ class TestMaking:
         (photographs / "n02119789/grey.png").write_bytes(b"noise")
         said = complaint(DataError, downsample, photographs, tmp_path / "x")
         assert said.startswith(f"an image cannot be read\n  where:    {photographs / 'n02119789/grey.png'}\n")
-        assert said.endswith("  do:       copy it again, then run the same command: what was done is kept")
+        assert said.endswith("  fix:      copy it again, then run the same command: what was done is kept")
 
     def test_a_folder_that_is_none(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         assert complaint(DataError, downsample, tmp_path / "nowhere", tmp_path) == (

@@ -152,7 +152,7 @@ class TestMnist:
             "  where:    dataset d\n"
             "  found:    HERE/t10k-labels-idx1-ubyte.gz\n"
             "  expected: t10k-labels-idx1-ubyte.gz, as the entry's `path` says\n"
-            "  do:       paths are relative to the registry file; without `path` it is downloaded"
+            "  fix:      paths are relative to the registry file; without `path` it is downloaded"
         )
 
     def test_the_real_test_set(self, load: Load, tmp_path: Path, real_data: Callable[[str], Path]) -> None:

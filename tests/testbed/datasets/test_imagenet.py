@@ -71,7 +71,7 @@ class TestFlat:
             f"  where:    dataset d, {flat}\n"
             "  found:    images side by side, and no devkit beside them\n"
             "  expected: a folder for each wnid, or the devkit's ILSVRC2012_validation_ground_truth.txt\n"
-            "  do:       put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with `devkit`"
+            "  fix:      put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with `devkit`"
         )
         assert f"  found:    HERE/{TRUTH}\n" in refused(content(flat, devkit=TRUTH))
 
@@ -122,7 +122,7 @@ class TestFlat:
             "  where:    dataset d, HERE/val\n"
             "  found:    2 images, 0 of class 0\n"
             "  expected: 50,000 images called ILSVRC2012_val_…, 50 a class\n"
-            "  do:       copy them again; for a part of them, or other images, use source: folder"
+            "  fix:      copy them again; for a part of them, or other images, use source: folder"
         )
 
     def test_a_folder_of_something_else(self, refused: Refused, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ class TestByHand:
             "  where:    dataset d\n"
             "  found:    no HERE/cache/datasets/ILSVRC2012_img_val.tar\n"
             "  expected: ILSVRC2012_img_val.tar, md5 29b22e2961454d5413ddabcf34fc5622\n"
-            "  do:       get it from the dataset's homepage, then put it there or name it in the registry with `path`"
+            "  fix:      get it from the dataset's homepage, then put it there or name it in the registry with `path`"
         )
 
     def test_what_was_put_into_the_cache(

@@ -89,7 +89,7 @@ class TestLayouts:
             "  where:    dataset d, HERE/v2\n"
             "  found:    20 images in each of 1,000 classes\n"
             "  expected: 10 images in each of 1,000 classes\n"
-            "  do:       one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
+            "  fix:      one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
         )
         assert len(load(content("v2", per_class=20))) == 20_000
 
@@ -114,7 +114,7 @@ class TestCounts:
             "  where:    dataset d, HERE/v2\n"
             f"  found:    {found}\n"
             "  expected: 10 images in each of 1,000 classes\n"
-            "  do:       copy it again, or get the archive that the default registry names"
+            "  fix:      copy it again, or get the archive that the default registry names"
         )
 
     def test_a_class_that_is_missing(self, refused: Refused, numbered: Path, image: Path, tmp_path: Path) -> None:
@@ -179,6 +179,6 @@ class TestArchive:
             f"  where:    {tmp_path / 'mine.tar.gz'}\n"
             f"  found:    sha256 {sha256(plain)}, {len(plain):,} bytes\n"
             f"  expected: sha256 {sha256(b'newer')}\n"
-            "  do:       get the file again, or write the new hash into the registry if the change is meant"
+            "  fix:      get the file again, or write the new hash into the registry if the change is meant"
         )
         assert file_server.requests == []

@@ -128,7 +128,7 @@ def test_trap_1_classes_in_another_order(
         "  where:    dataset d, HERE/land\n"
         f"  found:    {found}\n"
         "  expected: 10 classes: AnnualCrop, Forest, HerbaceousVegetation, …\n"
-        "  do:       declare the classes in this order under classes:"
+        "  fix:      declare the classes in this order under classes:"
     )
 
 
@@ -144,7 +144,7 @@ class TestRefusals:
             "  where:    dataset d, HERE/land\n"
             "  found:    RuntimeError: Dataset not found. You can use download=True to download it\n"
             "  expected: its files below path; arguments: none\n"
-            "  do:       if it is not there, in Python: torchvision.datasets.EuroSAT('HERE/land', download=True)"
+            "  fix:      if it is not there, in Python: torchvision.datasets.EuroSAT('HERE/land', download=True)"
         )
         assert list((tmp_path / "land").iterdir()) == []
 
@@ -161,7 +161,7 @@ class TestRefusals:
             "torchvision has no such dataset\n"
             "  where:    dataset d, HERE/usps\n"
             f"  found:    {name}\n"
-            "  expected: a class of torchvision.datasets, such as USPS" + (f"\n  do:       {remedy}" if remedy else "")
+            "  expected: a class of torchvision.datasets, such as USPS" + (f"\n  fix:      {remedy}" if remedy else "")
         )
 
     @pytest.mark.parametrize("argument", ["download", "root", "transform"])
@@ -180,7 +180,7 @@ class TestRefusals:
             "  where:    dataset d, HERE/signs\n"
             "  found:    2 sizes\n"
             "  expected: one size\n"
-            "  do:       use source: folder for its files, a folder a class"
+            "  fix:      use source: folder for its files, a folder a class"
         )
 
     def test_more_than_a_label(self, refused: Callable[..., str], tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_networks_have_the_parameters_that_their_widths_say(module, count):
         (lambda: networks.mlp(hidden=[8, 0]), "hidden must be positive\n  found:    0\n  expected: 1 or more"),
         (
             lambda: networks.kernel_machine(support=5, kernel="rbff", gamma=1.0),
-            'unknown kernel\n  found:    rbff\n  expected: polynomial or rbf\n  do:       did you mean "rbf"?',
+            'unknown kernel\n  found:    rbff\n  expected: polynomial or rbf\n  fix:      did you mean "rbf"?',
         ),
     ],
     ids=["size", "width", "kernel"],

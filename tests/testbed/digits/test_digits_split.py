@@ -154,7 +154,7 @@ def test_other_digits_are_refused():
         "  where:    sklearn.datasets.load_digits\n"
         "  found:    sha256 d2503a447794ee61eca78b98bf37c4897c01486d2a3b721b324ce499b665fde3 of 1797 images\n"
         "  expected: sha256 87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826 of 1797 images\n"
-        "  do:       install a scikit-learn release whose digits are unchanged, such as 1.9"
+        "  fix:      install a scikit-learn release whose digits are unchanged, such as 1.9"
     )
 
 

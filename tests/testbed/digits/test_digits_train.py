@@ -250,7 +250,7 @@ def test_script_complains_about_unknown_models(tmp_path, capsys, one_thread):
         "  where:    --models\n"
         "  found:    digits-rigde\n"
         f"  expected: a glob that matches one of {', '.join(NAMES)}\n"
-        '  do:       did you mean "digits-ridge"?'
+        '  fix:      did you mean "digits-ridge"?'
     )
     with pytest.raises(typer.Exit) as left:
         train.main(out=tmp_path, seed=0, models=["digits-rigde"], registry=None)

@@ -186,10 +186,10 @@ class TestPython:
     def test_no_such_function(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "net.py").write_text(FILE)
         assert refused(**self.CONTENT, function="net.py:biuld") == (
-            'there is no "biuld" in HERE/net.py\n  where:    model m\n  do:       did you mean "build"?'
+            'there is no "biuld" in HERE/net.py\n  where:    model m\n  fix:      did you mean "build"?'
         )
         assert refused(**self.CONTENT, function="torch.nn:Linaer") == (
-            'there is no "Linaer" in torch.nn\n  where:    model m\n  do:       did you mean "Linear"?'
+            'there is no "Linaer" in torch.nn\n  where:    model m\n  fix:      did you mean "Linear"?'
         )
 
         assert refused(**self.CONTENT, function="net.py:resnet") == (
@@ -213,7 +213,7 @@ class TestPython:
             "  where:    model m\n"
             "  found:    got an unexpected keyword argument 'depth'\n"
             "  expected: build(bias=0.0)\n"
-            "  do:       give them in the entry, as in arguments: {depth: 20}"
+            "  fix:      give them in the entry, as in arguments: {depth: 20}"
         )
 
     def test_a_file_that_is_not_python(self, refused: Refused, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ class TestTorchvision:
             f"  where:    {cache / 'weights' / 'resnet18-f37072fd.pth'}\n"
             f"  found:    sha256 {hashlib.sha256(b'another').hexdigest()}, 7 bytes\n"
             "  expected: sha256 beginning with f37072fd\n"
-            "  do:       delete it and it will be downloaded, or put the right one in its place"
+            "  fix:      delete it and it will be downloaded, or put the right one in its place"
         )
 
     def test_all_that_torchvision_offers_can_be_asked_for(self) -> None:
@@ -352,7 +352,7 @@ class TestTorchvision:
 
     def test_no_such_network(self, refused: Refused) -> None:
         assert refused(source="torchvision", name="resnet5O", pretrained="IMAGENET1K_V1") == (
-            'torchvision has no classifier "resnet5O"\n  where:    model m\n  do:       did you mean "resnet50"?'
+            'torchvision has no classifier "resnet5O"\n  where:    model m\n  fix:      did you mean "resnet50"?'
         )
         # A detector is none either.
         assert refused(source="torchvision", name="fcos_resnet50_fpn", pretrained="COCO_V1").startswith(
@@ -454,7 +454,7 @@ class TestTimm:
 
     def test_no_such_network(self, refused: Refused) -> None:
         assert refused(source="timm", name="resnet81.a1_in1k", weights="w.pth") == (
-            'timm has no model "resnet81.a1_in1k"\n  where:    model m\n  do:       did you mean "resnet18"?'
+            'timm has no model "resnet81.a1_in1k"\n  where:    model m\n  fix:      did you mean "resnet18"?'
         )
         # Built from what a hub says at that moment: its weights could not be hashed first.
         assert refused(source="timm", name="hf-hub:timm/resnet18.a1_in1k").startswith(
@@ -466,11 +466,11 @@ class TestTimm:
         assert message.startswith(
             'resnet18 has no weights "a9_in1k"\n  where:    model m\n  expected: a1_in1k, a2_in1k, '
         )
-        assert message.endswith('\n  do:       did you mean "a3_in1k"?')
+        assert message.endswith('\n  fix:      did you mean "a3_in1k"?')
         assert refused(source="timm", name="convnextv2_small") == (
             'timm names no downloadable weights for "convnextv2_small"\n'
             "  where:    model m\n"
-            "  do:       name a tag that has them, such as resnet18.a1_in1k, or give weights: a file of your own"
+            "  fix:      name a tag that has them, such as resnet18.a1_in1k, or give weights: a file of your own"
         )
 
 

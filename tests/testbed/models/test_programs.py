@@ -123,7 +123,7 @@ def test_weights_beside_an_onnx_file_are_not_opened(refused: Refused, files: Pat
     assert message.startswith(f"the ONNX file cannot be read\n  where:    model m, {files / 'apart.onnx'}\n")
     assert message.endswith(
         "\n  expected: one file that holds its weights too\n"
-        "  do:       save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)"
+        "  fix:      save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)"
     )
 
 
@@ -134,7 +134,7 @@ def test_a_network_exported_in_training_mode(refused: Refused, files: Path) -> N
         f"  where:    model m, {files / 'training.pt2'}\n"
         "  found:    aten.batch_norm.default that trains\n"
         "  expected: a network in eval mode\n"
-        "  do:       call module.eval() before torch.export.export"
+        "  fix:      call module.eval() before torch.export.export"
     )
 
 
@@ -158,7 +158,7 @@ def test_a_missing_library_is_named(refused: Refused, files: Path, monkeypatch: 
         "this source needs onnxruntime\n"
         "  where:    model m\n"
         "  found:    import of onnxruntime halted; None in sys.modules\n"
-        "  do:       pip install 'evalshift[onnx]'"
+        "  fix:      pip install 'evalshift[onnx]'"
     )
 
 

@@ -136,7 +136,7 @@ class TestTraining:
             "  where:    model m\n"
             "  found:    10.0 GB free on cpu\n"
             "  expected: 80.0 GB for a system of 100,000 × 100,000\n"
-            "  do:       give fewer filters or fewer images, or run it where there is more memory"
+            "  fix:      give fewer filters or fewer images, or run it where there is more memory"
         )
 
 
@@ -184,7 +184,7 @@ class TestSource:
         load(**self.CONTENT)
         (kept,) = (cache / "trained").glob("*.safetensors")
         kept.write_bytes(b"damaged")
-        assert refused(**self.CONTENT).endswith("\n  do:       delete the file, and they are trained again")
+        assert refused(**self.CONTENT).endswith("\n  fix:      delete the file, and they are trained again")
 
     def test_filters_larger_than_the_images(self, refused: Refused) -> None:
         assert refused(**self.CONTENT, patch_size=13) == (
