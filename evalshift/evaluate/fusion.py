@@ -48,7 +48,7 @@ def fuse(classifier: Classifier, images: Images) -> Classifier | None:
     if not torch.backends.mkldnn.is_available() or has_hooks(module):
         return None
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             sample = apply_arithmetic(torch.from_numpy(images), classifier.preprocess)
             graph = fx.GraphModule(module, fx.Tracer().trace(module), type(module).__name__)
             _drop_what_does_nothing(graph)

@@ -262,3 +262,10 @@ def test_tensors_are_shared_but_for_folded_ones_and_the_network_stays_as_it_was(
     head = network.get_parameter("linear.weight")
     assert any(parameter is head for parameter in classifier.module.parameters())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_folded_weights_are_ordinary_tensors(images: np.ndarray) -> None:
+    """torch 2.14 refuses tensors made in inference mode in 1 × 1 convolutions that are channels-last on one thread."""
+    classifier = fused(cifar_resnet20(), images)
+    assert classifier is not None
+    assert not any(tensor.is_inference() for tensor in classifier.module.state_dict().values())
