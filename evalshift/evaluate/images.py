@@ -10,15 +10,15 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from evalshift.errors import DataError, ModelError, first_line
+from evalshift.errors import ModelError
 from evalshift.shapes import Images
 from evalshift.testbed.datasets import Dataset
+from evalshift.testbed.image_files import StoredImage, open_rgb
 from evalshift.testbed.preprocessing import Preprocess, apply_geometry
 
 CACHE_BYTES = 4 << 30
@@ -140,35 +140,9 @@ class ImageReader:
             )
 
 
-def decode(path: Path, preprocess: Preprocess, where: str) -> np.ndarray:
-    """One image file as RGB, uint8 (h, w, 3), resized and cropped. Raises DataError for a file that is no image.
-
-    The orientation in EXIF is not applied, as in Pillow, torchvision and timm, whose accuracies are published.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            mode = opened.mode
-            picture = opened.convert("RGB")
-    except Exception as error:  # Pillow raises half a dozen kinds for damaged files
-        raise DataError(
-            "an image cannot be read",
-            where=where,
-            found=first_line(error),
-            expected="an image that Pillow reads",
-            remedy="copy it again, or remove it from the dataset",
-        ) from error
-    if mode.startswith(("I", "F")):
-        # Pillow would cut every value above 255 down to it, and leave a white picture without a word.
-        raise DataError(
-            "an image has more than 8 bits a channel",
-            where=where,
-            found=f"Pillow's mode {mode}",
-            expected="8 bits a channel",
-            remedy="scale its values to 0 to 255 and save it with 8 bits a channel",
-        )
-    return np.asarray(apply_geometry(picture, preprocess))
+def decode(image: StoredImage, preprocess: Preprocess, where: str) -> np.ndarray:
+    """One image file as RGB, uint8 (h, w, 3), resized and cropped. Raises DataError for a file that is no image."""
+    return np.asarray(apply_geometry(open_rgb(image, where), preprocess))
 
 
 def _rebatched(parts: Iterator[Images], size: int) -> Iterator[Images]:

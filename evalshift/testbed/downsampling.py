@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from evalshift.errors import DataError, UsageError, did_you_mean, first_line
+from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.files import stamp, write_atomic
 from evalshift.shapes import Labels
 from evalshift.testbed.arrays import load_npz
@@ -24,6 +24,7 @@ from evalshift.testbed.dataset_entries import FolderDataset, ImageNetDataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.datasets.downsampled import NAMES
 from evalshift.testbed.datasets.folder import class_folders, class_root
+from evalshift.testbed.image_files import StoredImage, open_rgb
 
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 # Images a part: so few that little is lost when a run is stopped.
@@ -89,21 +90,11 @@ def downsample(
     return Downsampled(written, len(labels), ready)
 
 
-def small(image: Path, size: int, filter: str) -> UInt8[np.ndarray, " row"]:
+def small(image: StoredImage, size: int, filter: str) -> UInt8[np.ndarray, " row"]:
     """One image as a row: all of the red, then green, then blue. DataError where it is no image."""
     from PIL import Image
 
-    try:
-        with Image.open(image) as opened:
-            resized = opened.convert("RGB").resize((size, size), Image.Resampling[filter.upper()])
-    except Exception as error:  # Pillow raises half a dozen kinds for damaged files
-        raise DataError(
-            "an image cannot be read",
-            where=image,
-            found=first_line(error),
-            expected="an image that Pillow reads",
-            remedy="copy it again, then run the same command: what was done is kept",
-        ) from error
+    resized = open_rgb(image).resize((size, size), Image.Resampling[filter.upper()])
     return np.asarray(resized).transpose(2, 0, 1).reshape(-1)
 
 

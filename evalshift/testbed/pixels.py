@@ -1,6 +1,6 @@
 """What the pixels of a dataset are like: means, standard deviations and how often each intensity comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from evalshift.errors import DataError, first_line
 from evalshift.testbed.datasets import Dataset, load_dataset
+from evalshift.testbed.image_files import StoredImage, open_rgb
 from evalshift.testbed.registry import Registry, load_registry
 
 _TOGETHER = 256
@@ -85,18 +85,6 @@ def _count(dataset: Dataset, start: int) -> Int[np.ndarray, "c 256"]:
     return np.sum(counts, axis=0)
 
 
-def _decoded(paths: tuple[Path, ...], name: str) -> Iterator[np.ndarray]:
-    from PIL import Image
-
-    for path in paths:
-        try:
-            with Image.open(path) as opened:
-                picture = np.asarray(opened.convert("RGB"))
-        except Exception as error:  # Pillow raises half a dozen kinds for damaged files
-            raise DataError(
-                "an image cannot be read",
-                where=f"dataset {name}, {path}",
-                found=first_line(error),
-                expected="an image that Pillow reads",
-            ) from error
-        yield picture
+def _decoded(images: Sequence[StoredImage], name: str) -> Iterator[np.ndarray]:
+    for image in images:
+        yield np.asarray(open_rgb(image, f"dataset {name}, {image}"))

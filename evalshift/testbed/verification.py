@@ -1,19 +1,20 @@
 """Every file of a dataset on the disk, looked at again: hashes, unpacked copies, and each image decoded."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from evalshift.errors import EvalshiftError, first_line
+from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.files import sha256_of
 from evalshift.testbed.archives import differing
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
+from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import data_folder, load_dataset
 from evalshift.testbed.datasets.places import remote, unpacked_folder
+from evalshift.testbed.image_files import StoredImage, open_rgb
 from evalshift.testbed.surroundings import surroundings
 
 # So many of a kind are named, then counted.
@@ -54,7 +55,7 @@ def verify_dataset(
                 dataset = load_dataset(name, entry, space)
             images = len(dataset)
             if not isinstance(dataset.images, np.ndarray):
-                faults += _undecodable(dataset.images, workers, advance)
+                faults += _undecodable(dataset.images, dataset.ids, workers, advance)
         except EvalshiftError as error:
             faults.append(first_line(error) + (f" ({error.found})" if error.found else ""))
     return Verified(files, images, tuple(faults))
@@ -62,9 +63,7 @@ def verify_dataset(
 
 def _files(entry: AnyDataset) -> Iterator[tuple[Path, str | None]]:
     """Each file that was downloaded, or unpacked from one, and what is wrong with it."""
-    if not isinstance(entry, DownloadedDataset) or entry.path is not None:
-        return  # loading holds a user's own files against their hashes
-    for file in entry.files.values():
+    for file in entry.needed_files():  # loading holds a user's own files against their hashes
         path = data_folder() / file.name
         if not path.is_file():
             yield path, "not here"
@@ -74,30 +73,30 @@ def _files(entry: AnyDataset) -> Iterator[tuple[Path, str | None]]:
         folder = unpacked_folder(file)
         if objection is None and folder.is_dir():
             wrong = list(differing(path, folder))
-            yield folder, _counted(wrong, "differs from the archive") if wrong else None
+            yield folder, _counted(wrong, " differs from the archive") if wrong else None
 
 
-def _undecodable(paths: tuple[Path, ...], workers: int, advance: Callable[[int], None]) -> list[str]:
-    wrong = []
+def _undecodable(
+    images: Sequence[StoredImage], ids: Sequence[str], workers: int, advance: Callable[[int], None]
+) -> list[str]:
+    """What is wrong with the images, by kind: the ids of those that have a fault, and the fault."""
+    wrong: dict[str, list[str]] = {}
     with ThreadPoolExecutor(workers) as pool:
-        for path, fault in zip(paths, pool.map(_fault, paths), strict=True):
+        for name, fault in zip(ids, pool.map(_fault, images), strict=True):
             if fault:
-                wrong.append(f"{path.parent.name}/{path.name}")
+                wrong.setdefault(fault, []).append(name)
             advance(1)
-    return [_counted(wrong, "cannot be decoded")] if wrong else []
+    return [_counted(names, fault) for fault, names in wrong.items()]
 
 
-def _fault(path: Path) -> bool:
-    from PIL import Image
-
+def _fault(image: StoredImage) -> str | None:
     try:
-        with Image.open(path) as opened:
-            opened.load()
-    except Exception:  # Pillow raises half a dozen kinds for damaged files
-        return True
-    return False
+        open_rgb(image)
+    except DataError as error:
+        return f": {error.problem}"
+    return None
 
 
 def _counted(names: list[str], what: str) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more} {what}"
+    return f"{', '.join(names[:_NAMED])}{more}{what}"

@@ -386,11 +386,11 @@ def test_an_image_of_16_bits_is_refused_rather_than_cut_to_white(tmp_path: Path,
     with pytest.raises(DataError) as caught:
         decode(path, AS_IT_IS, f"dataset deep, {path}")
     assert str(caught.value) == (
-        "an image has more than 8 bits a channel\n"
+        "an image has more than 8 bits per channel\n"
         f"  where:    dataset deep, {path}\n"
         f"  found:    Pillow's mode {mode}\n"
-        "  expected: 8 bits a channel\n"
-        "  fix:      scale its values to 0 to 255 and save it with 8 bits a channel"
+        "  expected: 8 bits per channel\n"
+        "  fix:      scale its values to 0 to 255 and save it with 8 bits per channel"
     )
 
 

@@ -99,7 +99,7 @@ class TestFolders:
         for number in range(5):  # cut: its header is whole, so that listing it finds nothing wrong
             path = tmp_path / "x" / "a" / f"{number}.png"
             path.write_bytes(path.read_bytes()[:-40])
-        assert verify(content) == Verified(0, 6, ("a/0.png, a/1.png, a/2.png and 2 more cannot be decoded",))
+        assert verify(content) == Verified(0, 6, ("a/0.png, a/1.png, a/2.png and 2 more: an image cannot be read",))
 
     def test_arrays_that_contradict_each_other(self, verify: Callable[..., Verified], tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", pixels("x", 3, 2, 2, 3))

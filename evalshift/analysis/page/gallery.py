@@ -16,6 +16,7 @@ from evalshift.errors import EvalshiftError
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import Dataset, dataset_stamp, fingerprint, load_dataset
+from evalshift.testbed.image_files import open_image
 
 MOST = 60  # pictures of a page's pair, half of each set
 SIZE = 112  # pixels of the longer side, at most
@@ -107,7 +108,7 @@ def _thumbnail(image: Any) -> str:
     if isinstance(image, np.ndarray):
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     else:
-        with Image.open(image) as opened:
+        with open_image(image) as opened:
             opened.draft("RGB", (2 * SIZE, 2 * SIZE))
             picture = opened.convert("RGB")
     kind = "PNG" if max(picture.size) <= SIZE // 2 else "JPEG"

@@ -14,6 +14,7 @@ from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import TorchvisionDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
+from evalshift.testbed.image_files import refuse_deep
 
 
 def read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
@@ -28,7 +29,7 @@ def read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
     try:
         for position in range(len(found)):
             image, label = found[position]
-            images.append(image if isinstance(image, Path) else np.asarray(_as_is_or_rgb(image)))
+            images.append(image if isinstance(image, Path) else _pixels(image, f"{where}, image {position:,}"))
             labels.append(operator.index(label))
     except (AttributeError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise DataError(
@@ -84,8 +85,9 @@ def _opened(entry: TorchvisionDataset, where: str) -> Any:
         ) from error
 
 
-def _as_is_or_rgb(image: Any) -> Any:
-    return image if image.mode == "L" else image.convert("RGB")
+def _pixels(image: Any, where: str) -> np.ndarray:
+    refuse_deep(image.mode, where)
+    return np.asarray(image if image.mode == "L" else image.convert("RGB"))
 
 
 def _refuse_other_classes(names: Any, space: ClassSpace, where: str) -> None:

@@ -1,0 +1,92 @@
+"""Image files, as Pillow decodes them: the one place where a picture of someone else's is opened.
+
+`run`, `check --data`, `dataset stats`, `dataset downsample` and the page all come by here, so that an image is read by
+all of them alike, or refused by all of them in the same words.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from evalshift.errors import DataError, first_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Raster formats whose decoders are libraries; JPEG takes in the MPO of cameras and telephones. Pillow also opens some
+# that start a program (EPS calls Ghostscript) or need a handler that is not here: no test set is kept in one of them.
+FORMATS = (
+    "AVIF", "BMP", "DDS", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF",
+    "WEBP",
+)  # fmt: skip
+# The suffixes that Pillow knows for them, and .jif, by which some cameras and tools write JPEG.
+SUFFIXES = frozenset({
+    ".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".dib", ".gif", ".icb", ".ico", ".j2c", ".j2k", ".jfif", ".jif",
+    ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm",
+    ".ppm", ".qoi", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp",
+})  # fmt: skip
+
+
+@runtime_checkable
+class PackedImage(Protocol):
+    """An encoded image inside a larger file; `str` of it says where it lies."""
+
+    def read(self) -> bytes:
+        """The bytes of the image file. OSError where they cannot be read."""
+        ...
+
+
+# What one image of a dataset is, before it is decoded.
+StoredImage = Path | PackedImage
+
+
+@contextmanager
+def open_image(image: StoredImage) -> Iterator[Image]:
+    """The image, opened and not yet decoded; of several frames, the first. Whatever Pillow raises passes through."""
+    from PIL import Image
+
+    source = image if isinstance(image, Path) else io.BytesIO(image.read())
+    with Image.open(source, formats=FORMATS) as opened:
+        yield opened
+
+
+def open_rgb(image: StoredImage, where: object = None) -> Image:
+    """One image as RGB with 8 bits per channel, as Pillow's `convert` makes it.
+
+    The orientation in EXIF is not applied, as in Pillow, torchvision and timm, whose accuracies are published.
+    Raises DataError for what is no image of these FORMATS, and for one with more than 8 bits per channel.
+    """
+    where = image if where is None else where
+    try:
+        with open_image(image) as opened:
+            mode = opened.mode
+            picture = opened.convert("RGB")
+    except Exception as error:  # Pillow raises half a dozen kinds for damaged files
+        raise DataError(
+            "an image cannot be read",
+            where=where,
+            found=first_line(error),
+            expected="an image that Pillow reads",
+            remedy="copy it again, or remove it from the dataset",
+        ) from error
+    refuse_deep(mode, where)
+    return picture
+
+
+def refuse_deep(mode: str, where: object) -> None:
+    """Raise DataError for a mode of Pillow's with more than 8 bits per channel.
+
+    Pillow would cut every value above 255 down to it, and leave a white picture without a word.
+    """
+    if mode.startswith(("I", "F")):
+        raise DataError(
+            "an image has more than 8 bits per channel",
+            where=where,
+            found=f"Pillow's mode {mode}",
+            expected="8 bits per channel",
+            remedy="scale its values to 0 to 255 and save it with 8 bits per channel",
+        )
