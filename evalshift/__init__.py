@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from evalshift.analysis import figures
     from evalshift.analysis.report import Report, report
     from evalshift.errors import EvalshiftError
-    from evalshift.evaluate.evaluation import evaluate
     from evalshift.evaluate.importers.predictions import import_predictions
     from evalshift.evaluate.importers.released import import_released
     from evalshift.evaluate.importers.tables import import_table
+    from evalshift.evaluate.own_network import predict
     from evalshift.evaluate.predictions import Predictions
     from evalshift.evaluate.run import run
     from evalshift.evaluate.store import Results
@@ -36,13 +36,13 @@ __all__ = [
     "Preprocess",
     "Report",
     "Results",
-    "evaluate",
     "figures",
     "import_predictions",
     "import_released",
     "import_table",
     "load_registry",
     "pixel_statistics",
+    "predict",
     "report",
     "run",
 ]
@@ -58,11 +58,11 @@ _HOMES = {
     "import_table": "evalshift.evaluate.importers.tables",
     "load_registry": "evalshift.testbed.registry",
     "pixel_statistics": "evalshift.testbed.pixels",
+    "predict": "evalshift.evaluate.own_network",
     "report": "evalshift.analysis.report",
     "run": "evalshift.evaluate.run",
 }
-# `evaluate` is a subpackage that can itself be called; see evalshift/evaluate/__init__.py.
-_MODULES = {"evaluate": "evalshift.evaluate", "figures": "evalshift.analysis.figures"}
+_MODULES = {"figures": "evalshift.analysis.figures"}
 
 
 def __getattr__(name: str) -> Any:

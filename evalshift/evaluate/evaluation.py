@@ -1,33 +1,26 @@
 """One classifier on one dataset → Predictions with their provenance."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
-from torch import nn
 
-from evalshift.errors import UsageError, did_you_mean
-from evalshift.evaluate.devices import Execution, choose_device, describe, set_precision, usual_batch
-from evalshift.evaluate.environment import git_revision, jpeg_decoder, library_versions
+from evalshift.evaluate.devices import Execution, describe, usual_batch
+from evalshift.evaluate.environment import jpeg_decoder, library_versions
 from evalshift.evaluate.fusion import fuse
 from evalshift.evaluate.images import ImageReader
-from evalshift.evaluate.inference import Answers, forward, place, predict, tune
+from evalshift.evaluate.inference import Answers, forward, place, predict_batches, tune
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION
 from evalshift.evaluate.streams import count_streams, one_thread
 from evalshift.shapes import Images
-from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset
 from evalshift.testbed.models import Classifier
-from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import Registry, load_registry
 
 # Enough to fill the batches that the search tries first; larger ones repeat them.
 _SAMPLE_IMAGES = 64
@@ -94,7 +87,7 @@ def evaluate_classifier(
     dataset = reader.dataset
     start = datetime.now(UTC)
     with closing(reader.batches(execution.batch_size, classifier.preprocess)) as batches:
-        answers = predict(
+        answers = predict_batches(
             classifier,
             batches,
             execution,
@@ -127,80 +120,3 @@ def evaluate_classifier(
         warnings=list(dataset.warnings),
     )
     return Predictions(classifier.name, dataset.name, answers.top, answers.prob, provenance), answers
-
-
-def evaluate(
-    module: nn.Module,
-    dataset: str | Dataset,
-    *,
-    preprocess: Preprocess | Mapping[str, Any],
-    name: str = "model",
-    registry: str | Path | Registry | None = None,
-    device: str = "auto",
-    precision: str = "fp32",
-    batch_size: int | str = "auto",
-    workers: int | None = None,
-) -> Predictions:
-    """Run a network of your own, float (n, c, h, w) → logits (n, classes), on one dataset. Nothing is stored.
-
-    dataset      a name from the registry, or a Dataset
-    preprocess   what the network wants to see; `{}` gives it pixels in [0, 1]
-    registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
-    The network runs in eval mode, and is afterwards as it was: modes, device and memory layout.
-
-    Raises UsageError for a name that is not there, DataError for a faulty dataset, ModelError for unusable outputs;
-    what the network itself raises comes through.
-    """
-    if not isinstance(module, nn.Module):
-        raise UsageError("evaluate runs a torch module", found=type(module).__name__, expected="a torch.nn.Module")
-    options = Options(device, precision, batch_size, workers)
-    settings = _as_preprocess(preprocess)
-    chosen = choose_device(options.device)
-    if isinstance(dataset, str):
-        known = registry if isinstance(registry, Registry) else load_registry(registry)
-        entry = known.dataset(dataset)
-        dataset = load_dataset(dataset, entry, known.class_space(entry.classes))
-    with set_precision(options.precision, chosen), _left_as_it_was(module):
-        classifier = Classifier(name, module.eval(), settings, dataset.answers)
-        reader = ImageReader(dataset, options.workers)
-        classifier, execution = prepare(classifier, reader, chosen, options, len(dataset))
-        origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())
-        return evaluate_classifier(classifier, reader, execution, origin, fingerprint(dataset))[0]
-
-
-def _as_preprocess(settings: Preprocess | Mapping[str, Any]) -> Preprocess:
-    if isinstance(settings, Preprocess):
-        return settings
-    try:
-        return Preprocess(**settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else ""
-        unknown = first["type"] == "extra_forbidden"
-        raise UsageError(
-            f'preprocess has no "{key}"' if unknown else "this preprocess cannot be",
-            where=None if unknown else f"preprocess.{key}" if key else "preprocess",
-            found=None if unknown or not key else repr(first["input"]),
-            expected=", ".join(Preprocess.model_fields) if unknown else first["msg"].removeprefix("Value error, "),
-            remedy=did_you_mean(key, Preprocess.model_fields) if unknown else None,
-        ) from error
-
-
-@contextmanager
-def _left_as_it_was(module: nn.Module) -> Iterator[None]:
-    """Put a borrowed network back into its modes, and its tensors to where and how they lay."""
-    modes = [(part, part.training) for part in module.modules()]
-    # A move puts other storage under a parameter, and another tensor in the place of a buffer.
-    tensors = [
-        (part, name, tensor, tensor.data)
-        for part in module.modules()
-        for name, tensor in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False))
-    ]
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-        for part, name, tensor, data in tensors:
-            tensor.data = data
-            setattr(part, name, tensor)

@@ -99,7 +99,7 @@ def forward(classifier: Classifier, batch: Images, execution: Execution) -> torc
     return logits.float()
 
 
-def predict(
+def predict_batches(
     classifier: Classifier,
     batches: Iterable[Batch],
     execution: Execution,

@@ -61,7 +61,7 @@ class TestTrap13:
             "pictures", ClassSpace("letters", ("a", "b")), ("0",), np.zeros(1, int), (tmp_path / "0.jpg",)
         )
         network = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
-        versions = evalshift.evaluate(network, pictures, preprocess={}, device="cpu").provenance.versions
+        versions = evalshift.predict(network, pictures, preprocess={}, device="cpu").provenance.versions
         assert versions == library_versions() | jpeg_decoder(pictures.images)
         assert len(versions) == len(library_versions()) + 1
 

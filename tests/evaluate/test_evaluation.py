@@ -11,10 +11,11 @@ from torch import nn
 import evalshift as es
 from evalshift.errors import DataError, ModelError, UsageError
 from evalshift.evaluate.devices import LAYOUTS, Execution
-from evalshift.evaluate.evaluation import Origin, evaluate, evaluate_classifier, prepare
+from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import KEPT_ANSWERS
 from evalshift.evaluate.options import Options
+from evalshift.evaluate.own_network import predict
 from evalshift.evaluate.store import SCHEMA_VERSION
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.models import Classifier, load_classifier
@@ -31,14 +32,6 @@ def digits_cnn() -> nn.Module:
     return load_classifier("cnn", registry.models["digits-cnn-16-32"], registry.class_space("digits")).module
 
 
-def test_the_package_is_the_function() -> None:
-    import evalshift.evaluate.store
-
-    assert es.evaluate is evalshift.evaluate
-    assert callable(es.evaluate)
-    assert es.evaluate.store is evalshift.evaluate.store  # pyright: ignore[reportFunctionMemberAccess]
-
-
 @pytest.mark.parametrize(
     "imports",
     [
@@ -48,22 +41,28 @@ def test_the_package_is_the_function() -> None:
         "from evalshift.evaluate import store; import evalshift as es",
     ],
 )
-def test_it_can_be_called_after_any_order_of_imports(python: Callable[..., str], imports: str) -> None:
-    code = imports + "\nimport sys\nprint(callable(es.evaluate), 'torch' in sys.modules)"
-    assert python(code) == "True False\n"
+def test_predict_is_a_plain_function_after_any_order_of_imports(python: Callable[..., str], imports: str) -> None:
+    code = imports + "\nimport inspect\nprint(list(inspect.signature(es.predict).parameters)[:3])"
+    assert python(code) == "['module', 'dataset', 'preprocess']\n"
+
+
+def test_evaluate_is_a_package_and_nothing_else(python: Callable[..., str]) -> None:
+    assert python("import evalshift.evaluate, sys; print(callable(evalshift.evaluate), 'torch' in sys.modules)") == (
+        "False False\n"
+    )
 
 
 def test_what_is_no_module_is_refused(python: Callable[..., str]) -> None:
     # In a process of its own: here the tests' type checks would speak first.
     code = "import evalshift as es; import evalshift.evaluate.store\n"
-    code += "try:\n    es.evaluate(len, 'digits', preprocess={})\nexcept es.EvalshiftError as error:\n    print(error)"
+    code += "try:\n    es.predict(len, 'digits', preprocess={})\nexcept es.EvalshiftError as error:\n    print(error)"
     assert python(code) == (
-        "evaluate runs a torch module\n  found:    builtin_function_or_method\n  expected: a torch.nn.Module\n"
+        "predict runs a torch module\n  found:    builtin_function_or_method\n  expected: a torch.nn.Module\n"
     )
 
 
 def test_a_network_on_a_dataset_by_name_gives_predictions(digits_cnn: nn.Module) -> None:
-    predictions = es.evaluate(digits_cnn, "digits", preprocess=DIGITS, name="mine", device="cpu")
+    predictions = es.predict(digits_cnn, "digits", preprocess=DIGITS, name="mine", device="cpu")
     registry = load_registry()
     dataset = load_dataset("digits", registry.dataset("digits"), registry.class_space("digits"))
     assert (predictions.model, predictions.dataset, len(predictions), predictions.k) == ("mine", "digits", 453, 5)
@@ -97,7 +96,7 @@ def test_a_network_is_left_as_it_was(make_dataset: Callable[..., Dataset]) -> No
     storage = {name: (tensor.data_ptr(), tensor.stride()) for name, tensor in parameters.items()}
     values = {name: tensor.clone() for name, tensor in parameters.items()}
     for batch_size in (2, "auto"):
-        evaluate(module, make_dataset(6), preprocess={}, device="cpu", batch_size=batch_size)
+        predict(module, make_dataset(6), preprocess={}, device="cpu", batch_size=batch_size)
     assert not any(module.seen_training)
     assert (module.training, module.frozen.training, module.drop.training) == (True, False, True)
     for name, tensor in (dict(module.named_parameters()) | dict(module.named_buffers())).items():
@@ -116,7 +115,7 @@ def test_a_network_that_fails_is_left_as_it_was_too(make_dataset: Callable[..., 
 
     module = Fails().train()
     with pytest.raises(ArithmeticError, match=r"^lost its way$"):
-        evaluate(module, make_dataset(3), preprocess={}, device="cpu")
+        predict(module, make_dataset(3), preprocess={}, device="cpu")
     assert module.training
 
 
@@ -128,7 +127,7 @@ def test_a_dataset_of_ones_own_and_a_preprocess_object(make_dataset: Callable[..
             return table[images[:, 0, 0, 0].long()]
 
     dataset = make_dataset(8, labels=[0, 1, 2, 3, 0, 0, 1, 2])
-    predictions = evaluate(Table(), dataset, preprocess=Preprocess(scale=255), device="cpu", batch_size=3)
+    predictions = predict(Table(), dataset, preprocess=Preprocess(scale=255), device="cpu", batch_size=3)
     # The first four images have their own class; the last four rows are all zeros, a tie that class 0 wins.
     assert predictions.top[:, 0].tolist() == [0, 1, 2, 3, 0, 0, 0, 0]
     assert predictions.hits(dataset.labels).tolist() == [True] * 6 + [False, False]
@@ -144,7 +143,7 @@ def test_a_registry_of_ones_own_may_be_a_path_or_a_registry(project: Any) -> Non
     project.content["models"] = {}
     path = project.save()
     for registry in (path, str(path), load_registry(path)):
-        predictions = evaluate(Always(), "old", preprocess={}, registry=registry, device="cpu")
+        predictions = predict(Always(), "old", preprocess={}, registry=registry, device="cpu")
         assert (predictions.dataset, len(predictions)) == ("old", 12)
 
 
@@ -155,7 +154,7 @@ def test_torch_is_left_in_the_precision_that_it_was_in(make_dataset: Callable[..
 
     torch.backends.cuda.matmul.allow_tf32 = True
     try:
-        predictions = evaluate(Linear(), make_dataset(3), preprocess={}, device="cpu", precision="bf16")
+        predictions = predict(Linear(), make_dataset(3), preprocess={}, device="cpu", precision="bf16")
         assert torch.backends.cuda.matmul.allow_tf32
     finally:
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -202,7 +201,7 @@ def test_torch_is_left_in_the_precision_that_it_was_in(make_dataset: Callable[..
 )
 def test_what_cannot_be_is_refused(digits_cnn: nn.Module, arguments: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        evaluate(digits_cnn, **({"dataset": "digits", "preprocess": DIGITS, "device": "cpu"} | arguments))
+        predict(digits_cnn, **({"dataset": "digits", "preprocess": DIGITS, "device": "cpu"} | arguments))
     assert str(caught.value).startswith(complaint)
 
 
@@ -213,10 +212,10 @@ def test_faulty_data_and_outputs_are_told_apart(project: Any) -> None:
 
     registry = project.save()
     with pytest.raises(ModelError, match=r"^wrong number of outputs\n"):
-        evaluate(TooMany(), "old", preprocess={}, registry=registry, device="cpu")
+        predict(TooMany(), "old", preprocess={}, registry=registry, device="cpu")
     (project.path / "old_x.npy").unlink()
     with pytest.raises(DataError, match=r"^a file is not there\n"):
-        evaluate(TooMany(), "old", preprocess={}, registry=registry, device="cpu")
+        predict(TooMany(), "old", preprocess={}, registry=registry, device="cpu")
 
 
 def test_provenance_says_how_the_predictions_came_about(
@@ -324,7 +323,7 @@ def test_fewer_images_than_batches_at_once_are_no_trouble(
     make_dataset: Callable[..., Dataset], count: int, batch_size: int | str
 ) -> None:
     dataset = make_dataset(count)
-    predictions = evaluate(Slow(), dataset, preprocess={}, device="cpu", batch_size=batch_size)
+    predictions = predict(Slow(), dataset, preprocess={}, device="cpu", batch_size=batch_size)
     assert len(predictions) == count
     assert predictions.provenance.streams == 3
     assert predictions.provenance.batch_size in range(1, max(2, count) + 1)
@@ -347,7 +346,7 @@ def test_a_network_with_hooks_runs_a_batch_at_a_time(make_dataset: Callable[...,
     module = Slow()
     kept: list[object] = []
     module.linear.register_forward_hook(lambda _, inputs, output: kept.append(output))
-    predictions = evaluate(module, make_dataset(9), preprocess={}, device="cpu", batch_size=2)
+    predictions = predict(module, make_dataset(9), preprocess={}, device="cpu", batch_size=2)
     assert predictions.provenance.streams == 1
 
 

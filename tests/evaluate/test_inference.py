@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from evalshift.errors import ModelError
 from evalshift.evaluate import inference
 from evalshift.evaluate.devices import LAYOUTS, Execution
-from evalshift.evaluate.inference import Answers, forward, place, predict, tune
+from evalshift.evaluate.inference import Answers, forward, place, predict_batches, tune
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.models import Classifier, load_classifier
 from evalshift.testbed.preprocessing import Preprocess
@@ -37,7 +37,7 @@ def in_batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def answer(classifier: Classifier, images: np.ndarray, size: int = 4, **options: Any) -> Answers:
-    return predict(classifier, in_batches(images, size), on_cpu(size), **options)
+    return predict_batches(classifier, in_batches(images, size), on_cpu(size), **options)
 
 
 class Returns(nn.Module):
@@ -137,11 +137,13 @@ def digits_cnn() -> tuple[Classifier, np.ndarray]:
 
 def test_batch_size_and_memory_layout_do_not_change_the_answers(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
     classifier, images = digits_cnn
-    expected = predict(classifier, in_batches(images, 200), on_cpu(200), keep_logits=True)
+    expected = predict_batches(classifier, in_batches(images, 200), on_cpu(200), keep_logits=True)
     assert expected.logits is not None
     for size in (1, 7, 64):
         for layout in LAYOUTS:
-            found = predict(classifier, in_batches(images, size), on_cpu(size, memory_format=layout), keep_logits=True)
+            found = predict_batches(
+                classifier, in_batches(images, size), on_cpu(size, memory_format=layout), keep_logits=True
+            )
             np.testing.assert_array_equal(found.top[:, 0], expected.top[:, 0])
             assert found.logits is not None
             np.testing.assert_allclose(found.logits, expected.logits, rtol=0, atol=1e-4)
@@ -150,7 +152,7 @@ def test_batch_size_and_memory_layout_do_not_change_the_answers(digits_cnn: tupl
 def test_bf16_runs_on_the_cpu_and_answers_nearly_the_same(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
     classifier, images = digits_cnn
     exact, short = (
-        predict(classifier, in_batches(images, 50), on_cpu(50, precision), keep_logits=True)
+        predict_batches(classifier, in_batches(images, 50), on_cpu(50, precision), keep_logits=True)
         for precision in ("fp32", "bf16")
     )
     assert exact.logits is not None

@@ -132,7 +132,7 @@ def test_one_model_by_name_and_es_evaluate_agree(embedded: tuple[Results, str]) 
     module = load_classifier(name, registry.models[name], registry.class_space("digits")).module
     settings = registry.models[name].preprocess
     assert settings is not None
-    again = es.evaluate(module, "digits", preprocess=settings, device="cpu")
+    again = es.predict(module, "digits", preprocess=settings, device="cpu")
     stored = embedded[0].load_predictions("digits", name)
     np.testing.assert_array_equal(again.top[:, 0], stored.top[:, 0])
     assert again.prob is not None

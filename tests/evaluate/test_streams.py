@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from evalshift.evaluate.devices import Execution
-from evalshift.evaluate.inference import predict
+from evalshift.evaluate.inference import predict_batches
 from evalshift.evaluate.streams import count_streams, one_thread, side_by_side
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.models import Classifier
@@ -66,8 +66,8 @@ def batches_of(images: np.ndarray, size: int = 2) -> list[np.ndarray]:
 def test_answers_are_those_of_one_stream_though_the_network_keeps_state(streams: int, images: np.ndarray) -> None:
     torch.manual_seed(0)
     classifier = classifier_of(Keeper(0.002))
-    alone = predict(classifier, batches_of(images), Execution(CPU, "fp32", 2, "contiguous"))
-    together = predict(classifier, batches_of(images), Execution(CPU, "fp32", 2, "contiguous", streams))
+    alone = predict_batches(classifier, batches_of(images), Execution(CPU, "fp32", 2, "contiguous"))
+    together = predict_batches(classifier, batches_of(images), Execution(CPU, "fp32", 2, "contiguous", streams))
     assert together.top.tolist() == alone.top.tolist()
     assert together.prob.tolist() == alone.prob.tolist()
 

@@ -18,7 +18,7 @@ from scipy.special import softmax
 from evalshift.analysis.report import report
 from evalshift.errors import ModelError
 from evalshift.evaluate.devices import Execution
-from evalshift.evaluate.inference import Answers, predict
+from evalshift.evaluate.inference import Answers, predict_batches
 from evalshift.evaluate.plan import stored_fingerprint
 from evalshift.evaluate.run import run
 from evalshift.evaluate.store import Results
@@ -38,7 +38,7 @@ KEPT = View("kept", "letters", (None, 1, None, 3), ClassSpace("letters", tuple("
 
 def answer(classifier: Any, images: np.ndarray, view: View, **options: Any) -> Answers:
     execution = Execution(torch.device("cpu"), "fp32", len(images), "contiguous")
-    return predict(classifier, iter([images]), execution, view=view, **options)
+    return predict_batches(classifier, iter([images]), execution, view=view, **options)
 
 
 def test_classes_that_are_left_out_are_not_looked_at(make_classifier: MakeClassifier, numbered: Numbered) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from evalshift.evaluate.devices import Execution
-from evalshift.evaluate.inference import predict
+from evalshift.evaluate.inference import predict_batches
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.models.batches import InBatchesOf
 
@@ -48,7 +48,7 @@ def same_answers(classifier: Classifier, network: nn.Module = NETWORK, size: int
     execution = Execution(torch.device("cpu"), "fp32", size, "contiguous")
     batches = [images[start : start + size] for start in range(0, 11, size)]
     plain = Classifier("m", network, classifier.preprocess, TEN)
-    expected, found = (predict(one, batches, execution, keep_logits=True) for one in (plain, classifier))
+    expected, found = (predict_batches(one, batches, execution, keep_logits=True) for one in (plain, classifier))
     np.testing.assert_array_equal(found.top, expected.top)
     np.testing.assert_allclose(found.logits, expected.logits, rtol=tolerance, atol=tolerance)  # pyright: ignore
 
@@ -207,7 +207,7 @@ class TestNumpy:
         images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
         execution = Execution(torch.device("cpu"), "fp32", 2, "contiguous")
         batches = [images[:2], images[2:4], images[4:]]
-        logits = predict(classifier, batches, execution, keep_logits=True).logits
+        logits = predict_batches(classifier, batches, execution, keep_logits=True).logits
         colours = images.astype(np.float32).mean(axis=(1, 2))
         np.testing.assert_allclose(logits, 3.0 * colours @ np.arange(30).reshape(3, 10) % 7, rtol=1e-4, atol=1e-3)  # pyright: ignore
 
