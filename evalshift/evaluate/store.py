@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from evalshift.errors import StoreError, did_you_mean, first_line
 from evalshift.evaluate.predictions import Failure, Predictions, Provenance
 from evalshift.evaluate.rows import rows_mark
 from evalshift.files import file_name, registry_name, write_atomic
+from evalshift.parquet import read_metadata, read_table, table_bytes
 from evalshift.shapes import Labels
 
 SCHEMA_VERSION = 2
@@ -306,21 +306,18 @@ def _npy(logits: np.ndarray) -> bytes:
 
 def _write(table: pa.Table, facts: dict, path: Path) -> None:
     metadata = {f"{_PREFIX}{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()}
-    buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd", write_page_checksum=True)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, table_bytes(table.replace_schema_metadata(metadata)))
 
 
 def _facts(path: Path) -> dict | None:
     try:
-        return _decode(pq.read_metadata(path).metadata, path)
+        return _decode(read_metadata(path), path)
     except FileNotFoundError:
         return None
 
 
 def _read(path: Path) -> tuple[pa.Table, dict]:
-    # A file opened here is closed here; read_table on a path would first look for a partitioned dataset.
-    table = pq.ParquetFile(io.BytesIO(path.read_bytes()), page_checksum_verification=True).read()
+    table = read_table(path, checksums=True)
     return table, _decode(table.schema.metadata, path)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from evalshift.errors import DataError, UsageError, did_you_mean, first_line
 from evalshift.files import sha256_of
+from evalshift.parquet import read_table
 
 FORMATS = (".npy", ".npz", ".json", ".csv", ".tsv", ".txt", ".parquet")
 
@@ -83,7 +84,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     _check_there(path)
     with _readable(path, "a table with a header"):
         if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
+            table = read_table(path).to_pandas(use_threads=False)
             table = table.reset_index(names="") if table.index.dtype.kind not in "iu" else table
             cells = table.map(lambda cell: "" if cell is None or cell != cell else str(cell))
         elif path.suffix.lower() == ".json":
@@ -231,9 +232,8 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 def _parquet(path: Path) -> Columns:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(path).read()
+    table = read_table(path)
     columns: dict[str, np.ndarray] = {}
     for name in table.column_names:
         column = table[name].combine_chunks()

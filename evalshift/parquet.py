@@ -1,0 +1,35 @@
+"""Parquet files read and written in the calling thread, by Arrow's own files and buffers.
+
+A thread of Arrow's pool that still holds a Python object when the interpreter ends aborts the process ("terminate
+called without an active exception", exit code 134). So Arrow is given no Python file to read from, and no thread.
+"""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def read_table(path: Path, *, checksums: bool = False) -> pa.Table:
+    """All rows and columns of one Parquet file, with its metadata.
+
+    checksums   hold each page against its checksum, where the file has them
+    Raises FileNotFoundError, and OSError or pa.ArrowException for a file that is damaged or is no Parquet file.
+    """
+    # A file opened here is closed here; pq.read_table on a path would first look for a partitioned dataset.
+    with pa.OSFile(str(path)) as stream:
+        opened = pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=checksums)
+        return opened.read(use_threads=False)
+
+
+def read_metadata(path: Path) -> dict[bytes, bytes]:
+    """The key-value metadata of one Parquet file; its rows are not read. Raises what `read_table` does."""
+    with pa.OSFile(str(path)) as stream:
+        return pq.read_metadata(stream).metadata or {}
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """The table as a compressed Parquet file, with a checksum for each page."""
+    stream = pa.BufferOutputStream()
+    pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
+    return stream.getvalue().to_pybytes()
