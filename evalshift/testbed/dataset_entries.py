@@ -38,8 +38,10 @@ class DatasetEntry(About):
     fresh            another dataset: images of this one's distribution, drawn alike, on which nothing was tuned
     near_duplicates  of training images
     view             a coarser way to see labels and answers, such as imagenet-a: see `testbed.classes.View`
+    format           the module of `evalshift.testbed.datasets` that reads it
     """
 
+    format: ClassVar[str]
     classes: str
     fresh: str | None = None
     near_duplicates: NearDuplicatesEntry | None = None
@@ -72,6 +74,7 @@ class DatasetEntry(About):
 class DigitsDataset(DatasetEntry):
     """The embedded pair: scikit-learn's handwritten digits, parted by writer."""
 
+    format = "digits"
     source: Literal["digits"]
     part: Literal["original", "new"]
     classes: Annotated[str, _fixed("digits")] = "digits"
@@ -80,6 +83,7 @@ class DigitsDataset(DatasetEntry):
 class NpyDataset(DatasetEntry):
     """Arrays: images uint8 (n, h, w, c), labels whole numbers (n,), ids optional, one a line or as .npy."""
 
+    format = "npy"
     source: Literal["npy"]
     images: FilePath
     labels: FilePath
@@ -89,6 +93,7 @@ class NpyDataset(DatasetEntry):
 class FolderDataset(DatasetEntry):
     """A folder for each class, images inside. `folders` gives their names in class order where nothing else tells."""
 
+    format = "folder"
     source: Literal["folder"]
     path: FilePath
     folders: tuple[str, ...] = ()
@@ -102,6 +107,7 @@ class TorchvisionDataset(DatasetEntry):
     arguments  for it, such as {split: test} or {train: false}
     """
 
+    format = "torchvision_datasets"
     ours: ClassVar[tuple[str, ...]] = ("root", "download", "transform", "target_transform", "transforms", "loader")
     source: Literal["torchvision"]
     dataset: str
@@ -145,6 +151,7 @@ class DownloadedDataset(DatasetEntry):
 class Cifar10Dataset(DownloadedDataset):
     """CIFAR-10 from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
 
+    format = "cifar_batches"
     roles = ("archive",)
     source: Literal["cifar10"]
     split: Literal["test", "train"] = "test"
@@ -154,6 +161,7 @@ class Cifar10Dataset(DownloadedDataset):
 class Cifar101Dataset(DownloadedDataset):
     """CIFAR-10.1, version v4 (2,021 images) or v6 (2,000); `path` is a folder with both .npy files."""
 
+    format = "cifar10_1"
     roles = ("images", "labels")
     variants = ("version",)
     source: Literal["cifar10.1"]
@@ -164,6 +172,7 @@ class Cifar101Dataset(DownloadedDataset):
 class Cifar102Dataset(DownloadedDataset):
     """CIFAR-10.2, 2,000 images for testing or 10,000 for training; `path` is the .npz file."""
 
+    format = "cifar10_2"
     roles = ("arrays",)
     variants = ("split",)
     source: Literal["cifar10.2"]
@@ -177,6 +186,7 @@ class Cifar100Dataset(DownloadedDataset):
     classes  cifar100, or cifar100-superclasses for models that were trained on the 20 coarse labels
     """
 
+    format = "cifar_batches"
     roles = ("archive",)
     source: Literal["cifar100"]
     split: Literal["test", "train"] = "test"
@@ -198,6 +208,7 @@ class CorruptedCifarDataset(DownloadedDataset):
     path  CIFAR-10-C.tar or the folder that it unpacks to
     """
 
+    format = "cifar_c"
     roles = ("archive",)
     variants = ("classes",)
     source: Literal["cifar-c"]
@@ -224,6 +235,7 @@ class Cinic10Dataset(DownloadedDataset):
              trained on CIFAR-10 know their labels
     """
 
+    format = "cinic10"
     roles = ("archive",)
     source: Literal["cinic10"]
     split: Literal["test", "valid", "train"] = "test"
@@ -244,6 +256,7 @@ class Cinic10Dataset(DownloadedDataset):
 class MnistDataset(DownloadedDataset):
     """MNIST in its idx files; `path` is a folder with both, packed or not."""
 
+    format = "idx"
     roles = ("images", "labels")
     variants = ("split",)
     source: Literal["mnist"]
@@ -257,6 +270,7 @@ class QmnistDataset(DownloadedDataset):
     part  lost: the 50,000 that MNIST left out of its test set; known: the 10,000 that it took; all
     """
 
+    format = "idx"
     roles = ("images", "labels")
     source: Literal["qmnist"]
     part: Literal["lost", "known", "all"] = "lost"
@@ -266,6 +280,7 @@ class QmnistDataset(DownloadedDataset):
 class FashionMnistDataset(DownloadedDataset):
     """Fashion-MNIST in its idx files; `path` is a folder with both, packed or not."""
 
+    format = "idx"
     roles = ("images", "labels")
     variants = ("split",)
     source: Literal["fashion-mnist"]
@@ -276,6 +291,7 @@ class FashionMnistDataset(DownloadedDataset):
 class SvhnDataset(DownloadedDataset):
     """The cropped digits of SVHN; `path` is the .mat file."""
 
+    format = "svhn"
     roles = ("matrices",)
     variants = ("split",)
     source: Literal["svhn"]
@@ -291,6 +307,7 @@ class ImageNetDataset(DownloadedDataset):
             without it, looked for beside the images
     """
 
+    format = "imagenet"
     roles = ("images", "devkit")
     source: Literal["imagenet"]
     devkit: FilePath | None = None
@@ -303,6 +320,7 @@ class ImageNetV2Dataset(DownloadedDataset):
     per_class  20 for the release of MatchedFrequency that has 20 images a class
     """
 
+    format = "imagenet_v2"
     roles = ("archive",)
     variants = ("version",)
     source: Literal["imagenetv2"]
@@ -317,6 +335,7 @@ class ClassArchiveDataset(DownloadedDataset):
     count  how many images there must be
     """
 
+    format = "class_archive"
     roles = ("archive",)
     variants = ("classes", "view")
     source: Literal["class-archive"]
@@ -333,6 +352,7 @@ class DownsampledImageNetDataset(DownloadedDataset):
     split  val, or train, which is not downloaded
     """
 
+    format = "downsampled"
     roles = ("archive",)
     variants = ("size",)
     source: Literal["imagenet-downsampled"]

@@ -3,19 +3,12 @@
 import fnmatch
 import importlib.util
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 from evalshift.testbed import download
-from evalshift.testbed.dataset_entries import (
-    AnyDataset,
-    DigitsDataset,
-    FolderDataset,
-    NpyDataset,
-    TorchvisionDataset,
-)
-from evalshift.testbed.datasets import data_folder, fetch_dataset
+from evalshift.testbed.dataset_entries import AnyDataset
+from evalshift.testbed.datasets import fetch_dataset, format_of
 from evalshift.testbed.model_entries import (
     AnyModel,
     CheckpointModel,
@@ -28,40 +21,16 @@ from evalshift.testbed.model_entries import (
     TimmModel,
     TorchvisionModel,
 )
+from evalshift.testbed.readiness import State, size_words, state_of_files
 from evalshift.testbed.registry import Registry, with_built_in_files
 from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
 
-
-@dataclass(frozen=True)
-class State:
-    """Whether something can be run now.
-
-    words    "ready", "to download, 170 MB", "missing: PATH"
-    source   where it comes from
-    """
-
-    can_run: bool
-    words: str
-    source: str = ""
+__all__ = ["State", "dataset_state", "fetch_all", "model_state"]
 
 
 def dataset_state(entry: AnyDataset) -> State:
     """Whether a dataset can be read now, by a look at the disk."""
-    if isinstance(entry, DigitsDataset):
-        return State(True, "ready", "embedded")
-    if isinstance(entry, NpyDataset):
-        return _files([path for path in (entry.images, entry.labels, entry.ids) if path is not None])
-    if isinstance(entry, FolderDataset | TorchvisionDataset):
-        return _files([entry.path])
-    if entry.path is not None:
-        return _files([entry.path])
-    if not entry.files:
-        return State(False, "get it by hand", f"{entry.homepage or 'its homepage'}, then path: in the registry")
-    absent = [file for file in entry.needed_files() if not (data_folder() / file.name).is_file()]
-    source = ", ".join(file.name for file in entry.needed_files())
-    if any(not file.urls for file in absent):
-        return State(False, "needs a login", f"{source} in {data_folder()}, or path: in the registry")
-    return State(True, f"to download{_size(sum(file.size or 0 for file in absent))}" if absent else "ready", source)
+    return format_of(entry).state(entry)
 
 
 def model_state(entry: AnyModel) -> State:
@@ -77,7 +46,7 @@ def model_state(entry: AnyModel) -> State:
     if path is not None:
         return State(True, "ready", str(path))
     if remote is not None:
-        return State(True, f"to download{_size(remote.size or 0)}", remote.urls[0])
+        return State(True, f"to download{size_words(remote.size or 0)}", remote.urls[0])
     if entry.weights_files():
         return State(False, "missing", ", ".join(entry.weights_files()))
     if code is not None:
@@ -86,7 +55,7 @@ def model_state(entry: AnyModel) -> State:
         return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
     if isinstance(entry, HuggingfaceModel):
         if entry.path is not None:
-            return _files([entry.path / entry.file])
+            return state_of_files([entry.path / entry.file])
         return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.revision[:8]}")
     if isinstance(entry, RandomFeaturesModel):
         return State(True, "trains here when it is run, then kept", entry.on_request or f"{entry.filters:,} filters")
@@ -139,12 +108,6 @@ def _resolved(registry: Registry, names: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _files(paths: list[Path]) -> State:
-    absent = [path for path in paths if not path.exists()]
-    shown = ", ".join(str(path) for path in absent or paths)
-    return State(not absent, "missing" if absent else "ready", shown)
-
-
 def _code_of(entry: AnyModel) -> State | None:
     """Whether the code that an entry names is at hand; None where it comes with a library or a download."""
     if isinstance(entry, NumpyModel | PythonModel):
@@ -152,22 +115,16 @@ def _code_of(entry: AnyModel) -> State | None:
     if isinstance(entry, CheckpointModel):
         return _code(entry.builder)
     if isinstance(entry, HubModel) and entry.path is not None:
-        return _files([entry.path / "hubconf.py"])
+        return state_of_files([entry.path / "hubconf.py"])
     return None
 
 
 def _code(code: str) -> State:
     module = code.rpartition(":")[0]
     if module.endswith(".py"):
-        return _files([Path(module)])
+        return state_of_files([Path(module)])
     try:
         found = importlib.util.find_spec(module.partition(".")[0]) is not None
     except (ImportError, ValueError):
         found = False
     return State(found, "ready" if found else "missing: not installed", code)
-
-
-def _size(count: int) -> str:
-    if count >= 1e9:
-        return f", {count / 1e9:,.1f} GB"
-    return f", {count / 1e6:,.0f} MB" if count >= 1e6 else ""

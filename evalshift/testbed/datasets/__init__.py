@@ -1,80 +1,30 @@
 """DatasetEntry → Dataset: ids, labels and images in a fixed order, checked before anything is evaluated on them.
 
-A module a format. Each has two functions:
+A module a format, which the `format` of its entry names. Each has three functions:
 
-    read(entry, space, where)   ids, images and labels; downloads what is not there; `where` begins its complaints
-    mark(entry)                 a quick mark of its source files without reading them; OSError where one is not there
+    read(entry, space, where)   ids, images and labels; downloads what is not there; `where` begins its messages
+    fingerprint(entry)          of its source files, by names, sizes and times of change, without reading them; OSError
+                                where one is not there
+    state(entry)                whether it can be read now, by a look at the disk
 """
 
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from evalshift.errors import DataError, first_line
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace, view
-from evalshift.testbed.dataset_entries import (
-    AnyDataset,
-    Cifar10Dataset,
-    Cifar100Dataset,
-    Cifar101Dataset,
-    Cifar102Dataset,
-    Cinic10Dataset,
-    ClassArchiveDataset,
-    CorruptedCifarDataset,
-    DatasetEntry,
-    DigitsDataset,
-    DownsampledImageNetDataset,
-    FashionMnistDataset,
-    FolderDataset,
-    ImageNetDataset,
-    ImageNetV2Dataset,
-    MnistDataset,
-    NpyDataset,
-    QmnistDataset,
-    SvhnDataset,
-    TorchvisionDataset,
-)
-from evalshift.testbed.datasets import (
-    cifar10_1,
-    cifar10_2,
-    cifar_batches,
-    cifar_c,
-    cinic10,
-    class_archive,
-    digits,
-    downsampled,
-    folder,
-    idx,
-    imagenet,
-    imagenet_v2,
-    npy,
-    svhn,
-    torchvision_datasets,
-)
+from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
 from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
 
-__all__ = ["Dataset", "data_folder", "dataset_stamp", "fetch_dataset", "fingerprint", "load_dataset"]
+__all__ = ["Dataset", "data_folder", "dataset_stamp", "fetch_dataset", "fingerprint", "format_of", "load_dataset"]
 
-_FORMATS: dict[type[DatasetEntry], ModuleType] = {
-    Cifar100Dataset: cifar_batches,
-    Cifar101Dataset: cifar10_1,
-    Cifar102Dataset: cifar10_2,
-    Cifar10Dataset: cifar_batches,
-    Cinic10Dataset: cinic10,
-    ClassArchiveDataset: class_archive,
-    CorruptedCifarDataset: cifar_c,
-    DigitsDataset: digits,
-    DownsampledImageNetDataset: downsampled,
-    FashionMnistDataset: idx,
-    FolderDataset: folder,
-    ImageNetDataset: imagenet,
-    ImageNetV2Dataset: imagenet_v2,
-    MnistDataset: idx,
-    NpyDataset: npy,
-    QmnistDataset: idx,
-    SvhnDataset: svhn,
-    TorchvisionDataset: torchvision_datasets,
-}
+
+def format_of(entry: DatasetEntry | type[DatasetEntry]) -> ModuleType:
+    """The module that reads what this entry names."""
+    return import_module(f"{__name__}.{entry.format}")
 
 
 def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
@@ -82,18 +32,23 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
 
     Raises DataError for missing, damaged or contradictory data, DownloadError where no mirror gives it.
     """
-    parts = _FORMATS[type(entry)].read(entry, space, f"dataset {name}")
+    try:
+        parts = format_of(entry).read(entry, space, f"dataset {name}")
+    except OSError as error:
+        raise DataError(
+            "a file of the dataset cannot be read", where=f"dataset {name}", found=first_line(error)
+        ) from error
     dataset = Dataset(name, space, tuple(parts.ids), parts.labels, parts.images, parts.warnings)
     return dataset if entry.view is None else dataset.seen_in(view(entry.view))
 
 
 def dataset_stamp(entry: AnyDataset) -> str | None:
-    """A quick mark of a dataset's source files; None where they are not there, so that it must be loaded to know.
+    """A fingerprint of a dataset's source files; None where they are not there, so that it must be loaded to know.
 
     Equal stamps mean an equal fingerprint without reading a single image.
     """
     try:
-        return _FORMATS[type(entry)].mark(entry)
+        return format_of(entry).fingerprint(entry)
     except (OSError, KeyError):  # not on the disk, or not even known by name
         return None
 

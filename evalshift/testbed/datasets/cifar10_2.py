@@ -5,7 +5,7 @@ from evalshift.testbed.arrays import as_images, as_labels, load_npz
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import Cifar102Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import data_folder, place
+from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 
 
 def read(entry: Cifar102Dataset, space: ClassSpace, where: str) -> Parts:
@@ -16,6 +16,9 @@ def read(entry: Cifar102Dataset, space: ClassSpace, where: str) -> Parts:
     return Parts(numbered(len(images)), as_images(images, found), as_labels(labels, found))
 
 
-def mark(entry: Cifar102Dataset) -> str:
-    """A quick mark of the file; OSError where it is not there."""
+def fingerprint(entry: Cifar102Dataset) -> str:
+    """A fingerprint of the file; OSError where it is not there."""
     return stamp([entry.path or data_folder() / entry.files["arrays"].name])
+
+
+state = state_of_download

@@ -13,7 +13,7 @@ from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_pla
 from evalshift.testbed.classes import CIFAR100, ClassSpace, view
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar100Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import data_folder, place
+from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 
 AnyCifar = Cifar10Dataset | Cifar100Dataset
 
@@ -100,10 +100,13 @@ def _in_folder(folder: Path, entry: AnyCifar, name: str) -> Path:
     return inside if inside.is_file() else folder / name
 
 
-def mark(entry: AnyCifar) -> str:
-    """A quick mark of the archive or of the batches; OSError where one is not there."""
+def fingerprint(entry: AnyCifar) -> str:
+    """A fingerprint of the archive or of the batches; OSError where one is not there."""
     if entry.path is None:
         return stamp([data_folder() / entry.files["archive"].name])
     if not entry.path.is_dir():
         return stamp([entry.path])
     return stamp(_in_folder(entry.path, entry, name) for name in _BATCHES[entry.source][entry.split])
+
+
+state = state_of_download

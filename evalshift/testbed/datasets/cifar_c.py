@@ -13,7 +13,7 @@ from evalshift.testbed.arrays import as_images, as_labels, load_array
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import CorruptedCifarDataset, Corruption
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import data_folder, place
+from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 
 CORRUPTIONS = get_args(Corruption)
 SEVERITIES = 5
@@ -73,8 +73,11 @@ def _in_folder(entry: CorruptedCifarDataset) -> Path:
     return inside if inside.is_dir() else entry.path
 
 
-def mark(entry: CorruptedCifarDataset) -> str:
-    """A quick mark of the archive or of both arrays; OSError where one is not there."""
+def fingerprint(entry: CorruptedCifarDataset) -> str:
+    """A fingerprint of the archive or of both arrays; OSError where one is not there."""
     if entry.path is not None and entry.path.is_dir():
         return stamp(_in_folder(entry) / name for name in (f"{entry.corruption}.npy", "labels.npy"))
     return stamp([entry.path or data_folder() / entry.files["archive"].name])
+
+
+state = state_of_download

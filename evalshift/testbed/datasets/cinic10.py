@@ -18,7 +18,7 @@ from evalshift.testbed.archives import each_file
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import Cinic10Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
-from evalshift.testbed.datasets.places import data_folder, place
+from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 
 # Images of each class in each split: 9,000. The test set has all 1,000 test images of CIFAR-10 among them.
 # Source: the paper's section on compilation, and https://github.com/BayesWatch/cinic-10.
@@ -105,8 +105,11 @@ def _decode(content: bytes, where: str) -> np.ndarray:
     return pixels
 
 
-def mark(entry: Cinic10Dataset) -> str:
-    """A quick mark of the archive, or of all files in the folder; OSError where it is not there."""
+def fingerprint(entry: Cinic10Dataset) -> str:
+    """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is not None and entry.path.is_dir():
         return stamp([entry.path, *sorted(path for path in entry.path.rglob("*.png"))], entry.path)
     return stamp([entry.path or data_folder() / entry.files["archive"].name])
+
+
+state = state_of_download

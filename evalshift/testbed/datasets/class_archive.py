@@ -8,7 +8,7 @@ from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ClassArchiveDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
-from evalshift.testbed.datasets.places import data_folder, unpacked
+from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
 
 
 def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
@@ -35,10 +35,13 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
     return Parts(ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64))
 
 
-def mark(entry: ClassArchiveDataset) -> str:
-    """A quick mark of the archive, or of all files in the folder; OSError where it is not there."""
+def fingerprint(entry: ClassArchiveDataset) -> str:
+    """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is not None and entry.path.is_dir():
         return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
     if entry.path is None and not entry.files:
         raise FileNotFoundError("it has to be got by hand")
     return stamp([entry.path or data_folder() / entry.files["archive"].name])
+
+
+state = state_of_download

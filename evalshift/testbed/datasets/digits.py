@@ -5,6 +5,7 @@ from importlib.metadata import version
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import DigitsDataset
 from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.readiness import State
 
 
 def read(entry: DigitsDataset, space: ClassSpace, where: str) -> Parts:
@@ -15,6 +16,11 @@ def read(entry: DigitsDataset, space: ClassSpace, where: str) -> Parts:
     return Parts(part.ids, part.images, part.labels)
 
 
-def mark(entry: DigitsDataset) -> str:
+def fingerprint(entry: DigitsDataset) -> str:
     """The release of scikit-learn, which brings the images."""
     return f"scikit-learn {version('scikit-learn')}"
+
+
+def state(entry: DigitsDataset) -> State:
+    """Always ready: scikit-learn brings it."""
+    return State(True, "ready", "embedded")

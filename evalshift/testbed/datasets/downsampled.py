@@ -15,7 +15,7 @@ from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_pla
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit
 from evalshift.testbed.dataset_entries import DownsampledImageNetDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import data_folder, unpacked, unpacked_own
+from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked, unpacked_own
 
 NAMES = {"val": ("val_data",), "train": tuple(f"train_data_batch_{number}" for number in range(1, 11))}
 
@@ -104,8 +104,8 @@ def _other_size(rows: np.ndarray) -> str | None:
     return f"say size: {side}" if side in (8, 16, 32, 64) and 3 * side * side == rows.shape[-1] else None
 
 
-def mark(entry: DownsampledImageNetDataset) -> str:
-    """A quick mark of the archive or of the batches; OSError where they are not there."""
+def fingerprint(entry: DownsampledImageNetDataset) -> str:
+    """A fingerprint of the archive or of the batches; OSError where they are not there."""
     if entry.path is None:
         return stamp([data_folder() / entry.files["archive"].name])
     if entry.path.is_file():
@@ -114,3 +114,6 @@ def mark(entry: DownsampledImageNetDataset) -> str:
     if not found:
         raise FileNotFoundError(entry.path)
     return stamp(found)
+
+
+state = state_of_download

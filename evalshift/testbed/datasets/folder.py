@@ -10,6 +10,7 @@ from evalshift.files import stamp
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import FolderDataset
 from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.readiness import State, state_of_files
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -80,8 +81,13 @@ def _images_in(folder: Path, where: str) -> list[Path]:
     return paths
 
 
-def mark(entry: FolderDataset) -> str:
-    """A quick mark of all files in it; OSError where the folder is not there."""
+def fingerprint(entry: FolderDataset) -> str:
+    """A fingerprint of all files in it; OSError where the folder is not there."""
     # The folder itself counts too: one that is not there has no files, and so would have a stamp.
     files = sorted(path for path in entry.path.rglob("*") if path.is_file())
     return stamp([entry.path, *files], entry.path)
+
+
+def state(entry: FolderDataset) -> State:
+    """Whether the folder exists."""
+    return state_of_files([entry.path])

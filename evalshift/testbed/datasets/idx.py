@@ -10,7 +10,7 @@ from evalshift.testbed.arrays import as_images, as_labels, load_idx
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import FashionMnistDataset, MnistDataset, QmnistDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import data_folder, place
+from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 
 AnyMnist = MnistDataset | QmnistDataset | FashionMnistDataset
 
@@ -65,8 +65,11 @@ def _own(entry: AnyMnist, role: str) -> Path:
     return packed if packed.is_file() else entry.path / stem
 
 
-def mark(entry: AnyMnist) -> str:
-    """A quick mark of both files; OSError where one is not there."""
+def fingerprint(entry: AnyMnist) -> str:
+    """A fingerprint of both files; OSError where one is not there."""
     if entry.path is None:
         return stamp(data_folder() / entry.files[role].name for role in entry.roles)
     return stamp(_own(entry, role) for role in ("images", "labels"))
+
+
+state = state_of_download

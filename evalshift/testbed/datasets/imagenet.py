@@ -20,7 +20,7 @@ from evalshift.testbed.classes import ClassSpace, labels_from_devkit, labels_of_
 from evalshift.testbed.dataset_entries import ImageNetDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
-from evalshift.testbed.datasets.places import by_hand, data_folder, unpacked
+from evalshift.testbed.datasets.places import by_hand, data_folder, state_of_download, unpacked
 
 IMAGES, PER_CLASS = 50_000, 50
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -116,11 +116,14 @@ def _refuse_other_images(paths: list[Path], labels: Labels, classes: int, where:
     )
 
 
-def mark(entry: ImageNetDataset) -> str:
-    """A quick mark of the archive, or of all files in the folder, and of the devkit; OSError where it is not there."""
+def fingerprint(entry: ImageNetDataset) -> str:
+    """A fingerprint of the archive, or of all files in the folder, and of the devkit; OSError where it is not there."""
     devkit = [entry.devkit] if entry.devkit else []
     if entry.path is None:
         return stamp([data_folder() / entry.files[role].name for role in entry.roles])
     if entry.path.is_file():
         return stamp([entry.path, *devkit])
     return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file()), *devkit])
+
+
+state = state_of_download

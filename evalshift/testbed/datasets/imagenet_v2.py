@@ -12,7 +12,7 @@ from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetV2Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
 from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
-from evalshift.testbed.datasets.places import data_folder, unpacked
+from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
 
 
 def read(entry: ImageNetV2Dataset, space: ClassSpace, where: str) -> Parts:
@@ -43,10 +43,13 @@ def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: st
     )
 
 
-def mark(entry: ImageNetV2Dataset) -> str:
-    """A quick mark of the archive, or of all files in the folder; OSError where it is not there."""
+def fingerprint(entry: ImageNetV2Dataset) -> str:
+    """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is None:
         return stamp([data_folder() / entry.files["archive"].name])
     if entry.path.is_file():
         return stamp([entry.path])
     return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
+
+
+state = state_of_download

@@ -8,6 +8,7 @@ from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_arr
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import NpyDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
+from evalshift.testbed.readiness import State, state_of_files
 
 
 def read(entry: NpyDataset, space: ClassSpace, where: str) -> Parts:
@@ -34,6 +35,11 @@ def _ids(path: Path, where: str) -> list[str]:
         raise cannot_read(where, path, error, expected="UTF-8 text with one id a line") from error
 
 
-def mark(entry: NpyDataset) -> str:
-    """A quick mark of the files; OSError where one is not there."""
+def fingerprint(entry: NpyDataset) -> str:
+    """A fingerprint of the files; OSError where one is not there."""
     return stamp(path for path in (entry.images, entry.labels, entry.ids) if path)
+
+
+def state(entry: NpyDataset) -> State:
+    """Whether all of its files exist."""
+    return state_of_files(path for path in (entry.images, entry.labels, entry.ids) if path)

@@ -8,6 +8,7 @@ from evalshift.testbed import download
 from evalshift.testbed.archives import unpack
 from evalshift.testbed.dataset_entries import DownloadedDataset
 from evalshift.testbed.entries import FileEntry
+from evalshift.testbed.readiness import State, size_words, state_of_files
 
 
 def data_folder() -> Path:
@@ -125,7 +126,21 @@ def place_in(entry: DownloadedDataset, role: str, where: str) -> Path:
     return place(entry, role, own, where)
 
 
-def mark_of_files(entry: DownloadedDataset) -> str:
-    """A quick mark of all files of an entry whose own place is a folder; OSError where one is not there."""
+def fingerprint_of_files(entry: DownloadedDataset) -> str:
+    """A fingerprint of all files of an entry whose own place is a folder; OSError where one is not there."""
     folder = data_folder() if entry.path is None else entry.path
     return stamp(folder / entry.files[role].name for role in entry.roles)
+
+
+def state_of_download(entry: DownloadedDataset) -> State:
+    """Whether a downloaded dataset, or the user's own copy of it, is on this disk."""
+    if entry.path is not None:
+        return state_of_files([entry.path])
+    if not entry.files:
+        return State(False, "get it by hand", f"{entry.homepage or 'its homepage'}, then path: in the registry")
+    absent = [file for file in entry.needed_files() if not (data_folder() / file.name).is_file()]
+    source = ", ".join(file.name for file in entry.needed_files())
+    if any(not file.urls for file in absent):
+        return State(False, "needs a login", f"{source} in {data_folder()}, or path: in the registry")
+    size = size_words(sum(file.size or 0 for file in absent))
+    return State(True, f"to download{size}" if absent else "ready", source)

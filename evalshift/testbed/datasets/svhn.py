@@ -10,7 +10,7 @@ from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import SvhnDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import data_folder, place
+from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 
 
 def read(entry: SvhnDataset, space: ClassSpace, where: str) -> Parts:
@@ -40,6 +40,9 @@ def _matrices(source: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
-def mark(entry: SvhnDataset) -> str:
-    """A quick mark of the file; OSError where it is not there."""
+def fingerprint(entry: SvhnDataset) -> str:
+    """A fingerprint of the file; OSError where it is not there."""
     return stamp([entry.path or data_folder() / entry.files["matrices"].name])
+
+
+state = state_of_download

@@ -15,6 +15,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import TorchvisionDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.image_files import refuse_deep
+from evalshift.testbed.readiness import State, state_of_files
 
 
 def read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
@@ -106,6 +107,11 @@ def _refuse_other_classes(names: Any, space: ClassSpace, where: str) -> None:
         )
 
 
-def mark(entry: TorchvisionDataset) -> str:
-    """A quick mark of all files below `path`; OSError where it is not there."""
+def fingerprint(entry: TorchvisionDataset) -> str:
+    """A fingerprint of all files below `path`; OSError where it is not there."""
     return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
+
+
+def state(entry: TorchvisionDataset) -> State:
+    """Whether the folder exists."""
+    return state_of_files([entry.path])

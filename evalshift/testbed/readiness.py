@@ -1,0 +1,33 @@
+"""Whether what an entry names can be run now, as a look at the disk tells."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether something can be run now.
+
+    words    "ready", "to download, 170 MB", "missing"
+    source   where it comes from, or what is missing
+    """
+
+    can_run: bool
+    words: str
+    source: str = ""
+
+
+def state_of_files(paths: Iterable[Path]) -> State:
+    """Ready where all of these files or folders exist; else missing, with those that do not."""
+    paths = tuple(paths)
+    absent = [path for path in paths if not path.exists()]
+    shown = ", ".join(str(path) for path in absent or paths)
+    return State(not absent, "missing" if absent else "ready", shown)
+
+
+def size_words(size: int) -> str:
+    """A size in bytes as it follows "to download": ", 170 MB"; nothing for less than a megabyte."""
+    if size >= 1e9:
+        return f", {size / 1e9:,.1f} GB"
+    return f", {size / 1e6:,.0f} MB" if size >= 1e6 else ""
