@@ -1,7 +1,6 @@
-"""What else shaped the numbers: versions of libraries, the JPEG decoder, the revision of the user's own project."""
+"""What else shaped the numbers: versions of libraries and the JPEG decoder."""
 
 import platform
-import subprocess
 import sys
 from functools import cache
 from importlib.metadata import version
@@ -31,17 +30,3 @@ def jpeg_decoder(images: Images | tuple[Path, ...]) -> dict[str, str]:
         return {}
     turbo = features.version_feature("libjpeg_turbo")
     return {"libjpeg-turbo": turbo} if turbo else {"libjpeg": features.version_codec("jpg") or "unknown"}
-
-
-def git_revision(folder: Path = Path()) -> str | None:
-    """The commit of the checkout around `folder`, with "+changes" where files differ from it; None outside one."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        return f"{commit}{'+changes' if git('status', '--porcelain', '-uno') else ''}" if commit else None
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -46,8 +46,8 @@ def predict(
     from torch import nn
 
     from evalshift.evaluate.devices import choose_device, set_precision
-    from evalshift.evaluate.environment import git_revision
     from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
+    from evalshift.evaluate.git_revision import git_revision
     from evalshift.evaluate.images import ImageReader
     from evalshift.testbed.models import Classifier
 

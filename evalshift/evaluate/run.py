@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from evalshift.evaluate.environment import git_revision
 from evalshift.evaluate.expected import off_words
+from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import NEW, Job, Plan, choice_lines, make_plan, stored_fingerprint

@@ -1,5 +1,4 @@
 import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,24 +8,9 @@ from PIL import Image, features
 from torch import nn
 
 import evalshift
-from evalshift.evaluate.environment import git_revision, jpeg_decoder, library_versions
+from evalshift.evaluate.environment import jpeg_decoder, library_versions
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
-    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    git(tmp_path, "init", "--quiet")
-    (tmp_path / "registry.yaml").write_text("models: {}\n")
-    git(tmp_path, "add", "registry.yaml")
-    git(tmp_path, "commit", "--quiet", "-m", "first")
-    return tmp_path
 
 
 def test_versions_are_those_that_are_installed() -> None:
@@ -64,37 +48,3 @@ class TestTrap13:
         versions = evalshift.predict(network, pictures, preprocess={}, device="cpu").provenance.versions
         assert versions == library_versions() | jpeg_decoder(pictures.images)
         assert len(versions) == len(library_versions()) + 1
-
-
-def test_the_revision_is_that_of_the_checkout_around_a_folder(checkout: Path) -> None:
-    commit = git(checkout, "rev-parse", "HEAD")
-    assert len(commit) == 40
-    (checkout / "deep" / "down").mkdir(parents=True)
-    assert git_revision(checkout) == git_revision(checkout / "deep" / "down") == commit
-
-
-def test_a_changed_file_is_noted_and_an_unknown_one_is_not(checkout: Path) -> None:
-    commit = git(checkout, "rev-parse", "HEAD")
-    (checkout / "results").write_text("what a run leaves behind")
-    assert git_revision(checkout) == commit
-    (checkout / "registry.yaml").write_text("models: {other: {}}\n")
-    assert git_revision(checkout) == f"{commit}+changes"
-
-
-def test_outside_a_checkout_there_is_no_revision(
-    tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    (tmp_path / ".git").rename(tmp_path / "not-git")
-    assert git_revision(tmp_path) is None
-    assert git_revision(tmp_path / "nowhere") is None
-
-
-def test_a_checkout_without_a_commit_has_no_revision(tmp_path: Path) -> None:
-    git(tmp_path, "init", "--quiet")
-    assert git_revision(tmp_path) is None
-
-
-def test_without_git_there_is_no_revision(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert git_revision(checkout) is None
