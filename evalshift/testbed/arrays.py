@@ -1,9 +1,7 @@
 """Arrays from files that others wrote: read without running anything in them, and checked to be images or labels."""
 
 import gzip
-import io
 import lzma
-import pickle
 import struct
 import zipfile
 import zlib
@@ -12,49 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
 from evalshift.shapes import Images, Labels
 from evalshift.testbed.archives import ALWAYS_ALLOWED, MOST_EXPANSION
-
-
-class _NumpyOnly(pickle.Unpickler):
-    """Reads the pickles of NumPy arrays that official archives hold, and refuses everything that could run code."""
-
-    _ALLOWED = frozenset(
-        {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("_codecs", "encode"),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which images do not need")
-        # NumPy 2 moved the module that old archives name.
-        return super().find_class(module.replace("numpy.core", "numpy._core") if _numpy_2() else module, name)
-
-
-def _numpy_2() -> bool:
-    return int(np.__version__.split(".")[0]) >= 2
-
-
-def unpickle_arrays(raw: bytes, where: str) -> dict[str, Any]:
-    """A pickled mapping of arrays, as old archives hold them, read without running anything in it."""
-    try:
-        # The batches were written by Python 2: latin1 reads its text, and its arrays' bytes, unchanged.
-        content = _NumpyOnly(io.BytesIO(raw), encoding="latin1").load()
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-        raise DataError(
-            "the batch cannot be read",
-            where=where,
-            found=first_line(error),
-            expected="the official pickle of arrays",
-            remedy="download it again",
-        ) from error
-    return content if isinstance(content, dict) else {}
 
 
 def load_array(path: Path, where: str) -> np.ndarray:

@@ -95,6 +95,7 @@ class FileEntry(Entry):
     urls     none where only a login gives it: then it is to be put into the cache, or named by `path`
     md5      where nobody published a better hash
     also     sha256 of other releases or packings of the same content, which are as good in a copy of one's own
+    members  md5 of files inside an archive, by their names without folders: for a copy that was unpacked by hand
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -103,6 +104,7 @@ class FileEntry(Entry):
     md5: Annotated[str, AfterValidator(_md5)] | None = None
     size: int | None = Field(default=None, ge=0)
     also: tuple[Sha256, ...] = ()
+    members: dict[str, Annotated[str, AfterValidator(_md5)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_a_hash(self) -> "FileEntry":

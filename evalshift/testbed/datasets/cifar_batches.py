@@ -9,11 +9,12 @@ from evalshift.errors import DataError
 from evalshift.files import stamp
 from evalshift.shapes import Labels
 from evalshift.testbed import download
-from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes, unpickle_arrays
+from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes
 from evalshift.testbed.classes import CIFAR100, ClassSpace, view
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar100Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import data_folder, place, state_of_download
+from evalshift.testbed.datasets.places import data_folder, place, refuse_other_member, state_of_download
+from evalshift.testbed.pickled_arrays import unpickle_arrays
 
 AnyCifar = Cifar10Dataset | Cifar100Dataset
 
@@ -80,18 +81,23 @@ def _batches(entry: AnyCifar, where: str) -> list[tuple[Path, bytes]]:
     """Each batch of the split as it lies on the disk or in the archive, and where that is."""
     names = _BATCHES[entry.source][entry.split]
     if entry.path is not None and entry.path.is_dir():
-        found = []
-        for source in (_in_folder(entry.path, entry, name) for name in names):
-            try:
-                found.append((source, source.read_bytes()))
-            except OSError as error:
-                expected = f"{'cifar-10' if entry.source == 'cifar10' else 'cifar-100'}-python.tar.gz or what is in it"
-                raise cannot_read(where, source, error, expected=expected) from error
-        return found
+        return [_own_batch(entry, name, where) for name in names]
     archive = place(entry, "archive", entry.path, where)
     members = [f"{_FOLDER[entry.source]}/{name}" for name in names]
     contents = download.extract_members(archive, members)
     return [(archive, contents[member]) for member in members]
+
+
+def _own_batch(entry: AnyCifar, name: str, where: str) -> tuple[Path, bytes]:
+    assert entry.path is not None
+    source = _in_folder(entry.path, entry, name)
+    try:
+        raw = source.read_bytes()
+    except OSError as error:
+        expected = f"{'cifar-10' if entry.source == 'cifar10' else 'cifar-100'}-python.tar.gz or what is in it"
+        raise cannot_read(where, source, error, expected=expected) from error
+    refuse_other_member(entry, "archive", name, source, raw)
+    return source, raw
 
 
 def _in_folder(folder: Path, entry: AnyCifar, name: str) -> Path:

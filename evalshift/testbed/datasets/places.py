@@ -1,5 +1,6 @@
 """Where the files of a dataset lie: in the cache once they are downloaded, or where the entry says."""
 
+import hashlib
 from pathlib import Path
 
 from evalshift.errors import DataError, HashMismatchError
@@ -87,6 +88,24 @@ def verify(own: Path, file: FileEntry) -> str:
     found = sha256_of(own) if file.also else None
     other = next((known for known in file.also if found and download.hash_matches(found, known)), None)
     return download.verify(own, other or file.sha256)[:8]
+
+
+def refuse_other_member(entry: DownloadedDataset, role: str, name: str, path: Path, content: bytes) -> None:
+    """Raise HashMismatchError where the unpacked copy of a file in an archive is not the one that the archive holds.
+
+    Where nobody noted what the archive's files are, a copy is taken as it is.
+    """
+    file = entry.files.get(role)
+    promised = file.members.get(name) if file else None
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if promised is not None and found != promised:
+        raise HashMismatchError(
+            "a file is not the promised one",
+            where=path,
+            found=f"md5 {found}, {len(content):,} bytes",
+            expected=f"md5 {promised}, as in {entry.files[role].name}",
+            remedy="unpack the archive again; images of your own are a dataset of source npy or folder",
+        )
 
 
 def unpacked(entry: DownloadedDataset, role: str, where: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from formats import (
+    OWN_BATCHES,
     cifar10_batch,
     cifar100_batch,
     npy_bytes,
@@ -55,7 +56,7 @@ class TestCifar10:
             part = slice(2 * number, 2 * number + 2)
             body = cifar10_batch(images[part], [number, 9 - number])
             (tmp_path / f"data_batch_{number + 1}").write_bytes(body)
-        dataset = load({"source": "cifar10", "path": ".", "split": "train"})
+        dataset = load({"source": "cifar10", "path": ".", "split": "train", "files": OWN_BATCHES})
         np.testing.assert_array_equal(array(dataset), images, strict=True)
         assert dataset.labels.tolist() == [0, 9, 1, 8, 2, 7, 3, 6, 4, 5]
         assert dataset.ids == tuple(map(str, range(10)))
@@ -72,7 +73,7 @@ class TestCifar10:
                 images = np.asarray(opened.convert("RGB")).reshape(-1, 32, 32, 3)
             part = labels["train"][10_000 * (number - 1) : 10_000 * number]
             (tmp_path / f"data_batch_{number}").write_bytes(cifar10_batch(images, part))
-        dataset = load({"source": "cifar10", "path": ".", "split": "train"})
+        dataset = load({"source": "cifar10", "path": ".", "split": "train", "files": OWN_BATCHES})
         assert np.bincount(dataset.labels).tolist() == [5000] * 10
         np.testing.assert_array_equal(dataset.labels, labels["train"])
         np.testing.assert_array_equal(array(dataset)[40_000:], images)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fileserver import FileServer
+from formats import OWN_BATCHES, cifar10_batch, md5, pixels, put_image, python_2_pickle, sha256
 from formats import cifar10_archive as archive
-from formats import cifar10_batch, pixels, put_image, python_2_pickle, sha256
 from PIL import Image
 
 from evalshift.errors import HashMismatchError
@@ -338,7 +338,7 @@ class TestCifar10:
         rows = np.zeros((1, 3072), np.uint8)
         rows[0, 1093] = 200
         (tmp_path / "test_batch").write_bytes(python_2_pickle({"data": rows, "labels": [7]}))
-        images = load({"source": "cifar10", "path": "."}).images
+        images = load({"source": "cifar10", "path": ".", "files": OWN_BATCHES}).images
         assert isinstance(images, np.ndarray)
         assert np.argwhere(images).tolist() == [[0, 2, 5, 1]]
         assert images[0, 2, 5, 1] == 200
@@ -379,8 +379,24 @@ class TestCifar10:
     def test_unpacked(self, load: Load, tmp_path: Path, path: str) -> None:
         (tmp_path / "batches" / BATCH).parent.mkdir(parents=True)
         (tmp_path / "batches" / BATCH).write_bytes(cifar10_batch(IMAGES, LABELS))
-        dataset = load({"source": "cifar10", "path": path})
+        dataset = load({"source": "cifar10", "path": path, "files": OWN_BATCHES})
         np.testing.assert_array_equal(dataset.images, IMAGES, strict=True)
+
+    def test_unpacked_batches_are_held_against_the_official_ones(
+        self, load: Load, tmp_path: Path, complaint: Callable[..., str]
+    ) -> None:
+        body = cifar10_batch(IMAGES, LABELS)
+        (tmp_path / "test_batch").write_bytes(body)
+        assert complaint(HashMismatchError, load, {"source": "cifar10", "path": "."}) == (
+            "a file is not the promised one\n"
+            f"  where:    {tmp_path / 'test_batch'}\n"
+            f"  found:    md5 {md5(body)}, {len(body):,} bytes\n"
+            "  expected: md5 40351d587109b95175f43aff81a1287e, as in cifar-10-python.tar.gz\n"
+            "  fix:      unpack the archive again; images of your own are a dataset of source npy or folder"
+        )
+        members = {"test_batch": md5(body)}
+        files = {"archive": {"name": "mine.tar.gz", "sha256": "0" * 64, "members": members}}
+        assert len(load({"source": "cifar10", "path": ".", "files": files})) == len(LABELS)
 
     def test_a_path_with_nothing_there(self, refused: Refused, tmp_path: Path) -> None:
         assert refused({"source": "cifar10", "path": "nowhere.tar.gz"}) == (
@@ -405,7 +421,7 @@ class TestCifar10:
                 return os.mkdir, (str(tmp_path / "ran"),)
 
         (tmp_path / "test_batch").write_bytes(python_2_pickle({"data": Payload(), "labels": [1]}))
-        assert refused({"source": "cifar10", "path": "."}) == (
+        assert refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}) == (
             "the batch cannot be read\n"
             "  where:    dataset d, HERE/test_batch\n"
             f"  found:    it asks for {os.mkdir.__module__}.mkdir, which images do not need\n"
@@ -426,7 +442,7 @@ class TestCifar10:
     )  # fmt: skip
     def test_another_batch(self, refused: Refused, tmp_path: Path, content: object, found: str) -> None:
         (tmp_path / "test_batch").write_bytes(python_2_pickle(content))
-        assert refused({"source": "cifar10", "path": "."}) == (
+        assert refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}) == (
             "this is not a batch of CIFAR-10\n"
             "  where:    dataset d, HERE/test_batch\n"
             f"  found:    {found}\n"
@@ -436,7 +452,7 @@ class TestCifar10:
     def test_pixels_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
         content = {"data": np.zeros((2, 3072), np.float32), "labels": [0, 1]}
         (tmp_path / "test_batch").write_bytes(python_2_pickle(content))
-        assert refused({"source": "cifar10", "path": "."}).startswith(
+        assert refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}).startswith(
             "these are not images\n  where:    dataset d, HERE/test_batch\n  found:    float32, shape (2, 32, 32, 3)\n"
         )
 
