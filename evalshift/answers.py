@@ -55,7 +55,7 @@ def print_pairs(registry: "Registry") -> None:
     """The pairs of a registry, and how many models fit each."""
     rows = []
     for pair in registry.pairs:
-        classes = registry.dataset(pair.original).classes
+        classes = registry.dataset(pair.original).predicted_in
         rows.append((str(pair), classes, str(sum(model.classes == classes for model in registry.models.values()))))
     print_table(("pair", "classes", "models"), rows, "llr")
 

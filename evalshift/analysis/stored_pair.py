@@ -101,8 +101,12 @@ def seen_alike(results: Results, pair: str) -> str:
     imagenet:imagenet-a was run as imagenet@imagenet-a:imagenet-a. A pair that is stored as it is named is that pair.
     """
     names = split_pair(pair)
-    if pair in results.pairs():
+    stored = results.pairs()
+    if pair in stored:
         return pair
+    both = {one for one in stored if _without_view(one) == names}
+    if len(both) == 1 and not set(names) <= set(results.datasets()):
+        return both.pop()
     views = [((results.dataset_facts(name) or {}).get("entry") or {}).get("view") for name in names]
     if views[0] == views[1] or None not in views:
         return pair
@@ -111,6 +115,12 @@ def seen_alike(results: Results, pair: str) -> str:
         name if own or name.endswith(f"@{view}") else f"{name}@{view}" for name, own in zip(names, views, strict=True)
     )
     return ":".join(seen)
+
+
+def _without_view(pair: str) -> tuple[str, str] | None:
+    """The names of a pair's datasets without the view that both are seen in; None where their names have none."""
+    (original, _, view), (new, _, other) = (name.rpartition("@") for name in split_pair(pair))
+    return (original, new) if original and new and view == other else None
 
 
 @dataclass(frozen=True, eq=False)

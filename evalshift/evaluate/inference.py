@@ -12,9 +12,9 @@ from evalshift.errors import ModelError
 from evalshift.evaluate.devices import LAYOUTS, Execution, search, usual_batch
 from evalshift.evaluate.streams import Batch, side_by_side
 from evalshift.shapes import Images, Prob, Top
-from evalshift.testbed.classes import View
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import apply_arithmetic
+from evalshift.testbed.views import View
 
 KEPT_ANSWERS = 5
 

@@ -122,7 +122,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
     chosen_pairs = tuple(dict.fromkeys(registry.pair(pair) for pair in _listed(pairs))) or registry.default_pairs
     globs = tuple(_listed(models))
     selected = registry.select_models(globs)
-    spaces = {registry.dataset(pair.original).classes for pair in chosen_pairs}
+    spaces = {registry.dataset(pair.original).predicted_in for pair in chosen_pairs}
     fitting = {name: entry for name, entry in selected.items() if entry.classes in spaces}
     unfit = {name: entry.classes for name, entry in selected.items() if entry.classes not in spaces}
     if not fitting:
@@ -164,7 +164,7 @@ def _listed(names: Iterable[str]) -> Iterable[str]:
 
 
 def _datasets_for(entry: AnyModel, registry: Registry, pairs: Iterable[Pair]) -> list[str]:
-    fitting = (pair for pair in pairs if registry.dataset(pair.original).classes == entry.classes)
+    fitting = (pair for pair in pairs if registry.dataset(pair.original).predicted_in == entry.classes)
     return list(dict.fromkeys(name for pair in fitting for name in datasets_of(registry, pair)))
 
 
@@ -195,6 +195,8 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
         "entry": entry.model_dump(mode="json", exclude_defaults=True),
         "stamp": dataset_stamp(entry),
     }
+    if entry.seen is not None:
+        now["view"] = entry.seen.facts()
     return facts.get("fingerprint") if now.items() <= facts.items() else None
 
 

@@ -137,6 +137,7 @@ class _Datasets:
                 fingerprint=mark,
                 stamp=dataset_stamp(entry),
                 entry=entry.model_dump(mode="json", exclude_defaults=True),
+                view=dataset.view,
             )
         )
         return mark

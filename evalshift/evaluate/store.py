@@ -1,12 +1,13 @@
 """Results on disk: Parquet files that explain themselves, written whole or not at all.
 
-    results/datasets/<dataset>.parquet              id, label; fingerprint and classes in the metadata
+    results/datasets/<dataset>.parquet              id, label; fingerprint, classes and view in the metadata
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
     results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, a row a model
     results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
     results/pairs.json                              the pairs that were run or imported, in order
 
 SCHEMA_VERSION history
+3   2026-11  the view of a dataset, and the groupings of its classes, in its metadata
 2   2026-11  imports: `imported` in the provenance, null for what only a run knows; prob may be missing; counts/
 1   2026-11  the first
 """
@@ -29,8 +30,9 @@ from evalshift.evaluate.rows import rows_mark
 from evalshift.files import file_name, registry_name, write_atomic
 from evalshift.parquet import read_metadata, read_table, table_bytes
 from evalshift.shapes import Labels
+from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.
 _PREFIX = "evalshift."
@@ -44,6 +46,7 @@ class StoredDataset:
     class_names   shape (classes,), position = class number
     fingerprint   sha256 over ids, labels and image content; the mark of its rows where no images were at hand
     stamp         a quick mark of the source files; equal means that the fingerprint still holds
+    view          how predictions on it are read; None as they are
     """
 
     name: str
@@ -54,6 +57,7 @@ class StoredDataset:
     fingerprint: str
     stamp: str | None
     entry: dict
+    view: View | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -175,6 +179,7 @@ class Results:
             "fingerprint": dataset.fingerprint,
             "stamp": dataset.stamp,
             "entry": dataset.entry,
+            "view": None if dataset.view is None else dataset.view.facts(),
         }
         _write(table, facts, self.dataset_file(dataset.name))
 
@@ -198,6 +203,7 @@ class Results:
                 fingerprint=facts["fingerprint"],
                 stamp=facts["stamp"],
                 entry=facts["entry"],
+                view=_view(facts),
             )
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
@@ -293,6 +299,14 @@ class Results:
 
 def _names(folder: Path) -> list[str]:
     return sorted(registry_name(path.stem) for path in folder.glob("*.parquet") if not path.name.startswith("."))
+
+
+def _view(facts: dict) -> View | None:
+    """The view of a stored dataset; before schema 3 its name alone was noted, and all views were built in."""
+    if "view" not in facts:
+        name = facts["entry"].get("view")
+        return built_in_view(name) if name in BUILT_IN_VIEWS else None
+    return None if facts["view"] is None else View.from_facts(facts["view"])
 
 
 def _npy(logits: np.ndarray) -> bytes:

@@ -92,7 +92,7 @@ def built_in(name: str) -> ClassSpace:
     return _imagenet_1k() if name == "imagenet-1k" else ClassSpace(name, _NAMES[name])
 
 
-def _timm_tables() -> Path:
+def timm_tables() -> Path:
     """The folder of timm's tables of classes."""
     spec = importlib.util.find_spec("timm")  # finds the files without the seconds that importing timm takes
     if spec is None or not spec.submodule_search_locations:
@@ -106,55 +106,13 @@ def _timm_tables() -> Path:
 
 def _imagenet_1k() -> ClassSpace:
     """The 1,000 classes in the order of sorted wnids (not of the devkit's ILSVRC numbers), from timm's tables."""
-    tables = _timm_tables()
+    tables = timm_tables()
     wnids = tuple((tables / "imagenet_synsets.txt").read_text("utf-8").split())
     lemmas = dict(
         line.split("\t", 1) for line in (tables / "imagenet_synset_to_lemma.txt").read_text("utf-8").splitlines()
     )
     # Two pairs of classes share a lemma ("crane", "maillot"), so the names alone would not tell them apart.
     return ClassSpace("imagenet-1k", tuple(f"{lemmas[wnid]} ({wnid})" for wnid in wnids), wnids)
-
-
-@dataclass(frozen=True)
-class View:
-    """A coarser way to see labels and answers: some classes are left out, or several are one.
-
-    A dataset in a view holds only images of the classes that are kept, and a model's answers are read alike: outputs of
-    other classes are not looked at, and several classes that are one answer as their strongest.
-
-    of       the label space that models answer in
-    meaning  what each of its labels becomes, in order; None where it is left out
-    space    the label space of what they become; that of `of` where labels keep their meaning
-    """
-
-    name: str
-    of: str
-    meaning: tuple[int | None, ...] = field(repr=False)
-    space: ClassSpace
-
-    @property
-    def labels(self) -> tuple[int, ...]:
-        """The labels that there still are, sorted."""
-        return tuple(sorted({label for label in self.meaning if label is not None}))
-
-
-# Each view with the label space that it is of: CIFAR-100's coarse labels, and sets that hold 200 of ImageNet's classes.
-VIEWS = {"cifar100-superclasses": "cifar100", "imagenet-a": "imagenet-1k", "imagenet-r": "imagenet-1k"}
-
-
-@cache
-def view(name: str) -> View:
-    """One of VIEWS; KeyError for any other name."""
-    if name == "cifar100-superclasses":
-        groups = tuple(CIFAR100_SUPERCLASSES.values())
-        coarse = (next(place for place, group in enumerate(groups) if fine in group) for fine in CIFAR100)
-        return View(name, VIEWS[name], tuple(coarse), built_in("cifar100-superclasses"))
-    if name not in VIEWS:
-        raise KeyError(name)
-    space = built_in("imagenet-1k")
-    kept = set((_timm_tables() / f"{name.replace('-', '_')}_synsets.txt").read_text("utf-8").split())
-    meaning = tuple(label if wnid in kept else None for label, wnid in enumerate(space.folders))
-    return View(name, space.name, meaning, space)
 
 
 @cache

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from evalshift.errors import did_you_mean, near_match
-from evalshift.testbed.classes import VIEWS
+from evalshift.errors import near_match
 from evalshift.testbed.entries import About, Entry, FileEntry, FilePath
+from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 
 
 def _fixed(*names: str) -> AfterValidator:
@@ -37,7 +37,8 @@ class DatasetEntry(About):
 
     fresh            another dataset: images of this one's distribution, drawn alike, on which nothing was tuned
     near_duplicates  of training images
-    view             a coarser way to see labels and answers, such as imagenet-a: see `testbed.classes.View`
+    view             a coarser way to see labels and predictions: the name of a view such as imagenet-a, groups of
+                     classes, or the classes to keep, see `testbed.views`; the registry knows groups by a name too
     format           the module of `evalshift.testbed.datasets` that reads it
     """
 
@@ -45,26 +46,36 @@ class DatasetEntry(About):
     classes: str
     fresh: str | None = None
     near_duplicates: NearDuplicatesEntry | None = None
-    view: str | None = None
+    view: str | dict[Any, Any] | list[Any] | None = None
+    _seen: View | None = PrivateAttr(default=None)
 
-    @model_validator(mode="after")
-    def _view_fits(self) -> "DatasetEntry":
+    @property
+    def seen(self) -> View | None:
+        """The view that `view` names; None without one."""
+        if self._seen is None and self.view in BUILT_IN_VIEWS:
+            return built_in_view(str(self.view))
+        return self._seen
+
+    @property
+    def predicted_in(self) -> str:
+        """The name of the label space that models predict in, which a view reads."""
         if self.view is None:
-            return self
-        if self.view not in VIEWS:
-            nearest = did_you_mean(self.view, VIEWS)
-            raise ValueError(f"view: takes {', '.join(VIEWS)}, not {self.view}" + (f"; {nearest}" if nearest else ""))
-        if VIEWS[self.view] != self.classes:
-            raise ValueError(f"the view {self.view} is one of {VIEWS[self.view]}, not of {self.classes}")
-        return self
+            return self.classes
+        return BUILT_IN_VIEWS[str(self.view)] if self._seen is None else self._seen.of.name
+
+    def seen_in(self, view: str | View) -> "DatasetEntry":
+        """This dataset in a view, which must fit its label space; one that is built in is made when it is used."""
+        name = view if isinstance(view, str) else view.name
+        changed: dict[str, Any] = {"view": name}
+        if self.view is None:  # what is known of all images need not hold for a part of them
+            changed |= {"near_duplicates": None, "fresh": f"{self.fresh}@{name}" if self.fresh else None}
+        copy = self.model_copy(update=changed)
+        copy._seen = None if isinstance(view, str) else view
+        return copy
 
     def chosen(self, text: str) -> "DatasetEntry":
-        """The dataset that `name@text` means: this one seen in the view of that name. ValueError for any other."""
-        if VIEWS.get(text) != self.classes:
-            known = [name for name, of in VIEWS.items() if of == self.classes]
-            raise ValueError(f"a view of {self.classes}: {', '.join(known) or 'there is none'}")
-        fresh = f"{self.fresh}@{text}" if self.fresh else None
-        return self.model_copy(update={"view": text, "fresh": fresh, "near_duplicates": None})
+        """The dataset that `name@text` means where that chooses one of several. ValueError where it chooses nothing."""
+        raise ValueError(f"nothing called {text}")
 
     def needed_files(self) -> tuple[FileEntry, ...]:
         """What must be downloaded before this dataset can be read; empty where all is at hand."""
@@ -217,9 +228,9 @@ class CorruptedCifarDataset(DownloadedDataset):
     classes: Annotated[str, _fixed("cifar10", "cifar100")] = "cifar10"
 
     def chosen(self, text: str) -> "DatasetEntry":
-        """The dataset that `name@corruption-severity` means; a view where that is chosen already."""
+        """The dataset that `name@corruption-severity` means."""
         corruption, _, severity = text.rpartition("-")
-        if self.corruption is not None or text in VIEWS:
+        if self.corruption is not None:
             return super().chosen(text)
         if corruption not in get_args(Corruption) or severity not in ("1", "2", "3", "4", "5"):
             nearest = near_match(corruption or text, get_args(Corruption))

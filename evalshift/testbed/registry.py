@@ -7,7 +7,7 @@ or built by reading a registry.
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,8 @@ from evalshift.testbed.entries import Entry, FileEntry, expand
 from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.registry_views import inline_view, read_views
+from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 from evalshift.testbed.yaml_text import YamlText
 
 _DATASET: TypeAdapter[Any] = TypeAdapter(AnyDataset)
@@ -45,6 +47,7 @@ class Registry:
 
     own_pairs  the pairs that a user wrote: of the file itself, else of the one that it extends; none in the default
     written    the entries of models and datasets as they stand in YAML, for the record
+    views      those that it declares, under `views` or in a dataset's entry
     """
 
     path: Path
@@ -54,6 +57,7 @@ class Registry:
     pairs: tuple[Pair, ...]
     own_pairs: tuple[Pair, ...]
     written: Mapping[str, Mapping[str, Any]]
+    views: Mapping[str, View] = field(default_factory=dict)
 
     @property
     def default_pairs(self) -> tuple[Pair, ...]:
@@ -69,12 +73,7 @@ class Registry:
             return self.datasets[name]
         base, at, choice = name.rpartition("@")
         if at and base:
-            try:
-                return cast(AnyDataset, self.dataset(base).chosen(choice))
-            except ValueError as error:
-                raise UsageError(
-                    f'"{name}" chooses nothing', where=self.path, found=choice, expected=str(error)
-                ) from error
+            return self._chosen(name, self.dataset(base), choice)
         raise UsageError(
             f'there is no dataset "{name}"',
             where=self.path,
@@ -82,13 +81,46 @@ class Registry:
             remedy=did_you_mean(name, self.datasets) or "add it under datasets:, or see `evalshift list datasets`",
         )
 
+    def _chosen(self, name: str, entry: AnyDataset, choice: str) -> AnyDataset:
+        if BUILT_IN_VIEWS.get(choice) == entry.classes:
+            return cast(AnyDataset, entry.seen_in(choice))
+        view = self.view(choice)
+        space = self.class_space(entry.classes)
+        if view is not None and view.fits(space):
+            return cast(AnyDataset, entry.seen_in(view))
+        try:
+            return cast(AnyDataset, entry.chosen(choice))
+        except ValueError as error:
+            expected = str(error)
+            if expected.startswith("nothing"):
+                known = [view.name for view in self._views() if view.fits(space)]
+                expected = f"a view of {entry.classes}: {', '.join(known) or 'there is none'}"
+            raise UsageError(f'"{name}" chooses nothing', where=self.path, found=choice, expected=expected) from error
+
     def class_space(self, name: str) -> ClassSpace:
-        """The label space of that name, declared here or built in."""
-        return self.classes[name] if name in self.classes else classes.built_in(name)
+        """The label space of that name: declared here, that of the groups of a view, or built in."""
+        if name in self.classes:
+            return self.classes[name]
+        if name in self.views and self.views[name].has_groups:
+            return self.views[name].space
+        return classes.built_in(name)
 
     def label_space(self, entry: AnyDataset) -> ClassSpace:
         """What a dataset's labels mean: one of its classes, or of those that its view makes of them."""
-        return self.class_space(entry.classes) if entry.view is None else classes.view(entry.view).space
+        return self.class_space(entry.classes) if entry.seen is None else entry.seen.space
+
+    def view(self, name: str) -> View | None:
+        """The view of that name, declared here or built in; None where there is none."""
+        if name in self.views:
+            return self.views[name]
+        return built_in_view(name) if name in BUILT_IN_VIEWS else None
+
+    def _views(self) -> list[View]:
+        return [*map(built_in_view, BUILT_IN_VIEWS), *self.views.values()]
+
+    def groupings(self, classes: str) -> list[View]:
+        """The views that take classes of this label space together, which tell a mistake within a group from others."""
+        return [view for view in self._views() if view.of.name == classes and view.has_groups]
 
     def pair(self, text: str) -> Pair:
         """ "original:new" as a Pair of known datasets that can be compared. Raises UsageError where they cannot.
@@ -105,26 +137,67 @@ class Registry:
             )
         if original == new:
             raise UsageError(f'"{text}" compares a dataset with itself', expected="two different datasets")
-        spaces = [self.dataset(name).classes for name in (original, new)]
-        if spaces[0] != spaces[1]:
+        return self._seen_alike(text, original, new)
+
+    def _seen_alike(self, text: str, original: str, new: str) -> Pair:
+        names = original, new
+        entries = [self.dataset(name) for name in names]
+        if (entries[0].view, entries[0].classes) == (entries[1].view, entries[1].classes):
+            return Pair(original, new)
+        # The tables of a view that is built in are not opened where its name is enough.
+        if [entry.view for entry in entries].count(None) == 1:
+            other, name = (0, entries[1].view) if entries[0].view is None else (1, entries[0].view)
+            if BUILT_IN_VIEWS.get(str(name)) == entries[other].classes:
+                return Pair(f"{original}@{name}", new) if other == 0 else Pair(original, f"{new}@{name}")
+        views = [entry.seen for entry in entries]
+        if views[0] is not None and views[1] is not None:
+            if not views[0].same_as(views[1]):
+                raise UsageError(
+                    f'"{text}" compares different classes',
+                    found=f"{original} keeps those of {views[0].name}, {new} those of {views[1].name}",
+                    expected="two datasets that keep the same classes",
+                )
+            return Pair(original, new)
+        view = views[0] or views[1]
+        spaces = [self.class_space(entry.classes) for entry in entries]
+        if view is None:
+            view = self._common_view(text, names, spaces)
+        unfit = [place for place in range(2) if views[place] is None and not view.fits(spaces[place])]
+        if unfit:
             raise UsageError(
                 f'"{text}" compares different classes',
-                found=f"{original} has {spaces[0]}, {new} has {spaces[1]}",
-                expected="two datasets of one label space",
-            )
-        views = [self.dataset(name).view for name in (original, new)]
-        if views[0] is not None and views[1] is not None and views[0] != views[1]:
-            raise UsageError(
-                f'"{text}" compares different classes',
-                found=f"{original} keeps those of {views[0]}, {new} those of {views[1]}",
+                found=f"{names[1 - unfit[0]]} is seen in the view {view.name} of {view.of.name}, "
+                f"{names[unfit[0]]} has {spaces[unfit[0]].name}",
                 expected="two datasets that keep the same classes",
             )
-        if views[0] != views[1]:
-            original, new = (
-                name if seen else f"{name}@{views[0] or views[1]}"
-                for name, seen in zip((original, new), views, strict=True)
+        return Pair(
+            *(name if seen is not None else f"{name}@{view.name}" for name, seen in zip(names, views, strict=True))
+        )
+
+    def _common_view(self, text: str, names: tuple[str, str], spaces: list[ClassSpace]) -> View:
+        """The one view that makes two label spaces one; UsageError where there is none, or several."""
+        fitting: list[View] = []
+        for view in self._views():
+            of_one = view.of.name in (spaces[0].name, spaces[1].name)
+            if of_one and all(map(view.fits, spaces)) and not any(map(view.same_as, fitting)):
+                fitting.append(view)
+        whole = [view for view in fitting if set(view.space.names) in (set(spaces[0].names), set(spaces[1].names))]
+        if len(fitting) == 1 or len(whole) == 1:
+            return (whole or fitting)[0]
+        found = f"{names[0]} has {spaces[0].name}, {names[1]} has {spaces[1].name}"
+        if fitting:
+            raise UsageError(
+                f'"{text}" can be seen in several views',
+                found=f"{found}; {', '.join(view.name for view in fitting)}",
+                expected="one of them",
+                remedy=f"such as {names[0]}@{fitting[0].name}:{names[1]}@{fitting[0].name}",
             )
-        return Pair(original, new)
+        raise UsageError(
+            f'"{text}" compares different classes',
+            found=found,
+            expected="two datasets of one label space",
+            remedy="where the classes of one are groups of classes of the other, declare them as a view, under views:",
+        )
 
     def select_models(self, globs: Iterable[str]) -> dict[str, AnyModel]:
         """The models whose name matches any of `globs` (all without any), in registry order.
@@ -215,6 +288,8 @@ def _read(path: Path, below: tuple[Path, ...]) -> Registry:
         own_pairs=(),
         written={},
     )
+    views = {**(parent.views if parent else {}), **read_views(text, registry.classes)}
+    registry = replace(registry, views=views)
     datasets, written_datasets = _read_section(text, "datasets", _DATASET)
     models, written_models = _read_section(text, "models", _MODEL)
     datasets = {
@@ -227,6 +302,7 @@ def _read(path: Path, below: tuple[Path, ...]) -> Registry:
         written={**(parent.written if parent else {}), **written_datasets, **written_models},
     )
     _check_classes(text, registry, datasets, models)
+    registry = _resolve_views(text, registry, datasets)
     _check_fresh(text, _with_built_in(registry), datasets)
     pairs = tuple(dict.fromkeys(_read_pairs(text, registry)))
     inherited = parent.pairs if parent else ()
@@ -350,7 +426,8 @@ def with_built_in_files(entry: AnyDataset, name: str = "") -> AnyDataset:
 
 
 def _check_classes(text: YamlText, registry: Registry, datasets: dict[str, Any], models: dict[str, Any]) -> None:
-    known = [*registry.classes, *classes.BUILT_IN]
+    grouped = [name for name, view in registry.views.items() if view.has_groups and name not in registry.classes]
+    known = [*registry.classes, *grouped, *classes.BUILT_IN]
     for section, entries in (("datasets", datasets), ("models", models)):
         for name, entry in entries.items():
             if entry.classes not in known:
@@ -361,6 +438,47 @@ def _check_classes(text: YamlText, registry: Registry, datasets: dict[str, Any],
                     expected=_listed(known),
                     remedy=did_you_mean(entry.classes, known) or f"declare it: classes: {{{entry.classes}: [...]}}",
                 )
+
+
+def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> Registry:
+    """The registry with its own datasets seen in the views that their entries name or declare."""
+    views, datasets = dict(registry.views), dict(registry.datasets)
+    for name, entry in own.items():
+        if entry.view is None or BUILT_IN_VIEWS.get(str(entry.view)) == entry.classes:
+            continue
+        place = ("datasets", name, "view")
+        space = registry.class_space(entry.classes)
+        if isinstance(entry.view, str):
+            view = registry.view(entry.view)
+            if view is None:
+                known = (*BUILT_IN_VIEWS, *registry.views)
+                raise text.complaint(
+                    place,
+                    f"there is no view {entry.view}",
+                    found=entry.view,
+                    expected=f"{', '.join(known)}, or one declared under views:",
+                    remedy=did_you_mean(entry.view, known),
+                )
+        else:
+            view = views[name] = inline_view(text, name, entry.view, space, registry.classes)
+        if not view.fits(space):
+            raise text.complaint(
+                place,
+                f"the view {view.name} is one of {view.of.name}, not of {entry.classes}",
+                found=entry.classes,
+                expected=f"classes: {view.of.name}, or a label space that holds its groups by name",
+            )
+        datasets[name] = entry.seen_in(view)
+    registry = replace(registry, views=views, datasets=datasets)
+    return replace(registry, datasets={name: _fresh_alike(entry, registry) for name, entry in datasets.items()})
+
+
+def _fresh_alike(entry: AnyDataset, registry: Registry) -> AnyDataset:
+    """Fresh images are seen in the view of the images that they are held against."""
+    fresh = registry.datasets.get(entry.fresh) if entry.fresh and entry.view else None
+    if fresh is None or (fresh.seen is not None and entry.seen is not None and fresh.seen.same_as(entry.seen)):
+        return entry
+    return entry.model_copy(update={"fresh": f"{entry.fresh}@{entry.view}"})
 
 
 def _with_built_in(registry: Registry) -> Registry:

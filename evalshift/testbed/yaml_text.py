@@ -35,7 +35,7 @@ def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
 
-SECTIONS = ("extends", "classes", "datasets", "models", "pairs")
+SECTIONS = ("extends", "classes", "views", "datasets", "models", "pairs")
 
 
 class YamlText:

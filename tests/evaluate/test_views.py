@@ -22,9 +22,10 @@ from evalshift.evaluate.inference import Answers, predict_batches
 from evalshift.evaluate.plan import stored_fingerprint
 from evalshift.evaluate.run import run
 from evalshift.evaluate.store import Results
-from evalshift.testbed.classes import CIFAR10, ClassSpace, View, built_in, view
+from evalshift.testbed.classes import CIFAR10, ClassSpace, built_in
 from evalshift.testbed.datasets import cinic10
 from evalshift.testbed.registry import load_registry
+from evalshift.testbed.views import View, built_in_view
 
 import torch  # isort: skip
 
@@ -32,8 +33,9 @@ MakeClassifier = Callable[..., Any]
 Numbered = Callable[..., np.ndarray]
 
 # Of four classes, the first and the last are one, the third is left out.
-FOLDED = View("folded", "letters", (1, 0, None, 1), ClassSpace("two", ("middle", "end")))
-KEPT = View("kept", "letters", (None, 1, None, 3), ClassSpace("letters", tuple("abcd")))
+LETTERS = ClassSpace("letters", tuple("abcd"))
+FOLDED = View("folded", LETTERS, (1, 0, None, 1), ClassSpace("two", ("middle", "end")))
+KEPT = View("kept", LETTERS, (None, 1, None, 3), LETTERS)
 
 
 def answer(classifier: Any, images: np.ndarray, view: View, **options: Any) -> Answers:
@@ -68,7 +70,11 @@ def test_as_numpy_reads_them(
                                         max_size=count)))  # fmt: skip
     meaning = data.draw(st.lists(st.sampled_from([None, 0, 1, 4]), min_size=classes, max_size=classes).filter(any))
     space = ClassSpace("five", tuple("abcde"))
-    answers = answer(make_classifier(table.tolist(), classes), numbered(count), View("v", "x", tuple(meaning), space))
+    answers = answer(
+        make_classifier(table.tolist(), classes),
+        numbered(count),
+        View("v", ClassSpace("x", tuple(map(str, range(classes)))), tuple(meaning), space),
+    )
     labels = sorted({label for label in meaning if label is not None})
     columns = {label: [place for place, one in enumerate(meaning) if one == label] for label in labels}
     chances = softmax(table[:, [place for label in labels for place in columns[label]]], axis=1)
@@ -105,7 +111,7 @@ def test_superclasses_from_fine_predictions(make_classifier: MakeClassifier, num
     table[0, names.index("otter")] = 5
     table[1, names.index("tractor")] = 5
     classifier = replace(make_classifier(table.tolist()), classes=built_in("cifar100"))
-    answers = answer(classifier, numbered(2), view("cifar100-superclasses"))
+    answers = answer(classifier, numbered(2), built_in_view("cifar100-superclasses"))
     superclasses = built_in("cifar100-superclasses").names
     assert [superclasses[label] for label in answers.top[:, 0]] == ["aquatic_mammals", "vehicles_2"]
     assert answers.top.shape == (2, 5)
@@ -135,7 +141,7 @@ def quiet() -> Console:
 def testbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two sets of ImageNet's classes, one of them with ImageNet-A's alone, and a network that is right among those."""
     monkeypatch.chdir(tmp_path)
-    kept = view("imagenet-a").labels
+    kept = built_in_view("imagenet-a").labels
     for name, labels in (("whole", [0, 1, 2, *kept[:5]]), ("rare", list(kept[:3]))):
         images = np.zeros((len(labels), 2, 2, 1), np.uint8)
         images[:, 0, 0, 0] = labels
@@ -185,6 +191,63 @@ def test_a_report_takes_the_pair_as_it_is_typed(testbed: Path, quiet: Any, seen_
         assert found.pairs == ("whole@imagenet-a:rare",)
         assert found.table[["original_accuracy", "new_accuracy"]].to_numpy().tolist() == [[1.0, 1.0]]
     assert report(results, pairs="rare:whole", resamples=100).pairs == ("rare:whole@imagenet-a",)
+
+
+PARITY = """
+from torch import nn
+
+
+class Told(nn.Module):
+    def forward(self, images):
+        # The first pixel says the digit, and class 9, which is in no group, is always stronger.
+        logits = nn.functional.one_hot(images[:, 0, 0, 0].long(), 10).float()
+        logits[:, 9] = 2.0
+        return logits
+"""
+
+
+def test_groups_that_a_registry_declares_from_registry_to_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: Any
+) -> None:
+    """Labels of digits on one side, of groups on the other; the network is wrong about a digit or about its group."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "told.py").write_text(PARITY)
+    seen, labels = {"fine": [1, 3, 2, 5, 4], "coarse": [0, 2, 3, 5]}, {"fine": [1, 1, 5, 5, 9], "coarse": [1, 0, 0, 0]}
+    for name in ("fine", "coarse"):
+        images = np.zeros((len(seen[name]), 2, 2, 1), np.uint8)
+        images[:, 0, 0, 0] = seen[name]
+        np.save(f"{name}_x.npy", images)
+        np.save(f"{name}_y.npy", np.array(labels[name]))
+    arrays = {name: {"source": "npy", "images": f"{name}_x.npy", "labels": f"{name}_y.npy", "classes": classes}
+              for name, classes in (("fine", "digits"), ("coarse", "parity"))}  # fmt: skip
+    groups = {"odd": [1, "3", "5-7"], "even": [0, 2, 4, 8]}
+    content: dict[str, Any] = {
+        "classes": {"parity": ["odd", "even"]},
+        "views": {"parity": {"of": "digits", "groups": {**groups, "odd": [1, 3, 5, 7], "even": [0, 2, 4, 6, 8]}}},
+        "datasets": arrays,
+        "models": {
+            "told": {"source": "python", "function": "told.py:Told", "classes": "digits", "preprocess": {"scale": 255}}
+        },
+        "pairs": ["fine:coarse"],
+    }
+    registry = tmp_path / "registry.yaml"
+    registry.write_text(yaml.safe_dump(content))
+    results = run(registry, results="results", device="cpu", console=quiet)
+    assert results.pairs() == ["fine@parity:coarse@parity"]
+    # The image of class 9, in no group, is left out; 3 for 1 is odd as well, 2 for 5 is not: 3 of 4. And 2 is not odd.
+    table = report(results, pairs="fine:coarse", resamples=100).table
+    assert table[["original_correct", "original_total"]].to_numpy().tolist() == [[3, 4]]
+    assert table[["new_correct", "new_total"]].to_numpy().tolist() == [[3, 4]]
+    stored = results.load_dataset("fine@parity")
+    assert stored.class_names == ("odd", "even")
+    assert stored.view is not None
+    assert stored.view.name == "parity"
+    known = load_registry(registry)
+    assert stored_fingerprint(known, results, "fine@parity") == stored.fingerprint
+    # Other groups of the same names are another dataset, although no file changed.
+    content["views"]["parity"]["groups"] = groups
+    registry.write_text(yaml.safe_dump(content))
+    assert stored_fingerprint(load_registry(registry), results, "fine@parity") is None
 
 
 def test_seen_whole_the_same_answers_are_wrong(testbed: Path, quiet: Any) -> None:

@@ -356,7 +356,7 @@ models:
             "a registry is a mapping\n"
             "  where:    FILE\n"
             "  found:    list\n"
-            "  expected: extends, classes, datasets, models, pairs"
+            "  expected: extends, classes, views, datasets, models, pairs"
         )
 
     def test_an_unknown_section(self, refused: Refused) -> None:
@@ -364,7 +364,7 @@ models:
             "unknown section\n"
             "  where:    FILE, line 2: model\n"
             "  found:    model\n"
-            "  expected: extends, classes, datasets, models, pairs\n"
+            "  expected: extends, classes, views, datasets, models, pairs\n"
             '  fix:      did you mean "models"?'
         )
 
@@ -668,7 +668,9 @@ class TestPairs:
              "  expected: two different datasets")),
             ("cifar10:digits",
              ('"cifar10:digits" compares different classes\n  where:    FILE, line 2: pairs.0\n'
-             "  found:    cifar10 has cifar10, digits has digits\n  expected: two datasets of one label space")),
+             "  found:    cifar10 has cifar10, digits has digits\n  expected: two datasets of one label space\n"
+             "  fix:      where the classes of one are groups of classes of the other, declare them as a view, "
+             "under views:")),
             ("cifar10: cifar10.1-v6",
              ("a pair is text\n  where:    FILE, line 2: pairs.0\n"
              "  found:    {'cifar10': 'cifar10.1-v6'}\n  expected: original:new, without a space")),

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from evalshift.errors import DataError, first_line
 from evalshift.testbed import download
-from evalshift.testbed.classes import ClassSpace, view
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
 from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
@@ -39,7 +39,7 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
             "a file of the dataset cannot be read", where=f"dataset {name}", found=first_line(error)
         ) from error
     dataset = Dataset(name, space, tuple(parts.ids), parts.labels, parts.images, parts.warnings)
-    return dataset if entry.view is None else dataset.seen_in(view(entry.view))
+    return dataset if entry.seen is None else dataset.seen_in(entry.seen)
 
 
 def dataset_stamp(entry: AnyDataset) -> str | None:

@@ -10,11 +10,12 @@ from evalshift.files import stamp
 from evalshift.shapes import Labels
 from evalshift.testbed import download
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes
-from evalshift.testbed.classes import CIFAR100, ClassSpace, view
+from evalshift.testbed.classes import CIFAR100, ClassSpace
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar100Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, refuse_other_member, state_of_download
 from evalshift.testbed.pickled_arrays import unpickle_arrays
+from evalshift.testbed.views import built_in_view
 
 AnyCifar = Cifar10Dataset | Cifar100Dataset
 
@@ -59,7 +60,7 @@ def coarse_of(fine: Labels) -> Labels:
     >>> coarse_of(np.array([0, 1, 99]))  # apple, aquarium fish, worm
     array([ 4,  1, 13])
     """
-    return np.array(view("cifar100-superclasses").meaning, dtype=np.int64)[fine]
+    return np.array(built_in_view("cifar100-superclasses").meaning, dtype=np.int64)[fine]
 
 
 def _refuse_other_superclasses(fine: Labels, coarse: Sequence[int] | None, where: str) -> None:

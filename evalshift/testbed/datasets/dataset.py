@@ -13,7 +13,8 @@ from jaxtyping import UInt8
 from evalshift.errors import DataError
 from evalshift.files import sha256_of
 from evalshift.shapes import Labels
-from evalshift.testbed.classes import ClassSpace, View, built_in
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.views import View
 
 
 class Parts(NamedTuple):
@@ -75,18 +76,19 @@ class Dataset:
     @property
     def answers(self) -> ClassSpace:
         """The label space that models answer in, which a view reads."""
-        return self.classes if self.view is None else built_in(self.view.of)
+        return self.classes if self.view is None else self.view.of
 
     def seen_in(self, view: View) -> "Dataset":
         """The images of classes that the view keeps, with the labels that it gives; DataError where none is left."""
-        meaning = np.array([-1 if label is None else label for label in view.meaning], dtype=np.int64)[self.labels]
+        meanings = view.meaning_of(self.classes, f"dataset {self.name}")
+        meaning = np.array([-1 if label is None else label for label in meanings], dtype=np.int64)[self.labels]
         kept = np.flatnonzero(meaning >= 0)
         if len(kept) == 0:
             raise DataError(
                 "none of its images is of a class that the view keeps",
                 where=f"dataset {self.name}, view {view.name}",
                 found=f"{len(self):,} images of other classes",
-                expected=f"images of {len(view.labels)} classes of {view.of}",
+                expected=f"images of {len(view.labels)} classes of {view.space.name}",
             )
         if len(kept) == len(self):
             return replace(self, classes=view.space, labels=meaning, view=view)
@@ -101,7 +103,7 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
     digest.update("\n".join(dataset.ids).encode())
     digest.update(dataset.labels.astype("<i8").tobytes())
     if dataset.view is not None:  # answers read in another way are other answers
-        digest.update(repr((dataset.view.of, dataset.view.meaning)).encode())
+        digest.update(repr((dataset.view.of.name, dataset.view.meaning)).encode())
     if isinstance(dataset.images, np.ndarray):
         digest.update(repr(dataset.images.shape).encode())
         digest.update(np.ascontiguousarray(dataset.images).data)

@@ -10,16 +10,17 @@ import pytest
 from fileserver import FileServer
 from formats import image_bytes, put_image, sha256, tar_bytes
 
-from evalshift.testbed.classes import built_in, view
+from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, dataset_stamp
 from evalshift.testbed.registry import default_path, load_registry
 from evalshift.testbed.state import dataset_state
+from evalshift.testbed.views import built_in_view
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
 Refused = Callable[[Content], str]
 WNIDS = built_in("imagenet-1k").folders
-KEPT = [WNIDS[label] for label in view("imagenet-a").labels]
+KEPT = [WNIDS[label] for label in built_in_view("imagenet-a").labels]
 
 
 class TestReading:
@@ -34,7 +35,7 @@ class TestReading:
         body = tar_bytes({"imagenet-a/README.txt": b"n01498041 stingray\n", **files}, "w")
         content = self.content(body, file_server, view="imagenet-a", count=200)
         dataset = load(content)
-        assert dataset.labels.tolist() == list(view("imagenet-a").labels)
+        assert dataset.labels.tolist() == list(built_in_view("imagenet-a").labels)
         assert dataset.ids[0] == f"{KEPT[0]}/0.000000_fox squirrel_ 0.8.jpg"
         assert dataset_stamp(entry(content)) is not None
 

@@ -10,9 +10,10 @@ import yaml
 from formats import pixels, put_image
 
 from evalshift.errors import RegistryError, UsageError
-from evalshift.testbed.classes import VIEWS, built_in, view
+from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, fingerprint
 from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.views import BUILT_IN_VIEWS, built_in_view
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
@@ -23,7 +24,7 @@ WNIDS = built_in("imagenet-1k").folders
 class TestDeclared:
     @pytest.mark.parametrize("name", ["imagenet-a", "imagenet-r"])
     def test_200_of_1_000(self, name: str) -> None:
-        seen = view(name)
+        seen = built_in_view(name)
         assert len(seen.meaning) == 1000
         assert len(seen.labels) == 200
         assert all(label in (None, place) for place, label in enumerate(seen.meaning))
@@ -31,7 +32,7 @@ class TestDeclared:
 
     def test_classes_that_are_in_and_out(self) -> None:
         """ImageNet-A has the goldfinch and lacks the tench; ImageNet-R has the goldfish and lacks the tench."""
-        kept = {name: {WNIDS[label] for label in view(name).labels} for name in ("imagenet-a", "imagenet-r")}
+        kept = {name: {WNIDS[label] for label in built_in_view(name).labels} for name in ("imagenet-a", "imagenet-r")}
         assert "n01531178" in kept["imagenet-a"]
         assert "n01440764" not in kept["imagenet-a"]
         assert "n01443537" in kept["imagenet-r"]
@@ -39,13 +40,13 @@ class TestDeclared:
         assert kept["imagenet-a"] != kept["imagenet-r"]
 
     def test_five_classes_a_superclass(self) -> None:
-        meaning = view("cifar100-superclasses").meaning
+        meaning = built_in_view("cifar100-superclasses").meaning
         assert np.bincount([label for label in meaning if label is not None]).tolist() == [5] * 20
 
     def test_any_other_name(self) -> None:
         with pytest.raises(KeyError):
-            view("imagenet-z")
-        assert all(view(name).name == name for name in VIEWS)
+            built_in_view("imagenet-z")
+        assert all(built_in_view(name).name == name for name in BUILT_IN_VIEWS)
 
 
 class TestSeen:
@@ -93,7 +94,7 @@ class TestSeen:
         "classes, name, message",
         [
             ("imagenet-1k", "imagenet-aa",
-             'view: takes cifar100-superclasses, imagenet-a, imagenet-r, not imagenet-aa; did you mean "imagenet-a"?'),
+             "there is no view imagenet-aa"),
             ("letters", "imagenet-a", "the view imagenet-a is one of imagenet-1k, not of letters"),
         ],
     )  # fmt: skip

@@ -1,0 +1,95 @@
+"""The views of a registry as YAML writes them: under `views:`, or in a dataset's entry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evalshift.errors import did_you_mean
+from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
+from evalshift.testbed.views import BUILT_IN_VIEWS, View, ViewFault, view_of_groups, view_of_part
+from evalshift.testbed.yaml_text import YamlText
+
+_KEYS = ("of", "groups", "keep")
+
+
+def read_views(text: YamlText, spaces: Mapping[str, ClassSpace]) -> dict[str, View]:
+    """The views declared under `views:`, each with the label space it is of; RegistryError for the first fault."""
+    return {name: _declared(text, ("views", name), name, content, spaces) for name, content in _section(text).items()}
+
+
+def _section(text: YamlText) -> dict[str, Any]:
+    section = text.section("views")
+    for name, content in section.items():
+        keys = ("views", name)
+        if not isinstance(name, str) or not name.strip() or any(sign in name for sign in ":@"):
+            raise text.complaint(
+                keys, "this cannot be the name of a view", found=repr(name), expected='text without ":@"'
+            )
+        if not isinstance(content, dict):
+            raise text.complaint(
+                keys,
+                "a view is a mapping",
+                found=repr(content),
+                expected="of: a label space, and groups: {name: [classes]} or keep: [classes]",
+            )
+    return section
+
+
+def inline_view(text: YamlText, name: str, content: Any, space: ClassSpace, spaces: Mapping[str, ClassSpace]) -> View:
+    """The view that a dataset's entry declares, called as the dataset is.
+
+    Groups ({dog: [151, 152], ...}), the classes to keep ([151, 152, ...]), or what stands under `views:`; it is of the
+    dataset's own label space where it does not say.
+    """
+    keys = ("datasets", name, "view")
+    known = {**spaces, space.name: space}
+    if isinstance(content, list):
+        return _declared(text, keys, name, {"of": space.name, "keep": content}, known, short=True)
+    if not {"groups", "keep"} & set(content) or not set(content) <= set(_KEYS):
+        return _declared(text, keys, name, {"of": space.name, "groups": content}, known, short=True)
+    return _declared(text, keys, name, {"of": space.name, **content}, known)
+
+
+def _declared(
+    text: YamlText,
+    keys: tuple[object, ...],
+    name: str,
+    content: dict[str, Any],
+    spaces: Mapping[str, ClassSpace],
+    *,
+    short: bool = False,
+) -> View:
+    """`short`: groups or classes to keep were written without that key."""
+    if name in BUILT_IN_VIEWS:
+        raise text.complaint(
+            keys, f"the view {name} is built in", remedy="declare it under views: with another name, and name it here"
+        )
+    for key in content:
+        if key not in _KEYS:
+            raise text.complaint(
+                (*keys, key), "unknown key", found=key, expected=", ".join(_KEYS), remedy=did_you_mean(str(key), _KEYS)
+            )
+    of = _space(text, keys, content.get("of"), spaces)
+    groups, keep = content.get("groups"), content.get("keep")
+    if (groups is None) == (keep is None):
+        raise text.complaint(keys, "a view has either groups or keep", expected="one of them")
+    if groups is not None and not isinstance(groups, dict):
+        raise text.complaint((*keys, "groups"), "groups are a mapping", found=repr(groups), expected="name: [classes]")
+    try:
+        return view_of_part(name, of, keep) if groups is None else view_of_groups(name, of, groups, spaces.get(name))
+    except ViewFault as fault:
+        raise text.complaint((*keys, *fault.keys[short:]), fault.problem, **fault.parts) from fault
+
+
+def _space(text: YamlText, keys: tuple[object, ...], name: object, spaces: Mapping[str, ClassSpace]) -> ClassSpace:
+    known = [*spaces, *BUILT_IN]
+    if name is None:
+        raise text.complaint(keys, "a key is missing", expected="of, the label space that models predict in")
+    if name not in known:
+        raise text.complaint(
+            (*keys, "of"),
+            "unknown label space",
+            found=str(name),
+            expected=", ".join(known),
+            remedy=did_you_mean(str(name), known),
+        )
+    return spaces[str(name)] if name in spaces else built_in(str(name))
