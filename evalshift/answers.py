@@ -111,7 +111,7 @@ def print_verified(found: Mapping[str, "Verified"]) -> None:
     rows = []
     for name, one in found.items():
         files = f"{one.files} files, " if one.files else ""
-        words = "; ".join(one.faults) if one.faults else f"{files}{one.images:,} images"
+        words = "; ".join(one.faults or (f"{files}{one.images:,} images", *one.warnings))
         rows.append((name, "damaged" if one.faults else "whole", words))
     if rows:
         print_table(("dataset", "is", "what was looked at"), rows)

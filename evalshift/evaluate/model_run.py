@@ -102,7 +102,9 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
 
 def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:
     right, total = int(predictions.hits(dataset.labels).sum()), len(dataset)
-    remarks = (*predictions.provenance.warnings, off_words(right, total, published))
+    # What is said of the dataset was said once, when it was read.
+    own = [warning for warning in predictions.provenance.warnings if warning not in dataset.warnings]
+    remarks = (*own, off_words(right, total, published))
     words = "".join(f" ({remark})" for remark in remarks if remark)
     return f"{dataset.name} {100 * right / total:.1f} %{words} ({images_per_second:,.0f}/s)"
 

@@ -168,6 +168,13 @@ def say_plan(plan: Plan, registry: Registry, results: Results, console: Console)
     _say(console, "\n".join(lines))
 
 
+def say_warnings(plan: Plan, datasets: _Datasets, console: Console) -> None:
+    """What one should know of each dataset before believing an accuracy on it, such as files that were not read."""
+    for name in dict.fromkeys(job.dataset for job in plan.jobs):
+        for warning in datasets.load(name).warnings:
+            _say(console, f"{name:<9} {warning}")
+
+
 def _is_off(predictions: Predictions, registry: Registry, datasets: _Datasets) -> bool:
     """Whether the accuracy is another than the registry's published one, by more than a few images."""
     published = registry.models[predictions.model].expected.get(predictions.dataset)
@@ -189,6 +196,7 @@ def _carry_out(
         _say(console, f"device    {describe(device)}, {options.precision}")
         # All data is read, and complained about, before the first model runs.
         images = sum(len(datasets.load(job.dataset)) for job in plan.jobs)
+        say_warnings(plan, datasets, console)
         with RunProgress(console, images) as progress:
             bench = Bench(
                 reader=datasets.reader,
@@ -223,6 +231,7 @@ def _carry_out_with_ray(
     from evalshift.evaluate.cluster import run_on_cluster
 
     loaded = {name: datasets.load(name) for name in dict.fromkeys(job.dataset for job in plan.jobs)}
+    say_warnings(plan, datasets, console)
     fingerprints = {name: datasets.fingerprint(name) for name in loaded}
     works = _works(plan, registry)
     with RunProgress(console, sum(len(loaded[job.dataset]) for job in plan.jobs)) as progress:

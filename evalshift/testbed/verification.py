@@ -28,11 +28,13 @@ class Verified:
     files     how many downloaded or unpacked files were held against their hash or their archive
     images    how many images it has, None where it cannot be read
     faults    what is wrong, in words; none where all is as it should be
+    warnings  what is read rightly, and should be known: files that were not read
     """
 
     files: int
     images: int | None
     faults: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def verify_dataset(
@@ -48,17 +50,17 @@ def verify_dataset(
         files += 1
         if found is not None:
             faults.append(f"{path}: {found}")
-    images = None
+    images, warnings = None, ()
     if not faults:
         try:
             with surroundings(offline=True):
                 dataset = load_dataset(name, entry, space)
-            images = len(dataset)
+            images, warnings = len(dataset), dataset.warnings
             if not isinstance(dataset.images, np.ndarray):
                 faults += _undecodable(dataset.images, dataset.ids, workers, advance)
         except EvalshiftError as error:
             faults.append(first_line(error) + (f" ({error.found})" if error.found else ""))
-    return Verified(files, images, tuple(faults))
+    return Verified(files, images, tuple(faults), warnings)
 
 
 def _files(entry: AnyDataset) -> Iterator[tuple[Path, str | None]]:

@@ -1,13 +1,11 @@
 """An archive of class folders, such as ImageNet-A, -R and -Sketch are."""
 
-import numpy as np
-
 from evalshift.errors import DataError
 from evalshift.files import stamp
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ClassArchiveDataset
 from evalshift.testbed.datasets.dataset import Parts
-from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
+from evalshift.testbed.datasets.folder import class_folders, class_root, fingerprint_of_folder, images_by_class
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
 
 
@@ -21,24 +19,24 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
             remedy=f"get it from {entry.homepage or 'its homepage'} and name its folder in a registry with `path`",
         )
     root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "archive", where))
-    labels = labels_of_folders(class_folders(root), space, (), f"{where}, {root}")
-    paths = images_by_class(root, labels, where)
-    if entry.count is not None and len(paths) != entry.count:
+    labels = labels_of_folders(class_folders(root, where), space, (), f"{where}, {root}")
+    images = images_by_class(root, labels, where)
+    if entry.count is not None and len(images.paths) != entry.count:
         raise DataError(
             "images are missing or were added",
             where=f"{where}, {root}",
-            found=f"{len(paths):,} images",
+            found=f"{len(images.paths):,} images",
             expected=f"{entry.count:,}",
             remedy="unpack the archive again; for a part of it, use source: folder",
         )
-    ids = [path.relative_to(root).as_posix() for path in paths]
-    return Parts(ids, tuple(paths), np.array([labels[path.parent.name] for path in paths], dtype=np.int64))
+    # Where the count is right, nothing that was not read is missing.
+    return Parts(images.ids, images.paths, images.labels, images.notes if entry.count is None else ())
 
 
 def fingerprint(entry: ClassArchiveDataset) -> str:
     """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is not None and entry.path.is_dir():
-        return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
+        return fingerprint_of_folder(entry.path)
     if entry.path is None and not entry.files:
         raise FileNotFoundError("it has to be got by hand")
     return stamp([entry.path or data_folder() / entry.files["archive"].name])

@@ -20,6 +20,7 @@ from evalshift.testbed.classes import ClassSpace, labels_from_devkit, labels_of_
 from evalshift.testbed.dataset_entries import ImageNetDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
+from evalshift.testbed.datasets.image_listing import files_below
 from evalshift.testbed.datasets.places import by_hand, data_folder, state_of_download, unpacked
 
 IMAGES, PER_CLASS = 50_000, 50
@@ -31,11 +32,10 @@ _NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.(JPEG|JPG|jpeg|jpg|png)")
 def read(entry: ImageNetDataset, space: ClassSpace, where: str) -> Parts:
     """All 50,000 in the order of their numbers, so that both layouts are one dataset; an id is the file name's stem."""
     root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "images", where))
-    folders = class_folders(root)
+    folders = class_folders(root, where)
     if folders:
-        labels = labels_of_folders(folders, space, (), f"{where}, {root}")
-        paths = images_by_class(root, labels, where)
-        numbers = np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
+        found = images_by_class(root, labels_of_folders(folders, space, (), f"{where}, {root}"), where)
+        paths, numbers = list(found.paths), found.labels
     else:
         paths = sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name))
         numbers = _labels_of_flat(paths, entry, root, where)
@@ -123,7 +123,7 @@ def fingerprint(entry: ImageNetDataset) -> str:
         return stamp([data_folder() / entry.files[role].name for role in entry.roles])
     if entry.path.is_file():
         return stamp([entry.path, *devkit])
-    return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file()), *devkit])
+    return stamp([entry.path, *files_below(entry.path), *devkit])
 
 
 state = state_of_download

@@ -11,18 +11,18 @@ from evalshift.files import stamp
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetV2Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
-from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
+from evalshift.testbed.datasets.folder import class_folders, class_root, fingerprint_of_folder, images_by_class
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
 
 
 def read(entry: ImageNetV2Dataset, space: ClassSpace, where: str) -> Parts:
     """All images, sorted by class and name; an id is "class number/file name", whatever the folders are called."""
     root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "archive", where))
-    labels = labels_of_folders(class_folders(root), space, (), f"{where}, {root}")
-    paths = images_by_class(root, labels, where)
-    numbers = np.array([labels[path.parent.name] for path in paths], dtype=np.int64)
-    _refuse_other_counts(np.bincount(numbers, minlength=len(space)), entry, f"{where}, {root}")
-    return Parts([f"{labels[path.parent.name]}/{path.name}" for path in paths], tuple(paths), numbers)
+    labels = labels_of_folders(class_folders(root, where), space, (), f"{where}, {root}")
+    found = images_by_class(root, labels, where)
+    _refuse_other_counts(np.bincount(found.labels, minlength=len(space)), entry, f"{where}, {root}")
+    ids = [f"{label}/{path.name}" for label, path in zip(found.labels, found.paths, strict=True)]
+    return Parts(ids, found.paths, found.labels)
 
 
 def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: str) -> None:
@@ -49,7 +49,7 @@ def fingerprint(entry: ImageNetV2Dataset) -> str:
         return stamp([data_folder() / entry.files["archive"].name])
     if entry.path.is_file():
         return stamp([entry.path])
-    return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
+    return fingerprint_of_folder(entry.path)
 
 
 state = state_of_download

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, did_you_mean, first_line
-from evalshift.files import stamp
 from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import TorchvisionDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
+from evalshift.testbed.datasets.folder import fingerprint_of_folder
 from evalshift.testbed.image_files import refuse_deep
 from evalshift.testbed.readiness import State, state_of_files
 
@@ -109,7 +109,7 @@ def _refuse_other_classes(names: Any, space: ClassSpace, where: str) -> None:
 
 def fingerprint(entry: TorchvisionDataset) -> str:
     """A fingerprint of all files below `path`; OSError where it is not there."""
-    return stamp([entry.path, *sorted(path for path in entry.path.rglob("*") if path.is_file())], entry.path)
+    return fingerprint_of_folder(entry.path)
 
 
 def state(entry: TorchvisionDataset) -> State:
