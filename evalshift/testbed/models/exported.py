@@ -1,7 +1,10 @@
 """Programs that torch.export wrote (.pt2). They carry their own graph: no code of the network is needed."""
 
-import zipfile
-from pathlib import Path
+import hashlib
+import io
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,7 +15,8 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import ExportedModel
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
-from evalshift.testbed.weights import find_weights
+from evalshift.testbed.models.exported_archive import NotPlainError, plain_archive
+from evalshift.testbed.weights import Weights, find_weights
 
 # Operations that do something else in training -> which argument says so.
 _TRAINING = {"aten.batch_norm.default": 5, "aten.dropout.default": 2, "aten.dropout_.default": 2}
@@ -21,9 +25,10 @@ _TRAINING = {"aten.batch_norm.default": 5, "aten.dropout.default": 2, "aten.drop
 def build(entry: ExportedModel, space: ClassSpace, where: str) -> Built:
     """The program as a network that torch can call."""
     weights = find_weights(entry)
-    program = _load(weights.path, where)
+    program = _load(weights, where)
     _refuse_training(program, f"{where}, {weights.path}")
-    module: nn.Module = ExportedNetwork(program.module())
+    constants, named = _constants(program, f"{where}, {weights.path}")
+    module: nn.Module = ExportedNetwork(program.module(), constants, named)
     size = _fixed_batch(program)
     return Built(InBatchesOf(module, size) if size is not None else module, None, weights.sha256, {})
 
@@ -32,40 +37,81 @@ bare = build
 
 
 class ExportedNetwork(nn.Module):
-    """The module of an exported program, which is what it is: torch refuses to put it into eval mode."""
+    """The module of an exported program, which is what it is: torch refuses to put it into eval mode.
 
-    def __init__(self, module: nn.Module) -> None:
+    constants, named  what the program was exported with beside images, such as None for a mask
+    """
+
+    def __init__(self, module: nn.Module, constants: tuple[Any, ...] = (), named: Mapping[str, Any] | None = None):
         super().__init__()
         self.module = module
+        self.constants = constants
+        self.named = dict(named or {})
 
     def train(self, mode: bool = True) -> "ExportedNetwork":
         self.training = mode
         return self
 
     def forward(self, x: torch.Tensor) -> Any:
-        return self.module(x)
+        return self.module(x, *self.constants, **self.named)
 
 
-def _load(path: Path, where: str) -> Any:
+def _load(weights: Weights, where: str) -> Any:
+    """The program, out of the bytes that were hashed: what is checked is what torch reads."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            pickled = [name for name in archive.namelist() if "custom_obj" in name]
-        if not pickled:
-            return torch.export.load(path)
+        content = weights.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != weights.sha256:
+            raise ModelError("the file changed while it was read", where=f"{where}, {weights.path}")
+        archive = plain_archive(content)
+        del content
+        with quiet("torch.export", "torch._export"):
+            return torch.export.load(io.BytesIO(archive))
+    except NotPlainError as error:
+        raise ModelError(
+            "the exported program holds more than operations and tensors",
+            where=f"{where}, {weights.path}",
+            found=error,
+            expected="what torch.export.save writes of a network: nothing is unpickled, evaluated or imported",
+            remedy="export the network again, without objects, compiled code or operations of its own",
+        ) from error
+    except ModelError:
+        raise
     except Exception as error:  # torch raises what it likes for damaged files
         raise ModelError(
             "the exported program cannot be read",
-            where=f"{where}, {path}",
+            where=f"{where}, {weights.path}",
             found=first_line(error),
             expected="a .pt2 file that torch.export.save wrote",
             remedy="a file of an older torch must be exported again",
         ) from error
-    raise ModelError(
-        "the exported program carries objects that are no tensors",
-        where=f"{where}, {path}",
-        found=", ".join(pickled[:3]),
-        expected="operations and tensors: nothing is unpickled",
-    )
+
+
+@contextmanager
+def quiet(*names: str) -> Iterator[None]:
+    """Keep these loggers silent: what they would say of a file that cannot be read is said in our words."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _constants(program: Any, where: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the program takes after its images, all of which must be constants."""
+    positional, named = program.example_inputs or ((), {})
+    tensors = [one for one in (*positional[1:], *named.values()) if isinstance(one, torch.Tensor)]
+    if tensors:
+        raise ModelError(
+            "the program does not take images alone",
+            where=where,
+            found=f"{', '.join(program.graph_signature.user_inputs)}",
+            expected="one input that is a tensor, by position",
+        )
+    return tuple(positional[1:]), named
 
 
 def _refuse_training(program: Any, where: str) -> None:
