@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from evalshift.analysis.fits import Line, fit_line
+from evalshift.analysis.statistics.line_fit import Line, fit_line
 
 RESAMPLES = 100_000
 LOOPED = 2_000

@@ -20,8 +20,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evalshift.analysis.difficulty import Difficulty, simulate
 from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes
+from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.summary import summarize_outcomes
 
 DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")

@@ -160,9 +160,9 @@ def run(
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
             return
-        from evalshift.answers import print_failures
+        from evalshift.console.output import print_failures
+        from evalshift.console.terminal import stderr
         from evalshift.evaluate.run import run as run_models
-        from evalshift.printing import stderr
 
         stored = run_models(
             registry,
@@ -187,7 +187,7 @@ def run(
 def _dry_run(
     registry: Path | None, pairs: list[str], models: list[str], results: Path, options: "Options", force: bool
 ) -> None:
-    from evalshift.answers import print_plan
+    from evalshift.console.output import print_plan
     from evalshift.evaluate.plan import make_plan, stored_fingerprint
     from evalshift.evaluate.store import Results
     from evalshift.testbed.registry import load_registry
@@ -250,11 +250,11 @@ def report(
     no images, no GPU, no torch, no download: evalshift report --published recht2019
     """
     with _complaints():
+        from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
-        from evalshift.analysis.sizes import find_size
-        from evalshift.answers import print_findings
-        from evalshift.printing import stderr
+        from evalshift.console.output import print_findings
+        from evalshift.console.terminal import stderr
 
         scale = _one_of("a report has one scale", linear=linear, probit=probit, logit=logit)
         check_formats(formats)  # before the work, not after it
@@ -295,10 +295,10 @@ def list_entries(
     Datasets are listed with what is on disk, what a download would bring, and what takes a login.
     """
     with _complaints(), _surroundings(data_dir):
-        from evalshift import answers
+        from evalshift.console import output
         from evalshift.testbed.registry import load_registry
 
-        kinds = {"models": answers.print_models, "datasets": answers.print_datasets, "pairs": answers.print_pairs}
+        kinds = {"models": output.print_models, "datasets": output.print_datasets, "pairs": output.print_pairs}
         if what not in kinds:
             raise UsageError(f'"{what}" cannot be listed', expected=", ".join(kinds), remedy=did_you_mean(what, kinds))
         kinds[what](load_registry(registry))
@@ -350,9 +350,9 @@ def check(
             if not _check_data(registry, _split(pair), workers):
                 raise typer.Exit(1)
             return
-        from evalshift.answers import print_choice, print_states
+        from evalshift.console.output import print_choice, print_states
+        from evalshift.console.terminal import stderr
         from evalshift.evaluate.plan import choose_models, datasets_of
-        from evalshift.printing import stderr
         from evalshift.testbed.registry import load_registry
         from evalshift.testbed.state import dataset_state, model_state
 
@@ -372,10 +372,10 @@ def check(
 
 def _check_data(registry: Path | None, pairs: list[str], workers: int | None) -> bool:
     """Verify datasets one after another; whether all are as they should be."""
-    from evalshift.answers import print_verified
+    from evalshift.console.output import print_verified
+    from evalshift.console.terminal import stderr
     from evalshift.evaluate.plan import datasets_of
     from evalshift.evaluate.progress import counted
-    from evalshift.printing import stderr
     from evalshift.testbed.registry import load_registry
     from evalshift.testbed.state import dataset_state
     from evalshift.testbed.verification import verify_dataset
@@ -412,10 +412,10 @@ def dataset_stats(
     intensity comes. Exit code: 0 done, 2 wrong usage or input.
     """
     with _complaints(), _surroundings(data_dir):
-        from evalshift.analysis.sizes import find_size
-        from evalshift.answers import check_stats_formats, print_stats, write_stats
+        from evalshift.analysis.plot_data.sizes import find_size
+        from evalshift.console.output import check_stats_formats, print_stats, write_stats
+        from evalshift.console.terminal import stderr
         from evalshift.evaluate.progress import counted
-        from evalshift.printing import stderr
         from evalshift.testbed.datasets import load_dataset
         from evalshift.testbed.pixels import pixel_statistics
         from evalshift.testbed.registry import load_registry
@@ -453,8 +453,8 @@ def dataset_downsample(
     order, the mean image. A run that was stopped goes on where it was. Exit code: 0 done, 2 wrong usage or input.
     """
     with _complaints(_STOPPED_HALF_WAY):
+        from evalshift.console.terminal import stderr
         from evalshift.evaluate.progress import counted
-        from evalshift.printing import stderr
         from evalshift.testbed.downsampling import downsample
 
         with counted(stderr(), f"{size} × {size}, {filter}", None) as advance:
@@ -502,9 +502,9 @@ def import_recht2019_imagenet(
 
 def _import_released(name: str, folder: Path | None, results: Path, force: bool) -> None:
     with _complaints(_STOPPED_HALF_WAY):
-        from evalshift.answers import print_import
+        from evalshift.console.output import print_import
+        from evalshift.console.terminal import stderr
         from evalshift.evaluate.importers.released import import_released
-        from evalshift.printing import stderr
 
         print_import(import_released(name, results, folder, force=force, say=stderr().print), results)
 
@@ -540,7 +540,7 @@ def import_predictions(
     by rules that are printed, or refused. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
     """
     with _complaints():
-        from evalshift.answers import print_import
+        from evalshift.console.output import print_import
         from evalshift.evaluate.importers import predictions
 
         facts = {name: fact for name, fact in (("family", family), ("year", year)) if fact is not None}
@@ -593,7 +593,7 @@ def import_table(
     code: 0 done, 2 wrong usage or input; then nothing is stored.
     """
     with _complaints():
-        from evalshift.answers import print_import
+        from evalshift.console.output import print_import
         from evalshift.evaluate.importers import tables
 
         report = tables.import_table(

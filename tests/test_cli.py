@@ -23,7 +23,7 @@ from PIL import Image
 from typer.main import get_command
 
 from evalshift import __version__
-from evalshift.analysis.stored_pair import load_pair
+from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.cli import app
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import default_path, load_registry

@@ -4,8 +4,11 @@ Reports are made by `evalshift.report`. Functions of the same name as their modu
 has the name: `agreement.agreement`, `gate.gate`, `hard_images.hard_images`, `rank_sets.rank_sets`.
 """
 
-from evalshift.analysis.adaptivity import diminishing_returns, diminishing_returns_of_counts, year_trend
-from evalshift.analysis.agreement import (
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes.stored_pair import StoredPair, load_outcomes, load_pair
+from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.agreement import (
     agreement_line,
     dominance,
     error_consistency,
@@ -14,18 +17,33 @@ from evalshift.analysis.agreement import (
     reuse_margin,
     similarity_cover,
 )
-from evalshift.analysis.decomposition import decompose, split_drop
-from evalshift.analysis.difficulty import Difficulty, expected_accuracy, expected_line, fit_difficulty, simulate
-from evalshift.analysis.duplicates import NearDuplicates, without_duplicates
-from evalshift.analysis.errors_in_variables import binomial_variance, own_variance, york_line
-from evalshift.analysis.fits import Line, fit_line
-from evalshift.analysis.gaps import Drops, drops
-from evalshift.analysis.hard_images import hardest_share, missed_by
-from evalshift.analysis.intervals import Interval, clopper_pearson, difference_interval
-from evalshift.analysis.missing import Missing
-from evalshift.analysis.multiplicity import adjust, adjust_pairs
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
-from evalshift.analysis.paired import (
+from evalshift.analysis.statistics.bootstraps import draw_images, family_bootstrap, image_bootstrap, two_way_bootstrap
+from evalshift.analysis.statistics.difficulty_model import (
+    Difficulty,
+    expected_accuracy,
+    expected_line,
+    fit_difficulty,
+    simulate,
+)
+from evalshift.analysis.statistics.drop_decomposition import decompose, split_drop
+from evalshift.analysis.statistics.drops import Drops, drops
+from evalshift.analysis.statistics.effective_robustness import (
+    effective_robustness,
+    effective_robustness_against,
+    sampling_covariance,
+)
+from evalshift.analysis.statistics.errors_in_variables import binomial_variance, own_variance, york_line
+from evalshift.analysis.statistics.hard_images import hardest_share, missed_by
+from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
+from evalshift.analysis.statistics.line_fit import Line, fit_line
+from evalshift.analysis.statistics.multiplicity import adjust, adjust_pairs
+from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
+from evalshift.analysis.statistics.overfitting_tests import (
+    diminishing_returns,
+    diminishing_returns_of_counts,
+    year_trend,
+)
+from evalshift.analysis.statistics.paired import (
     compare_drops,
     compare_models,
     detectable_accuracies,
@@ -34,17 +52,13 @@ from evalshift.analysis.paired import (
     mcnemar_power,
     paired_difference_interval,
 )
-from evalshift.analysis.per_class import class_accuracies, class_drops
-from evalshift.analysis.rank_sets import better_models, rank_change_sets
-from evalshift.analysis.ranks import rank, rank_changes
-from evalshift.analysis.resampling import draw_images, family_bootstrap, image_bootstrap, two_way_bootstrap
-from evalshift.analysis.robustness import effective_robustness, effective_robustness_against, sampling_covariance
-from evalshift.analysis.scale_choice import compare_scales
-from evalshift.analysis.scales import SCALES, fitted_accuracy, from_scale, to_scale
-from evalshift.analysis.statistics import Statistics, compute_statistics
-from evalshift.analysis.stored import summarize
-from evalshift.analysis.stored_pair import StoredPair, load_outcomes, load_pair
+from evalshift.analysis.statistics.per_class import class_accuracies, class_drops
+from evalshift.analysis.statistics.rank_sets import better_models, rank_change_sets
+from evalshift.analysis.statistics.ranks import rank, rank_changes
+from evalshift.analysis.statistics.scale_choice import compare_scales
+from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
+from evalshift.analysis.summary.stored import summarize
 
 __all__ = [
     "SCALES",

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import escape
 
-from evalshift.analysis.against import hold_against
-from evalshift.analysis.average_changes import average_changes, changes_table
-from evalshift.analysis.choices import Choices
-from evalshift.analysis.fits import Line
-from evalshift.analysis.published import summarize_published
-from evalshift.analysis.published_line import distances_table
-from evalshift.analysis.sizes import Size, find_size
-from evalshift.analysis.statistic_tables.of_gate import verdicts_table
-from evalshift.analysis.statistic_tables.read import WRITERS, readable_statistic
-from evalshift.analysis.statistic_tables.table import StatisticTable
-from evalshift.analysis.statistics import Statistics
-from evalshift.analysis.stored import summarize
+from evalshift.analysis.options import Choices
+from evalshift.analysis.pair_statistics.compute import Statistics
+from evalshift.analysis.plot_data.sizes import Size, find_size
+from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
-from evalshift.analysis.summary_json import to_json
+from evalshift.analysis.summary.against import hold_against
+from evalshift.analysis.summary.average_changes import average_changes, changes_table
+from evalshift.analysis.summary.published import summarize_published
+from evalshift.analysis.summary.stored import summarize
+from evalshift.analysis.summary.summary_json import to_json
+from evalshift.analysis.tables.of_gate import verdicts_table
+from evalshift.analysis.tables.published_line import distances_table
+from evalshift.analysis.tables.read import WRITERS, readable_statistic
+from evalshift.analysis.tables.table import StatisticTable
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 from evalshift.files import write_atomic

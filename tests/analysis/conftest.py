@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evalshift.analysis.outcomes import Outcomes
-from evalshift.analysis.published import published_outcomes
+from evalshift.analysis.summary.published import published_outcomes
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
 from evalshift.testbed.published import load_published

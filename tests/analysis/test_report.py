@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from evalshift.analysis import figures
-from evalshift.analysis.fits import Line
 from evalshift.analysis.report import Report, report
+from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.summary import Summary, summarize_outcomes
 from evalshift.errors import AnalysisError, StoreError, UsageError
 

@@ -13,7 +13,7 @@ ROOT = HERE.parents[1]
 def gold_page(folder: Path) -> str:
     """The page of a small fixed report, whole."""
     from evalshift.analysis.page import render_page
-    from evalshift.analysis.stored import summarize
+    from evalshift.analysis.summary.stored import summarize
 
     fixtures = _module(ROOT / "tests" / "analysis" / "conftest.py")
     store = fixtures.with_letters(fixtures.Store(folder / "results"))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import released
 
-from evalshift.analysis.intervals import clopper_pearson
+from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.errors import UsageError
 from evalshift.testbed.published import PublishedTable, load_published, published_names
 

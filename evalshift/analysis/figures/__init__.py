@@ -18,7 +18,7 @@ from evalshift.analysis.figures.ranks import ranks, ranks_figure
 from evalshift.analysis.figures.robustness import robustness, robustness_figure
 from evalshift.analysis.figures.scatter import scatter, scatter_figure
 from evalshift.analysis.figures.style import STYLE, literal
-from evalshift.analysis.sizes import COLUMN, PAGE, SIZES, SLIDE, Size
+from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, SIZES, SLIDE, Size
 
 __all__ = [
     "COLUMN",

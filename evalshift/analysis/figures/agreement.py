@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter
 
 from evalshift.analysis.figures.style import DPI, INK, across, points, scale_of, shortened, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.shown import shown_agreement
-from evalshift.analysis.sizes import COLUMN, PAGE, Size
+from evalshift.analysis.plot_data.shown import shown_agreement
+from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 # Models in a figure at most.

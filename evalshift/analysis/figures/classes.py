@@ -18,10 +18,10 @@ from evalshift.analysis.figures.style import (
     styled,
     wrapped,
 )
-from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.shown import shown_classes
-from evalshift.analysis.sizes import COLUMN, Size
+from evalshift.analysis.plot_data.ordering import both_ends
+from evalshift.analysis.plot_data.shown import shown_classes
+from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 _AROUND = 0.85  # inches

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from evalshift.analysis.decomposition import BOUND_LEVELS
 from evalshift.analysis.figures.rows import rows
 from evalshift.analysis.figures.style import (
     ASIDE,
@@ -23,7 +22,8 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.sizes import COLUMN, PAGE, SLIDE, Size
+from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, SLIDE, Size
+from evalshift.analysis.statistics.drop_decomposition import BOUND_LEVELS
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 _AROUND, _AROUND_NARROW = 1.05, 1.35  # inches: in a column all names of marks stand one below the other

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures.style import DPI, LINE, MARK, literal, points, styled
-from evalshift.analysis.sizes import COLUMN, Size
+from evalshift.analysis.plot_data.sizes import COLUMN, Size
 
 if TYPE_CHECKING:  # readers of datasets take a while to import, and other figures need none
     from evalshift.testbed.pixels import PixelStatistics

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from evalshift.analysis.figures.scatter import scatter, span
 from evalshift.analysis.figures.style import DPI, INK, literal, points, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.sentences import slope_words
-from evalshift.analysis.sizes import COLUMN, PAGE, Size
+from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
+from evalshift.analysis.summary.sentences import slope_words
 
 _AROUND, _BETWEEN = 0.74, 0.16  # inches: what stands around all panels, and what a further row takes besides its panels
 _BESIDE = 0.55  # what stands left of all panels

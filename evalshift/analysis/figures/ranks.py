@@ -21,8 +21,8 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.shown import ShownRanks, shown_ranks
-from evalshift.analysis.sizes import COLUMN, PAGE, Size
+from evalshift.analysis.plot_data.shown import ShownRanks, shown_ranks
+from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 _AROUND = 0.85  # inches

@@ -18,9 +18,9 @@ from evalshift.analysis.figures.style import (
     styled,
     wrapped,
 )
-from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.sizes import COLUMN, Size
+from evalshift.analysis.plot_data.ordering import both_ends
+from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
 _AROUND = 0.75  # inches

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evalshift.analysis.figures.style import scale_of
-from evalshift.analysis.sizes import Size
+from evalshift.analysis.plot_data.sizes import Size
 
 _LINE = 0.11  # inches in a column
 ROW, CLOSE_ROW = 0.16, 0.115  # inches in a column: rows of two marks, rows of one

@@ -23,15 +23,15 @@ from evalshift.analysis.figures.style import (
     styled,
     wrapped,
 )
-from evalshift.analysis.fits import Line
 from evalshift.analysis.outcomes import METRICS, Outcomes
-from evalshift.analysis.scales import fitted_accuracy, from_scale, to_scale
-from evalshift.analysis.sentences import slope_words
-from evalshift.analysis.sizes import COLUMN, Size
+from evalshift.analysis.plot_data.sizes import COLUMN, Size
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary import MetricSummary, PairSummary
+from evalshift.analysis.summary.sentences import slope_words
 
 if TYPE_CHECKING:
-    from evalshift.analysis.published_line import Against
+    from evalshift.analysis.tables.published_line import Against
 
 
 # Percentages worth a tick on a curved axis, the best known first; later rows fill in where a range is narrow.

@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from evalshift.analysis.sizes import COLUMN, Size
+from evalshift.analysis.plot_data.sizes import COLUMN, Size
 
 DPI = 200  # of a PNG
 

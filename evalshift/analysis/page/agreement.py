@@ -4,9 +4,9 @@ import numpy as np
 
 from evalshift.analysis.page.chart import Chart, named_axis, plain, view
 from evalshift.analysis.page.words import label, plotly_text
-from evalshift.analysis.shown import ShownAgreement, shown_agreement
+from evalshift.analysis.plot_data.shown import ShownAgreement, shown_agreement
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.words import number, percent
+from evalshift.formatting import number, percent
 
 MOST = 100
 _COLOURS = [[0, "--heat-0"], [0.25, "--heat-1"], [0.5, "--heat-2"], [0.75, "--heat-3"], [1, "--heat-4"]]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evalshift.analysis.outcomes import Outcomes
-from evalshift.analysis.scales import fitted_accuracy, to_scale
+from evalshift.analysis.statistics.scales import fitted_accuracy, to_scale
 from evalshift.analysis.summary import MetricSummary
 
 # Percentages worth a tick on a curved axis: coarse, and finer for those who zoom in.

@@ -5,7 +5,7 @@ import pandas as pd
 
 from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, points, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
-from evalshift.analysis.shown import ShownRanks, shown_ranks
+from evalshift.analysis.plot_data.shown import ShownRanks, shown_ranks
 from evalshift.analysis.summary import MetricSummary
 
 MOST = 80

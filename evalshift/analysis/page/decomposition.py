@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.findings import decomposition_sentence
 from evalshift.analysis.page.chart import Chart, axis, bars, plain, points, strokes, view
 from evalshift.analysis.page.words import bounds, plotly_text
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.words import percent
+from evalshift.analysis.summary.findings import decomposition_sentence
+from evalshift.formatting import percent
 
 _HEIGHT = 340
 

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from evalshift.analysis.missing import Missing
-from evalshift.analysis.set_statistics import SetStatistics
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.errors import EvalshiftError
 from evalshift.testbed.classes import ClassSpace

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, plain, points, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
-from evalshift.analysis.shown import shown_classes
+from evalshift.analysis.plot_data.ordering import both_ends
+from evalshift.analysis.plot_data.shown import shown_classes
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.words import percent
+from evalshift.formatting import percent
 
 MOST = 60
 

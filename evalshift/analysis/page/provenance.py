@@ -6,11 +6,11 @@ from typing import Any
 
 import yaml
 
-from evalshift.analysis.review import gate_words
-from evalshift.analysis.statistic_tables.of_gate import verdicts_table
-from evalshift.analysis.statistic_tables.read import readable_statistic
+from evalshift.analysis.checks.review import gate_words
 from evalshift.analysis.summary import PairSummary
-from evalshift.analysis.words import name_some
+from evalshift.analysis.tables.of_gate import verdicts_table
+from evalshift.analysis.tables.read import readable_statistic
+from evalshift.formatting import name_some
 
 
 def provenance_view(pair: PairSummary) -> dict[str, Any]:

@@ -9,8 +9,6 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from evalshift.analysis.average_changes import changes_table
-from evalshift.analysis.missing import Missing
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.page.agreement import agreement_chart
 from evalshift.analysis.page.bump import bump_chart
@@ -24,12 +22,14 @@ from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.table import model_table
 from evalshift.analysis.page.words import breakable, counted, typeset
-from evalshift.analysis.published_line import Against
-from evalshift.analysis.sentences import slope_words
-from evalshift.analysis.statistic_tables.read import readable_statistic
-from evalshift.analysis.statistic_tables.table import StatisticTable
+from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
-from evalshift.analysis.words import name_some, p_cell, percent, points, span
+from evalshift.analysis.summary.average_changes import changes_table
+from evalshift.analysis.summary.sentences import slope_words
+from evalshift.analysis.tables.published_line import Against
+from evalshift.analysis.tables.read import readable_statistic
+from evalshift.analysis.tables.table import StatisticTable
+from evalshift.formatting import name_some, p_cell, percent, points, span
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:

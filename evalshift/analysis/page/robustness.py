@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.missing import Missing
-from evalshift.analysis.ordering import both_ends
 from evalshift.analysis.page.chart import (
     Chart,
     axis,
@@ -17,8 +15,10 @@ from evalshift.analysis.page.chart import (
     view,
 )
 from evalshift.analysis.page.words import bounds, counted, label, plotly_text
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.plot_data.ordering import both_ends
 from evalshift.analysis.summary import MetricSummary
-from evalshift.analysis.words import number, percent
+from evalshift.formatting import number, percent
 
 MOST = 80
 

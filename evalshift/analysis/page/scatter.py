@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.fits import Line
 from evalshift.analysis.page import axes
 from evalshift.analysis.page.chart import Chart, axis, bars, plain, points, strokes, view
 from evalshift.analysis.page.families import Family
 from evalshift.analysis.page.words import bounds, label, plotly_text
-from evalshift.analysis.scales import SCALES, from_scale
-from evalshift.analysis.sentences import metric_words, slope_words
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.scales import SCALES, from_scale
 from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.analysis.words import percent
+from evalshift.analysis.summary.sentences import metric_words, slope_words
+from evalshift.formatting import percent
 
 _GRID = 60  # points of a drawn line
 

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from evalshift.analysis.page import axes
-from evalshift.analysis.statistic_tables.of_accuracies import has_real_changes
-from evalshift.analysis.statistic_tables.read import statistic_csv, statistic_latex, statistic_markdown
 from evalshift.analysis.summary import MetricSummary
+from evalshift.analysis.tables.of_accuracies import has_real_changes
+from evalshift.analysis.tables.read import statistic_csv, statistic_latex, statistic_markdown
 
 # Rows beyond are brought in as the table is scrolled: to lay out thousands of cells takes a second.
 AT_FIRST = 150

@@ -4,7 +4,7 @@ import re
 
 from markupsafe import Markup, escape
 
-from evalshift.analysis.words import percent
+from evalshift.formatting import percent
 
 # plotly reads a few tags in its texts, and no quotes.
 _PLOTLY = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

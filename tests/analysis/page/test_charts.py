@@ -11,9 +11,9 @@ from evalshift.analysis.page.families import colours, grouped
 from evalshift.analysis.page.per_class import class_chart
 from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart
-from evalshift.analysis.scales import to_scale
-from evalshift.analysis.stored import summarize
+from evalshift.analysis.statistics.scales import to_scale
 from evalshift.analysis.summary import summarize_outcomes
+from evalshift.analysis.summary.stored import summarize
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from evalshift.analysis.page import hard_thumbnails
-from evalshift.analysis.stored import summarize
+from evalshift.analysis.summary.stored import summarize
 from evalshift.evaluate.store import StoredDataset
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import FolderDataset, NpyDataset

@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 from pages import EVIL, Page, summary_of
 
-from evalshift.analysis.against import hold_against
 from evalshift.analysis.page import render_page
 from evalshift.analysis.page.words import breakable, label, plotly_text, typeset
-from evalshift.analysis.stored import summarize
 from evalshift.analysis.summary import summarize_outcomes
+from evalshift.analysis.summary.against import hold_against
+from evalshift.analysis.summary.stored import summarize
 
 
 @pytest.fixture(scope="module")

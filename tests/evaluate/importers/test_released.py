@@ -12,9 +12,9 @@ import pytest
 from fileserver import FileServer
 from released import CIFAR10, DATA, IMAGENET, needs_cifar10, needs_imagenet
 
-from evalshift.analysis.duplicates import WithoutDuplicates
+from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.report import report
-from evalshift.analysis.stored_pair import load_pair
+from evalshift.analysis.statistics.near_duplicates import WithoutDuplicates
 from evalshift.errors import HashMismatchError
 from evalshift.evaluate.importers import released
 from evalshift.evaluate.importers.released import RELEASES, RENAMED, import_released, model_name

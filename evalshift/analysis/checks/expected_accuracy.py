@@ -1,0 +1,212 @@
+"""The gate: is each model's accuracy the published one, and if not, what most likely went wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from scipy import stats
+
+from evalshift.analysis.checks.mismatch import likely_mismatch
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.statistics.intervals import check_counts, check_level
+from evalshift.analysis.statistics.multiplicity import adjust
+from evalshift.analysis.statistics.scales import check_accuracies
+from evalshift.evaluate.expected import few_images, images_off, published_counts, rounding
+from evalshift.evaluate.predictions import Provenance
+from evalshift.formatting import p_words
+
+AS_PUBLISHED, FEW_IMAGES, CHANCE_ONLY, FAILS = VERDICTS = (
+    "as published",
+    "within a few images",
+    "within chance only",
+    "fails",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """Accuracies beside published ones, one a cell; see `gate`.
+
+    published    as it was printed, a fraction
+    difference   accuracy minus published, a fraction
+    images       by how many images the count lies above (+) or below (−) those that round to the published accuracy
+    p_value      two-sided, exact, of counts drawn at the published accuracy: were the images others than the published
+    p_holm       the same adjusted over the cells, by Holm
+    verdict      one of `VERDICTS`, best first
+    """
+
+    published: Float[np.ndarray, " cell"]
+    difference: Float[np.ndarray, " cell"]
+    images: Int[np.ndarray, " cell"]
+    p_value: Float[np.ndarray, " cell"]
+    p_holm: Float[np.ndarray, " cell"]
+    verdict: tuple[str, ...]
+
+
+def gate(
+    correct: Int[np.ndarray, " cell"],
+    total: Int[np.ndarray, " cell"],
+    published: Float[np.ndarray, " cell"],
+    level: float = 0.95,
+) -> Gate:
+    """Hold accuracies against the published ones of the same model on the same set.
+
+    Takes counts, and published accuracies as fractions with the digits that they were printed with: these make an
+    interval, for all that rounds to 0.917 was published as 0.917. The published accuracy was measured on the very same
+    images, so no chance lies between the two: "as published" means a count that rounds to it, "within a few images"
+    one that is off by at most 1 image in 2,000 (at least 1), as other libraries and devices bring it. Beyond that
+    something differs. How much it takes is said by the exact binomial test, which asks what other images of the same
+    kind would give: "within chance only" lies inside (Holm's p at least 1 − level), "fails" outside.
+    Raises ValueError for impossible counts, a published accuracy outside [0, 1] or a level outside (0, 1).
+    Source: the two one-sided tests that make Clopper and Pearson's interval, Biometrika 26(4), 1934, 404-413.
+
+    >>> held = gate(np.array([9173, 9170, 9140, 8310]), np.full(4, 10_000), np.full(4, 0.9173))
+    >>> for images, p_holm, verdict in zip(held.images, held.p_holm, held.verdict):
+    ...     print(f"{images:5d}  {p_holm:.3f}  {verdict}")
+        0  1.000  as published
+       -3  1.000  within a few images
+      -33  0.738  within chance only
+     -863  0.000  fails
+    """
+    check_level(level)
+    check_counts(correct, total)
+    check_accuracies(published, "published")
+    cells = list(zip(correct.tolist(), total.tolist(), published.tolist(), strict=True))
+    half = np.array([float(rounding(accuracy)) for accuracy in published.tolist()])
+    low, high = np.clip(published - half, 0, 1), np.clip(published + half, 0, 1)
+    tails = np.minimum(stats.binom.cdf(correct, total, low), stats.binom.sf(correct - 1, total, high))
+    p_value = np.minimum(1.0, 2 * tails)
+    images = np.array([images_off(*cell) for cell in cells], dtype=np.int64)
+    p_holm = adjust(p_value, "holm")
+    verdict = tuple(
+        AS_PUBLISHED
+        if count in published_counts(accuracy, of)
+        else FEW_IMAGES
+        if abs(off) <= few_images(of)
+        else CHANCE_ONLY
+        if p >= 1 - level
+        else FAILS
+        for (count, of, accuracy), off, p in zip(cells, images, p_holm, strict=True)
+    )
+    return Gate(published, correct / total - published, images, p_value, p_holm, verdict)
+
+
+def gate_table(
+    outcomes: Outcomes,
+    answers: Sequence[ImageAnswers] | None = None,
+    provenance: Mapping[str, Sequence[Provenance]] | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """The gate of a pair: a row for each model and set of whose accuracy its registry entry holds a published one.
+
+    Takes top-1 counts; with the answers on either set the likely cause is looked for in them, else it is told by the
+    size of the difference. Columns: model, dataset, published, correct, total, accuracy, difference, images, p_value,
+    p_holm, verdict, likely_cause ("" where the accuracy is the published one), selected_on ("test" where the checkpoint
+    was chosen by its accuracy on the test set, which flatters both numbers). Farthest off first.
+    """
+    sides = (
+        (outcomes.original, outcomes.original_correct, outcomes.original_total),
+        (outcomes.new, outcomes.new_correct, outcomes.new_total),
+    )
+    rows: list[dict[str, Any]] = []
+    places: list[tuple[int, str]] = []
+    for side, (dataset, correct, total) in enumerate(sides):
+        for model, count in zip(outcomes.models, correct.tolist(), strict=True):
+            entry = outcomes.attributes.get(model, {})
+            if (accuracy := (entry.get("expected") or {}).get(dataset)) is not None:
+                rows.append(
+                    {
+                        "model": model,
+                        "dataset": dataset,
+                        "published": float(accuracy),
+                        "correct": count,
+                        "total": total,
+                        "selected_on": entry.get("selected_on"),
+                    }
+                )
+                places.append((side, model))
+    table = pd.DataFrame(rows, columns=["model", "dataset", "published", "correct", "total", "selected_on"])
+    held = gate(
+        table["correct"].to_numpy(np.int64),
+        table["total"].to_numpy(np.int64),
+        table["published"].to_numpy(float),
+        level,
+    )
+    causes = [
+        likely_mismatch(
+            row["correct"],
+            row["total"],
+            row["published"],
+            dataset=row["dataset"],
+            answers=_answers_of(answers, side, model),
+            resized=_is_resized(provenance, side, model),
+        )
+        for row, verdict, (side, model) in zip(rows, held.verdict, places, strict=True)
+    ]
+    table = table.assign(
+        accuracy=table["correct"].to_numpy(np.int64) / table["total"].to_numpy(np.int64),
+        difference=held.difference,
+        images=held.images,
+        p_value=held.p_value,
+        p_holm=held.p_holm,
+        verdict=pd.array(held.verdict, dtype="string"),
+        likely_cause=pd.array(causes, dtype="string"),
+    ).astype({"model": "string", "dataset": "string", "selected_on": "string"})
+    order = table["verdict"].map(VERDICTS.index).to_numpy(int), table["images"].abs().to_numpy(int)
+    columns = [
+        *("model", "dataset", "published", "correct", "total", "accuracy", "difference", "images"),
+        *("p_value", "p_holm", "verdict", "likely_cause", "selected_on"),
+    ]
+    return table.iloc[np.lexsort((-order[1], -order[0]))].reset_index(drop=True)[columns]
+
+
+def gate_notes(table: pd.DataFrame, most: int = 5) -> tuple[str, ...]:
+    """What a reader must know of the gate, in sentences: which accuracies are not the published ones, and why.
+
+    The `most` that are farthest off have a sentence each, the others one together.
+    """
+    off = table[table["verdict"].isin([CHANCE_ONLY, FAILS])]
+    notes = [off_words(row) for row in off.head(most).to_dict("records")]
+    if len(off) > most:
+        notes.append(
+            f"{len(off) - most} more accuracies are not the published ones; the table of the gate has them all."
+        )
+    return tuple(notes)
+
+
+def off_words(row: Mapping[Any, Any]) -> str:
+    """One row of the gate's table whose accuracy is not the published one, as a sentence."""
+    size, side = abs(row["images"]), "more" if row["images"] > 0 else "fewer"
+    chance = "as chance would with other images" if row["verdict"] == CHANCE_ONLY else "more than chance would"
+    return (
+        f"{row['model']} on {row['dataset']} is right for {100 * row['accuracy']:.2f} % of the images, published are "
+        f"{as_printed(row['published'])} %: {size:,} {side}, {chance} ({p_words(row['p_holm'])}). "
+        f"Likely cause: {row['likely_cause']}."
+    )
+
+
+def as_printed(published: float) -> str:
+    """A published accuracy in per cent, with the digits that it has.
+
+    >>> as_printed(0.9173), as_printed(0.926), as_printed(0.930689), as_printed(1.0)
+    ('91.73', '92.6', '93.0689', '100')
+    """
+    digits = max(0, -int(np.floor(np.log10(float(2 * rounding(published))))) - 2) if rounding(published) else 0
+    return f"{100 * published:.{digits}f}"
+
+
+def _answers_of(
+    answers: Sequence[ImageAnswers] | None, side: int, model: str
+) -> tuple[np.ndarray, np.ndarray, Sequence[str], tuple[str, ...]] | None:
+    if answers is None or model not in answers[side].models:
+        return None
+    of_set = answers[side]
+    return of_set.top[of_set.models.index(model)], of_set.labels, of_set.class_names, of_set.ids
+
+
+def _is_resized(provenance: Mapping[str, Sequence[Provenance]] | None, side: int, model: str) -> bool | None:
+    preprocess = provenance[model][side].preprocess if provenance and model in provenance else None
+    return bool(preprocess.get("resize")) if preprocess else None

@@ -1,0 +1,121 @@
+"""What looks wrong in stored predictions, in sentences: for a report, and for who has just imported or run them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.checks.expected_accuracy import gate_notes, gate_table
+from evalshift.analysis.checks.plausibility import likely_causes
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair
+from evalshift.analysis.statistics.outliers import off_the_line
+from evalshift.errors import AnalysisError
+from evalshift.evaluate.store import Results, StoredDataset
+
+# A model counts as far off the line of the others beyond this p-value (Holm) and this distance in accuracy.
+_FAR_P, _FAR = 0.001, 0.05
+_WORDS = {
+    "as published": "came out as published",
+    "within a few images": "within a few images",
+    "within chance only": "off, as chance would with other images",
+    "fails": "failed",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Review:
+    """What looks wrong on a pair.
+
+    gate     see `gate_table`
+    notes    a sentence for each accuracy that is not the published one, each set of answers that looks wrong, and each
+             model far off the line of the others; empty where nothing does
+    """
+
+    gate: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def review_pair(stored: StoredPair, level: float = 0.95) -> Review:
+    """Look at all that is stored on a pair: published accuracies, answers, and the line of the models."""
+    outcomes = stored.outcomes["top1"]
+    table = gate_table(outcomes, stored.answers, stored.provenance, level)
+    judged = set(zip(table["model"], table["dataset"], strict=True))
+    answers = [note for side in stored.answers or () for note in _answer_notes(side, skip=judged)]
+    return Review(table, (*gate_notes(table), *answers, *line_notes(outcomes)))
+
+
+def review_predictions(results: Results, predictions: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """What looks wrong in some stored predictions, each named by its dataset and model, in sentences.
+
+    Looks at the answers themselves, and at the line of every stored pair that one of them has a part in. What has no
+    answers to each image (imported counts) is looked at for the line alone.
+    Raises StoreError where the results cannot be read.
+    """
+    wanted = list(dict.fromkeys(predictions))
+    notes = []
+    for dataset, model in wanted:
+        if dataset in results.datasets() and model in results.models(dataset):
+            stored, found = results.load_dataset(dataset), results.load_predictions(dataset, model)
+            if len(found) == len(stored):
+                notes += _causes_in_words(found.top, stored, model, dataset)
+    for pair in results.pairs():
+        concerned = {model for dataset, model in wanted if dataset in pair.split(":")}
+        if concerned:
+            try:
+                outcomes = load_pair(results, pair).outcomes["top1"]
+            except AnalysisError:  # the pair has no models yet
+                continue
+            notes += line_notes(outcomes, only=concerned)
+    return tuple(dict.fromkeys(notes))
+
+
+def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, ...]:
+    """A sentence for each model that lies far off the line of the others, farthest first; of `only` these, if given."""
+    totals = np.full(len(outcomes), outcomes.original_total), np.full(len(outcomes), outcomes.new_total)
+    found = off_the_line(outcomes.original_correct, totals[0], outcomes.new_correct, totals[1])
+    with np.errstate(invalid="ignore"):  # NaN where too few models make a line
+        far = np.flatnonzero((found.p_holm < _FAR_P) & (np.abs(found.distance) >= _FAR))
+    notes = []
+    for model in far[np.argsort(-np.abs(found.distance[far]), kind="stable")].tolist():
+        name = outcomes.models[model]
+        if only is not None and name not in only:
+            continue
+        right, total = int(outcomes.new_correct[model]), outcomes.new_total
+        below = found.distance[model] < 0
+        notes.append(
+            f"{name} lies far {'below' if below else 'above'} the line of the other models: right for "
+            f"{100 * right / total:.1f} % on {outcomes.new}, where {100 * found.predicted[model]:.1f} % go with its "
+            f"{100 * int(outcomes.original_correct[model]) / outcomes.original_total:.1f} % on {outcomes.original}. "
+            f"Likely cause: one of the two accuracies is wrong, or the model is "
+            f"{'less' if below else 'more'} robust than all the others."
+        )
+    return tuple(notes)
+
+
+def _answer_notes(answers: ImageAnswers, skip: set[tuple[str, str]]) -> list[str]:
+    notes = []
+    for model, top in zip(answers.models, answers.top, strict=True):
+        if (model, answers.dataset) not in skip:
+            notes += _causes_in_words(top, answers, model, answers.dataset)
+    return notes
+
+
+def _causes_in_words(top: np.ndarray, of: StoredDataset | ImageAnswers, model: str, dataset: str) -> list[str]:
+    return [
+        f"The answers of {model} on {dataset} look wrong: {cause.sentence}."
+        for cause in likely_causes(top, of.labels, of.class_names, ids=of.ids)
+    ]
+
+
+def gate_words(table: pd.DataFrame) -> str | None:
+    """The gate in a sentence: how many accuracies are the published ones; None where none was published."""
+    if len(table) == 0:
+        return None
+    counts = {verdict: int((table["verdict"] == verdict).sum()) for verdict in _WORDS}
+    parts = [f"{counts[verdict]} {words}" for verdict, words in _WORDS.items() if counts[verdict]]
+    chosen = int((table["selected_on"] == "test").fillna(False).sum())
+    flattered = f"; {chosen} of them flattered, the checkpoint having been chosen on the test set" if chosen else ""
+    accuracies = "1 published accuracy" if len(table) == 1 else f"{len(table)} published accuracies"
+    return f"Of {accuracies} {', '.join(parts)}{flattered}."

@@ -1,0 +1,323 @@
+"""Stored predictions of a pair -> what each model answers on either set, and how many images it gets right."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from evalshift.analysis.outcomes.records import METRICS, ImageAnswers, Outcomes, split_pair
+from evalshift.analysis.outcomes.run_notes import run_notes
+from evalshift.errors import AnalysisError, StoreError, near_match
+from evalshift.evaluate.predictions import Predictions, Provenance
+from evalshift.evaluate.rows import is_rows_mark, same_rows
+from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
+from evalshift.formatting import name_some
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPair:
+    """All that the store holds on a pair.
+
+    outcomes     metric -> Outcomes; "top5" only where it can be had
+    fresh        answers of those of these models that were run on fresh images of the original distribution, where the
+                 registry names such a dataset; else None
+    answers      on the original and on the new set, of the same models in the same order: those of `outcomes` that were
+                 not imported as counts alone; None where there are none
+    provenance   model -> how its predictions on the original and on the new set came about
+    notes        what was left out and why, and what else the reader should know
+    """
+
+    original: StoredDataset | CountedDataset
+    new: StoredDataset | CountedDataset
+    outcomes: dict[str, Outcomes]
+    answers: tuple[ImageAnswers, ImageAnswers] | None
+    fresh: ImageAnswers | None
+    provenance: dict[str, tuple[Provenance, Provenance]]
+    notes: tuple[str, ...]
+
+
+def load_outcomes(results: Results, pair: str) -> dict[str, Outcomes]:
+    """Counts of the models stored on both sets of `pair` ("original:new"), by metric; raises as `load_pair` does."""
+    return load_pair(results, pair).outcomes
+
+
+def load_pair(results: Results, pair: str) -> StoredPair:
+    """Counts, answers, provenance and notes of the models stored on both sets of `pair` ("original:new").
+
+    A model takes part when its predictions on both sets can be read, belong to the datasets as they are stored now,
+    and come from one checkpoint, or when counts of it were imported in their place; every other model is named in the
+    notes. Each file is read once, and only its answers are kept. "top5" is there when every model with answers keeps
+    five an image and there are more than five classes; models whose counts are of top-1 alone are left out of it.
+    `pair` may be named as it was typed to run it, see `seen_alike`.
+    Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
+    """
+    pair = seen_alike(results, pair)
+    names = split_pair(pair)
+    notes: list[str] = []
+    original, new = (_load_side(results, name, pair, notes) for name in names)
+    known: dict[str, tuple[_Known, _Known]] = {}
+    for model in _common_models(original, new, notes):
+        try:
+            both = original.read(results, model), new.read(results, model)
+        except StoreError as error:
+            notes.append(f"{model} is left out: {error.problem} ({error.where}).")
+            continue
+        if isinstance(both[0], str) or isinstance(both[1], str):
+            notes.append(f"{model} is left out: {both[0] if isinstance(both[0], str) else both[1]}.")
+        elif objection := _two_checkpoints(both[0].provenance, both[1].provenance):
+            notes.append(f"{model} is left out: {objection}.")
+        else:
+            known[model] = both[0], both[1]
+    if not known:
+        raise AnalysisError(
+            "no model can be compared on this pair",
+            where=pair,
+            found="; ".join(note.rstrip(".") for note in notes) or "no predictions on either set",
+            expected="at least one model with predictions on both sets",
+            remedy=f"`evalshift run --pair {pair}`",
+        )
+    answers = _gather_both(original, new, known)
+    outcomes = {
+        metric: _count(original, new, metric, known)
+        for metric in METRICS
+        if _metric_applies(metric, original, new, known, notes)
+    }
+    provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
+    notes.extend(run_notes(provenance))
+    if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
+        notes.append(
+            "Known by imported counts alone, so left out of whatever needs the answer to each image: "
+            f"{name_some(bare)}."
+        )
+    fresh = _load_fresh(results, original.dataset.entry.get("fresh"), known, notes)
+    return StoredPair(original.dataset, new.dataset, outcomes, answers, fresh, provenance, tuple(notes))
+
+
+def seen_alike(results: Results, pair: str) -> str:
+    """The name under which a run stored a pair: where one set has a view, the other one is seen in it too.
+
+    imagenet:imagenet-a was run as imagenet@imagenet-a:imagenet-a. A pair that is stored as it is named is that pair.
+    """
+    names = split_pair(pair)
+    stored = results.pairs()
+    if pair in stored:
+        return pair
+    both = {one for one in stored if _without_view(one) == names}
+    if len(both) == 1 and not set(names) <= set(results.datasets()):
+        return both.pop()
+    views = [((results.dataset_facts(name) or {}).get("entry") or {}).get("view") for name in names]
+    if views[0] == views[1] or None not in views:
+        return pair
+    view = views[0] or views[1]
+    seen = (
+        name if own or name.endswith(f"@{view}") else f"{name}@{view}" for name, own in zip(names, views, strict=True)
+    )
+    return ":".join(seen)
+
+
+def _without_view(pair: str) -> tuple[str, str] | None:
+    """The names of a pair's datasets without the view that both are seen in; None where their names have none."""
+    (original, _, view), (new, _, other) = (name.rpartition("@") for name in split_pair(pair))
+    return (original, new) if original and new and view == other else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of one model on one set: how many it gets right, None where that was not kept, and its answers."""
+
+    correct: Mapping[str, int | None]
+    top: Int[np.ndarray, "n k"] | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One set of a pair: the models with predictions on it, and those with imported counts."""
+
+    dataset: StoredDataset | CountedDataset
+    predicted: frozenset[str]
+    counted: Mapping[str, Counted]
+
+    @property
+    def models(self) -> set[str]:
+        return {*self.predicted, *self.counted}
+
+    def read(self, results: Results, model: str) -> _Known | str:
+        """What is known of a model here, predictions before counts; or why it may not be used, in words."""
+        if model in self.predicted and isinstance(self.dataset, StoredDataset):
+            predictions = results.load_predictions(self.dataset.name, model)
+            if objection := _objection(predictions, self.dataset):
+                return objection
+            correct = {
+                metric: int(predictions.hits(self.dataset.labels, k).sum()) if k <= predictions.k else None
+                for metric, k in METRICS.items()
+            }
+            return _Known(correct, _narrow(predictions.top, self.dataset), predictions.provenance)
+        counted = self.counted[model]
+        return _Known({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
+
+
+def _load_side(results: Results, name: str, pair: str, notes: list[str]) -> _Side:
+    predicted = frozenset(results.models(name))
+    counted, rows = results.load_counts(name) or (None, {})
+    stored = results.datasets()
+    if name in stored:
+        dataset = results.load_dataset(name)
+        if counted is not None and len(counted) != len(dataset):
+            notes.append(
+                f"The imported counts on {name} are left out: they are of {len(counted):,} images, "
+                f"and {len(dataset):,} are stored."
+            )
+            rows = {}
+        return _Side(dataset, predicted, rows)
+    if counted is not None:
+        return _Side(counted, frozenset(), rows)
+    nearest = near_match(pair, results.pairs())
+    raise AnalysisError(
+        "the results hold no such pair",
+        where=results.path,
+        found=f'"{pair}"; no dataset "{name}" is stored',
+        expected=f"a pair of {name_some(stored)}" if stored else "stored predictions",
+        remedy=f'did you mean "{nearest}"?' if nearest else f"`evalshift run --pair {pair}`",
+    )
+
+
+def _common_models(original: _Side, new: _Side, notes: list[str]) -> list[str]:
+    for one, other in ((original, new), (new, original)):
+        lonely = sorted(one.models - other.models)
+        if lonely:
+            models = "1 model is" if len(lonely) == 1 else f"{len(lonely)} models are"
+            notes.append(
+                f"{models} left out, with predictions on {one.dataset.name} but none on {other.dataset.name}: "
+                f"{name_some(lonely)}."
+            )
+    return sorted(original.models & new.models)
+
+
+def _objection(predictions: Predictions, dataset: StoredDataset) -> str | None:
+    """Why these predictions may not be held against the labels of `dataset`; None when they may."""
+    mark = predictions.provenance.dataset_fingerprint
+    if is_rows_mark(mark):
+        if not same_rows(mark, dataset.rows):
+            return f"its predictions on {dataset.name} were imported for other labels, or images in another order"
+    elif mark != dataset.fingerprint:
+        return f"its predictions on {dataset.name} belong to another version of that dataset (fingerprints differ)"
+    if len(predictions) != len(dataset):
+        return f"it has {len(predictions):,} predictions for the {len(dataset):,} images of {dataset.name}"
+    return None
+
+
+def _two_checkpoints(original: Provenance, new: Provenance) -> str | None:
+    hashes = (original.checkpoint_sha256, new.checkpoint_sha256)
+    if None not in hashes and hashes[0] != hashes[1]:
+        return (
+            f"two checkpoints made its predictions, {hashes[0]:.8} on {original.dataset} "
+            f"and {hashes[1]:.8} on {new.dataset}"
+        )
+    return None
+
+
+def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
+    """The answers in the smallest signed type that holds them, the labels and the classes; shape (n, k)."""
+    largest = max(
+        len(dataset.class_names) - 1,
+        *(int(numbers.max(initial=0)) for numbers in (top, dataset.labels)),
+        -int(top.min(initial=0)),
+    )
+    return top.astype(np.min_scalar_type(-largest - 1))
+
+
+def _gather_both(
+    original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]]
+) -> tuple[ImageAnswers, ImageAnswers] | None:
+    """The answers of the models that have them on both sets; None where no model has."""
+    tops = {model: (a.top, b.top) for model, (a, b) in known.items() if a.top is not None and b.top is not None}
+    if not tops or not isinstance(original.dataset, StoredDataset) or not isinstance(new.dataset, StoredDataset):
+        return None
+    k = min(top.shape[1] for both in tops.values() for top in both)
+    return (
+        _gather(original.dataset, {model: both[0] for model, both in tops.items()}, k),
+        _gather(new.dataset, {model: both[1] for model, both in tops.items()}, k),
+    )
+
+
+def _load_fresh(
+    results: Results, name: str | None, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
+) -> ImageAnswers | None:
+    """What the models of a pair answer on fresh images; a note names those that have no answers that can be used."""
+    if name is None:
+        return None
+    if name not in results.datasets():
+        notes.append(f"Adaptivity is not measured: no model was run on the fresh images, {name}.")
+        return None
+    dataset = results.load_dataset(name)
+    tops: dict[str, np.ndarray] = {}
+    without = []
+    for model, (original, _) in known.items():
+        found = None
+        with suppress(StoreError):
+            found = results.load_predictions(name, model)
+        if found is None or _objection(found, dataset) or _two_checkpoints(original.provenance, found.provenance):
+            without.append(model)
+        else:
+            tops[model] = _narrow(found.top, dataset)
+    if without:
+        notes.append(f"Adaptivity is not measured for want of valid predictions on {name}: {name_some(without)}.")
+    return _gather(dataset, tops, min(top.shape[1] for top in tops.values())) if tops else None
+
+
+def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImageAnswers:
+    """The answers of all models as one array, laid out so that all first answers lie side by side in memory."""
+    kind = np.result_type(*tops.values())
+    side_by_side = np.empty((k, len(tops), len(dataset)), dtype=kind)
+    for model, top in enumerate(tops.values()):
+        side_by_side[:, model] = top[:, :k].T
+    return ImageAnswers(
+        dataset=dataset.name,
+        models=tuple(tops),
+        top=side_by_side.transpose(1, 2, 0),
+        labels=dataset.labels,
+        ids=dataset.ids,
+        class_names=dataset.class_names,
+    )
+
+
+def _metric_applies(
+    metric: str, original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
+) -> bool:
+    k = METRICS[metric]
+    if metric == "top1":
+        return True
+    if any(isinstance(side.dataset, StoredDataset) and len(side.dataset.class_names) <= k for side in (original, new)):
+        return False
+    lacking = {
+        model: both for model, both in known.items() if None in (both[0].correct[metric], both[1].correct[metric])
+    }
+    short = [model for model, both in lacking.items() if both[0].top is not None and both[1].top is not None]
+    bare = [model for model in lacking if model not in short]
+    if short:
+        notes.append(f"Top-{k} accuracy is not reported: fewer than {k} answers are kept for {name_some(short)}.")
+    elif bare and len(lacking) < len(known):
+        notes.append(f"Top-{k} accuracy leaves out what was imported without it: {name_some(bare)}.")
+    return not short and len(lacking) < len(known)
+
+
+def _count(original: _Side, new: _Side, metric: str, known: Mapping[str, tuple[_Known, _Known]]) -> Outcomes:
+    counts = {
+        model: (both[0].correct[metric], both[1].correct[metric])
+        for model, both in known.items()
+        if None not in (both[0].correct[metric], both[1].correct[metric])
+    }
+    return Outcomes(
+        original=original.dataset.name,
+        new=new.dataset.name,
+        metric=metric,
+        models=tuple(counts),
+        original_correct=np.array([right for right, _ in counts.values()], dtype=np.int64),
+        new_correct=np.array([right for _, right in counts.values()], dtype=np.int64),
+        original_total=len(original.dataset),
+        new_total=len(new.dataset),
+        attributes={model: dict(known[model][1].provenance.entry) for model in counts},
+    )

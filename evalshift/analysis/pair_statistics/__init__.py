@@ -1,0 +1,1 @@
+"""All statistics of one metric of a pair, as one frozen record."""

@@ -1,0 +1,274 @@
+"""All statistics of one metric of a pair as one frozen record: each a result, or the reason why it cannot be had."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+from threadpoolctl import threadpool_limits
+
+from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes
+from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, Basis
+from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
+from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
+from evalshift.analysis.statistics.agreement import AgreementLine, agreement_line
+from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty
+from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
+from evalshift.analysis.statistics.effective_robustness import (
+    EffectiveRobustness,
+    effective_robustness,
+    sampling_covariance,
+)
+from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.multiplicity import adjust_pairs
+from evalshift.analysis.statistics.near_duplicates import NearDuplicates, WithoutDuplicates, without_duplicates
+from evalshift.analysis.statistics.overfitting_tests import YearTrend, year_trend
+from evalshift.analysis.statistics.paired import DropDifferences, compare_drops
+from evalshift.analysis.statistics.per_class import ClassDrops, class_drops
+from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_sets
+from evalshift.analysis.statistics.scales import fitted_accuracy
+
+
+@dataclass(frozen=True, eq=False)
+class DropComparison:
+    """Differences of all pairs' drops, and their p-values adjusted over the pairs by Holm and by Benjamini–Hochberg."""
+
+    differences: DropDifferences
+    p_holm: Float[np.ndarray, "m m"]
+    p_bh: Float[np.ndarray, "m m"]
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """All that is computed on one metric of a pair beyond the accuracies; see `compute_statistics`.
+
+    models             all, in the order of the Outcomes; what needs only counts is of these
+    image_models       those whose answers to each image are stored, in the same order; what needs images is of these
+    lines              the line of new on original accuracy
+    robustness         each model against the line of the others, on the scale of `lines`
+    shared_images      whether it allows for the luck that models share on the same images
+    decomposition      of each drop; for the models that `with_fresh` marks by their answers on the set `fresh`
+    split              of each drop into what models share and what is the model's own
+    year               whether later models fare worse than their original accuracy says
+    original, new      how models compare, rank, agree and err on either set
+    rank_changes       between the sets, with the pairs that change places beyond chance
+    drop_differences   of all pairs of models
+    without_labels     new accuracies estimated from agreement alone; of first answers
+    class_drops        of each model on each class
+    difficulty         the difficulty model, and the line that it predicts
+    duplicates         original accuracies without the images that `near_duplicates` speaks of
+    """
+
+    metric: str
+    level: float
+    models: tuple[str, ...]
+    image_models: tuple[str, ...]
+    lines: LineStatistics
+    robustness: EffectiveRobustness | Missing
+    shared_images: bool
+    decomposition: Decomposition
+    with_fresh: Bool[np.ndarray, " m"]
+    fresh: str | None
+    split: SplitDrop | Missing
+    year: YearTrend | Missing
+    original: SetStatistics | Missing
+    new: SetStatistics | Missing
+    rank_changes: RankChanges | Missing
+    drop_differences: DropComparison | Missing
+    without_labels: AgreementLine | Missing
+    class_drops: ClassDrops | Missing
+    difficulty: FittedDifficulty | Missing
+    duplicates: WithoutDuplicates | Missing
+    near_duplicates: NearDuplicates | None
+
+
+def compute_statistics(
+    outcomes: Outcomes,
+    answers: tuple[ImageAnswers, ImageAnswers] | None = None,
+    *,
+    fresh: ImageAnswers | None = None,
+    near_duplicates: NearDuplicates | None = None,
+    left_out: Sequence[str] = (),
+    scale: str = "linear",
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+) -> Statistics:
+    """Work out all statistics of one metric of a pair.
+
+    `answers` on the original and the new set may be of fewer models than the outcomes, in the same order; `fresh` are
+    answers on other images of the original distribution. Each statistic has a generator of its own, seeded by `seed`
+    and its name, so that no number depends on what else can be had. Families that are `left_out` are no part of lines,
+    of the difficulty model or of trends; they are held against the line of the others. Bootstraps take `resamples`, but
+    at most `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
+    Degenerate models and images are no error: what they leave undefined is Missing, with the reason.
+    """
+    # The matrices are small: where other programs keep the cores busy, several threads wait for each other and take
+    # five times as long as one.
+    with threadpool_limits(1):
+        basis = Basis(outcomes, answers, scale=scale, level=level, resamples=resamples, seed=seed, left_out=left_out)
+        return _statistics(basis, fresh, near_duplicates)
+
+
+def _statistics(basis: Basis, fresh: ImageAnswers | None, near_duplicates: NearDuplicates | None) -> Statistics:
+    robustness = _robustness(basis)
+    decomposition, with_fresh = _decomposition(basis, fresh)
+    line = basis.of_line()
+    original, new = _sets(basis)
+    return Statistics(
+        metric=basis.outcomes.metric,
+        level=basis.level,
+        models=basis.outcomes.models,
+        image_models=() if basis.answers is None else basis.answers[0].models,
+        lines=line_statistics(line),
+        robustness=robustness,
+        shared_images=basis.complete,
+        decomposition=decomposition,
+        with_fresh=with_fresh,
+        fresh=fresh.dataset if fresh is not None and with_fresh.any() else None,
+        split=_split(basis, robustness),
+        year=_year(line),
+        original=original,
+        new=new,
+        rank_changes=basis.of_images(
+            lambda original, new: rank_change_sets(original, new, level=basis.level, rng=basis.rng("rank changes")),
+            least=2,
+        ),
+        drop_differences=basis.of_images(lambda original, new: _compared(original, new, basis.level), least=2),
+        without_labels=_without_labels(original, new),
+        class_drops=_class_drops(original, new, basis.level),
+        difficulty=line.of_images(fit_difficulty),
+        duplicates=_duplicates(basis, near_duplicates),
+        near_duplicates=near_duplicates,
+    )
+
+
+def _robustness(basis: Basis) -> EffectiveRobustness | Missing:
+    covariances = None
+    if basis.correct is not None and basis.complete:
+        covariances = sampling_covariance(basis.correct[0]), sampling_covariance(basis.correct[1])
+    return attempt(
+        lambda: effective_robustness(
+            *basis.counts,
+            baseline=basis.in_line,
+            covariances=covariances,
+            scale=basis.scale,
+            resamples=basis.resamples,
+            level=basis.level,
+            rng=basis.rng(f"robustness {basis.scale}"),
+        )
+    )
+
+
+def _decomposition(basis: Basis, fresh: ImageAnswers | None) -> tuple[Decomposition, np.ndarray]:
+    """With the fresh set for the models that have answers on it, without for the others; and which these are."""
+    without = decompose(*basis.counts, level=basis.level)
+    models = basis.outcomes.models
+    right: dict[str, int] = {}
+    if fresh is not None and fresh.top.shape[2] >= METRICS[basis.outcomes.metric]:
+        right = dict(zip(fresh.models, fresh.correct(basis.outcomes.metric).sum(axis=1).tolist(), strict=True))
+    marked = np.array([model in right for model in models])
+    if fresh is None or not marked.any():
+        return without, marked
+    correct = np.array([right[model] for model in models if model in right], dtype=np.int64)
+    counts = [count[marked] for count in basis.counts]
+    total = np.full(len(correct), len(fresh.labels))
+    return _joined(
+        without, decompose(*counts, fresh_correct=correct, fresh_total=total, level=basis.level), marked
+    ), marked
+
+
+def _joined(without: Decomposition, fresh: Decomposition, marked: np.ndarray) -> Decomposition:
+    """The one, with the other's numbers for the models that are marked."""
+
+    def put(into: np.ndarray, values: np.ndarray) -> np.ndarray:
+        joined = into.copy()
+        joined[marked] = values
+        return joined
+
+    def term(one: Term, other: Term) -> Term:
+        bounds = Interval(put(one.interval.low, other.interval.low), put(one.interval.high, other.interval.high))
+        return Term(put(one.estimate, other.estimate), bounds)
+
+    return replace(
+        without,
+        adaptivity=term(without.adaptivity, fresh.adaptivity),
+        adaptivity_p=put(without.adaptivity_p, fresh.adaptivity_p),
+        distribution=term(without.distribution, fresh.distribution),
+        fresh=bool(marked.all()),
+    )
+
+
+def _split(basis: Basis, robustness: EffectiveRobustness | Missing) -> SplitDrop | Missing:
+    if isinstance(robustness, Missing):
+        return robustness
+    original_correct, original_total, new_correct, new_total = basis.counts
+    return split_drop(original_correct / original_total, new_correct / new_total, robustness)
+
+
+def _year(basis: Basis) -> YearTrend | Missing:
+    if not basis.resamples:
+        return NOT_RESAMPLED
+    original_correct, original_total, new_correct, new_total = basis.counts
+    return attempt(
+        lambda: year_trend(
+            original_correct / original_total,
+            new_correct / new_total,
+            basis.years,
+            resamples=basis.resamples,
+            rng=basis.rng("years"),
+        )
+    )
+
+
+def _sets(basis: Basis) -> tuple[SetStatistics | Missing, SetStatistics | Missing]:
+    if basis.answers is None:
+        return ONLY_COUNTS, ONLY_COUNTS
+    original, new = (
+        set_statistics(
+            answers,
+            basis.outcomes.metric,
+            level=basis.level,
+            rank_rng=basis.rng(f"{side} ranks"),
+            margin_rng=basis.rng(f"{side} margin"),
+        )
+        for side, answers in zip(("original", "new"), basis.answers, strict=True)
+    )
+    return original, new
+
+
+def _compared(original: np.ndarray, new: np.ndarray, level: float) -> DropComparison:
+    found = compare_drops(original, new, level)
+    return DropComparison(found, adjust_pairs(found.p_value), adjust_pairs(found.p_value, "benjamini-hochberg"))
+
+
+def _without_labels(original: SetStatistics | Missing, new: SetStatistics | Missing) -> AgreementLine | Missing:
+    if isinstance(original, Missing) or isinstance(new, Missing):
+        return ONLY_COUNTS
+    if isinstance(original.pairs, Missing) or isinstance(new.pairs, Missing):
+        return Missing("agreement takes two models")
+    before, after = original.pairs.agreement, new.pairs.agreement
+    if before is None or after is None:
+        return Missing("agreement is about first answers: see top-1")
+    correct = original.classes.correct.sum(axis=1)
+    accuracy = fitted_accuracy(correct, np.full(len(correct), original.images), "probit")
+    return attempt(lambda: agreement_line(accuracy, before, after))
+
+
+def _class_drops(original: SetStatistics | Missing, new: SetStatistics | Missing, level: float) -> ClassDrops | Missing:
+    if isinstance(original, Missing) or isinstance(new, Missing):
+        return ONLY_COUNTS
+    if not np.any((original.classes.total > 0) & (new.classes.total > 0)):
+        return Missing("no class has images on both sets")
+    return class_drops(original.classes, new.classes, level)
+
+
+def _duplicates(basis: Basis, known: NearDuplicates | None) -> WithoutDuplicates | Missing:
+    if known is None:
+        return Missing("the registry knows of none on the original set (`near_duplicates`)")
+    if basis.outcomes.metric != "top1":
+        return Missing("the accuracy on near-duplicates is one of first answers: see top-1")
+    original_correct, original_total = basis.counts[:2]
+    on_them = np.full(len(basis.outcomes), known.accuracy)
+    return attempt(lambda: without_duplicates(original_correct, original_total, known.share, on_them, basis.level))

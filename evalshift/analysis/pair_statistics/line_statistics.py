@@ -1,0 +1,169 @@
+"""How sure the line of new on original accuracy is in other respects than the draw of models, and on which scale."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, Basis
+from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.statistics import errors_in_variables as eiv
+from evalshift.analysis.statistics.bootstraps import (
+    DrawnImages,
+    draw_images,
+    family_bootstrap,
+    image_bootstrap,
+    two_way_bootstrap,
+)
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.overfitting_tests import (
+    DiminishingReturns,
+    diminishing_returns,
+    diminishing_returns_of_counts,
+)
+from evalshift.analysis.statistics.scale_choice import ScaleFit, compare_scales
+
+
+@dataclass(frozen=True, eq=False)
+class LineStatistics:
+    """The line of new on original accuracy, looked at from all sides; on `scale` where nothing else is said.
+
+    scale_fits       the line on each scale, by its error for a model that it was fitted without
+    by_family        the same, fitted without the model's whole family
+    york, york_own   errors-in-variables line, by binomial variances and by those of what models do not share
+    over_images, over_both, over_families
+                     the least-squares line with intervals over drawn images, images and models, families
+    diminishing      whether the slope on the linear scale is less than 1
+    """
+
+    scale: str
+    scale_fits: tuple[ScaleFit, ...] | Missing
+    by_family: tuple[ScaleFit, ...] | Missing
+    york: eiv.YorkLine | Missing
+    york_own: eiv.YorkLine | Missing
+    over_images: Line | Missing
+    over_both: Line | Missing
+    over_families: Line | Missing
+    diminishing: DiminishingReturns | Missing
+
+
+def line_statistics(basis: Basis) -> LineStatistics:
+    """All of these; Missing what the models, their families or the lack of answers leave undefined."""
+    drawn = _drawn(basis)
+    return LineStatistics(
+        scale=basis.scale,
+        scale_fits=attempt(lambda: compare_scales(*basis.counts)),
+        by_family=_by_family(basis),
+        york=_york(basis),
+        york_own=_york_own(basis),
+        over_images=_over_images(basis, drawn),
+        over_both=_over_both(basis, drawn, basis.scale),
+        over_families=_over_families(basis),
+        diminishing=_diminishing(basis, drawn),
+    )
+
+
+def _drawn(basis: Basis) -> DrawnImages | Missing:
+    if not basis.image_resamples:
+        return NOT_RESAMPLED
+    return basis.of_images(
+        lambda original, new: draw_images(original, new, basis.image_resamples, basis.rng("images")), least=2
+    )
+
+
+def _over_images(basis: Basis, drawn: DrawnImages | Missing) -> Line | Missing:
+    if isinstance(drawn, Missing):
+        return drawn
+    line = basis.of_images(
+        lambda original, new: image_bootstrap(
+            original, new, scale=basis.scale, level=basis.level, drawn=drawn, rng=basis.rng("line over images")
+        )
+    )
+    return _with_interval(line, "no drawn images make a line")
+
+
+def _over_both(basis: Basis, drawn: DrawnImages | Missing, scale: str) -> Line | Missing:
+    if isinstance(drawn, Missing):
+        return drawn
+    line = basis.of_images(
+        lambda original, new: two_way_bootstrap(
+            original, new, scale=scale, level=basis.level, drawn=drawn, rng=basis.rng(f"images and models {scale}")
+        )
+    )
+    return _with_interval(line, "there are fewer than three models")
+
+
+def _over_families(basis: Basis) -> Line | Missing:
+    if missing := _unrelated(basis):
+        return missing
+    if not basis.resamples:
+        return NOT_RESAMPLED
+    line = attempt(
+        lambda: family_bootstrap(
+            *basis.accuracies,
+            basis.families,
+            scale=basis.scale,
+            resamples=basis.resamples,
+            level=basis.level,
+            rng=basis.rng(f"families {basis.scale}"),
+        )
+    )
+    return _with_interval(line, "there are fewer than three families")
+
+
+def _by_family(basis: Basis) -> tuple[ScaleFit, ...] | Missing:
+    if missing := _unrelated(basis):
+        return missing
+    fits = attempt(lambda: compare_scales(*basis.counts, families=basis.families))
+    if isinstance(fits, Missing) or any(np.isfinite(fit.rms_error) for fit in fits):
+        return fits
+    return Missing("without a model's family no line is left")
+
+
+def _unrelated(basis: Basis) -> Missing | None:
+    """Why families say nothing that models do not; None where they do."""
+    named = [family for family in basis.families if family is not None]
+    if len(set(named)) == len(named):
+        return Missing("no two models are of one family (`family` in the registry)")
+    return None
+
+
+def _york(basis: Basis) -> eiv.YorkLine | Missing:
+    original_correct, original_total, new_correct, new_total = basis.counts
+    return _york_line(
+        basis,
+        eiv.binomial_variance(original_correct, original_total),
+        eiv.binomial_variance(new_correct, new_total),
+    )
+
+
+def _york_own(basis: Basis) -> eiv.YorkLine | Missing:
+    if basis.correct is None or not basis.complete:
+        return Missing("the answers to each image are not there for all models")
+    return _york_line(basis, *(eiv.own_variance(correct) for correct in basis.correct))
+
+
+def _york_line(basis: Basis, original_variance: np.ndarray, new_variance: np.ndarray) -> eiv.YorkLine | Missing:
+    return attempt(
+        lambda: eiv.york_line(*basis.accuracies, original_variance, new_variance, scale=basis.scale, level=basis.level)
+    )
+
+
+def _diminishing(basis: Basis, drawn: DrawnImages | Missing) -> DiminishingReturns | Missing:
+    """By the line over images and models where all models have answers, else from counts."""
+    line = _over_both(basis, drawn, "linear") if basis.complete else drawn
+    if isinstance(line, Line):
+        return diminishing_returns(line)
+    if not basis.resamples:
+        return NOT_RESAMPLED
+    return attempt(
+        lambda: diminishing_returns_of_counts(
+            *basis.counts, resamples=basis.resamples, rng=basis.rng("diminishing returns")
+        )
+    )
+
+
+def _with_interval(line: Line | Missing, otherwise: str) -> Line | Missing:
+    """The line; Missing where nothing could be drawn that gives it an interval."""
+    if isinstance(line, Line) and np.isnan(line.slope_interval.low):
+        return Missing(otherwise)
+    return line

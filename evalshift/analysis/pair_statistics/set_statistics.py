@@ -1,0 +1,147 @@
+"""What the answers to each image of one test set say: how its models compare, rank, agree and err."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.agreement import (
+    Dominance,
+    ErrorConsistency,
+    JointMargin,
+    agreement,
+    dominance,
+    error_consistency,
+    joint_margin,
+    reuse_margin,
+    similarity_cover,
+)
+from evalshift.analysis.statistics.hard_images import HardImages, hard_images, hardest_share
+from evalshift.analysis.statistics.multiplicity import adjust_pairs
+from evalshift.analysis.statistics.paired import PairedComparison, compare_models, detectable_difference
+from evalshift.analysis.statistics.per_class import ClassAccuracies, class_accuracies
+from evalshift.analysis.statistics.rank_sets import RankSets, rank_sets
+from evalshift.shapes import Correct
+
+# Of the hardest images as the paper has them (appendix B.2.5).
+HARDEST_SHARE = 0.05
+# With this power a comparison of two models finds the smallest difference that is reported.
+POWER = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class PairwiseStatistics:
+    """Every one of m models against every other on the images of one set; see `paired` and `agreement`.
+
+    p_holm, p_bh   the comparison's p-values adjusted over all pairs, by Holm and by Benjamini–Hochberg
+    agreement      share of images with the same first answer; None for top-5, which is not about first answers
+    discordance    share of images that only one of two models gets right, median over pairs
+    detectable     smallest difference of two accuracies that this many images show with 80 % power, at that discordance
+    """
+
+    comparison: PairedComparison
+    p_holm: Float[np.ndarray, "m m"]
+    p_bh: Float[np.ndarray, "m m"]
+    consistency: ErrorConsistency
+    dominance: Dominance
+    agreement: Float[np.ndarray, "m m"] | None
+    discordance: float
+    detectable: float | Missing
+
+
+@dataclass(frozen=True, eq=False)
+class SetStatistics:
+    """How m models do on the images of one test set.
+
+    pairs          of models; Missing for a single model
+    ranks          simultaneous confidence sets
+    union_margin   how far all accuracies lie from the true ones at most, by Hoeffding
+    cover_margin   the same with the models' similarity; Missing for a single model
+    joint          the same, approximately, from the models' covariance
+    classes        accuracy on each class
+    hard           images that more than half of the models miss, the hardest first; Missing for top-5
+    hardest        the hardest 5 % of the images; Missing for top-5
+    """
+
+    dataset: str
+    images: int
+    models: tuple[str, ...]
+    pairs: PairwiseStatistics | Missing
+    ranks: RankSets
+    union_margin: float
+    cover_margin: float | Missing
+    joint: JointMargin
+    classes: ClassAccuracies
+    hard: HardImages | Missing
+    hardest: HardImages | Missing
+
+    @property
+    def missed_by_all(self) -> int | Missing:
+        """How many images every model misses."""
+        if isinstance(self.hard, Missing):
+            return self.hard
+        return int(np.sum(self.hard.missed == self.hard.models))
+
+
+def set_statistics(
+    answers: ImageAnswers, metric: str, *, level: float, rank_rng: np.random.Generator, margin_rng: np.random.Generator
+) -> SetStatistics:
+    """All of these from what m models answered on a set, at least one model on at least one image.
+
+    Rank sets and margins are drawn, each by a generator of its own.
+    """
+    correct = answers.correct(metric)
+    models, images = correct.shape
+    pairs = _pairwise(correct, answers, metric, level) if models > 1 else Missing("a comparison takes two models")
+    hard = hardest = Missing("hardness and favourite answers are about first answers: see top-1")
+    if metric == "top1":
+        hard = hard_images(answers.predicted, answers.labels, least=models // 2 + 1)
+        hardest = hardest_share(answers.predicted, answers.labels, HARDEST_SHARE)
+    return SetStatistics(
+        dataset=answers.dataset,
+        images=images,
+        models=answers.models,
+        pairs=pairs,
+        ranks=rank_sets(correct, level=level, rng=rank_rng),
+        union_margin=reuse_margin(images, models, level=level),
+        cover_margin=_cover_margin(pairs, images, models, level),
+        joint=joint_margin(correct, level=level, rng=margin_rng),
+        classes=class_accuracies(correct, answers.labels, len(answers.class_names), level),
+        hard=hard,
+        hardest=hardest,
+    )
+
+
+def _pairwise(correct: Correct, answers: ImageAnswers, metric: str, level: float) -> PairwiseStatistics:
+    comparison = compare_models(correct, level)
+    above = np.triu_indices(len(correct), k=1)
+    discordance = float(np.median((comparison.only + comparison.only.T)[above]) / correct.shape[1])
+    return PairwiseStatistics(
+        comparison=comparison,
+        p_holm=adjust_pairs(comparison.p_value),
+        p_bh=adjust_pairs(comparison.p_value, "benjamini-hochberg"),
+        consistency=error_consistency(correct),
+        dominance=dominance(correct),
+        agreement=agreement(answers.predicted) if metric == "top1" else None,
+        discordance=discordance,
+        detectable=_detectable(correct.shape[1], discordance, level),
+    )
+
+
+def _cover_margin(pairs: PairwiseStatistics | Missing, images: int, models: int, level: float) -> float | Missing:
+    if isinstance(pairs, Missing):
+        return pairs
+    return reuse_margin(images, models, cover=similarity_cover(pairs.consistency.observed), level=level)
+
+
+def _detectable(images: int, discordance: float, level: float) -> float | Missing:
+    if discordance == 0:
+        return Missing("most pairs of models are right and wrong on the same images")
+    if not 1 - level < POWER:
+        return Missing(f"at a level of {level:g} a test finds what is not there more often than with {POWER:.0%} power")
+    found = detectable_difference(images, discordance, power=POWER, level=level)
+    if np.isnan(found):
+        return Missing(f"{images:,} images show no difference with {100 * POWER:g} % power, however large")
+    return found

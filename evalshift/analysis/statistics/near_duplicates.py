@@ -1,0 +1,92 @@
+"""Accuracy without the images that have near-duplicates among the training images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from evalshift.analysis.statistics.intervals import Interval, check_counts, check_level
+from evalshift.errors import AnalysisError
+from evalshift.shapes import Accuracies, Counts
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """What a registry says of a test set's near-duplicates among the training images.
+
+    share, accuracy   of the images, and of a model on them: fractions
+    source            where both are from
+    """
+
+    share: float
+    accuracy: float
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class WithoutDuplicates:
+    """Accuracies of m models on the images that are not near-duplicates, as fractions; see `without_duplicates`.
+
+    accuracy, interval   on the rest of the set
+    inflation            accuracy on the whole set minus that: what the duplicates can explain of a drop
+    """
+
+    accuracy: Accuracies
+    interval: Interval[np.ndarray]
+    inflation: Accuracies
+
+
+def without_duplicates(
+    correct: Counts, total: Counts, share: float, duplicate_accuracy: Accuracies, level: float = 0.95
+) -> WithoutDuplicates:
+    """Accuracy on the rest of a test set, a known share of whose images are near-duplicates of training images.
+
+    Takes counts over m models, the share of duplicates in [0, 1), and the accuracy of each model on them. With k of n
+    correct and d · n duplicates at accuracy q, (1 − d) · n images remain, of which k − q · d · n are correct: these
+    give accuracy and Clopper–Pearson interval, whose beta quantiles need no whole numbers. Share and q count as known.
+    Raises ValueError for impossible counts, level, share or accuracies, and AnalysisError where the duplicates alone
+    would need more right, or more wrong, answers than there are.
+    Source: Recht et al. 2019, appendix B.2.2.
+
+    >>> rest = without_duplicates(np.array([9300]), np.array([10_000]), 0.08, np.array([1.0]))
+    >>> rest.accuracy.round(4), rest.inflation.round(4)
+    (array([0.9239]), array([0.0061]))
+    """
+    check_counts(correct, total, where="model")
+    check_level(level)
+    if not 0 <= share < 1:
+        raise ValueError(f"share: found {share}; expected a fraction from 0 to below 1")
+    if duplicate_accuracy.shape != correct.shape:
+        found = f"found {len(duplicate_accuracy)} for {len(correct)} models"
+        raise ValueError(f"duplicate_accuracy: {found}; expected one of each a model")
+    outside = ~((duplicate_accuracy >= 0) & (duplicate_accuracy <= 1))
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise ValueError(f"duplicate_accuracy[{first}]: found {duplicate_accuracy[first]}; expected 0 to 1")
+    right, wrong = (
+        correct - duplicate_accuracy * share * total,
+        total - correct - (1 - duplicate_accuracy) * share * total,
+    )
+    # Counts come out of fractions of n: what rounding makes of 0 is not less than 0.
+    short = np.minimum(right, wrong) < -1e-9 * total
+    if short.any():
+        first = int(np.argmax(short))
+        raise AnalysisError(
+            "these near-duplicates cannot be in this test set",
+            where=f"model {first}",
+            found=f"{correct[first]:,} of {total[first]:,} correct, {share:.4g} of the images near-duplicates "
+            f"at an accuracy of {duplicate_accuracy[first]:.4g}",
+            expected="duplicates that are no more often right, and no more often wrong, than all images together",
+            remedy="check the share of duplicates and the accuracy on them",
+        )
+    right, wrong = np.maximum(right, 0), np.maximum(wrong, 0)
+    accuracy = right / (right + wrong)
+    return WithoutDuplicates(accuracy, _beta_interval(right, wrong, level), correct / total - accuracy)
+
+
+def _beta_interval(right: np.ndarray, wrong: np.ndarray, level: float) -> Interval[np.ndarray]:
+    """Clopper–Pearson for counts that need not be whole; 0 where none is right, 1 where none is wrong."""
+    with np.errstate(invalid="ignore"):
+        low = stats.beta.ppf((1 - level) / 2, right, wrong + 1)
+        high = stats.beta.ppf((1 + level) / 2, right + 1, wrong)
+    return Interval(np.where(right > 0, low, 0.0), np.where(wrong > 0, high, 1.0))

@@ -1,0 +1,187 @@
+"""Traces of tuning on the original set that several models show together: diminishing returns, and a fall with time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_counts
+from evalshift.analysis.statistics.errors_in_variables import binomial_variance
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.scales import check_accuracies
+from evalshift.errors import AnalysisError
+from evalshift.shapes import Accuracies, Counts
+
+# A resample in which year and original accuracy vary apart by less than this share of what all models show has no
+# coefficient but rounding.
+_TOLD_APART = 1e-9
+# A slope this close to 1 is 1 but for rounding. On few images many resamples have it, and all of them count alike.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class DiminishingReturns:
+    """Whether gains on the original set shrink on the new one.
+
+    slope     of new on original accuracy, linear scale; NaN where the original accuracies differ by no more than their
+              sampling error
+    p_value   one-sided, of the hypothesis that the slope is 1 or more; NaN without resamples
+    """
+
+    slope: float
+    p_value: float
+    resamples: int
+    models: int
+
+
+@dataclass(frozen=True)
+class YearTrend:
+    """Whether later models fare worse on the new set than their original accuracy says.
+
+    per_year   change of new accuracy a year at one original accuracy, as a fraction
+    p_value    one-sided, of the hypothesis that it is 0 or more; NaN without resamples
+    """
+
+    per_year: float
+    p_value: float
+    resamples: int
+    models: int
+
+
+def diminishing_returns(line: Line) -> DiminishingReturns:
+    """Test that the line's slope is less than 1: the share of its resampled slopes that are not.
+
+    Takes a line on the linear scale, where a slope of 1 means that a point gained is a point kept. What the test allows
+    for is what was resampled: `two_way_bootstrap` allows for the draw of images and models; `fit_line` takes the
+    images as they came, and rejects far too often.
+    Raises ValueError for a line on another scale.
+    Source: Recht et al. 2019, sections 2.1 and 5.1.
+    """
+    if line.scale != "linear":
+        raise ValueError(
+            f'line: found one on the {line.scale} scale; expected "linear", where a slope of 1 keeps gains'
+        )
+    drawn = len(line.slopes)
+    return DiminishingReturns(
+        slope=line.slope,
+        p_value=(int(np.sum(line.slopes >= 1 - _ROUNDING)) + 1) / (drawn + 1) if drawn else float("nan"),
+        resamples=line.resamples,
+        models=line.models,
+    )
+
+
+def diminishing_returns_of_counts(
+    original_correct: Counts,
+    original_total: Counts,
+    new_correct: Counts,
+    new_total: Counts,
+    *,
+    resamples: int = 100_000,
+    rng: np.random.Generator,
+) -> DiminishingReturns:
+    """The same test where there are only counts of m models: a bootstrap over models, without the flattening by noise.
+
+    Sampling error in the original accuracies makes the line flatter, which looks like diminishing returns. Its binomial
+    variance is taken out of their spread, in each resample too; a resample whose accuracies spread by no more than that
+    counts for a slope of 1. The images stay as they came: see `diminishing_returns`.
+    Raises AnalysisError for fewer than three models or one original accuracy for all, ValueError for impossible counts
+    or resamples.
+    Source: Fuller 1987, Measurement Error Models, section 1.2 (the correction).
+    """
+    check_resamples(resamples)
+    noise = binomial_variance(original_correct, original_total)
+    binomial_variance(new_correct, new_total)
+    x, y = original_correct / original_total, new_correct / new_total
+    if len(x) < 3 or np.ptp(x) == 0:
+        raise AnalysisError(
+            "diminishing returns cannot be tested",
+            where="slope of new on original accuracy",
+            found=f"{len(x)} models with {len(np.unique(x))} distinct original accuracies",
+            expected="at least 3 models, and 2 distinct original accuracies",
+            remedy="evaluate more models on both test sets",
+        )
+    kept = sum(
+        int(np.sum(~(_corrected_slopes(x, y, noise, drawn_counts(rng, count, len(x))) < 1)))
+        for count in batches(resamples, len(x))
+    )
+    return DiminishingReturns(
+        slope=float(_corrected_slopes(x, y, noise, np.ones((1, len(x))))[0]),
+        p_value=(kept + 1) / (resamples + 1) if resamples else float("nan"),
+        resamples=resamples,
+        models=len(x),
+    )
+
+
+def year_trend(
+    original_accuracy: Accuracies,
+    new_accuracy: Accuracies,
+    years: Sequence[int | float | None],
+    *,
+    resamples: int = 100_000,
+    rng: np.random.Generator,
+) -> YearTrend:
+    """Test that later models lie lower at one original accuracy, by a bootstrap over models.
+
+    Takes accuracies of m models as fractions, and their years; models without one (None or NaN) are left out. Original
+    accuracy and year rise together, so both are fitted at once, new = a + b · original + c · year, and c is tested:
+    residuals of the line alone would leave to the year only what accuracy has not taken. Resamples in which the two
+    cannot be told apart count against a fall.
+    Raises AnalysisError for fewer than four models with a year, or where accuracy or year is the same for all or each
+    tells the other; ValueError for accuracies outside [0, 1], lengths or resamples.
+    Source: Recht et al. 2019, section 2.1 (later models were tuned more often).
+    """
+    check_resamples(resamples)
+    check_accuracies(original_accuracy, "original_accuracy")
+    check_accuracies(new_accuracy, "new_accuracy")
+    if len(years) != len(original_accuracy):
+        raise ValueError(f"years: found {len(years)} for {len(original_accuracy)} models; expected one of each a model")
+    year = np.array([np.nan if value is None else value for value in years], dtype=np.float64)
+    known = np.isfinite(year)
+    x, y, year = original_accuracy[known], new_accuracy[known], year[known]
+    varied = len(x) > 3 and np.ptp(x) > 0 and np.ptp(year) > 0
+    observed = _year_coefficients(x, y, year, np.ones((1, len(x))))[0] if varied else np.nan
+    if np.isnan(observed):
+        raise AnalysisError(
+            "no trend over the years can be fitted",
+            where="new accuracy on original accuracy and year",
+            found=f"{len(x)} models with a year, of {len(np.unique(year))} distinct years",
+            expected="at least 4 models with a year, whose years and original accuracies do not tell each other",
+            remedy="give the models of the registry their `year`",
+        )
+    kept = sum(
+        int(np.sum(~(_year_coefficients(x, y, year, drawn_counts(rng, count, len(x))) < 0)))
+        for count in batches(resamples, len(x))
+    )
+    return YearTrend(
+        per_year=float(observed),
+        p_value=(kept + 1) / (resamples + 1) if resamples else float("nan"),
+        resamples=resamples,
+        models=len(x),
+    )
+
+
+def _corrected_slopes(x: np.ndarray, y: np.ndarray, noise: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Slopes of weighted least squares with the noise of x taken out of its spread; NaN where nothing is left of it."""
+    x, y = x - x.mean(), y - y.mean()
+    total = weights.sum(axis=1)
+    shift = weights @ x / total
+    spread = weights @ x**2 - total * shift**2 - weights @ noise * (total - 1) / total
+    together = weights @ (x * y) - shift * (weights @ y)
+    slope = np.full_like(spread, np.nan)
+    return np.divide(together, spread, out=slope, where=spread > 0)
+
+
+def _year_coefficients(x: np.ndarray, y: np.ndarray, year: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Coefficient of year beside x in weighted least squares, one for each row of weights; NaN where undefined."""
+    columns = [v - v.mean() for v in (x, year, y)]
+    total = weights.sum(axis=1)
+    means = [weights @ v / total for v in columns]
+
+    def together(i: int, j: int) -> np.ndarray:
+        return weights @ (columns[i] * columns[j]) - total * means[i] * means[j]
+
+    xx, tt, xt = together(0, 0), together(1, 1), together(0, 1)
+    left = xx * tt - xt**2
+    least = _TOLD_APART * np.sum(columns[0] ** 2) * np.sum(columns[1] ** 2)
+    coefficient = np.full_like(xx, np.nan)
+    return np.divide(together(1, 2) * xx - together(0, 2) * xt, left, out=coefficient, where=left > least)

@@ -1,0 +1,347 @@
+"""Models compared on the same images: tests, intervals, and the smallest difference that a test set can show."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import optimize, special, stats
+from statsmodels.stats.proportion import proportion_confint
+
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.shapes import Correct
+
+# Sums of ones in float32 are exact up to 2^24, and matrix products of floats are the fast ones. A chunk stays in the
+# processor's cache: all at once takes three times as long, ten times where other programs keep its cores busy.
+_IMAGES_IN_A_CHUNK = 2**24
+_CELLS_IN_A_CHUNK = 2**18
+# Numbers of discordant images outside this central probability are left out of the power: they cannot change it.
+_NEGLIGIBLE = 1e-13
+
+
+@dataclass(frozen=True, eq=False)
+class PairedComparison:
+    """Every model against every other on the same images: entry [i, j] is of model i against model j.
+
+    only         images that model i gets right and model j wrong, counts
+    difference   accuracy of i minus accuracy of j, fractions in [−1, 1]
+    interval     of the difference: Newcombe's for paired proportions; NaN on the diagonal
+    p_value      of the hypothesis that both accuracies are the same: McNemar's exact test; NaN on the diagonal
+    """
+
+    only: Int[np.ndarray, "m m"]
+    difference: Float[np.ndarray, "m m"]
+    interval: Interval[np.ndarray]
+    p_value: Float[np.ndarray, "m m"]
+
+
+@dataclass(frozen=True, eq=False)
+class DropDifferences:
+    """Every model's drop against every other's: entry [i, j] is drop of i minus drop of j, above 0 where i falls more.
+
+    difference   fractions in [−2, 2]
+    interval     of the difference; NaN on the diagonal
+    p_value      of the hypothesis that both drops are the same; NaN on the diagonal and where neither set has an
+                 image that only one of the two models gets right
+    """
+
+    difference: Float[np.ndarray, "m m"]
+    interval: Interval[np.ndarray]
+    p_value: Float[np.ndarray, "m m"]
+
+
+def discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
+    """Images that one model gets right and another wrong: entry [i, j] counts those of model i over model j.
+
+    Takes correctness over models and images; 0 on the diagonal.
+    Raises ValueError where there are no images.
+
+    >>> discordant(np.array([[True, True, False], [True, False, False]]))
+    array([[0, 1],
+           [0, 0]])
+    """
+    check_images(correct)
+    models, images = correct.shape
+    both = np.zeros((models, models))
+    step = min(_IMAGES_IN_A_CHUNK, max(1, _CELLS_IN_A_CHUNK // max(1, models)))
+    for start in range(0, images, step):
+        right = correct[:, start : start + step].astype(np.float32)
+        both += right @ right.T
+    return (np.diagonal(both)[:, np.newaxis] - both).astype(np.int64)
+
+
+def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "m draw"]:
+    """Gaussian draws of how far the measured accuracies of models lie from the true ones, as fractions.
+
+    Takes correctness over models and images. The models' errors go together as they do on the images: the draws have
+    the covariance of their correctness, over the number of images. (That of a bootstrap over images, for many images.)
+    Raises ValueError for fewer than 1 draw and where there are no models or no images.
+    """
+    if draws < 1:
+        raise ValueError(f"draws: found {draws}; expected at least 1")
+    if len(correct) == 0:
+        raise ValueError("found no models; expected at least 1")
+    only, accuracy, images = discordant(correct), correct.mean(axis=1), correct.shape[1]
+    both = accuracy[:, np.newaxis] - only / images
+    covariance = both - np.outer(accuracy, accuracy)
+    # Not by Cholesky: the covariance is singular as soon as two models answer alike.
+    of_one_image = rng.multivariate_normal(np.zeros(len(correct)), covariance, size=draws, method="eigh")
+    return of_one_image.T / np.sqrt(images)
+
+
+def exact_mcnemar(only_1: Int[np.ndarray, "*pair"], only_2: Int[np.ndarray, "*pair"]) -> Float[np.ndarray, "*pair"]:
+    """Two-sided p-value of McNemar's exact test that two models have the same accuracy.
+
+    Takes the images that only the first and only the second model gets right, counts of one shape. Under the
+    hypothesis each of them is as likely to be the one as the other: p is twice the smaller tail of a binomial with ½,
+    at most 1, and 1 where there are none. Below 1e-308 it is 0.
+    Raises ValueError for a negative count.
+    Source: McNemar 1947, Psychometrika 12(2), 153-157; the exact form: Dixon and Mood 1946, JASA 41, 557-566.
+
+    >>> exact_mcnemar(np.array([8, 0]), np.array([1, 0])).round(4)
+    array([0.0391, 1.    ])
+    """
+    _check_counts(only_1=only_1, only_2=only_2)
+    smaller, together = np.minimum(only_1, only_2), only_1 + only_2
+    return np.minimum(1.0, 2 * special.bdtr(smaller.astype(np.float64), together, 0.5))
+
+
+def paired_difference_interval(
+    both: Int[np.ndarray, "*pair"],
+    only_1: Int[np.ndarray, "*pair"],
+    only_2: Int[np.ndarray, "*pair"],
+    neither: Int[np.ndarray, "*pair"],
+    level: float = 0.95,
+) -> Interval[np.ndarray]:
+    """Hybrid score interval of p1 − p2, two accuracies measured on the same images; covers about `level`.
+
+    Takes the four counts of each pair of models: images that both, only the first, only the second and neither gets
+    right. Gives fractions in [−1, 1], of the counts' shape.
+    Raises ValueError for a level outside (0, 1), a negative count or a pair without images.
+    Source: Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10: the Wilson limits of both accuracies, put
+    together with the correlation φ of the two models' answers, corrected towards 0 where positive.
+
+    >>> interval = paired_difference_interval(*(np.array([count]) for count in (59, 6, 16, 80)))
+    >>> interval.low.round(4), interval.high.round(4)
+    (array([-0.1186]), array([-0.0046]))
+    """
+    check_level(level)
+    _check_counts(both=both, only_1=only_1, only_2=only_2, neither=neither)
+    images = both + only_1 + only_2 + neither
+    if (images == 0).any():
+        raise ValueError("found a pair of models without images; expected at least 1")
+    phi = _correlation(both, only_1, only_2, neither)
+    below_1, above_1 = _wilson_arms(both + only_1, images, level)
+    below_2, above_2 = _wilson_arms(both + only_2, images, level)
+    difference = (only_1 - only_2) / images
+    low = difference - _joined(below_1, above_2, phi)
+    high = difference + _joined(above_1, below_2, phi)
+    return Interval(low, high)
+
+
+def compare_models(correct: Correct, level: float = 0.95) -> PairedComparison:
+    """Compare the accuracies of all pairs of models that answered the same images.
+
+    Takes correctness over models and images, and a two-sided level in (0, 1). The p-values are of one pair each; over
+    many pairs adjust them (`evalshift.analysis.statistics.multiplicity.adjust_pairs`).
+    Raises ValueError for a level outside (0, 1) and where there are no images.
+
+    >>> correct = np.array([[True] * 9 + [False], [True] + [False] * 9])
+    >>> compared = compare_models(correct)
+    >>> compared.difference[0, 1], compared.p_value[0, 1].round(4)
+    (np.float64(0.8), np.float64(0.0078))
+    """
+    only = discordant(correct)
+    right = correct.sum(axis=1)
+    both = right[:, np.newaxis] - only
+    neither = correct.shape[1] - right - only
+    interval = paired_difference_interval(both, only, only.T, neither, level)
+    return PairedComparison(
+        only=only,
+        difference=(only - only.T) / correct.shape[1],
+        interval=Interval(_between_models(interval.low), _between_models(interval.high)),
+        p_value=_between_models(exact_mcnemar(only, only.T)),
+    )
+
+
+def compare_drops(
+    original_correct: Bool[np.ndarray, "m original"], new_correct: Bool[np.ndarray, "m new"], level: float = 0.95
+) -> DropDifferences:
+    """Compare the drops of all pairs of models from the original to the new test set.
+
+    Takes correctness of the same models, in the same order, on the images of each set. Within a set the models share
+    the images; across the sets the images are independent. drop_i − drop_j is the difference of i and j on the
+    original set minus that on the new set; its interval adds the squared distances of the two Newcombe intervals
+    (square-and-add), its p-value is that of the large-sample z test with the paired variances.
+    Raises ValueError for a level outside (0, 1), a set without images, or different numbers of models.
+    Source: Zou and Donner 2008, Statistics in Medicine 27, 1693-1702 (square-and-add for any two independent limits).
+
+    >>> original = np.array([[True] * 8 + [False] * 2, [True] * 8 + [False] * 2])
+    >>> new = np.array([[True] * 4 + [False] * 6, [True] * 7 + [False] * 3])
+    >>> compare_drops(original, new).difference.round(2)
+    array([[ 0. ,  0.3],
+           [-0.3,  0. ]])
+    """
+    check_same_models(original_correct, new_correct)
+    original, new = compare_models(original_correct, level), compare_models(new_correct, level)
+    difference = original.difference - new.difference
+    low = np.hypot(original.difference - original.interval.low, new.interval.high - new.difference)
+    high = np.hypot(original.interval.high - original.difference, new.difference - new.interval.low)
+    variance = _variance(original, original_correct.shape[1]) + _variance(new, new_correct.shape[1])
+    z = np.full_like(difference, np.nan)
+    np.divide(difference, np.sqrt(variance), out=z, where=variance > 0)
+    return DropDifferences(
+        difference=difference,
+        interval=Interval(difference - low, difference + high),
+        p_value=_between_models(2 * special.ndtr(-np.abs(z))),
+    )
+
+
+def mcnemar_power(images: int, difference: float, discordance: float, level: float = 0.95) -> float:
+    """Probability that McNemar's exact test tells two models apart on `images` images.
+
+    Takes the true difference of their accuracies and the share of images that only one of the two gets right
+    (discordance), fractions with |difference| ≤ discordance, and the level 1 − α of the test. Exact: summed over the
+    number of discordant images and over which model they favour.
+    Raises ValueError for arguments outside these ranges.
+
+    >>> round(mcnemar_power(10_000, 0.01, 0.12), 3)
+    0.816
+    """
+    check_level(level)
+    _check_discordance(images, discordance)
+    if abs(difference) > discordance:
+        raise ValueError(f"difference: found {difference}; expected at most the discordance, {discordance}, in size")
+    few, many = stats.binom.ppf([_NEGLIGIBLE, 1 - _NEGLIGIBLE], images, discordance)
+    discordants = np.arange(few, many + 1)
+    critical = _largest_in_tail((1 - level) / 2, discordants, 0.5)
+    favoured = (1 + difference / discordance) / 2
+    rejected = stats.binom.cdf(critical, discordants, favoured)
+    rejected += stats.binom.sf(discordants - critical - 1, discordants, favoured)
+    return float(stats.binom.pmf(discordants, images, discordance) @ rejected)
+
+
+def detectable_difference(images: int, discordance: float, *, power: float = 0.8, level: float = 0.95) -> float:
+    """Smallest difference of two accuracies that McNemar's exact test finds on `images` images with this power.
+
+    Takes the share of images that only one of the two models gets right, in (0, 1], a power in (1 − level, 1) and the
+    level 1 − α of the test. Gives a fraction of at most the discordance, or NaN where not even a model that wins all
+    discordant images is found.
+    Raises ValueError for arguments outside these ranges.
+    Source: exact form of Connor 1987, Biometrics 43(1), 207-211.
+
+    >>> round(detectable_difference(10_000, 0.12), 4)
+    0.0098
+    """
+    check_level(level)
+    _check_power(power, level)
+    _check_discordance(images, discordance)
+    return _smallest(lambda difference: mcnemar_power(images, difference, discordance, level), 0.0, discordance, power)
+
+
+def detectable_accuracies(images: int, expected: float, *, power: float = 0.8, level: float = 0.95) -> Interval[float]:
+    """The nearest accuracies below and above an expected one that `images` images tell from it with this power.
+
+    The test is exact: it rejects where the Clopper-Pearson interval of the accuracy leaves out `expected`. Takes a
+    fraction in [0, 1], a power in (1 − level, 1) and the level of the interval. Gives fractions; NaN on a side where
+    no accuracy is told from the expected one.
+    Raises ValueError for arguments outside these ranges.
+    Source: Clopper and Pearson 1934, Biometrika 26(4), 404-413; the power is summed over the binomial distribution.
+
+    >>> nearest = detectable_accuracies(10_000, 0.9173)
+    >>> round(nearest.low, 4), round(nearest.high, 4)
+    (0.9094, 0.925)
+    """
+    check_level(level)
+    _check_power(power, level)
+    check_number_of_images(images)
+    if not 0 <= expected <= 1:
+        raise ValueError(f"expected: found {expected}; expected a fraction from 0 to 1")
+    few = _largest_in_tail((1 - level) / 2, images, expected)
+    many = images - _largest_in_tail((1 - level) / 2, images, 1 - expected)
+
+    def found(accuracy: float) -> float:
+        return float(stats.binom.cdf(few, images, accuracy) + stats.binom.sf(many - 1, images, accuracy))
+
+    return Interval(_smallest(found, expected, 0.0, power), _smallest(found, expected, 1.0, power))
+
+
+def check_images(correct: np.ndarray) -> None:
+    """Raise ValueError where `correct`, over models and images, has no images."""
+    if correct.shape[1] == 0:
+        raise ValueError(f"found {len(correct)} models and 0 images; expected at least 1 image")
+
+
+def check_number_of_images(images: int) -> None:
+    """Raise ValueError unless `images` is at least 1."""
+    if images < 1:
+        raise ValueError(f"images: found {images}; expected at least 1")
+
+
+def check_same_models(original: np.ndarray, new: np.ndarray) -> None:
+    """Raise ValueError unless both arrays have as many models."""
+    if len(original) != len(new):
+        raise ValueError(f"found {len(original)} original and {len(new)} new models; expected the same models twice")
+
+
+def _check_counts(**counts: np.ndarray) -> None:
+    for name, count in counts.items():
+        if (count < 0).any():
+            first = [int(i) for i in np.argwhere(count < 0)[0]]
+            raise ValueError(f"{name}{first}: found {count[tuple(first)]}; expected a count of at least 0")
+
+
+def _check_power(power: float, level: float) -> None:
+    if not 1 - level < power < 1:
+        raise ValueError(f"power: found {power}; expected a fraction between 1 − level = {1 - level:.4g} and 1")
+
+
+def _check_discordance(images: int, discordance: float) -> None:
+    check_number_of_images(images)
+    if not 0 < discordance <= 1:
+        raise ValueError(f"discordance: found {discordance}; expected a fraction above 0 and up to 1")
+
+
+def _correlation(both: np.ndarray, only_1: np.ndarray, only_2: np.ndarray, neither: np.ndarray) -> np.ndarray:
+    """Newcombe's φ: the correlation of two models' correctness, n/2 taken off ad − bc where positive; 0 where none."""
+    a, b, c, d = (count.astype(np.float64) for count in (both, only_1, only_2, neither))
+    together = a * d - b * c
+    corrected = np.where(together > 0, np.maximum(together - (a + b + c + d) / 2, 0), together)
+    spread = np.sqrt((a + b) * (c + d) * (a + c) * (b + d))
+    phi = np.zeros_like(spread)
+    np.divide(corrected, spread, out=phi, where=spread > 0)
+    return phi
+
+
+def _wilson_arms(correct: np.ndarray, images: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """How far the Wilson limits of an accuracy lie below and above it."""
+    low, high = proportion_confint(correct, images, alpha=1 - level, method="wilson")
+    accuracy = correct / images
+    return accuracy - np.asarray(low), np.asarray(high) - accuracy
+
+
+def _joined(arm_1: np.ndarray, arm_2: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    # Where both arms are the same and φ is 1 rounding leaves a value a little below 0.
+    return np.sqrt(np.maximum(arm_1**2 - 2 * phi * arm_1 * arm_2 + arm_2**2, 0))
+
+
+def _between_models(values: np.ndarray) -> np.ndarray:
+    """NaN on the diagonal: a model is not compared with itself."""
+    return np.where(np.eye(len(values), dtype=bool), np.nan, values)
+
+
+def _variance(compared: PairedComparison, images: int) -> np.ndarray:
+    return ((compared.only + compared.only.T) / images - compared.difference**2) / images
+
+
+def _largest_in_tail(tail: float, total: np.ndarray | int, probability: float) -> np.ndarray:
+    """The most that a binomial can be with at most `tail` of its distribution at or below; −1 where that is nothing."""
+    quantile = stats.binom.ppf(tail, total, probability)
+    return np.where(stats.binom.cdf(quantile, total, probability) <= tail, quantile, quantile - 1)
+
+
+def _smallest(power_at: Callable[[float], float], start: float, end: float, power: float) -> float:
+    """Where a power that rises from `start` to `end` reaches `power`; NaN where it does not."""
+    if power_at(end) < power:
+        return float("nan")
+    return optimize.root_scalar(lambda value: power_at(value) - power, bracket=(start, end), method="brentq").root

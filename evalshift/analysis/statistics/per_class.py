@@ -1,0 +1,190 @@
+"""Accuracy class by class: on either set, its change from one to the other, and the order of the classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import special, stats
+
+from evalshift.analysis.statistics.intervals import Interval, check_level, clopper_pearson, difference_interval
+from evalshift.shapes import Correct, Labels
+
+_CELLS_IN_A_CHUNK = 1_000_000
+# As in R's fisher.test: relative to the probability of the table that was observed.
+_EQUALLY_LIKELY = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class ClassAccuracies:
+    """Accuracy of m models on each of c classes of one set, as fractions; NaN for a class without images.
+
+    correct    right answers, shape (m, c)
+    total      images, the same for all models, shape (c,)
+    accuracy   and its Clopper–Pearson interval, shape (m, c)
+    rank       1 for the class that the model does best on, ties sharing the better rank, empty classes last
+    order      classes from the best to the worst, ties by their number, empty classes last
+    """
+
+    correct: Int[np.ndarray, "m c"]
+    total: Int[np.ndarray, " c"]
+    accuracy: Float[np.ndarray, "m c"]
+    interval: Interval[np.ndarray]
+    rank: Int[np.ndarray, "m c"]
+    order: Int[np.ndarray, "m c"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassDrops:
+    """Original minus new accuracy of m models on each of c classes, fractions; NaN where either set has no images.
+
+    interval            of the drop, Newcombe's
+    p_value             of the hypothesis that the class's accuracy did not change: Fisher's exact test, two-sided
+    p_holm, p_bh        the same adjusted over the classes of each model, by Holm and by Benjamini and Hochberg
+    rank_correlation    Kendall's τ-b of the classes' accuracies on the two sets, for each model, shape (m,): 1 where
+                        both order the classes alike; NaN for fewer than two classes, or where all are equally accurate
+    """
+
+    drop: Float[np.ndarray, "m c"]
+    interval: Interval[np.ndarray]
+    p_value: Float[np.ndarray, "m c"]
+    p_holm: Float[np.ndarray, "m c"]
+    p_bh: Float[np.ndarray, "m c"]
+    rank_correlation: Float[np.ndarray, " m"]
+
+
+def class_accuracies(correct: Correct, labels: Labels, classes: int, level: float = 0.95) -> ClassAccuracies:
+    """Accuracy of each model on each class, with exact intervals, and the order of the classes.
+
+    Takes which images each of m models gets right, the images' labels (0 to `classes` − 1) and a two-sided level. The
+    intervals hold class by class, not for all classes at once.
+    Raises ValueError for a label or level out of range, and where labels and answers differ in number.
+    Source: Chrabaszcz, Loshchilov and Hutter 2017, arXiv 1707.08819, figure 6 (classes in order of accuracy).
+
+    >>> one = class_accuracies(np.array([[True, False, True, True]]), np.array([0, 0, 1, 1]), classes=3)
+    >>> one.accuracy, one.order
+    (array([[0.5, 1. , nan]]), array([[1, 0, 2]]))
+    """
+    check_level(level)
+    if correct.shape[1] != len(labels):
+        raise ValueError(
+            f"found answers to {correct.shape[1]} images and {len(labels)} labels; expected one label each"
+        )
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise ValueError(f"labels[{first}]: found {labels[first]}; expected 0 to {classes - 1}")
+    total = np.bincount(labels, minlength=classes)
+    counts = np.zeros((len(correct), classes), dtype=np.int64)
+    for model, right in enumerate(correct):
+        counts[model] = np.bincount(labels[right], minlength=classes)
+    some = np.broadcast_to(total > 0, counts.shape)
+    totals = np.broadcast_to(total, counts.shape)
+    accuracy, low, high = (np.full(counts.shape, np.nan) for _ in range(3))
+    accuracy[some] = counts[some] / totals[some]
+    interval = clopper_pearson(counts[some], totals[some], level)
+    low[some], high[some] = interval.low, interval.high
+    sinking = -np.where(some, accuracy, -1)
+    return ClassAccuracies(
+        correct=counts,
+        total=total,
+        accuracy=accuracy,
+        interval=Interval(low, high),
+        rank=stats.rankdata(sinking, method="min", axis=1).astype(np.int64),
+        order=np.argsort(sinking, axis=1, kind="stable"),
+    )
+
+
+def class_drops(original: ClassAccuracies, new: ClassAccuracies, level: float = 0.95) -> ClassDrops:
+    """How far each model's accuracy falls on each class, with intervals, and p-values adjusted for many classes.
+
+    Takes the accuracies of the same models and classes on both sets. The sets hold different images, so the two are
+    independent samples.
+    Raises ValueError for a level out of range, and where the sets differ in models or classes.
+    Source: Recht et al. 2019, section 2 (the drop); Fisher 1935, Journal of the Royal Statistical Society 98(1), 39-82.
+    """
+    check_level(level)
+    if original.correct.shape != new.correct.shape:
+        raise ValueError(
+            f"found {original.correct.shape} and {new.correct.shape} models and classes; expected the same on both sets"
+        )
+    some = (original.total > 0) & (new.total > 0)
+    shape = (len(original.correct), int(some.sum()))
+    cells = tuple(
+        np.broadcast_to(counts[..., some], shape).ravel()
+        for counts in (original.correct, original.total, new.correct, new.total)
+    )
+    interval = difference_interval(cells[0], cells[1], cells[2], cells[3], level)
+    p_value = _fisher(cells[0], cells[1], cells[2], cells[3]).reshape(shape)
+    return ClassDrops(
+        drop=original.accuracy - new.accuracy,
+        interval=Interval(
+            _spread_out(interval.low.reshape(shape), some), _spread_out(interval.high.reshape(shape), some)
+        ),
+        p_value=_spread_out(p_value, some),
+        p_holm=_spread_out(_holm_rows(p_value), some),
+        p_bh=_spread_out(stats.false_discovery_control(p_value, axis=1) if p_value.size else p_value, some),
+        rank_correlation=np.array(
+            [_kendall(a, b) for a, b in zip(original.accuracy[:, some], new.accuracy[:, some], strict=True)], np.float64
+        ),
+    )
+
+
+def _spread_out(values: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """The columns of `values` in the places that `some` marks, NaN in the others."""
+    whole = np.full((len(values), len(some)), np.nan)
+    whole[:, some] = values
+    return whole
+
+
+def _fisher(correct_1: np.ndarray, total_1: np.ndarray, correct_2: np.ndarray, total_2: np.ndarray) -> np.ndarray:
+    """Two-sided p-values: the probability of all fourfold tables that are no likelier than the one there is.
+
+    scipy takes them one by one, half a minute for 67 models and 1,000 classes of unequal size.
+    """
+    # Many models and classes share the same few counts: each fourfold table is worked out once.
+    tables, place = np.unique(np.stack([correct_1, total_1, correct_2, total_2]), axis=1, return_inverse=True)
+    least, most = np.maximum(0, tables[0] + tables[2] - tables[3]), np.minimum(tables[0] + tables[2], tables[1])
+    order = np.argsort(most - least, kind="stable")
+    p_values = np.empty(tables.shape[1])
+    start = 0
+    while start < len(order):
+        # Tables of like width side by side, so that little of the rectangle they fill is waste.
+        size = max(1, _CELLS_IN_A_CHUNK // int((most - least)[order[start:]].max() + 1))
+        part = order[start : start + size]
+        p_values[part] = _tails(tables[:, part], least[part], most[part])
+        start += size
+    return p_values[place.ravel()]
+
+
+def _tails(tables: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    correct_1, total_1, correct_2, total_2 = (count[:, np.newaxis].astype(np.float64) for count in tables)
+    right = correct_1 + correct_2
+    first = least[:, np.newaxis] + np.arange(int((most - least).max(initial=0)) + 1)
+    inside = first <= most[:, np.newaxis]
+    first = np.where(inside, first, least[:, np.newaxis])
+    likely = _log_choose(total_1, first) + _log_choose(total_2, right - first) - _log_choose(total_1 + total_2, right)
+    observed = _log_choose(total_1, correct_1) + _log_choose(total_2, correct_2)
+    observed -= _log_choose(total_1 + total_2, right)
+    # What is equally likely differs by rounding.
+    counted = inside & (likely <= observed + _EQUALLY_LIKELY)
+    return np.minimum(1.0, np.sum(np.exp(likely), axis=1, where=counted))
+
+
+def _log_choose(total: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return special.gammaln(total + 1) - special.gammaln(chosen + 1) - special.gammaln(total - chosen + 1)
+
+
+def _holm_rows(p_values: np.ndarray) -> np.ndarray:
+    """Holm's adjustment of each row at once; `multiplicity.adjust` takes them one by one, and a second for ten."""
+    order = np.argsort(p_values, axis=1)
+    left = p_values.shape[1] - np.arange(p_values.shape[1])
+    rising = np.maximum.accumulate(np.take_along_axis(p_values, order, axis=1) * left, axis=1)
+    adjusted = np.empty_like(p_values)
+    np.put_along_axis(adjusted, order, np.minimum(rising, 1), axis=1)
+    return adjusted
+
+
+def _kendall(first: np.ndarray, second: np.ndarray) -> float:
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return stats.kendalltau(first, second).statistic  # type: ignore[attr-defined]

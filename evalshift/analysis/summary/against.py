@@ -1,0 +1,137 @@
+"""A report's models, held against the line of a published testbed."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
+from evalshift.analysis.statistics.scales import SCALES
+from evalshift.analysis.summary.published import published_outcomes
+from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary, fit_outcomes
+from evalshift.analysis.summary.sentences import metric_words
+from evalshift.analysis.tables.published_line import Against
+from evalshift.errors import AnalysisError, did_you_mean
+from evalshift.formatting import name_some
+from evalshift.testbed.published import PublishedTestbed, load_published
+
+# Percentiles and p-values of the distances move by less than a printed digit beyond that.
+_RESAMPLES = 20_000
+
+
+def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ()) -> Summary:
+    """The summary with the models of each pair held against the published testbed of that name.
+
+    Its line is fitted on the same pair, without the families that its publication leaves out and those of `without`.
+    A pair or metric that was not published, and models that are the testbed's own, are named in the notes.
+    Raises UsageError on an unknown testbed, AnalysisError when it shares no pair with the summary.
+    """
+    testbed = load_published(name)
+    if not any(testbed.table_of(pair.name) for pair in summary.pairs):
+        raise AnalysisError(
+            "nothing was published on these pairs to hold them against",
+            where=testbed.name,
+            found=", ".join(pair.name for pair in summary.pairs),
+            expected=f"one of {', '.join(testbed.pairs)}",
+            remedy=did_you_mean(summary.pairs[0].name, testbed.pairs)
+            or "give the datasets these names in the registry, where they are these sets",
+        )
+    left_out = (without,) if isinstance(without, str) else tuple(without)
+    return replace(summary, pairs=tuple(_pair_against(pair, summary, testbed, left_out) for pair in summary.pairs))
+
+
+def _pair_against(
+    pair: PairSummary, summary: Summary, testbed: PublishedTestbed, without: tuple[str, ...]
+) -> PairSummary:
+    table = testbed.table_of(pair.name)
+    if table is None:
+        return replace(pair, notes=(*pair.notes, f"{testbed.name} has nothing on this pair to hold models against."))
+    notes: list[str] = []
+    metrics: dict[str, MetricSummary] = {}
+    published = published_outcomes(testbed, pair.name)
+    families = {model.name: model.family for model in table.models}
+    left_out = tuple(dict.fromkeys((*table.without, *without)))
+    for name, metric in pair.metrics.items():
+        if name not in published:
+            metrics[name] = metric
+            notes.append(f"{testbed.name} has no {metric_words(name)} accuracies on this pair.")
+            continue
+        try:
+            metrics[name] = _metric_against(metric, published[name], families, left_out, testbed.name, summary, notes)
+        except AnalysisError as error:
+            metrics[name] = metric
+            notes.append(f"No model is held against {testbed.name}: {error.problem} ({error.found}).")
+    return replace(pair, metrics=metrics, notes=(*pair.notes, *dict.fromkeys(notes)))
+
+
+def _metric_against(
+    metric: MetricSummary,
+    published: Outcomes,
+    families: dict[str, str],
+    left_out: tuple[str, ...],
+    testbed: str,
+    summary: Summary,
+    notes: list[str],
+) -> MetricSummary:
+    own = metric.outcomes
+    members = _members(own, published)
+    if members:
+        notes.append(f"Models of {testbed} itself are not held against it: {name_some(members)}.")
+    rows = metric.table[~metric.table["model"].isin(members)]
+    if rows.empty:
+        return metric
+    line_models = published.subset([i for i, model in enumerate(published.models) if families[model] not in left_out])
+    lines = {
+        scale: fit_outcomes(line_models, scale, summary.level, summary.resamples, summary.seed) for scale in SCALES
+    }
+    mark = zlib.crc32(f"{own.original}:{own.new}:{own.metric}:{summary.scale}:{testbed}".encode())
+    original_correct, original_total, new_correct, new_total = (rows[name].to_numpy(np.int64) for name in _COUNTS)
+    distances = effective_robustness_against(
+        original_correct,
+        original_total,
+        new_correct,
+        new_total,
+        (
+            line_models.original_correct,
+            np.full(len(line_models), line_models.original_total),
+            line_models.new_correct,
+            np.full(len(line_models), line_models.new_total),
+        ),
+        scale=summary.scale,
+        resamples=min(summary.resamples, _RESAMPLES),
+        level=summary.level,
+        rng=np.random.default_rng([summary.seed, mark]),
+    )
+    return replace(
+        metric,
+        against=Against(
+            testbed=testbed,
+            outcomes=line_models,
+            left_out=tuple(family for family in left_out if family in families.values()),
+            lines=lines,
+            scale=summary.scale,
+            models=tuple(rows["model"]),
+            distances=distances,
+            members=members,
+        ),
+    )
+
+
+_COUNTS = ("original_correct", "original_total", "new_correct", "new_total")
+
+
+def _members(own: Outcomes, published: Outcomes) -> tuple[str, ...]:
+    """Models of the report with the name and the very counts of a published one."""
+    if (own.original_total, own.new_total) != (published.original_total, published.new_total):
+        return ()
+    counts = {
+        model: both
+        for model, *both in zip(published.models, published.original_correct, published.new_correct, strict=True)
+    }
+    return tuple(
+        model
+        for model, *both in zip(own.models, own.original_correct, own.new_correct, strict=True)
+        if counts.get(model) == both
+    )

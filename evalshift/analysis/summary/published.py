@@ -1,0 +1,126 @@
+"""Published testbeds as pairs of counts, summarized as stored results are."""
+
+from collections.abc import Sequence
+
+from evalshift.analysis.options import Choices
+from evalshift.analysis.outcomes import Outcomes, split_pair
+from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
+from evalshift.analysis.summary.sentences import metric_words
+from evalshift.errors import UsageError, did_you_mean
+from evalshift.formatting import name_some
+from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
+
+_COUNTS_ALONE = (
+    "Statistics that need each image's answer are left out: paired comparison of models, rank confidence sets, "
+    "bootstrap over images, agreement, hard images, accuracy per class."
+)
+_NUMBERED = "Models of equal accuracy are numbered in alphabetical order, as in the publication's tables."
+
+
+def published_outcomes(testbed: PublishedTestbed, pair: str) -> dict[str, Outcomes]:
+    """The testbed's counts on `pair` ("original:new"), by metric.
+
+    Raises UsageError when nothing was published on it.
+    """
+    original, new = split_pair(pair)
+    table = _table_of(testbed, pair)
+    return {
+        metric: Outcomes(
+            original=original,
+            new=new,
+            metric=metric,
+            models=tuple(model.name for model in table.models),
+            original_correct=table.correct[original, metric],
+            new_correct=table.correct[new, metric],
+            original_total=table.images[original],
+            new_total=table.images[new],
+            attributes={model.name: {"family": model.family, "year": model.year} for model in table.models},
+        )
+        for metric in table.metrics
+    }
+
+
+def summarize_published(
+    name: str,
+    pairs: Sequence[str] | str | None = None,
+    *,
+    scale: str = "linear",
+    metric: str = "top1",
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+    without: Sequence[str] | str | None = None,
+    command: str | None = None,
+) -> Summary:
+    """Work out everything a report says on a published testbed, from its counts.
+
+    `pairs` are of the testbed's; without them, all on which `metric` was published. `without` names families that the
+    lines leave out: None stands for those that the publication's own figures leave out, () for none. Other choices as
+    in `stored.summarize`.
+    Raises UsageError on an unknown testbed, pair, scale, metric or family and on numbers out of range.
+    """
+    choices = Choices(scale, metric, level, resamples, seed)
+    testbed = load_published(name)
+    wanted = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else tuple(dict.fromkeys(pairs))
+    refused = [pair for pair in wanted if metric not in _table_of(testbed, pair).metrics]
+    if refused and (pairs is not None or len(refused) == len(wanted)):
+        raise UsageError(
+            f"{metric_words(metric)} accuracy was not published on this pair",
+            where=f"{name}, {refused[0]}",
+            expected=", ".join(metric_words(known) for known in _table_of(testbed, refused[0]).metrics),
+            remedy=f"use --metric {_table_of(testbed, refused[0]).metrics[0]}",
+        )
+    summaries = [_summarize_pair(testbed, pair, choices, without) for pair in wanted if pair not in refused]
+    return put_together(
+        summaries,
+        choices,
+        without=without or (),
+        command=command,
+        notes=(
+            f"These are published counts: {testbed.title} ({testbed.paper}).",
+            _COUNTS_ALONE,
+            *([_NUMBERED] if testbed.ties == "alphabetical" else []),
+            *(f"{pair} is not in this report: {metric_words(metric)} was not published on it." for pair in refused),
+        ),
+    )
+
+
+def _summarize_pair(
+    testbed: PublishedTestbed, pair: str, choices: Choices, without: Sequence[str] | str | None
+) -> PairSummary:
+    table = _table_of(testbed, pair)
+    notes = []
+    if without is None and table.without:
+        notes.append(
+            f"Lines leave out {name_some(table.without)}, as the publication's do; a second line has all models in it."
+        )
+    inexact = [model.name for model in table.models if not model.exact]
+    if inexact:
+        notes.append(
+            f"The counts of {len(inexact)} models were worked out from printed tables, for want of released "
+            f"predictions, and may be off by a few images: {name_some(inexact)}."
+        )
+    return summarize_outcomes(
+        published_outcomes(testbed, pair),
+        scale=choices.scale,
+        level=choices.level,
+        resamples=choices.resamples,
+        seed=choices.seed,
+        without=table.without if without is None else without,
+        ties=testbed.ties,
+        notes=notes,
+    )
+
+
+def _table_of(testbed: PublishedTestbed, pair: str) -> PublishedTable:
+    table = testbed.table_of(pair)
+    if table is None:
+        split_pair(pair)
+        raise UsageError(
+            "nothing was published on this pair",
+            where=testbed.name,
+            found=f'"{pair}"',
+            expected=", ".join(testbed.pairs),
+            remedy=did_you_mean(pair, testbed.pairs),
+        )
+    return table

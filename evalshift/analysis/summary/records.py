@@ -1,0 +1,329 @@
+"""All that a report says, as one frozen Summary: computed once, then only drawn, tabulated and printed."""
+
+import math
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from evalshift import __version__
+from evalshift.analysis.options import Choices
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.drops import drops
+from evalshift.analysis.statistics.intervals import Interval, clopper_pearson
+from evalshift.analysis.statistics.line_fit import Line, fit_line
+from evalshift.analysis.statistics.near_duplicates import NearDuplicates
+from evalshift.analysis.statistics.ranks import rank, rank_changes
+from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy
+from evalshift.analysis.summary.findings import details, findings
+from evalshift.analysis.summary.sentences import drop_sentence, line_sentence, rank_sentence
+from evalshift.analysis.tables import StatisticTable, statistic_tables
+from evalshift.analysis.tables.of_accuracies import accuracies_table
+from evalshift.analysis.tables.published_line import Against
+from evalshift.errors import AnalysisError, UsageError, did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class MetricSummary:
+    """One metric of one pair.
+
+    table      a row a model, best on the original set first; accuracies, bounds and drops are fractions.
+               Columns: model, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
+               drop, drop_low, drop_high; original_rank, new_rank, delta_rank; delta_rank_real, whether the change is
+               beyond chance, missing where there are only counts
+    lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
+    left_out   families whose models the lines leave out; they stay in the table and keep their ranks
+    all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
+    against    the models against a published testbed's line, where that was asked for and can be had
+    mean_drop  mean of the models' drops, a fraction; `mean_drop_interval` averages their bounds, which errs on the wide
+               side however alike the models are: no mean spreads more than the mean of the spreads
+    statistics  all else that is computed, on the report's scale
+    tables      the same as tables by name; `missing` has the reason for each one that cannot be had
+    """
+
+    outcomes: Outcomes
+    table: pd.DataFrame
+    lines: dict[str, Line | None]
+    mean_drop: float
+    mean_drop_interval: Interval
+    level: float
+    statistics: Statistics
+    tables: dict[str, StatisticTable]
+    missing: dict[str, str]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    all_lines: dict[str, Line | None] = field(default_factory=dict)
+    against: Against | None = None
+
+    @property
+    def in_line(self) -> np.ndarray:
+        """Which rows of the table the lines are fitted to, as booleans."""
+        return ~self.table["family"].isin(self.left_out).to_numpy()
+
+    @property
+    def accuracies(self) -> StatisticTable:
+        """The table as it is read and written."""
+        return accuracies_table(self.table, self.outcomes.metric, self.level)
+
+    def headline(self, scale: str = "linear") -> tuple[str, ...]:
+        """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""
+        line = line_sentence(self.lines.get(scale), self.left_out, self.all_lines.get(scale))
+        against = self.against.sentence() if self.against else None
+        drop = drop_sentence(self.table, self.outcomes.metric, self.mean_drop, self.mean_drop_interval)
+        sentences = (drop, line, against, rank_sentence(self.table))
+        return tuple(sentence for sentence in sentences if sentence)
+
+    def findings(self) -> tuple[str, ...]:
+        """What stands out besides: models off the line, what the drop is made of, the scale that fits."""
+        return findings(self.statistics)
+
+    def details(self) -> tuple[str, ...]:
+        """What is worth a look beyond that."""
+        return details(self.statistics)
+
+
+@dataclass(frozen=True, eq=False)
+class PairSummary:
+    """One pair.
+
+    metrics     "top1", and "top5" where it can be had
+    provenance  "datasets" -> name -> facts; "models" -> name -> dataset -> how its predictions came about
+    notes       what was left out, and warnings
+    gate        the accuracies beside the published ones, as `gate.gate_table` has them; None where nothing was run
+    """
+
+    original: str
+    new: str
+    metrics: dict[str, MetricSummary]
+    provenance: dict[str, dict] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    gate: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.original}:{self.new}"
+
+    @property
+    def stem(self) -> str:
+        """The pair's name as the beginning of a file name, safe on every system and inside LaTeX."""
+        return f"{_safe(self.original)}_vs_{_safe(self.new)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A whole report: its pairs, and the choices that shaped its numbers. `created` is an ISO time in UTC."""
+
+    pairs: tuple[PairSummary, ...]
+    scale: str
+    metric: str
+    level: float
+    resamples: int
+    seed: int
+    created: str
+    version: str
+    command: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def put_together(
+    pairs: Sequence[PairSummary],
+    choices: Choices,
+    *,
+    without: Sequence[str] | str = (),
+    command: str | None = None,
+    notes: Sequence[str] = (),
+) -> Summary:
+    """The summary of these pairs, made now; UsageError for a family `without` that none of their models belongs to."""
+    _check_families(without, pairs)
+    return Summary(
+        pairs=tuple(pairs),
+        **asdict(choices),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        command=command,
+        notes=tuple(notes),
+    )
+
+
+def _check_families(without: Sequence[str] | str, pairs: Sequence[PairSummary]) -> None:
+    """UsageError for a family to leave out that no model of these pairs belongs to."""
+    families = {
+        family
+        for pair in pairs
+        for metric in pair.metrics.values()
+        for family in metric.table["family"].dropna().unique()
+    }
+    for family in (without,) if isinstance(without, str) else without:
+        if family not in families:
+            raise UsageError(
+                "no model of this family is in the report",
+                found=f'"{family}"',
+                expected=", ".join(sorted(families)) or "models whose registry entry names a family",
+                remedy=did_you_mean(family, families),
+            )
+
+
+def summarize_outcomes(
+    outcomes: Mapping[str, Outcomes],
+    *,
+    answers: tuple[ImageAnswers, ImageAnswers] | None = None,
+    fresh: ImageAnswers | None = None,
+    near_duplicates: NearDuplicates | None = None,
+    scale: str = "linear",
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+    without: Sequence[str] | str = (),
+    ties: str = "shared",
+    provenance: dict[str, dict] | None = None,
+    notes: Sequence[str] = (),
+    gate: pd.DataFrame | None = None,
+) -> PairSummary:
+    """The summary of one pair from its counts, by metric: for stored results and published counts alike.
+
+    `answers` on both sets give what needs each image, `fresh` and `near_duplicates` what the registry knows of the
+    original set; see `statistics.compute_statistics`. `without` names families that the lines leave out. `ties` is
+    "shared" where models of equal accuracy share the better rank, "alphabetical" where they are numbered on.
+    """
+    first = next(iter(outcomes.values()))
+    without = (without,) if isinstance(without, str) else tuple(dict.fromkeys(without))
+    metrics = {}
+    for name, counts in outcomes.items():
+        families = {counts.attributes.get(model, {}).get("family") for model in counts.models}
+        left_out = tuple(family for family in without if family in families)
+        statistics = compute_statistics(
+            counts,
+            answers,
+            fresh=fresh,
+            near_duplicates=near_duplicates,
+            left_out=left_out,
+            scale=scale,
+            level=level,
+            resamples=resamples,
+            seed=seed,
+        )
+        metrics[name] = _summarize_metric(counts, answers, statistics, resamples, seed, left_out, ties)
+    # The same model is missing its line on every scale and metric for the same reason: said once.
+    all_notes = dict.fromkeys((*notes, *(note for summary in metrics.values() for note in summary.notes)))
+    return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes), gate)
+
+
+def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared") -> pd.DataFrame:
+    """Accuracies, drops and ranks of m models with their intervals, as `MetricSummary.table` lists them.
+
+    `ties` is "shared" or "alphabetical", see `ranks.rank`.
+    """
+    if ties not in ("shared", "alphabetical"):
+        raise ValueError(f'ties: found "{ties}"; expected shared or alphabetical')
+    names = outcomes.models if ties == "alphabetical" else None
+    original_total = np.full(len(outcomes), outcomes.original_total)
+    new_total = np.full(len(outcomes), outcomes.new_total)
+    original = clopper_pearson(outcomes.original_correct, original_total, level)
+    new = clopper_pearson(outcomes.new_correct, new_total, level)
+    drop = drops(outcomes.original_correct, original_total, outcomes.new_correct, new_total, level)
+    facts = [outcomes.attributes.get(model, {}) for model in outcomes.models]
+    table = pd.DataFrame(
+        {
+            "model": outcomes.models,
+            "family": pd.array([fact.get("family") for fact in facts], dtype="string"),
+            "year": pd.array([fact.get("year") for fact in facts], dtype="Int64"),
+            "original_correct": outcomes.original_correct,
+            "original_total": original_total,
+            "original_accuracy": outcomes.original_correct / original_total,
+            "original_low": original.low,
+            "original_high": original.high,
+            "new_correct": outcomes.new_correct,
+            "new_total": new_total,
+            "new_accuracy": outcomes.new_correct / new_total,
+            "new_low": new.low,
+            "new_high": new.high,
+            "drop": drop.drop,
+            "drop_low": drop.interval.low,
+            "drop_high": drop.interval.high,
+            "original_rank": rank(outcomes.original_correct, names),
+            "new_rank": rank(outcomes.new_correct, names),
+            "delta_rank": rank_changes(outcomes.original_correct, outcomes.new_correct, names),
+        }
+    )
+    return table.sort_values(["original_rank", "new_rank", "model"], ignore_index=True)
+
+
+def _summarize_metric(
+    outcomes: Outcomes,
+    answers: tuple[ImageAnswers, ImageAnswers] | None,
+    statistics: Statistics,
+    resamples: int,
+    seed: int,
+    left_out: tuple[str, ...],
+    ties: str,
+) -> MetricSummary:
+    level = statistics.level
+    table = accuracy_table(outcomes, level, ties)
+    table["delta_rank_real"] = _real_changes(statistics, table["model"].tolist())
+    families = [outcomes.attributes.get(model, {}).get("family") for model in outcomes.models]
+    notes: list[str] = []
+    kept = [place for place, family in enumerate(families) if family not in left_out]
+    lines = _fit_lines(outcomes.subset(kept), level, resamples, seed, notes)
+    all_lines = _fit_lines(outcomes, level, resamples, seed, notes) if left_out else {}
+    tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, answers)
+    return MetricSummary(
+        outcomes=outcomes,
+        table=table,
+        lines=lines,
+        mean_drop=float(table["drop"].mean()),
+        mean_drop_interval=Interval(float(table["drop_low"].mean()), float(table["drop_high"].mean())),
+        level=level,
+        statistics=statistics,
+        tables=tables,
+        missing=missing,
+        notes=tuple(dict.fromkeys(notes)),
+        left_out=left_out,
+        all_lines=all_lines,
+    )
+
+
+def _real_changes(statistics: Statistics, models: Sequence[str]) -> pd.Series:
+    """Whether the rank of each model changes beyond chance; missing where that cannot be told."""
+    real: dict[str, bool] = {}
+    if not isinstance(statistics.rank_changes, Missing):
+        real = dict(zip(statistics.image_models, statistics.rank_changes.real.tolist(), strict=True))
+    return pd.Series([real.get(model, pd.NA) for model in models], dtype="boolean")
+
+
+def _fit_lines(outcomes: Outcomes, level: float, resamples: int, seed: int, notes: list[str]) -> dict[str, Line | None]:
+    """The line on every scale, None where it cannot be fitted; `notes` takes up why, and what a line lacks."""
+    lines: dict[str, Line | None] = {}
+    for scale in SCALES:
+        try:
+            line = lines[scale] = fit_outcomes(outcomes, scale, level, resamples, seed)
+            if math.isnan(line.slope_interval.low):
+                why = "it passes through two models, whatever is drawn" if line.models == 2 else "nothing was resampled"
+                notes.append(f"The line has no interval: {why}.")
+        except AnalysisError as error:
+            lines[scale] = None
+            notes.append(f"No line is fitted: {error.problem}" + (f" ({error.found})." if error.found else "."))
+    return lines
+
+
+def fit_outcomes(outcomes: Outcomes, scale: str, level: float, resamples: int, seed: int) -> Line:
+    """The line through these models on one scale; raises AnalysisError where they make none."""
+    # Seeded by what is fitted, so that a line is the same whatever else the report holds.
+    mark = zlib.crc32(f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{scale}".encode())
+    return fit_line(
+        fitted_accuracy(outcomes.original_correct, np.full(len(outcomes), outcomes.original_total), scale),
+        fitted_accuracy(outcomes.new_correct, np.full(len(outcomes), outcomes.new_total), scale),
+        scale=scale,
+        resamples=resamples,
+        level=level,
+        rng=np.random.default_rng([seed, mark]),
+    )
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-.") or "set"

@@ -1,0 +1,128 @@
+"""Stored results, summarized pair by pair."""
+
+from collections.abc import Sequence
+
+from evalshift.analysis.checks.review import review_pair
+from evalshift.analysis.options import Choices
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike
+from evalshift.analysis.statistics.near_duplicates import NearDuplicates
+from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
+from evalshift.analysis.summary.sentences import metric_words
+from evalshift.errors import AnalysisError
+from evalshift.evaluate.store import Results
+
+
+def summarize(
+    results: Results,
+    pairs: Sequence[str] | str | None = None,
+    *,
+    scale: str = "linear",
+    metric: str = "top1",
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+    without: Sequence[str] | str = (),
+    command: str | None = None,
+) -> Summary:
+    """Work out everything a report says on stored results.
+
+    `pairs` are "original:new"; without them, all that were run here: one that cannot be answered then becomes a note.
+    Lines are fitted on every scale; `scale` is that of all other statistics that need one. `without` names families of
+    models that the lines leave out. `level` of all intervals lies in (0, 1); `resamples` and `seed` belong to the
+    bootstraps. Each statistic has a generator of its own, so that its numbers do not depend on what else is asked for.
+    Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
+    hold nothing to compare, StoreError when they cannot be read.
+    """
+    choices = Choices(scale, metric, level, resamples, seed)
+    wanted = _wanted_pairs(results, pairs)
+    summaries: list[PairSummary] = []
+    refused: list[AnalysisError] = []
+    for pair in wanted:
+        try:
+            stored = load_pair(results, pair)
+            _require_metric(stored, metric)
+        except AnalysisError as error:
+            if pairs is not None:
+                raise
+            refused.append(error)
+            continue
+        review = review_pair(stored, level)
+        summaries.append(
+            summarize_outcomes(
+                stored.outcomes,
+                answers=stored.answers,
+                fresh=stored.fresh,
+                near_duplicates=_near_duplicates(stored),
+                scale=scale,
+                level=level,
+                resamples=resamples,
+                seed=seed,
+                without=without,
+                provenance=_provenance(stored),
+                notes=(*stored.notes, *review.notes),
+                gate=review.gate,
+            )
+        )
+    if not summaries:
+        raise refused[0]
+    return put_together(
+        summaries,
+        choices,
+        without=without,
+        command=command,
+        notes=[f"{error.where} is not in this report: {error.problem} ({error.found})." for error in refused],
+    )
+
+
+def _wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[str]:
+    named = results.pairs() if pairs is None else [pairs] if isinstance(pairs, str) else pairs
+    wanted = list(dict.fromkeys(seen_alike(results, pair) for pair in named))
+    if not wanted:
+        raise AnalysisError(
+            "no pair has been run here" if pairs is None else "no pair was named",
+            where=results.path,
+            found="no results",
+            expected="predictions of at least one pair",
+            remedy="`evalshift run` first, or name another folder with --results",
+        )
+    return wanted
+
+
+def _require_metric(stored: StoredPair, metric: str) -> None:
+    if metric not in stored.outcomes:
+        raise AnalysisError(
+            f"{metric_words(metric)} accuracy cannot be had on this pair",
+            where=f"{stored.original.name}:{stored.new.name}",
+            found=next(
+                (note.rstrip(".") for note in stored.notes if note.startswith(metric_words(metric).capitalize())),
+                f"{len(stored.original.class_names)} classes"
+                if stored.original.class_names
+                else "counts of top-1 alone",
+            ),
+            expected=f"more than {METRICS[metric]} classes and as many answers stored for every model",
+            remedy="use --metric top1",
+        )
+
+
+def _near_duplicates(stored: StoredPair) -> NearDuplicates | None:
+    written = stored.original.entry.get("near_duplicates")
+    return None if written is None else NearDuplicates(**written)
+
+
+def _provenance(stored: StoredPair) -> dict[str, dict]:
+    return {
+        "datasets": {
+            dataset.name: {
+                "images": len(dataset),
+                "classes": dataset.classes,
+                "fingerprint": dataset.fingerprint,
+                "entry": dataset.entry,
+            }
+            for dataset in (stored.original, stored.new)
+        },
+        "models": {
+            model: {both.dataset: both.model_dump(mode="json") for both in pair}
+            for model, pair in stored.provenance.items()
+        },
+    }

@@ -1,0 +1,118 @@
+"""A summary as JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
+from evalshift.analysis.tables.published_line import Against
+from evalshift.analysis.tables.table import StatisticTable
+
+SUMMARY_SCHEMA = 2
+# Longer tables stand in CSV files alone: summary.json says how many rows they have.
+_MOST_ROWS = 200
+
+
+def to_json(summary: Summary, tables: Mapping[str, pd.DataFrame] | None = None) -> str:
+    """The whole summary as JSON with a fixed order of keys; what is undefined or infinite is null.
+
+    `tables` over all pairs go in beside it, by name.
+    """
+    written = {
+        "schema_version": SUMMARY_SCHEMA,
+        "evalshift": summary.version,
+        "created": summary.created,
+        "command": summary.command,
+        "scale": summary.scale,
+        "metric": summary.metric,
+        "level": summary.level,
+        "resamples": summary.resamples,
+        "seed": summary.seed,
+        "notes": summary.notes,
+        **{name: table.to_dict("records") for name, table in (tables or {}).items()},
+        "pairs": [_pair_facts(pair, summary.scale) for pair in summary.pairs],
+    }
+    return json.dumps(_jsonable(written), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
+    return {
+        "original": pair.original,
+        "new": pair.new,
+        "notes": pair.notes,
+        "metrics": {name: _metric_facts(metric, scale) for name, metric in pair.metrics.items()},
+        "gate": None if pair.gate is None else pair.gate.to_dict("records"),
+        "provenance": pair.provenance,
+    }
+
+
+def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
+    outcomes = summary.outcomes
+    return {
+        "headline": summary.headline(scale),
+        "findings": (*summary.findings(), *summary.details()),
+        "models": len(outcomes),
+        "original_total": outcomes.original_total,
+        "new_total": outcomes.new_total,
+        "mean_drop": summary.mean_drop,
+        "mean_drop_interval": summary.mean_drop_interval,
+        "left_out": summary.left_out,
+        "lines": {name: line and _line_facts(line) for name, line in summary.lines.items()},
+        "all_lines": {name: line and _line_facts(line) for name, line in summary.all_lines.items()},
+        "against": summary.against and _against_facts(summary.against),
+        "table": summary.table.to_dict("records"),
+        "statistics": {name: _table_facts(table) for name, table in summary.tables.items()},
+        "missing": summary.missing,
+    }
+
+
+def _against_facts(against: Against) -> dict[str, Any]:
+    return {
+        "testbed": against.testbed,
+        "models": len(against.outcomes),
+        "left_out": against.left_out,
+        "members": against.members,
+        "lines": {name: _line_facts(line) for name, line in against.lines.items()},
+        "scale": against.scale,
+        "resamples": against.distances.resamples,
+        "table": against.table.to_dict("records"),
+    }
+
+
+def _table_facts(table: StatisticTable) -> dict[str, Any]:
+    short = len(table.frame) <= _MOST_ROWS
+    rows = {"rows": table.frame.to_dict("records")} if short else {"rows_in_csv": len(table.frame)}
+    return {"title": table.title, "note": table.words, **rows}
+
+
+def _line_facts(line: Line) -> dict[str, Any]:
+    return {
+        "slope": line.slope,
+        "slope_interval": line.slope_interval,
+        "offset": line.offset,
+        "offset_interval": line.offset_interval,
+        "r2": line.r2,
+        "models": line.models,
+        "level": line.level,
+        "resamples": line.resamples,
+    }
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, Interval):
+        return {"low": _jsonable(value.low), "high": _jsonable(value.high)}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

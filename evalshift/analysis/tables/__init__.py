@@ -1,0 +1,50 @@
+"""The statistics of one metric as tables by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.pair_statistics.compute import Statistics
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.tables import of_images, of_lines, of_models
+from evalshift.analysis.tables.table import Column, StatisticTable, View
+
+__all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
+
+_MAKERS: dict[str, Callable[[View], StatisticTable | Missing]] = {
+    "lines": of_lines.lines_table,
+    "scales": of_lines.scales_table,
+    "robustness": of_models.robustness_table,
+    "decomposition": of_models.decomposition_table,
+    "trends": of_lines.trends_table,
+    "duplicates": of_models.duplicates_table,
+    "ranks": of_models.ranks_table,
+    "sets": of_images.sets_table,
+    "pairs": of_images.pairs_table,
+    "without_labels": of_models.without_labels_table,
+    "classes": of_images.classes_table,
+    "model_classes": of_images.model_classes_table,
+    "hard_images": of_images.hard_images_table,
+    "difficulty": of_lines.difficulty_table,
+}
+TABLES = tuple(_MAKERS)
+
+
+def statistic_tables(
+    statistics: Statistics,
+    outcomes: Outcomes,
+    models: Sequence[str],
+    lines: Mapping[str, Line | None],
+    answers: tuple[ImageAnswers, ImageAnswers] | None,
+) -> tuple[dict[str, StatisticTable], dict[str, str]]:
+    """The tables that can be had, and for each other one the reason why not, both by name.
+
+    `models` is the order of rows, `lines` the least-squares line on each scale; images and classes are called as in
+    `answers`.
+    """
+    view = View(statistics, outcomes, tuple(models), lines, answers)
+    made = {name: make(view) for name, make in _MAKERS.items()}
+    return (
+        {name: table for name, table in made.items() if isinstance(table, StatisticTable)},
+        {name: table.reason for name, table in made.items() if isinstance(table, Missing)},
+    )

@@ -1,0 +1,35 @@
+"""The gate: accuracies beside the published ones."""
+
+import pandas as pd
+
+from evalshift.analysis.checks.expected_accuracy import as_printed
+from evalshift.analysis.tables.table import Column, StatisticTable, make_table
+
+
+def verdicts_table(gate: pd.DataFrame) -> StatisticTable:
+    """A row for each published accuracy, farthest off first; `gate` as `gate.gate_table` has it."""
+    return make_table(
+        "gate",
+        "Accuracies beside the published ones",
+        gate,
+        [
+            Column("model", "Model", "text"),
+            Column("dataset", "Test set", "text"),
+            Column("published", "Published (%)", "written"),
+            Column("accuracy", "Found (%)", "hundredths"),
+            Column("images", "Images off", "written"),
+            Column("p_holm", "p (Holm)", "p"),
+            Column("verdict", "Verdict", "text"),
+            Column("likely_cause", "Likely cause", "prose"),
+            Column("selected_on", "Checkpoint chosen on", "text"),
+        ],
+        "Images off: how many more or fewer are right than round to the published accuracy. p-values are exact, of "
+        "other images of the same kind.",
+        choose=lambda frame: frame.assign(
+            published=frame["published"].map(as_printed), images=frame["images"].map(_signed)
+        ),
+    )
+
+
+def _signed(images: int) -> str:
+    return f"{images:+,}".replace("-", "−") if images else "0"

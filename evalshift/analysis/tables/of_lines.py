@@ -1,0 +1,168 @@
+"""Tables of the line: how sure it is, on which scale it is straightest, and what tuning would do to it."""
+
+from typing import Any
+
+import numpy as np
+
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.errors_in_variables import YorkLine
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+
+
+def lines_table(view: View) -> StatisticTable:
+    """The line, a row for each way of letting chance in."""
+    statistics, lines = view.statistics, view.statistics.lines
+    drawn = view.lines.get(lines.scale)
+    least_squares: Line | Missing = Missing("no line can be fitted") if drawn is None else drawn
+    rows = [
+        _line_row("least squares", "models", least_squares),
+        _line_row("least squares", "images", lines.over_images),
+        _line_row("least squares", "images and models", lines.over_both),
+        _line_row("least squares", "families of models", lines.over_families),
+        _line_row("York, binomial variances", "", lines.york),
+        _line_row("York, own variances", "", lines.york_own),
+    ]
+    return make_table(
+        "lines",
+        "The line, and how sure it is",
+        {key: [row[key] for row in rows] for key in rows[0]},
+        [
+            Column("line", "Line", "text"),
+            Column("drawn", "Drawn again", "text"),
+            bounded("slope", "Slope", "number"),
+            bounded("offset", "Offset", "number"),
+            Column("reduced_chi2", "Reduced χ²"),
+            Column("missing", "Why not", "text"),
+        ],
+        f"{lines.scale.capitalize()} scale, {100 * statistics.level:g} % intervals. Each row lets chance in by another "
+        "door: other models, other images of both sets, both, or whole families. York's line allows for noise in both "
+        "accuracies; where its reduced χ² is above 1 models scatter more than their images explain.",
+        empty="Only York's lines have a χ², and it takes three models; two models leave the line no interval.",
+    )
+
+
+def _line_row(name: str, drawn: str, line: Line | YorkLine | Missing) -> dict[str, Any]:
+    if isinstance(line, Missing):
+        undefined = dict.fromkeys(
+            ("slope", "slope_low", "slope_high", "offset", "offset_low", "offset_high", "reduced_chi2"), np.nan
+        )
+        return {"line": name, "drawn": drawn, **undefined, "missing": line.reason}
+    return {
+        "line": name,
+        "drawn": drawn,
+        "slope": line.slope,
+        "slope_low": line.slope_interval.low,
+        "slope_high": line.slope_interval.high,
+        "offset": line.offset,
+        "offset_low": line.offset_interval.low,
+        "offset_high": line.offset_interval.high,
+        "reduced_chi2": line.reduced_chi2 if isinstance(line, YorkLine) else np.nan,
+        "missing": "",
+    }
+
+
+def scales_table(view: View) -> StatisticTable | Missing:
+    """A row a scale: how well its line fits, and predicts models it has not seen."""
+    lines = view.statistics.lines
+    fits = lines.scale_fits
+    if isinstance(fits, Missing):
+        return fits
+    by_family = [np.nan] * len(fits)
+    why = "so is the error by family: " + (lines.by_family.reason if isinstance(lines.by_family, Missing) else "")
+    if not isinstance(lines.by_family, Missing):
+        by_family = [fit.rms_error for fit in lines.by_family]
+        why = ""
+    largest = [int(np.nanargmax(np.abs(fit.error))) if np.isfinite(fit.error).any() else None for fit in fits]
+    return make_table(
+        "scales",
+        "Which scale fits",
+        {
+            "scale": [fit.scale for fit in fits],
+            "r2": [fit.r2 for fit in fits],
+            "rms_error": [fit.rms_error for fit in fits],
+            "rms_error_by_family": by_family,
+            "largest_error": [np.nan if at is None else fit.error[at] for fit, at in zip(fits, largest, strict=True)],
+            "largest_error_model": ["" if at is None else view.outcomes.models[at] for at in largest],
+        },
+        [
+            Column("scale", "Scale", "text"),
+            Column("r2", "R²"),
+            Column("rms_error", "Error left out (points)", "hundredths"),
+            Column("rms_error_by_family", "Family left out (points)", "hundredths"),
+            Column("largest_error", "Largest (points)", "hundredths"),
+            Column("largest_error_model", "of", "text"),
+        ],
+        "Error of the new accuracy that a line without the model, or without its whole family, predicts: root mean "
+        "square over models, and the largest. Compare these, not R², which is taken on each scale for itself.",
+        empty="An error is empty where the models left make no line" + (f"; {why}." if why else "."),
+    )
+
+
+def trends_table(view: View) -> StatisticTable:
+    """The tests for traces of tuning."""
+    diminishing, year = view.statistics.lines.diminishing, view.statistics.year
+    rows = []
+    for name, found, estimate in (
+        ("slope below 1 (diminishing returns)", diminishing, "slope"),
+        ("fall with the year", year, "per_year"),
+    ):
+        if isinstance(found, Missing):
+            rows.append((name, np.nan, np.nan, np.nan, found.reason))
+        else:
+            rows.append((name, getattr(found, estimate), found.p_value, found.models, ""))
+    return make_table(
+        "trends",
+        "Signs of tuning on the original set",
+        {
+            key: [row[place] for row in rows]
+            for place, key in enumerate(("test", "estimate", "p_value", "models", "missing"))
+        },
+        [
+            Column("test", "Test", "text"),
+            Column("estimate", "Estimate", "number"),
+            Column("p_value", "p", "p"),
+            Column("models", "Models", "count"),
+            Column("missing", "Why not", "text"),
+        ],
+        "One-sided. The slope is on the linear scale; the fall is of new accuracy a year at one original accuracy, as "
+        "a fraction. No sign does not rule tuning out: harder images have slopes above 1, which tuning would first "
+        "have to flatten.",
+        empty="The slope is empty where original accuracies differ by no more than their sampling error.",
+    )
+
+
+def difficulty_table(view: View) -> StatisticTable | Missing:
+    """The difficulty model: what single images foretell of the line, beside the line itself."""
+    found, line = view.statistics.difficulty, view.lines.get("probit")
+    if isinstance(found, Missing):
+        return found
+    return make_table(
+        "difficulty",
+        "The difficulty model",
+        {
+            "quantity": [
+                "slope u",
+                "offset v",
+                "σ of the original images",
+                "σ of the new images",
+                "μ of the new images",
+            ],
+            "predicted": [
+                found.line.slope,
+                found.line.offset,
+                found.original.spread,
+                found.new.spread,
+                found.new.mean - found.original.mean,
+            ],
+            "fitted": [*((np.nan, np.nan) if line is None else (line.slope, line.offset)), np.nan, np.nan, np.nan],
+        },
+        [
+            Column("quantity", "", "text"),
+            Column("predicted", "From single images"),
+            Column("fitted", "Fitted line"),
+        ],
+        "An image of difficulty τ ~ N(μ, σ²) is answered correctly with probability Φ(skill − τ). σ shows in how often "
+        "two models are right on one image; it foretells the slope of the probit line. The original images' μ is 0.",
+        empty="Only slope and offset have a fitted line beside them, and no line is there for models of one accuracy.",
+    )

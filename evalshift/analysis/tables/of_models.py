@@ -1,0 +1,205 @@
+"""Tables with a row a model."""
+
+from typing import Any
+
+import numpy as np
+
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
+from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table, with_bounds
+
+
+def robustness_table(view: View) -> StatisticTable | Missing:
+    """Each model's distance from the line of the others."""
+    found, order = view.statistics.robustness, view.order
+    if isinstance(found, Missing):
+        return found
+    luck = (
+        "the luck that models share on the same images is taken out"
+        if view.statistics.shared_images
+        else "each model's images count as its own, which makes intervals too wide where models share them"
+    )
+    return make_table(
+        "robustness",
+        "Effective robustness",
+        {
+            "model": view.models,
+            "predicted": found.predicted[order],
+            **with_bounds("predicted", found.predicted_interval, order),
+            "distance": found.distance[order],
+            **with_bounds("distance", found.interval, order),
+            "p_value": found.p_value[order],
+            "p_holm": found.p_holm[order],
+            "p_bh": found.p_bh[order],
+        },
+        [
+            Column("model", "Model", "text"),
+            bounded("predicted", "Predicted (%)"),
+            bounded("distance", "Above the line (points)", "points"),
+            Column("p_value", "p", "p"),
+            Column("p_holm", "p (Holm)", "p"),
+            Column("p_bh", "p (BH)", "p"),
+        ],
+        f"New accuracy beside that which the line of all other models predicts, {found.scale} scale; {luck}. "
+        f"p of the hypothesis that the model lies on the line, and adjusted over all models; no p is below "
+        f"{_least_p(found.resamples)}.",
+        empty="Intervals and p are empty where fewer than three other models make a line, or nothing was resampled; "
+        "where even the prediction is empty the others make no line at all.",
+    )
+
+
+def _least_p(resamples: int) -> str:
+    return f"{2 / (resamples + 1):.1g}" if resamples else "1"
+
+
+def decomposition_table(view: View) -> StatisticTable:
+    """What each model's drop is made of."""
+    statistics, order = view.statistics, view.order
+    parts, split = statistics.decomposition, statistics.split
+    columns: dict[str, Any] = {"model": view.models, "drop": parts.drop[order], "fresh": statistics.with_fresh[order]}
+    for name, term in (("adaptivity", parts.adaptivity), ("distribution", parts.distribution)):
+        columns |= {name: term.estimate[order], **with_bounds(name, term.interval, order)}
+    columns["adaptivity_p"] = parts.adaptivity_p[order]
+    columns |= with_bounds("generalization", parts.generalization.interval, order)
+    for level, bounds in parts.generalization_bounds.items():
+        columns |= with_bounds(f"generalization_{100 * level:g}", bounds, order)
+    nothing = np.full(len(order), np.nan)
+    for name, term in (
+        ("shared", None if isinstance(split, Missing) else split.shared),
+        ("own", None if isinstance(split, Missing) else split.own),
+    ):
+        columns |= {name: nothing if term is None else term.estimate[order]}
+        columns |= (
+            with_bounds(name, Interval(nothing, nothing), np.arange(len(order)))
+            if term is None
+            else (with_bounds(name, term.interval, order))
+        )
+    fresh = (
+        f"Adaptivity is measured on {statistics.fresh}, fresh images of the original distribution."
+        if statistics.fresh
+        else "No fresh images of the original distribution were evaluated, so adaptivity cannot be told apart and "
+        "stands in the distribution term."
+    )
+    why = f" ({split.reason})" if isinstance(split, Missing) else ""
+    tuned = [bounded("adaptivity", "Adaptivity", "points"), Column("adaptivity_p", "p", "p")]
+    return make_table(
+        "decomposition",
+        "What the drop is made of",
+        columns,
+        [
+            Column("model", "Model", "text"),
+            Column("drop", "Drop", "points"),
+            *(tuned if statistics.fresh else []),
+            bounded("distribution", "Distribution", "points"),
+            Column("generalization", "Sampling", "bounds", ("generalization_low", "generalization_high")),
+            bounded("shared", "Shared", "points"),
+            bounded("own", "Own", "points"),
+        ],
+        f"Points. Drop = adaptivity + distribution + sampling. {fresh} Of sampling error 0 is expected; its interval "
+        "is shown. Across models drop = shared − own: what the line of the other models says of this original "
+        "accuracy, and how far the model stands above that line.",
+        empty="Adaptivity is empty without answers on fresh images; shared and own where the other models make no "
+        f"line{why}, and their intervals where fewer than three do.",
+    )
+
+
+def ranks_table(view: View) -> StatisticTable | Missing:
+    """Confidence sets of ranks on both sets, and of the change."""
+    statistics, order = view.statistics, view.image_order
+    original, new, changes = statistics.original, statistics.new, statistics.rank_changes
+    for found in (original, new, changes):
+        if isinstance(found, Missing):
+            return found
+    assert isinstance(original, SetStatistics)
+    assert isinstance(new, SetStatistics)
+    assert not isinstance(changes, Missing)
+    return make_table(
+        "ranks",
+        "How sure the ranks are",
+        {
+            "model": view.image_models,
+            "original_rank": original.ranks.rank[order],
+            **with_bounds("original_rank", original.ranks.interval, order),
+            "new_rank": new.ranks.rank[order],
+            **with_bounds("new_rank", new.ranks.interval, order),
+            "change": changes.change[order],
+            **with_bounds("change", changes.interval, order),
+            "real": changes.real[order],
+        },
+        [
+            Column("model", "Model", "text"),
+            bounded("original_rank", "Original rank", "count"),
+            bounded("new_rank", "New rank", "count"),
+            bounded("change", "Δ rank", "count"),
+            Column("real", "Beyond chance", "flag"),
+        ],
+        f"Sets that hold all true ranks together with a probability of {100 * statistics.level:g} %, on either set of "
+        "images, and of all rank changes; a change is beyond chance where its interval leaves out 0.",
+    )
+
+
+def without_labels_table(view: View) -> StatisticTable | Missing:
+    """New accuracies estimated from agreement alone, beside the true ones."""
+    found, order = view.statistics.without_labels, view.image_order
+    if isinstance(found, Missing):
+        return found
+    new = view.statistics.new
+    assert isinstance(new, SetStatistics)
+    accuracy = new.classes.correct.sum(axis=1) / new.images
+    return make_table(
+        "without_labels",
+        "New accuracy without labels",
+        {
+            "model": view.image_models,
+            "new_accuracy": accuracy[order],
+            "aline_d": found.aline_d[order],
+            "aline_d_error": (found.aline_d - accuracy)[order],
+            "aline_s": found.aline_s[order],
+            "aline_s_error": (found.aline_s - accuracy)[order],
+        },
+        [
+            Column("model", "Model", "text"),
+            Column("new_accuracy", "New (%)", "percent"),
+            Column("aline_d", "ALine-D (%)", "percent"),
+            Column("aline_d_error", "Error (points)", "points"),
+            Column("aline_s", "ALine-S (%)", "percent"),
+            Column("aline_s_error", "Error (points)", "points"),
+        ],
+        f"Estimated from how the models agree on either set, without the new set's labels. The line of agreement goes "
+        f"through {found.pairs:,} pairs of models: slope {found.slope:.2f}, R² {_number(found.r2)}, probit scale.",
+        empty="ALine-D is empty for a model whose pairs leave it open.",
+    )
+
+
+def duplicates_table(view: View) -> StatisticTable | Missing:
+    """Original accuracy without near-duplicates of training images."""
+    found, known, order = view.statistics.duplicates, view.statistics.near_duplicates, view.order
+    if isinstance(found, Missing):
+        return found
+    assert known is not None
+    drop = view.statistics.decomposition.drop[order]
+    return make_table(
+        "duplicates",
+        "Without near-duplicates",
+        {
+            "model": view.models,
+            "accuracy": found.accuracy[order],
+            **with_bounds("accuracy", found.interval, order),
+            "inflation": found.inflation[order],
+            "drop": drop,
+        },
+        [
+            Column("model", "Model", "text"),
+            bounded("accuracy", "Original without (%)"),
+            Column("inflation", "Inflation (points)", "points"),
+            Column("drop", "Drop (points)", "points"),
+        ],
+        f"{100 * known.share:g} % of the original images have near-duplicates among the training images. With "
+        f"{100 * known.accuracy:g} % right on these, this is the accuracy on the rest, and what they add "
+        f"({known.source}).",
+    )
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"

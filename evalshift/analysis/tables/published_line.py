@@ -1,0 +1,103 @@
+"""The line of a published testbed and the models held against it: as a table, and in words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
+from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
+from evalshift.formatting import p_words, percent
+
+
+@dataclass(frozen=True, eq=False)
+class Against:
+    """The models of one metric of a pair, against the line of a published testbed.
+
+    testbed   its name
+    outcomes  its models in the line, as counts
+    left_out  its families that are not in the line
+    lines     scale -> its line
+    models    the models that are held against it, in the order of the table
+    distances how far each stands above the line on `scale`, see `effective_robustness_against`
+    members   models of the report that are the testbed's own: same name, same counts
+    """
+
+    testbed: str
+    outcomes: Outcomes
+    left_out: tuple[str, ...]
+    lines: dict[str, Line]
+    scale: str
+    models: tuple[str, ...]
+    distances: EffectiveRobustness
+    members: tuple[str, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a model: model, predicted, distance (above 0 over the line), their bounds, p_value, p_holm, p_bh."""
+        found = self.distances
+        return pd.DataFrame(
+            {
+                "model": self.models,
+                "predicted": found.predicted,
+                "predicted_low": found.predicted_interval.low,
+                "predicted_high": found.predicted_interval.high,
+                "distance": found.distance,
+                "distance_low": found.interval.low,
+                "distance_high": found.interval.high,
+                "p_value": found.p_value,
+                "p_holm": found.p_holm,
+                "p_bh": found.p_bh,
+            }
+        )
+
+    def sentence(self) -> str:
+        """Which models stand off the line, and by how much the farthest."""
+        table, level = self.table, self.distances.level
+        line = f"the line of {self.testbed} ({len(self.outcomes)} models, {self.scale} scale)"
+        if len(table) == 1:
+            row = table.iloc[0]
+            return f"Against {line}, {row['model']} {_stands(row)}{_p_words(row)}."
+        farthest = table.iloc[int(table["distance"].abs().to_numpy().argmax())]
+        most = f"the farthest is {farthest['model']}, which {_stands(farthest)}{_p_words(farthest)}"
+        if table["p_holm"].isna().all() or not self.distances.enough_resamples:
+            return f"Against {line}, of {len(table)} models {most}."
+        off = int((table["p_holm"] < 1 - level).sum())
+        count = f"{off or 'none'} of {len(table)} models {'stands' if off == 1 else 'stand'} off it beyond chance"
+        return f"Against {line}, {count} (Holm, {100 * (1 - level):.3g} %); {most}."
+
+
+def distances_table(against: Against) -> StatisticTable:
+    """The distances to be read, in points."""
+    return make_table(
+        "against",
+        f"Against {against.testbed}",
+        against.table,
+        [
+            Column("model", "Model", "text"),
+            bounded("predicted", "Predicted (%)"),
+            bounded("distance", "Distance", "points"),
+            Column("p_holm", "p (Holm)", "p"),
+            Column("p_bh", "p (BH)", "p"),
+        ],
+        f"Distance in percentage points above the line of {against.testbed} ({len(against.outcomes)} models, "
+        f"{against.scale} scale), {100 * against.distances.level:g} % intervals in brackets.",
+        empty="Without resamples there are no intervals and no p.",
+    )
+
+
+def _stands(row: pd.Series) -> str:
+    """Where a model stands, as "stands 1.2 points above it [0.3, 2.1]"."""
+    above = row["distance"] >= 0
+    sign = 1 if above else -1
+    words = f"stands {percent(sign * row['distance'])} points {'above' if above else 'below'} it"
+    if np.isnan(row["distance_low"]):
+        return words
+    low, high = sorted((sign * row["distance_low"], sign * row["distance_high"]))
+    return f"{words} [{percent(low)}, {percent(high)}]"
+
+
+def _p_words(row: pd.Series) -> str:
+    return "" if np.isnan(row["p_holm"]) else f", {p_words(row['p_holm'])}"

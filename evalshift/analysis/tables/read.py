@@ -1,0 +1,141 @@
+"""A table as text: for a page and a terminal, for CSV, for Markdown and for LaTeX."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from evalshift.analysis.tables.markup import escape_latex, escape_markdown
+from evalshift.analysis.tables.table import Column, StatisticTable
+from evalshift.formatting import EMPTY, number, p_cell, percent, points
+
+# A number this close to a whole one is that but for the order in which its sums were taken.
+_ROUNDING = 1e-9
+
+
+def readable_statistic(table: StatisticTable) -> pd.DataFrame:
+    """The rows and columns that are read, all text. Column titles may repeat."""
+    rows = table.read.to_dict("records")
+    return pd.DataFrame(
+        [[_cell({str(key): value for key, value in row.items()}, column) for column in table.shown] for row in rows],
+        columns=pd.Index([column.title for column in table.shown]),
+    )
+
+
+def statistic_csv(table: StatisticTable) -> str:
+    """All columns in full precision: one header, lines end in \\n; what is undefined is empty."""
+    return table.frame.to_csv(index=False, lineterminator="\n")
+
+
+def statistic_markdown(table: StatisticTable) -> str:
+    """A table that GitHub renders, with its title above and its note below."""
+    text = readable_statistic(table)
+    words = [column.is_text for column in table.shown]
+    rules = [":---" if is_text else "---:" for is_text in words]
+    # Of numbers nothing needs it, and brackets of intervals stay readable in the file.
+    rows = (
+        [escape_markdown(cell) if is_text else cell for cell, is_text in zip(cells, words, strict=True)]
+        for cells in text.to_numpy()
+    )
+    lines = [f"| {' | '.join(cells)} |" for cells in (text.columns, rules, *rows)]
+    return f"**{table.title}**\n\n" + "\n".join(lines) + f"\n\n{escape_markdown(table.words)}\n"
+
+
+def statistic_latex(table: StatisticTable) -> str:
+    """A `tabular` for a document that loads booktabs and nothing else; the note is a comment."""
+    text = readable_statistic(table).map(_latex)
+    sides = "".join(_side(column) for column in table.shown)
+    rows = (" & ".join(cells) for cells in text.to_numpy())
+    lines = [
+        f"% {table.title}. {table.words}",
+        rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}",
+        r"\toprule",
+        rf"{' & '.join(map(_latex, text.columns))} \\",
+        r"\midrule",
+        # What stands in brackets after \midrule or \\ would be read as a distance, and a star there as an order.
+        *(rf"{'{}' if row.startswith(('[', '*')) else ''}{row} \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+WRITERS: dict[str, Callable[[StatisticTable], str]] = {
+    "csv": statistic_csv,
+    "md": statistic_markdown,
+    "tex": statistic_latex,
+}
+
+
+def _side(column: Column) -> str:
+    return "p{6cm}" if column.kind == "prose" else "l" if column.is_text else "r"
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in escape_latex(text).replace("²", "$^2$"))
+
+
+def _cell(row: Mapping[str, Any], column: Column) -> str:
+    """One cell: the value, its interval in brackets where it has one; what is undefined is `EMPTY`."""
+    kind = row["unit"] if column.kind == "unit" else column.kind
+    show = _KINDS[kind]
+    if column.kind == "bounds":
+        value = ""
+    elif pd.isna(row[column.key]):
+        value = "" if column.is_text else EMPTY
+    else:
+        value = show(row[column.key])
+    if column.bounds is None or value == EMPTY:
+        return value
+    low, high = (row[bound] for bound in column.bounds)
+    if pd.isna(low) or pd.isna(high):
+        return value or EMPTY
+    return f"{value} [{show(low)}, {show(high)}]".strip()
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}".replace("-", "−")
+
+
+def _number(value: float) -> str:
+    """Three digits after the point; whole numbers (but for rounding), and those of a hundred and more, with none."""
+    return _count(value) if abs(value - round(value)) < _ROUNDING or abs(value) >= 100 else number(value, 3)
+
+
+def _change(fraction: float) -> str:
+    text = points(fraction)
+    return text if text.startswith("−") or text == "0.0" else f"+{text}"
+
+
+def _flag(value: bool) -> str:
+    return "yes" if value else ""
+
+
+_KINDS: dict[str, Callable[[Any], str]] = {
+    "text": str,
+    "prose": str,
+    "written": str,
+    "count": lambda value: _count(float(value)),
+    "percent": percent,
+    "points": points,
+    "change": _change,
+    "bounds": points,
+    "hundredths": lambda fraction: points(fraction, 2),
+    "number": lambda value: _number(float(value)),
+    "p": p_cell,
+    "flag": _flag,
+}
+_LATEX = {
+    "−": "$-$",
+    "Δ": r"$\Delta$",
+    "κ": r"$\kappa$",
+    "χ": r"$\chi$",
+    "σ": r"$\sigma$",
+    "μ": r"$\mu$",
+    "τ": r"$\tau$",
+    "Φ": r"$\Phi$",
+    "…": r"\dots{}",
+    "–": "--",
+    "×": r"$\times$",
+    "<": r"\textless{}",
+}

@@ -1,0 +1,125 @@
+"""A table of statistics: a DataFrame for machines, and how its rows and columns are read by people."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.pair_statistics.compute import Statistics
+from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.line_fit import Line
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as it is read.
+
+    key      of the DataFrame
+    kind     "text", "prose" (text of many words), "count", "percent" and "points" (of fractions), "change" (points with
+             their sign), "hundredths" (of points), "number", "p", "flag", "written" (a number that is text already),
+             "bounds" (the interval alone); "unit": as the row's column `unit` says
+    bounds   columns with its interval, if it has one
+    """
+
+    key: str
+    title: str
+    kind: str = "number"
+    bounds: tuple[str, str] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether words stand in it, which are set to the left."""
+        return self.kind in ("text", "prose")
+
+
+@dataclass(frozen=True, eq=False)
+class StatisticTable:
+    """One table.
+
+    frame     everything, unrounded: fractions, counts, flags; what is undefined is NaN
+    columns   those that are read, in order; none where the table is for machines alone
+    read      the rows that are read
+    note      what the table shows
+    empty     what an empty cell means, where there is one; else nothing
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    read: pd.DataFrame
+    note: str
+    empty: str
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """The columns that are read, without reasons that no row has."""
+        return tuple(column for column in self.columns if column.key != "missing" or (self.read["missing"] != "").any())
+
+    @property
+    def words(self) -> str:
+        """All that stands below the table."""
+        return f"{self.note} {self.empty}".strip()
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What tables are made from.
+
+    models   the order of rows
+    lines    the least-squares line on each scale
+    answers  what images and classes are called after
+    """
+
+    statistics: Statistics
+    outcomes: Outcomes
+    models: tuple[str, ...]
+    lines: Mapping[str, Line | None]
+    answers: tuple[ImageAnswers, ImageAnswers] | None
+
+    @property
+    def order(self) -> np.ndarray:
+        """Where the models of the rows stand in arrays over all models."""
+        place = {model: position for position, model in enumerate(self.outcomes.models)}
+        return np.array([place[model] for model in self.models], dtype=np.int64)
+
+    @property
+    def image_models(self) -> list[str]:
+        """The models of the rows that have answers to each image."""
+        known = set(self.statistics.image_models)
+        return [model for model in self.models if model in known]
+
+    @property
+    def image_order(self) -> np.ndarray:
+        """Where these stand in arrays over the models with answers."""
+        place = {model: position for position, model in enumerate(self.statistics.image_models)}
+        return np.array([place[model] for model in self.image_models], dtype=np.int64)
+
+
+def make_table(
+    name: str,
+    title: str,
+    columns: Mapping[str, Any] | pd.DataFrame,
+    read: Sequence[Column],
+    note: str,
+    *,
+    empty: str = "",
+    choose: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame,
+) -> StatisticTable:
+    """A table of these columns; `empty` says what an undefined number means, `choose` picks the rows read."""
+    frame = pd.DataFrame(columns)
+    undefined = bool(frame.select_dtypes("number").isna().to_numpy().any())
+    return StatisticTable(name, title, frame, tuple(read), choose(frame), note, empty if undefined else "")
+
+
+def with_bounds(name: str, interval: Interval[np.ndarray], order: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of an interval, its models sorted into the order of rows."""
+    return {f"{name}_low": interval.low[order], f"{name}_high": interval.high[order]}
+
+
+def bounded(key: str, title: str, kind: str = "percent") -> Column:
+    """A column that is read with its interval."""
+    return Column(key, title, kind, (f"{key}_low", f"{key}_high"))

@@ -1,0 +1,264 @@
+"""What each command answers, from the records that the rooms below give: answers to stdout, complaints to stderr."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalshift.console.terminal import print_table, stderr, stdout, wrapped
+from evalshift.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:  # each command loads its own room, and no other
+    from evalshift.analysis.plot_data.sizes import Size
+    from evalshift.analysis.summary import MetricSummary, Summary
+    from evalshift.evaluate.importers.predictions import ImportReport
+    from evalshift.evaluate.plan import Choice, Job, Plan
+    from evalshift.evaluate.predictions import Failure
+    from evalshift.testbed.pixels import PixelStatistics
+    from evalshift.testbed.registry import Registry
+    from evalshift.testbed.state import State
+    from evalshift.testbed.verification import Verified
+
+# How many models of a pair a report prints; its page and tables hold them all.
+_MODELS_PRINTED = 10
+
+
+def print_models(registry: "Registry") -> None:
+    """The models of a registry with what is known of each."""
+    rows = [
+        (
+            name,
+            entry.classes,
+            entry.family or "",
+            str(entry.year or ""),
+            ", ".join(f"{dataset} {100 * accuracy:.1f} %" for dataset, accuracy in entry.expected.items()),
+            entry.on_request or "",
+        )
+        for name, entry in registry.models.items()
+    ]
+    columns = ("model", "classes", "family", "year", "expected", "run on request")
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    print_table(columns, rows)
+
+
+def print_datasets(registry: "Registry") -> None:
+    """The datasets of a registry, and whether they are at hand."""
+    from evalshift.testbed.state import dataset_state
+
+    rows = [
+        (name, entry.classes, dataset_state(entry).words, entry.note or "") for name, entry in registry.datasets.items()
+    ]
+    print_table(("dataset", "classes", "state", "what it is"), rows)
+
+
+def print_pairs(registry: "Registry") -> None:
+    """The pairs of a registry, and how many models fit each."""
+    rows = []
+    for pair in registry.pairs:
+        classes = registry.dataset(pair.original).predicted_in
+        rows.append((str(pair), classes, str(sum(model.classes == classes for model in registry.models.values()))))
+    print_table(("pair", "classes", "models"), rows, "llr")
+
+
+def print_choice(chosen: "Choice", registry: "Registry") -> None:
+    """What was chosen from a registry."""
+    from evalshift.evaluate.plan import choice_lines
+
+    stdout().print("\n".join(choice_lines(chosen, registry)))
+
+
+def print_plan(plan: "Plan", registry: "Registry", results: Path) -> None:
+    """What a run would do, and why."""
+    print_choice(plan.chosen, registry)
+    if plan.done:
+        stdout().print(f"skipped   {len(plan.done)}, stored and still valid")
+    if plan.jobs:
+        stdout().print(f"to run    {len(plan.jobs)}\n")
+        print_table(("model", "on", "why"), _by_model(plan.jobs))
+    else:
+        stdout().print(f"nothing to do: all is in {results}")
+
+
+def _by_model(jobs: Sequence["Job"]) -> list[tuple[str, str, str]]:
+    """A row for each model and reason: most often, one reason holds for all datasets of a model."""
+    datasets: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        datasets.setdefault((job.model, job.reason), []).append(job.dataset)
+    return [(model, ", ".join(names), reason) for (model, reason), names in datasets.items()]
+
+
+def print_failures(failures: Sequence["Failure"], results: Path) -> None:
+    """The models that failed, once more at the end, where they are seen."""
+    stderr().print(f"\n{len(failures)} failed; all else is in {results}:", style="bold red")
+    for failure in failures:
+        on = f" on {failure.dataset}" if failure.dataset else ""
+        stderr().print(f"  {failure.model}{on}: {failure.error.splitlines()[0]}")
+
+
+def print_states(states: Sequence[tuple[str, str, "State"]]) -> None:
+    """Whether each dataset and model can be run, and what is missing."""
+    rows = [(kind, name, state.words, _nearer(state.source)) for kind, name, state in states]
+    print_table(("", "name", "state", "from"), rows)
+    missing = [name for _, name, state in states if not state.can_run]
+    if missing:
+        stdout().print(f"\nmissing: {', '.join(missing)}", style="red")
+    else:
+        stdout().print("\nall can run")
+
+
+def print_verified(found: Mapping[str, "Verified"]) -> None:
+    """What a look at the files of each dataset found."""
+    rows = []
+    for name, one in found.items():
+        files = f"{one.files} files, " if one.files else ""
+        words = "; ".join(one.faults or (f"{files}{one.images:,} images", *one.warnings))
+        rows.append((name, "damaged" if one.faults else "whole", words))
+    if rows:
+        print_table(("dataset", "is", "what was looked at"), rows)
+    else:
+        stdout().print("no dataset is on disk; evalshift fetch NAME gets one")
+
+
+_STATS_FORMATS = ("png", "pdf", "svg", "csv")
+
+
+def check_stats_formats(formats: Sequence[str]) -> list[str]:
+    """The formats asked for; UsageError for one in which statistics of pixels are not written."""
+    for format in formats:
+        if format not in _STATS_FORMATS:
+            raise UsageError(
+                "statistics of pixels are not written in this format",
+                found=f'"{format}"',
+                expected=", ".join(_STATS_FORMATS),
+                remedy=did_you_mean(format, _STATS_FORMATS),
+            )
+    return list(formats)
+
+
+def print_stats(found: Sequence["PixelStatistics"], written: Sequence[Path]) -> None:
+    """Mean and standard deviation of each channel, as `preprocess` takes them, and where the rest was written."""
+
+    def listed(values: Iterable[float]) -> str:
+        return f"[{', '.join(f'{value:.4f}' for value in values)}]"
+
+    rows = [(one.dataset, f"{one.images:,}", listed(one.mean), listed(one.std)) for one in found]
+    print_table(("dataset", "images", "mean", "std"), rows, "lrll")
+    if written:
+        stdout().print(f"\n{', '.join(map(str, written))}")
+
+
+def write_stats(
+    found: Sequence["PixelStatistics"], folder: Path, formats: Sequence[str], size: "Size | None" = None
+) -> list[Path]:
+    """The intensity histograms as a figure and as a table."""
+    import pandas as pd
+
+    from evalshift.analysis.figures import intensities_figure, save
+    from evalshift.files import file_name, write_atomic
+
+    stem = folder / file_name("_vs_".join(one.dataset for one in found) + "_intensities")
+    written = []
+    drawn = [format for format in formats if format != "csv"]
+    if drawn:
+        written += save(intensities_figure(found, size), stem, drawn)
+    if "csv" in formats:
+        rows = [
+            {"dataset": one.dataset, "channel": channel, "intensity": intensity, "pixels": int(count)}
+            for one in found
+            for channel, counts in enumerate(one.histogram)
+            for intensity, count in enumerate(counts)
+        ]
+        path = stem.with_name(f"{stem.name}.csv")
+        write_atomic(path, pd.DataFrame(rows).to_csv(index=False).encode())
+        written.append(path)
+    return written
+
+
+def _nearer(place: str) -> str:
+    """A path as seen from the working folder, where it lies in there."""
+    here = Path.cwd()
+    return str(Path(place).relative_to(here)) if Path(place).is_relative_to(here) else place
+
+
+def print_import(report: "ImportReport", results: Path) -> None:
+    """What an import brought, what was decided on the way, what looks wrong in it, and how to go on."""
+    if len(report.models) <= _MODELS_PRINTED:
+        rows = [
+            (one.model, one.dataset, f"{one.images:,}", _percent(one.top1, one.images), _percent(one.top5, one.images))
+            for one in report.models
+        ]
+        print_table(("model", "dataset", "images", "top-1", "top-5"), rows, "llrrr")
+    else:
+        rows = []
+        for dataset in dict.fromkeys(one.dataset for one in report.models):
+            ones = [one for one in report.models if one.dataset == dataset]
+            best, worst = max(ones, key=lambda one: one.top1), min(ones, key=lambda one: one.top1)
+            span = [f"{_percent(one.top1, one.images)} ({one.model})" for one in (best, worst)]
+            rows.append((dataset, f"{best.images:,}", str(len(ones)), *span))
+        print_table(("dataset", "images", "models", "best top-1", "worst top-1"), rows, "lrrll")
+    console = stdout()
+    console.print()
+    for rule in report.rules:
+        console.print(wrapped(f"rule: {rule}", indent=""))
+    for note in _review(report, results):
+        console.print(wrapped(f"note: {note}", indent=""), style="yellow")
+    console.print(f"results: {results}")
+    if report.pairs:
+        console.print(f"pairs for `evalshift report`: {', '.join(report.pairs)}")
+
+
+def _review(report: "ImportReport", results: Path) -> tuple[str, ...]:
+    """What looks wrong in what was imported; it stays as it came."""
+    with stderr().status("looking for what is wrong"):
+        from evalshift.analysis.checks.review import review_predictions
+        from evalshift.evaluate.store import Results
+
+        return review_predictions(Results(results), [(one.dataset, one.model) for one in report.models])
+
+
+def _percent(right: int | None, images: int) -> str:
+    return "" if right is None else f"{100 * right / images:.2f} %"
+
+
+def print_findings(summary: "Summary", written: Path) -> None:
+    """What a report found on each pair, in sentences and the best models, and where all of it was written."""
+    console = stdout()
+    for pair in summary.pairs:
+        metric = pair.metrics[summary.metric]
+        console.print(pair.name, style="bold")
+        for sentence in (*metric.headline(summary.scale), *metric.findings()):
+            console.print(wrapped(sentence))
+        for note in pair.notes:
+            console.print(wrapped(f"note: {note}"), style="yellow")
+        console.print()
+        _print_best(metric)
+        console.print()
+    if len(summary.pairs) > 1:
+        _print_changes(summary)
+    for note in summary.notes:
+        console.print(wrapped(f"note: {note}", indent=""), style="yellow")
+    console.print(f"{'page' if written.is_file() else 'report'}: {written.resolve()}")
+
+
+def _print_changes(summary: "Summary") -> None:
+    from evalshift.analysis.summary.average_changes import changes_table
+    from evalshift.analysis.tables.read import readable_statistic
+
+    table = changes_table(summary.pairs, summary.level)
+    stdout().print(table.title, style="bold")
+    text = readable_statistic(table)
+    text = text.drop(columns=[title for title in text if str(title).endswith("models")])
+    print_table([str(title) for title in text], text.to_numpy().tolist(), "ll" + "r" * (len(text.columns) - 2))
+    stdout().print()
+
+
+def _print_best(metric: "MetricSummary") -> None:
+    from evalshift.analysis.tables.of_accuracies import BEYOND_CHANCE, has_real_changes
+    from evalshift.analysis.tables.read import readable_statistic
+
+    table = readable_statistic(metric.accuracies).drop(columns=["Rank", "New rank"])
+    print_table([str(title) for title in table], table.head(_MODELS_PRINTED).to_numpy().tolist(), "lrrrr")
+    if len(table) > _MODELS_PRINTED:
+        stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
+    if has_real_changes(metric.table):
+        stdout().print(BEYOND_CHANCE)

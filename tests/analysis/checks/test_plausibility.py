@@ -1,0 +1,333 @@
+"""Likely causes: every one provoked by doing it to real answers, and none found in answers that are sound."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from released import CIFAR10, IMAGENET, cifar10, needs_cifar10, needs_imagenet
+
+from evalshift.analysis.checks.plausibility import Cause, likely_causes
+
+CIFAR_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+NUMBERS = [str(number) for number in range(1000)]
+
+
+def rng(name: str) -> np.random.Generator:
+    return np.random.default_rng(list(name.encode()))
+
+
+def real_answers() -> tuple[np.ndarray, np.ndarray]:
+    """resnet_basic_32 on CIFAR-10: 9,252 of 10,000 right."""
+    released = cifar10("v4")
+    return released.original[released.models.index("resnet_basic_32")], released.original_labels
+
+
+def real_top(model: str = "resnet50") -> tuple[np.ndarray, np.ndarray]:
+    """A model on ImageNetV2 MatchedFrequency as released: resnet50 has 6,333 of 10,000 right."""
+    labels = np.load(IMAGENET / "matched-frequency_labels.npy").astype(np.int64)
+    return np.load(IMAGENET / "matched-frequency" / f"{model}.npy"), labels
+
+
+def only(causes: tuple[Cause, ...]) -> Cause:
+    (cause,) = causes
+    return cause
+
+
+def of_cifar(predicted: np.ndarray, labels: np.ndarray, **options) -> tuple[Cause, ...]:
+    return likely_causes(predicted[:, np.newaxis], labels, CIFAR_CLASSES, **options)
+
+
+@needs_cifar10
+class TestCifar10:
+    @pytest.mark.parametrize(
+        "step, start",
+        [
+            (1, "each answer is one class above the label, as where classes count from 1 or a background class stands"),
+            (-1, "each answer is one class below the label, as where labels count from 1 or an offset was taken off"),
+            (3, "each answer is 3 classes above the label (counted round): with the classes renumbered 9,252 of"),
+        ],
+    )
+    def test_shifted_classes(self, step, start):
+        predicted, labels = real_answers()
+        cause = only(of_cifar((predicted + step) % 10, labels))
+        assert (cause.kind, cause.correct) == ("class order", 9252)
+        assert cause.sentence.startswith(start)
+
+    def test_two_classes_exchanged(self):
+        predicted, labels = real_answers()
+        exchanged = np.array([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])[predicted]
+        assert of_cifar(exchanged, labels) == (
+            Cause(
+                "class order",
+                "the classes cat and dog are exchanged: with the classes renumbered 9,252 of 10,000 images are right, "
+                "as they stand 7,677",
+                9252,
+            ),
+        )
+
+    def test_any_order_of_the_classes(self):
+        predicted, labels = real_answers()
+        order = np.array([7, 1, 9, 0, 2, 5, 3, 8, 4, 6])
+        cause = only(of_cifar(order[predicted], labels))
+        assert cause.correct == 9252
+        assert cause.sentence == (
+            "the classes are numbered in another order (8 of 10 moved: airplane for cat, bird for deer, cat for frog, "
+            "…): with the classes renumbered 9,252 of 10,000 images are right, as they stand 1,895"
+        )
+
+    def test_classes_in_the_order_of_their_names(self):
+        predicted, labels = real_answers()
+        # A set whose numbers go by something else than its names: there, folders are numbered by name.
+        numbering = rng("names").permutation(10)
+        names = [CIFAR_CLASSES[number] for number in numbering]
+        cause = only(likely_causes(predicted[:, np.newaxis], np.argsort(numbering)[labels], names))
+        assert cause.correct == 9252
+        assert cause.sentence.startswith(
+            "the answers number the classes in the order of their names, the labels do not: so read 9,252 of"
+        )
+
+    @pytest.mark.parametrize(
+        "words, disorder",
+        [
+            ("class by class, as a loader of class folders gives them", lambda y: np.argsort(y, kind="stable")),
+            ("one row late", lambda y: np.roll(np.arange(len(y)), 1)),
+            ("one row early", lambda y: np.roll(np.arange(len(y)), -1)),
+            ("last image first", lambda y: np.arange(len(y))[::-1]),
+            (
+                "that of image numbers sorted as text (0, 1, 10, 100, …)",
+                lambda y: np.array(sorted(range(len(y)), key=str)),
+            ),
+            (
+                "one worker's share after the other's (4 workers)",
+                lambda y: np.concatenate([np.arange(len(y))[worker::4] for worker in range(4)]),
+            ),
+            (
+                "by turns from the shares of 8 workers",
+                lambda y: np.argsort(np.concatenate([np.arange(len(y))[worker::8] for worker in range(8)])),
+            ),
+        ],
+    )
+    def test_rows_in_another_order(self, words, disorder):
+        predicted, labels = real_answers()
+        cause = only(of_cifar(predicted[disorder(labels)], labels))
+        assert (cause.kind, cause.correct) == ("row order", 9252)
+        assert cause.sentence.startswith(
+            f"the answers stand in another order than the images, {words}: in that order 9,252 of 10,000 images are"
+        )
+
+    @pytest.mark.parametrize(
+        "words, key",
+        [
+            ("that of the images' names, sorted", lambda name: name),
+            ("that of the file names, whatever their folder", lambda name: name.partition("/")[2]),
+        ],
+    )
+    def test_rows_in_the_order_of_their_names(self, words, key):
+        predicted, labels = real_answers()
+        names = rng("names").permutation(10_000)
+        ids = tuple(f"{label}/{name:05d}.png" for label, name in zip(labels, names, strict=True))
+        order = sorted(range(10_000), key=lambda place: key(ids[place]))
+        cause = only(of_cifar(predicted[order], labels, ids=ids))
+        assert cause.correct == 9252
+        assert f"than the images, {words}: in that order 9,252 of" in cause.sentence
+
+    def test_answers_to_other_images(self):
+        predicted, labels = real_answers()
+        cause = only(of_cifar(rng("shuffled").permutation(predicted), labels, published=0.9252))
+        assert (cause.kind, cause.correct) == ("other images", None)
+        assert cause.sentence.startswith(
+            "1,047 of 10,000 images are right, where answers dealt out at random would be for 1,000: the answers belong"
+        )
+
+    def test_one_answer_to_everything(self):
+        predicted, labels = real_answers()
+        assert of_cifar(np.full_like(predicted, 3), labels) == (
+            Cause(
+                "input",
+                "all answers are cat: pixels of another scale (0 to 255 for 0 to 1), normalised twice or not at all, "
+                "or weights that were not loaded",
+            ),
+        )
+
+    def test_answers_more_crowded_than_the_published_accuracy_allows(self):
+        # Every third answer turned to frog: no sound network does that while 92.52 % of its answers are right.
+        predicted, labels = real_answers()
+        crowded = np.where(np.arange(len(predicted)) % 3 == 0, 6, predicted)
+        assert of_cifar(crowded, labels) == ()
+        cause = only(of_cifar(crowded, labels, published=0.9252))
+        assert cause.sentence.startswith(
+            "frog is the answer for 40.0 % of the images and the label of 10.0 %, more than 92.5 % of right answers"
+        )
+
+    def test_classes_that_are_never_the_answer(self):
+        predicted, labels = real_answers()
+        part = np.where(predicted >= 8, rng("part").integers(0, 8, len(predicted)), predicted)
+        cause = only(of_cifar(part, labels))
+        assert cause.kind == "missing classes"
+        assert cause.sentence == (
+            "2 of 10 classes are never the answer (ship, truck), though 2,000 images are of them and 92.0 % of the "
+            "others are right: the model knows, or was let answer, a part of the classes only"
+        )
+
+    @pytest.mark.parametrize("version", ["v4", "v6"])
+    def test_nothing_is_found_in_the_released_predictions(self, version):
+        released = cifar10(version)
+        for predictions, labels in (
+            (released.original, released.original_labels),
+            (released.new, released.new_labels),
+        ):
+            for predicted in predictions[::3]:
+                assert of_cifar(predicted, labels) == ()
+
+    def test_nothing_is_found_where_the_accuracy_is_as_published(self):
+        predicted, labels = real_answers()
+        assert of_cifar(predicted, labels, published=0.9252) == ()
+
+
+@needs_imagenet
+class TestImageNet:
+    def test_the_reversed_columns_of_the_release(self):
+        top, labels = real_top("fv_16k")
+        assert likely_causes(top, labels, NUMBERS) == (
+            Cause(
+                "column order",
+                "the answers stand worst first: the last of 5 is right for 1,924 of 10,000 images, the first for 247, "
+                "so the columns are reversed",
+                1924,
+            ),
+        )
+
+    def test_no_other_model_of_the_release_is_suspected(self):
+        models = sorted(path.stem for path in (IMAGENET / "matched-frequency").glob("*.npy"))
+        suspected = [model for model in models if likely_causes(*real_top(model), NUMBERS)]
+        assert suspected == ["fv_16k"]
+        assert len(models) == 67
+
+    def test_a_later_column_that_is_not_the_last(self):
+        top, labels = real_top()
+        cause = only(likely_causes(top[:, [1, 0, 2, 3, 4]], labels, NUMBERS))
+        assert (cause.kind, cause.correct) == ("column order", 6333)
+        assert cause.sentence == (
+            "answer 2 of 5 is right for 6,333 of 10,000 images, the first for 1,178, so the columns do not stand best "
+            "first"
+        )
+
+    def test_class_folders_sorted_as_text(self):
+        top, labels = real_top()
+        as_text = np.argsort(sorted(range(1000), key=str))  # ImageFolder's number of the folder of each class
+        cause = only(likely_causes(top, as_text[labels], NUMBERS))
+        assert (cause.kind, cause.correct) == ("class order", 6333)
+        assert cause.sentence.startswith(
+            "the labels number class folders sorted as text (0, 1, 10, 100, …), the answers do not: so read 6,333 of"
+        )
+        answers_do = only(likely_causes(as_text[top], labels, NUMBERS))
+        assert answers_do.correct == 6333
+        assert answers_do.sentence.startswith("the answers number class folders sorted as text")
+
+    def test_an_unknown_order_of_1000_classes_is_fitted_on_one_half_and_judged_on_the_other(self):
+        top, labels = real_top()
+        cause = only(likely_causes(rng("devkit").permutation(1000)[top], labels, NUMBERS))
+        assert cause.sentence.startswith(
+            "the classes are numbered in another order, such as the ids of ILSVRC's devkit (998 of 1,000 moved: "
+        )
+        # Five images a class are few to fit a class's number on: honest, and less than the 6,333.
+        assert cause.correct is not None
+        assert 5900 < cause.correct < 6333
+
+    def test_random_answers_are_not_taken_for_another_order(self):
+        # The best map over all images would make some 1,030 of these random answers right, a hundred times chance.
+        labels = real_top()[1]
+        cause = only(likely_causes(rng("random").integers(0, 1000, (10_000, 1)), labels, NUMBERS))
+        assert cause.kind == "other images"
+
+    def test_the_cause_that_explains_most_is_named(self):
+        # With the classes shifted, a later answer is right more often than the first by chance; the shift explains all.
+        top, labels = real_top()
+        assert only(likely_causes((top - 1) % 1000, labels, NUMBERS)).correct == 6333
+
+    def test_half_of_the_classes(self):
+        top, labels = real_top()
+        cause = only(likely_causes(np.where(top >= 500, top - 500, top), labels, NUMBERS))
+        assert cause.sentence.startswith("500 of 1,000 classes are never the answer (500, 501, 502, …), though 5,000")
+
+    def test_a_weak_model_that_knows_few_classes_is_sound(self):
+        # fv_4k never names 274 of the 1,000 classes, and a fifth of its answers are one of ten.
+        top, labels = real_top("fv_4k")
+        assert len(np.unique(top[:, 0])) == 726
+        assert likely_causes(top, labels, NUMBERS) == ()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 300), st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_sound_answers_of_any_skill_are_not_reordered(classes, images, kept, skill, seed):
+    # A model that knows the label with some probability, and guesses among the other classes else.
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, classes, images)
+    top = np.argsort(draw.random((images, classes)), axis=1)
+    known = draw.random(images) < skill
+    top[known] = np.stack([np.concatenate([[label], np.delete(np.arange(classes), label)]) for label in labels])[known]
+    kinds = {cause.kind for cause in likely_causes(top[:, : min(kept, classes)], labels, NUMBERS[:classes])}
+    assert kinds <= {"other images", "input"}
+    assert "other images" not in kinds or skill < 0.3
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(3, 12), st.integers(0, 2**32 - 1))
+def test_any_renumbering_of_good_answers_is_undone(classes, seed):
+    draw = np.random.default_rng(seed)
+    labels = np.arange(60 * classes) % classes
+    predicted = np.where(draw.random(len(labels)) < 0.8, labels, draw.integers(0, classes, len(labels)))
+    order = draw.permutation(classes)
+    causes = likely_causes(order[predicted][:, np.newaxis], labels, NUMBERS[:classes])
+    if (order == np.arange(classes)).all():
+        assert causes == ()
+    else:
+        assert only(causes).kind == "class order"
+        assert only(causes).correct == (predicted == labels).sum()
+
+
+class TestDegenerate:
+    @pytest.mark.parametrize("labels", [[0], [1], [0, 1, 1]])
+    def test_too_few_images_to_tell(self, labels):
+        labels = np.array(labels)
+        assert likely_causes(1 - labels[:, np.newaxis], labels, ["no", "yes"]) == ()
+
+    def test_one_class(self):
+        labels = np.zeros(500, np.int64)
+        assert likely_causes(labels[:, np.newaxis], labels, ["all"]) == ()
+
+    def test_two_classes_exchanged(self):
+        labels = np.arange(100) // 7 % 2
+        cause = only(likely_causes(1 - labels[:, np.newaxis], labels, ["no", "yes"]))
+        assert (cause.kind, cause.correct) == ("class order", 100)
+
+    def test_narrow_whole_numbers(self):
+        labels = np.arange(3000) % 200
+        top = ((labels + 1) % 200)[:, np.newaxis].astype(np.int16)
+        assert only(likely_causes(top, labels, NUMBERS[:200])).correct == 3000
+
+    @pytest.mark.parametrize(
+        "top, labels, message",
+        [
+            (np.zeros((0, 1), int), [], "found answers of shape (0, 1); expected at least 1 image and 1 answer each"),
+            (
+                np.zeros((2, 0), int),
+                [0, 0],
+                "found answers of shape (2, 0); expected at least 1 image and 1 answer each",
+            ),
+            (np.zeros((3, 1), int), [0, 0], "found 3 rows of answers for 2 labels; expected one row a label"),
+        ],
+    )
+    def test_impossible_input(self, top, labels, message):
+        with pytest.raises(ValueError) as complaint:  # noqa: PT011, the whole text is compared
+            likely_causes(top, np.array(labels, np.int64), ["a", "b"])
+        assert str(complaint.value) == message
+
+
+@needs_cifar10
+def test_the_same_is_found_whatever_the_order_of_the_images() -> None:
+    predicted, labels = real_answers()
+    order = rng("order").permutation(len(labels))
+    exchanged = np.array([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])[predicted]
+    assert of_cifar(exchanged[order], labels[order]) == of_cifar(exchanged, labels)
+    assert CIFAR10.is_dir()

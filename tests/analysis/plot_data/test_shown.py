@@ -1,0 +1,80 @@
+"""Which models and classes figures show, and in which order."""
+
+import numpy as np
+import pytest
+
+from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.plot_data.shown import shown_agreement, shown_classes, shown_ranks
+from evalshift.analysis.summary import MetricSummary, summarize_outcomes
+
+
+@pytest.fixture(scope="module")
+def mixed(make_outcomes) -> MetricSummary:
+    """Ten images of two classes, a third has none; five models, of which c is known by counts alone."""
+    models = ("a", "b", "d", "e")
+    right = np.arange(10) < np.array([[9], [8], [8], [3]])
+    after = np.arange(10) < np.array([[6], [7], [5], [5]])
+    labels = np.arange(10) % 2
+    answers = [
+        ImageAnswers(
+            dataset,
+            models,
+            np.where(hit, labels, 1 - labels)[:, :, np.newaxis],
+            labels,
+            tuple("0123456789"),
+            ("even", "odd", "none"),
+        )
+        for dataset, hit in (("old", right), ("new", after))
+    ]
+    outcomes = make_outcomes([9, 8, 8, 8, 3], [6, 7, 9, 5, 5])
+    return summarize_outcomes({"top1": outcomes}, answers=(answers[0], answers[1]), resamples=0).metrics["top1"]
+
+
+def test_equal_ranks_stand_in_the_order_of_the_other_set_then_of_names(mixed):
+    shown = shown_ranks(mixed, 9)
+
+    assert shown is not None
+    # On the old set b, c and d have 8 each, and 7, 9 and 5 on the new one; d and e have 5 there, d more on the old one.
+    assert shown.table["model"].tolist() == ["a", "c", "b", "d", "e"]
+    assert shown.table["model"].iloc[shown.new_order].tolist() == ["c", "b", "a", "d", "e"]
+    assert shown.right.tolist() == [2, 0, 1, 3, 4]
+
+
+def test_models_known_by_counts_alone_have_no_rank_sets(mixed):
+    shown = shown_ranks(mixed, 4)
+
+    assert shown is not None
+    assert shown.sets is not None
+    assert shown.sets["model"].tolist() == ["a", "b", "d"]
+    assert shown.with_sets.tolist() == [0, 2, 3]
+    assert shown.real.tolist() == [False] * 4
+
+
+def test_classes_without_images_are_not_shown(mixed):
+    shown = shown_classes(mixed)
+
+    assert shown is not None
+    assert shown["class"].tolist() == ["odd", "even"]
+    # Right on the images 0, 2, 4, … of four models: 5, 4, 4, 2 before and 3, 4, 3, 3 after; of odd ones the rest.
+    assert shown["drop"].tolist() == pytest.approx([(13 - 10) / 20, (15 - 13) / 20])
+
+
+def test_agreement_keeps_to_the_most_accurate(mixed):
+    shown = shown_agreement(mixed, 3)
+
+    assert shown is not None
+    assert sorted(shown.models) == ["a", "b", "d"]
+    assert shown.answers
+    assert shown.span == (pytest.approx(0.8), 1.0)  # b and d on the new set: two of ten images apart
+    assert shown_agreement(mixed, 2) is None
+
+
+def test_counts_alone_show_ranks_only(tiny):
+    metric = summarize_outcomes({"top1": tiny}, resamples=0).metrics["top1"]
+
+    shown = shown_ranks(metric, 9)
+    assert shown is not None
+    assert shown.sets is None
+    assert shown.with_sets.tolist() == []
+    assert shown_classes(metric) is None
+    assert shown_agreement(metric, 9) is None

@@ -1,0 +1,227 @@
+"""Models against the line of a published testbed: distances by hand, what is said, and what cannot be compared."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.summary import PairSummary, Summary, summarize_outcomes
+from evalshift.analysis.summary.against import hold_against
+from evalshift.analysis.summary.published import published_outcomes
+from evalshift.analysis.tables.published_line import Against, distances_table
+from evalshift.analysis.tables.read import readable_statistic
+from evalshift.errors import AnalysisError, UsageError
+from evalshift.testbed.published import load_published
+
+V4 = "cifar10:cifar10.1-v4"
+MATCHED = "imagenet:imagenetv2-matched-frequency"
+
+
+@pytest.fixture
+def of_pair(make_outcomes) -> Callable[..., Outcomes]:
+    """Counts on a published pair: models a, b, ... with these counts."""
+
+    def make(pair: str, original_correct: list[int], new_correct: list[int], **changes) -> Outcomes:
+        original, new = pair.split(":")
+        totals = {"cifar10": 10_000, "imagenet": 50_000, "cifar10.1-v4": 2021, "imagenetv2-matched-frequency": 10_000}
+        facts = {
+            "original": original,
+            "new": new,
+            "original_total": totals.get(original, 10_000),
+            "new_total": totals.get(new, 2000),
+        }
+        return make_outcomes(original_correct, new_correct, **(facts | changes))
+
+    return make
+
+
+def report_on(*pairs: PairSummary, scale: str = "linear", resamples: int = 2000) -> Summary:
+    return Summary(pairs, scale, "top1", 0.95, resamples, 0, "now", "1")
+
+
+def held(outcomes: Outcomes, scale: str = "linear", resamples: int = 2000, **choices) -> tuple[Against, PairSummary]:
+    pair = summarize_outcomes({outcomes.metric: outcomes}, resamples=0)
+    (pair,) = hold_against(report_on(pair, scale=scale, resamples=resamples), "recht2019", **choices).pairs
+    against = pair.metrics[outcomes.metric].against
+    assert against is not None
+    return against, pair
+
+
+@pytest.mark.parametrize("scale", ["linear", "probit"])
+def test_distances_are_from_the_papers_line(of_pair, scale):
+    testbed = published_outcomes(load_published("recht2019"), V4)["top1"]
+    to, back = (norm.ppf, norm.cdf) if scale == "probit" else (np.asarray, np.asarray)
+    slope, offset = np.polyfit(to(testbed.original_correct / 10_000), to(testbed.new_correct / 2021), 1)
+
+    against, _ = held(of_pair(V4, [9000, 9600], [1700, 1750]), scale)
+
+    # Rows stand as in the table, the better model first.
+    assert against.models == ("b", "a")
+    predicted = back(slope * to(np.array([0.96, 0.9])) + offset)
+    np.testing.assert_allclose(against.table["predicted"], predicted)
+    np.testing.assert_allclose(against.table["distance"], np.array([1750, 1700]) / 2021 - predicted)
+    assert against.lines[scale].slope == pytest.approx(slope)
+    assert against.lines[scale].models == 34
+
+
+def test_intervals_hold_the_sampling_error_of_both_sets(of_pair):
+    # The testbed's own line is sure to a few tenths of a point here; what is left is binomial, on either side.
+    against, _ = held(of_pair(V4, [9500], [1770]), resamples=20_000)
+    row = against.table.iloc[0]
+    slope = against.lines["linear"].slope
+    noise = np.sqrt(slope**2 * 0.95 * 0.05 / 10_000 + (p := 1770 / 2021) * (1 - p) / 2021)
+    assert (row["distance_high"] - row["distance_low"]) / 2 == pytest.approx(norm.ppf(0.975) * noise, rel=0.03)
+
+
+def test_a_model_off_the_line_is_found_and_named(of_pair):
+    # The line gives 72.6 % at 86 %. Ten models lie on it, by its own formula; one stands 8 points above.
+    original = np.arange(8600, 9600, 100)
+    on_line = np.round((1.6948 * original / 10_000 - 0.7275) * 2021).astype(int)
+    against, pair = held(of_pair(V4, [*original, 9000], [*on_line, on_line[4] + 162]), resamples=20_000)
+
+    table = against.table.set_index("model")
+    assert table["p_holm"].idxmin() == "k"
+    assert table["p_holm"].min() < 0.01
+    assert (table.drop("k")["p_holm"] > 0.9).all()
+    assert (table["p_value"] <= table["p_bh"]).all()
+    assert (table["p_bh"] <= table["p_holm"]).all()
+    assert pair.metrics["top1"].headline()[2] == (
+        "Against the line of recht2019 (34 models, linear scale), 1 of 11 models stands off it beyond chance "
+        "(Holm, 5 %); the farthest is k, which stands 8.0 points above it [6.2, 9.8], p = 0.001."
+    )
+
+
+def test_what_is_said_of_one_model_below_the_line(of_pair):
+    against, _ = held(of_pair(V4, [9000], [1550]))
+    assert against.sentence().startswith(
+        "Against the line of recht2019 (34 models, linear scale), a stands 3.1 points below it [1.0, "
+    )
+
+
+def test_without_resamples_distances_have_no_interval(of_pair):
+    against, _ = held(of_pair(V4, [9000, 9500], [1550, 1780]), resamples=0)
+    assert against.table[["distance_low", "distance_high", "p_value", "p_holm", "p_bh"]].isna().all().all()
+    assert against.sentence() == (
+        "Against the line of recht2019 (34 models, linear scale), of 2 models the farthest is a, which stands 3.1 "
+        "points below it."
+    )
+    assert readable_statistic(distances_table(against)).iloc[1].tolist() == ["a", "79.8", "−3.1", "–", "–"]
+
+
+def test_fisher_vectors_are_not_in_the_papers_line_on_imagenet(of_pair):
+    against, _ = held(of_pair(MATCHED, [35_000], [5600]))
+    assert (len(against.outcomes), against.left_out) == (64, ("fisher-vector",))
+    against, _ = held(of_pair(MATCHED, [35_000], [5600]), without="vgg")
+    assert (len(against.outcomes), against.left_out) == (54, ("fisher-vector", "vgg"))
+
+
+def test_top5_is_held_against_top5(of_pair):
+    against, _ = held(of_pair(MATCHED, [45_000], [8000], metric="top5"))
+    testbed = published_outcomes(load_published("recht2019"), MATCHED)["top5"]
+    keep = [i for i, model in enumerate(testbed.models) if not model.startswith("fv_")]
+    slope, offset = np.polyfit(testbed.original_correct[keep] / 50_000, testbed.new_correct[keep] / 10_000, 1)
+    assert against.distances.predicted.tolist() == pytest.approx([0.9 * slope + offset])
+
+
+@pytest.mark.parametrize("correct", [0, 10_000])
+@pytest.mark.parametrize("scale", ["linear", "probit", "logit"])
+def test_none_or_all_right_gives_a_number(of_pair, scale, correct):
+    against, _ = held(of_pair(V4, [correct], [correct * 2021 // 10_000]), scale)
+    assert np.isfinite(against.table.drop(columns="model").to_numpy(float)).all()
+
+
+class TestModelsOfTheTestbedItself:
+    def test_are_left_out_and_named(self, of_pair):
+        # wrn_28_10 gets 9593 and 1813 right in the testbed too; vgg16_keras does not get 9000.
+        outcomes = of_pair(V4, [9593, 9000], [1813, 1700], models=("wrn_28_10", "vgg16_keras"))
+        against, pair = held(outcomes)
+        assert (against.models, against.members) == (("vgg16_keras",), ("wrn_28_10",))
+        assert pair.notes[-1] == "Models of recht2019 itself are not held against it: wrn_28_10."
+
+    def test_nothing_is_left_of_the_testbed_against_itself(self):
+        outcomes = published_outcomes(load_published("recht2019"), V4)
+        pair = summarize_outcomes(outcomes, resamples=0)
+        (found,) = hold_against(report_on(pair), "recht2019").pairs
+        assert found.metrics["top1"].against is None
+        assert found.notes[-1].startswith(
+            "Models of recht2019 itself are not held against it: autoaug_pyramid_net_tf, "
+        )
+
+    def test_other_totals_are_other_models(self, of_pair):
+        outcomes = replace(of_pair(V4, [9593], [1813], models=("wrn_28_10",)), new_total=2000)
+        assert held(outcomes)[0].models == ("wrn_28_10",)
+
+
+class TestWhatWasNotPublished:
+    def test_a_pair_beside_one_that_was(self, of_pair):
+        pairs = [summarize_outcomes({"top1": of_pair(name, [9000], [1700])}, resamples=0) for name in (V4, "a:b")]
+        known, unknown = hold_against(report_on(*pairs), "recht2019").pairs
+        assert known.metrics["top1"].against is not None
+        assert unknown.metrics["top1"].against is None
+        assert unknown.notes[-1] == "recht2019 has nothing on this pair to hold models against."
+
+    def test_a_metric(self, of_pair):
+        outcomes = {
+            "top1": of_pair(V4, [9000], [1700]),
+            "top5": of_pair(V4, [9900], [1980], metric="top5"),
+        }
+        (pair,) = hold_against(report_on(summarize_outcomes(outcomes, resamples=0)), "recht2019").pairs
+        assert pair.metrics["top1"].against is not None
+        assert pair.metrics["top5"].against is None
+        assert pair.notes[-1] == "recht2019 has no top-5 accuracies on this pair."
+
+    @pytest.mark.parametrize(
+        "pair, remedy",
+        [
+            ("cifar10:cifar10.1-v44", f'did you mean "{V4}"?'),
+            ("digits:digits-new-writers", "give the datasets these names in the registry, where they are these sets"),
+        ],
+    )
+    def test_no_pair_at_all(self, of_pair, pair, remedy):
+        summary = report_on(summarize_outcomes({"top1": of_pair(pair, [9000], [1700])}, resamples=0))
+        with pytest.raises(AnalysisError) as complaint:
+            hold_against(summary, "recht2019")
+        assert str(complaint.value) == (
+            "nothing was published on these pairs to hold them against\n"
+            "  where:    recht2019\n"
+            f"  found:    {pair}\n"
+            f"  expected: one of {', '.join(load_published('recht2019').pairs)}\n"
+            f"  fix:      {remedy}"
+        )
+
+    def test_a_testbed(self, of_pair):
+        summary = report_on(summarize_outcomes({"top1": of_pair(V4, [9000], [1700])}, resamples=0))
+        with pytest.raises(UsageError, match="no published testbed has this name"):
+            hold_against(summary, "recht")
+
+    def test_a_line_when_all_families_are_left_out(self, of_pair):
+        families = {model.family for model in load_published("recht2019").tables[0].models}
+        summary = report_on(summarize_outcomes({"top1": of_pair(V4, [9000], [1700])}, resamples=0))
+        (pair,) = hold_against(summary, "recht2019", sorted(families)).pairs
+        assert pair.metrics["top1"].against is None
+        assert pair.notes[-1] == (
+            "No model is held against recht2019: no line can be fitted (0 models with 0 distinct original accuracies)."
+        )
+
+
+def test_the_same_seed_gives_the_same_numbers(of_pair):
+    tables = [held(of_pair(V4, [9000, 9500], [1550, 1780]))[0].table for _ in range(2)]
+    assert tables[0].equals(tables[1])
+
+
+def test_as_read(of_pair):
+    against, _ = held(of_pair(V4, [9000], [1550]))
+    read = readable_statistic(distances_table(against))
+    assert list(read) == ["Model", "Predicted (%)", "Distance", "p (Holm)", "p (BH)"]
+    _, predicted, distance, *_ = read.iloc[0].tolist()
+    assert predicted.startswith("79.8 [79.")
+    assert distance.startswith("−3.1 [−")
+
+
+def test_too_few_resamples_are_not_taken_for_models_on_the_line(of_pair):
+    against, _ = held(of_pair(V4, [9000] * 6, [1550] * 6), resamples=100)
+    assert " of 6 models the farthest is a, which stands 3.1 points below it [" in against.sentence()
+    assert "beyond chance" not in against.sentence()

@@ -1,0 +1,90 @@
+"""Stored results, summarized: with their provenance, in part, or refused."""
+
+import pytest
+
+from evalshift.analysis.summary.stored import summarize
+from evalshift.errors import AnalysisError, UsageError
+
+
+def test_stored_results_are_summed_up_with_their_provenance(letters):
+    summary = summarize(letters.results, resamples=100, command="evalshift report")
+
+    (pair,) = summary.pairs
+    assert pair.name == "old:new"
+    assert list(pair.metrics) == ["top1", "top5"]
+    assert pair.metrics["top1"].table["model"].tolist() == ["good", "fair", "poor"]
+    assert pair.provenance["datasets"]["old"] == {
+        "images": 4,
+        "classes": "letters",
+        "fingerprint": "fingerprint of old",
+        "entry": {"source": "npy"},
+    }
+    assert pair.provenance["models"]["good"]["new"]["checkpoint_sha256"] == "12fca82f" * 8
+
+
+def test_without_pairs_one_that_cannot_be_answered_becomes_a_note(letters):
+    letters.results.add_pairs(["old:gone"])
+
+    summary = summarize(letters.results, resamples=0)
+
+    assert [pair.name for pair in summary.pairs] == ["old:new"]
+    (note,) = summary.notes
+    assert note.endswith('the results hold no such pair ("old:gone"; no dataset "gone" is stored).')
+    with pytest.raises(AnalysisError, match="the results hold no such pair"):
+        summarize(letters.results, ["old:new", "old:gone"], resamples=0)
+
+
+def test_nothing_run_is_a_complaint(store):
+    with pytest.raises(AnalysisError) as caught:
+        summarize(store.results)
+
+    assert str(caught.value) == (
+        "no pair has been run here\n"
+        f"  where:    {store.results.path}\n"
+        "  found:    no results\n"
+        "  expected: predictions of at least one pair\n"
+        "  fix:      `evalshift run` first, or name another folder with --results"
+    )
+
+
+def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
+    letters.predictions("new", "poor", [[0], [0], [0]])
+
+    with pytest.raises(AnalysisError) as caught:
+        summarize(letters.results, "old:new", metric="top5")
+
+    assert str(caught.value) == (
+        "top-5 accuracy cannot be had on this pair\n"
+        "  where:    old:new\n"
+        "  found:    Top-5 accuracy is not reported: fewer than 5 answers are kept for poor\n"
+        "  expected: more than 5 classes and as many answers stored for every model\n"
+        "  fix:      use --metric top1"
+    )
+
+
+def test_what_the_registry_knows_of_the_original_set_is_used(letters):
+    known = {"share": 0.1, "accuracy": 0.9, "source": "someone"}
+    letters.dataset("old", [0, 1, 2, 3], fresh="fresh", near_duplicates=known)
+    letters.dataset("fresh", [0, 1, 2, 3])
+    for model, right in (("good", 4), ("fair", 2), ("poor", 0)):
+        letters.predictions("fresh", model, [[label if label < right else 5] for label in range(4)])
+
+    metric = summarize(letters.results, "old:new", resamples=0).pairs[0].metrics["top1"]
+
+    # On the original images 4, 3 and 2 of 4 are right.
+    parts = metric.tables["decomposition"].frame
+    assert parts["model"].tolist() == ["good", "fair", "poor"]
+    assert parts["adaptivity"].tolist() == [0, 0.25, 0.5]
+    assert parts["fresh"].tolist() == [True] * 3
+    # Clopper-Pearson for 4, 2 and 0 of 4: 39.8 to 100, 6.8 to 93.2 and 0 to 60.2 %. From 100, 75 and 50 % these leave
+    # 0 to 60.2, −18.2 to 68.2 and −10.2 to 50 points.
+    assert metric.findings()[0].startswith(
+        "Against fresh images (fresh), tuning on the original set makes 25.0 [−9.5, 59.5] points of the mean drop, "
+    )
+    # (4 − 0.36)/3.6 of the rest would be above 1: duplicates at 90 % cannot be in a set that is all right.
+    assert metric.missing["duplicates"].startswith("these near-duplicates cannot be in this test set (")
+
+
+def test_a_wrong_choice_fails_before_anything_is_read(store):
+    with pytest.raises(UsageError, match="there is no such scale"):
+        summarize(store.results, scale="probits")
