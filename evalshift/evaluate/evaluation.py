@@ -13,7 +13,7 @@ from evalshift.evaluate.devices import Execution, describe, usual_batch
 from evalshift.evaluate.environment import jpeg_decoder, library_versions
 from evalshift.evaluate.fusion import fuse
 from evalshift.evaluate.images import ImageReader
-from evalshift.evaluate.inference import Answers, forward, place, predict_batches, tune
+from evalshift.evaluate.inference import Answers, forward, place, predict_batches, settle_outputs, tune
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions, Provenance
@@ -49,6 +49,7 @@ def prepare(
     sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
     usual = usual_batch(device, sample.shape[1] * sample.shape[2])
     execution = Execution(device, options.precision, fixed or usual, "contiguous")
+    classifier = settle_outputs(classifier, sample, execution)
     plain = classifier
     if device.type == "cpu":
         keep_freed_memory()
@@ -112,6 +113,8 @@ def evaluate_classifier(
         memory_format=execution.memory_format,
         streams=execution.streams,
         fused=execution.fused,
+        output=classifier.settled.output if classifier.settled else None,
+        output_kind="probabilities" if classifier.settled and classifier.settled.probabilities else "logits",
         versions=library_versions() | jpeg_decoder(dataset.images) | dict(classifier.versions),
         git_revision=origin.git_revision,
         start=start.isoformat(timespec="seconds"),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,14 @@ from evalshift.evaluate.devices import LAYOUTS, Execution, search, usual_batch
 from evalshift.evaluate.streams import Batch, side_by_side
 from evalshift.shapes import Images, Prob, Top
 from evalshift.testbed.models import Classifier
+from evalshift.testbed.models.classifier import Settled
+from evalshift.testbed.models.outputs import find_scores, first_improbable, read_unsettled, settle
 from evalshift.testbed.preprocessing import apply_arithmetic
 from evalshift.testbed.views import View
 
 KEPT_ANSWERS = 5
+# On which it shows that a network gives logits; more are looked at only where they might be probabilities.
+_FEW_IMAGES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,39 +69,45 @@ def place(classifier: Classifier, execution: Execution) -> None:
     classifier.module.to(execution.device, memory_format=LAYOUTS[execution.memory_format])  # pyright: ignore
 
 
+def settle_outputs(classifier: Classifier, sample: Images, execution: Execution) -> Classifier:
+    """The classifier with what its outputs are decided, once for all of its datasets, on real images.
+
+    Most networks show on a few images that they give logits; only what looks like probabilities is looked at on all.
+    Raises what `forward` raises.
+    """
+    if classifier.settled is not None:
+        return classifier
+    place(classifier, execution)
+    step = min(_FEW_IMAGES, execution.batch_size)
+    parts = [sample[start : start + step] for start in range(0, len(sample), step)]
+    return settle(classifier, (_run(classifier, part, execution) for part in parts), len(parts[0]))
+
+
 def forward(classifier: Classifier, batch: Images, execution: Execution) -> torch.Tensor:
     """Logits of one batch by a network that `place` put there: float32, shape (n, classes), on the device.
 
-    Raises ModelError where the network gives anything else than one finite number a class, or raises itself.
+    Where it was settled that the network gives probabilities, they are these. Raises ModelError where the network gives
+    anything else than one number per class, or raises itself.
     """
-    layout = LAYOUTS[execution.memory_format]
-    where = f"model {classifier.name}"
+    with torch.inference_mode():
+        returned = _run(classifier, batch, execution)
+        if classifier.settled is None:
+            return read_unsettled(classifier, returned, len(batch)).float()
+        return find_scores(classifier, returned, len(batch))[1].float()
+
+
+def _run(classifier: Classifier, batch: Images, execution: Execution) -> Any:
+    """What the network returns for one batch, in whatever form."""
     with torch.inference_mode():
         pixels = torch.from_numpy(batch).to(execution.device, non_blocking=True)
         try:
-            values = apply_arithmetic(pixels, classifier.preprocess).contiguous(memory_format=layout)
+            values = apply_arithmetic(pixels, classifier.preprocess)
         except ValueError as error:
-            raise ModelError("the preprocessing does not fit the images", where=where, found=str(error)) from error
+            raise ModelError(
+                "the preprocessing does not fit the images", where=f"model {classifier.name}", found=str(error)
+            ) from error
         with execution.autocast():
-            logits = classifier.module(values)
-    logits = getattr(logits, "logits", logits)  # Hugging Face wraps them
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[0] != len(batch):
-        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ModelError(
-            "the network does not give logits", where=where, found=found, expected=f"a tensor ({len(batch)}, classes)"
-        )
-    if logits.shape[1] != len(classifier.classes):
-        surplus = logits.shape[1] == len(classifier.classes) + 1
-        raise ModelError(
-            "wrong number of outputs",
-            where=where,
-            found=f"{logits.shape[1]:,} outputs",
-            expected=f"{len(classifier.classes):,}, one a class of {classifier.classes.name}",
-            remedy="one too many is often a background class put first: drop it with logits: {drop: 0}"
-            if surplus
-            else "check the label space in classes:, and the arguments that make the network",
-        )
-    return logits.float()
+            return classifier.module(values.contiguous(memory_format=LAYOUTS[execution.memory_format]))
 
 
 def predict_batches(
@@ -112,11 +123,13 @@ def predict_batches(
     """Run all batches; `advance(n)` is told of every n images done.
 
     ids   what images are called in complaints; their positions without
-    view  how the dataset has answers read; the logits that are kept are all of them, as they came
-    Ties go to the lower class number, so that equal logits give equal answers on every device.
-    Raises ModelError for not-a-number logits.
+    view  how the dataset has predictions read; the logits that are kept are all of them, as they came
+    Ties go to the lower class number, so that equal logits give equal predictions on every device. Of a network that
+    gives probabilities, the logits that are kept are their logarithms.
+    Raises ModelError for not-a-number logits, and for probabilities that are none.
     """
     place(classifier, execution)
+    settled = classifier.settled or Settled()
     k = min(KEPT_ANSWERS, len(classifier.classes if view is None else view.labels))
     tops: list[np.ndarray] = []
     probs: list[np.ndarray] = []
@@ -124,18 +137,21 @@ def predict_batches(
     done = 0
     start = first_through = time.perf_counter()
     with side_by_side(classifier, execution.streams) as run_all:
-        for batch, logits in run_all(partial(forward, execution=execution), batches):
-            order, chances = _ranked(logits) if view is None else _ranked_in(view, logits)
+        for batch, scores in run_all(partial(forward, execution=execution), batches):
+            if settled.probabilities:
+                _check_probabilities(classifier, scores, settled, ids, done)
+                scores = scores.clamp(min=0)  # 1 − p may fall short of 0 by rounding
+            order, chances = _ranked(scores, settled) if view is None else _ranked_in(view, scores, settled)
             prob = chances.cpu().numpy()
             # A single not-a-number logit makes its row's probability one too, and so does an infinite one.
             bad = np.flatnonzero(np.isnan(prob))
             if len(bad):
                 first = int(bad[0])
-                _refuse(classifier, logits[first].cpu().numpy(), ids[done + first] if ids else f"{done + first:,}")
+                _refuse(classifier, scores[first].cpu().numpy(), _image(ids, done + first), settled, view)
             tops.append(order[:, :k].to(torch.int32).cpu().numpy())
             probs.append(prob)
             if keep_logits:
-                kept.append(logits.cpu().numpy())
+                kept.append((scores.log() if settled.probabilities else scores).cpu().numpy())
             if done == 0:
                 first_through = time.perf_counter()
             done += len(batch)
@@ -151,36 +167,73 @@ def predict_batches(
     )
 
 
-def _ranked(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _ranked(scores: torch.Tensor, settled: Settled) -> tuple[torch.Tensor, torch.Tensor]:
     """The classes of each image, best first, shape (n, classes), and the probability of the first, shape (n,)."""
-    values, order = logits.sort(dim=1, descending=True, stable=True)
-    return order, (values[:, 0] - values.logsumexp(dim=1)).exp()
+    values, order = scores.sort(dim=1, descending=True, stable=True)
+    if settled.probabilities:
+        return order, values[:, 0] / scores.sum(dim=1)
+    return order, (values[:, 0] - scores.logsumexp(dim=1)).exp()
 
 
-def _ranked_in(view: View, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _ranked_in(view: View, scores: torch.Tensor, settled: Settled) -> tuple[torch.Tensor, torch.Tensor]:
     """The same for the labels of a view: each as good as its best class, and as likely as all of its classes together.
 
     Classes that the view leaves out count for nothing, but a logit of theirs that is not a number makes the row one.
     """
     members = [place for place, label in enumerate(view.meaning) if label is not None]
-    labels = torch.tensor(view.labels, device=logits.device)
-    meaning = torch.tensor([view.meaning[place] for place in members], device=logits.device)
+    labels = torch.tensor(view.labels, device=scores.device)
+    meaning = torch.tensor([view.meaning[place] for place in members], device=scores.device)
     group = torch.searchsorted(labels, meaning)
-    kept = logits[:, members]
+    kept = scores[:, members]
     best = kept.new_full((len(kept), len(labels)), -torch.inf)
     best = best.scatter_reduce(1, group.expand(len(kept), -1), kept, "amax")
     order = best.sort(dim=1, descending=True, stable=True).indices
-    first = kept.masked_fill(group != order[:, :1], -torch.inf)
-    prob = (first.logsumexp(dim=1) - kept.logsumexp(dim=1)).exp()
-    return labels[order], prob.masked_fill(logits.isnan().any(dim=1), torch.nan)
+    others = group != order[:, :1]
+    if settled.probabilities:
+        prob = kept.masked_fill(others, 0).sum(dim=1) / kept.sum(dim=1)
+    else:
+        prob = (kept.masked_fill(others, -torch.inf).logsumexp(dim=1) - kept.logsumexp(dim=1)).exp()
+    return labels[order], prob.masked_fill(scores.isnan().any(dim=1), torch.nan)
 
 
-def _refuse(classifier: Classifier, logits: np.ndarray, image: str) -> None:
-    first = int(np.argmax(np.isnan(logits) | np.isposinf(logits)))
+def _check_probabilities(
+    classifier: Classifier, scores: torch.Tensor, settled: Settled, ids: Sequence[str] | None, done: int
+) -> None:
+    """Refuse numbers that are no probabilities, where the first images or the entry said that they are."""
+    row = first_improbable(scores, settled.exact)
+    if row is None or not scores[row].isfinite().all():
+        return
+    low, total = float(scores[row].min()), float(scores[row].sum())
+    raise ModelError(
+        "the outputs are not probabilities",
+        where=f"model {classifier.name}, image {_image(ids, done + row)}",
+        found=f"a row with a lowest number of {low:.4g} and a sum of {total:.4g}",
+        expected="numbers of at least 0 that sum to 1, as on the first images"
+        if settled.exact
+        else "numbers of at least 0",
+        remedy="say logits: {probabilities: false} where the network gives logits",
+    )
+
+
+def _image(ids: Sequence[str] | None, position: int) -> str:
+    return ids[position] if ids else f"{position:,}"
+
+
+def _refuse(classifier: Classifier, scores: np.ndarray, image: str, settled: Settled, view: View | None) -> None:
+    where = f"model {classifier.name}, image {image}"
+    if settled.probabilities and np.isfinite(scores).all():
+        raise ModelError(
+            "the network gives every class that is looked at a probability of 0",
+            where=where,
+            found="0 for each of " + (f"the {len(view.labels):,} classes of {view.name}" if view else "its classes"),
+            expected="a number above 0 for one of them at least",
+            remedy="run the network without the softmax at its end",
+        )
+    first = int(np.argmax(np.isnan(scores) | np.isposinf(scores)))
     raise ModelError(
         "the network gives logits that are not numbers",
-        where=f"model {classifier.name}, image {image}",
-        found=f"{logits[first]} for class {first} ({classifier.classes.names[first]})",
+        where=where,
+        found=f"{scores[first]} for class {first} ({classifier.classes.names[first]})",
         expected="finite numbers",
         remedy="check the checkpoint and the preprocessing; fp16 overflows in some networks",
     )

@@ -6,19 +6,22 @@ torch is imported by the call, so that the name can be imported where torch is a
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset
+from evalshift.testbed.model_entries import Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry import Registry, load_registry
 
 if TYPE_CHECKING:
     import torch
+
+_Given = TypeVar("_Given", bound=BaseModel)
 
 
 def predict(
@@ -26,6 +29,8 @@ def predict(
     dataset: str | Dataset,
     *,
     preprocess: Preprocess | Mapping[str, Any],
+    output: int | str | None = None,
+    logits: Logits | Mapping[str, Any] | None = None,
     name: str = "model",
     registry: str | Path | Registry | None = None,
     device: str = "auto",
@@ -37,6 +42,9 @@ def predict(
 
     dataset      a name from the registry, or a Dataset
     preprocess   what the network wants to see; `{}` gives it pixels in [0, 1]
+    output       which output holds the classes, by number or name, where the network returns several that could
+    logits       which of its numbers are the classes, and what they are, as in a registry: {"sigmoid": True} for one
+                 output that stands for the second of two classes. Probabilities are recognised without it
     registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
     The network runs in eval mode, and is afterwards as it was: modes, device and memory layout.
 
@@ -50,39 +58,44 @@ def predict(
     from evalshift.evaluate.git_revision import git_revision
     from evalshift.evaluate.images import ImageReader
     from evalshift.testbed.models import Classifier
+    from evalshift.testbed.models.outputs import check_rule
 
     if not isinstance(module, nn.Module):
         raise UsageError("predict runs a torch module", found=type(module).__name__, expected="a torch.nn.Module")
     options = Options(device, precision, batch_size, workers)
-    settings = _as_preprocess(preprocess)
+    settings = _settings(Preprocess, "preprocess", preprocess)
+    rule = None if logits is None else _settings(Logits, "logits", logits)
     chosen = choose_device(options.device)
     if isinstance(dataset, str):
         known = registry if isinstance(registry, Registry) else load_registry(registry)
         entry = known.dataset(dataset)
         dataset = load_dataset(dataset, entry, known.class_space(entry.classes))
+    if rule is not None:
+        check_rule(rule, dataset.answers, f"model {name}")
     with set_precision(options.precision, chosen), _left_as_it_was(module):
-        classifier = Classifier(name, module.eval(), settings, dataset.answers)
+        classifier = Classifier(name, module.eval(), settings, dataset.answers, output=output, logits=rule)
         reader = ImageReader(dataset, options.workers)
         classifier, execution = prepare(classifier, reader, chosen, options, len(dataset))
         origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())
         return evaluate_classifier(classifier, reader, execution, origin, fingerprint(dataset))[0]
 
 
-def _as_preprocess(settings: Preprocess | Mapping[str, Any]) -> Preprocess:
-    if isinstance(settings, Preprocess):
-        return settings
+def _settings(kind: type[_Given], name: str, given: _Given | Mapping[str, Any]) -> _Given:
+    """Settings in the form of a registry's, from their own class or from a mapping."""
+    if isinstance(given, kind):
+        return given
     try:
-        return Preprocess(**settings)
+        return kind(**given)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else ""
         unknown = first["type"] == "extra_forbidden"
         raise UsageError(
-            f'preprocess has no "{key}"' if unknown else "this preprocess cannot be",
-            where=None if unknown else f"preprocess.{key}" if key else "preprocess",
+            f'{name} has no "{key}"' if unknown else f"this {name} cannot be",
+            where=None if unknown else f"{name}.{key}" if key else name,
             found=None if unknown or not key else repr(first["input"]),
-            expected=", ".join(Preprocess.model_fields) if unknown else first["msg"].removeprefix("Value error, "),
-            remedy=did_you_mean(key, Preprocess.model_fields) if unknown else None,
+            expected=", ".join(kind.model_fields) if unknown else first["msg"].removeprefix("Value error, "),
+            remedy=did_you_mean(key, kind.model_fields) if unknown else None,
         ) from error
 
 

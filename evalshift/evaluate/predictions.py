@@ -1,6 +1,7 @@
 """What one model answered on one dataset, and everything needed to say how that came about."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
@@ -41,6 +42,8 @@ class Provenance(BaseModel):
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
     fused               whether operations of the network were joined, which rounds its last digits otherwise
+    output              which of several outputs of the network was taken; None where it gives one
+    output_kind         "logits", or "probabilities" where the network gives those: taken as they are, without a softmax
     versions            of Python, torch and whatever else shaped the numbers, for JPEG files their decoder too
     start               of the run or of the import, in UTC
     seconds             of inference, loading and searching left out
@@ -66,6 +69,8 @@ class Provenance(BaseModel):
     memory_format: str | None = None
     streams: int | None = 1
     fused: bool = False
+    output: str | None = None
+    output_kind: Literal["logits", "probabilities"] = "logits"
     versions: dict[str, str] = {}
     git_revision: str | None = None
     start: str

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from evalshift.files import sha256_of
 from evalshift.testbed.dataset_entries import AnyDataset
@@ -48,22 +48,30 @@ Code = Annotated[str, BeforeValidator(_code_location), AfterValidator(_code)]
 Known = Annotated[str, AfterValidator(lambda text: text if text == UNKNOWN else checked_sha256(text))]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 Output = Annotated[int, Field(ge=0)]
+OutputName = Annotated[StrictInt, Field(ge=0)] | Annotated[StrictStr, Field(min_length=1)]
 
 
 class Logits(Entry):
-    """Which outputs of a network are the classes, where it has others too or has them in another order.
+    """Which outputs of a network are the classes, where it has others too or in another order, and what they are.
 
-    drop    outputs that are no class, such as 0 for the background that networks from TensorFlow put first
-    subset  the outputs that are the classes, in the order of the classes
+    drop           outputs that are no class, such as 0 for the background that networks from TensorFlow put first
+    subset         the outputs that are the classes, in the order of the classes
+    sigmoid        one output for two classes: its sigmoid, or the output itself where all lie from 0 to 1, is the
+                   probability of the second class; with subset: [1, 0], of the first
+    probabilities  whether outputs are probabilities already, as after a softmax; found on the images without it
     """
 
     drop: Annotated[tuple[Output, ...], BeforeValidator(_as_list)] = ()
     subset: tuple[Output, ...] = ()
+    sigmoid: StrictBool = False
+    probabilities: StrictBool | None = None
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Logits":
-        if bool(self.drop) == bool(self.subset):
+        if self.drop and self.subset:
             raise ValueError("give either drop or subset")
+        if self.sigmoid and (self.drop or (self.subset and set(self.subset) != {0, 1})):
+            raise ValueError("with sigmoid there are two outputs: give subset: [1, 0] to exchange them, or neither")
         for name, outputs in (("drop", self.drop), ("subset", self.subset)):
             if len(set(outputs)) < len(outputs):
                 raise ValueError(f"an output stands twice in {name}")
@@ -75,11 +83,14 @@ class ModelEntry(About):
 
     selected_on  the data that chose this checkpoint among others; "test" means that its original accuracy flatters it
     expected     the published accuracy on each dataset, as a fraction
-    logits       which outputs are the classes; all of them, in their order, without it
+    output       which output holds the classes where the network returns several: its key, its name or its number
+                 from 0; without it, the only one with a number per class
+    logits       which numbers of it are the classes; all of them, in their order, without it
     on_request   why this model is not run unasked, such as "trains here, minutes"; --models must name it then
     """
 
     classes: str
+    output: OutputName | None = None
     logits: Logits | None = None
     family: str | None = None
     year: int | None = Field(default=None, ge=1950, le=2100)
@@ -297,10 +308,9 @@ class ExportedModel(ProgramModel):
 
 
 class OnnxModel(ProgramModel):
-    """An ONNX file, run by onnxruntime (extra `onnx`). output: which of its outputs; the first without."""
+    """An ONNX file, run by onnxruntime (extra `onnx`)."""
 
     source: Literal["onnx"]
-    output: str | None = None
 
 
 class TorchscriptModel(ProgramModel):

@@ -253,6 +253,8 @@ def test_provenance_says_how_the_predictions_came_about(
         "memory_format": "channels_last",
         "streams": 2,
         "fused": False,
+        "output": None,
+        "output_kind": "logits",
         "versions": versions,
         "git_revision": "0123abc",
         "start": provenance.start,
@@ -337,7 +339,7 @@ def test_a_slow_network_is_tried_with_few_images(
     classifier, reader = make_classifier(module), ImageReader(make_dataset(200))
     _, chosen = prepare(classifier, reader, CPU, Options(batch_size=100), 200)
     assert (chosen.batch_size, chosen.streams) == (100, 3)
-    assert module.sizes == [8, 8]
+    assert module.sizes == [8, 8, 8]
 
 
 @pytest.mark.usefixtures("three_threads")

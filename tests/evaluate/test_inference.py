@@ -224,25 +224,23 @@ def test_a_wrong_number_of_outputs_is_refused(
         "wrong number of outputs\n"
         "  where:    model table\n"
         f"  found:    {found} outputs\n"
-        f"  expected: {classes}, one a class of letters\n"
+        f"  expected: {classes}, one per class of letters\n"
         f"  fix:      {remedy}"
     )
 
 
 @pytest.mark.parametrize(
-    "make, found",
+    "make, found, expected",
     [
-        (lambda count: torch.zeros(count, 4, 2, 2), "(4, 4, 2, 2)"),
-        (lambda count: torch.zeros(4), "(4,)"),
-        (lambda count: torch.zeros(count + 1, 4), "(5, 4)"),
-        (lambda count: (torch.zeros(count, 4), torch.zeros(count, 4)), "tuple"),
-        (lambda count: {"logits": torch.zeros(count, 4)}, "dict"),
-        (lambda count: np.zeros((count, 4)), "ndarray"),
-        (lambda count: None, "NoneType"),
+        (lambda count: torch.zeros(count + 1, 4), "(5, 4)", "(4, 4)"),
+        (lambda count: torch.zeros(count, 2, 4), "(4, 2, 4)", "(4, 4)"),
+        (lambda count: np.zeros((count, 4)), "ndarray", "(images, classes)"),
+        (lambda count: None, "NoneType", "(images, classes)"),
+        (lambda count: (), "tuple", "(images, classes)"),
     ],
 )
-def test_what_is_not_one_row_of_logits_an_image_is_refused(
-    make_classifier: MakeClassifier, numbered: Numbered, make: Callable[[int], Any], found: str
+def test_what_is_not_one_row_of_logits_per_image_is_refused(
+    make_classifier: MakeClassifier, numbered: Numbered, make: Callable[[int], Any], found: str, expected: str
 ) -> None:
     with pytest.raises(ModelError) as caught:
         answer(make_classifier(Returns(make)), numbered(4))
@@ -250,7 +248,7 @@ def test_what_is_not_one_row_of_logits_an_image_is_refused(
         "the network does not give logits\n"
         "  where:    model table\n"
         f"  found:    {found}\n"
-        "  expected: a tensor (4, classes)"
+        f"  expected: a tensor {expected}"
     )
 
 

@@ -50,7 +50,7 @@ from evalshift.testbed.models import (
 )
 from evalshift.testbed.models.classifier import Built, Classifier
 from evalshift.testbed.models.hub import refused_offline
-from evalshift.testbed.models.outputs import choose_outputs
+from evalshift.testbed.models.outputs import check_rule
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.surroundings import without_network
 
@@ -109,10 +109,20 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
             expected="a torch.nn.Module that gives logits",
         )
     preprocess = (entry.preprocess or Preprocess()).over(built.preprocess)
-    module = built.module if entry.logits is None else choose_outputs(built.module, entry.logits, space, where)
-    for parameter in module.parameters():  # one by one: a script does not do it for all
+    if entry.logits is not None:
+        check_rule(entry.logits, space, where)
+    for parameter in built.module.parameters():  # one by one: a script does not do it for all
         parameter.requires_grad_(False)
-    return Classifier(name, module.eval(), preprocess, space, built.sha256, built.versions)
+    return Classifier(
+        name,
+        built.module.eval(),
+        preprocess,
+        space,
+        built.sha256,
+        built.versions,
+        output=None if built.takes_output else entry.output,
+        logits=entry.logits,
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -26,7 +26,7 @@ def build(entry: OnnxModel, space: ClassSpace, where: str) -> Built:
     network = OnnxNetwork(session, entry.output, where)
     size = network.shape[0] if network.shape else None
     module = InBatchesOf(network, size) if isinstance(size, int) else network
-    return Built(module, None, weights.sha256, {"onnxruntime": onnxruntime.__version__})
+    return Built(module, None, weights.sha256, {"onnxruntime": onnxruntime.__version__}, takes_output=True)
 
 
 bare = build
@@ -52,15 +52,16 @@ def _session(onnxruntime: Any, path: Path, where: str) -> Any:
 
 
 class OnnxNetwork(nn.Module):
-    """A session of onnxruntime as a network: float (n, c, h, w) in, the scores of its output (n, d) out.
+    """A session of onnxruntime as a network: float (n, c, h, w) in; its outputs, numbers of any shape, by name.
 
-    A file that has the channels last gets them last.
+    output   the one that is wanted, by name or by number; all that are tensors of floats without it
+    One that is wanted, or the only one, comes alone. A file that has the channels last gets them last.
     """
 
-    def __init__(self, session: Any, output: str | None, where: str) -> None:
+    def __init__(self, session: Any, output: int | str | None, where: str) -> None:
         super().__init__()
         self.session = session
-        inputs, outputs = session.get_inputs(), [one.name for one in session.get_outputs()]
+        inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1:
             raise ModelError(
                 "the ONNX file wants more than an image",
@@ -72,17 +73,29 @@ class OnnxNetwork(nn.Module):
             raise ModelError(
                 "the ONNX file wants other numbers", where=where, found=inputs[0].type, expected=", ".join(_TYPES)
             )
-        if output is not None and output not in outputs:
+        names = [one.name for one in outputs]
+        if isinstance(output, int) and output < len(names):
+            output = names[output]
+        if output is not None and output not in names:
             raise ModelError(
-                f'the ONNX file has no output "{output}"', where=where, expected=", ".join(outputs) or "none"
+                f'the ONNX file has no output "{output}"', where=where, expected=", ".join(names) or "none"
+            )
+        floats = [one.name for one in outputs if one.type in _TYPES and output in (None, one.name)]
+        if not floats:
+            raise ModelError(
+                "no output of the ONNX file is a tensor of floats",
+                where=where,
+                found=", ".join(f"{one.name}: {one.type}" for one in outputs if output in (None, one.name)) or "none",
+                expected=", ".join(_TYPES),
+                remedy="a classifier of scikit-learn is exported with options={'zipmap': False}",
             )
         self.input, self.numbers, self.shape = inputs[0].name, _TYPES[inputs[0].type], inputs[0].shape
-        self.output = output or outputs[0]
+        self.outputs, self.single = floats, output is not None or len(names) == 1
         self.channels_last = len(self.shape) == 4 and self.shape[1] not in (1, 3) and self.shape[3] in (1, 3)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
         pixels = x.permute(0, 2, 3, 1) if self.channels_last else x
-        (scores,) = self.session.run(
-            [self.output], {self.input: np.ascontiguousarray(pixels.cpu().numpy(), dtype=self.numbers)}
-        )
-        return torch.from_numpy(np.array(scores, dtype=np.float32)).to(x.device)
+        given = {self.input: np.ascontiguousarray(pixels.cpu().numpy(), dtype=self.numbers)}
+        found = self.session.run(self.outputs, given)
+        tensors = [torch.from_numpy(np.array(scores, dtype=np.float32)).to(x.device) for scores in found]
+        return tensors[0] if self.single else dict(zip(self.outputs, tensors, strict=True))

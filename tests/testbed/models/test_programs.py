@@ -12,10 +12,12 @@ from classifiers import TEN, Load, Refused, sha256
 from pydantic import ValidationError
 from torch import nn
 
+from evalshift.errors import ModelError
 from evalshift.evaluate.devices import Execution
-from evalshift.evaluate.inference import predict_batches
+from evalshift.evaluate.inference import predict_batches, settle_outputs
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.models.batches import InBatchesOf
+from evalshift.testbed.models.outputs import settle
 
 PREPROCESS = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
 
@@ -106,13 +108,118 @@ def test_outputs_are_chosen_of_a_program_too(load: Load, files: Path) -> None:
     classifier = load(**content("onnx", str(files / "any.onnx"), logits={"subset": order}))
     pixels = torch.rand(3, 3, 8, 8)
     with torch.inference_mode():
-        torch.testing.assert_close(classifier.module(pixels), NETWORK(pixels)[:, order])
+        chosen = settle(classifier, [classifier.module(pixels)], 3).module(pixels)
+        torch.testing.assert_close(chosen, NETWORK(pixels)[:, order])
 
 
 def test_an_output_by_name(load: Load, refused: Refused, files: Path) -> None:
     same_answers(load(**content("onnx", str(files / "any.onnx"), output="scores")))
     assert refused(**content("onnx", str(files / "any.onnx"), output="logits")) == (
         'the ONNX file has no output "logits"\n  where:    model m\n  expected: scores'
+    )
+
+
+class Several(nn.Module):
+    """The network with more to say than its logits; `form` is how."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.network, self.form = NETWORK, form
+
+    def forward(self, x: torch.Tensor) -> Any:
+        scores = self.network(x)
+        if self.form == "softmax":
+            return scores.softmax(dim=1)
+        features = x.mean(dim=(2, 3))
+        return {"dict": {"features": features, "scores": scores}, "two": (2 * scores, scores)}.get(
+            self.form, (features, scores)
+        )
+
+
+@pytest.fixture(scope="module")
+def of_several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such networks in each format, for exactly two images at a time."""
+    folder = tmp_path_factory.mktemp("several")
+    pixels = (torch.rand(2, 3, 8, 8),)
+    for form in ("tuple", "two", "softmax", "dict"):
+        network = Several(form).eval()
+        torch.export.save(torch.export.export(network, pixels), folder / f"{form}.pt2")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.trace(network, pixels[0], strict=False).save(str(folder / f"{form}.ts"))  # pyright: ignore
+            if form != "dict":
+                names = ["scores"] if form == "softmax" else ["first", "second"]
+                settings: dict[str, Any] = {"dynamo": False, "input_names": ["image"], "output_names": names}
+                torch.onnx.export(network, pixels, folder / f"{form}.onnx", **settings)
+    return folder
+
+
+SOURCES = [("onnx", "onnx"), ("exported", "pt2"), ("torchscript", "ts")]
+
+
+@pytest.mark.parametrize("source, suffix", SOURCES)
+@pytest.mark.parametrize("form, output", [("tuple", None), ("dict", None), ("two", 1)])
+def test_one_of_several_outputs(
+    load: Load, of_several: Path, source: str, suffix: str, form: str, output: int | None
+) -> None:
+    if (source, form) != ("onnx", "dict"):  # ONNX itself names its outputs
+        weights = str(of_several / f"{form}.{suffix}")
+        classifier = load(**content(source, weights, **({} if output is None else {"output": output})))
+        same_answers(classifier, size=2 if source == "torchscript" else 4)
+
+
+@pytest.mark.parametrize("source, suffix", SOURCES)
+def test_which_of_two_must_be_said(load: Load, of_several: Path, source: str, suffix: str) -> None:
+    classifier = load(**content(source, str(of_several / f"two.{suffix}")))
+    with pytest.raises(ModelError) as caught:
+        settle(classifier, [classifier.module(torch.rand(2, 3, 8, 8))], 2)
+    first, second = ("first", "second") if source == "onnx" else ("0", "1")
+    assert str(caught.value) == (
+        "several outputs could be the logits\n"
+        "  where:    model m\n"
+        f"  found:    {first}: (2, 10), {second}: (2, 10)\n"
+        "  expected: one tensor (2, 10)\n"
+        f"  fix:      choose one, as with output: {first}"
+    )
+
+
+@pytest.mark.parametrize("source, suffix", SOURCES)
+def test_a_softmax_at_the_end_is_recognised(load: Load, of_several: Path, source: str, suffix: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    execution = Execution(torch.device("cpu"), "fp32", 2, "contiguous")
+    batches = [images[start : start + 2] for start in range(0, 10, 2)]
+    classifier = settle_outputs(load(**content(source, str(of_several / f"softmax.{suffix}"))), images, execution)
+    plain = Classifier("m", NETWORK, classifier.preprocess, TEN)
+    expected, found = (predict_batches(one, batches, execution) for one in (plain, classifier))
+    np.testing.assert_array_equal(found.top, expected.top)
+    np.testing.assert_allclose(found.prob, expected.prob, rtol=1e-5)
+
+
+def test_labels_beside_the_probabilities_of_an_onnx_file(load: Load, refused: Refused, tmp_path: Path) -> None:
+    """As scikit-learn's classifiers are exported: labels first, then probabilities."""
+    onnx = pytest.importorskip("onnx")
+    helper, floats, whole = onnx.helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["mean"]),
+        helper.make_node("Softmax", ["mean"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["mean"], ["label"], axis=1, keepdims=0),
+    ]
+    image = helper.make_tensor_value_info("image", floats, ["n", 3, "h", "w"])
+    outputs = [
+        helper.make_tensor_value_info("label", whole, ["n"]),
+        helper.make_tensor_value_info("probabilities", floats, ["n", 3]),
+    ]
+    for name, kept in (("both", outputs), ("labels", outputs[:1])):
+        graph = helper.make_graph(nodes, "classifier", [image], kept)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        onnx.save(model, tmp_path / f"{name}.onnx")
+    values = torch.rand(5, 3, 2, 2)
+    module = load(**content("onnx", "both.onnx")).module
+    torch.testing.assert_close(module(values)["probabilities"], values.mean(dim=(2, 3)).softmax(dim=1))
+    message = refused(**content("onnx", "labels.onnx"))
+    assert message.startswith(
+        "no output of the ONNX file is a tensor of floats\n  where:    model m\n  found:    label: "
     )
 
 
