@@ -13,6 +13,8 @@ Names are imported when they are first used, so that `import evalshift` costs ne
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from evalshift._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from evalshift.analysis import figures
     from evalshift.analysis.report import Report, report
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from evalshift.testbed.pixels import pixel_statistics
     from evalshift.testbed.preprocessing import Preprocess
     from evalshift.testbed.registry import load_registry
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "EvalshiftError",

@@ -18,6 +18,7 @@ SOURCES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
+LAZY = ["evalshift", "evalshift.analysis"]
 LISTING = [name for name, path in SOURCES.items() if re.search("^__all__ = ", path.read_text("utf-8"), re.MULTILINE)]
 
 
@@ -35,7 +36,8 @@ def test_importing_the_package_loads_nothing_large() -> None:
     program = "import sys; before = set(sys.modules); import evalshift; print(*(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names} == {
-        "evalshift"
+        "evalshift",
+        "evalshift._version",
     }
 
 
@@ -53,27 +55,32 @@ def test_every_listed_name_can_be_had(module: str) -> None:
     assert [name for name in listed(module) if getattr(home, name, None) is None] == []
 
 
-def test_the_package_lists_what_type_checkers_see() -> None:
+@pytest.mark.parametrize("package", LAZY)
+def test_a_package_lists_what_type_checkers_see(package: str) -> None:
     (checked,) = (
         statement.body
-        for statement in TREES["evalshift"].body
+        for statement in TREES[package].body
         if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
     )
-    assert set(evalshift.__all__) == imported(checked)
-    assert set(evalshift.__all__) <= set(dir(evalshift))
+    assert set(listed(package)) == imported(checked)
+    assert set(listed(package)) <= set(dir(importlib.import_module(package)))
 
 
-def test_analysis_lists_all_that_it_brings_together() -> None:
-    assert set(listed("evalshift.analysis")) == imported(TREES["evalshift.analysis"].body)
-
-
-def test_listed_names_come_from_where_type_checkers_think() -> None:
-    for statement in ast.walk(TREES["evalshift"]):
+@pytest.mark.parametrize("package", LAZY)
+def test_listed_names_come_from_where_type_checkers_think(package: str) -> None:
+    for statement in ast.walk(TREES[package]):
         if isinstance(statement, ast.ImportFrom) and statement.module:
             for alias in statement.names:
-                if alias.name in evalshift.__all__:
+                if alias.name in listed(package):
                     home = importlib.import_module(statement.module)
-                    assert getattr(evalshift, alias.name) is getattr(home, alias.name)
+                    assert getattr(importlib.import_module(package), alias.name) is getattr(home, alias.name)
+
+
+@pytest.mark.parametrize("module", ["statistics.ranks", "statistics.scales", "statistics.line_fit", "outcomes"])
+def test_a_light_part_of_the_analysis_loads_no_other_library_than_it_needs(module: str) -> None:
+    program = f"import sys, evalshift.analysis.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"statsmodels", "pandas", "pyarrow", "matplotlib"} & set(done.stdout.split())
 
 
 def test_star_import_brings_the_listed_names() -> None:

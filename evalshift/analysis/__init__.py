@@ -1,64 +1,75 @@
 """What the predictions mean: intervals, ranks, lines, reports. Reads stored results; imports no torch.
 
-Reports are made by `evalshift.report`. Functions of the same name as their module are not listed here, where the module
-has the name: `agreement.agreement`, `gate.gate`, `hard_images.hard_images`, `rank_sets.rank_sets`.
+Reports are made by `evalshift.report`. Names are imported when they are first used, so that one function costs no more
+than what it needs.
 """
 
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
-from evalshift.analysis.outcomes.stored_pair import StoredPair, load_outcomes, load_pair
-from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
-from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.statistics.agreement import (
-    agreement_line,
-    dominance,
-    error_consistency,
-    expected_agreement,
-    joint_margin,
-    reuse_margin,
-    similarity_cover,
-)
-from evalshift.analysis.statistics.bootstraps import draw_images, family_bootstrap, image_bootstrap, two_way_bootstrap
-from evalshift.analysis.statistics.difficulty_model import (
-    Difficulty,
-    expected_accuracy,
-    expected_line,
-    fit_difficulty,
-    simulate,
-)
-from evalshift.analysis.statistics.drop_decomposition import decompose, split_drop
-from evalshift.analysis.statistics.drops import Drops, drops
-from evalshift.analysis.statistics.effective_robustness import (
-    effective_robustness,
-    effective_robustness_against,
-    sampling_covariance,
-)
-from evalshift.analysis.statistics.errors_in_variables import binomial_variance, own_variance, york_line
-from evalshift.analysis.statistics.hard_images import hardest_share, missed_by
-from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
-from evalshift.analysis.statistics.line_fit import Line, fit_line
-from evalshift.analysis.statistics.multiplicity import adjust, adjust_pairs
-from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
-from evalshift.analysis.statistics.overfitting_tests import (
-    diminishing_returns,
-    diminishing_returns_of_counts,
-    year_trend,
-)
-from evalshift.analysis.statistics.paired import (
-    compare_drops,
-    compare_models,
-    detectable_accuracies,
-    detectable_difference,
-    exact_mcnemar,
-    mcnemar_power,
-    paired_difference_interval,
-)
-from evalshift.analysis.statistics.per_class import class_accuracies, class_drops
-from evalshift.analysis.statistics.rank_sets import better_models, rank_change_sets
-from evalshift.analysis.statistics.ranks import rank, rank_changes
-from evalshift.analysis.statistics.scale_choice import compare_scales
-from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
-from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
-from evalshift.analysis.summary.stored import summarize
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+    from evalshift.analysis.outcomes.stored_pair import StoredPair, load_outcomes, load_pair
+    from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
+    from evalshift.analysis.pair_statistics.missing import Missing
+    from evalshift.analysis.statistics.agreement import (
+        agreement,
+        agreement_line,
+        dominance,
+        error_consistency,
+        expected_agreement,
+        joint_margin,
+        reuse_margin,
+        similarity_cover,
+    )
+    from evalshift.analysis.statistics.bootstraps import (
+        draw_images,
+        family_bootstrap,
+        image_bootstrap,
+        two_way_bootstrap,
+    )
+    from evalshift.analysis.statistics.difficulty_model import (
+        Difficulty,
+        expected_accuracy,
+        expected_line,
+        fit_difficulty,
+        simulate,
+    )
+    from evalshift.analysis.statistics.drop_decomposition import decompose, split_drop
+    from evalshift.analysis.statistics.drops import Drops, drops
+    from evalshift.analysis.statistics.effective_robustness import (
+        effective_robustness,
+        effective_robustness_against,
+        sampling_covariance,
+    )
+    from evalshift.analysis.statistics.errors_in_variables import binomial_variance, own_variance, york_line
+    from evalshift.analysis.statistics.hard_images import hard_images, hardest_share, missed_by
+    from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
+    from evalshift.analysis.statistics.line_fit import Line, fit_line
+    from evalshift.analysis.statistics.multiplicity import adjust, adjust_pairs
+    from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
+    from evalshift.analysis.statistics.outliers import off_the_line
+    from evalshift.analysis.statistics.overfitting_tests import (
+        diminishing_returns,
+        diminishing_returns_of_counts,
+        year_trend,
+    )
+    from evalshift.analysis.statistics.paired import (
+        compare_drops,
+        compare_models,
+        detectable_accuracies,
+        detectable_difference,
+        exact_mcnemar,
+        mcnemar_power,
+        paired_difference_interval,
+    )
+    from evalshift.analysis.statistics.per_class import class_accuracies, class_drops
+    from evalshift.analysis.statistics.rank_sets import better_models, rank_change_sets, rank_sets
+    from evalshift.analysis.statistics.ranks import rank, rank_changes
+    from evalshift.analysis.statistics.scale_choice import compare_scales
+    from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
+    from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
+    from evalshift.analysis.summary.stored import summarize
 
 __all__ = [
     "SCALES",
@@ -77,6 +88,7 @@ __all__ = [
     "Summary",
     "adjust",
     "adjust_pairs",
+    "agreement",
     "agreement_line",
     "better_models",
     "binomial_variance",
@@ -108,6 +120,7 @@ __all__ = [
     "fit_line",
     "fitted_accuracy",
     "from_scale",
+    "hard_images",
     "hardest_share",
     "image_bootstrap",
     "joint_margin",
@@ -115,11 +128,13 @@ __all__ = [
     "load_pair",
     "mcnemar_power",
     "missed_by",
+    "off_the_line",
     "own_variance",
     "paired_difference_interval",
     "rank",
     "rank_change_sets",
     "rank_changes",
+    "rank_sets",
     "reuse_margin",
     "sampling_covariance",
     "similarity_cover",
@@ -133,3 +148,137 @@ __all__ = [
     "year_trend",
     "york_line",
 ]
+
+# Module -> the public names that are defined in it.
+_NAMES = {
+    "outcomes": (
+        "ImageAnswers",
+        "Outcomes",
+    ),
+    "outcomes.stored_pair": (
+        "StoredPair",
+        "load_outcomes",
+        "load_pair",
+    ),
+    "pair_statistics.compute": (
+        "Statistics",
+        "compute_statistics",
+    ),
+    "pair_statistics.missing": ("Missing",),
+    "statistics.agreement": (
+        "agreement",
+        "agreement_line",
+        "dominance",
+        "error_consistency",
+        "expected_agreement",
+        "joint_margin",
+        "reuse_margin",
+        "similarity_cover",
+    ),
+    "statistics.bootstraps": (
+        "draw_images",
+        "family_bootstrap",
+        "image_bootstrap",
+        "two_way_bootstrap",
+    ),
+    "statistics.difficulty_model": (
+        "Difficulty",
+        "expected_accuracy",
+        "expected_line",
+        "fit_difficulty",
+        "simulate",
+    ),
+    "statistics.drop_decomposition": (
+        "decompose",
+        "split_drop",
+    ),
+    "statistics.drops": (
+        "Drops",
+        "drops",
+    ),
+    "statistics.effective_robustness": (
+        "effective_robustness",
+        "effective_robustness_against",
+        "sampling_covariance",
+    ),
+    "statistics.errors_in_variables": (
+        "binomial_variance",
+        "own_variance",
+        "york_line",
+    ),
+    "statistics.hard_images": (
+        "hard_images",
+        "hardest_share",
+        "missed_by",
+    ),
+    "statistics.intervals": (
+        "Interval",
+        "clopper_pearson",
+        "difference_interval",
+    ),
+    "statistics.line_fit": (
+        "Line",
+        "fit_line",
+    ),
+    "statistics.multiplicity": (
+        "adjust",
+        "adjust_pairs",
+    ),
+    "statistics.near_duplicates": (
+        "NearDuplicates",
+        "without_duplicates",
+    ),
+    "statistics.outliers": ("off_the_line",),
+    "statistics.overfitting_tests": (
+        "diminishing_returns",
+        "diminishing_returns_of_counts",
+        "year_trend",
+    ),
+    "statistics.paired": (
+        "compare_drops",
+        "compare_models",
+        "detectable_accuracies",
+        "detectable_difference",
+        "exact_mcnemar",
+        "mcnemar_power",
+        "paired_difference_interval",
+    ),
+    "statistics.per_class": (
+        "class_accuracies",
+        "class_drops",
+    ),
+    "statistics.rank_sets": (
+        "better_models",
+        "rank_change_sets",
+        "rank_sets",
+    ),
+    "statistics.ranks": (
+        "rank",
+        "rank_changes",
+    ),
+    "statistics.scale_choice": ("compare_scales",),
+    "statistics.scales": (
+        "SCALES",
+        "fitted_accuracy",
+        "from_scale",
+        "to_scale",
+    ),
+    "summary": (
+        "MetricSummary",
+        "PairSummary",
+        "Summary",
+        "summarize_outcomes",
+    ),
+    "summary.stored": ("summarize",),
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from evalshift import __version__
+from evalshift._version import __version__
 from evalshift.shapes import Images
 
 

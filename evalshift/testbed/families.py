@@ -12,10 +12,11 @@ from typing import Any
 
 from evalshift.errors import StoreError
 from evalshift.files import write_atomic
-from evalshift.testbed import download
+from evalshift.testbed import download, listings
 
 # Which keys of an entry name the model, in the order in which they name it.
 _KEYS = {"timm": ("name",), "torchvision": ("name", "pretrained")}
+_LISTINGS = {"timm": listings.timm_classifiers, "torchvision": listings.torchvision_classifiers}
 
 
 def is_family(content: object) -> bool:
@@ -42,11 +43,7 @@ def listed(library: str) -> list[dict[str, Any]]:
     note = download.cache_dir() / "listings" / f"{library}-{version(library)}.json"
     with suppress(OSError, ValueError):
         return json.loads(note.read_text("utf-8"))
-    if library == "timm":
-        from evalshift.testbed.models.timm_weights import published
-    else:
-        from evalshift.testbed.models.torchvision_weights import published
-    found = published()
+    found = _LISTINGS[library]()
     with suppress(StoreError):  # a shared cache may be read-only; then it is asked each time
         write_atomic(note, json.dumps(found).encode())
     return found

@@ -48,7 +48,7 @@ def test_a_library_is_asked_once(load: Load, cache: Path, monkeypatch: pytest.Mo
     load('  "*": {source: timm, name: "resnet18*"}')
     (note,) = (cache / "listings").iterdir()
     assert note.name == f"timm-{timm.__version__}.json"
-    monkeypatch.setattr("evalshift.testbed.models.timm_weights.published", None)  # calling it would fail
+    monkeypatch.setitem(families._LISTINGS, "timm", None)  # calling it would fail
     assert load('  "*": {source: timm, name: "resnet18.a1*"}').models.keys() == {"resnet18.a1_in1k"}
     note.write_text("damaged")
     with pytest.raises(TypeError):

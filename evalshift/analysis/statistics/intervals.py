@@ -5,7 +5,6 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Int
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 Bound = TypeVar("Bound", float, np.ndarray)
 
@@ -31,6 +30,8 @@ def clopper_pearson(
     >>> clopper_pearson(np.array([7]), np.array([50])).low.round(4)
     array([0.0582])
     """
+    from statsmodels.stats.proportion import proportion_confint  # a second, for those who count nothing
+
     check_level(level)
     check_counts(correct, total)
     low, high = proportion_confint(correct, total, alpha=1 - level, method="beta")
@@ -54,6 +55,8 @@ def difference_interval(
     >>> interval.low.round(4), interval.high.round(4)
     (array([0.0524]), array([0.3339]))
     """
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     check_level(level)
     check_counts(correct_1, total_1, where="first sample, cell")
     check_counts(correct_2, total_2, where="second sample, cell")

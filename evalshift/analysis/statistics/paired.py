@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import optimize, special, stats
-from statsmodels.stats.proportion import proportion_confint
 
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.shapes import Correct
@@ -315,6 +314,8 @@ def _correlation(both: np.ndarray, only_1: np.ndarray, only_2: np.ndarray, neith
 
 def _wilson_arms(correct: np.ndarray, images: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """How far the Wilson limits of an accuracy lie below and above it."""
+    from statsmodels.stats.proportion import proportion_confint  # imported here as in `intervals.clopper_pearson`
+
     low, high = proportion_confint(correct, images, alpha=1 - level, method="wilson")
     accuracy = correct / images
     return accuracy - np.asarray(low), np.asarray(high) - accuracy

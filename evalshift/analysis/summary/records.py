@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from evalshift import __version__
+from evalshift._version import __version__
 from evalshift.analysis.options import Choices
 from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics

@@ -50,14 +50,6 @@ def fetch(entry: TimmModel, where: str) -> list[Path]:
     return [] if entry.weights_files() else [_weights(entry, where).path]
 
 
-def published() -> list[dict[str, Any]]:
-    """The classifiers of ImageNet's 1,000 classes that timm has weights of, as the beginnings of entries."""
-    import timm
-
-    known = {name: timm.get_pretrained_cfg(name) for name in timm.list_pretrained()}
-    return [{"name": name} for name, one in known.items() if one is not None and one.num_classes == 1000]
-
-
 def _check_name(name: str, where: str) -> None:
     import timm
 

@@ -53,22 +53,6 @@ def fetch(entry: TorchvisionModel, where: str) -> list[Path]:
     return [] if entry.weights_files() else [find_weights(entry, known_url=_published(entry, where).url).path]
 
 
-def published() -> list[dict[str, Any]]:
-    """The classifiers that torchvision has weights of, with their accuracy, as the beginnings of entries."""
-    from torchvision import models
-
-    return [
-        {
-            "name": name,
-            "pretrained": one.name,
-            "expected": {"imagenet": round(one.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100, 5)},
-        }
-        for name in models.list_models(module=models)
-        for one in models.get_model_weights(name)  # pyright: ignore[reportGeneralTypeIssues]
-        if one.meta["categories"]
-    ]
-
-
 def _builder(entry: TorchvisionModel, where: str) -> Callable[..., nn.Module]:
     from torchvision import models
 
