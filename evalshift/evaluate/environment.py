@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evalshift._version import __version__
 from evalshift.shapes import Images
+from evalshift.testbed.image_files import StoredImage, is_jpeg
 
 
 @cache
@@ -19,14 +20,18 @@ def library_versions() -> dict[str, str]:
     }
 
 
-def jpeg_decoder(images: Images | tuple[Path, ...]) -> dict[str, str]:
+def jpeg_decoder(images: Images | tuple[StoredImage, ...]) -> dict[str, str]:
     """The library that takes JPEG files apart for Pillow, and its version; empty where no image is such a file.
 
     Decoders differ in how exactly they work out a pixel: `{"libjpeg-turbo": "3.2.0"}` or `{"libjpeg": "9.5"}`.
     """
     from PIL import features
 
-    if not isinstance(images, tuple) or not any(path.suffix.lower() in (".jpg", ".jpeg") for path in images):
+    if not isinstance(images, tuple):
+        return {}
+    # Those inside a larger file have no names, and would all have to be read: the first tells what the others are.
+    looked_at = images if isinstance(images[0], Path) else images[:1]
+    if not any(map(is_jpeg, looked_at)):
         return {}
     turbo = features.version_feature("libjpeg_turbo")
     return {"libjpeg-turbo": turbo} if turbo else {"libjpeg": features.version_codec("jpg") or "unknown"}

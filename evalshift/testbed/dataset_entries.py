@@ -1,5 +1,6 @@
 """Datasets as data: one class for each source."""
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
@@ -108,6 +109,78 @@ class FolderDataset(DatasetEntry):
     source: Literal["folder"]
     path: FilePath
     folders: tuple[str, ...] = ()
+
+
+class ListDataset(DatasetEntry):
+    """Images beside a list of their labels: CSV, TSV, JSON lines, or lines of a path and a label.
+
+    labels         the list
+    path           the folder that its paths begin in; the list's own without it
+    image_column   which column names the images, where the images do not tell
+    label_column   which column has the labels: numbers, class names or wnids
+    """
+
+    format = "label_list"
+    source: Literal["list"]
+    labels: FilePath
+    path: FilePath | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+    @property
+    def images_folder(self) -> Path:
+        """The folder that the paths begin in."""
+        return self.labels.parent if self.path is None else self.path
+
+
+class NpzDataset(DatasetEntry):
+    """One file of np.savez: images uint8, labels whole numbers (n,) or (n, 1), or names of classes.
+
+    split           whose arrays, where the file has several splits, such as test_images
+    images, labels  names of the arrays, where they are other ones; `ids` too, where there are any
+    channels        first or last, where the shape does not tell
+    """
+
+    format = "npz"
+    source: Literal["npz"]
+    path: FilePath
+    split: Literal["test", "val", "train"] = "test"
+    images: str | None = None
+    labels: str | None = None
+    ids: str | None = None
+    channels: Literal["first", "last"] | None = None
+
+
+class ParquetDataset(DatasetEntry):
+    """Parquet files of Hugging Face's form: encoded images in a column, labels in another.
+
+    path           a file, a folder, a glob, or numbers in braces: data/test-*.parquet
+    split          of a folder with several, such as test: its files begin with it
+    image_column   `image` without it, or the one column of images
+    label_column   `label` without it
+    id_column      names the images; without it, the paths stored with them do, or their positions
+    """
+
+    format = "parquet"
+    source: Literal["parquet"]
+    path: FilePath
+    split: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+
+
+class WebDataset(DatasetEntry):
+    """Tar files of WebDataset's form, read in order and without unpacking: 000123.jpg beside 000123.cls.
+
+    path   a file, a folder, a glob, or numbers in braces: val-{000000..000049}.tar
+    label  what holds the label: `cls` without it, or a field of a json member: json.label
+    """
+
+    format = "webdataset"
+    source: Literal["webdataset"]
+    path: FilePath
+    label: str | None = None
 
 
 class TorchvisionDataset(DatasetEntry):
@@ -382,6 +455,10 @@ AnyDataset = Annotated[
     DigitsDataset
     | NpyDataset
     | FolderDataset
+    | ListDataset
+    | NpzDataset
+    | ParquetDataset
+    | WebDataset
     | TorchvisionDataset
     | Cifar10Dataset
     | Cifar101Dataset

@@ -6,13 +6,16 @@ all of them alike, or refused by all of them in the same words.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from evalshift.errors import DataError, first_line
+from evalshift.files import sha256_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,6 +45,35 @@ class PackedImage(Protocol):
 
 # What one image of a dataset is, before it is decoded.
 StoredImage = Path | PackedImage
+
+
+@dataclass(frozen=True)
+class BytesImage:
+    """An encoded image in memory; `name` says where it came from."""
+
+    name: str
+    content: bytes
+
+    def read(self) -> bytes:
+        """The bytes of the image file."""
+        return self.content
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def content_hash(image: StoredImage) -> str:
+    """The sha256 of the encoded image as 64 hex digits."""
+    return sha256_of(image) if isinstance(image, Path) else hashlib.sha256(image.read()).hexdigest()
+
+
+def is_jpeg(image: StoredImage) -> bool:
+    """Whether an image is a JPEG file: by its suffix, or by its first bytes where it has no name."""
+    return (
+        image.suffix.lower() in (".jpg", ".jpeg", ".jfif")
+        if isinstance(image, Path)
+        else image.read()[:2] == b"\xff\xd8"
+    )
 
 
 @contextmanager

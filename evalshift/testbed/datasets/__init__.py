@@ -38,7 +38,9 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
         raise DataError(
             "a file of the dataset cannot be read", where=f"dataset {name}", found=first_line(error)
         ) from error
-    dataset = Dataset(name, space, tuple(parts.ids), parts.labels, parts.images, parts.warnings)
+    attributes = {name: tuple(values) for name, values in parts.attributes.items()}
+    ids = tuple(parts.ids)
+    dataset = Dataset(name, space, ids, parts.labels, parts.images, parts.warnings, attributes=attributes)
     return dataset if entry.seen is None else dataset.seen_in(entry.seen)
 
 

@@ -1,29 +1,34 @@
 """Dataset: labelled images in a fixed order, checked when it is made; and the fingerprint of its content."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from evalshift.errors import DataError
-from evalshift.files import sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.image_files import StoredImage, content_hash
 from evalshift.testbed.views import View
 
 
 class Parts(NamedTuple):
-    """What a format's reader gives; `warnings` are what one should know before believing an accuracy on it."""
+    """What a format's reader gives.
+
+    warnings    what one should know before believing an accuracy on it
+    attributes  further columns, such as places or years: name → one text per image
+    """
 
     ids: Sequence[str]
     images: Any
     labels: Labels
     warnings: tuple[str, ...] = ()
+    attributes: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +37,20 @@ class Dataset:
 
     ids       one text an image, unique, shape (n,)
     labels    class numbers, shape (n,)
-    images    uint8 (n, h, w, c) where all have one size, else a file an image
+    images    uint8 (n, h, w, c) where all have one size, else one encoded image each
     warnings  what one should know before believing an accuracy on it
     view      how models' answers are read; None as they are
+    attributes  what else is known of each image: name → one text per image
     """
 
     name: str
     classes: ClassSpace
     ids: tuple[str, ...]
     labels: Labels
-    images: UInt8[np.ndarray, "_ h w c"] | tuple[Path, ...]  # as many as labels: below, with words for people
+    images: UInt8[np.ndarray, "_ h w c"] | tuple[StoredImage, ...]  # as many as labels: below, with words for people
     warnings: tuple[str, ...] = ()
     view: View | None = None
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.labels) == len(self.images):
@@ -94,7 +101,10 @@ class Dataset:
             return replace(self, classes=view.space, labels=meaning, view=view)
         images = self.images[kept] if isinstance(self.images, np.ndarray) else tuple(self.images[n] for n in kept)
         ids = tuple(self.ids[n] for n in kept)
-        return replace(self, classes=view.space, ids=ids, labels=meaning[kept], images=images, view=view)
+        attributes = {name: tuple(values[n] for n in kept) for name, values in self.attributes.items()}
+        return replace(
+            self, classes=view.space, ids=ids, labels=meaning[kept], images=images, view=view, attributes=attributes
+        )
 
 
 def fingerprint(dataset: Dataset, workers: int = 2) -> str:
@@ -109,7 +119,7 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
         digest.update(np.ascontiguousarray(dataset.images).data)
     else:
         with ThreadPoolExecutor(workers) as pool:  # hashing releases the interpreter
-            for content in pool.map(sha256_of, dataset.images):
+            for content in pool.map(content_hash, dataset.images):
                 digest.update(bytes.fromhex(content))
     return digest.hexdigest()
 

@@ -12,8 +12,6 @@ from evalshift.testbed.image_files import SUFFIXES
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 _SYSTEM_FOLDERS = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
 _EXAMPLES = 3
-# The kind of a file is a pattern of `str.format`.
-_NO_BRACES = str.maketrans({"{": "{{", "}": "}}"})
 
 
 class Unread:
@@ -39,7 +37,7 @@ class Unread:
 def _sentence(kind: str, names: list[str]) -> str:
     files, were = ("file", "was") if len(names) == 1 else ("files", "were")
     more = ", …" if len(names) > _EXAMPLES else ""
-    return f"{len(names):,} {kind.format(files=files)} {were} not read: {', '.join(names[:_EXAMPLES])}{more}"
+    return f"{len(names):,} {kind.replace('{files}', files)} {were} not read: {', '.join(names[:_EXAMPLES])}{more}"
 
 
 def is_hidden(name: str) -> bool:
@@ -106,7 +104,7 @@ def _is_image(path: Path, root: Path, unread: Unread) -> bool:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return True
-    kind = f"{{files}} with suffix {suffix.translate(_NO_BRACES)}" if suffix else "{files} without a suffix"
+    kind = f"{{files}} with suffix {suffix}" if suffix else "{files} without a suffix"
     unread.add(kind, path.relative_to(root).as_posix())
     return False
 

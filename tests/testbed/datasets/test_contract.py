@@ -15,6 +15,7 @@ import pytest
 import yaml
 from commandline import run_here
 from formats import (
+    cifar10_archive,
     cifar10_batch,
     cifar100_batch,
     idx_bytes,
@@ -22,6 +23,7 @@ from formats import (
     pixels,
     put_image,
     python_2_pickle,
+    tar_bytes,
 )
 
 from evalshift.errors import EvalshiftError
@@ -68,9 +70,12 @@ def torchvision(root: Path) -> Content:
 
 
 def cifar10(root: Path) -> Content:
-    (root / "d").mkdir()
-    (root / "d" / "test_batch").write_bytes(cifar10_batch(pixels("c", 4, 32, 32, 3), LABELS.tolist()))
-    return {"path": "d"}
+    return archived(root, cifar10_archive(cifar10_batch(pixels("c", 4, 32, 32, 3), LABELS.tolist())))
+
+
+def archived(root: Path, content: bytes) -> Content:
+    (root / "official.tar.gz").write_bytes(content)
+    return {"path": "official.tar.gz", "files": {"archive": hashed(root / "official.tar.gz")}}
 
 
 def cifar10_1(root: Path) -> Content:
@@ -93,10 +98,8 @@ def cifar10_2(root: Path) -> Content:
 
 
 def cifar100(root: Path) -> Content:
-    (root / "d").mkdir()
     batch = cifar100_batch(pixels("c", 4, 32, 32, 3), LABELS.tolist(), coarse_of(LABELS).tolist())
-    (root / "d" / "test").write_bytes(batch)
-    return {"path": "d"}
+    return archived(root, tar_bytes({"cifar-100-python/test": batch}))
 
 
 def cifar_c(root: Path) -> Content:
@@ -163,7 +166,47 @@ def downsampled(root: Path) -> Content:
     return {"path": "val_data", "size": 16}
 
 
+def label_list(root: Path) -> Content:
+    for place in range(4):
+        put_image(root / "d" / f"{place}.png", str(place))
+    rows = "".join(f"{place}.png,{label},{2000 + place}\n" for place, label in enumerate(LABELS))
+    (root / "d" / "labels.csv").write_text(f"filename,label,year\n{rows}")
+    return {"labels": "d/labels.csv", "path": "d", **LETTERS}
+
+
+def npz(root: Path) -> Content:
+    np.savez(root / "medmnist.npz", test_images=pixels("npz", 4, 28, 28), test_labels=LABELS[:, None])
+    return {"path": "medmnist.npz", **LETTERS}
+
+
+def parquet(root: Path) -> Content:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    images = [{"bytes": image_bytes(str(place)), "path": f"{place}.png"} for place in range(4)]
+    (root / "d").mkdir()
+    for part in range(2):
+        rows = slice(2 * part, 2 * part + 2)
+        table = pa.table({"image": images[rows], "label": LABELS[rows]})
+        pq.write_table(table, root / "d" / f"test-{part:05d}-of-00002.parquet")
+    return {"path": "d", **LETTERS}
+
+
+def webdataset(root: Path) -> Content:
+    (root / "d").mkdir()
+    for shard in range(2):
+        files: dict[str, bytes] = {}
+        for place in (2 * shard, 2 * shard + 1):
+            files |= {f"{place:06d}.png": image_bytes(str(place)), f"{place:06d}.cls": b"%d" % LABELS[place]}
+        (root / "d" / f"test-{shard:06d}.tar").write_bytes(tar_bytes(files, "w"))
+    return {"path": "d", **LETTERS}
+
+
 SAMPLES: dict[str, Sample] = {
+    "list": label_list,
+    "npz": npz,
+    "parquet": parquet,
+    "webdataset": webdataset,
     "digits": digits,
     "npy": npy,
     "folder": folder,
