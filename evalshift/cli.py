@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -513,11 +514,13 @@ def _import_released(name: str, folder: Path | None, results: Path, force: bool)
     "predictions", epilog="Example: evalshift import predictions answers.npy --model my-net --dataset cifar10.1-v6"
 )
 def import_predictions(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An npy, npz, JSON, CSV or Parquet file.")],
-    model: Annotated[str, typer.Option(metavar="NAME", help="The model that answered.")],
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="The dataset that it answered.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An npy, npz, pt, JSON, JSON lines, CSV or Parquet file.")
+    ],
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model that predicted.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The dataset that it predicted.")],
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Labels, with ids or in order, where they are not at hand.")
+        Path | None, typer.Option(metavar="FILE", help="Labels, with ids or in order, where none are stored.")
     ] = None,
     classes: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the numbers mean: cifar10, imagenet-1k, or your own.")
@@ -526,7 +529,25 @@ def import_predictions(
     id_column: Annotated[
         str | None, typer.Option("--id-column", metavar="C", help="The column that names the images.")
     ] = None,
-    column: Annotated[str | None, typer.Option(metavar="C", help="The column that holds the answers.")] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(metavar="C", help="The column of the predictions; top stands for top1, top2, and so on."),
+    ] = None,
+    first_class: Annotated[
+        int | None,
+        typer.Option("--first-class", metavar="0|1", parser=_whole_number, help="The number of the first class."),
+    ] = None,
+    file_order: Annotated[
+        bool, typer.Option("--file-order", help="Rows are in dataset order, whatever names stand in the file.")
+    ] = False,
+    missing: Annotated[
+        str,
+        typer.Option(
+            metavar="M",
+            help="Images without a prediction count as incorrect where the file marks them (marked) or also where it "
+            "has no row for them (incorrect), or are refused (error).",
+        ),
+    ] = "marked",
     family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, for the report.")] = None,
     year: Annotated[int | None, typer.Option(metavar="N", parser=_whole_number, help="Its year.")] = None,
     registry: RegistryOption = None,
@@ -535,11 +556,12 @@ def import_predictions(
 ) -> None:
     """Import the predictions of one model.
 
-    The file holds what the model answered to each image of a dataset, a row an image: class numbers (one, or the k
-    best), logits or probabilities; in dataset order, or with a column of ids in any order. What is unclear is settled
-    by rules that are printed, or refused. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
+    The file holds one row per image of a dataset: class numbers or names (one, or the k best), logits or probabilities.
+    Rows are matched to images by a column of ids, and are in dataset order only where there is none; labels in the file
+    must be those of the dataset. Each rule that is applied is printed; what is unclear is refused. Exit code: 0 done,
+    2 wrong usage or input; then nothing is stored.
     """
-    with _complaints():
+    with _complaints(arguments=signature(import_predictions).parameters):
         from evalshift.console.output import print_import
         from evalshift.evaluate.importers import predictions
 
@@ -555,6 +577,9 @@ def import_predictions(
             kind=kind,
             id_column=id_column,
             column=column,
+            first_class=first_class,
+            file_order=file_order,
+            missing=missing,
             facts=facts,
             force=force,
         )
@@ -622,16 +647,30 @@ def _surroundings(data_dir: Path | None, offline: bool = False) -> AbstractConte
 
 
 @contextmanager
-def _complaints(stopped: str = "stopped") -> Iterator[None]:
-    """Complaints as text and an exit code, never as a traceback; `stopped` is what to say after Ctrl-C."""
+def _complaints(stopped: str = "stopped", arguments: Collection[str] = ()) -> Iterator[None]:
+    """Complaints as text and an exit code, never as a traceback.
+
+    stopped     what to say after Ctrl-C
+    arguments   of the Python function, which complaints name as `argument`: they are the options of the command
+    """
     try:
         yield
     except EvalshiftError as error:
-        typer.echo(f"evalshift: {error}", err=True)
+        typer.echo(f"evalshift: {_with_options(str(error), arguments)}", err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo(f"\nevalshift: {stopped}", err=True)
         raise typer.Exit(130) from None
+
+
+def _with_options(text: str, arguments: Collection[str]) -> str:
+    """A complaint with options in place of the arguments of the Python function: --id-column for `id_column`."""
+    import re
+
+    def option(found: "re.Match[str]") -> str:
+        return f"--{found[1].replace('_', '-')}" if found[1] in arguments else found[0]
+
+    return re.sub(r"`(\w+)`", option, text)
 
 
 def _split(values: list[str] | None) -> list[str]:

@@ -668,7 +668,8 @@ def test_imported_predictions_stand_beside_runs(here: Path) -> None:
         "guest  original      12  100.00 %",
         "",
         "rule: labels of original as stored in results",
-        "rule: one number an image is its class",
+        "rule: no column names the images: rows are taken in dataset order",
+        "rule: one number per image is its class",
         "results: results",
     ]
     ran = run_here("import", "predictions", "new.npy", "--model", "guest", "--dataset", "new", "--year", "1999")

@@ -20,6 +20,7 @@ class Imported(BaseModel):
     files   name -> sha256 of each file that was read
     kind    what the file held: "top1", "topk", "logits", "probabilities", or "counts", "percent", "fraction"
     rules   what was decided on the way, in words, so that it can be checked
+    missing images without a prediction, which count as incorrect
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -28,6 +29,7 @@ class Imported(BaseModel):
     files: dict[str, str]
     kind: str
     rules: list[str] = []
+    missing: int = 0
 
 
 class Provenance(BaseModel):
@@ -91,8 +93,9 @@ class Provenance(BaseModel):
 class Predictions:
     """One model's answers on one dataset, a row an image, in dataset order.
 
-    top   class numbers, best first, shape (n, k)
-    prob  softmax probability of the first, in [0, 1], shape (n,); None where imported answers came without
+    top   class numbers, best first, shape (n, k); −1 where an imported model has no prediction, or fewer than k
+    prob  softmax probability of the first, in [0, 1], shape (n,), NaN where there is no prediction; None where imported
+          predictions came without
     """
 
     model: str

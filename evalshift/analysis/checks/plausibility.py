@@ -51,7 +51,7 @@ def likely_causes(
 ) -> tuple[Cause, ...]:
     """What is most likely wrong with one model's answers on one set; empty where nothing looks wrong.
 
-    top           class numbers, best first, a row an image
+    top           class numbers, best first, one row per image; −1 where there is no prediction, which is not judged
     labels        class numbers, in the same order of images
     class_names   one name a class
     ids           the images' names, where they are known
@@ -71,6 +71,12 @@ def likely_causes(
     class order 600
     """
     _check_shapes(top, labels)
+    there = top[:, 0] >= 0
+    if not there.all():
+        top, labels = top[there], labels[there]
+        ids = tuple(np.array(ids)[there].tolist()) if len(ids) == len(there) else ()
+    if len(top) == 0:
+        return ()
     orders = (
         _column_order(top, labels),
         _known_class_order(top, labels, class_names),

@@ -80,6 +80,7 @@ def agreement(predicted: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m m"]:
     """Share of images on which two models predict the same class, right or wrong.
 
     Takes predicted classes over models and images; needs no labels. Gives fractions, symmetric, 1 on the diagonal.
+    Where a model has no prediction (−1) it agrees with no other.
     Raises ValueError where there are no images.
 
     >>> agreement(np.array([[0, 1, 2, 3], [0, 1, 3, 2]]))
@@ -90,10 +91,17 @@ def agreement(predicted: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m m"]:
     models, images = predicted.shape
     same = np.zeros((models, models))
     for start in range(0, images, _IMAGES_IN_A_CHUNK):
-        chunk = np.ascontiguousarray(predicted[:, start : start + _IMAGES_IN_A_CHUNK])
+        chunk = _never_alike(np.ascontiguousarray(predicted[:, start : start + _IMAGES_IN_A_CHUNK]))
         for model in range(models - 1):
             same[model, model + 1 :] += np.count_nonzero(chunk[model] == chunk[model + 1 :], axis=1)
     return (same + same.T) / images + np.eye(models)
+
+
+def _never_alike(predicted: np.ndarray) -> np.ndarray:
+    """The same classes, with another negative number for each model in place of −1."""
+    if predicted.min(initial=0) >= 0:
+        return predicted
+    return np.where(predicted < 0, -1 - np.arange(len(predicted))[:, np.newaxis], predicted)
 
 
 def expected_agreement(accuracy: Float[np.ndarray, " m"], classes: int = 2) -> Float[np.ndarray, "m m"]:

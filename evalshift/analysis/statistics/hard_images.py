@@ -45,8 +45,9 @@ def missed_by(predicted: Int[np.ndarray, "m n"], labels: Labels) -> Int[np.ndarr
 def hard_images(predicted: Int[np.ndarray, "m n"], labels: Labels, least: int | None = None) -> HardImages:
     """The images that at least `least` models miss; all of them, unless told.
 
-    Takes the class that each of m models predicts for each of n images, and the labels; classes from 0.
-    Raises ValueError for `least` outside 0 to m, a negative class, and where images and labels differ in number.
+    Takes the class that each of m models predicts for each of n images, −1 where it has no prediction and so misses the
+    image, and the labels; classes from 0.
+    Raises ValueError for `least` outside 0 to m, a class below −1, and where images and labels differ in number.
     Source: Recht et al. 2019, appendix B.3.5 and figure 4.
 
     >>> predicted = np.array([[0, 2, 2], [0, 2, 1], [1, 0, 2]])
@@ -67,7 +68,7 @@ def hardest_share(predicted: Int[np.ndarray, "m n"], labels: Labels, share: floa
     """The hardest `share` of the images, and all that are as hard as the last of them: at least share · n images.
 
     Takes what `hard_images` takes, and a share in (0, 1].
-    Raises ValueError for a share out of range, a negative class, and where images and labels differ in number.
+    Raises ValueError for a share out of range, a class below −1, and where images and labels differ in number.
     Source: Recht et al. 2019, appendix B.2.5 (the hardest 5 %, with all that as many models got right).
     """
     _check(predicted, labels)
@@ -95,7 +96,7 @@ def _favourites(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, 
     step = max(1, _CELLS_IN_A_CHUNK // classes)
     for start in range(0, len(labels), step):
         part = slice(start, start + step)
-        wrong = predicted[:, part] != labels[part]
+        wrong = (predicted[:, part] != labels[part]) & (predicted[:, part] >= 0)
         images = wrong.shape[1]
         cell = np.arange(images) * classes + predicted[:, part].astype(np.int64)
         count = np.bincount(cell[wrong], minlength=images * classes).reshape(images, classes)
@@ -109,5 +110,5 @@ def _check(predicted: np.ndarray, labels: np.ndarray) -> None:
         raise ValueError(
             f"found answers to {predicted.shape[1]} images and {len(labels)} labels; expected one label each"
         )
-    if predicted.size and predicted.min() < 0:
-        raise ValueError(f"predicted: found class {predicted.min()}; expected classes from 0")
+    if predicted.size and predicted.min() < -1:
+        raise ValueError(f"predicted: found class {predicted.min()}; expected classes from 0, or -1 for none")

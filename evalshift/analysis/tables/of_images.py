@@ -284,7 +284,7 @@ def hard_images_table(view: View) -> StatisticTable | Missing:
                 "class": [names[label] for label in hard.label],
                 "missed": hard.missed,
                 "models": [hard.models] * len(hard),
-                "favourite": [names[favourite] for favourite in hard.favourite],
+                "favourite": [names[favourite] if favourite >= 0 else "" for favourite in hard.favourite],
                 "votes": hard.votes,
             }
         )

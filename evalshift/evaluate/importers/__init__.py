@@ -1,8 +1,18 @@
-"""What others have predicted or counted, brought into the results folder: checked, put into order, with its source.
+"""What others have predicted or counted → the results folder: checked, in the order of the dataset, with its source.
 
-files.py         one file -> answers, and the images' names where it has them
-labels.py        the dataset that answers are held against
-predictions.py   answers -> checked Predictions
-released.py      the per-image predictions that came with a paper
-tables.py        accuracies or counts, a row a model
+dialects.py        how a text table is written: encoding, delimiter, decimal sign, comments, header
+cells.py           numbers and lists in its cells, and words for a missing value
+files.py           one file of any format -> its columns by name
+headings.py        what a column is by its heading
+columns.py         which columns hold the predictions, and which the labels beside them
+images_of_rows.py  which column names the images
+matching.py        names in a file against the ids of a dataset
+class_names.py     classes by name
+values.py          class numbers, names, logits or probabilities -> the best classes
+checks.py          what stands beside the predictions, held against the dataset
+label_files.py     a file of labels
+labels.py          the dataset that predictions are held against
+predictions.py     all of these, one after the other -> stored Predictions
+released.py        the per-image predictions that came with a paper
+tables.py          accuracies or counts, one row per model
 """

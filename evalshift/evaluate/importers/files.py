@@ -1,9 +1,7 @@
-"""One file that others wrote → its answers, and the names of the images where it has them. Nothing in it is run."""
+"""One file that others wrote → its columns by name. Nothing in it is run."""
 
-import csv
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,68 +10,84 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalshift.errors import DataError, UsageError, did_you_mean, first_line
+from evalshift.errors import DataError, UsageError, first_line
+from evalshift.evaluate.importers.dialects import read_text_table
+from evalshift.evaluate.importers.headings import is_known
 from evalshift.files import sha256_of
 from evalshift.parquet import read_table
 
-FORMATS = (".npy", ".npz", ".json", ".csv", ".tsv", ".txt", ".parquet")
+TEXT_FORMATS = (".csv", ".tsv", ".txt")
+JSON_LINES = (".jsonl", ".ndjson")
+TORCH_FORMATS = (".pt", ".pth")
+FORMATS = (".npy", ".npz", *TORCH_FORMATS, ".safetensors", ".json", *JSON_LINES, *TEXT_FORMATS, ".parquet")
+_PICKLES = (".pkl", ".pickle", ".joblib")
 
-# Column names that are read without being named, in lower case.
-_IDS = ("id", "ids", "image_id", "image", "images", "filename", "file_name", "file", "path", "key", "uid", "index")
-ANSWERS = (
-    *("prediction", "predictions", "pred", "preds", "predicted", "predicted_class", "predicted_label"),
-    *("top", "top1", "top5", "topk", "logits", "probabilities", "probs"),
-)
-LABELS = ("label", "labels", "target", "targets", "class", "y")
+# Where the file has no names, the whole of it is one column of this name.
+WHOLE = "the whole file"
 
 
 @dataclass(frozen=True, eq=False)
-class Content:
+class FileContent:
     """What a file holds.
 
-    array    shape (n,) or (n, k): numbers, or text where classes are named
-    ids      the name of each row's image; None where the file has none
-    rules    what was decided while reading it, in words
+    columns   by name, each of shape (n,) or (n, k): numbers, or text. NaN and empty text are missing values
+    named     whether the names are the file's own. Columns of a text table without header are called 1, 2, 3, …
+    rules     what was decided while reading it, in words
     """
 
     path: Path
-    array: np.ndarray
-    ids: tuple[str, ...] | None
+    columns: Mapping[str, np.ndarray]
+    named: bool
     sha256: str
     rules: tuple[str, ...]
 
 
-def read_content(
-    path: Path,
-    *,
-    rows: int | None = None,
-    class_names: Sequence[str] = (),
-    id_column: str | None = None,
-    column: str | None = None,
-    likely: Sequence[str] = ANSWERS,
-) -> Content:
-    """Answers from an npy, npz, JSON, CSV or Parquet file.
+def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = ()) -> FileContent:
+    """The columns of an npy, npz, pt, safetensors, JSON, JSON lines, CSV or Parquet file.
 
-    rows          how many there should be: tells a CSV's header 0, 1, 2, … from its first row
-    class_names   columns that are named like the classes are put into their order
-    id_column     the column, array or key that holds the images' names; without it, one that is called so
-    column        the one that holds the answers, where there are several
-    likely        names, in lower case, of the one that is taken where `column` names none
+    rows     how many there should be: tells a CSV's header 0, 1, 2, … from its first row
+    values   names of classes and images, in lower case: they stand in rows, and in no header
 
-    Raises UsageError for an unknown format, DataError where the file cannot be read or it is not clear what to take.
+    Raises UsageError for an unknown format, DataError where the file is missing, damaged, or would run code.
     """
-    columns, plain, rules = _read(path, rows, id_column)
-    if plain is not None:
-        for wanted in (id_column, column):
-            if wanted is not None:
-                raise DataError(
-                    f'the file has no column "{wanted}"', where=path, found="an array without names", expected="columns"
-                )
-        return Content(path, plain, None, sha256_of(path), tuple(rules))
-    named = _id_column(columns, id_column, path, rules)
-    ids = None if named is None else _as_ids(columns[named], named, path)
-    values = _answers(columns, column, named, class_names, likely, path, rules)
-    return Content(path, values, ids, sha256_of(path), tuple(rules))
+    _check_there(path)
+    suffix = path.suffix.lower()
+    if suffix in _PICKLES:
+        raise UsageError(
+            "this format can run code, so it is not opened",
+            where=path,
+            found=suffix,
+            expected=", ".join(FORMATS),
+            remedy="save the values with numpy.save, numpy.savez or pandas.DataFrame.to_csv where the file comes from",
+        )
+    if suffix not in FORMATS:
+        raise _unknown_format(path, FORMATS)
+    with _readable(path, f"a whole {suffix} file"):
+        if suffix in TEXT_FORMATS:
+            columns, named, rules = _text(path, rows, values)
+        elif suffix == ".npy":
+            columns, named, rules = {WHOLE: _tidy(np.array(np.lib.format.open_memmap(path, mode="r")))}, False, ()
+        elif suffix == ".npz":
+            columns, named, rules = _npz(path)
+        elif suffix in TORCH_FORMATS:
+            columns, named, rules = _torch(path)
+        elif suffix == ".safetensors":
+            columns, named, rules = _safetensors(path)
+        elif suffix == ".parquet":
+            columns, named, rules = _parquet(path), True, ()
+        else:
+            columns, named, rules = columns_of_json(_parsed(path.read_text("utf-8-sig"), suffix))
+    return FileContent(path, columns, named, sha256_of(path), tuple(rules))
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The one array of a file. Raises DataError where it has several, or what `read_file` raises."""
+    content = read_file(path)
+    if len(content.columns) != 1:
+        raise DataError(
+            "the file holds several arrays", where=path, found=", ".join(content.columns), expected="one array"
+        )
+    return next(iter(content.columns.values()))
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -82,61 +96,34 @@ def read_cells(path: Path) -> pd.DataFrame:
     The names of its columns are unique; one without a name is called "".
     """
     _check_there(path)
+    suffix = path.suffix.lower()
     with _readable(path, "a table with a header"):
-        if path.suffix.lower() == ".parquet":
+        if suffix == ".parquet":
             table = read_table(path).to_pandas(use_threads=False)
             table = table.reset_index(names="") if table.index.dtype.kind not in "iu" else table
             cells = table.map(lambda cell: "" if cell is None or cell != cell else str(cell))
-        elif path.suffix.lower() == ".json":
+        elif suffix == ".json":
             records = json.loads(path.read_text("utf-8"))
             cells = pd.DataFrame(records).map(lambda cell: "" if cell is None or cell != cell else str(cell))
-        elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-            lines = path.read_text("utf-8-sig").splitlines()
-            header, *rest = [row for row in csv.reader(lines, delimiter=_delimiter(lines)) if row]
-            uneven = next((number for number, row in enumerate(rest, 2) if len(row) != len(header)), None)
-            if uneven is not None:
-                raise ValueError(f"row {uneven} has {len(rest[uneven - 2])} cells, the header {len(header)}")
-            cells = pd.DataFrame(rest, columns=pd.Index(header), dtype=str)
+        elif suffix in TEXT_FORMATS:
+            text = read_text_table(path, header=True)
+            cells = pd.DataFrame(dict(enumerate(text.columns)), dtype=str)
+            cells.columns = pd.Index(text.names or ())
         else:
-            raise _unknown_format(path, (".csv", ".tsv", ".txt", ".json", ".parquet"))
+            raise _unknown_format(path, (*TEXT_FORMATS, ".json", ".parquet"))
         names = [str(name).strip() for name in cells.columns]
-        doubled = next((name for name in names if names.count(name) > 1), None)
-        if doubled is not None:
-            raise ValueError(f'two columns are called "{doubled}"')
+        _refuse_doubled(names)
         cells.columns = pd.Index(names)
     return cells
-
-
-Columns = Mapping[str, np.ndarray]
-
-
-def _read(path: Path, rows: int | None, id_column: str | None) -> tuple[Columns, np.ndarray | None, list[str]]:
-    """Named columns, or an array without names, and what was decided."""
-    _check_there(path)
-    suffix = path.suffix.lower()
-    with _readable(path, f"a whole {suffix} file"):
-        if suffix == ".npy":
-            return {}, np.array(np.lib.format.open_memmap(path, mode="r")), []
-        if suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            return (arrays, None, []) if len(arrays) > 1 else ({}, next(iter(arrays.values()), np.empty(0)), [])
-        if suffix == ".json":
-            return *_json(json.loads(path.read_text("utf-8"))), []
-        if suffix in (".csv", ".tsv", ".txt"):
-            return _csv(path, rows, id_column)
-        if suffix == ".parquet":
-            return _parquet(path), None, []
-    raise _unknown_format(path, FORMATS)
 
 
 def _check_there(path: Path) -> None:
     if not path.is_file():
         raise DataError(
-            "the file to import is not there",
+            "the file to import does not exist",
             where=path,
-            found="no file of that name",
-            expected="a file of answers, labels or accuracies",
+            found="a folder" if path.is_dir() else "no file of that name",
+            expected="a file of predictions, labels or accuracies",
             remedy="check the path; a relative one begins in the working folder",
         )
 
@@ -156,174 +143,297 @@ def _readable(path: Path, expected: str):
         raise DataError("the file cannot be read", where=path, found=first_line(error), expected=expected) from error
 
 
-def _json(content: Any) -> tuple[Columns, np.ndarray | None]:
-    if isinstance(content, list):
-        if content and all(isinstance(row, dict) for row in content):
-            names = dict.fromkeys(name for row in content for name in row)
-            return {name: _array([row.get(name) for row in content]) for name in names}, None
-        return {}, _array(content)
-    if isinstance(content, dict):
-        named = (name for name, value in content.items() if isinstance(value, list))
-        if any(name.lower() in (*_IDS, *ANSWERS, *LABELS) for name in named):
-            return {name: _array(value) for name, value in content.items() if isinstance(value, list)}, None
-        return {"id": np.array(list(content), dtype=str), "predictions": _array(list(content.values()))}, None
-    raise ValueError("neither a list nor an object")
+def _refuse_doubled(names: Sequence[str]) -> None:
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise ValueError(f'two columns are called "{doubled}"')
 
 
-def _array(rows: list) -> np.ndarray:
-    """A list, or a list of lists of one length, as an array of numbers or text."""
-    nested = [len(row) if isinstance(row, list) else -1 for row in rows]
-    if len(set(nested)) > 1:
-        odd = next(place for place, length in enumerate(nested) if length != nested[0])
-        raise ValueError(f"row {odd:,} has {_length(nested[odd])}, row 0 {_length(nested[0])}")
-    for place, row in enumerate(rows):
-        if row is None or (isinstance(row, list) and None in row):
-            raise ValueError(f"row {place:,} has no value")
-    array = np.array(rows)
-    if array.dtype.kind not in "iufUb":
-        raise ValueError("neither numbers nor text")
-    return array
+Read = tuple[Mapping[str, np.ndarray], bool, Sequence[str]]
+
+# ---------------------------------------------------------------------------------------------------- text and arrays
 
 
-def _length(count: int) -> str:
-    return "one value" if count < 0 else f"{count:,} values"
+def _text(path: Path, rows: int | None, values: Collection[str]) -> Read:
+    table = read_text_table(path, is_heading=is_known, is_value=lambda cell: cell.strip().lower() in values, rows=rows)
+    if table.names is not None:
+        _refuse_doubled(table.names)
+        return dict(zip(table.names, table.columns, strict=True)), True, table.rules
+    if len(table.columns) == 1:
+        return {WHOLE: table.columns[0]}, False, table.rules
+    return {str(place): column for place, column in enumerate(table.columns, 1)}, False, table.rules
 
 
-def _csv(path: Path, rows: int | None, id_column: str | None) -> tuple[Columns, np.ndarray | None, list[str]]:
-    with path.open(encoding="utf-8-sig") as stream:
-        beginning = [stream.readline().rstrip("\r\n")]
-    delimiter = _delimiter(beginning)
-    first = next(csv.reader(beginning, delimiter=delimiter), [])
-    counted = [str(place) for place in range(len(first))]
-    numbers = all(map(_is_number, first))
-    options: dict[str, Any] = {"sep": delimiter, "encoding": "utf-8-sig", "index_col": False}
-    if numbers:
-        table = pd.read_csv(path, header=None, **options)
-        if not (len(first) > 1 and first == counted and len(table) - 1 == rows):
-            rows_alone = table.to_numpy() if len(first) > 1 else table[0].to_numpy()
-            return {}, _one_kind(rows_alone), ["the file has no header: its first line is a row"]
-        table = table.iloc[1:]
-        table.columns = pd.Index(counted)
-    else:
-        # Text stays as it is written: "007" is a name, not the number seven.
-        names = {name: str for name in first if name.lower() in _IDS or name in ("", id_column)}
-        table = pd.read_csv(path, header=0, dtype=names, **options)
-        table.columns = pd.Index(first)
-    return {name: _one_kind(table[name].to_numpy()) for name in map(str, table.columns)}, None, []
+def _npz(path: Path) -> Read:
+    with np.load(path, allow_pickle=False) as archive:
+        return _by_name({name: _tidy(archive[name]) for name in archive.files})
 
 
-def _one_kind(values: np.ndarray) -> np.ndarray:
-    """Text as text: pandas gives it as objects."""
-    return values.astype(str) if values.dtype == object else values
+def _by_name(arrays: Mapping[str, np.ndarray]) -> Read:
+    if len(arrays) == 1:
+        return {WHOLE: next(iter(arrays.values()))}, False, ()
+    return arrays, True, ()
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _tidy(array: np.ndarray) -> np.ndarray:
+    """Bytes as text, half precision as single, a byte order as this machine's."""
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8")
+    if array.dtype.kind == "f" and array.dtype.itemsize < 4:
+        return array.astype(np.float32)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _delimiter(lines: Sequence[str]) -> str:
-    first = lines[0] if lines else ""
-    return max((",", "\t", ";"), key=first.count)
-
-
-def _parquet(path: Path) -> Columns:
+def _parquet(path: Path) -> Mapping[str, np.ndarray]:
     import pyarrow as pa
 
     table = read_table(path)
     columns: dict[str, np.ndarray] = {}
     for name in table.column_names:
         column = table[name].combine_chunks()
-        if column.null_count:
-            raise ValueError(f'column "{name}" has {column.null_count:,} rows without a value')
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
         kind = column.type
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-            columns[name] = _array(column.to_pylist())
-        else:
-            columns[name] = _one_kind(column.to_numpy(zero_copy_only=False))
+        nested = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+        if nested or pa.types.is_boolean(kind) or column.null_count:
+            columns[name] = array_of(column.to_pylist())
+        elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            columns[name] = _tidy(column.to_numpy(zero_copy_only=False))
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+            columns[name] = array_of(column.to_pylist())
     return columns
 
 
-def _id_column(columns: Columns, wanted: str | None, path: Path, rules: list[str]) -> str | None:
-    if wanted is not None:
-        return _column(columns, wanted, path)
-    if next(iter(columns), None) == "":  # a table that pandas wrote has its index there
-        rules.append("the first column, which has no name, names the images")
-        return ""
-    name = next((name for name in columns if name.lower() in _IDS), None)
-    if name is not None:
-        rules.append(f'the column "{name}" names the images')
-    return name
+# --------------------------------------------------------------------------------------------------------------- torch
 
 
-def _as_ids(values: np.ndarray, name: str, path: Path) -> tuple[str, ...]:
-    if values.ndim != 1 or values.dtype.kind not in "iuU":
+def _torch(path: Path) -> Read:
+    """Tensors of a torch file, read with weights_only, so that nothing in it can run."""
+    import torch
+
+    with path.open("rb") as stream:
+        beginning = stream.read(16)
+    if not beginning:
+        raise ValueError("an empty file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's own advice is to run what is in the file; it is not passed on
         raise DataError(
-            "these are not ids",
-            where=f'{path}, column "{name}"',
-            found=f"{values.dtype}, shape {values.shape}",
-            expected="text or whole numbers, one a row",
-        )
-    return tuple(map(str, values.tolist()))
-
-
-def _answers(
-    columns: Columns,
-    wanted: str | None,
-    ids: str | None,
-    class_names: Sequence[str],
-    likely_names: Sequence[str],
-    path: Path,
-    rules: list[str],
-) -> np.ndarray:
-    if wanted is not None:
-        return columns[_column(columns, wanted, path)]
-    rest = [name for name in columns if name != ids]
-    if len(rest) == 1:
-        return columns[rest[0]]
-    likely = [name for name in rest if name.lower() in likely_names]
-    if len(likely) == 1:
-        rules.append(f'the column "{likely[0]}" holds the answers')
-        return columns[likely[0]]
-    ordered = _in_class_order(rest, class_names) or _in_number_order(rest)
-    if ordered and all(columns[name].ndim == 1 for name in ordered):
-        rules.append(f'the columns "{ordered[0]}" to "{ordered[-1]}" are taken together, in that order')
-        return np.column_stack([columns[name] for name in ordered])
-    raise DataError(
-        "it is not clear which column holds the answers",
-        where=path,
-        found=", ".join(rest[:12]) + (f" and {len(rest) - 12:,} more" if len(rest) > 12 else "") or "no column",
-        expected="one column, one for each class, or one that is called so",
-        remedy="name it with --column",
-    )
-
-
-def _column(columns: Columns, wanted: str, path: Path) -> str:
-    if wanted not in columns:
-        raise DataError(
-            f'the file has no column "{wanted}"',
+            "the file cannot be read without running what is in it",
             where=path,
-            found=", ".join(list(columns)[:12]),
-            remedy=did_you_mean(wanted, columns),
-        )
-    return wanted
+            found=f"something else than tensors, or damaged ({type(error).__name__})",
+            expected="a tensor, a list of tensors, or a dict of them, as torch.save writes them",
+            remedy="save the tensors alone, or numpy.savez(file, logits=logits.numpy())",
+        ) from error
+    return _tensors(content, torch)
 
 
-def _in_class_order(names: Sequence[str], class_names: Sequence[str]) -> list[str] | None:
-    return list(class_names) if class_names and set(names) == set(class_names) else None
+def _tensors(content: Any, torch: Any) -> Read:
+    if isinstance(content, Mapping):
+        named = {str(name): array for name, value in content.items() if (array := _tensor(value, torch)) is not None}
+        if any(array.ndim > 0 for array in named.values()):
+            lengths = {len(array) for array in named.values() if array.ndim}
+            return _by_name(named) if lengths else ({}, True, ())
+        numbers = {
+            str(name): value.item() if isinstance(value, torch.Tensor) else value for name, value in content.items()
+        }
+        return columns_of_json(numbers)
+    array = _tensor(content, torch)
+    if array is None:
+        raise ValueError(f"{type(content).__name__}, no tensors")
+    batches = isinstance(content, list | tuple) and any(isinstance(one, torch.Tensor) and one.ndim for one in content)
+    return {WHOLE: array}, False, ("the tensors of the list are taken for batches, one after the other",) * batches
 
 
-def _in_number_order(names: Sequence[str]) -> list[str] | None:
-    """Columns such as top_1 … top_5 or 0 … 999 by their numbers; None unless they count from 0 or 1 without a gap."""
-    parts = [re.fullmatch(r"(.*?)(\d+)", name) for name in names]
-    if not parts or not all(parts):
+def _tensor(value: Any, torch: Any) -> np.ndarray | None:
+    """A tensor, or a list of them or of plain values, as an array; None for anything else."""
+    if isinstance(value, torch.Tensor):
+        plain = value.detach().to_dense() if value.is_sparse else value.detach()
+        return plain.float().numpy() if plain.dtype in (torch.bfloat16, torch.float16) else plain.numpy()
+    if not isinstance(value, list | tuple) or not value:
         return None
-    stems = {part[1] for part in parts if part}
-    numbered = sorted((int(part[2]), name) for part, name in zip(parts, names, strict=True) if part)
-    first = numbered[0][0]
-    if len(stems) > 1 or first > 1 or [number for number, _ in numbered] != list(range(first, first + len(names))):
-        return None
-    return [name for _, name in numbered]
+    if all(isinstance(one, torch.Tensor) for one in value):
+        arrays = [array for one in value if (array := _tensor(one, torch)) is not None]
+        if all(array.ndim == 0 for array in arrays):
+            return np.array(arrays)
+        if len({array.shape[1:] for array in arrays}) > 1 or arrays[0].ndim == 0:
+            shapes = ", ".join(str(array.shape) for array in arrays[:3])
+            raise ValueError(f"a list of tensors of different shapes: {shapes}")
+        _refuse_pair(arrays)
+        return np.concatenate(arrays)
+    return array_of(list(value)) if all(isinstance(one, str | int | float | list) for one in value) else None
+
+
+def _refuse_pair(arrays: Sequence[np.ndarray]) -> None:
+    """Two vectors of one length may be two batches, or predictions and labels."""
+    if len(arrays) == 2 and arrays[0].shape == arrays[1].shape and arrays[0].ndim == 1:
+        raise ValueError("two tensors of one shape: batches, or predictions and labels; save them in a dict by name")
+
+
+def _safetensors(path: Path) -> Read:
+    from safetensors.numpy import load_file
+
+    return _by_name({name: _tidy(array) for name, array in load_file(path).items()})
+
+
+# ---------------------------------------------------------------------------------------------------------------- JSON
+
+
+def _parsed(text: str, suffix: str) -> Any:
+    """JSON, or a list of what stands in each line: also under the name .json, and without commas between."""
+    if suffix not in JSON_LINES:
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            lines = [line for line in text.splitlines() if line.strip()]
+            if len(lines) < 2 or not all(line.strip()[0] in "{[" and line.strip()[-1] in "}]" for line in lines):
+                raise
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"line {number}: {error.msg}") from error
+    return rows
+
+
+def columns_of_json(content: Any) -> Read:
+    """The columns of what JSON holds, whichever way round it was written.
+
+    A list of values, of lists or of objects (records); an object of columns, of rows by name, or of values by name;
+    pandas' orients split, index, columns, records, values and table; any of these in an object that names nothing else.
+    Raises ValueError where it is none of these, or where rows are of different kinds.
+    """
+    if isinstance(content, list):
+        return _json_list(content)
+    if not isinstance(content, dict):
+        raise ValueError("neither a list nor an object")
+    if isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
+        return _split(content)
+    inner = [value for value in content.values() if isinstance(value, dict)]
+    lists = {name: value for name, value in content.items() if isinstance(value, list)}
+    if (
+        inner
+        and len(inner) == len(content)
+        and not any(isinstance(value, dict) for one in inner for value in one.values())
+    ):
+        return _objects(content)
+    tables = {name: value for name, value in content.items() if _is_table(value)}
+    nested = {name: value for name, value in tables.items() if isinstance(value, list)} or tables
+    if len(nested) == 1 and len(content) < 12:
+        name, value = next(iter(nested.items()))
+        columns, named, rules = columns_of_json(value)
+        return columns, named, (*rules, f'what stands under "{name}" is read')
+    if lists and any(is_known(name) for name in lists):
+        return {name: array_of(value) for name, value in lists.items()}, True, ()
+    return {"id": np.array(list(content), dtype=str), "predictions": array_of(list(content.values()))}, True, ()
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is itself a list of objects, or an object of several values."""
+    if isinstance(value, list):
+        return len(value) > 0 and all(isinstance(row, dict) for row in value)
+    return isinstance(value, dict) and len(value) > 1
+
+
+def _json_list(rows: list) -> Read:
+    if rows and all(isinstance(row, dict) for row in rows):
+        return _records(rows), True, ()
+    mixed = rows and all(isinstance(row, list) for row in rows) and any(isinstance(cell, str) for cell in rows[0])
+    if (
+        mixed
+        and len({len(row) for row in rows}) == 1
+        and not all(isinstance(cell, str) for row in rows for cell in row)
+    ):
+        columns = zip(*rows, strict=True)
+        return {str(place): array_of(list(column)) for place, column in enumerate(columns, 1)}, False, ()
+    return {WHOLE: array_of(rows)}, False, ()
+
+
+def _records(rows: list[dict]) -> Mapping[str, np.ndarray]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return _each_as_array(names, lambda name: [row.get(name) for row in rows])
+
+
+def _each_as_array(names: Collection[str], values: Callable[[str], list]) -> Mapping[str, np.ndarray]:
+    """Columns as arrays; what is none (objects, lists of lists) is left out, as it can be neither name nor class."""
+    columns = {}
+    for name in names:
+        rows = values(name)
+        if not any(isinstance(row, dict) for row in rows):
+            columns[name] = array_of(rows)
+    return columns
+
+
+def _split(content: dict) -> Read:
+    names = [str(name) for name in content["columns"]]
+    rows = content["data"]
+    odd = next((place for place, row in enumerate(rows) if not isinstance(row, list) or len(row) != len(names)), None)
+    if odd is not None:
+        raise ValueError(f"row {odd:,} of data has not {len(names)} values, one for each of columns")
+    columns = {name: array_of([row[place] for row in rows]) for place, name in enumerate(names)}
+    index = content.get("index")
+    if isinstance(index, list) and len(index) == len(rows) and index != list(range(len(rows))):
+        columns = {"": array_of(index), **columns}
+    return columns, True, ()
+
+
+def _objects(content: dict[str, dict]) -> Read:
+    """Rows by name, or columns of values by row: whichever the names tell."""
+    inner = dict.fromkeys(name for one in content.values() for name in one)
+    by_row = any(map(is_known, inner)) or (not any(map(is_known, content)) and len(content) >= len(inner))
+    if by_row:
+        rows = list(content.values())
+        if len(inner) == len(rows) and any(map(is_known, content)) and any(map(is_known, inner)):
+            raise ValueError("its objects can be rows as well as columns")
+        columns = _each_as_array(inner, lambda name: [row.get(name) for row in rows])
+        return {_free(columns): np.array(list(content), dtype=str), **columns}, True, ()
+    columns = _each_as_array(content, lambda name: [content[name].get(row) for row in inner])
+    if list(inner) == [str(place) for place in range(len(inner))]:
+        return columns, True, ()
+    return {"": np.array(list(inner), dtype=str), **columns}, True, ()
+
+
+def _free(columns: Collection[str]) -> str:
+    return "" if "id" in columns else "id"
+
+
+def array_of(rows: list) -> np.ndarray:
+    """A list of values, or of lists, as an array of numbers or text; what is missing is NaN or empty text.
+
+    Lists of whole numbers or text may be of different lengths: the rest of a shorter one is missing.
+    Raises ValueError where values and lists are mixed, or lists of fractions are of different lengths.
+    """
+    nested = [len(row) if isinstance(row, list) else -1 for row in rows if row is not None]
+    if len(set(nested)) <= 1 and (not nested or nested[0] < 0):
+        return _flat(rows)
+    odd = next((place for place, row in enumerate(rows) if row is not None and not isinstance(row, list)), None)
+    if odd is not None or -1 in nested:
+        reference = next(place for place, row in enumerate(rows) if isinstance(row, list))
+        raise ValueError(f"row {odd:,} has one value, row {reference:,} {len(rows[reference]):,} values")
+    width = max(nested)
+    if len(set(nested)) > 1 and any(isinstance(cell, float) and cell % 1 for row in rows for cell in row or ()):
+        odd = next(place for place, row in enumerate(rows) if row is not None and len(row) != nested[0])
+        raise ValueError(f"row {odd:,} has {len(rows[odd]):,} values, row 0 {nested[0]:,} values")
+    cells = [cell for row in rows for cell in (*(row or ()), *[None] * (width - len(row or ())))]
+    return _flat(cells).reshape(len(rows), width)
+
+
+def _flat(cells: list) -> np.ndarray:
+    if any(isinstance(cell, list | dict) for cell in cells):
+        raise ValueError("neither numbers nor text")
+    if any(isinstance(cell, str | bytes) for cell in cells):
+        return np.array([_as_text(cell) for cell in cells], dtype=str)
+    if any(cell is None for cell in cells):
+        return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+    array = np.array(cells) if cells else np.array([], dtype=np.float64)
+    if array.dtype.kind not in "iufb":
+        raise ValueError("neither numbers nor text")
+    return array
+
+
+def _as_text(cell: Any) -> str:
+    if cell is None or cell != cell:
+        return ""
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)

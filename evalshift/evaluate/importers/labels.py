@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, near_match
-from evalshift.evaluate.importers.files import LABELS, read_content
-from evalshift.evaluate.rows import order_of, rows_mark, twice
+from evalshift.evaluate.importers.class_names import ClassNames
+from evalshift.evaluate.importers.label_files import read_labels
+from evalshift.evaluate.importers.matching import ImageNames
+from evalshift.evaluate.rows import rows_mark, twice
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import BUILT_IN, ClassSpace
@@ -112,26 +114,6 @@ def known_size(name: str) -> tuple[int, str | None] | None:
     return None
 
 
-def numbers_of_names(
-    values: np.ndarray, class_names: Sequence[str], folders: Sequence[str], where: object
-) -> np.ndarray:
-    """Classes written by name (or by the name of their folder, such as a wnid) as numbers."""
-    for names in (class_names, folders):
-        known = {name: number for number, name in enumerate(names)}
-        if set(values.ravel().tolist()) <= known.keys():
-            return np.vectorize(known.__getitem__, otypes=[np.int64])(values)
-    allowed = {*class_names, *folders}
-    row, unknown = next((row, text) for row, text in enumerate(values.ravel().tolist()) if text not in allowed)
-    nearest = near_match(unknown, [*class_names, *folders])
-    raise DataError(
-        "these are not classes",
-        where=f"{where}, row {row // max(1, values[0].size):,}",
-        found=f'"{unknown}"',
-        expected=f"numbers from 0, or names such as {', '.join(class_names[:3])}",
-        remedy=f'did you mean "{nearest}"?' if nearest else None,
-    )
-
-
 def folders_of(dataset: StoredDataset, registry: Registry) -> tuple[str, ...]:
     """Other names of a stored dataset's classes, such as wnids; none where its label space is not known here."""
     known = dataset.classes in registry.classes or dataset.classes in BUILT_IN
@@ -160,21 +142,11 @@ def _from_file(
     stored: StoredDataset | None,
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> StoredDataset:
-    content = read_content(path, rows=len(stored) if stored else None, id_column=id_column, likely=LABELS)
-    values = content.array.ravel() if content.array.ndim == 2 and content.array.shape[1] == 1 else content.array
-    if values.dtype.kind == "U" and values.ndim == 1:
-        values = numbers_of_names(values, space.names, space.folders, path)
-    if values.ndim != 1 or values.dtype.kind not in "iu" or len(values) == 0:
-        raise DataError(
-            "these are not labels",
-            where=path,
-            found=f"{values.dtype}, shape {values.shape}",
-            expected="whole numbers or names of classes, shape (n,)",
-        )
-    labels = values.astype(np.int64)
+    given = read_labels(path, ClassNames(space.names, space.folders), len(stored) if stored else None, id_column)
+    labels = given.labels
     if stored is not None:
-        if content.ids is not None and (order := order_of(stored.ids, content.ids)) is not None:
-            labels = labels[order]
+        if given.ids is not None and (match := ImageNames(stored, space.folders).match(given.ids)).is_whole:
+            labels = labels[match.places]
         if len(labels) != len(stored):
             raise DataError(
                 "these labels are not those that are stored",
@@ -184,8 +156,8 @@ def _from_file(
             )
         return labels_alone(name, stored.ids, labels, space)
     digits = len(str(max(len(labels) - 1, 0)))
-    ids = content.ids or tuple(f"{place:0{digits}d}" for place in range(len(labels)))
-    return labels_alone(name, ids, labels, space, files={path.name: content.sha256}, **facts)
+    ids = given.ids or tuple(f"{place:0{digits}d}" for place in range(len(labels)))
+    return labels_alone(name, ids, labels, space, files={path.name: given.sha256}, **facts)
 
 
 def _remedy(name: str, registry: Registry, results: Results) -> str:

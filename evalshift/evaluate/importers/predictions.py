@@ -1,19 +1,35 @@
 """Predictions that someone else made, one file a model and dataset, into the store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evalshift.errors import UsageError
-from evalshift.evaluate.importers.answers import check_answers, check_kind
-from evalshift.evaluate.importers.files import read_content
+import numpy as np
+
+from evalshift.errors import DataError, UsageError, did_you_mean
+from evalshift.evaluate.importers.checks import hold_correctness, hold_labels, refuse_shifted
+from evalshift.evaluate.importers.class_names import ClassNames
+from evalshift.evaluate.importers.columns import (
+    check_named,
+    columns_of_rows,
+    find_correctness,
+    find_labels,
+    find_predictions,
+)
+from evalshift.evaluate.importers.files import WHOLE, FileContent, read_file
+from evalshift.evaluate.importers.images_of_rows import Rows, find_rows
 from evalshift.evaluate.importers.labels import dataset_for_import, folders_of
+from evalshift.evaluate.importers.values import NO_CLASS, TopClasses, check_kind, top_classes
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry, load_registry
+
+# What an image without a prediction counts as: incorrect where the file marks it (−1, an empty cell, "abstain"), also
+# where the file has no row for it, or never.
+MISSING = ("marked", "incorrect", "error")
 
 # What of a registry entry is said of a model that evalshift did not run.
 _FACTS = ("family", "year", "selected_on", "expected", "paper")
@@ -21,13 +37,17 @@ _FACTS = ("family", "year", "selected_on", "expected", "paper")
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """One model on one dataset as it was imported: how many of the images it gets right."""
+    """One model on one dataset as it was imported: how many of the images it predicts correctly.
+
+    missing   images without a prediction, which count as incorrect
+    """
 
     model: str
     dataset: str
     images: int
     top1: int
     top5: int | None
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,20 +71,29 @@ def import_predictions(
     kind: str = "auto",
     id_column: str | None = None,
     column: str | None = None,
+    first_class: int | None = None,
+    file_order: bool = False,
+    missing: str = "marked",
     facts: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> ImportReport:
-    """Store what `model` answered on `dataset`, read from an npy, npz, JSON, CSV or Parquet file.
+    """Store what `model` predicted on `dataset`, read from a file of one of the FORMATS.
 
     labels, classes     a file of labels and their label space, where neither results nor registry know the dataset
     kind                "top1", "topk", "logits", "probabilities", or "auto"
-    id_column, column   where the file holds the images' names and the answers, when that is not plain
+    id_column, column   where the file holds the images' names and the predictions, when that is not plain; `column` may
+                        be what stands in front of the numbers of several ("top" for top1, top2, …)
+    first_class         the number of the first class, 0 or 1; None is 0, and refuses what seems to count from 1
+    file_order          rows are in dataset order, whatever columns of names say
+    missing             images without a prediction count as incorrect where the file marks them ("marked"), also where
+                        it has no row for them ("incorrect"), or are refused ("error")
     facts               such as family and year; what a registry says of a model of that name is taken otherwise
-    force               put them in the place of predictions that a run made
+    force               overwrite predictions that a run made
 
     Raises UsageError or DataError where the file cannot be what it is said to be; nothing is stored then.
     """
     check_kind(kind)
+    _check_missing(missing)
     path = Path(file)
     store = results if isinstance(results, Results) else Results(results)
     known = registry if isinstance(registry, Registry) else load_registry(registry)
@@ -72,15 +101,130 @@ def import_predictions(
     target, source = dataset_for_import(
         dataset, store, known, labels=None if labels is None else Path(labels), classes=classes
     )
-    content = read_content(path, rows=len(target), class_names=target.class_names, id_column=id_column, column=column)
-    answers = check_answers(content, target, kind, folders_of(target, known))
-    rules = (source, *answers.rules)
-    imported = Imported(source="predictions", files={path.name: content.sha256}, kind=answers.kind, rules=list(rules))
+    names = ClassNames(target.class_names, folders_of(target, known))
+    content = read_file(path, rows=len(target), values={*names.spellings(), *(one.lower() for one in target.ids)})
+    top, rules = _read(content, target, names, kind, id_column, column, first_class, file_order, missing)
+    lacking = int((top.top[:, 0] == NO_CLASS).sum())
+    rules = (source, *content.rules, *rules)
+    imported = Imported(
+        source="predictions", files={path.name: content.sha256}, kind=top.kind, rules=list(rules), missing=lacking
+    )
     entry = {"source": "import", **known_facts(known, model), **(facts or {})}
-    predictions = Predictions(model, dataset, answers.top, answers.prob, provenance_of(model, target, imported, entry))
+    predictions = Predictions(model, dataset, top.top, top.prob, provenance_of(model, target, imported, entry))
     store_predictions(store, target, predictions)
     pairs = note_pairs(store, known, [dataset], [model])
-    return ImportReport((count_right(predictions, target),), rules, pairs)
+    return ImportReport((count_correct(predictions, target),), rules, pairs)
+
+
+def _check_missing(missing: str) -> None:
+    if missing not in MISSING:
+        raise UsageError(
+            "unknown way to treat images without a prediction",
+            found=f'`missing` "{missing}"',
+            expected=", ".join(MISSING),
+            remedy=did_you_mean(missing, MISSING),
+        )
+
+
+def _read(
+    content: FileContent,
+    dataset: StoredDataset,
+    classes: ClassNames,
+    kind: str,
+    id_column: str | None,
+    column: str | None,
+    first_class: int | None,
+    file_order: bool,
+    missing: str,
+) -> tuple[TopClasses, list[str]]:
+    """The predictions of a file in dataset order, held against what stands beside them; and what was decided."""
+    path = content.path
+    check_named(content, (id_column, column))
+    columns, set_aside = columns_of_rows(content, len(dataset), (column, id_column))
+    rows = find_rows(content, columns, dataset, classes, id_column=id_column, column=column, file_order=file_order)
+    taken = () if rows.column is None else (rows.column,)
+    found = find_predictions(content, columns, classes, taken, column)
+    top = _in_dataset_order(top_classes(found.values, classes, path, kind, first_class), rows)
+    _refuse_missing(top, rows, dataset, path, missing)
+    if first_class is None:
+        refuse_shifted(top.top[:, 0], dataset.labels, path)
+    labels, correct = find_labels(columns, found, taken, classes), find_correctness(columns, found, taken)
+    held = _held(labels, correct, top.top[:, 0], rows, dataset, classes, path)
+    read = {*found.names, *taken, *labels, *correct, WHOLE}
+    unread = [name for name in (*columns, *set_aside) if name not in read]
+    rules = [*rows.rules, *found.rules, *top.rules, *held, *_unread_words(unread), *_missing_words(top, rows)]
+    return top, rules
+
+
+def _held(
+    labels: Mapping[str, np.ndarray],
+    correct: Mapping[str, np.ndarray],
+    predicted: np.ndarray,
+    rows: Rows,
+    dataset: StoredDataset,
+    classes: ClassNames,
+    path: Path,
+) -> list[str]:
+    """What came of holding what stands beside the predictions against the images that the file has rows for."""
+    places = np.arange(len(dataset)) if rows.match is None else rows.match.places
+    there = np.flatnonzero(places >= 0)
+    beside = {name: values[places[there]] for name, values in labels.items()}
+    truth, first = dataset.labels[there], predicted[there]
+    held = hold_labels(beside, dataset, truth, first, classes, path, by_name=rows.match is not None)
+    said = {name: values[places[there]] for name, values in correct.items()}
+    return held + hold_correctness(said, first == truth, dataset, path)
+
+
+def _in_dataset_order(top: TopClasses, rows: Rows) -> TopClasses:
+    """Rows as the dataset has them; images without a row have no prediction."""
+    if rows.match is None:
+        return top
+    places, absent = rows.match.places, rows.match.places < 0
+    ordered, prob = top.top[places], None if top.prob is None else top.prob[places]
+    ordered[absent] = NO_CLASS
+    if prob is not None:
+        prob[absent] = np.nan
+    return TopClasses(np.ascontiguousarray(ordered), prob, top.kind, top.rules)
+
+
+def _refuse_missing(top: TopClasses, rows: Rows, dataset: StoredDataset, path: Path, missing: str) -> None:
+    lacking = np.flatnonzero(top.top[:, 0] == NO_CLASS)
+    absent = np.flatnonzero(rows.match.places < 0) if rows.match is not None else np.array([], np.int64)
+    if len(lacking) == len(dataset):
+        raise DataError("no image has a prediction", where=path, expected="a prediction for each image, or for most")
+    if len(absent) and missing != "incorrect":
+        raise DataError(
+            "some images have no row in the file",
+            where=path,
+            found=f"{len(absent):,} of {len(dataset):,} without one, such as {dataset.ids[absent[0]]}",
+            expected=f"a row for each image of {dataset.name}",
+            remedy='`missing` "incorrect" counts them as incorrect',
+        )
+    if len(lacking) and missing == "error":
+        raise DataError(
+            "some images have no prediction",
+            where=path,
+            found=f"{len(lacking):,} of {len(dataset):,} without one, such as {dataset.ids[lacking[0]]}",
+            expected=f"a prediction for each image of {dataset.name}",
+            remedy='`missing` "marked" counts them as incorrect',
+        )
+
+
+def _unread_words(names: Sequence[str]) -> list[str]:
+    some = ", ".join(f'"{name}"' for name in names[:6]) + (f" and {len(names) - 6:,} more" if len(names) > 6 else "")
+    return [f"not read: {some}"] if names else []
+
+
+def _missing_words(top: TopClasses, rows: Rows) -> list[str]:
+    lacking = int((top.top[:, 0] == NO_CLASS).sum())
+    absent = 0 if rows.match is None else rows.match.absent
+    words = [no_prediction_words(lacking, len(top.top))] if lacking else []
+    return words + ([f"{absent:,} of these have no row in the file"] if absent else [])
+
+
+def no_prediction_words(missing: int, images: int) -> str:
+    """What is said of images without a prediction."""
+    return f"{missing:,} of {images:,} images have no prediction and count as incorrect"
 
 
 def refuse_overwriting(results: Results, dataset: str, model: str, force: bool) -> None:
@@ -92,7 +236,7 @@ def refuse_overwriting(results: Results, dataset: str, model: str, force: bool) 
             where=results.predictions_file(dataset, model),
             found=f"run {stored.start[:10]} on {stored.device}",
             expected="an import, or nothing",
-            remedy="import under another --model name, or overwrite them with --force",
+            remedy="import under another name of the `model`, or overwrite them with `force`",
         )
 
 
@@ -114,6 +258,7 @@ def provenance_of(model: str, dataset: StoredDataset, imported: Imported, entry:
         dataset_fingerprint=dataset.rows,
         streams=None,
         start=datetime.now(UTC).isoformat(timespec="seconds"),
+        warnings=[no_prediction_words(imported.missing, len(dataset))] if imported.missing else [],
         imported=imported,
     )
 
@@ -145,7 +290,7 @@ def _models(results: Results, dataset: str) -> set[str]:
     return {*results.models(dataset), *counted}
 
 
-def count_right(predictions: Predictions, dataset: StoredDataset) -> ImportedModel:
+def count_correct(predictions: Predictions, dataset: StoredDataset) -> ImportedModel:
     """What a table of an import says of one file."""
     five = predictions.k >= 5 and len(dataset.class_names) > 5
     return ImportedModel(
@@ -154,4 +299,5 @@ def count_right(predictions: Predictions, dataset: StoredDataset) -> ImportedMod
         images=len(dataset),
         top1=int(predictions.hits(dataset.labels).sum()),
         top5=int(predictions.hits(dataset.labels, 5).sum()) if five else None,
+        missing=0 if predictions.provenance.imported is None else predictions.provenance.imported.missing,
     )

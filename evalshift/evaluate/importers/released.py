@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.evaluate.importers.answers import check_answers
-from evalshift.evaluate.importers.files import Content, read_content
+from evalshift.evaluate.importers.class_names import ClassNames
+from evalshift.evaluate.importers.files import read_array
 from evalshift.evaluate.importers.labels import known_of, labels_alone
 from evalshift.evaluate.importers.predictions import (
     ImportReport,
-    count_right,
+    count_correct,
     provenance_of,
     refuse_overwriting,
     store_predictions,
 )
+from evalshift.evaluate.importers.values import top_classes
 from evalshift.evaluate.predictions import Imported, Predictions
 from evalshift.evaluate.rows import are_positions, order_of
 from evalshift.evaluate.store import Results, StoredDataset
@@ -205,7 +206,7 @@ def import_released(
     pairs = tuple(pair for pair in release.pairs if set(pair.split(":")) <= names | set(store.datasets()))
     store.add_pairs(pairs)
     renamed = {rule: None for _, ones in read for one in ones for rule in _renaming(one)}
-    rows_read = tuple(count_right(one, dataset) for dataset, ones in read for one in ones)
+    rows_read = tuple(count_correct(one, dataset) for dataset, ones in read for one in ones)
     return ImportReport(rows_read, (*renamed, *rules), pairs)
 
 
@@ -359,13 +360,12 @@ def _rows(released: ReleasedSet, files: _Files, space: ClassSpace, registry: Reg
 
 def _plain_labels(name: str, path: Path | None, registry: Registry, download: bool) -> tuple[Labels, dict[str, str]]:
     if path is not None:
-        content = read_content(path)
-        return content.array.astype(np.int64), {path.name: content.sha256}
+        return read_array(path).astype(np.int64), {path.name: sha256_of(path)}
     entry = registry.datasets.get(name)
     if isinstance(entry, Cifar101Dataset) and "labels" in entry.files and entry.path is None:
         file = entry.files["labels"]
         at = fetch(RemoteFile(file.name, file.urls, file.sha256, file.size), data_folder())
-        return read_content(at).array.astype(np.int64), {at.name: sha256_of(at)}
+        return read_array(at).astype(np.int64), {at.name: sha256_of(at)}
     if entry is None or (not download and dataset_stamp(entry) is None):
         raise DataError(
             f"the labels of {name} are not at hand",
@@ -426,25 +426,30 @@ def _in_store(rows: _Rows, results: Results) -> tuple[StoredDataset, np.ndarray]
 def _read_model(
     stem: str, path: Path, release: Release, rows: _Rows, dataset: StoredDataset, order: np.ndarray
 ) -> Predictions:
-    content = read_content(path)
+    values = read_array(path)
     model, renaming = model_name(stem)
     rules = [renaming] if renaming else []
-    values = content.array
-    if values.ndim == 2 and len(values) == len(dataset):
+    if len(values) != len(dataset):
+        raise DataError(
+            "the predictions are not as many as the images",
+            where=path,
+            found=f"{len(values):,} rows",
+            expected=f"{len(dataset):,}, one per image of {dataset.name}",
+        )
+    if values.ndim == 2:
         truth = np.empty_like(dataset.labels)
         truth[order] = dataset.labels
         turned = _best_first(values, truth, dataset.name, model)
         if turned is not values:
             rules.append(f"the {values.shape[1]} columns are stored worst first, so they are read from the last")
             values = turned
-    plain = Content(path, values, None, content.sha256, ())
-    answers = check_answers(plain, dataset, "top1" if values.ndim == 1 else "topk")
-    imported = Imported(source=release.name, files={path.name: content.sha256}, kind=answers.kind, rules=rules)
+    found = top_classes(values, ClassNames(dataset.class_names), path, "top1" if values.ndim == 1 else "topk")
+    imported = Imported(source=release.name, files={path.name: sha256_of(path)}, kind=found.kind, rules=rules)
     entry = {"source": release.name, "repository": release.repository, **_published_facts(release).get(model, {})}
     return Predictions(
         model,
         dataset.name,
-        np.ascontiguousarray(answers.top[order]),
+        np.ascontiguousarray(found.top[order]),
         None,
         provenance_of(model, dataset, imported, entry),
     )
@@ -489,7 +494,7 @@ def _differences(
     published = {model: counts for (name, model), counts in _published_counts().items() if name == dataset.name}
     lines: list[str] = []
     for one in predictions:
-        counted = count_right(one, dataset)
+        counted = count_correct(one, dataset)
         if one.model not in published:
             lines.append(f"{one.model} stands in none of the paper's tables")
         elif (counted.top1, counted.top5) != published[one.model]:

@@ -129,8 +129,14 @@ class TestDegenerate:
                 call(PREDICTED, LABELS[:4], option)
             assert str(complaint.value) == "found answers to 5 images and 4 labels; expected one label each"
             with pytest.raises(ValueError) as complaint:  # noqa: PT011
-                call(PREDICTED - 1, LABELS, option)
-            assert str(complaint.value) == "predicted: found class -1; expected classes from 0"
+                call(PREDICTED - 2, LABELS, option)
+            assert str(complaint.value) == "predicted: found class -2; expected classes from 0, or -1 for none"
+
+    def test_no_prediction_misses_an_image_and_is_nobodys_favourite(self):
+        hard = hard_images(np.array([[-1, 1], [-1, 2], [2, -1]]), np.array([0, 0]))
+        assert (hard.missed.tolist(), hard.favourite.tolist(), hard.votes.tolist()) == ([3, 3], [2, 1], [1, 1])
+        nobody = hard_images(np.array([[-1], [-1]]), np.array([0]))
+        assert (nobody.missed.tolist(), nobody.favourite.tolist()) == ([2], [-1])
 
 
 @needs_cifar10

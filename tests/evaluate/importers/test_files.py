@@ -1,3 +1,5 @@
+"""Files of every format → their columns, and what is not opened at all."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalshift.evaluate.importers.files import LABELS, Content, read_cells, read_content
+from evalshift.evaluate.importers.files import WHOLE, read_array, read_cells, read_file
 from evalshift.files import sha256_of
 
 MAGIC = r"the magic string is not correct; expected b'\x93NUMPY', got b'no arr'"
@@ -17,96 +19,144 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
-def held(content: Content) -> tuple[list, list | None]:
-    return content.array.tolist(), None if content.ids is None else list(content.ids)
+def columns(path: Path, **options: object) -> dict[str, list]:
+    return {name: column.tolist() for name, column in read_file(path, **options).columns.items()}  # pyright: ignore[reportArgumentType]
 
 
 def test_arrays_are_read_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.array([[1, 2], [3, 4]], np.int16))
-    content = read_content(path)
-    assert held(content) == ([[1, 2], [3, 4]], None)
-    assert (content.array.dtype, content.sha256, content.rules) == (np.int16, sha256_of(path), ())
+    content = read_file(path)
+    assert columns(path) == {WHOLE: [[1, 2], [3, 4]]}
+    assert (content.columns[WHOLE].dtype, content.sha256, content.named, content.rules) == (
+        np.int16,
+        sha256_of(path),
+        False,
+        (),
+    )
+    assert read_array(path).tolist() == [[1, 2], [3, 4]]
+    np.save(path, np.array([0.5], ">f2"))
+    assert read_array(path).dtype == np.float32
 
 
-def test_an_archive_holds_answers_and_ids_by_name(tmp_path: Path) -> None:
+def test_an_archive_holds_arrays_by_name(tmp_path: Path, complaint: Callable[..., str]) -> None:
     alone, both = tmp_path / "alone.npz", tmp_path / "both.npz"
     np.savez(alone, anything=[1, 2])
-    np.savez(both, logits=np.eye(2), ids=np.array(["x", "y"]), epoch=np.array(3))
-    assert held(read_content(alone)) == ([1, 2], None)
-    content = read_content(both)
-    assert held(content) == ([[1.0, 0.0], [0.0, 1.0]], ["x", "y"])
-    assert content.rules == ('the column "ids" names the images', 'the column "logits" holds the answers')
+    np.savez(both, logits=np.eye(2), ids=np.array([b"x", b"y"]), epoch=np.array(3))
+    assert columns(alone) == {WHOLE: [1, 2]}
+    assert columns(both) == {"logits": [[1.0, 0.0], [0.0, 1.0]], "ids": ["x", "y"], "epoch": 3}
+    assert "found:    logits, ids, epoch\n" in complaint(read_array, both)
 
 
-@pytest.mark.parametrize(
-    "content, expected",
-    [
-        ([1, 2, 3], ([1, 2, 3], None)),
-        ([[1, 2], [2, 1]], ([[1, 2], [2, 1]], None)),
-        ({"x.png": 1, "y.png": 0}, ([1, 0], ["x.png", "y.png"])),
-        ({"x.png": [1, 0], "y.png": [0, 1]}, ([[1, 0], [0, 1]], ["x.png", "y.png"])),
-        ({"ids": ["x", "y"], "predictions": [1, 0], "note": "mine"}, ([1, 0], ["x", "y"])),
-        ([{"image": "x", "pred": 1}, {"image": "y", "pred": 0}], ([1, 0], ["x", "y"])),
-        (["cat", "dog"], (["cat", "dog"], None)),
-    ],
-)
-def test_shapes_of_json(tmp_path: Path, content: object, expected: tuple) -> None:
-    assert held(read_content(written(tmp_path / "a.json", json.dumps(content)))) == expected
+BY_NAME = {"image": ["x", "y"], "pred": [1, 0]}
+SHAPES_OF_JSON = {
+    "values": ([1, 2, 3], {WHOLE: [1, 2, 3]}),
+    "lists": ([[1, 2], [2, 1]], {WHOLE: [[1, 2], [2, 1]]}),
+    "names": (["cat", "dog"], {WHOLE: ["cat", "dog"]}),
+    "values by name": ({"x.png": 1, "y.png": 0}, {"id": ["x.png", "y.png"], "predictions": [1, 0]}),
+    "lists by name": ({"x": [1, 0], "y": [0, 1]}, {"id": ["x", "y"], "predictions": [[1, 0], [0, 1]]}),
+    "columns": ({"ids": ["x", "y"], "preds": [1, 0], "note": "mine"}, {"ids": ["x", "y"], "preds": [1, 0]}),
+    "records": ([{"image": "x", "pred": 1}, {"image": "y", "pred": 0}], BY_NAME),
+    "orient split": ({"columns": ["image", "pred"], "index": [0, 1], "data": [["x", 1], ["y", 0]]}, BY_NAME),
+    "split with names in its index": (
+        {"columns": ["pred"], "index": ["x", "y"], "data": [[1], [0]]},
+        {"": ["x", "y"], "pred": [1, 0]},
+    ),
+    "orient index": ({"x": {"pred": 1}, "y": {"pred": 0}}, {"id": ["x", "y"], "pred": [1, 0]}),
+    "orient columns": ({"image": {"0": "x", "1": "y"}, "pred": {"0": 1, "1": 0}}, BY_NAME),
+    "columns by name": (
+        {"pred": {"x": 1, "y": 0}, "prob": {"x": 0.5, "y": 1}},
+        {"": ["x", "y"], "pred": [1, 0], "prob": [0.5, 1.0]},
+    ),
+    "orient values": ([["x", 1], ["y", 0]], {"1": ["x", "y"], "2": [1, 0]}),
+    "orient table": (
+        {
+            "schema": {"fields": [], "pandas_version": "1.4.0"},
+            "data": [{"image": "x", "pred": 1}, {"image": "y", "pred": 0}],
+        },
+        BY_NAME,
+    ),
+    "under a name": ({"model": "net", "results": [{"image": "x", "pred": 1}, {"image": "y", "pred": 0}]}, BY_NAME),
+    "by name under a name": ({"predictions": {"x": 1, "y": 0}}, {"": ["x", "y"], "predictions": [1, 0]}),
+    "an unequal number of classes": ([[3, 5], [1], None], {WHOLE: [[3, 5], [1, "nan"], ["nan", "nan"]]}),
+    "null": ([3, None, 5], {WHOLE: [3, "nan", 5]}),
+    "numbers and words": ([3, "abstain", 5], {WHOLE: ["3", "abstain", "5"]}),
+}
 
 
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        ("3\n1\n2\n", ([3, 1, 2], None)),
-        ("prediction\n3\n1\n", ([3, 1], None)),
-        ("id,prediction\n007,3\nb,1\n", ([3, 1], ["007", "b"])),
-        (",0\n0,3\n1,1\n", ([3, 1], ["0", "1"])),  # as pandas writes a Series
-        ("id;score_2;score_1\nx;0.5;0.25\ny;0;1\n", ([[0.25, 0.5], [1.0, 0.0]], ["x", "y"])),
-        ("1,2\n3,4\n", ([[1, 2], [3, 4]], None)),
-        ("0,1\n3,4\n5,6\n", ([[3, 4], [5, 6]], None)),  # two rows are expected, so the first line is the header
-        ("file\tlabel\tpred\nx\t9\t3\ny\t9\t1\n", ([3, 1], ["x", "y"])),
-        ("b,a\n0.1,0.9\n0.8,0.2\n", ([[0.9, 0.1], [0.2, 0.8]], None)),  # columns by class, in another order
-        ("pred\ncat\ndog\n", (["cat", "dog"], None)),
-        ("\ufeffpred\n1\n0\n", ([1, 0], None)),
-    ],
-)
-def test_shapes_of_csv(tmp_path: Path, text: str, expected: tuple) -> None:
-    path = written(tmp_path / "a.csv", text)
-    assert held(read_content(path, rows=2, class_names=("a", "b"))) == expected
+@pytest.mark.parametrize("case", SHAPES_OF_JSON)
+def test_shapes_of_json(tmp_path: Path, case: str) -> None:
+    content, expected = SHAPES_OF_JSON[case]
+    found = columns(written(tmp_path / "a.json", json.dumps(content)))
+    assert json.loads(json.dumps(found).replace("NaN", '"nan"')) == expected
 
 
-def test_parquet_holds_columns_or_lists(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.json"])
+def test_json_lines(tmp_path: Path, name: str) -> None:
+    lines = '{"image": "x", "pred": 1}\n\n{"image": "y", "pred": 0}\n'
+    assert columns(written(tmp_path / name, lines)) == BY_NAME
+
+
+def test_parquet_holds_columns_lists_categories_and_nulls(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    pd.DataFrame({"key": ["x", "y"], "logits": [[0.5, 1.0], [1.0, 0.0]], "label": [0, 1]}).to_parquet(path)
-    assert held(read_content(path)) == ([[0.5, 1.0], [1.0, 0.0]], ["x", "y"])
-    assert held(read_content(path, likely=LABELS)) == ([0, 1], ["x", "y"])
-    assert held(read_content(path, column="label", id_column="key")) == ([0, 1], ["x", "y"])
+    frame = pd.DataFrame(
+        {"logits": [[0.5, 1.0], [1.0, 0.0]], "label": [0, None]}, index=pd.Index(["x", "y"], name="key")
+    )
+    frame["class"] = pd.Categorical(["cat", "dog"])
+    frame.to_parquet(path)
+    found = columns(path)
+    assert str(found.pop("label")) == "[0.0, nan]"
+    assert found == {"logits": [[0.5, 1.0], [1.0, 0.0]], "class": ["cat", "dog"], "key": ["x", "y"]}
 
 
-def test_what_cannot_be_told_is_asked_for(tmp_path: Path, complaint: Callable[..., str]) -> None:
-    path = written(tmp_path / "a.csv", "id,mine,yours\nx,1,2\n")
-    assert complaint(read_content, path) == (
-        "it is not clear which column holds the answers\n"
-        f"  where:    {path}\n"
-        "  found:    mine, yours\n"
-        "  expected: one column, one for each class, or one that is called so\n"
-        "  fix:      name it with --column"
-    )
-    assert complaint(read_content, path, column="mime") == (
-        'the file has no column "mime"\n'
-        f"  where:    {path}\n"
-        "  found:    id, mine, yours\n"
-        '  fix:      did you mean "mine"?'
-    )
+def test_torch_files_are_read_without_running_anything(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    torch = pytest.importorskip("torch")
+    path, ran = tmp_path / "a.pt", tmp_path / "ran"
+
+    def held(content: object) -> dict[str, list]:
+        torch.save(content, path)
+        return columns(path)
+
+    assert held(torch.tensor([3, 1])) == {WHOLE: [3, 1]}
+    assert held(torch.eye(2, dtype=torch.bfloat16, requires_grad=True)) == {WHOLE: [[1.0, 0.0], [0.0, 1.0]]}
+    assert held({"logits": torch.eye(2), "ids": ["x", "y"], "epoch": 3}) == {
+        "logits": [[1.0, 0.0], [0.0, 1.0]],
+        "ids": ["x", "y"],
+    }
+    assert held([torch.eye(2)[:1], torch.eye(2)]) == {WHOLE: [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]}
+    assert held({"x.png": torch.tensor(1), "y.png": torch.tensor(0)}) == {
+        "id": ["x.png", "y.png"],
+        "predictions": [1, 0],
+    }
+    torch.save((torch.tensor([1, 2]), torch.tensor([2, 1])), path)
+    assert "two tensors of one shape: batches, or predictions and labels" in complaint(read_file, path)
+
+    class Opened:
+        def __reduce__(self):
+            return (Path.touch, (ran,))
+
+    torch.save(Opened(), path)
+    words = complaint(read_file, path)
+    assert words.startswith("the file cannot be read without running what is in it\n")
+    assert "weights_only" not in words
+    assert not ran.exists()
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("safetensors.numpy")
+    numpy.save_file({"preds": np.array([1, 0]), "labels": np.array([1, 1])}, tmp_path / "a.safetensors")
+    assert columns(tmp_path / "a.safetensors") == {"preds": [1, 0], "labels": [1, 1]}
 
 
 @pytest.mark.parametrize(
     "name, text, found, expected",
     [
-        ("a.json", "[1, [2]]", "row 1 has 1 values, row 0 one value", "a whole .json file"),
-        ("a.json", "[[1, 2], [1]]", "row 1 has 1 values, row 0 2 values", "a whole .json file"),
-        ("a.json", "[1, null]", "row 1 has no value", "a whole .json file"),
+        ("a.json", "[1, [2]]", "row 0 has one value, row 1 1 values", "a whole .json file"),
+        ("a.json", "[[0.5, 2], [1]]", "row 1 has 1 values, row 0 2 values", "a whole .json file"),
+        ("a.jsonl", "{}\n{]\n", "line 2: Expecting property name enclosed in double quotes", "a whole .jsonl file"),
+        ("a.csv", "", "there is no row in it", "a whole .csv file"),
+        ("a.csv", "id,pred\nx,1\ny,1,2\n", "row 3 has 3 cells, the header 2", "a whole .csv file"),
+        ("a.csv", "id,id\nx,1\n", 'two columns are called "id"', "a whole .csv file"),
         ("a.json", "7", "neither a list nor an object", "a whole .json file"),
         ("a.json", "[1", "Expecting ',' delimiter: line 1 column 3 (char 2)", "a whole .json file"),
         ("a.npy", "no array", MAGIC, "a whole .npy file"),
@@ -116,7 +166,7 @@ def test_damaged_files(
     tmp_path: Path, complaint: Callable[..., str], name: str, text: str, found: str, expected: str
 ) -> None:
     path = written(tmp_path / name, text)
-    assert complaint(read_content, path) == (
+    assert complaint(read_file, path) == (
         f"the file cannot be read\n  where:    {path}\n  found:    {found}\n  expected: {expected}"
     )
 
@@ -124,23 +174,29 @@ def test_damaged_files(
 def test_nothing_pickled_is_opened(tmp_path: Path, complaint: Callable[..., str]) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    assert "Python objects in dtype" in complaint(read_content, path)
+    assert "Python objects in dtype" in complaint(read_file, path)
+
+
+def test_pickles_are_refused_by_name(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    assert complaint(read_file, written(tmp_path / "a.pkl", "")).startswith(
+        "this format can run code, so it is not opened\n"
+    )
 
 
 def test_missing_files_and_other_formats(tmp_path: Path, complaint: Callable[..., str]) -> None:
-    assert complaint(read_content, tmp_path / "a.npy") == (
-        "the file to import is not there\n"
+    assert complaint(read_file, tmp_path / "a.npy") == (
+        "the file to import does not exist\n"
         f"  where:    {tmp_path / 'a.npy'}\n"
         "  found:    no file of that name\n"
-        "  expected: a file of answers, labels or accuracies\n"
+        "  expected: a file of predictions, labels or accuracies\n"
         "  fix:      check the path; a relative one begins in the working folder"
     )
     path = written(tmp_path / "a.xlsx", "")
-    assert complaint(read_content, path) == (
+    assert complaint(read_file, path) == (
         "this format cannot be imported\n"
         f"  where:    {path}\n"
         "  found:    .xlsx\n"
-        "  expected: .npy, .npz, .json, .csv, .tsv, .txt, .parquet"
+        "  expected: .npy, .npz, .pt, .pth, .safetensors, .json, .jsonl, .ndjson, .csv, .tsv, .txt, .parquet"
     )
 
 

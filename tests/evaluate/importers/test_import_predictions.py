@@ -31,7 +31,11 @@ def test_a_dataset_of_the_registry_lends_its_labels(tmp_path: Path, results: Res
     file = answers(tmp_path, [0, 1, 2, 3, 4, 6])
     report = import_predictions(file, "known", "old", results, registry=registry)
     assert report.models == (ImportedModel("known", "old", 6, 5, None),)
-    assert report.rules == ("labels of old from the registry", "one number an image is its class")
+    assert report.rules == (
+        "labels of old from the registry",
+        "no column names the images: rows are taken in dataset order",
+        "one number per image is its class",
+    )
     assert report.pairs == ()
     stored = results.load_predictions("old", "known")
     assert stored.top.tolist() == [[0], [1], [2], [3], [4], [6]]
@@ -130,7 +134,7 @@ def test_an_import_makes_way_for_another_but_a_run_does_not(
         f"  where:    {results.predictions_file('old', 'x')}\n"
         f"  found:    run {made.start[:10]} on cpu\n"
         "  expected: an import, or nothing\n"
-        "  fix:      import under another --model name, or overwrite them with --force"
+        "  fix:      import under another name of the `model`, or overwrite them with `force`"
     )
     import_predictions(answers(tmp_path), "x", "old", results, registry=registry, force=True)
     assert results.load_predictions("old", "x").top[:, 0].tolist() == RIGHT

@@ -1,0 +1,193 @@
+"""What stands beside predictions is held against the dataset: labels, correctness, the number of the first class."""
+
+from collections.abc import Mapping
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.errors import DataError
+from evalshift.evaluate.importers.cells import as_numbers, is_missing
+from evalshift.evaluate.importers.class_names import ClassNames
+from evalshift.evaluate.importers.columns import is_surely_labels
+from evalshift.evaluate.importers.headings import is_labels
+from evalshift.evaluate.importers.values import NO_CLASS
+from evalshift.evaluate.store import StoredDataset
+from evalshift.shapes import Labels
+
+# So many standard errors by which one way of counting classes must make more predictions correct than the other.
+_SURELY = 3.1
+# Fewer images than this cannot tell labels under another heading from something else.
+_FEWEST = 20
+
+
+def hold_labels(
+    columns: Mapping[str, np.ndarray],
+    dataset: StoredDataset,
+    labels: Labels,
+    predicted: np.ndarray,
+    classes: ClassNames,
+    where: Path,
+    by_name: bool,
+) -> list[str]:
+    """Hold columns of labels against the labels of the dataset; what came of it, in words.
+
+    labels      of the images that the file has rows for, in the order of the columns
+    predicted   the first class of each of these images, −1 for none: a column that equals it says the same once more
+    by_name     whether rows were matched by the names of images
+
+    Raises DataError where more than a few differ: rows are in another order, or labels mean something else.
+    """
+    rules: list[str] = []
+    for name, column in columns.items():
+        numbers = _class_numbers(column, classes)
+        if not is_labels(name):
+            if numbers is not None and _is_reordered(numbers, labels):
+                raise _other_order(name, numbers, labels, dataset, where, by_name)
+        elif numbers is None:
+            rules += _hold_names(name, column, labels, dataset, where, by_name)
+        elif np.array_equal(numbers, predicted) and not _is_labels_in_other_order(name, numbers, labels, by_name):
+            rules.append(f'the column "{name}" holds the predictions once more')
+        else:
+            rules += _hold_numbers(name, numbers, labels, dataset, where, by_name)
+    return rules
+
+
+def few_of(images: int) -> int:
+    """How many labels may differ: corrected ones, but no more than could be taken for another order.
+
+    >>> few_of(10), few_of(40), few_of(10_000)
+    (0, 2, 100)
+    """
+    return max(images // 100, min(2, images // 20))
+
+
+def _class_numbers(column: np.ndarray, classes: ClassNames) -> np.ndarray | None:
+    """A column as class numbers, −1 where there is none; None where it names something else."""
+    if column.dtype.kind == "U":
+        found = as_numbers(column)
+        if found is None:
+            return classes.numbers(column)
+        column = found
+    if column.dtype.kind == "f":
+        column = np.where(np.isnan(column), NO_CLASS, column)
+    return column.astype(np.int64)
+
+
+def _is_reordered(numbers: np.ndarray, labels: Labels) -> bool:
+    """Whether numbers are the labels in another order: each class as often, at other places."""
+    if len(labels) < _FEWEST or np.array_equal(numbers, labels):
+        return False
+    return np.array_equal(np.sort(numbers), np.sort(labels)) and len(np.unique(labels)) > 2
+
+
+def _is_labels_in_other_order(name: str, numbers: np.ndarray, labels: Labels, by_name: bool) -> bool:
+    """Whether labels that equal the predictions are yet labels: those of a model that is always correct."""
+    if np.array_equal(numbers, labels):
+        return False
+    return not by_name and (is_surely_labels(name) or np.array_equal(np.sort(numbers), np.sort(labels)))
+
+
+def _hold_numbers(
+    name: str, numbers: np.ndarray, labels: Labels, dataset: StoredDataset, where: Path, by_name: bool
+) -> list[str]:
+    there = numbers != NO_CLASS
+    differing = int((numbers != labels)[there].sum())
+    if differing == 0:
+        return [f'the column "{name}" equals the labels of {dataset.name}']
+    if (numbers[there] - 1 == labels[there]).all():
+        raise DataError(
+            "the labels in the file count from 1, those of the dataset from 0",
+            where=f'{where}, column "{name}"',
+            found=f"{numbers.min()} to {numbers.max()}",
+            expected=f"0 to {len(dataset.class_names) - 1}",
+            remedy="where the predictions count from 1 as well, say so with `first_class` 1, and leave this column out",
+        )
+    if differing > few_of(len(numbers)) or _is_reordered(numbers, labels):
+        raise _other_order(name, numbers, labels, dataset, where, by_name)
+    return [
+        f'the column "{name}" differs from the labels of {dataset.name} for {differing:,} of {len(numbers):,} images'
+    ]
+
+
+def _hold_names(
+    name: str, column: np.ndarray, labels: Labels, dataset: StoredDataset, where: Path, by_name: bool
+) -> list[str]:
+    """Labels under names that are not known: each must go with one class, and each class with one of them."""
+    texts, codes = np.unique(column, return_inverse=True)
+    there = ~np.array([is_missing(text) for text in texts.tolist()])[codes]
+    pairs = set(zip(codes[there].tolist(), labels[there].tolist(), strict=True))
+    labels_seen, codes_seen = {label for _, label in pairs}, {code for code, _ in pairs}
+    if len(pairs) == len(labels_seen) == len(codes_seen):
+        return [f'each value of the column "{name}" goes with one class of {dataset.name}']
+    if not by_name:
+        raise DataError(
+            "rows seem to be in another order than the images",
+            where=f'{where}, column "{name}"',
+            found=f"{len(codes_seen):,} values such as {texts[0]}, which go with no class each",
+            expected=f"the labels of {dataset.name}, in its order",
+            remedy="give the file a column of ids, or leave the column out where it is something else",
+        )
+    return [f'the column "{name}" holds no classes of {dataset.classes}, and is not read']
+
+
+def _other_order(
+    name: str, numbers: np.ndarray, labels: Labels, dataset: StoredDataset, where: Path, by_name: bool
+) -> DataError:
+    differing = int((numbers != labels).sum())
+    found = (
+        f'the column "{name}" differs from the labels of {dataset.name} for {differing:,} of {len(numbers):,} images'
+    )
+    if by_name:
+        return DataError(
+            "the labels in the file are not those of the dataset",
+            where=where,
+            found=found,
+            expected="equal labels, as rows were matched by the names of the images",
+            remedy="check that the file is of this dataset, and numbers its classes alike",
+        )
+    return DataError(
+        "rows seem to be in another order than the images",
+        where=where,
+        found=found,
+        expected="the labels of the dataset, in its order",
+        remedy="give the file a column of ids, or save it in the order of the dataset (a loader that does not shuffle)",
+    )
+
+
+def hold_correctness(
+    columns: Mapping[str, np.ndarray], hits: np.ndarray, dataset: StoredDataset, where: Path
+) -> list[str]:
+    """Hold columns that say whether each prediction is correct, in dataset order, against what they are here.
+
+    Raises DataError where more than a few differ.
+    """
+    rules = []
+    for name, column in columns.items():
+        differing = int((column != hits).sum())
+        if differing > few_of(len(hits)):
+            raise DataError(
+                "the file calls other predictions correct",
+                where=f'{where}, column "{name}"',
+                found=f"{int(column.sum()):,} correct there and {int(hits.sum()):,} here; {differing:,} rows differ",
+                expected=f"the predictions of {dataset.name}, in its order, with its labels",
+                remedy="give the file a column of ids, or check the labels",
+            )
+        rules.append(f'the column "{name}" says the same of all but {differing:,} of {len(hits):,} predictions')
+    return rules
+
+
+def refuse_shifted(predicted: np.ndarray, labels: Labels, where: Path) -> None:
+    """Raises DataError where predictions count classes from 1: none is 0, and one less makes far more correct."""
+    there = predicted != NO_CLASS
+    if not there.any() or predicted[there].min() < 1:
+        return
+    now, then = int((predicted == labels)[there].sum()), int((predicted - 1 == labels)[there].sum())
+    if now + then and (then - now) / sqrt(now + then) >= _SURELY:
+        raise DataError(
+            "the classes seem to count from 1",
+            where=where,
+            found=f"{now:,} of {len(labels):,} predictions are correct, and {then:,} if each is one less; none is 0",
+            expected="classes that count from 0",
+            remedy="say that they count from 1 with `first_class` 1, or that they count from 0 with `first_class` 0",
+        )

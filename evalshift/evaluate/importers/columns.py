@@ -1,0 +1,303 @@
+"""Which column of a file says what: the names of the images, the predictions, and the labels that stand beside them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evalshift.errors import DataError, EvalshiftError, did_you_mean
+from evalshift.evaluate.importers.cells import as_lists, as_numbers
+from evalshift.evaluate.importers.class_names import ClassNames, class_columns
+from evalshift.evaluate.importers.files import WHOLE, FileContent
+from evalshift.evaluate.importers.headings import (
+    is_confidence,
+    is_correctness,
+    is_ids,
+    is_labels,
+    is_predictions,
+    is_unnamed,
+    numbered,
+    tokens,
+)
+from evalshift.evaluate.importers.values import top_classes
+
+Columns = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The predictions in a file.
+
+    names    of the columns that they were taken from
+    values   shape (n,) or (n, k), in the order of the file
+    rules    what was decided, in words
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    rules: tuple[str, ...] = field(default=())
+
+
+def columns_of_rows(content: FileContent, images: int, wanted: Iterable[str | None] = ()) -> tuple[Columns, list[str]]:
+    """The columns that have a value per row, and the names of those that do not.
+
+    Rows are as many as the images where any column has so many, else as many as most columns have. What was asked for
+    by name (`wanted`) says it before all others.
+    """
+    arrays = {name: array for name, array in content.columns.items() if array.ndim in (1, 2)}
+    named = [len(arrays[name]) for name in wanted if name in arrays]
+    lengths = Counter(len(array) for array in arrays.values())
+    known = Counter(len(array) for name, array in arrays.items() if is_predictions(name))
+    rows = (
+        named[0] if named else images if images in lengths else next(iter((known or lengths).most_common(1)), (0,))[0]
+    )
+    kept = {name: array for name, array in arrays.items() if len(array) == rows}
+    return kept, [name for name in content.columns if name not in kept]
+
+
+def check_named(content: FileContent, wanted: Iterable[str | None]) -> None:
+    """Raises DataError where the file has no column of a name that was asked for."""
+    for name in wanted:
+        if name is None or name in content.columns or name in numbered(list(content.columns)):
+            continue
+        raise DataError(
+            f'the file has no column "{name}"',
+            where=content.path,
+            found="an array without names" if WHOLE in content.columns else _some(list(content.columns), 12),
+            expected="columns" if WHOLE in content.columns else None,
+            remedy=did_you_mean(name, content.columns),
+        )
+
+
+def find_predictions(
+    content: FileContent, columns: Columns, classes: ClassNames, taken: Iterable[str] = (), wanted: str | None = None
+) -> Found:
+    """The columns of the predictions.
+
+    taken    columns that name the images
+    wanted   the column, or what stands in front of the numbers of several (`top` for top1, top2, …), that was asked for
+
+    Without one, in this order: a column for each class; columns that are called like predictions, alone or numbered;
+    the only one left that can hold classes; the only column of labels. Of several that agree in the first class, that
+    which says most is taken.
+    Raises DataError where none, or several that disagree, can be meant.
+    """
+    groups = numbered([name for name in columns if name not in taken])
+    if wanted is not None:
+        names = [wanted] if wanted in columns else groups[wanted]
+        return _stacked(columns, names, [] if wanted in columns else [_together(names)])
+    rest = [name for name in columns if name not in taken]
+    if not all(name.isdigit() for name in classes.names) and (by_class := _by_class(content, rest, classes)):
+        words = f'{len(by_class):,} columns, "{by_class[0]}" to "{by_class[-1]}", are called like the classes'
+        return _stacked(columns, by_class, [f"{words}, and are read in the order of the classes"])
+    if not content.named and len(rest) > 1 and (found := _unnamed(columns, rest, len(classes))):
+        return found
+    return _chosen(content, columns, _candidates(columns, rest, groups, classes), classes, rest)
+
+
+def _by_class(content: FileContent, names: Sequence[str], classes: ClassNames) -> list[str]:
+    found, lacking = class_columns(names, classes)
+    if lacking:
+        raise DataError(
+            "some classes have no column",
+            where=content.path,
+            found=f"columns for {len(found):,} of {len(classes):,} classes; none for {_some(lacking)}",
+            expected="a column for each class",
+        )
+    return found
+
+
+def _together(names: Sequence[str]) -> str:
+    return f'the columns "{names[0]}" to "{names[-1]}" are taken together, in that order'
+
+
+def _stacked(columns: Columns, names: Sequence[str], rules: Sequence[str]) -> Found:
+    if len(names) == 1:
+        return Found(tuple(names), columns[names[0]], tuple(rules))
+    arrays = [columns[name] for name in names]
+    if any(array.dtype.kind == "U" for array in arrays):
+        stacked = np.column_stack([array.astype(str) for array in arrays])
+        numbers = as_numbers(stacked)
+        return Found(tuple(names), stacked if numbers is None else numbers, tuple(rules))
+    return Found(tuple(names), np.column_stack(arrays), tuple(rules))
+
+
+def _unnamed(columns: Columns, names: Sequence[str], classes: int) -> Found | None:
+    """The columns of a table without header: all of them together, or the one of class numbers beside others."""
+    numbers = {name: as_number_column(columns[name]) for name in names}
+    if any(numbers[name] is None for name in names):
+        return None
+    whole = [name for name in names if _are_whole(numbers[name])]
+    if len(whole) == len(names) or len(names) == classes:
+        return _stacked(columns, names, [])
+    if len(whole) == 1:
+        return Found((whole[0],), columns[whole[0]], (f'column "{whole[0]}" holds whole numbers: the class',))
+    return None
+
+
+def as_number_column(column: np.ndarray) -> np.ndarray | None:
+    """A column as numbers, shape (n,); None where it holds something else."""
+    if column.ndim != 1:
+        return None
+    return as_numbers(column) if column.dtype.kind == "U" else column if column.dtype.kind in "iuf" else None
+
+
+def _are_whole(numbers: np.ndarray | None) -> bool:
+    if numbers is None:
+        return False
+    there = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
+    return len(there) > 0 and bool((there == np.round(there)).all())
+
+
+# ---------------------------------------------------------------------------------------------------------- candidates
+
+
+def _candidates(
+    columns: Columns, rest: Sequence[str], groups: Mapping[str, list[str]], classes: ClassNames
+) -> list[Found]:
+    """All that can hold predictions: numbered columns together, and single ones."""
+    found, members = [], set()
+    for stem, names in groups.items():
+        scores = len(names) == len(classes)
+        if all(columns[name].ndim == 1 for name in names) and (
+            scores or _are_classes_together(columns, names, classes)
+        ):
+            if scores or not is_confidence(stem):
+                found.append(_stacked(columns, names, [_together(names)]))
+            members |= set(names)
+    singles = [name for name in rest if name not in members and _can_be_classes(columns[name], name, classes)]
+    return found + [Found((name,), columns[name]) for name in singles]
+
+
+def _are_classes_together(columns: Columns, names: Sequence[str], classes: ClassNames) -> bool:
+    """Whether numbered columns hold one class each; top1 and top5 beside each other are no such group."""
+    return len(names) > 1 and all(is_class_column(columns[name], classes) for name in names)
+
+
+def is_class_column(column: np.ndarray, classes: ClassNames) -> bool:
+    """Whether a column, shape (n,), holds class numbers or names of classes, missing ones aside."""
+    if column.ndim != 1 or len(column) == 0:
+        return False
+    numbers = as_number_column(column)
+    if numbers is not None:
+        there = numbers[~np.isnan(numbers)] if numbers.dtype.kind == "f" else numbers
+        return _are_whole(numbers) and bool(((there >= -1) & (there <= len(classes))).all())
+    return column.dtype.kind == "U" and classes.numbers(column) is not None
+
+
+def _can_be_classes(column: np.ndarray, name: str, classes: ClassNames) -> bool:
+    if column.ndim == 2:
+        return column.dtype.kind in "iufbU" and (column.shape[1] <= len(classes) + 1 or is_predictions(name))
+    if column.dtype.kind == "b" and not is_predictions(name):
+        return False
+    if is_correctness(name):
+        return False
+    called_so = is_predictions(name) and not is_confidence(name)
+    if as_number_column(column) is not None:
+        if called_so or name == WHOLE:
+            return _are_whole(as_number_column(column))
+        return not is_confidence(name) and not is_unnamed(name) and is_class_column(column, classes)
+    if column.dtype.kind == "U" and not called_so:
+        return is_class_column(column, classes) or as_lists(column.tolist()) is not None
+    return called_so
+
+
+def _chosen(
+    content: FileContent, columns: Columns, candidates: Sequence[Found], classes: ClassNames, rest: Sequence[str]
+) -> Found:
+    """The one of the candidates that is called like predictions, else the only one, else the only one of labels."""
+    if len(rest) == 1:
+        return Found((rest[0],), columns[rest[0]])
+    tiers: dict[int, list[Found]] = {0: [], 1: [], 2: []}
+    for one in candidates:
+        name = _stem(one.names)
+        tiers[0 if is_predictions(name) else 2 if is_labels(name) else 1].append(one)
+    found = next((tier for tier in tiers.values() if tier), [])
+    if found and (agreed := _richest(found, classes, content)):
+        if agreed.rules or agreed.names == (WHOLE,):
+            return agreed
+        return Found(agreed.names, agreed.values, (f'the column "{agreed.names[0]}" holds the predictions',))
+    raise DataError(
+        "it is not clear which column holds the predictions",
+        where=content.path,
+        found=_some(rest, 12) or "no column",
+        expected="one column, one for each class, or one with a name such as prediction",
+        remedy="name it with `column`",
+    )
+
+
+def _stem(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else re.sub(r"[\W_]*\d+\D*$", "", names[0]) or names[0]
+
+
+def _richest(candidates: Sequence[Found], classes: ClassNames, content: FileContent) -> Found | None:
+    """The candidate that says most, where all say the same class first; None where they disagree."""
+    if len(candidates) == 1:
+        return candidates[0]
+    first = []
+    for one in candidates:
+        try:
+            first.append(top_classes(one.values, classes, content.path))
+        except EvalshiftError:
+            return None
+    if any(not np.array_equal(first[0].top[:, 0], other.top[:, 0]) for other in first[1:]):
+        return None
+    order = ("logits", "probabilities", "topk", "top1")
+    return min(
+        zip(candidates, first, strict=True), key=lambda both: (order.index(both[1].kind), -both[1].top.shape[1])
+    )[0]
+
+
+# -------------------------------------------------------------------------------------------------------------- labels
+
+
+def find_labels(
+    columns: Columns, predictions: Found, taken: Iterable[str], classes: ClassNames
+) -> dict[str, np.ndarray]:
+    """The columns beside the predictions that may be the labels: called so, or holding classes under another name."""
+    rest = [name for name in columns if name not in (*taken, *predictions.names)]
+    second = {name for names in numbered(rest).values() for name in names[1:]}  # label_1, … of the second best, …
+    rest = [name for name in rest if name not in second]
+    found = {}
+    for name in rest:
+        column = columns[name]
+        if column.ndim == 2:
+            if is_labels(name) and column.shape[1] == len(classes):
+                found[name] = np.argmax(column, axis=1) if column.dtype.kind in "iufb" else column
+        elif is_labels(name):
+            numbers = as_number_column(column)
+            if column.dtype.kind in "Uiub" or _are_whole(numbers):
+                found[name] = column
+        elif _is_unnamed_class(name, column, classes):
+            found[name] = column
+    return found
+
+
+def _is_unnamed_class(name: str, column: np.ndarray, classes: ClassNames) -> bool:
+    """Whether a column whose heading tells nothing holds classes, more than two of them."""
+    told = is_predictions(name) or is_confidence(name) or is_ids(name)
+    return not told and is_class_column(column, classes) and len(np.unique(column)) > 2
+
+
+def find_correctness(columns: Columns, predictions: Found, taken: Iterable[str]) -> dict[str, np.ndarray]:
+    """The columns beside the predictions that say whether each is correct, as booleans."""
+    found = {}
+    for name, column in columns.items():
+        if name in (*taken, *predictions.names) or column.ndim != 1 or not is_correctness(name):
+            continue
+        words = np.char.lower(column.astype(str))
+        if set(np.unique(words).tolist()) <= {"true", "false", "1", "0", "1.0", "0.0"}:
+            found[name] = np.isin(words, ("true", "1", "1.0"))
+    return found
+
+
+def is_surely_labels(name: str) -> bool:
+    """Whether a heading can mean nothing but labels: `label` and `class` are also used of what a model predicts."""
+    return is_labels(name) and bool(tokens(name) & {"target", "targets", "truth", "true", "gt", "gts", "ytrue", "gold"})
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
