@@ -119,6 +119,13 @@ class ImageReader:
         try:
             cut = apply_geometry(tensor, preprocess)
         except (NotImplementedError, ValueError) as error:
+            if "preprocess.fill" in str(error):
+                raise ModelError(
+                    "the preprocessing does not fit the images",
+                    where=f"dataset {self.dataset.name}",
+                    found=str(error),
+                    remedy="give fill as one number",
+                ) from error
             raise ModelError(
                 "arrays cannot be resized in this way",
                 where=f"dataset {self.dataset.name}",
@@ -136,7 +143,7 @@ class ImageReader:
                 where=f"dataset {self.dataset.name}",
                 found=f"{first[0]} × {first[1]} and {other[0]} × {other[1]}",
                 expected="one size for all after resize and crop",
-                remedy="give the model a preprocess with crop: (and resize:)",
+                remedy="give the model a preprocess with crop: (and resize:), or letterbox:",
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from evalshift.errors import ModelError
+from evalshift.errors import ModelError, first_line
 from evalshift.evaluate.devices import LAYOUTS, Execution, search, usual_batch
 from evalshift.evaluate.streams import Batch, side_by_side
 from evalshift.shapes import Images, Prob, Top
@@ -103,11 +103,46 @@ def _run(classifier: Classifier, batch: Images, execution: Execution) -> Any:
         try:
             values = apply_arithmetic(pixels, classifier.preprocess)
         except ValueError as error:
+            gray = pixels.shape[-1] == 3 and classifier.preprocess.channel_count == 1
             raise ModelError(
-                "the preprocessing does not fit the images", where=f"model {classifier.name}", found=str(error)
+                "the preprocessing does not fit the images",
+                where=f"model {classifier.name}",
+                found=str(error),
+                remedy="channels: gray in the preprocessing makes one channel of three" if gray else None,
             ) from error
-        with execution.autocast():
-            return classifier.module(values.contiguous(memory_format=LAYOUTS[execution.memory_format]))
+        try:
+            with execution.autocast():
+                return classifier.module(values.contiguous(memory_format=LAYOUTS[execution.memory_format]))
+        except Exception as error:
+            _refuse_channels(classifier, values, execution, error)
+            raise
+
+
+def _refuse_channels(classifier: Classifier, values: torch.Tensor, execution: Execution, error: Exception) -> None:
+    """Raise ModelError where a network failed for the number of channels alone: with the other, it runs."""
+    given, first = values.shape[1], values[:1]
+    if given not in (1, 3) or isinstance(error, ModelError | MemoryError | torch.OutOfMemoryError):
+        return
+    other = first[:, :1] if given == 3 else first.expand(-1, 3, -1, -1)
+
+    def runs(image: torch.Tensor) -> bool:
+        try:
+            with execution.autocast():
+                classifier.module(image.contiguous())
+        except Exception:  # someone else's network
+            return False
+        return True
+
+    if runs(first) or not runs(other):
+        return
+    wanted, channels = ("one channel", "gray") if given == 3 else ("three channels", "rgb")
+    raise ModelError(
+        f"the network takes images of {wanted}",
+        where=f"model {classifier.name}",
+        found=f"images of {'three channels' if given == 3 else 'one channel'}: {first_line(error)}",
+        expected=f"images of {wanted}",
+        remedy=f"say channels: {channels} in the preprocessing, and they are converted",
+    ) from error
 
 
 def predict_batches(

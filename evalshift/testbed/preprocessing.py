@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -32,29 +32,48 @@ def _per_channel(value: object) -> tuple[float, ...]:
     return tuple(real)
 
 
+def _colour(value: object) -> int | tuple[int, ...]:
+    levels = tuple(value) if isinstance(value, list | tuple) else (value,)
+    whole = [int(level) for level in levels if isinstance(level, Integral) and not isinstance(level, bool)]
+    if len(whole) != len(levels) or len(levels) not in (1, 3) or not all(0 <= level <= 255 for level in whole):
+        raise ValueError("a colour is one whole number from 0 to 255 for all channels, or three: red, green and blue")
+    return tuple(whole) if isinstance(value, list | tuple) else whole[0]
+
+
 # One number is the shorter side, the aspect ratio kept; two are height and width, taken as they are.
 Size = Annotated[int | tuple[int, ...], BeforeValidator(_size)]
 PerChannel = Annotated[tuple[float, ...], BeforeValidator(_per_channel)]
+Colour = Annotated[int | tuple[int, ...], BeforeValidator(_colour)]
+Channels = Annotated[Literal["rgb", "bgr", "gray"], BeforeValidator(lambda said: "gray" if said == "grey" else said)]
 
 
 class Preprocess(BaseModel):
     """Preprocessing of one model, as data.
 
+    pad            "square": before all else, the shorter side is padded at both ends to the length of the longer one
     resize         256 or [256]: the shorter side; [256, 256]: height and width, the aspect ratio lost
+    letterbox      in place of resize: 224 or [h, w], into which the image is fitted whole, the aspect ratio kept, with
+                   padding around it, as by PIL.ImageOps.pad
+    fill           the colour of that padding, 0 to 255: one number, or red, green and blue
     interpolation  of the resize
     antialias      only tensors can do without; Pillow always smooths when it shrinks
     crop           the central 224 × 224 for 224; [h, w] for others
     crop_fraction  in place of resize: the square crop is this much of the shorter side, 0.875 of 256 for 224
     scale          what the brightest pixel (255) becomes before mean and std: 1 (the usual) or 255
     mean, std      a number a channel, on the scale above; x → (x − mean) / std
-    channels       the order in which the model wants them
+    channels       what the model wants: rgb or bgr, for which images of one channel get three equal ones; gray, for
+                   which colour becomes one channel as in Pillow's mode L. Without it, channels are left as they are,
+                   unless mean or std have three numbers and the images one channel
 
     An empty one gives the model pixels in [0, 1].
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    pad: Literal["square"] | None = None
     resize: Size | None = None
+    letterbox: Size | None = None
+    fill: Colour = 0
     interpolation: Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] = "bilinear"
     antialias: bool = True
     crop: Size | None = None
@@ -62,7 +81,7 @@ class Preprocess(BaseModel):
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     mean: PerChannel | None = None
     std: PerChannel | None = None
-    channels: Literal["rgb", "bgr"] = "rgb"
+    channels: Channels | None = None
 
     @model_validator(mode="after")
     def _mean_and_std_agree(self) -> Preprocess:
@@ -70,6 +89,24 @@ class Preprocess(BaseModel):
             raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}; give one number a channel")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError("std must be above 0 in every channel")
+        return self
+
+    @model_validator(mode="after")
+    def _gray_is_one_channel(self) -> Preprocess:
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if self.channels is not None and numbers is not None and len(numbers) != self.channel_count:
+                raise ValueError(
+                    f"{name} has {len(numbers)} numbers, {self.channels} has {self.channel_count} channels"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_pad(self) -> Preprocess:
+        others = [name for name in ("pad", "resize", "crop_fraction") if getattr(self, name) is not None]
+        if self.letterbox is not None and others:
+            raise ValueError(f"give either letterbox or {others[0]}")
+        if "fill" in self.model_fields_set and self.letterbox is None and self.pad is None:
+            raise ValueError("fill is the colour of pad or letterbox, and neither is given")
         return self
 
     @model_validator(mode="after")
@@ -90,39 +127,110 @@ class Preprocess(BaseModel):
         return (int(crop_size(self.crop)[0] / self.crop_fraction),)
 
     @property
+    def channel_count(self) -> int | None:
+        """How many channels the model wants; None where nothing is said of it."""
+        if self.channels is not None:
+            return 1 if self.channels == "gray" else 3
+        numbers = self.mean if self.mean is not None else self.std
+        return None if numbers is None else len(numbers)
+
+    @property
     def has_geometry(self) -> bool:
         """Whether images change size on their way."""
-        return self.resize is not None or self.crop is not None or self.crop_fraction is not None
+        return any(getattr(self, name) is not None for name in ("pad", "resize", "letterbox", "crop", "crop_fraction"))
 
     @property
     def geometry(self) -> tuple:
         """What decides the pixels on the host; models that agree here can share decoded images."""
-        return (self.resize_to, self.interpolation, self.antialias, self.crop)
+        return (
+            self.resize_to, self.interpolation, self.antialias, self.crop, self.pad, self.letterbox, self.fill,
+        )  # fmt: skip
 
     def over(self, own: Preprocess | None) -> Preprocess:
         """This one, filled up from what the source says of itself; what was set here wins."""
         if own is None:
             return self
         said = {name: getattr(self, name) for name in self.model_fields_set}
-        # One of the two decides: the entry's, whichever the source had.
-        other = {"resize": "crop_fraction", "crop_fraction": "resize"}
-        unsaid = {other[name]: None for name in said if name in other and other[name] not in said}
+        # One of them decides: the entry's, whichever the source had. A letterbox is the size that the model wants.
+        others = {
+            "resize": ("crop_fraction", "letterbox"),
+            "crop_fraction": ("resize", "letterbox"),
+            "letterbox": ("resize", "crop_fraction", "crop", "pad"),
+        }
+        unsaid = {other: None for name in said for other in others.get(name, ()) if other not in said}
         return own.model_copy(update={**unsaid, **said})
 
 
 def apply_geometry(image: Image | torch.Tensor, preprocess: Preprocess) -> Image | torch.Tensor:
-    """Resize and crop one picture, or a batch of uint8 arrays as a tensor (n, c, h, w), as torchvision does."""
+    """Pad, resize and crop one picture, or a batch of uint8 arrays as a tensor (n, c, h, w), as torchvision does.
+
+    Raises ValueError for a fill of three colours on images of another number of channels.
+    """
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as F
 
-    resize = preprocess.resize_to
-    if resize is not None:
-        size = [resize] if isinstance(resize, int) else list(resize)
+    def resized(size: list[int]) -> Any:
         mode = InterpolationMode(preprocess.interpolation)
-        image = F.resize(image, size, interpolation=mode, antialias=preprocess.antialias)  # pyright: ignore
+        return F.resize(image, size, interpolation=mode, antialias=preprocess.antialias)  # pyright: ignore
+
+    if preprocess.pad == "square":
+        image = _padded_to_square(image, preprocess.fill)
+    resize = preprocess.resize_to
+    if preprocess.letterbox is not None:
+        box = crop_size(preprocess.letterbox)
+        image = resized(_fitted(_height_and_width(image), box))
+        image = _padded(image, box, preprocess.fill, round_half_even=True)
+    elif resize is not None:
+        image = resized([resize] if isinstance(resize, int) else list(resize))
     if preprocess.crop is not None:
         image = F.center_crop(image, crop_size(preprocess.crop))  # pyright: ignore
     return image
+
+
+def _height_and_width(image: Image | torch.Tensor) -> list[int]:
+    import torch
+
+    return list(image.shape[-2:]) if isinstance(image, torch.Tensor) else [image.height, image.width]
+
+
+def _fitted(size: list[int], box: list[int]) -> list[int]:
+    """Height and width of the largest image of the same aspect ratio in a box, rounded as PIL.ImageOps.contain does."""
+    (height, width), (box_height, box_width) = size, box
+    ratio, box_ratio = width / height, box_width / box_height
+    if ratio > box_ratio:
+        return [max(1, round(height / width * box_width)), box_width]
+    return [box_height, max(1, round(width / height * box_height)) if ratio != box_ratio else box_width]
+
+
+def _padded_to_square(image: Image | torch.Tensor, fill: int | tuple[int, ...]) -> Image | torch.Tensor:
+    side = max(_height_and_width(image))
+    return _padded(image, [side, side], fill, round_half_even=False)
+
+
+def _padded(
+    image: Image | torch.Tensor, box: list[int], fill: int | tuple[int, ...], round_half_even: bool
+) -> Image | torch.Tensor:
+    """The image in the middle of a box of that colour, height and width.
+
+    round_half_even   where half a pixel goes: to the even number, as in PIL.ImageOps.pad, or always to the end, as in
+                      torchvision's center_crop and albumentations' PadIfNeeded
+    """
+    import torch
+    from PIL import Image
+
+    height, width = _height_and_width(image)
+    spare = [box[0] - height, box[1] - width]
+    top, left = (round(0.5 * pixels) if round_half_even else pixels // 2 for pixels in spare)
+    if not isinstance(image, torch.Tensor):
+        canvas = Image.new(image.mode, (box[1], box[0]), fill if isinstance(fill, tuple) else (fill, fill, fill))
+        canvas.paste(image, (left, top))
+        return canvas
+    colour = torch.tensor(fill, dtype=image.dtype).reshape(-1, 1, 1)
+    if len(colour) not in (1, image.shape[1]):
+        raise ValueError(f"preprocess.fill has {len(colour)} colours, the images {image.shape[1]} channels")
+    canvas = colour.expand(*image.shape[:2], *box).clone()
+    canvas[..., top : top + height, left : left + width] = image
+    return canvas
 
 
 def crop_size(crop: int | tuple[int, ...]) -> list[int]:
@@ -135,13 +243,11 @@ def apply_arithmetic(batch: torch.Tensor, preprocess: Preprocess) -> torch.Tenso
     """uint8 pixels, shape (n, h, w, c), to what the model wants: float32, shape (n, c, h, w), on the same device.
 
     The operations and their order are those of torchvision's ToTensor and Normalize, so the floats agree to the bit.
-    Raises ValueError when mean or std do not have one number a channel.
+    Raises ValueError when mean or std do not have one number per channel.
     """
     import torch
 
-    pixels = batch.permute(0, 3, 1, 2)
-    if preprocess.channels == "bgr":
-        pixels = pixels.flip(1)
+    pixels = _as_wanted(batch.permute(0, 3, 1, 2), preprocess)
     values = pixels.to(torch.float32)
     if preprocess.scale != 255:
         # By a tensor: CUDA takes a plain number's reciprocal and multiplies, which differs in the last bit.
@@ -154,3 +260,26 @@ def apply_arithmetic(batch: torch.Tensor, preprocess: Preprocess) -> torch.Tenso
             raise ValueError(f"preprocess.{name} has {len(numbers)} numbers, the images {values.shape[1]} channels")
         operation(torch.tensor(numbers, dtype=torch.float32, device=values.device).view(1, -1, 1, 1))
     return values
+
+
+def _as_wanted(pixels: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
+    """uint8 (n, c, h, w) in the channels that the model wants, where it says so."""
+    if preprocess.channels == "gray":
+        return to_gray(pixels)
+    if preprocess.channel_count == 3 and pixels.shape[1] == 1:
+        return pixels.expand(-1, 3, -1, -1)
+    return pixels.flip(1) if preprocess.channels == "bgr" else pixels
+
+
+def to_gray(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 (n, c, h, w) as one channel: luma of ITU-R 601, in whole numbers as Pillow's mode L, so to the level.
+
+    Images of one channel are left as they are, and so are the levels of those with three equal ones.
+    Source: Pillow, src/libImaging/Convert.c: (19595 R + 38470 G + 7471 B + 32768) / 65536, rounded down.
+    """
+    import torch
+
+    if pixels.shape[1] == 1:
+        return pixels
+    red, green, blue = pixels.to(torch.int32).unbind(1)
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8).unsqueeze(1)

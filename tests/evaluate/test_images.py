@@ -18,7 +18,7 @@ from evalshift.errors import DataError, ModelError
 from evalshift.evaluate import images as images_module
 from evalshift.evaluate.images import ImageReader, decode
 from evalshift.testbed.datasets import Dataset
-from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
 
 DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 PHOTOGRAPHS = DATA / "imagenet-samples"
@@ -343,7 +343,7 @@ def test_images_of_different_sizes_are_refused(
         "  where:    dataset numbered\n"
         "  found:    8 × 12 and 1 × 12\n"
         "  expected: one size for all after resize and crop\n"
-        "  fix:      give the model a preprocess with crop: (and resize:)"
+        "  fix:      give the model a preprocess with crop: (and resize:), or letterbox:"
     )
     assert everything(reader, 16, Preprocess(resize=(8, 12))).shape == (50, 8, 12, 3)
 
@@ -406,3 +406,35 @@ def test_trap_19_the_orientation_in_exif_is_not_applied(tmp_path: Path, rng: np.
 
 def test_the_cache_limit_is_that_of_the_module(make_dataset: MakeDataset) -> None:
     assert ImageReader(make_dataset(1)).cache_bytes == images_module.CACHE_BYTES == 2**32
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK"])
+def test_every_kind_of_file_becomes_gray_as_pillow_makes_it(
+    tmp_path: Path, make_dataset: MakeDataset, rng: np.random.Generator, mode: str
+) -> None:
+    """Colour is read first, without the alpha channel, as for a network that takes colour."""
+    picture = Image.fromarray(rng.integers(0, 256, (9, 7, 4), np.uint8))
+    picture = (picture.convert("RGB") if mode in ("P", "1", "CMYK") else picture).convert(mode)
+    path = tmp_path / ("picture.tif" if mode == "CMYK" else "picture.png")
+    picture.save(path)
+    preprocess = Preprocess(channels="gray", scale=255)
+    (batch,) = ImageReader(make_dataset((path,))).batches(1, preprocess)
+    gray = apply_arithmetic(torch.from_numpy(batch), preprocess)
+    assert np.array_equal(gray[0, 0].numpy(), np.array(picture.convert("RGB").convert("L")))
+
+
+def test_files_and_arrays_are_fitted_into_one_size(
+    tmp_path: Path, make_dataset: MakeDataset, rng: np.random.Generator
+) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for path, size in zip(paths, ((12, 8), (8, 12), (40, 1)), strict=True):
+        Image.fromarray(rng.integers(1, 256, (*size, 3), np.uint8)).save(path)
+    (batch,) = ImageReader(make_dataset(tuple(paths))).batches(3, Preprocess(letterbox=(16, 16), fill=0))
+    assert batch.shape == (3, 16, 16, 3)
+    arrays = rng.integers(0, 256, (3, 6, 4, 1), np.uint8)
+    (batch,) = ImageReader(make_dataset(arrays)).batches(3, Preprocess(pad="square", fill=255))
+    assert batch.shape == (3, 6, 6, 1)
+    assert np.array_equal(batch[:, :, 1:5], arrays)
+    assert (batch[:, :, [0, 5]] == 255).all()
+    with pytest.raises(ModelError, match="fill has 3 colours, the images 1 channels"):
+        list(ImageReader(make_dataset(arrays)).batches(3, Preprocess(pad="square", fill=(1, 2, 3))))

@@ -280,14 +280,33 @@ def test_a_row_of_nothing_but_minus_infinity_is_no_answer(make_classifier: MakeC
 def test_preprocessing_that_does_not_fit_the_channels_is_refused(
     make_classifier: MakeClassifier, numbered: Numbered
 ) -> None:
-    classifier = make_classifier(Returns(lambda count: torch.zeros(count, 4)), mean=(0.5, 0.5, 0.5))
+    classifier = make_classifier(Returns(lambda count: torch.zeros(count, 4)), mean=(0.5,))
     with pytest.raises(ModelError) as caught:
-        answer(classifier, numbered(4))
+        answer(classifier, numbered(4, channels=3))
     assert str(caught.value) == (
         "the preprocessing does not fit the images\n"
         "  where:    model table\n"
-        "  found:    preprocess.mean has 3 numbers, the images 1 channels"
+        "  found:    preprocess.mean has 1 numbers, the images 3 channels\n"
+        "  fix:      channels: gray in the preprocessing makes one channel of three"
     )
+
+
+@pytest.mark.parametrize("takes, channels, said", [(1, 3, "gray"), (3, 1, "rgb")])
+def test_a_network_for_another_number_of_channels_names_what_converts_them(
+    make_classifier: MakeClassifier, numbered: Numbered, takes: int, channels: int, said: str
+) -> None:
+    network = nn.Sequential(nn.Conv2d(takes, 4, 4), nn.Flatten())
+    with pytest.raises(ModelError) as caught:
+        answer(make_classifier(network), numbered(4, channels=channels))
+    words = {1: "one channel", 3: "three channels"}
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"the network takes images of {words[takes]}"
+    assert lines[2].startswith(
+        f"  found:    images of {words[channels]}: Given groups=1, weight of size [4, {takes}, 4, 4]"
+    )
+    assert lines[-1] == f"  fix:      say channels: {said} in the preprocessing, and they are converted"
+    converted = answer(make_classifier(network, scale=255, channels=said), numbered(4, channels=channels))
+    assert converted.top.shape == (4, 4)
 
 
 def test_what_the_network_raises_comes_through(make_classifier: MakeClassifier, numbered: Numbered) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import ValidationError
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
@@ -128,8 +128,8 @@ class TestArithmetic:
 
     @pytest.mark.parametrize("name", ["mean", "std"])
     def test_another_number_of_channels(self, name: str) -> None:
-        with pytest.raises(ValueError, match=rf"^preprocess\.{name} has 3 numbers, the images 1 channels$"):
-            apply_arithmetic(images(2, 8, 8, 1), Preprocess(**{name: (0.5, 0.5, 0.5)}))  # pyright: ignore
+        with pytest.raises(ValueError, match=rf"^preprocess\.{name} has 1 numbers, the images 3 channels$"):
+            apply_arithmetic(images(2, 8, 8, 3), Preprocess(**{name: (0.5,)}))  # pyright: ignore
 
 
 TORCHVISION = [
@@ -362,3 +362,165 @@ class TestPreprocess:
         with pytest.raises(ValidationError) as caught:
             Preprocess(**settings)
         assert caught.value.errors()[0]["msg"].removeprefix("Value error, ") == message
+
+
+SHAPES = ((7, 5), (5, 7), (6, 6), (8, 5), (1, 40), (40, 1), (33, 100), (224, 223))
+
+
+def is_too_thin(picture: Image.Image, box: tuple[int, int]) -> bool:
+    """Whether Pillow rounds a side to nothing: ours keeps a pixel."""
+    factor = min(box[0] / picture.height, box[1] / picture.width)
+    return round(factor * min(picture.size)) == 0
+
+
+class TestPadding:
+    @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"])
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_a_letterbox_equals_that_of_pillow(self, shape: tuple[int, int], interpolation: Any) -> None:
+        picture = noise(*shape)
+        for box in ((32, 32), (31, 64), (9, 8)):
+            for fill in (0, 114, (124, 116, 104)):
+                preprocess = Preprocess(letterbox=box, interpolation=interpolation, fill=fill)
+                colour = fill if isinstance(fill, tuple) else (fill,) * 3
+                method = Image.Resampling[interpolation.upper()]
+                if is_too_thin(picture, box):
+                    continue
+                theirs = ImageOps.pad(picture, box[::-1], method, colour)
+                assert np.array_equal(np.array(apply_geometry(picture, preprocess)), np.array(theirs))
+
+    @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(1, 40))
+    def test_for_any_size(self, width: int, height: int, box_width: int, box_height: int) -> None:
+        picture = noise(width, height)
+        ours = np.array(apply_geometry(picture, Preprocess(letterbox=(box_height, box_width))))
+        assert ours.shape == (box_height, box_width, 3)
+        if not is_too_thin(picture, (box_height, box_width)):
+            theirs = ImageOps.pad(picture, (box_width, box_height), Image.Resampling.BILINEAR, (0, 0, 0))
+            assert np.array_equal(ours, np.array(theirs))
+
+    def test_an_image_too_thin_for_the_box_keeps_a_pixel(self) -> None:
+        picture = Image.new("RGB", (1_000, 1), (255, 255, 255))
+        cut = np.array(apply_geometry(picture, Preprocess(letterbox=100)))
+        assert cut.shape == (100, 100, 3)
+        assert (cut[:, :, 0] == 255).sum() == 100
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_padding_to_a_square_equals_that_of_torchvision(self, shape: tuple[int, int]) -> None:
+        picture = noise(*shape)
+        theirs = np.array(F.center_crop(picture, [max(shape)]))  # pyright: ignore[reportArgumentType]
+        assert np.array_equal(np.array(apply_geometry(picture, Preprocess(pad="square"))), theirs)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        padded = apply_geometry(pixels, Preprocess(pad="square"))
+        assert isinstance(padded, torch.Tensor)
+        assert np.array_equal(padded[0].permute(1, 2, 0).numpy(), theirs)
+
+    def test_padding_comes_first(self) -> None:
+        picture = noise(50, 30)
+        square = Image.new("RGB", (50, 50), (9, 9, 9))
+        square.paste(picture, (0, 10))
+        ours = apply_geometry(picture, Preprocess(pad="square", fill=9, resize=(40,), crop=36))
+        assert np.array_equal(np.array(ours), np.array(F.center_crop(F.resize(square, [40]), [36, 36])))  # pyright: ignore
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_arrays_are_padded_as_pictures_are(self, shape: tuple[int, int], channels: int) -> None:
+        picture = noise(*shape)
+        pixels = np.array(picture)[..., :channels]
+        for settings in ({"pad": "square", "fill": 7}, {"letterbox": (30, 41), "fill": 7, "interpolation": "nearest"}):
+            preprocess = Preprocess(**settings)
+            expected = np.array(apply_geometry(picture, preprocess))[..., :channels]
+            found = apply_geometry(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None], preprocess)
+            assert isinstance(found, torch.Tensor)
+            found = found[0].permute(1, 2, 0).numpy()
+            assert found.shape == expected.shape
+            if "pad" in settings:
+                assert np.array_equal(found, expected)
+            else:  # torch rounds a pixel's place otherwise; the padding is the same
+                assert np.array_equal((found == 7).all(axis=(1, 2)), (expected == 7).all(axis=(1, 2)))
+
+    def test_a_colour_for_each_channel_of_an_array(self) -> None:
+        pixels = torch.full((2, 3, 2, 4), 50, dtype=torch.uint8)
+        padded = apply_geometry(pixels, Preprocess(pad="square", fill=(1, 2, 3)))
+        assert isinstance(padded, torch.Tensor)
+        assert padded[1, :, 0, 0].tolist() == [1, 2, 3]
+        assert padded[1, :, 1:3].unique().tolist() == [50]
+        with pytest.raises(ValueError, match=r"^preprocess\.fill has 3 colours, the images 1 channels$"):
+            apply_geometry(pixels[:, :1], Preprocess(pad="square", fill=(1, 2, 3)))
+
+    def test_padding_belongs_to_the_geometry(self) -> None:
+        plain = Preprocess(crop=8)
+        for settings in ({"pad": "square"}, {"letterbox": 8}, {"letterbox": 8, "fill": 3}, {"letterbox": (8, 9)}):
+            assert Preprocess(**settings).has_geometry
+            assert Preprocess(**settings).geometry != plain.geometry
+        assert Preprocess(letterbox=8).geometry != Preprocess(letterbox=8, fill=3).geometry
+
+    @pytest.mark.parametrize(
+        "settings, message",
+        [
+            ({"letterbox": 8, "resize": 8}, "give either letterbox or resize"),
+            ({"letterbox": 8, "pad": "square"}, "give either letterbox or pad"),
+            ({"letterbox": 8, "crop_fraction": 0.9, "crop": 8}, "give either letterbox or crop_fraction"),
+            ({"fill": 3}, "fill is the colour of pad or letterbox, and neither is given"),
+            ({"letterbox": 8, "fill": 256}, "a colour is one whole number from 0 to 255"),
+            ({"letterbox": 8, "fill": [0, 0]}, "a colour is one whole number from 0 to 255"),
+            ({"letterbox": 8, "fill": 0.5}, "a colour is one whole number from 0 to 255"),
+            ({"pad": "round"}, "'square'"),
+        ],
+    )
+    def test_what_cannot_be(self, settings: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValidationError, match=message):
+            Preprocess(**settings)
+
+    def test_a_letterbox_replaces_what_the_source_says_of_size(self) -> None:
+        own = Preprocess(resize=256, crop=224, mean=MEAN, std=STD)
+        found = Preprocess(letterbox=(288, 288)).over(own)
+        assert (found.resize, found.crop, found.letterbox, found.mean) == (None, None, (288, 288), MEAN)
+        padded = Preprocess(pad="square").over(own)
+        assert (padded.resize, padded.crop, padded.pad) == (256, 224, "square")
+
+
+class TestChannels:
+    def test_gray_equals_pillow_for_every_colour(self) -> None:
+        """A fifth of the reds, each with all greens and blues."""
+        levels = np.arange(256, dtype=np.uint8)
+        for red in range(0, 256, 5):
+            colours = np.stack(np.meshgrid(np.uint8(red), levels, levels, indexing="ij"), axis=-1)[0]
+            gray = np.array(Image.fromarray(colours).convert("L"))
+            values = apply_arithmetic(torch.from_numpy(colours)[None], Preprocess(channels="gray", scale=255))
+            assert np.array_equal(values[0, 0].numpy(), gray)
+
+    @pytest.mark.parametrize("channels", ["gray", "grey"])
+    def test_equals_torchvision_after_the_same_geometry(self, channels: Any) -> None:
+        preprocess = Preprocess(channels=channels, resize=40, crop=32, mean=(0.1307,), std=(0.3081,))
+
+        def theirs(picture: Image.Image) -> torch.Tensor:
+            cut = F.to_grayscale(F.center_crop(F.resize(picture, [40]), [32, 32]))  # pyright: ignore
+            return F.normalize(F.to_tensor(cut), [0.1307], [0.3081])
+
+        for shape in NOISE:
+            same(noise(*shape), preprocess, theirs)
+        assert preprocess.model_dump()["channels"] == "gray"
+
+    def test_one_channel_is_gray_already(self) -> None:
+        batch = images(2, 4, 4, 1)
+        assert torch.equal(apply_arithmetic(batch, Preprocess(channels="gray")), apply_arithmetic(batch, Preprocess()))
+
+    def test_three_equal_channels_are_the_one(self) -> None:
+        batch = images(2, 16, 16, 1)
+        gray = apply_arithmetic(batch.expand(-1, -1, -1, 3), Preprocess(channels="gray"))
+        assert torch.equal(gray, apply_arithmetic(batch, Preprocess()))
+
+    @pytest.mark.parametrize("settings", [{"channels": "rgb"}, {"channels": "bgr"}, {"mean": (0.0, 0.0, 0.0)}])
+    def test_a_network_for_colour_gets_three_equal_channels(self, settings: dict[str, Any]) -> None:
+        batch = images(2, 4, 4, 1)
+        values = apply_arithmetic(batch, Preprocess(**settings))
+        assert torch.equal(values, apply_arithmetic(batch, Preprocess()).expand(-1, 3, -1, -1))
+
+    def test_nothing_said_leaves_channels_as_they_are(self) -> None:
+        for channels in (1, 3):
+            assert apply_arithmetic(images(2, 4, 4, channels), Preprocess()).shape[1] == channels
+
+    def test_a_mean_of_other_channels(self) -> None:
+        with pytest.raises(ValidationError, match="mean has 3 numbers, gray has 1 channels"):
+            Preprocess(channels="gray", mean=MEAN)
+        with pytest.raises(ValidationError, match="std has 1 numbers, rgb has 3 channels"):
+            Preprocess(channels="rgb", std=(0.5,))

@@ -70,15 +70,15 @@ def _source_words(run: Mapping[str, Any]) -> str:
 
 def _preprocess_words(facts: Mapping[str, Any]) -> str:
     """Preprocessing in a line: "resize 256 bilinear, crop 224 × 224, mean 0.5, std 0.25"; defaults are left out."""
-    unsaid = {"antialias": True, "channels": "rgb", "scale": 1}
+    unsaid = {"antialias": True, "channels": "rgb", "scale": 1, "fill": 0}
     said = {name: fact for name, fact in facts.items() if fact is not None and unsaid.get(name) != fact}
     interpolation = said.pop("interpolation", "")
-    first = ("resize", "crop", "scale", "mean", "std", "channels")
+    first = ("pad", "resize", "letterbox", "fill", "crop", "scale", "mean", "std", "channels")
     words = []
     for name in sorted(said, key=lambda name: first.index(name) if name in first else len(first)):
         fact = said[name] if isinstance(said[name], list | tuple) else [said[name]]
-        text = (" × " if name in ("resize", "crop") else " ").join(map(str, fact))
-        words.append(f"{name} {text} {interpolation if name == 'resize' else ''}".strip())
+        text = (" × " if name in ("resize", "letterbox", "crop") else " ").join(map(str, fact))
+        words.append(f"{name} {text} {interpolation if name in ('resize', 'letterbox') else ''}".strip())
     return ", ".join(words) or "pixels in [0, 1]"
 
 
