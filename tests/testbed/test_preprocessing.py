@@ -385,7 +385,7 @@ class TestPadding:
                 method = Image.Resampling[interpolation.upper()]
                 if is_too_thin(picture, box):
                     continue
-                theirs = ImageOps.pad(picture, box[::-1], method, colour)
+                theirs = ImageOps.pad(picture, (box[1], box[0]), method, colour)
                 assert np.array_equal(np.array(apply_geometry(picture, preprocess)), np.array(theirs))
 
     @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(1, 40))
@@ -425,7 +425,11 @@ class TestPadding:
     def test_arrays_are_padded_as_pictures_are(self, shape: tuple[int, int], channels: int) -> None:
         picture = noise(*shape)
         pixels = np.array(picture)[..., :channels]
-        for settings in ({"pad": "square", "fill": 7}, {"letterbox": (30, 41), "fill": 7, "interpolation": "nearest"}):
+        cases: list[dict[str, Any]] = [
+            {"pad": "square", "fill": 7},
+            {"letterbox": (30, 41), "fill": 7, "interpolation": "nearest"},
+        ]
+        for settings in cases:
             preprocess = Preprocess(**settings)
             expected = np.array(apply_geometry(picture, preprocess))[..., :channels]
             found = apply_geometry(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None], preprocess)
@@ -448,7 +452,13 @@ class TestPadding:
 
     def test_padding_belongs_to_the_geometry(self) -> None:
         plain = Preprocess(crop=8)
-        for settings in ({"pad": "square"}, {"letterbox": 8}, {"letterbox": 8, "fill": 3}, {"letterbox": (8, 9)}):
+        cases: list[dict[str, Any]] = [
+            {"pad": "square"},
+            {"letterbox": 8},
+            {"letterbox": 8, "fill": 3},
+            {"letterbox": (8, 9)},
+        ]
+        for settings in cases:
             assert Preprocess(**settings).has_geometry
             assert Preprocess(**settings).geometry != plain.geometry
         assert Preprocess(letterbox=8).geometry != Preprocess(letterbox=8, fill=3).geometry
