@@ -318,9 +318,12 @@ def fetch(
     """
     with _complaints(_STOPPED_HALF_WAY), _surroundings(data_dir):
         from evalshift.testbed.registry import load_registry
-        from evalshift.testbed.state import fetch_all, model_state
+        from evalshift.testbed.state import fetch_all, model_state, run_by_fetching
+        from evalshift.testbed.trust import code_lines
 
         known = load_registry(registry)
+        for line in code_lines(run_by_fetching(known, names)):
+            typer.echo(line, err=True)
         for name, paths in fetch_all(known, names):
             where = ", ".join(map(str, paths))
             if not where and name in known.models:

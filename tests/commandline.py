@@ -45,14 +45,17 @@ datasets:
   original: {source: npy, images: original_x.npy, labels: original_y.npy, classes: shades, note: twelve greys}
   new: {source: npy, images: new_x.npy, labels: new_y.npy, classes: shades}
 models:
-  good: {source: python, function: "networks.py:good", classes: shades, preprocess: {}, family: nearest, year: 2001}
+  good:
+    {source: python, trust: true, function: "networks.py:good", classes: shades, preprocess: {}, family: nearest,
+     year: 2001}
   shy:
     source: python
+    trust: true
     function: networks.py:shy
     classes: shades
     preprocess: {mean: [0.0]}
     expected: {original: 0.667}
-  dark: {source: python, function: "networks.py:dark", classes: shades, preprocess: {}}
+  dark: {source: python, trust: true, function: "networks.py:dark", classes: shades, preprocess: {}}
 pairs:
   - original:new
 """

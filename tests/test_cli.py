@@ -73,7 +73,8 @@ def test_run_stores_each_model_and_says_what_came_out(here: Path) -> None:
     ran = run_here("run")
     assert (ran.code, ran.out) == (0, "")
     assert plain(ran.err) == (
-        "registry  registry.yaml\n"
+        "registry  registry.yaml, found in this folder; it names code\n"
+        "code      networks.py: good, shy, dark\n"
         "pairs     original:new\n"
         "models    3\n"
         "device    …\n"
@@ -107,7 +108,8 @@ def test_run_skips_what_is_stored(here: Path) -> None:
     ran = run_here("run")
     assert ran.code == 0
     assert ran.err == (
-        "registry  registry.yaml\n"
+        "registry  registry.yaml, found in this folder; it names code\n"
+        "code      networks.py: good, shy, dark\n"
         "pairs     original:new\n"
         "models    3\n"
         "skipped   6 predictions stored and still valid\n"
@@ -157,7 +159,8 @@ def test_dry_run_says_what_and_why_and_writes_nothing(here: Path) -> None:
     ran = run_here("run", "--dry-run")
     assert (ran.code, ran.err) == (0, "")
     assert plain(ran.out) == (
-        "registry  registry.yaml\n"
+        "registry  registry.yaml, found in this folder; it names code\n"
+        "code      networks.py: good, shy, dark\n"
         "pairs     original:new\n"
         "models    3\n"
         "to run    6\n"
@@ -178,7 +181,8 @@ def test_dry_run_gives_each_reason(here: Path) -> None:
     before = contents(here)
     ran = run_here("run", "--dry-run")
     assert plain(ran.out) == (
-        "registry  registry.yaml\n"
+        "registry  registry.yaml, found in this folder; it names code\n"
+        "code      networks.py: good, shy, dark\n"
         "pairs     original:new\n"
         "models    3\n"
         "skipped   2, stored and still valid\n"
@@ -521,10 +525,10 @@ datasets:
       archive: {{name: batch.tar.gz, sha256: {hashes["batch.tar.gz"]}, urls: ["{urls["batch.tar.gz"]}"]}}
 models:
   net-one: {{source: checkpoint, builder: "networks.py:good", weights: "{urls["one.pt"]}", sha256: {hashes["one.pt"]},
-             classes: cifar10, preprocess: {{}}}}
+             classes: cifar10, preprocess: {{}}, trust: true}}
   net-two: {{source: checkpoint, builder: "networks.py:good", weights: "{urls["two.pt"]}", sha256: {hashes["two.pt"]},
-             classes: cifar10, preprocess: {{}}}}
-  by-code: {{source: python, function: "networks.py:good", classes: cifar10, preprocess: {{}}}}
+             classes: cifar10, preprocess: {{}}, trust: true}}
+  by-code: {{source: python, trust: true, function: "networks.py:good", classes: cifar10, preprocess: {{}}}}
 """,
         "utf-8",
     )
@@ -590,7 +594,8 @@ def test_check_of_what_can_run(here: Path) -> None:
     ran = run_here("check")
     assert (ran.code, ran.err) == (0, "")
     assert plain(ran.out) == (
-        "registry  registry.yaml\n"
+        "registry  registry.yaml, found in this folder; it names code\n"
+        "code      networks.py: good, shy, dark\n"
         "pairs     original:new\n"
         "models    3\n"
         "device    …\n"
@@ -611,9 +616,8 @@ def test_check_of_what_can_run(here: Path) -> None:
 def test_check_names_what_is_missing(here: Path) -> None:
     (here / "new_x.npy").unlink()
     text = (here / "registry.yaml").read_text("utf-8")
-    lost = (
-        '  lost: {source: checkpoint, builder: "networks.py:good", weights: lost.pt, classes: shades, preprocess: {}}\n'
-    )
+    builder = 'builder: "networks.py:good", trust: true'
+    lost = f"  lost: {{source: checkpoint, {builder}, weights: lost.pt, classes: shades, preprocess: {{}}}}\n"
     (here / "registry.yaml").write_text(text.replace("pairs:\n", f"{lost}pairs:\n"), "utf-8")
     ran = run_here("check", "--models", "good,lost")
     assert (ran.code, ran.err) == (1, "")
@@ -636,7 +640,7 @@ def test_check_says_what_a_run_would_download(
     monkeypatch.setattr("shutil.get_terminal_size", lambda fallback: os.terminal_size(fallback))
     ran = run_here("check", "--pair", "far:cifar10.1-v6", "--models", "net-one,by-code")
     assert ran.code == 0
-    rows = [re.split(" {2,}", line) for line in plain(ran.out).splitlines()[7:11]]
+    rows = [re.split(" {2,}", line) for line in plain(ran.out).splitlines()[8:12]]
     assert rows == [
         ["dataset", "far", "to download", "batch.tar.gz"],
         ["dataset", "cifar10.1-v6", "to download, 6 MB", "cifar10.1_v6_data.npy, cifar10.1_v6_labels.npy"],

@@ -53,7 +53,9 @@ def write_cifar(server: FileServer) -> None:
             "far": {"source": "cifar10", "files": {"archive": file}},
             "near": {"source": "npy", "images": "x.npy", "labels": "y.npy", "classes": "cifar10"},
         },
-        "models": {"net": {"source": "python", "function": "net.py:net", "classes": "cifar10", "preprocess": {}}},
+        "models": {
+            "net": {"source": "python", "trust": True, "function": "net.py:net", "classes": "cifar10", "preprocess": {}}
+        },
         "pairs": ["far:near"],
     }
     Path("registry.yaml").write_text(yaml.safe_dump(content))
@@ -216,7 +218,13 @@ class TestDownsample:
             "from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(192, 1000))\n"
         )
         small = {name: {"source": "imagenet-downsampled", "size": 8, "path": name} for name in ("box", "nearest")}
-        model = {"source": "python", "function": "net.py:net", "classes": "imagenet-1k", "preprocess": {}}
+        model = {
+            "source": "python",
+            "trust": True,
+            "function": "net.py:net",
+            "classes": "imagenet-1k",
+            "preprocess": {},
+        }
         text = {"datasets": small, "models": {"net": model}, "pairs": ["box:nearest"]}
         (here / "registry.yaml").write_text(yaml.safe_dump(text))
         ran = run_here("run")

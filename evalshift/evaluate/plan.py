@@ -15,6 +15,7 @@ from evalshift.files import sha256_of
 from evalshift.testbed.datasets import dataset_stamp
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.registry import Pair, Registry
+from evalshift.testbed.trust import code_lines
 from evalshift.testbed.weights import local_weights
 
 NEW = "not run yet"
@@ -148,8 +149,11 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
 def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
     """What was chosen from a registry, a line each."""
     left_out = f", {len(chosen.unfit)} of other classes left out" if chosen.unfit else ""
+    code = code_lines(chosen.models)
+    found = ", found in this folder" + ("; it names code" if code else "") if registry.found else ""
     lines = [
-        f"registry  {registry.path}",
+        f"registry  {registry.path}{found}",
+        *code,
         f"pairs     {', '.join(map(str, chosen.pairs))}",
         f"models    {len(chosen.models)}{left_out}",
     ]

@@ -1,12 +1,13 @@
 """Models as data: one class for each source."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from evalshift.files import sha256_of
+from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder, hashes_of_function
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.entries import About, Entry, FilePath, Locations, checked_sha256, file_path, is_url
 from evalshift.testbed.preprocessing import Preprocess
@@ -106,25 +107,24 @@ class ModelEntry(About):
     def identity(self) -> dict[str, Any]:
         """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
         aside = {*About.model_fields, "family", "year", "selected_on", "expected", "on_request"}
-        aside |= {"weights", "sha256", "path"}
+        aside |= {"weights", "sha256", "path", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
         preprocess = getattr(self, "preprocess", None)
         if preprocess is not None:
             # Where the source fills in what is not set, even a default decides once it is written down.
             written["preprocess"] = preprocess.model_dump(mode="json", exclude_unset=True)
-        return {"source": getattr(self, "source", None), "classes": self.classes, **written, **_code_hashes(self)}
+        return {"source": getattr(self, "source", None), "classes": self.classes, **written, **self.hashes()}
+
+    def hashes(self) -> dict[str, Any]:
+        """The files besides the weights that decide what is predicted, by their content."""
+        return {}
 
 
-def _code_hashes(entry: "ModelEntry") -> dict[str, str]:
-    """A user's own .py file by its content: edit it, and what it predicted is out of date."""
-    hashes = {}
-    for name in ("builder", "function"):
-        file, _, function = (getattr(entry, name, None) or "").rpartition(":")
-        if file.endswith(".py"):
-            path = Path(file)
-            hashes[name] = f"{path.name}:{function}"
-            hashes[f"{name}_sha256"] = sha256_of(path) if path.is_file() else "missing"
-    return hashes
+def _code_hashes(kind: str, code: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A function by the content of its code, and the files that its arguments name by theirs."""
+    module = code.rpartition(":")[0]
+    named = hashes_of_arguments(arguments, Path(module).parent if module.endswith(".py") else None)
+    return hashes_of_function(kind, code) | ({"argument_files": named} if named else {})
 
 
 class WithWeights(ModelEntry):
@@ -162,6 +162,24 @@ class CheckpointModel(WithWeights):
     key: str | None = None
     rename: dict[str, str] = Field(default_factory=dict)
     preprocess: Preprocess
+    trust: bool = False
+
+    def hashes(self) -> dict[str, Any]:
+        return _code_hashes("builder", self.builder, self.arguments)
+
+
+# What tells timm to load other weights than those that are hashed, or to let some of them be random.
+TIMM_FILES = (
+    "checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict",
+    "pretrained_filter_fn", "cache_dir",
+)  # fmt: skip
+
+
+def _refuse_arguments(arguments: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    if refused := [name for name in arguments if name in names]:
+        raise ValueError(
+            f"arguments: {refused[0]} would take the place of weights that were hashed; name a file under weights:"
+        )
 
 
 class TorchvisionModel(WithWeights):
@@ -179,6 +197,11 @@ class TorchvisionModel(WithWeights):
     arguments: dict[str, Any] = Field(default_factory=dict)
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
+
+    @model_validator(mode="after")
+    def _weights_are_not_arguments(self) -> "TorchvisionModel":
+        _refuse_arguments(self.arguments, ("weights", "weights_backbone", "pretrained", "pretrained_backbone"))
+        return self
 
     @model_validator(mode="after")
     def _one_kind_of_weights(self) -> "TorchvisionModel":
@@ -201,6 +224,11 @@ class TimmModel(WithWeights):
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
 
+    @model_validator(mode="after")
+    def _weights_are_not_arguments(self) -> "TimmModel":
+        _refuse_arguments(self.arguments, TIMM_FILES)
+        return self
+
 
 class HubModel(WithWeights):
     """An entry point of a GitHub repository, through torch.hub, pinned to a commit.
@@ -219,6 +247,11 @@ class HubModel(WithWeights):
     path: FilePath | None = None
     key: str | None = None
     preprocess: Preprocess
+    trust: bool = False
+
+    def hashes(self) -> dict[str, Any]:
+        """A checkout of one's own counts as a whole: what its hubconf.py imports and reads is not known."""
+        return {} if self.path is None else hashes_of_folder(self.path)
 
     @model_validator(mode="after")
     def _a_hash_is_of_weights(self) -> "HubModel":
@@ -242,6 +275,12 @@ class HuggingfaceModel(WithWeights):
     path: FilePath | None = None
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
+
+    def hashes(self) -> dict[str, Any]:
+        """A folder of one's own: the weights, and what says what network they are of and how it sees images."""
+        if self.path is None:
+            return {}
+        return {"files": hashes_of_files(self.path, ("config.json", "preprocessor_config.json", self.file))}
 
 
 class OpenClipModel(WithWeights):
@@ -277,6 +316,10 @@ class PythonModel(ModelEntry):
     function: Code
     arguments: dict[str, Any] = Field(default_factory=dict)
     preprocess: Preprocess
+    trust: bool = False
+
+    def hashes(self) -> dict[str, Any]:
+        return _code_hashes("function", self.function, self.arguments)
 
 
 class NumpyModel(ModelEntry):
@@ -286,6 +329,10 @@ class NumpyModel(ModelEntry):
     function: Code
     arguments: dict[str, Any] = Field(default_factory=dict)
     preprocess: Preprocess
+    trust: bool = False
+
+    def hashes(self) -> dict[str, Any]:
+        return _code_hashes("function", self.function, self.arguments)
 
 
 class ProgramModel(WithWeights):
@@ -314,9 +361,10 @@ class OnnxModel(ProgramModel):
 
 
 class TorchscriptModel(ProgramModel):
-    """A script that torch.jit.save wrote."""
+    """A script that torch.jit.save wrote: a program, which is run where the entry says `trust: true`."""
 
     source: Literal["torchscript"]
+    trust: bool = False
 
 
 class RandomFeaturesModel(ModelEntry):

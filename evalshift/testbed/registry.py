@@ -23,6 +23,7 @@ from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry_views import inline_view, read_views
+from evalshift.testbed.trust import trusting
 from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 from evalshift.testbed.yaml_text import YamlText
 
@@ -48,6 +49,7 @@ class Registry:
     own_pairs  the pairs that a user wrote: of the file itself, else of the one that it extends; none in the default
     written    the entries of models and datasets as they stand in YAML, for the record
     views      those that it declares, under `views` or in a dataset's entry
+    found      whether nobody named it: it lay in the working folder
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Registry:
     own_pairs: tuple[Pair, ...]
     written: Mapping[str, Mapping[str, Any]]
     views: Mapping[str, View] = field(default_factory=dict)
+    found: bool = False
 
     @property
     def default_pairs(self) -> tuple[Pair, ...]:
@@ -252,11 +255,16 @@ def find_registry(path: str | Path | None = None) -> Path:
 def load_registry(path: str | Path | None = None) -> Registry:
     """Read and check a registry; None means ./registry.yaml or the one that comes with evalshift.
 
-    The built-in datasets can be named in pairs of every registry. Raises RegistryError for the first thing wrong.
+    The built-in datasets can be named in pairs of every registry. Code in .py files below the folder of a registry that
+    is named here is trusted; see `testbed.trust`. Raises RegistryError for the first thing wrong.
     """
     registry = _load(find_registry(path), ())
     if is_default(registry.path):
         return registry
+    if path is None:
+        registry = replace(registry, found=True)
+    else:
+        registry = replace(registry, models=trusting(registry.models, registry.path.absolute().parent))
     default = _load(default_path(), ())
     return replace(
         registry,

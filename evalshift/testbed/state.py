@@ -23,6 +23,7 @@ from evalshift.testbed.model_entries import (
 )
 from evalshift.testbed.readiness import State, size_words, state_of_files
 from evalshift.testbed.registry import Registry, with_built_in_files
+from evalshift.testbed.trust import code_of, needs_trust
 from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
 
 __all__ = ["State", "dataset_state", "fetch_all", "model_state"]
@@ -36,7 +37,11 @@ def dataset_state(entry: AnyDataset) -> State:
 def model_state(entry: AnyModel) -> State:
     """Whether a model can be built now, going by its files; building it is the only proof."""
     code = _code_of(entry)
-    if code is not None and (isinstance(entry, NumpyModel | PythonModel) or not code.can_run):
+    if code is not None and not code.can_run:
+        return code
+    if needs_trust(entry):
+        return State(False, "is code, lacks trust: true", code_of(entry) or "")
+    if code is not None and isinstance(entry, NumpyModel | PythonModel):
         return code
     try:
         path = local_weights(entry)
@@ -74,6 +79,12 @@ def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, l
             yield name, fetch_dataset(registry.dataset(name))
         if name in registry.models:
             yield name, _fetch_model(name, registry.models[name])
+
+
+def run_by_fetching(registry: Registry, names: Iterable[str]) -> dict[str, AnyModel]:
+    """Of the named models those whose own code does the downloading, so that it runs."""
+    chosen = {name: registry.models[name] for name in _resolved(registry, list(names)) if name in registry.models}
+    return {name: entry for name, entry in chosen.items() if isinstance(entry, HubModel | PythonModel)}
 
 
 def _fetch_model(name: str, entry: AnyModel) -> list[Path]:

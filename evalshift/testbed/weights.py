@@ -117,12 +117,16 @@ def _on_disk(place: str) -> Path:
     if not place.startswith(PACKAGE):
         return Path(place)
     package, _, inside = place.removeprefix(PACKAGE).partition("/")
+    # The folder of a package is looked up by its first name alone: Python would import it to find one inside it.
+    top, _, below = package.partition(".")
     try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):  # what it stands in is not there
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # it has been imported in a way that leaves no trace
         spec = None
-    if spec is None or not spec.submodule_search_locations:
+    folders = [Path(folder).joinpath(*below.split(".")) for folder in (spec and spec.submodule_search_locations) or ()]
+    found = next((folder for folder in folders if folder.is_dir()), None)
+    if found is None:
         raise ModelError(
             "the package that carries the weights is not installed", where=place, found=package, expected="a package"
         )
-    return Path(spec.submodule_search_locations[0]) / inside
+    return found / inside

@@ -153,6 +153,7 @@ def test_answers_are_stored_as_they_can_be_counted(project: Any) -> None:
     assert results.load_predictions("new", "no-white").top[:, 0].tolist() == [0, 1, 2, 2] * 2
     assert without_speeds(said) == (
         f"registry  {project.registry}\n"
+        "code      networks.py: knows-all, no-white\n"
         "pairs     old:new\n"
         "models    2\n"
         f"device    cpu ({THREADS} threads), fp32\n"
@@ -217,7 +218,7 @@ def test_an_accuracy_other_than_the_published_one_is_said_but_not_stored(project
     said = without_speeds(said)
     assert "worse                        old 75.0 % (91.7 % published, 2 images fewer) (N/s)" in said
     assert "new 75.0 % (25.0 % published, 4 images more) (N/s)" in said
-    assert said.count("published,") == 2
+    assert said.count("% published,") == 2
     assert "\nnot as published: worse, better; `evalshift report` names the likely cause\n" in said
     # A report works it out afresh, from what the registry said.
     for model in ("as-published", "an-image-off", "worse", "better"):
@@ -366,6 +367,7 @@ def test_where_only_torch_is_at_fault_no_line_is_named(project: Any, monkeypatch
         "arguments": {"in_features": 3, "out_features": 4},
         "classes": "shades",
         "preprocess": {},
+        "trust": True,
     }
     results, _ = project.run()
     assert re.fullmatch(
@@ -624,7 +626,10 @@ def test_the_plan_of_a_dry_run_is_said_without_running(project: Any) -> None:
     )
     said = io.StringIO()
     say_plan(plan, registry, project.results, Console(file=said, width=40))
-    assert said.getvalue() == f"registry  {project.registry}\npairs     old:new\nmodels    1\n"
+    assert (
+        said.getvalue()
+        == f"registry  {project.registry}\ncode      networks.py: good\npairs     old:new\nmodels    1\n"
+    )
     assert not project.results.path.exists()
 
 

@@ -73,8 +73,16 @@ class TestIdentity:
     def test_what_computes_the_answer_changes_it(self, change: dict[str, Any]) -> None:
         assert entry(CHECKPOINT, **change).identity() != entry(CHECKPOINT).identity()
 
-    def test_a_checkout_of_the_same_commit_does_not_change_it(self) -> None:
-        assert entry(HUB, path="checkout").identity() == entry(HUB).identity()
+    def test_where_a_checkout_lies_does_not_change_it_but_what_is_in_it_does(self, tmp_path: Path) -> None:
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "hubconf.py").write_text("from layers import net\n")
+            (tmp_path / name / "layers.py").write_text("def net(): ...\n")
+        first, second = (entry(HUB, path=str(tmp_path / name)) for name in ("one", "other"))
+        before = first.identity()
+        assert before == second.identity()
+        (tmp_path / "one" / "layers.py").write_text("def net(): return 1\n")
+        assert first.identity() != before
 
     @pytest.mark.parametrize(
         "change", [{"commit": "0" * 40}, {"repository": "owner/other"}, {"entry": "vgg"}, {"arguments": {"a": 1}}]

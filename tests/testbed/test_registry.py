@@ -440,7 +440,7 @@ class TestEntries:
             "  where:    FILE, line 9: models.m.weigths\n"
             "  found:    weigths\n"
             "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, "
-            "on_request, sha256, source, builder, arguments, weights, key, rename, preprocess\n"
+            "on_request, sha256, source, builder, arguments, weights, key, rename, preprocess, trust\n"
             '  fix:      did you mean "weights"?'
         )
 
@@ -459,7 +459,7 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 5: datasets.d.files.archive.shasum\n"
             "  found:    shasum\n"
-            "  expected: name, urls, sha256, md5, size, also"
+            "  expected: name, urls, sha256, md5, size, also, members"
         )
 
     def test_a_missing_key(self, refused: Refused) -> None:

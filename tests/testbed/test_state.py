@@ -87,7 +87,7 @@ class TestModels:
     }  # fmt: skip
     HUB: Content = {  # noqa: RUF012
         "source": "torch.hub", "repository": "owner/name", "commit": COMMIT, "entry": "e", "classes": "cifar10",
-        "preprocess": {},
+        "preprocess": {}, "trust": True,
     }  # fmt: skip
 
     @pytest.fixture

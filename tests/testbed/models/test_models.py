@@ -618,6 +618,6 @@ class TestTorchHub:
 
 def test_classes_come_from_the_registry_not_from_the_source(tmp_path: Path) -> None:
     entry = MODEL.validate_python(
-        {"source": "python", "function": "torch.nn:Identity", "classes": "cifar10", "preprocess": {}}
+        {"source": "python", "function": "torch.nn:Identity", "classes": "cifar10", "preprocess": {}, "trust": True}
     )
     assert load_classifier("m", entry, built_in("cifar10")).classes is built_in("cifar10")

@@ -75,7 +75,13 @@ def server() -> Iterator[FileServer]:
 
 
 def own(way: str) -> dict[str, Any]:
-    return {"source": "python", "function": f"net.py:by_{way}", "classes": "imagenet-1k", "preprocess": SEEN}
+    return {
+        "source": "python",
+        "function": f"net.py:by_{way}",
+        "classes": "imagenet-1k",
+        "preprocess": SEEN,
+        "trust": True,
+    }
 
 
 def write(folder: Path, models: dict[str, Any]) -> None:
@@ -121,11 +127,12 @@ def test_no_source_calls_anybody(tmp_path: Path, server: FileServer) -> None:
         "open-clip": {"source": "open_clip", "name": "ViT-B-32", "pretrained": "laion2b_s34b_b79k"},
         "code-of-hub": {
             "source": "torch.hub", "repository": "owner/name", "commit": COMMIT, "entry": "net", "preprocess": {},
-            "classes": "imagenet-1k",
+            "classes": "imagenet-1k", "trust": True,
         },
         "checkpoint": {
             "source": "checkpoint", "builder": "timm:create_model", "arguments": {"model_name": "test_resnet"},
             "weights": f"{server.url}/w.pth", "sha256": "12345678", "preprocess": SEEN, "classes": "imagenet-1k",
+            "trust": True,
         },
     }  # fmt: skip
     write(tmp_path, sources | {f"own-{way}": own(way) for way in WAYS})
