@@ -435,6 +435,32 @@ def dataset_stats(
         print_stats(found, write_stats(found, out, wanted, drawn_for))
 
 
+@dataset_app.command("groups", epilog="Example: evalshift dataset groups waterbirds --results results --out groups")
+def dataset_groups(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of the results folder.")],
+    results: ResultsOption = Path("results"),
+    metric: Annotated[str, typer.Option(metavar="top1|top5", help="Which accuracy.")] = "top1",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the tables as CSV and Markdown.")] = None,
+) -> None:
+    """Accuracy by group of images, and each model's worst group.
+
+    Groups are the values of the images' attributes: further columns of a list or of imported labels, or the table that
+    `attributes:` names in the registry. Models whose names end in a seed (erm-seed0, erm-seed1) are averaged.
+    Exit code: 0 done, 2 wrong usage or input.
+    """
+    with _complaints():
+        from evalshift.analysis.summary.set_groups import set_groups
+        from evalshift.console.output import print_statistics, write_statistics
+        from evalshift.evaluate.store import Results
+
+        tables, notes = set_groups(Results(results), dataset, metric)
+        print_statistics({name: table for name, table in tables.items() if name != "groups" or len(table.frame) <= 40})
+        for note in notes:
+            typer.echo(f"note: {note}")
+        if out is not None:
+            write_statistics(tables, out)
+
+
 @dataset_app.command("downsample", epilog="Example: evalshift dataset downsample ILSVRC2012/val --size 32 --filter box")
 def dataset_downsample(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wnid folders, or ImageNet's validation images.")],

@@ -10,6 +10,7 @@ from evalshift.errors import UsageError, did_you_mean
 if TYPE_CHECKING:  # each command loads its own room, and no other
     from evalshift.analysis.plot_data.sizes import Size
     from evalshift.analysis.summary import MetricSummary, Summary
+    from evalshift.analysis.tables.table import StatisticTable
     from evalshift.evaluate.importers.predictions import ImportReport
     from evalshift.evaluate.plan import Choice, Job, Plan
     from evalshift.evaluate.predictions import Failure
@@ -262,3 +263,24 @@ def _print_best(metric: "MetricSummary") -> None:
         stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
     if has_real_changes(metric.table):
         stdout().print(BEYOND_CHANCE)
+
+
+def print_statistics(tables: Mapping[str, "StatisticTable"]) -> None:
+    """Tables as they are read, each under its title."""
+    from evalshift.analysis.tables.read import readable_statistic
+
+    for table in tables.values():
+        text = readable_statistic(table)
+        sides = "".join("l" if column.is_text else "r" for column in table.shown)
+        stdout().print(f"\n{table.title}", style="bold")
+        print_table(list(text.columns), text.to_numpy().tolist(), sides)
+
+
+def write_statistics(tables: Mapping[str, "StatisticTable"], folder: Path) -> None:
+    """Tables as CSV, with all rows in full precision, and as Markdown."""
+    from evalshift.analysis.tables.read import WRITERS
+    from evalshift.files import write_atomic
+
+    for name, table in tables.items():
+        for suffix in ("csv", "md"):
+            write_atomic(folder / f"{name}.{suffix}", WRITERS[suffix](table).encode())

@@ -138,6 +138,7 @@ class _Datasets:
                 stamp=dataset_stamp(entry),
                 entry=entry.model_dump(mode="json", exclude_defaults=True),
                 view=dataset.view,
+                attributes=dataset.attributes,
             )
         )
         return mark

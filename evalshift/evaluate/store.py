@@ -1,6 +1,6 @@
 """Results on disk: Parquet files that explain themselves, written whole or not at all.
 
-    results/datasets/<dataset>.parquet              id, label; fingerprint, classes and view in the metadata
+    results/datasets/<dataset>.parquet              id, label, attribute.<name>; class names, fingerprint and view aside
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
     results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, a row a model
     results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
@@ -14,9 +14,9 @@ SCHEMA_VERSION history
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +36,8 @@ SCHEMA_VERSION = 3
 
 # Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.
 _PREFIX = "evalshift."
+# Columns of a dataset that hold an attribute of its images.
+_ATTRIBUTE = "attribute."
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ class StoredDataset:
     fingerprint   sha256 over ids, labels and image content; the mark of its rows where no images were at hand
     stamp         a quick mark of the source files; equal means that the fingerprint still holds
     view          how predictions on it are read; None as they are
+    attributes    what else is known of each image, such as its place or year: name → text, shape (n,)
     """
 
     name: str
@@ -58,6 +61,7 @@ class StoredDataset:
     stamp: str | None
     entry: dict
     view: View | None = None
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -171,6 +175,8 @@ class Results:
 
     def save_dataset(self, dataset: StoredDataset) -> None:
         table = pa.table({"id": pa.array(dataset.ids, pa.string()), "label": pa.array(dataset.labels, pa.int64())})
+        for name, values in dataset.attributes.items():
+            table = table.append_column(f"{_ATTRIBUTE}{name}", pa.array(values, pa.string()))
         facts = {
             "schema_version": SCHEMA_VERSION,
             "dataset": dataset.name,
@@ -204,6 +210,11 @@ class Results:
                 stamp=facts["stamp"],
                 entry=facts["entry"],
                 view=_view(facts),
+                attributes={
+                    name.removeprefix(_ATTRIBUTE): tuple(table[name].to_pylist())
+                    for name in table.column_names
+                    if name.startswith(_ATTRIBUTE)
+                },
             )
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:

@@ -40,12 +40,14 @@ class DatasetEntry(About):
     near_duplicates  of training images
     view             a coarser way to see labels and predictions: the name of a view such as imagenet-a, groups of
                      classes, or the classes to keep, see `testbed.views`; the registry knows groups by a name too
+    attributes       a table with a row for each image and further columns, such as its place or year
     format           the module of `evalshift.testbed.datasets` that reads it
     """
 
     format: ClassVar[str]
     classes: str
     fresh: str | None = None
+    attributes: FilePath | None = None
     near_duplicates: NearDuplicatesEntry | None = None
     view: str | dict[Any, Any] | list[Any] | None = None
     _seen: View | None = PrivateAttr(default=None)

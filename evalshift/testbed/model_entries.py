@@ -95,6 +95,7 @@ class ModelEntry(About):
     logits: Logits | None = None
     family: str | None = None
     year: int | None = Field(default=None, ge=1950, le=2100)
+    recipe: str | None = None
     selected_on: Literal["train", "validation", "test"] | None = None
     expected: dict[str, Accuracy] = Field(default_factory=dict)
     on_request: str | None = Field(default=None, min_length=1)
@@ -106,7 +107,7 @@ class ModelEntry(About):
 
     def identity(self) -> dict[str, Any]:
         """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
-        aside = {*About.model_fields, "family", "year", "selected_on", "expected", "on_request"}
+        aside = {*About.model_fields, "family", "year", "recipe", "selected_on", "expected", "on_request"}
         aside |= {"weights", "sha256", "path", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
         preprocess = getattr(self, "preprocess", None)

@@ -439,8 +439,9 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 9: models.m.weigths\n"
             "  found:    weigths\n"
-            "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, "
-            "on_request, sha256, source, builder, arguments, weights, key, rename, preprocess, trust\n"
+            "  expected: paper, licence, homepage, note, classes, output, logits, family, year, recipe, "
+            "selected_on, expected, on_request, sha256, source, builder, arguments, weights, key, rename, preprocess, "
+            "trust\n"
             '  fix:      did you mean "weights"?'
         )
 

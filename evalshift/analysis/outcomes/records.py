@@ -1,7 +1,7 @@
 """What models answer on both sets of a pair, image by image and as counts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -54,6 +54,7 @@ class ImageAnswers:
     labels       shape (n,)
     ids          the images' names, in the set's order
     class_names  position = class number
+    attributes   what else is known of each image, such as its place: name → text, shape (n,)
     """
 
     dataset: str
@@ -62,6 +63,7 @@ class ImageAnswers:
     labels: Labels
     ids: tuple[str, ...]
     class_names: tuple[str, ...]
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def predicted(self) -> Int[np.ndarray, "m n"]:

@@ -95,6 +95,33 @@ def load_pair(results: Results, pair: str) -> StoredPair:
     return StoredPair(original.dataset, new.dataset, outcomes, answers, fresh, provenance, tuple(notes))
 
 
+def load_answers(results: Results, name: str) -> tuple[ImageAnswers, tuple[str, ...]]:
+    """The predictions of all models on one stored dataset, and notes on those that are left out.
+
+    Raises StoreError where the dataset is not stored, AnalysisError where no model has predictions on it.
+    """
+    dataset = results.load_dataset(name)
+    side, notes = _Side(dataset, frozenset(results.models(name)), {}), []
+    tops: dict[str, np.ndarray] = {}
+    for model in sorted(side.predicted):
+        try:
+            known = side.read(results, model)
+        except StoreError as error:
+            known = f"{error.problem} ({error.where})"
+        if isinstance(known, str):
+            notes.append(f"{model} is left out: {known}.")
+        elif known.top is not None:
+            tops[model] = known.top
+    if not tops:
+        raise AnalysisError(
+            "no model has predictions on this dataset",
+            where=name,
+            found="; ".join(note.rstrip(".") for note in notes) or "none",
+            expected="predictions that were run or imported",
+        )
+    return _gather(dataset, tops, min(top.shape[1] for top in tops.values())), tuple(notes)
+
+
 def seen_alike(results: Results, pair: str) -> str:
     """The name under which a run stored a pair: where one set has a view, the other one is seen in it too.
 
@@ -281,6 +308,7 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
         labels=dataset.labels,
         ids=dataset.ids,
         class_names=dataset.class_names,
+        attributes=dataset.attributes,
     )
 
 

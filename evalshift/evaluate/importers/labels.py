@@ -1,6 +1,7 @@
 """The dataset that imported answers are held against: from the store, the registry, or a file of labels."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +17,10 @@ from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import BUILT_IN, ClassSpace
 from evalshift.testbed.datasets import dataset_stamp, load_dataset
+from evalshift.testbed.label_text import labels_of_text
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry
+from evalshift.testbed.text_tables import read_text_table
 
 
 def dataset_for_import(
@@ -59,6 +62,7 @@ def dataset_for_import(
         dataset = load_dataset(name, entry, registry.class_space(entry.classes))
         facts = known_of(name, registry)
         stored = labels_alone(name, dataset.ids, dataset.labels, dataset.classes, **facts)
+        stored = replace(stored, attributes=dataset.attributes)
         return stored, f"labels of {name} from the registry"
     raise UsageError(
         f"the labels of {name} are not at hand",
@@ -157,7 +161,31 @@ def _from_file(
         return labels_alone(name, stored.ids, labels, space)
     digits = len(str(max(len(labels) - 1, 0)))
     ids = given.ids or tuple(f"{place:0{digits}d}" for place in range(len(labels)))
-    return labels_alone(name, ids, labels, space, files={path.name: given.sha256}, **facts)
+    found = labels_alone(name, ids, labels, space, files={path.name: given.sha256}, **facts)
+    return replace(found, attributes=_other_columns(path, found, space))
+
+
+def _other_columns(path: Path, dataset: StoredDataset, space: ClassSpace) -> dict[str, tuple[str, ...]]:
+    """The columns of a file of labels that hold neither these nor ids; none where it is no table with a header."""
+    try:
+        table = read_text_table(path, "labels").with_names()
+    except DataError:
+        return {}
+    if len(table.rows) != len(dataset):
+        return {}
+    columns = {name: table.column(place) for place, name in enumerate(table.names or ())}
+    return {
+        name: values
+        for name, values in columns.items()
+        if values != dataset.ids and not _are_labels(values, dataset.labels, space)
+    }
+
+
+def _are_labels(values: Sequence[str], labels: Labels, space: ClassSpace) -> bool:
+    try:
+        return np.array_equal(labels_of_text(values, space, ""), labels)
+    except DataError:
+        return False
 
 
 def _remedy(name: str, registry: Registry, results: Results) -> str:

@@ -13,9 +13,11 @@ from pathlib import Path
 from types import ModuleType
 
 from evalshift.errors import DataError, first_line
+from evalshift.files import stamp
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
+from evalshift.testbed.datasets.attributes import read_attributes
 from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
 
@@ -38,8 +40,10 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
         raise DataError(
             "a file of the dataset cannot be read", where=f"dataset {name}", found=first_line(error)
         ) from error
-    attributes = {name: tuple(values) for name, values in parts.attributes.items()}
     ids = tuple(parts.ids)
+    attributes = {name: tuple(values) for name, values in parts.attributes.items()}
+    if entry.attributes is not None:
+        attributes |= read_attributes(entry.attributes, ids, f"dataset {name}")
     dataset = Dataset(name, space, ids, parts.labels, parts.images, parts.warnings, attributes=attributes)
     return dataset if entry.seen is None else dataset.seen_in(entry.seen)
 
@@ -50,7 +54,8 @@ def dataset_stamp(entry: AnyDataset) -> str | None:
     Equal stamps mean an equal fingerprint without reading a single image.
     """
     try:
-        return format_of(entry).fingerprint(entry)
+        own = format_of(entry).fingerprint(entry)
+        return own if entry.attributes is None else f"{own} {stamp([entry.attributes])}"
     except (OSError, KeyError):  # not on the disk, or not even known by name
         return None
 

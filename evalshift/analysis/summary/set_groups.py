@@ -1,0 +1,41 @@
+"""Accuracy by group on one stored dataset, for which no second set is needed."""
+
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.outcomes.stored_pair import load_answers
+from evalshift.analysis.statistics.intervals import check_level
+from evalshift.analysis.tables.of_groups import GroupsView, groups_table, worst_groups_table
+from evalshift.analysis.tables.of_recipes import recipes_of_set
+from evalshift.analysis.tables.table import StatisticTable
+from evalshift.errors import AnalysisError, UsageError
+from evalshift.evaluate.store import Results
+
+
+def set_groups(
+    results: Results, dataset: str, metric: str = "top1", level: float = 0.95
+) -> tuple[dict[str, StatisticTable], tuple[str, ...]]:
+    """The tables "worst_groups" and "groups", and "recipes" where models differ in their seed alone; and notes.
+
+    Takes the name of a stored dataset whose images have attributes, "top1" or "top5", and the level of the intervals.
+    Raises StoreError where the dataset is not stored, UsageError for another metric, AnalysisError where no attribute
+    makes groups or no model has predictions.
+    """
+    check_level(level)
+    if metric not in METRICS:
+        raise UsageError("unknown metric", found=metric, expected=", ".join(METRICS))
+    answers, notes = load_answers(results, dataset)
+    accuracy = answers.correct(metric).mean(axis=1)
+    best_first = sorted(range(len(accuracy)), key=lambda place: (-accuracy[place], answers.models[place]))
+    models = tuple(answers.models[place] for place in best_first)
+    view = GroupsView(((dataset, answers),), models, metric, level)
+    worst, groups = worst_groups_table(view), groups_table(view)
+    if worst is None or groups is None:
+        raise AnalysisError(
+            "the images have no attributes that make groups",
+            where=dataset,
+            found=", ".join(answers.attributes) or "no attributes",
+            expected="an attribute with at least two values",
+            remedy="give the dataset `attributes:` in the registry, or import its labels with further columns",
+        )
+    tables = {"worst_groups": worst, "groups": groups}
+    recipes = recipes_of_set(answers.models, accuracy)
+    return tables | ({} if recipes is None else {"recipes": recipes}), notes

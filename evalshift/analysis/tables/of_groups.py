@@ -1,0 +1,144 @@
+"""Tables of groups of images: accuracy by group, and each model's worst."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.statistics.groups import GroupAccuracies, group_accuracies, groupings
+from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+
+# Rows that a person reads of a table too long to be read.
+_READ_ROWS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class GroupsView:
+    """What these tables are made from.
+
+    sides   each set's name in the table, and the predictions on it, of the same models
+    models  the order of rows
+    """
+
+    sides: tuple[tuple[str, ImageAnswers], ...]
+    models: tuple[str, ...]
+    metric: str
+    level: float
+
+    @property
+    def rows(self) -> list[tuple[str, int]]:
+        """Each model, and its place in arrays over models."""
+        place = {model: position for position, model in enumerate(self.sides[0][1].models)}
+        return [(model, place[model]) for model in self.models]
+
+
+def _of_pair(view: View) -> GroupsView:
+    sides = tuple(zip(("original", "new"), view.answers or (), strict=False))
+    return GroupsView(sides, tuple(view.image_models), view.statistics.metric, view.statistics.level)
+
+
+def worst_groups_table(view: View | GroupsView) -> StatisticTable | None:
+    """One row per set, grouping and model: all images, and the group that it does worst on."""
+    view = _of_pair(view) if isinstance(view, View) else view
+    columns: dict[str, list[Any]] = {}
+    for side, found, correct in _found(view):
+        names, bounds = found.grouping.groups, found.worst_interval
+        for model, row in view.rows:
+            worst = found.worst[row]
+            cells = {
+                "set": side,
+                "grouping": found.grouping.name,
+                "model": model,
+                "accuracy": float(correct[row].mean()),
+                "worst_group": names[worst],
+                "worst_correct": int(found.accuracies.correct[row, worst]),
+                "worst_total": int(found.accuracies.total[worst]),
+                "worst_accuracy": float(found.worst_accuracy[row]),
+                "worst_accuracy_low": float(bounds.low[row]),
+                "worst_accuracy_high": float(bounds.high[row]),
+                "mean_of_groups": float(np.nanmean(found.accuracies.accuracy[row])),
+            }
+            for key, value in cells.items():
+                columns.setdefault(key, []).append(value)
+    if not columns:
+        return None
+    return make_table(
+        "worst_groups",
+        "Worst group",
+        columns,
+        [
+            Column("set", "Set", "text"),
+            Column("grouping", "Groups by", "text"),
+            Column("model", "Model", "text"),
+            Column("accuracy", "All images (%)", "percent"),
+            Column("mean_of_groups", "Mean of groups (%)", "percent"),
+            Column("worst_group", "Worst group", "text"),
+            Column("worst_total", "Images", "count"),
+            bounded("worst_accuracy", "Worst group (%)"),
+        ],
+        f"The group of images with the lowest accuracy of each model, with its exact {100 * view.level:g} % "
+        "confidence interval. The interval does not allow for the choice of the lowest: among many small groups the "
+        f"worst comes out too low. Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        choose=lambda frame: frame.head(_READ_ROWS),
+    )
+
+
+def groups_table(view: View | GroupsView) -> StatisticTable | None:
+    """One row per set, grouping, group and model."""
+    view = _of_pair(view) if isinstance(view, View) else view
+    columns: dict[str, list[Any]] = {}
+    for side, found, _ in _found(view):
+        for group, name in enumerate(found.grouping.groups):
+            for model, row in view.rows:
+                cells = {
+                    "set": side,
+                    "grouping": found.grouping.name,
+                    "group": name,
+                    "model": model,
+                    "correct": int(found.accuracies.correct[row, group]),
+                    "total": int(found.accuracies.total[group]),
+                    "accuracy": float(found.accuracies.accuracy[row, group]),
+                    "accuracy_low": float(found.accuracies.interval.low[row, group]),
+                    "accuracy_high": float(found.accuracies.interval.high[row, group]),
+                }
+                for key, value in cells.items():
+                    columns.setdefault(key, []).append(value)
+    if not columns:
+        return None
+    return make_table(
+        "groups",
+        "Accuracy by group",
+        columns,
+        [
+            Column("set", "Set", "text"),
+            Column("grouping", "Groups by", "text"),
+            Column("group", "Group", "text"),
+            Column("model", "Model", "text"),
+            Column("correct", "Correct", "count"),
+            Column("total", "Images", "count"),
+            bounded("accuracy", "Accuracy (%)"),
+        ],
+        f"Groups by the attributes of the images, with exact {100 * view.level:g} % confidence intervals, "
+        f"group by group.{_not_grouped(view)} Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        choose=lambda frame: frame.head(_READ_ROWS),
+    )
+
+
+def _found(view: GroupsView) -> Iterator[tuple[str, GroupAccuracies, np.ndarray]]:
+    """Each grouping of either set, and which images each model gets right."""
+    for side, answers in view.sides:
+        if not answers.attributes:
+            continue
+        correct = answers.correct(view.metric)
+        for grouping in groupings(answers.attributes, answers.labels, answers.class_names)[0]:
+            yield side, group_accuracies(correct, grouping, view.level), correct
+
+
+def _not_grouped(view: GroupsView) -> str:
+    """Why some attributes make no groups, as sentences."""
+    reasons: dict[str, str] = {}
+    for _, answers in view.sides:
+        reasons |= groupings(answers.attributes, answers.labels, answers.class_names)[1]
+    return "".join(f" Not by {name}: {reason}." for name, reason in reasons.items())
