@@ -47,7 +47,10 @@ class Execution:
         if self.precision in ("bf16", "fp16"):
             dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
             return torch.autocast(self.device.type, dtype=dtype)
-        return nullcontext()
+        # Left on by a network, or around a call from Python: threads of other streams would not have it.
+        kind = self.device.type
+        on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        return torch.autocast(self.device.type, enabled=False) if on else nullcontext()
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -105,13 +108,19 @@ def usual_batch(device: torch.device, pixels: int) -> int:
 
 
 def search(
-    run: Callable[[int, str], object], device: torch.device, images: int, usual: int, seconds: float = 1.5
+    run: Callable[[int, str], Any],
+    device: torch.device,
+    images: int,
+    usual: int,
+    seconds: float = 1.5,
+    check: Callable[[Any], None] = lambda _: None,
 ) -> tuple[int, str]:
     """The batch size and memory layout at which `run(batch_size, layout)` gets through most images a second.
 
     images   how many are to be run in all: the search may take 3 % of the time that they would, but not more
              than `seconds`, or a hundredth where that is longer; without time, the usual batch goes unmeasured
     usual    where the search begins, and where it stays unless another size is quicker by more than noise
+    check    is given what each `run` gives back, off the clock; what it raises counts as a failure of the network
     The layout that is quicker on a few images is searched first, the other one where time is left and it was not much
     slower. The search goes down from the usual batch until a size brings nothing, and then up from it until two sizes
     in a row bring nothing, time is up, or the network fails, as it does when memory is full. Sizes and layouts in
@@ -120,59 +129,63 @@ def search(
     known = BATCH_SIZES if device.type == "cpu" else BATCH_SIZES_GPU
     sizes = [size for size in known if size <= images] or [images]
     usual = min(usual, sizes[-1])
-    layout, pace = _first_that_works(run, min(8, usual), device)
+
+    def timed(size: int, layout: str) -> float:
+        return _seconds(run, check, size, layout, device)
+
+    layout, pace = _first_that_works(timed, min(8, usual))
     total = pace * images
     budget = min(0.03 * total, max(seconds, 0.01 * total))
     if budget < 0.02:
         return usual, layout
     deadline = time.perf_counter() + budget
-    first_paces = {layout: pace} | _paces_of_others(run, min(8, usual), layout, device)
+    first_paces = {layout: pace} | _paces_of_others(timed, min(8, usual), layout)
     best = min(first_paces.values())
     in_order = sorted(first_paces, key=lambda candidate: first_paces[candidate] > _NOISE * best)
     paces: dict[tuple[int, str], float] = {}
     for candidate in in_order:
         if first_paces[candidate] <= _CLOSE * best:
-            paces |= _climb(run, sizes, usual, candidate, first_paces[candidate], deadline, device)
+            paces |= _climb(timed, sizes, usual, candidate, first_paces[candidate], deadline)
     good = [choice for choice, taken in paces.items() if taken <= _NOISE * min(paces.values())]
     return min(good, default=(usual, in_order[0]), key=lambda choice: abs(math.log(choice[0] / usual)))
 
 
-def _first_that_works(run: Callable[[int, str], object], size: int, device: torch.device) -> tuple[str, float]:
+Timed = Callable[[int, str], float]
+
+
+def _first_that_works(timed: Timed, size: int) -> tuple[str, float]:
     """The first layout in which the network runs at all, and the seconds that an image takes in it."""
     failures = []
     for layout in LAYOUTS:
         try:
-            return layout, _warm_seconds(run, size, layout, device) / size
+            return layout, _warm_seconds(timed, size, layout) / size
         except Exception as error:
             failures.append(error)
     raise failures[0]
 
 
-def _paces_of_others(
-    run: Callable[[int, str], object], size: int, layout: str, device: torch.device
-) -> dict[str, float]:
+def _paces_of_others(timed: Timed, size: int, layout: str) -> dict[str, float]:
     """Seconds an image in the layouts other than `layout`, without those in which the network fails."""
     paces = {}
     for other in LAYOUTS:
         if other != layout:
             with suppress(Exception):
-                paces[other] = _warm_seconds(run, size, other, device) / size
+                paces[other] = _warm_seconds(timed, size, other) / size
     return paces
 
 
-def _warm_seconds(run: Callable[[int, str], object], size: int, layout: str, device: torch.device) -> float:
-    run(size, layout)  # the first call allocates and chooses kernels; its time says nothing
-    return min(_seconds(run, size, layout, device) for _ in range(_PROBES))
+def _warm_seconds(timed: Timed, size: int, layout: str) -> float:
+    timed(size, layout)  # the first call allocates and chooses kernels; its time says nothing
+    return min(timed(size, layout) for _ in range(_PROBES))
 
 
 def _climb(
-    run: Callable[[int, str], object],
+    timed: Timed,
     sizes: Sequence[int],
     usual: int,
     layout: str,
     pace: float,
     deadline: float,
-    device: torch.device,
 ) -> dict[tuple[int, str], float]:
     """Seconds an image at the batch sizes that were tried in one layout before the deadline, on this clock."""
     paces: dict[tuple[int, str], float] = {}
@@ -190,8 +203,8 @@ def _climb(
             if time.perf_counter() + calls * pace * size > deadline:
                 break
             try:
-                run(size, layout)
-                pace = min(_seconds(run, size, layout, device) for _ in range(2)) / size
+                timed(size, layout)
+                pace = min(timed(size, layout) for _ in range(2)) / size
             except Exception:  # memory is full, or the network cannot do this size
                 if direction is up:
                     break
@@ -205,11 +218,15 @@ def _climb(
     return paces
 
 
-def _seconds(run: Callable[[int, str], object], size: int, layout: str, device: torch.device) -> float:
+def _seconds(
+    run: Callable[[int, str], Any], check: Callable[[Any], None], size: int, layout: str, device: torch.device
+) -> float:
     start = time.perf_counter()
-    run(size, layout)
+    given = run(size, layout)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-    return time.perf_counter() - start
+    taken = time.perf_counter() - start
+    check(given)
+    return taken

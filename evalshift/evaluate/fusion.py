@@ -16,12 +16,15 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from evalshift.errors import first_line
+from evalshift.evaluate.devices import Execution
+from evalshift.evaluate.inference import forward
+from evalshift.evaluate.repeatability import NotApplied, Reference, take_reference
+from evalshift.evaluate.streams import copies_of, has_hooks
 from evalshift.shapes import Images
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.preprocessing import apply_arithmetic
 
-# Rounding makes 1e-6 or so of the largest logit; anything a hundred times that is another network.
-_ROUNDING = 1e-4
 # What comes after a convolution -> what oneDNN calls it, and its numbers.
 _ACTIVATIONS: dict[Any, tuple[str, list[float]]] = {
     nn.ReLU: ("relu", []),
@@ -37,36 +40,48 @@ _ACTIVATIONS: dict[Any, tuple[str, list[float]]] = {
 _SUMS = (operator.add, operator.iadd, torch.add)
 
 
-def fuse(classifier: Classifier, images: Images) -> Classifier | None:
-    """The classifier with its operations joined where oneDNN can do them in one; None where that does not work out.
+def fuse(classifier: Classifier, images: Images, reference: Reference | None = None) -> Classifier:
+    """The classifier with its operations joined where oneDNN can do them in one, for a network on the CPU.
 
-    Takes a few images, uint8 (n, h, w, c), on which both forms must agree, and a network on the CPU. The fused form
-    shares all tensors with the network but those of folded convolutions. Nothing is fused in a network that cannot be
-    traced (its path depends on values), that has hooks, or that answers these images otherwise when it is fused.
+    images      the first few, uint8 (n, h, w, c), on which both forms must agree
+    reference   what the network gives for them; None takes it from the network
+    The fused form shares all tensors with the network but those of folded convolutions; the network stays as it was.
+    Raises NotApplied for a network that cannot be traced (its path depends on values), that has hooks, in which there
+    is nothing to join, or that gives other logits when it is fused.
     """
-    module = classifier.module
-    if not torch.backends.mkldnn.is_available() or has_hooks(module):
-        return None
+    if not torch.backends.mkldnn.is_available():
+        raise NotApplied("torch was built without oneDNN")
+    if has_hooks(classifier.module):
+        raise NotApplied("the network has hooks")
+    execution = Execution(torch.device("cpu"), "fp32", len(images), "contiguous")
     try:
-        with torch.no_grad():
-            sample = apply_arithmetic(torch.from_numpy(images), classifier.preprocess)
+        reference = reference or _reference(classifier, images, execution)
+        with torch.no_grad():  # not in inference mode: what is made there, some operations of torch refuse
+            # Of a copy: what tracing leaves in a network, later calls would read.
+            module = copies_of(classifier, 2)[1].module
             graph = fx.GraphModule(module, fx.Tracer().trace(module), type(module).__name__)
             _drop_what_does_nothing(graph)
             _fold_batch_norms(graph)
-            ShapeProp(graph).propagate(sample)
+            ShapeProp(graph).propagate(apply_arithmetic(torch.from_numpy(images), classifier.preprocess))
             joined = _join_to_convolutions(graph)
             _sum_in_place(graph)
-            # Called after it was traced: what it keeps in itself between two lines is then no trace of the tracer.
-            if not joined or not _same(graph(sample), module(sample)):
-                return None
-    except Exception:  # someone else's network: the tracer and the operations refuse whatever they do not know
-        return None
-    return dataclasses.replace(classifier, module=graph.eval().requires_grad_(False))
+        if not joined:
+            raise NotApplied("there is nothing to join")
+        fused = dataclasses.replace(classifier, module=graph.eval().requires_grad_(False))
+        reference.check(forward(fused, images, execution))
+    except NotApplied:
+        raise
+    except Exception as error:  # someone else's network: the tracer and the operations refuse whatever they do not know
+        raise NotApplied(f"the network cannot be fused: {type(error).__name__}: {first_line(error)}") from error
+    return fused
 
 
-def has_hooks(module: nn.Module) -> bool:
-    """Whether a network has forward hooks: what they do to it, only the network as it stands can show."""
-    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+def _reference(classifier: Classifier, images: Images, execution: Execution) -> Reference:
+    def run(one: Classifier, part: Images) -> torch.Tensor:
+        return forward(one, part, execution)
+
+    logits = run(classifier, images)
+    return take_reference(classifier, images, run, logits, logits, execution.precision)[0]
 
 
 class JoinedConvolution(nn.Module):
@@ -98,11 +113,6 @@ class JoinedConvolution(nn.Module):
         if self.in_place:
             return torch.ops.mkldnn._convolution_pointwise_.binary(other, x, *how)
         return torch.ops.mkldnn._convolution_pointwise.binary(x, other, *how)
-
-
-def _same(found: Any, expected: Any) -> bool:
-    found, expected = (getattr(answer, "logits", answer) for answer in (found, expected))
-    return bool((found - expected).abs().max() <= _ROUNDING * expected.abs().max())
 
 
 def _drop_what_does_nothing(graph: fx.GraphModule) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from evalshift.errors import ModelError, first_line
-from evalshift.evaluate.devices import LAYOUTS, Execution, search, usual_batch
+from evalshift.evaluate.devices import LAYOUTS, Execution
 from evalshift.evaluate.streams import Batch, side_by_side
 from evalshift.shapes import Images, Prob, Top
 from evalshift.testbed.models import Classifier
@@ -38,35 +38,24 @@ class Answers:
     images_per_second: float
 
 
-def tune(
-    classifier: Classifier, sample: Images, device: torch.device, precision: str, images: int, streams: int = 1
-) -> tuple[int, str]:
-    """The batch size and memory layout that suit this network on this device, by a short search on real images.
-
-    images    how many are to be run in all
-    streams   how many batches are to be run at once; the search runs as many
-    """
-    placed = ""
-
-    def run(size: int, layout: str) -> None:
-        nonlocal placed
-        execution = Execution(device, precision, size, layout, streams)
-        if layout != placed:
-            place(classifier, execution)
-            placed = layout
-        repeats = -(-size // len(sample))
-        batch = np.concatenate([sample] * repeats)[:size] if repeats > 1 else sample[:size]
-        for _ in run_all(partial(forward, execution=execution), [batch] * streams):
-            pass
-
-    with side_by_side(classifier, streams) as run_all:
-        usual = usual_batch(device, sample.shape[1] * sample.shape[2])
-        return search(run, device, max(1, images // streams), usual)
-
-
 def place(classifier: Classifier, execution: Execution) -> None:
     """Move a network to its device and into its memory layout."""
-    classifier.module.to(execution.device, memory_format=LAYOUTS[execution.memory_format])  # pyright: ignore
+    layout = LAYOUTS[execution.memory_format]
+    classifier.module.to(execution.device, memory_format=layout)  # pyright: ignore
+    if layout is torch.contiguous_format:
+        for tensor in (*classifier.module.parameters(), *classifier.module.buffers()):
+            tensor.data = _plainly_contiguous(tensor.data)
+
+
+def _plainly_contiguous(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers with the strides of contiguous memory.
+
+    Where there is one channel, or height and width are 1, torch takes both layouts for contiguous and leaves the
+    strides of the other; convolutions then give their results in that layout, on which many a `view` fails.
+    """
+    if tensor.ndim != 4 or not tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
 def settle_outputs(classifier: Classifier, sample: Images, execution: Execution) -> Classifier:
@@ -89,7 +78,7 @@ def forward(classifier: Classifier, batch: Images, execution: Execution) -> torc
     Where it was settled that the network gives probabilities, they are these. Raises ModelError where the network gives
     anything else than one number per class, or raises itself.
     """
-    with torch.inference_mode():
+    with torch.no_grad():
         returned = _run(classifier, batch, execution)
         if classifier.settled is None:
             return read_unsettled(classifier, returned, len(batch)).float()
@@ -98,10 +87,13 @@ def forward(classifier: Classifier, batch: Images, execution: Execution) -> torc
 
 def _run(classifier: Classifier, batch: Images, execution: Execution) -> Any:
     """What the network returns for one batch, in whatever form."""
-    with torch.inference_mode():
+    layout = LAYOUTS[execution.memory_format]
+    with torch.no_grad():  # inference mode would make some networks fail that run so, for 1 % of the time
         pixels = torch.from_numpy(batch).to(execution.device, non_blocking=True)
         try:
-            values = apply_arithmetic(pixels, classifier.preprocess)
+            values = apply_arithmetic(pixels, classifier.preprocess).contiguous(memory_format=layout)
+            if layout is torch.contiguous_format:
+                values = _plainly_contiguous(values)
         except ValueError as error:
             gray = pixels.shape[-1] == 3 and classifier.preprocess.channel_count == 1
             raise ModelError(
@@ -112,7 +104,7 @@ def _run(classifier: Classifier, batch: Images, execution: Execution) -> Any:
             ) from error
         try:
             with execution.autocast():
-                return classifier.module(values.contiguous(memory_format=LAYOUTS[execution.memory_format]))
+                return classifier.module(values)
         except Exception as error:
             _refuse_channels(classifier, values, execution, error)
             raise

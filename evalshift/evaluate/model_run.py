@@ -61,7 +61,9 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
 
     Raises DataError where a dataset turns out to be damaged: no other model would fare better.
     """
-    from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
+    from evalshift.evaluate.devices import set_precision
+    from evalshift.evaluate.evaluation import Origin, evaluate_classifier
+    from evalshift.evaluate.preparation import prepare
     from evalshift.testbed.models import load_classifier
 
     images = sum(len(bench.reader(name).dataset) for name in work.datasets)
@@ -77,12 +79,16 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
         reader = bench.reader(name)
         try:
             progress = bench.progress.job(f"{work.name} on {name}", len(reader.dataset))
-            with progress as advance, without_network(work.name):
-                prepared = prepared or prepare(classifier, reader, bench.device, bench.options, images)
+            # Once more here: what builds a network may have set another precision for all.
+            precision = set_precision(bench.options.precision, bench.device)
+            with progress as advance, without_network(work.name), precision:
+                if prepared is None:
+                    prepared = prepare(classifier, reader, bench.device, bench.options, images)
+                    for warning in prepared.warnings:
+                        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), f"warning: {warning}."))
                 predictions, answers = evaluate_classifier(
-                    prepared[0],
+                    prepared,
                     reader,
-                    prepared[1],
                     origin,
                     bench.fingerprint(name),
                     keep_logits=bench.options.save_logits,
@@ -102,9 +108,7 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
 
 def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:
     right, total = int(predictions.hits(dataset.labels).sum()), len(dataset)
-    # What is said of the dataset was said once, when it was read.
-    own = [warning for warning in predictions.provenance.warnings if warning not in dataset.warnings]
-    remarks = (*own, off_words(right, total, published))
+    remarks = (off_words(right, total, published),)  # warnings were said once, when they were found
     words = "".join(f" ({remark})" for remark in remarks if remark)
     return f"{dataset.name} {100 * right / total:.1f} %{words} ({images_per_second:,.0f}/s)"
 

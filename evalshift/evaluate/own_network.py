@@ -54,9 +54,10 @@ def predict(
     from torch import nn
 
     from evalshift.evaluate.devices import choose_device, set_precision
-    from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
+    from evalshift.evaluate.evaluation import Origin, evaluate_classifier
     from evalshift.evaluate.git_revision import git_revision
     from evalshift.evaluate.images import ImageReader
+    from evalshift.evaluate.preparation import prepare
     from evalshift.testbed.models import Classifier
     from evalshift.testbed.models.outputs import check_rule
 
@@ -75,9 +76,9 @@ def predict(
     with set_precision(options.precision, chosen), _left_as_it_was(module):
         classifier = Classifier(name, module.eval(), settings, dataset.answers, output=output, logits=rule)
         reader = ImageReader(dataset, options.workers)
-        classifier, execution = prepare(classifier, reader, chosen, options, len(dataset))
+        prepared = prepare(classifier, reader, chosen, options, len(dataset))
         origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())
-        return evaluate_classifier(classifier, reader, execution, origin, fingerprint(dataset))[0]
+        return evaluate_classifier(prepared, reader, origin, fingerprint(dataset))[0]
 
 
 def _settings(kind: type[_Given], name: str, given: _Given | Mapping[str, Any]) -> _Given:

@@ -44,6 +44,7 @@ class Provenance(BaseModel):
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
     fused               whether operations of the network were joined, which rounds its last digits otherwise
+    skipped_optimizations  optimisation → why it was not used, for those that were tried: the plain form ran instead
     output              which of several outputs of the network was taken; None where it gives one
     output_kind         "logits", or "probabilities" where the network gives those: taken as they are, without a softmax
     versions            of Python, torch and whatever else shaped the numbers, for JPEG files their decoder too
@@ -71,6 +72,7 @@ class Provenance(BaseModel):
     memory_format: str | None = None
     streams: int | None = 1
     fused: bool = False
+    skipped_optimizations: dict[str, str] = {}
     output: str | None = None
     output_kind: Literal["logits", "probabilities"] = "logits"
     versions: dict[str, str] = {}

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from torch import nn
 
-from evalshift.evaluate.fusion import has_hooks
+from evalshift.errors import first_line
+from evalshift.evaluate.repeatability import NotApplied
 from evalshift.testbed.models import Classifier
 
 # The batches of one run differ in how many images they hold, the last one from the others at least.
@@ -33,17 +35,24 @@ def count_streams(classifier: Classifier, batch_seconds: float) -> int:
     """How many batches to run at once on the CPU: one a core, up to MOST_STREAMS.
 
     batch_seconds   what a batch takes on one core
-    One for a network that is done with a batch in no time, that cannot be copied, or that has hooks: a hook may write
-    to what only the original can see, and batches would be mixed up without a word.
+    One for a network that is done with a batch in no time. Raises NotApplied for one that cannot be copied, or that has
+    hooks: a hook may write to what only the original can see, and batches would be mixed up without a word.
     """
     cores = min(torch.get_num_threads(), MOST_STREAMS)
-    if cores == 1 or has_hooks(classifier.module) or batch_seconds < WORTHWHILE_SECONDS:
+    if cores == 1 or batch_seconds < WORTHWHILE_SECONDS:
         return 1
+    if has_hooks(classifier.module):
+        raise NotApplied("the network has hooks")
     try:
-        _copies(classifier, 2)
-    except Exception:  # someone else's network: locks and handles cannot be copied
-        return 1
+        copies_of(classifier, 2)
+    except Exception as error:  # someone else's network: locks and handles cannot be copied
+        raise NotApplied(f"the network cannot be copied: {type(error).__name__}: {first_line(error)}") from error
     return cores
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a network has forward hooks: what they do to it, only the network as it stands can show."""
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
 @contextmanager
@@ -70,7 +79,7 @@ def side_by_side(
         yield lambda forward, batches: ((batch, forward(classifier, batch)) for batch in batches)
         return
     idle: queue.SimpleQueue[Classifier] = queue.SimpleQueue()
-    for one in _copies(classifier, streams):
+    for one in copies_of(classifier, streams):
         idle.put(one)
 
     def work(forward: Forward, batch: Batch) -> torch.Tensor:
@@ -101,7 +110,7 @@ def side_by_side(
         torch.set_num_threads(threads)
 
 
-def _copies(classifier: Classifier, count: int) -> list[Classifier]:
+def copies_of(classifier: Classifier, count: int) -> list[Classifier]:
     """The classifier itself and copies of it that share its parameters and buffers."""
     shared = {id(tensor): tensor for tensor in (*classifier.module.parameters(), *classifier.module.buffers())}
     return [

@@ -11,11 +11,12 @@ from torch import nn
 import evalshift as es
 from evalshift.errors import DataError, ModelError, UsageError
 from evalshift.evaluate.devices import LAYOUTS, Execution
-from evalshift.evaluate.evaluation import Origin, evaluate_classifier, prepare
+from evalshift.evaluate.evaluation import Origin, evaluate_classifier
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import KEPT_ANSWERS
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.own_network import predict
+from evalshift.evaluate.preparation import Prepared, prepare
 from evalshift.evaluate.store import SCHEMA_VERSION
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.models import Classifier, load_classifier
@@ -218,6 +219,10 @@ def test_faulty_data_and_outputs_are_told_apart(project: Any) -> None:
         predict(TooMany(), "old", preprocess={}, registry=registry, device="cpu")
 
 
+def plainly(classifier: Classifier, execution: Execution) -> Prepared:
+    return Prepared(classifier, execution, (classifier, execution))
+
+
 def test_provenance_says_how_the_predictions_came_about(
     make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset]
 ) -> None:
@@ -227,9 +232,8 @@ def test_provenance_says_how_the_predictions_came_about(
     origin = Origin({"source": "timm", "family": "resnet"}, {"source": "timm"}, "0123abc")
     told: list[int] = []
     predictions, answers = evaluate_classifier(
-        classifier,
+        plainly(classifier, Execution(CPU, "fp32", 4, "channels_last", streams=2)),
         reader,
-        Execution(CPU, "fp32", 4, "channels_last", streams=2),
         origin,
         "cd" * 32,
         keep_logits=True,
@@ -253,6 +257,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "memory_format": "channels_last",
         "streams": 2,
         "fused": False,
+        "skipped_optimizations": {},
         "output": None,
         "output_kind": "logits",
         "versions": versions,
@@ -276,7 +281,10 @@ def test_images_that_a_network_stumbles_on_are_named_by_their_id(
     reader = ImageReader(make_dataset(6, ids=[f"cat/{number}.png" for number in range(6)]))
     with pytest.raises(ModelError, match=r"where:    model table, image cat/4\.png\n"):
         evaluate_classifier(
-            make_classifier(table.tolist()), reader, Execution(CPU, "fp32", 2, "contiguous"), Origin({}, {}, None), ""
+            plainly(make_classifier(table.tolist()), Execution(CPU, "fp32", 2, "contiguous")),
+            reader,
+            Origin({}, {}, None),
+            "",
         )
 
 
@@ -291,9 +299,9 @@ def test_a_batch_size_that_is_given_is_taken_without_a_search(
             return torch.zeros(len(images), 4)
 
     classifier, reader = make_classifier(Looks()), ImageReader(make_dataset(6))
-    _, chosen = prepare(classifier, reader, CPU, Options(batch_size=5, precision="bf16"), 6)
+    chosen = prepare(classifier, reader, CPU, Options(batch_size=5, precision="bf16"), 6).execution
     assert chosen == Execution(CPU, "bf16", 5, "contiguous")
-    assert sizes <= {5}
+    assert sizes == {5, 1, 4}  # the last two to see whether predictions depend on the batch
 
 
 @pytest.fixture
@@ -337,9 +345,10 @@ def test_a_slow_network_is_tried_with_few_images(
 ) -> None:
     module = Slow()
     classifier, reader = make_classifier(module), ImageReader(make_dataset(200))
-    _, chosen = prepare(classifier, reader, CPU, Options(batch_size=100), 200)
+    chosen = prepare(classifier, reader, CPU, Options(batch_size=100), 200).execution
     assert (chosen.batch_size, chosen.streams) == (100, 3)
-    assert module.sizes == [8, 8, 8]
+    # Its outputs are looked at, then twice, in two batches, and once in each stream, of which it is one.
+    assert module.sizes == [8, 8, 8, 3, 5, 8]
 
 
 @pytest.mark.usefixtures("three_threads")
@@ -356,6 +365,6 @@ def test_auto_takes_a_batch_and_a_layout_that_there_are(
     make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset]
 ) -> None:
     classifier, reader = make_classifier(np.eye(100, 4).tolist()), ImageReader(make_dataset(100))
-    _, chosen = prepare(classifier, reader, CPU, Options(), 100)
+    chosen = prepare(classifier, reader, CPU, Options(), 100).execution
     assert chosen.batch_size <= 100
     assert chosen.memory_format in LAYOUTS

@@ -16,7 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from evalshift.errors import ModelError
 from evalshift.evaluate import inference
 from evalshift.evaluate.devices import LAYOUTS, Execution
-from evalshift.evaluate.inference import Answers, forward, place, predict_batches, tune
+from evalshift.evaluate.inference import Answers, forward, place, predict_batches
+from evalshift.evaluate.trial import Trial
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.models import Classifier, load_classifier
 from evalshift.testbed.preprocessing import Preprocess
@@ -321,8 +322,8 @@ def test_the_network_runs_without_gradients(make_classifier: MakeClassifier, num
     classifier = make_classifier([[1.0, 0.0]], 2)
     classifier = replace(classifier, module=classifier.module.requires_grad_(True))
     logits = forward(classifier, numbered(1), on_cpu(1))
-    assert logits.is_inference()
     assert not logits.requires_grad
+    assert not logits.is_inference()  # what a network keeps between calls could not be used in training afterwards
 
 
 def test_the_search_tries_real_batches_of_the_size_it_names(
@@ -335,7 +336,8 @@ def test_the_search_tries_real_batches_of_the_size_it_names(
         return torch.zeros(count, 4)
 
     classifier = make_classifier(Returns(logits), 4, mean=(0.5,))
-    size, layout = tune(classifier, numbered(3), CPU, "fp32", 10_000_000)
+    with Trial(classifier, numbered(3), on_cpu()) as trial:
+        size, layout = trial.search(10_000_000, 64)
     assert size in sizes
     assert layout in LAYOUTS
     assert {8, 32, 64, 128} <= sizes  # more than the three images of the sample: they are repeated

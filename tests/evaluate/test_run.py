@@ -360,7 +360,7 @@ def test_what_a_network_raises_is_told_with_the_line_of_its_own_code(faulty: Any
 
 def test_where_only_torch_is_at_fault_no_line_is_named(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # A layer of torch that does not fit the images, run by threads of the standard library: no line is the user's.
-    monkeypatch.setattr("evalshift.evaluate.evaluation.count_streams", lambda *_: 2)
+    monkeypatch.setattr("evalshift.evaluate.preparation.count_streams", lambda *_: 2)
     project.content["models"]["misfit"] = {
         "source": "python",
         "function": "torch.nn:Linear",

@@ -10,6 +10,7 @@ from torch import nn
 
 from evalshift.evaluate.devices import Execution
 from evalshift.evaluate.inference import predict_batches
+from evalshift.evaluate.repeatability import NotApplied
 from evalshift.evaluate.streams import count_streams, one_thread, side_by_side
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.models import Classifier
@@ -121,8 +122,11 @@ def test_one_stream_for_a_network_that_is_done_in_no_time(two_threads) -> None:
     assert count_streams(classifier_of(Keeper()), batch_seconds=0.002) == 1
 
 
-def test_one_stream_for_a_network_that_cannot_be_copied(two_threads) -> None:
-    assert count_streams(classifier_of(Locked()), batch_seconds=0.02) == 1
+def test_a_network_that_cannot_be_copied_is_refused_with_the_reason(two_threads) -> None:
+    with pytest.raises(
+        NotApplied, match=r"^the network cannot be copied: TypeError: cannot pickle '_thread\.lock' object$"
+    ):
+        count_streams(classifier_of(Locked()), batch_seconds=0.02)
 
 
 def test_one_stream_where_torch_has_one_thread(two_threads) -> None:

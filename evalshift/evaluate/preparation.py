@@ -1,0 +1,207 @@
+"""The form in which a network is run: the quickest that gives what the plain one gives, or the plain one itself.
+
+No optimisation may make a network fail or change its predictions. Each is tried on the first images, held against the
+plain network (one batch at a time, contiguous, nothing joined), and left out with a reason where that does not work.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from evalshift.errors import first_line
+from evalshift.evaluate.devices import Execution, usual_batch
+from evalshift.evaluate.fusion import fuse
+from evalshift.evaluate.images import ImageReader
+from evalshift.evaluate.inference import forward, place, settle_outputs
+from evalshift.evaluate.memory import keep_freed_memory
+from evalshift.evaluate.options import Options
+from evalshift.evaluate.repeatability import NotApplied, Reference, take_reference
+from evalshift.evaluate.streams import count_streams, one_thread
+from evalshift.evaluate.trial import Outputs, Trial
+from evalshift.shapes import Images
+from evalshift.testbed.models import Classifier
+
+# Enough to fill the batches that the search tries first; larger ones repeat them.
+_SAMPLE_IMAGES = 64
+_FEW_IMAGES = 8
+# Joining the operations of a network takes a tenth of a second or more.
+_WORTH_FUSING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A network and how it is run.
+
+    plain      the network as it was built, and how it runs without any optimisation
+    warnings   what was noticed on the first images and the reader should know
+    skipped    optimisation → why it is not used, for those that were tried
+    """
+
+    classifier: Classifier
+    execution: Execution
+    plain: tuple[Classifier, Execution]
+    warnings: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def optimized(self) -> bool:
+        """Whether it is run in any other way than the plain one."""
+        return (self.classifier, self.execution) != self.plain
+
+    def without_optimizations(self, error: Exception) -> "Prepared":
+        """The plain form, which is left where the optimised one raised `error` in the run."""
+        classifier, execution = self.plain
+        return replace(
+            self, classifier=classifier, execution=execution, skipped={**self.skipped, "all, in the run": reason(error)}
+        )
+
+
+def reason(error: Exception) -> str:
+    """Why an optimisation is not used, in a line."""
+    return str(error) if isinstance(error, NotApplied) else f"{type(error).__name__}: {first_line(error)}"
+
+
+def prepare(
+    classifier: Classifier, reader: ImageReader, device: torch.device, options: Options, images: int
+) -> Prepared:
+    """The network in the form in which it is run, and how: as the options say, or by a short search when they say auto.
+
+    images   how many it will be run on in all; what is tried takes a small part of that time
+    What the plain network raises on the first images comes through.
+    """
+    sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
+    with _one_core(device):
+        tried = _run_plain(classifier, sample, device, options)
+        classifier, few, execution = tried.classifier, sample[: len(tried.first)], tried.execution
+
+        def run(one: Classifier, part: Images) -> torch.Tensor:
+            return forward(one, part, execution)
+
+        reference, warning = take_reference(classifier, few, run, tried.first, tried.second, options.precision)
+    plain = Prepared(classifier, execution, (classifier, execution))
+    if warning:
+        size = _fixed(options) or min(_usual(device, sample), images) if len(few) > 1 else execution.batch_size
+        skipped = {"all": "predictions do not repeat, so that no other form can be held against them"}
+        return replace(plain, execution=replace(execution, batch_size=size), warnings=(warning,), skipped=skipped)
+    return _optimize(plain, sample, reference, options, images, tried.seconds / len(few))
+
+
+@contextmanager
+def _one_core(device: torch.device) -> Iterator[None]:
+    if device.type != "cpu":
+        yield
+        return
+    keep_freed_memory()
+    with one_thread():
+        yield
+
+
+def _fixed(options: Options) -> int | None:
+    return options.batch_size if isinstance(options.batch_size, int) else None
+
+
+def _usual(device: torch.device, sample: Images) -> int:
+    return usual_batch(device, sample.shape[1] * sample.shape[2])
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """Two calls of the plain network on the first images: logits, shape (n, classes), and seconds of the second.
+
+    classifier   with what its outputs are decided
+    """
+
+    classifier: Classifier
+    execution: Execution
+    first: torch.Tensor
+    second: torch.Tensor
+    seconds: float
+
+
+def _run_plain(classifier: Classifier, sample: Images, device: torch.device, options: Options) -> _Tried:
+    """The plain network on as many of the first images as it takes.
+
+    A single image is tried where several fail and the batch size is free. What the network raises comes through.
+    """
+    fixed = _fixed(options)
+    few = sample[: min(_FEW_IMAGES, fixed or _usual(device, sample))]
+    failures: list[Exception] = []
+    for part in [few] if fixed or len(few) == 1 else [few, few[:1]]:
+        execution = Execution(device, options.precision, fixed or len(part), "contiguous")
+        try:
+            settled = settle_outputs(classifier, sample, execution)
+            place(settled, execution)
+            first = forward(settled, part, execution).cpu()  # chooses kernels; its time says nothing
+            start = time.perf_counter()
+            second = forward(settled, part, execution).cpu()
+            return _Tried(settled, execution, first, second, time.perf_counter() - start)
+        except Exception as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _optimize(
+    plain: Prepared,
+    sample: Images,
+    reference: Reference,
+    options: Options,
+    images: int,
+    pace: float,
+) -> Prepared:
+    """The quickest form that agrees with the reference, which is for the first images of the sample.
+
+    pace   seconds that the plain network takes per image on one core, or on the device
+    """
+    classifier, execution = plain.plain
+    skipped: dict[str, str] = {}
+    form, streams = classifier, 1
+    if execution.device.type == "cpu":
+        with one_thread():
+            if options.precision == "fp32" and pace * images >= _WORTH_FUSING_SECONDS:
+                try:
+                    form = fuse(classifier, sample[: len(reference.logits)], reference)
+                except NotApplied as error:
+                    skipped["fusion"] = reason(error)
+        size = _fixed(options) or _usual(execution.device, sample)
+        try:
+            streams = count_streams(form, pace * size)
+        except NotApplied as error:
+            skipped["streams"] = reason(error)
+    # What is dropped where a form does not work, in order.
+    forms = {(form, streams): "streams" if streams > 1 else "fusion", (form, 1): "fusion", (classifier, 1): "search"}
+    for (one, at_once), dropped in forms.items():
+        wanted = replace(execution, streams=at_once, fused=one is not classifier)
+        try:
+            chosen, failed = _settle(one, wanted, sample, reference, options, images)
+        except Exception as error:
+            skipped[dropped if one is not classifier or at_once > 1 else "search"] = reason(error)
+            continue
+        return replace(plain, classifier=one, execution=chosen, skipped={**skipped, **failed})
+    return replace(plain, skipped=skipped)
+
+
+def _settle(
+    classifier: Classifier,
+    execution: Execution,
+    sample: Images,
+    reference: Reference,
+    options: Options,
+    images: int,
+) -> tuple[Execution, dict[str, str]]:
+    """Batch size and layout for one form, and what failed on the way. Raises where the form does not work at all."""
+
+    def check(outputs: Outputs) -> None:
+        for positions, logits in outputs:
+            reference.check(logits, positions)
+
+    with Trial(classifier, sample, execution, check) as trial:
+        if _fixed(options) is not None:
+            if execution.streams > 1:  # else there is nothing that was not tried
+                trial.try_once(min(len(reference.logits), execution.batch_size))
+            return execution, {}
+        size, layout = trial.search(images, _usual(execution.device, sample))
+        failed = {what: reason(error) for what, error in trial.failures.items()}
+    return replace(execution, batch_size=size, memory_format=layout), failed
