@@ -33,7 +33,11 @@ class Served:
     shift         how many bytes too late a range begins
     length        whether the answer says how long the body is
     encoding      the Content-Encoding that the answer claims
-    pause         seconds before each 64 KiB of the body
+    pause         seconds before each piece of the body
+    piece         bytes in a piece
+    etag          of the file; ranges of another file are not given where If-Range asks for it
+    if_range      whether If-Range is understood
+    claim         the length that the answer claims, whatever is sent
     """
 
     body: bytes = b""
@@ -46,6 +50,10 @@ class Served:
     length: bool = True
     encoding: str | None = None
     pause: float = 0.0
+    piece: int = 1 << 16
+    etag: str | None = None
+    if_range: bool = True
+    claim: int | None = None
 
 
 @dataclass
@@ -146,18 +154,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, served: Served, fault: Fault | None, request: Request) -> None:
         if fault and fault.kind == "status":
             served, fault = Served(status=fault.amount), None
-        body, request.status, extra = self._part(served, request.range)
+        condition = request.headers.get("If-Range") if served.if_range else None
+        asked = request.range if condition in (None, served.etag) else None
+        body, request.status, extra = self._part(served, asked)
+        if served.etag:
+            extra = {**extra, "ETag": served.etag}
         self.send_response(request.status)
         self.send_header("Connection", "close")
         self.send_header("Content-Type", served.content_type)
         if served.length:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) if served.claim is None else served.claim))
         if served.encoding:
             self.send_header("Content-Encoding", served.encoding)
         for header, value in extra.items():
             self.send_header(header, value)
         self.end_headers()
-        self._send(body[: fault.amount] if fault else body, served.pause, request)
+        self._send(body[: fault.amount] if fault else body, served, request)
         if fault and fault.kind == "stall":
             self._files.closing.wait()
 
@@ -173,11 +185,11 @@ class _Handler(BaseHTTPRequestHandler):
             return b"", 416, {"Content-Range": f"bytes */{len(body)}"}
         return body[start:], 206, {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
 
-    def _send(self, body: bytes, pause: float, request: Request) -> None:
-        for start in range(0, len(body), 1 << 16):
-            if pause:
-                self._files.closing.wait(pause)
-            piece = body[start : start + (1 << 16)]
+    def _send(self, body: bytes, served: Served, request: Request) -> None:
+        for start in range(0, len(body), served.piece):
+            if served.pause:
+                self._files.closing.wait(served.pause)
+            piece = body[start : start + served.piece]
             request.sent += len(piece)  # before the client can see the piece, so never too little
             self.wfile.write(piece)
         self.wfile.flush()

@@ -1,5 +1,6 @@
 """Files out of tar and zip archives: single ones into memory, or all of them into a folder, and never outside it."""
 
+import glob
 import lzma
 import re
 import secrets
@@ -77,6 +78,8 @@ def unpack(archive: Path, folder: Path, progress: Progress | None = None) -> Pat
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if not folder.is_dir():  # another process may have been faster
+                for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.unpacking"):
+                    shutil.rmtree(left, ignore_errors=True)  # whoever was killed here held the lock that we hold
                 staging = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.unpacking")
                 try:
                     _unpack_all(archive, staging, progress)

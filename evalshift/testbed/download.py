@@ -296,7 +296,8 @@ class _Downloader:
         self.part.replace(output_file)
 
     def _get(self, url: str) -> None:
-        receive(url, self.part, self.file.size, self.progress, self.patience)
+        hashed = self.file.sha256 is not None or self.file.md5 is not None
+        receive(url, self.part, self.file.size, self.progress, self.patience, hashed=hashed)
         objection = self.file.objection(self.part, file_sha256(self.part))
         if objection is not None:
             self.part.unlink()

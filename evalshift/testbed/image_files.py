@@ -86,6 +86,20 @@ def open_image(image: StoredImage) -> Iterator[Image]:
         yield opened
 
 
+@contextmanager
+def only_these_formats() -> Iterator[None]:
+    """Let libraries that open images by themselves open these FORMATS alone, for as long as the block takes."""
+    from PIL import Image
+
+    Image.init()  # else Pillow would look for more of them at the first file that it does not know
+    before = list(Image.ID)
+    Image.ID[:] = [name for name in before if name in FORMATS]
+    try:
+        yield
+    finally:
+        Image.ID[:] = before
+
+
 def open_rgb(image: StoredImage, where: object = None) -> Image:
     """One image as RGB with 8 bits per channel, as Pillow's `convert` makes it.
 

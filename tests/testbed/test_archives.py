@@ -275,6 +275,20 @@ class TestUnpack:
             "  fix:      delete it and fetch it again"
         )
 
+    def test_what_a_killed_process_left_is_cleared_away(self, tmp_path: Path) -> None:
+        archive = tmp_path / "a.tar"
+        with tarfile.open(archive, "w") as opened:
+            entry = tarfile.TarInfo("one.txt")
+            opened.addfile(entry, io.BytesIO())
+        left = tmp_path / ".out[1].0a1b2c3d.unpacking"
+        other = tmp_path / ".out1.0a1b2c3d.unpacking"
+        for folder in (left, other):
+            folder.mkdir()
+            (folder / "half").write_bytes(b"half")
+        assert (unpack(archive, tmp_path / "out[1]") / "one.txt").is_file()
+        assert not left.exists()
+        assert other.exists()  # of another archive, which may be at work
+
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         archive = write_tar(tmp_path / "a.tar", [("x", b"1")])

@@ -339,8 +339,8 @@ def test_kill_9_leaves_what_has_arrived_and_nothing_else(tmp_path: Path, file_se
         f"fetch(RemoteFile('data.bin', ({url!r},), {sha256(BODY)!r}), Path({str(tmp_path)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
-    # 300,000 bytes hold four whole pieces of 65,536; the rest of a piece is written with its end.
-    wait_for(lambda: arrived(tmp_path).exists() and arrived(tmp_path).stat().st_size == 4 * 65_536)
+    # Whatever has come is written at once.
+    wait_for(lambda: arrived(tmp_path).exists() and arrived(tmp_path).stat().st_size == 300_000)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -348,7 +348,7 @@ def test_kill_9_leaves_what_has_arrived_and_nothing_else(tmp_path: Path, file_se
 
     assert fetch(remote(url), tmp_path, patience=QUICK).read_bytes() == BODY
     second = file_server.requests[1]
-    assert (second.range, second.status, second.sent) == ("bytes=262144-", 206, 737_856)
+    assert (second.range, second.status, second.sent) == ("bytes=300000-", 206, 700_000)
     assert only_the_file(tmp_path)
 
 
@@ -431,7 +431,7 @@ def test_says_what_it_waits_for(
 def test_a_stalled_server_is_called_again(tmp_path: Path, file_server: FileServer) -> None:
     url = file_server.put("data.bin", BODY, faults=[Fault("stall", 200_000)])
     assert fetch(remote(url), tmp_path, patience=HASTY).read_bytes() == BODY
-    assert [request.range for request in file_server.requests] == [None, "bytes=196608-"]
+    assert [request.range for request in file_server.requests] == [None, "bytes=200000-"]
 
 
 def test_a_server_that_always_stalls_is_given_up(tmp_path: Path, file_server: FileServer) -> None:
@@ -768,3 +768,131 @@ def test_progress_begins_with_what_is_there(tmp_path: Path, file_server: FileSer
     url = file_server.put("data.bin", BODY)
     fetch(remote(url), tmp_path, progress=lambda done, total: heard.append((done, total)))
     assert heard == [(900_000, 1_000_000), (965_536, 1_000_000), (1_000_000, 1_000_000)]
+
+
+# A file whose hash nobody knows: what no hash can find out afterwards
+
+
+def unhashed(*urls: str) -> RemoteFile:
+    return RemoteFile("data.bin", urls, None, check=lambda path: None)
+
+
+class TestUnknownHash:
+    def test_a_cut_download_goes_on_where_an_etag_says_that_the_file_is_the_same(
+        self, tmp_path: Path, file_server: FileServer
+    ) -> None:
+        url = file_server.put("data.bin", BODY, etag='"one"', faults=[Fault("cut", 300_000)])
+        assert fetch(unhashed(url), tmp_path, patience=QUICK).read_bytes() == BODY
+        first, second = file_server.asked("data.bin")
+        assert (second.range, second.headers["If-Range"]) == (f"bytes={first.sent}-", '"one"')
+
+    @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+    def test_without_a_strong_validator_it_starts_anew(
+        self, tmp_path: Path, file_server: FileServer, etag: str | None
+    ) -> None:
+        url = file_server.put("data.bin", BODY, etag=etag, faults=[Fault("cut", 300_000)])
+        assert fetch(unhashed(url), tmp_path, patience=QUICK).read_bytes() == BODY
+        assert [request.range for request in file_server.asked("data.bin")] == [None, None]
+
+    @pytest.mark.parametrize("if_range", [True, False])
+    def test_a_file_that_changed_meanwhile_is_not_joined(
+        self, tmp_path: Path, file_server: FileServer, if_range: bool
+    ) -> None:
+        url = file_server.put("data.bin", BODY, etag='"one"', faults=[Fault("cut", 300_000), Fault("status", 404)])
+        fails(unhashed(url), tmp_path)
+        assert arrived(tmp_path).stat().st_size == 300_000
+        other = BODY[::-1]
+        file_server.put("data.bin", other, etag='"two"', if_range=if_range)
+        assert fetch(unhashed(url), tmp_path, patience=QUICK).read_bytes() == other
+
+    def test_two_addresses_are_not_joined(self, tmp_path: Path, file_server: FileServer) -> None:
+        url = file_server.put("one.bin", BODY, etag='"one"', faults=[Fault("cut", 300_000), Fault("status", 404)])
+        mirror = file_server.put("two.bin", BODY[::-1], etag='"one"')
+        assert fetch(unhashed(url, mirror), tmp_path, patience=QUICK).read_bytes() == BODY[::-1]
+
+    @pytest.mark.parametrize(
+        "behaviour, reason",
+        [
+            ({"length": False}, "the server does not say how long the file is, and its hash is not known"),
+            ({"body": b""}, "an empty file"),
+            ({"encoding": "gzip"}, "the server sends the file in another encoding, and its hash is not known"),
+        ],
+    )
+    def test_what_no_hash_could_find_out_is_refused(
+        self, tmp_path: Path, file_server: FileServer, behaviour: dict[str, object], reason: str
+    ) -> None:
+        url = file_server.put("data.bin", **{"body": BODY, **behaviour})  # type: ignore[arg-type]
+        error = fails(unhashed(url), tmp_path)
+        assert reason in str(error.found)
+
+    def test_a_cut_body_is_never_kept(self, tmp_path: Path, file_server: FileServer) -> None:
+        url = file_server.put("data.bin", BODY, faults=[Fault("cut", 300_000)] * 9)
+        fails(unhashed(url), tmp_path)
+        assert not (tmp_path / "data.bin").exists()
+
+
+# What a server may ask of the disk and of one's patience
+
+
+def test_a_server_that_trickles_is_given_up(tmp_path: Path, file_server: FileServer) -> None:
+    """Each byte comes in time, so nothing ever counts as stalled."""
+    url = file_server.put("data.bin", BODY, pause=0.05, piece=1)
+    start = time.monotonic()
+    error = fails(remote(url), tmp_path, patience=replace(QUICK, read=0.3))
+    assert "less than 1,000 bytes per second" in str(error.found)
+    assert time.monotonic() - start < 20
+
+
+def test_a_slow_server_is_not_a_trickle(tmp_path: Path, file_server: FileServer) -> None:
+    url = file_server.put("data.bin", BODY[:20_000], pause=0.1, piece=2_000)
+    file = remote(url, body=BODY[:20_000])
+    assert fetch(file, tmp_path, patience=replace(QUICK, read=0.3)).read_bytes() == BODY[:20_000]
+
+
+def test_more_than_the_disk_holds_is_refused_before_a_byte_is_written(tmp_path: Path, file_server: FileServer) -> None:
+    url = file_server.put("data.bin", BODY, claim=1 << 50)
+    error = fails(RemoteFile("data.bin", (url,), sha256(BODY), 1 << 50), tmp_path)
+    assert f"{1 << 50:,} bytes are to come" in str(error.found)
+    assert not arrived(tmp_path).exists()
+
+
+def test_more_than_any_file_has_is_refused(tmp_path: Path, file_server: FileServer) -> None:
+    url = file_server.put("data.bin", BODY, claim=transfer.MOST_BYTES + 1)
+    assert f"at most {transfer.MOST_BYTES:,} are taken" in str(fails(remote(url), tmp_path).found)
+    assert not arrived(tmp_path).exists()
+
+
+def test_an_endless_body_ends(tmp_path: Path, file_server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MOST_BYTES", 300_000)
+    url = file_server.put("data.bin", BODY, length=False)
+    assert "more than 300,000 bytes" in str(fails(remote(url), tmp_path).found)
+
+
+@pytest.mark.parametrize("target", ["http://mirror.example/x", "//mirror.example/x", "/x", "https://other.example/x"])
+def test_https_is_never_left_for_http(target: str) -> None:
+    import requests
+
+    answer = requests.Response()
+    answer.status_code, answer.url = 302, "https://me:secret@mirror.example/data"
+    answer.headers["Location"] = target
+    if target.startswith("http://"):
+        with pytest.raises(DownloadError) as caught:
+            transfer._session().get_redirect_target(answer)
+        assert str(caught.value) == (
+            "a redirect from https to http://mirror.example/x\n  where:    https://mirror.example/data"
+        )
+    else:
+        assert transfer._session().get_redirect_target(answer) == target
+
+
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("https://a.example/w.pt?token=abc#x", "https://a.example/w.pt"),
+        ("https://user@a.example:8080/w.pt?raw=true&sig=1", "https://a.example:8080/w.pt?raw=true"),
+        ("https://u:p@w@a.example/w.pt", "https://a.example/w.pt"),
+        ("https://[broken/w.pt?token=abc", "https://[broken/w.pt"),
+    ],
+)
+def test_an_address_is_shown_without_secrets(url: str, shown: str) -> None:
+    assert transfer.public(url) == shown

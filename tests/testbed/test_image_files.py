@@ -140,3 +140,20 @@ def test_an_image_inside_a_larger_file() -> None:
     np.testing.assert_array_equal(np.asarray(open_rgb(Packed(stream.getvalue()))), RGB)
     with open_image(Packed(stream.getvalue())) as opened:
         assert opened.size == (8, 8)
+
+
+def test_a_library_opens_no_other_format_meanwhile(tmp_path: Path) -> None:
+    """Ghostscript would be started by an EPS file, whatever it is called."""
+    from PIL import UnidentifiedImageError
+
+    from evalshift.testbed.image_files import only_these_formats
+
+    Image.new("RGB", (4, 4)).save(tmp_path / "x.jpg", "EPS")
+    Image.new("RGB", (4, 4)).save(tmp_path / "y.jpg", "PNG")
+    with only_these_formats():
+        with pytest.raises(UnidentifiedImageError):
+            Image.open(tmp_path / "x.jpg")
+        with Image.open(tmp_path / "y.jpg") as opened:
+            assert opened.format == "PNG"
+    with Image.open(tmp_path / "x.jpg") as opened:
+        assert opened.format == "EPS"

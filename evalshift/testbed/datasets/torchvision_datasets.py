@@ -14,8 +14,11 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import TorchvisionDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.folder import fingerprint_of_folder
-from evalshift.testbed.image_files import refuse_deep
+from evalshift.testbed.image_files import only_these_formats, refuse_deep
 from evalshift.testbed.readiness import State, state_of_files
+
+# They load a pickle of their keys beside the data unasked. Others hash their pickles, or read tensors only.
+_UNPICKLED = ("LSUN", "LSUNClass")
 
 
 def read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
@@ -23,7 +26,11 @@ def read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
 
     An id is the file's place below `path`, or the image's position. Nothing is downloaded.
     """
-    where = f"{where}, {entry.path}"
+    with only_these_formats():
+        return _read(entry, space, f"{where}, {entry.path}")
+
+
+def _read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
     found = _opened(entry, where)
     _refuse_other_classes(getattr(found, "classes", None), space, where)
     images, labels = [], []
@@ -59,6 +66,13 @@ def _opened(entry: TorchvisionDataset, where: str) -> Any:
     except ImportError as error:
         raise DataError("torchvision is not installed", where=where, found=first_line(error)) from error
     known = {name: kind for name in datasets.__all__ if inspect.isclass(kind := getattr(datasets, name))}
+    if entry.dataset in _UNPICKLED:
+        raise DataError(
+            f"torchvision's {entry.dataset} unpickles a file of its folder, which could run anything",
+            where=where,
+            expected="a dataset that is read as data",
+            remedy="use source: folder for its images, a folder per class",
+        )
     if entry.dataset not in known:
         raise DataError(
             "torchvision has no such dataset",

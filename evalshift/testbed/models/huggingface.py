@@ -14,7 +14,7 @@ from torch import nn
 from evalshift.errors import ModelError
 from evalshift.testbed.checkpoints import load_state, read_state
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import HuggingfaceModel
+from evalshift.testbed.model_entries import TIMM_FILES, HuggingfaceModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
 from evalshift.testbed.models.hub import hub_file
@@ -94,6 +94,14 @@ def _of_timm(config: dict[str, Any], where: str) -> Built:
     import timm
     from timm.data.config import resolve_data_config
 
+    others = [name for name in config.get("model_args") or {} if name in TIMM_FILES]
+    if others or not timm.is_model(config["architecture"]):
+        raise ModelError(
+            "config.json asks timm for something else than a network of its own",
+            where=where,
+            found=", ".join(others) or config["architecture"],
+            expected="the name of a network, and what shapes it",
+        )
     known = {**config, **config.get("pretrained_cfg", {})}
     arguments = {name: config[name] for name in ("num_classes", "global_pool") if name in config}
     module = timm.create_model(

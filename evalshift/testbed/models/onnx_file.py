@@ -1,5 +1,6 @@
 """ONNX files, run by onnxruntime (extra `onnx`)."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
 from evalshift.testbed.weights import find_weights
 
+_AS_ONE = "save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)"
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
@@ -22,6 +24,7 @@ def build(entry: OnnxModel, space: ClassSpace, where: str) -> Built:
     """The file as a network that torch can call."""
     onnxruntime = import_extra("onnxruntime", "onnx", where)
     weights = find_weights(entry)
+    _refuse_other_files(weights.path, where)
     session = _session(onnxruntime, weights.path, where)
     network = OnnxNetwork(session, entry.output, where)
     size = network.shape[0] if network.shape else None
@@ -30,6 +33,41 @@ def build(entry: OnnxModel, space: ClassSpace, where: str) -> Built:
 
 
 bare = build
+
+
+def _refuse_other_files(path: Path, where: str) -> None:
+    """Weights outside the file were not hashed, and onnxruntime would take them from the working folder."""
+    onnx = import_extra("onnx", "onnx", where)
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except Exception as error:  # protobuf raises what it likes for damaged files
+        raise _cannot_be_read(path, where, error) from error
+    outside = sorted({place for tensor in _tensors(model, onnx.TensorProto) for place in _places_outside(tensor)})
+    if outside:
+        raise ModelError(
+            "the ONNX file keeps its weights in other files",
+            where=f"{where}, {path}",
+            found=", ".join(outside[:3]),
+            expected="one file that holds its weights too",
+            remedy=_AS_ONE,
+        )
+
+
+def _tensors(message: Any, kind: type) -> Iterator[Any]:
+    """Every tensor in a protobuf message, wherever it stands: initializers, attributes, functions, branches."""
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for one in value if isinstance(value, Sequence) else (value,):
+                if isinstance(one, kind):
+                    yield one
+                else:
+                    yield from _tensors(one, kind)
+
+
+def _places_outside(tensor: Any) -> Iterator[str]:
+    if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
+        named = {entry.key: entry.value for entry in tensor.external_data}
+        yield named.get("location", "a file without a name")
 
 
 def _session(onnxruntime: Any, path: Path, where: str) -> Any:
@@ -42,13 +80,17 @@ def _session(onnxruntime: Any, path: Path, where: str) -> Any:
         # From bytes, so that what is run is what was hashed, and no other file that the model may name.
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers)
     except Exception as error:  # onnxruntime has a dozen kinds
-        raise ModelError(
-            "the ONNX file cannot be read",
-            where=f"{where}, {path}",
-            found=first_line(error),
-            expected="one file that holds its weights too",
-            remedy="save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)",
-        ) from error
+        raise _cannot_be_read(path, where, error) from error
+
+
+def _cannot_be_read(path: Path, where: str, error: Exception) -> ModelError:
+    return ModelError(
+        "the ONNX file cannot be read",
+        where=f"{where}, {path}",
+        found=first_line(error),
+        expected="one file that holds its weights too",
+        remedy=_AS_ONE,
+    )
 
 
 class OnnxNetwork(nn.Module):

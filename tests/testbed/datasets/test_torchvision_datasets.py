@@ -189,3 +189,10 @@ class TestRefusals:
         put_image(tmp_path / "cars/Kitti/raw/testing/image_2/0.png")
         found = refused({"dataset": "Kitti", "path": "cars", "arguments": {"train": False}})
         assert found.startswith("torchvision's Kitti cannot be classified\n  where:    dataset d, HERE/cars\n")
+
+
+@pytest.mark.parametrize("name", ["LSUN", "LSUNClass"])
+def test_one_that_would_unpickle_is_not_opened(refused: Callable[..., str], tmp_path: Path, name: str) -> None:
+    assert refused({"dataset": name, "path": "."}).startswith(
+        f"torchvision's {name} unpickles a file of its folder, which could run anything\n"
+    )

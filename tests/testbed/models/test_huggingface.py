@@ -115,6 +115,17 @@ def test_code_of_a_repository_is_not_run(refused: Refused, vit: Any, tmp_path: P
     )
 
 
+@pytest.mark.parametrize(
+    "change", [{"model_args": {"checkpoint_path": "other.pth"}}, {"architecture": "local-dir:other"}]
+)
+def test_a_config_cannot_have_timm_load_other_weights(
+    refused: Refused, hub: nn.Module, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    path = tmp_path / "hf/models--owner--name/snapshots" / COMMIT / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert refused(**CONTENT).startswith("config.json asks timm for something else than a network of its own\n")
+
+
 def test_a_file_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert refused(**CONTENT, path="empty") == (

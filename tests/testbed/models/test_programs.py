@@ -223,13 +223,19 @@ def test_labels_beside_the_probabilities_of_an_onnx_file(load: Load, refused: Re
     )
 
 
-def test_weights_beside_an_onnx_file_are_not_opened(refused: Refused, files: Path) -> None:
+def test_weights_beside_an_onnx_file_are_not_opened(
+    refused: Refused, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They would be read without having been hashed."""
     assert (files / "apart.onnx.data").is_file()
+    # onnxruntime looks for them in the working folder, and would find them there.
+    monkeypatch.chdir(files)
     message = refused(**content("onnx", str(files / "apart.onnx")))
-    assert message.startswith(f"the ONNX file cannot be read\n  where:    model m, {files / 'apart.onnx'}\n")
-    assert message.endswith(
-        "\n  expected: one file that holds its weights too\n"
+    assert message == (
+        "the ONNX file keeps its weights in other files\n"
+        f"  where:    model m, {files / 'apart.onnx'}\n"
+        "  found:    apart.onnx.data\n"
+        "  expected: one file that holds its weights too\n"
         "  fix:      save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)"
     )
 
