@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evalshift.errors import EvalshiftError, UsageError, did_you_mean
+from evalshift.errors import EvalshiftError, RegistryError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from evalshift.evaluate.options import Options
@@ -340,18 +340,24 @@ def check(
     data: Annotated[
         bool, typer.Option("--data", help="Hash every file of the datasets on disk, and decode every image.")
     ] = False,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="Build each model without its weights; list the errors of all entries at once."),
+    ] = False,
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Check a registry: what would run, on what, and what is missing.
 
     Nothing is run or downloaded. With --data, the datasets of the pairs, or without --pair all that are on disk, are
-    verified file by file. Exit code: 0 all can run, 1 something is missing that no download brings, or damaged, 2 the
-    registry is wrong.
+    verified file by file. With --build, each model is built without its weights (a file that holds a network whole is
+    read where it is on the disk), and all errors of the registry and of its entries are listed; any is exit code 1.
+    Exit code: 0 all can run, 1 something is missing that no download brings, or damaged, 2 the registry is wrong.
     """
     with _complaints(), _surroundings(data_dir):
-        if data:
-            if not _check_data(registry, _split(pair), workers):
+        if build or data:
+            sound = not build or _check_build(registry, _split(pair), _split(models))
+            if not (_check_data(registry, _split(pair), workers) if data else True) or not sound:
                 raise typer.Exit(1)
             return
         from evalshift.console.output import print_choice, print_states
@@ -372,6 +378,34 @@ def check(
         print_states(states)
         if not all(state.can_run for _, _, state in states):
             raise typer.Exit(1)
+
+
+def _check_build(registry: Path | None, pairs: list[str], models: list[str]) -> bool:
+    """Read a registry and build its models, whatever is wrong on the way; whether nothing is."""
+    from evalshift.console.output import print_built
+    from evalshift.console.terminal import stderr
+    from evalshift.evaluate.progress import counted_steps
+    from evalshift.testbed.registry import read_registry
+
+    try:
+        known, errors = read_registry(registry)
+    except RegistryError as error:  # not even YAML
+        print_built([], [error])
+        return False
+    spaces = {known.dataset(name).classes for text in pairs for name in text.split(":")}
+    try:
+        chosen = known.select_models(models)
+    except UsageError:
+        if not errors:  # else the model may well be one whose entry could not be read
+            raise
+        chosen = {}
+    names = [name for name, entry in chosen.items() if not spaces or entry.classes in spaces]
+    with stderr().status("loading torch"):
+        from evalshift.testbed.building import build_models
+    with counted_steps(stderr(), "building", len(names)) as told:
+        built = list(build_models(known, names, told))
+    print_built(built, errors)
+    return not errors and not any(one.error for one in built)
 
 
 def _check_data(registry: Path | None, pairs: list[str], workers: int | None) -> bool:

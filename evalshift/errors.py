@@ -3,6 +3,7 @@
 EvalshiftError                  the base: catch this to catch them all
 ├── UsageError                  the call itself is wrong: an unknown name, options that contradict each other
 ├── RegistryError               registry.yaml does not say what it must
+│   └── RegistryErrors          several of them at once
 ├── DataError                   images, labels or ids are missing, damaged or contradict each other
 ├── DownloadError               no mirror gave the file
 │   └── HashMismatchError       a file is there, but its content is not the promised one
@@ -69,6 +70,20 @@ class UsageError(EvalshiftError):
 
 class RegistryError(EvalshiftError):
     """registry.yaml does not say what it must."""
+
+
+class RegistryErrors(RegistryError):
+    """A registry with several errors; `errors` are all of them, in the order of their lines."""
+
+    def __init__(self, where: object, errors: Iterable[RegistryError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(f"the registry has {len(self.errors)} errors", where=where)
+
+    def _text(self) -> str:
+        return "\n\n".join([super()._text(), *map(str, self.errors)])
+
+    def __reduce__(self):  # pyright: ignore[reportIncompatibleMethodOverride]
+        return type(self), (self.where, self.errors)
 
 
 class DataError(EvalshiftError):

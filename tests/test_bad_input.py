@@ -206,9 +206,12 @@ def test_unknown_key(here: Path) -> None:
     add("models", 'bad: {source: python, function: "networks.py:good", clases: shades, preprocess: {}}')
     refused(
         run_here("run"),
-        "a key is missing",
-        "  where:    registry.yaml, line 7: models.bad.classes",
-        "  expected: classes",
+        "unknown key",
+        "  where:    registry.yaml, line 7: models.bad.clases",
+        "  found:    clases",
+        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, selected_on, expected, "
+        "on_request, source, function, arguments, preprocess",
+        '  fix:      did you mean "classes"?',
     )
     Path("registry.yaml").write_text(REGISTRY.replace("year: 2001", "yaer: 2001"), "utf-8")
     refused(
@@ -216,7 +219,7 @@ def test_unknown_key(here: Path) -> None:
         "unknown key",
         "  where:    registry.yaml, line 7: models.good.yaer",
         "  found:    yaer",
-        "  expected: paper, licence, homepage, note, classes, logits, family, year, selected_on, expected, "
+        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, selected_on, expected, "
         "on_request, source, function, arguments, preprocess",
         '  fix:      did you mean "year"?',
     )
@@ -229,7 +232,8 @@ def test_unknown_key_of_the_preprocessing(here: Path) -> None:
         "unknown key",
         "  where:    registry.yaml, line 12: models.shy.preprocess.means",
         "  found:    means",
-        "  expected: resize, interpolation, antialias, crop, crop_fraction, scale, mean, std, channels",
+        "  expected: pad, resize, letterbox, fill, interpolation, antialias, crop, crop_fraction, scale, mean, std, "
+        "channels",
         '  fix:      did you mean "mean"?',
     )
 
@@ -264,7 +268,7 @@ def test_unknown_section(here: Path) -> None:
         "unknown section",
         "  where:    registry.yaml, line 1: model",
         "  found:    model",
-        "  expected: extends, classes, datasets, models, pairs",
+        "  expected: extends, classes, views, datasets, models, pairs",
         '  fix:      did you mean "models"?',
     )
 
@@ -682,7 +686,7 @@ def test_1001_outputs_for_1000_classes(here: Path) -> None:
             f"\nbad on big-{part} failed: wrong number of outputs\n"
             "  where:    model bad\n"
             "  found:    1,001 outputs\n"
-            "  expected: 1,000, one a class of imagenet-1k\n"
+            "  expected: 1,000, one per class of imagenet-1k\n"
             "  fix:      one too many is often a background class put first: drop it with logits: {drop: 0}\n"
         ) in ran.err
     assert ran.err.endswith(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalshift.console.terminal import print_table, stderr, stdout, wrapped
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 
 if TYPE_CHECKING:  # each command loads its own room, and no other
     from evalshift.analysis.plot_data.sizes import Size
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # each command loads its own room, and no other
     from evalshift.evaluate.importers.predictions import ImportReport
     from evalshift.evaluate.plan import Choice, Job, Plan
     from evalshift.evaluate.predictions import Failure
+    from evalshift.testbed.building import BuildResult
     from evalshift.testbed.pixels import PixelStatistics
     from evalshift.testbed.registry import Registry
     from evalshift.testbed.state import State
@@ -105,6 +106,20 @@ def print_states(states: Sequence[tuple[str, str, "State"]]) -> None:
         stdout().print(f"\nmissing: {', '.join(missing)}", style="red")
     else:
         stdout().print("\nall can run")
+
+
+def print_built(built: Sequence["BuildResult"], errors: Sequence[EvalshiftError]) -> None:
+    """Every error of a registry and of the building of its models, what could not be looked at, and how many built."""
+    console = stdout()
+    found = [*errors, *(one.error for one in built if one.error is not None)]
+    for error in found:
+        console.print(f"{error}\n", soft_wrap=True)
+    for reason in dict.fromkeys(one.missing for one in built if one.missing is not None):
+        names = ", ".join(one.model for one in built if one.missing == reason)
+        console.print(f"not built: {names}: {reason}", soft_wrap=True)
+    models = sum(one.error is None and one.missing is None for one in built)
+    words = f"{models:,} {'model builds' if models == 1 else 'models build'}"
+    console.print(words if not found else f"{words}; {len(found):,} error{'s' if len(found) > 1 else ''}")
 
 
 def print_verified(found: Mapping[str, "Verified"]) -> None:

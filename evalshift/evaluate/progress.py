@@ -142,3 +142,23 @@ class _Seen(ProgressColumn):
     def render(self, task: Task) -> Text:
         of = "" if task.total is None else f"/{task.total:,.0f}"
         return Text(f"{task.completed:,.0f}{of}", justify="right")
+
+
+@contextmanager
+def counted_steps(console: Console, verb: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Progress of work in named steps; what it gives is told of each before it begins."""
+    said = time.monotonic()
+    begun = 0
+    with console.status(verb) as status:
+
+        def begin(name: str) -> None:
+            nonlocal begun, said
+            begun += 1
+            line = f"{verb} {name} ({begun:,} of {total:,})"
+            if console.is_terminal:
+                status.update(line)
+            elif time.monotonic() - said > PLAIN_EVERY_SECONDS:
+                said = time.monotonic()
+                console.print(Text(line), soft_wrap=True)
+
+        yield begin

@@ -6,7 +6,8 @@ or built by reading a registry.
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from evalshift.errors import RegistryError, UsageError, did_you_mean
+from evalshift.errors import RegistryError, RegistryErrors, UsageError, did_you_mean, near_match
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry
@@ -252,20 +253,69 @@ def find_registry(path: str | Path | None = None) -> Path:
     return Path("registry.yaml") if Path("registry.yaml").is_file() else default_path()
 
 
+class _Faults:
+    """Everything that is wrong in a registry, gathered so that one reading names it all.
+
+    broken   the places, such as ("models", "resnet"), whose errors were noted: what refers to them is not blamed too
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[RegistryError] = []
+        self.broken: set[tuple[object, ...]] = set()
+
+    @contextmanager
+    def noted(self, *place: object) -> Iterator[None]:
+        """Note what a part of the reading complains of, and go on."""
+        try:
+            yield
+        except RegistryErrors as error:
+            self._note(place, error.errors)
+        except RegistryError as error:
+            self._note(place, [error])
+
+    def _note(self, place: tuple[object, ...], errors: Iterable[RegistryError]) -> None:
+        self.errors += errors
+        self.broken.add(place)
+
+    def raise_all(self, path: Path) -> None:
+        """Raise what was noted: one error by itself, several together."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise RegistryErrors(path, self.errors)
+
+
 def load_registry(path: str | Path | None = None) -> Registry:
     """Read and check a registry; None means ./registry.yaml or the one that comes with evalshift.
 
     The built-in datasets can be named in pairs of every registry. Code in .py files below the folder of a registry that
-    is named here is trusted; see `testbed.trust`. Raises RegistryError for the first thing wrong.
+    is named here is trusted; see `testbed.trust`. Raises RegistryError for what is wrong, RegistryErrors where several
+    things are.
     """
-    registry = _load(find_registry(path), ())
+    faults = _Faults()
+    registry = _read_all(path, faults)
+    faults.raise_all(registry.path)
+    return registry
+
+
+def read_registry(path: str | Path | None = None) -> tuple[Registry, tuple[RegistryError, ...]]:
+    """The same, with what is wrong beside what could be read rather than raised: entries with errors are left out.
+
+    Raises RegistryError for a file that cannot be read at all.
+    """
+    faults = _Faults()
+    return _read_all(path, faults), tuple(faults.errors)
+
+
+def _read_all(path: str | Path | None, faults: _Faults) -> Registry:
+    registry = _load(find_registry(path), (), faults)
     if is_default(registry.path):
         return registry
     if path is None:
         registry = replace(registry, found=True)
     else:
         registry = replace(registry, models=trusting(registry.models, registry.path.absolute().parent))
-    default = _load(default_path(), ())
+    default = _load(default_path(), (), faults)
     return replace(
         registry,
         datasets={**default.datasets, **registry.datasets},
@@ -275,50 +325,66 @@ def load_registry(path: str | Path | None = None) -> Registry:
 
 @cache
 def _load_default_once(path: Path, changed: int) -> Registry:
-    return _read(path, ())
+    faults = _Faults()
+    registry = _read(path, (), faults)
+    faults.raise_all(path)
+    return registry
 
 
-def _load(path: Path, below: tuple[Path, ...]) -> Registry:
+def _load(path: Path, below: tuple[Path, ...], faults: _Faults) -> Registry:
     if is_default(path) and path.is_file():
         return _load_default_once(path.resolve(), path.stat().st_mtime_ns)
-    return _read(path, below)
+    return _read(path, below, faults)
 
 
-def _read(path: Path, below: tuple[Path, ...]) -> Registry:
+def _default() -> Registry:
+    return _load(default_path(), (), _Faults())
+
+
+def _read(path: Path, below: tuple[Path, ...], faults: _Faults) -> Registry:
     text = YamlText(path)
-    parent = _parent(text, below)
+    faults.errors += text.unknown_sections()
+    parent = _parent(text, below, faults)
     registry = Registry(
         path=path,
-        classes={**(parent.classes if parent else {}), **_read_classes(text)},
+        classes={**(parent.classes if parent else {}), **_read_classes(text, faults)},
         datasets={},
         models={},
         pairs=(),
         own_pairs=(),
         written={},
     )
-    views = {**(parent.views if parent else {}), **read_views(text, registry.classes)}
+    views = dict(parent.views if parent else {})
+    with faults.noted("views"):
+        views |= read_views(text, registry.classes)
     registry = replace(registry, views=views)
-    datasets, written_datasets = _read_section(text, "datasets", _DATASET)
-    models, written_models = _read_section(text, "models", _MODEL)
+    datasets, written_datasets = _read_section(text, "datasets", _DATASET, faults)
+    models, written_models = _read_section(text, "models", _MODEL, faults)
     datasets = {
         name: entry if is_default(path) else with_built_in_files(entry, name) for name, entry in datasets.items()
     }
+    _check_classes(text, registry, {"datasets": datasets, "models": models}, faults)
+    datasets, models = (
+        {name: entry for name, entry in entries.items() if (section, name) not in faults.broken}
+        for section, entries in (("datasets", datasets), ("models", models))
+    )
     registry = replace(
         registry,
         datasets={**(parent.datasets if parent else {}), **datasets},
         models={**(parent.models if parent else {}), **models},
         written={**(parent.written if parent else {}), **written_datasets, **written_models},
     )
-    _check_classes(text, registry, datasets, models)
-    registry = _resolve_views(text, registry, datasets)
-    _check_fresh(text, _with_built_in(registry), datasets)
-    pairs = tuple(dict.fromkeys(_read_pairs(text, registry)))
+    if ("views",) not in faults.broken:
+        with faults.noted("datasets"):
+            registry = _resolve_views(text, registry, datasets)
+    _check_fresh(text, _with_built_in(registry), datasets, faults)
+    pairs = tuple(dict.fromkeys(_read_pairs(text, registry, faults)))
     inherited = parent.pairs if parent else ()
     own_pairs = () if is_default(path) else pairs or (parent.own_pairs if parent else ())
     return replace(registry, own_pairs=own_pairs, pairs=tuple(dict.fromkeys((*pairs, *inherited))))
 
 
-def _parent(text: YamlText, below: tuple[Path, ...]) -> Registry | None:
+def _parent(text: YamlText, below: tuple[Path, ...], faults: _Faults) -> Registry | None:
     name = text.content.get("extends")
     if name is None:
         return None
@@ -333,7 +399,7 @@ def _parent(text: YamlText, below: tuple[Path, ...]) -> Registry | None:
         raise text.complaint(
             ("extends",), "the registry to extend is not there", found=path, expected='"default" or a path to a file'
         )
-    return _load(path, (*below, text.path.resolve()))
+    return _load(path, (*below, text.path.resolve()), faults)
 
 
 def _expand_or_complain(text: YamlText, name: str) -> str:
@@ -343,45 +409,55 @@ def _expand_or_complain(text: YamlText, name: str) -> str:
         raise text.complaint(("extends",), str(error), found=name) from error
 
 
-def _read_classes(text: YamlText) -> dict[str, ClassSpace]:
+def _read_classes(text: YamlText, faults: _Faults) -> dict[str, ClassSpace]:
     spaces = {}
-    for name, names in text.section("classes").items():
-        _check_name(text, "classes", name)
-        if name in classes.BUILT_IN:
-            raise text.complaint(("classes", name), "this label space is built in", remedy="choose another name")
-        if not isinstance(names, list):
-            raise text.complaint(
-                ("classes", name), "a label space is a list", found=names, expected="[first class, second class, ...]"
-            )
-        for position, value in enumerate(names):
-            if isinstance(value, bool) or not isinstance(value, str | int):  # YAML reads yes, no, on and off as bool
-                raise text.complaint(
-                    ("classes", name, position),
-                    "this cannot be the name of a class",
-                    found=repr(value),
-                    expected="text",
-                    remedy="put it into quotes",
-                )
-        try:
-            spaces[name] = ClassSpace(name, tuple(map(str, names)))
-        except RegistryError as error:
-            raise text.complaint(
-                ("classes", name), error.problem, found=error.found, expected=error.expected
-            ) from error
+    for name, names in _section(text, "classes", faults).items():
+        with faults.noted("classes", name):
+            spaces[name] = _read_space(text, name, names)
     return spaces
 
 
-def _read_section(text: YamlText, section: str, adapter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _section(text: YamlText, name: str, faults: _Faults, kind: type = dict) -> Any:
+    with faults.noted(name):
+        return text.section(name, kind)
+    return kind()
+
+
+def _read_space(text: YamlText, name: Any, names: object) -> ClassSpace:
+    _check_name(text, "classes", name)
+    if name in classes.BUILT_IN:
+        raise text.complaint(("classes", name), "this label space is built in", remedy="choose another name")
+    if not isinstance(names, list):
+        raise text.complaint(
+            ("classes", name), "a label space is a list", found=names, expected="[first class, second class, ...]"
+        )
+    for position, value in enumerate(names):
+        if isinstance(value, bool) or not isinstance(value, str | int):  # YAML reads yes, no, on and off as bool
+            raise text.complaint(
+                ("classes", name, position),
+                "this cannot be the name of a class",
+                found=repr(value),
+                expected="text",
+                remedy="put it into quotes",
+            )
+    try:
+        return ClassSpace(name, tuple(map(str, names)))
+    except RegistryError as error:
+        raise text.complaint(("classes", name), error.problem, found=error.found, expected=error.expected) from error
+
+
+def _read_section(text: YamlText, section: str, adapter: Any, faults: _Faults) -> tuple[dict[str, Any], dict[str, Any]]:
     entries, written = {}, {}
-    for name, content in text.section(section).items():
-        _check_name(text, section, name)
+    for name, content in _section(text, section, faults).items():
         several = section == "models" and is_family(content)
-        for one, its in (_members(text, name, content) if several else {name: content}).items():
-            try:
-                entries[one] = adapter.validate_python(its, context={"folder": text.path.parent})
-            except ValidationError as error:
-                raise _explain(text, (section, name), its, error) from error
-            written[f"{section}/{one}"] = its
+        with faults.noted(section, name):
+            _check_name(text, section, name)
+            for one, its in (_members(text, name, content) if several else {name: content}).items():
+                try:
+                    entries[one] = adapter.validate_python(its, context={"folder": text.path.parent})
+                except ValidationError as error:
+                    raise _explain(text, (section, name), its, error) from error
+                written[f"{section}/{one}"] = its
     return entries, written
 
 
@@ -424,7 +500,7 @@ def with_built_in_files(entry: AnyDataset, name: str = "") -> AnyDataset:
     """
     if not isinstance(entry, DownloadedDataset) or entry.files:
         return entry
-    for known_name, known in _load(default_path(), ()).datasets.items():
+    for known_name, known in _default().datasets.items():
         same = type(known) is type(entry) and all(
             getattr(known, field) == getattr(entry, field) for field in entry.variants
         )
@@ -433,12 +509,19 @@ def with_built_in_files(entry: AnyDataset, name: str = "") -> AnyDataset:
     return entry
 
 
-def _check_classes(text: YamlText, registry: Registry, datasets: dict[str, Any], models: dict[str, Any]) -> None:
+def _check_classes(
+    text: YamlText, registry: Registry, sections: Mapping[str, Mapping[str, Any]], faults: _Faults
+) -> None:
     grouped = [name for name, view in registry.views.items() if view.has_groups and name not in registry.classes]
     known = [*registry.classes, *grouped, *classes.BUILT_IN]
-    for section, entries in (("datasets", datasets), ("models", models)):
+    for section, entries in sections.items():
         for name, entry in entries.items():
-            if entry.classes not in known:
+            if entry.classes in known:
+                continue
+            if ("classes", entry.classes) in faults.broken or {("views",), ("classes",)} & faults.broken:
+                faults.broken.add((section, name))
+                continue
+            with faults.noted(section, name):
                 raise text.complaint(
                     (section, name, "classes"),
                     "unknown label space",
@@ -493,44 +576,63 @@ def _with_built_in(registry: Registry) -> Registry:
     """Pairs may name the built-in datasets, which a registry that extends nothing does not hold itself."""
     if is_default(registry.path):
         return registry
-    return replace(registry, datasets={**_load(default_path(), ()).datasets, **registry.datasets})
+    return replace(registry, datasets={**_default().datasets, **registry.datasets})
 
 
-def _check_fresh(text: YamlText, known: Registry, datasets: dict[str, Any]) -> None:
+def _check_fresh(text: YamlText, known: Registry, datasets: dict[str, Any], faults: _Faults) -> None:
     for name, entry in datasets.items():
-        if entry.fresh is None:
+        if entry.fresh is None or ("datasets", entry.fresh) in faults.broken:
             continue
         others = [other for other, there in known.datasets.items() if other != name and there.classes == entry.classes]
         if entry.fresh not in others:
-            raise text.complaint(
-                ("datasets", name, "fresh"),
-                "fresh images come from another dataset of the same classes",
-                found=entry.fresh,
-                expected=_listed(others),
-                remedy=did_you_mean(entry.fresh, others),
-            )
+            with faults.noted("datasets", name):
+                raise text.complaint(
+                    ("datasets", name, "fresh"),
+                    "fresh images come from another dataset of the same classes",
+                    found=entry.fresh,
+                    expected=_listed(others),
+                    remedy=did_you_mean(entry.fresh, others),
+                )
 
 
-def _read_pairs(text: YamlText, registry: Registry) -> tuple[Pair, ...]:
+def _read_pairs(text: YamlText, registry: Registry, faults: _Faults) -> tuple[Pair, ...]:
     pairs = []
     known = _with_built_in(registry)
-    for position, written in enumerate(text.section("pairs", kind=list)):
-        if not isinstance(written, str):
-            raise text.complaint(
-                ("pairs", position), "a pair is text", found=written, expected="original:new, without a space"
-            )
-        try:
-            pairs.append(known.pair(written))
-        except UsageError as error:
-            raise text.complaint(
-                ("pairs", position), error.problem, found=error.found, expected=error.expected, remedy=error.remedy
-            ) from error
+    broken = {place[1] for place in faults.broken if place[0] == "datasets" and len(place) > 1}
+    anywhere = {("datasets",), ("views",)} & faults.broken
+    for position, written in enumerate(_section(text, "pairs", faults, kind=list)):
+        if isinstance(written, str) and (anywhere or broken & {one.partition("@")[0] for one in written.split(":")}):
+            continue  # the dataset was complained of already
+        with faults.noted("pairs", position):
+            pairs.append(_read_pair(text, known, position, written))
     return tuple(pairs)
 
 
+def _read_pair(text: YamlText, known: Registry, position: int, written: object) -> Pair:
+    if not isinstance(written, str):
+        raise text.complaint(
+            ("pairs", position), "a pair is text", found=written, expected="original:new, without a space"
+        )
+    try:
+        return known.pair(written)
+    except UsageError as error:
+        raise text.complaint(
+            ("pairs", position), error.problem, found=error.found, expected=error.expected, remedy=error.remedy
+        ) from error
+
+
 def _explain(text: YamlText, keys: tuple[str, str], content: object, error: ValidationError) -> RegistryError:
-    """pydantic's first complaint in our words: a whole entry is mended one line at a time."""
-    first = error.errors()[0]
+    """pydantic's complaints in our words; a missing key that is there under a misspelt name is none of its own."""
+    details = error.errors()
+    misspelt = [str(one["loc"][-1]) for one in details if one["type"] == "extra_forbidden"]
+    missing = [str(one["loc"][-1]) for one in details if one["type"] == "missing"]
+    meant = {near_match(name, missing) for name in misspelt}
+    left = [one for one in details if one["type"] != "missing" or str(one["loc"][-1]) not in meant]
+    found = [_explain_one(text, keys, content, one) for one in left]
+    return found[0] if len(found) == 1 else RegistryErrors(text.path, found)
+
+
+def _explain_one(text: YamlText, keys: tuple[str, str], content: object, first: Any) -> RegistryError:
     kind = first["type"]
     # A discriminated union puts its tag first; it is not part of the path that the reader wrote.
     written = content.get("source") if isinstance(content, dict) else None

@@ -71,15 +71,20 @@ class YamlText:
                 "a registry is a mapping", where=path, found=type(content).__name__, expected=", ".join(SECTIONS)
             )
         self.content: dict[str, Any] = content or {}
-        for key in self.content:
-            if key not in SECTIONS:
-                raise self.complaint(
-                    (key,),
-                    "unknown section",
-                    found=key,
-                    expected=", ".join(SECTIONS),
-                    remedy=did_you_mean(str(key), SECTIONS),
-                )
+
+    def unknown_sections(self) -> list[RegistryError]:
+        """A complaint about each section that a registry does not have."""
+        return [
+            self.complaint(
+                (key,),
+                "unknown section",
+                found=key,
+                expected=", ".join(SECTIONS),
+                remedy=did_you_mean(str(key), SECTIONS),
+            )
+            for key in self.content
+            if key not in SECTIONS
+        ]
 
     def _broken(self, error: yaml.MarkedYAMLError) -> RegistryError:
         mark = error.problem_mark or error.context_mark

@@ -1,3 +1,4 @@
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -5,11 +6,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from evalshift.errors import RegistryError, UsageError
+from evalshift.errors import RegistryError, RegistryErrors, UsageError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import AnyDataset, Cifar10Dataset, Cifar101Dataset, FolderDataset, NpyDataset
 from evalshift.testbed.model_entries import CheckpointModel
-from evalshift.testbed.registry import Pair, Registry, default_path, find_registry, is_default, load_registry
+from evalshift.testbed.registry import (
+    Pair,
+    Registry,
+    default_path,
+    find_registry,
+    is_default,
+    load_registry,
+    read_registry,
+)
 
 Load = Callable[[str], Registry]
 DATASETS = list(load_registry(default_path()).datasets)
@@ -450,7 +459,8 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 9: models.m.preprocess.maen\n"
             "  found:    maen\n"
-            "  expected: resize, interpolation, antialias, crop, crop_fraction, scale, mean, std, channels\n"
+            "  expected: pad, resize, letterbox, fill, interpolation, antialias, crop, crop_fraction, scale, mean, "
+            "std, channels\n"
             '  fix:      did you mean "mean"?'
         )
 
@@ -471,7 +481,7 @@ class TestEntries:
             "a file needs its sha256, or its md5 where nobody published one\n"
             "  where:    FILE, line 5: datasets.d.files.archive"
         )
-        assert refused("datasets:\n  d:\n    source: cifar10\n    files:\n      archive: {md5: 0}\n") == (
+        assert refused("datasets:\n  d:\n    source: cifar10\n    files:\n      archive: {size: 0}\n") == (
             "a key is missing\n  where:    FILE, line 5: datasets.d.files.archive.name\n  expected: name"
         )
 
@@ -516,7 +526,7 @@ class TestEntries:
              "'nearest', 'bilinear', 'bicubic', 'box', 'hamming' or 'lanczos'"),
             ("preprocess: {scale: 0}", "0", "greater than 0"),
             ("preprocess: {scale: .inf}", "inf", "a finite number"),
-            ("preprocess: {channels: grey}", "'grey'", "'rgb' or 'bgr'"),
+            ("preprocess: {channels: cmyk}", "'cmyk'", "'rgb', 'bgr' or 'gray'"),
             ("year: 15", "15", "greater than or equal to 1950"),
             ("expected: {cifar10: 91.73}", "91.73", "less than or equal to 1"),
             ("selected_on: valid", "'valid'", "'train', 'validation' or 'test'"),
@@ -733,7 +743,7 @@ class TestWhatIsKnownOfADataset:
             ("{share: 1.5, accuracy: 1, source: me}", (
                 "this value cannot be\n  where:    FILE, line 6: datasets.mine.near_duplicates.share\n"
                 "  found:    1.5\n  expected: less than 1")),
-            ("{share: 0.1, accuracy: 1, sauce: me}", (
+            ("{share: 0.1, accuracy: 1}", (
                 "a key is missing\n  where:    FILE, line 6: datasets.mine.near_duplicates.source\n"
                 "  expected: source")),
             ("{share: 0.1, accuracy: 1, source: me, sauce: me}", (
@@ -849,3 +859,56 @@ def test_a_copy_of_the_default_registry_runs_the_embedded_pair_too(tmp_path):
     copy.write_bytes(default_path().read_bytes() + b"# mine now\n")
     assert load_registry(copy).default_pairs == load_registry(default_path()).pairs
     assert len(load_registry(copy).default_pairs) > 3
+
+
+class TestAllErrorsAtOnce:
+    TEXT = """model: {}
+classes:
+  good: [a, b]
+  bad: [a, a]
+datasets:
+  one: {source: npy, images: x.npy, label: y.npy, classes: good}
+  two: {source: npy, images: x.npy, labels: y.npy, classes: bad}
+  three: {source: npy, images: x.npy, labels: y.npy, classes: good}
+models:
+  misspelt: {source: python, function: "n.py:f", clases: good, preprocess: {}}
+  several: {source: python, function: f, classes: good, preprocess: {mean: [x]}, yaer: 2001}
+  fine: {source: python, function: "n.py:f", classes: good, preprocess: {}}
+pairs: [one:three, three:gone]
+"""
+
+    def test_each_is_named_once_and_none_for_another(self, load: Load, tmp_path: Path) -> None:
+        with pytest.raises(RegistryErrors) as caught:
+            load(self.TEXT)
+        places = [str(error.where).partition(": ")[2] for error in caught.value.errors]
+        assert places == [
+            "model",
+            "classes.bad",
+            "datasets.one.label",
+            "models.misspelt.clases",
+            "models.several.function",
+            "models.several.preprocess.mean",
+            "models.several.yaer",
+            "pairs.1",
+        ]
+        assert str(caught.value).startswith(f"the registry has 8 errors\n  where:    {tmp_path / 'mine.yaml'}\n\n")
+        assert all(str(error) in str(caught.value) for error in caught.value.errors)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (str(again), len(again.errors)) == (str(caught.value), 8)
+
+    def test_what_is_right_can_be_read_beside_them(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.yaml").write_text(self.TEXT, "utf-8")
+        registry, errors = read_registry(tmp_path / "mine.yaml")
+        assert list(registry.models) == ["fine"]
+        assert "three" in registry.datasets
+        assert not {"one", "two"} & set(registry.datasets)
+        assert len(errors) == 8
+
+    def test_errors_of_a_registry_that_is_extended(self, tmp_path: Path, load: Load) -> None:
+        (tmp_path / "base.yaml").write_text("models:\n  m: {source: tim}\n")
+        with pytest.raises(RegistryErrors) as caught:
+            load("extends: base.yaml\nmodels:\n  n: {source: tim}\n")
+        assert [str(error.where).partition(", ")[0] for error in caught.value.errors] == [
+            str(tmp_path / "base.yaml"),
+            str(tmp_path / "mine.yaml"),
+        ]
