@@ -651,7 +651,7 @@ def test_check_says_what_a_run_would_download(
 
 
 def test_check_of_a_wrong_registry(here: Path) -> None:
-    (here / "registry.yaml").write_text("datasets: {new: {source: npz}}\n", "utf-8")
+    (here / "registry.yaml").write_text("datasets: {new: {source: nps}}\n", "utf-8")
     ran = run_here("check")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("evalshift: unknown source\n  where:    registry.yaml, line 1: datasets.new.source\n")
@@ -749,8 +749,8 @@ def test_an_import_says_what_looks_wrong_and_changes_nothing(here: Path) -> None
     ran = run_here(*words.split())
     assert (ran.code, ran.err) == (0, "")
     assert (
-        "note: The answers of guest on mine look wrong: the answers stand worst first: the last of 3 is right for 100 "
-        "of 100 images, the first for 0, so the columns are reversed. results: results" in " ".join(ran.out.split())
+        "note: The predictions of guest on mine look wrong: the columns are reversed, worst first: the last of 3 is "
+        "correct for 100 of 100 images, the first for 0. results: results" in " ".join(ran.out.split())
     )
     assert Results("results").load_predictions("mine", "guest").top.tolist() == worst_first.tolist()
 
@@ -774,7 +774,7 @@ def test_what_looks_wrong_in_an_import_is_reported_and_left_as_it_is(here: Path)
     ran = run_here(*words.split())
     assert ran.code == 0
     (note,) = re.findall(r"note: (.*?) results: results", " ".join(ran.out.split()))
-    assert note.startswith("The answers of m on mine look wrong: ")
+    assert note.startswith("The predictions of m on mine look wrong: ")
     assert "300" in note
     assert Results("results").load_predictions("mine", "m").top[:3, 0].tolist() == [2, 3, 4]
 

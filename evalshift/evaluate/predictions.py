@@ -114,6 +114,13 @@ class Predictions:
         """How many answers are kept an image."""
         return self.top.shape[1]
 
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean probability of the first prediction, in [0, 1], over the images that have one; None where none has."""
+        if self.prob is None or not np.isfinite(self.prob).any():
+            return None
+        return float(np.nanmean(self.prob))
+
     def hits(self, labels: Labels, k: int = 1) -> Bool[np.ndarray, " n"]:
         """Whether each image's label, shape (n,), is among the model's first `k` answers.
 

@@ -141,7 +141,7 @@ def gate_table(
             row["total"],
             row["published"],
             dataset=row["dataset"],
-            answers=_answers_of(answers, side, model),
+            predictions=_predictions_of(answers, side, model),
             resized=_is_resized(provenance, side, model),
         )
         for row, verdict, (side, model) in zip(rows, held.verdict, places, strict=True)
@@ -198,13 +198,10 @@ def as_printed(published: float) -> str:
     return f"{100 * published:.{digits}f}"
 
 
-def _answers_of(
-    answers: Sequence[ImageAnswers] | None, side: int, model: str
-) -> tuple[np.ndarray, np.ndarray, Sequence[str], tuple[str, ...]] | None:
+def _predictions_of(answers: Sequence[ImageAnswers] | None, side: int, model: str) -> ImageAnswers | None:
     if answers is None or model not in answers[side].models:
         return None
-    of_set = answers[side]
-    return of_set.top[of_set.models.index(model)], of_set.labels, of_set.class_names, of_set.ids
+    return answers[side].subset([answers[side].models.index(model)])
 
 
 def _is_resized(provenance: Mapping[str, Sequence[Provenance]] | None, side: int, model: str) -> bool | None:

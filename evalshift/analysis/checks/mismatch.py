@@ -1,10 +1,7 @@
-"""Why an accuracy is not the published one: by what the answers show, else by the size of the difference."""
+"""Why an accuracy differs from the published one: by what the predictions show, else by the size of the difference."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from evalshift.analysis.checks.plausibility import likely_causes
+from evalshift.analysis.checks.plausibility import Cause, likely_causes
+from evalshift.analysis.outcomes import ImageAnswers
 from evalshift.evaluate.expected import few_images, images_off, published_counts, rounding
 
 # Images of the sets that accuracies are published for.
@@ -36,24 +33,35 @@ def likely_mismatch(
     published: float,
     *,
     dataset: str = "",
-    answers: tuple[np.ndarray, np.ndarray, Sequence[str], tuple[str, ...]] | None = None,
+    predictions: ImageAnswers | None = None,
     resized: bool | None = None,
 ) -> str:
-    """Why an accuracy most likely is not the published one, in words; "" where it is.
+    """Why an accuracy most likely differs from the published one, in words; "" where it does not.
 
-    answers   the model's answers, shape (n, k), the labels, the names of the classes and those of the images (an empty
-              tuple where unknown), where they are at hand
-    resized   whether the images were resized before they came to the model; None where that is not known
+    predictions   of this one model, where they are stored
+    resized       whether the images were resized before they came to the model; None where that is not known
     """
     number = _another_number(total, published, dataset)
     if abs(images_off(correct, total, published)) <= few_images(total):
         return number
     found = []
-    for cause in likely_causes(*answers[:3], ids=answers[3], published=published) if answers else ():
+    for cause in causes_of(predictions, published) if predictions else ():
         met = cause.correct is not None and abs(images_off(cause.correct, total, published)) <= few_images(total)
-        found.append(f"{cause.sentence}{', the published accuracy' if met else ''}")
+        found.append(f"{cause.sentence}{f' ({cause.correct:,} is as published)' if met else ''}")
     words = [*found, number] if found else [number, _by_size(correct / total - published, resized)]
     return "; ".join(word for word in words if word)
+
+
+def causes_of(predictions: ImageAnswers, published: float | None = None) -> tuple[Cause, ...]:
+    """The likely causes for the first model of these predictions; see `likely_causes`."""
+    return likely_causes(
+        predictions.top[0],
+        predictions.labels,
+        predictions.class_names,
+        ids=predictions.ids,
+        published=published,
+        confidence=predictions.confidence[0] if predictions.confidence else None,
+    )
 
 
 def _another_number(total: int, published: float, dataset: str) -> str:
@@ -61,7 +69,8 @@ def _another_number(total: int, published: float, dataset: str) -> str:
     official = _OFFICIAL.get(dataset, total)
     if total != official:
         return (
-            f"{total:,} images were answered, the accuracy was published for {official:,}{_known_part(total, official)}"
+            f"{total:,} images have predictions, the accuracy was published for {official:,}"
+            f"{_known_part(total, official)}"
         )
     if published_counts(published, total):
         return ""

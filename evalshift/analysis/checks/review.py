@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.checks.expected_accuracy import gate_notes, gate_table
-from evalshift.analysis.checks.plausibility import likely_causes
+from evalshift.analysis.checks.mismatch import causes_of
+from evalshift.analysis.checks.plausibility import Cause, likely_causes
 from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair
 from evalshift.analysis.statistics.outliers import off_the_line
 from evalshift.errors import AnalysisError
+from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.store import Results, StoredDataset
 
 # A model counts as far off the line of the others beyond this p-value (Holm) and this distance in accuracy.
@@ -59,7 +61,7 @@ def review_predictions(results: Results, predictions: Iterable[tuple[str, str]])
         if dataset in results.datasets() and model in results.models(dataset):
             stored, found = results.load_dataset(dataset), results.load_predictions(dataset, model)
             if len(found) == len(stored):
-                notes += _causes_in_words(found.top, stored, model, dataset)
+                notes += _causes_in_words(found, stored)
     for pair in results.pairs():
         concerned = {model for dataset, model in wanted if dataset in pair.split(":")}
         if concerned:
@@ -82,13 +84,13 @@ def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, .
         name = outcomes.models[model]
         if only is not None and name not in only:
             continue
-        right, total = int(outcomes.new_correct[model]), outcomes.new_total
+        correct, total = int(outcomes.new_correct[model]), outcomes.new_total
         below = found.distance[model] < 0
         notes.append(
-            f"{name} lies far {'below' if below else 'above'} the line of the other models: right for "
-            f"{100 * right / total:.1f} % on {outcomes.new}, where {100 * found.predicted[model]:.1f} % go with its "
-            f"{100 * int(outcomes.original_correct[model]) / outcomes.original_total:.1f} % on {outcomes.original}. "
-            f"Likely cause: one of the two accuracies is wrong, or the model is "
+            f"{name} lies far {'below' if below else 'above'} the line of the other models: its accuracy is "
+            f"{100 * correct / total:.1f} % on {outcomes.new}, where {100 * found.predicted[model]:.1f} % is expected "
+            f"from its {100 * int(outcomes.original_correct[model]) / outcomes.original_total:.1f} % on "
+            f"{outcomes.original}. Likely cause: one of the two accuracies is invalid, or the model is "
             f"{'less' if below else 'more'} robust than all the others."
         )
     return tuple(notes)
@@ -96,17 +98,25 @@ def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, .
 
 def _answer_notes(answers: ImageAnswers, skip: set[tuple[str, str]]) -> list[str]:
     notes = []
-    for model, top in zip(answers.models, answers.top, strict=True):
+    for place, model in enumerate(answers.models):
         if (model, answers.dataset) not in skip:
-            notes += _causes_in_words(top, answers, model, answers.dataset)
+            notes += [_in_words(cause, model, answers.dataset) for cause in causes_of(answers.subset([place]))]
     return notes
 
 
-def _causes_in_words(top: np.ndarray, of: StoredDataset | ImageAnswers, model: str, dataset: str) -> list[str]:
-    return [
-        f"The answers of {model} on {dataset} look wrong: {cause.sentence}."
-        for cause in likely_causes(top, of.labels, of.class_names, ids=of.ids)
-    ]
+def _causes_in_words(predictions: Predictions, dataset: StoredDataset) -> list[str]:
+    causes = likely_causes(
+        predictions.top,
+        dataset.labels,
+        dataset.class_names,
+        ids=dataset.ids,
+        confidence=predictions.mean_confidence,
+    )
+    return [_in_words(cause, predictions.model, dataset.name) for cause in causes]
+
+
+def _in_words(cause: Cause, model: str, dataset: str) -> str:
+    return f"The predictions of {model} on {dataset} look wrong: {cause.sentence}."
 
 
 def gate_words(table: pd.DataFrame) -> str | None:

@@ -55,6 +55,7 @@ class ImageAnswers:
     ids          the images' names, in the set's order
     class_names  position = class number
     attributes   what else is known of each image, such as its place: name → text, shape (n,)
+    confidence   mean probability of each model's first prediction, in [0, 1], None where it has none; () for none known
     """
 
     dataset: str
@@ -64,6 +65,7 @@ class ImageAnswers:
     ids: tuple[str, ...]
     class_names: tuple[str, ...]
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    confidence: tuple[float | None, ...] = ()
 
     @property
     def predicted(self) -> Int[np.ndarray, "m n"]:
@@ -72,7 +74,12 @@ class ImageAnswers:
 
     def subset(self, places: Sequence[int]) -> "ImageAnswers":
         """The same for the models at these places alone."""
-        return replace(self, models=tuple(self.models[place] for place in places), top=self.top[list(places)])
+        return replace(
+            self,
+            models=tuple(self.models[place] for place in places),
+            top=self.top[list(places)],
+            confidence=tuple(self.confidence[place] for place in places) if self.confidence else (),
+        )
 
     def correct(self, metric: str = "top1") -> Correct:
         """Which images each model gets right by "top1" or "top5".

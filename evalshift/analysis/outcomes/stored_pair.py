@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -157,6 +157,7 @@ class _Known:
     correct: Mapping[str, int | None]
     top: Int[np.ndarray, "n k"] | None
     provenance: Provenance
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +182,8 @@ class _Side:
                 metric: int(predictions.hits(self.dataset.labels, k).sum()) if k <= predictions.k else None
                 for metric, k in METRICS.items()
             }
-            return _Known(correct, _narrow(predictions.top, self.dataset), predictions.provenance)
+            top = _narrow(predictions.top, self.dataset)
+            return _Known(correct, top, predictions.provenance, predictions.mean_confidence)
         counted = self.counted[model]
         return _Known({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
 
@@ -264,10 +266,12 @@ def _gather_both(
     if not tops or not isinstance(original.dataset, StoredDataset) or not isinstance(new.dataset, StoredDataset):
         return None
     k = min(top.shape[1] for both in tops.values() for top in both)
-    return (
-        _gather(original.dataset, {model: both[0] for model, both in tops.items()}, k),
-        _gather(new.dataset, {model: both[1] for model, both in tops.items()}, k),
-    )
+
+    def gather(side: int, dataset: StoredDataset) -> ImageAnswers:
+        confidence = tuple(known[model][side].confidence for model in tops)
+        return replace(_gather(dataset, {model: both[side] for model, both in tops.items()}, k), confidence=confidence)
+
+    return gather(0, original.dataset), gather(1, new.dataset)
 
 
 def _load_fresh(

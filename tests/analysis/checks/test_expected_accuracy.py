@@ -163,7 +163,7 @@ class TestMismatch:
                 0.9173,
                 {"dataset": "cifar10"},
                 (
-                    "9,984 images were answered, the accuracy was published for 10,000 (the last, smaller batch was "
+                    "9,984 images have predictions, the accuracy was published for 10,000 (the last, smaller batch was "
                     "dropped)"
                 ),
             ),
@@ -173,8 +173,8 @@ class TestMismatch:
                 0.7613,
                 {"dataset": "imagenet", "resized": True},
                 (
-                    "48,238 images were answered, the accuracy was published for 50,000 (ILSVRC's list of 1,762 images "
-                    f"to leave out counts for localisation only); {GEOMETRY}"
+                    "48,238 images have predictions, the accuracy was published for 50,000 (ILSVRC's list of 1,762 "
+                    f"images to leave out counts for localisation only); {GEOMETRY}"
                 ),
             ),
             (
@@ -183,8 +183,8 @@ class TestMismatch:
                 0.633,
                 {"dataset": "imagenetv2-matched-frequency"},
                 (
-                    "20,000 images were answered, the accuracy was published for 10,000 (the release of December 2020 "
-                    "holds 20 images a class)"
+                    "20,000 images have predictions, the accuracy was published for 10,000 (the release of December "
+                    "2020 holds 20 images a class)"
                 ),
             ),
             (
@@ -192,7 +192,7 @@ class TestMismatch:
                 7_777,
                 0.6429,
                 {"dataset": "cifar10"},
-                "7,777 images were answered, the accuracy was published for 10,000",
+                "7,777 images have predictions, the accuracy was published for 10,000",
             ),
         ],
     )
@@ -321,8 +321,8 @@ class TestRealAnswers:
         row = self.table(lambda x: (x + 1) % 10).iloc[0]
         assert (row["verdict"], row["images"]) == ("fails", -9164)
         assert row["likely_cause"] == (
-            "each answer is one class above the label, as where classes count from 1 or a background class stands at "
-            "0: so read 9,252 of 10,000 images are right, as they stand 88, the published accuracy"
+            "each prediction is one class above the label, as where classes count from 1 or class 0 is a background: "
+            "read this way, 9,252 of 10,000 images are correct; as stored, 88 (9,252 is as published)"
         )
 
     def test_where_the_answers_show_nothing_the_size_speaks(self):
@@ -356,8 +356,10 @@ def feed():
             logits = torch.cat([network(part) for part in prepare(pixels, mean, std).split(200)])
         predicted = logits.argmax(dim=1).numpy()
         right = int((predicted == labels).sum())
-        answers = predicted[:, np.newaxis], labels, CIFAR_CLASSES, ()
-        return right, likely_mismatch(right, 600, PUBLISHED, answers=answers, resized=False)
+        predictions = ImageAnswers(
+            "cifar10", ("mine",), predicted[np.newaxis, :, np.newaxis], labels, (), tuple(CIFAR_CLASSES)
+        )
+        return right, likely_mismatch(right, 600, PUBLISHED, predictions=predictions, resized=False)
 
     return run
 
@@ -384,7 +386,7 @@ class TestRealNetwork:
         right, cause = feed(prepare)
         assert right < 270
         assert cause.endswith(BROKEN)
-        assert "is the answer for" in cause or "all answers are" in cause
+        assert "is predicted for" in cause or "all predictions are" in cause
 
     def test_bgr_is_told_by_its_size(self, feed):
         right, cause = feed(lambda x, mean, std: (x.flip(1) / 255 - mean) / std)

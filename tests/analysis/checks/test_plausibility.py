@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from false_alarms import sound_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from released import CIFAR10, IMAGENET, cifar10, needs_cifar10, needs_imagenet
+from scipy import stats
+from sklearn.datasets import load_digits
 
-from evalshift.analysis.checks.plausibility import Cause, likely_causes
+from evalshift.analysis.checks.plausibility import Cause, _chance_never_correct, likely_causes
 
 CIFAR_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 NUMBERS = [str(number) for number in range(1000)]
@@ -42,9 +45,15 @@ class TestCifar10:
     @pytest.mark.parametrize(
         "step, start",
         [
-            (1, "each answer is one class above the label, as where classes count from 1 or a background class stands"),
-            (-1, "each answer is one class below the label, as where labels count from 1 or an offset was taken off"),
-            (3, "each answer is 3 classes above the label (counted round): with the classes renumbered 9,252 of"),
+            (
+                1,
+                "each prediction is one class above the label, as where classes count from 1 or class 0 is a",
+            ),
+            (
+                -1,
+                "each prediction is one class below the label, as where labels count from 1 or an offset is",
+            ),
+            (3, "each prediction is 3 classes above the label (modulo 10): with the classes renumbered, 9,252 of"),
         ],
     )
     def test_shifted_classes(self, step, start):
@@ -59,8 +68,8 @@ class TestCifar10:
         assert of_cifar(exchanged, labels) == (
             Cause(
                 "class order",
-                "the classes cat and dog are exchanged: with the classes renumbered 9,252 of 10,000 images are right, "
-                "as they stand 7,677",
+                "the classes cat and dog are exchanged: with the classes renumbered, 9,252 of 10,000 images are "
+                "correct; as stored, 7,677",
                 9252,
             ),
         )
@@ -72,7 +81,7 @@ class TestCifar10:
         assert cause.correct == 9252
         assert cause.sentence == (
             "the classes are numbered in another order (8 of 10 moved: airplane for cat, bird for deer, cat for frog, "
-            "…): with the classes renumbered 9,252 of 10,000 images are right, as they stand 1,895"
+            "…): with the classes renumbered, 9,252 of 10,000 images are correct; as stored, 1,895"
         )
 
     def test_classes_in_the_order_of_their_names(self):
@@ -83,7 +92,7 @@ class TestCifar10:
         cause = only(likely_causes(predicted[:, np.newaxis], np.argsort(numbering)[labels], names))
         assert cause.correct == 9252
         assert cause.sentence.startswith(
-            "the answers number the classes in the order of their names, the labels do not: so read 9,252 of"
+            "the predictions number the classes in the order of their names, the labels do not: read this way, 9,252 of"
         )
 
     @pytest.mark.parametrize(
@@ -112,7 +121,7 @@ class TestCifar10:
         cause = only(of_cifar(predicted[disorder(labels)], labels))
         assert (cause.kind, cause.correct) == ("row order", 9252)
         assert cause.sentence.startswith(
-            f"the answers stand in another order than the images, {words}: in that order 9,252 of 10,000 images are"
+            f"the rows are in another order than the images, {words}: in that order 9,252 of 10,000 images are"
         )
 
     @pytest.mark.parametrize(
@@ -136,7 +145,7 @@ class TestCifar10:
         cause = only(of_cifar(rng("shuffled").permutation(predicted), labels, published=0.9252))
         assert (cause.kind, cause.correct) == ("other images", None)
         assert cause.sentence.startswith(
-            "1,047 of 10,000 images are right, where answers dealt out at random would be for 1,000: the answers belong"
+            "1,047 of 10,000 images are correct, where predictions assigned at random would be for 1,000: the "
         )
 
     def test_one_answer_to_everything(self):
@@ -144,8 +153,8 @@ class TestCifar10:
         assert of_cifar(np.full_like(predicted, 3), labels) == (
             Cause(
                 "input",
-                "all answers are cat: pixels of another scale (0 to 255 for 0 to 1), normalised twice or not at all, "
-                "or weights that were not loaded",
+                "all predictions are cat: pixels of another scale (0 to 255 for 0 to 1), normalised twice or not at "
+                "all, or weights that were not loaded",
             ),
         )
 
@@ -156,7 +165,7 @@ class TestCifar10:
         assert of_cifar(crowded, labels) == ()
         cause = only(of_cifar(crowded, labels, published=0.9252))
         assert cause.sentence.startswith(
-            "frog is the answer for 40.0 % of the images and the label of 10.0 %, more than 92.5 % of right answers"
+            "frog is predicted for 40.0 % of the images and the label of 10.0 %, more than an accuracy of 92.5 % allows"
         )
 
     def test_classes_that_are_never_the_answer(self):
@@ -165,8 +174,8 @@ class TestCifar10:
         cause = only(of_cifar(part, labels))
         assert cause.kind == "missing classes"
         assert cause.sentence == (
-            "2 of 10 classes are never the answer (ship, truck), though 2,000 images are of them and 92.0 % of the "
-            "others are right: the model knows, or was let answer, a part of the classes only"
+            "2 of 10 classes are never predicted (ship, truck), though 2,000 images are of them and 92.0 % of the "
+            "others are correct: the model knows, or was restricted to, a part of the classes only"
         )
 
     @pytest.mark.parametrize("version", ["v4", "v6"])
@@ -191,8 +200,8 @@ class TestImageNet:
         assert likely_causes(top, labels, NUMBERS) == (
             Cause(
                 "column order",
-                "the answers stand worst first: the last of 5 is right for 1,924 of 10,000 images, the first for 247, "
-                "so the columns are reversed",
+                "the columns are reversed, worst first: the last of 5 is correct for 1,924 of 10,000 images, the first "
+                "for 247",
                 1924,
             ),
         )
@@ -208,8 +217,8 @@ class TestImageNet:
         cause = only(likely_causes(top[:, [1, 0, 2, 3, 4]], labels, NUMBERS))
         assert (cause.kind, cause.correct) == ("column order", 6333)
         assert cause.sentence == (
-            "answer 2 of 5 is right for 6,333 of 10,000 images, the first for 1,178, so the columns do not stand best "
-            "first"
+            "the columns are not in the order best first: column 2 of 5 is correct for 6,333 of 10,000 images, the "
+            "first for 1,178"
         )
 
     def test_class_folders_sorted_as_text(self):
@@ -218,11 +227,11 @@ class TestImageNet:
         cause = only(likely_causes(top, as_text[labels], NUMBERS))
         assert (cause.kind, cause.correct) == ("class order", 6333)
         assert cause.sentence.startswith(
-            "the labels number class folders sorted as text (0, 1, 10, 100, …), the answers do not: so read 6,333 of"
+            "the labels number class folders sorted as text (0, 1, 10, 100, …), the predictions do not: read this"
         )
         answers_do = only(likely_causes(as_text[top], labels, NUMBERS))
         assert answers_do.correct == 6333
-        assert answers_do.sentence.startswith("the answers number class folders sorted as text")
+        assert answers_do.sentence.startswith("the predictions number class folders sorted as text")
 
     def test_an_unknown_order_of_1000_classes_is_fitted_on_one_half_and_judged_on_the_other(self):
         top, labels = real_top()
@@ -237,8 +246,9 @@ class TestImageNet:
     def test_random_answers_are_not_taken_for_another_order(self):
         # The best map over all images would make some 1,030 of these random answers right, a hundred times chance.
         labels = real_top()[1]
-        cause = only(likely_causes(rng("random").integers(0, 1000, (10_000, 1)), labels, NUMBERS))
-        assert cause.kind == "other images"
+        guesses = rng("random").integers(0, 1000, (10_000, 1))
+        assert likely_causes(guesses, labels, NUMBERS) == ()
+        assert only(likely_causes(guesses, labels, NUMBERS, confidence=0.7)).kind == "other images"
 
     def test_the_cause_that_explains_most_is_named(self):
         # With the classes shifted, a later answer is right more often than the first by chance; the shift explains all.
@@ -248,7 +258,7 @@ class TestImageNet:
     def test_half_of_the_classes(self):
         top, labels = real_top()
         cause = only(likely_causes(np.where(top >= 500, top - 500, top), labels, NUMBERS))
-        assert cause.sentence.startswith("500 of 1,000 classes are never the answer (500, 501, 502, …), though 5,000")
+        assert cause.sentence.startswith("500 of 1,000 classes are never predicted (500, 501, 502, …), though 5,000")
 
     def test_a_weak_model_that_knows_few_classes_is_sound(self):
         # fv_4k never names 274 of the 1,000 classes, and a fifth of its answers are one of ten.
@@ -286,6 +296,78 @@ def test_any_renumbering_of_good_answers_is_undone(classes, seed):
         assert only(causes).correct == (predicted == labels).sum()
 
 
+def untrained(images: np.ndarray, seed: int) -> np.ndarray:
+    """Class scores, shape (n, 10), of README's network with random weights: Linear(64, 32), ReLU, Linear(32, 10)."""
+    draw = np.random.default_rng(seed)
+
+    def layer(values: np.ndarray, outputs: int) -> np.ndarray:
+        bound = 1 / np.sqrt(values.shape[1])  # as torch initialises a linear layer
+        weight, bias = draw.uniform(-bound, bound, (values.shape[1], outputs)), draw.uniform(-bound, bound, outputs)
+        return values @ weight + bias
+
+    return layer(np.maximum(layer((images - 0.5) / 0.5, 32), 0), 10)
+
+
+def test_untrained_networks_are_not_suspected() -> None:
+    # Their predictions depend on the image, so some order of the classes makes a third of them correct: no finding.
+    pixels, target = load_digits(return_X_y=True)
+    images, labels = np.asarray(pixels)[-891:] / 16, np.asarray(target)[-891:].astype(np.int64)
+    names = [str(digit) for digit in range(10)]
+    for seed in range(100):
+        scores = untrained(images, seed)
+        chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        top = np.argsort(-scores, axis=1)[:, :5]
+        assert likely_causes(top, labels, names, confidence=float(chances.max(axis=1).mean())) == ()
+
+
+def test_one_image_per_class_leaves_the_missed_classes_without_a_prediction() -> None:
+    # 250 classes with an image each, 224 correct (89.6 %): all of the 26 incorrect go to classes without images.
+    labels = np.arange(0, 1000, 4)
+    predicted = np.where(np.arange(250) < 26, labels + 1, labels)
+    assert likely_causes(predicted[:, np.newaxis], labels, NUMBERS, confidence=0.85) == ()
+
+
+def test_images_on_which_a_confident_network_fails_were_selected_for_that() -> None:
+    # ImageNet-A: none of 7,500 correct in 200 classes, fewer than by chance, though the network is confident.
+    labels = np.arange(7500) % 200
+    predicted = (labels + rng("selected").integers(1, 200, 7500)) % 200
+    assert likely_causes(predicted[:, np.newaxis], labels, NUMBERS[:200], confidence=0.6) == ()
+
+
+@pytest.mark.parametrize("confidence, kinds", [(0.12, []), (0.8, ["input"]), (None, [])])
+def test_crowded_predictions_of_a_confident_network_come_from_wrong_input(confidence, kinds) -> None:
+    labels = np.arange(1000) % 10
+    predicted = np.where(np.arange(1000) % 5 < 3, 7, rng("crowd").integers(0, 10, 1000))
+    causes = likely_causes(predicted[:, np.newaxis], labels, NUMBERS[:10], confidence=confidence)
+    assert [cause.kind for cause in causes] == kinds
+
+
+def test_images_without_a_prediction_say_nothing_of_the_others() -> None:
+    labels = np.arange(600) % 10
+    top = np.where(np.arange(600) % 7 == 0, -1, (labels + 1) % 10)[:, np.newaxis]
+    assert only(likely_causes(top, labels, NUMBERS[:10])).correct == (top[:, 0] >= 0).sum()
+    assert likely_causes(np.full((600, 1), -1), labels, NUMBERS[:10]) == ()
+
+
+def test_the_chance_that_a_class_is_never_correct() -> None:
+    # One image: 1 − a, whatever the variation, with a = (89.5 + ½)/101 here. By quadrature for 5 images:
+    # integrate.quad(lambda p: stats.beta(2a, 2 − 2a).pdf(p) * (1 − p)**5, 0, 1) at the same a.
+    one, five = _chance_never_correct(0.895, np.array([1, 5, 94]))[:2]
+    assert one == pytest.approx(1 - (89.5 + 0.5) / 101)
+    a = 2 * 90 / 101
+    assert five == pytest.approx(stats.beta(a, 2 - a).expect(lambda p: (1 - p) ** 5))
+
+
+def test_false_alarms_of_sound_models_are_rare() -> None:
+    draw = np.random.default_rng(0)
+    suspected = 0
+    for number in range(300):
+        classes, images, variation = [(10, 50, 4.0), (100, 5, None), (250, 1, 20.0)][number % 3]
+        top, labels = sound_model(draw, classes, images, draw.uniform(1 / classes, 1), variation)
+        suspected += bool(likely_causes(top, labels, NUMBERS[:classes]))
+    assert suspected == 0
+
+
 class TestDegenerate:
     @pytest.mark.parametrize("labels", [[0], [1], [0, 1, 1]])
     def test_too_few_images_to_tell(self, labels):
@@ -309,13 +391,17 @@ class TestDegenerate:
     @pytest.mark.parametrize(
         "top, labels, message",
         [
-            (np.zeros((0, 1), int), [], "found answers of shape (0, 1); expected at least 1 image and 1 answer each"),
+            (
+                np.zeros((0, 1), int),
+                [],
+                "found predictions of shape (0, 1); expected at least 1 image and 1 class per image",
+            ),
             (
                 np.zeros((2, 0), int),
                 [0, 0],
-                "found answers of shape (2, 0); expected at least 1 image and 1 answer each",
+                "found predictions of shape (2, 0); expected at least 1 image and 1 class per image",
             ),
-            (np.zeros((3, 1), int), [0, 0], "found 3 rows of answers for 2 labels; expected one row a label"),
+            (np.zeros((3, 1), int), [0, 0], "found 3 rows of predictions for 2 labels; expected one per label"),
         ],
     )
     def test_impossible_input(self, top, labels, message):

@@ -17,8 +17,8 @@ from evalshift.analysis.summary.summary_json import to_json
 LETTERS = 6
 IMAGES = 300
 REVERSED = (
-    "The answers of model-7 on new look wrong: the answers stand worst first: the last of 3 is right for {} of 300 "
-    "images, the first for {}, so the columns are reversed."
+    "The predictions of model-7 on new look wrong: the columns are reversed, worst first: the last of 3 is correct for "
+    "{} of 300 images, the first for {}."
 )
 
 
@@ -57,16 +57,16 @@ def test_reversed_columns_are_found_twice(eight):
         eight.results.load_predictions("new", "model-7").top == eight.results.load_dataset("new").labels[:, np.newaxis]
     )
     assert answers == REVERSED.format(right[:, 2].sum(), right[:, 0].sum())
-    assert line.startswith("model-7 lies far below the line of the other models: right for ")
+    assert line.startswith("model-7 lies far below the line of the other models: its accuracy is ")
     assert line.endswith(
-        "% on old. Likely cause: one of the two accuracies is wrong, or the model is less robust than all the others."
+        "% on old. Likely cause: one of the two accuracies is invalid, or the model is less robust than all the others."
     )
     assert len(review.gate) == 0
 
 
 def test_imported_predictions_are_looked_at_alone_and_beside_the_others(eight):
     answers, line = review_predictions(eight.results, [("new", "model-7"), ("new", "model-7")])
-    assert answers.startswith("The answers of model-7 on new look wrong: the answers stand worst first:")
+    assert answers.startswith("The predictions of model-7 on new look wrong: the columns are reversed, worst first:")
     assert line.startswith("model-7 lies far below the line of the other models: ")
 
 
@@ -104,15 +104,15 @@ def test_a_report_holds_the_gate_and_what_looks_wrong(store):
         ["sound", "old", "as published", "test"],
     ]
     shift = (
-        "each answer is one class above the label, as where classes count from 1 or a background class stands at 0: "
-        "so read 300 of 300 images are right, as they stand 0"
+        "each prediction is one class above the label, as where classes count from 1 or class 0 is a background: "
+        "read this way, 300 of 300 images are correct; as stored, 0"
     )
     assert [note for note in pair.notes if "shifted on" in note] == [
         (
             "shifted on old is right for 0.00 % of the images, published are 90 %: 255 fewer, more than chance would "
             f"(p < 0.001). Likely cause: {shift}."
         ),
-        f"The answers of shifted on new look wrong: {shift}.",
+        f"The predictions of shifted on new look wrong: {shift}.",
     ]
     assert '"verdict": "fails"' in to_json(summary)
     assert gate_words(pair.gate) == (
@@ -138,8 +138,9 @@ def test_a_robust_model_is_not_called_wrong_outright(make_outcomes: Callable[...
     new[5] = 7400
     (note,) = line_notes(make_outcomes(original.tolist(), new.tolist(), total=10_000))
     assert note == (
-        "f lies far above the line of the other models: right for 74.0 % on new, where 64.6 % go with its 75.0 % on "
-        "old. Likely cause: one of the two accuracies is wrong, or the model is more robust than all the others."
+        "f lies far above the line of the other models: its accuracy is 74.0 % on new, where 64.6 % is expected "
+        "from its 75.0 % on old. Likely cause: one of the two accuracies is invalid, or the model is more robust "
+        "than all the others."
     )
 
 
@@ -157,7 +158,8 @@ def test_the_release_as_it_is_has_one_model_off_the_line(make_outcomes: Callable
     )
     (note,) = line_notes(pair)
     assert note == (
-        "fv_16k lies far below the line of the other models: right for 2.5 % on new, where 18.8 % go with its 28.3 % "
-        "on old. Likely cause: one of the two accuracies is wrong, or the model is less robust than all the others."
+        "fv_16k lies far below the line of the other models: its accuracy is 2.5 % on new, where 18.8 % is expected "
+        "from its 28.3 % on old. Likely cause: one of the two accuracies is invalid, or the model is less robust "
+        "than all the others."
     )
     assert line_notes(pair, only={"resnet50"}) == ()
