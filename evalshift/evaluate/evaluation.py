@@ -106,5 +106,6 @@ def _evaluate(
         seconds=answers.seconds,
         images_per_second=answers.images_per_second,
         warnings=[*dataset.warnings, *prepared.warnings],
+        left_out=list(classifier.left_out),
     )
     return Predictions(classifier.name, dataset.name, answers.top, answers.prob, provenance), answers

@@ -73,6 +73,8 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
     except EvalshiftError as error:
         bench.progress.skip(images)
         return [_failed(work.name, None, str(error), bench)]
+    if classifier.left_out:
+        bench.progress.note(Text(f"{work.name}: {_left_out(classifier.left_out)}"))
     origin = Origin(work.written, work.entry.identity(), work.revision)
     prepared, failures, lines = None, [], []
     for name in work.datasets:
@@ -104,6 +106,12 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
     if lines:
         bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), "   ".join(lines)))
     return failures
+
+
+def _left_out(names: tuple[str, ...]) -> str:
+    more = ", …" if len(names) > 5 else ""
+    count = f"{len(names):,} tensors" if len(names) > 1 else "1 tensor"
+    return f"{count} of the checkpoint left out (ignore): {', '.join(names[:5])}{more}"
 
 
 def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:

@@ -16,7 +16,7 @@ from evalshift.testbed.datasets import dataset_stamp
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.registry import Pair, Registry
 from evalshift.testbed.trust import code_lines
-from evalshift.testbed.weights import local_weights
+from evalshift.testbed.weights import current_sha256
 
 NEW = "not run yet"
 
@@ -248,20 +248,16 @@ def _as_stored(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other_checkpoint(entry: AnyModel, stored: Provenance, hash_of: Callable[[Path], str]) -> str | None:
-    promised = getattr(entry, "promised_sha256", None)
     known = stored.checkpoint_sha256
-    if promised is not None:
-        if known is not None and known.startswith(promised):
-            return None
-        return f"checkpoint {(known or 'unknown')[:8]} → {promised[:8]}"
     try:
-        path = local_weights(entry)
+        current = current_sha256(entry, hash_of)
     except EvalshiftError as error:
         return first_line(error)
-    if path is None:  # gone or never a file: what was stored came from it all the same
+    if current is None:  # gone or never a file: what was stored came from it all the same
         return None
-    current = hash_of(path)
-    return None if current == known else f"checkpoint {(known or 'unknown')[:8]} → {current[:8]}"
+    if known is not None and known.startswith(current):
+        return None
+    return f"checkpoint {(known or 'unknown')[:8]} → {current[:8]}"
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

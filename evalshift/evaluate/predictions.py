@@ -52,6 +52,7 @@ class Provenance(BaseModel):
     seconds             of inference, loading and searching left out
     images_per_second   once the first batch was through, for which memory is taken and kernels are chosen
     warnings            what the run noticed and the reader should know
+    left_out            tensors of the checkpoint that are not the network's, as the entry says
     imported            whence they came; None where evalshift ran the model itself
     """
 
@@ -81,6 +82,7 @@ class Provenance(BaseModel):
     seconds: float | None = None
     images_per_second: float | None = None
     warnings: list[str] = []
+    left_out: list[str] = []
     imported: Imported | None = None
 
     @model_validator(mode="after")

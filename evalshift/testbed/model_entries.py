@@ -108,8 +108,11 @@ class ModelEntry(About):
     def identity(self) -> dict[str, Any]:
         """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
         aside = {*About.model_fields, "family", "year", "recipe", "selected_on", "expected", "on_request"}
-        aside |= {"weights", "sha256", "path", "trust"}
+        aside |= {"weights", "sha256", "shards", "path", "parts", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
+        parts = [part.identity() for part in getattr(self, "parts", ())]
+        if any(parts):
+            written["parts"] = parts
         preprocess = getattr(self, "preprocess", None)
         if preprocess is not None:
             # Where the source fills in what is not set, even a default decides once it is written down.
@@ -128,17 +131,19 @@ def _code_hashes(kind: str, code: str, arguments: Mapping[str, Any]) -> dict[str
     return hashes_of_function(kind, code) | ({"argument_files": named} if named else {})
 
 
-class WithWeights(ModelEntry):
-    """A checkpoint that evalshift itself opens, and so hashes first.
+class Hashed(Entry):
+    """Weights that evalshift itself opens, and so hashes first.
 
     sha256  what the file must be. "unknown" says that nobody published it: what comes first is then held to from then
             on, and its hash stands in the provenance.
+    shards  the sha256 of each file that the weights name, where they are an index of several (*.index.json)
     """
 
     sha256: Known | None = None
+    shards: dict[str, Known] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _downloads_have_a_hash(self) -> "WithWeights":
+    def _downloads_have_a_hash(self) -> "Hashed":
         if self.sha256 is None and any(is_url(weights) for weights in self.weights_files()):
             raise ValueError("weights are downloaded, so give their sha256: nothing is opened before it is hashed")
         return self
@@ -148,25 +153,88 @@ class WithWeights(ModelEntry):
         """What is known of the hash beforehand: all of its digits, the first ones, or None."""
         return None if self.sha256 == UNKNOWN else self.sha256
 
+    def weights_files(self) -> tuple[str, ...]:
+        """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
+        weights = getattr(self, "weights", None)
+        return (weights,) if isinstance(weights, str) else tuple(weights or ())
 
-class CheckpointModel(WithWeights):
-    """A state dict (.safetensors, or .pt, .pth, .th, .bin read with weights_only) for a network that `builder` makes.
 
-    key     where in the file the state dict stands, when it is not the whole file, "state_dict" or "model"
+class WithWeights(Hashed, ModelEntry):
+    """A model whose weights are a file that is hashed."""
+
+
+class Read(Entry):
+    """How a state dict is read out of its file.
+
+    key     where in the file it stands: a name, or several with dots between, such as checkpoint.model. Without, the
+            whole file, or the one place that has it; where two have weights of one network, the entry must say which
     rename  beginnings of the names of tensors in the file -> what the network has instead, such as {backbone.: ""}
+    ignore  tensors of the file that are not the network's, by name, with * for any text, such as "criterion.*"
     """
+
+    key: str | None = None
+    rename: dict[str, str] = Field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+
+class WeightsPart(Hashed, Read):
+    """One of several files that hold a network together, such as a backbone and a head."""
+
+    weights: Locations
+
+    def identity(self) -> dict[str, Any]:
+        """How it is read; which file it is, its hash says."""
+        return self.model_dump(mode="json", include=set(Read.model_fields), exclude_defaults=True)
+
+
+def _part(content: object) -> object:
+    """A path alone says which file; the rest need not be said."""
+    return {"weights": content} if isinstance(content, str | Path) else content
+
+
+class OwnWeights(WithWeights, Read):
+    """A model that takes weights of one's own.
+
+    parts  the files of weights that hold the network together, instead of weights: paths, or {weights, sha256, key,
+           rename, ignore} each
+    """
+
+    weights: Locations | None = None
+    parts: tuple[Annotated[WeightsPart, BeforeValidator(_part)], ...] = ()
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether the entry names the weights itself."""
+        return self.weights is not None or bool(self.parts)
+
+    @model_validator(mode="after")
+    def _weights_or_parts(self) -> "OwnWeights":
+        if self.weights is not None and self.parts:
+            raise ValueError("give either weights, one file and its mirrors, or parts, several that belong together")
+        if self.parts and (self.key or self.rename or self.ignore or self.sha256 or self.shards):
+            raise ValueError("say key, rename, ignore and sha256 in each of the parts")
+        if not self.has_own_weights and (self.key or self.rename or self.ignore):
+            raise ValueError("key, rename and ignore are about weights of your own: name them")
+        return self
+
+
+class CheckpointModel(OwnWeights):
+    """A state dict (.safetensors, or .pt, .pth, .bin read with weights_only) for a network that `builder` makes."""
 
     source: Literal["checkpoint"]
     builder: Code
     arguments: dict[str, Any] = Field(default_factory=dict)
-    weights: Locations
-    key: str | None = None
-    rename: dict[str, str] = Field(default_factory=dict)
     preprocess: Preprocess
     trust: bool = False
 
     def hashes(self) -> dict[str, Any]:
         return _code_hashes("builder", self.builder, self.arguments)
+
+    @model_validator(mode="after")
+    def _names_weights(self) -> "CheckpointModel":
+        if not self.has_own_weights:
+            raise ValueError("give weights, or parts where they lie in several files")
+        return self
 
 
 # What tells timm to load other weights than those that are hashed, or to let some of them be random.
@@ -183,7 +251,7 @@ def _refuse_arguments(arguments: Mapping[str, Any], names: tuple[str, ...]) -> N
         )
 
 
-class TorchvisionModel(WithWeights):
+class TorchvisionModel(OwnWeights):
     """A torchvision classifier; preprocessing, classes and hash come with its weights.
 
     pretrained  the name of the weights, such as IMAGENET1K_V2. "DEFAULT" is refused: it means other weights, with
@@ -194,7 +262,6 @@ class TorchvisionModel(WithWeights):
     source: Literal["torchvision"]
     name: str
     pretrained: str | None = None
-    weights: Locations | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
@@ -206,21 +273,20 @@ class TorchvisionModel(WithWeights):
 
     @model_validator(mode="after")
     def _one_kind_of_weights(self) -> "TorchvisionModel":
-        if (self.pretrained is None) == (self.weights is None):
+        if (self.pretrained is None) != self.has_own_weights:
             raise ValueError("give either pretrained, such as IMAGENET1K_V1, or weights")
         if self.pretrained == "DEFAULT":
             raise ValueError("DEFAULT means other weights in another torchvision; name them, such as IMAGENET1K_V2")
-        if self.weights is not None and self.preprocess is None:
+        if self.has_own_weights and self.preprocess is None:
             raise ValueError("own weights need their own preprocess")
         return self
 
 
-class TimmModel(WithWeights):
+class TimmModel(OwnWeights):
     """A timm classifier with its pretrained weights, or your own `weights`; preprocessing comes with it."""
 
     source: Literal["timm"]
     name: str
-    weights: Locations | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
@@ -231,7 +297,7 @@ class TimmModel(WithWeights):
         return self
 
 
-class HubModel(WithWeights):
+class HubModel(OwnWeights):
     """An entry point of a GitHub repository, through torch.hub, pinned to a commit.
 
     With `weights`, the entry point is called with `arguments` alone and must give the bare network, whose state dict
@@ -244,9 +310,7 @@ class HubModel(WithWeights):
     commit: Annotated[str, AfterValidator(_commit)]
     entry: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-    weights: Locations | None = None
     path: FilePath | None = None
-    key: str | None = None
     preprocess: Preprocess
     trust: bool = False
 
@@ -264,24 +328,42 @@ class HubModel(WithWeights):
 
 
 class HuggingfaceModel(WithWeights):
-    """An image classifier of Hugging Face's hub, pinned to a commit; its files say what it is and how it sees images.
+    """An image classifier of Hugging Face's hub, pinned to a commit, or in a folder; its files say what it is.
 
-    file  of its weights; path: a folder with the repository's files to use instead
+    file  of its weights, or an index of them; path: a folder with such a repository's files, instead of it
     """
 
     source: Literal["huggingface"]
-    repository: Annotated[str, AfterValidator(_repository)]
-    revision: Annotated[str, AfterValidator(_commit)]
+    repository: Annotated[str, AfterValidator(_repository)] | None = None
+    revision: Annotated[str, AfterValidator(_commit)] | None = None
     file: str = "model.safetensors"
     path: FilePath | None = None
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
 
+    @model_validator(mode="after")
+    def _a_place(self) -> "HuggingfaceModel":
+        if self.path is None and (self.repository is None or self.revision is None):
+            raise ValueError("give repository and revision, or path, a folder with the files of one")
+        return self
+
+    @property
+    def weights_file(self) -> str:
+        """The file of weights: as the entry says, or of a folder the usual one that lies there."""
+        if self.path is None or "file" in self.model_fields_set:
+            return self.file
+        usual = (self.file, f"{self.file}.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+        return next((name for name in usual if (self.path / name).is_file()), self.file)
+
+    def weights_files(self) -> tuple[str, ...]:
+        """The file in the folder; nothing where the hub has it."""
+        return () if self.path is None else (str(self.path / self.weights_file),)
+
     def hashes(self) -> dict[str, Any]:
         """A folder of one's own: the weights, and what says what network they are of and how it sees images."""
         if self.path is None:
             return {}
-        return {"files": hashes_of_files(self.path, ("config.json", "preprocessor_config.json", self.file))}
+        return {"files": hashes_of_files(self.path, ("config.json", "preprocessor_config.json", self.weights_file))}
 
 
 class OpenClipModel(WithWeights):

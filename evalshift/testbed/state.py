@@ -20,11 +20,12 @@ from evalshift.testbed.model_entries import (
     RandomFeaturesModel,
     TimmModel,
     TorchvisionModel,
+    WeightsPart,
 )
 from evalshift.testbed.readiness import State, size_words, state_of_files
 from evalshift.testbed.registry import Registry, with_built_in_files
 from evalshift.testbed.trust import code_of, needs_trust
-from evalshift.testbed.weights import local_weights, remote_weights, weights_folder
+from evalshift.testbed.weights import find_weights, local_weights, remote_weights, weights_folder
 
 __all__ = ["State", "dataset_state", "fetch_all", "model_state"]
 
@@ -43,6 +44,27 @@ def model_state(entry: AnyModel) -> State:
         return State(False, "is code, lacks trust: true", code_of(entry) or "")
     if code is not None and isinstance(entry, NumpyModel | PythonModel):
         return code
+    states = [state for one in _files_of(entry) if (state := _state_of_weights(one)) is not None]
+    if states:  # the part that lacks most speaks for all
+        return min(states, key=lambda state: (state.can_run, state.words == "ready"))
+    if code is not None:
+        return code
+    if isinstance(entry, HubModel):
+        return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
+    if isinstance(entry, HuggingfaceModel):
+        return State(True, "downloaded when it is run", f"{entry.repository}, commit {(entry.revision or '')[:8]}")
+    if isinstance(entry, RandomFeaturesModel):
+        return State(True, "trains here when it is run, then kept", entry.on_request or f"{entry.filters:,} filters")
+    library = f"{entry.source} {getattr(entry, 'name', '')}"
+    return State(True, "comes with its library, downloaded when it is run", library)
+
+
+def _files_of(entry: AnyModel) -> tuple[AnyModel | WeightsPart, ...]:
+    return getattr(entry, "parts", ()) or (entry,)
+
+
+def _state_of_weights(entry: AnyModel | WeightsPart) -> State | None:
+    """Whether a file of weights is there; None where the entry names none."""
     try:
         path = local_weights(entry)
         remote = None if path else remote_weights(entry)
@@ -52,20 +74,8 @@ def model_state(entry: AnyModel) -> State:
         return State(True, "ready", str(path))
     if remote is not None:
         return State(True, f"to download{size_words(remote.size or 0)}", remote.urls[0])
-    if entry.weights_files():
-        return State(False, "missing", ", ".join(entry.weights_files()))
-    if code is not None:
-        return code
-    if isinstance(entry, HubModel):
-        return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
-    if isinstance(entry, HuggingfaceModel):
-        if entry.path is not None:
-            return state_of_files([entry.path / entry.file])
-        return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.revision[:8]}")
-    if isinstance(entry, RandomFeaturesModel):
-        return State(True, "trains here when it is run, then kept", entry.on_request or f"{entry.filters:,} filters")
-    library = f"{entry.source} {getattr(entry, 'name', '')}"
-    return State(True, "comes with its library, downloaded when it is run", library)
+    places = entry.weights_files()
+    return State(False, "missing", ", ".join(places)) if places else None
 
 
 def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, list[Path]]]:
@@ -90,14 +100,22 @@ def run_by_fetching(registry: Registry, names: Iterable[str]) -> dict[str, AnyMo
 def _fetch_model(name: str, entry: AnyModel) -> list[Path]:
     if isinstance(entry, RandomFeaturesModel):
         return fetch_dataset(with_built_in_files(entry.train))
-    path = local_weights(entry)
-    remote = remote_weights(entry) if path is None else None
-    paths = [download.fetch(remote, weights_folder())] if remote else [path] if path else []
+    paths = [path for one in _files_of(entry) for path in _fetch_weights(one)]
     if isinstance(entry, HubModel | HuggingfaceModel | OpenClipModel | PythonModel | TimmModel | TorchvisionModel):
         from evalshift.testbed.models import fetch_from_library  # only these need code to know what to fetch
 
         paths += fetch_from_library(name, entry)
     return paths
+
+
+def _fetch_weights(entry: AnyModel | WeightsPart) -> list[Path]:
+    """The file of weights, downloaded where it is not there; with those that it names, where it is an index."""
+    path = local_weights(entry)
+    remote = remote_weights(entry) if path is None else None
+    if remote is not None and remote.name.endswith(".json"):
+        weights = find_weights(entry)
+        return [weights.path, *weights.shards.values()]
+    return [download.fetch(remote, weights_folder())] if remote else [path] if path else []
 
 
 def _resolved(registry: Registry, names: list[str]) -> list[str]:

@@ -1,27 +1,46 @@
-"""Where a model's weights lie and whether they are the promised ones. Imports no torch: plans ask it too."""
+"""Where a model's weights lie and whether they are the promised ones. Imports no torch: plans ask it too.
+
+Weights are one file, or several: an index names files beside it (shards), or an entry names its parts. Each is hashed;
+what is known of several together is the hash of the list of their hashes.
+"""
 
 import importlib.util
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalshift.errors import DataError, ModelError
 from evalshift.files import sha256_of, sha256_of_text, write_atomic
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, is_url
-from evalshift.testbed.model_entries import UNKNOWN, AnyModel
+from evalshift.testbed.model_entries import UNKNOWN, AnyModel, WeightsPart
 from evalshift.testbed.transfer import web_page
 
 # torch.hub's and torchvision's files carry the first digits of their sha256 in their names.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 
+INDEX = ".index.json"  # of weights in several files, as transformers and accelerate write it
+
+AnyWeights = AnyModel | WeightsPart
+
+
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights that is there, and its sha256."""
+    """Weights that are there.
+
+    path    of the file; of the index where it names several, of the first where an entry has parts
+    sha256  of the file; where there are several, of the list of theirs
+    shards  the name in the index -> the file, where path is an index
+    parts   of the network, in the order of the entry
+    """
 
     path: Path
     sha256: str
+    shards: Mapping[str, Path] = field(default_factory=dict)
+    parts: tuple["Weights", ...] = ()
 
 
 def weights_folder() -> Path:
@@ -29,7 +48,7 @@ def weights_folder() -> Path:
     return download.cache_dir() / "weights"
 
 
-def remote_weights(entry: AnyModel, known_url: str | None = None) -> download.RemoteFile | None:
+def remote_weights(entry: AnyWeights, known_url: str | None = None) -> download.RemoteFile | None:
     """What is to be downloaded for this entry; None where its weights are a local file or only code knows of them."""
     urls = tuple(place for place in entry.weights_files() if is_url(place)) or ((known_url,) if known_url else ())
     if not urls:
@@ -61,8 +80,19 @@ def _no_web_page(path: Path) -> None:
         raise DataError("this is not a file of weights", where=path, found=page)
 
 
-def local_weights(entry: AnyModel) -> Path | None:
-    """The weights file of this entry that is on this disk now; None when there is none."""
+def local_weights(entry: AnyWeights) -> Path | None:
+    """The weights of this entry that are on this disk now, the first file of several; None unless all are there."""
+    parts = getattr(entry, "parts", ())
+    if parts:
+        paths = [local_weights(part) for part in parts]
+        return None if None in paths else paths[0]
+    path = _local_file(entry)
+    if path is not None and _is_index(entry, path) and None in _local_shards(entry, path).values():
+        return None
+    return path
+
+
+def _local_file(entry: AnyWeights) -> Path | None:
     for place in entry.weights_files():
         if not is_url(place) and (path := _on_disk(place)).is_file():
             return path
@@ -72,13 +102,36 @@ def local_weights(entry: AnyModel) -> Path | None:
     return None
 
 
-def find_weights(entry: AnyModel, known_url: str | None = None, hub_file: Path | None = None) -> Weights:
+def find_weights(
+    entry: AnyWeights,
+    known_url: str | None = None,
+    hub_file: Path | None = None,
+    beside: Callable[[str], Path] | None = None,
+) -> Weights:
     """The weights of this entry, downloaded where need be, hashed, and compared with what the entry promises.
+
+    beside  gives a file of the same repository by its name, where hub_file is an index of several
 
     Raises ModelError when no local file is there, HashMismatchError when it is another one, DownloadError when no
     mirror gives it.
     """
-    path = hub_file or local_weights(entry)
+    parts = tuple(find_weights(part) for part in getattr(entry, "parts", ()))
+    if parts:
+        hashes = [(str(number), part.sha256) for number, part in enumerate(parts, 1)]
+        return Weights(parts[0].path, _together(hashes), parts=parts)
+    index = _find_file(entry, known_url, hub_file)
+    if not _is_index(entry, hub_file or index.path):
+        return index
+    promised = getattr(entry, "shards", {})
+    shards = {}
+    for name, path in _local_shards(entry, hub_file or index.path, beside).items():
+        shards[name] = Weights(*_checked(path or _fetch_shard(entry, name), promised.get(name)))
+    hashes = [("index", index.sha256), *((name, shard.sha256) for name, shard in shards.items())]
+    return Weights(index.path, _together(hashes), {name: shard.path for name, shard in shards.items()})
+
+
+def _find_file(entry: AnyWeights, known_url: str | None, hub_file: Path | None) -> Weights:
+    path = hub_file or _local_file(entry)
     promised = getattr(entry, "promised_sha256", None) or _named_by_hub(hub_file)
     if path is None:
         remote = remote_weights(entry, known_url)
@@ -91,10 +144,120 @@ def find_weights(entry: AnyModel, known_url: str | None = None, hub_file: Path |
             )
         path = download.fetch(remote, weights_folder())
         promised = remote.sha256
+    return Weights(*_checked(path, promised))
+
+
+def _checked(path: Path, promised: str | None) -> tuple[Path, str]:
+    """The file and its sha256, which is the promised one, or the one that a download had the first time."""
+    promised = None if promised == UNKNOWN else promised or _named_by_hub(path)
     if promised:
-        return Weights(path, download.verify(path, promised))
+        return path, download.verify(path, promised)
     downloaded = path.absolute().parent == weights_folder().absolute()
-    return Weights(path, _as_first_seen(path) if downloaded else sha256_of(path))
+    return path, _as_first_seen(path) if downloaded else sha256_of(path)
+
+
+def _is_index(entry: AnyWeights, path: Path) -> bool:
+    places = (*(place.split("?")[0] for place in entry.weights_files()), path.name)
+    return path.suffix == ".json" and any(place.endswith(INDEX) for place in places)
+
+
+def _local_shards(
+    entry: AnyWeights, index: Path, beside: Callable[[str], Path] | None = None
+) -> dict[str, Path | None]:
+    """Each file that an index names -> where it lies; None where it is still to be downloaded."""
+    names = sorted(set(read_index(index).values()))
+    strange = [name for name in getattr(entry, "shards", {}) if name not in names]
+    if strange:
+        raise ModelError(
+            "shards names a file that is not in the index", where=index, found=strange[0], expected=", ".join(names)
+        )
+    if beside is not None:
+        return {name: beside(name) for name in names}
+    if index.absolute().parent != weights_folder().absolute():
+        return {name: _there(index.with_name(name), index) for name in names}
+    files = {name: weights_folder() / _remote_shard(entry, name).name for name in names}
+    return {name: path if path.is_file() else None for name, path in files.items()}
+
+
+def _there(path: Path, index: Path) -> Path:
+    if not path.is_file():
+        raise ModelError(
+            "a file of the weights is not there", where=index, found=path, expected="each file that the index names"
+        )
+    return path
+
+
+def _remote_shard(entry: AnyWeights, name: str) -> download.RemoteFile:
+    """A file that an index names, at the addresses of the index."""
+    sha256 = getattr(entry, "shards", {}).get(name)
+    if sha256 is None:
+        raise ModelError(
+            "weights without a hash",
+            where=name,
+            expected="shards: in the entry, with the sha256 of each file that the index names",
+        )
+    urls = tuple(f"{place.split('?')[0].rpartition('/')[0]}/{name}" for place in entry.weights_files() if is_url(place))
+    mark = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
+    marked = f"{Path(name).stem}-{mark[:8]}{Path(name).suffix}"
+    if sha256 == UNKNOWN:
+        return download.RemoteFile(marked, urls, None, check=_no_web_page)
+    return download.RemoteFile(marked, urls, sha256)
+
+
+def _fetch_shard(entry: AnyWeights, name: str) -> Path:
+    return download.fetch(_remote_shard(entry, name), weights_folder())
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """The file that each tensor lies in, out of a *.index.json; ModelError where it does not say."""
+    try:
+        files = json.loads(path.read_text("utf-8"))["weight_map"]
+        named = isinstance(files, dict) and bool(files) and all(map(_is_file_name, files.values()))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        named, files = False, {}
+    if not named:
+        raise ModelError(
+            "the index of the weights cannot be read",
+            where=path,
+            expected='{"weight_map": {"name of a tensor": "name of a file beside the index", …}}',
+        )
+    return files
+
+
+def _is_file_name(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,200}", name) is not None
+
+
+def _together(hashes: list[tuple[str, str]]) -> str:
+    """One hash for several files, of the list that sha256sum prints of them."""
+    return sha256_of_text("".join(f"{sha256}  {name}\n" for name, sha256 in hashes))
+
+
+def current_sha256(entry: AnyWeights, hash_of: Callable[[Path], str] = sha256_of) -> str | None:
+    """What the sha256 of this entry's weights must be now, or its first digits; None where nothing tells.
+
+    Raises ModelError as local_weights does.
+    """
+    parts = getattr(entry, "parts", ())
+    if parts:
+        known = [(str(number), _all_digits(part, hash_of)) for number, part in enumerate(parts, 1)]
+        return _together([(name, sha256) for name, sha256 in known if sha256]) if all(one for _, one in known) else None
+    path = local_weights(entry)
+    if path is not None and _is_index(entry, path):
+        files = {"index": path, **{name: one for name, one in _local_shards(entry, path).items() if one}}
+        return _together([(name, hash_of(one)) for name, one in files.items()])
+    promised = getattr(entry, "promised_sha256", None)
+    if promised is not None and not any(place.split("?")[0].endswith(INDEX) for place in entry.weights_files()):
+        return promised
+    return None if path is None else hash_of(path)
+
+
+def _all_digits(entry: AnyWeights, hash_of: Callable[[Path], str]) -> str | None:
+    known = current_sha256(entry, hash_of)
+    if known is not None and len(known) < 64:
+        path = local_weights(entry)
+        return None if path is None else hash_of(path)
+    return known
 
 
 def _named_by_hub(path: Path | None) -> str | None:

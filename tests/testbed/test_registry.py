@@ -448,9 +448,9 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 9: models.m.weigths\n"
             "  found:    weigths\n"
-            "  expected: paper, licence, homepage, note, classes, output, logits, family, year, recipe, "
-            "selected_on, expected, on_request, sha256, source, builder, arguments, weights, key, rename, preprocess, "
-            "trust\n"
+            "  expected: key, rename, ignore, paper, licence, homepage, note, classes, output, logits, family, year, "
+            "recipe, selected_on, expected, on_request, sha256, shards, weights, parts, source, builder, arguments, "
+            "preprocess, trust\n"
             '  fix:      did you mean "weights"?'
         )
 

@@ -124,6 +124,7 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
         built.versions,
         output=None if built.takes_output else entry.output,
         logits=entry.logits,
+        left_out=built.left_out,
     )
 
 

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.checkpoints import load_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import CheckpointModel
 from evalshift.testbed.models.classifier import Built
@@ -14,9 +14,10 @@ def build(entry: CheckpointModel, space: ClassSpace, where: str) -> Built:
     """The network with its weights."""
     weights = find_weights(entry)
     built = bare(entry, space, where)
+    left_out = ()
     if isinstance(built.module, nn.Module):
-        load_state(built.module, weights.path, entry.key, where, entry.rename)
-    return Built(built.module, sha256=weights.sha256)
+        left_out = load_weights(built.module, entry, weights, where)
+    return Built(built.module, sha256=weights.sha256, left_out=left_out)
 
 
 def bare(entry: CheckpointModel, space: ClassSpace, where: str) -> Built:

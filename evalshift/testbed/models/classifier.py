@@ -35,6 +35,7 @@ class Classifier:
     output      which of several outputs holds the classes, as the entry says; None finds it by its shape
     logits      which of its numbers are the classes, and what they are, as the entry says
     settled     what was decided on real images; the module then gives (n, classes) alone. None before that
+    left_out    names of tensors in the checkpoint that the entry says are not the network's
     """
 
     name: str
@@ -46,6 +47,7 @@ class Classifier:
     output: int | str | None = None
     logits: Logits | None = None
     settled: Settled | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +64,4 @@ class Built:
     sha256: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     takes_output: bool = False
+    left_out: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError
-from evalshift.testbed.checkpoints import load_state, read_state
+from evalshift.testbed.checkpoints import fill, read_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import TIMM_FILES, HuggingfaceModel
 from evalshift.testbed.models.classifier import Built
@@ -20,7 +20,7 @@ from evalshift.testbed.models.code import import_extra
 from evalshift.testbed.models.hub import hub_file
 from evalshift.testbed.models.timm_weights import timm_preprocess
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.weights import find_weights
+from evalshift.testbed.weights import INDEX, find_weights, read_index
 
 # What transformers' loader reports, in our words.
 _DIFFERENCES = {
@@ -35,12 +35,18 @@ _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"
 
 def build(entry: HuggingfaceModel, space: ClassSpace, where: str) -> Built:
     """The network with its weights, and its preprocessing."""
-    weights = find_weights(entry, hub_file=_file(entry, entry.file, where))
+    weights_file = _file(entry, entry.weights_file, where)
+    if entry.path is not None:  # its files lie side by side
+        weights = find_weights(entry)
+    else:
+        weights = find_weights(entry, hub_file=weights_file, beside=lambda name: _file(entry, name, where))
     built = bare(entry, space, where)
     if "timm" in built.versions:
-        load_state(built.module, weights.path, None, where)
+        fill(
+            built.module, read_weights(entry, weights, built.module.state_dict(), where)[0], f"{where}, {weights.path}"
+        )
         return Built(built.module, built.preprocess, weights.sha256, built.versions)
-    module = _filled(built.module, read_state(weights.path, None, where), f"{where}, {weights.path}")
+    module = _filled(built.module, read_weights(entry, weights, (), where)[0], f"{where}, {weights.path}")
     return Built(module, built.preprocess, weights.sha256, built.versions)
 
 
@@ -79,11 +85,15 @@ def fetch(entry: HuggingfaceModel, where: str) -> list[Path]:
     names = ["config.json", entry.file]
     if "architecture" not in json.loads(_file(entry, "config.json", where).read_text("utf-8")):
         names.append("preprocessor_config.json")
-    return [_file(entry, name, where) for name in names]
+    files = [_file(entry, name, where) for name in names]
+    if entry.file.endswith(INDEX):
+        files += [_file(entry, name, where) for name in sorted(set(read_index(files[1]).values()))]
+    return files
 
 
 def _file(entry: HuggingfaceModel, name: str, where: str) -> Path:
     if entry.path is None:
+        assert entry.repository is not None  # which an entry without a folder has
         return hub_file(entry.repository, name, entry.revision)
     if not (entry.path / name).is_file():
         raise ModelError("a file of the repository is not there", where=where, found=entry.path / name)

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from evalshift.errors import ModelError, did_you_mean
-from evalshift.testbed.checkpoints import read_state, strip_wrappers
+from evalshift.testbed.checkpoints import does_not_fit, misfit, read_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import TimmModel
 from evalshift.testbed.models.classifier import Built
@@ -22,17 +24,37 @@ def build(entry: TimmModel, space: ClassSpace, where: str) -> Built:
     versions = {"timm": timm.__version__}
     _check_name(entry.name, where)
     weights = _weights(entry, where)
-    state = read_state(weights.path, None, where)
-    strip_wrappers(state, ())
+    # timm's own files keep averaged weights where they have both; of others the entry says which.
+    state, left_out = read_weights(entry, weights, (), where, averaged_first=not entry.has_own_weights)
     # timm's own loader adapts old checkpoints to the present layout. It would also give a head for another number of
     # classes random weights, unless it is told that the checkpoint has as many.
     told: dict[str, Any] = {"state_dict": state}
     if "num_classes" in entry.arguments:
         told["num_classes"] = entry.arguments["num_classes"]
-    module = timm.create_model(entry.name, pretrained=True, pretrained_cfg_overlay=told, **entry.arguments)
+    try:
+        module = timm.create_model(entry.name, pretrained=True, pretrained_cfg_overlay=told, **entry.arguments)
+    except RuntimeError as error:
+        _explain(entry, state, error, f"{where}, {weights.path}")
+        raise
     config: Any = module.pretrained_cfg
     config.pop("state_dict", None)  # it would keep a second copy of all the tensors
-    return Built(module, timm_preprocess(resolve_model_data_config(module), where), weights.sha256, versions)
+    return Built(
+        module, timm_preprocess(resolve_model_data_config(module), where), weights.sha256, versions, left_out=left_out
+    )
+
+
+def _explain(entry: TimmModel, state: dict[str, torch.Tensor], error: RuntimeError, where: str) -> None:
+    """Say of a checkpoint that timm cannot fit into the network what would make it fit, where torch cuts its list."""
+    import timm
+
+    if "state_dict" not in str(error):
+        return
+    bare = timm.create_model(entry.name, pretrained=False, **entry.arguments)
+    own = bare.state_dict()
+    if misfit(state, own):
+        raise does_not_fit(
+            state, own, type(bare).__name__, where, "check name: and arguments: (number of classes, channels), or key:"
+        ) from error
 
 
 def bare(entry: TimmModel, space: ClassSpace, where: str) -> Built:
@@ -47,7 +69,7 @@ def bare(entry: TimmModel, space: ClassSpace, where: str) -> Built:
 
 def fetch(entry: TimmModel, where: str) -> list[Path]:
     """Download the weights that timm knows."""
-    return [] if entry.weights_files() else [_weights(entry, where).path]
+    return [] if entry.has_own_weights else [_weights(entry, where).path]
 
 
 def _check_name(name: str, where: str) -> None:
@@ -73,7 +95,7 @@ def _weights(entry: TimmModel, where: str) -> Weights:
     """The entry's own, or those that timm names: a file of the hub, or an address with a hash in its name."""
     import timm
 
-    if entry.weights_files():
+    if entry.has_own_weights:
         return find_weights(entry)
     known = timm.get_pretrained_cfg(entry.name, allow_unregistered=False)
     if known is not None and known.hf_hub_id:

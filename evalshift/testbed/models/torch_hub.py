@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.checkpoints import load_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import HubModel
 from evalshift.testbed.models.classifier import Built
@@ -17,11 +17,12 @@ from evalshift.testbed.weights import find_weights
 
 def build(entry: HubModel, space: ClassSpace, where: str) -> Built:
     """The network of that entry point, with the weights of the entry where it names some."""
-    weights = find_weights(entry) if entry.weights_files() else None
+    weights = find_weights(entry) if entry.has_own_weights else None
     built = bare(entry, space, where)
+    left_out = ()
     if weights is not None and isinstance(built.module, nn.Module):
-        load_state(built.module, weights.path, entry.key, where)
-    return Built(built.module, sha256=weights.sha256 if weights else None)
+        left_out = load_weights(built.module, entry, weights, where)
+    return Built(built.module, sha256=weights.sha256 if weights else None, left_out=left_out)
 
 
 def bare(entry: HubModel, space: ClassSpace, where: str) -> Built:
@@ -46,7 +47,7 @@ _PINNED: dict[str, Any] = {"trust_repo": True, "skip_validation": True}
 
 def fetch(entry: HubModel, where: str) -> list[Path]:
     """Download the code of the repository at its commit, and what that downloads itself where it brings the weights."""
-    if not entry.weights_files():
+    if not entry.has_own_weights:
         _call(entry)
     elif entry.path is None:
         with imports_of(Path(torch.hub.get_dir())):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError, did_you_mean
-from evalshift.testbed.checkpoints import load_state, read_state
+from evalshift.testbed.checkpoints import load_weights, read_state
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import TorchvisionModel
 from evalshift.testbed.models.classifier import Built
@@ -26,8 +26,8 @@ def build(entry: TorchvisionModel, space: ClassSpace, where: str) -> Built:
     if entry.pretrained is None:
         weights = find_weights(entry)
         module = builder(weights=None, **entry.arguments)
-        load_state(module, weights.path, None, where)
-        return Built(module, None, weights.sha256, versions)
+        left_out = load_weights(module, entry, weights, where)
+        return Built(module, None, weights.sha256, versions, left_out=left_out)
     pretrained = _published(entry, where)
     weights = find_weights(entry, known_url=pretrained.url)
     with _read_from(pretrained, read_state(weights.path, None, where)):
@@ -50,7 +50,7 @@ def bare(entry: TorchvisionModel, space: ClassSpace, where: str) -> Built:
 
 def fetch(entry: TorchvisionModel, where: str) -> list[Path]:
     """Download the weights that torchvision knows."""
-    return [] if entry.weights_files() else [find_weights(entry, known_url=_published(entry, where).url).path]
+    return [] if entry.has_own_weights else [find_weights(entry, known_url=_published(entry, where).url).path]
 
 
 def _builder(entry: TorchvisionModel, where: str) -> Callable[..., nn.Module]:
