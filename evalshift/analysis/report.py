@@ -17,6 +17,7 @@ from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.against import hold_against
 from evalshift.analysis.summary.average_changes import average_changes, changes_table
+from evalshift.analysis.summary.means_over_sets import means_table
 from evalshift.analysis.summary.published import summarize_published
 from evalshift.analysis.summary.stored import summarize
 from evalshift.analysis.summary.summary_json import to_json
@@ -170,7 +171,7 @@ class Report:
             # A table that nobody reads row by row is one for machines.
             for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
                 write_atomic(out / "tables" / f"{name}.{suffix}", WRITERS[suffix](table).encode())
-        write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
+        write_atomic(out / "summary.json", to_json(self.summary, self._over_pairs()).encode())
         if "html" not in chosen:
             return out
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
@@ -179,6 +180,12 @@ class Report:
         thumbnails = {place: picture for pair in self.summary.pairs for place, picture in hard_thumbnails(pair).items()}
         write_atomic(out / "index.html", render_page(self.summary, thumbnails).encode())
         return out / "index.html"
+
+    def _over_pairs(self) -> dict[str, pd.DataFrame]:
+        """The tables over all pairs, by name."""
+        means = means_table(self.summary.pairs, self.summary.metric)
+        found = {"average_changes": self.average_changes}
+        return found if means is None else found | {"means_over_sets": means.frame}
 
     def _tables(self, stems: list[str]) -> Iterable[tuple[str, StatisticTable]]:
         """All tables with the names of their files."""
@@ -193,6 +200,8 @@ class Report:
                 yield f"{stem}_gate", verdicts_table(pair.gate)
         if len(self.pairs) > 1:
             yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
+            if (means := means_table(self.summary.pairs, self.summary.metric)) is not None:
+                yield "means_over_sets", means
 
     def _save_figures(self, out: Path, stems: list[str], formats: set[str], size: Size | None) -> None:
         kinds = sorted(formats & set(_FIGURES))

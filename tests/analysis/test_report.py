@@ -204,6 +204,7 @@ def test_pairs_whose_names_only_differ_in_odd_letters_get_files_of_their_own(mak
     assert files(tmp_path) == [
         "summary.json",
         "tables/average_changes.csv",
+        "tables/means_over_sets.csv",
         *(
             file
             for stem in ("A-b-3", "a-b-2", "a-b")
