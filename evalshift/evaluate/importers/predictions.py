@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.evaluate.importers.checks import hold_correctness, hold_labels, refuse_shifted
+from evalshift.evaluate.importers.checks import (
+    hold_correctness,
+    hold_labels,
+    refuse_labels_as_predictions,
+    refuse_shifted,
+)
 from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.columns import (
     check_named,
@@ -146,6 +151,8 @@ def _read(
     found = find_predictions(content, columns, classes, taken, column)
     top = _in_dataset_order(top_classes(found.values, classes, path, kind, first_class), rows)
     _refuse_missing(top, rows, dataset, path, missing)
+    if column is None:
+        refuse_labels_as_predictions(found.names[0], top.top[:, 0], dataset.labels, path)
     if first_class is None:
         refuse_shifted(top.top[:, 0], dataset.labels, path)
     labels, correct = find_labels(columns, found, taken, classes), find_correctness(columns, found, taken)
