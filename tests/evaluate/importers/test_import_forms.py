@@ -227,7 +227,7 @@ def test_pipelines_of_hugging_face(tmp_path: Path, read: Callable) -> None:
 
 def test_an_array_for_each_image(tmp_path: Path, read: Callable) -> None:
     torch = pytest.importorskip("torch")
-    np.savez(tmp_path / "a.npz", **{IDS[row]: LOGITS[row] for row in ORDER})
+    np.savez(tmp_path / "a.npz", **{IDS[row]: LOGITS[row] for row in ORDER})  # pyright: ignore[reportArgumentType]
     torch.save({IDS[row]: torch.tensor(LOGITS[row]) for row in ORDER}, tmp_path / "a.pt")
     for name in ("a.npz", "a.pt"):
         assert read(tmp_path / name)[0][:, 0].tolist() == TOP.tolist()
