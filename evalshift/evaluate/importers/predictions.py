@@ -159,7 +159,7 @@ def _read(
     held = _held(labels, correct, top.top[:, 0], rows, dataset, classes, path)
     read = {*found.names, *taken, *labels, *correct, WHOLE}
     unread = [name for name in (*columns, *set_aside) if name not in read]
-    rules = [*rows.rules, *found.rules, *top.rules, *held, *_unread_words(unread), *_missing_words(top, rows)]
+    rules = [*rows.rules, *found.rules, *top.rules, *held, *_unread_words(unread), *_missing_words(top, rows, dataset)]
     return top, rules
 
 
@@ -222,16 +222,16 @@ def _unread_words(names: Sequence[str]) -> list[str]:
     return [f"not read: {some}"] if names else []
 
 
-def _missing_words(top: TopClasses, rows: Rows) -> list[str]:
+def _missing_words(top: TopClasses, rows: Rows, dataset: StoredDataset) -> list[str]:
     lacking = int((top.top[:, 0] == NO_CLASS).sum())
     absent = 0 if rows.match is None else rows.match.absent
-    words = [no_prediction_words(lacking, len(top.top))] if lacking else []
+    words = [no_prediction_words(lacking, dataset)] if lacking else []
     return words + ([f"{absent:,} of these have no row in the file"] if absent else [])
 
 
-def no_prediction_words(missing: int, images: int) -> str:
+def no_prediction_words(missing: int, dataset: StoredDataset) -> str:
     """What is said of images without a prediction."""
-    return f"{missing:,} of {images:,} images have no prediction and count as incorrect"
+    return f"{missing:,} of {len(dataset):,} images of {dataset.name} have no prediction and count as incorrect"
 
 
 def refuse_overwriting(results: Results, dataset: str, model: str, force: bool) -> None:
@@ -265,7 +265,7 @@ def provenance_of(model: str, dataset: StoredDataset, imported: Imported, entry:
         dataset_fingerprint=dataset.rows,
         streams=None,
         start=datetime.now(UTC).isoformat(timespec="seconds"),
-        warnings=[no_prediction_words(imported.missing, len(dataset))] if imported.missing else [],
+        warnings=[no_prediction_words(imported.missing, dataset)] if imported.missing else [],
         imported=imported,
     )
 
