@@ -574,7 +574,7 @@ def _import_released(name: str, folder: Path | None, results: Path, force: bool)
 
 
 @import_app.command(
-    "predictions", epilog="Example: evalshift import predictions my-net.csv --model my-net --dataset cifar10.1-v6"
+    "predictions", epilog="Example: evalshift import predictions answers.npy --model my-net --dataset cifar10.1-v6"
 )
 def import_predictions(
     file: Annotated[

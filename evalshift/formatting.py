@@ -2,27 +2,33 @@
 
 import math
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 # What stands in a table where a number is undefined; its note says why.
 EMPTY = "–"
+_WIDE = Context(prec=400)  # digits enough for any float
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number for prose, with a true minus sign and without a negative zero.
+    """A number for prose, with a true minus sign and without a negative zero; a half is rounded away from zero.
 
-    >>> number(-0.021), number(-0.0001, 1)
-    ('−0.02', '0.0')
+    >>> number(-0.021), number(-0.0001, 1), number(0.125)
+    ('−0.02', '0.0', '0.13')
     """
-    return f"{value:z.{digits}f}".replace("-", "−")
+    if not math.isfinite(value):
+        return f"{value}".replace("-", "−")
+    # Twelve digits take away what arithmetic with floats adds: 100 * 0.6465 lies a little below 64.65.
+    exact = Decimal(f"{value:.12g}").quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _WIDE)
+    return f"{exact:zf}".replace("-", "−")
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float, digits: int = 1) -> str:
     """A fraction in per cent, without the sign of it.
 
-    >>> percent(0.8248), percent(-0.0001)
-    ('82.5', '0.0')
+    >>> percent(0.8248), percent(-0.0001), percent(1293 / 2000)
+    ('82.5', '0.0', '64.7')
     """
-    return number(100 * fraction, 1)
+    return number(100 * fraction, digits)
 
 
 def points(fraction: float, digits: int = 1) -> str:

@@ -1,8 +1,13 @@
-"""The choices that shape a report's numbers."""
+"""The options that shape a report's numbers: made once, checked as they are made, passed whole."""
 
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
-from evalshift.analysis.outcomes import METRICS
+import numpy as np
+
+from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.errors import UsageError, did_you_mean
 
@@ -10,8 +15,19 @@ from evalshift.errors import UsageError, did_you_mean
 MOST_RESAMPLES = 10_000_000
 
 
+class Choices(TypedDict, total=False):
+    """The same as keyword arguments of the functions that make a `ReportOptions` of them."""
+
+    scale: str
+    metric: str
+    level: float
+    resamples: int
+    seed: int
+    without: Sequence[str] | str | None
+
+
 @dataclass(frozen=True)
-class Choices:
+class ReportOptions:
     """What a report is asked for; raises UsageError when one of them is out of its range.
 
     scale      "linear", "probit" or "logit", that of all statistics that need one
@@ -19,6 +35,8 @@ class Choices:
     level      of all intervals, in (0, 1)
     resamples  of the bootstraps, 0 for none
     seed       of the bootstraps
+    without    families that the lines leave out, one name or several. None stands for those that the publication of a
+               published testbed leaves out, and for none where the models are one's own
     """
 
     scale: str = "linear"
@@ -26,8 +44,11 @@ class Choices:
     level: float = 0.95
     resamples: int = 100_000
     seed: int = 0
+    without: Sequence[str] | str | None = None
 
     def __post_init__(self) -> None:
+        if self.without is not None:
+            object.__setattr__(self, "without", self.named)
         for word, value, allowed in (("scale", self.scale, SCALES), ("metric", self.metric, tuple(METRICS))):
             if value not in allowed:
                 raise UsageError(
@@ -48,3 +69,29 @@ class Choices:
         ):
             if not holds:
                 raise UsageError(f"the {word} is out of range", found=value, expected=expected)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The families of `without`; none where that leaves them to a publication."""
+        return (self.without,) if isinstance(self.without, str) else tuple(dict.fromkeys(self.without or ()))
+
+    def left_out(self, outcomes: Outcomes) -> tuple[str, ...]:
+        """The families of `without` that some of these models belong to."""
+        return tuple(family for family in self.named if family in outcomes.families)
+
+    def check_families(self, known: Iterable[str | None]) -> None:
+        """UsageError for a family to leave out that is not one of the known."""
+        families = sorted({family for family in known if family is not None})
+        for family in self.named:
+            if family not in families:
+                raise UsageError(
+                    "no model of this family is in the report",
+                    found=f'"{family}"',
+                    expected=", ".join(families) or "models whose registry entry names a family",
+                    remedy=did_you_mean(family, families),
+                )
+
+    def rng(self, outcomes: Outcomes, statistic: str) -> np.random.Generator:
+        """A generator of this statistic's own: its numbers do not depend on what else is computed."""
+        name = f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{statistic}"
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])

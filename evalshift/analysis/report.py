@@ -1,25 +1,25 @@
 """Stored results -> a report: numbers to go on with in Python, and a folder of page, figures and tables."""
 
+import inspect
 import json
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from markupsafe import escape
 
-from evalshift.analysis.options import Choices
+from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.plot_data.sizes import Size, find_size
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
-from evalshift.analysis.summary.against import hold_against
+from evalshift.analysis.summary.against import check_against, hold_against
 from evalshift.analysis.summary.average_changes import average_changes, changes_table
-from evalshift.analysis.summary.means_over_sets import means_table
 from evalshift.analysis.summary.published import summarize_published
-from evalshift.analysis.summary.stored import summarize
+from evalshift.analysis.summary.stored import summarize, wanted_pairs
 from evalshift.analysis.summary.summary_json import to_json
 from evalshift.analysis.tables.of_gate import verdicts_table
 from evalshift.analysis.tables.published_line import distances_table
@@ -126,7 +126,8 @@ class Report:
         `figure` is a name of `evalshift.figures.FIGURES`, `size` as in `save`; `choices` are what the function of that
         name offers besides, such as `everything=True` for the scatter. With several pairs the scatter has a panel for
         each; other figures are of one pair. `evalshift.figures.save` writes what comes back, fonts embedded.
-        Raises UsageError for a figure or a size that is not there, AnalysisError where this pair has not what it shows.
+        Raises UsageError for a figure, a size or a choice that is not there, AnalysisError where this pair has not what
+        the figure shows.
         """
         from evalshift.analysis import figures
 
@@ -137,6 +138,7 @@ class Report:
                 expected=", ".join(figures.FIGURES),
                 remedy=did_you_mean(figure, figures.FIGURES),
             )
+        _check_choices(figure, figures.FIGURES[figure], choices)
         choices |= {"size": None if size is None else find_size(size)}
         if figure == "scatter":
             choices = {"scale": self.summary.scale, **choices}
@@ -171,7 +173,7 @@ class Report:
             # A table that nobody reads row by row is one for machines.
             for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
                 write_atomic(out / "tables" / f"{name}.{suffix}", WRITERS[suffix](table).encode())
-        write_atomic(out / "summary.json", to_json(self.summary, self._over_pairs()).encode())
+        write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
         if "html" not in chosen:
             return out
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
@@ -180,12 +182,6 @@ class Report:
         thumbnails = {place: picture for pair in self.summary.pairs for place, picture in hard_thumbnails(pair).items()}
         write_atomic(out / "index.html", render_page(self.summary, thumbnails).encode())
         return out / "index.html"
-
-    def _over_pairs(self) -> dict[str, pd.DataFrame]:
-        """The tables over all pairs, by name."""
-        means = means_table(self.summary.pairs, self.summary.metric)
-        found = {"average_changes": self.average_changes}
-        return found if means is None else found | {"means_over_sets": means.frame}
 
     def _tables(self, stems: list[str]) -> Iterable[tuple[str, StatisticTable]]:
         """All tables with the names of their files."""
@@ -200,8 +196,6 @@ class Report:
                 yield f"{stem}_gate", verdicts_table(pair.gate)
         if len(self.pairs) > 1:
             yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
-            if (means := means_table(self.summary.pairs, self.summary.metric)) is not None:
-                yield "means_over_sets", means
 
     def _save_figures(self, out: Path, stems: list[str], formats: set[str], size: Size | None) -> None:
         kinds = sorted(formats & set(_FIGURES))
@@ -271,41 +265,58 @@ def report(
                 found=f'published="{published}", against="{against}"',
                 remedy="leave one of them out",
             )
-    choices = Choices(scale, metric, level, resamples, seed)
+    options = ReportOptions(scale, metric, level, resamples, seed, without)
     if published is not None:
-        command = _command(published, True, pairs, without, against, choices)
-        summary = summarize_published(published, pairs, without=without, command=command, **asdict(choices))
+        command = _command(published, True, pairs, against, options)
+        summary = summarize_published(published, pairs, options=options, command=command)
     else:
         results = results if isinstance(results, Results) else Results(results)
-        command = _command(str(results.path), False, pairs, without, against, choices)
-        summary = summarize(results, pairs, without=without or (), command=command, **asdict(choices))
-    return Report(summary if against is None else hold_against(summary, against, without or ()))
+        if against is not None:  # nothing to hold them against is found before the work
+            check_against(against, wanted_pairs(results, pairs))
+        command = _command(str(results.path), False, pairs, against, options)
+        summary = summarize(results, pairs, options=options, command=command)
+    return Report(summary if against is None else hold_against(summary, against, options.named))
+
+
+def _check_choices(figure: str, draw: Callable[..., Any], choices: Mapping[str, Any]) -> None:
+    """UsageError for what this figure does not offer, and for a scale that there is not."""
+    offered = [name for name in inspect.signature(draw).parameters if name not in ("pair", "metric", "size")]
+    for name, value in choices.items():
+        if name not in offered:
+            raise UsageError(
+                f"the figure {figure} does not offer this choice",
+                found=f"{name}={value!r}",
+                expected=", ".join(("size", *offered)),
+                remedy=did_you_mean(name, ("size", *offered)),
+            )
+    if "scale" in choices:
+        ReportOptions(scale=choices["scale"])
 
 
 def _command(
     source: str,
     published: bool,
     pairs: Sequence[str] | str | None,
-    without: Sequence[str] | str | None,
     against: str | None,
-    choices: Choices,
+    options: ReportOptions,
 ) -> str:
     """What to type to have the same report again: on the command line, or in Python for what only Python offers."""
-    named, families = _listed(pairs), _listed(without)
-    if choices.level != Choices.level:
-        chosen = ", ".join(f"{name}={value!r}" for name, value in asdict(choices).items())
+    named, families, left_open = _listed(pairs), list(options.named), options.without is None
+    if options.level != ReportOptions.level:
+        shown = ("scale", "metric", "level", "resamples", "seed")
+        chosen = ", ".join(f"{name}={getattr(options, name)!r}" for name in shown)
         first = f"published={source!r}" if published else repr(source)
-        last = "" if without is None else f", without={families!r}"
+        last = "" if left_open else f", without={families!r}"
         last += "" if against is None else f", against={against!r}"
         return f"evalshift.report({first}, pairs={named or None!r}, {chosen}{last}).save()"
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
     words += [word for family in families for word in ("--without", family)]
-    if published and without is not None and not families:
+    if published and not left_open and not families:
         words += ["--without", "none"]
     words += [] if against is None else ["--against", against]
-    words += [f"--{choices.scale}", "--metric", choices.metric]
-    words += ["--bootstrap", str(choices.resamples), "--seed", str(choices.seed)]
+    words += [f"--{options.scale}", "--metric", options.metric]
+    words += ["--bootstrap", str(options.resamples), "--seed", str(options.seed)]
     return shlex.join(words)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalshift.console.terminal import print_table, stderr, stdout, wrapped
 from evalshift.errors import EvalshiftError, UsageError, did_you_mean
+from evalshift.formatting import percent
 
 if TYPE_CHECKING:  # each command loads its own room, and no other
     from evalshift.analysis.plot_data.sizes import Size
@@ -32,7 +33,7 @@ def print_models(registry: "Registry") -> None:
             entry.classes,
             entry.family or "",
             str(entry.year or ""),
-            ", ".join(f"{dataset} {100 * accuracy:.1f} %" for dataset, accuracy in entry.expected.items()),
+            ", ".join(f"{dataset} {percent(accuracy)} %" for dataset, accuracy in entry.expected.items()),
             entry.on_request or "",
         )
         for name, entry in registry.models.items()
@@ -233,7 +234,7 @@ def _review(report: "ImportReport", results: Path) -> tuple[str, ...]:
 
 
 def _percent(right: int | None, images: int) -> str:
-    return "" if right is None else f"{100 * right / images:.2f} %"
+    return "" if right is None else f"{percent(right / images, 2)} %"
 
 
 def print_findings(summary: "Summary", written: Path) -> None:

@@ -4,6 +4,8 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
+from evalshift.formatting import percent
+
 # Other libraries, another GPU or precision turn an answer here and there: of 2,000 images about one more or one less
 # is right. The least that another preprocessing is known to make of an accuracy is more (Resize(384) for
 # Resize((384, 384)): 0.066 points, timm pull request 1383).
@@ -69,4 +71,4 @@ def off_words(correct: int, total: int, accuracy: float | None) -> str | None:
     if accuracy is None or abs(off := images_off(correct, total, accuracy)) <= few_images(total):
         return None
     images = f"{abs(off):,} image{'' if abs(off) == 1 else 's'}"
-    return f"{100 * accuracy:.1f} % published, {images} {'more' if off > 0 else 'fewer'}"
+    return f"{percent(accuracy)} % published, {images} {'more' if off > 0 else 'fewer'}"

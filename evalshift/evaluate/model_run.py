@@ -14,6 +14,7 @@ from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
+from evalshift.formatting import percent
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.model_entries import AnyModel
@@ -118,7 +119,7 @@ def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, 
     right, total = int(predictions.hits(dataset.labels).sum()), len(dataset)
     remarks = (off_words(right, total, published),)  # warnings were said once, when they were found
     words = "".join(f" ({remark})" for remark in remarks if remark)
-    return f"{dataset.name} {100 * right / total:.1f} %{words} ({images_per_second:,.0f}/s)"
+    return f"{dataset.name} {percent(right / total)} %{words} ({images_per_second:,.0f}/s)"
 
 
 def _failed(name: str, dataset: str | None, error: str, bench: Bench) -> Failure:

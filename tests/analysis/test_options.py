@@ -1,8 +1,8 @@
-"""Choices of a report that are out of their range are refused as they are made."""
+"""ReportOptions of a report that are out of their range are refused as they are made."""
 
 import pytest
 
-from evalshift.analysis.options import Choices
+from evalshift.analysis.options import ReportOptions
 from evalshift.errors import UsageError
 
 RESAMPLES = "the number of resamples is out of range"
@@ -39,6 +39,6 @@ RESAMPLES = "the number of resamples is out of range"
 )
 def test_a_wrong_choice_is_refused(choices, message):
     with pytest.raises(UsageError) as caught:
-        Choices(**choices)
+        ReportOptions(**choices)
 
     assert str(caught.value) == message

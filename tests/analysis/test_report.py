@@ -204,7 +204,6 @@ def test_pairs_whose_names_only_differ_in_odd_letters_get_files_of_their_own(mak
     assert files(tmp_path) == [
         "summary.json",
         "tables/average_changes.csv",
-        "tables/means_over_sets.csv",
         *(
             file
             for stem in ("A-b-3", "a-b-2", "a-b")
@@ -265,6 +264,45 @@ def test_families_are_left_out_of_stored_results_too(two_pairs):
     with pytest.raises(UsageError) as caught:
         report(two_pairs.results, resamples=0, without=["resnet", "vgg"])
     assert str(caught.value) == ('no model of this family is in the report\n  found:    "vgg"\n  expected: resnet')
+
+
+@pytest.mark.parametrize(
+    "asked, problem",
+    [
+        ({"without": "vgg"}, "no model of this family is in the report"),
+        ({"against": "recht2019"}, "nothing was published on these pairs to hold them against"),
+        ({"against": "recht"}, "no published testbed has this name"),
+        ({"scale": "probits"}, "there is no such scale"),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_any_predictions_are_read(letters, monkeypatch, asked, problem):
+    monkeypatch.setattr("evalshift.analysis.summary.stored.load_pair", None)  # calling it would fail
+
+    with pytest.raises((UsageError, AnalysisError)) as caught:
+        report(letters.results, **asked)
+    assert caught.value.problem == problem
+
+
+def test_a_misspelt_family_of_a_published_testbed_is_refused_before_the_work(monkeypatch):
+    monkeypatch.setattr("evalshift.analysis.summary.published.summarize_outcomes", None)  # calling it would fail
+
+    with pytest.raises(UsageError) as caught:
+        report(published="recht2019", without="fisher-vectors")
+    assert caught.value.remedy == 'did you mean "fisher-vector"?'
+
+
+@pytest.mark.parametrize(
+    "figure, choices, found, expected, remedy",
+    [
+        ("scatter", {"scal": "probit"}, "scal='probit'", "size, scale, everything", 'did you mean "scale"?'),
+        ("ranks", {"everything": True}, "everything=True", "size", None),
+        ("scatter", {"scale": "probits"}, '"probits"', "linear, probit, logit", 'did you mean "probit"?'),
+    ],
+)
+def test_a_figure_refuses_a_choice_that_it_does_not_offer(letters, figure, choices, found, expected, remedy):
+    with pytest.raises(UsageError) as caught:
+        report(letters.results, resamples=0).draw(figure, **choices)
+    assert (caught.value.found, caught.value.expected, caught.value.remedy) == (found, expected, remedy)
 
 
 @pytest.fixture

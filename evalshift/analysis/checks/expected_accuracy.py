@@ -16,7 +16,7 @@ from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.analysis.statistics.scales import check_accuracies
 from evalshift.evaluate.expected import few_images, images_off, published_counts, rounding
 from evalshift.evaluate.predictions import Provenance
-from evalshift.formatting import p_words
+from evalshift.formatting import p_words, percent
 
 AS_PUBLISHED, FEW_IMAGES, CHANCE_ONLY, FAILS = VERDICTS = (
     "as published",
@@ -182,7 +182,7 @@ def off_words(row: Mapping[Any, Any]) -> str:
     size, side = abs(row["images"]), "more" if row["images"] > 0 else "fewer"
     chance = "as chance would with other images" if row["verdict"] == CHANCE_ONLY else "more than chance would"
     return (
-        f"{row['model']} on {row['dataset']} is right for {100 * row['accuracy']:.2f} % of the images, published are "
+        f"{row['model']} on {row['dataset']} is right for {percent(row['accuracy'], 2)} % of the images, published are "
         f"{as_printed(row['published'])} %: {size:,} {side}, {chance} ({p_words(row['p_holm'])}). "
         f"Likely cause: {row['likely_cause']}."
     )

@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.statistics.paired import exact_mcnemar
+from evalshift.formatting import percent
 
 # The share of sound models for which one check may raise a false alarm.
 _RARE = 1e-4
@@ -354,10 +355,10 @@ def _crowded(
         crowd = f"all predictions are {class_names[most]}"
     else:
         crowd = (
-            f"{class_names[most]} is predicted for {100 * named[most]:.1f} % of the images and the label of "
-            f"{100 * truth[most]:.1f} %"
+            f"{class_names[most]} is predicted for {percent(named[most])} % of the images and the label of "
+            f"{percent(truth[most])} %"
         )
-    more = f", more than an accuracy of {100 * published:.1f} % allows" if impossible and published else ""
+    more = f", more than an accuracy of {percent(published)} % allows" if impossible and published else ""
     return Cause(
         "input",
         f"{crowd}{more}: pixels of another scale (0 to 255 for 0 to 1), normalised twice or not at all, or weights "
@@ -407,7 +408,7 @@ def _missing_classes(predicted: np.ndarray, labels: np.ndarray, class_names: Seq
     return Cause(
         "missing classes",
         f"{missing.sum():,} of {(truth > 0).sum():,} classes are never predicted ({some}{more}), though "
-        f"{of_missing:,} images are of them and {100 * on_others:.1f} % of the others are correct: the model knows, or "
+        f"{of_missing:,} images are of them and {percent(on_others)} % of the others are correct: the model knows, or "
         "was restricted to, a part of the classes only",
     )
 

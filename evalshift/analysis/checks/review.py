@@ -15,6 +15,7 @@ from evalshift.analysis.statistics.outliers import off_the_line
 from evalshift.errors import AnalysisError
 from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.store import Results, StoredDataset
+from evalshift.formatting import percent
 
 # A model counts as far off the line of the others beyond this p-value (Holm) and this distance in accuracy.
 _FAR_P, _FAR = 0.001, 0.05
@@ -84,13 +85,14 @@ def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, .
         name = outcomes.models[model]
         if only is not None and name not in only:
             continue
-        correct, total = int(outcomes.new_correct[model]), outcomes.new_total
+        new = int(outcomes.new_correct[model]) / outcomes.new_total
+        original = int(outcomes.original_correct[model]) / outcomes.original_total
         below = found.distance[model] < 0
         notes.append(
             f"{name} lies far {'below' if below else 'above'} the line of the other models: its accuracy is "
-            f"{100 * correct / total:.1f} % on {outcomes.new}, where {100 * found.predicted[model]:.1f} % is expected "
-            f"from its {100 * int(outcomes.original_correct[model]) / outcomes.original_total:.1f} % on "
-            f"{outcomes.original}. Likely cause: one of the two accuracies is invalid, or the model is "
+            f"{percent(new)} % on {outcomes.new}, where {percent(float(found.predicted[model]))} % is expected from "
+            f"its {percent(original)} % on {outcomes.original}. "
+            f"Likely cause: one of the two accuracies is invalid, or the model is "
             f"{'less' if below else 'more'} robust than all the others."
         )
     return tuple(notes)

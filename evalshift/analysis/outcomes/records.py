@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from evalshift.errors import UsageError
 from evalshift.shapes import Correct, Counts, Labels
@@ -34,6 +34,30 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.models)
+
+    @property
+    def counts(self) -> tuple[Counts, Counts, Counts, Counts]:
+        """Original correct and total, new correct and total, shape (m,) each."""
+        original_total, new_total = (np.full(len(self), total) for total in (self.original_total, self.new_total))
+        return self.original_correct, original_total, self.new_correct, new_total
+
+    @property
+    def families(self) -> tuple[str | None, ...]:
+        """Of each model, None where the registry gives none."""
+        return tuple(self.attributes.get(model, {}).get("family") for model in self.models)
+
+    @property
+    def years(self) -> tuple[int | None, ...]:
+        """Of each model, None where the registry gives none."""
+        return tuple(self.attributes.get(model, {}).get("year") for model in self.models)
+
+    def in_line(self, left_out: Sequence[str]) -> Bool[np.ndarray, " m"]:
+        """Which models lines are fitted to: all but those of the families left out."""
+        return np.array([family is None or family not in left_out for family in self.families], dtype=bool)
+
+    def of_line(self, left_out: Sequence[str]) -> "Outcomes":
+        """The same for the models that lines are fitted to."""
+        return self.subset(np.flatnonzero(self.in_line(left_out)).tolist())
 
     def subset(self, places: Sequence[int]) -> "Outcomes":
         """The same for the models at these places alone."""

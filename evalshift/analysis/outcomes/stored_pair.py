@@ -1,6 +1,6 @@
 """Stored predictions of a pair -> what each model answers on either set, and how many images it gets right."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -120,6 +120,20 @@ def load_answers(results: Results, name: str) -> tuple[ImageAnswers, tuple[str, 
             expected="predictions that were run or imported",
         )
     return _gather(dataset, tops, min(top.shape[1] for top in tops.values())), tuple(notes)
+
+
+def stored_families(results: Results, pairs: Iterable[str]) -> set[str]:
+    """The families of all models with predictions or counts on a set of these pairs; no predictions are read."""
+    found: set[str | None] = set()
+    for dataset in dict.fromkeys(name for pair in pairs for name in split_pair(seen_alike(results, pair))):
+        with suppress(StoreError):  # what cannot be read is said when its pair is loaded
+            _, counted = results.load_counts(dataset) or (None, {})
+            found |= {one.provenance.entry.get("family") for one in counted.values()}
+        for model in results.models(dataset):
+            with suppress(StoreError):
+                origin = results.provenance(dataset, model)
+                found |= {origin.entry.get("family")} if origin else set()
+    return {family for family in found if family is not None}
 
 
 def seen_alike(results: Results, pair: str) -> str:

@@ -1,11 +1,11 @@
 """What the statistics of one metric of a pair are worked out from."""
 
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 
+from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.scales import fitted_accuracy
@@ -29,32 +29,24 @@ class Basis:
     correct       which images the models with answers get right on either set; None where there are only counts
     complete      whether all models have answers
     families, years    of each model, None where the registry gives none
-    in_line       which models lines are fitted to: all but those of the families `left_out`
+    in_line       which models lines are fitted to: all but those of the families that `options` leave out
     """
 
     def __init__(
-        self,
-        outcomes: Outcomes,
-        answers: tuple[ImageAnswers, ImageAnswers] | None,
-        *,
-        scale: str,
-        level: float,
-        resamples: int,
-        seed: int,
-        left_out: Sequence[str] = (),
+        self, outcomes: Outcomes, answers: tuple[ImageAnswers, ImageAnswers] | None, options: ReportOptions
     ) -> None:
-        self.outcomes, self.answers, self.scale, self.level, self.seed = outcomes, answers, scale, level, seed
-        self.image_resamples, self.resamples = min(resamples, IMAGE_RESAMPLES), min(resamples, SECONDARY_RESAMPLES)
-        totals = [np.full(len(outcomes), total) for total in (outcomes.original_total, outcomes.new_total)]
-        self.counts = outcomes.original_correct, totals[0], outcomes.new_correct, totals[1]
+        self.outcomes, self.answers, self.options = outcomes, answers, options
+        self.scale, self.level = options.scale, options.level
+        self.image_resamples = min(options.resamples, IMAGE_RESAMPLES)
+        self.resamples = min(options.resamples, SECONDARY_RESAMPLES)
+        self.counts = outcomes.counts
+        original_correct, original_total, new_correct, new_total = outcomes.counts
         self.accuracies = (
-            fitted_accuracy(outcomes.original_correct, totals[0], scale),
-            fitted_accuracy(outcomes.new_correct, totals[1], scale),
+            fitted_accuracy(original_correct, original_total, options.scale),
+            fitted_accuracy(new_correct, new_total, options.scale),
         )
-        facts = [outcomes.attributes.get(model, {}) for model in outcomes.models]
-        self.families: list[str | None] = [fact.get("family") for fact in facts]
-        self.years: list[int | None] = [fact.get("year") for fact in facts]
-        self.in_line = np.array([family is None or family not in left_out for family in self.families], dtype=bool)
+        self.families, self.years = outcomes.families, outcomes.years
+        self.in_line = outcomes.in_line(options.named)
         self.correct = None
         if answers is not None:
             self.correct = answers[0].correct(outcomes.metric), answers[1].correct(outcomes.metric)
@@ -64,18 +56,16 @@ class Basis:
         """The same for the models of the line alone."""
         if self.in_line.all():
             return self
-        outcomes = self.outcomes.subset([int(place) for place in np.flatnonzero(self.in_line)])
+        outcomes = self.outcomes.of_line(self.options.named)
         answers = self.answers
         if answers is not None:
             places = [place for place, model in enumerate(answers[0].models) if model in set(outcomes.models)]
             answers = (answers[0].subset(places), answers[1].subset(places)) if places else None
-        return Basis(outcomes, answers, scale=self.scale, level=self.level, resamples=self.resamples, seed=self.seed)
+        return Basis(outcomes, answers, self.options)
 
     def rng(self, statistic: str) -> np.random.Generator:
-        """A generator of this statistic's own: its numbers do not depend on what else is worked out."""
-        outcomes = self.outcomes
-        mark = f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{statistic}"
-        return np.random.default_rng([self.seed, zlib.crc32(mark.encode())])
+        """A generator of this statistic's own, see `ReportOptions.rng`."""
+        return self.options.rng(self.outcomes, statistic)
 
     def of_images(self, compute: Callable[[np.ndarray, np.ndarray], Result], least: int = 1) -> Result | Missing:
         """What `compute` makes of the correctness on the original and the new set of at least `least` models."""

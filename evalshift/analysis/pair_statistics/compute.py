@@ -1,12 +1,13 @@
 """All statistics of one metric of a pair as one frozen record: each a result, or the reason why it cannot be had."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 import numpy as np
 from jaxtyping import Bool, Float
 from threadpoolctl import threadpool_limits
 
+from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes
 from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, Basis
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
@@ -89,25 +90,23 @@ def compute_statistics(
     *,
     fresh: ImageAnswers | None = None,
     near_duplicates: NearDuplicates | None = None,
-    left_out: Sequence[str] = (),
-    scale: str = "linear",
-    level: float = 0.95,
-    resamples: int = 100_000,
-    seed: int = 0,
+    options: ReportOptions | None = None,
+    **choices: Unpack[Choices],
 ) -> Statistics:
     """Work out all statistics of one metric of a pair.
 
     `answers` on the original and the new set may be of fewer models than the outcomes, in the same order; `fresh` are
-    answers on other images of the original distribution. Each statistic has a generator of its own, seeded by `seed`
-    and its name, so that no number depends on what else can be had. Families that are `left_out` are no part of lines,
-    of the difficulty model or of trends; they are held against the line of the others. Bootstraps take `resamples`, but
-    at most `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
+    answers on other images of the original distribution. `choices` are those of `ReportOptions`, or `options` has them
+    all. Each statistic has a generator of its own, seeded by the seed and its name, so that no number depends on what
+    else can be had. Families that are left out are no part of lines, of the difficulty model or of trends; they are
+    held against the line of the others. Bootstraps take as many resamples as asked for, but at most
+    `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
     Degenerate models and images are no error: what they leave undefined is Missing, with the reason.
     """
     # The matrices are small: where other programs keep the cores busy, several threads wait for each other and take
     # five times as long as one.
     with threadpool_limits(1):
-        basis = Basis(outcomes, answers, scale=scale, level=level, resamples=resamples, seed=seed, left_out=left_out)
+        basis = Basis(outcomes, answers, options or ReportOptions(**choices))
         return _statistics(basis, fresh, near_duplicates)
 
 

@@ -1,11 +1,11 @@
 """A report's models, held against the line of a published testbed."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
 from evalshift.analysis.statistics.scales import SCALES
@@ -21,6 +21,24 @@ from evalshift.testbed.published import PublishedTestbed, load_published
 _RESAMPLES = 20_000
 
 
+def check_against(name: str, pairs: Sequence[str]) -> PublishedTestbed:
+    """The published testbed of that name; AnalysisError where it has nothing on any of these pairs.
+
+    Raises UsageError on an unknown testbed.
+    """
+    testbed = load_published(name)
+    if not any(map(testbed.table_of, pairs)):
+        raise AnalysisError(
+            "nothing was published on these pairs to hold them against",
+            where=testbed.name,
+            found=", ".join(pairs),
+            expected=f"one of {', '.join(testbed.pairs)}",
+            remedy=did_you_mean(pairs[0], testbed.pairs)
+            or "give the datasets these names in the registry, where they are these sets",
+        )
+    return testbed
+
+
 def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ()) -> Summary:
     """The summary with the models of each pair held against the published testbed of that name.
 
@@ -28,38 +46,26 @@ def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ())
     A pair or metric that was not published, and models that are the testbed's own, are named in the notes.
     Raises UsageError on an unknown testbed, AnalysisError when it shares no pair with the summary.
     """
-    testbed = load_published(name)
-    if not any(testbed.table_of(pair.name) for pair in summary.pairs):
-        raise AnalysisError(
-            "nothing was published on these pairs to hold them against",
-            where=testbed.name,
-            found=", ".join(pair.name for pair in summary.pairs),
-            expected=f"one of {', '.join(testbed.pairs)}",
-            remedy=did_you_mean(summary.pairs[0].name, testbed.pairs)
-            or "give the datasets these names in the registry, where they are these sets",
-        )
-    left_out = (without,) if isinstance(without, str) else tuple(without)
-    return replace(summary, pairs=tuple(_pair_against(pair, summary, testbed, left_out) for pair in summary.pairs))
+    testbed = check_against(name, [pair.name for pair in summary.pairs])
+    options = replace(summary.options, without=without)
+    return replace(summary, pairs=tuple(_pair_against(pair, testbed, options) for pair in summary.pairs))
 
 
-def _pair_against(
-    pair: PairSummary, summary: Summary, testbed: PublishedTestbed, without: tuple[str, ...]
-) -> PairSummary:
+def _pair_against(pair: PairSummary, testbed: PublishedTestbed, options: ReportOptions) -> PairSummary:
     table = testbed.table_of(pair.name)
     if table is None:
         return replace(pair, notes=(*pair.notes, f"{testbed.name} has nothing on this pair to hold models against."))
     notes: list[str] = []
     metrics: dict[str, MetricSummary] = {}
     published = published_outcomes(testbed, pair.name)
-    families = {model.name: model.family for model in table.models}
-    left_out = tuple(dict.fromkeys((*table.without, *without)))
+    options = replace(options, without=(*table.without, *options.named))
     for name, metric in pair.metrics.items():
         if name not in published:
             metrics[name] = metric
             notes.append(f"{testbed.name} has no {metric_words(name)} accuracies on this pair.")
             continue
         try:
-            metrics[name] = _metric_against(metric, published[name], families, left_out, testbed.name, summary, notes)
+            metrics[name] = _metric_against(metric, published[name], testbed.name, options, notes)
         except AnalysisError as error:
             metrics[name] = metric
             notes.append(f"No model is held against {testbed.name}: {error.problem} ({error.found}).")
@@ -69,10 +75,8 @@ def _pair_against(
 def _metric_against(
     metric: MetricSummary,
     published: Outcomes,
-    families: dict[str, str],
-    left_out: tuple[str, ...],
     testbed: str,
-    summary: Summary,
+    options: ReportOptions,
     notes: list[str],
 ) -> MetricSummary:
     own = metric.outcomes
@@ -82,36 +86,28 @@ def _metric_against(
     rows = metric.table[~metric.table["model"].isin(members)]
     if rows.empty:
         return metric
-    line_models = published.subset([i for i, model in enumerate(published.models) if families[model] not in left_out])
-    lines = {
-        scale: fit_outcomes(line_models, scale, summary.level, summary.resamples, summary.seed) for scale in SCALES
-    }
-    mark = zlib.crc32(f"{own.original}:{own.new}:{own.metric}:{summary.scale}:{testbed}".encode())
+    left_out = options.left_out(published)
+    line_models = published.of_line(left_out)
     original_correct, original_total, new_correct, new_total = (rows[name].to_numpy(np.int64) for name in _COUNTS)
     distances = effective_robustness_against(
         original_correct,
         original_total,
         new_correct,
         new_total,
-        (
-            line_models.original_correct,
-            np.full(len(line_models), line_models.original_total),
-            line_models.new_correct,
-            np.full(len(line_models), line_models.new_total),
-        ),
-        scale=summary.scale,
-        resamples=min(summary.resamples, _RESAMPLES),
-        level=summary.level,
-        rng=np.random.default_rng([summary.seed, mark]),
+        line_models.counts,
+        scale=options.scale,
+        resamples=min(options.resamples, _RESAMPLES),
+        level=options.level,
+        rng=options.rng(own, f"{options.scale}:{testbed}"),
     )
     return replace(
         metric,
         against=Against(
             testbed=testbed,
             outcomes=line_models,
-            left_out=tuple(family for family in left_out if family in families.values()),
-            lines=lines,
-            scale=summary.scale,
+            left_out=left_out,
+            lines={scale: fit_outcomes(line_models, scale, options) for scale in SCALES},
+            scale=options.scale,
             models=tuple(rows["model"]),
             distances=distances,
             members=members,

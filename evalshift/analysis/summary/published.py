@@ -1,8 +1,10 @@
 """Published testbeds as pairs of counts, summarized as stored results are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Unpack
 
-from evalshift.analysis.options import Choices
+from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import Outcomes, split_pair
 from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
 from evalshift.analysis.summary.sentences import metric_words
@@ -44,22 +46,19 @@ def summarize_published(
     name: str,
     pairs: Sequence[str] | str | None = None,
     *,
-    scale: str = "linear",
-    metric: str = "top1",
-    level: float = 0.95,
-    resamples: int = 100_000,
-    seed: int = 0,
-    without: Sequence[str] | str | None = None,
+    options: ReportOptions | None = None,
     command: str | None = None,
+    **choices: Unpack[Choices],
 ) -> Summary:
     """Work out everything a report says on a published testbed, from its counts.
 
-    `pairs` are of the testbed's; without them, all on which `metric` was published. `without` names families that the
-    lines leave out: None stands for those that the publication's own figures leave out, () for none. Other choices as
-    in `stored.summarize`.
+    `pairs` are of the testbed's; without them, all on which the chosen metric was published. `choices` are those of
+    `ReportOptions`, or `options` has them all; families that they leave open are those that the publication's own
+    figures leave out, `without=()` is none.
     Raises UsageError on an unknown testbed, pair, scale, metric or family and on numbers out of range.
     """
-    choices = Choices(scale, metric, level, resamples, seed)
+    options = options or ReportOptions(**choices)
+    metric = options.metric
     testbed = load_published(name)
     wanted = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else tuple(dict.fromkeys(pairs))
     refused = [pair for pair in wanted if metric not in _table_of(testbed, pair).metrics]
@@ -70,11 +69,11 @@ def summarize_published(
             expected=", ".join(metric_words(known) for known in _table_of(testbed, refused[0]).metrics),
             remedy=f"use --metric {_table_of(testbed, refused[0]).metrics[0]}",
         )
-    summaries = [_summarize_pair(testbed, pair, choices, without) for pair in wanted if pair not in refused]
+    wanted = [pair for pair in wanted if pair not in refused]
+    options.check_families(model.family for pair in wanted for model in _table_of(testbed, pair).models)
     return put_together(
-        summaries,
-        choices,
-        without=without or (),
+        [_summarize_pair(testbed, pair, options) for pair in wanted],
+        options,
         command=command,
         notes=(
             f"These are published counts: {testbed.title} ({testbed.paper}).",
@@ -85,12 +84,10 @@ def summarize_published(
     )
 
 
-def _summarize_pair(
-    testbed: PublishedTestbed, pair: str, choices: Choices, without: Sequence[str] | str | None
-) -> PairSummary:
+def _summarize_pair(testbed: PublishedTestbed, pair: str, options: ReportOptions) -> PairSummary:
     table = _table_of(testbed, pair)
     notes = []
-    if without is None and table.without:
+    if options.without is None and table.without:
         notes.append(
             f"Lines leave out {name_some(table.without)}, as the publication's do; a second line has all models in it."
         )
@@ -102,11 +99,7 @@ def _summarize_pair(
         )
     return summarize_outcomes(
         published_outcomes(testbed, pair),
-        scale=choices.scale,
-        level=choices.level,
-        resamples=choices.resamples,
-        seed=choices.seed,
-        without=table.without if without is None else without,
+        options=replace(options, without=table.without) if options.without is None else options,
         ties=testbed.ties,
         notes=notes,
     )

@@ -2,16 +2,16 @@
 
 import math
 import re
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
 from evalshift._version import __version__
-from evalshift.analysis.options import Choices
+from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.missing import Missing
@@ -26,7 +26,7 @@ from evalshift.analysis.summary.sentences import drop_sentence, line_sentence, r
 from evalshift.analysis.tables import StatisticTable, statistic_tables
 from evalshift.analysis.tables.of_accuracies import accuracies_table
 from evalshift.analysis.tables.published_line import Against
-from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.errors import AnalysisError
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,43 +130,35 @@ class Summary:
     command: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def options(self) -> ReportOptions:
+        """The same choices as one record; the families left out are each metric's own."""
+        return ReportOptions(self.scale, self.metric, self.level, self.resamples, self.seed)
+
 
 def put_together(
     pairs: Sequence[PairSummary],
-    choices: Choices,
+    options: ReportOptions,
     *,
-    without: Sequence[str] | str = (),
     command: str | None = None,
     notes: Sequence[str] = (),
 ) -> Summary:
-    """The summary of these pairs, made now; UsageError for a family `without` that none of their models belongs to."""
-    _check_families(without, pairs)
+    """The summary of these pairs, made now; UsageError for a family left out that none of their models belongs to."""
+    options.check_families(
+        family for pair in pairs for metric in pair.metrics.values() for family in metric.outcomes.families
+    )
     return Summary(
         pairs=tuple(pairs),
-        **asdict(choices),
+        scale=options.scale,
+        metric=options.metric,
+        level=options.level,
+        resamples=options.resamples,
+        seed=options.seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
         command=command,
         notes=tuple(notes),
     )
-
-
-def _check_families(without: Sequence[str] | str, pairs: Sequence[PairSummary]) -> None:
-    """UsageError for a family to leave out that no model of these pairs belongs to."""
-    families = {
-        family
-        for pair in pairs
-        for metric in pair.metrics.values()
-        for family in metric.table["family"].dropna().unique()
-    }
-    for family in (without,) if isinstance(without, str) else without:
-        if family not in families:
-            raise UsageError(
-                "no model of this family is in the report",
-                found=f'"{family}"',
-                expected=", ".join(sorted(families)) or "models whose registry entry names a family",
-                remedy=did_you_mean(family, families),
-            )
 
 
 def summarize_outcomes(
@@ -175,40 +167,25 @@ def summarize_outcomes(
     answers: tuple[ImageAnswers, ImageAnswers] | None = None,
     fresh: ImageAnswers | None = None,
     near_duplicates: NearDuplicates | None = None,
-    scale: str = "linear",
-    level: float = 0.95,
-    resamples: int = 100_000,
-    seed: int = 0,
-    without: Sequence[str] | str = (),
+    options: ReportOptions | None = None,
     ties: str = "shared",
     provenance: dict[str, dict] | None = None,
     notes: Sequence[str] = (),
     gate: pd.DataFrame | None = None,
+    **choices: Unpack[Choices],
 ) -> PairSummary:
     """The summary of one pair from its counts, by metric: for stored results and published counts alike.
 
     `answers` on both sets give what needs each image, `fresh` and `near_duplicates` what the registry knows of the
-    original set; see `statistics.compute_statistics`. `without` names families that the lines leave out. `ties` is
-    "shared" where models of equal accuracy share the better rank, "alphabetical" where they are numbered on.
+    original set; see `compute_statistics`. `ties` is "shared" where models of equal accuracy share the better rank,
+    "alphabetical" where they are numbered on. `choices` are those of `ReportOptions`, or `options` has them all.
     """
+    options = options or ReportOptions(**choices)
     first = next(iter(outcomes.values()))
-    without = (without,) if isinstance(without, str) else tuple(dict.fromkeys(without))
     metrics = {}
     for name, counts in outcomes.items():
-        families = {counts.attributes.get(model, {}).get("family") for model in counts.models}
-        left_out = tuple(family for family in without if family in families)
-        statistics = compute_statistics(
-            counts,
-            answers,
-            fresh=fresh,
-            near_duplicates=near_duplicates,
-            left_out=left_out,
-            scale=scale,
-            level=level,
-            resamples=resamples,
-            seed=seed,
-        )
-        metrics[name] = _summarize_metric(counts, answers, statistics, resamples, seed, left_out, ties)
+        statistics = compute_statistics(counts, answers, fresh=fresh, near_duplicates=near_duplicates, options=options)
+        metrics[name] = _summarize_metric(counts, answers, statistics, options, ties)
     # The same model is missing its line on every scale and metric for the same reason: said once.
     all_notes = dict.fromkeys((*notes, *(note for summary in metrics.values() for note in summary.notes)))
     return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes), gate)
@@ -222,33 +199,31 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared"
     if ties not in ("shared", "alphabetical"):
         raise ValueError(f'ties: found "{ties}"; expected shared or alphabetical')
     names = outcomes.models if ties == "alphabetical" else None
-    original_total = np.full(len(outcomes), outcomes.original_total)
-    new_total = np.full(len(outcomes), outcomes.new_total)
-    original = clopper_pearson(outcomes.original_correct, original_total, level)
-    new = clopper_pearson(outcomes.new_correct, new_total, level)
-    drop = drops(outcomes.original_correct, original_total, outcomes.new_correct, new_total, level)
-    facts = [outcomes.attributes.get(model, {}) for model in outcomes.models]
+    original_correct, original_total, new_correct, new_total = outcomes.counts
+    original = clopper_pearson(original_correct, original_total, level)
+    new = clopper_pearson(new_correct, new_total, level)
+    drop = drops(original_correct, original_total, new_correct, new_total, level)
     table = pd.DataFrame(
         {
             "model": outcomes.models,
-            "family": pd.array([fact.get("family") for fact in facts], dtype="string"),
-            "year": pd.array([fact.get("year") for fact in facts], dtype="Int64"),
-            "original_correct": outcomes.original_correct,
+            "family": pd.array(outcomes.families, dtype="string"),
+            "year": pd.array(outcomes.years, dtype="Int64"),
+            "original_correct": original_correct,
             "original_total": original_total,
-            "original_accuracy": outcomes.original_correct / original_total,
+            "original_accuracy": original_correct / original_total,
             "original_low": original.low,
             "original_high": original.high,
-            "new_correct": outcomes.new_correct,
+            "new_correct": new_correct,
             "new_total": new_total,
-            "new_accuracy": outcomes.new_correct / new_total,
+            "new_accuracy": new_correct / new_total,
             "new_low": new.low,
             "new_high": new.high,
             "drop": drop.drop,
             "drop_low": drop.interval.low,
             "drop_high": drop.interval.high,
-            "original_rank": rank(outcomes.original_correct, names),
-            "new_rank": rank(outcomes.new_correct, names),
-            "delta_rank": rank_changes(outcomes.original_correct, outcomes.new_correct, names),
+            "original_rank": rank(original_correct, names),
+            "new_rank": rank(new_correct, names),
+            "delta_rank": rank_changes(original_correct, new_correct, names),
         }
     )
     return table.sort_values(["original_rank", "new_rank", "model"], ignore_index=True)
@@ -258,19 +233,15 @@ def _summarize_metric(
     outcomes: Outcomes,
     answers: tuple[ImageAnswers, ImageAnswers] | None,
     statistics: Statistics,
-    resamples: int,
-    seed: int,
-    left_out: tuple[str, ...],
+    options: ReportOptions,
     ties: str,
 ) -> MetricSummary:
-    level = statistics.level
-    table = accuracy_table(outcomes, level, ties)
+    table = accuracy_table(outcomes, options.level, ties)
     table["delta_rank_real"] = _real_changes(statistics, table["model"].tolist())
-    families = [outcomes.attributes.get(model, {}).get("family") for model in outcomes.models]
     notes: list[str] = []
-    kept = [place for place, family in enumerate(families) if family not in left_out]
-    lines = _fit_lines(outcomes.subset(kept), level, resamples, seed, notes)
-    all_lines = _fit_lines(outcomes, level, resamples, seed, notes) if left_out else {}
+    left_out = options.left_out(outcomes)
+    lines = _fit_lines(outcomes.of_line(left_out), options, notes)
+    all_lines = _fit_lines(outcomes, options, notes) if left_out else {}
     tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, answers)
     return MetricSummary(
         outcomes=outcomes,
@@ -278,7 +249,7 @@ def _summarize_metric(
         lines=lines,
         mean_drop=float(table["drop"].mean()),
         mean_drop_interval=Interval(float(table["drop_low"].mean()), float(table["drop_high"].mean())),
-        level=level,
+        level=options.level,
         statistics=statistics,
         tables=tables,
         missing=missing,
@@ -296,12 +267,12 @@ def _real_changes(statistics: Statistics, models: Sequence[str]) -> pd.Series:
     return pd.Series([real.get(model, pd.NA) for model in models], dtype="boolean")
 
 
-def _fit_lines(outcomes: Outcomes, level: float, resamples: int, seed: int, notes: list[str]) -> dict[str, Line | None]:
+def _fit_lines(outcomes: Outcomes, options: ReportOptions, notes: list[str]) -> dict[str, Line | None]:
     """The line on every scale, None where it cannot be fitted; `notes` takes up why, and what a line lacks."""
     lines: dict[str, Line | None] = {}
     for scale in SCALES:
         try:
-            line = lines[scale] = fit_outcomes(outcomes, scale, level, resamples, seed)
+            line = lines[scale] = fit_outcomes(outcomes, scale, options)
             if math.isnan(line.slope_interval.low):
                 why = "it passes through two models, whatever is drawn" if line.models == 2 else "nothing was resampled"
                 notes.append(f"The line has no interval: {why}.")
@@ -311,17 +282,16 @@ def _fit_lines(outcomes: Outcomes, level: float, resamples: int, seed: int, note
     return lines
 
 
-def fit_outcomes(outcomes: Outcomes, scale: str, level: float, resamples: int, seed: int) -> Line:
+def fit_outcomes(outcomes: Outcomes, scale: str, options: ReportOptions) -> Line:
     """The line through these models on one scale; raises AnalysisError where they make none."""
-    # Seeded by what is fitted, so that a line is the same whatever else the report holds.
-    mark = zlib.crc32(f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{scale}".encode())
+    original_correct, original_total, new_correct, new_total = outcomes.counts
     return fit_line(
-        fitted_accuracy(outcomes.original_correct, np.full(len(outcomes), outcomes.original_total), scale),
-        fitted_accuracy(outcomes.new_correct, np.full(len(outcomes), outcomes.new_total), scale),
+        fitted_accuracy(original_correct, original_total, scale),
+        fitted_accuracy(new_correct, new_total, scale),
         scale=scale,
-        resamples=resamples,
-        level=level,
-        rng=np.random.default_rng([seed, mark]),
+        resamples=options.resamples,
+        level=options.level,
+        rng=options.rng(outcomes, scale),
     )
 
 

@@ -1,11 +1,12 @@
 """Stored results, summarized pair by pair."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from evalshift.analysis.checks.review import review_pair
-from evalshift.analysis.options import Choices
+from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike
+from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
 from evalshift.analysis.summary.sentences import metric_words
@@ -17,48 +18,42 @@ def summarize(
     results: Results,
     pairs: Sequence[str] | str | None = None,
     *,
-    scale: str = "linear",
-    metric: str = "top1",
-    level: float = 0.95,
-    resamples: int = 100_000,
-    seed: int = 0,
-    without: Sequence[str] | str = (),
+    options: ReportOptions | None = None,
     command: str | None = None,
+    **choices: Unpack[Choices],
 ) -> Summary:
     """Work out everything a report says on stored results.
 
     `pairs` are "original:new"; without them, all that were run here: one that cannot be answered then becomes a note.
-    Lines are fitted on every scale; `scale` is that of all other statistics that need one. `without` names families of
-    models that the lines leave out. `level` of all intervals lies in (0, 1); `resamples` and `seed` belong to the
-    bootstraps. Each statistic has a generator of its own, so that its numbers do not depend on what else is asked for.
+    `choices` are those of `ReportOptions`, or `options` has them all. Lines are fitted on every scale; the one chosen
+    is that of all other statistics that need one. Each statistic has a generator of its own, so that its numbers do
+    not depend on what else is asked for.
     Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
     hold nothing to compare, StoreError when they cannot be read.
     """
-    choices = Choices(scale, metric, level, resamples, seed)
-    wanted = _wanted_pairs(results, pairs)
+    options = options or ReportOptions(**choices)
+    wanted = wanted_pairs(results, pairs)
+    if options.named:  # a misspelt one is found before the work
+        options.check_families(stored_families(results, wanted))
     summaries: list[PairSummary] = []
     refused: list[AnalysisError] = []
     for pair in wanted:
         try:
             stored = load_pair(results, pair)
-            _require_metric(stored, metric)
+            _require_metric(stored, options.metric)
         except AnalysisError as error:
             if pairs is not None:
                 raise
             refused.append(error)
             continue
-        review = review_pair(stored, level)
+        review = review_pair(stored, options.level)
         summaries.append(
             summarize_outcomes(
                 stored.outcomes,
                 answers=stored.answers,
                 fresh=stored.fresh,
                 near_duplicates=_near_duplicates(stored),
-                scale=scale,
-                level=level,
-                resamples=resamples,
-                seed=seed,
-                without=without,
+                options=options,
                 provenance=_provenance(stored),
                 notes=(*stored.notes, *review.notes),
                 gate=review.gate,
@@ -68,14 +63,14 @@ def summarize(
         raise refused[0]
     return put_together(
         summaries,
-        choices,
-        without=without,
+        options,
         command=command,
         notes=[f"{error.where} is not in this report: {error.problem} ({error.found})." for error in refused],
     )
 
 
-def _wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[str]:
+def wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[str]:
+    """The pairs that a report is on, each once; AnalysisError where there is none."""
     named = results.pairs() if pairs is None else [pairs] if isinstance(pairs, str) else pairs
     wanted = list(dict.fromkeys(seen_alike(results, pair) for pair in named))
     if not wanted:

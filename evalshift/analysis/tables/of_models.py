@@ -8,6 +8,7 @@ from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table, with_bounds
+from evalshift.formatting import EMPTY, number
 
 
 def robustness_table(view: View) -> StatisticTable | Missing:
@@ -147,6 +148,7 @@ def without_labels_table(view: View) -> StatisticTable | Missing:
     new = view.statistics.new
     assert isinstance(new, SetStatistics)
     accuracy = new.classes.correct.sum(axis=1) / new.images
+    r2 = EMPTY if np.isnan(found.r2) else number(found.r2, 3)
     return make_table(
         "without_labels",
         "New accuracy without labels",
@@ -167,7 +169,7 @@ def without_labels_table(view: View) -> StatisticTable | Missing:
             Column("aline_s_error", "Error (points)", "points"),
         ],
         f"Estimated from how the models agree on either set, without the new set's labels. The line of agreement goes "
-        f"through {found.pairs:,} pairs of models: slope {found.slope:.2f}, R² {_number(found.r2)}, probit scale.",
+        f"through {found.pairs:,} pairs of models: slope {found.slope:.2f}, R² {r2}, probit scale.",
         empty="ALine-D is empty for a model whose pairs leave it open.",
     )
 
@@ -199,7 +201,3 @@ def duplicates_table(view: View) -> StatisticTable | Missing:
         f"{100 * known.accuracy:g} % right on these, this is the accuracy on the rest, and what they add "
         f"({known.source}).",
     )
-
-
-def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.3f}"

@@ -1,5 +1,6 @@
 """A table as text: for a page and a terminal, for CSV, for Markdown and for LaTeX."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -90,6 +91,11 @@ def _cell(row: Mapping[str, Any], column: Column) -> str:
     low, high = (row[bound] for bound in column.bounds)
     if pd.isna(low) or pd.isna(high):
         return value or EMPTY
+    if kind == "number" and not (abs(row[column.key]) >= 100 or all(map(_is_whole, (row[column.key], low, high)))):
+        show = _thousandths  # all three have as many digits each
+        value = show(row[column.key])
+    elif kind == "number":
+        show = _count
     return f"{value} [{show(low)}, {show(high)}]".strip()
 
 
@@ -99,7 +105,15 @@ def _count(value: float) -> str:
 
 def _number(value: float) -> str:
     """Three digits after the point; whole numbers (but for rounding), and those of a hundred and more, with none."""
-    return _count(value) if abs(value - round(value)) < _ROUNDING or abs(value) >= 100 else number(value, 3)
+    return _count(value) if _is_whole(value) or abs(value) >= 100 else _thousandths(value)
+
+
+def _is_whole(value: float) -> bool:
+    return math.isinf(value) or abs(value - round(value)) < _ROUNDING
+
+
+def _thousandths(value: float) -> str:
+    return number(value, 3)
 
 
 def _change(fraction: float) -> str:

@@ -155,18 +155,6 @@ def _other_order(
     )
 
 
-def refuse_labels_as_predictions(name: str, predicted: np.ndarray, labels: Labels, where: Path) -> None:
-    """Raises DataError where a column that is called like labels, and was not asked for, equals all labels."""
-    if is_labels(name) and len(labels) >= _FEWEST and np.array_equal(predicted, labels):
-        raise DataError(
-            "these are the labels, not predictions",
-            where=f'{where}, column "{name}"',
-            found=f"the labels of all {len(labels):,} images",
-            expected="what a model predicts",
-            remedy="if the model is always correct, name the column with `column`",
-        )
-
-
 def hold_correctness(
     columns: Mapping[str, np.ndarray], hits: np.ndarray, dataset: StoredDataset, where: Path
 ) -> list[str]:

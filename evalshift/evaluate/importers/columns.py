@@ -188,8 +188,6 @@ def is_class_column(column: np.ndarray, classes: ClassNames) -> bool:
 
 
 def _can_be_classes(column: np.ndarray, name: str, classes: ClassNames) -> bool:
-    if is_confidence(name) and _width(column) not in (1, len(classes)):
-        return False
     if column.ndim == 2:
         return column.dtype.kind in "iufbU" and (column.shape[1] <= len(classes) + 1 or is_predictions(name))
     if column.dtype.kind == "b" and not is_predictions(name):
@@ -206,14 +204,6 @@ def _can_be_classes(column: np.ndarray, name: str, classes: ClassNames) -> bool:
     return called_so
 
 
-def _width(column: np.ndarray) -> int:
-    """How many values a row holds, also in one cell of text."""
-    if column.ndim == 2:
-        return column.shape[1]
-    lists = as_lists(column.tolist()) if column.dtype.kind == "U" and as_numbers(column) is None else None
-    return max((len(one) for one in lists if one is not None), default=1) if lists else 1
-
-
 def _chosen(
     content: FileContent, columns: Columns, candidates: Sequence[Found], classes: ClassNames, rest: Sequence[str]
 ) -> Found:
@@ -222,7 +212,7 @@ def _chosen(
         return Found((rest[0],), columns[rest[0]])
     tiers: dict[int, list[Found]] = {0: [], 1: [], 2: []}
     for one in candidates:
-        name = _stem(one.names)  # top of top1, top2, …
+        name = _stem(one.names)
         tiers[0 if is_predictions(name) else 2 if is_labels(name) else 1].append(one)
     found = next((tier for tier in tiers.values() if tier), [])
     if found and (agreed := _richest(found, classes, content)):

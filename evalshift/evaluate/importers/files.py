@@ -68,11 +68,11 @@ def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = 
         elif suffix == ".npy":
             columns, named, rules = {WHOLE: _tidy(np.array(np.lib.format.open_memmap(path, mode="r")))}, False, ()
         elif suffix == ".npz":
-            columns, named, rules = _npz(path, rows)
+            columns, named, rules = _npz(path)
         elif suffix in TORCH_FORMATS:
-            columns, named, rules = _torch(path, rows)
+            columns, named, rules = _torch(path)
         elif suffix == ".safetensors":
-            columns, named, rules = _safetensors(path, rows)
+            columns, named, rules = _safetensors(path)
         elif suffix == ".parquet":
             columns, named, rules = _parquet(path), True, ()
         else:
@@ -164,25 +164,19 @@ def _text(path: Path, rows: int | None, values: Collection[str]) -> Read:
     return {str(place): column for place, column in enumerate(table.columns, 1)}, False, table.rules
 
 
-def _npz(path: Path, rows: int | None) -> Read:
+def _npz(path: Path) -> Read:
     with np.load(path, allow_pickle=False) as archive:
-        return _by_name({name: _tidy(archive[name]) for name in archive.files}, rows)
+        return _by_name({name: _tidy(archive[name]) for name in archive.files})
 
 
-def _by_name(arrays: Mapping[str, np.ndarray], rows: int | None) -> Read:
-    """Arrays as columns; or, where they are as many as the images and none is as long, a row for each image."""
+def _by_name(arrays: Mapping[str, np.ndarray]) -> Read:
     if len(arrays) == 1:
         return {WHOLE: next(iter(arrays.values()))}, False, ()
-    shapes = {array.shape for array in arrays.values()}
-    if len(shapes) == 1 and rows not in (None, *max(shapes)) and len(arrays) > 2 and not any(map(is_known, arrays)):
-        return {"id": np.array(list(arrays), dtype=str), "predictions": np.stack(list(arrays.values()))}, True, ()
     return arrays, True, ()
 
 
 def _tidy(array: np.ndarray) -> np.ndarray:
-    """Bytes as text, half precision as single, a byte order as this machine's, (n, 1, k) and (1, n, k) as (n, k)."""
-    if array.ndim > 2 and len([length for length in array.shape if length > 1]) == 2:
-        array = array.squeeze()
+    """Bytes as text, half precision as single, a byte order as this machine's."""
     if array.dtype.kind == "S":
         return np.char.decode(array, "utf-8")
     if array.dtype.kind == "f" and array.dtype.itemsize < 4:
@@ -213,7 +207,7 @@ def _parquet(path: Path) -> Mapping[str, np.ndarray]:
 # --------------------------------------------------------------------------------------------------------------- torch
 
 
-def _torch(path: Path, rows: int | None) -> Read:
+def _torch(path: Path) -> Read:
     """Tensors of a torch file, read with weights_only, so that nothing in it can run."""
     import torch
 
@@ -231,15 +225,15 @@ def _torch(path: Path, rows: int | None) -> Read:
             expected="a tensor, a list of tensors, or a dict of them, as torch.save writes them",
             remedy="save the tensors alone, or numpy.savez(file, logits=logits.numpy())",
         ) from error
-    return _tensors(content, torch, rows)
+    return _tensors(content, torch)
 
 
-def _tensors(content: Any, torch: Any, rows: int | None) -> Read:
+def _tensors(content: Any, torch: Any) -> Read:
     if isinstance(content, Mapping):
-        found = {str(name): _tensor(value, torch) for name, value in content.items()}
-        named = {name: _tidy(array) for name, array in found.items() if array is not None}
+        named = {str(name): array for name, value in content.items() if (array := _tensor(value, torch)) is not None}
         if any(array.ndim > 0 for array in named.values()):
-            return _by_name(named, rows)
+            lengths = {len(array) for array in named.values() if array.ndim}
+            return _by_name(named) if lengths else ({}, True, ())
         numbers = {
             str(name): value.item() if isinstance(value, torch.Tensor) else value for name, value in content.items()
         }
@@ -248,11 +242,7 @@ def _tensors(content: Any, torch: Any, rows: int | None) -> Read:
     if array is None:
         raise ValueError(f"{type(content).__name__}, no tensors")
     batches = isinstance(content, list | tuple) and any(isinstance(one, torch.Tensor) and one.ndim for one in content)
-    return (
-        {WHOLE: _tidy(array)},
-        False,
-        ("the tensors of the list are taken for batches, one after the other",) * batches,
-    )
+    return {WHOLE: array}, False, ("the tensors of the list are taken for batches, one after the other",) * batches
 
 
 def _tensor(value: Any, torch: Any) -> np.ndarray | None:
@@ -280,10 +270,10 @@ def _refuse_pair(arrays: Sequence[np.ndarray]) -> None:
         raise ValueError("two tensors of one shape: batches, or predictions and labels; save them in a dict by name")
 
 
-def _safetensors(path: Path, rows: int | None) -> Read:
+def _safetensors(path: Path) -> Read:
     from safetensors.numpy import load_file
 
-    return _by_name({name: _tidy(array) for name, array in load_file(path).items()}, rows)
+    return _by_name({name: _tidy(array) for name, array in load_file(path).items()})
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON
@@ -367,11 +357,11 @@ def _records(rows: list[dict]) -> Mapping[str, np.ndarray]:
 
 
 def _each_as_array(names: Collection[str], values: Callable[[str], list]) -> Mapping[str, np.ndarray]:
-    """Columns as arrays; what is none (objects, lists of them) is left out, as it can be neither name nor class."""
+    """Columns as arrays; what is none (objects, lists of lists) is left out, as it can be neither name nor class."""
     columns = {}
     for name in names:
-        rows = [_classes_alone(row) for row in values(name)]
-        if not any(isinstance(cell, dict) for row in rows for cell in (row if isinstance(row, list) else [row])):
+        rows = values(name)
+        if not any(isinstance(row, dict) for row in rows):
             columns[name] = array_of(rows)
     return columns
 
@@ -415,7 +405,6 @@ def array_of(rows: list) -> np.ndarray:
     Lists of whole numbers or text may be of different lengths: the rest of a shorter one is missing.
     Raises ValueError where values and lists are mixed, or lists of fractions are of different lengths.
     """
-    rows = [_classes_alone(row) for row in rows]
     nested = [len(row) if isinstance(row, list) else -1 for row in rows if row is not None]
     if len(set(nested)) <= 1 and (not nested or nested[0] < 0):
         return _flat(rows)
@@ -429,13 +418,6 @@ def array_of(rows: list) -> np.ndarray:
         raise ValueError(f"row {odd:,} has {len(rows[odd]):,} values, row 0 {nested[0]:,} values")
     cells = [cell for row in rows for cell in (*(row or ()), *[None] * (width - len(row or ())))]
     return _flat(cells).reshape(len(rows), width)
-
-
-def _classes_alone(row: Any) -> Any:
-    """The classes of [{"label": "cat", "score": 0.9}, …], as Hugging Face's pipelines have them; else the row."""
-    if isinstance(row, list) and row and all(isinstance(one, dict) and "label" in one for one in row):
-        return [one["label"] for one in row]
-    return row
 
 
 def _flat(cells: list) -> np.ndarray:

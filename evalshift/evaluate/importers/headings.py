@@ -103,8 +103,7 @@ def numbered(names: Sequence[str]) -> dict[str, list[str]]:
     """
     groups: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for name in names:
-        # numpy.savez calls arrays without a name arr_0, arr_1, …: they are no parts of one thing.
-        if not name.startswith("arr_") and (parts := re.fullmatch(r"(.*?)[\s_.\-#\[(]*(\d+)[\])]?(\D*)", name.strip())):
+        if parts := re.fullmatch(r"(.*?)[\s_.\-#\[(]*(\d+)[\])]?(\D*)", name.strip()):
             groups.setdefault((parts[1], parts[3]), []).append((int(parts[2]), name))
     found = {}
     for (stem, rest), members in groups.items():

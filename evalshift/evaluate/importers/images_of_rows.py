@@ -45,11 +45,6 @@ class _Seen:
     match: Match | None
 
     @property
-    def is_number(self) -> bool:
-        """Whether it holds numbers, which may be of something else, where another column has names."""
-        return all(name.isdigit() for name in self.names)
-
-    @property
     def is_counter(self) -> bool:
         """Whether it merely counts the rows, and so says nothing of their order."""
         return self.match is not None and _counts(self.names)
@@ -125,13 +120,10 @@ def _look_at_numbers(name: str, texts: tuple[str, ...], names: ImageNames) -> _S
     called_so = is_ids(name) or plain(name) in _COUNTERS
     if len(set(texts)) < _NEARLY_ALL * len(texts) or is_predictions(name) or is_labels(name) or is_confidence(name):
         return None
-    by_name = None if names.are_positions or names.share(texts) < _NEARLY_ALL else names.match(texts)
-    if by_name is not None and by_name.is_whole:
-        return _Seen(name, texts, by_name)
     if (called_so or names.are_positions) and (match := match_positions(texts, len(names.ids))) is not None:
         return _Seen(name, texts, match)
-    if called_so and (by_name is not None or names.share(texts) >= _NEARLY_ALL):
-        return _Seen(name, texts, by_name or names.match(texts))
+    if names.share(texts) >= _NEARLY_ALL and (called_so or not names.are_positions):
+        return _Seen(name, texts, names.match(texts))
     if called_so or (match_positions(texts, len(texts)) is not None and not _counts(texts)):
         return _Seen(name, texts, None)
     return None
@@ -156,12 +148,8 @@ def _counts(names: Sequence[str]) -> bool:
 
 
 def _one_of(matched: Sequence[_Seen], content: FileContent) -> _Seen | None:
-    """The column that names the images: counters give way to numbers, and these to names.
-
-    Raises DataError where two disagree.
-    """
-    numbers = [seen for seen in matched if not seen.is_counter]
-    telling = [seen for seen in matched if not seen.is_number] or numbers or list(matched)
+    """The column that names the images: counters give way to names. Raises DataError where two disagree."""
+    telling = [seen for seen in matched if not seen.is_counter] or list(matched)
     if not telling:
         return None
     places = [seen.match.places for seen in telling if seen.match is not None]
@@ -224,11 +212,7 @@ def _unmatched(content: FileContent, seen: _Seen, names: ImageNames, dataset: St
     if match is not None and match.found:
         missing = [dataset.ids[place] for place in np.flatnonzero(match.places < 0).tolist()]
         parts = [f"{_some(match.unknown)} unknown", f"{_some(missing)} missing" if missing else ""]
-        remedy = "leave out rows of other images, or name the dataset that has them"
     else:
-        remedy = (
-            "name the column of the ids with `id_column`; where rows are in dataset order, say so with `file_order`"
-        )
         parts = [f"{len(seen.names):,} names, such as {_some(seen.names[:2])}"]
         if shared := names.ambiguous(seen.names):
             parts.append(f"several images are called {shared[0]}")
@@ -238,28 +222,12 @@ def _unmatched(content: FileContent, seen: _Seen, names: ImageNames, dataset: St
         where=f'{content.path}, column "{seen.column}"',
         found="; ".join(part for part in parts if part),
         expected=f"{expected}; it knows its images by number alone" if names.are_positions else expected,
-        remedy=remedy,
+        remedy="name the column of the ids with `id_column`; where rows are in dataset order, say so with `file_order`",
     )
 
 
 def _in_order(content: FileContent, columns: Columns, dataset: StoredDataset, rule: str) -> Rows:
     rows = len(next(iter(columns.values()))) if columns else 0
-    shapes = [array.shape for array in content.columns.values() if array.ndim > 1]
-    if not columns and shapes:
-        raise DataError(
-            "these are not predictions",
-            where=content.path,
-            found=f"shape {shapes[0]}",
-            expected=f"one row per image of {dataset.name}: shape ({len(dataset)},) or ({len(dataset)}, k)",
-        )
-    if rows != len(dataset) and any(shape[1] == len(dataset) for shape in shapes):
-        raise DataError(
-            "rows and columns are exchanged",
-            where=content.path,
-            found=f"shape {shapes[0]}",
-            expected=f"one row per image of {dataset.name}, shape ({len(dataset)}, k)",
-            remedy="save the transpose",
-        )
     if rows != len(dataset):
         raise DataError(
             "the predictions are not as many as the images",

@@ -50,7 +50,7 @@ def dataset_for_import(
                     where=labels,
                     found=f"{differing:,} of {len(stored):,} differ",
                     expected=f"the labels of {name} in {results.path}",
-                    remedy="leave `labels` out, or choose another name or results folder",
+                    remedy="leave --labels out, or choose another name or results folder",
                 )
         return stored, f"labels of {name} as stored in {results.path}"
     entry = registry.datasets.get(name)
@@ -65,10 +65,10 @@ def dataset_for_import(
         stored = replace(stored, attributes=dataset.attributes)
         return stored, f"labels of {name} from the registry"
     raise UsageError(
-        f"the labels of {name} were not found",
+        f"the labels of {name} are not at hand",
         where=results.path,
         found="it is neither stored here nor on this disk" if entry else f'no dataset "{name}" is stored or registered',
-        expected="labels to compare the predictions with",
+        expected="labels to hold the answers against",
         remedy=_remedy(name, registry, results),
     )
 
@@ -87,7 +87,7 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
             where=f"dataset {name}, row {outside[0]:,}",
             found=f"label {labels[outside[0]]}",
             expected=f"0 to {len(space) - 1} ({space.name})",
-            remedy="labels count from 0; subtract 1 if yours count from 1, or name their label space with `classes`",
+            remedy="labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes",
         )
     return StoredDataset(
         name=name,
@@ -133,7 +133,7 @@ def _space(name: str, registry: Registry, classes: str | None) -> ClassSpace:
             f"what the label numbers of {name} mean is not known",
             found=None if chosen is None else f'"{chosen}"',
             expected=f"a label space: {', '.join(spaces)}",
-            remedy="name it with `classes`; a registry can declare your own, and `registry` names it",
+            remedy="name it with --classes; a registry can declare your own, and --registry names it",
         )
     return registry.class_space(chosen)
 
@@ -191,5 +191,5 @@ def _are_labels(values: Sequence[str], labels: Labels, space: ClassSpace) -> boo
 def _remedy(name: str, registry: Registry, results: Results) -> str:
     nearest = near_match(name, [*results.datasets(), *registry.datasets])
     if name in registry.datasets:
-        return f"`evalshift fetch {name}`, or give a file of `labels`"
-    return (f'did you mean "{nearest}"? Else ' if nearest else "") + "give a file of `labels` and their `classes`"
+        return f"`evalshift fetch {name}`, or give the labels with --labels FILE"
+    return (f'did you mean "{nearest}"? Else ' if nearest else "") + "give the labels with --labels FILE --classes NAME"

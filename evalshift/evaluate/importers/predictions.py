@@ -9,12 +9,7 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.evaluate.importers.checks import (
-    hold_correctness,
-    hold_labels,
-    refuse_labels_as_predictions,
-    refuse_shifted,
-)
+from evalshift.evaluate.importers.checks import hold_correctness, hold_labels, refuse_shifted
 from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.columns import (
     check_named,
@@ -151,15 +146,13 @@ def _read(
     found = find_predictions(content, columns, classes, taken, column)
     top = _in_dataset_order(top_classes(found.values, classes, path, kind, first_class), rows)
     _refuse_missing(top, rows, dataset, path, missing)
-    if column is None:
-        refuse_labels_as_predictions(found.names[0], top.top[:, 0], dataset.labels, path)
     if first_class is None:
         refuse_shifted(top.top[:, 0], dataset.labels, path)
     labels, correct = find_labels(columns, found, taken, classes), find_correctness(columns, found, taken)
     held = _held(labels, correct, top.top[:, 0], rows, dataset, classes, path)
     read = {*found.names, *taken, *labels, *correct, WHOLE}
     unread = [name for name in (*columns, *set_aside) if name not in read]
-    rules = [*rows.rules, *found.rules, *top.rules, *held, *_unread_words(unread), *_missing_words(top, rows, dataset)]
+    rules = [*rows.rules, *found.rules, *top.rules, *held, *_unread_words(unread), *_missing_words(top, rows)]
     return top, rules
 
 
@@ -222,16 +215,16 @@ def _unread_words(names: Sequence[str]) -> list[str]:
     return [f"not read: {some}"] if names else []
 
 
-def _missing_words(top: TopClasses, rows: Rows, dataset: StoredDataset) -> list[str]:
+def _missing_words(top: TopClasses, rows: Rows) -> list[str]:
     lacking = int((top.top[:, 0] == NO_CLASS).sum())
     absent = 0 if rows.match is None else rows.match.absent
-    words = [no_prediction_words(lacking, dataset)] if lacking else []
+    words = [no_prediction_words(lacking, len(top.top))] if lacking else []
     return words + ([f"{absent:,} of these have no row in the file"] if absent else [])
 
 
-def no_prediction_words(missing: int, dataset: StoredDataset) -> str:
+def no_prediction_words(missing: int, images: int) -> str:
     """What is said of images without a prediction."""
-    return f"{missing:,} of {len(dataset):,} images of {dataset.name} have no prediction and count as incorrect"
+    return f"{missing:,} of {images:,} images have no prediction and count as incorrect"
 
 
 def refuse_overwriting(results: Results, dataset: str, model: str, force: bool) -> None:
@@ -265,7 +258,7 @@ def provenance_of(model: str, dataset: StoredDataset, imported: Imported, entry:
         dataset_fingerprint=dataset.rows,
         streams=None,
         start=datetime.now(UTC).isoformat(timespec="seconds"),
-        warnings=[no_prediction_words(imported.missing, dataset)] if imported.missing else [],
+        warnings=[no_prediction_words(imported.missing, len(dataset))] if imported.missing else [],
         imported=imported,
     )
 

@@ -76,9 +76,7 @@ def top_classes(
         top, more = _class_numbers(values, kind, len(classes), where, first_class or 0)
         prob = None
     else:
-        top, prob, more = _best(values, "logits" if kind == "scores" else kind, len(classes), where)
-        if kind == "scores":
-            kind, prob = "logits", None
+        top, prob, more = _best(values, kind, len(classes), where)
     return TopClasses(np.ascontiguousarray(top), prob, kind, (*rules, *more))
 
 
@@ -119,7 +117,7 @@ def _row(where: Path | str, rows: np.ndarray) -> str:
 
 
 def _guess(values: np.ndarray, classes: int, where: Path | str) -> tuple[str, list[str]]:
-    """What the numbers are, and why that is what they are: one of KINDS, or "scores" that tell no probability."""
+    """What the numbers are, and why that is what they are."""
     if values.ndim == 1:
         return "top1", ["one number per image is its class"]
     columns = values.shape[1]
@@ -168,7 +166,7 @@ def _guess_scores(values: np.ndarray, classes: int, where: Path | str) -> tuple[
             return "probabilities", [f"{classes:,} columns that lie in [0, 100] and sum to 100 are probabilities in %"]
         if values.max() <= 1:
             rule = f"{classes:,} columns that lie in [0, 1] and do not sum to 1 are scores: their order is taken"
-            return "scores", [f"{rule}, and no probability"]
+            return "logits", [f"{rule}, and no probability"]
     return "logits", [f"{classes:,} columns, one for each class, that are no probabilities are logits"]
 
 
@@ -266,12 +264,14 @@ def _best(values: np.ndarray, kind: str, classes: int, where: Path | str) -> tup
         row = np.flatnonzero(np.isposinf(values).any(axis=1))[0]
         raise DataError("a logit is infinite", where=f"{where}, row {row:,}", found="inf", expected="a finite number")
     percent = kind == "probabilities" and _check_probabilities(values, blank, where)
+    there = values[~blank]
+    is_scores = kind == "logits" and there.size > 0 and there.min() >= 0 and there.max() <= 1
     top = np.full((len(values), min(KEPT, classes)), NO_CLASS, np.int32)
     prob = np.full(len(values), np.nan, np.float32)
     for start in range(0, len(values), _ROWS_AT_ONCE):
         rows = start + np.flatnonzero(~blank[start : start + _ROWS_AT_ONCE])
         top[rows], prob[rows] = _best_of(values[rows].astype(np.float64), kind)
-    return top, prob / 100 if percent else prob, rules
+    return top, None if is_scores else prob / 100 if percent else prob, rules
 
 
 def _best_of(scores: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:

@@ -417,12 +417,3 @@ def test_the_same_is_found_whatever_the_order_of_the_images() -> None:
     exchanged = np.array([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])[predicted]
     assert of_cifar(exchanged[order], labels[order]) == of_cifar(exchanged, labels)
     assert CIFAR10.is_dir()
-
-
-def test_images_without_a_prediction_are_not_judged() -> None:
-    labels = np.arange(600) % 10
-    top = ((labels + 1) % 10)[:, np.newaxis]
-    top[::4] = -1
-    (cause,) = likely_causes(top, labels, list("abcdefghij"))
-    assert (cause.kind, cause.correct) == ("class order", 450)
-    assert likely_causes(np.full((600, 1), -1), labels, list("abcdefghij")) == ()

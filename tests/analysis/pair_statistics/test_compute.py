@@ -220,7 +220,7 @@ def test_models_known_by_counts_alone_are_part_of_what_counts_can_say(pair):
 def test_families_left_out_are_no_part_of_lines_but_held_against_them(pair):
     outcomes = counted(pair)
 
-    found = compute_statistics(outcomes, pair, left_out=("family 1",), resamples=RESAMPLES)
+    found = compute_statistics(outcomes, pair, without=("family 1",), resamples=RESAMPLES)
     without = [0, 1, 4, 5, 6, 7]
     fewer = compute_statistics(
         outcomes.subset(without), (pair[0].subset(without), pair[1].subset(without)), resamples=RESAMPLES
@@ -239,7 +239,7 @@ def test_families_left_out_are_no_part_of_lines_but_held_against_them(pair):
 def test_all_families_left_out_leave_no_line(pair):
     outcomes = counted(pair)
 
-    found = compute_statistics(outcomes, pair, left_out=[f"family {n}" for n in range(4)], resamples=RESAMPLES)
+    found = compute_statistics(outcomes, pair, without=[f"family {n}" for n in range(4)], resamples=RESAMPLES)
 
     assert isinstance(found.robustness, Missing)
     assert all(

@@ -541,8 +541,3 @@ class TestReleasedImagenetPredictions:
         cover = similarity_cover(error_consistency(correct).observed)
         # The least similar pairs share a third of the images at best: this cover does not help so few models.
         assert reuse_margin(50_000, 67, cover=cover) == reuse_margin(50_000, 67) == pytest.approx(0.00888, abs=1e-5)
-
-
-def test_models_without_a_prediction_do_not_agree() -> None:
-    found = agreement(np.array([[0, -1, -1, 2], [0, -1, 1, 2], [1, -1, -1, -1]], np.int8))
-    np.testing.assert_array_equal(found, [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])

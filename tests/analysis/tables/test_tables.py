@@ -22,6 +22,13 @@ from evalshift.analysis.tables.table import make_table
 PAGE = (Path(__file__).parents[3] / "docs/statistics.md").read_text("utf-8")
 
 
+def test_a_number_and_its_interval_have_as_many_digits_each() -> None:
+    values = {"kappa": [0.5, 1.0, 3.0, 250.4], "low": [0.5, 0.75, 2.0, 90.0], "high": [1.0, 1.0, 4.0, 300.0]}
+    table = make_table("kappas", "Kappas", values, [Column("kappa", "κ", "number", ("low", "high"))], "", empty="")
+    cells = ["0.500 [0.500, 1.000]", "1.000 [0.750, 1.000]", "3 [2, 4]", "250 [90, 300]"]
+    assert readable_statistic(table)["κ"].tolist() == cells
+
+
 @pytest.fixture
 def table() -> StatisticTable:
     """Every kind of column, an undefined number, and a reason."""

@@ -152,19 +152,19 @@ def test_labels_that_are_not_at_hand(
 ) -> None:
     file = answers(tmp_path)
     assert complaint(import_predictions, file, "x", "oldd", results, registry=registry) == (
-        "the labels of oldd were not found\n"
+        "the labels of oldd are not at hand\n"
         f"  where:    {results.path}\n"
         '  found:    no dataset "oldd" is stored or registered\n'
-        "  expected: labels to compare the predictions with\n"
-        '  fix:      did you mean "old"? Else give a file of `labels` and their `classes`'
+        "  expected: labels to hold the answers against\n"
+        '  fix:      did you mean "old"? Else give the labels with --labels FILE --classes NAME'
     )
     (tmp_path / "y.npy").unlink()
     assert complaint(import_predictions, file, "x", "old", results, registry=registry) == (
-        "the labels of old were not found\n"
+        "the labels of old are not at hand\n"
         f"  where:    {results.path}\n"
         "  found:    it is neither stored here nor on this disk\n"
-        "  expected: labels to compare the predictions with\n"
-        "  fix:      `evalshift fetch old`, or give a file of `labels`"
+        "  expected: labels to hold the answers against\n"
+        "  fix:      `evalshift fetch old`, or give the labels with --labels FILE"
     )
 
 
@@ -179,7 +179,7 @@ def test_labels_whose_meaning_is_not_known(
         '  found:    "lettres"\n'
         "  expected: a label space: letters, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, "
         "svhn, imagenet-1k\n"
-        "  fix:      name it with `classes`; a registry can declare your own, and `registry` names it"
+        "  fix:      name it with --classes; a registry can declare your own, and --registry names it"
     )
 
 
@@ -196,7 +196,7 @@ def test_labels_outside_the_classes_and_odd_ones(
         "  where:    dataset mine, row 1\n"
         "  found:    label 7\n"
         "  expected: 0 to 6 (letters)\n"
-        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name their label space with `classes`"
+        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes"
     )
     assert refused([0.5, 1.0]).startswith("these are not labels\n")
     assert refused([[0, 1], [1, 0]]).startswith("these are not labels\n")
@@ -222,7 +222,7 @@ def test_given_labels_must_be_the_stored_ones(
         f"  where:    {tmp_path / 'labels.npy'}\n"
         "  found:    2 of 6 differ\n"
         f"  expected: the labels of old in {results.path}\n"
-        "  fix:      leave `labels` out, or choose another name or results folder"
+        "  fix:      leave --labels out, or choose another name or results folder"
     )
 
 
