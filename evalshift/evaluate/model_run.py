@@ -116,7 +116,7 @@ def _left_out(names: tuple[str, ...]) -> str:
 
 
 def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:
-    right, total = int(predictions.hits(dataset.labels).sum()), len(dataset)
+    right, total = int(predictions.hits(dataset.truth).sum()), len(dataset)
     remarks = (off_words(right, total, published),)  # warnings were said once, when they were found
     words = "".join(f" ({remark})" for remark in remarks if remark)
     return f"{dataset.name} {percent(right / total)} %{words} ({images_per_second:,.0f}/s)"

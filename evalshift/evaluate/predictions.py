@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from evalshift.shapes import Labels, Prob, Top
+from evalshift.shapes import Prob, Top
 
 # What every run records and no import can.
 _OF_A_RUN = ("preprocess", "device", "precision", "batch_size", "memory_format", "seconds", "images_per_second")
@@ -123,8 +123,8 @@ class Predictions:
             return None
         return float(np.nanmean(self.prob))
 
-    def hits(self, labels: Labels, k: int = 1) -> Bool[np.ndarray, " n"]:
-        """Whether each image's label, shape (n,), is among the model's first `k` answers.
+    def hits(self, labels: Int[np.ndarray, "..."], k: int = 1) -> Bool[np.ndarray, " n"]:
+        """Whether each image's label, shape (n,), or any of several, shape (n, c), is among the first `k` predictions.
 
         Raises ValueError when `k` answers were not kept, or when there is not one label an image.
         """
@@ -132,7 +132,23 @@ class Predictions:
             raise ValueError(f"k is {k}; {self.model} on {self.dataset} keeps 1 to {self.k} answers an image")
         if len(labels) != len(self):
             raise ValueError(f"{len(labels):,} labels for {len(self):,} predictions of {self.model} on {self.dataset}")
-        return (self.top[:, :k] == labels[:, None]).any(axis=1)
+        return among(self.top[:, :k], labels)
+
+
+def among(top: Int[np.ndarray, "n k"], labels: Int[np.ndarray, "..."]) -> Bool[np.ndarray, " n"]:
+    """Whether any of k predictions of each image is its label, shape (n,), or one of its labels, shape (n, c)."""
+    several = labels[:, None] if labels.ndim == 1 else labels
+    hit = np.zeros(len(top), dtype=bool)
+    for column in range(several.shape[1]):
+        hit |= (top == several[:, column, None]).any(axis=1)
+    return hit
+
+
+def labels_for(
+    top: Int[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], accepted: Int[np.ndarray, "n c"] | None
+) -> Int[np.ndarray, " n"]:
+    """The one label of each image to hold predictions against: of several the predicted one, if it is among them."""
+    return labels if accepted is None else np.where(among(top[:, :1], accepted), top[:, 0], labels)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,18 @@ both sides have names.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from evalshift.shapes import Labels
-
 _IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
-def rows_mark(ids: Sequence[str], labels: Labels) -> str:
-    """A mark of labels, shape (n,), in their order, and of the images' names where they have any.
+def rows_mark(ids: Sequence[str], labels: np.ndarray) -> str:
+    """A mark of labels, shape (n,) or several each (n, c), in their order, and of the images' names if they have any.
 
     >>> rows_mark(("0", "1"), np.array([3, 5]))[:15]
     'labels:a9928084'
@@ -80,6 +79,22 @@ def order_of(ids: Sequence[str], given: Sequence[str]) -> np.ndarray | None:
         if len(places) == len(found) == len(wanted) and places.keys() == set(wanted):
             return np.array([places[name] for name in wanted], dtype=np.int64)
     return None
+
+
+def places_by_number(given: Sequence[str]) -> np.ndarray | None:
+    """Where the image of each position stands in `given`, by the numbers that names end in, shape (n,).
+
+    None unless these are 0 to n − 1 or 1 to n, each once: img_0000.png is the first image, ILSVRC2012_val_00000001 too.
+
+    >>> places_by_number(("img_1.png", "img_2.png", "img_0.png")).tolist()
+    [2, 0, 1]
+    """
+    found = [re.search(r"(\d+)$", key) for key in map(_image_key, given)]
+    numbers = np.array([int(number[1]) if number else -1 for number in found], dtype=np.int64)
+    order = np.argsort(numbers, kind="stable")
+    first = int(numbers[order[0]]) if len(numbers) else -1
+    counted = np.arange(first, first + len(numbers))
+    return order if first in (0, 1) and np.array_equal(numbers[order], counted) else None
 
 
 def twice(names: Sequence[str]) -> list[str]:

@@ -139,6 +139,8 @@ class _Datasets:
                 entry=entry.model_dump(mode="json", exclude_defaults=True),
                 view=dataset.view,
                 attributes=dataset.attributes,
+                accepted=dataset.accepted,
+                whole=dataset.whole,
             )
         )
         return mark
@@ -179,7 +181,7 @@ def say_warnings(plan: Plan, datasets: _Datasets, console: Console) -> None:
 def _is_off(predictions: Predictions, registry: Registry, datasets: _Datasets) -> bool:
     """Whether the accuracy is another than the registry's published one, by more than a few images."""
     published = registry.models[predictions.model].expected.get(predictions.dataset)
-    right = int(predictions.hits(datasets.load(predictions.dataset).labels).sum())
+    right = int(predictions.hits(datasets.load(predictions.dataset).truth).sum())
     return off_words(right, len(predictions), published) is not None
 
 

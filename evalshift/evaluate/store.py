@@ -1,13 +1,14 @@
 """Results on disk: Parquet files that explain themselves, written whole or not at all.
 
-    results/datasets/<dataset>.parquet              id, label, attribute.<name>; class names, fingerprint and view aside
+    results/datasets/<dataset>.parquet              id, label (null where an image is left out), labels where
+                                                    there are several, attribute.<name>; the rest as metadata
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
     results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, a row a model
     results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
     results/pairs.json                              the pairs that were run or imported, in order
 
 SCHEMA_VERSION history
-3   2026-11  the view of a dataset, and the groupings of its classes, in its metadata
+3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts
 2   2026-11  imports: `imported` in the provenance, null for what only a run knows; prob may be missing; counts/
 1   2026-11  the first
 """
@@ -19,9 +20,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 from pydantic import ValidationError
 
 from evalshift.errors import StoreError, did_you_mean, first_line
@@ -30,6 +33,7 @@ from evalshift.evaluate.rows import rows_mark
 from evalshift.files import file_name, registry_name, write_atomic
 from evalshift.parquet import read_metadata, read_table, table_bytes
 from evalshift.shapes import Labels
+from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 
 SCHEMA_VERSION = 3
@@ -50,6 +54,10 @@ class StoredDataset:
     stamp         a quick mark of the source files; equal means that the fingerprint still holds
     view          how predictions on it are read; None as they are
     attributes    what else is known of each image, such as its place or year: name → text, shape (n,)
+    accepted      all correct labels of each image, `labels` first, shape (n, c), shorter lists filled up with their
+                  first; None where each image has one
+    whole         names of all images of its source, in order, where some are left out: those without a label, or of
+                  classes that the view leaves out; else None
     """
 
     name: str
@@ -62,14 +70,29 @@ class StoredDataset:
     entry: dict
     view: View | None = None
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    accepted: Int[np.ndarray, "_ several"] | None = None
+    whole: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def truth(self) -> Int[np.ndarray, "..."]:
+        """What predictions are held against: `accepted`, or `labels` where each image has one."""
+        return self.labels if self.accepted is None else self.accepted
+
     @cached_property
     def rows(self) -> str:
         """The mark of ids and labels in their order, by which imported predictions are known to belong here."""
-        return rows_mark(self.ids, self.labels)
+        return rows_mark(self.ids, self.truth)
+
+    @cached_property
+    def places(self) -> Labels:
+        """Where each image stands among all of its source, shape (n,)."""
+        if self.whole is None:
+            return np.arange(len(self), dtype=np.int64)
+        place = {name: position for position, name in enumerate(self.whole)}
+        return np.array([place[name] for name in self.ids], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -77,11 +100,13 @@ class CountedDataset:
     """A dataset of which only counts were imported: neither its labels nor its images are known.
 
     classes  the name of its label space, None where the import did not know it
+    view     the classes that the counts are of, where they are not all of the label space
     """
 
     name: str
     images: int
     classes: str | None
+    view: View | None = None
 
     def __len__(self) -> int:
         return self.images
@@ -174,9 +199,7 @@ class Results:
             write_atomic(self.path / "pairs.json", text.encode())
 
     def save_dataset(self, dataset: StoredDataset) -> None:
-        table = pa.table({"id": pa.array(dataset.ids, pa.string()), "label": pa.array(dataset.labels, pa.int64())})
-        for name, values in dataset.attributes.items():
-            table = table.append_column(f"{_ATTRIBUTE}{name}", pa.array(values, pa.string()))
+        table = _table_of(dataset)
         facts = {
             "schema_version": SCHEMA_VERSION,
             "dataset": dataset.name,
@@ -200,10 +223,15 @@ class Results:
         path = self.dataset_file(dataset)
         with self._stored(path, dataset, self.datasets):
             table, facts = _read(path)
+            names = table["id"]
+            used = table.filter(table["label"].is_valid())
+            lists = used["labels"].to_pylist() if "labels" in used.column_names else None
             return StoredDataset(
                 name=dataset,
-                ids=tuple(table["id"].to_pylist()),
-                labels=table["label"].to_numpy(),
+                ids=tuple(used["id"].to_pylist()),
+                labels=used["label"].to_numpy(),
+                accepted=None if lists is None else padded(lists),
+                whole=None if len(used) == len(table) else tuple(names.to_pylist()),
                 classes=facts["classes"],
                 class_names=tuple(facts["class_names"]),
                 fingerprint=facts["fingerprint"],
@@ -211,7 +239,7 @@ class Results:
                 entry=facts["entry"],
                 view=_view(facts),
                 attributes={
-                    name.removeprefix(_ATTRIBUTE): tuple(table[name].to_pylist())
+                    name.removeprefix(_ATTRIBUTE): tuple(used[name].to_pylist())
                     for name in table.column_names
                     if name.startswith(_ATTRIBUTE)
                 },
@@ -271,6 +299,7 @@ class Results:
             "dataset": dataset.name,
             "images": dataset.images,
             "classes": dataset.classes,
+            "view": None if dataset.view is None else dataset.view.facts(),
         }
         _write(pa.table(columns), facts, self.counts_file(dataset.name))
 
@@ -293,7 +322,8 @@ class Results:
                     )
                     for row in table.to_pylist()
                 ]
-                counted = CountedDataset(dataset, facts["images"], facts["classes"])
+                view = None if facts.get("view") is None else View.from_facts(facts["view"])
+                counted = CountedDataset(dataset, facts["images"], facts["classes"], view)
                 return counted, {row.model: row for row in rows}
         except FileNotFoundError:
             return None
@@ -310,6 +340,26 @@ class Results:
 
 def _names(folder: Path) -> list[str]:
     return sorted(registry_name(path.stem) for path in folder.glob("*.parquet") if not path.name.startswith("."))
+
+
+def _table_of(dataset: StoredDataset) -> pa.Table:
+    """A row for each image of the source; the label is null where it is left out."""
+    ids = dataset.ids if dataset.whole is None else dataset.whole
+    labels: list[int | None] = [None] * len(ids)
+    for place, label in zip(dataset.places.tolist(), dataset.labels.tolist(), strict=True):
+        labels[place] = label
+    columns: dict[str, Any] = {"id": pa.array(ids, pa.string()), "label": pa.array(labels, pa.int64())}
+    if dataset.accepted is not None:
+        several: list[list[int] | None] = [None] * len(ids)
+        for place, row in zip(dataset.places.tolist(), dataset.accepted.tolist(), strict=True):
+            several[place] = list(dict.fromkeys(row))
+        columns["labels"] = pa.array(several, pa.list_(pa.int64()))
+    for name, values in dataset.attributes.items():
+        texts: list[str | None] = [None] * len(ids)
+        for place, value in zip(dataset.places.tolist(), values, strict=True):
+            texts[place] = value
+        columns[f"{_ATTRIBUTE}{name}"] = pa.array(texts, pa.string())
+    return pa.table(columns)
 
 
 def _view(facts: dict) -> View | None:

@@ -41,6 +41,8 @@ class DatasetEntry(About):
     view             a coarser way to see labels and predictions: the name of a view such as imagenet-a, groups of
                      classes, or the classes to keep, see `testbed.views`; the registry knows groups by a name too
     attributes       a table with a row for each image and further columns, such as its place or year
+    multi_labels     a file with the correct classes of each image as a list, such as ReaL's real.json, in the place of
+                     one label per image; `labels` for short, where the source has no labels of that name
     format           the module of `evalshift.testbed.datasets` that reads it
     """
 
@@ -50,7 +52,15 @@ class DatasetEntry(About):
     attributes: FilePath | None = None
     near_duplicates: NearDuplicatesEntry | None = None
     view: str | dict[Any, Any] | list[Any] | None = None
+    multi_labels: FilePath | None = None
     _seen: View | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labels_for_short(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "labels" in content and "labels" not in cls.model_fields:
+            content = {"multi_labels" if key == "labels" else key: value for key, value in content.items()}
+        return content
 
     @property
     def seen(self) -> View | None:

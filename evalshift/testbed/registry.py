@@ -85,6 +85,19 @@ class Registry:
             remedy=did_you_mean(name, self.datasets) or "add it under datasets:, or see `evalshift list datasets`",
         )
 
+    def known_dataset(self, name: str) -> AnyDataset | None:
+        """The dataset of that name, also as name@view; None where there is none."""
+        try:
+            return self.dataset(name)
+        except UsageError:
+            return None
+
+    def view_of(self, name: str) -> View | None:
+        """The view that a dataset of this name is seen in, also where only the view is known here."""
+        entry = self.known_dataset(name)
+        base, _, choice = name.rpartition("@")
+        return entry.seen if entry is not None else self.view(choice) if base else None
+
     def _chosen(self, name: str, entry: AnyDataset, choice: str) -> AnyDataset:
         if BUILT_IN_VIEWS.get(choice) == entry.classes:
             return cast(AnyDataset, entry.seen_in(choice))

@@ -1,6 +1,7 @@
 """How answers are read where a dataset keeps a part of the classes, or takes several as one."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.console import Console
 from scipy.special import softmax
 
 from evalshift.analysis.report import report
-from evalshift.errors import ModelError
+from evalshift.errors import DataError, ModelError
 from evalshift.evaluate.devices import Execution
 from evalshift.evaluate.inference import Answers, predict_batches
 from evalshift.evaluate.plan import stored_fingerprint
@@ -284,5 +285,47 @@ def test_what_a_dataset_warns_of_stands_beside_every_accuracy_on_it(
     provenance = [results.provenance(name, "flat") for name in ("clean", "raw")]
     assert [one.warnings for one in provenance if one] == [[], [warning]]
     assert isinstance(quiet.file, io.StringIO)
-    assert f"({warning})" in quiet.file.getvalue()
+    assert warning in quiet.file.getvalue()
     assert f"{warning}: flat." in report(results, resamples=100).summary.pairs[0].notes
+
+
+def test_several_labels_per_image_from_registry_to_report(testbed: Path, quiet: Any) -> None:
+    """`multi_labels` takes the place of the labels; an image without any is not run, and is counted."""
+    several = [[0, 3], [], [5], [0], [4, 0], [7], [8], [9]]
+    (testbed.parent / "real.json").write_text(json.dumps(several))
+    text = yaml.safe_load(testbed.read_text())
+    real = {**text["datasets"]["whole"], "multi_labels": "real.json"}
+    labels = np.load(testbed.parent / "whole_y.npy")
+    several_of_own = [[*row, int(label)] if row else [] for row, label in zip(several, labels, strict=True)]
+    (testbed.parent / "real.json").write_text(json.dumps(several_of_own))
+    text["datasets"] = {"whole": text["datasets"]["whole"], "real": real}
+    text["pairs"] = ["whole:real"]
+    testbed.write_text(yaml.safe_dump(text))
+    results = run(testbed, results="results", device="cpu", console=quiet)
+    # The network always predicts class 0: correct for the first image, and for two more that have it among several.
+    table = report(results, resamples=100).table
+    assert table[["original_correct", "original_total"]].to_numpy().tolist() == [[1, 8]]
+    assert table[["new_correct", "new_total"]].to_numpy().tolist() == [[3, 7]]
+    warning = "1 of 8 images have no label and are left out"
+    provenance = results.provenance("real", "told")
+    assert provenance is not None
+    assert provenance.warnings == [warning]
+    assert warning in quiet.file.getvalue()
+    stored = results.load_dataset("real")
+    assert stored.whole is not None
+    assert (len(stored), len(stored.whole)) == (7, 8)
+    assert stored_fingerprint(load_registry(testbed), results, "real") == stored.fingerprint
+    (testbed.parent / "real.json").write_text(json.dumps([[*row, 1] for row in several_of_own]))
+    assert stored_fingerprint(load_registry(testbed), results, "real") is None
+
+
+def test_labels_of_other_images_are_refused(testbed: Path, quiet: Any) -> None:
+    (testbed.parent / "real.json").write_text(json.dumps([[999]] * 8))
+    text = yaml.safe_load(testbed.read_text())
+    text["datasets"]["real"] = {**text["datasets"]["whole"], "multi_labels": "real.json"}
+    text["pairs"] = ["whole:real"]
+    testbed.write_text(yaml.safe_dump(text))
+    with pytest.raises(DataError) as caught:
+        run(testbed, results="results", device="cpu", console=quiet)
+    assert caught.value.problem == "these labels contradict those of the dataset"
+    assert caught.value.found == "0 of 8 images have their own label among the several"

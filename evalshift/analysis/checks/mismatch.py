@@ -3,6 +3,7 @@
 from evalshift.analysis.checks.plausibility import Cause, likely_causes
 from evalshift.analysis.outcomes import ImageAnswers
 from evalshift.evaluate.expected import few_images, images_off, published_counts, rounding
+from evalshift.evaluate.predictions import labels_for
 
 # Images of the sets that accuracies are published for.
 _OFFICIAL = {
@@ -56,7 +57,7 @@ def causes_of(predictions: ImageAnswers, published: float | None = None) -> tupl
     """The likely causes for the first model of these predictions; see `likely_causes`."""
     return likely_causes(
         predictions.top[0],
-        predictions.labels,
+        labels_for(predictions.top[0], predictions.labels, predictions.accepted),
         predictions.class_names,
         ids=predictions.ids,
         published=published,

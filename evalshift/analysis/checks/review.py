@@ -13,7 +13,7 @@ from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair
 from evalshift.analysis.statistics.outliers import off_the_line
 from evalshift.errors import AnalysisError
-from evalshift.evaluate.predictions import Predictions
+from evalshift.evaluate.predictions import Predictions, labels_for
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.formatting import percent
 
@@ -109,7 +109,7 @@ def _answer_notes(answers: ImageAnswers, skip: set[tuple[str, str]]) -> list[str
 def _causes_in_words(predictions: Predictions, dataset: StoredDataset) -> list[str]:
     causes = likely_causes(
         predictions.top,
-        dataset.labels,
+        labels_for(predictions.top, dataset.labels, dataset.accepted),
         dataset.class_names,
         ids=dataset.ids,
         confidence=predictions.mean_confidence,

@@ -75,11 +75,13 @@ class ImageAnswers:
 
     top          class numbers, best first, shape (m, n, k), in the smallest integer type that holds them; k is the
                  least that any of the models keeps
-    labels       shape (n,)
+    labels       shape (n,); the first where images have several
     ids          the images' names, in the set's order
     class_names  position = class number
     attributes   what else is known of each image, such as its place: name → text, shape (n,)
     confidence   mean probability of each model's first prediction, in [0, 1], None where it has none; () for none known
+    accepted     all correct labels of each image, shape (n, c), shorter lists filled up with one of their own; None
+                 where each image has one
     """
 
     dataset: str
@@ -90,6 +92,12 @@ class ImageAnswers:
     class_names: tuple[str, ...]
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     confidence: tuple[float | None, ...] = ()
+    accepted: Int[np.ndarray, "n c"] | None = None
+
+    @property
+    def truth(self) -> Int[np.ndarray, "..."]:
+        """What predictions are held against: `accepted`, or `labels` where each image has one."""
+        return self.labels if self.accepted is None else self.accepted
 
     @property
     def predicted(self) -> Int[np.ndarray, "m n"]:
@@ -115,7 +123,8 @@ class ImageAnswers:
             raise ValueError(f"{metric} takes {k} answers an image; {self.top.shape[2]} are kept on {self.dataset}")
         right = np.zeros(self.top.shape[:2], dtype=bool)
         for answer in range(k):
-            right |= self.top[:, :, answer] == self.labels
+            for label in self.truth.reshape(len(self.labels), -1).T:
+                right |= self.top[:, :, answer] == label
         return right
 
 

@@ -1,6 +1,6 @@
 """Stored predictions of a pair -> what each model answers on either set, and how many images it gets right."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -57,6 +57,7 @@ def load_pair(results: Results, pair: str) -> StoredPair:
     names = split_pair(pair)
     notes: list[str] = []
     original, new = (_load_side(results, name, pair, notes) for name in names)
+    _refuse_unlike(original.dataset, new.dataset)
     known: dict[str, tuple[_Known, _Known]] = {}
     for model in _common_models(original, new, notes):
         try:
@@ -148,14 +149,55 @@ def seen_alike(results: Results, pair: str) -> str:
     both = {one for one in stored if _without_view(one) == names}
     if len(both) == 1 and not set(names) <= set(results.datasets()):
         return both.pop()
-    views = [((results.dataset_facts(name) or {}).get("entry") or {}).get("view") for name in names]
-    if views[0] == views[1] or None not in views:
+    views = [_view_of(results, name) for name in names]
+    if None not in views or views[0] == views[1]:
         return pair
+    right = _right_pair(names, views)
+    return right if any(_is_stored(results, name) for name in right.split(":") if name not in names) else pair
+
+
+def _view_of(results: Results, name: str) -> str | None:
+    """The name of the view that a stored or counted dataset is seen in."""
+    facts = results.dataset_facts(name)
+    if facts is not None:
+        return (facts.get("view") or {}).get("name") or (facts.get("entry") or {}).get("view")
+    counted = results.load_counts(name)
+    return counted[0].view.name if counted and counted[0].view else None
+
+
+def _is_stored(results: Results, name: str) -> bool:
+    return name in results.datasets() or results.load_counts(name) is not None
+
+
+def _right_pair(names: Sequence[str], views: Sequence[str | None]) -> str:
+    """The pair with both sets in the view of one."""
     view = views[0] or views[1]
-    seen = (
+    return ":".join(
         name if own or name.endswith(f"@{view}") else f"{name}@{view}" for name, own in zip(names, views, strict=True)
     )
-    return ":".join(seen)
+
+
+def _refuse_unlike(original: StoredDataset | CountedDataset, new: StoredDataset | CountedDataset) -> None:
+    """AnalysisError where one set is of other classes than the other: a view on one side alone, or two views."""
+    views = [dataset.view for dataset in (original, new)]
+    if views[0] is views[1] or (views[0] is not None and views[1] is not None and views[0].same_as(views[1])):
+        return
+    names = [original.name, new.name]
+    seen = [
+        f"{name} is of all classes" if view is None else f"{name} of {len(view.labels)} (view {view.name})"
+        for name, view in zip(names, views, strict=True)
+    ]
+    remedy = None
+    if None in views:
+        right = _right_pair(names, [None if view is None else view.name for view in views])
+        remedy = f"the pair is {right}: run it, or import what was measured on these classes under these names"
+    raise AnalysisError(
+        "this pair compares different classes",
+        where=":".join(names),
+        found=", ".join(seen),
+        expected="the same classes on both sides",
+        remedy=remedy,
+    )
 
 
 def _without_view(pair: str) -> tuple[str, str] | None:
@@ -193,7 +235,7 @@ class _Side:
             if objection := _objection(predictions, self.dataset):
                 return objection
             correct = {
-                metric: int(predictions.hits(self.dataset.labels, k).sum()) if k <= predictions.k else None
+                metric: int(predictions.hits(self.dataset.truth, k).sum()) if k <= predictions.k else None
                 for metric, k in METRICS.items()
             }
             top = _narrow(predictions.top, self.dataset)
@@ -266,7 +308,7 @@ def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
     """The answers in the smallest signed type that holds them, the labels and the classes; shape (n, k)."""
     largest = max(
         len(dataset.class_names) - 1,
-        *(int(numbers.max(initial=0)) for numbers in (top, dataset.labels)),
+        *(int(numbers.max(initial=0)) for numbers in (top, dataset.truth)),
         -int(top.min(initial=0)),
     )
     return top.astype(np.min_scalar_type(-largest - 1))
@@ -324,6 +366,7 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
         models=tuple(tops),
         top=side_by_side.transpose(1, 2, 0),
         labels=dataset.labels,
+        accepted=dataset.accepted,
         ids=dataset.ids,
         class_names=dataset.class_names,
         attributes=dataset.attributes,

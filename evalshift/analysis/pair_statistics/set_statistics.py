@@ -97,8 +97,12 @@ def set_statistics(
     pairs = _pairwise(correct, answers, metric, level) if models > 1 else Missing("a comparison takes two models")
     hard = hardest = Missing("hardness and favourite answers are about first answers: see top-1")
     if metric == "top1":
-        hard = hard_images(answers.predicted, answers.labels, least=models // 2 + 1)
-        hardest = hardest_share(answers.predicted, answers.labels, HARDEST_SHARE)
+        # Any of several labels is as good as the first.
+        predicted = (
+            answers.predicted if answers.accepted is None else np.where(correct, answers.labels, answers.predicted)
+        )
+        hard = hard_images(predicted, answers.labels, least=models // 2 + 1)
+        hardest = hardest_share(predicted, answers.labels, HARDEST_SHARE)
     return SetStatistics(
         dataset=answers.dataset,
         images=images,
@@ -108,7 +112,7 @@ def set_statistics(
         union_margin=reuse_margin(images, models, level=level),
         cover_margin=_cover_margin(pairs, images, models, level),
         joint=joint_margin(correct, level=level, rng=margin_rng),
-        classes=class_accuracies(correct, answers.labels, len(answers.class_names), level),
+        classes=class_accuracies(correct, answers.truth, len(answers.class_names), level),
         hard=hard,
         hardest=hardest,
     )

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy import special, stats
 
 from evalshift.analysis.statistics.intervals import Interval, check_level, clopper_pearson, difference_interval
-from evalshift.shapes import Correct, Labels
+from evalshift.shapes import Correct
 
 _CELLS_IN_A_CHUNK = 1_000_000
 # As in R's fisher.test: relative to the probability of the table that was observed.
@@ -52,11 +52,14 @@ class ClassDrops:
     rank_correlation: Float[np.ndarray, " m"]
 
 
-def class_accuracies(correct: Correct, labels: Labels, classes: int, level: float = 0.95) -> ClassAccuracies:
+def class_accuracies(
+    correct: Correct, labels: Int[np.ndarray, "..."], classes: int, level: float = 0.95
+) -> ClassAccuracies:
     """Accuracy of each model on each class, with exact intervals, and the order of the classes.
 
     Takes which images each of m models gets right, the images' labels (0 to `classes` − 1) and a two-sided level. The
-    intervals hold class by class, not for all classes at once.
+    intervals hold class by class, not for all classes at once. An image with several labels, a row of shape (n, c), is
+    one of each of its classes, and correct in all of them or in none.
     Raises ValueError for a label or level out of range, and where labels and answers differ in number.
     Source: Chrabaszcz, Loshchilov and Hutter 2017, arXiv 1707.08819, figure 6 (classes in order of accuracy).
 
@@ -71,12 +74,13 @@ def class_accuracies(correct: Correct, labels: Labels, classes: int, level: floa
         )
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
-        first = int(np.argmax(outside))
+        first = int(np.argmax(outside.reshape(len(labels), -1).any(axis=1)))
         raise ValueError(f"labels[{first}]: found {labels[first]}; expected 0 to {classes - 1}")
-    total = np.bincount(labels, minlength=classes)
+    image, of_class = _memberships(labels, classes)
+    total = np.bincount(of_class, minlength=classes)
     counts = np.zeros((len(correct), classes), dtype=np.int64)
     for model, right in enumerate(correct):
-        counts[model] = np.bincount(labels[right], minlength=classes)
+        counts[model] = np.bincount(of_class[right[image]], minlength=classes)
     some = np.broadcast_to(total > 0, counts.shape)
     totals = np.broadcast_to(total, counts.shape)
     accuracy, low, high = (np.full(counts.shape, np.nan) for _ in range(3))
@@ -92,6 +96,14 @@ def class_accuracies(correct: Correct, labels: Labels, classes: int, level: floa
         rank=stats.rankdata(sinking, method="min", axis=1).astype(np.int64),
         order=np.argsort(sinking, axis=1, kind="stable"),
     )
+
+
+def _memberships(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each image with each of its classes once: places of images and classes, of equal length."""
+    if labels.ndim == 1:
+        return np.arange(len(labels)), labels
+    pairs = np.unique(np.arange(len(labels))[:, None] * classes + labels)
+    return pairs // classes, pairs % classes
 
 
 def class_drops(original: ClassAccuracies, new: ClassAccuracies, level: float = 0.95) -> ClassDrops:

@@ -40,7 +40,7 @@ def hold_labels(
     """
     rules: list[str] = []
     for name, column in columns.items():
-        numbers = _class_numbers(column, classes)
+        numbers = class_numbers(column, classes)
         if not is_labels(name):
             if numbers is not None and _is_reordered(numbers, labels):
                 raise _other_order(name, numbers, labels, dataset, where, by_name)
@@ -62,7 +62,7 @@ def few_of(images: int) -> int:
     return max(images // 100, min(2, images // 20))
 
 
-def _class_numbers(column: np.ndarray, classes: ClassNames) -> np.ndarray | None:
+def class_numbers(column: np.ndarray, classes: ClassNames) -> np.ndarray | None:
     """A column as class numbers, −1 where there is none; None where it names something else."""
     if column.dtype.kind == "U":
         found = as_numbers(column)

@@ -109,6 +109,8 @@ def _look_at(name: str, values: np.ndarray, names: ImageNames, classes: ClassNam
         return None
     if names.share(texts) >= _NEARLY_ALL:
         return _Seen(name, texts, names.match(texts))
+    if (match := names.by_number(texts)) is not None:
+        return _Seen(name, texts, match)
     strong = is_ids(name) and plain(name) not in _WEAK
     name_like = sum(bool(_NAME_LIKE.fullmatch(text)) for text in texts) / len(texts)
     if strong or (different >= _NEARLY_ALL and (is_ids(name) or name_like >= 0.5)):

@@ -11,16 +11,20 @@ import numpy as np
 from evalshift.errors import DataError, UsageError, near_match
 from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.label_files import read_labels
+from evalshift.evaluate.importers.label_spaces import in_view, of_lists
 from evalshift.evaluate.importers.matching import ImageNames
 from evalshift.evaluate.rows import rows_mark, twice
 from evalshift.evaluate.store import Results, StoredDataset
+from evalshift.files import sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import BUILT_IN, ClassSpace
 from evalshift.testbed.datasets import dataset_stamp, load_dataset
 from evalshift.testbed.label_text import labels_of_text
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry
+from evalshift.testbed.several_labels import read_label_lists
 from evalshift.testbed.text_tables import read_text_table
+from evalshift.testbed.views import BUILT_IN_VIEWS, built_in_view
 
 
 def dataset_for_import(
@@ -42,8 +46,10 @@ def dataset_for_import(
     if name in results.datasets():
         stored = results.load_dataset(name)
         if labels is not None:
-            given = _from_file(name, labels, _space(name, registry, stored.classes), id_column, stored)
-            if not np.array_equal(given.labels, stored.labels):
+            given = _given(name, labels, _space(name, registry, stored.classes), registry, id_column, stored)
+            if given.accepted is not None or stored.accepted is not None or stored.view is not None:
+                _refuse_other_lists(given, stored, labels)
+            elif not np.array_equal(given.labels, stored.labels):
                 differing = int((given.labels != stored.labels).sum())
                 raise DataError(
                     "these labels are not those that are stored",
@@ -53,16 +59,23 @@ def dataset_for_import(
                     remedy="leave --labels out, or choose another name or results folder",
                 )
         return stored, f"labels of {name} as stored in {results.path}"
-    entry = registry.datasets.get(name)
+    entry = registry.known_dataset(name)
     if labels is not None:
-        space = _space(name, registry, classes)
-        given = _from_file(name, labels, space, id_column, None, known_of(name, registry))
+        given = _given(name, labels, _space(name, registry, classes), registry, id_column, None)
         return given, f"labels of {name} from {labels}"
     if entry is not None and dataset_stamp(entry) is not None:
         dataset = load_dataset(name, entry, registry.class_space(entry.classes))
         facts = known_of(name, registry)
-        stored = labels_alone(name, dataset.ids, dataset.labels, dataset.classes, **facts)
-        stored = replace(stored, attributes=dataset.attributes)
+        alone = labels_alone(name, dataset.ids, dataset.labels, dataset.classes, **facts)
+        stored = replace(
+            alone,
+            classes=entry.classes,
+            view=dataset.view,
+            accepted=dataset.accepted,
+            whole=dataset.whole,
+            attributes=dataset.attributes,
+        )
+        stored = replace(stored, fingerprint=stored.rows)
         return stored, f"labels of {name} from the registry"
     raise UsageError(
         f"the labels of {name} are not at hand",
@@ -71,6 +84,32 @@ def dataset_for_import(
         expected="labels to hold the answers against",
         remedy=_remedy(name, registry, results),
     )
+
+
+def _given(
+    name: str, path: Path, space: ClassSpace, registry: Registry, id_column: str | None, stored: StoredDataset | None
+) -> StoredDataset:
+    """The dataset that a file of labels makes, each image with one or several, seen in the view that it has."""
+    facts = {} if stored else known_of(name, registry)
+    lists = read_label_lists(path, space) if path.is_file() else None
+    view = stored.view if stored else registry.view_of(name)
+    if lists is not None:
+        given = of_lists(name, lists, space, sha256_of(path), **facts)
+    else:
+        as_they_are = stored if stored is None or stored.view is None else None
+        given = _from_file(name, path, space, id_column, as_they_are, facts)
+    return given if view is None else in_view(given, view, space)
+
+
+def _refuse_other_lists(given: StoredDataset, stored: StoredDataset, path: Path) -> None:
+    if given.truth.shape != stored.truth.shape or not np.array_equal(np.sort(given.truth), np.sort(stored.truth)):
+        raise DataError(
+            "these labels are not those that are stored",
+            where=path,
+            found=f"{len(given):,} images with labels, stored are {len(stored):,}, or other labels",
+            expected=f"the labels of {stored.name} as they are stored",
+            remedy="leave the labels out, or choose another name or results folder",
+        )
 
 
 def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpace, **entry: object) -> StoredDataset:
@@ -103,7 +142,7 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
 
 def known_of(name: str, registry: Registry) -> dict[str, Any]:
     """What the registry knows of a dataset, whoever ran the models: its near-duplicates, and where fresh images are."""
-    entry = registry.datasets.get(name)
+    entry = registry.known_dataset(name)
     if entry is None:
         return {}
     return entry.model_dump(mode="json", include={"near_duplicates", "fresh"}, exclude_none=True)
@@ -111,11 +150,22 @@ def known_of(name: str, registry: Registry) -> dict[str, Any]:
 
 def known_size(name: str) -> tuple[int, str | None] | None:
     """How many images a well-known dataset has, and its label space; None for a name that no one published on."""
+    base, _, choice = name.rpartition("@")
+    if base and BUILT_IN_VIEWS.get(choice) == "imagenet-1k" and (whole := known_size(base)) is not None:
+        view = built_in_view(choice)  # each class has as many images
+        return whole[0] * len(view.labels) // len(view.of), whole[1]
     for testbed in published_names():
         for table in load_published(testbed).tables:
             if name in table.images:
                 return table.images[name], "cifar10" if table.original == "cifar10" else "imagenet-1k"
     return None
+
+
+def class_names_of(dataset: StoredDataset, registry: Registry) -> ClassNames:
+    """The names of the classes that predictions on a dataset are of, which its view reads."""
+    if dataset.view is not None:
+        return ClassNames(dataset.view.of.names, dataset.view.of.folders)
+    return ClassNames(dataset.class_names, folders_of(dataset, registry))
 
 
 def folders_of(dataset: StoredDataset, registry: Registry) -> tuple[str, ...]:
@@ -125,7 +175,7 @@ def folders_of(dataset: StoredDataset, registry: Registry) -> tuple[str, ...]:
 
 
 def _space(name: str, registry: Registry, classes: str | None) -> ClassSpace:
-    entry, known = registry.datasets.get(name), known_size(name)
+    entry, known = registry.known_dataset(name), known_size(name)
     chosen = classes or (entry.classes if entry else known[1] if known else None)
     spaces = (*registry.classes, *BUILT_IN)
     if chosen not in spaces:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from evalshift.evaluate.rows import are_positions, twice
+from evalshift.evaluate.rows import are_positions, places_by_number, twice
 from evalshift.evaluate.store import StoredDataset
 
 _SUFFIX = re.compile(r"(?<=.)\.(avif|bmp|gif|jfif|jp2|jpe?g|npy|pbm|pgm|png|ppm|pt|tiff?|webp)$", re.IGNORECASE)
@@ -86,12 +86,18 @@ class ImageNames:
         self._parts = tuple(map(path_parts, dataset.ids))
         self._depth = min(_DEEPEST, max(map(len, self._parts), default=1))
         self._classes = _class_folders(dataset.class_names, folders)
+        self.is_list = dataset.accepted is not None and are_positions(dataset.ids)
         self._tables: dict[tuple[str, int], dict[tuple[str, ...], int] | None] = {}
 
     @cached_property
     def are_positions(self) -> bool:
         """Whether the dataset merely counts its images from 0."""
         return are_positions(self.ids)
+
+    def by_number(self, names: Sequence[str]) -> Match | None:
+        """Rows by the numbers that names end in, where the dataset is a list of labels that counts its images."""
+        order = places_by_number(names) if self.is_list and len(names) == len(self.ids) else None
+        return None if order is None else Match(order, (), "the numbers that names end in count the images")
 
     def share(self, names: Sequence[str]) -> float:
         """The share of names, or of a sample of them, that are images of this dataset, from 0 to 1."""

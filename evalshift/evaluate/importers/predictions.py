@@ -1,7 +1,7 @@
 """Predictions that someone else made, one file a model and dataset, into the store."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,12 @@ from evalshift.evaluate.importers.columns import (
 )
 from evalshift.evaluate.importers.files import WHOLE, FileContent, read_file
 from evalshift.evaluate.importers.images_of_rows import Rows, find_rows
-from evalshift.evaluate.importers.labels import dataset_for_import, folders_of
+from evalshift.evaluate.importers.label_spaces import left_out_words, with_all_images, without_left_out
+from evalshift.evaluate.importers.labels import class_names_of, dataset_for_import
+from evalshift.evaluate.importers.matching import Match
+from evalshift.evaluate.importers.seen_values import as_labels_in, hold_several, top_classes_in
 from evalshift.evaluate.importers.values import NO_CLASS, TopClasses, check_kind, top_classes
-from evalshift.evaluate.predictions import Imported, Predictions, Provenance
+from evalshift.evaluate.predictions import Imported, Predictions, Provenance, among, labels_for
 from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry, load_registry
@@ -101,11 +104,19 @@ def import_predictions(
     target, source = dataset_for_import(
         dataset, store, known, labels=None if labels is None else Path(labels), classes=classes
     )
-    names = ClassNames(target.class_names, folders_of(target, known))
-    content = read_file(path, rows=len(target), values={*names.spellings(), *(one.lower() for one in target.ids)})
-    top, rules = _read(content, target, names, kind, id_column, column, first_class, file_order, missing)
+    names = class_names_of(target, known)
+    images = with_all_images(target)
+    content = read_file(path, rows=len(target), values={*names.spellings(), *(one.lower() for one in images.ids)})
+    choices = (kind, id_column, column, first_class, file_order, missing, classes)
+    try:
+        top, rules = _read(content, target, names, *choices)
+    except DataError:
+        if images is target:
+            raise
+        # Files of others have rows for images that the dataset leaves out.
+        top, rules = _read(content, images, names, *choices)
     lacking = int((top.top[:, 0] == NO_CLASS).sum())
-    rules = (source, *content.rules, *rules)
+    rules = (source, *left_out_words(target), *content.rules, *rules)
     imported = Imported(
         source="predictions", files={path.name: content.sha256}, kind=top.kind, rules=list(rules), missing=lacking
     )
@@ -113,7 +124,8 @@ def import_predictions(
     predictions = Predictions(model, dataset, top.top, top.prob, provenance_of(model, target, imported, entry))
     store_predictions(store, target, predictions)
     pairs = note_pairs(store, known, [dataset], [model])
-    return ImportReport((count_correct(predictions, target),), rules, pairs)
+    unlike = unlike_words(store, known, [dataset])
+    return ImportReport((count_correct(predictions, target),), (*rules, *unlike), pairs)
 
 
 def _check_missing(missing: str) -> None:
@@ -136,6 +148,7 @@ def _read(
     first_class: int | None,
     file_order: bool,
     missing: str,
+    predicted_in: str | None,
 ) -> tuple[TopClasses, list[str]]:
     """The predictions of a file in dataset order, held against what stands beside them; and what was decided."""
     path = content.path
@@ -144,10 +157,18 @@ def _read(
     rows = find_rows(content, columns, dataset, classes, id_column=id_column, column=column, file_order=file_order)
     taken = () if rows.column is None else (rows.column,)
     found = find_predictions(content, columns, classes, taken, column)
-    top = _in_dataset_order(top_classes(found.values, classes, path, kind, first_class), rows)
+    values, ordered = found.values, rows
+    if (dataset.labels == NO_CLASS).any():
+        dataset, rows = without_left_out(dataset), _of_places(rows, np.flatnonzero(dataset.labels != NO_CLASS))
+        values, ordered = _read_alone(values, rows)
+    if dataset.view is None:
+        top = top_classes(values, classes, path, kind, first_class)
+    else:
+        top = top_classes_in(dataset.view, values, classes, path, kind, first_class, predicted_in)
+    top = _in_dataset_order(top, ordered)
     _refuse_missing(top, rows, dataset, path, missing)
-    if first_class is None:
-        refuse_shifted(top.top[:, 0], dataset.labels, path)
+    if first_class is None and not (dataset.view and dataset.view.has_groups):
+        refuse_shifted(top.top[:, 0], labels_for(top.top, dataset.labels, dataset.accepted), path)
     labels, correct = find_labels(columns, found, taken, classes), find_correctness(columns, found, taken)
     held = _held(labels, correct, top.top[:, 0], rows, dataset, classes, path)
     read = {*found.names, *taken, *labels, *correct, WHOLE}
@@ -169,10 +190,31 @@ def _held(
     places = np.arange(len(dataset)) if rows.match is None else rows.match.places
     there = np.flatnonzero(places >= 0)
     beside = {name: values[places[there]] for name, values in labels.items()}
-    truth, first = dataset.labels[there], predicted[there]
-    held = hold_labels(beside, dataset, truth, first, classes, path, by_name=rows.match is not None)
+    truth, first = dataset.truth[there], predicted[there]
+    if dataset.accepted is not None:
+        held = hold_several(beside, truth, classes, path)
+    else:
+        if dataset.view is not None:
+            beside = {name: as_labels_in(dataset.view, column, truth, classes) for name, column in beside.items()}
+        held = hold_labels(beside, dataset, truth, first, classes, path, by_name=rows.match is not None)
     said = {name: values[places[there]] for name, values in correct.items()}
-    return held + hold_correctness(said, first == truth, dataset, path)
+    return held + hold_correctness(said, among(first[:, None], truth), dataset, path)
+
+
+def _of_places(rows: Rows, used: np.ndarray) -> Rows:
+    """Rows of these images alone."""
+    if rows.match is None:
+        return Rows(None, Match(used, (), ""), rows.rules)
+    return Rows(rows.column, replace(rows.match, places=rows.match.places[used]), rows.rules)
+
+
+def _read_alone(values: np.ndarray, rows: Rows) -> tuple[np.ndarray, Rows]:
+    """The rows that images have, in the order of the images, and where each stands among them then."""
+    match = rows.match
+    assert match is not None
+    there = match.places >= 0
+    places = np.where(there, np.cumsum(there) - 1, -1)
+    return values[match.places[there]], Rows(rows.column, replace(match, places=places), rows.rules)
 
 
 def _in_dataset_order(top: TopClasses, rows: Rows) -> TopClasses:
@@ -285,6 +327,23 @@ def note_pairs(results: Results, registry: Registry, datasets: Iterable[str], mo
     return pairs
 
 
+def unlike_words(results: Results, registry: Registry, datasets: Iterable[str]) -> tuple[str, ...]:
+    """What to say of datasets that look like a pair but are of different classes: one in a view, the other whole."""
+    words = []
+    for pair in registry.pairs:
+        whole = [name.rpartition("@")[0] for name in (pair.original, pair.new)]
+        sides = [base or name for base, name in zip(whole, (pair.original, pair.new), strict=True)]
+        seen = [name for base, name in zip(whole, (pair.original, pair.new), strict=True) if base]
+        if not seen or not set(datasets) & set(sides) or any(_models(results, name) for name in seen):
+            continue
+        if all(_models(results, name) for name in sides):
+            words.append(
+                f"{':'.join(sides)} is not a pair: one is of all classes, the other of a part. "
+                f"The pair is {pair}; import what was measured on these classes as {', '.join(seen)}"
+            )
+    return tuple(words)
+
+
 def _models(results: Results, dataset: str) -> set[str]:
     _, counted = results.load_counts(dataset) or (None, {})
     return {*results.models(dataset), *counted}
@@ -297,7 +356,7 @@ def count_correct(predictions: Predictions, dataset: StoredDataset) -> ImportedM
         model=predictions.model,
         dataset=dataset.name,
         images=len(dataset),
-        top1=int(predictions.hits(dataset.labels).sum()),
-        top5=int(predictions.hits(dataset.labels, 5).sum()) if five else None,
+        top1=int(predictions.hits(dataset.truth).sum()),
+        top5=int(predictions.hits(dataset.truth, 5).sum()) if five else None,
         missing=0 if predictions.provenance.imported is None else predictions.provenance.imported.missing,
     )

@@ -12,8 +12,9 @@ import pandas as pd
 
 from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.importers.files import read_cells
+from evalshift.evaluate.importers.label_spaces import seen_alike
 from evalshift.evaluate.importers.labels import known_size
-from evalshift.evaluate.importers.predictions import ImportedModel, ImportReport, known_facts, note_pairs
+from evalshift.evaluate.importers.predictions import ImportedModel, ImportReport, known_facts, note_pairs, unlike_words
 from evalshift.evaluate.predictions import Imported, Provenance
 from evalshift.evaluate.rows import twice
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results
@@ -74,14 +75,16 @@ def import_table(
     source = {path.name: sha256_of(path)}
     made = [(column, _read_column(column, cells, models, scale, path, source, known)) for column in chosen]
     for column, (counts, own_rules) in made:
-        store.save_counts(CountedDataset(column.dataset, column.images, column.classes), counts)
+        view = known.view_of(column.dataset)
+        store.save_counts(CountedDataset(column.dataset, column.images, column.classes, view), counts)
         rules += own_rules
         answered = sorted({one.model for one in counts} & set(store.models(column.dataset)))
         if answered:
             rules.append(f"{column.dataset}: {len(answered)} models have predictions there, which come before counts")
     names = [column.dataset for column in chosen]
-    pairs = tuple(f"{names[0]}:{name}" for name in names[1:])
+    pairs = tuple(f"{names[0]}:{name}" for name in names[1:] if seen_alike(known, names[0], name))
     store.add_pairs(pairs)
+    rules += unlike_words(store, known, names)
     return ImportReport(
         tuple(
             ImportedModel(one.model, column.dataset, column.images, one.top1, one.top5)
@@ -183,7 +186,7 @@ def _some(names: Sequence[str], limit: int = 8) -> str:
 
 def _size(dataset: str, given: int | None, results: Results, registry: Registry) -> tuple[int, str | None]:
     """How many images a dataset has, and its label space as far as anyone knows."""
-    published, entry = known_size(dataset), registry.datasets.get(dataset)
+    published, entry = known_size(dataset), registry.known_dataset(dataset)
     classes = entry.classes if entry else published[1] if published else None
     counted = results.load_counts(dataset)
     if dataset in results.datasets():

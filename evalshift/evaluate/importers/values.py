@@ -45,7 +45,12 @@ def check_kind(kind: str) -> None:
 
 
 def top_classes(
-    values: np.ndarray, classes: ClassNames, where: Path | str, kind: str = "auto", first_class: int | None = None
+    values: np.ndarray,
+    classes: ClassNames,
+    where: Path | str,
+    kind: str = "auto",
+    first_class: int | None = None,
+    kept: int | None = KEPT,
 ) -> TopClasses:
     """The best classes of each row, at most KEPT.
 
@@ -53,6 +58,7 @@ def top_classes(
     kind          "auto" takes whole numbers for class numbers, and a number for each class for probabilities where all
                   rows lie in [0, 1] and sum to 1, else for logits
     first_class   the number of the first class, 0 or 1; None is 0
+    kept          how many class numbers are kept; None keeps all that there are
 
     No prediction is NaN, −1, an empty cell or a word for it, or a row in which all classes score the same. Where two
     scores are equal, the lower class number comes first.
@@ -61,7 +67,7 @@ def top_classes(
     check_kind(kind)
     if first_class not in (None, 0, 1):
         raise UsageError("classes count from 0 or from 1", found=f"`first_class` {first_class}", expected="0 or 1")
-    values = _as_numbers(values, classes, where)
+    values = numeric_values(values, classes, where)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or values.dtype.kind not in "iuf" or values.size == 0:
@@ -74,13 +80,14 @@ def top_classes(
     kind, rules = _guess(values, len(classes), where) if kind == "auto" else (kind, [])
     if kind in ("top1", "topk"):
         top, more = _class_numbers(values, kind, len(classes), where, first_class or 0)
+        top = top[:, :kept]
         prob = None
     else:
         top, prob, more = _best(values, kind, len(classes), where)
     return TopClasses(np.ascontiguousarray(top), prob, kind, (*rules, *more))
 
 
-def _as_numbers(values: np.ndarray, classes: ClassNames, where: Path | str) -> np.ndarray:
+def numeric_values(values: np.ndarray, classes: ClassNames, where: Path | str) -> np.ndarray:
     """Text as numbers, or as the classes that it names; booleans as 0 and 1."""
     if values.dtype.kind == "b" and (values.ndim == 2 or len(classes) == 2):
         return values.astype(np.float32 if values.ndim == 2 else np.int64)
@@ -90,7 +97,7 @@ def _as_numbers(values: np.ndarray, classes: ClassNames, where: Path | str) -> n
     if numbers is None and values.ndim == 1:
         numbers = classes.numbers(values)
         if numbers is None and (lists := as_lists(values.tolist())) is not None:
-            return _as_numbers(_of_lists(lists, where), classes, where)
+            return numeric_values(_of_lists(lists, where), classes, where)
     elif numbers is None:
         numbers = classes.numbers(values)
     if numbers is None:
@@ -191,7 +198,7 @@ def _class_numbers(
     short = int((missing[:, -1] & ~missing[:, 0]).sum())
     if short:
         rules.append(f"{short:,} rows hold fewer than {top.shape[1]} classes")
-    return top[:, :KEPT].astype(np.int32), rules
+    return top.astype(np.int32), rules
 
 
 def _refuse_fractions(numbers: np.ndarray, missing: np.ndarray, classes: int, where: Path | str) -> None:

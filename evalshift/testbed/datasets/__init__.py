@@ -20,6 +20,7 @@ from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
 from evalshift.testbed.datasets.attributes import read_attributes
 from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
+from evalshift.testbed.several_labels import aligned, read_label_lists
 
 __all__ = ["Dataset", "data_folder", "dataset_stamp", "fetch_dataset", "fingerprint", "format_of", "load_dataset"]
 
@@ -45,6 +46,15 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
     if entry.attributes is not None:
         attributes |= read_attributes(entry.attributes, ids, f"dataset {name}")
     dataset = Dataset(name, space, ids, parts.labels, parts.images, parts.warnings, attributes=attributes)
+    if entry.multi_labels is not None:
+        lists = read_label_lists(entry.multi_labels, space)
+        if lists is None:
+            raise DataError(
+                "these are not lists of labels",
+                where=entry.multi_labels,
+                expected="a list of the correct classes for each image, such as ReaL's real.json",
+            )
+        dataset = dataset.with_several_labels(aligned(lists, dataset.ids, dataset.labels, name))
     return dataset if entry.seen is None else dataset.seen_in(entry.seen)
 
 
@@ -55,7 +65,8 @@ def dataset_stamp(entry: AnyDataset) -> str | None:
     """
     try:
         own = format_of(entry).fingerprint(entry)
-        return own if entry.attributes is None else f"{own} {stamp([entry.attributes])}"
+        beside = [path for path in (entry.attributes, entry.multi_labels) if path is not None]
+        return f"{own} {stamp(beside)}" if beside else own
     except (OSError, KeyError):  # not on the disk, or not even known by name
         return None
 

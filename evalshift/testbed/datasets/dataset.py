@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from evalshift.errors import DataError
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import StoredImage, content_hash
+from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import View
 
 
@@ -41,6 +42,10 @@ class Dataset:
     warnings  what one should know before believing an accuracy on it
     view      how models' answers are read; None as they are
     attributes  what else is known of each image: name → one text per image
+    accepted  all correct labels of each image, `labels` first, shape (n, c), shorter lists filled up with their first;
+              None where each image has one
+    whole     names of the images that the source holds, in its order, where some are left out: those that have no label
+              or whose classes a view leaves out; else None
     """
 
     name: str
@@ -51,6 +56,8 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     view: View | None = None
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    accepted: Int[np.ndarray, "_ several"] | None = None
+    whole: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.labels) == len(self.images):
@@ -81,6 +88,11 @@ class Dataset:
         return len(self.labels)
 
     @property
+    def truth(self) -> Int[np.ndarray, "..."]:
+        """What predictions are held against: `accepted`, or `labels` where each image has one."""
+        return self.labels if self.accepted is None else self.accepted
+
+    @property
     def answers(self) -> ClassSpace:
         """The label space that models answer in, which a view reads."""
         return self.classes if self.view is None else self.view.of
@@ -88,8 +100,14 @@ class Dataset:
     def seen_in(self, view: View) -> "Dataset":
         """The images of classes that the view keeps, with the labels that it gives; DataError where none is left."""
         meanings = view.meaning_of(self.classes, f"dataset {self.name}")
-        meaning = np.array([-1 if label is None else label for label in meanings], dtype=np.int64)[self.labels]
-        kept = np.flatnonzero(meaning >= 0)
+        of_label = np.array([-1 if label is None else label for label in meanings], dtype=np.int64)
+        meaning = of_label[self.labels]
+        if self.accepted is None:
+            lists = None
+            kept = np.flatnonzero(meaning >= 0)
+        else:
+            lists = [[label for label in row if label >= 0] for row in of_label[self.accepted].tolist()]
+            kept = np.flatnonzero([bool(row) for row in lists])
         if len(kept) == 0:
             raise DataError(
                 "none of its images is of a class that the view keeps",
@@ -97,14 +115,39 @@ class Dataset:
                 found=f"{len(self):,} images of other classes",
                 expected=f"images of {len(view.labels)} classes of {view.space.name}",
             )
+        if lists is not None:
+            return self._with_labels([lists[place] for place in kept], meaning[kept], kept, view.space, view)
         if len(kept) == len(self):
             return replace(self, classes=view.space, labels=meaning, view=view)
+        return self._part(kept, classes=view.space, labels=meaning[kept], view=view)
+
+    def with_several_labels(self, lists: Sequence[Sequence[int]]) -> "Dataset":
+        """The same images with lists of labels in place of one each; those without any are left out, and counted.
+
+        The label that an image had stays its first where it is among them. DataError where no image has any.
+        """
+        kept = np.flatnonzero([bool(several) for several in lists])
+        if len(kept) == 0:
+            raise DataError("no image has a label", where=f"dataset {self.name}", expected="at least one")
+        several = self._with_labels([one for one in lists if one], self.labels[kept], kept, self.classes, self.view)
+        if len(kept) == len(self):
+            return several
+        counted = f"{len(self) - len(kept):,} of {len(self):,} images have no label and are left out"
+        return replace(several, warnings=(*self.warnings, counted))
+
+    def _with_labels(
+        self, lists: Sequence[Sequence[int]], first: Labels, kept: np.ndarray, space: ClassSpace, view: View | None
+    ) -> "Dataset":
+        accepted = padded(lists, first)
+        return self._part(kept, classes=space, labels=accepted[:, 0].copy(), accepted=accepted, view=view)
+
+    def _part(self, kept: np.ndarray, **changed: Any) -> "Dataset":
+        """The images at these places."""
+        whole = self.whole or (self.ids if len(kept) < len(self) else None)
         images = self.images[kept] if isinstance(self.images, np.ndarray) else tuple(self.images[n] for n in kept)
         ids = tuple(self.ids[n] for n in kept)
         attributes = {name: tuple(values[n] for n in kept) for name, values in self.attributes.items()}
-        return replace(
-            self, classes=view.space, ids=ids, labels=meaning[kept], images=images, view=view, attributes=attributes
-        )
+        return replace(self, ids=ids, images=images, whole=whole, attributes=attributes, **changed)
 
 
 def fingerprint(dataset: Dataset, workers: int = 2) -> str:
@@ -114,6 +157,8 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
     digest.update(dataset.labels.astype("<i8").tobytes())
     if dataset.view is not None:  # answers read in another way are other answers
         digest.update(repr((dataset.view.of.name, dataset.view.meaning)).encode())
+    if dataset.accepted is not None:
+        digest.update(b"several" + dataset.accepted.astype("<i8").tobytes())
     if isinstance(dataset.images, np.ndarray):
         digest.update(repr(dataset.images.shape).encode())
         digest.update(np.ascontiguousarray(dataset.images).data)
