@@ -19,7 +19,7 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.plot_data.ordering import both_ends
+from evalshift.analysis.plot_data.shown import shown_robustness
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -31,13 +31,13 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     """Draw each model's distance from the line of the others in points, the highest on top, with its interval.
 
     Models that stand off the line beyond chance (Holm) are orange diamonds. Of more than `most` models both ends are
-    drawn. Raises KeyError where the summary has no table of it. Source: Taori et al. 2020, arXiv 2007.00644.
+    drawn. Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
     """
-    frame = summary.tables["robustness"].frame
-    frame = frame[np.isfinite(frame["distance"])].sort_values("distance", ascending=False, kind="stable")
-    shown = frame.iloc[both_ends(len(frame), most)]
+    found = shown_robustness(summary)
+    if found is None:
+        raise ValueError("found no model with a distance from the line of the others; expected one or more")
+    shown, off = found.ends(most).table, found.ends(most).off
     places = np.arange(len(shown))
-    off = (shown["p_holm"].fillna(1) < 1 - summary.level).to_numpy(bool)
     low, high = (100 * shown[f"distance_{end}"].to_numpy() for end in ("low", "high"))
     for beyond, colour, mark, label in (
         (False, MARK, "o", f"{100 * summary.level:g} % intervals"),
@@ -60,7 +60,7 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     ax.set_yticks(places, [shortened(name, _NAME) for name in shown["model"]])
     ax.tick_params(axis="y", length=0, labelsize=points(5.2))
     ax.spines["left"].set_visible(False)
-    left_out = len(frame) - len(shown)
+    left_out = len(found.table) - len(shown)
     between = f"; {left_out:,} between them are not shown" if left_out else ""
     ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Points above the line of the others{between}")
     return ax
@@ -73,10 +73,10 @@ def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None
     """
     size = size or COLUMN
     summary = pair.metrics[metric]
-    known = summary.tables.get("robustness")
-    count = 0 if known is None else int(np.isfinite(known.frame["distance"]).sum())
-    if count == 0:
+    found = shown_robustness(summary)
+    if found is None:
         return None
+    count = len(found.table)
     pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}"
     caption = wrapped(pair_words, across(size))
     room = rows(min(count, size.rows), size, _AROUND, caption, CLOSE_ROW)

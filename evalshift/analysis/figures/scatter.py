@@ -23,10 +23,11 @@ from evalshift.analysis.figures.style import (
     styled,
     wrapped,
 )
-from evalshift.analysis.outcomes import METRICS, Outcomes
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.plot_data.positions import line_positions, model_positions, outcome_positions
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.statistics.line_fit import Line
-from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
+from evalshift.analysis.statistics.scales import to_scale
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import slope_words
 
@@ -68,7 +69,7 @@ def scatter(
     marks = _marks(summary, scale)
     inside = summary.in_line
     framed = _framed(summary, everything)
-    behind = () if summary.against is None else _positions(summary.against.outcomes, scale)
+    behind = () if summary.against is None else outcome_positions(summary.against.outcomes, scale)
     low, high = limits or span([summary], scale, everything)
     handles: list[Artist] = []
     spans = []
@@ -141,7 +142,7 @@ def span(summaries: Sequence[MetricSummary], scale: str, everything: bool = Fals
     for summary in summaries:
         framed = _framed(summary, everything)
         parts += [part[..., framed] for part in _marks(summary, scale)]
-        parts += [] if summary.against is None else _positions(summary.against.outcomes, scale)
+        parts += [] if summary.against is None else outcome_positions(summary.against.outcomes, scale)
     return _limits(*parts)
 
 
@@ -152,28 +153,8 @@ def _framed(summary: MetricSummary, everything: bool) -> np.ndarray:
 
 
 def _marks(summary: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Positions on the scale, shape (m,), and the ends of their intervals, shape (2, m), maybe infinite."""
-    table = summary.table
-
-    def position(side: str) -> np.ndarray:
-        correct, total = (table[f"{side}_{what}"].to_numpy() for what in ("correct", "total"))
-        return to_scale(fitted_accuracy(correct, total, scale), scale)
-
-    def ends(side: str) -> np.ndarray:
-        with np.errstate(divide="ignore"):  # the end of an interval at 0 or 1 lies infinitely far out
-            return np.stack([to_scale(table[f"{side}_{end}"].to_numpy(), scale) for end in ("low", "high")])
-
-    return position("original"), position("new"), ends("original"), ends("new")
-
-
-def _positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Original and new accuracies on the scale, shape (m,)."""
-    sides = (
-        (outcomes.original_correct, outcomes.original_total),
-        (outcomes.new_correct, outcomes.new_total),
-    )
-    x, y = (to_scale(fitted_accuracy(correct, np.full(len(correct), n), scale), scale) for correct, n in sides)
-    return x, y
+    found = model_positions(summary, scale)
+    return found.x, found.y, found.x_ends, found.y_ends
 
 
 def _limits(*marks: np.ndarray) -> tuple[float, float]:
@@ -230,7 +211,7 @@ def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: floa
 
 def _draw_against(against: "Against", ax: Axes, scale: str, low: float, high: float) -> list[Artist]:
     """The testbed's models and line behind all else."""
-    x, y = _positions(against.outcomes, scale)
+    x, y = outcome_positions(against.outcomes, scale)
     name = literal(against.testbed)
     dots = ax.scatter(
         x,
@@ -260,34 +241,16 @@ def _draw_fit(
     below: bool = False,
 ) -> list[Artist]:
     """The line over the range of the models at `x` and the region that it varies in, where it has one."""
-    # A little beyond the models at either end, no further: the line is no claim about accuracies that nobody reached.
-    scale, beyond = line.scale, 0.03 * (limits[1] - limits[0])
-    grid = np.linspace(x.min() - beyond, x.max() + beyond, 60)
-    accuracy = np.clip(from_scale(grid, scale), 0, 1)
-    grid, shift = _position(accuracy, scale), -2 if below else 0
-    values = _position(line.predict(accuracy), scale)
+    curve, shift = line_positions(line, x, 0.03 * (limits[1] - limits[0])), -2 if below else 0
     drawn: list[Artist] = [
-        *ax.plot(grid, values, color=colour, linewidth=points(1.1), zorder=2.5 + shift, label=label, gid=gid)
+        *ax.plot(curve.x, curve.y, color=colour, linewidth=points(1.1), zorder=2.5 + shift, label=label, gid=gid)
     ]
-    if not np.isnan(line.slope_interval.low):
-        region = line.region(accuracy)
+    if curve.region is not None:
         shade = ax.fill_between(
-            grid,
-            _position(region.low, scale),
-            _position(region.high, scale),
-            color=colour,
-            alpha=0.22,
-            linewidth=0,
-            zorder=1.5 + shift,
-            gid=region_gid,
+            curve.x, *curve.region, color=colour, alpha=0.22, linewidth=0, zorder=1.5 + shift, gid=region_gid
         )
         drawn.append(shade)
     return drawn
-
-
-def _position(accuracy: np.ndarray, scale: str) -> np.ndarray:
-    """Where accuracies stand on the axes; on the linear scale a line may leave [0, 1], which `to_scale` refuses."""
-    return accuracy if scale == "linear" else to_scale(accuracy, scale)
 
 
 def _models_label(count: int, level: float) -> str:

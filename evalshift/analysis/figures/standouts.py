@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
 from evalshift.analysis.figures.style import INK, QUIET, points, shortened
+from evalshift.analysis.plot_data.shown import shown_robustness
 from evalshift.analysis.summary import MetricSummary
 
 _MOST = 8
@@ -24,12 +25,9 @@ def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
     """
     table = summary.table
     named: list[str] = []
-    if "robustness" in summary.tables:
-        frame = summary.tables["robustness"].frame
-        frame = frame[np.isfinite(frame["distance"])]
-        frame = frame.sort_values("distance", key=abs, ascending=False, kind="stable")
-        off = frame["model"][frame["p_holm"] < 1 - summary.level]
-        named += off.tolist() or frame["model"].head(1).tolist()
+    if found := shown_robustness(summary):
+        farthest = found.farthest_first()
+        named += farthest.table["model"][farthest.off].tolist() or farthest.table["model"].head(1).tolist()
     framed = np.flatnonzero(summary.in_line) if summary.in_line.any() else np.arange(len(table))
     drops = table["drop"].to_numpy()[framed]
     rows = [table["model"].tolist().index(model) for model in named]

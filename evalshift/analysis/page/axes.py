@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evalshift.analysis.outcomes import Outcomes
-from evalshift.analysis.statistics.scales import fitted_accuracy, to_scale
+from evalshift.analysis.plot_data.positions import model_positions, outcome_positions, position
 from evalshift.analysis.summary import MetricSummary
 
 # Percentages worth a tick on a curved axis: coarse, and finer for those who zoom in.
@@ -19,34 +19,25 @@ _TICKS = (
 
 def place(accuracy: np.ndarray, scale: str) -> np.ndarray:
     """Where fractions stand: as percentages on the linear scale, by the scale's own value on the others."""
-    if scale == "linear":
-        return 100 * accuracy
-    with np.errstate(divide="ignore"):  # the end of an interval at 0 or 1 lies infinitely far out
-        return to_scale(np.clip(accuracy, 0, 1), scale)
+    return in_percent(position(accuracy, scale), scale)
 
 
-def places(correct: np.ndarray, total: np.ndarray | int, scale: str) -> np.ndarray:
-    """Where the accuracies of counts stand, finite on every scale."""
-    totals = np.broadcast_to(np.asarray(total), correct.shape)
-    return place(fitted_accuracy(correct.astype(np.int64), totals.astype(np.int64), scale), scale)
+def in_percent(values: np.ndarray, scale: str) -> np.ndarray:
+    """Positions on the axes of the page: percentages on the linear scale, else as they are."""
+    return 100 * values if scale == "linear" else values
 
 
 def positions(metric: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Original and new places of the models, shape (m,), and the ends of their intervals, shape (2, m)."""
-    table = metric.table
-    centres, ends = [], []
-    for side in ("original", "new"):
-        centres.append(places(table[f"{side}_correct"].to_numpy(), table[f"{side}_total"].to_numpy(), scale))
-        ends.append(np.stack([place(table[f"{side}_{end}"].to_numpy(), scale) for end in ("low", "high")]))
-    return centres[0], centres[1], ends[0], ends[1]
+    found = model_positions(metric, scale)
+    x, y, x_ends, y_ends = (in_percent(part, scale) for part in (found.x, found.y, found.x_ends, found.y_ends))
+    return x, y, x_ends, y_ends
 
 
 def testbed_positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """Original and new places of a published testbed's models."""
-    return (
-        places(outcomes.original_correct, outcomes.original_total, scale),
-        places(outcomes.new_correct, outcomes.new_total, scale),
-    )
+    x, y = outcome_positions(outcomes, scale)
+    return in_percent(x, scale), in_percent(y, scale)
 
 
 def limits(*parts: np.ndarray, margin: float = 0.04) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from evalshift.analysis.page.chart import (
 )
 from evalshift.analysis.page.words import bounds, counted, label, plotly_text
 from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.plot_data.ordering import both_ends
+from evalshift.analysis.plot_data.shown import ShownRobustness, shown_robustness
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import number, percent
 
@@ -25,30 +25,27 @@ MOST = 80
 
 def robustness_chart(metric: MetricSummary) -> Chart | None:
     """Distances from the line of the others, the highest first, with their intervals."""
-    if "robustness" not in metric.tables:
+    found = shown_robustness(metric)
+    if found is None:
         return None
-    frame = metric.tables["robustness"].frame
-    frame = frame[np.isfinite(frame["distance"])].sort_values("distance", ascending=False, kind="stable")
-    if frame.empty:
-        return None
-    chosen = frame.iloc[both_ends(len(frame), MOST)]
-    off = _off(frame, metric.level)
+    chosen = found.ends(MOST)
     return Chart(
         key="robustness",
         title="Effective robustness",
-        result=_result(frame, off),
-        caption=_caption(metric, len(frame), len(chosen)),
-        views={"robustness": _view(chosen, _off(chosen, metric.level), metric)},
-        height=height_of(len(chosen)),
+        result=_result(found.table, found.off),
+        caption=_caption(metric, len(found.table), len(chosen.table)),
+        views={"robustness": _view(chosen.table, chosen.off, metric)},
+        height=height_of(len(chosen.table)),
     )
 
 
 def year_chart(metric: MetricSummary) -> Chart | None:
     """The same distances against the model's year; None where fewer than two years are known."""
-    if "robustness" not in metric.tables:
+    found = shown_robustness(metric)
+    if found is None:
         return None
-    frame = metric.tables["robustness"].frame.merge(metric.table[["model", "year"]], on="model")
-    frame = frame[np.isfinite(frame["distance"]) & frame["year"].notna()]
+    frame = found.table.sort_index().merge(metric.table[["model", "year"]], on="model")
+    frame = frame[frame["year"].notna()]
     if frame["year"].nunique() < 2:
         return None
     return Chart(
@@ -57,7 +54,7 @@ def year_chart(metric: MetricSummary) -> Chart | None:
         result=_trend(metric, len(frame)),
         caption=f"Points above the line of the others, with {100 * metric.level:g} % intervals, by the year in the "
         "registry. Tuning on the original set would let later models sink.",
-        views={"years": _years_view(frame, _off(frame, metric.level), metric)},
+        views={"years": _years_view(frame, ShownRobustness(frame, metric.level).off, metric)},
         height=360,
     )
 
@@ -119,10 +116,6 @@ def _years_view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> 
 def _rows(frame: pd.DataFrame, metric: MetricSummary) -> list[int]:
     place = {model: row for row, model in enumerate(metric.table["model"])}
     return [place[model] for model in frame["model"]]
-
-
-def _off(frame: pd.DataFrame, level: float) -> np.ndarray:
-    return (frame["p_holm"].fillna(1) < 1 - level).to_numpy(bool)
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:

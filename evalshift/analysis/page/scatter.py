@@ -10,13 +10,12 @@ from evalshift.analysis.page import axes
 from evalshift.analysis.page.chart import Chart, axis, bars, plain, points, strokes, view
 from evalshift.analysis.page.families import Family
 from evalshift.analysis.page.words import bounds, label, plotly_text
+from evalshift.analysis.plot_data.positions import line_positions
 from evalshift.analysis.statistics.line_fit import Line
-from evalshift.analysis.statistics.scales import SCALES, from_scale
+from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import metric_words, slope_words
 from evalshift.formatting import percent
-
-_GRID = 60  # points of a drawn line
 
 
 def scatter_chart(metric: MetricSummary, first: str, families: Sequence[Family]) -> Chart:
@@ -185,26 +184,18 @@ def _fit(
     """The line over the range of the models at `x`, and the region that it varies in."""
     if line is None or not len(x):
         return []
-    reach = 0.03 * float(np.ptp(x))
-    grid = np.linspace(x.min() - reach, x.max() + reach, _GRID)
-    accuracy = np.clip(from_scale(grid / 100 if line.scale == "linear" else grid, line.scale), 0, 1)
-    grid = axes.place(accuracy, line.scale)
-    drawn = []
-    if region and not np.isnan(line.slope_interval.low):
-        around = line.region(accuracy)
-        low, high = _unbent(around.low, line.scale), _unbent(around.high, line.scale)
+    within = x / 100 if line.scale == "linear" else x
+    found = line_positions(line, within, 0.03 * float(np.ptp(within)))
+    grid, drawn = axes.in_percent(found.x, line.scale), []
+    if region and found.region is not None:
+        low, high = (axes.in_percent(bound, line.scale) for bound in found.region)
         outline = np.concatenate([grid, grid[::-1]]), np.concatenate([high, low[::-1]])
         drawn.append(
             strokes(plain(outline[0]), plain(outline[1]), colour, width=0, fill="toself", fillcolor=f"{colour}/0.2")
         )
-    values = _unbent(line.predict(accuracy), line.scale)
+    values = axes.in_percent(found.y, line.scale)
     drawn.append(strokes(plain(grid), plain(values), colour, width=1.8, line={"dash": dash}))
     return drawn
-
-
-def _unbent(accuracy: np.ndarray, scale: str) -> np.ndarray:
-    """On the linear scale a line may leave [0, 1], and is drawn where it goes."""
-    return 100 * accuracy if scale == "linear" else axes.place(accuracy, scale)
 
 
 def _caption(metric: MetricSummary, scale: str) -> str:

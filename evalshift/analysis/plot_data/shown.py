@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.plot_data.ordering import alike_first
+from evalshift.analysis.plot_data.ordering import alike_first, both_ends
 from evalshift.analysis.summary import MetricSummary
 
 
@@ -60,6 +60,41 @@ def shown_classes(metric: MetricSummary) -> pd.DataFrame | None:
     frame = metric.tables["classes"].frame
     frame = frame[np.isfinite(frame["drop"])].sort_values("drop", ascending=False, kind="stable")
     return None if frame.empty else frame
+
+
+@dataclass(frozen=True, eq=False)
+class ShownRobustness:
+    """How far models lie from the line of the others, the highest above it first.
+
+    table   the table `robustness`, of those whose distance is defined
+    level   of its intervals; what is significant is so at one minus it
+    """
+
+    table: pd.DataFrame
+    level: float
+
+    @property
+    def off(self) -> Bool[np.ndarray, " m"]:
+        """Whose distance is statistically significant after Holm's adjustment."""
+        return (self.table["p_holm"].fillna(1) < 1 - self.level).to_numpy(bool)
+
+    def farthest_first(self) -> "ShownRobustness":
+        """The same, those farthest from the line first, above or below it."""
+        table = self.table.sort_index().sort_values("distance", key=abs, ascending=False, kind="stable")
+        return ShownRobustness(table, self.level)
+
+    def ends(self, most: int) -> "ShownRobustness":
+        """The same of both ends, where there are more than `most` models."""
+        return ShownRobustness(self.table.iloc[both_ends(len(self.table), most)], self.level)
+
+
+def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
+    """Effective robustness of all models that have one; None where none has."""
+    if "robustness" not in metric.tables:
+        return None
+    table = metric.tables["robustness"].frame
+    table = table[np.isfinite(table["distance"])].sort_values("distance", ascending=False, kind="stable")
+    return None if table.empty else ShownRobustness(table, metric.level)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evalshift.analysis.outcomes import ImageAnswers
-from evalshift.analysis.plot_data.shown import shown_agreement, shown_classes, shown_ranks
+from evalshift.analysis.plot_data.shown import shown_agreement, shown_classes, shown_ranks, shown_robustness
 from evalshift.analysis.summary import MetricSummary, summarize_outcomes
 
 
@@ -78,3 +78,20 @@ def test_counts_alone_show_ranks_only(tiny):
     assert shown.with_sets.tolist() == []
     assert shown_classes(metric) is None
     assert shown_agreement(metric, 9) is None
+
+
+def test_models_are_shown_by_their_distance_from_the_line(make_outcomes):
+    outcomes = make_outcomes([90, 80, 70, 60, 50], [80, 50, 60, 50, 41], total=100)
+    metric = summarize_outcomes({"top1": outcomes}, resamples=200).metrics["top1"]
+    found = shown_robustness(metric)
+
+    assert found is not None
+    distances = found.table["distance"].tolist()
+    assert distances == sorted(distances, reverse=True)
+    assert found.ends(2).table["model"].tolist() == [found.table["model"].iloc[0], found.table["model"].iloc[-1]]
+    assert found.farthest_first().table["distance"].abs().is_monotonic_decreasing
+    assert found.off.tolist() == (found.table["p_holm"] < 0.05).tolist()
+
+
+def test_one_model_has_no_line_to_be_shown_against(make_outcomes):
+    assert shown_robustness(summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0).metrics["top1"]) is None
