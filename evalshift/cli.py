@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evalshift.errors import EvalshiftError, RegistryError, UsageError, did_you_mean
+from evalshift.publishing import inert_text
 
 if TYPE_CHECKING:
     from evalshift.evaluate.options import Options
@@ -242,6 +243,10 @@ def report(
         str, typer.Option("--format", metavar="LIST", help="Of html, png, pdf, svg, csv, md, tex.")
     ] = "html,png,pdf,svg,csv,md,tex",
     size: SizeOption = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Leave out machine, time, commit, versions, entries and links, for review."),
+    ] = False,
 ) -> None:
     """Turn stored predictions into intervals, a line, figures, tables.
 
@@ -281,7 +286,7 @@ def report(
                 against=against,
             )
             status.update(f"drawing figures, writing {out}")
-            written = made.save(out, formats, size)
+            written = made.save(out, formats, size, anonymous=anonymous)
         print_findings(made.summary, written)
 
 
@@ -719,7 +724,7 @@ def _complaints(stopped: str = "stopped", arguments: Collection[str] = ()) -> It
     try:
         yield
     except EvalshiftError as error:
-        typer.echo(f"evalshift: {_with_options(str(error), arguments)}", err=True)
+        typer.echo(f"evalshift: {inert_text(_with_options(str(error), arguments))}", err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo(f"\nevalshift: {stopped}", err=True)

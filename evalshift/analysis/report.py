@@ -28,6 +28,7 @@ from evalshift.analysis.tables.table import StatisticTable
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
 from evalshift.files import write_atomic
+from evalshift.publishing import anonymous as without_author
 from evalshift.testbed.published import load_published
 
 if TYPE_CHECKING:
@@ -155,12 +156,21 @@ class Report:
             )
         return drawn
 
-    def save(self, out: str | Path = "report", formats: Sequence[str] | str = FORMATS, size: str | None = None) -> Path:
+    def save(
+        self,
+        out: str | Path = "report",
+        formats: Sequence[str] | str = FORMATS,
+        size: str | None = None,
+        *,
+        anonymous: bool = False,
+    ) -> Path:
         """Write the report into the folder `out`; gives the path of index.html, or of the folder without a page.
 
         `formats` are of html, png, pdf, svg, csv, md and tex, as a list or with commas between; summary.json is always
         written. Figures are drawn for a `size` of "column" (3.4 inches wide), "page" (two columns, 7 inches) or "slide"
         (16:9, 10 inches, large letters); None leaves each its own: a page for those of several panels, else a column.
+        `anonymous` leaves out what tells who made the predictions, for double-blind review: machine, time, commit,
+        versions, registry entries with their links, names of imported files; names of models and datasets stay.
         Each file is whole or absent; the page comes last, so it never speaks of files that are not there yet.
         Raises UsageError on an unknown format or size before anything is written, StoreError where `out` cannot be
         written to.
@@ -173,14 +183,15 @@ class Report:
             # A table that nobody reads row by row is one for machines.
             for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
                 write_atomic(out / "tables" / f"{name}.{suffix}", WRITERS[suffix](table).encode())
-        write_atomic(out / "summary.json", to_json(self.summary, {"average_changes": self.average_changes}).encode())
+        summary = _anonymous(self.summary) if anonymous else self.summary
+        write_atomic(out / "summary.json", to_json(summary, {"average_changes": self.average_changes}).encode())
         if "html" not in chosen:
             return out
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
         from evalshift.analysis.page import hard_thumbnails, render_page
 
         thumbnails = {place: picture for pair in self.summary.pairs for place, picture in hard_thumbnails(pair).items()}
-        write_atomic(out / "index.html", render_page(self.summary, thumbnails).encode())
+        write_atomic(out / "index.html", render_page(summary, thumbnails).encode())
         return out / "index.html"
 
     def _tables(self, stems: list[str]) -> Iterable[tuple[str, StatisticTable]]:
@@ -273,7 +284,9 @@ def report(
         results = results if isinstance(results, Results) else Results(results)
         if against is not None:  # nothing to hold them against is found before the work
             check_against(against, wanted_pairs(results, pairs))
-        command = _command(str(results.path), False, pairs, against, options)
+        # The name alone: where a user's folders lie is nobody else's.
+        folder = results.path.name if results.path.is_absolute() else str(results.path)
+        command = _command(folder, False, pairs, against, options)
         summary = summarize(results, pairs, options=options, command=command)
     return Report(summary if against is None else hold_against(summary, against, options.named))
 
@@ -291,6 +304,19 @@ def _check_choices(figure: str, draw: Callable[..., Any], choices: Mapping[str, 
             )
     if "scale" in choices:
         ReportOptions(scale=choices["scale"])
+
+
+def _anonymous(summary: Summary) -> Summary:
+    """The same report, without what tells who made the predictions."""
+    pairs = []
+    for pair in summary.pairs:
+        models = {
+            model: {dataset: without_author(run) for dataset, run in runs.items()}
+            for model, runs in pair.provenance.get("models", {}).items()
+        }
+        datasets = {name: without_author(facts) for name, facts in pair.provenance.get("datasets", {}).items()}
+        pairs.append(replace(pair, provenance={**pair.provenance, "models": models, "datasets": datasets}))
+    return replace(summary, pairs=tuple(pairs), created="", command="")
 
 
 def _command(

@@ -4,14 +4,17 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from evalshift.publishing import inert_text
 
 # The narrowest that the last column of a table gets: folded any further, it could not be read.
 _LEAST_WIDTH = 20
@@ -61,6 +64,15 @@ def seen_width() -> int | None:
     return shutil.get_terminal_size((0, 0)).columns or None
 
 
+class _Inert(Console):
+    """A console on which data stay data: an escape in a name or a message does not move the cursor or write a title."""
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        return super()._render_buffer(
+            one if one.control else Segment(inert_text(one.text), one.style, one.control) for one in buffer
+        )
+
+
 def _console(stream: IO[str], width: int | None = None) -> Console:
     # What is printed is data: no markup, so that a model may be called "[bold]x".
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _Inert(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)

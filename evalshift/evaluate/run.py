@@ -18,6 +18,7 @@ from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import remove_leftovers, write_atomic
+from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, dataset_stamp, fingerprint, load_dataset
 from evalshift.testbed.registry import Registry, load_registry
 
@@ -220,7 +221,7 @@ def _works(plan: Plan, registry: Registry) -> list[Work]:
             entry=entry,
             datasets=tuple(job.dataset for job in jobs),
             space=registry.class_space(entry.classes),
-            written=registry.written.get(f"models/{name}", {}),
+            written=publishable(registry.written.get(f"models/{name}", {})),
             revision=revision,
         )
         for name, entry in plan.models.items()

@@ -25,9 +25,10 @@ from urllib.parse import quote
 from evalshift.errors import DataError, DownloadError, HashMismatchError, StoreError, UsageError
 from evalshift.files import md5_of, stamp, write_atomic
 from evalshift.files import sha256_of as file_sha256
+from evalshift.publishing import public
 from evalshift.testbed.archives import extract_member, extract_members
 from evalshift.testbed.surroundings import DATA_VARIABLE, refuse_offline
-from evalshift.testbed.transfer import PATIENCE, SHOW_AFTER, Patience, Progress, public, receive, shown, size_of
+from evalshift.testbed.transfer import PATIENCE, SHOW_AFTER, Patience, Progress, receive, shown, size_of
 
 __all__ = [
     "PATIENCE",

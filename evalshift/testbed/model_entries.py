@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
+from evalshift.publishing import publishable
 from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder, hashes_of_function
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.entries import About, Entry, FilePath, Locations, checked_sha256, file_path, is_url
@@ -117,7 +118,12 @@ class ModelEntry(About):
         if preprocess is not None:
             # Where the source fills in what is not set, even a default decides once it is written down.
             written["preprocess"] = preprocess.model_dump(mode="json", exclude_unset=True)
-        return {"source": getattr(self, "source", None), "classes": self.classes, **written, **self.hashes()}
+        return {
+            "source": getattr(self, "source", None),
+            "classes": self.classes,
+            **publishable(written),
+            **self.hashes(),
+        }
 
     def hashes(self) -> dict[str, Any]:
         """The files besides the weights that decide what is predicted, by their content."""

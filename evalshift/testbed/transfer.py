@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 from evalshift.errors import DownloadError, HashMismatchError
+from evalshift.publishing import inert_text, public
 
 if TYPE_CHECKING:
     from requests import Response
@@ -97,24 +98,6 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def public(url: str) -> str:
-    """An address without what it may carry of a user's own: name, password, tokens and signatures.
-
-    >>> public("https://me:secret@mirror.example/data?download=1&X-Amz-Signature=0123")
-    'https://mirror.example/data?download=1'
-    """
-    try:
-        parts = urlsplit(url)
-        kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name in _HARMLESS]
-    except ValueError:
-        return re.sub(r"(?<=//)[^/]*@|[?#].*", "", url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(kept), ""))
-
-
-# What says which file is meant. Whatever else stands after the ? may be a secret.
-_HARMLESS = frozenset({"download", "dl", "export", "format", "id", "path", "raw", "ref", "revision", "version"})
-
-
 def web_page(beginning: bytes) -> str | None:
     """What to call a file that begins like this if it is a web page, with the title that often says what is wrong.
 
@@ -127,7 +110,7 @@ def web_page(beginning: bytes) -> str | None:
 
 def _page(text: bytes) -> str:
     match = re.search(rb"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    title = " ".join(match[1].decode(errors="replace").split())[:100] if match else ""
+    title = inert_text(" ".join(match[1].decode(errors="replace").split()))[:100] if match else ""
     return f'a web page titled "{title}"' if title else "a web page"
 
 

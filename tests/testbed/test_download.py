@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalshift.errors import DataError, DownloadError, HashMismatchError, UsageError
+from evalshift.publishing import public
 from evalshift.testbed import transfer
 from evalshift.testbed.download import (
     Patience,
@@ -895,4 +896,4 @@ def test_https_is_never_left_for_http(target: str) -> None:
     ],
 )
 def test_an_address_is_shown_without_secrets(url: str, shown: str) -> None:
-    assert transfer.public(url) == shown
+    assert public(url) == shown

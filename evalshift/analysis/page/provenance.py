@@ -11,12 +11,13 @@ from evalshift.analysis.summary import PairSummary
 from evalshift.analysis.tables.of_gate import verdicts_table
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.formatting import name_some
+from evalshift.publishing import publishable
 
 
 def provenance_view(pair: PairSummary) -> dict[str, Any]:
     """Datasets, runs, registry entries, software and gate of a pair; empty where nothing was run."""
-    models = pair.provenance.get("models", {})
-    datasets = pair.provenance.get("datasets", {})
+    models = publishable(pair.provenance.get("models", {}))
+    datasets = publishable(pair.provenance.get("datasets", {}))
     return {
         "datasets": {name: {**facts, "entry": _yaml(facts["entry"])} for name, facts in datasets.items()},
         "models": [_model_view(model, runs) for model, runs in models.items()],

@@ -13,6 +13,7 @@ from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.table import StatisticTable
+from evalshift.publishing import publishable
 
 SUMMARY_SCHEMA = 2
 # Longer tables stand in CSV files alone: summary.json says how many rows they have.
@@ -48,7 +49,7 @@ def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
         "notes": pair.notes,
         "metrics": {name: _metric_facts(metric, scale) for name, metric in pair.metrics.items()},
         "gate": None if pair.gate is None else pair.gate.to_dict("records"),
-        "provenance": pair.provenance,
+        "provenance": publishable(pair.provenance),
     }
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from evalshift.analysis.tables.markup import escape_latex, escape_markdown
 from evalshift.analysis.tables.table import Column, StatisticTable
 from evalshift.formatting import EMPTY, number, p_cell, percent, points
+from evalshift.publishing import inert_cell
 
 # A number this close to a whole one is that but for the order in which its sums were taken.
 _ROUNDING = 1e-9
@@ -25,7 +26,11 @@ def readable_statistic(table: StatisticTable) -> pd.DataFrame:
 
 def statistic_csv(table: StatisticTable) -> str:
     """All columns in full precision: one header, lines end in \\n; what is undefined is empty."""
-    return table.frame.to_csv(index=False, lineterminator="\n")
+    frame = table.frame.rename(columns=inert_cell)
+    texts = [place for place, dtype in enumerate(frame.dtypes) if not pd.api.types.is_numeric_dtype(dtype)]
+    for place in texts:
+        frame.isetitem(place, frame.iloc[:, place].map(inert_cell).array)
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def statistic_markdown(table: StatisticTable) -> str:

@@ -1,0 +1,88 @@
+"""What is stored and published, without what is only its user's: folders, names, passwords, tokens; and inert."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+# What says which file is meant. Whatever else stands after the ? of an address may be a secret.
+_HARMLESS = frozenset({"download", "dl", "export", "format", "id", "path", "raw", "ref", "revision", "version"})
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
+_NAME_ALONE = re.compile(r"^.*[\\/](?=[^\\/])", re.DOTALL)
+# Spreadsheets take a cell that begins so for a formula, which may fetch and send.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Escapes of terminals, and letters that turn the direction of what follows.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Of how predictions came about, what tells who made them, where and on what.
+_TELLING = {
+    "device": None,
+    "git_revision": None,
+    "start": "",
+    "entry": {},
+    "identity": {},
+    "versions": {},
+    "imported": None,
+}
+
+
+def public(url: str) -> str:
+    """An address without what it may carry of a user's own: name, password, tokens and signatures.
+
+    >>> public("https://me:secret@mirror.example/data?download=1&X-Amz-Signature=0123")
+    'https://mirror.example/data?download=1'
+    """
+    try:
+        parts = urlsplit(url)
+        kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name in _HARMLESS]
+    except ValueError:
+        return re.sub(r"(?<=//)[^/]*@|[?#].*", "", url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(kept), ""))
+
+
+def publishable(value: Any) -> Any:
+    """A value of an entry or a record, nested as it may be: addresses as `public` has them, of absolute paths the name.
+
+    `${VAR}` and `~` stay as they were written.
+
+    >>> publishable({"weights": ["/home/me/w.pt", "~/w.pt", "https://me@host/w.pt?token=1"], "size": 32})
+    {'weights': ['…/w.pt', '~/w.pt', 'https://host/w.pt'], 'size': 32}
+    """
+    if isinstance(value, Mapping):
+        return {key: publishable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [publishable(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    if _ADDRESS.match(value):
+        return public(value)
+    return _NAME_ALONE.sub("…/", value) if _ABSOLUTE.match(value) else value
+
+
+def anonymous(run: Mapping[str, Any]) -> dict[str, Any]:
+    """How predictions came about, without what tells who made them: machine, time, commit, versions, entry, files."""
+    return {key: _TELLING.get(key, value) for key, value in run.items()}
+
+
+def inert_cell(value: Any) -> Any:
+    """A cell of a CSV file that no spreadsheet takes for a formula: text that begins like one gets an apostrophe.
+
+    >>> inert_cell("=cmd|' /C calc'!A0"), inert_cell("-0.5"), inert_cell("resnet")
+    ("'=cmd|' /C calc'!A0", '-0.5', 'resnet')
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def inert_text(text: str) -> str:
+    r"""Text that a terminal shows and does not obey.
+
+    >>> inert_text("a\x1b[2Jb\tc\n")
+    'a�[2Jb\tc\n'
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

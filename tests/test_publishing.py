@@ -1,0 +1,93 @@
+"""What is stored and published tells nothing of its user, and nothing that it holds is obeyed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from commandline import run_apart, write_testbed
+from rich.text import Text
+
+from evalshift.console.terminal import print_table, stdout
+from evalshift.evaluate.store import Results
+from evalshift.publishing import inert_cell, inert_text, publishable
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe"
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        ("/home/me/secret/net.py:build", "…/net.py:build"),
+        ("/home/me/data/", "…/data/"),
+        ("C:\\Users\\me\\w.pt", "…/w.pt"),
+        ("${HOME}/w.pt", "${HOME}/w.pt"),
+        ("~/w.pt", "~/w.pt"),
+        ("weights/w.pt", "weights/w.pt"),
+        ("https://me:pw@host/w.pt?token=1&raw=true", "https://host/w.pt?raw=true"),
+        ("s3://key:secret@bucket/w.pt", "s3://bucket/w.pt"),
+        (3, 3),
+    ],
+)
+def test_values_without_what_is_only_the_users(value: Any, shown: Any) -> None:
+    assert publishable({"a": [value]}) == {"a": [shown]}
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd|x", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert inert_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["-0.5", "+1e3", "-inf", -0.5, None, "resnet", ""])
+def test_numbers_stay_numbers(value: Any) -> None:
+    assert inert_cell(value) == value
+
+
+def test_a_terminal_obeys_nothing_that_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "out").open("w", encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        stdout().print(Text(EVIL))
+        stdout().print(EVIL, style="red")
+        print_table(("model",), [(EVIL,)])
+    monkeypatch.undo()
+    said = (tmp_path / "out").read_text("utf-8")
+    assert not set("\x1b\x07\u202e") & set(said)
+    assert said.count("owned") == 3
+    assert inert_text("tab\tand\nline") == "tab\tand\nline"
+
+
+@pytest.mark.slow
+def test_a_report_tells_nothing_of_its_user(tmp_path: Path) -> None:
+    """The folders, a password and a token of the registry are in none of the files; --anonymous hides more."""
+    home = tmp_path / "jane-doe"
+    path = write_testbed(home)
+    content = yaml.safe_load(path.read_text())
+    good = content["models"].pop("good")
+    content["models"] = {"=cmd": {**good, "function": f"{home}/networks.py:good"}, "shy": content["models"]["shy"]}
+    content["models"]["shy"]["homepage"] = "https://jane:pw@lab.example/x?token=t0ken"
+    for name in ("original", "new"):
+        content["datasets"][name]["images"] = f"{home}/{name}_x.npy"
+    path.write_text(yaml.safe_dump(content))
+    results = home / "results"
+    run = ("run", "--registry", str(path), "--results", str(results), "--device", "cpu")
+    assert run_apart(*run, folder=tmp_path).code == 0
+    assert "nothing to do" in run_apart(*run, folder=tmp_path).err
+    for extra, secrets in (((), []), (("--anonymous",), ["cpu (", "lab.example", "networks.py"])):
+        out = tmp_path / f"report{len(extra)}"
+        made = run_apart(
+            "report", "--results", str(results), "--out", str(out), "--bootstrap", "100", "--format", "html,csv,md,tex",
+            *extra, folder=tmp_path,
+        )  # fmt: skip
+        assert made.code == 0
+        for file in out.rglob("*"):
+            text = file.read_text("utf-8") if file.is_file() else ""
+            for secret in (str(tmp_path), "jane-doe", "jane:pw", "t0ken", *secrets):
+                assert secret not in text, (file, secret)
+        tables = [pd.read_csv(file) for file in (out / "tables").glob("*top1.csv")]
+        assert "'=cmd" in tables[0]["model"].to_list()
+        assert json.loads((out / "summary.json").read_text())["pairs"][0]["provenance"]["models"]["shy"]
+    stored = Results(results).provenance("new", "=cmd")
+    assert stored is not None
+    assert "jane-doe" not in stored.model_dump_json()
