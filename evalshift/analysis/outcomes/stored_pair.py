@@ -27,6 +27,7 @@ class StoredPair:
                  not imported as counts alone; None where there are none
     provenance   model -> how its predictions on the original and on the new set came about
     notes        what was left out and why, and what else the reader should know
+    unreported   metric -> why no accuracy by it is in `outcomes`
     """
 
     original: StoredDataset | CountedDataset
@@ -36,6 +37,7 @@ class StoredPair:
     fresh: ImageAnswers | None
     provenance: dict[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...]
+    unreported: dict[str, str]
 
 
 def load_outcomes(results: Results, pair: str) -> dict[str, Outcomes]:
@@ -80,11 +82,10 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             remedy=f"`evalshift run --pair {pair}`",
         )
     answers = _gather_both(original, new, known)
-    outcomes = {
-        metric: _count(original, new, metric, known)
-        for metric in METRICS
-        if _metric_applies(metric, original, new, known, notes)
+    unreported = {
+        metric: reason for metric in METRICS if (reason := _why_unreported(metric, original, new, known, notes))
     }
+    outcomes = {metric: _count(original, new, metric, known) for metric in METRICS if metric not in unreported}
     provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
     notes.extend(run_notes(provenance))
     if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
@@ -93,7 +94,7 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             f"{name_some(bare)}."
         )
     fresh = _load_fresh(results, original.dataset.entry.get("fresh"), known, notes)
-    return StoredPair(original.dataset, new.dataset, outcomes, answers, fresh, provenance, tuple(notes))
+    return StoredPair(original.dataset, new.dataset, outcomes, answers, fresh, provenance, tuple(notes), unreported)
 
 
 def load_answers(results: Results, name: str) -> tuple[ImageAnswers, tuple[str, ...]]:
@@ -373,24 +374,30 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
     )
 
 
-def _metric_applies(
+def _why_unreported(
     metric: str, original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
-) -> bool:
+) -> str | None:
+    """Why there is no accuracy by this metric, None where there is one; `notes` takes up what else is worth saying."""
     k = METRICS[metric]
     if metric == "top1":
-        return True
-    if any(isinstance(side.dataset, StoredDataset) and len(side.dataset.class_names) <= k for side in (original, new)):
-        return False
+        return None
+    for side in (original, new):
+        if isinstance(side.dataset, StoredDataset) and len(side.dataset.class_names) <= k:
+            return f"{len(side.dataset.class_names)} classes"
     lacking = {
         model: both for model, both in known.items() if None in (both[0].correct[metric], both[1].correct[metric])
     }
     short = [model for model, both in lacking.items() if both[0].top is not None and both[1].top is not None]
     bare = [model for model in lacking if model not in short]
     if short:
-        notes.append(f"Top-{k} accuracy is not reported: fewer than {k} answers are kept for {name_some(short)}.")
-    elif bare and len(lacking) < len(known):
+        reason = f"Top-{k} accuracy is not reported: fewer than {k} answers are kept for {name_some(short)}"
+        notes.append(f"{reason}.")
+        return reason
+    if len(lacking) == len(known):
+        return "counts of top-1 alone"
+    if bare:
         notes.append(f"Top-{k} accuracy leaves out what was imported without it: {name_some(bare)}.")
-    return not short and len(lacking) < len(known)
+    return None
 
 
 def _count(original: _Side, new: _Side, metric: str, known: Mapping[str, tuple[_Known, _Known]]) -> Outcomes:

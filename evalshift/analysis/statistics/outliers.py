@@ -1,6 +1,7 @@
 """Models far off the line of the others, found by a line that a few wrong ones among them do not move."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -93,14 +94,10 @@ def off_the_line(
 
 def _repeated_medians(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Slope and offset by Siegel's repeated medians; NaN where no two models differ in x."""
-    run, rise = x[:, np.newaxis] - x, y[:, np.newaxis] - y
-    slopes = np.full(run.shape, np.nan)
-    np.divide(rise, run, out=slopes, where=run != 0)
-    slopes = slopes[~np.isnan(slopes).all(axis=1)] if len(x) else slopes
-    if slopes.size == 0:
+    if len(np.unique(x)) < 2:
         return float("nan"), float("nan")
-    slope = float(np.median(np.nanmedian(slopes, axis=1)))
-    return slope, float(np.median(y - slope * x))
+    line: Any = stats.siegelslopes(y, x)
+    return float(line.slope), float(line.intercept)
 
 
 def _left_out(

@@ -89,12 +89,7 @@ def _require_metric(stored: StoredPair, metric: str) -> None:
         raise AnalysisError(
             f"{metric_words(metric)} accuracy cannot be had on this pair",
             where=f"{stored.original.name}:{stored.new.name}",
-            found=next(
-                (note.rstrip(".") for note in stored.notes if note.startswith(metric_words(metric).capitalize())),
-                f"{len(stored.original.class_names)} classes"
-                if stored.original.class_names
-                else "counts of top-1 alone",
-            ),
+            found=stored.unreported[metric],
             expected=f"more than {METRICS[metric]} classes and as many answers stored for every model",
             remedy="use --metric top1",
         )

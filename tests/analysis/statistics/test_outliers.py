@@ -68,7 +68,7 @@ def test_agrees_with_the_studentised_residuals_of_statsmodels_where_all_are_kept
     assert to_scale(found.predicted, "probit") == pytest.approx(y - theirs.resid_press, rel=1e-9)
 
 
-def test_the_first_line_is_that_of_scipys_repeated_medians():
+def test_the_first_line_is_by_repeated_medians():
     original, total, new, _ = sound(15, rng("siegel"))
     new[:6] //= 3  # six wrong ones of fifteen
     x, y = original / total, new / total
