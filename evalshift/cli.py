@@ -155,7 +155,7 @@ def run(
     embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 wrong usage or input, 130
     stopped with Ctrl-C; what was finished is always kept.
     """
-    with _complaints(_STOPPED_HALF_WAY), _surroundings(data_dir, offline):
+    with _complaints(_STOPPED_HALF_WAY), _data_access(data_dir, offline):
         from evalshift.evaluate.options import Options
 
         options = Options(device, precision, _batch_size(batch_size), workers, save_logits, executor)
@@ -300,7 +300,7 @@ def list_entries(
 
     Datasets are listed with what is on disk, what a download would bring, and what takes a login.
     """
-    with _complaints(), _surroundings(data_dir):
+    with _complaints(), _data_access(data_dir):
         from evalshift.console import output
         from evalshift.testbed.registry import load_registry
 
@@ -321,7 +321,7 @@ def fetch(
     Files are hashed, and taken up where a download broke off. They go to the folder that EVALSHIFT_DATA names, or to
     the user's cache. EVALSHIFT_MIRROR is tried first.
     """
-    with _complaints(_STOPPED_HALF_WAY), _surroundings(data_dir):
+    with _complaints(_STOPPED_HALF_WAY), _data_access(data_dir):
         from evalshift.testbed.registry import load_registry
         from evalshift.testbed.state import fetch_all, model_state, run_by_fetching
         from evalshift.testbed.trust import code_lines
@@ -359,7 +359,7 @@ def check(
     read where it is on the disk), and all errors of the registry and of its entries are listed; any is exit code 1.
     Exit code: 0 all can run, 1 something is missing that no download brings, or damaged, 2 the registry is wrong.
     """
-    with _complaints(), _surroundings(data_dir):
+    with _complaints(), _data_access(data_dir):
         if build or data:
             sound = not build or _check_build(registry, _split(pair), _split(models))
             if not (_check_data(registry, _split(pair), workers) if data else True) or not sound:
@@ -454,7 +454,7 @@ def dataset_stats(
     Prints the mean and the standard deviation of each channel, on the scale of `preprocess`, and draws how often each
     intensity comes. Exit code: 0 done, 2 wrong usage or input.
     """
-    with _complaints(), _surroundings(data_dir):
+    with _complaints(), _data_access(data_dir):
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.console.output import check_stats_formats, print_stats, write_stats
         from evalshift.console.terminal import stderr
@@ -708,10 +708,10 @@ def _size(text: str) -> int:
     return int(text)
 
 
-def _surroundings(data_dir: Path | None, offline: bool = False) -> AbstractContextManager[None]:
-    from evalshift.testbed.surroundings import surroundings
+def _data_access(data_dir: Path | None, offline: bool = False) -> AbstractContextManager[None]:
+    from evalshift.testbed.data_access import data_access
 
-    return surroundings(data_dir, offline)
+    return data_access(data_dir, offline)
 
 
 @contextmanager

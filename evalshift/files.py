@@ -103,10 +103,11 @@ def sha256_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def stamp(paths: Iterable[Path], root: Path | None = None) -> str:
-    """A quick mark of files by name, size and time of change: equal stamps mean that nothing was touched.
+def stat_checksum(paths: Iterable[Path], root: Path | None = None) -> str:
+    """sha256 over the names, sizes and modification times of files: while it is unchanged, so are they.
 
-    Costs a stat a file, so that a run with nothing to do need not read gigabytes to find that out.
+    root   names are relative to it, so that a folder can be moved; None for names as given
+    Calls stat once per file and reads none, so that a run with nothing to do does not read gigabytes to find that out.
     """
     digest = hashlib.sha256()
     for path in paths:

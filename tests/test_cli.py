@@ -697,9 +697,9 @@ def test_imports_outlive_a_run_of_the_same_dataset(here: Path) -> None:
     for name in ("original", "new"):
         np.save(f"{name}.npy", LABELS)
         run_here("import", "predictions", f"{name}.npy", "--model", "guest", "--dataset", name)
-    assert Results("results").load_dataset("new").stamp is None
+    assert Results("results").load_dataset("new").source_checksum is None
     run_here("run", "--models", "good")
-    assert Results("results").load_dataset("new").stamp is not None
+    assert Results("results").load_dataset("new").source_checksum is not None
     stored = load_pair(Results("results"), "original:new")
     assert (stored.outcomes["top1"].models, stored.notes) == (("good", "guest"), ())
     # The same images in another order: what was imported is no longer of these rows.

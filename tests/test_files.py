@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from evalshift import files
 from evalshift.errors import StoreError
-from evalshift.files import file_name, md5_of, registry_name, remove_leftovers, sha256_of, stamp, write_atomic
+from evalshift.files import file_name, md5_of, registry_name, remove_leftovers, sha256_of, stat_checksum, write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -208,35 +208,36 @@ def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_stamp_changes_with_size_time_and_name_and_with_nothing_else(tmp_path: Path) -> None:
+def test_stat_checksum_changes_with_size_time_and_name_and_with_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "images.npy"
     path.write_bytes(b"123")
     os.utime(path, ns=(0, 1_000))
-    first = stamp([path])
-    assert stamp([path]) == first
-    path.write_bytes(b"456")  # the same size, and the time put back: the one change that a stamp does not see
+    first = stat_checksum([path])
+    assert stat_checksum([path]) == first
+    path.write_bytes(b"456")  # the same size, and the time put back: the one change that goes unseen
     os.utime(path, ns=(0, 1_000))
-    assert stamp([path]) == first
+    assert stat_checksum([path]) == first
     os.utime(path, ns=(0, 1_001))
-    later = stamp([path])
+    later = stat_checksum([path])
     path.write_bytes(b"1234")
     os.utime(path, ns=(0, 1_000))
-    longer = stamp([path])
+    longer = stat_checksum([path])
     renamed = path.rename(tmp_path / "others.npy")
-    assert len({first, later, longer, stamp([renamed]), stamp([]), stamp([renamed, renamed])}) == 6
+    others = (stat_checksum(paths) for paths in ([renamed], [], [renamed, renamed]))
+    assert len({first, later, longer, *others}) == 6
 
 
-def test_a_stamp_under_a_root_does_not_know_where_the_root_lies(tmp_path: Path) -> None:
+def test_stat_checksum_under_a_root_does_not_depend_on_where_the_root_lies(tmp_path: Path) -> None:
     folders = [tmp_path / "here", tmp_path / "there"]
     for folder in folders:
         (folder / "cat").mkdir(parents=True)
         (folder / "cat" / "1.png").write_bytes(b"x")
         os.utime(folder / "cat" / "1.png", ns=(0, 1_000))
-    here, there = (stamp([folder / "cat" / "1.png"], folder) for folder in folders)
+    here, there = (stat_checksum([folder / "cat" / "1.png"], folder) for folder in folders)
     assert here == there
-    assert stamp([folders[0] / "cat" / "1.png"]) != stamp([folders[1] / "cat" / "1.png"])
+    assert stat_checksum([folders[0] / "cat" / "1.png"]) != stat_checksum([folders[1] / "cat" / "1.png"])
 
 
-def test_a_stamp_of_a_file_that_is_not_there_fails(tmp_path: Path) -> None:
+def test_stat_checksum_of_a_missing_file_fails(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        stamp([tmp_path / "nowhere"])
+        stat_checksum([tmp_path / "nowhere"])

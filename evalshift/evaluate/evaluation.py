@@ -12,7 +12,7 @@ from evalshift.errors import DataError
 from evalshift.evaluate.devices import describe
 from evalshift.evaluate.environment import jpeg_decoder, library_versions
 from evalshift.evaluate.images import ImageReader
-from evalshift.evaluate.inference import Answers, predict_batches
+from evalshift.evaluate.inference import InferenceResult, predict_batches
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.preparation import Prepared
 from evalshift.evaluate.store import SCHEMA_VERSION
@@ -35,7 +35,7 @@ def evaluate_classifier(
     *,
     keep_logits: bool = False,
     advance: Callable[[int], None] = lambda _: None,
-) -> tuple[Predictions, Answers]:
+) -> tuple[Predictions, InferenceResult]:
     """All images of the reader's dataset through the network; `advance(n)` is told of every n images done.
 
     Where an optimised form fails half-way, the plain one runs all images again, and the provenance says so;
@@ -70,7 +70,7 @@ def _evaluate(
     dataset_fingerprint: str,
     keep_logits: bool,
     advance: Callable[[int], None],
-) -> tuple[Predictions, Answers]:
+) -> tuple[Predictions, InferenceResult]:
     classifier, execution, dataset = prepared.classifier, prepared.execution, reader.dataset
     start = datetime.now(UTC)
     with closing(reader.batches(execution.batch_size, classifier.preprocess)) as batches:

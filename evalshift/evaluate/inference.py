@@ -19,13 +19,13 @@ from evalshift.testbed.models.outputs import find_scores, first_improbable, read
 from evalshift.testbed.preprocessing import apply_arithmetic
 from evalshift.testbed.views import View
 
-KEPT_ANSWERS = 5
+TOP_K = 5
 # On which it shows that a network gives logits; more are looked at only where they might be probabilities.
 _FEW_IMAGES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class InferenceResult:
     """What a network said: the `k` best classes, the probability of the first, and the logits where they are kept.
 
     images_per_second   once the first batch is through, for which memory is taken and kernels are chosen
@@ -146,7 +146,7 @@ def predict_batches(
     ids: Sequence[str] | None = None,
     view: View | None = None,
     advance: Callable[[int], None] = lambda _: None,
-) -> Answers:
+) -> InferenceResult:
     """Run all batches; `advance(n)` is told of every n images done.
 
     ids   what images are called in complaints; their positions without
@@ -157,7 +157,7 @@ def predict_batches(
     """
     place(classifier, execution)
     settled = classifier.settled or Settled()
-    k = min(KEPT_ANSWERS, len(classifier.classes if view is None else view.labels))
+    k = min(TOP_K, len(classifier.classes if view is None else view.labels))
     tops: list[np.ndarray] = []
     probs: list[np.ndarray] = []
     kept: list[np.ndarray] = []
@@ -185,7 +185,7 @@ def predict_batches(
             advance(len(batch))
     end = time.perf_counter()
     after_first = done - len(tops[0])
-    return Answers(
+    return InferenceResult(
         np.concatenate(tops),
         np.concatenate(probs),
         np.concatenate(kept) if keep_logits else None,

@@ -16,9 +16,9 @@ from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.formatting import percent
 from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.data_access import without_network
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.model_entries import AnyModel
-from evalshift.testbed.surroundings import without_network
 
 if TYPE_CHECKING:  # torch is imported when the first model runs
     import torch

@@ -72,9 +72,9 @@ def predict(
         entry = known.dataset(dataset)
         dataset = load_dataset(dataset, entry, known.class_space(entry.classes))
     if rule is not None:
-        check_rule(rule, dataset.answers, f"model {name}")
+        check_rule(rule, dataset.model_classes, f"model {name}")
     with set_precision(options.precision, chosen), _left_as_it_was(module):
-        classifier = Classifier(name, module.eval(), settings, dataset.answers, output=output, logits=rule)
+        classifier = Classifier(name, module.eval(), settings, dataset.model_classes, output=output, logits=rule)
         reader = ImageReader(dataset, options.workers)
         prepared = prepare(classifier, reader, chosen, options, len(dataset))
         origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())

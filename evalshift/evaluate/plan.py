@@ -12,7 +12,7 @@ from evalshift.errors import EvalshiftError, StoreError, UsageError, first_line
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.files import sha256_of
-from evalshift.testbed.datasets import dataset_stamp
+from evalshift.testbed.datasets import source_checksum
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.registry import Pair, Registry
 from evalshift.testbed.trust import code_lines
@@ -190,14 +190,14 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
         if "newer" in error.problem:
             raise
         return None
-    if facts is None or facts.get("stamp") is None:
+    if facts is None or facts.get("source_checksum") is None:
         return None
     # The order of the classes decides what a folder's label is, so it belongs to the data.
     now = {
         "classes": entry.classes,
         "class_names": list(registry.label_space(entry).names),
         "entry": entry.model_dump(mode="json", exclude_defaults=True),
-        "stamp": dataset_stamp(entry),
+        "source_checksum": source_checksum(entry),
     }
     if entry.seen is not None:
         now["view"] = entry.seen.facts()

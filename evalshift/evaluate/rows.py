@@ -15,12 +15,12 @@ import numpy as np
 _IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
-def rows_mark(ids: Sequence[str], labels: np.ndarray) -> str:
+def label_checksum(ids: Sequence[str], labels: np.ndarray) -> str:
     """A mark of labels, shape (n,) or several each (n, c), in their order, and of the images' names if they have any.
 
-    >>> rows_mark(("0", "1"), np.array([3, 5]))[:15]
+    >>> label_checksum(("0", "1"), np.array([3, 5]))[:15]
     'labels:a9928084'
-    >>> rows_mark(("cat.png", "dog.png"), np.array([3, 5]))[71:84]
+    >>> label_checksum(("cat.png", "dog.png"), np.array([3, 5]))[71:84]
     ' ids:3a450eb1'
     """
     mark = f"labels:{hashlib.sha256(labels.astype('<i8').tobytes()).hexdigest()}"
@@ -29,12 +29,12 @@ def rows_mark(ids: Sequence[str], labels: np.ndarray) -> str:
     return f"{mark} ids:{hashlib.sha256(chr(10).join(image_keys(ids)).encode()).hexdigest()}"
 
 
-def is_rows_mark(mark: str) -> bool:
+def is_label_checksum(mark: str) -> bool:
     """Whether a fingerprint is such a mark, and so tells nothing of the images."""
     return mark.startswith("labels:")
 
 
-def same_rows(one: str, other: str) -> bool:
+def same_labels(one: str, other: str) -> bool:
     """Whether two marks can be of the same rows: equal labels in order, and equal names where both have them."""
     (labels, _, ids), (other_labels, _, other_ids) = one.partition(" "), other.partition(" ")
     return labels == other_labels and (not ids or not other_ids or ids == other_ids)
@@ -97,6 +97,6 @@ def places_by_number(given: Sequence[str]) -> np.ndarray | None:
     return order if first in (0, 1) and np.array_equal(numbers[order], counted) else None
 
 
-def twice(names: Sequence[str]) -> list[str]:
+def duplicates(names: Sequence[str]) -> list[str]:
     """The names that stand there more than once, in order."""
     return [name for name, count in Counter(names).items() if count > 1]

@@ -19,7 +19,7 @@ from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import remove_leftovers, write_atomic
 from evalshift.publishing import publishable
-from evalshift.testbed.datasets import Dataset, dataset_stamp, fingerprint, load_dataset
+from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry import Registry, load_registry
 
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light
@@ -136,7 +136,7 @@ class _Datasets:
                 classes=entry.classes,
                 class_names=dataset.classes.names,
                 fingerprint=mark,
-                stamp=dataset_stamp(entry),
+                source_checksum=source_checksum(entry),
                 entry=entry.model_dump(mode="json", exclude_defaults=True),
                 view=dataset.view,
                 attributes=dataset.attributes,

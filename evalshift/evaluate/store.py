@@ -8,6 +8,7 @@
     results/pairs.json                              the pairs that were run or imported, in order
 
 SCHEMA_VERSION history
+4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read under that name
 3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts
 2   2026-11  imports: `imported` in the provenance, null for what only a run knows; prob may be missing; counts/
 1   2026-11  the first
@@ -29,17 +30,19 @@ from pydantic import ValidationError
 
 from evalshift.errors import StoreError, did_you_mean, first_line
 from evalshift.evaluate.predictions import Failure, Predictions, Provenance
-from evalshift.evaluate.rows import rows_mark
+from evalshift.evaluate.rows import label_checksum
 from evalshift.files import file_name, registry_name, write_atomic
 from evalshift.parquet import read_metadata, read_table, table_bytes
 from evalshift.shapes import Labels
 from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.
 _PREFIX = "evalshift."
+# Keys of earlier schemas and their present names.
+_RENAMED = {"stamp": "source_checksum"}
 # Columns of a dataset that hold an attribute of its images.
 _ATTRIBUTE = "attribute."
 
@@ -50,10 +53,11 @@ class StoredDataset:
 
     labels        class numbers, shape (n,)
     class_names   shape (classes,), position = class number
-    fingerprint   sha256 over ids, labels and image content; the mark of its rows where no images were at hand
-    stamp         a quick mark of the source files; equal means that the fingerprint still holds
-    view          how predictions on it are read; None as they are
-    attributes    what else is known of each image, such as its place or year: name → text, shape (n,)
+    fingerprint   sha256 over ids, labels and image content; the label checksum where the images were not available
+    source_checksum  of names, sizes and modification times of the source files: while it is unchanged, the fingerprint
+                  holds; None where the source files are unknown
+    view          the View in which predictions are read; None where they are taken as they are
+    attributes    further facts about each image, such as its place or year: name → text, shape (n,)
     accepted      all correct labels of each image, `labels` first, shape (n, c), shorter lists filled up with their
                   first; None where each image has one
     whole         names of all images of its source, in order, where some are left out: those without a label, or of
@@ -66,7 +70,7 @@ class StoredDataset:
     classes: str
     class_names: tuple[str, ...]
     fingerprint: str
-    stamp: str | None
+    source_checksum: str | None
     entry: dict
     view: View | None = None
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -82,9 +86,9 @@ class StoredDataset:
         return self.labels if self.accepted is None else self.accepted
 
     @cached_property
-    def rows(self) -> str:
-        """The mark of ids and labels in their order, by which imported predictions are known to belong here."""
-        return rows_mark(self.ids, self.truth)
+    def label_checksum(self) -> str:
+        """Checksum of ids and labels in their order; tells whether imported predictions belong to this dataset."""
+        return label_checksum(self.ids, self.truth)
 
     @cached_property
     def places(self) -> Labels:
@@ -206,7 +210,7 @@ class Results:
             "classes": dataset.classes,
             "class_names": dataset.class_names,
             "fingerprint": dataset.fingerprint,
-            "stamp": dataset.stamp,
+            "source_checksum": dataset.source_checksum,
             "entry": dataset.entry,
             "view": None if dataset.view is None else dataset.view.facts(),
         }
@@ -235,7 +239,7 @@ class Results:
                 classes=facts["classes"],
                 class_names=tuple(facts["class_names"]),
                 fingerprint=facts["fingerprint"],
-                stamp=facts["stamp"],
+                source_checksum=facts["source_checksum"],
                 entry=facts["entry"],
                 view=_view(facts),
                 attributes={
@@ -398,11 +402,12 @@ def _read(path: Path) -> tuple[pa.Table, dict]:
 
 def _decode(metadata: dict[bytes, bytes] | None, path: Path) -> dict:
     prefix = _PREFIX.encode()
-    facts = {
+    written = {
         key[len(prefix) :].decode(): json.loads(value)
         for key, value in (metadata or {}).items()
         if key.startswith(prefix)
     }
+    facts = {_RENAMED.get(key, key): value for key, value in written.items()}
     if "schema_version" not in facts:
         raise StoreError(
             "a file in the results folder was not written by evalshift",

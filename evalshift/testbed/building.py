@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from evalshift.errors import DownloadError, EvalshiftError, HashMismatchError
+from evalshift.testbed.data_access import data_access
 from evalshift.testbed.model_entries import AnyModel, OpenClipModel, TimmModel, TorchvisionModel
 from evalshift.testbed.models import Classifier, bare_classifier
 from evalshift.testbed.registry import Registry
-from evalshift.testbed.surroundings import surroundings
 
 # Their networks are built without any numbers in them, which takes a tenth of the time and no memory.
 _WITHOUT_NUMBERS = (TimmModel, TorchvisionModel, OpenClipModel)
@@ -35,7 +35,7 @@ def build_models(
 
     A file that holds a network whole is read, where it is on the disk. Nothing is downloaded.
     """
-    with surroundings(offline=True):
+    with data_access(offline=True):
         for name in names:
             told(name)
             yield _build(registry, name)

@@ -23,11 +23,11 @@ from typing import Any
 from urllib.parse import quote
 
 from evalshift.errors import DataError, DownloadError, HashMismatchError, StoreError, UsageError
-from evalshift.files import md5_of, stamp, write_atomic
+from evalshift.files import md5_of, stat_checksum, write_atomic
 from evalshift.files import sha256_of as file_sha256
 from evalshift.publishing import public
 from evalshift.testbed.archives import extract_member, extract_members
-from evalshift.testbed.surroundings import DATA_VARIABLE, refuse_offline
+from evalshift.testbed.data_access import DATA_VARIABLE, refuse_offline
 from evalshift.testbed.transfer import PATIENCE, SHOW_AFTER, Patience, Progress, receive, shown, size_of
 
 __all__ = [
@@ -212,7 +212,7 @@ def _content(sha256: str, path: Path) -> str:
 
 def _sha256_once(path: Path, known: str | None = None) -> str:
     """The hash of a file, from the note beside it when the file has not been touched since; `known` spares hashing."""
-    note, now = path.with_name(f".{path.name}.sha256"), stamp([path], path.parent)
+    note, now = path.with_name(f".{path.name}.sha256"), stat_checksum([path], path.parent)
     with suppress(OSError, ValueError):
         then, noted = note.read_text().split()
         if then == now:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.files import stamp, write_atomic
+from evalshift.files import stat_checksum, write_atomic
 from evalshift.shapes import Labels
 from evalshift.testbed.arrays import load_npz
 from evalshift.testbed.classes import built_in, devkit_from_labels
@@ -124,13 +124,12 @@ def _images_of(source: Path, devkit: Path | None) -> tuple[list[Path], Labels]:
     else:
         entry = ImageNetDataset(source="imagenet", path=source, devkit=devkit)
         dataset = load_dataset(source.name, entry, space)
-    assert not isinstance(dataset.images, np.ndarray)
-    return list(dataset.images), dataset.labels
+    return [image for image in dataset.images if isinstance(image, Path)], dataset.labels
 
 
 def _key(images: list[Path], size: int, filter: str) -> str:
     """What the parts of one piece of work have in common: touched images, another size or filter begin anew."""
-    return hashlib.sha256(f"{stamp(images)} {size} {filter}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{stat_checksum(images)} {size} {filter}".encode()).hexdigest()[:12]
 
 
 def _ready(path: Path, count: int, size: int) -> np.ndarray | None:

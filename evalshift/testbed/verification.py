@@ -11,11 +11,11 @@ from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.files import sha256_of
 from evalshift.testbed.archives import differing
 from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.data_access import data_access
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import data_folder, load_dataset
 from evalshift.testbed.datasets.places import remote, unpacked_folder
 from evalshift.testbed.image_files import StoredImage, open_rgb
-from evalshift.testbed.surroundings import surroundings
 
 # So many of a kind are named, then counted.
 _NAMED = 3
@@ -53,7 +53,7 @@ def verify_dataset(
     images, warnings = None, ()
     if not faults:
         try:
-            with surroundings(offline=True):
+            with data_access(offline=True):
                 dataset = load_dataset(name, entry, space)
             images, warnings = len(dataset), dataset.warnings
             if not isinstance(dataset.images, np.ndarray):

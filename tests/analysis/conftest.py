@@ -34,7 +34,7 @@ class Store:
                 classes="letters",
                 class_names=tuple("abcdefghijklmnop"[:classes]),
                 fingerprint=fingerprint or f"fingerprint of {name}",
-                stamp=None,
+                source_checksum=None,
                 entry={"source": "npy", **entry},
             )
         )

@@ -13,7 +13,7 @@ from evalshift.errors import DataError, ModelError, UsageError
 from evalshift.evaluate.devices import LAYOUTS, Execution
 from evalshift.evaluate.evaluation import Origin, evaluate_classifier
 from evalshift.evaluate.images import ImageReader
-from evalshift.evaluate.inference import KEPT_ANSWERS
+from evalshift.evaluate.inference import TOP_K
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.own_network import predict
 from evalshift.evaluate.preparation import Prepared, prepare
@@ -132,7 +132,7 @@ def test_a_dataset_of_ones_own_and_a_preprocess_object(make_dataset: Callable[..
     # The first four images have their own class; the last four rows are all zeros, a tie that class 0 wins.
     assert predictions.top[:, 0].tolist() == [0, 1, 2, 3, 0, 0, 0, 0]
     assert predictions.hits(dataset.labels).tolist() == [True] * 6 + [False, False]
-    assert predictions.k == min(KEPT_ANSWERS, 4)
+    assert predictions.k == min(TOP_K, 4)
     assert predictions.provenance.batch_size == 3
 
 

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from evalshift.errors import ModelError
 from evalshift.evaluate import inference
 from evalshift.evaluate.devices import LAYOUTS, Execution
-from evalshift.evaluate.inference import Answers, forward, place, predict_batches
+from evalshift.evaluate.inference import InferenceResult, forward, place, predict_batches
 from evalshift.evaluate.trial import Trial
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.models import Classifier, load_classifier
@@ -37,7 +37,7 @@ def in_batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield images[start : start + size].copy()
 
 
-def answer(classifier: Classifier, images: np.ndarray, size: int = 4, **options: Any) -> Answers:
+def answer(classifier: Classifier, images: np.ndarray, size: int = 4, **options: Any) -> InferenceResult:
     return predict_batches(classifier, in_batches(images, size), on_cpu(size), **options)
 
 

@@ -401,13 +401,15 @@ def damaged(ran: Any) -> None:
     ran.results.dataset_file("old").write_bytes(b"no parquet")
 
 
-def without_stamp(ran: Any) -> None:
+def without_source_checksum(ran: Any) -> None:
     path = ran.results.dataset_file("old")
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"evalshift.stamp": b"null"}), path)
+    pq.write_table(
+        table.replace_schema_metadata({**table.schema.metadata, b"evalshift.source_checksum": b"null"}), path
+    )
 
 
-@pytest.mark.parametrize("change", [touched, moved, gone, reordered, damaged, without_stamp])
+@pytest.mark.parametrize("change", [touched, moved, gone, reordered, damaged, without_source_checksum])
 def test_a_dataset_that_may_have_changed_must_be_read_again(ran: Any, change: Callable[[Any], None]) -> None:
     change(ran)
     registry = load_registry(ran.save())

@@ -13,7 +13,7 @@ from torch import nn
 import evalshift as es
 from evalshift.errors import ModelError
 from evalshift.evaluate.devices import Execution
-from evalshift.evaluate.inference import Answers, predict_batches, settle_outputs
+from evalshift.evaluate.inference import InferenceResult, predict_batches, settle_outputs
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.model_entries import Logits
@@ -33,7 +33,7 @@ FOLDED = View("folded", LETTERS, (1, 0, None, 1), ClassSpace("two", ("middle", "
 
 def answer(
     classifier: Classifier, images: np.ndarray, size: int = 7, precision: str = "fp32", **options: Any
-) -> Answers:
+) -> InferenceResult:
     """Settled on the images and run, as `run` does."""
     execution = Execution(CPU, precision, size, "contiguous")
     parts = [images[start : start + size] for start in range(0, len(images), size)]

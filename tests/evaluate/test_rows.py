@@ -1,24 +1,32 @@
 import numpy as np
 import pytest
 
-from evalshift.evaluate.rows import are_positions, image_keys, is_rows_mark, order_of, rows_mark, same_rows, twice
+from evalshift.evaluate.rows import (
+    are_positions,
+    duplicates,
+    image_keys,
+    is_label_checksum,
+    label_checksum,
+    order_of,
+    same_labels,
+)
 
 LABELS = np.array([1, 0, 2], np.int64)
 NAMES = ("b/two.JPEG", "a/one.JPEG", "c/three.JPEG")
 
 
 def test_marks_of_equal_labels_and_names_are_equal() -> None:
-    assert rows_mark(NAMES, LABELS) == rows_mark(("two.png", "one", "there/three.jpg"), LABELS.copy())
-    assert rows_mark(("0", "1", "2"), LABELS) == rows_mark(("000", "001", "002"), LABELS)
-    assert is_rows_mark(rows_mark(NAMES, LABELS))
-    assert not is_rows_mark("ab" * 32)
+    assert label_checksum(NAMES, LABELS) == label_checksum(("two.png", "one", "there/three.jpg"), LABELS.copy())
+    assert label_checksum(("0", "1", "2"), LABELS) == label_checksum(("000", "001", "002"), LABELS)
+    assert is_label_checksum(label_checksum(NAMES, LABELS))
+    assert not is_label_checksum("ab" * 32)
 
 
 def test_rows_are_the_same_by_labels_alone_where_one_side_has_no_names() -> None:
-    named, bare = rows_mark(NAMES, LABELS), rows_mark(("0", "1", "2"), LABELS)
-    assert same_rows(named, bare)
-    assert same_rows(bare, named)
-    assert same_rows(named, named)
+    named, bare = label_checksum(NAMES, LABELS), label_checksum(("0", "1", "2"), LABELS)
+    assert same_labels(named, bare)
+    assert same_labels(bare, named)
+    assert same_labels(named, named)
 
 
 @pytest.mark.parametrize(
@@ -30,8 +38,8 @@ def test_rows_are_the_same_by_labels_alone_where_one_side_has_no_names() -> None
     ],
 )
 def test_other_rows_are_not_the_same(ids: tuple[str, ...], labels: list[int]) -> None:
-    other = rows_mark(ids[: len(labels)], np.array(labels, np.int64))
-    assert not same_rows(rows_mark(NAMES, LABELS), other)
+    other = label_checksum(ids[: len(labels)], np.array(labels, np.int64))
+    assert not same_labels(label_checksum(NAMES, LABELS), other)
 
 
 def test_positions_are_no_names() -> None:
@@ -61,4 +69,4 @@ def test_no_order_without_the_same_names(given: tuple[str, ...]) -> None:
 
 
 def test_names_that_stand_twice_are_found() -> None:
-    assert twice(("a", "b", "a", "c", "b", "b")) == ["a", "b"]
+    assert duplicates(("a", "b", "a", "c", "b", "b")) == ["a", "b"]

@@ -45,7 +45,7 @@ def stored_dataset(name: str = "old", **changes: Any) -> StoredDataset:
         "classes": "letters",
         "class_names": ("a", "b & <b>", "ß"),
         "fingerprint": "cd" * 32,
-        "stamp": "a stamp",
+        "source_checksum": "a checksum",
         "entry": {"source": "npy", "images": "x.npy"},
     }
     return StoredDataset(**(facts | changes))
@@ -71,19 +71,32 @@ def test_making_a_handle_touches_nothing(tmp_path: Path) -> None:
     assert repr(Results("results")) == "Results('results')"
 
 
-@pytest.mark.parametrize("stamp", ["a stamp", None])
-def test_a_dataset_comes_back_as_it_was_stored(results: Results, stamp: str | None) -> None:
-    stored = stored_dataset(stamp=stamp)
+@pytest.mark.parametrize("source_checksum", ["a checksum", None])
+def test_a_dataset_comes_back_as_it_was_stored(results: Results, source_checksum: str | None) -> None:
+    stored = stored_dataset(source_checksum=source_checksum)
     results.save_dataset(stored)
     loaded = results.load_dataset("old")
     assert loaded.labels.dtype == np.int64
     np.testing.assert_array_equal(loaded.labels, stored.labels)
-    for field in ("name", "ids", "classes", "class_names", "fingerprint", "stamp", "entry"):
+    for field in ("name", "ids", "classes", "class_names", "fingerprint", "source_checksum", "entry"):
         assert getattr(loaded, field) == getattr(stored, field), field
     assert len(loaded) == 4
     facts = results.dataset_facts("old")
     assert facts is not None
-    assert (facts["fingerprint"], facts["stamp"]) == (stored.fingerprint, stamp)
+    assert (facts["fingerprint"], facts["source_checksum"]) == (stored.fingerprint, source_checksum)
+
+
+def test_a_dataset_of_schema_3_is_read_with_its_checksum_under_the_old_name(results: Results) -> None:
+    results.save_dataset(stored_dataset(source_checksum="a checksum"))
+    table = pq.read_table(results.dataset_file("old"))
+    metadata = dict(table.schema.metadata)
+    metadata[b"evalshift.stamp"] = metadata.pop(b"evalshift.source_checksum")
+    metadata[b"evalshift.schema_version"] = b"3"
+    pq.write_table(table.replace_schema_metadata(metadata), results.dataset_file("old"))
+    assert results.load_dataset("old").source_checksum == "a checksum"
+    facts = results.dataset_facts("old")
+    assert facts is not None
+    assert facts["source_checksum"] == "a checksum"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
@@ -450,7 +463,7 @@ def test_damaged_counts_are_a_complaint(results: Results) -> None:
 
 def test_the_mark_of_a_dataset_is_that_of_its_rows() -> None:
     dataset = stored_dataset()
-    assert dataset.rows == dataset.rows
-    assert dataset.rows.startswith("labels:")
-    assert " ids:" in dataset.rows
-    assert stored_dataset(ids=("0", "1", "2", "3")).rows == dataset.rows.partition(" ")[0]
+    assert dataset.label_checksum == dataset.label_checksum
+    assert dataset.label_checksum.startswith("labels:")
+    assert " ids:" in dataset.label_checksum
+    assert stored_dataset(ids=("0", "1", "2", "3")).label_checksum == dataset.label_checksum.partition(" ")[0]

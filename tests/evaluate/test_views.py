@@ -19,7 +19,7 @@ from scipy.special import softmax
 from evalshift.analysis.report import report
 from evalshift.errors import DataError, ModelError
 from evalshift.evaluate.devices import Execution
-from evalshift.evaluate.inference import Answers, predict_batches
+from evalshift.evaluate.inference import InferenceResult, predict_batches
 from evalshift.evaluate.plan import stored_fingerprint
 from evalshift.evaluate.run import run
 from evalshift.evaluate.store import Results
@@ -39,7 +39,7 @@ FOLDED = View("folded", LETTERS, (1, 0, None, 1), ClassSpace("two", ("middle", "
 KEPT = View("kept", LETTERS, (None, 1, None, 3), LETTERS)
 
 
-def answer(classifier: Any, images: np.ndarray, view: View, **options: Any) -> Answers:
+def answer(classifier: Any, images: np.ndarray, view: View, **options: Any) -> InferenceResult:
     execution = Execution(torch.device("cpu"), "fp32", len(images), "contiguous")
     return predict_batches(classifier, iter([images]), execution, view=view, **options)
 

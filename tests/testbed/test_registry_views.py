@@ -173,7 +173,7 @@ class TestDatasets:
             entry = registry.dataset(name)
             dataset = load_dataset(name, entry, registry.class_space(entry.classes))
             labels[name] = [dataset.classes.names[label] for label in dataset.labels]
-            assert dataset.answers.names == tuple("abcdef")
+            assert dataset.model_classes.names == tuple("abcdef")
             assert entry.predicted_in == "letters"
         assert labels == {
             "seen": ["vowel", "consonant", "consonant", "vowel"],

@@ -12,10 +12,10 @@ from fileserver import FileServer
 from formats import cifar10_archive, cifar10_batch, image_bytes, pixels, put_image, sha256, tar_bytes
 
 from evalshift.errors import DownloadError
+from evalshift.testbed.data_access import data_access, is_offline
 from evalshift.testbed.download import RemoteFile, fetch
 from evalshift.testbed.registry import load_registry
 from evalshift.testbed.state import fetch_all
-from evalshift.testbed.surroundings import is_offline, surroundings
 from evalshift.testbed.verification import Verified, verify_dataset
 
 Content = dict[str, Any]
@@ -113,7 +113,7 @@ class TestFolders:
 class TestOffline:
     def test_nothing_is_fetched(self, tmp_path: Path, file_server: FileServer, complaint: Callable[..., str]) -> None:
         file = RemoteFile("x.bin", (file_server.put("x.bin", b"x"),), sha256(b"x"))
-        with surroundings(offline=True):
+        with data_access(offline=True):
             assert is_offline()
             assert complaint(DownloadError, fetch, file, tmp_path) == (
                 "x.bin is not here, and nothing is fetched offline\n"
@@ -124,7 +124,7 @@ class TestOffline:
         assert not is_offline()
         assert file_server.requests == []
         fetch(file, tmp_path)
-        with surroundings(offline=True):
+        with data_access(offline=True):
             assert fetch(file, tmp_path).read_bytes() == b"x"
 
     @pytest.mark.parametrize("value, offline", [("1", True), ("true", True), ("ON", True), ("0", False), ("", False)])
@@ -140,7 +140,7 @@ class TestOffline:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setenv("EVALSHIFT_DATA", "before")
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        with surroundings(tmp_path, offline=True):
+        with data_access(tmp_path, offline=True):
             assert os.environ["EVALSHIFT_DATA"] == str(tmp_path)
             assert os.environ["HF_HUB_OFFLINE"] == "1"
             assert constants.HF_HUB_OFFLINE is True

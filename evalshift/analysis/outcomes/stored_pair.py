@@ -11,7 +11,7 @@ from evalshift.analysis.outcomes.records import METRICS, ImageAnswers, Outcomes,
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.errors import AnalysisError, StoreError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
-from evalshift.evaluate.rows import is_rows_mark, same_rows
+from evalshift.evaluate.rows import is_label_checksum, same_labels
 from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
 from evalshift.formatting import name_some
 
@@ -285,8 +285,8 @@ def _common_models(original: _Side, new: _Side, notes: list[str]) -> list[str]:
 def _objection(predictions: Predictions, dataset: StoredDataset) -> str | None:
     """Why these predictions may not be held against the labels of `dataset`; None when they may."""
     mark = predictions.provenance.dataset_fingerprint
-    if is_rows_mark(mark):
-        if not same_rows(mark, dataset.rows):
+    if is_label_checksum(mark):
+        if not same_labels(mark, dataset.label_checksum):
             return f"its predictions on {dataset.name} were imported for other labels, or images in another order"
     elif mark != dataset.fingerprint:
         return f"its predictions on {dataset.name} belong to another version of that dataset (fingerprints differ)"

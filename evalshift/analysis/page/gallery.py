@@ -15,7 +15,7 @@ from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.errors import EvalshiftError
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset
-from evalshift.testbed.datasets import Dataset, dataset_stamp, fingerprint, load_dataset
+from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.image_files import open_image
 
 MOST = 60  # pictures of a page's pair, half of each set
@@ -84,7 +84,7 @@ def _load(
     """The dataset, where it lies on this disk as it was evaluated."""
     try:
         entry = _ENTRY.validate_python(facts.get("entry"))
-        if dataset_stamp(entry) is None:
+        if source_checksum(entry) is None:
             return None
         dataset = load_dataset(name, entry, ClassSpace(facts["classes"], tuple(classes)))
     except (ValidationError, EvalshiftError, OSError):

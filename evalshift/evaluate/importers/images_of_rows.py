@@ -12,7 +12,7 @@ from evalshift.evaluate.importers.columns import Columns, as_number_column
 from evalshift.evaluate.importers.files import FileContent
 from evalshift.evaluate.importers.headings import is_confidence, is_ids, is_labels, is_predictions, plain
 from evalshift.evaluate.importers.matching import ImageNames, Match, match_positions
-from evalshift.evaluate.rows import twice
+from evalshift.evaluate.rows import duplicates
 from evalshift.evaluate.store import StoredDataset
 
 _NEARLY_ALL = 0.95
@@ -200,7 +200,7 @@ def _checked(
 
 
 def _refuse_doubled(content: FileContent, seen: _Seen, dataset: StoredDataset) -> None:
-    if doubled := twice(seen.names):
+    if doubled := duplicates(seen.names):
         raise DataError(
             "an image has two rows",
             where=f'{content.path}, column "{seen.column}"',

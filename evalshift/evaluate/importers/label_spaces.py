@@ -44,7 +44,7 @@ def of_lists(name: str, lists: LabelLists, space: ClassSpace, sha256: str, **ent
         classes=space.name,
         class_names=space.names,
         fingerprint="",
-        stamp=None,
+        source_checksum=None,
         entry={"source": "labels", "files": {lists.path.name: sha256}, **entry},
     )
     return with_several_labels(bare, lists.labels)
@@ -74,7 +74,7 @@ def _part(dataset: StoredDataset, kept: np.ndarray, labels: np.ndarray, accepted
     ids = tuple(dataset.ids[place] for place in kept)
     attributes = {name: tuple(values[place] for place in kept) for name, values in dataset.attributes.items()}
     part = replace(dataset, ids=ids, labels=labels, accepted=accepted, whole=whole, attributes=attributes)
-    return replace(part, fingerprint=part.rows)
+    return replace(part, fingerprint=part.label_checksum)
 
 
 def seen_alike(registry: Registry, one: str, other: str) -> bool:

@@ -13,12 +13,12 @@ from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.label_files import read_labels
 from evalshift.evaluate.importers.label_spaces import in_view, of_lists
 from evalshift.evaluate.importers.matching import ImageNames
-from evalshift.evaluate.rows import rows_mark, twice
+from evalshift.evaluate.rows import duplicates, label_checksum
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import BUILT_IN, ClassSpace
-from evalshift.testbed.datasets import dataset_stamp, load_dataset
+from evalshift.testbed.datasets import load_dataset, source_checksum
 from evalshift.testbed.label_text import labels_of_text
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry
@@ -63,7 +63,7 @@ def dataset_for_import(
     if labels is not None:
         given = _given(name, labels, _space(name, registry, classes), registry, id_column, None)
         return given, f"labels of {name} from {labels}"
-    if entry is not None and dataset_stamp(entry) is not None:
+    if entry is not None and source_checksum(entry) is not None:
         dataset = load_dataset(name, entry, registry.class_space(entry.classes))
         facts = known_of(name, registry)
         alone = labels_alone(name, dataset.ids, dataset.labels, dataset.classes, **facts)
@@ -75,7 +75,7 @@ def dataset_for_import(
             whole=dataset.whole,
             attributes=dataset.attributes,
         )
-        stored = replace(stored, fingerprint=stored.rows)
+        stored = replace(stored, fingerprint=stored.label_checksum)
         return stored, f"labels of {name} from the registry"
     raise UsageError(
         f"the labels of {name} are not at hand",
@@ -117,7 +117,7 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
 
     A later run that reads the images puts the whole dataset in its place.
     """
-    if doubled := twice(ids):
+    if doubled := duplicates(ids):
         raise DataError("an id stands twice", where=f"dataset {name}", found=doubled[0], expected="unique ids")
     outside = np.flatnonzero((labels < 0) | (labels >= len(space)))
     if len(outside):
@@ -134,8 +134,8 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
         labels=labels,
         classes=space.name,
         class_names=space.names,
-        fingerprint=rows_mark(ids, labels),
-        stamp=None,
+        fingerprint=label_checksum(ids, labels),
+        source_checksum=None,
         entry={"source": "labels", **entry},
     )
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from evalshift.evaluate.rows import are_positions, places_by_number, twice
+from evalshift.evaluate.rows import are_positions, duplicates, places_by_number
 from evalshift.evaluate.store import StoredDataset
 
 _SUFFIX = re.compile(r"(?<=.)\.(avif|bmp|gif|jfif|jp2|jpe?g|npy|pbm|pgm|png|ppm|pt|tiff?|webp)$", re.IGNORECASE)
@@ -134,7 +134,7 @@ class ImageNames:
 
     def ambiguous(self, names: Sequence[str]) -> list[str]:
         """Names of files that several images share, and that these names hold nothing else to tell apart by."""
-        shared = set(twice([parts[-1] for parts in self._parts if parts]))
+        shared = set(duplicates([parts[-1] for parts in self._parts if parts]))
         return [name for name in names if (parts := path_parts(name)) and len(parts) == 1 and parts[0] in shared]
 
     def _ways(self):

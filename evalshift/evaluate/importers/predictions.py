@@ -297,7 +297,7 @@ def provenance_of(model: str, dataset: StoredDataset, imported: Imported, entry:
         classes=dataset.classes,
         entry=dict(entry),
         identity={},
-        dataset_fingerprint=dataset.rows,
+        dataset_fingerprint=dataset.label_checksum,
         streams=None,
         start=datetime.now(UTC).isoformat(timespec="seconds"),
         warnings=[no_prediction_words(imported.missing, len(dataset))] if imported.missing else [],

@@ -36,7 +36,7 @@ from evalshift.shapes import Labels
 from evalshift.testbed.arrays import load_array
 from evalshift.testbed.classes import ClassSpace, built_in
 from evalshift.testbed.dataset_entries import Cifar101Dataset
-from evalshift.testbed.datasets import data_folder, dataset_stamp, load_dataset
+from evalshift.testbed.datasets import data_folder, load_dataset, source_checksum
 from evalshift.testbed.download import RemoteFile, cache_dir, fetch
 from evalshift.testbed.published import load_published
 from evalshift.testbed.registry import Registry, load_registry
@@ -366,7 +366,7 @@ def _plain_labels(name: str, path: Path | None, registry: Registry, download: bo
         file = entry.files["labels"]
         at = fetch(RemoteFile(file.name, file.urls, file.sha256, file.size), data_folder())
         return read_array(at).astype(np.int64), {at.name: sha256_of(at)}
-    if entry is None or (not download and dataset_stamp(entry) is None):
+    if entry is None or (not download and source_checksum(entry) is None):
         raise DataError(
             f"the labels of {name} are not at hand",
             where=f"dataset {name}",

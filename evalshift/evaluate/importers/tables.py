@@ -16,7 +16,7 @@ from evalshift.evaluate.importers.label_spaces import seen_alike
 from evalshift.evaluate.importers.labels import known_size
 from evalshift.evaluate.importers.predictions import ImportedModel, ImportReport, known_facts, note_pairs, unlike_words
 from evalshift.evaluate.predictions import Imported, Provenance
-from evalshift.evaluate.rows import twice
+from evalshift.evaluate.rows import duplicates
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results
 from evalshift.files import sha256_of
 from evalshift.testbed.registry import Registry, load_registry
@@ -115,7 +115,7 @@ def _models(cells: pd.DataFrame, wanted: str | None, path: Path, rules: list[str
     models = [str(cell).strip() for cell in cells[column]]
     if "" in models:
         raise DataError("a model has no name", where=f"{path}, row {models.index('') + 2}", found="an empty cell")
-    if doubled := twice(models):
+    if doubled := duplicates(models):
         raise DataError(
             "a model stands twice in the table", where=path, found=_some(doubled), expected="one row a model"
         )

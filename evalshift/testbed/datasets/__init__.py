@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from evalshift.errors import DataError, first_line
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
@@ -22,7 +22,7 @@ from evalshift.testbed.datasets.dataset import Dataset, fingerprint
 from evalshift.testbed.datasets.places import data_folder, remote
 from evalshift.testbed.several_labels import aligned, read_label_lists
 
-__all__ = ["Dataset", "data_folder", "dataset_stamp", "fetch_dataset", "fingerprint", "format_of", "load_dataset"]
+__all__ = ["Dataset", "data_folder", "fetch_dataset", "fingerprint", "format_of", "load_dataset", "source_checksum"]
 
 
 def format_of(entry: DatasetEntry | type[DatasetEntry]) -> ModuleType:
@@ -58,15 +58,15 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
     return dataset if entry.seen is None else dataset.seen_in(entry.seen)
 
 
-def dataset_stamp(entry: AnyDataset) -> str | None:
-    """A fingerprint of a dataset's source files; None where they are not there, so that it must be loaded to know.
+def source_checksum(entry: AnyDataset) -> str | None:
+    """Checksum of names, sizes and modification times of a dataset's source files; None where they are not on disk.
 
-    Equal stamps mean an equal fingerprint without reading a single image.
+    While it is unchanged the dataset's fingerprint is too: no image need be read to know.
     """
     try:
         own = format_of(entry).fingerprint(entry)
         beside = [path for path in (entry.attributes, entry.multi_labels) if path is not None]
-        return f"{own} {stamp(beside)}" if beside else own
+        return f"{own} {stat_checksum(beside)}" if beside else own
     except (OSError, KeyError):  # not on the disk, or not even known by name
         return None
 

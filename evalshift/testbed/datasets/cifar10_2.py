@@ -1,6 +1,6 @@
 """CIFAR-10.2 as released: a file of arrays with images and labels."""
 
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, load_npz
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import Cifar102Dataset
@@ -18,7 +18,7 @@ def read(entry: Cifar102Dataset, space: ClassSpace, where: str) -> Parts:
 
 def fingerprint(entry: Cifar102Dataset) -> str:
     """A fingerprint of the file; OSError where it is not there."""
-    return stamp([entry.path or data_folder() / entry.files["arrays"].name])
+    return stat_checksum([entry.path or data_folder() / entry.files["arrays"].name])
 
 
 state = state_of_download

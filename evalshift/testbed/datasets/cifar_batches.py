@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed import download
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes
@@ -110,10 +110,10 @@ def _in_folder(folder: Path, entry: AnyCifar, name: str) -> Path:
 def fingerprint(entry: AnyCifar) -> str:
     """A fingerprint of the archive or of the batches; OSError where one is not there."""
     if entry.path is None:
-        return stamp([data_folder() / entry.files["archive"].name])
+        return stat_checksum([data_folder() / entry.files["archive"].name])
     if not entry.path.is_dir():
-        return stamp([entry.path])
-    return stamp(_in_folder(entry.path, entry, name) for name in _BATCHES[entry.source][entry.split])
+        return stat_checksum([entry.path])
+    return stat_checksum(_in_folder(entry.path, entry, name) for name in _BATCHES[entry.source][entry.split])
 
 
 state = state_of_download

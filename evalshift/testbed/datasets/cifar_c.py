@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, first_line
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.archives import extract_members
 from evalshift.testbed.arrays import as_images, as_labels, load_array
 from evalshift.testbed.classes import ClassSpace
@@ -76,8 +76,8 @@ def _in_folder(entry: CorruptedCifarDataset) -> Path:
 def fingerprint(entry: CorruptedCifarDataset) -> str:
     """A fingerprint of the archive or of both arrays; OSError where one is not there."""
     if entry.path is not None and entry.path.is_dir():
-        return stamp(_in_folder(entry) / name for name in (f"{entry.corruption}.npy", "labels.npy"))
-    return stamp([entry.path or data_folder() / entry.files["archive"].name])
+        return stat_checksum(_in_folder(entry) / name for name in (f"{entry.corruption}.npy", "labels.npy"))
+    return stat_checksum([entry.path or data_folder() / entry.files["archive"].name])
 
 
 state = state_of_download

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError, first_line
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.archives import each_file
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import Cinic10Dataset
@@ -108,8 +108,8 @@ def _decode(content: bytes, where: str) -> np.ndarray:
 def fingerprint(entry: Cinic10Dataset) -> str:
     """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is not None and entry.path.is_dir():
-        return stamp([entry.path, *sorted(path for path in entry.path.rglob("*.png"))], entry.path)
-    return stamp([entry.path or data_folder() / entry.files["archive"].name])
+        return stat_checksum([entry.path, *sorted(path for path in entry.path.rglob("*.png"))], entry.path)
+    return stat_checksum([entry.path or data_folder() / entry.files["archive"].name])
 
 
 state = state_of_download

@@ -1,7 +1,7 @@
 """An archive of class folders, such as ImageNet-A, -R and -Sketch are."""
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ClassArchiveDataset
 from evalshift.testbed.datasets.dataset import Parts
@@ -39,7 +39,7 @@ def fingerprint(entry: ClassArchiveDataset) -> str:
         return fingerprint_of_folder(entry.path)
     if entry.path is None and not entry.files:
         raise FileNotFoundError("it has to be got by hand")
-    return stamp([entry.path or data_folder() / entry.files["archive"].name])
+    return stat_checksum([entry.path or data_folder() / entry.files["archive"].name])
 
 
 state = state_of_download

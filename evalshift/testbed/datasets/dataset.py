@@ -93,7 +93,7 @@ class Dataset:
         return self.labels if self.accepted is None else self.accepted
 
     @property
-    def answers(self) -> ClassSpace:
+    def model_classes(self) -> ClassSpace:
         """The label space that models answer in, which a view reads."""
         return self.classes if self.view is None else self.view.of
 

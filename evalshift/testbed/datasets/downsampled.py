@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes, load_npz
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit
 from evalshift.testbed.dataset_entries import DownsampledImageNetDataset
@@ -108,13 +108,13 @@ def _other_size(rows: np.ndarray) -> str | None:
 def fingerprint(entry: DownsampledImageNetDataset) -> str:
     """A fingerprint of the archive or of the batches; OSError where they are not there."""
     if entry.path is None:
-        return stamp([data_folder() / entry.files["archive"].name])
+        return stat_checksum([data_folder() / entry.files["archive"].name])
     if entry.path.is_file():
-        return stamp([entry.path])
+        return stat_checksum([entry.path])
     found = [path for name in NAMES[entry.split] if (path := _in(entry.path, name)) is not None]
     if not found:
         raise FileNotFoundError(entry.path)
-    return stamp(found)
+    return stat_checksum(found)
 
 
 state = state_of_download

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import FolderDataset
@@ -124,7 +124,7 @@ def fingerprint(entry: FolderDataset) -> str:
 def fingerprint_of_folder(folder: Path) -> str:
     """The same of any folder, also where folders below it are links."""
     # The folder itself counts too: one without files would have a fingerprint, too.
-    return stamp([folder, *files_below(folder)], folder)
+    return stat_checksum([folder, *files_below(folder)], folder)
 
 
 def state(entry: FolderDataset) -> State:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, load_idx
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import FashionMnistDataset, MnistDataset, QmnistDataset
@@ -68,8 +68,8 @@ def _own(entry: AnyMnist, role: str) -> Path:
 def fingerprint(entry: AnyMnist) -> str:
     """A fingerprint of both files; OSError where one is not there."""
     if entry.path is None:
-        return stamp(data_folder() / entry.files[role].name for role in entry.roles)
-    return stamp(_own(entry, role) for role in ("images", "labels"))
+        return stat_checksum(data_folder() / entry.files[role].name for role in entry.roles)
+    return stat_checksum(_own(entry, role) for role in ("images", "labels"))
 
 
 state = state_of_download

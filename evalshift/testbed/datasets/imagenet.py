@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed.archives import extract_member
 from evalshift.testbed.arrays import cannot_read
@@ -120,10 +120,10 @@ def fingerprint(entry: ImageNetDataset) -> str:
     """A fingerprint of the archive, or of all files in the folder, and of the devkit; OSError where it is not there."""
     devkit = [entry.devkit] if entry.devkit else []
     if entry.path is None:
-        return stamp([data_folder() / entry.files[role].name for role in entry.roles])
+        return stat_checksum([data_folder() / entry.files[role].name for role in entry.roles])
     if entry.path.is_file():
-        return stamp([entry.path, *devkit])
-    return stamp([entry.path, *files_below(entry.path), *devkit])
+        return stat_checksum([entry.path, *devkit])
+    return stat_checksum([entry.path, *files_below(entry.path), *devkit])
 
 
 state = state_of_download

@@ -7,7 +7,7 @@ number of their images, so the counts are asserted.
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetV2Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
@@ -46,9 +46,9 @@ def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: st
 def fingerprint(entry: ImageNetV2Dataset) -> str:
     """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is None:
-        return stamp([data_folder() / entry.files["archive"].name])
+        return stat_checksum([data_folder() / entry.files["archive"].name])
     if entry.path.is_file():
-        return stamp([entry.path])
+        return stat_checksum([entry.path])
     return fingerprint_of_folder(entry.path)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalshift.errors import DataError, did_you_mean
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import ListDataset
 from evalshift.testbed.datasets.dataset import Parts
@@ -232,7 +232,7 @@ def _refuse_repeated(ids: Sequence[str], table: TextTable, where: str) -> None:
 
 def fingerprint(entry: ListDataset) -> str:
     """A fingerprint of the list and of all files in the folder; OSError where one does not exist."""
-    return stamp([entry.labels, entry.images_folder, *files_below(entry.images_folder)])
+    return stat_checksum([entry.labels, entry.images_folder, *files_below(entry.images_folder)])
 
 
 def state(entry: ListDataset) -> State:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_array
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import NpyDataset
@@ -37,7 +37,7 @@ def _ids(path: Path, where: str) -> list[str]:
 
 def fingerprint(entry: NpyDataset) -> str:
     """A fingerprint of the files; OSError where one is not there."""
-    return stamp(path for path in (entry.images, entry.labels, entry.ids) if path)
+    return stat_checksum(path for path in (entry.images, entry.labels, entry.ids) if path)
 
 
 def state(entry: NpyDataset) -> State:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_npz
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import NpzDataset
@@ -78,7 +78,7 @@ def _channels_last(array: np.ndarray, entry: NpzDataset, where: str) -> np.ndarr
 
 def fingerprint(entry: NpzDataset) -> str:
     """A fingerprint of the file; OSError where it does not exist."""
-    return stamp([Path(entry.path)])
+    return stat_checksum([Path(entry.path)])
 
 
 def state(entry: NpzDataset) -> State:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evalshift.errors import DataError, did_you_mean, first_line
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import ParquetDataset
@@ -271,7 +271,7 @@ _GROUPS = _RowGroups()
 
 def fingerprint(entry: ParquetDataset) -> str:
     """A fingerprint of all files; OSError where one does not exist."""
-    return stamp(shard_paths(entry.path, ".parquet") or [entry.path])
+    return stat_checksum(shard_paths(entry.path, ".parquet") or [entry.path])
 
 
 def state(entry: ParquetDataset) -> State:

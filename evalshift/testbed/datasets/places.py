@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from evalshift.errors import DataError, HashMismatchError
-from evalshift.files import sha256_of, stamp
+from evalshift.files import sha256_of, stat_checksum
 from evalshift.testbed import download
 from evalshift.testbed.archives import unpack
 from evalshift.testbed.dataset_entries import DownloadedDataset
@@ -148,7 +148,7 @@ def place_in(entry: DownloadedDataset, role: str, where: str) -> Path:
 def fingerprint_of_files(entry: DownloadedDataset) -> str:
     """A fingerprint of all files of an entry whose own place is a folder; OSError where one is not there."""
     folder = data_folder() if entry.path is None else entry.path
-    return stamp(folder / entry.files[role].name for role in entry.roles)
+    return stat_checksum(folder / entry.files[role].name for role in entry.roles)
 
 
 def state_of_download(entry: DownloadedDataset) -> State:

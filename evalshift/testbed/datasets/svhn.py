@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError, first_line
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import SvhnDataset
@@ -42,7 +42,7 @@ def _matrices(source: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 def fingerprint(entry: SvhnDataset) -> str:
     """A fingerprint of the file; OSError where it is not there."""
-    return stamp([entry.path or data_folder() / entry.files["matrices"].name])
+    return stat_checksum([entry.path or data_folder() / entry.files["matrices"].name])
 
 
 state = state_of_download

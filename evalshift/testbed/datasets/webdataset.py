@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.errors import DataError, first_line
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import WebDataset
 from evalshift.testbed.datasets.dataset import Parts
@@ -196,7 +196,7 @@ def _record(sample: Sample) -> dict[str, Any]:
 
 def fingerprint(entry: WebDataset) -> str:
     """A fingerprint of all files; OSError where one does not exist."""
-    return stamp(shard_paths(entry.path, ".tar") or [entry.path])
+    return stat_checksum(shard_paths(entry.path, ".tar") or [entry.path])
 
 
 def state(entry: WebDataset) -> State:

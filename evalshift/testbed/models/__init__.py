@@ -18,6 +18,7 @@ from torch import nn
 
 from evalshift.errors import DownloadError, EvalshiftError, ModelError
 from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.data_access import without_network
 from evalshift.testbed.model_entries import (
     AnyModel,
     CheckpointModel,
@@ -52,7 +53,6 @@ from evalshift.testbed.models.classifier import Built, Classifier
 from evalshift.testbed.models.hub import refused_offline
 from evalshift.testbed.models.outputs import check_rule
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.surroundings import without_network
 from evalshift.testbed.trust import refuse_untrusted
 
 __all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifier"]

@@ -9,7 +9,7 @@ from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from evalshift.errors import EvalshiftError
-from evalshift.testbed.surroundings import refuse_offline
+from evalshift.testbed.data_access import refuse_offline
 
 _ADDRESS = re.compile(r"https?://[^\s:]+(:\d+)?[^\s:,']*")
 

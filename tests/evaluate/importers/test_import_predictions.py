@@ -10,7 +10,7 @@ import numpy as np
 from evalshift.evaluate.importers.labels import known_size, labels_alone
 from evalshift.evaluate.importers.predictions import ImportedModel, import_predictions
 from evalshift.evaluate.plan import make_plan
-from evalshift.evaluate.rows import same_rows
+from evalshift.evaluate.rows import same_labels
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
 from evalshift.testbed.classes import ClassSpace
@@ -52,7 +52,11 @@ def test_a_dataset_of_labels_alone_says_so_and_a_run_reads_it(
 ) -> None:
     import_predictions(answers(tmp_path), "known", "old", results, registry=registry)
     dataset = results.load_dataset("old")
-    assert (dataset.fingerprint, dataset.stamp, dataset.entry) == (dataset.rows, None, {"source": "labels"})
+    assert (dataset.fingerprint, dataset.source_checksum, dataset.entry) == (
+        dataset.label_checksum,
+        None,
+        {"source": "labels"},
+    )
     plan = make_plan(registry, results, models=["known"], fingerprint=lambda name: "read")
     assert {(job.dataset, job.reason) for job in plan.jobs} == {
         ("old", "what is stored was imported (answers.npy), not run from this entry"),
@@ -92,7 +96,7 @@ def test_stored_labels_come_before_all_others(
     assert report.models == (ImportedModel("x", "old", 6, 5, None),)
     assert report.rules[0] == f"labels of old as stored in {results.path}"
     assert results.load_predictions("old", "x").top[:, 0].tolist() == [0, 1, 2, 0, 4, 5]
-    assert same_rows(results.load_predictions("old", "x").provenance.dataset_fingerprint, named.rows)
+    assert same_labels(results.load_predictions("old", "x").provenance.dataset_fingerprint, named.label_checksum)
 
 
 def test_labels_from_a_file(tmp_path: Path, results: Results, registry: Registry) -> None:

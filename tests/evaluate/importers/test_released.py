@@ -192,7 +192,7 @@ def test_images_without_names_belong_by_their_labels(
     import_released("recht2019-cifar10", results, folder, registry=default)
     own = results.load_dataset("cifar10")
     assert own.ids == ("0", "1", "2", "3", "4")
-    run_here = replace(own, fingerprint="of the images", stamp="a stamp")
+    run_here = replace(own, fingerprint="of the images", source_checksum="of the files")
     results.save_dataset(run_here)
     import_released("recht2019-cifar10", results, folder, registry=default)
     assert results.load_dataset("cifar10").fingerprint == "of the images"

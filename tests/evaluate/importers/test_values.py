@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.values import KEPT, KINDS, TopClasses, top_classes
-from evalshift.evaluate.inference import KEPT_ANSWERS
+from evalshift.evaluate.inference import TOP_K
 
 PATH = Path("values.npy")
 RIGHT = [0, 1, 2, 3, 4, 5]
@@ -33,7 +33,7 @@ def scores(first: list[int], classes: int = 7) -> np.ndarray:
 
 
 def test_as_many_answers_are_kept_as_a_run_keeps() -> None:
-    assert KEPT == KEPT_ANSWERS
+    assert KEPT == TOP_K
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int64, np.float32])

@@ -23,7 +23,7 @@ from PIL import Image
 
 from evalshift.errors import UsageError
 from evalshift.testbed.classes import CIFAR10, CIFAR100, built_in
-from evalshift.testbed.datasets import Dataset, cifar_c, dataset_stamp, fingerprint
+from evalshift.testbed.datasets import Dataset, cifar_c, fingerprint, source_checksum
 from evalshift.testbed.datasets.cifar_batches import coarse_of
 
 Content = dict[str, Any]
@@ -109,13 +109,13 @@ class TestCifar100:
     def test_coarse_labels_for_models_that_learnt_them(self, load: Load) -> None:
         dataset = load(self.content(classes="cifar100-superclasses"))
         assert dataset.labels.tolist() == COARSE
-        assert dataset.classes is dataset.answers is built_in("cifar100-superclasses")
+        assert dataset.classes is dataset.model_classes is built_in("cifar100-superclasses")
 
     def test_coarse_labels_for_models_of_the_100_classes(self, load: Load) -> None:
         dataset = load(self.content(view="cifar100-superclasses"))
         assert dataset.labels.tolist() == COARSE
         assert dataset.classes is built_in("cifar100-superclasses")
-        assert dataset.answers is built_in("cifar100")
+        assert dataset.model_classes is built_in("cifar100")
         assert len({fingerprint(dataset), fingerprint(load(self.content()))}) == 2
 
     def test_unpacked(self, load: Load, entry: Any, tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ class TestCifar100:
         (tmp_path / "cifar-100-python" / "train").write_bytes(cifar100_batch(self.IMAGES[:2], [0, 99], [4, 13]))
         content = self.content(path=".", split="train")
         assert load(content).labels.tolist() == [0, 99]
-        assert dataset_stamp(entry(content)) is not None
-        assert dataset_stamp(entry(self.content(path="."))) is None
+        assert source_checksum(entry(content)) is not None
+        assert source_checksum(entry(self.content(path="."))) is None
 
     def test_labels_that_contradict_each_other(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "test").write_bytes(cifar100_batch(self.IMAGES[:2], [0, 99], [4, 12]))

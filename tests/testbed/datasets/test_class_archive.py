@@ -11,7 +11,7 @@ from fileserver import FileServer
 from formats import image_bytes, put_image, sha256, tar_bytes
 
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.datasets import Dataset, dataset_stamp
+from evalshift.testbed.datasets import Dataset, source_checksum
 from evalshift.testbed.registry import default_path, load_registry
 from evalshift.testbed.state import dataset_state
 from evalshift.testbed.views import built_in_view
@@ -37,7 +37,7 @@ class TestReading:
         dataset = load(content)
         assert dataset.labels.tolist() == list(built_in_view("imagenet-a").labels)
         assert dataset.ids[0] == f"{KEPT[0]}/0.000000_fox squirrel_ 0.8.jpg"
-        assert dataset_stamp(entry(content)) is not None
+        assert source_checksum(entry(content)) is not None
 
     def test_imagenet_sketch_is_a_zip_file_of_all_classes(
         self, load: Load, file_server: FileServer, cache: Path

@@ -29,7 +29,7 @@ from formats import (
 from evalshift.errors import EvalshiftError
 from evalshift.testbed.classes import CIFAR10, built_in
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
-from evalshift.testbed.datasets import dataset_stamp, fingerprint, format_of, load_dataset
+from evalshift.testbed.datasets import fingerprint, format_of, load_dataset, source_checksum
 from evalshift.testbed.datasets.cifar_batches import coarse_of
 from evalshift.testbed.registry import Registry, load_registry
 from evalshift.testbed.state import dataset_state
@@ -295,7 +295,7 @@ def test_a_sample_is_listed_read_and_checked(source: str, registry: Any, tmp_pat
     one, other = load_dataset("d", entry, space), load_dataset("d", entry, space)
     assert (one.ids, one.labels.tolist()) == (other.ids, other.labels.tolist())
     assert fingerprint(one) == fingerprint(other)
-    assert dataset_stamp(entry) == dataset_stamp(entry) is not None
+    assert source_checksum(entry) == source_checksum(entry) is not None
     verified = verify_dataset("d", entry, space)
     assert (verified.images, verified.faults) == (len(one), ())
     listed = run_here("list", "datasets", "--registry", str(known.path))
@@ -313,7 +313,7 @@ def test_what_is_missing_is_said_and_refused(source: str, registry: Any, tmp_pat
     state = dataset_state(entry)
     assert (state.can_run, state.words) == (False, "missing")
     assert "gone" in state.source
-    assert dataset_stamp(entry) is None
+    assert source_checksum(entry) is None
     with pytest.raises(EvalshiftError) as caught:
         load_dataset("d", entry, known.class_space(entry.classes))
     assert "gone" in str(caught.value)
@@ -326,12 +326,12 @@ def test_a_file_that_is_touched_is_another(source: str, registry: Any, tmp_path:
     if source == "digits":
         return
     known = registry(source, SAMPLES[source](tmp_path))
-    before = dataset_stamp(known.dataset("d"))
+    before = source_checksum(known.dataset("d"))
     own = {"registry.yaml", "networks.py"}
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.name not in own:
             os.utime(path, ns=(0, 0))
-    assert dataset_stamp(known.dataset("d")) != before
+    assert source_checksum(known.dataset("d")) != before
 
 
 @each_format

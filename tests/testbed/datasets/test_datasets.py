@@ -17,7 +17,7 @@ from PIL import Image
 from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import AnyDataset, Cifar10Dataset
-from evalshift.testbed.datasets import Dataset, data_folder, dataset_stamp, fetch_dataset, fingerprint, load_dataset
+from evalshift.testbed.datasets import Dataset, data_folder, fetch_dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry import default_path, load_registry
 
 Content = dict[str, Any]
@@ -599,13 +599,13 @@ class TestStamp:
         os.utime(path, ns=(now, now + 1_000_000))
 
     def changes_and_vanishes(self, entry: AnyDataset, file: Path) -> None:
-        before = dataset_stamp(entry)
+        before = source_checksum(entry)
         assert before is not None
-        assert dataset_stamp(entry) == before
+        assert source_checksum(entry) == before
         self.touch(file)
-        assert dataset_stamp(entry) not in (before, None)
+        assert source_checksum(entry) not in (before, None)
         file.unlink()
-        assert dataset_stamp(entry) is None
+        assert source_checksum(entry) is None
 
     @pytest.mark.parametrize("name", ["x.npy", "y.npy", "ids.txt"])
     def test_npy(self, entry: Any, tmp_path: Path, name: str) -> None:
@@ -618,18 +618,18 @@ class TestStamp:
         put_image(tmp_path / "images" / "a" / "1.png")
         put_image(tmp_path / "images" / "a" / "2.png")
         folder = entry({"source": "folder", "path": "images", "classes": "letters"})
-        before = dataset_stamp(folder)
+        before = source_checksum(folder)
         self.touch(tmp_path / "images" / "a" / "1.png")
-        touched = dataset_stamp(folder)
+        touched = source_checksum(folder)
         (tmp_path / "images" / "a" / "1.png").unlink()
-        assert len({before, touched, dataset_stamp(folder), None}) == 4
-        assert dataset_stamp(entry({"source": "folder", "path": "nowhere", "classes": "letters"})) is None
+        assert len({before, touched, source_checksum(folder), None}) == 4
+        assert source_checksum(entry({"source": "folder", "path": "nowhere", "classes": "letters"})) is None
 
     def test_a_folder_that_moved_with_its_images(self, entry: Any, tmp_path: Path) -> None:
         put_image(tmp_path / "images" / "a" / "1.png")
-        before = dataset_stamp(entry({"source": "folder", "path": "images", "classes": "letters"}))
+        before = source_checksum(entry({"source": "folder", "path": "images", "classes": "letters"}))
         (tmp_path / "images").rename(tmp_path / "moved")
-        assert dataset_stamp(entry({"source": "folder", "path": "moved", "classes": "letters"})) == before
+        assert source_checksum(entry({"source": "folder", "path": "moved", "classes": "letters"})) == before
 
     @pytest.mark.parametrize("path", ["mine.tar.gz", "batches", "batches/cifar-10-batches-py"])
     def test_cifar10_at_a_path(self, entry: Any, tmp_path: Path, path: str) -> None:
@@ -642,7 +642,7 @@ class TestStamp:
     def test_cifar10_in_the_cache(self, entry: Any, cache: Path) -> None:
         cifar10 = entry({"source": "cifar10"})
         assert isinstance(cifar10, Cifar10Dataset)
-        assert dataset_stamp(cifar10) is None
+        assert source_checksum(cifar10) is None
         (cache / "datasets").mkdir(parents=True)
         (cache / "datasets" / "cifar-10-python.tar.gz").write_bytes(b"content")
         self.changes_and_vanishes(cifar10, cache / "datasets" / "cifar-10-python.tar.gz")
@@ -658,4 +658,4 @@ class TestStamp:
         import sklearn
 
         entry = load_registry(default_path()).datasets["digits"]
-        assert dataset_stamp(entry) == f"scikit-learn {sklearn.__version__}"
+        assert source_checksum(entry) == f"scikit-learn {sklearn.__version__}"

@@ -17,7 +17,7 @@ from PIL import Image
 from evalshift.errors import DataError, RegistryError, UsageError
 from evalshift.testbed import downsampling
 from evalshift.testbed.classes import built_in, devkit_order
-from evalshift.testbed.datasets import Dataset, dataset_stamp
+from evalshift.testbed.datasets import Dataset, source_checksum
 from evalshift.testbed.downsampling import FILTERS, Downsampled, downsample
 
 Content = dict[str, Any]
@@ -76,9 +76,9 @@ class TestReading:
         dataset = load(self.content(8, split="train"))
         np.testing.assert_array_equal(dataset.images, images, strict=True)
         assert dataset.labels.tolist() == LABELS * 10
-        before = dataset_stamp(entry(self.content(8, split="train")))
+        before = source_checksum(entry(self.content(8, split="train")))
         os.utime(tmp_path / "train" / f"train_data_batch_7{suffix}", ns=(0, 0))
-        assert dataset_stamp(entry(self.content(8, split="train"))) not in (None, before)
+        assert source_checksum(entry(self.content(8, split="train"))) not in (None, before)
 
     def test_a_batch_that_is_missing_in_the_middle(self, refused: Refused, tmp_path: Path) -> None:
         for number in (1, 2, 4):
@@ -96,7 +96,7 @@ class TestReading:
         for name, write in (("mine.npz", npz), ("mine", pickled)):
             (tmp_path / name).write_bytes(write(pixels("alone", 3, 16, 16, 3), NUMBERS))
             assert load(self.content(16, path=name)).labels.tolist() == LABELS
-            assert dataset_stamp(entry(self.content(16, path=name))) is not None
+            assert source_checksum(entry(self.content(16, path=name))) is not None
 
     def test_downloaded(self, load: Load, file_server: FileServer, cache: Path) -> None:
         """The archive is a zip file with the .npz in it, which is a zip file too."""

@@ -12,7 +12,7 @@ from formats import pixels, put_image
 from PIL import Image
 
 from evalshift.evaluate.store import Results
-from evalshift.testbed.datasets import Dataset, dataset_stamp
+from evalshift.testbed.datasets import Dataset, source_checksum
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
@@ -55,10 +55,10 @@ class TestBelow:
         put_image(tmp_path / "elsewhere" / "1.png")
         put_image(images / "a" / "below" / "1.png")
         (images / "b").symlink_to(tmp_path / "elsewhere")
-        marks = [dataset_stamp(entry(FOLDER))]
+        marks = [source_checksum(entry(FOLDER))]
         for path in (images / "a" / "below" / "1.png", tmp_path / "elsewhere" / "1.png"):
             os.utime(path, ns=(0, 0))
-            marks.append(dataset_stamp(entry(FOLDER)))
+            marks.append(source_checksum(entry(FOLDER)))
         assert None not in marks
         assert len(set(marks)) == 3
 

@@ -17,7 +17,7 @@ from scipy.io import savemat
 from evalshift.errors import DataError, HashMismatchError
 from evalshift.testbed.arrays import load_idx
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.datasets import Dataset, dataset_stamp, fetch_dataset, idx
+from evalshift.testbed.datasets import Dataset, fetch_dataset, idx, source_checksum
 from evalshift.testbed.registry import default_path, load_registry
 from evalshift.testbed.state import dataset_state
 
@@ -103,12 +103,12 @@ class TestMnist:
 
     def test_unpacked(self, load: Load, entry: Any, folder: Path) -> None:
         content = {"source": "mnist", "path": ".", "files": files_of(folder)}
-        before = dataset_stamp(entry(content))
+        before = source_checksum(entry(content))
         for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
             (folder / name).write_bytes(gzip.decompress((folder / f"{name}.gz").read_bytes()))
             (folder / f"{name}.gz").unlink()
         np.testing.assert_array_equal(load(content).images, IMAGES[..., None], strict=True)
-        assert dataset_stamp(entry(content)) not in (None, before)
+        assert source_checksum(entry(content)) not in (None, before)
 
     def test_both_in_one_cache(self, load: Load, folder: Path, file_server: FileServer, cache: Path) -> None:
         """The official files of MNIST and Fashion-MNIST have the same names."""
@@ -135,14 +135,14 @@ class TestMnist:
             "  expected: `path`, a copy of your own, or `files` with urls and hashes"
         )
         described = entry({"source": "mnist", "split": "train"})
-        assert dataset_stamp(described) is None
+        assert source_checksum(described) is None
         assert not dataset_state(described).can_run
         # A copy of one's own, whose hash nobody told, is taken as it is.
         for kind in ("images-idx3", "labels-idx1"):
             (folder / f"t10k-{kind}-ubyte.gz").rename(folder / f"train-{kind}-ubyte.gz")
         content = {"source": "mnist", "split": "train", "path": "."}
         assert load(content).labels.tolist() == LABELS.tolist()
-        assert dataset_stamp(entry(content)) is not None
+        assert source_checksum(entry(content)) is not None
 
     def test_a_folder_without_them(self, refused: Refused, folder: Path) -> None:
         files = files_of(folder)

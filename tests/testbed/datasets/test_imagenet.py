@@ -13,7 +13,7 @@ from formats import image_bytes, md5
 
 from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in, devkit_order
-from evalshift.testbed.datasets import Dataset, dataset_stamp
+from evalshift.testbed.datasets import Dataset, source_checksum
 from evalshift.testbed.datasets.imagenet import TRUTH
 
 Content = dict[str, Any]
@@ -139,13 +139,13 @@ class TestFlat:
         (tmp_path / "val").mkdir()
         (tmp_path / "val" / name(1)).write_bytes(b"x")
         described = entry(content("val", devkit=TRUTH))
-        before = dataset_stamp(described)
+        before = source_checksum(described)
         truth.write_text("1\n")
-        after = dataset_stamp(described)
+        after = source_checksum(described)
         (tmp_path / "val" / name(2)).write_bytes(b"x")
-        assert len({before, after, dataset_stamp(described), None}) == 4
+        assert len({before, after, source_checksum(described), None}) == 4
         truth.unlink()
-        assert dataset_stamp(described) is None
+        assert source_checksum(described) is None
 
 
 def devkit() -> bytes:

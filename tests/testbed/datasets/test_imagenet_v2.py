@@ -14,7 +14,7 @@ from formats import image_bytes, sha256
 
 from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.datasets import Dataset, dataset_stamp, fingerprint
+from evalshift.testbed.datasets import Dataset, fingerprint, source_checksum
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
@@ -155,15 +155,18 @@ class TestArchive:
         self, entry: Any, load: Load, file_server: FileServer, cache: Path, plain: bytes, numbered: Path
     ) -> None:
         described = self.entry_for(plain, file_server)
-        assert dataset_stamp(entry(described)) is None
+        assert source_checksum(entry(described)) is None
         dataset = load(described)
         folder = cache / "datasets" / "unpacked" / f"imagenetv2-matched-frequency-{sha256(plain)[:8]}"
-        assert Path(dataset.images[0]).is_relative_to(folder)
+        first = dataset.images[0]
+        assert isinstance(first, Path)
+        assert first.is_relative_to(folder)
         assert fingerprint(dataset) == fingerprint(load(content(numbered)))
-        assert dataset_stamp(entry(described)) is not None
+        assert source_checksum(entry(described)) is not None
         # Unpacked once, fetched once.
-        before = Path(dataset.images[0]).stat().st_mtime_ns
-        assert Path(load(described).images[0]).stat().st_mtime_ns == before
+        before = first.stat().st_mtime_ns
+        assert load(described).images[0] == first
+        assert first.stat().st_mtime_ns == before
         assert len(file_server.requests) == 1
 
     def test_own_archive_of_an_earlier_release(

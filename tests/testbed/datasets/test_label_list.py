@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from formats import put_image
 
-from evalshift.testbed.datasets import Dataset, dataset_stamp
+from evalshift.testbed.datasets import Dataset, source_checksum
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
@@ -84,10 +84,10 @@ def test_a_touched_image_or_list_is_noticed(entry: Any, write: Any, tmp_path: Pa
     import os
 
     write("1.png,0\n", "1.png")
-    marks = [dataset_stamp(entry(LIST))]
+    marks = [source_checksum(entry(LIST))]
     for path in (tmp_path / "labels.csv", tmp_path / "images" / "1.png"):
         os.utime(path, ns=(0, 0))
-        marks.append(dataset_stamp(entry(LIST)))
+        marks.append(source_checksum(entry(LIST)))
     assert None not in marks
     assert len(set(marks)) == 3
 

@@ -24,7 +24,7 @@ MODULE = '''"""Lines of numbers."""
 
 import numpy as np
 
-from evalshift.files import stamp
+from evalshift.files import stat_checksum
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.readiness import state_of_files
 
@@ -38,7 +38,7 @@ def read(entry, space, where):
 
 def fingerprint(entry):
     """Of the one file."""
-    return stamp([entry.path])
+    return stat_checksum([entry.path])
 
 
 def state(entry):

@@ -14,7 +14,7 @@ from torchvision import datasets
 from evalshift.errors import DataError, RegistryError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import FashionMnistDataset
-from evalshift.testbed.datasets import Dataset, dataset_stamp, fingerprint, load_dataset
+from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry import load_registry
 from evalshift.testbed.state import dataset_state
 
@@ -106,10 +106,10 @@ def test_files_stay_files(load: Callable[..., Dataset], eurosat: Path, tmp_path:
 def test_a_stamp_tells_whether_a_file_was_touched(load: Callable[..., Dataset], eurosat: Path, tmp_path: Path) -> None:
     before = fingerprint(load({"dataset": "EuroSAT", "path": "land"}, LAND))
     entry = load_registry(tmp_path / "registry.yaml").dataset("d")
-    mark = dataset_stamp(entry)
+    mark = source_checksum(entry)
     assert mark is not None
     (eurosat / "River/River_1.jpg").write_bytes(image_bytes("other", "JPEG", size=(64, 64)))
-    assert dataset_stamp(entry) != mark
+    assert source_checksum(entry) != mark
     assert fingerprint(load({"dataset": "EuroSAT", "path": "land"}, LAND)) != before
 
 

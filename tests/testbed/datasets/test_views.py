@@ -63,7 +63,7 @@ class TestSeen:
         assert dataset.ids == ("n01531178/0.png", "n01531178/1.png")
         assert [path.parent.name for path in map(Path, dataset.images)] == ["n01531178"] * 2
         assert dataset.labels.tolist() == [WNIDS.index("n01531178")] * 2
-        assert dataset.classes is dataset.answers is built_in("imagenet-1k")
+        assert dataset.classes is dataset.model_classes is built_in("imagenet-1k")
 
     def test_another_view_is_another_dataset(self, load: Load) -> None:
         whole, part = load(self.FOLDER), load({**self.FOLDER, "view": "imagenet-a"})

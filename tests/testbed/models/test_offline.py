@@ -17,7 +17,7 @@ from fileserver import FileServer
 from safetensors.torch import save_file
 
 from evalshift.evaluate.store import Results
-from evalshift.testbed.surroundings import surroundings, without_network
+from evalshift.testbed.data_access import data_access, without_network
 
 COMMIT = "786c16252c0fc58ee9adac063f8337cc4a7a497a"
 SEEN = {"resize": [160], "crop": 160, "interpolation": "bilinear", "mean": [0.5] * 3, "std": [0.5] * 3}
@@ -198,7 +198,7 @@ class TestWithoutNetwork:
             with without_network("m"):
                 urlopen(url)
 
-        with surroundings(offline=True):
+        with data_access(offline=True):
             said = complaint(DownloadError, fetch)
             with urlopen(url) as answer:
                 assert answer.read() == b"abc"
@@ -214,7 +214,7 @@ class TestWithoutNetwork:
         from urllib.request import urlopen
 
         (tmp_path / "x").write_bytes(b"abc")
-        with surroundings(offline=True), without_network("m"):
+        with data_access(offline=True), without_network("m"):
             with urlopen((tmp_path / "x").as_uri()) as answer:
                 assert answer.read() == b"abc"
             with socket.socket(socket.AF_UNIX) as one, pytest.raises(FileNotFoundError):

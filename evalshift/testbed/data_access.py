@@ -53,7 +53,7 @@ def without_network(model: str) -> Iterator[None]:
     import huggingface_hub.constants  # noqa: F401  # before the variables are set, which it would keep for good
 
     _audit()
-    with surroundings(offline=True):
+    with data_access(offline=True):
         _AT_WORK.append(model)
         try:
             yield
@@ -97,7 +97,7 @@ def _kept() -> str:
 
 
 @contextmanager
-def surroundings(data: Path | None = None, offline: bool = False) -> Iterator[None]:
+def data_access(data: Path | None = None, offline: bool = False) -> Iterator[None]:
     """The same environment with another folder of data, and without network, for as long as the block takes."""
     wanted = {} if data is None else {DATA_VARIABLE: str(data.absolute())}
     if offline:
