@@ -28,6 +28,17 @@ def attempt(compute: Callable[[], Result]) -> Result | Missing:
         return Missing(error.problem + (f" ({error.found})" if error.found else ""))
 
 
+def require(result: Result | Missing) -> Result:
+    """The result; where there is none, an AnalysisError with the reason, which `attempt` makes a `Missing` of again.
+
+    >>> require(7)
+    7
+    """
+    if isinstance(result, Missing):
+        raise AnalysisError(result.reason)
+    return result
+
+
 def there(*results: object) -> bool:
     """Whether all of these could be had."""
     return not any(isinstance(result, Missing) for result in results)

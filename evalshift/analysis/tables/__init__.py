@@ -1,10 +1,11 @@
 """The statistics of one metric as tables by name."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from evalshift.analysis.outcomes import ImageAnswers, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables import of_groups, of_images, of_lines, of_models, of_recipes
 from evalshift.analysis.tables.table import Column, StatisticTable, View
@@ -47,7 +48,7 @@ def statistic_tables(
     `answers`.
     """
     view = View(statistics, outcomes, tuple(models), lines, answers)
-    made = {name: make(view) for name, make in _MAKERS.items()}
+    made = {name: attempt(partial(make, view)) for name, make in _MAKERS.items()}
     return (
         {name: table for name, table in made.items() if isinstance(table, StatisticTable)},
         {name: table.reason for name, table in made.items() if isinstance(table, Missing)},

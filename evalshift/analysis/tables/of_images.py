@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.pair_statistics.set_statistics import HARDEST_SHARE, SetStatistics
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
 
 
-def pairs_table(view: View) -> StatisticTable | Missing:
+def pairs_table(view: View) -> StatisticTable:
     """A row a pair of models: both sets, and their drops."""
     statistics = view.statistics
     sides = {"original": statistics.original, "new": statistics.new}
@@ -22,11 +22,8 @@ def pairs_table(view: View) -> StatisticTable | Missing:
         "model_2": np.array(statistics.image_models, dtype=object)[second],
     }
     for side, found in sides.items():
-        if isinstance(found, Missing):
-            return found
-        if isinstance(found.pairs, Missing):
-            return found.pairs
-        pairs, compared = found.pairs, found.pairs.comparison
+        pairs = require(require(found).pairs)
+        compared = pairs.comparison
         matrices = {
             "only_1": compared.only,
             "only_2": compared.only.T,
@@ -43,11 +40,7 @@ def pairs_table(view: View) -> StatisticTable | Missing:
             "dominance_expected": pairs.dominance.expected,
         }
         columns |= {f"{side}_{name}": matrix[first, second] for name, matrix in matrices.items()}
-    changes, drops = statistics.rank_changes, statistics.drop_differences
-    if isinstance(changes, Missing):
-        return changes
-    if isinstance(drops, Missing):
-        return drops
+    changes, drops = require(statistics.rank_changes), require(statistics.drop_differences)
     columns["reversed"] = (changes.reversed_pairs | changes.reversed_pairs.T)[first, second]
     columns |= {
         "drop_difference": drops.differences.difference[first, second],
@@ -72,13 +65,9 @@ def pairs_table(view: View) -> StatisticTable | Missing:
 _READ_ROWS = 10
 
 
-def sets_table(view: View) -> StatisticTable | Missing:
+def sets_table(view: View) -> StatisticTable:
     """One figure a row, on either set."""
-    original, new = view.statistics.original, view.statistics.new
-    if isinstance(original, Missing):
-        return original
-    if isinstance(new, Missing):
-        return new
+    original, new = require(view.statistics.original), require(view.statistics.new)
     sides = [_set_figures(found, view.statistics.level) for found in (original, new)]
     rows = [(*before, after[2]) for before, after in zip(*sides, strict=True)]
 
@@ -166,15 +155,10 @@ def _below(p_values: np.ndarray, level: float) -> int:
     return int(np.sum(p_values[np.triu_indices(len(p_values), k=1)] < 1 - level))
 
 
-def classes_table(view: View) -> StatisticTable | Missing:
+def classes_table(view: View) -> StatisticTable:
     """A row a class: its accuracy on both sets, over models."""
-    original, new, drops = view.statistics.original, view.statistics.new, view.statistics.class_drops
-    if isinstance(original, Missing):
-        return original
-    if isinstance(new, Missing):
-        return new
-    if isinstance(drops, Missing):
-        return drops
+    original, new = require(view.statistics.original), require(view.statistics.new)
+    drops = require(view.statistics.class_drops)
     assert view.answers is not None
     fell, rose = (
         np.sum((drops.p_holm < 1 - view.statistics.level) & (sign * drops.drop > 0), axis=0) for sign in (1, -1)
@@ -227,15 +211,10 @@ def _rank_of_means(accuracy: np.ndarray) -> pd.Series:
     return pd.Series(np.round(accuracy, 12)).rank(method="min", ascending=False)
 
 
-def model_classes_table(view: View) -> StatisticTable | Missing:
+def model_classes_table(view: View) -> StatisticTable:
     """A row a model and class."""
-    original, new, drops = view.statistics.original, view.statistics.new, view.statistics.class_drops
-    if isinstance(original, Missing):
-        return original
-    if isinstance(new, Missing):
-        return new
-    if isinstance(drops, Missing):
-        return drops
+    original, new = require(view.statistics.original), require(view.statistics.new)
+    drops = require(view.statistics.class_drops)
     assert view.answers is not None
     order, names = view.image_order, list(view.answers[0].class_names)
 
@@ -265,16 +244,13 @@ def model_classes_table(view: View) -> StatisticTable | Missing:
     )
 
 
-def hard_images_table(view: View) -> StatisticTable | Missing:
+def hard_images_table(view: View) -> StatisticTable:
     """The images that more than half of the models miss, and what they take them for."""
     parts = []
     for side, found in enumerate((view.statistics.original, view.statistics.new)):
-        if isinstance(found, Missing):
-            return found
-        if isinstance(found.hard, Missing):
-            return found.hard
+        hard = require(require(found).hard)
         assert view.answers is not None
-        answers, hard = view.answers[side], found.hard
+        answers = view.answers[side]
         names = answers.class_names
         parts.append(
             {

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.statistics.errors_in_variables import YorkLine
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
@@ -62,12 +62,10 @@ def _line_row(name: str, drawn: str, line: Line | YorkLine | Missing) -> dict[st
     }
 
 
-def scales_table(view: View) -> StatisticTable | Missing:
+def scales_table(view: View) -> StatisticTable:
     """A row a scale: how well its line fits, and predicts models it has not seen."""
     lines = view.statistics.lines
-    fits = lines.scale_fits
-    if isinstance(fits, Missing):
-        return fits
+    fits = require(lines.scale_fits)
     by_family = [np.nan] * len(fits)
     why = "so is the error by family: " + (lines.by_family.reason if isinstance(lines.by_family, Missing) else "")
     if not isinstance(lines.by_family, Missing):
@@ -132,11 +130,9 @@ def trends_table(view: View) -> StatisticTable:
     )
 
 
-def difficulty_table(view: View) -> StatisticTable | Missing:
+def difficulty_table(view: View) -> StatisticTable:
     """The difficulty model: what single images foretell of the line, beside the line itself."""
-    found, line = view.statistics.difficulty, view.lines.get("probit")
-    if isinstance(found, Missing):
-        return found
+    found, line = require(view.statistics.difficulty), view.lines.get("probit")
     return make_table(
         "difficulty",
         "The difficulty model",

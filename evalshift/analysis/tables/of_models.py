@@ -4,18 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table, with_bounds
 from evalshift.formatting import EMPTY, number
 
 
-def robustness_table(view: View) -> StatisticTable | Missing:
+def robustness_table(view: View) -> StatisticTable:
     """Each model's distance from the line of the others."""
-    found, order = view.statistics.robustness, view.order
-    if isinstance(found, Missing):
-        return found
+    found, order = require(view.statistics.robustness), view.order
     luck = (
         "the luck that models share on the same images is taken out"
         if view.statistics.shared_images
@@ -105,16 +103,11 @@ def decomposition_table(view: View) -> StatisticTable:
     )
 
 
-def ranks_table(view: View) -> StatisticTable | Missing:
+def ranks_table(view: View) -> StatisticTable:
     """Confidence sets of ranks on both sets, and of the change."""
     statistics, order = view.statistics, view.image_order
-    original, new, changes = statistics.original, statistics.new, statistics.rank_changes
-    for found in (original, new, changes):
-        if isinstance(found, Missing):
-            return found
-    assert isinstance(original, SetStatistics)
-    assert isinstance(new, SetStatistics)
-    assert not isinstance(changes, Missing)
+    original, new = require(statistics.original), require(statistics.new)
+    changes = require(statistics.rank_changes)
     return make_table(
         "ranks",
         "How sure the ranks are",
@@ -140,11 +133,9 @@ def ranks_table(view: View) -> StatisticTable | Missing:
     )
 
 
-def without_labels_table(view: View) -> StatisticTable | Missing:
+def without_labels_table(view: View) -> StatisticTable:
     """New accuracies estimated from agreement alone, beside the true ones."""
-    found, order = view.statistics.without_labels, view.image_order
-    if isinstance(found, Missing):
-        return found
+    found, order = require(view.statistics.without_labels), view.image_order
     new = view.statistics.new
     assert isinstance(new, SetStatistics)
     accuracy = new.classes.correct.sum(axis=1) / new.images
@@ -174,11 +165,9 @@ def without_labels_table(view: View) -> StatisticTable | Missing:
     )
 
 
-def duplicates_table(view: View) -> StatisticTable | Missing:
+def duplicates_table(view: View) -> StatisticTable:
     """Original accuracy without near-duplicates of training images."""
-    found, known, order = view.statistics.duplicates, view.statistics.near_duplicates, view.order
-    if isinstance(found, Missing):
-        return found
+    found, known, order = require(view.statistics.duplicates), view.statistics.near_duplicates, view.order
     assert known is not None
     drop = view.statistics.decomposition.drop[order]
     return make_table(
