@@ -306,7 +306,7 @@ def list_entries(
 
         kinds = {"models": output.print_models, "datasets": output.print_datasets, "pairs": output.print_pairs}
         if what not in kinds:
-            raise UsageError(f'"{what}" cannot be listed', expected=", ".join(kinds), remedy=did_you_mean(what, kinds))
+            raise UsageError(f'"{what}" cannot be listed', expected=", ".join(kinds), fix=did_you_mean(what, kinds))
         kinds[what](load_registry(registry))
 
 

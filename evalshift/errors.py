@@ -25,7 +25,7 @@ class EvalshiftError(Exception):
     where     file, entry, field, line or URL
     found     what stands there
     expected  what would have been right
-    remedy    what the reader can do now
+    fix       what the reader can do now
     """
 
     exit_code = 2
@@ -37,31 +37,29 @@ class EvalshiftError(Exception):
         where: object = None,
         found: object = None,
         expected: object = None,
-        remedy: object = None,
+        fix: object = None,
     ) -> None:
         self.problem = problem
         self.where = where
         self.found = found
         self.expected = expected
-        self.remedy = remedy
+        self.fix = fix
         super().__init__(self._text())
 
     def _text(self) -> str:
         lines = [self.problem]
-        for label in ("where", "found", "expected"):
+        for label in ("where", "found", "expected", "fix"):
             value = getattr(self, label)
             if value is not None:
                 lines.append(f"  {label + ':':<10}{value}")
-        if self.remedy is not None:
-            lines.append(f"  {'fix:':<10}{self.remedy}")
         return "\n".join(lines)
 
     def __reduce__(self):  # BaseException would call __init__ with the text alone and lose the parts
-        return _rebuild, (type(self), self.problem, self.where, self.found, self.expected, self.remedy)
+        return _rebuild, (type(self), self.problem, self.where, self.found, self.expected, self.fix)
 
 
-def _rebuild(kind, problem, where, found, expected, remedy):
-    return kind(problem, where=where, found=found, expected=expected, remedy=remedy)
+def _rebuild(kind, problem, where, found, expected, fix):
+    return kind(problem, where=where, found=found, expected=expected, fix=fix)
 
 
 class UsageError(EvalshiftError):
@@ -124,7 +122,7 @@ def near_match(name: str, allowed: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str | None:
-    """A remedy for a misspelt name, fit for `EvalshiftError(remedy=...)`; None when no name is near.
+    """A fix for a misspelt name, fit for `EvalshiftError(fix=...)`; None when no name is near.
 
     >>> did_you_mean("resnet2O", ["resnet20", "vgg16"])
     'did you mean "resnet20"?'

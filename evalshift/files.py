@@ -37,7 +37,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             where=path,
             found=_obstacle(path, error),
             expected=f"a writable folder with {len(data):,} bytes free",
-            remedy="free some space or choose another folder; what was stored before is untouched",
+            fix="free some space or choose another folder; what was stored before is untouched",
         ) from error
     finally:
         with suppress(OSError):

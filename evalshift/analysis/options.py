@@ -55,7 +55,7 @@ class ReportOptions:
                     f"there is no such {word}",
                     found=f'"{value}"',
                     expected=", ".join(allowed),
-                    remedy=did_you_mean(str(value), allowed),
+                    fix=did_you_mean(str(value), allowed),
                 )
         for word, value, holds, expected in (
             ("level", self.level, 0 < self.level < 1, "a fraction between 0 and 1, such as 0.95"),
@@ -88,7 +88,7 @@ class ReportOptions:
                     "no model of this family is in the report",
                     found=f'"{family}"',
                     expected=", ".join(families) or "models whose registry entry names a family",
-                    remedy=did_you_mean(family, families),
+                    fix=did_you_mean(family, families),
                 )
 
     def rng(self, outcomes: Outcomes, statistic: str) -> np.random.Generator:

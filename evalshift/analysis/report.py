@@ -55,7 +55,7 @@ class Report:
                 "this report holds no such pair",
                 found=f'"{pair}"',
                 expected=", ".join(names),
-                remedy=did_you_mean(pair, names),
+                fix=did_you_mean(pair, names),
             )
         return Report(replace(self.summary, pairs=(self.summary.pairs[names.index(pair)],)))
 
@@ -112,7 +112,7 @@ class Report:
                 "no model is held against a published testbed",
                 where=self.pairs[0],
                 found=" ".join(self.summary.pairs[0].notes) or None,
-                remedy='ask for one: report(..., against="recht2019")',
+                fix='ask for one: report(..., against="recht2019")',
             )
         return metric.against.table
 
@@ -137,7 +137,7 @@ class Report:
                 "there is no such figure",
                 found=f'"{figure}"',
                 expected=", ".join(figures.FIGURES),
-                remedy=did_you_mean(figure, figures.FIGURES),
+                fix=did_you_mean(figure, figures.FIGURES),
             )
         _check_choices(figure, figures.FIGURES[figure], choices)
         choices |= {"size": None if size is None else find_size(size)}
@@ -241,7 +241,7 @@ class Report:
             raise UsageError(
                 f"this report holds {len(self.pairs)} pairs, so it has no single {wanted}",
                 found=", ".join(self.pairs),
-                remedy=f"name one: report[{json.dumps(self.pairs[0])}].{asked or wanted}",
+                fix=f"name one: report[{json.dumps(self.pairs[0])}].{asked or wanted}",
             )
         return self.summary.pairs[0].metrics[self.summary.metric]
 
@@ -274,7 +274,7 @@ def report(
             raise UsageError(
                 "a published testbed cannot be held against itself",
                 found=f'published="{published}", against="{against}"',
-                remedy="leave one of them out",
+                fix="leave one of them out",
             )
     options = ReportOptions(scale, metric, level, resamples, seed, without)
     if published is not None:
@@ -300,7 +300,7 @@ def _check_choices(figure: str, draw: Callable[..., Any], choices: Mapping[str, 
                 f"the figure {figure} does not offer this choice",
                 found=f"{name}={value!r}",
                 expected=", ".join(("size", *offered)),
-                remedy=did_you_mean(name, ("size", *offered)),
+                fix=did_you_mean(name, ("size", *offered)),
             )
     if "scale" in choices:
         ReportOptions(scale=choices["scale"])
@@ -360,7 +360,7 @@ def check_formats(formats: Sequence[str] | str) -> set[str]:
                 "a report is not written in this format",
                 found=f'"{format}"',
                 expected=", ".join(_ALLOWED),
-                remedy=did_you_mean(format, _ALLOWED),
+                fix=did_you_mean(format, _ALLOWED),
             )
     return set(wanted)
 

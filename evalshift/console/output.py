@@ -147,7 +147,7 @@ def check_stats_formats(formats: Sequence[str]) -> list[str]:
                 "statistics of pixels are not written in this format",
                 found=f'"{format}"',
                 expected=", ".join(_STATS_FORMATS),
-                remedy=did_you_mean(format, _STATS_FORMATS),
+                fix=did_you_mean(format, _STATS_FORMATS),
             )
     return list(formats)
 

@@ -113,7 +113,7 @@ def _cluster() -> Iterator[Any]:
         import ray
     except ImportError as error:
         raise UsageError(
-            "the executor ray needs ray", found="no such package", remedy='pip install "evalshift[ray]"'
+            "the executor ray needs ray", found="no such package", fix='pip install "evalshift[ray]"'
         ) from error
     joined = ray.is_initialized()
     if not joined:

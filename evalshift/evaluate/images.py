@@ -124,14 +124,14 @@ class ImageReader:
                     "the preprocessing does not fit the images",
                     where=f"dataset {self.dataset.name}",
                     found=str(error),
-                    remedy="give fill as one number",
+                    fix="give fill as one number",
                 ) from error
             raise ModelError(
                 "arrays cannot be resized in this way",
                 where=f"dataset {self.dataset.name}",
                 found=f"interpolation {preprocess.interpolation}, antialias {preprocess.antialias}",
                 expected="nearest, bilinear or bicubic",
-                remedy="give the model another interpolation, or the dataset as a folder of image files",
+                fix="give the model another interpolation, or the dataset as a folder of image files",
             ) from error
         assert isinstance(cut, torch.Tensor)
         return cut.permute(0, 2, 3, 1).contiguous().numpy()
@@ -143,7 +143,7 @@ class ImageReader:
                 where=f"dataset {self.dataset.name}",
                 found=f"{first[0]} × {first[1]} and {other[0]} × {other[1]}",
                 expected="one size for all after resize and crop",
-                remedy="give the model a preprocess with crop: (and resize:), or letterbox:",
+                fix="give the model a preprocess with crop: (and resize:), or letterbox:",
             )
 
 

@@ -100,7 +100,7 @@ def _run(classifier: Classifier, batch: Images, execution: Execution) -> Any:
                 "the preprocessing does not fit the images",
                 where=f"model {classifier.name}",
                 found=str(error),
-                remedy="channels: gray in the preprocessing makes one channel of three" if gray else None,
+                fix="channels: gray in the preprocessing makes one channel of three" if gray else None,
             ) from error
         try:
             with execution.autocast():
@@ -133,7 +133,7 @@ def _refuse_channels(classifier: Classifier, values: torch.Tensor, execution: Ex
         where=f"model {classifier.name}",
         found=f"images of {'three channels' if given == 3 else 'one channel'}: {first_line(error)}",
         expected=f"images of {wanted}",
-        remedy=f"say channels: {channels} in the preprocessing, and they are converted",
+        fix=f"say channels: {channels} in the preprocessing, and they are converted",
     ) from error
 
 
@@ -238,7 +238,7 @@ def _check_probabilities(
         expected="numbers of at least 0 that sum to 1, as on the first images"
         if settled.exact
         else "numbers of at least 0",
-        remedy="say logits: {probabilities: false} where the network gives logits",
+        fix="say logits: {probabilities: false} where the network gives logits",
     )
 
 
@@ -254,7 +254,7 @@ def _refuse(classifier: Classifier, scores: np.ndarray, image: str, settled: Set
             where=where,
             found="0 for each of " + (f"the {len(view.labels):,} classes of {view.name}" if view else "its classes"),
             expected="a number above 0 for one of them at least",
-            remedy="run the network without the softmax at its end",
+            fix="run the network without the softmax at its end",
         )
     first = int(np.argmax(np.isnan(scores) | np.isposinf(scores)))
     raise ModelError(
@@ -262,5 +262,5 @@ def _refuse(classifier: Classifier, scores: np.ndarray, image: str, settled: Set
         where=where,
         found=f"{scores[first]} for class {first} ({classifier.classes.names[first]})",
         expected="finite numbers",
-        remedy="check the checkpoint and the preprocessing; fp16 overflows in some networks",
+        fix="check the checkpoint and the preprocessing; fp16 overflows in some networks",
     )

@@ -39,13 +39,13 @@ class Options:
             raise UsageError(
                 f'"{self.precision}" is not a precision',
                 expected=", ".join(PRECISIONS),
-                remedy=did_you_mean(self.precision, PRECISIONS),
+                fix=did_you_mean(self.precision, PRECISIONS),
             )
         if self.executor not in EXECUTORS:
             raise UsageError(
                 f'"{self.executor}" is not an executor',
                 expected=", ".join(EXECUTORS),
-                remedy=did_you_mean(self.executor, EXECUTORS),
+                fix=did_you_mean(self.executor, EXECUTORS),
             )
         if self.executor == "ray" and ":" in self.device:
             raise UsageError(
@@ -61,5 +61,5 @@ def check_device_name(name: str) -> None:
         raise UsageError(
             f'"{name}" is not a device',
             expected="auto, cpu, cuda, cuda:1 or mps",
-            remedy=did_you_mean(name, ("auto", "cpu", "cuda", "mps")),
+            fix=did_you_mean(name, ("auto", "cpu", "cuda", "mps")),
         )

@@ -96,7 +96,7 @@ def _settings(kind: type[_Given], name: str, given: _Given | Mapping[str, Any]) 
             where=None if unknown else f"{name}.{key}" if key else name,
             found=None if unknown or not key else repr(first["input"]),
             expected=", ".join(kind.model_fields) if unknown else first["msg"].removeprefix("Value error, "),
-            remedy=did_you_mean(key, kind.model_fields) if unknown else None,
+            fix=did_you_mean(key, kind.model_fields) if unknown else None,
         ) from error
 
 

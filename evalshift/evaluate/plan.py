@@ -132,7 +132,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
             where=registry.path,
             found=f"{len(unfit)} models of {', '.join(sorted(set(unfit.values()))) or 'no classes at all'}",
             expected=f"models of {', '.join(sorted(spaces))}",
-            remedy="add models of these classes, or `extends: default` for those that come with evalshift",
+            fix="add models of these classes, or `extends: default` for those that come with evalshift",
         )
     waiting = () if globs else tuple(name for name, entry in fitting.items() if entry.on_request)
     unasked = {name: entry for name, entry in fitting.items() if name not in waiting}
@@ -141,7 +141,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
             "the models that fit these pairs run only on request",
             where=registry.path,
             found=", ".join(f"{name} ({fitting[name].on_request})" for name in waiting),
-            remedy=f"name them: --models {','.join(waiting)}",
+            fix=f"name them: --models {','.join(waiting)}",
         )
     return Choice(chosen_pairs, unasked, unfit, waiting)
 

@@ -338,8 +338,8 @@ class Results:
             with _reading(path):
                 yield
         except FileNotFoundError as error:
-            remedy = did_you_mean(name, names()) or "run `evalshift run` first"
-            raise StoreError("nothing is stored here", where=path, remedy=remedy) from error
+            fix = did_you_mean(name, names()) or "run `evalshift run` first"
+            raise StoreError("nothing is stored here", where=path, fix=fix) from error
 
 
 def _names(folder: Path) -> list[str]:
@@ -413,7 +413,7 @@ def _decode(metadata: dict[bytes, bytes] | None, path: Path) -> dict:
             "a file in the results folder was not written by evalshift",
             where=path,
             found="no evalshift.schema_version in its metadata",
-            remedy="move it away",
+            fix="move it away",
         )
     _refuse_newer(facts["schema_version"], path)
     return facts
@@ -426,13 +426,13 @@ def _refuse_newer(version: int, path: Path) -> None:
             where=path,
             found=f"schema version {version}",
             expected=f"at most {SCHEMA_VERSION}",
-            remedy="upgrade evalshift, or name another folder with --results; nothing here was changed",
+            fix="upgrade evalshift, or name another folder with --results; nothing here was changed",
         )
 
 
 @contextmanager
 def _reading(
-    path: Path, remedy: str = "delete it and run `evalshift run` again: only this file is redone"
+    path: Path, fix: str = "delete it and run `evalshift run` again: only this file is redone"
 ) -> Iterator[None]:
     """Whatever goes wrong while a file is read and taken apart means one thing: it is not as evalshift wrote it."""
     try:
@@ -445,7 +445,7 @@ def _reading(
             where=path,
             found=_fault(error),
             expected="a file written by evalshift",
-            remedy=remedy,
+            fix=fix,
         ) from error
 
 

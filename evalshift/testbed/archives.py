@@ -56,7 +56,7 @@ def extract_members(archive: Path, members: Iterable[str]) -> dict[str, bytes]:
         f"an archive lacks the file {first}",
         where=archive,
         found=f"{len(seen):,} entries" + (f", first {seen[0]}" if seen else ""),
-        remedy=did_you_mean(first, seen) or "use the official archive",
+        fix=did_you_mean(first, seen) or "use the official archive",
     )
 
 
@@ -193,7 +193,7 @@ def _refused(archive: Path, problem: str, found: str) -> DataError:
         where=archive,
         found=found,
         expected="files and folders with plain names, as in an archive of images",
-        remedy="nothing was unpacked; get the official archive",
+        fix="nothing was unpacked; get the official archive",
     )
 
 
@@ -203,7 +203,7 @@ def _not_writable(archive: Path, folder: Path, error: OSError) -> DataError:
         where=folder.parent,
         found=error.strerror or str(error),
         expected=f"a writable folder with room for what is in {archive.name}",
-        remedy="free some space, or set EVALSHIFT_DATA to another folder",
+        fix="free some space, or set EVALSHIFT_DATA to another folder",
     )
 
 
@@ -219,7 +219,7 @@ def _readable(
             where=archive,
             found=_kind(archive) or str(error),
             expected=expected,
-            remedy="delete it and fetch it again" if archive.is_file() else "check the path",
+            fix="delete it and fetch it again" if archive.is_file() else "check the path",
         ) from error
 
 

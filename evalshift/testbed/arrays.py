@@ -84,7 +84,7 @@ def refuse_expansion(path: Path, size: int, where: str) -> None:
             where=f"{where}, {path}",
             found=f"{size:,} bytes out of {packed:,}",
             expected=f"at most {MOST_EXPANSION} times as many",
-            remedy="get the official file",
+            fix="get the official file",
         )
 
 
@@ -104,7 +104,7 @@ def cannot_read(where: str, path: Path, error: Exception, expected: str) -> Data
         where=where,
         found=path if missing else f"{path}: {error}",
         expected=expected,
-        remedy="paths are relative to the registry file" if missing else None,
+        fix="paths are relative to the registry file" if missing else None,
     )
 
 
@@ -113,17 +113,17 @@ def as_images(array: np.ndarray, where: str) -> Images:
     images = array[..., None] if array.ndim == 3 else array
     wanted = "uint8, shape (n, height, width, channels) with 1 or 3 channels"
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or images.dtype != np.uint8:
-        remedy = None
+        fix = None
         if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[-1] not in (1, 3):
-            remedy = "the channels stand first: save images.transpose(0, 2, 3, 1)"
+            fix = "the channels stand first: save images.transpose(0, 2, 3, 1)"
         elif images.dtype != np.uint8 and images.dtype.kind == "f":
-            remedy = "save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"
+            fix = "save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"
         raise DataError(
             "these are not images",
             where=where,
             found=f"{array.dtype}, shape {array.shape}",
             expected=wanted,
-            remedy=remedy,
+            fix=fix,
         )
     return images
 
@@ -131,15 +131,15 @@ def as_images(array: np.ndarray, where: str) -> Images:
 def as_labels(array: np.ndarray, where: str) -> Labels:
     """Whole numbers of any width, shape (n,), as Labels; raises DataError for anything else."""
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        remedy = None
+        fix = None
         if array.ndim == 2:
             one_each = array.shape[1] == 1
-            remedy = "save labels.ravel()" if one_each else "a one-hot array becomes labels with .argmax(axis=1)"
+            fix = "save labels.ravel()" if one_each else "a one-hot array becomes labels with .argmax(axis=1)"
         raise DataError(
             "these are not labels",
             where=where,
             found=f"{array.dtype}, shape {array.shape}",
             expected="whole numbers, shape (n,)",
-            remedy=remedy,
+            fix=fix,
         )
     return array.astype(np.int64)

@@ -53,9 +53,7 @@ def _build(registry: Registry, name: str) -> BuildResult:
 
 def _placed(error: EvalshiftError, name: str) -> EvalshiftError:
     """The same error with the model that it is of: among the errors of others, it must say so."""
-    return type(error)(
-        error.problem, where=f"model {name}", found=error.found, expected=error.expected, remedy=error.remedy
-    )
+    return type(error)(error.problem, where=f"model {name}", found=error.found, expected=error.expected, fix=error.fix)
 
 
 def _bare(name: str, entry: AnyModel, registry: Registry) -> Classifier:

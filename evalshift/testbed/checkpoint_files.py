@@ -74,9 +74,9 @@ def read_content(path: Path, where: str) -> Any:
         raise _unreadable(path, where, _why(error, beginning), _AGAIN) from error
 
 
-def _unreadable(path: Path, where: str, found: str, remedy: str) -> ModelError:
+def _unreadable(path: Path, where: str, found: str, fix: str) -> ModelError:
     return ModelError(
-        "the checkpoint cannot be read", where=f"{where}, {path}", found=found, expected=_EXPECTED, remedy=remedy
+        "the checkpoint cannot be read", where=f"{where}, {path}", found=found, expected=_EXPECTED, fix=fix
     )
 
 
@@ -91,9 +91,9 @@ def _something_else(path: Path, beginning: bytes) -> tuple[str, str] | None:
     page = web_page(beginning)
     if page is not None:
         return page, _AGAIN
-    for begins, what, remedy in _BEGINNINGS:
+    for begins, what, fix in _BEGINNINGS:
         if beginning.startswith(begins):
-            return what, remedy
+            return what, fix
     if beginning[:4] == b"PK\x03\x04":
         return _other_zip(path)
     if beginning[257:262] == b"ustar":

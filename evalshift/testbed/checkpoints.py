@@ -131,7 +131,7 @@ def _no_state(content: Any, key: str | None, where: str) -> ModelError:
         where=where,
         found=found,
         expected=f'a mapping from names to tensors under "{key}"' if key else "a mapping from names to tensors",
-        remedy=f"write key: {nearest or ', or key: '.join(places)}" if places else "name the place with key:",
+        fix=f"write key: {nearest or ', or key: '.join(places)}" if places else "name the place with key:",
     )
 
 
@@ -155,7 +155,7 @@ def _the_one(places: list[tuple[str, State]], averaged_first: bool, where: str) 
         where=where,
         found="; ".join([_described(*first, None), *(_described(*other, first) for other in listed[:4])]),
         expected="the choice of one: averaged weights (EMA, SWA) give other predictions than raw ones",
-        remedy=f"write {' or '.join(f'key: {place}' for place, state in (first, *listed[:4]) if _has_names(state))}",
+        fix=f"write {' or '.join(f'key: {place}' for place, state in (first, *listed[:4]) if _has_names(state))}",
     )
 
 
@@ -272,7 +272,7 @@ def _renamed(state: State, rename: Mapping[str, str], where: str) -> State:
             "rename gives two tensors the same name",
             where=where,
             found=next(name for name, count in names.items() if count > 1),
-            remedy="leave the others out with ignore:, or rename by a longer beginning",
+            fix="leave the others out with ignore:, or rename by a longer beginning",
         )
     return renamed
 
@@ -292,7 +292,7 @@ def _without_ignored(state: State, patterns: tuple[str, ...], where: str) -> tup
                 where=where,
                 found=f"{', '.join(list(state)[:3])}{', …' if len(state) > 3 else ''}",
                 expected="the name of a tensor in the file, with * for any text, such as criterion.*",
-                remedy=did_you_mean_name(pattern, state),
+                fix=did_you_mean_name(pattern, state),
             )
     left_out = tuple(name for name in state if any(_matches(one, name, bare[name]) for one in patterns))
     kept = state.copy()
@@ -302,7 +302,7 @@ def _without_ignored(state: State, patterns: tuple[str, ...], where: str) -> tup
 
 
 def did_you_mean_name(pattern: str, names: Collection[str]) -> str | None:
-    """A near name of a tensor as a remedy; None where none is near."""
+    """A near name of a tensor as a fix; None where none is near."""
     near = near_match(pattern, names)
     return f'did you mean "{near}"?' if near else None
 
@@ -369,7 +369,7 @@ def _of_parts(
                 where=f"{where}, {part.path}",
                 found=f"{len(twice)}, such as {twice[0]}",
                 expected="each tensor in one part",
-                remedy='leave it out of one with ignore:, or rename one: {weights: head.pth, rename: {"": head.}}',
+                fix='leave it out of one with ignore:, or rename one: {weights: head.pth, rename: {"": head.}}',
             )
         whole |= state
         left_out += ignored
@@ -409,7 +409,7 @@ def load_state(
     fill(module, state, f"{where}, {path}")
 
 
-def fill(module: nn.Module, state: State, where: str, remedy: str | None = None) -> None:
+def fill(module: nn.Module, state: State, where: str, fix: str | None = None) -> None:
     """Fill a network with these tensors, which must be its own by name and shape; ModelError lists what differs."""
     own = module.state_dict()
     for name in own:  # batch counters came with PyTorch 0.4.1 and steer training alone
@@ -417,7 +417,7 @@ def fill(module: nn.Module, state: State, where: str, remedy: str | None = None)
             state.setdefault(name, own[name])
     differences = misfit(state, own)
     if differences:
-        raise does_not_fit(state, own, type(module).__name__, where, remedy)
+        raise does_not_fit(state, own, type(module).__name__, where, fix)
     module.load_state_dict(state, strict=True)
 
 
@@ -442,7 +442,7 @@ def does_not_fit(
     own: Mapping[str, torch.Tensor],
     network: str,
     where: str,
-    remedy: str | None = None,
+    fix: str | None = None,
 ) -> ModelError:
     """The complaint about a checkpoint that is of another network, with the rename or ignore that would make it fit."""
     return ModelError(
@@ -450,9 +450,7 @@ def does_not_fit(
         where=where,
         found=misfit(state, own),
         expected=f"the {len(own)} tensors of {network}",
-        remedy=_advice(state, own)
-        or remedy
-        or "check builder: and arguments: (depth, width, number of classes), or key:",
+        fix=_advice(state, own) or fix or "check builder: and arguments: (depth, width, number of classes), or key:",
     )
 
 

@@ -99,7 +99,7 @@ def timm_tables() -> Path:
         raise RegistryError(
             "the names of the ImageNet classes come with timm, which is not installed",
             where="classes imagenet-1k",
-            remedy="pip install timm",
+            fix="pip install timm",
         )
     return Path(spec.submodule_search_locations[0]) / "data" / "_info"
 
@@ -183,6 +183,6 @@ def labels_of_folders(
         where=where,
         found=", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
         expected=f"folders named like {examples}" + ("" if declared else f", or by number, 0 to {len(space) - 1}"),
-        remedy=did_you_mean(unknown[0], likely)
+        fix=did_you_mean(unknown[0], likely)
         or "name the folders in class order in the entry: folders: [first, second, ...]",
     )

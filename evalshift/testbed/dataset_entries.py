@@ -13,8 +13,8 @@ from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 def _fixed(*names: str) -> AfterValidator:
     def check(text: str) -> str:
         if text not in names:
-            remedy = "leave the key out" if len(names) == 1 else "the first of them without the key"
-            raise ValueError(f"this source has the classes {' or '.join(names)}; {remedy}")
+            fix = "leave the key out" if len(names) == 1 else "the first of them without the key"
+            raise ValueError(f"this source has the classes {' or '.join(names)}; {fix}")
         return text
 
     return AfterValidator(check)

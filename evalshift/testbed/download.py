@@ -184,7 +184,7 @@ def is_fetched(file: RemoteFile, folder: Path | None = None) -> bool:
         where=path,
         found=objection,
         expected=file.promise(),
-        remedy="delete it and it will be downloaded, or put the right one in its place",
+        fix="delete it and it will be downloaded, or put the right one in its place",
     )
 
 
@@ -197,7 +197,7 @@ def verify(path: Path, promised: str) -> str:
             where=path,
             found=_content(found, path),
             expected=f"sha256 {promised}",
-            remedy="get the file again, or write the new hash into the registry if the change is meant",
+            fix="get the file again, or write the new hash into the registry if the change is meant",
         )
     return found
 
@@ -234,7 +234,7 @@ def _writing(path: Path, file: RemoteFile) -> Iterator[None]:
             where=path,
             found=error.strerror or str(error),
             expected=f"a writable folder{size}",
-            remedy=f"free some space, or set {DATA_VARIABLE} to another folder; what has arrived is kept",
+            fix=f"free some space, or set {DATA_VARIABLE} to another folder; what has arrived is kept",
         ) from error
 
 
@@ -332,7 +332,7 @@ def _no_address(file: RemoteFile, path: Path, failures: list[DownloadError], arr
         where=path,
         found=("\n" + " " * 12).join(map(_line, failures)) or "no address is known for it",
         expected=file.promise(),
-        remedy=f"{again}get it another way and put it there under that name; or name your copy in the registry, with "
+        fix=f"{again}get it another way and put it there under that name; or name your copy in the registry, with "
         f"path: for data and weights: for a checkpoint; or set {MIRROR_VARIABLE} to the base URL of a mirror",
     )
     error.__cause__ = ExceptionGroup("each address failed", failures) if failures else None

@@ -101,7 +101,7 @@ def small(image: StoredImage, size: int, filter: str) -> UInt8[np.ndarray, " row
 def _check(size: int, filter: str, split: str, batches: int) -> None:
     if filter not in FILTERS:
         raise UsageError(
-            f'Pillow has no filter "{filter}"', expected=", ".join(FILTERS), remedy=did_you_mean(filter, FILTERS)
+            f'Pillow has no filter "{filter}"', expected=", ".join(FILTERS), fix=did_you_mean(filter, FILTERS)
         )
     if not 1 <= size <= 1024:
         raise UsageError("an image cannot have this size", found=size, expected="1 to 1024, such as 16, 32 or 64")

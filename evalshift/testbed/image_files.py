@@ -117,7 +117,7 @@ def open_rgb(image: StoredImage, where: object = None) -> Image:
             where=where,
             found=first_line(error),
             expected="an image that Pillow reads",
-            remedy="copy it again, or remove it from the dataset",
+            fix="copy it again, or remove it from the dataset",
         ) from error
     refuse_deep(mode, where)
     return picture
@@ -134,5 +134,5 @@ def refuse_deep(mode: str, where: object) -> None:
             where=where,
             found=f"Pillow's mode {mode}",
             expected="8 bits per channel",
-            remedy="scale its values to 0 to 255 and save it with 8 bits per channel",
+            fix="scale its values to 0 to 255 and save it with 8 bits per channel",
         )

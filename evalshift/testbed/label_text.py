@@ -27,7 +27,7 @@ def labels_of_text(values: Sequence[str], space: ClassSpace, where: object) -> L
         where=f"{where}, row {list(values).index(unknown) + 1:,}",
         found=f'"{unknown}"',
         expected=f"0 to {len(space) - 1}, or names such as {', '.join((space.folders or space.names)[:2])}",
-        remedy=did_you_mean(unknown, (*space.names, *space.folders)) or _from_one(distinct, len(space)),
+        fix=did_you_mean(unknown, (*space.names, *space.folders)) or _from_one(distinct, len(space)),
     )
 
 

@@ -125,7 +125,7 @@ def unpickle_arrays(raw: bytes, where: str) -> dict[str, Any]:
             where=where,
             found=first_line(error),
             expected="the official pickle of arrays",
-            remedy="download it again",
+            fix="download it again",
         ) from error
 
 

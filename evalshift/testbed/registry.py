@@ -82,7 +82,7 @@ class Registry:
             f'there is no dataset "{name}"',
             where=self.path,
             expected=_listed(self.datasets),
-            remedy=did_you_mean(name, self.datasets) or "add it under datasets:, or see `evalshift list datasets`",
+            fix=did_you_mean(name, self.datasets) or "add it under datasets:, or see `evalshift list datasets`",
         )
 
     def known_dataset(self, name: str) -> AnyDataset | None:
@@ -150,7 +150,7 @@ class Registry:
             raise UsageError(
                 f'"{text}" is not a pair',
                 expected="original:new, two names of datasets, such as cifar10:cifar10.1-v6",
-                remedy="see `evalshift list pairs`",
+                fix="see `evalshift list pairs`",
             )
         if original == new:
             raise UsageError(f'"{text}" compares a dataset with itself', expected="two different datasets")
@@ -207,13 +207,13 @@ class Registry:
                 f'"{text}" can be seen in several views',
                 found=f"{found}; {', '.join(view.name for view in fitting)}",
                 expected="one of them",
-                remedy=f"such as {names[0]}@{fitting[0].name}:{names[1]}@{fitting[0].name}",
+                fix=f"such as {names[0]}@{fitting[0].name}:{names[1]}@{fitting[0].name}",
             )
         raise UsageError(
             f'"{text}" compares different classes',
             found=found,
             expected="two datasets of one label space",
-            remedy="where the classes of one are groups of classes of the other, declare them as a view, under views:",
+            fix="where the classes of one are groups of classes of the other, declare them as a view, under views:",
         )
 
     def select_models(self, globs: Iterable[str]) -> dict[str, AnyModel]:
@@ -228,7 +228,7 @@ class Registry:
                     f'no model is called "{glob}"',
                     where=self.path,
                     expected=_listed(self.models),
-                    remedy=did_you_mean(glob.strip("*?"), self.models) or "see `evalshift list models`",
+                    fix=did_you_mean(glob.strip("*?"), self.models) or "see `evalshift list models`",
                 )
         if not globs:
             return dict(self.models)
@@ -439,7 +439,7 @@ def _section(text: YamlText, name: str, faults: _Faults, kind: type = dict) -> A
 def _read_space(text: YamlText, name: Any, names: object) -> ClassSpace:
     _check_name(text, "classes", name)
     if name in classes.BUILT_IN:
-        raise text.complaint(("classes", name), "this label space is built in", remedy="choose another name")
+        raise text.complaint(("classes", name), "this label space is built in", fix="choose another name")
     if not isinstance(names, list):
         raise text.complaint(
             ("classes", name), "a label space is a list", found=names, expected="[first class, second class, ...]"
@@ -451,7 +451,7 @@ def _read_space(text: YamlText, name: Any, names: object) -> ClassSpace:
                 "this cannot be the name of a class",
                 found=repr(value),
                 expected="text",
-                remedy="put it into quotes",
+                fix="put it into quotes",
             )
     try:
         return ClassSpace(name, tuple(map(str, names)))
@@ -491,7 +491,7 @@ def _members(text: YamlText, name: str, content: dict[str, Any]) -> dict[str, di
             ("models", name, "name"),
             f"{content['source']} has no weights that match",
             found=", ".join(str(content[key]) for key in ("name", "pretrained") if key in content),
-            remedy=did_you_mean(wanted.strip("*?"), known) or "* stands for any text, ? for any letter",
+            fix=did_you_mean(wanted.strip("*?"), known) or "* stands for any text, ? for any letter",
         )
     return {name.replace("*", own): its for own, its in found.items()}
 
@@ -540,7 +540,7 @@ def _check_classes(
                     "unknown label space",
                     found=entry.classes,
                     expected=_listed(known),
-                    remedy=did_you_mean(entry.classes, known) or f"declare it: classes: {{{entry.classes}: [...]}}",
+                    fix=did_you_mean(entry.classes, known) or f"declare it: classes: {{{entry.classes}: [...]}}",
                 )
 
 
@@ -561,7 +561,7 @@ def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> R
                     f"there is no view {entry.view}",
                     found=entry.view,
                     expected=f"{', '.join(known)}, or one declared under views:",
-                    remedy=did_you_mean(entry.view, known),
+                    fix=did_you_mean(entry.view, known),
                 )
         else:
             view = views[name] = inline_view(text, name, entry.view, space, registry.classes)
@@ -604,7 +604,7 @@ def _check_fresh(text: YamlText, known: Registry, datasets: dict[str, Any], faul
                     "fresh images come from another dataset of the same classes",
                     found=entry.fresh,
                     expected=_listed(others),
-                    remedy=did_you_mean(entry.fresh, others),
+                    fix=did_you_mean(entry.fresh, others),
                 )
 
 
@@ -630,7 +630,7 @@ def _read_pair(text: YamlText, known: Registry, position: int, written: object) 
         return known.pair(written)
     except UsageError as error:
         raise text.complaint(
-            ("pairs", position), error.problem, found=error.found, expected=error.expected, remedy=error.remedy
+            ("pairs", position), error.problem, found=error.found, expected=error.expected, fix=error.fix
         ) from error
 
 
@@ -659,7 +659,7 @@ def _explain_one(text: YamlText, keys: tuple[str, str], content: object, first: 
             "unknown source" if written is not None else "an entry must say its source",
             found=written,
             expected=", ".join(sources),
-            remedy=did_you_mean(str(written), sources) if written is not None else f"add source: {sources[0]}",
+            fix=did_you_mean(str(written), sources) if written is not None else f"add source: {sources[0]}",
         )
     if kind == "extra_forbidden":
         allowed = _fields(entry, path[:-1])
@@ -668,13 +668,13 @@ def _explain_one(text: YamlText, keys: tuple[str, str], content: object, first: 
             "unknown key",
             found=path[-1],
             expected=", ".join(allowed),
-            remedy=did_you_mean(str(path[-1]), allowed),
+            fix=did_you_mean(str(path[-1]), allowed),
         )
     if kind == "missing":
-        remedy = None
+        fix = None
         if path[-1] == "preprocess":
-            remedy = "say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are"
-        return text.complaint(place, "a key is missing", expected=path[-1], remedy=remedy)
+            fix = "say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are"
+        return text.complaint(place, "a key is missing", expected=path[-1], fix=fix)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return text.complaint(place, "an entry is a mapping", found=repr(first["input"]), expected="key: value lines")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
@@ -686,7 +686,7 @@ def _explain_one(text: YamlText, keys: tuple[str, str], content: object, first: 
         message if own else "this value cannot be",
         found=None if own and isinstance(first["input"], dict) else repr(first["input"]),
         expected=None if own else message,
-        remedy="put it into quotes" if unquoted else None,
+        fix="put it into quotes" if unquoted else None,
     )
 
 

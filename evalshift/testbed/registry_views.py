@@ -61,12 +61,12 @@ def _declared(
     """`short`: groups or classes to keep were written without that key."""
     if name in BUILT_IN_VIEWS:
         raise text.complaint(
-            keys, f"the view {name} is built in", remedy="declare it under views: with another name, and name it here"
+            keys, f"the view {name} is built in", fix="declare it under views: with another name, and name it here"
         )
     for key in content:
         if key not in _KEYS:
             raise text.complaint(
-                (*keys, key), "unknown key", found=key, expected=", ".join(_KEYS), remedy=did_you_mean(str(key), _KEYS)
+                (*keys, key), "unknown key", found=key, expected=", ".join(_KEYS), fix=did_you_mean(str(key), _KEYS)
             )
     of = _space(text, keys, content.get("of"), spaces)
     groups, keep = content.get("groups"), content.get("keep")
@@ -90,6 +90,6 @@ def _space(text: YamlText, keys: tuple[object, ...], name: object, spaces: Mappi
             "unknown label space",
             found=str(name),
             expected=", ".join(known),
-            remedy=did_you_mean(str(name), known),
+            fix=did_you_mean(str(name), known),
         )
     return spaces[str(name)] if name in spaces else built_in(str(name))

@@ -70,7 +70,7 @@ def aligned(lists: LabelLists, ids: Sequence[str], labels: Labels | None, where:
                 where=lists.path,
                 found=f"{sum(known):,} of {len(known):,} images have their own label among the several",
                 expected="most of them",
-                remedy="the rows seem to be in another order, or the labels to be numbered otherwise",
+                fix="the rows seem to be in another order, or the labels to be numbered otherwise",
             )
     return found
 
@@ -262,7 +262,7 @@ def _as_label(value: object, space: ClassSpace, where: str) -> int:
         where=where,
         found=repr(value),
         expected=f"0 to {len(space) - 1} ({space.name}), or the name of a class",
-        remedy=did_you_mean(value, (*space.names, *space.folders)) if isinstance(value, str) else None,
+        fix=did_you_mean(value, (*space.names, *space.folders)) if isinstance(value, str) else None,
     )
 
 

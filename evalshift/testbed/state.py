@@ -131,7 +131,7 @@ def _resolved(registry: Registry, names: list[str]) -> list[str]:
                 f'nothing is called "{name}"',
                 where=registry.path,
                 expected="the name of a dataset or a model, or a glob",
-                remedy=did_you_mean(name, known) or "see `evalshift list models` and `evalshift list datasets`",
+                fix=did_you_mean(name, known) or "see `evalshift list models` and `evalshift list datasets`",
             )
         found += matching
     return list(dict.fromkeys(found))

@@ -59,7 +59,7 @@ def refuse_untrusted(entry: AnyModel, where: str) -> None:
             where=where,
             found=code_of(entry),
             expected="trust: true in its entry",
-            remedy="read the code; if you trust it, add trust: true to the entry",
+            fix="read the code; if you trust it, add trust: true to the entry",
         )
 
 

@@ -135,7 +135,7 @@ def view_of_groups(name: str, of: ClassSpace, groups: Mapping[object, object], s
     for group in groups:
         if not isinstance(group, str) or not group.strip():
             raise ViewFault(
-                ("groups", group), "the name of a group is text", found=repr(group), remedy="put it into quotes"
+                ("groups", group), "the name of a group is text", found=repr(group), fix="put it into quotes"
             )
     names = tuple(map(str, groups))
     if space is not None and set(space.names) != set(names):
@@ -145,7 +145,7 @@ def view_of_groups(name: str, of: ClassSpace, groups: Mapping[object, object], s
             f"the groups are not the classes of the label space {space.name}, which has the view's name",
             found=f"only one of them has {', '.join(differing[:5])}",
             expected="the same names",
-            remedy="give the view another name",
+            fix="give the view another name",
         )
     space = space or ClassSpace(name, names)
     owner: dict[int, str] = {}
@@ -203,7 +203,7 @@ def _members(member: object, of: ClassSpace, keys: tuple[object, ...]) -> range 
             keys,
             "several classes have this name",
             found=f"{member}: " + ", ".join(f"{of.names[label]} is {label}" for label in named),
-            remedy="write the label instead",
+            fix="write the label instead",
         )
     if bounds := re.fullmatch(r"(\d+)\s*(?:-|–|\.\.)\s*(\d+)", member.strip()):
         first, last = (_number(int(text), of, keys) for text in bounds.groups())
@@ -217,7 +217,7 @@ def _members(member: object, of: ClassSpace, keys: tuple[object, ...]) -> range 
         f"this is not a class of {of.name}",
         found=member,
         expected="a label, a name of a class or of its folder, or a range such as 0-9",
-        remedy=did_you_mean(member, (*of.names, *of.folders, *_known_names(of))),
+        fix=did_you_mean(member, (*of.names, *of.folders, *_known_names(of))),
     )
 
 
@@ -231,7 +231,7 @@ def _number(label: int, of: ClassSpace, keys: tuple[object, ...]) -> int:
             keys,
             "it is not clear which class is meant",
             found=f"{label} is the name of class {of.names.index(str(label))} and the label of {of.names[label]}",
-            remedy="write another of its names",
+            fix="write another of its names",
         )
     return label
 

@@ -65,7 +65,7 @@ def remote_weights(entry: AnyWeights, known_url: str | None = None) -> download.
             "weights without a hash",
             where=urls[0],
             expected="sha256: in the entry",
-            remedy="add it; see `evalshift check`",
+            fix="add it; see `evalshift check`",
         )
     if sha256 == UNKNOWN:
         return download.RemoteFile(name, urls, None, check=_no_web_page)
@@ -140,7 +140,7 @@ def _find_file(entry: AnyWeights, known_url: str | None, hub_file: Path | None) 
                 "the weights are not there",
                 found=", ".join(str(_on_disk(place)) for place in entry.weights_files()) or "no weights in the entry",
                 expected="a checkpoint file",
-                remedy="paths are relative to the registry file",
+                fix="paths are relative to the registry file",
             )
         path = download.fetch(remote, weights_folder())
         promised = remote.sha256

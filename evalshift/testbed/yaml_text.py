@@ -49,7 +49,7 @@ class YamlText:
             raise UsageError(
                 "there is no such registry",
                 where=path,
-                remedy="name one with --registry, or leave it out to use the one that comes with evalshift",
+                fix="name one with --registry, or leave it out to use the one that comes with evalshift",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise RegistryError(
@@ -80,7 +80,7 @@ class YamlText:
                 "unknown section",
                 found=key,
                 expected=", ".join(SECTIONS),
-                remedy=did_you_mean(str(key), SECTIONS),
+                fix=did_you_mean(str(key), SECTIONS),
             )
             for key in self.content
             if key not in SECTIONS
@@ -95,7 +95,7 @@ class YamlText:
             where=where,
             found=error.context if twice else ", ".join(part for part in (error.context, error.problem) if part),
             expected="each key once: the second would silently replace the first" if twice else None,
-            remedy="rename or remove one" if twice else "look at the indentation and the quotes around that place",
+            fix="rename or remove one" if twice else "look at the indentation and the quotes around that place",
         )
 
     def section(self, name: str, kind: type = dict) -> Any:

@@ -288,21 +288,21 @@ def test_a_misspelt_family_of_a_published_testbed_is_refused_before_the_work(mon
 
     with pytest.raises(UsageError) as caught:
         report(published="recht2019", without="fisher-vectors")
-    assert caught.value.remedy == 'did you mean "fisher-vector"?'
+    assert caught.value.fix == 'did you mean "fisher-vector"?'
 
 
 @pytest.mark.parametrize(
-    "figure, choices, found, expected, remedy",
+    "figure, choices, found, expected, fix",
     [
         ("scatter", {"scal": "probit"}, "scal='probit'", "size, scale, everything", 'did you mean "scale"?'),
         ("ranks", {"everything": True}, "everything=True", "size", None),
         ("scatter", {"scale": "probits"}, '"probits"', "linear, probit, logit", 'did you mean "probit"?'),
     ],
 )
-def test_a_figure_refuses_a_choice_that_it_does_not_offer(letters, figure, choices, found, expected, remedy):
+def test_a_figure_refuses_a_choice_that_it_does_not_offer(letters, figure, choices, found, expected, fix):
     with pytest.raises(UsageError) as caught:
         report(letters.results, resamples=0).draw(figure, **choices)
-    assert (caught.value.found, caught.value.expected, caught.value.remedy) == (found, expected, remedy)
+    assert (caught.value.found, caught.value.expected, caught.value.fix) == (found, expected, fix)
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def test_a_wrong_number_of_outputs_is_refused(
     classes = 26 if outputs == 1_001 else 4
     with pytest.raises(ModelError) as caught:
         answer(make_classifier(Returns(lambda count: torch.zeros(count, outputs)), classes), numbered(4))
-    remedy = (
+    fix = (
         "one too many is often a background class put first: drop it with logits: {drop: 0}"
         if outputs == 5
         else "check the label space in classes:, and the arguments that make the network"
@@ -226,7 +226,7 @@ def test_a_wrong_number_of_outputs_is_refused(
         "  where:    model table\n"
         f"  found:    {found} outputs\n"
         f"  expected: {classes}, one per class of letters\n"
-        f"  fix:      {remedy}"
+        f"  fix:      {fix}"
     )
 
 

@@ -267,7 +267,7 @@ def test_what_is_not_stored_is_a_complaint_with_the_nearest_name(
 ) -> None:
     results.save_dataset(stored_dataset())
     results.save_predictions(make_predictions([[0]]))
-    for read, path, remedy in (
+    for read, path, fix in (
         (lambda: results.load_predictions("old", "resnet2"), "predictions/old/resnet2", 'did you mean "resnet"?'),
         (lambda: results.load_predictions("old", "vgg"), "predictions/old/vgg", "run `evalshift run` first"),
         (lambda: results.load_predictions("new", "resnet"), "predictions/new/resnet", "run `evalshift run` first"),
@@ -276,7 +276,7 @@ def test_what_is_not_stored_is_a_complaint_with_the_nearest_name(
         with pytest.raises(StoreError) as caught:
             read()
         where = results.path / f"{path}.parquet"
-        assert str(caught.value) == f"nothing is stored here\n  where:    {where}\n  fix:      {remedy}"
+        assert str(caught.value) == f"nothing is stored here\n  where:    {where}\n  fix:      {fix}"
 
 
 def test_a_foreign_file_is_a_complaint(results: Results) -> None:
@@ -304,7 +304,7 @@ def test_a_file_that_is_no_parquet_is_a_complaint(results: Results, content: byt
             read("old", "resnet")
         complaint = caught.value
         assert (complaint.problem, complaint.where) == ("a stored file cannot be read", path)
-        assert (complaint.expected, complaint.remedy) == ("a file written by evalshift", REDO)
+        assert (complaint.expected, complaint.fix) == ("a file written by evalshift", REDO)
 
 
 def test_a_folder_in_the_place_of_a_file_is_a_complaint(results: Results) -> None:
@@ -458,7 +458,7 @@ def test_damaged_counts_are_a_complaint(results: Results) -> None:
     with pytest.raises(StoreError) as caught:
         results.load_counts("old")
     assert (caught.value.problem, caught.value.where) == ("a stored file cannot be read", path)
-    assert caught.value.remedy == "delete it and import the counts again"
+    assert caught.value.fix == "delete it and import the counts again"
 
 
 def test_the_mark_of_a_dataset_is_that_of_its_rows() -> None:

@@ -91,7 +91,7 @@ class TestImages:
         assert np.shares_memory(as_images(grey, "d"), grey)
 
     @pytest.mark.parametrize(
-        "array, found, remedy",
+        "array, found, fix",
         [
             (np.zeros((2, 3, 32, 32), np.uint8), "uint8, shape (2, 3, 32, 32)",
              "the channels stand first: save images.transpose(0, 2, 3, 1)"),
@@ -104,15 +104,13 @@ class TestImages:
             (np.zeros((2, 3072), np.uint8), "uint8, shape (2, 3072)", None),
         ],
     )  # fmt: skip
-    def test_what_are_none(
-        self, complaint: Callable[..., str], array: np.ndarray, found: str, remedy: str | None
-    ) -> None:
+    def test_what_are_none(self, complaint: Callable[..., str], array: np.ndarray, found: str, fix: str | None) -> None:
         assert complaint(DataError, as_images, array, "dataset d, images x.npy") == (
             "these are not images\n"
             "  where:    dataset d, images x.npy\n"
             f"  found:    {found}\n"
             "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels"
-            + (f"\n  fix:      {remedy}" if remedy else "")
+            + (f"\n  fix:      {fix}" if fix else "")
         )
 
 
@@ -128,7 +126,7 @@ class TestLabels:
         assert labels.tolist() == array.tolist()
 
     @pytest.mark.parametrize(
-        "array, found, remedy",
+        "array, found, fix",
         [
             (np.eye(10, dtype=int)[:4], "int64, shape (4, 10)", "a one-hot array becomes labels with .argmax(axis=1)"),
             # argmax of one column would be 0 for every image.
@@ -139,12 +137,10 @@ class TestLabels:
             (np.zeros((), np.int64), "int64, shape ()", None),
         ],
     )  # fmt: skip
-    def test_what_are_none(
-        self, complaint: Callable[..., str], array: np.ndarray, found: str, remedy: str | None
-    ) -> None:
+    def test_what_are_none(self, complaint: Callable[..., str], array: np.ndarray, found: str, fix: str | None) -> None:
         assert complaint(DataError, as_labels, array, "dataset d, labels y.npy") == (
             "these are not labels\n"
             "  where:    dataset d, labels y.npy\n"
             f"  found:    {found}\n"
-            "  expected: whole numbers, shape (n,)" + (f"\n  fix:      {remedy}" if remedy else "")
+            "  expected: whole numbers, shape (n,)" + (f"\n  fix:      {fix}" if fix else "")
         )

@@ -107,7 +107,7 @@ class TestLabelsOfFolders:
         )
 
     @pytest.mark.parametrize(
-        "found, space, declared, unknown, expected, remedy",
+        "found, space, declared, unknown, expected, fix",
         [
             (["cat", "dgo"], "cifar10", (), "dgo",
              "folders named like airplane, automobile, or by number, 0 to 9", 'did you mean "dog"?'),
@@ -141,7 +141,7 @@ class TestLabelsOfFolders:
         declared: tuple[str, ...],
         unknown: str,
         expected: str,
-        remedy: str,
+        fix: str,
     ) -> None:
         known = LETTERS if space == "letters" else built_in(space)
         assert complaint(DataError, labels_of_folders, found, known, declared, "here") == (
@@ -149,5 +149,5 @@ class TestLabelsOfFolders:
             "  where:    here\n"
             f"  found:    {unknown}\n"
             f"  expected: {expected}\n"
-            f"  fix:      {remedy}"
+            f"  fix:      {fix}"
         )

@@ -724,9 +724,9 @@ class TestWhatIsKnownOfADataset:
         assert (known.share, known.accuracy) == (0.033, 1.0)
         assert "arXiv 1902.00423" in known.source
 
-    @pytest.mark.parametrize("fresh,remedy", [("cifar10.1-v5", "cifar10.1-v6"), ("mine", None), ("digits", None)])
+    @pytest.mark.parametrize("fresh,fix", [("cifar10.1-v5", "cifar10.1-v6"), ("mine", None), ("digits", None)])
     def test_fresh_images_come_from_another_dataset_of_the_same_classes(
-        self, refused: Refused, fresh: str, remedy: str | None
+        self, refused: Refused, fresh: str, fix: str | None
     ) -> None:
         said = refused(self.MINE + f"    fresh: {fresh}\n").splitlines()
         assert said[:3] == [
@@ -735,7 +735,7 @@ class TestWhatIsKnownOfADataset:
             f"  found:    {fresh}",
         ]
         assert said[3].startswith("  expected: one of cifar10, ")
-        assert said[4:] == ([f'  fix:      did you mean "{remedy}"?'] if remedy else [])
+        assert said[4:] == ([f'  fix:      did you mean "{fix}"?'] if fix else [])
 
     @pytest.mark.parametrize(
         "written,message",

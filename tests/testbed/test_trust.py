@@ -83,7 +83,7 @@ def test_code_that_nobody_agreed_to_is_refused(
             act()
         assert caught.value.problem == "this model is code of someone else's, which is not run unasked"
         assert caught.value.found == code_of(entry)
-        assert "add trust: true to the entry" in str(caught.value.remedy)
+        assert "add trust: true to the entry" in str(caught.value.fix)
     assert not ran.exists()
     assert not (stranger / "made").exists()
 

@@ -57,7 +57,7 @@ def test_every_part_knows_its_line(text: YamlText, keys: tuple[object, ...], lin
 
 
 def test_a_complaint_names_file_line_and_place(text: YamlText) -> None:
-    assert str(text.complaint(("models", 20, "year"), "too early", found=2015, expected="2016", remedy="wait")) == (
+    assert str(text.complaint(("models", 20, "year"), "too early", found=2015, expected="2016", fix="wait")) == (
         "too early\n"
         f"  where:    {text.path}, line 10: models.20.year\n"
         "  found:    2015\n"

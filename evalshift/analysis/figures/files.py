@@ -22,7 +22,7 @@ def render(figure: Figure, format: str) -> bytes:
             "figures are not written in this format",
             found=f'"{format}"',
             expected=", ".join(FORMATS),
-            remedy=did_you_mean(format, FORMATS),
+            fix=did_you_mean(format, FORMATS),
         )
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()

@@ -79,7 +79,7 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             where=pair,
             found="; ".join(note.rstrip(".") for note in notes) or "no predictions on either set",
             expected="at least one model with predictions on both sets",
-            remedy=f"`evalshift run --pair {pair}`",
+            fix=f"`evalshift run --pair {pair}`",
         )
     answers = _gather_both(original, new, known)
     unreported = {
@@ -188,16 +188,16 @@ def _refuse_unlike(original: StoredDataset | CountedDataset, new: StoredDataset 
         f"{name} is of all classes" if view is None else f"{name} of {len(view.labels)} (view {view.name})"
         for name, view in zip(names, views, strict=True)
     ]
-    remedy = None
+    fix = None
     if None in views:
         right = _right_pair(names, [None if view is None else view.name for view in views])
-        remedy = f"the pair is {right}: run it, or import what was measured on these classes under these names"
+        fix = f"the pair is {right}: run it, or import what was measured on these classes under these names"
     raise AnalysisError(
         "this pair compares different classes",
         where=":".join(names),
         found=", ".join(seen),
         expected="the same classes on both sides",
-        remedy=remedy,
+        fix=fix,
     )
 
 
@@ -266,7 +266,7 @@ def _load_side(results: Results, name: str, pair: str, notes: list[str]) -> _Sid
         where=results.path,
         found=f'"{pair}"; no dataset "{name}" is stored',
         expected=f"a pair of {name_some(stored)}" if stored else "stored predictions",
-        remedy=f'did you mean "{nearest}"?' if nearest else f"`evalshift run --pair {pair}`",
+        fix=f'did you mean "{nearest}"?' if nearest else f"`evalshift run --pair {pair}`",
     )
 
 

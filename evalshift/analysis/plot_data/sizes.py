@@ -40,6 +40,6 @@ def find_size(name: str) -> Size:
             "figures are not drawn in this size",
             found=f'"{name}"',
             expected=", ".join(SIZES),
-            remedy=did_you_mean(name, SIZES),
+            fix=did_you_mean(name, SIZES),
         )
     return SIZES[name]

@@ -343,5 +343,5 @@ def _check_line(original: np.ndarray, new: np.ndarray, within: tuple[float, floa
             found=f"{len(original)} pairs of models with {distinct} distinct agreements "
             f"from {within[0]:.4g} to {within[1]:.4g}",
             expected="at least 2 pairs that differ in agreement on the original set",
-            remedy="evaluate more models on both test sets",
+            fix="evaluate more models on both test sets",
         )

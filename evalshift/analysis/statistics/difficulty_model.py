@@ -133,7 +133,7 @@ def _spread(correct: np.ndarray, level: np.ndarray, name: str) -> float:
         if models > 1
         else f"{models} models that can be used",
         expected="at least two models with some right and some wrong on both sets, that differ in what they get right",
-        remedy="evaluate more models on both test sets",
+        fix="evaluate more models on both test sets",
     )
 
 

@@ -102,7 +102,7 @@ def effective_robustness(
             where=f"effective robustness, {scale} scale",
             found=f"{len(x)} models, {int(baseline.sum())} of them in the baseline",
             expected="at least two other models that differ in original accuracy",
-            remedy="evaluate more models on both test sets, or compare with a published testbed",
+            fix="evaluate more models on both test sets, or compare with a published testbed",
         )
     if covariances is None:
         apart = np.eye(len(x))

@@ -173,5 +173,5 @@ def _york_slope(x: np.ndarray, y: np.ndarray, x_variance: np.ndarray, y_variance
         where="line of new on original accuracy, errors in both coordinates",
         found="a slope that grows without end" if steps < _MOST_STEPS else f"no slope after {steps:,} steps",
         expected="original accuracies that differ by more than their sampling error",
-        remedy="evaluate models that differ more, or on more images",
+        fix="evaluate models that differ more, or on more images",
     )

@@ -143,7 +143,7 @@ def _points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.ndarr
             where=f"line of new on original accuracy, {scale} scale",
             found=f"{len(x)} models with {distinct} distinct original accuracies",
             expected="at least 2 models that differ in original accuracy",
-            remedy="evaluate more models on both test sets",
+            fix="evaluate more models on both test sets",
         )
     return x, y
 

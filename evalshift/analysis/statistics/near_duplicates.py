@@ -77,7 +77,7 @@ def without_duplicates(
             found=f"{correct[first]:,} of {total[first]:,} correct, {share:.4g} of the images near-duplicates "
             f"at an accuracy of {duplicate_accuracy[first]:.4g}",
             expected="duplicates that are no more often right, and no more often wrong, than all images together",
-            remedy="check the share of duplicates and the accuracy on them",
+            fix="check the share of duplicates and the accuracy on them",
         )
     right, wrong = np.maximum(right, 0), np.maximum(wrong, 0)
     accuracy = right / (right + wrong)

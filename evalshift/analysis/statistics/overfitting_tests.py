@@ -98,7 +98,7 @@ def diminishing_returns_of_counts(
             where="slope of new on original accuracy",
             found=f"{len(x)} models with {len(np.unique(x))} distinct original accuracies",
             expected="at least 3 models, and 2 distinct original accuracies",
-            remedy="evaluate more models on both test sets",
+            fix="evaluate more models on both test sets",
         )
     kept = sum(
         int(np.sum(~(_corrected_slopes(x, y, noise, drawn_counts(rng, count, len(x))) < 1)))
@@ -146,7 +146,7 @@ def year_trend(
             where="new accuracy on original accuracy and year",
             found=f"{len(x)} models with a year, of {len(np.unique(year))} distinct years",
             expected="at least 4 models with a year, whose years and original accuracies do not tell each other",
-            remedy="give the models of the registry their `year`",
+            fix="give the models of the registry their `year`",
         )
     kept = sum(
         int(np.sum(~(_year_coefficients(x, y, year, drawn_counts(rng, count, len(x))) < 0)))

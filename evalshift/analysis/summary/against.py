@@ -33,7 +33,7 @@ def check_against(name: str, pairs: Sequence[str]) -> PublishedTestbed:
             where=testbed.name,
             found=", ".join(pairs),
             expected=f"one of {', '.join(testbed.pairs)}",
-            remedy=did_you_mean(pairs[0], testbed.pairs)
+            fix=did_you_mean(pairs[0], testbed.pairs)
             or "give the datasets these names in the registry, where they are these sets",
         )
     return testbed

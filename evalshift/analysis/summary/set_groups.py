@@ -34,7 +34,7 @@ def set_groups(
             where=dataset,
             found=", ".join(answers.attributes) or "no attributes",
             expected="an attribute with at least two values",
-            remedy="give the dataset `attributes:` in the registry, or import its labels with further columns",
+            fix="give the dataset `attributes:` in the registry, or import its labels with further columns",
         )
     tables = {"worst_groups": worst, "groups": groups}
     recipes = recipes_of_set(answers.models, accuracy)

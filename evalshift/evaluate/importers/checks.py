@@ -101,7 +101,7 @@ def _hold_numbers(
             where=f'{where}, column "{name}"',
             found=f"{numbers.min()} to {numbers.max()}",
             expected=f"0 to {len(dataset.class_names) - 1}",
-            remedy="where the predictions count from 1 as well, say so with `first_class` 1, and leave this column out",
+            fix="where the predictions count from 1 as well, say so with `first_class` 1, and leave this column out",
         )
     if differing > few_of(len(numbers)) or _is_reordered(numbers, labels):
         raise _other_order(name, numbers, labels, dataset, where, by_name)
@@ -126,7 +126,7 @@ def _hold_names(
             where=f'{where}, column "{name}"',
             found=f"{len(codes_seen):,} values such as {texts[0]}, which go with no class each",
             expected=f"the labels of {dataset.name}, in its order",
-            remedy="give the file a column of ids, or leave the column out where it is something else",
+            fix="give the file a column of ids, or leave the column out where it is something else",
         )
     return [f'the column "{name}" holds no classes of {dataset.classes}, and is not read']
 
@@ -144,14 +144,14 @@ def _other_order(
             where=where,
             found=found,
             expected="equal labels, as rows were matched by the names of the images",
-            remedy="check that the file is of this dataset, and numbers its classes alike",
+            fix="check that the file is of this dataset, and numbers its classes alike",
         )
     return DataError(
         "rows seem to be in another order than the images",
         where=where,
         found=found,
         expected="the labels of the dataset, in its order",
-        remedy="give the file a column of ids, or save it in the order of the dataset (a loader that does not shuffle)",
+        fix="give the file a column of ids, or save it in the order of the dataset (a loader that does not shuffle)",
     )
 
 
@@ -171,7 +171,7 @@ def hold_correctness(
                 where=f'{where}, column "{name}"',
                 found=f"{int(column.sum()):,} correct there and {int(hits.sum()):,} here; {differing:,} rows differ",
                 expected=f"the predictions of {dataset.name}, in its order, with its labels",
-                remedy="give the file a column of ids, or check the labels",
+                fix="give the file a column of ids, or check the labels",
             )
         rules.append(f'the column "{name}" says the same of all but {differing:,} of {len(hits):,} predictions')
     return rules
@@ -189,5 +189,5 @@ def refuse_shifted(predicted: np.ndarray, labels: Labels, where: Path) -> None:
             where=where,
             found=f"{now:,} of {len(labels):,} predictions are correct, and {then:,} if each is one less; none is 0",
             expected="classes that count from 0",
-            remedy="say that they count from 1 with `first_class` 1, or that they count from 0 with `first_class` 0",
+            fix="say that they count from 1 with `first_class` 1, or that they count from 0 with `first_class` 0",
         )

@@ -67,7 +67,7 @@ class ClassNames:
             where=f"{where}, row {place // max(1, cells[0].size):,}",
             found=f'"{unknown}"',
             expected=f"numbers from 0, or names such as {', '.join(self.names[:3])}",
-            remedy=f'did you mean "{nearest}"?' if nearest else None,
+            fix=f'did you mean "{nearest}"?' if nearest else None,
         )
 
 

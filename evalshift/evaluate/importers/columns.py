@@ -67,7 +67,7 @@ def check_named(content: FileContent, wanted: Iterable[str | None]) -> None:
             where=content.path,
             found="an array without names" if WHOLE in content.columns else _some(list(content.columns), 12),
             expected="columns" if WHOLE in content.columns else None,
-            remedy=did_you_mean(name, content.columns),
+            fix=did_you_mean(name, content.columns),
         )
 
 
@@ -224,7 +224,7 @@ def _chosen(
         where=content.path,
         found=_some(rest, 12) or "no column",
         expected="one column, one for each class, or one with a name such as prediction",
-        remedy="name it with `column`",
+        fix="name it with `column`",
     )
 
 

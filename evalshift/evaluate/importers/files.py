@@ -58,7 +58,7 @@ def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = 
             where=path,
             found=suffix,
             expected=", ".join(FORMATS),
-            remedy="save the values with numpy.save, numpy.savez or pandas.DataFrame.to_csv where the file comes from",
+            fix="save the values with numpy.save, numpy.savez or pandas.DataFrame.to_csv where the file comes from",
         )
     if suffix not in FORMATS:
         raise _unknown_format(path, FORMATS)
@@ -124,7 +124,7 @@ def _check_there(path: Path) -> None:
             where=path,
             found="a folder" if path.is_dir() else "no file of that name",
             expected="a file of predictions, labels or accuracies",
-            remedy="check the path; a relative one begins in the working folder",
+            fix="check the path; a relative one begins in the working folder",
         )
 
 
@@ -223,7 +223,7 @@ def _torch(path: Path) -> Read:
             where=path,
             found=f"something else than tensors, or damaged ({type(error).__name__})",
             expected="a tensor, a list of tensors, or a dict of them, as torch.save writes them",
-            remedy="save the tensors alone, or numpy.savez(file, logits=logits.numpy())",
+            fix="save the tensors alone, or numpy.savez(file, logits=logits.numpy())",
         ) from error
     return _tensors(content, torch)
 

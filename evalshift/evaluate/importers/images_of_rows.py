@@ -161,7 +161,7 @@ def _one_of(matched: Sequence[_Seen], content: FileContent) -> _Seen | None:
             where=content.path,
             found=f'"{telling[0].column}" and "{telling[1].column}"',
             expected="one order of the images",
-            remedy="name the column with `id_column`",
+            fix="name the column with `id_column`",
         )
     return next((seen for seen in telling if is_ids(seen.column)), telling[0])
 
@@ -224,7 +224,7 @@ def _unmatched(content: FileContent, seen: _Seen, names: ImageNames, dataset: St
         where=f'{content.path}, column "{seen.column}"',
         found="; ".join(part for part in parts if part),
         expected=f"{expected}; it knows its images by number alone" if names.are_positions else expected,
-        remedy="name the column of the ids with `id_column`; where rows are in dataset order, say so with `file_order`",
+        fix="name the column of the ids with `id_column`; where rows are in dataset order, say so with `file_order`",
     )
 
 
@@ -236,7 +236,7 @@ def _in_order(content: FileContent, columns: Columns, dataset: StoredDataset, ru
             where=content.path,
             found=f"{rows:,} rows",
             expected=f"{len(dataset):,}, one per image of {dataset.name}",
-            remedy="with a column of ids, rows may be in any order, and images may be missing" if rows else None,
+            fix="with a column of ids, rows may be in any order, and images may be missing" if rows else None,
         )
     return Rows(None, None, (rule,))
 

@@ -184,7 +184,7 @@ def seen_numbers(top: Top, view: View, where: Path) -> tuple[np.ndarray, str]:
             found=f"{short:,} of {int(there.sum()):,} images have none of the {len(view.labels):,} classes of the view "
             f"{view.name} among their {top.shape[1]}",
             expected=f"at least one class of the view for each image, or logits of all {len(view.of):,} classes",
-            remedy="give logits or probabilities, or predictions that were made among these classes alone",
+            fix="give logits or probabilities, or predictions that were made among these classes alone",
         )
     k = min(KEPT, int(counts[there].min(initial=KEPT)))
     rule = f"classes are read in the view {view.name}"

@@ -56,7 +56,7 @@ def dataset_for_import(
                     where=labels,
                     found=f"{differing:,} of {len(stored):,} differ",
                     expected=f"the labels of {name} in {results.path}",
-                    remedy="leave --labels out, or choose another name or results folder",
+                    fix="leave --labels out, or choose another name or results folder",
                 )
         return stored, f"labels of {name} as stored in {results.path}"
     entry = registry.known_dataset(name)
@@ -82,7 +82,7 @@ def dataset_for_import(
         where=results.path,
         found="it is neither stored here nor on this disk" if entry else f'no dataset "{name}" is stored or registered',
         expected="labels to hold the answers against",
-        remedy=_remedy(name, registry, results),
+        fix=_remedy(name, registry, results),
     )
 
 
@@ -108,7 +108,7 @@ def _refuse_other_lists(given: StoredDataset, stored: StoredDataset, path: Path)
             where=path,
             found=f"{len(given):,} images with labels, stored are {len(stored):,}, or other labels",
             expected=f"the labels of {stored.name} as they are stored",
-            remedy="leave the labels out, or choose another name or results folder",
+            fix="leave the labels out, or choose another name or results folder",
         )
 
 
@@ -126,7 +126,7 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
             where=f"dataset {name}, row {outside[0]:,}",
             found=f"label {labels[outside[0]]}",
             expected=f"0 to {len(space) - 1} ({space.name})",
-            remedy="labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes",
+            fix="labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes",
         )
     return StoredDataset(
         name=name,
@@ -183,7 +183,7 @@ def _space(name: str, registry: Registry, classes: str | None) -> ClassSpace:
             f"what the label numbers of {name} mean is not known",
             found=None if chosen is None else f'"{chosen}"',
             expected=f"a label space: {', '.join(spaces)}",
-            remedy="name it with --classes; a registry can declare your own, and --registry names it",
+            fix="name it with --classes; a registry can declare your own, and --registry names it",
         )
     return registry.class_space(chosen)
 

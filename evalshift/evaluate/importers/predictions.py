@@ -134,7 +134,7 @@ def _check_missing(missing: str) -> None:
             "unknown way to treat images without a prediction",
             found=f'`missing` "{missing}"',
             expected=", ".join(MISSING),
-            remedy=did_you_mean(missing, MISSING),
+            fix=did_you_mean(missing, MISSING),
         )
 
 
@@ -240,7 +240,7 @@ def _refuse_missing(top: TopClasses, rows: Rows, dataset: StoredDataset, path: P
             where=path,
             found=f"{len(absent):,} of {len(dataset):,} without one, such as {dataset.ids[absent[0]]}",
             expected=f"a row for each image of {dataset.name}",
-            remedy='`missing` "incorrect" counts them as incorrect',
+            fix='`missing` "incorrect" counts them as incorrect',
         )
     if len(lacking) and missing == "error":
         raise DataError(
@@ -248,7 +248,7 @@ def _refuse_missing(top: TopClasses, rows: Rows, dataset: StoredDataset, path: P
             where=path,
             found=f"{len(lacking):,} of {len(dataset):,} without one, such as {dataset.ids[lacking[0]]}",
             expected=f"a prediction for each image of {dataset.name}",
-            remedy='`missing` "marked" counts them as incorrect',
+            fix='`missing` "marked" counts them as incorrect',
         )
 
 
@@ -278,7 +278,7 @@ def refuse_overwriting(results: Results, dataset: str, model: str, force: bool) 
             where=results.predictions_file(dataset, model),
             found=f"run {stored.start[:10]} on {stored.device}",
             expected="an import, or nothing",
-            remedy="import under another name of the `model`, or overwrite them with `force`",
+            fix="import under another name of the `model`, or overwrite them with `force`",
         )
 
 

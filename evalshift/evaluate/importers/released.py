@@ -177,7 +177,7 @@ def import_released(
     """
     if name not in RELEASES:
         raise UsageError(
-            f'"{name}" is not a released set', expected=", ".join(RELEASES), remedy=did_you_mean(name, RELEASES)
+            f'"{name}" is not a released set', expected=", ".join(RELEASES), fix=did_you_mean(name, RELEASES)
         )
     release = RELEASES[name]
     store = results if isinstance(results, Results) else Results(results)
@@ -372,7 +372,7 @@ def _plain_labels(name: str, path: Path | None, registry: Registry, download: bo
             where=f"dataset {name}",
             found="none in the folder, and the dataset is not on this disk",
             expected="labels to hold the answers against",
-            remedy=f"`evalshift fetch {name}`, which downloads them",
+            fix=f"`evalshift fetch {name}`, which downloads them",
         )
     dataset = load_dataset(name, entry, registry.class_space(entry.classes))
     return dataset.labels, {}
@@ -415,7 +415,7 @@ def _in_store(rows: _Rows, results: Results) -> tuple[StoredDataset, np.ndarray]
             where=results.dataset_file(own.name),
             found=f"{len(stored):,} images stored, {len(own):,} released; other ids, or another order of the labels",
             expected=f"the official {own.name}, in its official order",
-            remedy="choose another results folder with --results",
+            fix="choose another results folder with --results",
         )
     return stored, rows.release_order[order]
 

@@ -84,7 +84,7 @@ def _in_groups(values: np.ndarray, view: View, where: Path, predicted_in: str | 
         where=where,
         found=f"no number above {there.max(initial=0):g}, where the view {view.name} has {len(view.space)} groups",
         expected=f"class numbers of {view.of.name}, or groups, such as {', '.join(view.space.names[:3])}",
-        remedy=f"name the label space (`classes`): {view.of.name} or {view.name}",
+        fix=f"name the label space (`classes`): {view.of.name} or {view.name}",
     )
 
 

@@ -64,7 +64,7 @@ def import_table(
     digits of the table explain, UsageError where it is not clear what a column is; nothing is stored then.
     """
     if scale not in SCALES:
-        raise UsageError(f'"{scale}" is no scale', expected=", ".join(SCALES), remedy=did_you_mean(scale, SCALES))
+        raise UsageError(f'"{scale}" is no scale', expected=", ".join(SCALES), fix=did_you_mean(scale, SCALES))
     path = Path(file)
     store = results if isinstance(results, Results) else Results(results)
     known = registry if isinstance(registry, Registry) else load_registry(registry)
@@ -108,7 +108,7 @@ def _models(cells: pd.DataFrame, wanted: str | None, path: Path, rules: list[str
                 "it is not clear which column names the models",
                 where=path,
                 found=_some(names),
-                remedy="name it with --model-column",
+                fix="name it with --model-column",
             )
         column = likely
         rules.append(f'the column "{column}" names the models' if column else "the first column names the models")
@@ -143,7 +143,7 @@ def _columns(
                 where=path,
                 found=_some(names),
                 expected="DATASET=COLUMN, or columns that are called as a dataset is",
-                remedy="such as --column imagenet=top1",
+                fix="such as --column imagenet=top1",
             )
         rules.append(f"columns that are called as a dataset is: {_some(list(wanted))}")
     for option, others in (("--top5", top5), ("--n", sizes)):
@@ -153,7 +153,7 @@ def _columns(
                 f"{option} names a dataset that no column belongs to",
                 found=_some(strange),
                 expected=_some(list(wanted)),
-                remedy=did_you_mean(strange[0], wanted),
+                fix=did_you_mean(strange[0], wanted),
             )
     chosen = []
     for dataset, column in wanted.items():
@@ -174,7 +174,7 @@ def _is_known(name: str, results: Results, registry: Registry) -> bool:
 def _existing(wanted: str, names: Sequence[str], path: Path) -> str:
     if wanted not in names:
         raise DataError(
-            f'the table has no column "{wanted}"', where=path, found=_some(names), remedy=did_you_mean(wanted, names)
+            f'the table has no column "{wanted}"', where=path, found=_some(names), fix=did_you_mean(wanted, names)
         )
     return wanted
 
@@ -200,14 +200,14 @@ def _size(dataset: str, given: int | None, results: Results, registry: Registry)
         raise UsageError(
             f"how many images {dataset} has is not known",
             expected="the number that the accuracies are of",
-            remedy=f"such as --n {dataset}=10000",
+            fix=f"such as --n {dataset}=10000",
         )
     if given is not None and given != known:
         raise UsageError(
             f"{dataset} has another number of images",
             where=results.path,
             found=f"{given:,} given, {known:,} stored",
-            remedy="leave --n out, or choose another name or results folder",
+            fix="leave --n out, or choose another name or results folder",
         )
     return known, classes
 
@@ -249,7 +249,7 @@ def _read_column(
                 where=f"{path}, {model}",
                 found=f"{best:,} by five, {count:,} by one",
                 expected="top-5 at least top-1",
-                remedy="name the columns with --column and --top5",
+                fix="name the columns with --column and --top5",
             )
         provenance = Provenance(
             schema_version=SCHEMA_VERSION,
@@ -314,7 +314,7 @@ def counts_of(cells: Sequence[str], models: Sequence[str], images: int, scale: s
                 where=f"{where}, {model}",
                 found=f"{value} is {exact:,.2f} of {images:,} images",
                 expected="a whole number, within half a unit of the last digit",
-                remedy="check the number of images (--n) and the scale; a mean of several sets or classes is no count",
+                fix="check the number of images (--n) and the scale; a mean of several sets or classes is no count",
             )
         within = max(within, count - max(0, ceil(exact - half)), min(images, floor(exact + half)) - count)
         counts.append(count)
@@ -358,7 +358,7 @@ def _scale(values: Sequence[Decimal], images: int, scale: str, signs: bool, wher
         where=where,
         found=f"{'whole numbers' if whole else 'numbers'} up to {largest}",
         expected="fractions up to 1, percent with decimals up to 100, or whole counts, some greater than 100",
-        remedy="say which: --percent, --fraction or --counts",
+        fix="say which: --percent, --fraction or --counts",
     )
 
 

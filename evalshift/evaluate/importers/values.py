@@ -40,7 +40,7 @@ def check_kind(kind: str) -> None:
     """Raises UsageError where this is not a kind of predictions."""
     if kind not in KINDS:
         raise UsageError(
-            f'"{kind}" is not a kind of predictions', expected=", ".join(KINDS), remedy=did_you_mean(kind, KINDS)
+            f'"{kind}" is not a kind of predictions', expected=", ".join(KINDS), fix=did_you_mean(kind, KINDS)
         )
 
 
@@ -140,7 +140,7 @@ def _guess(values: np.ndarray, classes: int, where: Path | str) -> tuple[str, li
         where=where,
         found=f"{columns:,} columns of {whole}",
         expected=f"1 or k class numbers, or {classes:,} columns, one for each class",
-        remedy="leave out the column of the background class" if background else None,
+        fix="leave out the column of the background class" if background else None,
     )
 
 
@@ -160,7 +160,7 @@ def _guess_scores(values: np.ndarray, classes: int, where: Path | str) -> tuple[
             where=where,
             found=f"each row holds 0 to {classes - 1}, each once, as fractions",
             expected="class numbers as whole numbers, or logits",
-            remedy='say which with `kind` "topk" or "logits"',
+            fix='say which with `kind` "topk" or "logits"',
         )
     if ranked:
         return "topk", [f"whole numbers, 0 to {classes - 1} once in each row: classes, best first"]
@@ -212,7 +212,7 @@ def _refuse_fractions(numbers: np.ndarray, missing: np.ndarray, classes: int, wh
             where=f"{where}, row {rows[0]:,}",
             found=f"{numbers[odd][0]:g}",
             expected=f"a whole number from 0 to {classes - 1}",
-            remedy="scores have a column for each class",
+            fix="scores have a column for each class",
         )
 
 
@@ -228,7 +228,7 @@ def _refuse_outside(top: np.ndarray, missing: np.ndarray, classes: int, where: P
         where=_row(where, rows),
         found=f"class {top[outside][0] + first_class}",
         expected=f"{first_class} to {classes - 1 + first_class}, or -1 where there is no prediction",
-        remedy="the classes count from 1: say so with `first_class` 1" if from_one else None,
+        fix="the classes count from 1: say so with `first_class` 1" if from_one else None,
     )
 
 
@@ -252,7 +252,7 @@ def _refuse_doubled(top: np.ndarray, missing: np.ndarray, where: Path | str) -> 
             where=_row(where, rows),
             found=", ".join(f"{number}" for number in top[rows[0]]),
             expected="each class once, best first",
-            remedy="where one of the columns holds the labels, name the other with `column`",
+            fix="where one of the columns holds the labels, name the other with `column`",
         )
 
 
@@ -324,5 +324,5 @@ def _check_probabilities(values: np.ndarray, blank: np.ndarray, where: Path | st
         where=f"{where}, row {np.flatnonzero(~blank)[first]:,}",
         found=f"{there[first].min():g} to {there[first].max():g}, sum {sums[first]:g}",
         expected="each in [0, 1], their sum 1",
-        remedy='`kind` "logits" takes scores of any size',
+        fix='`kind` "logits" takes scores of any size',
     )

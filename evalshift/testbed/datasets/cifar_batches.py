@@ -74,7 +74,7 @@ def _refuse_other_superclasses(fine: Labels, coarse: Sequence[int] | None, where
             where=f"{where}, image {wrong[0]:,}",
             found=f"{CIFAR100[fine[wrong[0]]]} in superclass {coarse[wrong[0]]}",
             expected=f"superclass {coarse_of(fine)[wrong[0]]}",
-            remedy="get the official archive",
+            fix="get the official archive",
         )
 
 

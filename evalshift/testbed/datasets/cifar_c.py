@@ -29,7 +29,7 @@ def read(entry: CorruptedCifarDataset, space: ClassSpace, where: str) -> Parts:
             where=where,
             found="no corruption" if entry.corruption is None else "no severity",
             expected="a corruption and a severity from 1 to 5, such as cifar10-c@fog-3",
-            remedy=f"choose among {', '.join(CORRUPTIONS)}",
+            fix=f"choose among {', '.join(CORRUPTIONS)}",
         )
     (images, labels), source = _arrays(entry, where)
     found = f"{where}, {source}, {entry.corruption}.npy"
@@ -40,7 +40,7 @@ def read(entry: CorruptedCifarDataset, space: ClassSpace, where: str) -> Parts:
                 where=name,
                 found=f"{len(array):,} rows",
                 expected=f"{SEVERITIES * IMAGES:,}: {SEVERITIES} severities × {IMAGES:,} images",
-                remedy="get the official archive",
+                fix="get the official archive",
             )
     rows = slice(IMAGES * (entry.severity - 1), IMAGES * entry.severity)
     return Parts(numbered(IMAGES), as_images(np.asarray(images[rows]), found), as_labels(labels[rows], where))

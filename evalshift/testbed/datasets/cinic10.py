@@ -45,7 +45,7 @@ def read(entry: Cinic10Dataset, space: ClassSpace, where: str) -> Parts:
             where=f"{where}, {source}",
             found=f"no image of {entry.split}/CLASS that belongs to the portion {entry.portion}",
             expected=f"{entry.split}/airplane/{'n02691156_1' if entry.portion == 'imagenet' else 'cifar10-test-0'}.png",
-            remedy="get the official archive, or name the folder that holds train, valid and test",
+            fix="get the official archive, or name the folder that holds train, valid and test",
         )
     keys = sorted(found)
     labels = np.array([label for label, _ in keys], dtype=np.int64)
@@ -70,7 +70,7 @@ def _refuse_other_counts(labels: np.ndarray, entry: Cinic10Dataset, space: Class
             where=where,
             found=found,
             expected=f"{expected:,} images of the portion {entry.portion} in each of {len(space)} classes",
-            remedy="unpack the archive again; for a part of it, use source: folder",
+            fix="unpack the archive again; for a part of it, use source: folder",
         )
 
 

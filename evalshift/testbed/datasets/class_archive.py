@@ -16,7 +16,7 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
             "nobody published the hash of this archive, so it is not downloaded",
             where=where,
             expected="a copy of your own, unpacked",
-            remedy=f"get it from {entry.homepage or 'its homepage'} and name its folder in a registry with `path`",
+            fix=f"get it from {entry.homepage or 'its homepage'} and name its folder in a registry with `path`",
         )
     root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "archive", where))
     labels = labels_of_folders(class_folders(root, where), space, (), f"{where}, {root}")
@@ -27,7 +27,7 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
             where=f"{where}, {root}",
             found=f"{len(images.paths):,} images",
             expected=f"{entry.count:,}",
-            remedy="unpack the archive again; for a part of it, use source: folder",
+            fix="unpack the archive again; for a part of it, use source: folder",
         )
     # Where the count is right, nothing that was not read is missing.
     return Parts(images.ids, images.paths, images.labels, images.notes if entry.count is None else ())

@@ -81,7 +81,7 @@ class Dataset:
                 where=f"dataset {self.name}, image {outside[0]:,}{more}",
                 found=f"label {self.labels[outside[0]]}",
                 expected=f"0 to {len(self.classes) - 1} ({self.classes.name})",
-                remedy="labels count from 0; subtract 1 if yours count from 1, or name the right label space",
+                fix="labels count from 0; subtract 1 if yours count from 1, or name the right label space",
             )
 
     def __len__(self) -> int:

@@ -50,7 +50,7 @@ def _paths(entry: DownsampledImageNetDataset, where: str) -> list[Path]:
             where=f"{where}, {folder}",
             found=f"no {absent}.npz, and no {absent}",
             expected="the batches as they are downloaded and unpacked",
-            remedy="get the official archive, or make it: evalshift dataset downsample",
+            fix="get the official archive, or make it: evalshift dataset downsample",
         )
     return paths
 
@@ -85,7 +85,7 @@ def _batch(path: Path, size: int, where: str) -> tuple[np.ndarray, np.ndarray]:
             where=found,
             found=f"rows of shape {rows.shape}",
             expected=f"rows of {3 * size * size:,} bytes, {size} × {size} in three colours",
-            remedy=_other_size(rows),
+            fix=_other_size(rows),
         )
     try:
         labels = labels_from_devkit(as_labels(numbers, found))
@@ -95,7 +95,7 @@ def _batch(path: Path, size: int, where: str) -> tuple[np.ndarray, np.ndarray]:
             where=found,
             found=str(error),
             expected="numbers from 1 to 1000",
-            remedy="labels from 0 by sorted wnid are none of this format: use source: npy for them",
+            fix="labels from 0 by sorted wnid are none of this format: use source: npy for them",
         ) from error
     return as_images(from_planes(rows, size), found), labels
 

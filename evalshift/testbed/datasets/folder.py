@@ -39,7 +39,7 @@ def read(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
             where=f"{where}, {entry.path}",
             found=f"{sum(1 for _ in entry.path.iterdir())} other files",
             expected="one folder per class with its images inside",
-            remedy="for images side by side with a list of their labels, use source: list",
+            fix="for images side by side with a list of their labels, use source: list",
         )
     labels = labels_of_folders(folders, space, entry.folders, f"{where}, {entry.path}")
     found = images_by_class(entry.path, labels, where)
@@ -110,7 +110,7 @@ def _images_of(root: Path, name: str, unread: Unread, where: str) -> list[Path]:
             where=f"{where}, {root / name}",
             found="; ".join(others.sentences()) or "nothing",
             expected="images in it or in folders below it, such as .jpg or .png",
-            remedy="put the images of the class there, or remove the folder if the class is left out on purpose",
+            fix="put the images of the class there, or remove the folder if the class is left out on purpose",
         )
     unread.update(others)
     return paths

@@ -117,7 +117,7 @@ def refuse_dangling(path: Path, is_link: bool, where: str) -> None:
             where=f"{where}, {path}",
             found=f"{path} → {path.readlink()}, which does not exist",
             expected="an image or a folder of images",
-            remedy="mount the disk or fetch the file that it leads to (git annex get, dvc pull), or remove the link",
+            fix="mount the disk or fetch the file that it leads to (git annex get, dvc pull), or remove the link",
         )
 
 
@@ -127,7 +127,7 @@ def _circle(path: Path, where: str) -> DataError:
         where=f"{where}, {path}",
         found=f"{path} → {os.path.realpath(path)}",
         expected="folders that end",
-        remedy="remove the link",
+        fix="remove the link",
     )
 
 
@@ -137,7 +137,7 @@ def _empty(path: Path, where: str) -> DataError:
         where=f"{where}, {path}",
         found="0 bytes",
         expected="an image",
-        remedy="copy it again, or remove it from the folder",
+        fix="copy it again, or remove it from the folder",
     )
 
 

@@ -84,7 +84,7 @@ def _ground_truth(entry: ImageNetDataset, root: Path, where: str) -> tuple[str, 
         where=f"{where}, {root}",
         found=entry.devkit or "images side by side, and no devkit beside them",
         expected=f"a folder for each wnid, or the devkit's {TRUTH}",
-        remedy="put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with `devkit`",
+        fix="put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with `devkit`",
     )
 
 
@@ -112,7 +112,7 @@ def _refuse_other_images(paths: list[Path], labels: Labels, classes: int, where:
         where=where,
         found=found,
         expected=f"{IMAGES:,} images called ILSVRC2012_val_…, {PER_CLASS} a class",
-        remedy="copy them again; for a part of them, or other images, use source: folder",
+        fix="copy them again; for a part of them, or other images, use source: folder",
     )
 
 

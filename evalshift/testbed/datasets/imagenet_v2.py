@@ -29,17 +29,17 @@ def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: st
     found = other_counts(counts, entry.per_class, range(len(counts)))
     if found is None:
         return
-    remedy = "copy it again, or get the archive that the default registry names"
+    fix = "copy it again, or get the archive that the default registry names"
     if (counts == counts[0]).all():
         found = f"{counts[0]} images in each of {len(counts):,} classes"
         if counts[0] == 20:
-            remedy = "one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
+            fix = "one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
     raise DataError(
         "this is not the release of ImageNetV2 that the entry names",
         where=where,
         found=found,
         expected=f"{entry.per_class} images in each of {len(counts):,} classes",
-        remedy=remedy,
+        fix=fix,
     )
 
 

@@ -97,7 +97,7 @@ class _Files:
                 where=where,
                 found=f"{len(missing):,} of {len(written):,}: {names}{self._links(missing)}",
                 expected=f"image files in {self.root} or in folders below it",
-                remedy="name the folder that the paths begin in with `path`, or take the rows out of the list",
+                fix="name the folder that the paths begin in with `path`, or take the rows out of the list",
             )
         return [path for path in paths if path is not None]
 
@@ -162,7 +162,7 @@ def _image_column(table: TextTable, entry: ListDataset, files: _Files, where: st
             where=where,
             found=f"rows such as {', '.join(table.rows[0])}",
             expected=f"paths of images below {files.root}",
-            remedy="name the folder with `path`, and the column of the images with `image_column`",
+            fix="name the folder with `path`, and the column of the images with `image_column`",
         )
     return hits.index(max(hits))
 
@@ -191,7 +191,7 @@ def _label_column(table: TextTable, image: int, entry: ListDataset, space: Class
         where=where,
         found=f"columns {', '.join(names) or len(table.rows[0])}",
         expected=f"one column of classes of {space.name}",
-        remedy="name it with `label_column`",
+        fix="name it with `label_column`",
     )
 
 
@@ -211,7 +211,7 @@ def _named(table: TextTable, name: str, field: str, where: str) -> int:
             where=where,
             found=f"{field}: {name}",
             expected=", ".join(names),
-            remedy=did_you_mean(name, names),
+            fix=did_you_mean(name, names),
         )
     return names.index(name)
 
@@ -225,7 +225,7 @@ def _refuse_repeated(ids: Sequence[str], table: TextTable, where: str) -> None:
                 where=f"{where}, lines {seen[name]} and {line}",
                 found=name,
                 expected="one row per image",
-                remedy="keep one of the rows; several correct labels per image are not a list of images",
+                fix="keep one of the rows; several correct labels per image are not a list of images",
             )
         seen[name] = line
 

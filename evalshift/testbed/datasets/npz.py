@@ -56,7 +56,7 @@ def _names(entry: NpzDataset, where: str) -> tuple[str, str]:
         where=f"{where}, {entry.path}",
         found=", ".join(there[:8]) + (", …" if len(there) > 8 else ""),
         expected=f"{entry.split}_images and {entry.split}_labels, or images and labels",
-        remedy="name both arrays with `images` and `labels`",
+        fix="name both arrays with `images` and `labels`",
     )
 
 
@@ -71,7 +71,7 @@ def _channels_last(array: np.ndarray, entry: NpzDataset, where: str) -> np.ndarr
             where=where,
             found=f"shape {array.shape}",
             expected="1 or 3 channels in one of the two dimensions",
-            remedy="say `channels: first` or `channels: last`",
+            fix="say `channels: first` or `channels: last`",
         )
     return array.transpose(0, 2, 3, 1) if entry.channels == "first" or (entry.channels is None and first) else array
 

@@ -92,7 +92,7 @@ def _of_split(files: list[Path], entry: ParquetDataset, where: str) -> list[Path
         where=f"{where}, {entry.path}",
         found=", ".join(splits or (path.name for path in files[:3])),
         expected="the files of one split",
-        remedy="name it with `split`",
+        fix="name it with `split`",
     )
 
 
@@ -117,7 +117,7 @@ def _unreadable(path: Path, error: Exception, where: str) -> DataError:
         where=f"{where}, {path}",
         found=first_line(error),
         expected="a whole Parquet file",
-        remedy="download it again",
+        fix="download it again",
     )
 
 
@@ -160,7 +160,7 @@ def _chosen(
         where=where,
         found=f"columns {', '.join(schema.names)}" if named is None else f"{field}: {named}",
         expected=f"one column of {what}" if named is None else ", ".join(fitting) or f"a column of {what}",
-        remedy=f"name it with `{field}`" if named is None else did_you_mean(named, fitting),
+        fix=f"name it with `{field}`" if named is None else did_you_mean(named, fitting),
     )
 
 
@@ -213,7 +213,7 @@ def _labels(
             where=where,
             found=f"{len(names)} classes: {', '.join(names[:3])}, …",
             expected=f"{len(space)}: {', '.join(space.names[:3])}, …",
-            remedy="name the right label space with `classes`, or declare it",
+            fix="name the right label space with `classes`, or declare it",
         )
     note = (
         f"labels are taken by number, as the file calls its classes otherwise ({names[0]}, {names[1]}, …) than "
@@ -230,7 +230,7 @@ def _ids(entry: ParquetDataset, columns: dict[str, list[Any]], paths: list[str |
                 where=where,
                 found=f"id_column: {entry.id_column}",
                 expected=", ".join(columns),
-                remedy=did_you_mean(entry.id_column, columns),
+                fix=did_you_mean(entry.id_column, columns),
             )
         return [str(value) for value in columns.pop(entry.id_column)]
     known = [path for path in paths if path]

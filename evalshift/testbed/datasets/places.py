@@ -54,7 +54,7 @@ def _refuse_absent(name: str, own: Path, where: str) -> None:
             where=where,
             found=own,
             expected=f"{name}, as the entry's `path` says",
-            remedy="paths are relative to the registry file; without `path` it is downloaded",
+            fix="paths are relative to the registry file; without `path` it is downloaded",
         )
 
 
@@ -65,7 +65,7 @@ def by_hand(file: FileEntry, where: str) -> DataError:
         where=where,
         found=f"no {data_folder() / file.name}",
         expected=f"{file.name}, {remote(file).promise()}",
-        remedy="get it from the dataset's homepage, then put it there or name it in the registry with `path`",
+        fix="get it from the dataset's homepage, then put it there or name it in the registry with `path`",
     )
 
 
@@ -83,7 +83,7 @@ def verify(own: Path, file: FileEntry) -> str:
             where=own,
             found=objection,
             expected=remote(file).promise(),
-            remedy="get the file again, or write the new hash into the registry if the change is meant",
+            fix="get the file again, or write the new hash into the registry if the change is meant",
         )
     found = sha256_of(own) if file.also else None
     other = next((known for known in file.also if found and download.hash_matches(found, known)), None)
@@ -104,7 +104,7 @@ def refuse_other_member(entry: DownloadedDataset, role: str, name: str, path: Pa
             where=path,
             found=f"md5 {found}, {len(content):,} bytes",
             expected=f"md5 {promised}, as in {entry.files[role].name}",
-            remedy="unpack the archive again; images of your own are a dataset of source npy or folder",
+            fix="unpack the archive again; images of your own are a dataset of source npy or folder",
         )
 
 
@@ -125,7 +125,7 @@ def unpacked_own(entry: DownloadedDataset, role: str, where: str) -> Path:
             where=where,
             found=entry.path,
             expected="the folder that it unpacks to, or `files` with its sha256",
-            remedy="unpack it, and name the folder",
+            fix="unpack it, and name the folder",
         )
     _refuse_absent(entry.files[role].name, entry.path, where)
     digits = verify(entry.path, entry.files[role])

@@ -57,7 +57,7 @@ def _refuse_gaps(paths: Sequence[Path], where: str) -> None:
                 where=f"{where}, {paths[0].parent}",
                 found=f"{len(numbers)} of {count}, without {name}-{missing[0]:05d}-of-{count:05d}",
                 expected="all of them",
-                remedy="download the others; to evaluate on a part, give the files other names",
+                fix="download the others; to evaluate on a part, give the files other names",
             )
 
 

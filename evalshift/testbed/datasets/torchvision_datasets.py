@@ -55,7 +55,7 @@ def _read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
             where=where,
             found=f"{len(shapes):,} sizes",
             expected="one size",
-            remedy="use source: folder for its files, a folder a class",
+            fix="use source: folder for its files, a folder a class",
         )
     return Parts(numbered(len(images)), as_images(np.stack(images), where), numbers)
 
@@ -71,7 +71,7 @@ def _opened(entry: TorchvisionDataset, where: str) -> Any:
             f"torchvision's {entry.dataset} unpickles a file of its folder, which could run anything",
             where=where,
             expected="a dataset that is read as data",
-            remedy="use source: folder for its images, a folder per class",
+            fix="use source: folder for its images, a folder per class",
         )
     if entry.dataset not in known:
         raise DataError(
@@ -79,7 +79,7 @@ def _opened(entry: TorchvisionDataset, where: str) -> Any:
             where=where,
             found=entry.dataset,
             expected="a class of torchvision.datasets, such as USPS",
-            remedy=did_you_mean(entry.dataset, known),
+            fix=did_you_mean(entry.dataset, known),
         )
     kind: Any = known[entry.dataset]
     takes = inspect.signature(kind).parameters
@@ -96,7 +96,7 @@ def _opened(entry: TorchvisionDataset, where: str) -> Any:
             where=where,
             found=f"{type(error).__name__}: {first_line(error)}",
             expected=f"its files below path; arguments: {', '.join(allowed) or 'none'}",
-            remedy=f"if it is not there, in Python: {call}" if "download" in takes else None,
+            fix=f"if it is not there, in Python: {call}" if "download" in takes else None,
         ) from error
 
 
@@ -117,7 +117,7 @@ def _refuse_other_classes(names: Any, space: ClassSpace, where: str) -> None:
             where=where,
             found=f"{len(space)} classes of {space.name}: {', '.join(space.names[:3])}, …",
             expected=f"{len(theirs)} classes: {', '.join(theirs[:3])}, …",
-            remedy="declare the classes in this order under classes:",
+            fix="declare the classes in this order under classes:",
         )
 
 

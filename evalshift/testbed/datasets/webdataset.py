@@ -114,7 +114,7 @@ def _samples(shard: Path, unread: Unread, where: str) -> Iterator[Sample]:
             where=f"{where}, {shard}",
             found=first_line(error),
             expected="a whole tar file",
-            remedy="download it again",
+            fix="download it again",
         ) from error
 
 
@@ -181,7 +181,7 @@ def _label(sample: Sample, entry: WebDataset, where: str) -> str:
             where=f"{where}, {sample.shard}",
             found=f"{sample.key} with {', '.join(sorted(sample.texts)) or 'an image alone'}",
             expected=f"{sample.key}.cls, or a field of {sample.key}.json called {entry.label or 'label'}",
-            remedy="name what holds the label with `label`, such as label: json.label",
+            fix="name what holds the label with `label`, such as label: json.label",
         )
     return str(found)
 

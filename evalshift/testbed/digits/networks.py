@@ -139,7 +139,7 @@ class KernelMachine(nn.Module):
         super().__init__()
         if kernel not in KERNELS:
             raise ModelError(
-                "unknown kernel", found=kernel, expected=" or ".join(KERNELS), remedy=did_you_mean(kernel, KERNELS)
+                "unknown kernel", found=kernel, expected=" or ".join(KERNELS), fix=did_you_mean(kernel, KERNELS)
             )
         self.kernel, self.gamma, self.degree, self.coef0 = kernel, gamma, degree, coef0
         self.register_buffer("support", torch.zeros(support, pixels))

@@ -114,7 +114,7 @@ def check_digits(pixels: UInt8[np.ndarray, "n 8 8"], labels: Labels) -> None:
             where="sklearn.datasets.load_digits",
             found=f"sha256 {found} of {len(labels)} images",
             expected=f"sha256 {_SHA256} of 1797 images",
-            remedy="install a scikit-learn release whose digits are unchanged, such as 1.9",
+            fix="install a scikit-learn release whose digits are unchanged, such as 1.9",
         )
 
 

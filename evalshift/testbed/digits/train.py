@@ -137,7 +137,7 @@ def select(globs: Sequence[str]) -> list[Recipe]:
                 where="--models",
                 found=glob,
                 expected=f"a glob that matches one of {', '.join(names)}",
-                remedy=did_you_mean(glob, names),
+                fix=did_you_mean(glob, names),
             )
     return [recipe for recipe in RECIPES if any(fnmatch(recipe.name, glob) for glob in globs)]
 

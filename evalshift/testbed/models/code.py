@@ -72,7 +72,7 @@ def _refuse_unseen(path: Path, before: set[str], where: str) -> None:
             where=f"{where}, {path.name}",
             found=unseen[0].name,
             expected="import statements: a change of a file that is not known would go unnoticed",
-            remedy="write import or from … import for it, at the top or in a function",
+            fix="write import or from … import for it, at the top or in a function",
         )
 
 
@@ -85,7 +85,7 @@ def import_extra(module_name: str, extra: str, where: str) -> Any:
             f"this source needs {module_name}",
             where=where,
             found=first_line(error),
-            remedy=f"pip install 'evalshift[{extra}]'",
+            fix=f"pip install 'evalshift[{extra}]'",
         ) from error
 
 
@@ -114,7 +114,7 @@ def _check_arguments(function: Any, arguments: Mapping[str, Any], code: str, whe
             where=where,
             found=str(error),
             expected=f"{code.rpartition(':')[2]}{signature}",
-            remedy="give them in the entry, as in arguments: {depth: 20}",
+            fix="give them in the entry, as in arguments: {depth: 20}",
         ) from error
 
 
@@ -127,7 +127,7 @@ def _attribute(module: Any, attribute: str, module_name: str, where: str) -> Any
                 f'there is no "{attribute}" in {module_name}',
                 where=where,
                 found=None if nearest else _functions_of(module),
-                remedy=nearest,
+                fix=nearest,
             )
         found = getattr(found, part)
     return found

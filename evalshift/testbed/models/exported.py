@@ -72,7 +72,7 @@ def _load(weights: Weights, where: str) -> Any:
             where=f"{where}, {weights.path}",
             found=error,
             expected="what torch.export.save writes of a network: nothing is unpickled, evaluated or imported",
-            remedy="export the network again, without objects, compiled code or operations of its own",
+            fix="export the network again, without objects, compiled code or operations of its own",
         ) from error
     except ModelError:
         raise
@@ -82,7 +82,7 @@ def _load(weights: Weights, where: str) -> Any:
             where=f"{where}, {weights.path}",
             found=first_line(error),
             expected="a .pt2 file that torch.export.save wrote",
-            remedy="a file of an older torch must be exported again",
+            fix="a file of an older torch must be exported again",
         ) from error
 
 
@@ -124,7 +124,7 @@ def _refuse_training(program: Any, where: str) -> None:
                 where=where,
                 found=f"{node.target} that trains",
                 expected="a network in eval mode",
-                remedy="call module.eval() before torch.export.export",
+                fix="call module.eval() before torch.export.export",
             )
 
 

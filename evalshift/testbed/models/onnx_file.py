@@ -49,7 +49,7 @@ def _refuse_other_files(path: Path, where: str) -> None:
             where=f"{where}, {path}",
             found=", ".join(outside[:3]),
             expected="one file that holds its weights too",
-            remedy=_AS_ONE,
+            fix=_AS_ONE,
         )
 
 
@@ -89,7 +89,7 @@ def _cannot_be_read(path: Path, where: str, error: Exception) -> ModelError:
         where=f"{where}, {path}",
         found=first_line(error),
         expected="one file that holds its weights too",
-        remedy=_AS_ONE,
+        fix=_AS_ONE,
     )
 
 
@@ -129,7 +129,7 @@ class OnnxNetwork(nn.Module):
                 where=where,
                 found=", ".join(f"{one.name}: {one.type}" for one in outputs if output in (None, one.name)) or "none",
                 expected=", ".join(_TYPES),
-                remedy="a classifier of scikit-learn is exported with options={'zipmap': False}",
+                fix="a classifier of scikit-learn is exported with options={'zipmap': False}",
             )
         self.input, self.numbers, self.shape = inputs[0].name, _TYPES[inputs[0].type], inputs[0].shape
         self.outputs, self.single = floats, output is not None or len(names) == 1

@@ -159,7 +159,7 @@ def find_scores(classifier: Classifier, returned: Any, images: int) -> tuple[Pla
             where=where,
             found=_listed(fitting),
             expected=wanted,
-            remedy=f"choose one, as with output: {names[0]}",
+            fix=f"choose one, as with output: {names[0]}",
         )
     pixels = any(
         tensor.ndim == 4 and tensor.shape[:2] == (images, _width(classifier)[0]) for tensor in tensors.values()
@@ -169,7 +169,7 @@ def find_scores(classifier: Classifier, returned: Any, images: int) -> tuple[Pla
         where=where,
         found=_listed(tensors),
         expected=wanted,
-        remedy=_PIXELS if pixels else _remedy(None),
+        fix=_PIXELS if pixels else _remedy(None),
     )
 
 
@@ -195,7 +195,7 @@ def _asked_for(
             where=where,
             found=f"a single tensor {_shape(returned)}" if alone else _listed(tensors),
             expected=None if alone else f"one of {', '.join(names)}",
-            remedy="leave output out" if alone else f'did you mean "{near}"?' if near else None,
+            fix="leave output out" if alone else f'did you mean "{near}"?' if near else None,
         )
     return found
 
@@ -281,7 +281,7 @@ def _check_tensor(classifier: Classifier, tensor: torch.Tensor, images: int, whe
             where=where,
             found=_shape(tensor),
             expected=f"a tensor {_wanted_shape(classifier, images)}",
-            remedy=_PIXELS if tensor.ndim == 4 else _remedy(1) if tensor.shape == (images,) else None,
+            fix=_PIXELS if tensor.ndim == 4 else _remedy(1) if tensor.shape == (images,) else None,
         )
     rule, space, width = classifier.logits or Logits(), classifier.classes, tensor.shape[1]
     named = [name for name in ("drop", "subset", "sigmoid") if getattr(rule, name)]
@@ -298,7 +298,7 @@ def _check_tensor(classifier: Classifier, tensor: torch.Tensor, images: int, whe
         where=where,
         found=f"{width:,} outputs",
         expected=f"{len(space):,}, one per class of {space.name}",
-        remedy=background if width == len(space) + 1 else _remedy(width),
+        fix=background if width == len(space) + 1 else _remedy(width),
     )
 
 

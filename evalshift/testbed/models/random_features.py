@@ -89,7 +89,7 @@ def _read(path: Path, entry: RandomFeaturesModel, where: str) -> "RandomFeatures
             "the trained weights in the cache cannot be read",
             where=f"{where}, {path}",
             found=type(error).__name__,
-            remedy="delete the file, and they are trained again",
+            fix="delete the file, and they are trained again",
         ) from error
     return RandomFeatures(state["filters"], state["weights"], entry)
 
@@ -213,7 +213,7 @@ def _refuse_too_large(size: int, device: torch.device, where: str) -> None:
             where=where,
             found=f"{free / 1e9:,.1f} GB free on {device.type}",
             expected=f"{needed / 1e9:,.1f} GB for a system of {size:,} × {size:,}",
-            remedy="give fewer filters or fewer images, or run it where there is more memory",
+            fix="give fewer filters or fewer images, or run it where there is more memory",
         )
 
 

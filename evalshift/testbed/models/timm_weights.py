@@ -78,7 +78,7 @@ def _check_name(name: str, where: str) -> None:
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         near = did_you_mean(architecture, timm.list_models())
-        raise ModelError(f'timm has no model "{name}"', where=where, remedy=near)
+        raise ModelError(f'timm has no model "{name}"', where=where, fix=near)
     try:
         timm.get_pretrained_cfg(name)
     except RuntimeError as error:
@@ -87,7 +87,7 @@ def _check_name(name: str, where: str) -> None:
             f'{architecture} has no weights "{tag}"',
             where=where,
             expected=", ".join(tags) or "none",
-            remedy=did_you_mean(tag, tags),
+            fix=did_you_mean(tag, tags),
         ) from error
 
 
@@ -105,7 +105,7 @@ def _weights(entry: TimmModel, where: str) -> Weights:
     raise ModelError(
         f'timm names no downloadable weights for "{entry.name}"',
         where=where,
-        remedy="name a tag that has them, such as resnet18.a1_in1k, or give weights: a file of your own",
+        fix="name a tag that has them, such as resnet18.a1_in1k, or give weights: a file of your own",
     )
 
 
@@ -123,7 +123,7 @@ def timm_preprocess(config: Mapping[str, Any], where: str) -> Preprocess:
             where=where,
             found=f"crop_mode {config['crop_mode']}, input_size {config['input_size']}",
             expected="crop_mode center with a square input, or squash",
-            remedy="say what to do in the entry's preprocess: and arguments:",
+            fix="say what to do in the entry's preprocess: and arguments:",
         )
     return Preprocess(
         resize=resize,

@@ -59,7 +59,7 @@ def _builder(entry: TorchvisionModel, where: str) -> Callable[..., nn.Module]:
     names = models.list_models(module=models)
     if entry.name not in names:
         raise ModelError(
-            f'torchvision has no classifier "{entry.name}"', where=where, remedy=did_you_mean(entry.name, names)
+            f'torchvision has no classifier "{entry.name}"', where=where, fix=did_you_mean(entry.name, names)
         )
     return models.get_model_builder(entry.name)
 

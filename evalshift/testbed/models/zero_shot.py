@@ -79,7 +79,7 @@ def _known(open_clip: Any, entry: OpenClipModel, where: str) -> dict[str, Any]:
     models = open_clip.list_models()
     if entry.name not in models:
         near = did_you_mean(entry.name, models)
-        raise ModelError(f'open_clip has no network "{entry.name}"', where=where, remedy=near)
+        raise ModelError(f'open_clip has no network "{entry.name}"', where=where, fix=near)
     if entry.pretrained is None:
         return {}
     tags = open_clip.list_pretrained_tags_by_model(entry.name)

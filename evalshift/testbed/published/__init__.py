@@ -93,7 +93,7 @@ def load_published(name: str) -> PublishedTestbed:
             "no published testbed has this name",
             found=f'"{name}"',
             expected=", ".join(names),
-            remedy=did_you_mean(name, names),
+            fix=did_you_mean(name, names),
         )
     folder = resources.files(__name__).joinpath(name)
     facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))

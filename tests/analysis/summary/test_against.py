@@ -174,13 +174,13 @@ class TestWhatWasNotPublished:
         assert pair.notes[-1] == "recht2019 has no top-5 accuracies on this pair."
 
     @pytest.mark.parametrize(
-        "pair, remedy",
+        "pair, fix",
         [
             ("cifar10:cifar10.1-v44", f'did you mean "{V4}"?'),
             ("digits:digits-new-writers", "give the datasets these names in the registry, where they are these sets"),
         ],
     )
-    def test_no_pair_at_all(self, of_pair, pair, remedy):
+    def test_no_pair_at_all(self, of_pair, pair, fix):
         summary = report_on(summarize_outcomes({"top1": of_pair(pair, [9000], [1700])}, resamples=0))
         with pytest.raises(AnalysisError) as complaint:
             hold_against(summary, "recht2019")
@@ -189,7 +189,7 @@ class TestWhatWasNotPublished:
             "  where:    recht2019\n"
             f"  found:    {pair}\n"
             f"  expected: one of {', '.join(load_published('recht2019').pairs)}\n"
-            f"  fix:      {remedy}"
+            f"  fix:      {fix}"
         )
 
     def test_a_testbed(self, of_pair):

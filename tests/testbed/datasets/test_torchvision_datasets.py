@@ -153,15 +153,15 @@ class TestRefusals:
         assert "unexpected keyword argument 'split'" in found
         assert "  expected: its files below path; arguments: train\n" in found
 
-    @pytest.mark.parametrize("name, remedy", [("usps", 'did you mean "USPS"?'), ("Xyzzy", None)])
+    @pytest.mark.parametrize("name, fix", [("usps", 'did you mean "USPS"?'), ("Xyzzy", None)])
     def test_a_name_that_torchvision_does_not_know(
-        self, refused: Callable[..., str], usps: np.ndarray, name: str, remedy: str | None
+        self, refused: Callable[..., str], usps: np.ndarray, name: str, fix: str | None
     ) -> None:
         assert refused({**USPS, "dataset": name}) == (
             "torchvision has no such dataset\n"
             "  where:    dataset d, HERE/usps\n"
             f"  found:    {name}\n"
-            "  expected: a class of torchvision.datasets, such as USPS" + (f"\n  fix:      {remedy}" if remedy else "")
+            "  expected: a class of torchvision.datasets, such as USPS" + (f"\n  fix:      {fix}" if fix else "")
         )
 
     @pytest.mark.parametrize("argument", ["download", "root", "transform"])
