@@ -58,7 +58,7 @@ def name_some(names: Sequence[str], limit: int = 5) -> str:
     """
     if len(names) <= limit:
         return ", ".join(names)
-    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+    return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
 
 
 def p_cell(p_value: float) -> str:

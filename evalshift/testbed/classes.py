@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError, RegistryError, did_you_mean
+from evalshift.formatting import name_some
 from evalshift.shapes import Labels
 
 
@@ -181,7 +182,7 @@ def labels_of_folders(
     raise DataError(
         f"class folders that are not classes of {space.name}",
         where=where,
-        found=", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
+        found=name_some(unknown),
         expected=f"folders named like {examples}" + ("" if declared else f", or by number, 0 to {len(space) - 1}"),
         fix=did_you_mean(unknown[0], likely)
         or "name the folders in class order in the entry: folders: [first, second, ...]",

@@ -16,6 +16,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from evalshift.errors import RegistryError, RegistryErrors, UsageError, did_you_mean, near_match
+from evalshift.formatting import name_some
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry
@@ -239,8 +240,7 @@ class Registry:
 
 def _listed(names: Iterable[str], most: int = 8) -> str:
     names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return "one of " + ", ".join(names[:most]) + more if names else "none is declared"
+    return f"one of {name_some(names, most)}" if names else "none is declared"
 
 
 def default_path() -> Path:

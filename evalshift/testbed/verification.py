@@ -9,6 +9,7 @@ import numpy as np
 
 from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.files import sha256_of
+from evalshift.formatting import name_some
 from evalshift.testbed.archives import differing
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import data_access
@@ -100,5 +101,4 @@ def _fault(image: StoredImage) -> str | None:
 
 
 def _counted(names: list[str], what: str) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}{what}"
+    return name_some(names, _NAMED) + what

@@ -32,6 +32,7 @@ from evalshift.evaluate.predictions import Imported, Predictions
 from evalshift.evaluate.rows import are_positions, order_of
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
+from evalshift.formatting import name_some
 from evalshift.shapes import Labels
 from evalshift.testbed.arrays import load_array
 from evalshift.testbed.classes import ClassSpace, built_in
@@ -506,6 +507,6 @@ def _differences(
             lines.append(f"{one.model} on {dataset.name} differs from what was published: {found}")
     missing = sorted(published.keys() - {one.model for one in predictions})
     if missing:
-        some = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        some = name_some(missing, 3)
         lines.append(f"{len(missing)} of {len(published)} models are missing on {dataset.name}: {some}")
     return lines

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError, near_match
+from evalshift.formatting import name_some
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import Logits
 from evalshift.testbed.models.classifier import Classifier, Settled
@@ -313,7 +314,7 @@ def _remedy(outputs: int | None) -> str:
 
 def _listed(tensors: Mapping[Place, torch.Tensor], most: int = 6) -> str:
     words = [f"{_name(place)}: {_shape(tensor)}" for place, tensor in tensors.items()]
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+    return name_some(words, most)
 
 
 def _name(place: Place) -> str:
