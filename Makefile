@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint types bench gold images gallery train clean
+.PHONY: help demo test test-lowest lint types bench gold images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
 	@echo "make test     install with the test tools, run the whole test suite"
+	@echo "make test-lowest  the quick tests on the lowest declared versions of all libraries, in .venv-lowest"
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about five minutes)"
@@ -26,6 +27,15 @@ demo: $(VENV)/.installed
 # time, in the order of tests/conftest.py.
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Old libraries warn of what newer ones beneath them no longer like, and old jaxtyping meets pytest's conftest too late.
+test-lowest: $(VENV)/.installed-test
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --native-tls --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[test]'
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -o filterwarnings=ignore -p no:jaxtyping \
+		-o addopts="--import-mode=importlib --strict-markers --benchmark-disable" -m "not thorough" \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder tests
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -159,5 +159,6 @@ def _batches(
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    # All are numbers, so nothing is pickled; NumPy 1.26 would store `allow_pickle=False` as an array of that name.
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomic(path, buffer.getvalue())

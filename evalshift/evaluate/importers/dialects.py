@@ -296,7 +296,7 @@ def _without_empty_last(
     names: tuple[str, ...] | None, columns: tuple[np.ndarray, ...]
 ) -> tuple[tuple[str, ...] | None, tuple[np.ndarray, ...]]:
     """Without the column that a delimiter at the end of each line makes."""
-    if len(columns) > 1 and (names is None or names[-1] == "") and not columns[-1].astype(bool).any():
+    if len(columns) > 1 and (names is None or names[-1] == "") and not (columns[-1] != "").any():
         return None if names is None else names[:-1], columns[:-1]
     return names, columns
 

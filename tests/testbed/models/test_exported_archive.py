@@ -16,6 +16,7 @@ import pytest
 import torch
 from classifiers import Load, Refused
 from torch import nn
+from torch.export.pt2_archive import constants
 
 from evalshift.errors import ModelError
 from evalshift.testbed.models.exported import ExportedNetwork, _load
@@ -323,6 +324,8 @@ def test_nothing_of_a_strangers_runs(
 @pytest.mark.parametrize("kind", RUN)
 def test_the_traps_work(honest: bytes, tmp_path: Path, kind: str) -> None:
     """torch itself runs each of them."""
+    if kind == "opaque constant" and not hasattr(constants, "OPAQUE_OBJ_FILENAME_PREFIX"):
+        pytest.skip("this torch reads no opaque constants")
     ran = tmp_path / "ran"
     archive = RUN[kind][0](honest, ran)
     with warnings.catch_warnings():
