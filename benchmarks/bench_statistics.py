@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import METRICS, ImagePredictions, Outcomes
 from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.summary import summarize_outcomes
 
@@ -30,7 +30,7 @@ MOST_SECONDS, MOST_GIGABYTES = 30, 3
 PAIRS_TIMED = 100
 
 
-def released() -> tuple[ImageAnswers, ImageAnswers]:
+def released() -> tuple[ImagePredictions, ImagePredictions]:
     """Five answers of 67 models to each image of ImageNet's validation set and of ImageNetV2 MatchedFrequency."""
     models = tuple(sorted(path.stem for path in (RELEASED / "imagenet-val").glob("*.npy")))
     sides = []
@@ -43,7 +43,7 @@ def released() -> tuple[ImageAnswers, ImageAnswers]:
     return answers(models, *sides[0]), answers(models, *sides[1])
 
 
-def drawn() -> tuple[ImageAnswers, ImageAnswers]:
+def drawn() -> tuple[ImagePredictions, ImagePredictions]:
     """As many models, images and classes, from the difficulty model."""
     rng = np.random.default_rng(67)
     skill, models = np.linspace(-1, 3, 67), tuple(f"model {place:02}" for place in range(67))
@@ -57,12 +57,12 @@ def drawn() -> tuple[ImageAnswers, ImageAnswers]:
     return answers(models, *sides[0]), answers(models, *sides[1])
 
 
-def answers(models: tuple[str, ...], name: str, top: np.ndarray, labels: np.ndarray) -> ImageAnswers:
+def answers(models: tuple[str, ...], name: str, top: np.ndarray, labels: np.ndarray) -> ImagePredictions:
     ids, classes = tuple(map(str, range(len(labels)))), tuple(map(str, range(1000)))
-    return ImageAnswers(name, models, top.transpose(1, 2, 0), labels, ids, classes)
+    return ImagePredictions(name, models, top.transpose(1, 2, 0), labels, ids, classes)
 
 
-def count(both: tuple[ImageAnswers, ImageAnswers], metric: str) -> Outcomes:
+def count(both: tuple[ImagePredictions, ImagePredictions], metric: str) -> Outcomes:
     original, new = both
     return Outcomes(
         original=original.dataset,

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+    from evalshift.analysis.outcomes import ImagePredictions, Outcomes
     from evalshift.analysis.outcomes.stored_pair import StoredPair, load_outcomes, load_pair
     from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
     from evalshift.analysis.pair_statistics.missing import Missing
@@ -75,7 +75,7 @@ __all__ = [
     "SCALES",
     "Difficulty",
     "Drops",
-    "ImageAnswers",
+    "ImagePredictions",
     "Interval",
     "Line",
     "MetricSummary",
@@ -152,7 +152,7 @@ __all__ = [
 # Module -> the public names that are defined in it.
 _NAMES = {
     "outcomes": (
-        "ImageAnswers",
+        "ImagePredictions",
         "Outcomes",
     ),
     "outcomes.stored_pair": (

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from evalshift.analysis.checks.mismatch import likely_mismatch
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.statistics.intervals import check_counts, check_level
 from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.analysis.statistics.scales import check_accuracies
@@ -96,7 +96,7 @@ def gate(
 
 def gate_table(
     outcomes: Outcomes,
-    answers: Sequence[ImageAnswers] | None = None,
+    answers: Sequence[ImagePredictions] | None = None,
     provenance: Mapping[str, Sequence[Provenance]] | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
@@ -198,7 +198,7 @@ def as_printed(published: float) -> str:
     return f"{100 * published:.{digits}f}"
 
 
-def _predictions_of(answers: Sequence[ImageAnswers] | None, side: int, model: str) -> ImageAnswers | None:
+def _predictions_of(answers: Sequence[ImagePredictions] | None, side: int, model: str) -> ImagePredictions | None:
     if answers is None or model not in answers[side].models:
         return None
     return answers[side].subset([answers[side].models.index(model)])

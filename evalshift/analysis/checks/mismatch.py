@@ -1,7 +1,7 @@
 """Why an accuracy differs from the published one: by what the predictions show, else by the size of the difference."""
 
 from evalshift.analysis.checks.plausibility import Cause, likely_causes
-from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.evaluate.expected import few_images, images_off, published_counts, rounding
 from evalshift.evaluate.predictions import labels_for
 
@@ -34,7 +34,7 @@ def likely_mismatch(
     published: float,
     *,
     dataset: str = "",
-    predictions: ImageAnswers | None = None,
+    predictions: ImagePredictions | None = None,
     resized: bool | None = None,
 ) -> str:
     """Why an accuracy most likely differs from the published one, in words; "" where it does not.
@@ -53,7 +53,7 @@ def likely_mismatch(
     return "; ".join(word for word in words if word)
 
 
-def causes_of(predictions: ImageAnswers, published: float | None = None) -> tuple[Cause, ...]:
+def causes_of(predictions: ImagePredictions, published: float | None = None) -> tuple[Cause, ...]:
     """The likely causes for the first model of these predictions; see `likely_causes`."""
     return likely_causes(
         predictions.top[0],

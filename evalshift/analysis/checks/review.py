@@ -9,7 +9,7 @@ import pandas as pd
 from evalshift.analysis.checks.expected_accuracy import gate_notes, gate_table
 from evalshift.analysis.checks.mismatch import causes_of
 from evalshift.analysis.checks.plausibility import Cause, likely_causes
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair
 from evalshift.analysis.statistics.outliers import off_the_line
 from evalshift.errors import AnalysisError
@@ -98,7 +98,7 @@ def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, .
     return tuple(notes)
 
 
-def _answer_notes(answers: ImageAnswers, skip: set[tuple[str, str]]) -> list[str]:
+def _answer_notes(answers: ImagePredictions, skip: set[tuple[str, str]]) -> list[str]:
     notes = []
     for place, model in enumerate(answers.models):
         if (model, answers.dataset) not in skip:

@@ -70,7 +70,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageAnswers:
+class ImagePredictions:
     """What m models answered on one set, image by image.
 
     top          class numbers, best first, shape (m, n, k), in the smallest integer type that holds them; k is the
@@ -104,7 +104,7 @@ class ImageAnswers:
         """Each model's first answer to each image."""
         return self.top[:, :, 0]
 
-    def subset(self, places: Sequence[int]) -> "ImageAnswers":
+    def subset(self, places: Sequence[int]) -> "ImagePredictions":
         """The same for the models at these places alone."""
         return replace(
             self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int
 
-from evalshift.analysis.outcomes.records import METRICS, ImageAnswers, Outcomes, split_pair
+from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outcomes, split_pair
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.errors import AnalysisError, StoreError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
@@ -33,8 +33,8 @@ class StoredPair:
     original: StoredDataset | CountedDataset
     new: StoredDataset | CountedDataset
     outcomes: dict[str, Outcomes]
-    answers: tuple[ImageAnswers, ImageAnswers] | None
-    fresh: ImageAnswers | None
+    answers: tuple[ImagePredictions, ImagePredictions] | None
+    fresh: ImagePredictions | None
     provenance: dict[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...]
     unreported: dict[str, str]
@@ -97,7 +97,7 @@ def load_pair(results: Results, pair: str) -> StoredPair:
     return StoredPair(original.dataset, new.dataset, outcomes, answers, fresh, provenance, tuple(notes), unreported)
 
 
-def load_answers(results: Results, name: str) -> tuple[ImageAnswers, tuple[str, ...]]:
+def load_answers(results: Results, name: str) -> tuple[ImagePredictions, tuple[str, ...]]:
     """The predictions of all models on one stored dataset, and notes on those that are left out.
 
     Raises StoreError where the dataset is not stored, AnalysisError where no model has predictions on it.
@@ -317,14 +317,14 @@ def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
 
 def _gather_both(
     original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]]
-) -> tuple[ImageAnswers, ImageAnswers] | None:
+) -> tuple[ImagePredictions, ImagePredictions] | None:
     """The answers of the models that have them on both sets; None where no model has."""
     tops = {model: (a.top, b.top) for model, (a, b) in known.items() if a.top is not None and b.top is not None}
     if not tops or not isinstance(original.dataset, StoredDataset) or not isinstance(new.dataset, StoredDataset):
         return None
     k = min(top.shape[1] for both in tops.values() for top in both)
 
-    def gather(side: int, dataset: StoredDataset) -> ImageAnswers:
+    def gather(side: int, dataset: StoredDataset) -> ImagePredictions:
         confidence = tuple(known[model][side].confidence for model in tops)
         return replace(_gather(dataset, {model: both[side] for model, both in tops.items()}, k), confidence=confidence)
 
@@ -333,7 +333,7 @@ def _gather_both(
 
 def _load_fresh(
     results: Results, name: str | None, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
-) -> ImageAnswers | None:
+) -> ImagePredictions | None:
     """What the models of a pair answer on fresh images; a note names those that have no answers that can be used."""
     if name is None:
         return None
@@ -356,13 +356,13 @@ def _load_fresh(
     return _gather(dataset, tops, min(top.shape[1] for top in tops.values())) if tops else None
 
 
-def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImageAnswers:
+def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImagePredictions:
     """The answers of all models as one array, laid out so that all first answers lie side by side in memory."""
     kind = np.result_type(*tops.values())
     side_by_side = np.empty((k, len(tops), len(dataset)), dtype=kind)
     for model, top in enumerate(tops.values()):
         side_by_side[:, model] = top[:, :k].T
-    return ImageAnswers(
+    return ImagePredictions(
         dataset=dataset.name,
         models=tuple(tops),
         top=side_by_side.transpose(1, 2, 0),

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from evalshift.analysis.options import ReportOptions
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.scales import fitted_accuracy
 
@@ -33,7 +33,7 @@ class Basis:
     """
 
     def __init__(
-        self, outcomes: Outcomes, answers: tuple[ImageAnswers, ImageAnswers] | None, options: ReportOptions
+        self, outcomes: Outcomes, answers: tuple[ImagePredictions, ImagePredictions] | None, options: ReportOptions
     ) -> None:
         self.outcomes, self.answers, self.options = outcomes, answers, options
         self.scale, self.level = options.scale, options.level

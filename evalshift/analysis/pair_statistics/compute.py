@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from threadpoolctl import threadpool_limits
 
 from evalshift.analysis.options import Choices, ReportOptions
-from evalshift.analysis.outcomes import METRICS, ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import METRICS, ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, Basis
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
@@ -86,9 +86,9 @@ class Statistics:
 
 def compute_statistics(
     outcomes: Outcomes,
-    answers: tuple[ImageAnswers, ImageAnswers] | None = None,
+    answers: tuple[ImagePredictions, ImagePredictions] | None = None,
     *,
-    fresh: ImageAnswers | None = None,
+    fresh: ImagePredictions | None = None,
     near_duplicates: NearDuplicates | None = None,
     options: ReportOptions | None = None,
     **choices: Unpack[Choices],
@@ -110,7 +110,7 @@ def compute_statistics(
         return _statistics(basis, fresh, near_duplicates)
 
 
-def _statistics(basis: Basis, fresh: ImageAnswers | None, near_duplicates: NearDuplicates | None) -> Statistics:
+def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: NearDuplicates | None) -> Statistics:
     robustness = _robustness(basis)
     decomposition, with_fresh = _decomposition(basis, fresh)
     line = basis.of_line()
@@ -160,7 +160,7 @@ def _robustness(basis: Basis) -> EffectiveRobustness | Missing:
     )
 
 
-def _decomposition(basis: Basis, fresh: ImageAnswers | None) -> tuple[Decomposition, np.ndarray]:
+def _decomposition(basis: Basis, fresh: ImagePredictions | None) -> tuple[Decomposition, np.ndarray]:
     """With the fresh set for the models that have answers on it, without for the others; and which these are."""
     without = decompose(*basis.counts, level=basis.level)
     models = basis.outcomes.models

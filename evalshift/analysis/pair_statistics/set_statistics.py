@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.agreement import (
     Dominance,
@@ -86,7 +86,12 @@ class SetStatistics:
 
 
 def set_statistics(
-    answers: ImageAnswers, metric: str, *, level: float, rank_rng: np.random.Generator, margin_rng: np.random.Generator
+    answers: ImagePredictions,
+    metric: str,
+    *,
+    level: float,
+    rank_rng: np.random.Generator,
+    margin_rng: np.random.Generator,
 ) -> SetStatistics:
     """All of these from what m models answered on a set, at least one model on at least one image.
 
@@ -118,7 +123,7 @@ def set_statistics(
     )
 
 
-def _pairwise(correct: Correct, answers: ImageAnswers, metric: str, level: float) -> PairwiseStatistics:
+def _pairwise(correct: Correct, answers: ImagePredictions, metric: str, level: float) -> PairwiseStatistics:
     comparison = compare_models(correct, level)
     above = np.triu_indices(len(correct), k=1)
     discordance = float(np.median((comparison.only + comparison.only.T)[above]) / correct.shape[1])

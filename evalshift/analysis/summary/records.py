@@ -12,7 +12,7 @@ import pandas as pd
 
 from evalshift._version import __version__
 from evalshift.analysis.options import Choices, ReportOptions
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.drops import drops
@@ -164,8 +164,8 @@ def put_together(
 def summarize_outcomes(
     outcomes: Mapping[str, Outcomes],
     *,
-    answers: tuple[ImageAnswers, ImageAnswers] | None = None,
-    fresh: ImageAnswers | None = None,
+    answers: tuple[ImagePredictions, ImagePredictions] | None = None,
+    fresh: ImagePredictions | None = None,
     near_duplicates: NearDuplicates | None = None,
     options: ReportOptions | None = None,
     ties: str = "shared",
@@ -231,7 +231,7 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared"
 
 def _summarize_metric(
     outcomes: Outcomes,
-    answers: tuple[ImageAnswers, ImageAnswers] | None,
+    answers: tuple[ImagePredictions, ImagePredictions] | None,
     statistics: Statistics,
     options: ReportOptions,
     ties: str,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.line_fit import Line
@@ -40,7 +40,7 @@ def statistic_tables(
     outcomes: Outcomes,
     models: Sequence[str],
     lines: Mapping[str, Line | None],
-    answers: tuple[ImageAnswers, ImageAnswers] | None,
+    answers: tuple[ImagePredictions, ImagePredictions] | None,
 ) -> tuple[dict[str, StatisticTable], dict[str, str]]:
     """The tables that can be had, and for each other one the reason why not, both by name.
 

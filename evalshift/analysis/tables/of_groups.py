@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.statistics.groups import GroupAccuracies, group_accuracies, groupings
 from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
 
@@ -22,7 +22,7 @@ class GroupsView:
     models  the order of rows
     """
 
-    sides: tuple[tuple[str, ImageAnswers], ...]
+    sides: tuple[tuple[str, ImagePredictions], ...]
     models: tuple[str, ...]
     metric: str
     level: float

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
@@ -78,7 +78,7 @@ class View:
     outcomes: Outcomes
     models: tuple[str, ...]
     lines: Mapping[str, Line | None]
-    answers: tuple[ImageAnswers, ImageAnswers] | None
+    answers: tuple[ImagePredictions, ImagePredictions] | None
 
     @property
     def order(self) -> np.ndarray:

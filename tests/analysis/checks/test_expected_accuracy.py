@@ -12,7 +12,7 @@ from scipy import stats
 
 from evalshift.analysis.checks.expected_accuracy import VERDICTS, gate, gate_notes, gate_table, off_words
 from evalshift.analysis.checks.mismatch import likely_mismatch
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.evaluate.expected import images_off
 
 # Of ResNet-20 on the first 600 test images: 551 are right.
@@ -304,7 +304,7 @@ class TestRealAnswers:
             sides.append((predicted, np.load(CIFAR10 / f"{labels}_labels.npy").astype(np.int64)))
         sides[0] = (spoil(sides[0][0]), sides[0][1])
         answers = [
-            ImageAnswers(name, ("other", "mine"), np.stack([y, x])[:, :, np.newaxis], y, (), tuple(CIFAR_CLASSES))
+            ImagePredictions(name, ("other", "mine"), np.stack([y, x])[:, :, np.newaxis], y, (), tuple(CIFAR_CLASSES))
             for name, (x, y) in zip(("cifar10", "cifar10.1-v6"), sides, strict=True)
         ]
         correct = [int((x == y).sum()) for x, y in sides]
@@ -356,7 +356,7 @@ def feed():
             logits = torch.cat([network(part) for part in prepare(pixels, mean, std).split(200)])
         predicted = logits.argmax(dim=1).numpy()
         right = int((predicted == labels).sum())
-        predictions = ImageAnswers(
+        predictions = ImagePredictions(
             "cifar10", ("mine",), predicted[np.newaxis, :, np.newaxis], labels, (), tuple(CIFAR_CLASSES)
         )
         return right, likely_mismatch(right, 600, PUBLISHED, predictions=predictions, resized=False)

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import agreement, agreement_figure, render
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 
 
@@ -21,7 +21,7 @@ def answered(top, new_top=None, models=None, metric="top1") -> PairSummary:
     ids, names = tuple(map(str, range(images))), ("bird", "cat", "deer", "dog", "frog", "horse", "ship")
     rest = np.broadcast_to([3, 4, 5, 6], (count, images, 4))  # further answers, never right
     answers = [
-        ImageAnswers(dataset, models, np.dstack([side, rest]), labels, ids, names)
+        ImagePredictions(dataset, models, np.dstack([side, rest]), labels, ids, names)
         for dataset, side in zip(("old", "new"), sides, strict=True)
     ]
     correct = [(side == labels).sum(axis=1) for side in sides]

@@ -8,7 +8,7 @@ from marks import dots, strokes
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import classes, classes_figure, render
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 
@@ -25,7 +25,7 @@ def answered(right, images=10, names=None) -> PairSummary:
         own = np.arange(count)[:, np.newaxis]
         top = np.where(hit, own, (own + 1) % count).reshape(models, -1, 1)
         ids = tuple(map(str, range(len(labels))))
-        answers.append(ImageAnswers(dataset, tuple("abc"[:models]), top, labels, ids, names))
+        answers.append(ImagePredictions(dataset, tuple("abc"[:models]), top, labels, ids, names))
     outcomes = Outcomes(
         original="old",
         new="new",

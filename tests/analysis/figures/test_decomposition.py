@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import decomposition, decomposition_figure, render
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 
 Make = Callable[..., Outcomes]
@@ -73,7 +73,7 @@ def test_axes_are_in_points_with_a_true_minus(five):
 def test_adaptivity_is_drawn_where_there_are_fresh_images(make_outcomes, five):
     assert not [artist for artist in axes_of(five)[0].get_children() if artist.get_gid() == "adaptivity"]
     right = np.arange(100) < np.array([[90], [85], [80], [70], [55]])
-    fresh = ImageAnswers(
+    fresh = ImagePredictions(
         dataset="fresh",
         models=tuple("abcde"),
         top=(~right).astype(np.int8)[:, :, np.newaxis],

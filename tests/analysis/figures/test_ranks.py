@@ -8,7 +8,7 @@ from marks import dots, ids, strokes
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import ranks, ranks_figure, render
-from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.summary import summarize_outcomes
 
 
@@ -20,7 +20,7 @@ def answered(make_outcomes, original, new, models=None):
         right = np.arange(1000) < np.array(counts)[:, np.newaxis]
         labels = np.zeros(1000, dtype=np.int64)
         top = (~right).astype(np.int8)[:, :, np.newaxis]
-        sides.append(ImageAnswers(dataset, models, top, labels, tuple(map(str, range(1000))), ("right", "wrong")))
+        sides.append(ImagePredictions(dataset, models, top, labels, tuple(map(str, range(1000))), ("right", "wrong")))
     outcomes = make_outcomes(original, new, total=1000, models=models)
     return summarize_outcomes({"top1": outcomes}, answers=(sides[0], sides[1]), resamples=0)
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalshift.analysis.outcomes import ImageAnswers, split_pair
+from evalshift.analysis.outcomes import ImagePredictions, split_pair
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_outcomes, load_pair
 from evalshift.errors import AnalysisError, UsageError
 from evalshift.evaluate.predictions import Imported
@@ -42,7 +42,7 @@ def test_released_predictions_give_the_published_counts(store, published, imagen
         assert (outcomes[metric].original_total, outcomes[metric].new_total) == (50_000, 10_000)
 
 
-def answers_of(stored: StoredPair) -> tuple[ImageAnswers, ImageAnswers]:
+def answers_of(stored: StoredPair) -> tuple[ImagePredictions, ImagePredictions]:
     assert stored.answers is not None
     return stored.answers
 

@@ -9,7 +9,7 @@ import pytest
 from browser import Opened, browser
 from pages import EVIL, summary_of
 
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.page import render_page
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 
@@ -17,7 +17,7 @@ MODELS = (EVIL, *(f"{family}_{size}" for family in ("resnet", "vgg", "vit") for 
 CLASSES = ("bird", "cat", "deer", "dog", "frog", "horse", "lorry", "<i>ship</i>")
 
 
-def answered(dataset: str, images: int, skill: np.ndarray, rng: np.random.Generator) -> ImageAnswers:
+def answered(dataset: str, images: int, skill: np.ndarray, rng: np.random.Generator) -> ImagePredictions:
     """Five answers to each image by models of these skills; images differ in difficulty."""
     labels = rng.integers(len(CLASSES), size=images)
     difficulty = rng.normal(size=images)
@@ -25,7 +25,7 @@ def answered(dataset: str, images: int, skill: np.ndarray, rng: np.random.Genera
     right = labels[:, np.newaxis] == np.arange(len(CLASSES))
     score = noise + right * np.maximum(skill[:, np.newaxis, np.newaxis] - difficulty[:, np.newaxis], -1)
     top = np.argsort(-score, axis=2)[:, :, :5].astype(np.int16)
-    return ImageAnswers(dataset, MODELS, top, labels, tuple(map(str, range(images))), CLASSES)
+    return ImagePredictions(dataset, MODELS, top, labels, tuple(map(str, range(images))), CLASSES)
 
 
 def pair_of(new: str, fall: float, seed: int) -> PairSummary:

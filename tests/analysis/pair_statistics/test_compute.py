@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalshift.analysis.outcomes import ImageAnswers, Outcomes
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics
 from evalshift.analysis.pair_statistics.missing import Missing
@@ -33,15 +33,15 @@ CLASSES = tuple("abcd")
 RESAMPLES = 60
 
 
-def answers_from(name: str, right: np.ndarray, models: Sequence[str], rng: np.random.Generator) -> ImageAnswers:
+def answers_from(name: str, right: np.ndarray, models: Sequence[str], rng: np.random.Generator) -> ImagePredictions:
     """Answers that are right where they should be, and wrong by chance elsewhere."""
     labels = rng.integers(len(CLASSES), size=right.shape[1])
     wrong = (labels + rng.integers(1, len(CLASSES), size=right.shape)) % len(CLASSES)
     top = np.where(right, labels, wrong).astype(np.int8)[:, :, np.newaxis]
-    return ImageAnswers(name, tuple(models), top, labels, tuple(map(str, range(right.shape[1]))), CLASSES)
+    return ImagePredictions(name, tuple(models), top, labels, tuple(map(str, range(right.shape[1]))), CLASSES)
 
 
-def counted(answers: tuple[ImageAnswers, ImageAnswers], **changes: Any) -> Outcomes:
+def counted(answers: tuple[ImagePredictions, ImagePredictions], **changes: Any) -> Outcomes:
     original, new = answers
     facts = {
         "original": original.dataset,
@@ -61,7 +61,7 @@ def counted(answers: tuple[ImageAnswers, ImageAnswers], **changes: Any) -> Outco
 
 
 @pytest.fixture(scope="module")
-def pair() -> tuple[ImageAnswers, ImageAnswers]:
+def pair() -> tuple[ImagePredictions, ImagePredictions]:
     """Eight models from the difficulty model, 400 and 300 images."""
     rng = np.random.default_rng(5)
     skill, models = np.linspace(-0.5, 2.5, 8), [f"model {place}" for place in range(8)]
@@ -72,7 +72,7 @@ def pair() -> tuple[ImageAnswers, ImageAnswers]:
 
 
 @pytest.fixture(scope="module")
-def found(pair: tuple[ImageAnswers, ImageAnswers]) -> Statistics:
+def found(pair: tuple[ImagePredictions, ImagePredictions]) -> Statistics:
     return compute_statistics(counted(pair), pair, scale="probit", resamples=RESAMPLES)
 
 
@@ -374,7 +374,7 @@ def awkward_answers(draw) -> list[tuple[list[int], list[list[int]]]]:
 @given(awkward_answers(), st.sampled_from(["linear", "probit", "logit"]), st.booleans())
 def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(sides, scale, with_answers):
     original, new = (
-        ImageAnswers(
+        ImagePredictions(
             dataset=name,
             models=tuple("pqrs"[: len(top)]),
             top=np.array(top, dtype=np.int8)[:, :, np.newaxis],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evalshift.analysis.outcomes import ImageAnswers
+from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.plot_data.shown import shown_agreement, shown_classes, shown_ranks, shown_robustness
 from evalshift.analysis.summary import MetricSummary, summarize_outcomes
 
@@ -16,7 +16,7 @@ def mixed(make_outcomes) -> MetricSummary:
     after = np.arange(10) < np.array([[6], [7], [5], [5]])
     labels = np.arange(10) % 2
     answers = [
-        ImageAnswers(
+        ImagePredictions(
             dataset,
             models,
             np.where(hit, labels, 1 - labels)[:, :, np.newaxis],

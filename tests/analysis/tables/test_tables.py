@@ -171,12 +171,12 @@ def test_a_long_table_stands_in_json_by_its_length_alone(three):
 
 
 def test_a_star_marks_a_change_of_rank_beyond_chance(make_outcomes):
-    from evalshift.analysis.outcomes import ImageAnswers
+    from evalshift.analysis.outcomes import ImagePredictions
 
-    def answers(name: str, right: list[int]) -> ImageAnswers:
+    def answers(name: str, right: list[int]) -> ImagePredictions:
         top = (np.arange(300) >= np.array(right)[:, np.newaxis]).astype(np.int8)[:, :, np.newaxis]
         ids = tuple(map(str, range(300)))
-        return ImageAnswers(name, ("a", "b"), top, np.zeros(300, dtype=np.int64), ids, ("x", "y"))
+        return ImagePredictions(name, ("a", "b"), top, np.zeros(300, dtype=np.int64), ids, ("x", "y"))
 
     both = answers("old", [280, 250]), answers("new", [150, 200])
     outcomes = make_outcomes([280, 250], [150, 200], total=300)
