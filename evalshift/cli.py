@@ -658,20 +658,48 @@ def import_predictions(
     "table", epilog="Example: evalshift import table results-imagenet.csv --column imagenet=top1 --n imagenet=50000"
 )
 def import_table(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, JSON or Parquet table, a row a model.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A CSV, Markdown, LaTeX, JSON or Parquet table; or a folder of JSON files."
+        ),
+    ],
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="DATASET=COLUMN", help="A dataset's top-1 column. Repeat it, the original set first."),
+        typer.Option(
+            metavar="DATASET=COLUMN",
+            help="A dataset's top-1 column, the original first; repeatable. With --dataset-column also COLUMN alone.",
+        ),
     ] = None,
     top5: Annotated[
         list[str] | None, typer.Option("--top5", metavar="DATASET=COLUMN", help="A dataset's top-5 column.")
     ] = None,
     model_column: Annotated[
-        str | None, typer.Option("--model-column", metavar="C", help="The column that names the models.")
+        str | None,
+        typer.Option(
+            "--model-column",
+            "--model",
+            metavar="C",
+            help='The column that names the models, or several that do together, such as "model@img_size".',
+        ),
+    ] = None,
+    dataset_column: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset-column", metavar="C", help="The column that names the dataset: one row per model and dataset."
+        ),
+    ] = None,
+    dataset_name: Annotated[
+        list[str] | None,
+        typer.Option("--dataset-name", metavar="VALUE=DATASET", help="What the table calls a dataset; repeatable."),
     ] = None,
     percent: Annotated[bool, typer.Option("--percent", help="The numbers are percent.")] = False,
     fraction: Annotated[bool, typer.Option("--fraction", help="The numbers are fractions of 1.")] = False,
-    counts: Annotated[bool, typer.Option("--counts", help="The numbers are counts of right answers.")] = False,
+    counts: Annotated[bool, typer.Option("--counts", help="The numbers are counts of correct predictions.")] = False,
+    error: Annotated[bool, typer.Option("--error", help="The numbers are error rates.")] = False,
+    means: Annotated[
+        bool, typer.Option("--means", help="The numbers are means over several runs; their counts are not exact.")
+    ] = False,
     n: Annotated[
         list[str] | None,
         typer.Option("--n", metavar="DATASET=N", help="A dataset's number of images, where it is not known."),
@@ -681,25 +709,39 @@ def import_table(
 ) -> None:
     """Import a table of accuracies or counts.
 
-    One table with a column for each dataset, or a table for each dataset, a row a model. Accuracies become whole counts
-    of images, or are refused. What needs the answer to each image leaves these models out, and the report says so. Exit
-    code: 0 done, 2 wrong usage or input; then nothing is stored.
+    One row per model, with a column for each dataset; a table for each dataset; or one row per model and dataset.
+    Accuracies become whole counts of images, or are refused. What needs the prediction on each image leaves these
+    models out, and the report says so. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
     """
-    with _complaints():
+    with _complaints(arguments=_TABLE_OPTIONS):
         from evalshift.console.output import print_import
         from evalshift.evaluate.importers import tables
 
         report = tables.import_table(
             file,
-            tables.parse_assignments(column or (), "--column"),
+            tables.parse_columns(column or (), "--column"),
             results,
             top5=tables.parse_assignments(top5 or (), "--top5"),
             model_column=model_column,
+            dataset_column=dataset_column,
+            dataset_names=tables.parse_assignments(dataset_name or (), "--dataset-name", "VALUE"),
             scale=_one_of("a table has one scale", auto=False, percent=percent, fraction=fraction, counts=counts),
+            error=error,
+            means=means,
             sizes={name: _size(text) for name, text in tables.parse_assignments(n or (), "--n").items()},
             registry=registry,
         )
         print_import(report, results)
+
+
+# What complaints call by the names of the Python function, and the command otherwise.
+_TABLE_OPTIONS = {
+    **{name: f"--{name.replace('_', '-')}" for name in signature(import_table).parameters},
+    "columns": "--column",
+    "dataset_names": "--dataset-name",
+    "scale": "--percent, --fraction or --counts",
+    "sizes": "--n",
+}
 
 
 def _size(text: str) -> int:
@@ -719,7 +761,8 @@ def _complaints(stopped: str = "stopped", arguments: Collection[str] = ()) -> It
     """Complaints as text and an exit code, never as a traceback.
 
     stopped     what to say after Ctrl-C
-    arguments   of the Python function, which complaints name as `argument`: they are the options of the command
+    arguments   of the Python function, which complaints name as `argument`: they are the options of the command; or
+                the option for each of them
     """
     try:
         yield
@@ -736,6 +779,8 @@ def _with_options(text: str, arguments: Collection[str]) -> str:
     import re
 
     def option(found: "re.Match[str]") -> str:
+        if isinstance(arguments, dict):
+            return arguments.get(found[1], found[0])
         return f"--{found[1].replace('_', '-')}" if found[1] in arguments else found[0]
 
     return re.sub(r"`(\w+)`", option, text)

@@ -49,10 +49,10 @@ def test_reading_starts_no_thread(written: Path) -> None:
 import os, sys
 from pathlib import Path
 from evalshift.parquet import read_metadata, read_table
-from evalshift.evaluate.importers.files import read_cells
+from evalshift.evaluate.importers.table_files import read_accuracy_table
 threads = lambda: len(os.listdir("/proc/self/task"))
 before = threads()
-read_table(Path(sys.argv[1]), checksums=True), read_metadata(Path(sys.argv[1])), read_cells(Path(sys.argv[1]))
+read_table(Path(sys.argv[1]), checksums=True), read_metadata(Path(sys.argv[1])), read_accuracy_table(Path(sys.argv[1]))
 print(threads() - before)
 import pyarrow.parquet as pq
 pq.ParquetFile(sys.argv[1]).read()

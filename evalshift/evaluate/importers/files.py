@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evalshift.errors import DataError, UsageError, first_line
 from evalshift.evaluate.importers.dialects import read_text_table
@@ -50,7 +49,7 @@ def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = 
 
     Raises UsageError for an unknown format, DataError where the file is missing, damaged, or would run code.
     """
-    _check_there(path)
+    check_there(path)
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         raise UsageError(
@@ -61,8 +60,8 @@ def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = 
             fix="save the values with numpy.save, numpy.savez or pandas.DataFrame.to_csv where the file comes from",
         )
     if suffix not in FORMATS:
-        raise _unknown_format(path, FORMATS)
-    with _readable(path, f"a whole {suffix} file"):
+        raise unknown_format(path, FORMATS)
+    with readable(path, f"a whole {suffix} file"):
         if suffix in TEXT_FORMATS:
             columns, named, rules = _text(path, rows, values)
         elif suffix == ".npy":
@@ -76,7 +75,7 @@ def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = 
         elif suffix == ".parquet":
             columns, named, rules = _parquet(path), True, ()
         else:
-            columns, named, rules = columns_of_json(_parsed(path.read_text("utf-8-sig"), suffix))
+            columns, named, rules = columns_of_json(parse_json(path.read_text("utf-8-sig"), suffix))
     return FileContent(path, columns, named, sha256_of(path), tuple(rules))
 
 
@@ -90,34 +89,8 @@ def read_array(path: Path) -> np.ndarray:
     return next(iter(content.columns.values()))
 
 
-def read_cells(path: Path) -> pd.DataFrame:
-    """A table as it was written, every cell as text: for numbers whose digits matter.
-
-    The names of its columns are unique; one without a name is called "".
-    """
-    _check_there(path)
-    suffix = path.suffix.lower()
-    with _readable(path, "a table with a header"):
-        if suffix == ".parquet":
-            table = read_table(path).to_pandas(use_threads=False)
-            table = table.reset_index(names="") if table.index.dtype.kind not in "iu" else table
-            cells = table.map(lambda cell: "" if cell is None or cell != cell else str(cell))
-        elif suffix == ".json":
-            records = json.loads(path.read_text("utf-8"))
-            cells = pd.DataFrame(records).map(lambda cell: "" if cell is None or cell != cell else str(cell))
-        elif suffix in TEXT_FORMATS:
-            text = read_text_table(path, header=True)
-            cells = pd.DataFrame(dict(enumerate(text.columns)), dtype=str)
-            cells.columns = pd.Index(text.names or ())
-        else:
-            raise _unknown_format(path, (*TEXT_FORMATS, ".json", ".parquet"))
-        names = [str(name).strip() for name in cells.columns]
-        _refuse_doubled(names)
-        cells.columns = pd.Index(names)
-    return cells
-
-
-def _check_there(path: Path) -> None:
+def check_there(path: Path) -> None:
+    """Raise DataError where there is no file at `path`."""
     if not path.is_file():
         raise DataError(
             "the file to import does not exist",
@@ -128,13 +101,15 @@ def _check_there(path: Path) -> None:
         )
 
 
-def _unknown_format(path: Path, known: Sequence[str]) -> UsageError:
+def unknown_format(path: Path, known: Sequence[str]) -> UsageError:
+    """The error for a file whose suffix is none of the `known` ones."""
     found = path.suffix or "no suffix"
     return UsageError("this format cannot be imported", where=path, found=found, expected=", ".join(known))
 
 
 @contextmanager
-def _readable(path: Path, expected: str):
+def readable(path: Path, expected: str):
+    """Raise DataError, which names the file and what was expected, for whatever reading it in this block raises."""
     try:
         yield
     except (DataError, UsageError):
@@ -143,7 +118,8 @@ def _readable(path: Path, expected: str):
         raise DataError("the file cannot be read", where=path, found=first_line(error), expected=expected) from error
 
 
-def _refuse_doubled(names: Sequence[str]) -> None:
+def refuse_doubled(names: Sequence[str]) -> None:
+    """Raise ValueError where two columns have the same name."""
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
         raise ValueError(f'two columns are called "{doubled}"')
@@ -157,7 +133,7 @@ Read = tuple[Mapping[str, np.ndarray], bool, Sequence[str]]
 def _text(path: Path, rows: int | None, values: Collection[str]) -> Read:
     table = read_text_table(path, is_heading=is_known, is_value=lambda cell: cell.strip().lower() in values, rows=rows)
     if table.names is not None:
-        _refuse_doubled(table.names)
+        refuse_doubled(table.names)
         return dict(zip(table.names, table.columns, strict=True)), True, table.rules
     if len(table.columns) == 1:
         return {WHOLE: table.columns[0]}, False, table.rules
@@ -279,11 +255,11 @@ def _safetensors(path: Path) -> Read:
 # ---------------------------------------------------------------------------------------------------------------- JSON
 
 
-def _parsed(text: str, suffix: str) -> Any:
+def parse_json(text: str, suffix: str, loads: Callable[[str], Any] = json.loads) -> Any:
     """JSON, or a list of what stands in each line: also under the name .json, and without commas between."""
     if suffix not in JSON_LINES:
         try:
-            return json.loads(text)
+            return loads(text)
         except json.JSONDecodeError:
             lines = [line for line in text.splitlines() if line.strip()]
             if len(lines) < 2 or not all(line.strip()[0] in "{[" and line.strip()[-1] in "}]" for line in lines):
@@ -292,7 +268,7 @@ def _parsed(text: str, suffix: str) -> Any:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
-                rows.append(json.loads(line))
+                rows.append(loads(line))
             except json.JSONDecodeError as error:
                 raise ValueError(f"line {number}: {error.msg}") from error
     return rows

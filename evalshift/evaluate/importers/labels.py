@@ -19,6 +19,7 @@ from evalshift.files import sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import BUILT_IN, ClassSpace
 from evalshift.testbed.datasets import load_dataset, source_checksum
+from evalshift.testbed.known_sizes import known_images
 from evalshift.testbed.label_text import labels_of_text
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry
@@ -149,7 +150,7 @@ def known_of(name: str, registry: Registry) -> dict[str, Any]:
 
 
 def known_size(name: str) -> tuple[int, str | None] | None:
-    """How many images a well-known dataset has, and its label space; None for a name that no one published on."""
+    """How many images a well-known dataset has, and its label space; None for a name that is not known."""
     base, _, choice = name.rpartition("@")
     if base and BUILT_IN_VIEWS.get(choice) == "imagenet-1k" and (whole := known_size(base)) is not None:
         view = built_in_view(choice)  # each class has as many images
@@ -158,7 +159,8 @@ def known_size(name: str) -> tuple[int, str | None] | None:
         for table in load_published(testbed).tables:
             if name in table.images:
                 return table.images[name], "cifar10" if table.original == "cifar10" else "imagenet-1k"
-    return None
+    images = known_images(name)
+    return None if images is None else (images, None)
 
 
 def class_names_of(dataset: StoredDataset, registry: Registry) -> ClassNames:

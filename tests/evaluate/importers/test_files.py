@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalshift.evaluate.importers.files import WHOLE, read_array, read_cells, read_file
+from evalshift.evaluate.importers.files import WHOLE, read_array, read_file
 from evalshift.files import sha256_of
 
 MAGIC = r"the magic string is not correct; expected b'\x93NUMPY', got b'no arr'"
@@ -197,29 +197,4 @@ def test_missing_files_and_other_formats(tmp_path: Path, complaint: Callable[...
         f"  where:    {path}\n"
         "  found:    .xlsx\n"
         "  expected: .npy, .npz, .pt, .pth, .safetensors, .json, .jsonl, .ndjson, .csv, .tsv, .txt, .parquet"
-    )
-
-
-def test_cells_keep_their_digits(tmp_path: Path) -> None:
-    text = 'model,top1,top5\n"a, b",76.10,\nc,7.5e1,93.0\n'
-    cells = read_cells(written(tmp_path / "a.csv", text))
-    assert cells.to_dict("list") == {"model": ["a, b", "c"], "top1": ["76.10", "7.5e1"], "top5": ["", "93.0"]}
-    frame = pd.DataFrame({"top1": [0.5, None]}, index=["a", "b"])
-    frame.to_parquet(tmp_path / "a.parquet")
-    assert read_cells(tmp_path / "a.parquet").to_dict("list") == {"": ["a", "b"], "top1": ["0.5", ""]}
-    frame.reset_index(names="model").to_json(tmp_path / "a.json", orient="records")
-    assert read_cells(tmp_path / "a.json").to_dict("list") == {"model": ["a", "b"], "top1": ["0.5", ""]}
-
-
-@pytest.mark.parametrize(
-    "text, found",
-    [
-        ("model,a\nx,1,2\n", "row 2 has 3 cells, the header 2"),
-        ("model,a,a\nx,1,2\n", 'two columns are called "a"'),
-    ],
-)
-def test_uneven_tables(tmp_path: Path, complaint: Callable[..., str], text: str, found: str) -> None:
-    path = written(tmp_path / "a.csv", text)
-    assert complaint(read_cells, path) == (
-        f"the file cannot be read\n  where:    {path}\n  found:    {found}\n  expected: a table with a header"
     )

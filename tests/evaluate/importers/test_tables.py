@@ -1,15 +1,12 @@
 """Tables of accuracies as others publish them: whole counts, or a refusal."""
 
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from evalshift.evaluate.importers.predictions import ImportedModel
-from evalshift.evaluate.importers.tables import counts_of, import_table, parse_assignments
+from evalshift.evaluate.importers.tables import import_table, parse_assignments, parse_columns
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.testbed.registry import Registry
 
@@ -115,7 +112,7 @@ def test_the_size_and_classes_of_a_stored_dataset_hold(
         "old has another number of images\n"
         f"  where:    {results.path}\n"
         "  found:    7 given, 6 stored\n"
-        "  fix:      leave --n out, or choose another name or results folder"
+        "  fix:      leave out `sizes`, or choose another name or results folder"
     )
 
 
@@ -128,7 +125,7 @@ REFUSED = {
             "  where:    FILE\n"
             "  found:    model, top1\n"
             "  expected: DATASET=COLUMN, or columns that are called as a dataset is\n"
-            "  fix:      such as --column imagenet=top1"
+            "  fix:      such as `columns` imagenet=top1"
         ),
     ),
     "column": (
@@ -143,13 +140,20 @@ REFUSED = {
             "it is not clear which column names the models\n"
             "  where:    FILE\n"
             "  found:    a, b\n"
-            "  fix:      name it with --model-column"
+            "  fix:      name it with `model_column`"
         ),
     ),
     "twice": (
-        "model,b\nx,0.5\nx,0.5\n",
+        "model,b\nx,0.5\nx,0.25\n",
         {"columns": {"imagenet": "b"}},
-        "a model stands twice in the table\n  where:    FILE\n  found:    x\n  expected: one row a model",
+        (
+            "a name is in several rows\n"
+            "  where:    FILE\n"
+            "  found:    x\n"
+            "  expected: one row per model\n"
+            "  fix:      leave one row per model, or tell them apart by a column of their own, which `model_column` "
+            "adds"
+        ),
     ),
     "nameless": (
         "model,b\n,0.5\n",
@@ -162,14 +166,14 @@ REFUSED = {
         (
             "how many images mine has is not known\n"
             "  expected: the number that the accuracies are of\n"
-            "  fix:      such as --n mine=10000"
+            "  fix:      such as `sizes` mine=10000"
         ),
     ),
     "stray size": (
         "model,b\nx,0.5\n",
         {"columns": {"imagenet": "b"}, "sizes": {"imagenett": 1}},
         (
-            "--n names a dataset that no column belongs to\n"
+            "`sizes` names a dataset that no column belongs to\n"
             "  found:    imagenett\n"
             "  expected: imagenet\n"
             '  fix:      did you mean "imagenet"?'
@@ -179,11 +183,11 @@ REFUSED = {
         "model,b,c\nx,0.5,0.4\n",
         {"columns": {"imagenet": "b"}, "top5": {"imagenet": "c"}},
         (
-            "fewer are right by five answers than by one\n"
+            "fewer images are correct by top-5 than by top-1\n"
             "  where:    FILE, x\n"
-            "  found:    20,000 by five, 25,000 by one\n"
+            "  found:    20,000 by top-5, 25,000 by top-1\n"
             "  expected: top-5 at least top-1\n"
-            "  fix:      name the columns with --column and --top5"
+            "  fix:      name the columns with `columns` and `top5`"
         ),
     ),
     "scale": (
@@ -206,79 +210,6 @@ def test_refusals(
     assert not results.path.exists()
 
 
-def counts(*cells: str, images: int = 1000, scale: str = "auto") -> list[int | None]:
-    models = [f"m{number}" for number in range(len(cells))]
-    return list(counts_of(cells, models, images, scale, "table").counts)
-
-
-def test_scales_are_told_by_what_can_be_told() -> None:
-    assert counts("0.5", "1.0", "0.123") == [500, 1000, 123]
-    assert counts("50.0", "99.9", "0.1") == [500, 999, 1]
-    assert counts("50%", "12.5 %") == [500, 125]
-    assert counts("500", "7") == [500, 7]
-    assert counts("50", "1", scale="percent") == [500, 10]
-    assert counts("50", "1", scale="counts") == [50, 1]
-
-
-@pytest.mark.parametrize("cells", [("50", "70"), ("0", "1"), ("5.5", "120.5")])
-def test_scales_that_cannot_be_told_are_asked_for(cells: tuple[str, ...], complaint: Callable[..., str]) -> None:
-    largest = {"50": "whole numbers up to 70", "0": "whole numbers up to 1", "5.5": "numbers up to 120.5"}[cells[0]]
-    assert complaint(counts, *cells) == (
-        "it cannot be told whether these are percent, fractions or counts\n"
-        "  where:    table\n"
-        f"  found:    {largest}\n"
-        "  expected: fractions up to 1, percent with decimals up to 100, or whole counts, some greater than 100\n"
-        "  fix:      say which: --percent, --fraction or --counts"
-    )
-
-
-def test_what_makes_no_whole_count_is_refused(complaint: Callable[..., str]) -> None:
-    assert complaint(counts, "0.500", "0.1234") == (
-        "an accuracy makes no whole number of images\n"
-        "  where:    table, m1\n"
-        "  found:    0.1234 is 123.40 of 1,000 images\n"
-        "  expected: a whole number, within half a unit of the last digit\n"
-        "  fix:      check the number of images (--n) and the scale; a mean of several sets or classes is no count"
-    )
-
-
-def test_what_is_out_of_range_or_no_number_is_refused(complaint: Callable[..., str]) -> None:
-    assert complaint(counts, "1001", "7") == (
-        "an accuracy is out of range\n  where:    table, m0\n  found:    1001\n  expected: 0 to 1,000 (counts)"
-    )
-    assert complaint(counts, "-0.5", "0.25") == (
-        "an accuracy is out of range\n  where:    table, m0\n  found:    -0.5\n  expected: 0 to 1 (fraction)"
-    )
-    assert complaint(counts, "0.5", "good") == (
-        'this is not a number\n  where:    table, m1\n  found:    "good"\n  expected: an accuracy'
-    )
-    assert complaint(counts, "", "-") == (
-        "the column is empty\n  where:    table\n  expected: an accuracy for at least one model"
-    )
-
-
-@given(st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=2))))
-def test_fractions_in_full_and_in_single_precision_give_their_counts_back(case: tuple[int, list[int]]) -> None:
-    images, right = case
-    full = [repr(count / images) for count in right]
-    assert counts(*full, images=images, scale="fraction") == right
-    short = [f"{count / images:.7g}" for count in right]
-    assert counts(*short, images=images, scale="fraction") == right
-
-
-@given(
-    st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=1))),
-    st.integers(0, 4),
-)
-def test_rounding_never_hides_the_true_count(case: tuple[int, list[int]], digits: int) -> None:
-    images, right = case
-    cells = [f"{float(round(Fraction(100 * count, images), digits)):.{digits}f}" for count in right]
-    found = counts_of(cells, cells, images, "percent", "table")
-    for count, true in zip(found.counts, right, strict=True):
-        assert count is not None
-        assert abs(count - true) <= found.within
-
-
 def test_assignments(complaint: Callable[..., str]) -> None:
     assert parse_assignments(["a=b", "c=d=e"], "--column") == {"a": "b", "c": "d=e"}
     assert complaint(parse_assignments, ["top1"], "--column") == (
@@ -287,3 +218,9 @@ def test_assignments(complaint: Callable[..., str]) -> None:
     assert complaint(parse_assignments, ["a=b", "a=c"], "--n") == (
         "--n names a twice\n  found:    a=c\n  expected: each dataset once"
     )
+    assert complaint(parse_assignments, ["val"], "--dataset-name", "VALUE") == (
+        '--dataset-name "val" has no value\n  expected: --dataset-name VALUE=VALUE'
+    )
+    assert parse_columns(["acc1"], "--column") == "acc1"
+    assert parse_columns(["a=b", "c=d"], "--column") == {"a": "b", "c": "d"}
+    assert parse_columns([], "--column") is None

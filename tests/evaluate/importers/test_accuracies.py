@@ -1,0 +1,206 @@
+"""Accuracies as people write them: whole counts, or a refusal."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalshift.evaluate.importers.accuracies import counts_of
+
+
+def counts(
+    *cells: str, images: int = 1000, scale: str = "auto", error: bool = False, means: bool = False
+) -> list[int | None]:
+    models = [f"m{number}" for number in range(len(cells))]
+    return list(counts_of(cells, models, images, scale, "table", error=error, means=means).counts)
+
+
+def test_scales_are_told_by_what_can_be_told() -> None:
+    assert counts("0.5", "1.0", "0.123") == [500, 1000, 123]
+    assert counts("50.0", "99.9", "0.1") == [500, 999, 1]
+    assert counts("50%", "12.5 %") == [500, 125]
+    assert counts("500", "7") == [500, 7]
+    assert counts("50", "1", scale="percent") == [500, 10]
+    assert counts("50", "1", scale="counts") == [50, 1]
+
+
+@pytest.mark.parametrize("cells", [("50", "70"), ("0", "1"), ("5.5", "120.5")])
+def test_scales_that_cannot_be_told_are_asked_for(cells: tuple[str, ...], complaint: Callable[..., str]) -> None:
+    largest = {"50": "whole numbers up to 70", "0": "whole numbers up to 1", "5.5": "numbers up to 120.5"}[cells[0]]
+    assert complaint(counts, *cells) == (
+        "it cannot be told whether these are percent, fractions or counts\n"
+        "  where:    table\n"
+        f"  found:    {largest}\n"
+        "  expected: fractions up to 1, percent with decimals up to 100, or whole counts, some greater than 100\n"
+        "  fix:      say which with `scale`"
+    )
+
+
+def test_what_makes_no_whole_count_is_refused(complaint: Callable[..., str]) -> None:
+    assert complaint(counts, "0.500", "0.1234") == (
+        "an accuracy makes no whole number of images\n"
+        "  where:    table, m1\n"
+        "  found:    0.1234 is 123.40 of 1,000 images\n"
+        "  expected: a whole number, within 0.55 units of the last digit\n"
+        "  fix:      check the number of images (`sizes`) and the scale (`scale`); a mean over several sets or "
+        "classes is no count; `means` takes means over several runs"
+    )
+
+
+def test_what_is_out_of_range_or_no_number_is_refused(complaint: Callable[..., str]) -> None:
+    assert complaint(counts, "1001", "7") == (
+        "an accuracy is out of range\n  where:    table, m0\n  found:    1001\n  expected: 0 to 1,000 (counts)"
+    )
+    assert complaint(counts, "-0.5", "0.25") == (
+        "an accuracy is out of range\n  where:    table, m0\n  found:    -0.5\n  expected: 0 to 1 (fraction)"
+    )
+    assert complaint(counts, "0.5", "good") == (
+        'this is not a number\n  where:    table, m1\n  found:    "good"\n  expected: an accuracy'
+    )
+    assert complaint(counts, "", "-") == (
+        "the column is empty\n  where:    table\n  expected: an accuracy for at least one model"
+    )
+
+
+@given(st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=2))))
+def test_fractions_in_full_and_in_single_precision_give_their_counts_back(case: tuple[int, list[int]]) -> None:
+    images, right = case
+    full = [repr(count / images) for count in right]
+    assert counts(*full, images=images, scale="fraction") == right
+    short = [f"{count / images:.7g}" for count in right]
+    assert counts(*short, images=images, scale="fraction") == right
+
+
+@given(
+    st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=1))),
+    st.integers(0, 4),
+)
+def test_rounding_never_hides_the_true_count(case: tuple[int, list[int]], digits: int) -> None:
+    images, right = case
+    cells = [f"{float(round(Fraction(100 * count, images), digits)):.{digits}f}" for count in right]
+    found = counts_of(cells, cells, images, "percent", "table")
+    for count, true in zip(found.counts, right, strict=True):
+        assert count is not None
+        assert abs(count - true) <= found.within
+
+
+@pytest.mark.parametrize(
+    "cells, expected",
+    [
+        (("91,73", "83,65", "0,5"), [9173, 8365, 50]),
+        (("9,173", "1,673", "973"), [9173, 1673, 973]),
+        (("9 173", "1\u202f673", "10 000"), [9173, 1673, 10_000]),
+        (("9'173", "1’673"), [9173, 1673]),
+        (("91,730", "83,650"), [9173, 8365]),  # as counts, more than there are images
+        (("91,73 %", "83,65 %"), [9173, 8365]),
+        (("91.73%", " 83.65 % "), [9173, 8365]),
+        (("**91.73**", "83.65"), [9173, 8365]),
+        ((r"\textbf{91.73}", r"$83.65$", r"12.5\%"), [9173, 8365, 1250]),
+        (("0.9173", ".8365", "1."), [9173, 8365, 10_000]),
+        (("0.9173", "1.0000001"), [9173, 10_000]),
+        (("9.173e-1", "8.365E-01"), [9173, 8365]),
+    ],
+)
+def test_numbers_as_people_write_them(cells: tuple[str, ...], expected: list[int]) -> None:
+    assert counts(*cells, images=10_000) == expected
+
+
+@pytest.mark.parametrize("cell", ["", " ", "NA", "n/a", "NaN", "None", "null", "-", "–", "—", "--", "---", "#N/A", "?"])
+def test_missing_values(cell: str) -> None:
+    assert counts("50.0", cell, "12.5") == [500, None, 125]
+
+
+def test_commas_that_can_be_either_are_asked_for(complaint: Callable[..., str]) -> None:
+    # 45.124 % of 50,000 are 22,562 images, and 45,124 are a count of them.
+    assert complaint(counts, "45,124", "45,122", images=50_000) == (
+        "it cannot be told whether commas are decimal commas or stand between thousands\n"
+        "  where:    table\n"
+        '  found:    "45,124", which can be 45.124 % or a count of 50,000 images\n'
+        "  expected: numbers that can be read in one way\n"
+        "  fix:      say which with `scale`"
+    )
+    assert counts("45,124", "45,122", images=50_000, scale="percent") == [22_562, 22_561]
+    assert counts("45,124", "45,122", images=50_000, scale="counts") == [45_124, 45_122]
+    # 45.123 % would be 22,561.5 images.
+    assert counts("45,124", "45,123", images=50_000) == [45_124, 45_123]
+    assert complaint(counts, "91,73", "83.65") == (
+        "a number has a decimal comma, others of its column have a decimal point\n"
+        "  where:    table, m0\n"
+        '  found:    "91,73"\n'
+        "  expected: one decimal sign per column"
+    )
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "91.7 ± 0.1",
+        "91.7±0.1",
+        "91.7 +- 0.1",
+        "91.7 +/- 0.1",
+        r"91.7 $\pm$ 0.1",
+        r"$91.7_{\pm 0.1}$",
+        "91.7% ± 0.1%",
+        "91.7 (0.1)",
+        "91.7 (±0.1)",
+        "91,7 ± 0,1",
+        "91.7 &plusmn; 0.1",
+        r"91.7 {\scriptsize (0.1)}",
+        "91.7_{0.1}",
+    ],
+)
+def test_means_over_runs(cell: str, complaint: Callable[..., str]) -> None:
+    assert complaint(counts, cell, "50", scale="percent") == (
+        "a mean over several runs is no count of images\n"
+        "  where:    table, m0\n"
+        f'  found:    "{cell}"\n'
+        "  expected: the accuracy of one run\n"
+        "  fix:      give each run a row of its own (net-seed0, net-seed1), or a table with a column per run; `means` "
+        "takes the means, with the confidence intervals of a single run"
+    )
+    assert counts(cell, "50", scale="percent", means=True) == [917, 500]
+
+
+def test_means_need_not_be_whole() -> None:
+    assert counts("70.33 ± 0.12", "70.36", means=True) == [703, 704]
+
+
+def test_error_rates() -> None:
+    assert counts("18.760", "19.618", images=50_000, error=True) == [40_620, 40_191]
+    assert counts("0.25", "0.5", error=True) == [750, 500]
+    assert counts("140", "7", error=True) == [860, 993]
+
+
+def test_values_rounded_twice() -> None:
+    # 31,583 of 50,889 are 62.06253 %: 62.0625 with four decimals, 62.062 with three. 62.061 is none.
+    found = counts_of(["62.062", "50.001"], ["a", "b"], 50_889, "auto", "table")
+    assert (found.counts, found.within) == ((31_583, 25_445), 0)
+
+
+def test_values_of_single_precision() -> None:
+    # As imagenet-testbed prints them: 43,251 and 40,941 of 50,000, and 24,244 of 50,889.
+    assert counts("86.50200653076172", "81.88200378417969", images=50_000) == [43_251, 40_941]
+    assert counts("47.64094543457031", images=50_889) == [24_244]
+
+
+@given(
+    st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=1))),
+    st.integers(1, 4),
+)
+def test_rounding_twice_is_never_refused(case: tuple[int, list[int]], digits: int) -> None:
+    images, right = case
+    once = [round(Fraction(100 * count, images), digits + 1) for count in right]
+    cells = [f"{float(round(value, digits)):.{digits}f}" for value in once]
+    found = counts_of(cells, cells, images, "percent", "table")
+    unit = Fraction(images, 100 * 10**digits)
+    for count, true in zip(found.counts, right, strict=True):
+        assert count is not None
+        assert abs(count - true) <= Fraction(55, 100) * unit + Fraction(1, 2)
+
+
+@given(st.lists(st.integers(0, 9_999), min_size=1), st.sampled_from([" ", "'", "\u00a0", "\u2009"]))
+def test_thousands_of_any_kind_are_counts(right: list[int], sign: str) -> None:
+    cells = [f"{count:,}".replace(",", sign) for count in right]
+    assert counts(*cells, images=10_000, scale="counts") == right
