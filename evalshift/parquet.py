@@ -4,26 +4,34 @@ A thread of Arrow's pool that still holds a Python object when the interpreter e
 called without an active exception", exit code 134). So Arrow is given no Python file to read from, and no thread.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def read_table(path: Path, *, checksums: bool = False) -> pa.Table:
-    """All rows and columns of one Parquet file, with its metadata.
+@contextmanager
+def open_parquet(path: Path, *, checksums: bool = False) -> Iterator[pq.ParquetFile]:
+    """One Parquet file, closed again in the end. What is read from it must be read with `use_threads=False`.
 
     checksums   hold each page against its checksum, where the file has them
     Raises FileNotFoundError, and OSError or pa.ArrowException for a file that is damaged or is no Parquet file.
     """
     # A file opened here is closed here; pq.read_table on a path would first look for a partitioned dataset.
     with pa.OSFile(str(path)) as stream:
-        opened = pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=checksums)
+        yield pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=checksums)
+
+
+def read_table(path: Path, *, checksums: bool = False) -> pa.Table:
+    """All rows and columns of one Parquet file, with its metadata. Takes and raises what `open_parquet` does."""
+    with open_parquet(path, checksums=checksums) as opened:
         return opened.read(use_threads=False)
 
 
 def read_metadata(path: Path) -> dict[bytes, bytes]:
-    """The key-value metadata of one Parquet file; its rows are not read. Raises what `read_table` does."""
+    """The key-value metadata of one Parquet file; its rows are not read. Raises what `open_parquet` does."""
     with pa.OSFile(str(path)) as stream:
         return pq.read_metadata(stream).metadata or {}
 

@@ -165,6 +165,7 @@ def test_pair_of_different_classes(here: Path) -> None:
         '"original:digits" compares different classes',
         "  found:    original has shades, digits has digits",
         "  expected: two datasets of one label space",
+        "  fix:      where the classes of one are groups of classes of the other, declare them as a view, under views:",
     )
 
 
@@ -203,24 +204,24 @@ def test_broken_yaml(here: Path) -> None:
 
 
 def test_unknown_key(here: Path) -> None:
-    add("models", 'bad: {source: python, function: "networks.py:good", clases: shades, preprocess: {}}')
+    add("models", 'bad: {source: python, trust: true, function: "networks.py:good", clases: shades, preprocess: {}}')
     refused(
         run_here("run"),
         "unknown key",
         "  where:    registry.yaml, line 7: models.bad.clases",
         "  found:    clases",
-        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, selected_on, expected, "
-        "on_request, source, function, arguments, preprocess",
+        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, recipe, selected_on, "
+        "expected, on_request, source, function, arguments, preprocess, trust",
         '  fix:      did you mean "classes"?',
     )
     Path("registry.yaml").write_text(REGISTRY.replace("year: 2001", "yaer: 2001"), "utf-8")
     refused(
         run_here("run"),
         "unknown key",
-        "  where:    registry.yaml, line 7: models.good.yaer",
+        "  where:    registry.yaml, line 9: models.good.yaer",
         "  found:    yaer",
-        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, selected_on, expected, "
-        "on_request, source, function, arguments, preprocess",
+        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, recipe, selected_on, "
+        "expected, on_request, source, function, arguments, preprocess, trust",
         '  fix:      did you mean "year"?',
     )
 
@@ -230,7 +231,7 @@ def test_unknown_key_of_the_preprocessing(here: Path) -> None:
     refused(
         run_here("check"),
         "unknown key",
-        "  where:    registry.yaml, line 12: models.shy.preprocess.means",
+        "  where:    registry.yaml, line 15: models.shy.preprocess.means",
         "  found:    means",
         "  expected: pad, resize, letterbox, fill, interpolation, antialias, crop, crop_fraction, scale, mean, std, "
         "channels",
@@ -239,7 +240,7 @@ def test_unknown_key_of_the_preprocessing(here: Path) -> None:
 
 
 def test_missing_key(here: Path) -> None:
-    add("models", 'bad: {source: python, function: "networks.py:good", classes: shades}')
+    add("models", 'bad: {source: python, trust: true, function: "networks.py:good", classes: shades}')
     refused(
         run_here("run"),
         "a key is missing",
@@ -304,7 +305,7 @@ def test_value_of_a_wrong_kind(here: Path) -> None:
     refused(
         run_here("run"),
         "this value cannot be",
-        "  where:    registry.yaml, line 7: models.good.year",
+        "  where:    registry.yaml, line 9: models.good.year",
         "  found:    'last'",
         "  expected: a valid integer, unable to parse string as an integer",
     )
@@ -361,17 +362,18 @@ def test_folder_that_is_not_there(here: Path) -> None:
     add("datasets", "bad: {source: folder, path: photos, classes: shades}")
     refused(
         run_here("run", "--pair", "original:bad"),
-        "the image folder is not there",
+        "the image folder does not exist",
         "  where:    dataset bad",
         "  found:    photos",
-        "  expected: a folder with a folder a class",
+        "  expected: a folder with one folder per class",
     )
 
 
 def test_weights_that_are_not_there(here: Path) -> None:
     add(
         "models",
-        'bad: {source: checkpoint, builder: "networks.py:good", weights: w.pt, classes: shades, preprocess: {}}',
+        'bad: {source: checkpoint, trust: true, builder: "networks.py:good", weights: w.pt, classes: shades, '
+        "preprocess: {}}",
     )
     model_fails(
         "the weights are not there",
@@ -382,7 +384,7 @@ def test_weights_that_are_not_there(here: Path) -> None:
 
 
 def test_code_that_is_not_there(here: Path) -> None:
-    add("models", 'bad: {source: python, function: "nets.py:good", classes: shades, preprocess: {}}')
+    add("models", 'bad: {source: python, trust: true, function: "nets.py:good", classes: shades, preprocess: {}}')
     model_fails(
         "the code of the model cannot be imported",
         "  where:    model bad",
@@ -392,7 +394,7 @@ def test_code_that_is_not_there(here: Path) -> None:
 
 
 def test_function_that_is_not_there(here: Path) -> None:
-    add("models", 'bad: {source: python, function: "networks.py:goood", classes: shades, preprocess: {}}')
+    add("models", 'bad: {source: python, trust: true, function: "networks.py:goood", classes: shades, preprocess: {}}')
     model_fails(
         'there is no "goood" in networks.py',
         "  where:    model bad",
@@ -410,7 +412,7 @@ def save_checkpoint(state: dict[str, torch.Tensor], path: str = "w.pt") -> str:
 
 def checkpoint_entry(extra: str = "") -> str:
     what = "classes: shades, preprocess: {}"
-    return f'bad: {{source: checkpoint, builder: "networks.py:good", weights: w.pt, {what}{extra}}}'
+    return f'bad: {{source: checkpoint, trust: true, builder: "networks.py:good", weights: w.pt, {what}{extra}}}'
 
 
 def test_weights_of_another_hash(here: Path) -> None:
@@ -469,7 +471,10 @@ def far(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes
             url = server.put("batch.tar.gz", body)
             files = f'{{archive: {{name: batch.tar.gz, sha256: {sha256}, urls: ["{url}"]}}}}'
             add("datasets", f"far: {{source: cifar10, files: {files}}}")
-            add("models", 'bad: {source: python, function: "networks.py:good", classes: cifar10, preprocess: {}}')
+            add(
+                "models",
+                'bad: {source: python, trust: true, function: "networks.py:good", classes: cifar10, preprocess: {}}',
+            )
 
         yield put
 
@@ -670,7 +675,7 @@ def text():
 def add_gone_wrong(call: str, arguments: str = "{}", classes: str = "shades", name: str = "bad") -> None:
     Path("wrong.py").write_text(NETWORKS_GONE_WRONG, "utf-8")
     function = f'function: "wrong.py:{call}", arguments: {arguments}'
-    add("models", f"{name}: {{source: python, {function}, classes: {classes}, preprocess: {{}}}}")
+    add("models", f"{name}: {{source: python, trust: true, {function}, classes: {classes}, preprocess: {{}}}}")
 
 
 def test_1001_outputs_for_1000_classes(here: Path) -> None:
@@ -762,7 +767,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
 def test_disk_that_takes_no_more(here: Path) -> None:
-    add("models", 'late: {source: python, function: "networks.py:shy", classes: shades, preprocess: {}}')
+    add("models", 'late: {source: python, trust: true, function: "networks.py:shy", classes: shades, preprocess: {}}')
     ran = run_apart("run", folder=here, before=SMALL_FILES, PYTHONDONTWRITEBYTECODE="1")
     assert ran.code == 2
     assert re.fullmatch(
@@ -889,8 +894,8 @@ def interrupted(here: Path, signal_number: int) -> Ran:
     (here / "sleeper.py").write_text(SLEEPER, "utf-8")
     add(
         "models",
-        'first: {source: python, function: "networks.py:good", classes: shades, preprocess: {}}',
-        'slow: {source: python, function: "sleeper.py:Sleeper", classes: shades, preprocess: {}}',
+        'first: {source: python, trust: true, function: "networks.py:good", classes: shades, preprocess: {}}',
+        'slow: {source: python, trust: true, function: "sleeper.py:Sleeper", classes: shades, preprocess: {}}',
     )
     process = start("run", "--models", "first,slow", "--batch-size", "4", folder=here)
     deadline = time.monotonic() + 90
@@ -1098,7 +1103,7 @@ def test_report_of_what_is_not_a_pair(here: Path) -> None:
 
 def test_names_are_printed_as_they_are(here: Path) -> None:
     names = ("[bold]x", "<script>alert(1)</script>", "a b", "[/]", "é中", "..", "x" * 60)
-    function = 'source: python, function: "networks.py:shy"'
+    function = 'source: python, trust: true, function: "networks.py:shy"'
     add("models", *(f'"{name}": {{{function}, classes: shades, preprocess: {{}}}}' for name in names))
     ran = run_here("run")
     reported = run_here("report", "--bootstrap", "0", "--format", "html")
@@ -1118,7 +1123,10 @@ def test_names_are_printed_as_they_are(here: Path) -> None:
 
 
 def test_failing_model_of_an_odd_name_is_printed_as_it_is(here: Path) -> None:
-    add("models", '"[red]x[/red]": {source: python, function: "gone.py:x", classes: shades, preprocess: {}}')
+    add(
+        "models",
+        '"[red]x[/red]": {source: python, trust: true, function: "gone.py:x", classes: shades, preprocess: {}}',
+    )
     ran = run_here("run")
     assert ran.code == 1
     assert "\n[red]x[/red] failed: the code of the model cannot be imported\n" in ran.err

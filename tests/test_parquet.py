@@ -44,15 +44,23 @@ def test_a_file_can_be_replaced_while_its_table_is_in_use(written: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
-def test_reading_starts_no_thread(written: Path) -> None:
+def test_reading_starts_no_thread(written: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images.parquet"
+    columns = {f"column {number}": [1, 2] for number in range(40)}
+    images.write_bytes(table_bytes(pa.table({"image": [b"first", b"second"], "label": ["a", "b"], **columns})))
     code = """
 import os, sys
 from pathlib import Path
 from evalshift.parquet import read_metadata, read_table
 from evalshift.evaluate.importers.table_files import read_accuracy_table
+from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.dataset_entries import ParquetDataset
+from evalshift.testbed.datasets import parquet
 threads = lambda: len(os.listdir("/proc/self/task"))
 before = threads()
 read_table(Path(sys.argv[1]), checksums=True), read_metadata(Path(sys.argv[1])), read_accuracy_table(Path(sys.argv[1]))
+entry = ParquetDataset(source="parquet", path=Path(sys.argv[2]), classes="ab")
+parquet.read(entry, ClassSpace("ab", ("a", "b")), "dataset").images[1].read()
 print(threads() - before)
 import pyarrow.parquet as pq
 pq.ParquetFile(sys.argv[1]).read()
@@ -60,7 +68,7 @@ print(threads() - before > 0)
 """
     # Arrow takes the size of its pool from this variable.
     environment = os.environ | {"OMP_NUM_THREADS": "4"}
-    found = subprocess.check_output([sys.executable, "-c", code, written], env=environment, text=True)
+    found = subprocess.check_output([sys.executable, "-c", code, written, images], env=environment, text=True)
     assert found == "0\nTrue\n"
 
 

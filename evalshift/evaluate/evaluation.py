@@ -100,6 +100,8 @@ def _evaluate(
         streams=execution.streams,
         fused=execution.fused,
         skipped_optimizations=dict(prepared.skipped),
+        output=classifier.settled.output if classifier.settled else None,
+        output_kind="probabilities" if classifier.settled and classifier.settled.probabilities else "logits",
         versions=library_versions() | jpeg_decoder(dataset.images) | dict(classifier.versions),
         git_revision=origin.git_revision,
         start=start.isoformat(timespec="seconds"),

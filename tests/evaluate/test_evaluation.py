@@ -266,6 +266,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "seconds": answers.seconds,
         "images_per_second": answers.images_per_second,
         "warnings": [],
+        "left_out": [],
         "imported": None,
     }
     assert {"evalshift", "python", "platform", "torch", "torchvision", "numpy", "pillow", "timm"} == set(versions)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from evalshift.errors import DataError, did_you_mean, first_line
 from evalshift.files import stat_checksum
+from evalshift.parquet import open_parquet
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import ParquetDataset
@@ -98,14 +98,15 @@ def _of_split(files: list[Path], entry: ParquetDataset, where: str) -> list[Path
 
 def _schema(path: Path, where: str) -> pa.Schema:
     try:
-        return pq.read_schema(path, memory_map=True)
+        with open_parquet(path) as opened:
+            return opened.schema_arrow
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error, where) from error
 
 
 def _read(path: Path, columns: Sequence[str], where: str) -> pa.Table:
     try:
-        with pq.ParquetFile(path, memory_map=True) as opened:
+        with open_parquet(path) as opened:
             return opened.read(columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error, where) from error
@@ -167,7 +168,7 @@ def _chosen(
 def _images(path: Path, column: str, schema: pa.Schema, where: str) -> list[StoredImage]:
     """Where each image of a file lies: in it, or, where only a path is stored, beside it."""
     inside = f"{column}.bytes" if pa.types.is_struct(schema.field(column).type) else column
-    with pq.ParquetFile(path, memory_map=True) as opened:
+    with open_parquet(path) as opened:
         counts = [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
     return [ParquetImage(path, group, row, inside) for group, count in enumerate(counts) for row in range(count)]
 
@@ -176,7 +177,7 @@ def _stored_paths(path: Path, column: str, schema: pa.Schema, where: str) -> lis
     """The paths that are stored with the images of a file, shape (rows,)."""
     kind = schema.field(column).type
     if not pa.types.is_struct(kind) or "path" not in {kind.field(place).name for place in range(kind.num_fields)}:
-        with pq.ParquetFile(path, memory_map=True) as opened:
+        with open_parquet(path) as opened:
             return [None] * opened.metadata.num_rows
     table = _read(path, [f"{column}.path"], where)
     return [row["path"] if row else None for row in table[column].to_pylist()]
@@ -258,7 +259,7 @@ class _RowGroups:
 
 def _read_group(path: Path, group: int, column: str) -> Any:
     try:
-        with pq.ParquetFile(path) as opened:
+        with open_parquet(path) as opened:
             table = opened.read_row_group(group, columns=[column], use_threads=False)
     except pa.ArrowException as error:
         raise OSError(first_line(error)) from error
