@@ -224,3 +224,84 @@ def test_assignments(complaint: Callable[..., str]) -> None:
     assert parse_columns(["acc1"], "--column") == "acc1"
     assert parse_columns(["a=b", "c=d"], "--column") == {"a": "b", "c": "d"}
     assert parse_columns([], "--column") is None
+
+
+LONG = """\
+acc1,dataset,model,pretrained
+0.63336,imagenet1k,ViT-B-32,openai
+0.5591,wds/imagenetv2,ViT-B-32,openai
+0.68326,imagenet1k,ViT-B-32,laion
+,imagenet1k,ViT-B-32,none
+0.5,vtab/dtd,ViT-B-32,openai
+"""
+
+
+def test_a_row_per_model_and_dataset(tmp_path: Path, results: Results, registry: Registry) -> None:
+    file = table(tmp_path, LONG)
+    report = import_table(file, results=results, dataset_column="dataset", model_column="model,pretrained")
+    assert stored_counts(results, "imagenet") == {
+        "ViT-B-32@openai": (31_668, None, 0),
+        "ViT-B-32@laion": (34_163, None, 0),
+    }
+    assert stored_counts(results, "imagenetv2-matched-frequency") == {"ViT-B-32@openai": (5591, None, 0)}
+    assert "left out, as how many images they have is not known: vtab/dtd" in report.rules
+    assert report.pairs == ("imagenet:imagenetv2-matched-frequency",)
+    import_table(
+        file, {"textures": "acc1"}, results, dataset_column="dataset", dataset_names={"vtab/dtd": "textures"},
+        sizes={"textures": 1880},
+    )  # fmt: skip
+    assert stored_counts(results, "textures") == {"ViT-B-32": (940, None, 94)}
+
+
+def test_rows_of_several_datasets_are_not_taken_for_one(
+    tmp_path: Path, results: Results, complaint: Callable[..., str]
+) -> None:
+    file = table(tmp_path, LONG)
+    assert complaint(import_table, file, {"imagenet": "acc1"}, results) == (
+        'rows are of different datasets by their column "dataset"\n'
+        f"  where:    {file}\n"
+        "  found:    imagenet1k, wds/imagenetv2, vtab/dtd\n"
+        "  expected: rows of one dataset, or the column that names the dataset of each row\n"
+        '  fix:      `dataset_column` "dataset" says that it does; `model_column` joins columns, such as '
+        '"model@pretrained"'
+    )
+
+
+def test_models_in_several_rows(tmp_path: Path, results: Results, complaint: Callable[..., str]) -> None:
+    rows = "net,224,0.5,0\nnet,288,0.25,0\nother,224,0.75,0\nother,224,0.75,0\n"
+    file = table(tmp_path, f"model,img_size,acc,seed\n{rows}")
+    report = import_table(file, {"mine": "acc"}, results, sizes={"mine": 100})
+    assert stored_counts(results, "mine").keys() == {"net@224", "net@288", "other"}
+    assert "1 rows repeat another one in all cells, and are left out" in report.rules
+    file = table(tmp_path, "model,img_size,acc,seed\nnet,224,0.5,0\nnet,288,0.25,1\n")
+    assert complaint(import_table, file, {"mine": "acc"}, results, sizes={"mine": 100}).endswith(
+        '  fix:      `model_column` "model@img_size" or `model_column` "model@seed" tells them apart'
+    )
+
+
+def test_what_is_no_accuracy_is_not_taken_for_one(
+    tmp_path: Path, results: Results, complaint: Callable[..., str]
+) -> None:
+    file = table(tmp_path, "model,top1,top1_err,top1_diff\na,71.490,28.510,1.0\n")
+    assert complaint(import_table, file, {"imagenet": "top1_err"}, results) == (
+        'the column "top1_err" holds error rates\n'
+        f"  where:    {file}\n"
+        "  found:    model, top1, top1_err, top1_diff\n"
+        "  expected: a column of accuracies\n"
+        '  fix:      the column "top1" is beside it; `error` says that numbers are error rates'
+    )
+    assert complaint(import_table, file, {"imagenet": "top1_diff"}, results).startswith(
+        'the column "top1_diff" holds no accuracies\n'
+    )
+    import_table(file, {"imagenet": "top1_err"}, results, error=True)
+    assert stored_counts(results, "imagenet") == {"a": (35_745, None, 0)}
+
+
+def test_means_over_runs_come_with_a_warning(tmp_path: Path, results: Results) -> None:
+    import_table(table(tmp_path, "model,cifar10\na,91.7 ± 0.1\n"), None, results, means=True)
+    loaded = results.load_counts("cifar10")
+    assert loaded is not None
+    assert loaded[1]["a"].provenance.warnings[0] == (
+        "Accuracies on cifar10 are means over several runs: counts are not exact, and confidence intervals are those "
+        "of a single run"
+    )
