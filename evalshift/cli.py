@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
 from evalshift.errors import EvalshiftError, RegistryError, UsageError, did_you_mean
 from evalshift.publishing import inert_text
@@ -155,7 +156,7 @@ def run(
     embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 wrong usage or input, 130
     stopped with Ctrl-C; what was finished is always kept.
     """
-    with _complaints(_STOPPED_HALF_WAY), _data_access(data_dir, offline):
+    with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
         from evalshift.evaluate.options import Options
 
         options = Options(device, precision, _batch_size(batch_size), workers, save_logits, executor)
@@ -255,7 +256,7 @@ def report(
     cause. Works on a results folder alone, or on the counts of a published testbed that come with evalshift:
     no images, no GPU, no torch, no download: evalshift report --published recht2019
     """
-    with _complaints():
+    with _complaints(report):
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
@@ -300,7 +301,7 @@ def list_entries(
 
     Datasets are listed with what is on disk, what a download would bring, and what takes a login.
     """
-    with _complaints(), _data_access(data_dir):
+    with _complaints(list_entries), _data_access(data_dir):
         from evalshift.console import output
         from evalshift.testbed.registry import load_registry
 
@@ -321,7 +322,7 @@ def fetch(
     Files are hashed, and taken up where a download broke off. They go to the folder that EVALSHIFT_DATA names, or to
     the user's cache. EVALSHIFT_MIRROR is tried first.
     """
-    with _complaints(_STOPPED_HALF_WAY), _data_access(data_dir):
+    with _complaints(fetch, _STOPPED_HALF_WAY), _data_access(data_dir):
         from evalshift.testbed.registry import load_registry
         from evalshift.testbed.state import fetch_all, model_state, run_by_fetching
         from evalshift.testbed.trust import code_lines
@@ -359,7 +360,7 @@ def check(
     read where it is on the disk), and all errors of the registry and of its entries are listed; any is exit code 1.
     Exit code: 0 all can run, 1 something is missing that no download brings, or damaged, 2 the registry is wrong.
     """
-    with _complaints(), _data_access(data_dir):
+    with _complaints(check), _data_access(data_dir):
         if build or data:
             sound = not build or _check_build(registry, _split(pair), _split(models))
             if not (_check_data(registry, _split(pair), workers) if data else True) or not sound:
@@ -454,7 +455,7 @@ def dataset_stats(
     Prints the mean and the standard deviation of each channel, on the scale of `preprocess`, and draws how often each
     intensity comes. Exit code: 0 done, 2 wrong usage or input.
     """
-    with _complaints(), _data_access(data_dir):
+    with _complaints(dataset_stats), _data_access(data_dir):
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.console.output import check_stats_formats, print_stats, write_stats
         from evalshift.console.terminal import stderr
@@ -487,7 +488,7 @@ def dataset_groups(
     `attributes:` names in the registry. Models whose names end in a seed (erm-seed0, erm-seed1) are averaged.
     Exit code: 0 done, 2 wrong usage or input.
     """
-    with _complaints():
+    with _complaints(dataset_groups):
         from evalshift.analysis.summary.set_groups import set_groups
         from evalshift.console.output import print_statistics, write_statistics
         from evalshift.evaluate.store import Results
@@ -521,7 +522,7 @@ def dataset_downsample(
     Writes val_data.npz, or train_data_batch_1.npz and so on: rows of one plane a colour, labels from 1 in the devkit's
     order, the mean image. A run that was stopped goes on where it was. Exit code: 0 done, 2 wrong usage or input.
     """
-    with _complaints(_STOPPED_HALF_WAY):
+    with _complaints(dataset_downsample, _STOPPED_HALF_WAY):
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.progress import counted
         from evalshift.testbed.downsampling import downsample
@@ -570,7 +571,7 @@ def import_recht2019_imagenet(
 
 
 def _import_released(name: str, folder: Path | None, results: Path, force: bool) -> None:
-    with _complaints(_STOPPED_HALF_WAY):
+    with _complaints(import_recht2019_imagenet, _STOPPED_HALF_WAY):
         from evalshift.console.output import print_import
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.importers.released import import_released
@@ -629,7 +630,7 @@ def import_predictions(
     must be those of the dataset. Each rule that is applied is printed; what is unclear is refused. Exit code: 0 done,
     2 wrong usage or input; then nothing is stored.
     """
-    with _complaints(arguments=signature(import_predictions).parameters):
+    with _complaints(import_predictions):
         from evalshift.console.output import print_import
         from evalshift.evaluate.importers import predictions
 
@@ -713,7 +714,7 @@ def import_table(
     Accuracies become whole counts of images, or are refused. What needs the prediction on each image leaves these
     models out, and the report says so. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
     """
-    with _complaints(arguments=_TABLE_OPTIONS):
+    with _complaints(import_table):
         from evalshift.console.output import print_import
         from evalshift.evaluate.importers import tables
 
@@ -734,16 +735,6 @@ def import_table(
         print_import(report, results)
 
 
-# What complaints call by the names of the Python function, and the command otherwise.
-_TABLE_OPTIONS = {
-    **{name: f"--{name.replace('_', '-')}" for name in signature(import_table).parameters},
-    "columns": "--column",
-    "dataset_names": "--dataset-name",
-    "scale": "--percent, --fraction or --counts",
-    "sizes": "--n",
-}
-
-
 def _size(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise UsageError(f'"{text}" is not a number of images', expected="--n DATASET=N, such as --n imagenet=50000")
@@ -756,34 +747,53 @@ def _data_access(data_dir: Path | None, offline: bool = False) -> AbstractContex
     return data_access(data_dir, offline)
 
 
-@contextmanager
-def _complaints(stopped: str = "stopped", arguments: Collection[str] = ()) -> Iterator[None]:
-    """Complaints as text and an exit code, never as a traceback.
+# Options, by parameter of their command, whose Python argument has another name.
+_PYTHON_NAMES = {
+    "pair": "pairs",
+    "bootstrap": "resamples",
+    "column": "columns",
+    "dataset_name": "dataset_names",
+    "n": "sizes",
+    **dict.fromkeys(("linear", "probit", "logit", "percent", "fraction", "counts"), "scale"),
+}
 
-    stopped     what to say after Ctrl-C
-    arguments   of the Python function, which complaints name as `argument`: they are the options of the command; or
-                the option for each of them
+
+@contextmanager
+def _complaints(command: Callable[..., Any], stopped: str = "stopped") -> Iterator[None]:
+    """Print errors as text and exit with their code, never with a traceback.
+
+    command   whose options errors are told by: library code names Python arguments as `argument`
+    stopped   what to say after Ctrl-C
     """
     try:
         yield
     except EvalshiftError as error:
-        typer.echo(f"evalshift: {inert_text(_with_options(str(error), arguments))}", err=True)
+        typer.echo(f"evalshift: {inert_text(_with_options(str(error), _options(command)))}", err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo(f"\nevalshift: {stopped}", err=True)
         raise typer.Exit(130) from None
 
 
-def _with_options(text: str, arguments: Collection[str]) -> str:
-    """A complaint with options in place of the arguments of the Python function: --id-column for `id_column`."""
+def _options(command: Callable[..., Any]) -> dict[str, str]:
+    """Python argument → option of a command, such as resamples → --bootstrap; an argument of it by its place: FILE."""
+    named: dict[str, list[str]] = {}
+    for name, parameter in signature(command).parameters.items():
+        (declared,) = parameter.annotation.__metadata__
+        long = [word for word in declared.param_decls or () if word.startswith("--")]
+        shown = long[0] if long else f"--{name.replace('_', '-')}"
+        if isinstance(declared, ArgumentInfo):
+            shown = declared.metavar or shown
+        for known in {name, _PYTHON_NAMES.get(name, name)}:
+            named.setdefault(known, []).append(shown)
+    return {name: " or ".join(filter(None, (", ".join(options[:-1]), options[-1]))) for name, options in named.items()}
+
+
+def _with_options(text: str, options: Mapping[str, str]) -> str:
+    """A message with options in place of Python arguments: --id-column for `id_column`."""
     import re
 
-    def option(found: "re.Match[str]") -> str:
-        if isinstance(arguments, dict):
-            return arguments.get(found[1], found[0])
-        return f"--{found[1].replace('_', '-')}" if found[1] in arguments else found[0]
-
-    return re.sub(r"`(\w+)`", option, text)
+    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), text)
 
 
 def _split(values: list[str] | None) -> list[str]:

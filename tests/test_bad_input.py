@@ -821,7 +821,7 @@ def from_the_future(file: str) -> str:
         f"  where:    {path}\n"
         f"  found:    schema version {version}\n"
         f"  expected: at most {SCHEMA_VERSION}\n"
-        "  fix:      upgrade evalshift, or name another folder with --results; nothing here was changed\n"
+        "  fix:      upgrade evalshift, or choose another folder with --results; nothing here was changed\n"
     )
 
 
@@ -997,7 +997,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
                 "  where:    original:new",
                 "  found:    3 classes",
                 "  expected: more than 5 classes and as many answers stored for every model",
-                "  fix:      use --metric top1",
+                '  fix:      use --metric "top1"',
             ],
         ),
         (
@@ -1058,7 +1058,7 @@ def test_device_that_is_not_here(here: Path) -> None:
     assert ran.err == (
         "evalshift: there is no device cuda here\n"
         f"  found:    0 CUDA devices, torch {torch.__version__}\n"
-        "  fix:      leave --device out to use what is there\n"
+        "  fix:      leave --device out to use an available one\n"
     )
 
 
@@ -1073,7 +1073,7 @@ def test_report_before_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "  where:    results",
         "  found:    no results",
         "  expected: predictions of at least one pair",
-        "  fix:      `evalshift run` first, or name another folder with --results",
+        "  fix:      `evalshift run` first, or choose another folder with --results",
     )
     assert list(tmp_path.iterdir()) == []
 

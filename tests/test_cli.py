@@ -22,7 +22,7 @@ from fileserver import FileServer
 from PIL import Image
 from typer.main import get_command
 
-from evalshift import __version__
+from evalshift import __version__, cli
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.cli import app
 from evalshift.evaluate.store import Results
@@ -124,7 +124,7 @@ def test_force_runs_again(here: Path) -> None:
     stored = here / "results/predictions/original/good.parquet"
     before = stored.stat().st_mtime_ns
     ran = run_here("run", "--models", "good", "--force")
-    assert "redone    good on original, good on new: asked for with --force\n" in ran.err
+    assert "redone    good on original, good on new: run again on request\n" in ran.err
     assert stored.stat().st_mtime_ns > before
 
 
@@ -460,7 +460,7 @@ def test_list_models_says_which_wait_for_a_request(here: Path) -> None:
     assert lines[0].endswith("  run on request")
     assert lines[-1].split() == ["dark", "shades", "slow"]
     checked = run_here("check").out
-    assert "not run   dark: only when --models names them\n" in checked
+    assert "not run   dark: run only when named\n" in checked
     assert "\nmodel" in checked
     assert "dark" not in checked.split("not run")[1].split("names them")[1]
     assert run_here("run").code == 0
@@ -951,3 +951,27 @@ def test_help_takes_at_most_three_times_an_import_of_its_libraries(tmp_path: Pat
     rounds = [(seconds("-m", "evalshift", "--help"), seconds("-c", "import typer, rich")) for _ in range(4)]
     ours, bare = (min(times) for times in zip(*rounds, strict=True))
     assert ours <= 3 * bare, f"--help takes {ours:.2f} s, the bare import {bare:.2f} s"
+
+
+@pytest.mark.parametrize(
+    "command, argument, option",
+    [
+        ("run", "device", "--device"),
+        ("run", "pairs", "--pair"),
+        ("report", "resamples", "--bootstrap"),
+        ("report", "results", "--results"),
+        ("report", "scale", "--linear, --probit or --logit"),
+        ("fetch", "names", "NAME"),
+        ("check", "models", "--models"),
+        ("import_table", "columns", "--column"),
+        ("import_table", "scale", "--percent, --fraction or --counts"),
+        ("import_predictions", "id_column", "--id-column"),
+        ("dataset_groups", "dataset", "DATASET"),
+    ],
+)
+def test_errors_name_python_arguments_which_the_command_line_shows_as_options(
+    command: str, argument: str, option: str
+) -> None:
+    given = f"a problem\n  fix:      leave `{argument}` out, not `other`"
+    text = cli._with_options(given, cli._options(getattr(cli, command)))
+    assert text == f"a problem\n  fix:      leave {option} out, not `other`"

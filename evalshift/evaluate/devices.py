@@ -66,7 +66,7 @@ def choose_device(name: str = "auto") -> torch.device:
         raise UsageError(
             f"there is no device {name} here",
             found=f"{torch.cuda.device_count()} CUDA devices, torch {torch.__version__}",
-            fix="leave --device out to use what is there",
+            fix="leave `device` out to use an available one",
         )
     return device
 

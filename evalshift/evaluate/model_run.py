@@ -133,7 +133,7 @@ def _explain(error: Exception | SystemExit) -> str:
         return str(error)
     text = f"the network raised {type(error).__name__}: {first_line(error)}"
     if _is_out_of_memory(error):
-        return f"{text}\n  {'fix:':<10}give a smaller --batch-size, or auto"
+        return f"{text}\n  {'fix:':<10}use a smaller batch size, or auto"
     place = _place_in_own_code(error)
     return f"{text}\n  {'where:':<10}{place}" if place else text
 

@@ -50,7 +50,7 @@ class Options:
         if self.executor == "ray" and ":" in self.device:
             raise UsageError(
                 "ray gives each worker a device of its own",
-                found=f"--device {self.device}",
+                found=f"`device` {self.device}",
                 expected="auto, cpu, cuda or mps",
             )
 

@@ -107,7 +107,7 @@ def make_plan(
                 hash_of=hash_once,
             )
             if force and reason is None:
-                reason = "asked for with --force"
+                reason = "run again on request"
             if reason is None:
                 done.append((model, dataset))
             else:
@@ -141,7 +141,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
             "the models that fit these pairs run only on request",
             where=registry.path,
             found=", ".join(f"{name} ({fitting[name].on_request})" for name in waiting),
-            fix=f"name them: --models {','.join(waiting)}",
+            fix=f"name them in `models`: {','.join(waiting)}",
         )
     return Choice(chosen_pairs, unasked, unfit, waiting)
 
@@ -158,7 +158,7 @@ def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
         f"models    {len(chosen.models)}{left_out}",
     ]
     if chosen.on_request:
-        lines.append(f"not run   {', '.join(chosen.on_request)}: only when --models names them")
+        lines.append(f"not run   {', '.join(chosen.on_request)}: run only when named")
     return lines
 
 

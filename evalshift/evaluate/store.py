@@ -187,7 +187,7 @@ class Results:
     def _all_pairs(self) -> list[str]:
         path = self.path / "pairs.json"
         try:
-            with _reading(path, "delete it and name the pairs with --pair"):
+            with _reading(path, "delete it, and name the pairs with `pairs`"):
                 written = json.loads(path.read_text("utf-8"))
                 _refuse_newer(written["schema_version"], path)
                 return [str(pair) for pair in written["pairs"]]
@@ -426,7 +426,7 @@ def _refuse_newer(version: int, path: Path) -> None:
             where=path,
             found=f"schema version {version}",
             expected=f"at most {SCHEMA_VERSION}",
-            fix="upgrade evalshift, or name another folder with --results; nothing here was changed",
+            fix="upgrade evalshift, or choose another folder with `results`; nothing here was changed",
         )
 
 

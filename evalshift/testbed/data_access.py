@@ -34,7 +34,7 @@ def refuse_offline(what: str, place: object, found: object = None) -> None:
             f"{what} is not here, and nothing is fetched offline",
             where=place,
             found=found,
-            fix=f"`evalshift fetch{name}` gets it while there is network; or leave out --offline and EVALSHIFT_OFFLINE",
+            fix=f"`evalshift fetch{name}` gets it while there is network; or turn offline mode off (EVALSHIFT_OFFLINE)",
         )
 
 

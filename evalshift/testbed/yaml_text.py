@@ -49,7 +49,7 @@ class YamlText:
             raise UsageError(
                 "there is no such registry",
                 where=path,
-                fix="name one with --registry, or leave it out to use the one that comes with evalshift",
+                fix="name one with `registry`, or leave it out to use the one that comes with evalshift",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise RegistryError(

@@ -61,7 +61,7 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     assert str(caught.value) == (
         f"there is no device {name} here\n"
         f"  found:    0 CUDA devices, torch {torch.__version__}\n"
-        "  fix:      leave --device out to use what is there"
+        "  fix:      leave `device` out to use an available one"
     )
 
 

@@ -174,7 +174,7 @@ def test_another_precision_logits_and_force_are_reasons(ran: Any) -> None:
     models = ("coded", "trained")
     assert reasons(ran, precision="bf16") == dict.fromkeys(models, "precision fp32 → bf16")
     assert reasons(ran, save_logits=True) == dict.fromkeys(models, "its logits are not stored")
-    assert reasons(ran, force=True) == dict.fromkeys(models, "asked for with --force")
+    assert reasons(ran, force=True) == dict.fromkeys(models, "run again on request")
     assert reasons(ran, force=True, precision="bf16") == dict.fromkeys(models, "precision fp32 → bf16")
 
 
@@ -247,7 +247,7 @@ def test_results_of_a_newer_evalshift_stop_the_plan(ran: Any) -> None:
         f"  where:    {path}\n"
         f"  found:    schema version {SCHEMA_VERSION + 1}\n"
         f"  expected: at most {SCHEMA_VERSION}\n"
-        "  fix:      upgrade evalshift, or name another folder with --results; nothing here was changed"
+        "  fix:      upgrade evalshift, or choose another folder with `results`; nothing here was changed"
     )
 
 
@@ -350,7 +350,7 @@ def test_models_on_request_run_when_they_are_named(project: Any) -> None:
     assert (list(unasked.models), unasked.on_request) == (["quick"], ("slow-1", "slow-2"))
     assert choice_lines(unasked, registry)[-2:] == [
         "models    1, 1 of other classes left out",
-        "not run   slow-1, slow-2: only when --models names them",
+        "not run   slow-1, slow-2: run only when named",
     ]
     asked = choose_models(registry, models=["*-1"])
     assert (list(asked.models), asked.on_request) == (["slow-1"], ())
@@ -367,7 +367,7 @@ def test_models_on_request_alone_are_a_complaint(project: Any) -> None:
         "the models that fit these pairs run only on request\n"
         f"  where:    {project.registry}\n"
         "  found:    slow (trains here, an hour)\n"
-        "  fix:      name them: --models slow"
+        "  fix:      name them in `models`: slow"
     )
 
 

@@ -261,7 +261,7 @@ def test_force_runs_all_again_and_says_why(project: Any) -> None:
     results, _ = project.run()
     before = files(results.path)
     results, said = project.run(force=True)
-    assert "redone    good on old, good on new: asked for with --force\n" in said
+    assert "redone    good on old, good on new: run again on request\n" in said
     after = files(results.path)
     assert {name for name in before if before[name] != after[name]} == {
         "predictions/old/good.parquet",
@@ -398,7 +398,7 @@ def test_full_memory_is_told_with_what_to_do(project: Any, monkeypatch: pytest.M
     monkeypatch.setattr("evalshift.evaluate.inference.forward", full)
     results, _ = project.run(models=["large"])
     assert results.failures[0].error == (
-        f"the network raised {type(error).__name__}: {error}\n  fix:      give a smaller --batch-size, or auto"
+        f"the network raised {type(error).__name__}: {error}\n  fix:      use a smaller batch size, or auto"
     )
 
 
@@ -615,7 +615,7 @@ def test_more_than_three_redone_for_one_reason_are_counted_on(project: Any) -> N
         project.model(name)
     project.run()
     _, said = project.run(force=True)
-    assert "redone    a on old, a on new, b on old, …: asked for with --force\n" in said
+    assert "redone    a on old, a on new, b on old, …: run again on request\n" in said
 
 
 def test_the_plan_of_a_dry_run_is_said_without_running(project: Any) -> None:

@@ -224,7 +224,7 @@ def test_a_damaged_list_of_pairs_is_a_complaint(results: Results, content: str, 
         f"  where:    {results.path / 'pairs.json'}\n"
         f"  found:    {found}\n"
         "  expected: a file written by evalshift\n"
-        "  fix:      delete it and name the pairs with --pair"
+        "  fix:      delete it, and name the pairs with `pairs`"
     )
 
 
@@ -257,7 +257,7 @@ def test_results_of_a_newer_evalshift_are_refused_whole(results: Results, make_p
             f"  where:    {files[position // 2]}\n"
             f"  found:    schema version {newer}\n"
             f"  expected: at most {SCHEMA_VERSION}\n"
-            "  fix:      upgrade evalshift, or name another folder with --results; nothing here was changed"
+            "  fix:      upgrade evalshift, or choose another folder with `results`; nothing here was changed"
         )
     assert [path.read_bytes() for path in files] == before
 

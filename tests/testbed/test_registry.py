@@ -395,7 +395,7 @@ models:
         assert complaint(UsageError, load_registry, tmp_path / "no.yaml") == (
             "there is no such registry\n"
             f"  where:    {tmp_path / 'no.yaml'}\n"
-            "  fix:      name one with --registry, or leave it out to use the one that comes with evalshift"
+            "  fix:      name one with `registry`, or leave it out to use the one that comes with evalshift"
         )
 
     def test_bytes_that_are_not_text(self, tmp_path: Path, complaint: Callable[..., str]) -> None:

@@ -118,8 +118,8 @@ class TestOffline:
             assert complaint(DownloadError, fetch, file, tmp_path) == (
                 "x.bin is not here, and nothing is fetched offline\n"
                 f"  where:    {tmp_path / 'x.bin'}\n"
-                "  fix:      `evalshift fetch` gets it while there is network; or leave out --offline and "
-                "EVALSHIFT_OFFLINE"
+                "  fix:      `evalshift fetch` gets it while there is network; or turn "
+                "offline mode off (EVALSHIFT_OFFLINE)"
             )
         assert not is_offline()
         assert file_server.requests == []

@@ -67,7 +67,7 @@ def summarize_published(
             f"{metric_words(metric)} accuracy was not published on this pair",
             where=f"{name}, {refused[0]}",
             expected=", ".join(metric_words(known) for known in _table_of(testbed, refused[0]).metrics),
-            fix=f"use --metric {_table_of(testbed, refused[0]).metrics[0]}",
+            fix=f'use `metric` "{_table_of(testbed, refused[0]).metrics[0]}"',
         )
     wanted = [pair for pair in wanted if pair not in refused]
     options.check_families(model.family for pair in wanted for model in _table_of(testbed, pair).models)

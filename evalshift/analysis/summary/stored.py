@@ -79,7 +79,7 @@ def wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[st
             where=results.path,
             found="no results",
             expected="predictions of at least one pair",
-            fix="`evalshift run` first, or name another folder with --results",
+            fix="`evalshift run` first, or choose another folder with `results`",
         )
     return wanted
 
@@ -91,7 +91,7 @@ def _require_metric(stored: StoredPair, metric: str) -> None:
             where=f"{stored.original.name}:{stored.new.name}",
             found=stored.unreported[metric],
             expected=f"more than {METRICS[metric]} classes and as many answers stored for every model",
-            fix="use --metric top1",
+            fix='use `metric` "top1"',
         )
 
 

@@ -57,7 +57,7 @@ def dataset_for_import(
                     where=labels,
                     found=f"{differing:,} of {len(stored):,} differ",
                     expected=f"the labels of {name} in {results.path}",
-                    fix="leave --labels out, or choose another name or results folder",
+                    fix="leave `labels` out, or choose another name or results folder",
                 )
         return stored, f"labels of {name} as stored in {results.path}"
     entry = registry.known_dataset(name)
@@ -83,7 +83,7 @@ def dataset_for_import(
         where=results.path,
         found="it is neither stored here nor on this disk" if entry else f'no dataset "{name}" is stored or registered',
         expected="labels to hold the answers against",
-        fix=_remedy(name, registry, results),
+        fix=_fix(name, registry, results),
     )
 
 
@@ -127,7 +127,7 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
             where=f"dataset {name}, row {outside[0]:,}",
             found=f"label {labels[outside[0]]}",
             expected=f"0 to {len(space) - 1} ({space.name})",
-            fix="labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes",
+            fix="labels count from 0; subtract 1 if yours count from 1, or name their label space with `classes`",
         )
     return StoredDataset(
         name=name,
@@ -185,7 +185,7 @@ def _space(name: str, registry: Registry, classes: str | None) -> ClassSpace:
             f"what the label numbers of {name} mean is not known",
             found=None if chosen is None else f'"{chosen}"',
             expected=f"a label space: {', '.join(spaces)}",
-            fix="name it with --classes; a registry can declare your own, and --registry names it",
+            fix="name it with `classes`; your own can be declared in a registry, which `registry` names",
         )
     return registry.class_space(chosen)
 
@@ -240,8 +240,9 @@ def _are_labels(values: Sequence[str], labels: Labels, space: ClassSpace) -> boo
         return False
 
 
-def _remedy(name: str, registry: Registry, results: Results) -> str:
+def _fix(name: str, registry: Registry, results: Results) -> str:
     nearest = near_match(name, [*results.datasets(), *registry.datasets])
     if name in registry.datasets:
-        return f"`evalshift fetch {name}`, or give the labels with --labels FILE"
-    return (f'did you mean "{nearest}"? Else ' if nearest else "") + "give the labels with --labels FILE --classes NAME"
+        return f"`evalshift fetch {name}`, or give a file of labels (`labels`)"
+    given = "give a file of labels (`labels`) and their label space (`classes`)"
+    return f'did you mean "{nearest}"? Else {given}' if nearest else given

@@ -416,7 +416,7 @@ def _in_store(rows: _Rows, results: Results) -> tuple[StoredDataset, np.ndarray]
             where=results.dataset_file(own.name),
             found=f"{len(stored):,} images stored, {len(own):,} released; other ids, or another order of the labels",
             expected=f"the official {own.name}, in its official order",
-            fix="choose another results folder with --results",
+            fix="choose another folder with `results`",
         )
     return stored, rows.release_order[order]
 

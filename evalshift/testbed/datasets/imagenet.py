@@ -84,7 +84,7 @@ def _ground_truth(entry: ImageNetDataset, root: Path, where: str) -> tuple[str, 
         where=f"{where}, {root}",
         found=entry.devkit or "images side by side, and no devkit beside them",
         expected=f"a folder for each wnid, or the devkit's {TRUTH}",
-        fix="put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with `devkit`",
+        fix="put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with devkit:",
     )
 
 

@@ -56,7 +56,7 @@ def _names(entry: NpzDataset, where: str) -> tuple[str, str]:
         where=f"{where}, {entry.path}",
         found=", ".join(there[:8]) + (", …" if len(there) > 8 else ""),
         expected=f"{entry.split}_images and {entry.split}_labels, or images and labels",
-        fix="name both arrays with `images` and `labels`",
+        fix="name both arrays with images: and labels:",
     )
 
 

@@ -268,7 +268,7 @@ class TestSummary:
                     "top-5 accuracy was not published on this pair",
                     f"  where:    recht2019, {V6}",
                     "  expected: top-1",
-                    "  fix:      use --metric top1",
+                    '  fix:      use `metric` "top1"',
                 ],
             ),
             (

@@ -43,7 +43,7 @@ def test_nothing_run_is_a_complaint(store):
         f"  where:    {store.results.path}\n"
         "  found:    no results\n"
         "  expected: predictions of at least one pair\n"
-        "  fix:      `evalshift run` first, or name another folder with --results"
+        "  fix:      `evalshift run` first, or choose another folder with `results`"
     )
 
 
@@ -58,7 +58,7 @@ def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
         "  where:    old:new\n"
         "  found:    Top-5 accuracy is not reported: fewer than 5 answers are kept for poor\n"
         "  expected: more than 5 classes and as many answers stored for every model\n"
-        "  fix:      use --metric top1"
+        '  fix:      use `metric` "top1"'
     )
 
 

@@ -160,7 +160,7 @@ def test_labels_that_are_not_at_hand(
         f"  where:    {results.path}\n"
         '  found:    no dataset "oldd" is stored or registered\n'
         "  expected: labels to hold the answers against\n"
-        '  fix:      did you mean "old"? Else give the labels with --labels FILE --classes NAME'
+        '  fix:      did you mean "old"? Else give a file of labels (`labels`) and their label space (`classes`)'
     )
     (tmp_path / "y.npy").unlink()
     assert complaint(import_predictions, file, "x", "old", results, registry=registry) == (
@@ -168,7 +168,7 @@ def test_labels_that_are_not_at_hand(
         f"  where:    {results.path}\n"
         "  found:    it is neither stored here nor on this disk\n"
         "  expected: labels to hold the answers against\n"
-        "  fix:      `evalshift fetch old`, or give the labels with --labels FILE"
+        "  fix:      `evalshift fetch old`, or give a file of labels (`labels`)"
     )
 
 
@@ -183,7 +183,7 @@ def test_labels_whose_meaning_is_not_known(
         '  found:    "lettres"\n'
         "  expected: a label space: letters, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, "
         "svhn, imagenet-1k\n"
-        "  fix:      name it with --classes; a registry can declare your own, and --registry names it"
+        "  fix:      name it with `classes`; your own can be declared in a registry, which `registry` names"
     )
 
 
@@ -200,7 +200,7 @@ def test_labels_outside_the_classes_and_odd_ones(
         "  where:    dataset mine, row 1\n"
         "  found:    label 7\n"
         "  expected: 0 to 6 (letters)\n"
-        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name their label space with --classes"
+        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name their label space with `classes`"
     )
     assert refused([0.5, 1.0]).startswith("these are not labels\n")
     assert refused([[0, 1], [1, 0]]).startswith("these are not labels\n")
@@ -226,7 +226,7 @@ def test_given_labels_must_be_the_stored_ones(
         f"  where:    {tmp_path / 'labels.npy'}\n"
         "  found:    2 of 6 differ\n"
         f"  expected: the labels of old in {results.path}\n"
-        "  fix:      leave --labels out, or choose another name or results folder"
+        "  fix:      leave `labels` out, or choose another name or results folder"
     )
 
 

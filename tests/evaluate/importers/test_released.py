@@ -218,7 +218,7 @@ def test_other_images_under_the_same_name_are_refused(
         f"  where:    {results.dataset_file(V2)}\n"
         "  found:    5 images stored, 5 released; other ids, or another order of the labels\n"
         f"  expected: the official {V2}, in its official order\n"
-        "  fix:      choose another results folder with --results"
+        "  fix:      choose another folder with `results`"
     )
 
 

@@ -71,7 +71,7 @@ class TestFlat:
             f"  where:    dataset d, {flat}\n"
             "  found:    images side by side, and no devkit beside them\n"
             "  expected: a folder for each wnid, or the devkit's ILSVRC2012_validation_ground_truth.txt\n"
-            "  fix:      put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with `devkit`"
+            "  fix:      put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with devkit:"
         )
         assert f"  found:    HERE/{TRUTH}\n" in refused(content(flat, devkit=TRUTH))
 

@@ -61,7 +61,7 @@ class TestNpz:
             "  where:    dataset d, HERE/x.npz\n"
             "  found:    pictures, classes\n"
             "  expected: test_images and test_labels, or images and labels\n"
-            "  fix:      name both arrays with `images` and `labels`"
+            "  fix:      name both arrays with images: and labels:"
         )
 
     def test_nothing_pickled_is_read(self, refused: Refused, tmp_path: Path) -> None:
