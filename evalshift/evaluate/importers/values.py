@@ -61,7 +61,8 @@ def top_classes(
     kept          how many class numbers are kept; None keeps all that there are
 
     No prediction is NaN, −1, an empty cell or a word for it, or a row in which all classes score the same. Where two
-    scores are equal, the lower class number comes first.
+    scores are equal, the lower class number comes first. Logits that all lie in [0, 1], also where `kind` calls them so,
+    are scores such as sigmoids or similarities: softmax would make them nearly even, so no probability is told.
     Raises DataError where these cannot be predictions of these classes, UsageError where it is not clear what they are.
     """
     check_kind(kind)
@@ -84,6 +85,8 @@ def top_classes(
         prob = None
     else:
         top, prob, more = _best(values, kind, len(classes), where)
+        if prob is None and not rules:
+            rules = ["all scores lie in [0, 1]: their order is taken, and no probability"]
     return TopClasses(np.ascontiguousarray(top), prob, kind, (*rules, *more))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import softmax
@@ -74,14 +74,21 @@ def test_scores_by_class_are_logits_or_probabilities() -> None:
 
 
 @given(arrays.arrays(np.float32, (6, 7), elements=st.floats(-50, 50, width=16)))
+@example(np.eye(6, 7, dtype=np.float32))
+@example(np.zeros((6, 7), np.float32))
 def test_best_classes_are_those_of_a_stable_sort(values: np.ndarray) -> None:
     found = read(values, "logits")
     expected = [sorted(range(7), key=lambda number: (-row[number], number))[:5] for row in values.tolist()]
     blank = (values == values[:, :1]).all(axis=1)
     assert found.top[~blank].tolist() == [row for row, none in zip(expected, blank, strict=True) if not none]
     assert (found.top[blank] == -1).all()
-    assert found.prob is not None
-    assert ((found.prob[~blank] > 0) & (found.prob[~blank] <= 1)).all()
+    there = values[~blank]
+    if there.size and there.min() >= 0 and there.max() <= 1:
+        assert found.prob is None
+        assert found.rules[0] == "all scores lie in [0, 1]: their order is taken, and no probability"
+    else:
+        assert found.prob is not None
+        assert ((found.prob[~blank] > 0) & (found.prob[~blank] <= 1)).all()
 
 
 def test_classes_by_name_or_folder() -> None:
