@@ -21,6 +21,7 @@ from evalshift.files import remove_leftovers, write_atomic
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.views import Superclasses
 
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light
     from evalshift.evaluate.images import ImageReader
@@ -79,6 +80,7 @@ def run(
         _prepare_folder(results)
     # Noted before the first model runs, so that a run that is stopped half-way can be reported.
     results.add_pairs(names)
+    datasets.note_superclasses(dict.fromkeys(name for pair in plan.pairs for name in (pair.original, pair.new)))
     carry_out = _carry_out_with_ray if options.executor == "ray" else _carry_out
     off: dict[str, None] = {}
 
@@ -142,9 +144,20 @@ class _Datasets:
                 attributes=dataset.attributes,
                 accepted=dataset.accepted,
                 whole=dataset.whole,
+                superclasses=self._superclasses(name),
             )
         )
         return mark
+
+    def note_superclasses(self, names: Iterable[str]) -> None:
+        """Store what the registry says of superclasses now beside datasets that were stored before."""
+        for name in names:
+            self.results.note_superclasses(name, self._superclasses(name))
+
+    def _superclasses(self, name: str) -> tuple[Superclasses, ...]:
+        entry = self.registry.dataset(name)
+        space = self.registry.label_space(entry)
+        return self.registry.superclasses(space.name, space.names, entry.seen)
 
 
 def _prepare_folder(results: Results) -> None:

@@ -8,7 +8,8 @@
     results/pairs.json                              the pairs that were run or imported, in order
 
 SCHEMA_VERSION history
-4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read under that name
+4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read so;
+             superclasses of a dataset's classes
 3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts
 2   2026-11  imports: `imported` in the provenance, null for what only a run knows; prob may be missing; counts/
 1   2026-11  the first
@@ -18,7 +19,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,14 @@ from evalshift.files import file_name, registry_name, write_atomic
 from evalshift.parquet import read_metadata, read_table, table_bytes
 from evalshift.shapes import Labels
 from evalshift.testbed.several_labels import padded
-from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
+from evalshift.testbed.views import (
+    BUILT_IN_VIEWS,
+    Superclasses,
+    View,
+    built_in_groupings,
+    built_in_view,
+    superclasses_among,
+)
 
 SCHEMA_VERSION = 4
 
@@ -62,6 +70,7 @@ class StoredDataset:
                   first; None where each image has one
     whole         names of all images of its source, in order, where some are left out: those without a label, or of
                   classes that the view leaves out; else None
+    superclasses  of its classes, as the registry declares them
     """
 
     name: str
@@ -76,6 +85,7 @@ class StoredDataset:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     accepted: Int[np.ndarray, "_ several"] | None = None
     whole: tuple[str, ...] | None = None
+    superclasses: tuple[Superclasses, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -213,6 +223,7 @@ class Results:
             "source_checksum": dataset.source_checksum,
             "entry": dataset.entry,
             "view": None if dataset.view is None else dataset.view.facts(),
+            "superclasses": [superclasses.facts() for superclasses in dataset.superclasses],
         }
         _write(table, facts, self.dataset_file(dataset.name))
 
@@ -242,12 +253,19 @@ class Results:
                 source_checksum=facts["source_checksum"],
                 entry=facts["entry"],
                 view=_view(facts),
+                superclasses=_superclasses(facts),
                 attributes={
                     name.removeprefix(_ATTRIBUTE): tuple(used[name].to_pylist())
                     for name in table.column_names
                     if name.startswith(_ATTRIBUTE)
                 },
             )
+
+    def note_superclasses(self, dataset: str, superclasses: tuple[Superclasses, ...]) -> None:
+        """Store these beside a dataset that is stored already, where others or none were noted with it."""
+        facts = self.dataset_facts(dataset)
+        if facts is not None and _superclasses(facts) != superclasses:
+            self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
         """Store what a model answered, and its logits, shape (n, classes), where they are given.
@@ -372,6 +390,13 @@ def _view(facts: dict) -> View | None:
         name = facts["entry"].get("view")
         return built_in_view(name) if name in BUILT_IN_VIEWS else None
     return None if facts["view"] is None else View.from_facts(facts["view"])
+
+
+def _superclasses(facts: dict) -> tuple[Superclasses, ...]:
+    """Those of a stored dataset; where none were noted, in files of the first versions, those that are built in."""
+    if "superclasses" in facts:
+        return tuple(map(Superclasses.from_facts, facts["superclasses"]))
+    return superclasses_among(built_in_groupings(facts["classes"]), facts["class_names"], _view(facts))
 
 
 def _npy(logits: np.ndarray) -> bytes:

@@ -6,7 +6,7 @@ or built by reading a registry.
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -26,7 +26,14 @@ from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry_views import inline_view, read_views
 from evalshift.testbed.trust import trusting
-from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
+from evalshift.testbed.views import (
+    BUILT_IN_VIEWS,
+    Superclasses,
+    View,
+    built_in_groupings,
+    built_in_view,
+    superclasses_among,
+)
 from evalshift.testbed.yaml_text import YamlText
 
 _DATASET: TypeAdapter[Any] = TypeAdapter(AnyDataset)
@@ -136,9 +143,13 @@ class Registry:
     def _views(self) -> list[View]:
         return [*map(built_in_view, BUILT_IN_VIEWS), *self.views.values()]
 
-    def groupings(self, classes: str) -> list[View]:
-        """The views that take classes of this label space together, which tell a mistake within a group from others."""
-        return [view for view in self._views() if view.of.name == classes and view.has_groups]
+    def superclasses(self, classes: str, names: Sequence[str], seen: View | None) -> tuple[Superclasses, ...]:
+        """The superclasses that views, declared or built in, make of the classes of a dataset; alike ones once.
+
+        classes, names   the name of the label space that the dataset's labels are of, and those of its classes
+        seen             the view that it is seen in
+        """
+        return superclasses_among((*built_in_groupings(classes), *self.views.values()), names, seen)
 
     def pair(self, text: str) -> Pair:
         """ "original:new" as a Pair of known datasets that can be compared. Raises UsageError where they cannot.

@@ -1,6 +1,7 @@
 """Views: a label space seen more coarsely. Some classes are left out, or several are taken as one."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -97,6 +98,49 @@ class View:
         return tuple(groups.get(name) for name in space.names)
 
 
+@dataclass(frozen=True)
+class Superclasses:
+    """Classes of one label space taken together, which tells mistakes within a superclass from others.
+
+    name      of the view that declares them
+    names     what each superclass is called
+    of_class  the superclass of each class, −1 where it is in none or never predicted
+    classes   how many classes predictions may be of
+    """
+
+    name: str
+    names: tuple[str, ...]
+    of_class: tuple[int, ...] = field(repr=False)
+    classes: int
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as JSON holds it; `from_facts` reads it back."""
+        return {"name": self.name, "names": self.names, "of_class": self.of_class, "classes": self.classes}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Superclasses":
+        return cls(facts["name"], tuple(facts["names"]), tuple(facts["of_class"]), facts["classes"])
+
+
+def superclasses_among(groupings: Iterable[View], names: Sequence[str], seen: View | None) -> tuple[Superclasses, ...]:
+    """The superclasses that views make of the classes of a dataset's labels; alike ones once.
+
+    names   of the classes, position = label
+    seen    the view that the dataset is seen in: only classes that it keeps are predicted
+    Superclasses none of which has two classes that are predicted are left out: no mistake can be within them.
+    """
+    kept = range(len(names)) if seen is None else seen.labels
+    found: dict[tuple[int, ...], Superclasses] = {}
+    for view in groupings:
+        if not view.has_groups or view.of.names != tuple(names):
+            continue
+        there = {label: view.meaning[label] for label in kept}
+        of_class = tuple(-1 if (group := there.get(label)) is None else group for label in range(len(names)))
+        if max(Counter(group for group in of_class if group >= 0).values(), default=0) > 1:
+            found.setdefault(of_class, Superclasses(view.name, view.space.names, of_class, len(kept)))
+    return tuple(found.values())
+
+
 # Each view with the label space that it is of: CIFAR-100's coarse labels, and sets that hold 200 of ImageNet's classes.
 BUILT_IN_VIEWS = {"cifar100-superclasses": "cifar100", "imagenet-a": "imagenet-1k", "imagenet-r": "imagenet-1k"}
 
@@ -112,6 +156,12 @@ def built_in_view(name: str) -> View:
     kept = set((timm_tables() / f"{name.replace('-', '_')}_synsets.txt").read_text("utf-8").split())
     meaning = tuple(label if wnid in kept else None for label, wnid in enumerate(space.folders))
     return View(name, space, meaning, space)
+
+
+def built_in_groupings(classes: str) -> list[View]:
+    """The built-in views that take classes of the label space of this name together."""
+    views = [built_in_view(name) for name, of in BUILT_IN_VIEWS.items() if of == classes]
+    return [view for view in views if view.has_groups]
 
 
 class ViewFault(ValueError):

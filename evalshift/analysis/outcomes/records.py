@@ -8,6 +8,7 @@ from jaxtyping import Bool, Int
 
 from evalshift.errors import UsageError
 from evalshift.shapes import Correct, Counts, Labels
+from evalshift.testbed.views import Superclasses
 
 # How many of a model's first answers may hold the label.
 METRICS = {"top1": 1, "top5": 5}
@@ -82,6 +83,7 @@ class ImagePredictions:
     confidence   mean probability of each model's first prediction, in [0, 1], None where it has none; () for none known
     accepted     all correct labels of each image, shape (n, c), shorter lists filled up with one of their own; None
                  where each image has one
+    superclasses  of the classes, as the registry declares them
     """
 
     dataset: str
@@ -93,6 +95,7 @@ class ImagePredictions:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     confidence: tuple[float | None, ...] = ()
     accepted: Int[np.ndarray, "n c"] | None = None
+    superclasses: tuple[Superclasses, ...] = ()
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:

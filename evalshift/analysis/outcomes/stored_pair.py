@@ -371,6 +371,7 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
         ids=dataset.ids,
         class_names=dataset.class_names,
         attributes=dataset.attributes,
+        superclasses=dataset.superclasses,
     )
 
 

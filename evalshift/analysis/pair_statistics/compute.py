@@ -13,6 +13,7 @@ from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS,
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
+from evalshift.analysis.pair_statistics.superclass_errors import SuperclassErrors, superclass_errors
 from evalshift.analysis.statistics.agreement import AgreementLine, agreement_line
 from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty
 from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
@@ -57,6 +58,7 @@ class Statistics:
     drop_differences   of all pairs of models
     without_labels     new accuracies estimated from agreement alone; of first answers
     class_drops        of each model on each class
+    superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
     difficulty         the difficulty model, and the line that it predicts
     duplicates         original accuracies without the images that `near_duplicates` speaks of
     """
@@ -79,6 +81,7 @@ class Statistics:
     drop_differences: DropComparison | Missing
     without_labels: AgreementLine | Missing
     class_drops: ClassDrops | Missing
+    superclass_errors: tuple[SuperclassErrors, ...] | Missing
     difficulty: FittedDifficulty | Missing
     duplicates: WithoutDuplicates | Missing
     near_duplicates: NearDuplicates | None
@@ -137,6 +140,7 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         drop_differences=basis.of_images(lambda original, new: _compared(original, new, basis.level), least=2),
         without_labels=_without_labels(original, new),
         class_drops=_class_drops(original, new, basis.level),
+        superclass_errors=_superclass_errors(basis),
         difficulty=line.of_images(fit_difficulty),
         duplicates=_duplicates(basis, near_duplicates),
         near_duplicates=near_duplicates,
@@ -261,6 +265,14 @@ def _class_drops(original: SetStatistics | Missing, new: SetStatistics | Missing
     if not np.any((original.classes.total > 0) & (new.classes.total > 0)):
         return Missing("no class has images on both sets")
     return class_drops(original.classes, new.classes, level)
+
+
+def _superclass_errors(basis: Basis) -> tuple[SuperclassErrors, ...] | Missing:
+    if basis.answers is None or not any(side.superclasses for side in basis.answers):
+        return ()
+    if basis.outcomes.metric != "top1":
+        return Missing("mistakes within the superclass are about first predictions: see top-1")
+    return superclass_errors(basis.answers, basis.level)
 
 
 def _duplicates(basis: Basis, known: NearDuplicates | None) -> WithoutDuplicates | Missing:

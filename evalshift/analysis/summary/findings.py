@@ -6,7 +6,7 @@ from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics, SetStatistics
 from evalshift.analysis.statistics.line_fit import Line
-from evalshift.formatting import name_some, number, p_words, points, span
+from evalshift.formatting import name_some, number, p_words, percent, points, span
 
 # Models that a sentence names, of those that stand off the line.
 _NAMED = 3
@@ -23,6 +23,7 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         chance_sentence(statistics),
         pairs_sentence(statistics),
         hard_sentence(statistics),
+        *superclass_sentences(statistics),
         without_labels_sentence(statistics),
         difficulty_sentence(statistics),
     )
@@ -142,6 +143,26 @@ def hard_sentence(statistics: Statistics) -> str | None:
             return None
         missed.append(f"{found.missed_by_all:,} of the {found.images:,} {words} images")
     return f"All models miss {missed[0]} and {missed[1]}."
+
+
+def superclass_sentences(statistics: Statistics) -> list[str]:
+    """How many of the mistakes are within the superclass, for each declaration of superclasses; means over models."""
+    if isinstance(statistics.superclass_errors, Missing):
+        return []
+    said = []
+    for found in statistics.superclass_errors:
+        both = np.isfinite(found.change.difference)
+        if not both.any():
+            continue
+        before, after, chance = (
+            percent(float(values[both].mean()))
+            for values in (found.original.share, found.new.share, found.new.expected)
+        )
+        said.append(
+            f"Within the superclass ({found.superclasses.name}) are {before} % of the mistakes on the original set and "
+            f"{after} % on the new set, mean over models; {chance} % if mistakes fell on any other class alike."
+        )
+    return said
 
 
 def without_labels_sentence(statistics: Statistics) -> str | None:

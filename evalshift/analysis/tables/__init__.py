@@ -7,12 +7,20 @@ from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.line_fit import Line
-from evalshift.analysis.tables import of_groups, of_images, of_lines, of_models, of_recipes
+from evalshift.analysis.tables import (
+    of_groups,
+    of_images,
+    of_lines,
+    of_models,
+    of_recipes,
+    of_superclasses,
+)
 from evalshift.analysis.tables.table import Column, StatisticTable, View
 
 __all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
 
-# None stands for a table that this pair does not call for: no attributes of images, no recipes with several seeds.
+# None stands for a table that this pair does not call for: no attributes of images, no superclasses, no recipes with
+# several seeds.
 _MAKERS: dict[str, Callable[[View], StatisticTable | Missing | None]] = {
     "lines": of_lines.lines_table,
     "scales": of_lines.scales_table,
@@ -26,6 +34,7 @@ _MAKERS: dict[str, Callable[[View], StatisticTable | Missing | None]] = {
     "without_labels": of_models.without_labels_table,
     "classes": of_images.classes_table,
     "model_classes": of_images.model_classes_table,
+    "hierarchical_errors": of_superclasses.hierarchical_errors_table,
     "worst_groups": of_groups.worst_groups_table,
     "groups": of_groups.groups_table,
     "recipes": of_recipes.recipes_table,

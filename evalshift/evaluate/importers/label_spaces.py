@@ -65,7 +65,7 @@ def in_view(dataset: StoredDataset, view: View, space: ClassSpace) -> StoredData
         )
     accepted = None if dataset.accepted is None else padded([lists[place] for place in kept])
     labels = np.array([lists[place][0] for place in kept], dtype=np.int64)
-    seen = replace(dataset, class_names=view.space.names, view=view)
+    seen = replace(dataset, class_names=view.space.names, view=view, superclasses=())
     return _part(seen, kept, labels, accepted)
 
 

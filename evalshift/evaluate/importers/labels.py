@@ -25,7 +25,7 @@ from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.several_labels import read_label_lists
 from evalshift.testbed.text_tables import read_text_table
-from evalshift.testbed.views import BUILT_IN_VIEWS, built_in_view
+from evalshift.testbed.views import BUILT_IN_VIEWS, built_in_groupings, built_in_view, superclasses_among
 
 
 def dataset_for_import(
@@ -42,8 +42,17 @@ def dataset_for_import(
     What the store holds comes first, then what the registry has at hand, then the file `labels` with the label space
     `classes` (a name that the registry knows; told by the registry or a published testbed where they know `name`).
     A file of labels beside stored ones must agree with them. Nothing is downloaded, and nothing stored yet.
+    Its superclasses are those that the registry declares, else those that are stored.
     Raises UsageError or DataError where no labels are to be had, or they contradict each other.
     """
+    found, words = _labelled(name, results, registry, labels, classes, id_column)
+    declared = registry.superclasses(found.classes, found.class_names, found.view)
+    return (replace(found, superclasses=declared) if declared else found), words
+
+
+def _labelled(
+    name: str, results: Results, registry: Registry, labels: Path | None, classes: str | None, id_column: str | None
+) -> tuple[StoredDataset, str]:
     if name in results.datasets():
         stored = results.load_dataset(name)
         if labels is not None:
@@ -138,6 +147,7 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
         fingerprint=label_checksum(ids, labels),
         source_checksum=None,
         entry={"source": "labels", **entry},
+        superclasses=superclasses_among(built_in_groupings(space.name), space.names, None),
     )
 
 

@@ -309,6 +309,8 @@ def store_predictions(results: Results, dataset: StoredDataset, predictions: Pre
     """Save imported predictions, and first their dataset where it is not stored."""
     if dataset.name not in results.datasets():
         results.save_dataset(dataset)
+    elif dataset.superclasses:
+        results.note_superclasses(dataset.name, dataset.superclasses)
     results.save_predictions(predictions)
 
 

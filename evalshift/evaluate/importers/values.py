@@ -61,8 +61,8 @@ def top_classes(
     kept          how many class numbers are kept; None keeps all that there are
 
     No prediction is NaN, −1, an empty cell or a word for it, or a row in which all classes score the same. Where two
-    scores are equal, the lower class number comes first. Logits that all lie in [0, 1], also where `kind` calls them so,
-    are scores such as sigmoids or similarities: softmax would make them nearly even, so no probability is told.
+    scores are equal, the lower class number comes first. Logits that all lie in [0, 1], also where `kind` calls them
+    so, are scores such as sigmoids or similarities: softmax would make them nearly even, so no probability is told.
     Raises DataError where these cannot be predictions of these classes, UsageError where it is not clear what they are.
     """
     check_kind(kind)

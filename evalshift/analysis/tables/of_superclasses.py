@@ -1,0 +1,66 @@
+"""The table of mistakes within the superclass."""
+
+from typing import Any
+
+import numpy as np
+
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+
+
+def hierarchical_errors_table(view: View) -> StatisticTable | Missing | None:
+    """One row per declaration of superclasses and model; None where none is declared."""
+    found = view.statistics.superclass_errors
+    if isinstance(found, Missing):
+        return found
+    if not found:
+        return None
+    order = view.image_order
+    columns: dict[str, list[Any]] = {}
+    for errors in found:
+        cells: dict[str, Any] = {
+            "superclasses": np.full(len(order), errors.superclasses.name, dtype=object),
+            "model": np.array(view.image_models, dtype=object),
+        }
+        for side, one in (("original", errors.original), ("new", errors.new)):
+            cells |= {
+                f"{side}_mistakes": one.mistakes[order],
+                f"{side}_within": one.within[order],
+                f"{side}_share": one.share[order],
+                f"{side}_share_low": one.interval.low[order],
+                f"{side}_share_high": one.interval.high[order],
+                f"{side}_expected": one.expected[order],
+            }
+        cells |= {
+            "difference": errors.change.difference[order],
+            "difference_low": errors.change.interval.low[order],
+            "difference_high": errors.change.interval.high[order],
+        }
+        for key, values in cells.items():
+            columns.setdefault(key, []).extend(values.tolist())
+    names = "; ".join(f"{one.superclasses.name}: {_groups(one.superclasses.names)}" for one in found)
+    return make_table(
+        "hierarchical_errors",
+        "Mistakes within the superclass",
+        columns,
+        [
+            Column("superclasses", "Superclasses", "text"),
+            Column("model", "Model", "text"),
+            Column("original_mistakes", "Original mistakes", "count"),
+            bounded("original_share", "Original share within (%)"),
+            Column("original_expected", "Expected (%)", "percent"),
+            Column("new_mistakes", "New mistakes", "count"),
+            bounded("new_share", "New share within (%)"),
+            Column("new_expected", "Expected (%)", "percent"),
+            bounded("difference", "New − original (points)", "change"),
+        ],
+        "Share of the incorrect predictions that fall in the superclass of the image's class, on images whose class is "
+        f"in one, with its exact {100 * view.statistics.level:g} % confidence interval. Expected: the share if every "
+        f"mistake fell on any other class with the same probability. Superclasses of {names}.",
+        empty="A share is empty for a model without incorrect predictions.",
+    )
+
+
+def _groups(names: tuple[str, ...], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
