@@ -1,14 +1,19 @@
 """The views of a registry as YAML writes them: under `views:`, or in a dataset's entry."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from evalshift.errors import did_you_mean
 from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
-from evalshift.testbed.views import BUILT_IN_VIEWS, View, ViewFault, view_of_groups, view_of_part
+from evalshift.testbed.entries import expand
+from evalshift.testbed.group_files import read_group_file, read_kept_file
+from evalshift.testbed.views import BUILT_IN_VIEWS, View, ViewFault, is_class, view_of_groups, view_of_part
 from evalshift.testbed.yaml_text import YamlText
 
 _KEYS = ("of", "groups", "keep")
+_KEPT_SUFFIXES = (".json", ".txt", ".csv")
 
 
 def read_views(text: YamlText, spaces: Mapping[str, ClassSpace]) -> dict[str, View]:
@@ -72,12 +77,34 @@ def _declared(
     groups, keep = content.get("groups"), content.get("keep")
     if (groups is None) == (keep is None):
         raise text.complaint(keys, "a view has either groups or keep", expected="one of them")
-    if groups is not None and not isinstance(groups, dict):
+    if groups is not None and not isinstance(groups, dict | str):
         raise text.complaint((*keys, "groups"), "groups are a mapping", found=repr(groups), expected="name: [classes]")
     try:
+        with _at("groups" if keep is None else "keep"):
+            if isinstance(groups, str):
+                groups = read_group_file(_path(text, groups), of, spaces.get(name))
+            if isinstance(keep, str) and not is_class(keep, of) and Path(keep).suffix in _KEPT_SUFFIXES:
+                keep = read_kept_file(_path(text, keep))
         return view_of_part(name, of, keep) if groups is None else view_of_groups(name, of, groups, spaces.get(name))
     except ViewFault as fault:
         raise text.complaint((*keys, *fault.keys[short:]), fault.problem, **fault.parts) from fault
+
+
+@contextmanager
+def _at(key: str) -> Iterator[None]:
+    """Say under which key a file is named that has a fault."""
+    try:
+        yield
+    except ViewFault as fault:
+        raise ViewFault((key,), fault.problem, **fault.parts) from fault
+
+
+def _path(text: YamlText, written: str) -> Path:
+    """A path as a registry writes it, relative to its folder."""
+    try:
+        return text.path.parent / Path(expand(written)).expanduser()
+    except ValueError as error:
+        raise ViewFault((), str(error), found=written) from error
 
 
 def _space(text: YamlText, keys: tuple[object, ...], name: object, spaces: Mapping[str, ClassSpace]) -> ClassSpace:

@@ -286,6 +286,14 @@ def _number(label: int, of: ClassSpace, keys: tuple[object, ...]) -> int:
     return label
 
 
+def is_class(name: object, of: ClassSpace) -> bool:
+    """Whether this is a label, or one of the names of a class."""
+    if isinstance(name, int):
+        return 0 <= name < len(of)
+    text = str(name)
+    return (text.isascii() and text.isdigit() and int(text) < len(of)) or _plain(text) in _known_names(of)
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
