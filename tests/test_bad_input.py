@@ -269,7 +269,7 @@ def test_unknown_section(here: Path) -> None:
         "unknown section",
         "  where:    registry.yaml, line 1: model",
         "  found:    model",
-        "  expected: extends, classes, views, datasets, models, pairs",
+        "  expected: extends, title, classes, views, datasets, families, models, pairs",
         '  fix:      did you mean "models"?',
     )
 

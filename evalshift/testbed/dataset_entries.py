@@ -82,6 +82,7 @@ class DatasetEntry(About):
         changed: dict[str, Any] = {"view": name}
         if self.view is None:  # what is known of all images need not hold for a part of them
             changed |= {"near_duplicates": None, "fresh": f"{self.fresh}@{name}" if self.fresh else None}
+            changed |= {"title": f"{self.title} (view {name})" if self.title else None}
         copy = self.model_copy(update=changed)
         copy._seen = None if isinstance(view, str) else view
         return copy
@@ -320,7 +321,8 @@ class CorruptedCifarDataset(DownloadedDataset):
         if corruption not in get_args(Corruption) or severity not in ("1", "2", "3", "4", "5"):
             nearest = near_match(corruption or text, get_args(Corruption))
             raise ValueError(f"a corruption and a severity from 1 to 5, such as {nearest or 'fog'}-3")
-        return self.model_copy(update={"corruption": corruption, "severity": int(severity)})
+        title = f"{self.title}, {corruption.replace('_', ' ')}, severity {severity}" if self.title else None
+        return self.model_copy(update={"corruption": corruption, "severity": int(severity), "title": title})
 
 
 class Cinic10Dataset(DownloadedDataset):

@@ -78,9 +78,17 @@ def _file_name(text: str) -> str:
     return text
 
 
+def checked_title(title: object) -> str:
+    """A title as given; ValueError unless it is one line of 1 to 120 printable characters."""
+    if not isinstance(title, str) or not title.strip() or len(title) > 120 or not title.isprintable():
+        raise ValueError("one line of 1 to 120 printable characters (quote a number)")
+    return title
+
+
 FilePath = Annotated[Path, BeforeValidator(file_path)]
 Locations = Annotated[str | tuple[str, ...], BeforeValidator(_locations)]
 Sha256 = Annotated[str, AfterValidator(checked_sha256)]
+Title = Annotated[str, BeforeValidator(checked_title)]
 
 
 class Entry(BaseModel):
@@ -114,8 +122,12 @@ class FileEntry(Entry):
 
 
 class About(Entry):
-    """Facts for the reader; none of them changes a prediction."""
+    """Facts for the reader; none of them changes a prediction.
 
+    title  what figures, tables and the page call it; its name without one
+    """
+
+    title: Title | None = None
     paper: str | None = None
     licence: str | None = None
     homepage: str | None = None

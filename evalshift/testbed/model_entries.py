@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictI
 from evalshift.publishing import publishable
 from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder, hashes_of_function
 from evalshift.testbed.dataset_entries import AnyDataset
-from evalshift.testbed.entries import About, Entry, FilePath, Locations, checked_sha256, file_path, is_url
+from evalshift.testbed.entries import About, Entry, FilePath, Locations, Title, checked_sha256, file_path, is_url
 from evalshift.testbed.preprocessing import Preprocess
 
 # A hash that nobody published.
@@ -83,6 +83,7 @@ class Logits(Entry):
 class ModelEntry(About):
     """A classifier: where it comes from, what it wants to see, and what is known of it.
 
+    family_title what figures call the family; the registry fills it in from `families:`
     selected_on  the data that chose this checkpoint among others; "test" means that its original accuracy flatters it
     expected     the published accuracy on each dataset, as a fraction
     output       which output holds the classes where the network returns several: its key, its name or its number
@@ -95,6 +96,7 @@ class ModelEntry(About):
     output: OutputName | None = None
     logits: Logits | None = None
     family: str | None = None
+    family_title: Title | None = None
     year: int | None = Field(default=None, ge=1950, le=2100)
     recipe: str | None = None
     selected_on: Literal["train", "validation", "test"] | None = None
@@ -108,8 +110,8 @@ class ModelEntry(About):
 
     def identity(self) -> dict[str, Any]:
         """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
-        aside = {*About.model_fields, "family", "year", "recipe", "selected_on", "expected", "on_request"}
-        aside |= {"weights", "sha256", "shards", "path", "parts", "trust"}
+        aside = {*About.model_fields, "family", "family_title", "year", "recipe", "selected_on", "expected"}
+        aside |= {"on_request", "weights", "sha256", "shards", "path", "parts", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
         parts = [part.identity() for part in getattr(self, "parts", ())]
         if any(parts):

@@ -24,6 +24,7 @@ from evalshift.testbed.entries import Entry, FileEntry, expand
 from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.registry_titles import read_families, read_title, with_family_titles
 from evalshift.testbed.registry_views import inline_view, read_views
 from evalshift.testbed.trust import trusting
 from evalshift.testbed.views import (
@@ -58,6 +59,8 @@ class Registry:
     own_pairs  the pairs that a user wrote: of the file itself, else of the one that it extends; none in the default
     written    the entries of models and datasets as they stand in YAML, for the record
     views      those that it declares, under `views` or in a dataset's entry
+    title      what figures and tables call this testbed; None without one
+    families   the title of each family that has one, by its name
     found      whether nobody named it: it lay in the working folder
     """
 
@@ -70,6 +73,8 @@ class Registry:
     written: Mapping[str, Mapping[str, Any]]
     views: Mapping[str, View] = field(default_factory=dict)
     found: bool = False
+    title: str | None = None
+    families: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def default_pairs(self) -> tuple[Pair, ...]:
@@ -334,12 +339,13 @@ def read_registry(path: str | Path | None = None) -> tuple[Registry, tuple[Regis
 def _read_all(path: str | Path | None, faults: _Faults) -> Registry:
     registry = _load(find_registry(path), (), faults)
     if is_default(registry.path):
-        return registry
+        return _default_with_titles(registry.path, registry.path.stat().st_mtime_ns)
     if path is None:
         registry = replace(registry, found=True)
     else:
         registry = replace(registry, models=trusting(registry.models, registry.path.absolute().parent))
     default = _load(default_path(), (), faults)
+    registry = with_family_titles(registry, {**default.families, **registry.families})
     return replace(
         registry,
         datasets={**default.datasets, **registry.datasets},
@@ -353,6 +359,12 @@ def _load_default_once(path: Path, changed: int) -> Registry:
     registry = _read(path, (), faults)
     faults.raise_all(path)
     return registry
+
+
+@cache
+def _default_with_titles(path: Path, changed: int) -> Registry:
+    registry = _load_default_once(path, changed)
+    return with_family_titles(registry, registry.families)
 
 
 def _load(path: Path, below: tuple[Path, ...], faults: _Faults) -> Registry:
@@ -381,11 +393,17 @@ def _read(path: Path, below: tuple[Path, ...], faults: _Faults) -> Registry:
     views = dict(parent.views if parent else {})
     with faults.noted("views"):
         views |= read_views(text, registry.classes)
-    registry = replace(registry, views=views)
+    families, title = dict(parent.families if parent else {}), None
+    with faults.noted("families"):
+        families |= read_families(text)
+    with faults.noted("title"):
+        title = read_title(text)
+    registry = replace(registry, views=views, families=families, title=title)
     datasets, written_datasets = _read_section(text, "datasets", _DATASET, faults)
     models, written_models = _read_section(text, "models", _MODEL, faults)
     datasets = {
-        name: entry if is_default(path) else with_built_in_files(entry, name) for name, entry in datasets.items()
+        name: entry if is_default(path) else _with_built_in_title(with_built_in_files(entry, name), name)
+        for name, entry in datasets.items()
     }
     _check_classes(text, registry, {"datasets": datasets, "models": models}, faults)
     datasets, models = (
@@ -515,6 +533,14 @@ def _check_name(text: YamlText, section: str, name: object) -> None:
             found=repr(name),
             expected='text of 1 to 120 bytes without ":" and control characters (quote a number)',
         )
+
+
+def _with_built_in_title(entry: AnyDataset, name: str) -> AnyDataset:
+    """A built-in dataset named again, such as with a `path` of one's own, keeps its title."""
+    known = _default().datasets.get(name)
+    if entry.title or entry.view or known is None or known.source != entry.source:
+        return entry
+    return entry.model_copy(update={"title": known.title})
 
 
 def with_built_in_files(entry: AnyDataset, name: str = "") -> AnyDataset:

@@ -445,7 +445,7 @@ class TestDetectorsAndMmpretrain:
         assert entry.sha256 == tag
         assert weights(f"resnet{layers}-mmpretrain").endswith(f"/resnet{layers}_b16x8_cifar10_20210528-{tag}.pth")
         # Trap 23, on the scale of 0 to 255: the constants are those of std 0.2023 to three digits.
-        assert (entry.preprocess.scale, entry.preprocess.channels) == (255, "rgb")
+        assert (entry.preprocess.scale, entry.preprocess.channels) == (255, None)  # RGB
         assert [round(std / 255, 4) for std in entry.preprocess.std] == [0.2023, 0.1994, 0.2010]
         assert entry.rename == {"backbone.": "", "head.": ""}
 

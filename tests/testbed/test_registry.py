@@ -365,7 +365,7 @@ models:
             "a registry is a mapping\n"
             "  where:    FILE\n"
             "  found:    list\n"
-            "  expected: extends, classes, views, datasets, models, pairs"
+            "  expected: extends, title, classes, views, datasets, families, models, pairs"
         )
 
     def test_an_unknown_section(self, refused: Refused) -> None:
@@ -373,7 +373,7 @@ models:
             "unknown section\n"
             "  where:    FILE, line 2: model\n"
             "  found:    model\n"
-            "  expected: extends, classes, views, datasets, models, pairs\n"
+            "  expected: extends, title, classes, views, datasets, families, models, pairs\n"
             '  fix:      did you mean "models"?'
         )
 
@@ -448,9 +448,9 @@ class TestEntries:
             "unknown key\n"
             "  where:    FILE, line 9: models.m.weigths\n"
             "  found:    weigths\n"
-            "  expected: key, rename, ignore, paper, licence, homepage, note, classes, output, logits, family, year, "
-            "recipe, selected_on, expected, on_request, sha256, shards, weights, parts, source, builder, arguments, "
-            "preprocess, trust\n"
+            "  expected: key, rename, ignore, title, paper, licence, homepage, note, classes, output, logits, family, "
+            "family_title, year, recipe, selected_on, expected, on_request, sha256, shards, weights, parts, source, "
+            "builder, arguments, preprocess, trust\n"
             '  fix:      did you mean "weights"?'
         )
 

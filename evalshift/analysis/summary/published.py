@@ -76,7 +76,7 @@ def summarize_published(
         options,
         command=command,
         notes=(
-            f"These are published counts: {testbed.title} ({testbed.paper}).",
+            f"These are published counts: {testbed.reference} ({testbed.paper}).",
             _COUNTS_ALONE,
             *([_NUMBERED] if testbed.ties == "alphabetical" else []),
             *(f"{pair} is not in this report: {metric_words(metric)} was not published on it." for pair in refused),

@@ -152,11 +152,11 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
 
 
 def known_of(name: str, registry: Registry) -> dict[str, Any]:
-    """What the registry knows of a dataset, whoever ran the models: its near-duplicates, and where fresh images are."""
+    """What the registry knows of a dataset, whoever ran the models: title, near-duplicates, and fresh images."""
     entry = registry.known_dataset(name)
     if entry is None:
         return {}
-    return entry.model_dump(mode="json", include={"near_duplicates", "fresh"}, exclude_none=True)
+    return entry.model_dump(mode="json", include={"near_duplicates", "fresh", "title"}, exclude_none=True)
 
 
 def known_size(name: str) -> tuple[int, str | None] | None:

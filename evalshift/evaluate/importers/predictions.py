@@ -35,7 +35,7 @@ from evalshift.testbed.registry import Registry, load_registry
 MISSING = ("marked", "incorrect", "error")
 
 # What of a registry entry is said of a model that evalshift did not run.
-_FACTS = ("family", "year", "selected_on", "expected", "paper")
+_FACTS = ("title", "family", "family_title", "year", "selected_on", "expected", "paper")
 
 
 @dataclass(frozen=True)

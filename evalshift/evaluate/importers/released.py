@@ -485,7 +485,12 @@ def _published_facts(release: Release) -> dict[str, dict[str, Any]]:
     testbed = load_published("recht2019")
     table = testbed.table_of(release.pairs[0])
     models = table.models if table else ()
-    return {model.name: {"family": model.family, "year": model.year, "paper": testbed.paper} for model in models}
+    facts: dict[str, dict[str, Any]] = {}
+    for model in models:
+        facts[model.name] = {"family": model.family, "year": model.year, "paper": testbed.paper}
+        if model.family in testbed.families:
+            facts[model.name]["family_title"] = testbed.families[model.family]
+    return facts
 
 
 def _differences(

@@ -55,14 +55,19 @@ class PublishedTable:
 class PublishedTestbed:
     """A published testbed.
 
-    paper  address of the publication
-    ties   how its tables rank models of equal accuracy: "shared" or "alphabetical"
+    title      what figures and tables call it, such as "Recht et al. 2019"
+    reference  the publication, with authors and title
+    paper      address of the publication
+    ties       how its tables rank models of equal accuracy: "shared" or "alphabetical"
+    families   the title of each family of its models that has one, by its name
     """
 
     name: str
     title: str
+    reference: str
     paper: str
     ties: str
+    families: dict[str, str]
     tables: tuple[PublishedTable, ...]
 
     @property
@@ -98,7 +103,8 @@ def load_published(name: str) -> PublishedTestbed:
     folder = resources.files(__name__).joinpath(name)
     facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))
     tables = tuple(_load_table(folder, table) for table in facts["tables"])
-    return PublishedTestbed(name, facts["title"], facts["paper"], facts["ties"], tables)
+    families = {family: entry["title"] for family, entry in facts.get("families", {}).items()}
+    return PublishedTestbed(name, facts["title"], facts["reference"], facts["paper"], facts["ties"], families, tables)
 
 
 def _load_table(folder: Traversable, facts: dict) -> PublishedTable:
