@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outcomes, split_pair
 from evalshift.analysis.outcomes.run_notes import run_notes
+from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.errors import AnalysisError, StoreError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
@@ -88,6 +89,8 @@ def load_pair(results: Results, pair: str) -> StoredPair:
     outcomes = {metric: _count(original, new, metric, known) for metric in METRICS if metric not in unreported}
     provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
     notes.extend(run_notes(provenance))
+    if shared := shared_images_note(original.dataset, new.dataset):
+        notes.append(shared)
     if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
         notes.append(
             "Known by imported counts alone, so left out of whatever needs the answer to each image: "
