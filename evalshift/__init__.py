@@ -1,4 +1,4 @@
-"""evalshift: how far image classifiers fall from a test set to its replication, how sure that is, and why.
+"""evalshift: how far image classifiers fall from a test set to its replication, with confidence intervals, and why.
 
     import evalshift as es
 

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. What a command does stands in the rooms below."""
+"""The command line: parse, call, print. What a command does is implemented in the packages below."""
 
 import os
 import sys
@@ -17,9 +17,9 @@ from evalshift.publishing import inert_text
 if TYPE_CHECKING:
     from evalshift.evaluate.options import Options
 
-# rich, torch, pandas and the rest are imported by the command that needs them: `evalshift --help` answers at once.
+# rich, torch, pandas and the rest are imported by the command that needs them, so that `evalshift --help` is quick.
 
-_STOPPED_HALF_WAY = "stopped; what was finished is kept, and the same command goes on from there"
+_STOPPED_HALF_WAY = "stopped; finished results are kept, and the same command resumes there"
 
 app = typer.Typer(
     epilog="Begin with: evalshift run && evalshift report --probit",
@@ -51,20 +51,20 @@ RegistryOption = Annotated[
 ]
 PairOption = Annotated[
     list[str] | None,
-    typer.Option("--pair", metavar="A:B", help="Original and new test set. Repeat it, or put commas between."),
+    typer.Option("--pair", metavar="A:B", help="Original and new test set. Comma-separated; repeatable."),
 ]
 ModelsOption = Annotated[
     list[str] | None,
-    typer.Option("--models", metavar="GLOB", help='Models, such as "resnet*". Repeat it, or put commas between.'),
+    typer.Option("--models", metavar="GLOB", help='Models, such as "resnet*". Comma-separated; repeatable.'),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")]
 DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 or mps; auto takes a GPU where one is.")
+    str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one.")
 ]
 
 
 import_app = typer.Typer(
-    help="Bring in what exists: predictions, or tables of accuracies.",
+    help="Import existing predictions, or tables of accuracies.",
     epilog="Example: evalshift import recht2019-cifar10 && evalshift report --probit",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -85,7 +85,7 @@ SizeOption = Annotated[
         "large letters). [default: column; page where there are several panels]",
     ),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Put imports in the place of what a run made.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite predictions that a run made.")]
 
 
 DataDirOption = Annotated[
@@ -94,7 +94,7 @@ DataDirOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(metavar="N", parser=_whole_number, help="Threads that decode images. [default: one a processor]"),
+    typer.Option(metavar="N", parser=_whole_number, help="Threads that decode images. [default: one per core]"),
 ]
 
 dataset_app = typer.Typer(
@@ -120,7 +120,7 @@ def _evalshift(
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """How far image classifiers fall from a test set to its replication, how sure that is, and why."""
+    """How far image classifiers fall from a test set to its replication, with confidence intervals, and why."""
 
 
 @app.command(epilog='Example: evalshift run --registry mine.yaml --pair cifar10:cifar10.1-v6 --models "resnet*"')
@@ -132,29 +132,29 @@ def run(
     device: DeviceOption = "auto",
     precision: Annotated[str, typer.Option(metavar="P", help="fp32, tf32, bf16 or fp16.")] = "fp32",
     batch_size: Annotated[
-        str, typer.Option(metavar="auto|N", help="Images a batch; auto searches for what is quickest here.")
+        str, typer.Option(metavar="auto|N", help="Images per batch; auto searches for the fastest size.")
     ] = "auto",
     workers: Annotated[
         int | None,
         typer.Option(
-            metavar="N", parser=_whole_number, help="Threads that decode image files. [default: one a processor]"
+            metavar="N", parser=_whole_number, help="Threads that decode image files. [default: one per core]"
         ),
     ] = None,
     executor: Annotated[
-        str, typer.Option(metavar="local|ray", help="ray: a model a GPU (or core), here or on a cluster.")
+        str, typer.Option(metavar="local|ray", help="ray: one model per GPU (or core), here or on a cluster.")
     ] = "local",
-    save_logits: Annotated[bool, typer.Option("--save-logits", help="Keep all logits too, as float16.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run again what is stored and still valid.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and why; run nothing.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing: what is not here is an error.")] = False,
+    save_logits: Annotated[bool, typer.Option("--save-logits", help="Store all logits too, as float16.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again even where stored predictions are valid.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and why; run nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing; missing files are errors.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Run models on both test sets of a pair; store what they answer.
+    """Run models on both test sets of a pair; store their predictions.
 
-    What is stored already and still valid is skipped. Models on request, such as those that train here for minutes,
+    Stored predictions that are still valid are skipped. Models on request, such as those that first train for minutes,
     run only when --models names them. Without a registry and a pair, the models that come with evalshift run on the
-    embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 wrong usage or input, 130
-    stopped with Ctrl-C; what was finished is always kept.
+    embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 invalid usage or input, 130
+    stopped with Ctrl-C; finished predictions are always kept.
     """
     with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
         from evalshift.evaluate.options import Options
@@ -223,13 +223,13 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="FAMILY",
-            help="Family that the lines leave out; a second figure has it in. Repeat it, or put commas between. "
+            help="Family to leave out of the lines; a second figure includes it. Comma-separated; repeatable. "
             "[default: none; of a published testbed, those that its publication leaves out]",
         ),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Hold each model against a published testbed's line, such as recht2019's."),
+        typer.Option(metavar="NAME", help="Compare each model with a published testbed's line, such as recht2019's."),
     ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
@@ -249,11 +249,11 @@ def report(
         typer.Option("--anonymous", help="Leave out machine, time, commit, versions, entries and links, for review."),
     ] = False,
 ) -> None:
-    """Turn stored predictions into intervals, a line, figures, tables.
+    """Report confidence intervals, lines, figures and tables.
 
-    Prints the findings and the first models of each pair, and writes a folder with a page, figures, tables and every
-    number as JSON. Accuracies that are not the published ones, and answers that look wrong, are noted with their likely
-    cause. Works on a results folder alone, or on the counts of a published testbed that come with evalshift:
+    Prints the findings and the best models of each pair, and writes a folder with a page, figures, tables and every
+    number as JSON. Accuracies that differ from the published ones, and implausible predictions, are noted with their
+    likely cause. Needs only a results folder, or the counts of a published testbed that come with evalshift;
     no images, no GPU, no torch, no download: evalshift report --published recht2019
     """
     with _complaints(report):
@@ -269,12 +269,12 @@ def report(
             find_size(size)
         if results is not None and published is not None:
             raise UsageError(
-                "a report is on stored results or on a published testbed",
+                "both stored results and a published testbed were given",
                 found=f"--results {results} --published {published}",
                 expected="one of them",
             )
         families = _split(without)
-        with stderr().status("reading predictions, working out the statistics") as status:
+        with stderr().status("reading predictions, computing statistics") as status:
             made = make_report(
                 results or "results",
                 pairs=_split(pair) or None,
@@ -297,9 +297,9 @@ def list_entries(
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """List what a registry names: models, datasets or pairs.
+    """List the models, datasets or pairs of a registry.
 
-    Datasets are listed with what is on disk, what a download would bring, and what takes a login.
+    For each dataset: whether it is on disk, can be downloaded, or needs a login.
     """
     with _complaints(list_entries), _data_access(data_dir):
         from evalshift.console import output
@@ -307,7 +307,9 @@ def list_entries(
 
         kinds = {"models": output.print_models, "datasets": output.print_datasets, "pairs": output.print_pairs}
         if what not in kinds:
-            raise UsageError(f'"{what}" cannot be listed', expected=", ".join(kinds), fix=did_you_mean(what, kinds))
+            raise UsageError(
+                f'unknown kind of entry "{what}"', expected=", ".join(kinds), fix=did_you_mean(what, kinds)
+            )
         kinds[what](load_registry(registry))
 
 
@@ -317,10 +319,10 @@ def fetch(
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Download datasets and weights, to run without network later.
+    """Download datasets and weights, to run offline later.
 
-    Files are hashed, and taken up where a download broke off. They go to the folder that EVALSHIFT_DATA names, or to
-    the user's cache. EVALSHIFT_MIRROR is tried first.
+    Checksums are verified, and interrupted downloads resumed. Files go to the folder EVALSHIFT_DATA, or to the user's
+    cache. EVALSHIFT_MIRROR is tried first.
     """
     with _complaints(fetch, _STOPPED_HALF_WAY), _data_access(data_dir):
         from evalshift.testbed.registry import load_registry
@@ -344,7 +346,7 @@ def check(
     models: ModelsOption = None,
     device: DeviceOption = "auto",
     data: Annotated[
-        bool, typer.Option("--data", help="Hash every file of the datasets on disk, and decode every image.")
+        bool, typer.Option("--data", help="Verify the checksum of every dataset file on disk, and decode every image.")
     ] = False,
     build: Annotated[
         bool,
@@ -355,10 +357,10 @@ def check(
 ) -> None:
     """Check a registry: what would run, on what, and what is missing.
 
-    Nothing is run or downloaded. With --data, the datasets of the pairs, or without --pair all that are on disk, are
-    verified file by file. With --build, each model is built without its weights (a file that holds a network whole is
-    read where it is on the disk), and all errors of the registry and of its entries are listed; any is exit code 1.
-    Exit code: 0 all can run, 1 something is missing that no download brings, or damaged, 2 the registry is wrong.
+    Nothing is run or downloaded. With --data, the datasets of the pairs, or without --pair all datasets on disk, are
+    verified file by file. With --build, each model is built without its weights (a file that holds a whole network is
+    read if it is on disk), and all errors of the registry and its entries are listed; any error is exit code 1.
+    Exit code: 0 all can run, 1 something is damaged, or missing and not downloadable, 2 the registry is invalid.
     """
     with _complaints(check), _data_access(data_dir):
         if build or data:
@@ -387,7 +389,7 @@ def check(
 
 
 def _check_build(registry: Path | None, pairs: list[str], models: list[str]) -> bool:
-    """Read a registry and build its models, whatever is wrong on the way; whether nothing is."""
+    """Read a registry and build its models, going on after errors; whether there were none."""
     from evalshift.console.output import print_built
     from evalshift.console.terminal import stderr
     from evalshift.evaluate.progress import counted_steps
@@ -415,7 +417,7 @@ def _check_build(registry: Path | None, pairs: list[str], models: list[str]) -> 
 
 
 def _check_data(registry: Path | None, pairs: list[str], workers: int | None) -> bool:
-    """Verify datasets one after another; whether all are as they should be."""
+    """Verify datasets one after another; whether all are valid."""
     from evalshift.console.output import print_verified
     from evalshift.console.terminal import stderr
     from evalshift.evaluate.plan import datasets_of
@@ -440,7 +442,7 @@ def _check_data(registry: Path | None, pairs: list[str], workers: int | None) ->
 @dataset_app.command("stats", epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet --out figures")
 def dataset_stats(
     one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
-    other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another, to compare with.")] = None,
+    other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another dataset, for comparison.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figure and the histograms.")] = Path(),
     formats: Annotated[
         str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")
@@ -450,10 +452,10 @@ def dataset_stats(
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Means, deviations and intensity histograms of one or two datasets.
+    """Means, standard deviations and intensity histograms of one or two datasets.
 
-    Prints the mean and the standard deviation of each channel, on the scale of `preprocess`, and draws how often each
-    intensity comes. Exit code: 0 done, 2 wrong usage or input.
+    Prints the mean and the standard deviation of each channel, on the scale of `preprocess`, and draws histograms of
+    the intensities. Exit code: 0 done, 2 invalid usage or input.
     """
     with _complaints(dataset_stats), _data_access(data_dir):
         from evalshift.analysis.plot_data.sizes import find_size
@@ -486,7 +488,7 @@ def dataset_groups(
 
     Groups are the values of the images' attributes: further columns of a list or of imported labels, or the table that
     `attributes:` names in the registry. Models whose names end in a seed (erm-seed0, erm-seed1) are averaged.
-    Exit code: 0 done, 2 wrong usage or input.
+    Exit code: 0 done, 2 invalid usage or input.
     """
     with _complaints(dataset_groups):
         from evalshift.analysis.summary.set_groups import set_groups
@@ -508,19 +510,20 @@ def dataset_downsample(
     filter: Annotated[
         str, typer.Option("--filter", metavar="F", help="nearest, box, bilinear, hamming, bicubic or lanczos.")
     ] = "box",
-    split: Annotated[str, typer.Option(metavar="val|train", help="What to call it; train is shuffled.")] = "val",
+    split: Annotated[str, typer.Option(metavar="val|train", help="Name of the split; train is shuffled.")] = "val",
     batches: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Files of a train split.")] = 1,
     seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the shuffling.")] = 0,
     devkit: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The devkit, where it does not lie beside flat images.")
+        Path | None, typer.Option(metavar="PATH", help="The devkit, if it is not next to flat images.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write. [default: imagenetN]")] = None,
     workers: WorkersOption = None,
 ) -> None:
     """Make ImageNet small, in the format of Downsampled ImageNet.
 
-    Writes val_data.npz, or train_data_batch_1.npz and so on: rows of one plane a colour, labels from 1 in the devkit's
-    order, the mean image. A run that was stopped goes on where it was. Exit code: 0 done, 2 wrong usage or input.
+    Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with its channels one after another,
+    labels from 1 in the devkit's order, the mean image. An interrupted run is resumed. Exit code: 0 done, 2 invalid
+    usage or input.
     """
     with _complaints(dataset_downsample, _STOPPED_HALF_WAY):
         from evalshift.console.terminal import stderr
@@ -550,9 +553,9 @@ def import_recht2019_cifar10(
 ) -> None:
     """Import released CIFAR-10 predictions.
 
-    Recht et al. 2019 released what 30 models answered on each image of CIFAR-10 and of both versions of CIFAR-10.1.
-    The files are downloaded once from their repository, at a fixed commit, and hashed. Models get the names that the
-    paper prints. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
+    Recht et al. 2019 released the predictions of 30 models on each image of CIFAR-10 and of both versions of
+    CIFAR-10.1. The files are downloaded once from their repository, at a fixed commit, and their checksums verified.
+    Models are named as in the paper. Exit code: 0 done, 2 invalid usage or input, and nothing is stored.
     """
     _import_released("recht2019-cifar10", folder, results, force)
 
@@ -563,9 +566,9 @@ def import_recht2019_imagenet(
 ) -> None:
     """Import released ImageNet predictions.
 
-    Recht et al. 2019 released the five best answers of 67 models to each image of ImageNet's validation set and of the
-    three ImageNetV2 sets. The files are downloaded once from their repository, at a fixed commit, and held against
-    the published counts. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
+    Recht et al. 2019 released the top-5 predictions of 67 models on each image of ImageNet's validation set and of the
+    three ImageNetV2 sets. The files are downloaded once from their repository, at a fixed commit, and compared with
+    the published counts. Exit code: 0 done, 2 invalid usage or input, and nothing is stored.
     """
     _import_released("recht2019-imagenet", folder, results, force)
 
@@ -580,16 +583,16 @@ def _import_released(name: str, folder: Path | None, results: Path, force: bool)
 
 
 @import_app.command(
-    "predictions", epilog="Example: evalshift import predictions answers.npy --model my-net --dataset cifar10.1-v6"
+    "predictions", epilog="Example: evalshift import predictions my-net.npy --model my-net --dataset cifar10.1-v6"
 )
 def import_predictions(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="An npy, npz, pt, JSON, JSON lines, CSV or Parquet file.")
     ],
-    model: Annotated[str, typer.Option(metavar="NAME", help="The model that predicted.")],
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="The dataset that it predicted.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The dataset.")],
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Labels, with ids or in order, where none are stored.")
+        Path | None, typer.Option(metavar="FILE", help="Labels, with ids or in dataset order, if none are stored.")
     ] = None,
     classes: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the numbers mean: cifar10, imagenet-1k, or your own.")
@@ -607,7 +610,7 @@ def import_predictions(
         typer.Option("--first-class", metavar="0|1", parser=_whole_number, help="The number of the first class."),
     ] = None,
     file_order: Annotated[
-        bool, typer.Option("--file-order", help="Rows are in dataset order, whatever names stand in the file.")
+        bool, typer.Option("--file-order", help="Rows are in dataset order; names in the file are ignored.")
     ] = False,
     missing: Annotated[
         str,
@@ -617,7 +620,7 @@ def import_predictions(
             "has no row for them (incorrect), or are refused (error).",
         ),
     ] = "marked",
-    family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, for the report.")] = None,
+    family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, shown in the report.")] = None,
     year: Annotated[int | None, typer.Option(metavar="N", parser=_whole_number, help="Its year.")] = None,
     registry: RegistryOption = None,
     results: ResultsOption = Path("results"),
@@ -627,8 +630,8 @@ def import_predictions(
 
     The file holds one row per image of a dataset: class numbers or names (one, or the k best), logits or probabilities.
     Rows are matched to images by a column of ids, and are in dataset order only where there is none; labels in the file
-    must be those of the dataset. Each rule that is applied is printed; what is unclear is refused. Exit code: 0 done,
-    2 wrong usage or input; then nothing is stored.
+    must be those of the dataset. Each rule applied is printed; ambiguous files are refused. Exit code: 0 done,
+    2 invalid usage or input, and nothing is stored.
     """
     with _complaints(import_predictions):
         from evalshift.console.output import print_import
@@ -703,7 +706,7 @@ def import_table(
     ] = False,
     n: Annotated[
         list[str] | None,
-        typer.Option("--n", metavar="DATASET=N", help="A dataset's number of images, where it is not known."),
+        typer.Option("--n", metavar="DATASET=N", help="A dataset's number of images, if unknown."),
     ] = None,
     registry: RegistryOption = None,
     results: ResultsOption = Path("results"),
@@ -712,7 +715,7 @@ def import_table(
 
     One row per model, with a column for each dataset; a table for each dataset; or one row per model and dataset.
     Accuracies become whole counts of images, or are refused. What needs the prediction on each image leaves these
-    models out, and the report says so. Exit code: 0 done, 2 wrong usage or input; then nothing is stored.
+    models out, and the report says so. Exit code: 0 done, 2 invalid usage or input, and nothing is stored.
     """
     with _complaints(import_table):
         from evalshift.console.output import print_import

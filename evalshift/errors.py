@@ -1,17 +1,17 @@
-"""Everything that evalshift complains about.
+"""The exceptions that evalshift raises.
 
-EvalshiftError                  the base: catch this to catch them all
-├── UsageError                  the call itself is wrong: an unknown name, options that contradict each other
-├── RegistryError               registry.yaml does not say what it must
+EvalshiftError                  base class of all
+├── UsageError                  invalid call: an unknown name, options that contradict each other
+├── RegistryError               invalid registry.yaml
 │   └── RegistryErrors          several of them at once
 ├── DataError                   images, labels or ids are missing, damaged or contradict each other
-├── DownloadError               no mirror gave the file
-│   └── HashMismatchError       a file is there, but its content is not the promised one
-├── ModelError                  one model cannot be built or gives no usable answers; the others go on
+├── DownloadError               no mirror served the file
+│   └── HashMismatchError       a file's checksum is not the expected one
+├── ModelError                  a model cannot be built or its outputs are unusable; the others go on
 ├── StoreError                  results cannot be written or read
-└── AnalysisError               the stored results cannot answer the question (too few models, nothing to compare)
+└── AnalysisError               not computable from the stored results (too few models, nothing to compare)
 
-Each one says where, what was found, what was expected and what to do; whoever raises it fills in what applies.
+Each has the fields problem, where, found, expected and fix; those that apply are set.
 """
 
 import difflib
@@ -19,13 +19,14 @@ from collections.abc import Iterable
 
 
 class EvalshiftError(Exception):
-    """A complaint in up to five parts; its text is ready to be shown to a person.
+    """An error in up to five fields; its text has one line for each and can be shown as it is.
 
     problem   one line: what is wrong
     where     file, entry, field, line or URL
-    found     what stands there
-    expected  what would have been right
-    fix       what the reader can do now
+    found     the invalid value
+    expected  valid values
+    fix       what to do about it
+    Arguments of Python functions are named in backticks, as in `metric`; the command line shows its options instead.
     """
 
     exit_code = 2
@@ -63,11 +64,11 @@ def _rebuild(kind, problem, where, found, expected, fix):
 
 
 class UsageError(EvalshiftError):
-    """The call itself is wrong."""
+    """Invalid call."""
 
 
 class RegistryError(EvalshiftError):
-    """registry.yaml does not say what it must."""
+    """Invalid registry."""
 
 
 class RegistryErrors(RegistryError):
@@ -89,15 +90,15 @@ class DataError(EvalshiftError):
 
 
 class DownloadError(EvalshiftError):
-    """No mirror gave the file."""
+    """No mirror served the file."""
 
 
 class HashMismatchError(DownloadError):
-    """A file is there, but its content is not the promised one."""
+    """A file's checksum is not the expected one."""
 
 
 class ModelError(EvalshiftError):
-    """One model cannot be built or gives no usable answers."""
+    """A model cannot be built or its outputs are unusable."""
 
     exit_code = 1
 
@@ -107,7 +108,7 @@ class StoreError(EvalshiftError):
 
 
 class AnalysisError(EvalshiftError):
-    """The stored results cannot answer the question."""
+    """Not computable from the stored results."""
 
 
 def near_match(name: str, allowed: Iterable[str]) -> str | None:
@@ -122,7 +123,7 @@ def near_match(name: str, allowed: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str | None:
-    """A fix for a misspelt name, fit for `EvalshiftError(fix=...)`; None when no name is near.
+    """A suggestion for a misspelt name, for `EvalshiftError(fix=...)`; None when no name is near.
 
     >>> did_you_mean("resnet2O", ["resnet20", "vgg16"])
     'did you mean "resnet20"?'
@@ -132,6 +133,6 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of someone else's message: the rest is for the one who debugs it."""
+    """The first line of the message of another library's exception."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else "without a message"

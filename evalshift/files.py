@@ -1,4 +1,4 @@
-"""Files on disk: whole or absent, and known by their content."""
+"""Files on disk: atomic writes, names, checksums."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from evalshift.errors import StoreError
 
-# Long enough to be nobody else's: what bears it is removed when it is old.
+# Distinctive, because old files with this suffix are removed.
 TEMPORARY_SUFFIX = ".evalshift-tmp"
 
 # What Windows, macOS and Linux all take in a file name; everything else is written as %XX.
@@ -18,10 +18,10 @@ _SAFE_IN_NAMES = " +,=@()[]"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a reader sees the old file or the whole new one, even after kill -9 or a power cut.
+    """Write `data` to `path` atomically: a reader sees the old file or the new one, even after kill -9 or a power cut.
 
-    The bytes go to a temporary name in the same folder, are flushed to the disk, and are renamed.
-    Raises StoreError where the folder cannot be written to or the disk is full; what stood at `path` is then untouched.
+    The bytes are written to a temporary file in the same folder, flushed to disk, and renamed.
+    Raises StoreError where the folder is not writable or the disk is full; an existing file is then unchanged.
     """
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
@@ -37,7 +37,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             where=path,
             found=_obstacle(path, error),
             expected=f"a writable folder with {len(data):,} bytes free",
-            fix="free some space or choose another folder; what was stored before is untouched",
+            fix="free some space or choose another folder; what was stored before is unchanged",
         ) from error
     finally:
         with suppress(OSError):
@@ -53,9 +53,9 @@ def _obstacle(path: Path, error: OSError) -> str:
 
 
 def remove_leftovers(folder: Path, older_than: float) -> int:
-    """Remove temporary files under `folder` last written before `older_than` (seconds since the epoch); say how many.
+    """Remove temporary files under `folder` last written before `older_than` (seconds since the epoch); how many.
 
-    A killed process leaves them behind. Age protects the files of a run that is going on beside this one.
+    A killed process leaves them behind. Newer ones may belong to another process that is running.
     """
     removed = 0
     for leftover in folder.rglob(f".*{TEMPORARY_SUFFIX}"):
@@ -93,7 +93,7 @@ def sha256_of(path: Path) -> str:
 
 
 def md5_of(path: Path) -> str:
-    """The md5 of a file's content as 32 hex digits: for data of which nobody published a better hash."""
+    """The md5 of a file's content as 32 hex digits, for data published with no better checksum."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

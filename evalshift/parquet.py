@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 def open_parquet(path: Path, *, checksums: bool = False) -> Iterator[pq.ParquetFile]:
     """One Parquet file, closed again in the end. What is read from it must be read with `use_threads=False`.
 
-    checksums   hold each page against its checksum, where the file has them
+    checksums   verify the checksum of each page, where the file has them
     Raises FileNotFoundError, and OSError or pa.ArrowException for a file that is damaged or is no Parquet file.
     """
     # A file opened here is closed here; pq.read_table on a path would first look for a partitioned dataset.

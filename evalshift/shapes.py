@@ -1,6 +1,6 @@
 """Array aliases: the shapes and types that cross from one module to the next.
 
-n images of h × w pixels in c channels, d classes, k kept answers, m models. Annotations are checked while the tests
+n images of h × w pixels in c channels, d classes, top k predictions, m models. Annotations are checked while the tests
 run (pytest --jaxtyping-packages=evalshift,beartype.beartype) and cost nothing otherwise.
 """
 

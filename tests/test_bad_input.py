@@ -76,7 +76,7 @@ def model_fails(*lines: str, on: tuple[str, ...] = ("",), run: Callable[..., Ran
     for dataset in on:
         assert f"\nbad{dataset} failed: " + "\n".join(lines) + "\n" in ran.err
     listed = "".join(f"  bad{dataset}: {lines[0]}\n" for dataset in on)
-    assert ran.err.endswith(f"\n\n{len(on)} failed; all else is in fresh:\n{listed}")
+    assert ran.err.endswith(f"\n\n{len(on)} failed; the other predictions are in fresh:\n{listed}")
     assert Results("fresh").models("new") == ["good"]
 
 
@@ -183,7 +183,7 @@ def test_pair_that_no_model_fits(here: Path) -> None:
 def test_what_cannot_be_listed(here: Path) -> None:
     refused(
         run_here("list", "modles"),
-        '"modles" cannot be listed',
+        'unknown kind "modles"',
         "  expected: models, datasets, pairs",
         '  fix:      did you mean "models"?',
     )
@@ -695,7 +695,7 @@ def test_1001_outputs_for_1000_classes(here: Path) -> None:
             "  fix:      one too many is often a background class put first: drop it with logits: {drop: 0}\n"
         ) in ran.err
     assert ran.err.endswith(
-        "\n2 failed; all else is in results:\n"
+        "\n2 failed; the other predictions are in results:\n"
         "  bad on big-original: wrong number of outputs\n"
         "  bad on big-new: wrong number of outputs\n"
     )
@@ -748,7 +748,7 @@ def test_results_below_a_regular_file(here: Path) -> None:
         "  where:    new_x.npy/results/.*\n"
         "  found:    new_x.npy is a file, not a folder\n"
         "  expected: a writable folder with [0-9,]+ bytes free\n"
-        "  fix:      free some space or choose another folder; what was stored before is untouched\n",
+        "  fix:      free some space or choose another folder; what was stored before is unchanged\n",
         ran.err,
     ), ran.err
 
@@ -775,7 +775,7 @@ def test_disk_that_takes_no_more(here: Path) -> None:
         "  where:    results/.*\n"
         "  found:    File too large\n"
         "  expected: a writable folder with [0-9,]+ bytes free\n"
-        "  fix:      free some space or choose another folder; what was stored before is untouched\n",
+        "  fix:      free some space or choose another folder; what was stored before is unchanged\n",
         ran.err[ran.err.index("evalshift: ") :],
     ), ran.err
     # With room again, the same command goes on.
@@ -912,9 +912,7 @@ def test_ctrl_c_keeps_what_is_finished(here: Path) -> None:
     ran = interrupted(here, signal.SIGINT)
     assert ran.code == 130
     assert ran.out == ""
-    assert ran.err.endswith(
-        "\nevalshift: stopped; what was finished is kept, and the same command goes on from there\n"
-    )
+    assert ran.err.endswith("\nevalshift: stopped; finished results are kept, and the same command resumes there\n")
     assert "first" in Results("results").models("new")
     assert "slow" not in Results("results").models("original")
     (here / "sleeper.py").write_text(SLEEPER.replace("time.sleep(60)", ""), "utf-8")

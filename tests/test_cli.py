@@ -412,7 +412,7 @@ def test_report_on_results_and_on_a_published_testbed_at_once(stored: Path) -> N
     ran = run_here("report", "--results", stored, "--published", "recht2019")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        "evalshift: a report is on stored results or on a published testbed\n"
+        "evalshift: both stored results and a published testbed were given\n"
         f"  found:    --results {stored} --published recht2019\n"
         "  expected: one of them\n"
     )
@@ -462,7 +462,7 @@ def test_list_models_says_which_wait_for_a_request(here: Path) -> None:
     checked = run_here("check").out
     assert "not run   dark: run only when named\n" in checked
     assert "\nmodel" in checked
-    assert "dark" not in checked.split("not run")[1].split("names them")[1]
+    assert "dark" not in checked.split("not run")[1].split("when named")[1]
     assert run_here("run").code == 0
     assert not list(Path("results").rglob("dark*"))
     assert run_here("run", "--models", "da*").code == 0

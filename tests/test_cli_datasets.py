@@ -110,7 +110,7 @@ class TestCheckData:
         run_here("fetch", "far")
         ran = run_here("check", "--data", "--pair", "far:near")
         assert ran.code == 0
-        assert table(ran.out)[2:] == [["far", "whole", "1 files, 3 images"], ["near", "whole", "3 images"]]
+        assert table(ran.out)[2:] == [["far", "intact", "1 files, 3 images"], ["near", "intact", "3 images"]]
         (here / "cache/datasets/c.tar.gz").write_bytes(BODY[:-1] + b"x")
         np.save("y.npy", np.arange(2))
         ran = run_here("check", "--data", "--pair", "far:near")
@@ -166,7 +166,7 @@ class TestStats:
         [
             (
                 ["original", "--format", "pgn"],
-                'statistics of pixels are not written in this format\n  found:    "pgn"\n',
+                'unsupported format of pixel statistics\n  found:    "pgn"\n',
             ),
             (
                 ["original", "--size", "slides"],

@@ -97,7 +97,7 @@ def test_a_file_that_does_not_fit_is_a_complaint_and_leaves_the_old_one(tmp_path
         f"  where:    {path}\n"
         "  found:    File too large\n"
         "  expected: a writable folder with 12,345 bytes free\n"
-        "  fix:      free some space or choose another folder; what was stored before is untouched"
+        "  fix:      free some space or choose another folder; what was stored before is unchanged"
     )
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file.bin"]
@@ -142,7 +142,7 @@ def test_a_path_below_a_file_is_a_complaint_that_names_the_file(tmp_path: Path, 
         f"  where:    {path}\n"
         f"  found:    {tmp_path / 'results'} is a file, not a folder\n"
         "  expected: a writable folder with 1 bytes free\n"
-        "  fix:      free some space or choose another folder; what was stored before is untouched"
+        "  fix:      free some space or choose another folder; what was stored before is unchanged"
     )
     assert (tmp_path / "results").read_bytes() == b"not a folder"
 

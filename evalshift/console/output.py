@@ -1,4 +1,4 @@
-"""What each command answers, from the records that the rooms below give: answers to stdout, complaints to stderr."""
+"""The output of each command, from the records that the library returns: results to stdout, errors to stderr."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from evalshift.console.terminal import print_table, stderr, stdout, wrapped
 from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 from evalshift.formatting import percent
 
-if TYPE_CHECKING:  # each command loads its own room, and no other
+if TYPE_CHECKING:  # each command imports only the package that it needs
     from evalshift.analysis.plot_data.sizes import Size
     from evalshift.analysis.summary import MetricSummary, Summary
     from evalshift.analysis.tables.table import StatisticTable
@@ -26,7 +26,7 @@ _MODELS_PRINTED = 10
 
 
 def print_models(registry: "Registry") -> None:
-    """The models of a registry with what is known of each."""
+    """The models of a registry with their label space, family, year and expected accuracies."""
     rows = [
         (
             name,
@@ -45,7 +45,7 @@ def print_models(registry: "Registry") -> None:
 
 
 def print_datasets(registry: "Registry") -> None:
-    """The datasets of a registry, and whether they are at hand."""
+    """The datasets of a registry, and whether they are on disk."""
     from evalshift.testbed.state import dataset_state
 
     rows = [
@@ -83,7 +83,7 @@ def print_plan(plan: "Plan", registry: "Registry", results: Path) -> None:
 
 
 def _by_model(jobs: Sequence["Job"]) -> list[tuple[str, str, str]]:
-    """A row for each model and reason: most often, one reason holds for all datasets of a model."""
+    """One row per model and reason: usually, one reason holds for all datasets of a model."""
     datasets: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         datasets.setdefault((job.model, job.reason), []).append(job.dataset)
@@ -91,8 +91,8 @@ def _by_model(jobs: Sequence["Job"]) -> list[tuple[str, str, str]]:
 
 
 def print_failures(failures: Sequence["Failure"], results: Path) -> None:
-    """The models that failed, once more at the end, where they are seen."""
-    stderr().print(f"\n{len(failures)} failed; all else is in {results}:", style="bold red")
+    """Repeat the models that failed at the end of the output."""
+    stderr().print(f"\n{len(failures)} failed; the other predictions are in {results}:", style="bold red")
     for failure in failures:
         on = f" on {failure.dataset}" if failure.dataset else ""
         stderr().print(f"  {failure.model}{on}: {failure.error.splitlines()[0]}")
@@ -110,7 +110,7 @@ def print_states(states: Sequence[tuple[str, str, "State"]]) -> None:
 
 
 def print_built(built: Sequence["BuildResult"], errors: Sequence[EvalshiftError]) -> None:
-    """Every error of a registry and of the building of its models, what could not be looked at, and how many built."""
+    """Every error of a registry and of building its models, the models that were not built, and how many were."""
     console = stdout()
     found = [*errors, *(one.error for one in built if one.error is not None)]
     for error in found:
@@ -124,27 +124,27 @@ def print_built(built: Sequence["BuildResult"], errors: Sequence[EvalshiftError]
 
 
 def print_verified(found: Mapping[str, "Verified"]) -> None:
-    """What a look at the files of each dataset found."""
+    """Whether the files of each dataset are intact."""
     rows = []
     for name, one in found.items():
         files = f"{one.files} files, " if one.files else ""
         words = "; ".join(one.faults or (f"{files}{one.images:,} images", *one.warnings))
-        rows.append((name, "damaged" if one.faults else "whole", words))
+        rows.append((name, "damaged" if one.faults else "intact", words))
     if rows:
-        print_table(("dataset", "is", "what was looked at"), rows)
+        print_table(("dataset", "state", "verified"), rows)
     else:
-        stdout().print("no dataset is on disk; evalshift fetch NAME gets one")
+        stdout().print("no dataset is on disk; download one with evalshift fetch NAME")
 
 
 _STATS_FORMATS = ("png", "pdf", "svg", "csv")
 
 
 def check_stats_formats(formats: Sequence[str]) -> list[str]:
-    """The formats asked for; UsageError for one in which statistics of pixels are not written."""
+    """The formats as a list; raises UsageError for an unsupported one."""
     for format in formats:
         if format not in _STATS_FORMATS:
             raise UsageError(
-                "statistics of pixels are not written in this format",
+                "unsupported format of pixel statistics",
                 found=f'"{format}"',
                 expected=", ".join(_STATS_FORMATS),
                 fix=did_you_mean(format, _STATS_FORMATS),
@@ -198,7 +198,7 @@ def _nearer(place: str) -> str:
 
 
 def print_import(report: "ImportReport", results: Path) -> None:
-    """What an import brought, what was decided on the way, what looks wrong in it, and how to go on."""
+    """The accuracies of imported models, the rules applied, implausible predictions, and the pairs to report on."""
     if len(report.models) <= _MODELS_PRINTED:
         rows = [
             (one.model, one.dataset, f"{one.images:,}", _percent(one.top1, one.images), _percent(one.top5, one.images))
@@ -225,20 +225,20 @@ def print_import(report: "ImportReport", results: Path) -> None:
 
 
 def _review(report: "ImportReport", results: Path) -> tuple[str, ...]:
-    """What looks wrong in what was imported; it stays as it came."""
-    with stderr().status("looking for what is wrong"):
+    """Notes on implausible predictions among those imported, which are stored unchanged."""
+    with stderr().status("checking the predictions"):
         from evalshift.analysis.checks.review import review_predictions
         from evalshift.evaluate.store import Results
 
         return review_predictions(Results(results), [(one.dataset, one.model) for one in report.models])
 
 
-def _percent(right: int | None, images: int) -> str:
-    return "" if right is None else f"{percent(right / images, 2)} %"
+def _percent(correct: int | None, images: int) -> str:
+    return "" if correct is None else f"{percent(correct / images, 2)} %"
 
 
 def print_findings(summary: "Summary", written: Path) -> None:
-    """What a report found on each pair, in sentences and the best models, and where all of it was written."""
+    """The findings on each pair in sentences, its best models, and where the report was written."""
     console = stdout()
     for pair in summary.pairs:
         metric = pair.metrics[summary.metric]
@@ -282,7 +282,7 @@ def _print_best(metric: "MetricSummary") -> None:
 
 
 def print_statistics(tables: Mapping[str, "StatisticTable"]) -> None:
-    """Tables as they are read, each under its title."""
+    """Tables in readable form, each under its title."""
     from evalshift.analysis.tables.read import readable_statistic
 
     for table in tables.values():

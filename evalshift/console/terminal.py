@@ -1,4 +1,4 @@
-"""Text as a person sees it: it fits a terminal, and is as wide as it needs to be in a pipe or a file."""
+"""Text output: fits the terminal's width, and is as wide as needed in a pipe or a file."""
 
 import re
 import shutil
@@ -16,24 +16,24 @@ from rich.text import Text
 
 from evalshift.publishing import inert_text
 
-# The narrowest that the last column of a table gets: folded any further, it could not be read.
+# Minimum width of the last column of a table: narrower, it is unreadable.
 _LEAST_WIDTH = 20
 
 
 def stdout() -> Console:
-    """Where answers go."""
+    """The console for results."""
     return _console(sys.stdout)
 
 
 def stderr() -> Console:
-    """Where progress and complaints go, so that a pipe gets answers alone."""
+    """The console for progress and errors, so that a pipe gets results alone."""
     return _console(sys.stderr)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> None:
-    """A table on standard output; `align` has an "l" or "r" a column (without it, all stand left).
+    """A table on standard output; `align` has one "l" or "r" per column (default: all left).
 
-    Where the terminal is too narrow, the last column folds. The others never do: names stay whole, to be copied.
+    Where the terminal is too narrow, only the last column is folded: names in the others can be copied whole.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title, side in zip(header, align or "l" * len(header), strict=True):
@@ -48,7 +48,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str
 
 
 def wrapped(text: str, indent: str = "  ") -> str:
-    """A sentence as indented lines of the terminal's width; one line where no one watches. Intervals stay whole."""
+    """A sentence wrapped to the terminal's width; one line without a terminal. Intervals are not broken."""
     width = seen_width()
     if width is None:
         return indent + text
@@ -60,7 +60,7 @@ def wrapped(text: str, indent: str = "  ") -> str:
 
 
 def seen_width() -> int | None:
-    """Columns of the terminal, or COLUMNS where that is set; None where neither is there: nothing need be cut."""
+    """Width of the terminal in columns, or COLUMNS where that is set; None without either: no limit."""
     return shutil.get_terminal_size((0, 0)).columns or None
 
 

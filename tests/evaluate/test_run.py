@@ -534,9 +534,7 @@ def test_a_run_that_is_stopped_keeps_what_is_finished_and_goes_on_from_there(int
         said, _ = process.communicate(timeout=60)
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert said.endswith(
-            "\nevalshift: stopped; what was finished is kept, and the same command goes on from there\n"
-        )
+        assert said.endswith("\nevalshift: stopped; finished results are kept, and the same command resumes there\n")
         assert "Traceback" not in said
     else:
         assert process.returncode == -signal.SIGKILL
