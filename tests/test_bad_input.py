@@ -1010,7 +1010,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
         (
             ["report", "--size", "colum", "--bootstrap", "0"],
             [
-                "figures are not drawn in this size",
+                "unknown figure size",
                 '  found:    "colum"',
                 "  expected: column, page, slide",
                 '  fix:      did you mean "column"?',

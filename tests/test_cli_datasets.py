@@ -170,7 +170,7 @@ class TestStats:
             ),
             (
                 ["original", "--size", "slides"],
-                'figures are not drawn in this size\n  found:    "slides"\n',
+                'unknown figure size\n  found:    "slides"\n',
             ),
             (["orginal"], 'there is no dataset "orginal"\n'),
         ],

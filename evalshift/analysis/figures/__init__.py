@@ -1,7 +1,6 @@
-"""Tables and lines -> marks on an Axes. No arithmetic beyond the axes' own scale, no state kept.
+"""Figures for print, drawn with matplotlib from the tables and lines of a report.
 
-Figures are matplotlib objects made without pyplot: nothing is shown, nothing stays open, and the style holds only
-while a figure is drawn.
+Figures are made without pyplot: nothing is shown, no figure stays open, and the style applies only while drawing.
 """
 
 from collections.abc import Callable
@@ -49,7 +48,7 @@ __all__ = [
     "scatter_figure",
 ]
 
-# The figures of a pair by name: its summary and a metric -> a Figure, or None where the pair has not what it shows.
+# The figures of a pair by name: (summary, metric) -> Figure, or None where the pair lacks the data for it.
 FIGURES: dict[str, Callable[..., Figure | None]] = {
     "agreement": agreement_figure,
     "classes": classes_figure,

@@ -1,4 +1,4 @@
-"""How alike the models answer."""
+"""Heat map of the agreement between models."""
 
 import math
 
@@ -14,35 +14,36 @@ from evalshift.analysis.plot_data.shown import shown_agreement
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
-# Models in a figure at most.
+# Largest number of models in the figure.
 MOST = 100
-# From light to dark: in order for readers of every kind of colour vision, and without colour, too.
+# From light to dark: readable with any colour vision, and in grayscale.
 _COLOURS, _UNDEFINED = "YlGnBu", "#cccccc"
-# Letters that a name has at most, what one takes a point in inches; a name's inches, and its points.
+# Longest name in letters, width of a letter in inches per point; row height in inches and font size in points.
 _NAME, _LETTER, _ROW, _CLOSE_ROW, _FEW = 26, 0.0082, (0.08, 6.0), (0.066, 5.2), 20
-# Inches around and between the panels, above and below them, and of each further line there.
+# Inches beside the panels, above and below them, between them, and per further line of the caption.
 _BESIDE, _AROUND, _BETWEEN, _LINE = 0.85, 0.68, 0.2, 0.11
 
 
 def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, Axes]:
-    """Draw how often each model answers as each other one does, on either set, the darker the more often.
+    """Draw the agreement of every two models on either set; darker is higher.
 
-    Of first answers the share of images with the same one; of top-5, right and wrong, agreement beyond chance (Cohen's
-    κ), grey where it is not defined. Models that agree stand side by side, in the order of the original set on both;
-    columns stand as rows do. Every second, third, … is named where there is no room for all. Of more than `MOST`
-    models the most accurate are drawn. The images share their colours: `original.images[0]` makes the colour bar.
-    Raises ValueError for fewer than three models with answers, and where no two have an agreement.
+    For top-1 it is the share of images with the same prediction; for top-5, error consistency (Cohen's κ of correct
+    and incorrect), grey where undefined. Similar models are next to each other, in one order for rows and columns of
+    both sets, taken from the original one. Only every second, third, … name is written where there is no room for
+    all. Of more than `MOST` models the most accurate are drawn. Both axes share one colour scale:
+    `original.images[0]` makes the colour bar.
+    Raises ValueError for fewer than three models with per-image predictions, and where agreement is undefined.
     """
     shown = shown_agreement(summary, MOST)
     if shown is None:
-        raise ValueError("found no three models whose agreement is known; expected three or more")
+        raise ValueError("agreement: found fewer than three models for which it is defined; expected three or more")
     low, high = shown.span
     count = len(shown.models)
     row, size = _room(count)
     box, figure = original.get_window_extent(), original.get_figure(root=True)
     assert figure is not None
     side = min(box.width, box.height) / figure.dpi
-    # Somewhat smaller letters, if that leaves a name to each model, but none smaller than in a column.
+    # A somewhat smaller font if all names then fit, but none smaller than in a column.
     letters = float(np.clip(0.93 * side / (row * count), max(1.0, 0.85 * points(1)), points(1)))
     step = math.ceil(letters * row * count / side)
     for ax, side in ((original, "original"), (new, "new")):
@@ -60,9 +61,9 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
 
 
 def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
-    """`agreement` on a figure of its own, in a column one set above the other; None where it has nothing to draw.
+    """Draw `agreement` as a figure, in a column one set above the other; None where agreement is undefined.
 
-    `size` None stands for PAGE.
+    The default size is PAGE.
     """
     size = size or PAGE
     summary = pair.metrics[metric]
@@ -74,7 +75,7 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
     pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}"
     caption, scale, rows = wrapped(pair_words, across(size)), scale_of(size), 2 if size == COLUMN else 1
     with styled(size):
-        # Squares beside the names: what is higher than they are would be empty.
+        # The panels are square: more height would be empty.
         names = _LETTER * scale * _room(count)[1] * min(_NAME, max(map(len, shown.models)))
         side = (size.width - _BESIDE * scale - names) * rows / 2
         height = rows * side + (rows - 1) * _BETWEEN + (_AROUND + _LINE * caption.count("\n")) * scale
@@ -84,8 +85,10 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
         axes[1].tick_params(axis="y", labelleft=rows > 1)
         bar = figure.colorbar(axes[0].images[0], ax=list(axes), shrink=0.8 / rows, aspect=24, pad=0.015)
         bar.outline.set_visible(False)
-        bar.set_label("Images with the same first answer (%)" if shown.answers else "Agreement beyond chance, κ")
-        if shown.answers:
+        bar.set_label(
+            "Images with the same top-1 prediction (%)" if shown.is_share else "Error consistency (Cohen's κ)"
+        )
+        if shown.is_share:
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
         figure.supxlabel(caption, fontsize=points(6.5), color=INK)
         figure.draw_without_rendering()

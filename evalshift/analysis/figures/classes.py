@@ -1,4 +1,4 @@
-"""Accuracy on each class, on both sets, over all models."""
+"""Accuracy per class on both sets, averaged over models."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,15 +26,16 @@ from evalshift.analysis.summary import MetricSummary, PairSummary
 
 _AROUND = 0.85  # inches
 _NAME = 30
-# How far from the middle of its row an interval lies, so that the two can be told apart.
+# Offset of an interval from the middle of its row, so that the two do not overlap.
 _APART = 0.2
 
 
 def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
-    """Draw the mean accuracy of all models on each class, the original joined with the new, the most fallen on top.
+    """Draw the mean accuracy of all models per class, original joined with new, the largest drop on top.
 
-    Intervals are those of `classes` in `MetricSummary.tables`. Of more than `most` classes those that fall most and
-    least (or rise) are drawn, with their number between them. Raises KeyError where the summary has no such table.
+    Intervals are those of the table `classes` in `MetricSummary.tables`. Of more than `most` classes those with the
+    largest and the smallest drops are drawn; a row between them gives the number left out. Raises KeyError where the
+    summary has no such table.
     """
     frame = shown_classes(summary)
     if frame is None:
@@ -46,7 +47,7 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
         places[len(shown) // 2 :] += 1
     before, after = (100 * shown[f"{side}_accuracy"].to_numpy() for side in ("original", "new"))
     ax.hlines(places, before, after, color=QUIET, linewidth=points(1.4), alpha=0.55, zorder=2, gid="drops")
-    level = f"{100 * summary.level:g} % interval"
+    level = f"{100 * summary.level:g} % CI"
     for side, where, colour, mark, size, apart in (
         ("original", before, MARK, "o", 10, -_APART),
         ("new", after, LINE, "D", 9, _APART),
@@ -63,12 +64,12 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
             color=colour,
             linewidths=0,
             zorder=3,
-            label=f"{side}, {level}",
+            label=f"{side.capitalize()}, {level}",
             gid=side,
         )
     names = [shortened(name, _NAME) for name in shown["class"]]
     if between:
-        places, names = np.append(places, len(shown) // 2), [*names, f"… {between:,} classes between …"]
+        places, names = np.append(places, len(shown) // 2), [*names, f"… {between:,} more classes …"]
     ax.set_yticks(places, names)
     ax.tick_params(axis="y", length=0, labelsize=points(5.2))
     ax.spines["left"].set_visible(False)
@@ -79,7 +80,7 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
 
 
 def classes_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
-    """`classes` on a figure of its own; None where no class can be compared. `size` None stands for COLUMN."""
+    """Draw `classes` as a figure; None where no class has images in both sets. The default size is COLUMN."""
     size = size or COLUMN
     summary = pair.metrics[metric]
     frame = shown_classes(summary)

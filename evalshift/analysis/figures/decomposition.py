@@ -1,4 +1,4 @@
-"""Each model's drop, and what it is made of."""
+"""Decomposition of the drop of each model."""
 
 import numpy as np
 import pandas as pd
@@ -26,30 +26,30 @@ from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, SLIDE, Size
 from evalshift.analysis.statistics.drop_decomposition import BOUND_LEVELS
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
-_AROUND, _AROUND_NARROW = 1.05, 1.35  # inches: in a column all names of marks stand one below the other
-# How far from the middle of its row a term stands, where two or three share it.
+_AROUND, _AROUND_NARROW = 1.05, 1.35  # inches: in a column the legend has one entry per line
+# Offset of a term from the middle of its row, where two or three terms share it.
 _APART = {2: 0.2, 3: 0.28}
-# Letters of a name at most, where the axes need the room.
+# Longest name in letters, where the axes need the room.
 _NAMES = {COLUMN: 20, SLIDE: 28}
 
 
 def decomposition(
     summary: MetricSummary, terms: Axes, parts: Axes, most: int = PAGE.rows, longest: int = 34
 ) -> tuple[Axes, Axes]:
-    """Draw each model's drop, a row a model, in two ways: by the terms of section 2 of the paper, and across models.
+    """Draw the drop of each model, one row per model, split in two ways: by cause, and into a shared and an own part.
 
-    On `terms` adaptivity (where there are fresh images) and distribution, with the interval that sampling error of the
-    new set alone can reach around 0; on `parts` what the model shares with the others, and its own part. Both axes are
-    in points and have 0 in common; the order of models is that of the table. Of more than `most` the first are drawn;
-    names of more than `longest` letters are cut. Source: Recht et al. 2019, section 2.
+    `terms` shows adaptivity (where there are fresh images) and distribution shift, with the interval around 0 that the
+    sampling error of the new set alone can reach; `parts` shows the drop predicted by the line of the other models, and
+    the rest. Both axes are in points; models are in the order of the table. Of more than `most` models the first are
+    drawn; names longer than `longest` letters are cut. Source: Recht et al. 2019, section 2.
     """
     table = summary.tables["decomposition"].frame.head(most)
     places = np.arange(len(table))
     _draw_terms(terms, table, places, summary.level)
-    _draw_term(parts, table, "shared", places - _APART[2], MARK, "shared: drop of the line of the others here")
-    _draw_term(parts, table, "own", places + _APART[2], LINE, "own: how far it stands above that line")
+    _draw_term(parts, table, "shared", places - _APART[2], MARK, "Shared: drop predicted by the line")
+    _draw_term(parts, table, "own", places + _APART[2], LINE, "Own: effective robustness")
     terms.set_yticks(places, [shortened(name, longest) for name in table["model"]])
-    for ax, title in ((terms, "Terms of the drop (points)"), (parts, "Across models (points)")):
+    for ax, title in ((terms, "Drop by cause (points)"), (parts, "Shared, own (points)")):
         ax.axvline(0, color=QUIET, linewidth=points(0.6), zorder=0)
         ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=title)
         ax.tick_params(axis="y", length=0, labelsize=points(6))
@@ -61,7 +61,7 @@ def decomposition(
 
 
 def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure:
-    """`decomposition` on a figure of its own; `size` None stands for PAGE."""
+    """Draw `decomposition` as a figure. The default size is PAGE."""
     size = size or PAGE
     summary = pair.metrics[metric]
     count, models = min(len(summary.table), size.rows), len(summary.table)
@@ -70,11 +70,11 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
     caption = wrapped(pair_words, across(size))
     room = rows(count, size, _AROUND_NARROW if size == COLUMN else _AROUND, caption)
     with styled(size):
-        # Laid out as it is rendered: at another resolution letters have other widths, and long names would be cut off.
+        # Laid out at the resolution of the file: at another one text has other widths, and long names would be cut off.
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         terms, parts = figure.subplots(1, 2, sharey=True)
         decomposition(summary, terms, parts, size.rows, _NAMES.get(size, 34))
-        # Above the rows: inside there is no place that no model may take.
+        # Above the rows: any place inside may hold a model.
         if size == PAGE:
             for ax in (terms, parts):
                 ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1.4)
@@ -101,17 +101,19 @@ def _draw_terms(ax: Axes, table: pd.DataFrame, places: np.ndarray, level: float)
             linewidth=points(width),
             alpha=0.5,
             zorder=1,
-            label=f"sampling error of the new set, {100 * bound:g} %",
+            label=f"Sampling error of the new set, {100 * bound:g} %",
             gid=name.replace(".", "-"),
         )
-    label = "distribution" if table["fresh"].all() else "distribution, tuning not told apart"
-    _draw_term(ax, table, "distribution", places + apart, MARK, f"{label}, {100 * level:g} %")
+    label = "Distribution shift" if table["fresh"].all() else "Distribution shift or adaptivity"
+    _draw_term(ax, table, "distribution", places + apart, MARK, f"{label}, {100 * level:g} % CI")
     if fresh:
-        _draw_term(ax, table, "adaptivity", places - apart, ASIDE, f"adaptivity: tuning and luck, {100 * level:g} %")
+        _draw_term(
+            ax, table, "adaptivity", places - apart, ASIDE, f"Adaptivity, with sampling error, {100 * level:g} % CI"
+        )
 
 
 def _draw_term(ax: Axes, table: pd.DataFrame, name: str, places: np.ndarray, colour: str, label: str) -> None:
-    """Dots with their intervals; what is undefined is not drawn."""
+    """Draw dots with intervals; undefined values are left out."""
     ends = table[f"{name}_low"], table[f"{name}_high"]
     ax.hlines(places, *ends, color=colour, linewidth=points(0.6), alpha=0.7, zorder=2, gid=f"{name}-intervals")
     ax.scatter(table[name], places, s=area(6), color=colour, linewidths=0, zorder=3, label=label, gid=name)

@@ -16,10 +16,10 @@ FORMATS = ("png", "pdf", "svg")
 
 
 def render(figure: Figure, format: str) -> bytes:
-    """The figure as the bytes of a PNG (200 dpi), PDF or SVG file, the same bytes each time."""
+    """The figure as a PNG (200 dpi), PDF or SVG file in memory; byte for byte reproducible."""
     if format not in FORMATS:
         raise UsageError(
-            "figures are not written in this format",
+            "unknown figure format",
             found=f'"{format}"',
             expected=", ".join(FORMATS),
             fix=did_you_mean(format, FORMATS),
@@ -28,21 +28,21 @@ def render(figure: Figure, format: str) -> bytes:
     buffer = io.BytesIO()
     with styled():
         if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
-            # A figure that was laid out before would be drawn twice: once to be laid out, which changes nothing.
+            # The layout is done already; matplotlib would draw the figure a second time to repeat it.
             figure.set_layout_engine(None)
             for ax in figure.axes:
-                # The layout's last digits are chance, and ids in SVG files are made of them.
+                # The last digits of the layout vary between runs, and ids in SVG files depend on them.
                 ax.set_position(tuple(np.round(ax.get_position(original=True).bounds, 9)))
         figure.savefig(buffer, format=format, dpi=DPI, metadata=undated)
     return buffer.getvalue()
 
 
 def save(figure: Figure, file: str | Path, formats: Iterable[str] | None = None) -> list[Path]:
-    """Write the figure to `file`, each whole or not at all; gives the paths.
+    """Write the figure to `file`, atomically; returns the paths.
 
-    A name that ends in one of the FORMATS is that file alone. Else, and with `formats`, it is what file names begin
-    with: "drop" stands for drop.png, drop.pdf and drop.svg.
-    Raises UsageError on an unknown format, StoreError where the folder cannot be written to.
+    A name that ends in one of FORMATS is written as that one file. Otherwise, and with `formats`, a suffix is added
+    per format: "drop" gives drop.png, drop.pdf and drop.svg.
+    Raises UsageError for an unknown format, StoreError if the folder is not writable.
     """
     file = Path(file)
     suffix = file.suffix.removeprefix(".")

@@ -1,4 +1,4 @@
-"""Histograms of the intensities of one or two datasets -> marks on an Axes, as figure 1 of the CINIC-10 paper."""
+"""Histograms of the pixel intensities of one or two datasets, as in figure 1 of the CINIC-10 paper."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,18 +10,18 @@ from matplotlib.figure import Figure
 from evalshift.analysis.figures.style import DPI, LINE, MARK, literal, points, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 
-if TYPE_CHECKING:  # readers of datasets take a while to import, and other figures need none
+if TYPE_CHECKING:  # slow to import, and not needed by other figures
     from evalshift.testbed.pixels import PixelStatistics
 
 _COLOURS = (MARK, LINE)
-# With gaps between them, the steps of so few intensities would be needles.
+# With so few distinct intensities, bins of width 1 would be needles with gaps between them.
 _FEW_SHADES = 64
 
 
 def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
-    """Draw how often each intensity comes: a curve of steps for each of at most two sets, and a dashed line, its mean.
+    """Draw a step histogram per dataset, at most two, and its mean as a dashed line.
 
-    Pixels of all channels are counted together, so their mean is that of the channels.
+    Pixels of all channels are pooled, so the mean is the mean over channels.
     """
     levels, edges = _bins(sets)
     for one, colour in zip(sets, _COLOURS, strict=False):
@@ -32,14 +32,14 @@ def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
         ax.axvline(mean, color=colour, lw=points(0.8), ls="--", gid=f"mean-{one.dataset}")
     ax.set_xlim(0, 256)
     ax.set_ylim(bottom=0)
-    ax.set_xlabel("intensity, all channels; dashed: mean")
-    ax.set_ylabel("share of pixels (%)")
+    ax.set_xlabel("Intensity (0 to 255, all channels; dashed: mean)")
+    ax.set_ylabel("Share of pixels (%)")
     ax.legend()
     return ax
 
 
 def _bins(sets: Sequence["PixelStatistics"]) -> tuple[np.ndarray, np.ndarray]:
-    """The intensities that are drawn and the edges of their steps: those that come, where images have few shades."""
+    """The intensities drawn and the edges of their bins; only those that occur, if they are few."""
     levels = np.flatnonzero(sum(one.shares for one in sets))
     if not 1 < len(levels) <= _FEW_SHADES:
         return np.arange(256), np.arange(257)
@@ -48,7 +48,7 @@ def _bins(sets: Sequence["PixelStatistics"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def intensities_figure(sets: Sequence["PixelStatistics"], size: Size | None = None) -> Figure:
-    """`intensities` on a figure of its own; `size` None stands for COLUMN."""
+    """Draw `intensities` as a figure. The default size is COLUMN."""
     size = size or COLUMN
     with styled(size):
         figure = Figure(figsize=(size.width, size.height or 0.62 * size.width), layout="constrained", dpi=DPI)

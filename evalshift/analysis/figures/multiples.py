@@ -1,4 +1,4 @@
-"""Several pairs side by side: small multiples of the scatter."""
+"""Small multiples of the scatter plot, one panel per pair."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,12 +16,12 @@ from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import slope_words
 
-_AROUND, _BETWEEN = 0.74, 0.16  # inches: what stands around all panels, and what a further row takes besides its panels
-_BESIDE = 0.55  # what stands left of all panels
-_LEGEND = 0.5  # what the legend takes more in a column, where it has one entry a line
-_LINE = 0.11  # of a title, of which narrow panels have one more
-_SMALL = 9.0  # points of letters where a slide has two rows of panels
-_LETTER = 0.0082  # inches that a letter of a title takes a point
+_AROUND, _BETWEEN = 0.74, 0.16  # inches: around all panels, and per further row of panels
+_BESIDE = 0.55  # left of all panels
+_LEGEND = 0.5  # extra height of the legend in a column, where it has one entry per line
+_LINE = 0.11  # per line of a title; narrow panels have one line more
+_SMALL = 9.0  # font size in points, where a slide has two rows of panels
+_LETTER = 0.0082  # width of a letter of a title in inches per point
 
 
 def multiples_figure(
@@ -31,10 +31,9 @@ def multiples_figure(
     everything: bool = False,
     size: Size | None = None,
 ) -> Figure:
-    """`scatter` of each pair in a panel of its own.
+    """Draw `scatter` of each pair in a panel of its own.
 
-    All panels have the same limits and one legend; the slope of each line stands above its panel. `size` None stands
-    for PAGE.
+    All panels share limits and legend; the title of each gives the slope. The default size is PAGE.
     Layout after Recht et al. 2019, figures 1, 2 and 12.
     """
     summaries = [pair.metrics[metric] for pair in pairs]
@@ -60,8 +59,8 @@ def multiples_figure(
         for ax in panels[len(pairs) :]:
             ax.set_visible(False)
         unit = f"(top-{METRICS[metric]}, %{'' if scale == 'linear' else f', {scale} scale'})"
-        figure.supxlabel(f"Original test accuracy {unit}", fontsize=points(7), color=INK)
-        figure.supylabel(f"New test accuracy {unit}", fontsize=points(7), color=INK)
+        figure.supxlabel(f"Original accuracy {unit}", fontsize=points(7), color=INK)
+        figure.supylabel(f"New accuracy {unit}", fontsize=points(7), color=INK)
         handles = _handles(list(panels[: len(pairs)]), summaries, scale, everything)
         figure.legend(
             handles=list(handles.values()),
@@ -71,7 +70,7 @@ def multiples_figure(
             handlelength=1.6,
             columnspacing=1.2,
         )
-        # Twice: titles come above their panels in the first pass, and have a height to make room for only then.
+        # Twice: the first pass places the titles, and only the second makes room for their height.
         figure.draw_without_rendering()
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
@@ -79,20 +78,20 @@ def multiples_figure(
 
 
 def _title(summary: MetricSummary, scale: str, everything: bool, letters: int) -> str:
-    """Which sets stand against each other, and how steep the line is."""
+    """The pair and the slope of its line."""
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
     slope = f"\nslope {slope_words(line)}" if line else ""
     return f"{wrapped(f'{summary.outcomes.original} → {summary.outcomes.new}', letters)}{slope}"
 
 
 def _handles(panels: list[Axes], summaries: list[MetricSummary], scale: str, everything: bool) -> dict[str, Artist]:
-    """What all panels have in common by its name: once each, without the numbers of a single panel."""
+    """Legend entries of all panels by label, once each, without the numbers of a single panel."""
     counts = {int(summary.in_line.sum()) for summary in summaries}
-    models = f"{counts.pop()} models" if len(counts) == 1 else "models"
+    models = f"{counts.pop()} models" if len(counts) == 1 else "Models"
     words = {
-        "models": f"{models}, {100 * summaries[0].level:g} % intervals",
+        "models": f"{models}, {100 * summaries[0].level:g} % CI",
         "fit": f"{scale.capitalize()} fit",
-        "testbed-fit": "its line",
+        "testbed-fit": "Its line",
     }
     handles: dict[str, Artist] = {}
     for ax in panels:

@@ -1,4 +1,4 @@
-"""Rank changes: where each model stands on either set, and which ranks its images leave open."""
+"""Rank changes of the models, with confidence sets of ranks."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,32 +31,32 @@ _KINDS = ((False, MARK, QUIET, 0.6, 0.6), (True, LINE, LINE, 1.3, 1.0))
 
 
 def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = None, most: int = PAGE.rows) -> Axes:
-    """Draw each model's place on the original set, left, joined with that on the new set, right; the best on top.
+    """Draw each model's rank on the original set, left, joined with its rank on the new set, right; the best on top.
 
-    Changes beyond chance are orange, others quiet. Names carry their ranks, which models of equal accuracy share.
-    On `sides`, left and right of `ax`, stand confidence sets of ranks, which hold all true ranks of a set together with
-    the probability of the level; of models known by counts alone there are none. Of more than `most` models the best
-    on the original set are drawn. Raises ValueError for fewer than two models.
+    Statistically significant changes are orange, others grey. Names carry ranks; tied models share one. The axes
+    `sides`, left and right of `ax`, show simultaneous confidence sets of ranks: with a probability of the level they
+    contain all true ranks of a set. They need per-image predictions. Of more than `most` models the best on the
+    original set are drawn. Raises ValueError for fewer than two models.
     Source: Mogstad, Romano, Shaikh, Wilhelm 2024, Review of Economic Studies 91(1), 476-518 (the sets).
     """
     shown = shown_ranks(summary, most)
     if shown is None:
-        raise ValueError(f"found {len(summary.table)} models; expected at least two, for ranks to change")
+        raise ValueError(f"ranks: found {len(summary.table)} models; expected at least two")
     count = len(shown.table)
     places = np.arange(count)
     for beyond, colour, stroke, width, alpha in _KINDS:
         own = shown.real == beyond
         if not own.any():
             continue
-        kind = "beyond-chance" if beyond else "quiet"
+        kind = "significant" if beyond else "quiet"
         joins = np.stack([np.stack([np.zeros(count), places], 1), np.stack([np.ones(count), shown.right], 1)], 1)
         ax.add_collection(_lines(joins[own], stroke, width, alpha, f"changes-{kind}"))
         ends = np.concatenate([joins[own, 0], joins[own, 1]])
-        label = "rank changes beyond chance" if beyond else None
+        label = "Statistically significant rank changes" if beyond else None
         ax.scatter(
             *ends.T, s=area(9), color=colour, linewidths=0, zorder=3, label=label, gid=f"ranks-{kind}", clip_on=False
         )
-    ax.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[0, 1], xticklabels=["original", "new"])
+    ax.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[0, 1], xticklabels=["Original", "New"])
     ax.tick_params(axis="x", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     for side, name, column, order in (
@@ -73,9 +73,9 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
 
 
 def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
-    """`ranks` on a figure of its own; None for a model alone.
+    """Draw `ranks` as a figure; None for a single model.
 
-    A column has no room for the confidence sets. `size` None stands for PAGE where there are such sets, else COLUMN.
+    A column has no room for confidence sets. The default size is PAGE where there are confidence sets, else COLUMN.
     """
     summary = pair.metrics[metric]
     shown = shown_ranks(summary, (size or PAGE).rows)
@@ -111,7 +111,7 @@ def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) 
 
 
 def _named(model: str, rank: int, side: str) -> str:
-    """A name with its rank next to the marks."""
+    """A name and its rank, the rank next to the markers."""
     name = shortened(model, _NAME)
     return f"{name}  {rank}" if side == "left" else f"{rank}  {name}"
 
@@ -128,12 +128,12 @@ def _draw_sets(shown: ShownRanks, sides: tuple[Axes, Axes], level: float) -> Non
             own = real == beyond
             if own.any():
                 ends = np.stack([np.stack([low, rows], 1), np.stack([high, rows], 1)], 1)[own]
-                bars = _lines(ends, colour, 1.6, 0.4, f"sets-{'beyond-chance' if beyond else 'quiet'}")
-                if beyond == real.all():  # one kind has a place in the legend, if there is the other or not
-                    bars.set_label(f"{100 * level:g} % sets of ranks")
+                bars = _lines(ends, colour, 1.6, 0.4, f"sets-{'significant' if beyond else 'quiet'}")
+                if beyond == real.all():  # only one kind gets a legend entry, whether both occur or not
+                    bars.set_label(f"{100 * level:g} % confidence sets of ranks")
                 ax.add_collection(bars)
                 ax.scatter(rank[own], rows[own], s=area(5), color=colour, linewidths=0, zorder=3, clip_on=False)
-        # The names stand by the middle axes: faint lines lead there.
+        # The names are at the middle axes: faint lines lead there.
         ax.set_yticks(np.arange(count), [])
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=points(0.3))
@@ -143,6 +143,6 @@ def _draw_sets(shown: ShownRanks, sides: tuple[Axes, Axes], level: float) -> Non
 
 
 def _rank_ticks(highest: int) -> list[int]:
-    """1, and round ranks that are not too near to it."""
+    """1, and round ranks that are not too close to it."""
     ticks = MaxNLocator(nbins=4, integer=True).tick_values(0, highest)
     return [1, *(int(tick) for tick in ticks if 1 + 0.2 * highest < tick <= highest or 1 < tick <= highest < 5)]

@@ -1,4 +1,4 @@
-"""Effective robustness: how far each model stands above the line of the others."""
+"""Effective robustness: the distance of each model above the line fitted without it."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,20 +28,20 @@ _NAME = 30
 
 
 def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
-    """Draw each model's distance from the line of the others in points, the highest on top, with its interval.
+    """Draw each model's distance above the line of the other models in points, the highest on top, with its interval.
 
-    Models that stand off the line beyond chance (Holm) are orange diamonds. Of more than `most` models both ends are
+    Statistically significant distances (Holm) are orange diamonds. Of more than `most` models those at both ends are
     drawn. Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
     """
     found = shown_robustness(summary)
     if found is None:
-        raise ValueError("found no model with a distance from the line of the others; expected one or more")
+        raise ValueError("robustness: found no model with a defined distance from the line; expected one or more")
     shown, off = found.ends(most).table, found.ends(most).off
     places = np.arange(len(shown))
     low, high = (100 * shown[f"distance_{end}"].to_numpy() for end in ("low", "high"))
     for beyond, colour, mark, label in (
-        (False, MARK, "o", f"{100 * summary.level:g} % intervals"),
-        (True, LINE, "D", "off the line beyond chance"),
+        (False, MARK, "o", f"{100 * summary.level:g} % CI"),
+        (True, LINE, "D", "Statistically significant (Holm)"),
     ):
         own = off == beyond
         if own.any():
@@ -61,15 +61,15 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     ax.tick_params(axis="y", length=0, labelsize=points(5.2))
     ax.spines["left"].set_visible(False)
     left_out = len(found.table) - len(shown)
-    between = f"; {left_out:,} between them are not shown" if left_out else ""
-    ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Points above the line of the others{between}")
+    between = f"; {left_out:,} in between not shown" if left_out else ""
+    ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Effective robustness (points above the line{between})")
     return ax
 
 
 def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
-    """`robustness` on a figure of its own; None where no model can be held against the others.
+    """Draw `robustness` as a figure; None where no model has a distance.
 
-    `size` None stands for COLUMN.
+    The default size is COLUMN.
     """
     size = size or COLUMN
     summary = pair.metrics[metric]

@@ -1,4 +1,4 @@
-"""How high a figure is that has a row for each model, and how large the names beside its rows."""
+"""Height and font size of figures with one row per model."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,22 @@ from evalshift.analysis.figures.style import scale_of
 from evalshift.analysis.plot_data.sizes import Size
 
 _LINE = 0.11  # inches in a column
-ROW, CLOSE_ROW = 0.16, 0.115  # inches in a column: rows of two marks, rows of one
-_NAME, _NAME_IN_ROW = 6.0, 45.0  # points of a name: at most, and for each inch of its row
+ROW, CLOSE_ROW = 0.16, 0.115  # inches in a column: rows with two markers, rows with one
+_NAME, _NAME_IN_ROW = 6.0, 45.0  # font size of a name in points: at most, and per inch of its row
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The height of the figure in inches, and the points of a name."""
+    """The height of the figure in inches, and the font size of names in points."""
 
     height: float
     name: float
 
 
 def rows(count: int, size: Size, around: float, caption: str, row: float = ROW) -> Rows:
-    """Room for `count` rows, each `row` high where there is place for that, and `around` them; inches in a column.
+    """Height of `count` rows of `row` inches, less where there is no room, plus `around` them; inches in a column.
 
-    `around` has one line of the caption in it.
+    `around` includes the first line of the caption.
     """
     scale = scale_of(size)
     around += _LINE * caption.count("\n")

@@ -1,4 +1,4 @@
-"""New against original accuracy, with the line."""
+"""Scatter plot of new against original accuracy, with the fitted line."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.tables.published_line import Against
 
 
-# Percentages worth a tick on a curved axis, the best known first; later rows fill in where a range is narrow.
+# Percentages for ticks on a curved axis, the most familiar first; later rows fill in where a range is narrow.
 _LANDMARKS = (
     (1, 10, 50, 90, 99),
     (20, 30, 40, 60, 70, 80, 5, 95),
@@ -57,13 +57,13 @@ def scatter(
     limits: tuple[float, float] | None = None,
     legend: bool = True,
 ) -> Axes:
-    """Draw new against original accuracy of every model, with intervals, y = x, the line and the region it varies in.
+    """Draw new against original accuracy of every model, with intervals, y = x, the line and its bootstrap region.
 
     Positions are accuracies on `scale` (fractions, Φ⁻¹ or log-odds); ticks are percentages. Both axes share their
-    limits and their unit, so that slopes can be compared by eye. Families that the line leaves out have another colour.
-    The axes then keep to the models of the line, and what lies beyond is named in the legend; with `everything` they
-    hold all models, and the line is that of all. A published testbed that the models are held against stands quietly
-    behind them, with its line. `limits` on the scale hold several axes to one span; `legend` names what is drawn.
+    limits and their unit, so that slopes can be compared by eye. Families left out of the line have another colour;
+    the limits then follow the models of the line, and models outside are named in the legend. With `everything` all
+    models are shown, and the line is fitted to all. A published testbed that the models are compared with is drawn in
+    grey behind them, with its line. `limits`, on the scale, make several axes share one range.
     Layout after Recht et al. 2019, figures 1 and 6.
     """
     marks = _marks(summary, scale)
@@ -82,7 +82,7 @@ def scatter(
     for family in summary.left_out:
         members = (summary.table["family"] == family).to_numpy(bool, na_value=False)
         seen = members & (np.minimum(x, y) >= low) & (np.maximum(x, y) <= high)
-        entry: Artist = Line2D([], [], color="none")  # an entry of the legend without a mark
+        entry: Artist = Line2D([], [], color="none")  # a legend entry without a marker
         for row in np.flatnonzero(seen):
             entry, bars = _draw_models(ax, marks, np.array([row]), (low, high), ASIDE, f"model-{row}")
             spans.append(bars)
@@ -114,9 +114,9 @@ def scatter_figure(
     everything: bool = False,
     size: Size | None = None,
 ) -> Figure:
-    """`scatter` on a figure of its own, square but on a slide, where the legend stands beside the axes.
+    """Draw `scatter` as a figure, square except on a slide, where the legend is beside the axes.
 
-    `size` None stands for COLUMN.
+    The default size is COLUMN.
     """
     size = size or COLUMN
     with styled(size):
@@ -126,7 +126,7 @@ def scatter_figure(
         if size.height is not None and legend is not None:
             legend.set_loc("upper left")
             legend.set_bbox_to_anchor((1.03, 1), ax.transAxes)
-        # Laid out once: each file would otherwise work the same layout out again, which doubles the time it takes.
+        # Laid out once: otherwise each file repeats the same layout, which doubles the time.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         metric_summary = pair.metrics[metric]
@@ -137,7 +137,7 @@ def scatter_figure(
 
 
 def span(summaries: Sequence[MetricSummary], scale: str, everything: bool = False) -> tuple[float, float]:
-    """The limits that hold what `scatter` frames of all of these, on the scale."""
+    """Limits on the scale that contain what `scatter` shows of all summaries."""
     parts: list[np.ndarray] = []
     for summary in summaries:
         framed = _framed(summary, everything)
@@ -147,7 +147,7 @@ def span(summaries: Sequence[MetricSummary], scale: str, everything: bool = Fals
 
 
 def _framed(summary: MetricSummary, everything: bool) -> np.ndarray:
-    """Which rows of the table the axes keep to: the models of the line, where there are some."""
+    """Rows of the table that set the limits: the models of the line, if there are any."""
     inside = summary.in_line
     return inside if inside.any() and not everything else np.ones(len(inside), bool)
 
@@ -158,7 +158,7 @@ def _marks(summary: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _limits(*marks: np.ndarray) -> tuple[float, float]:
-    """Limits that both axes share: all that is finite, and a margin."""
+    """Limits shared by both axes: all finite values, with a margin."""
     everything = np.concatenate([part.ravel() for part in marks])
     everything = everything[np.isfinite(everything)]
     low, high = everything.min(), everything.max()
@@ -167,7 +167,7 @@ def _limits(*marks: np.ndarray) -> tuple[float, float]:
 
 
 def _finite(centre: np.ndarray, ends: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Lengths of error bars, shape (2, m); what is infinite runs to the edge of the axes."""
+    """Lengths of error bars, shape (2, m); infinite ones end at the edge of the axes."""
     clipped = np.clip(ends, low, high)
     return np.maximum([centre - clipped[0], clipped[1] - centre], 0)
 
@@ -180,7 +180,7 @@ def _draw_models(
     colour: str,
     gid: str,
 ) -> tuple[Artist, np.ndarray]:
-    """Draw the models of these rows of the table; gives their points, and the ends of their bars (bar, end, 2)."""
+    """Draw the models of these rows of the table; returns their markers, and the ends of their bars (bar, end, 2)."""
     x, y, x_ends, y_ends = (part[..., rows] for part in marks)
     bars = ax.errorbar(
         x,
@@ -210,7 +210,7 @@ def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: floa
 
 
 def _draw_against(against: "Against", ax: Axes, scale: str, low: float, high: float) -> list[Artist]:
-    """The testbed's models and line behind all else."""
+    """Draw the testbed's models and line behind everything else."""
     x, y = outcome_positions(against.outcomes, scale)
     name = literal(against.testbed)
     dots = ax.scatter(
@@ -240,7 +240,7 @@ def _draw_fit(
     label: str,
     below: bool = False,
 ) -> list[Artist]:
-    """The line over the range of the models at `x` and the region that it varies in, where it has one."""
+    """Draw the line over the range of the models at `x`, and its bootstrap region, if it has one."""
     curve, shift = line_positions(line, x, 0.03 * (limits[1] - limits[0])), -2 if below else 0
     drawn: list[Artist] = [
         *ax.plot(curve.x, curve.y, color=colour, linewidth=points(1.1), zorder=2.5 + shift, label=label, gid=gid)
@@ -254,7 +254,7 @@ def _draw_fit(
 
 
 def _models_label(count: int, level: float) -> str:
-    return f"{count} models, {100 * level:g} % intervals" if count > 1 else "1 model"
+    return f"{count} models, {100 * level:g} % CI" if count > 1 else "1 model"
 
 
 def _set_labels(summary: MetricSummary, ax: Axes, scale: str) -> None:
@@ -264,8 +264,8 @@ def _set_labels(summary: MetricSummary, ax: Axes, scale: str) -> None:
         if scale == "linear"
         else f"(top-{METRICS[outcomes.metric]}, %, {scale} scale)"
     )
-    ax.set_xlabel(f"Original test accuracy {unit}\n{wrapped(outcomes.original)}")
-    ax.set_ylabel(f"New test accuracy {unit}\n{wrapped(outcomes.new)}")
+    ax.set_xlabel(f"Original accuracy {unit}\n{wrapped(outcomes.original)}")
+    ax.set_ylabel(f"New accuracy {unit}\n{wrapped(outcomes.new)}")
 
 
 def _set_ticks(ax: Axes, scale: str, low: float, high: float) -> None:
@@ -284,7 +284,7 @@ def _set_ticks(ax: Axes, scale: str, low: float, high: float) -> None:
 def _curved_ticks(
     scale: str, low: float, high: float, apart: float = 0.08, enough: int = 5
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Round percentages within the limits, `apart` or more from each other as a share of the axis."""
+    """Round percentages within the limits, at least `apart` from each other as a fraction of the axis."""
     chosen: dict[float, float] = {}
     for row in _LANDMARKS:
         for percent in row:
@@ -299,11 +299,11 @@ def _curved_ticks(
 
 
 def _place_legend(ax: Axes, handles: list[Artist], bars: np.ndarray) -> None:
-    """Put the legend in a corner off the diagonal that no model's bar reaches, else above the axes.
+    """Place the legend in a corner off the diagonal that no error bar reaches, else above the axes.
 
     `bars` are the ends of the error bars in fractions of the axes, shape (bar, end, 2).
     """
-    # A little more than its lines take; in a column the axes are 2.6 inches wide.
+    # Slightly more than its lines need; in a column the axes are 2.6 inches wide.
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     letters = points(1) * 2.6 / min(box.width, box.height)
     wide, tall = 0.72 * letters, (0.02 + 0.06 * len(handles)) * letters

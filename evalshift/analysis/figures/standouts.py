@@ -1,4 +1,4 @@
-"""Names of the models that a report speaks of, beside their marks and over nothing."""
+"""Names of notable models, placed beside their markers without overlap."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,15 +13,15 @@ from evalshift.analysis.summary import MetricSummary
 
 _MOST = 8
 _NAME = 26
-# Lines that a legend is filled with, so that no name finds room in it.
+# The legend is filled with this many lines, so that no name is placed in it.
 _HATCHES = 40
 
 
 def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
-    """Rows of the table of the models that the report's sentences name, at most `most`.
+    """Rows of the table of the models that the findings name, at most `most`.
 
-    Those that stand off the line beyond chance (Holm), the farthest first, or the farthest alone where none does; then
-    the largest and the smallest drop.
+    Those with statistically significant effective robustness (Holm), the largest distance first, or the one with the
+    largest distance if there are none; then the largest and the smallest drop.
     """
     table = summary.table
     named: list[str] = []
@@ -36,20 +36,20 @@ def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
 
 
 def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray) -> list[str]:
-    """Write names beside the marks at `x`, `y` where they hide neither mark, bar, line nor name; gives those written.
+    """Write names beside the markers at `x`, `y` where they cover no marker, bar, line or name; returns those written.
 
-    The axes must be as they will be printed: laid out, with their limits and marks. What finds no room within a fifth
-    of the axes is left out: a name over a mark says less than none. A thin line leads to the mark from farther off.
-    Placed by textalloc, each in turn at the nearest of 200 places that is free.
+    The axes must be final: laid out, with limits and markers. A name with no free place within a fifth of the axes is
+    left out. A thin line connects a name that is farther away with its marker. Placed by textalloc, each in turn at
+    the nearest of 200 candidate positions that is free.
     """
-    from textalloc import allocate  # its import takes a while, and few figures have names
+    from textalloc import allocate  # slow to import, and few figures have names
 
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     shown = np.flatnonzero((left <= x) & (x <= right) & (bottom <= y) & (y <= top))
     if not len(shown):
         return []
     marks = np.concatenate([np.asarray(one.get_offsets()) for one in ax.collections if isinstance(one, PathCollection)])
-    lines, frame = _lines(ax), 0.02  # off the axes themselves
+    lines, frame = _lines(ax), 0.02  # distance from the edges of the axes
     texts: list[Any] = allocate(
         ax,
         x[shown],
@@ -77,7 +77,7 @@ def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray) ->
 
 
 def _lines(ax: Axes) -> list[np.ndarray]:
-    """All that a name must not cross but marks: lines, error bars, the legend; each in data units, shape (point, 2)."""
+    """What a name must not cross besides markers: lines, error bars, the legend; in data units, shape (position, 2)."""
     lines = [np.asarray(line.get_xydata()) for line in ax.lines]
     for collection in ax.collections:
         if isinstance(collection, LineCollection):

@@ -1,4 +1,4 @@
-"""How all figures look, and how texts stand in them."""
+"""Style of all figures, and helpers for text in them."""
 
 import textwrap
 import warnings
@@ -12,13 +12,13 @@ from evalshift.analysis.plot_data.sizes import COLUMN, Size
 
 DPI = 200  # of a PNG
 
-# Okabe and Ito's colours, told apart by readers of every kind of colour vision.
+# The palette of Okabe and Ito, distinguishable with any colour vision.
 INK, QUIET, MARK, LINE, ASIDE = "#222222", "#777777", "#0072B2", "#D55E00", "#009E73"
 
-# As in a column of a paper; other sizes have all that is measured in points larger.
+# For one column of a paper; other sizes scale everything measured in points.
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same letters, and bytes, on every machine
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same glyphs, and bytes, on every machine
     "font.size": COLUMN.letters,
     "axes.labelsize": 7,
     "axes.linewidth": 0.6,
@@ -44,7 +44,7 @@ STYLE: dict[Any, Any] = {
     "xtick.major.pad": 3.5,
     "ytick.major.pad": 3.5,
     "axes.labelpad": 4.0,
-    "pdf.fonttype": 42,  # whole TrueType fonts: journals refuse type 3
+    "pdf.fonttype": 42,  # embed TrueType fonts: journals refuse type 3
     "svg.fonttype": "path",
     "svg.hashsalt": "evalshift",
 }
@@ -54,41 +54,41 @@ _IN_POINTS = ("size", "width", "pad")
 
 
 def scale_of(size: Size) -> float:
-    """How much larger letters, lines and marks are than in a column."""
+    """Scale of text, lines and markers relative to a column."""
     return size.letters / COLUMN.letters
 
 
 def style_of(size: Size) -> dict[Any, Any]:
-    """`STYLE` with all that is measured in points in proportion to the letters of this size."""
+    """`STYLE` with everything measured in points scaled to the font size of this figure size."""
     scale = scale_of(size)
     return {key: scale * value if key.endswith(_IN_POINTS) else value for key, value in STYLE.items()}
 
 
 def points(in_column: float | int) -> float:
-    """Points of a letter or a line in the style that holds, of what it takes in a column: all go with the letters."""
+    """Convert points in a column to points in the current style: everything is scaled with the font size."""
     return in_column * mpl.rcParams["font.size"] / COLUMN.letters
 
 
 def area(in_column: float | int) -> float:
-    """The area of a mark, as `scatter` takes it, in the style that holds, of what it is in a column."""
+    """Convert the area of a marker, as `scatter` takes it, from a column to the current style."""
     return points(points(in_column))
 
 
 def across(size: Size) -> int:
-    """How many letters of ordinary width a line across the figure holds."""
+    """Number of letters of average width that fit across the figure."""
     return int(size.width * 72 / (0.58 * size.letters))
 
 
 @contextmanager
 def styled(size: Size = COLUMN) -> Iterator[None]:
-    """Draw in this style; a letter that the font lacks becomes a box, and is no reason for a warning."""
+    """Draw in this style. A glyph that the font lacks is drawn as a box, without a warning."""
     with mpl.rc_context(style_of(size)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         yield
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shows as it stands: a dollar sign does not begin mathematics.
+    """Escape text for matplotlib: a dollar sign does not start math mode.
 
     >>> print(literal("cost_$5_$6"))
     cost_\\$5_\\$6
@@ -97,7 +97,7 @@ def literal(text: str) -> str:
 
 
 def shortened(name: str, longest: int) -> str:
-    """A name for an axis, as it stands; one longer than there is room for ends after a word, or within a long one.
+    """Shorten a name to at most `longest` letters, preferably after a word; escaped for matplotlib.
 
     >>> shortened("hammerhead, hammerhead shark (n01494475)", 30), shortened("a_name_that_is_rather_long", 15)
     ('hammerhead, hammerhead shark…', 'a_name_that_is…')
@@ -110,5 +110,5 @@ def shortened(name: str, longest: int) -> str:
 
 
 def wrapped(name: str, width: int = 48) -> str:
-    """A name as it stands, in lines of at most `width` letters."""
+    """Wrap a name to lines of at most `width` letters; escaped for matplotlib."""
     return literal("\n".join(textwrap.wrap(name, width)))

@@ -1,4 +1,4 @@
-"""A Summary -> one self-contained HTML file, for light and dark, screen, phone and print."""
+"""The report as one self-contained HTML file, in light and dark, for screen, phone and print."""
 
 from evalshift.analysis.page.gallery import hard_thumbnails
 from evalshift.analysis.page.render import render_page

@@ -1,4 +1,4 @@
-"""How alike the models answer: a heat map whose order puts those that agree side by side."""
+"""Heat map of the agreement between models, with similar models next to each other."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _COLOURS = [[0, "--heat-0"], [0.25, "--heat-1"], [0.5, "--heat-2"], [0.75, "--he
 
 
 def agreement_chart(metric: MetricSummary) -> Chart | None:
-    """Agreement beyond chance of all pairs of models, on either set, both in the order of the original one."""
+    """Agreement of every two models on either set, both in the order of the original one."""
     shown = shown_agreement(metric, MOST)
     if shown is None:
         return None
@@ -23,8 +23,8 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
         key="agreement",
         title="Agreement",
         result=_result(shown),
-        caption=f"{shown.what[0].upper()}{shown.what[1:]}, every model against every other; models that agree stand "
-        "side by side, in the order of the original set on both."
+        caption=f"{shown.what[0].upper()}{shown.what[1:]} of every two models. Similar models are next to each other; "
+        "both sets have the order of the original one."
         + ("" if len(names) == len(models) else f" The {len(names)} most accurate of {len(models):,} models."),
         views={side: _view(shown, side, size) for side in shown.values},
         height=size,
@@ -33,7 +33,7 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
 
 
 def _view(shown: ShownAgreement, side: str, size: int) -> dict:
-    names, share = shown.models, shown.answers
+    names, share = shown.models, shown.is_share
     low, high = shown.span
     short = [label(name) for name in names]
     heat = {
@@ -65,7 +65,7 @@ def _view(shown: ShownAgreement, side: str, size: int) -> dict:
 
 
 def _result(shown: ShownAgreement) -> str:
-    names, values, share = shown.models, shown.values, shown.answers
+    names, values, share = shown.models, shown.values, shown.is_share
     means = {side: float(np.nanmean(matrix[np.triu_indices(len(names), k=1)])) for side, matrix in values.items()}
     apart = np.where(np.eye(len(names), dtype=bool), -np.inf, np.nan_to_num(values["original"], nan=-np.inf))
     one, other = np.unravel_index(int(np.argmax(apart)), apart.shape)
@@ -74,6 +74,6 @@ def _result(shown: ShownAgreement) -> str:
         return f"{percent(value)} %" if share else number(value)
 
     return (
-        f"Mean {shown.what}: {said(means['original'])} on the original set, {said(means['new'])} on the new one. Most "
-        f"alike on the original set: {names[one]} and {names[other]}, {said(float(apart[one, other]))}."
+        f"Mean {shown.what}: {said(means['original'])} on the original set, {said(means['new'])} on the new set. Most "
+        f"similar on the original set: {names[one]} and {names[other]}, {said(float(apart[one, other]))}."
     )

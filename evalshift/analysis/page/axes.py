@@ -1,4 +1,4 @@
-"""Where accuracies stand on an axis of the page, and which percentages are marked there."""
+"""Positions of accuracies on the axes of the page, and the percentages at their ticks."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.plot_data.positions import model_positions, outcome_positions, position
 from evalshift.analysis.summary import MetricSummary
 
-# Percentages worth a tick on a curved axis: coarse, and finer for those who zoom in.
+# Percentages for ticks on a curved axis: coarse, and finer ones when zoomed in.
 _TICKS = (
     (0.1, 1, 5, 10, 20, 30, 50, 70, 80, 90, 95, 99, 99.9),
     (0.01, 0.1, 0.5, 1, 2, *range(5, 100, 5), 98, 99, 99.5, 99.9, 99.99),
@@ -18,30 +18,30 @@ _TICKS = (
 
 
 def place(accuracy: np.ndarray, scale: str) -> np.ndarray:
-    """Where fractions stand: as percentages on the linear scale, by the scale's own value on the others."""
+    """Positions of fractions: percentages on the linear scale, transformed values on the others."""
     return in_percent(position(accuracy, scale), scale)
 
 
 def in_percent(values: np.ndarray, scale: str) -> np.ndarray:
-    """Positions on the axes of the page: percentages on the linear scale, else as they are."""
+    """Positions on the axes of the page: percentages on the linear scale, otherwise unchanged."""
     return 100 * values if scale == "linear" else values
 
 
 def positions(metric: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Original and new places of the models, shape (m,), and the ends of their intervals, shape (2, m)."""
+    """Original and new positions of the models, shape (m,), and the bounds of their intervals, shape (2, m)."""
     found = model_positions(metric, scale)
     x, y, x_ends, y_ends = (in_percent(part, scale) for part in (found.x, found.y, found.x_ends, found.y_ends))
     return x, y, x_ends, y_ends
 
 
 def testbed_positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Original and new places of a published testbed's models."""
+    """Original and new positions of the models of a published testbed."""
     x, y = outcome_positions(outcomes, scale)
     return in_percent(x, scale), in_percent(y, scale)
 
 
 def limits(*parts: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
-    """Limits that both axes share: all that is finite, and a margin."""
+    """Limits shared by both axes: all finite values, with a margin."""
     values = np.concatenate([part.ravel() for part in parts])
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
@@ -50,7 +50,7 @@ def limits(*parts: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
 
 
 def ticks(scale: str) -> list[list[list]]:
-    """For a curved axis: levels of ever more percentages, each with positions and texts; none for a linear one."""
+    """Ticks of a curved axis: increasingly fine levels, each with positions and texts; none for a linear axis."""
     if scale == "linear":
         return []
     return [
@@ -63,5 +63,5 @@ def ticks(scale: str) -> list[list[list]]:
 
 
 def within(values: np.ndarray, span: Sequence[float]) -> np.ndarray:
-    """Values brought to the limits where they lie beyond; infinite ones too."""
+    """Clip values, infinite ones too, to the limits."""
     return np.clip(values, span[0], span[1])

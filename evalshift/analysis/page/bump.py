@@ -1,4 +1,4 @@
-"""Rank changes: where each model stands on either set, and which ranks its images leave open."""
+"""Rank changes of the models, with confidence sets of ranks."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ MOST = 80
 
 
 def bump_chart(metric: MetricSummary) -> Chart | None:
-    """Ranks on both sets, joined; beside them the confidence sets, where answers to each image are there."""
+    """Ranks on both sets, joined; beside them the confidence sets, if there are per-image predictions."""
     shown = shown_ranks(metric, MOST)
     if shown is None:
         return None
@@ -50,7 +50,7 @@ def _view(shown: ShownRanks) -> dict:
     names = [label(str(model)) for model in table["model"]]
     flank = 0.24 if sets is not None else 0.0
     last = count if sets is None else sets[["original_rank_high", "new_rank_high"]].to_numpy().max()
-    aside = axis("rank set", range=[0, float(last) + 1], fixedrange=True, nticks=4)
+    aside = axis("Confidence set of the rank", range=[0, float(last) + 1], fixedrange=True, nticks=4)
     plan = {
         "height": height_of(count),
         "margin": {"l": 40, "r": 40, "t": 30, "b": 44},
@@ -59,7 +59,7 @@ def _view(shown: ShownRanks) -> dict:
             domain=[flank + 0.02, 0.98 - flank],
             range=[-0.06, 1.06],
             tickvals=[0, 1],
-            ticktext=["original", "new"],
+            ticktext=["Original", "New"],
             fixedrange=True,
             showgrid=False,
             side="top",
@@ -115,7 +115,9 @@ def _texts(table: pd.DataFrame, sets: pd.DataFrame | None) -> list[str]:
             reach = "" if own is None else f" [{own[f'{side}_rank_low']:.0f}, {own[f'{side}_rank_high']:.0f}]"
             lines.append(f"{side} rank {row[f'{side}_rank']}{reach}")
         reach = "" if own is None else f" [{own['change_low']:.0f}, {own['change_high']:.0f}]".replace("-", "−")
-        lines.append(f"Δ rank {change}{reach}{', beyond chance' if own is not None and own['real'] else ''}")
+        lines.append(
+            f"Δ rank {change}{reach}{', statistically significant' if own is not None and own['real'] else ''}"
+        )
         texts.append("<br>".join(lines))
     return texts
 
@@ -124,11 +126,11 @@ def _result(metric: MetricSummary) -> str:
     table = metric.table
     kept = int((table["delta_rank"] == 0).sum())
     known = table["delta_rank_real"].dropna()
-    words = f"{kept} of {counted(len(table), 'model')} keep their rank; the largest move is {_most(table)}."
+    words = f"{kept} of {counted(len(table), 'model')} keep their rank; the largest change is {_most(table)}."
     if len(known) == 0:
-        return f"{words} With counts alone it is not known which moves are beyond chance."
+        return f"{words} Significance of rank changes is not computed from counts alone."
     real = int(known.sum())
-    return f"{words} {real or 'None'} of the moves {'are' if real != 1 else 'is'} beyond chance."
+    return f"{words} {real or 'None'} of the changes {'are' if real != 1 else 'is'} statistically significant."
 
 
 def _most(table: pd.DataFrame) -> str:
@@ -137,11 +139,11 @@ def _most(table: pd.DataFrame) -> str:
 
 
 def _caption(metric: MetricSummary, with_sets: bool, shown: int) -> str:
-    words = "Models in the order of their accuracy on the original set (left) and on the new set (right)."
+    words = "Models in order of their accuracy on the original set (left) and on the new set (right)."
     if with_sets:
         words += (
-            f" Bars beside them are confidence sets: together they hold all true ranks of a set with a probability of "
-            f"{100 * metric.level:g} %. Orange: the rank changes beyond chance."
+            f" Bars are simultaneous confidence sets: they contain all true ranks of a set with a probability of "
+            f"{100 * metric.level:g} %. Orange: the rank change is statistically significant."
         )
     if shown < len(metric.table):
         words += f" The first {shown} of {len(metric.table):,} models."

@@ -1,7 +1,7 @@
-"""A figure of the page: what plotly draws, and the words that go with it.
+"""A figure of the page: its traces and layout for plotly, and its text.
 
-Colours are written "--name" or "--name/0.3" (with its opacity): the page's own, filled in for light and dark when a
-figure is drawn.
+Colours are written "--name" or "--name/0.3" (with opacity): CSS variables of the page, filled in for the light or dark
+theme when a figure is drawn.
 """
 
 import json
@@ -12,26 +12,26 @@ from typing import Any
 
 from markupsafe import Markup
 
-# Okabe and Ito's colours, and marks of different shape: told apart by readers of every kind of colour vision.
+# The palette of Okabe and Ito, and markers of different shapes: distinguishable with any colour vision.
 SERIES = tuple(f"--series-{number}" for number in range(1, 9))
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "hexagon", "pentagon")
 REST = ("--quiet", "circle-open")
 
-_ROW = 15  # pixels a row of names takes
+_ROW = 15  # pixels per row of names
 
 
 @dataclass(frozen=True)
 class Chart:
     """One figure.
 
-    key      what it is called among the figures of its metric
+    key      name of the figure, unique within its metric
     title    what it shows
-    result   what is to be seen in it, in a sentence: its text for those who cannot
+    result   the finding in a sentence, which is also the text alternative
     caption  how to read it
     views    name -> {"data", "layout"} of plotly; the first is shown
-    height   pixels; 0 for a figure as high as wide
-    widest   pixels; 0 for as wide as there is room
-    facts    what the page's script needs besides
+    height   pixels; 0 for a square figure
+    widest   pixels; 0 for the full width
+    facts    further data for the script of the page
     """
 
     key: str
@@ -50,26 +50,26 @@ class Chart:
 
     @property
     def json(self) -> Markup:
-        """Everything the script needs, safe inside a script element."""
+        """All data for the script, safe inside a script element."""
         return script_json({"views": self.views, "height": self.height, **self.facts})
 
 
 def script_json(value: Any) -> Markup:
-    """JSON that can stand inside a script element: nothing in it ends the element or begins a comment."""
+    """JSON that is safe inside a script element: nothing in it ends the element or begins a comment."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     safe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     return Markup(text.translate(str.maketrans(safe)))
 
 
 def plain(values: Iterable[Any], digits: int = 5) -> list[float | None]:
-    """Numbers for JSON: rounded to what can be seen; what is undefined is null."""
+    """Numbers for JSON, rounded to visible precision; undefined values are null."""
     return [round(float(value), digits) if math.isfinite(value) else None for value in values]
 
 
 def bars(ends: Any, across: Iterable[Any], digits: int = 5) -> tuple[list, list]:
-    """Intervals as one broken line, quicker to draw than one each: positions along and across it.
+    """Intervals as one line with gaps, quicker to draw than a line each: positions along and across it.
 
-    `ends` are the lower and the upper ends.
+    `ends` are the lower and the upper bounds.
     """
     along: list[float | None] = []
     at: list[float | None] = []
@@ -81,7 +81,7 @@ def bars(ends: Any, across: Iterable[Any], digits: int = 5) -> tuple[list, list]
 
 
 def points(x: Any, y: Any, colour: Any, *, text: Sequence[str] = (), rows: Sequence[int] | None = None, **more) -> dict:
-    """A trace of marks; `rows` are the models' places in the table, by which they are filtered and pinned."""
+    """A trace of markers; `rows` are the row numbers of the models in the table, for filters and pins."""
     marker = {"size": 7, "color": colour, "line": {"width": 0}} | more.pop("marker", {})
     trace = {"type": "scatter", "mode": "markers", "x": x, "y": y, "marker": marker, "showlegend": False}
     trace |= {"hoverinfo": "text", "hovertext": list(text)} if len(text) else {"hoverinfo": "skip"}
@@ -100,7 +100,7 @@ def strokes(
     width: int | float = 1,
     **more: Any,
 ) -> dict:
-    """A trace of lines; with `rows`, each model has `each` places in it."""
+    """A trace of lines; with `rows`, each model has `each` positions in it."""
     line = {"color": colour, "width": width} | more.pop("line", {})
     trace = {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line, "hoverinfo": "skip", "showlegend": False}
     if rows is not None:
@@ -124,7 +124,7 @@ def axis(title: str = "", **more) -> dict[str, Any]:
 
 
 def named_axis(names: Sequence[str], **more) -> dict[str, Any]:
-    """An axis with a row for each name, the first on top."""
+    """An axis with one row per name, the first on top."""
     count = len(names)
     return axis(
         tickmode="array",
@@ -151,7 +151,7 @@ def layout(**more) -> dict[str, Any]:
 
 
 def height_of(rows: int, least: int = 220) -> int:
-    """Pixels for so many named rows."""
+    """Height in pixels for this number of named rows."""
     return max(least, _ROW * rows + 90)
 
 

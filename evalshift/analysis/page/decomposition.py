@@ -1,4 +1,4 @@
-"""What each drop is made of: section 2's three terms, side by side on one axis of points."""
+"""Decomposition of the drop by cause, side by side on one axis of points; Recht et al. 2019, section 2."""
 
 import numpy as np
 import pandas as pd
@@ -13,21 +13,21 @@ _HEIGHT = 340
 
 
 def decomposition_charts(metric: MetricSummary) -> list[Chart]:
-    """A panel a term, all with the same axis: adaptivity where it is known, distribution, sampling error."""
+    """One panel per term, with a common axis: adaptivity if it is known, distribution shift, sampling error."""
     frame = metric.tables["decomposition"].frame
     fresh = bool(frame["fresh"].any())
     span = _span(frame)
-    rest = "distribution" if fresh else "adaptivity and distribution, not told apart"
+    rest = "Distribution shift" if fresh else "Adaptivity and distribution shift"
     charts = [_term(frame, metric, "adaptivity", "Adaptivity", span)] if fresh else []
     return [
         *charts,
-        _term(frame, metric, "distribution", rest[0].upper() + rest[1:], span),
+        _term(frame, metric, "distribution", rest, span),
         _sampling(frame, metric, span),
     ]
 
 
 def cannot_be_told(metric: MetricSummary) -> str:
-    """One sentence on what can and cannot be identified."""
+    """A sentence on which terms can be identified."""
     return decomposition_sentence(metric.statistics)
 
 
@@ -48,8 +48,8 @@ def _term(frame: pd.DataFrame, metric: MetricSummary, name: str, title: str, spa
     x = 100 * metric.table.set_index("model").loc[known["model"], "original_accuracy"].to_numpy()
     rows = _rows(known, metric)
     texts = [
-        f"<b>{plotly_text(str(row['model']))}</b><br>drop {percent(row['drop'])}<br>of it {percent(row[name])} "
-        f"{bounds(row[f'{name}_low'], row[f'{name}_high'])}"
+        f"<b>{plotly_text(str(row['model']))}</b><br>drop {percent(row['drop'])}<br>{title.lower()} "
+        f"{percent(row[name])} {bounds(row[f'{name}_low'], row[f'{name}_high'])}"
         for row in known.to_dict("records")
     ]
     y, at = bars([100 * known[f"{name}_low"], 100 * known[f"{name}_high"]], x)
@@ -87,8 +87,8 @@ def _sampling(frame: pd.DataFrame, metric: MetricSummary, span: list[float]) -> 
     return Chart(
         key="decomposition-sampling",
         title="Sampling error",
-        result=f"Sampling error of the new set: 0 is expected, and it is at most {percent(widest)} points either way "
-        "for any model at 99.99 %.",
+        result=f"Sampling error of the new set: 0 on average, and for no model more than {percent(widest)} points in "
+        "either direction (99.99 %).",
         caption="",
         views={"sampling": _panel(data, metric, span)},
         height=_HEIGHT,
@@ -100,8 +100,8 @@ def _panel(data: list[dict], metric: MetricSummary, span: list[float]) -> dict:
         data,
         height=_HEIGHT,
         margin={"l": 44, "r": 8, "t": 8, "b": 44},
-        xaxis=axis("original accuracy, %", fixedrange=True),
-        yaxis=axis("points", range=span, fixedrange=True),
+        xaxis=axis("Original accuracy (%)", fixedrange=True),
+        yaxis=axis("Points", range=span, fixedrange=True),
     )
 
 

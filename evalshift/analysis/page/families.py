@@ -1,4 +1,4 @@
-"""Models by family: each with a colour and a mark of its own, the same in every figure of a page."""
+"""Models by family: each has a colour and a marker, the same in every figure of a page."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ import pandas as pd
 from evalshift.analysis.page.chart import REST, SERIES, SYMBOLS
 from evalshift.analysis.summary import MetricSummary
 
-OTHERS = "others"
+OTHERS = "Others"
 
 
 @dataclass(frozen=True)
 class Family:
-    """A group of models: those of one family, or all that have no colour of their own.
+    """A group of models: those of one family, or all without a colour of their own.
 
-    rows   their places in the table
+    rows   their row numbers in the table
     """
 
     name: str
@@ -26,7 +26,7 @@ class Family:
 
 
 def colours(metrics: Iterable[MetricSummary]) -> dict[str, tuple[str, str]]:
-    """Colour and mark of the families that get their own: the largest, and those that lines leave out."""
+    """Colour and marker per family: for the largest families, and for those left out of the lines."""
     counts: Counter[str] = Counter()
     out: dict[str, None] = {}
     for metric in metrics:
@@ -39,7 +39,7 @@ def colours(metrics: Iterable[MetricSummary]) -> dict[str, tuple[str, str]]:
 
 
 def grouped(metric: MetricSummary, known: dict[str, tuple[str, str]]) -> list[Family]:
-    """The table's rows by family, the largest first; the rest, if any, last."""
+    """Rows of the table by family, the largest first; models without a colour of their own last."""
     own = [None if pd.isna(name) or name not in known else str(name) for name in metric.table["family"]]
     found = []
     for name, (colour, symbol) in known.items():

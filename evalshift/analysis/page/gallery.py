@@ -1,4 +1,4 @@
-"""Hard images: those that most models miss, with their pictures where these are at hand."""
+"""Hard images: those that most models miss, with pictures where the test set is on disk."""
 
 import base64
 import io
@@ -18,8 +18,8 @@ from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.image_files import open_image
 
-MOST = 60  # pictures of a page's pair, half of each set
-SIZE = 112  # pixels of the longer side, at most
+MOST = 60  # largest number of pictures per pair, half from each set
+SIZE = 112  # largest length of the longer side in pixels
 
 # (dataset, position of the image) -> data: URL
 Thumbnails = Mapping[tuple[str, int], str]
@@ -27,9 +27,9 @@ _ENTRY: TypeAdapter[Any] = TypeAdapter(AnyDataset)
 
 
 def hard_thumbnails(pair: PairSummary) -> dict[tuple[str, int], str]:
-    """Pictures of the hardest images of a pair, of those sets that are on this disk as they were evaluated.
+    """Pictures of the hardest images of a pair, from datasets that are on this disk, unchanged since the evaluation.
 
-    Nothing is downloaded. A set that has changed since, or cannot be read, has no pictures.
+    Nothing is downloaded. A dataset that has changed or is unreadable gives no pictures.
     """
     found: dict[tuple[str, int], str] = {}
     metric = pair.metrics.get("top1")
@@ -45,7 +45,7 @@ def hard_thumbnails(pair: PairSummary) -> dict[tuple[str, int], str]:
 
 
 def gallery_view(pair: PairSummary, metric: MetricSummary, thumbnails: Thumbnails) -> dict[str, Any] | None:
-    """Counts of the images that all and most models miss, and those that have pictures; None for counts alone."""
+    """Counts of images missed by all and by most models, and the images with pictures; None for counts alone."""
     if "hard_images" not in metric.tables:
         return None
     sides = []
@@ -81,7 +81,7 @@ def _hardest(metric: MetricSummary, side: str) -> list[dict[str, Any]]:
 def _load(
     name: str, facts: Mapping[str, Any], classes: Sequence[str], wanted: Sequence[Mapping[str, Any]]
 ) -> Dataset | None:
-    """The dataset, where it lies on this disk as it was evaluated."""
+    """The dataset, if it is on this disk and unchanged since the evaluation."""
     try:
         entry = _ENTRY.validate_python(facts.get("entry"))
         if source_checksum(entry) is None:
@@ -93,7 +93,7 @@ def _load(
 
 
 def _as_evaluated(dataset: Dataset, facts: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether these are the images that were evaluated: by their content, or where that lies in many files by names."""
+    """Whether these are the images that were evaluated: by content, or by names if they are many files."""
     if isinstance(dataset.images, np.ndarray):
         return fingerprint(dataset) == facts["fingerprint"]
     return len(dataset) == facts["images"] and all(
@@ -104,7 +104,7 @@ def _as_evaluated(dataset: Dataset, facts: Mapping[str, Any], wanted: Sequence[M
 
 
 def _thumbnail(image: Any) -> str:
-    """A data: URL. Small images are kept to the pixel, others become small JPEGs."""
+    """A picture as a data: URL. Small images stay exact (PNG), others become small JPEGs."""
     if isinstance(image, np.ndarray):
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     else:

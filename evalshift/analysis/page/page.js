@@ -1,5 +1,5 @@
 "use strict";
-// The page's own script: draws the figures that Python has planned, and wires filter, sort, pins, copy, tabs and theme.
+// The page's own script: draws the figures that Python prepared; filters, sorting, pins, copying, tabs and theme.
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const root = document.documentElement;
@@ -23,7 +23,7 @@
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, painted(one, name, here)]));
   };
 
-  // Of a trace with rows, those parts that are to be seen; `customdata` says which row a point is.
+  // The visible parts of a trace with rows; `customdata` holds the row of each point.
   const kept = (trace, visible) => {
     const { rows, each } = trace.meta ?? {};
     if (!rows) return trace;
@@ -39,7 +39,7 @@
     return part;
   };
 
-  // The finest level of ticks whose texts do not touch.
+  // The finest level of ticks whose labels do not overlap.
   const ticks = (levels, [low, high], pixels) => {
     let best = null;
     for (const [at, text] of levels) {
@@ -191,7 +191,7 @@
       later?.parentElement.addEventListener("scroll", ({ target }) => {
         if (target.scrollTop + 2 * target.clientHeight > target.scrollHeight) this.more(150);
       });
-      this.rows = [...this.order];  // by place in the table as it was written
+      this.rows = [...this.order];  // by position in the table as written
       this.wire();
     }
     get shown() {
@@ -227,7 +227,7 @@
         ? this.lower.map((model, row) => !this.off.has(this.family[row]) && words.every((word) => model.includes(word)))
         : null;
       this.show();
-      clearTimeout(this.soon);  // who types is not made to wait for the figure
+      clearTimeout(this.soon);  // typing must not wait for the figure
       this.soon = setTimeout(() => redraw(all(".chart.main", this.element)), this.models.length > 200 ? 150 : 0);
       const count = this.visible ? this.visible.filter(Boolean).length : this.models.length;
       this.say(this.visible ? `${count.toLocaleString("en")} of ${this.models.length.toLocaleString("en")} models shown` : "");
@@ -249,9 +249,9 @@
       this.rows[row].querySelector(".pin").setAttribute("aria-pressed", on);
       this.show();
       redraw(all(".chart.main", this.element));
-      this.say(`${this.models[row]} is ${on ? "pinned on top of the table" : "no longer pinned"}`);
+      this.say(`${this.models[row]} is ${on ? "pinned to the top of the table" : "no longer pinned"}`);
     }
-    // The pinned models once more, ringed and named.
+    // The pinned models again, with ring and label.
     marked(data) {
       const x = [], y = [], text = [];
       for (const trace of data) {

@@ -1,4 +1,4 @@
-"""Accuracy on each class, on both sets, over all models."""
+"""Accuracy per class on both sets, averaged over models."""
 
 import pandas as pd
 
@@ -13,14 +13,14 @@ MOST = 60
 
 
 def class_chart(metric: MetricSummary) -> Chart | None:
-    """A dumbbell a class: mean accuracy of all models on the original and on the new set, most fallen first."""
+    """One dumbbell per class: mean accuracy of all models on either set, the largest drop first."""
     frame = shown_classes(metric)
     if frame is None:
         return None
     chosen = frame.iloc[both_ends(len(frame), MOST)]
     return Chart(
         key="classes",
-        title="Per class",
+        title="Accuracy per class",
         result=_result(frame),
         caption=_caption(metric, len(frame), len(chosen)),
         views={"classes": _view(chosen)},
@@ -37,8 +37,8 @@ def _view(frame: pd.DataFrame) -> dict:
     texts = [
         f"<b>{plotly_text(str(row['class']))}</b><br>original {percent(row['original_accuracy'])} %, "
         f"{row['original_total']:,} images, rank {row['original_rank']:.0f}<br>new {percent(row['new_accuracy'])} %, "
-        f"{row['new_total']:,} images, rank {row['new_rank']:.0f}<br>{counted(int(row['fell']), 'model')} fall beyond "
-        f"chance, {row['rose']} rise"
+        f"{row['new_total']:,} images, rank {row['new_rank']:.0f}<br>statistically significant: "
+        f"{counted(int(row['fell']), 'model')} fall, {row['rose']} rise"
         for row in frame.to_dict("records")
     ]
     return view(
@@ -48,7 +48,7 @@ def _view(frame: pd.DataFrame) -> dict:
             points(after, places, "--line", text=texts, marker={"size": 8, "symbol": "diamond"}),
         ],
         height=height_of(count),
-        xaxis=axis("mean accuracy of all models, %", fixedrange=True),
+        xaxis=axis("Mean accuracy of all models (%)", fixedrange=True),
         yaxis=named_axis([label(str(name)) for name in frame["class"]]),
     )
 
@@ -56,14 +56,19 @@ def _view(frame: pd.DataFrame) -> dict:
 def _result(frame: pd.DataFrame) -> str:
     most, least = frame.iloc[0], frame.iloc[-1]
     fallen = int((frame["drop"] > 0).sum())
+    largest = "largest drop" if most["drop"] > 0 else "smallest rise"
     return (
-        f"{fallen:,} of {counted(len(frame), 'class', 'classes')} are harder on the new set. {most['class']} falls "
-        f"most, from {percent(most['original_accuracy'])} to {percent(most['new_accuracy'])} %; {least['class']} "
-        f"goes from {percent(least['original_accuracy'])} to {percent(least['new_accuracy'])} %."
+        f"{fallen:,} of {counted(len(frame), 'class', 'classes')} have a lower mean accuracy on the new set. The "
+        f"{largest} is that of {most['class']}, from {percent(most['original_accuracy'])} to "
+        f"{percent(most['new_accuracy'])} %; {least['class']} goes from {percent(least['original_accuracy'])} to "
+        f"{percent(least['new_accuracy'])} %."
     )
 
 
 def _caption(metric: MetricSummary, count: int, shown: int) -> str:
     models = counted(len(metric.statistics.image_models), "model")
-    words = f"Blue circle: original; orange diamond: new; means over {models}, the classes that fall most first."
-    return words if shown == count else f"{words} The {shown // 2} that fall most and least of {count:,} classes."
+    words = f"Blue circle: original; orange diamond: new. Means over {models}; the largest drop first."
+    if shown == count:
+        return words
+    half = shown // 2
+    return f"{words} The {half} classes with the largest and the {half} with the smallest drop, of {count:,}."

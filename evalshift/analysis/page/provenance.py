@@ -1,4 +1,4 @@
-"""How the predictions came about, as facts for people."""
+"""How the predictions were made, for readers."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from evalshift.publishing import publishable
 
 
 def provenance_view(pair: PairSummary) -> dict[str, Any]:
-    """Datasets, runs, registry entries, software and gate of a pair; empty where nothing was run."""
+    """Datasets, runs, registry entries, software and expected accuracy check of a pair; empty where nothing was run."""
     models = publishable(pair.provenance.get("models", {}))
     datasets = publishable(pair.provenance.get("datasets", {}))
     return {
@@ -29,7 +29,7 @@ def provenance_view(pair: PairSummary) -> dict[str, Any]:
 
 
 def _gate_view(pair: PairSummary) -> dict[str, Any] | None:
-    """The gate in a sentence and a table; None where no accuracy was published."""
+    """The expected accuracy check in a sentence and a table; None where no accuracy is published."""
     words = None if pair.gate is None else gate_words(pair.gate)
     if words is None or pair.gate is None:
         return None
@@ -45,7 +45,7 @@ def _gate_view(pair: PairSummary) -> dict[str, Any] | None:
 
 
 def _model_view(model: str, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """How one model was run, a text a fact; where its two runs differ, both, in the order original → new."""
+    """How one model was run, as texts; where its two runs differ, both, as original → new."""
 
     def both(fact) -> str:
         return " → ".join(dict.fromkeys(fact(run) for run in runs.values()))
@@ -56,7 +56,7 @@ def _model_view(model: str, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "checkpoint": both(lambda run: (run["checkpoint_sha256"] or "–")[:12]),
         "preprocess": both(lambda run: "–" if run["preprocess"] is None else _preprocess_words(run["preprocess"])),
         "hardware": both(
-            lambda run: f"{run['device']}, {run['precision']}, batches of {run['batch_size']}" if run["device"] else "–"
+            lambda run: f"{run['device']}, {run['precision']}, batch size {run['batch_size']}" if run["device"] else "–"
         ),
         "start": both(lambda run: run["start"][:16].replace("T", " ")),
     }
@@ -70,7 +70,7 @@ def _source_words(run: Mapping[str, Any]) -> str:
 
 
 def _preprocess_words(facts: Mapping[str, Any]) -> str:
-    """Preprocessing in a line: "resize 256 bilinear, crop 224 × 224, mean 0.5, std 0.25"; defaults are left out."""
+    """Preprocessing in one line: "resize 256 bilinear, crop 224 × 224, mean 0.5, std 0.25"; defaults are omitted."""
     unsaid = {"antialias": True, "channels": "rgb", "scale": 1, "fill": 0}
     said = {name: fact for name, fact in facts.items() if fact is not None and unsaid.get(name) != fact}
     interpolation = said.pop("interpolation", "")
@@ -84,21 +84,21 @@ def _preprocess_words(facts: Mapping[str, Any]) -> str:
 
 
 def _versions(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[tuple[str, list[str]]]:
-    """The software that made the predictions: each combination, with the models that it made."""
+    """The software behind the predictions: each combination of versions, with its models."""
     made: dict[str, dict[str, None]] = defaultdict(dict)
     for model, runs in models.items():
         for run in runs.values():
             versions = [f"{name} {version}" for name, version in sorted(run["versions"].items())]
             if run["git_revision"]:
                 commit, changed, _ = run["git_revision"].partition("+")
-                versions.append(f"git {commit[:12]}{' with changes' if changed else ''}")
-            if versions:  # nothing is known of what made imported predictions
+                versions.append(f"git {commit[:12]}{' with uncommitted changes' if changed else ''}")
+            if versions:  # imported predictions have none
                 made[", ".join(versions)][model] = None
     return [(text, list(names)) for text, names in made.items()]
 
 
 def _warnings(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    """What was warned of while the models ran."""
+    """Warnings of the runs."""
     return [
         f"{model} on {dataset}: {warning}"
         for model, runs in models.items()

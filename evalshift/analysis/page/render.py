@@ -1,4 +1,4 @@
-"""Summary -> page: what each section shows is gathered here, and put into the template."""
+"""Summary -> page: collects the content of each section and renders the template."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -33,9 +33,9 @@ from evalshift.formatting import name_some, p_cell, percent, points, span
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
-    """The report as one HTML file that asks nothing of any network.
+    """Render the report as one HTML file that loads nothing from a network.
 
-    `thumbnails` are pictures of hard images, see `gallery.hard_thumbnails`. Names are escaped wherever they stand.
+    `thumbnails` are pictures of hard images, see `gallery.hard_thumbnails`. All names are escaped.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"breakable": breakable, "percent": percent, "typeset": typeset, "pairs": _doubled}
@@ -49,7 +49,7 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
         small=small,
         level=f"{100 * summary.level:g} %",
         title=_title(summary.pairs),
-        # Ours alone: no name of a registry is in them.
+        # Part of evalshift: they contain no names from a registry.
         style=Markup(_part("page.css")),
         script=Markup(_part("page.js")),
         plotly=Markup(_plotly()),
@@ -57,7 +57,7 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
 
 
 def _doubled(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names of views as the values and texts of buttons."""
+    """Names of views as values and texts of buttons."""
     return [(name, name) for name in names]
 
 
@@ -67,7 +67,7 @@ def _part(name: str) -> str:
 
 @cache
 def _plotly() -> str:
-    """The script that comes with plotly's package; nothing in it ends the script element."""
+    """The script from the plotly package; nothing in it ends the script element."""
     return resources.files("plotly").joinpath("package_data", "plotly.min.js").read_text("utf-8")
 
 
@@ -126,29 +126,32 @@ def _metric_view(
 
 
 def _tiles(metric: MetricSummary, scale: str) -> list[tuple[str, str, str]]:
-    """The numbers to see first: value, interval, words."""
+    """The key numbers: value, interval, text."""
     mean, line, robustness = metric.mean_drop_interval, metric.lines.get(scale), metric.statistics.robustness
     several = len(metric.table) > 1
-    tiles = [(points(metric.mean_drop), span(mean.low, mean.high), f"points lost{', on average' if several else ''}")]
+    average = "average " if several else ""
+    drop = (points(metric.mean_drop), span(mean.low, mean.high), f"{average}drop (points)")
+    rise = (points(-metric.mean_drop), span(-mean.high, -mean.low), f"{average}rise (points)")
+    tiles: list[tuple[str, str, str]] = [drop if metric.mean_drop >= 0 else rise]
     if line is not None:
         value, _, around = slope_words(line).partition(" ")
         tiles.append((value, around, f"slope of the line, {scale} scale"))
     if not isinstance(robustness, Missing) and np.isfinite(robustness.p_holm).any():
         off = int(np.sum(np.nan_to_num(robustness.p_holm, nan=1.0) < 1 - metric.level))
-        tiles.append((f"{off:,}", f"of {len(metric.table):,}", "models off the line of the others, beyond chance"))
+        tiles.append((f"{off:,}", f"of {len(metric.table):,}", "models significantly above or below the line (Holm)"))
     known = metric.table["delta_rank_real"].dropna()
     if several and len(known):
-        tiles.append((f"{int(known.sum()):,}", f"of {len(known):,}", "rank changes beyond chance"))
+        tiles.append((f"{int(known.sum()):,}", f"of {len(known):,}", "statistically significant rank changes"))
     return tiles
 
 
 def _beyond(metric: MetricSummary) -> bool:
-    """Whether the lines leave out models, which the scatter can then be widened to."""
+    """Whether models are left out of the lines; the scatter can then be widened to show them."""
     return bool(metric.in_line.any() and not metric.in_line.all())
 
 
 def _panel(metric: MetricSummary, families: Sequence[Family], copies: dict) -> dict[str, Any]:
-    """What the script needs to filter, sort, pin and copy: in the order of the table's rows."""
+    """Data for the script to filter, sort, pin and copy, in the order of the rows of the table."""
     family = [0] * len(metric.table)
     for place, group in enumerate(families):
         for row in group.rows:
@@ -181,6 +184,6 @@ def _table_view(table: StatisticTable) -> dict[str, Any]:
 
 
 def charts_of(view: dict[str, Any]) -> list[Chart]:
-    """All figures of a metric's view, in the order of the page."""
+    """All figures of a metric, in the order of the page."""
     parts = ("decomposition", "ranks", "robustness", "classes", "agreement")
     return [view["scatter"], *(chart for part in parts for chart in view[part])]

@@ -1,4 +1,4 @@
-"""Effective robustness: how far each model stands above the line of the others; and its course over the years."""
+"""Effective robustness: the distance of each model above the line fitted without it; and the same by year."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ MOST = 80
 
 
 def robustness_chart(metric: MetricSummary) -> Chart | None:
-    """Distances from the line of the others, the highest first, with their intervals."""
+    """Distances above the line of the other models, the highest first, with intervals."""
     found = shown_robustness(metric)
     if found is None:
         return None
@@ -40,7 +40,7 @@ def robustness_chart(metric: MetricSummary) -> Chart | None:
 
 
 def year_chart(metric: MetricSummary) -> Chart | None:
-    """The same distances against the model's year; None where fewer than two years are known."""
+    """The same distances by year of the model; None with fewer than two known years."""
     found = shown_robustness(metric)
     if found is None:
         return None
@@ -50,10 +50,10 @@ def year_chart(metric: MetricSummary) -> Chart | None:
         return None
     return Chart(
         key="years",
-        title="Distance from the line against year",
+        title="Effective robustness by year",
         result=_trend(metric, len(frame)),
-        caption=f"Points above the line of the others, with {100 * metric.level:g} % intervals, by the year in the "
-        "registry. Tuning on the original set would let later models sink.",
+        caption=f"Points above the line of the other models, with {100 * metric.level:g} % confidence intervals, by "
+        "the year in the registry. Adaptive overfitting would make later models fall below the line.",
         views={"years": _years_view(frame, ShownRobustness(frame, metric.level).off, metric)},
         height=360,
     )
@@ -83,7 +83,7 @@ def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
     return view(
         data,
         height=height_of(len(frame)),
-        xaxis=axis("points above the line", fixedrange=True),
+        xaxis=axis("Effective robustness (points)", fixedrange=True),
         yaxis=named_axis([label(str(model)) for model in frame["model"]]),
     )
 
@@ -108,8 +108,8 @@ def _years_view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> 
     return view(
         data,
         height=360,
-        xaxis=axis("year", **marked, tickformat="d", range=[years.min() - 0.6, years.max() + 0.6]),
-        yaxis=axis("points above the line"),
+        xaxis=axis("Year", **marked, tickformat="d", range=[years.min() - 0.6, years.max() + 0.6]),
+        yaxis=axis("Effective robustness (points)"),
     )
 
 
@@ -131,27 +131,32 @@ def _result(frame: pd.DataFrame, off: np.ndarray) -> str:
     best, worst = frame.iloc[0], frame.iloc[-1]
     count = int(off.sum())
     return (
-        f"{count or 'None'} of {counted(len(frame), 'model')} {'stands' if count == 1 else 'stand'} off the line of "
-        f"the others beyond chance. The highest is {best['model']}, {percent(best['distance'])} points above; the "
-        f"lowest {worst['model']}, {percent(worst['distance'])}."
+        f"{count or 'None'} of {counted(len(frame), 'model')} {'is' if count == 1 else 'are'} significantly above or "
+        f"below the line of the other models (Holm). Highest: {best['model']}, {percent(best['distance'])} points; "
+        f"lowest: {worst['model']}, {percent(worst['distance'])} points."
     )
 
 
 def _caption(metric: MetricSummary, count: int, shown: int) -> str:
     words = (
-        f"New accuracy minus that which the line of all other models predicts ({metric.statistics.lines.scale} scale), "
-        f"with {100 * metric.level:g} % intervals. Orange diamonds: off the line beyond chance, by Holm."
+        "New accuracy minus the accuracy predicted by the line of all other models "
+        f"({metric.statistics.lines.scale} scale), with {100 * metric.level:g} % confidence "
+        "intervals. Orange diamonds: statistically significant (Holm)."
     )
-    return words if shown == count else f"{words} The {shown // 2} highest and lowest of {count:,} models."
+    return (
+        words
+        if shown == count
+        else f"{words} The {shown // 2} highest and the {shown // 2} lowest of {count:,} models."
+    )
 
 
 def _trend(metric: MetricSummary, count: int) -> str:
     found = metric.statistics.year
     if isinstance(found, Missing):
-        return f"{counted(count, 'model')} by year; whether later ones sink cannot be tested: {found.reason}."
+        return f"{counted(count, 'model')} by year; a trend over years is not computed: {found.reason}."
     way = "fall" if found.per_year < 0 else "rise"
-    p = "" if np.isnan(found.p_value) else f" (p of no fall {number(found.p_value, 3)})"
+    p = "" if np.isnan(found.p_value) else f" (one-sided test of a fall, p = {number(found.p_value, 3)})"
     return (
-        f"At one original accuracy, new accuracies {way} by {number(100 * abs(found.per_year))} points a year over "
+        f"At equal original accuracy, new accuracies {way} by {number(100 * abs(found.per_year))} points per year over "
         f"{counted(found.models, 'model')}{p}."
     )

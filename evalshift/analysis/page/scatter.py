@@ -1,4 +1,4 @@
-"""New against original accuracy: the figure that the page opens with, and small multiples of it."""
+"""Scatter plot of new against original accuracy, the first figure of the page, and small multiples of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from evalshift.formatting import percent
 
 
 def scatter_chart(metric: MetricSummary, first: str, families: Sequence[Family]) -> Chart:
-    """The scatter on every scale, `first` shown first: models with intervals, y = x, line, region, testbed."""
+    """The scatter plot on every scale, `first` shown first: models with intervals, y = x, line, region, testbed."""
     scales = sorted(SCALES, key=lambda scale: scale != first)
     spans = {scale: spans_of([metric], scale) for scale in scales}
     return Chart(
@@ -33,7 +33,7 @@ def scatter_chart(metric: MetricSummary, first: str, families: Sequence[Family])
 
 
 def scatter_result(metric: MetricSummary, scale: str) -> str:
-    """What a scatter shows, in words: for readers who cannot see it."""
+    """The finding of a scatter plot in words, also for readers who cannot see it."""
     below = int((metric.table["drop"] > 0).sum())
     count = len(metric.table)
     where = f"All {count}" if below == count > 1 else f"{below} of {count}"
@@ -44,7 +44,7 @@ def scatter_result(metric: MetricSummary, scale: str) -> str:
 
 
 def spans_of(metrics: Sequence[MetricSummary], scale: str) -> dict[str, tuple[float, float]]:
-    """What both axes span: "line" the models of the lines and a testbed behind them, "all" every model."""
+    """Limits of both axes: "line" for the models of the lines and a testbed behind them, "all" for every model."""
     framed, everything = [], []
     for metric in metrics:
         parts = axes.positions(metric, scale)
@@ -59,7 +59,7 @@ def spans_of(metrics: Sequence[MetricSummary], scale: str) -> dict[str, tuple[fl
 
 
 def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> list[tuple[str, list[Chart]]]:
-    """A small scatter a pair, by original set; those of one original set share their axes."""
+    """One small scatter plot per pair, grouped by original set; those of one original set share their axes."""
     found: dict[str, list[PairSummary]] = {}
     for pair in pairs:
         if metric in pair.metrics:
@@ -83,7 +83,7 @@ def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> li
 
 
 def point_texts(metric: MetricSummary) -> list[str]:
-    """What appears over each model, a row of the table each."""
+    """Hover text of each model, in the order of the table."""
     found = metric.tables.get("robustness")
     distance = {} if found is None else found.frame.set_index("model")["distance"].to_dict()
     return [_point_text(row, distance.get(row["model"])) for row in metric.table.to_dict("records")]
@@ -101,7 +101,7 @@ def _point_text(row: Mapping[Any, Any], distance: float | None) -> str:
     lines.append(f"drop {percent(row['drop'])} {bounds(row['drop_low'], row['drop_high'])}, Δ rank {change}")
     if distance is not None and np.isfinite(distance):
         side = "above" if distance > 0 else "below"
-        lines.append(f"{percent(abs(distance))} points {side} the line of the others")
+        lines.append(f"{percent(abs(distance))} points {side} the line of the other models")
     return "<br>".join(lines)
 
 
@@ -130,7 +130,7 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
         for family in families
     ]
     outcomes = metric.outcomes
-    kind = f"{metric_words(outcomes.metric)} accuracy, %"
+    kind = f"{metric_words(outcomes.metric)} accuracy (%)"
     return view(
         data,
         xaxis=_square(scale, span, f"{label(outcomes.original, 44)}: {kind}", constrain="domain"),
@@ -181,7 +181,7 @@ def _background(metric: MetricSummary, scale: str, span: tuple[float, float]) ->
 def _fit(
     line: Line | None, x: np.ndarray, colour: str, *, dash: str = "solid", region: bool = True
 ) -> list[dict[str, Any]]:
-    """The line over the range of the models at `x`, and the region that it varies in."""
+    """The line over the range of the models at `x`, and its bootstrap region."""
     if line is None or not len(x):
         return []
     within = x / 100 if line.scale == "linear" else x
@@ -200,15 +200,15 @@ def _fit(
 
 def _caption(metric: MetricSummary, scale: str) -> str:
     level = f"{100 * metric.level:g} %"
-    parts = [f"A point a model; bars are {level} Clopper–Pearson intervals. Dashed: y = x, no drop."]
+    parts = [f"One point per model; bars are {level} Clopper–Pearson confidence intervals. Dashed: y = x, no drop."]
     line = metric.lines.get(scale)
     if line is not None:
         fit = "Orange: the least-squares line"
         if not np.isnan(line.slope_interval.low):
-            fit += f" and the region that holds the central {level} of the lines through {line.resamples:,} resamples"
+            fit += f" with the central {level} of {line.resamples:,} bootstrap lines"
         parts.append(f"{fit}.")
     if metric.left_out:
-        parts.append(f"The line leaves out {', '.join(metric.left_out)}; dotted: the line of all models.")
+        parts.append(f"{', '.join(metric.left_out)}: not in the fit. Dotted: the line of all models.")
     if metric.against is not None:
         parts.append(f"Grey: the models of {metric.against.testbed} and their line.")
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""The table of models: its cells, and its lines as text to be copied."""
+"""The table of models: its cells, and its rows as text to copy."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.tables.of_accuracies import has_real_changes
 from evalshift.analysis.tables.read import statistic_csv, statistic_latex, statistic_markdown
 
-# Rows beyond are brought in as the table is scrolled: to lay out thousands of cells takes a second.
+# Further rows are added while scrolling: laying out thousands of cells takes a second.
 AT_FIRST = 150
 
 
@@ -21,11 +21,11 @@ AT_FIRST = 150
 class ModelTable:
     """The table of one metric.
 
-    rows       a row a model, best on the original set first
-    span       what the small bars of the accuracies span, as fractions
-    drop_span  the same of the drops
-    at_first   how many rows are in the page's tables from the beginning
-    copies     "CSV", "Markdown", "LaTeX" -> what stands before the rows, each row, what stands after them
+    rows       one per model, best on the original set first
+    span       range of the small bars of accuracies, as fractions
+    drop_span  the same for drops
+    at_first   number of rows in the page at first
+    copies     "CSV", "Markdown", "LaTeX" -> text before the rows, each row, text after them
     """
 
     rows: list[dict[Hashable, Any]]
@@ -39,13 +39,13 @@ class ModelTable:
     at_first: int = AT_FIRST
 
     def share(self, value: float, of_drop: bool = False) -> str:
-        """Where a value stands in its small bar, in per cent of the bar's width."""
+        """Position of a value in its small bar, in percent of its width."""
         low, high = self.drop_span if of_drop else self.span
         return f"{100 * min(1, max(0, (value - low) / (high - low))):.1f}%"
 
 
 def model_table(metric: MetricSummary) -> ModelTable:
-    """The table of all models; a change of rank is marked where it is known to be beyond chance."""
+    """The table of all models; statistically significant rank changes are marked."""
     table = metric.table
     known = table["delta_rank_real"].dropna()
     sides = [table[f"{side}_{end}"].to_numpy() for side in ("original", "new") for end in ("low", "high")]
@@ -64,7 +64,7 @@ def model_table(metric: MetricSummary) -> ModelTable:
 
 
 def _copies(metric: MetricSummary) -> dict[str, tuple[str, list[str], str]]:
-    """The lines that the table is copied as: the page puts those together that it shows, in their order."""
+    """The table as text to copy; the page joins the rows that it shows, in their order."""
     table, count = metric.accuracies, len(metric.table)
     markdown, latex = statistic_markdown(table).splitlines(), statistic_latex(table).splitlines()
     csv_lines = [_csv_line(row) for row in csv.reader(io.StringIO(statistic_csv(table)))]

@@ -1,1 +1,1 @@
-"""What figures show, whoever draws it: sizes, orders, and which models and classes."""
+"""What figures show, in print and on the page: sizes, orders, and which models and classes."""

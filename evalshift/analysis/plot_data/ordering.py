@@ -1,4 +1,4 @@
-"""Orders for figures: what is alike side by side, and of what is too much to be shown both ends."""
+"""Orders for figures: similar models next to each other; of too many rows, those at both ends."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,11 +7,10 @@ from scipy.spatial import distance
 
 
 def alike_first(similarity: Float[np.ndarray, "m m"]) -> Int[np.ndarray, " m"]:
-    """Places of m things such that neighbours are alike.
+    """Order of m things in which neighbours are similar.
 
     Takes a symmetric matrix of similarities, the largest on its diagonal. Average-linkage clustering of 1 − similarity,
-    leaves turned so that neighbours are nearly as alike as the clusters allow; of the two directions, the one whose
-    first half is more like all others.
+    with optimal leaf ordering; of the two directions, the one whose first half is more similar to all others.
     Raises ValueError where the matrix is not symmetric.
     Source: Bar-Joseph, Gifford, Jaakkola 2001, Bioinformatics 17(S1), S22-S29.
 
@@ -32,7 +31,7 @@ def alike_first(similarity: Float[np.ndarray, "m m"]) -> Int[np.ndarray, " m"]:
 
 
 def both_ends(count: int, most: int) -> Int[np.ndarray, " shown"]:
-    """Which of `count` things in order to show where that is more than `most`: as many of either end.
+    """Indices of the rows to show, at most `most` of `count`: the same number from either end.
 
     >>> both_ends(7, 4), both_ends(3, 4)
     (array([0, 1, 5, 6]), array([0, 1, 2]))

@@ -1,4 +1,4 @@
-"""Where accuracies lie on the axes of a scatter, whoever draws it: fractions, Φ⁻¹ or log-odds."""
+"""Positions of accuracies on the axes of a scatter plot, in print and on the page: fractions, Φ⁻¹ or log-odds."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary import MetricSummary
 
-_GRID = 60  # points of a line, which is curved where it is cut off at 0 or 1
+_GRID = 60  # positions along a line, which is curved where it is clipped at 0 or 1
 
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """Of m models, in the order of the table.
+    """Positions of m models, in the order of the table.
 
     x, y            original and new accuracy, finite on every scale
-    x_ends, y_ends  their intervals, low and high; infinite on a curved scale where they end at 0 or 1
+    x_ends, y_ends  lower and upper confidence bounds; infinite on a curved scale where a bound is 0 or 1
     """
 
     x: Float[np.ndarray, " m"]
@@ -29,15 +29,18 @@ class Positions:
 
 @dataclass(frozen=True, eq=False)
 class LinePositions:
-    """A fitted line at the places `x`, and the bounds of the region that it varies in; None where it has none."""
+    """A fitted line at the positions `x`, and the bounds of its bootstrap region; None without resamples."""
 
-    x: Float[np.ndarray, " place"]
-    y: Float[np.ndarray, " place"]
-    region: tuple[Float[np.ndarray, " place"], Float[np.ndarray, " place"]] | None
+    x: Float[np.ndarray, " position"]
+    y: Float[np.ndarray, " position"]
+    region: tuple[Float[np.ndarray, " position"], Float[np.ndarray, " position"]] | None
 
 
 def position(accuracy: np.ndarray, scale: str) -> np.ndarray:
-    """Where fractions lie; a line may leave [0, 1] on the linear scale, and 0 and 1 are infinite on the others."""
+    """Transform fractions to `scale`.
+
+    On the linear scale values may leave [0, 1], as those of a line do; on the others 0 and 1 become infinite.
+    """
     if scale == "linear":
         return accuracy
     with np.errstate(divide="ignore"):
@@ -45,7 +48,7 @@ def position(accuracy: np.ndarray, scale: str) -> np.ndarray:
 
 
 def model_positions(metric: MetricSummary, scale: str) -> Positions:
-    """The models of a report."""
+    """Positions of the models of a report."""
     table = metric.table
     centres, ends = [], []
     for side in ("original", "new"):
@@ -56,7 +59,7 @@ def model_positions(metric: MetricSummary, scale: str) -> Positions:
 
 
 def outcome_positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Original and new accuracies of other models, such as those of a published testbed."""
+    """Original and new positions of other models, such as those of a published testbed."""
     original_correct, original_total, new_correct, new_total = outcomes.counts
     return (
         position(fitted_accuracy(original_correct, original_total, scale), scale),
@@ -65,9 +68,9 @@ def outcome_positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.nd
 
 
 def line_positions(line: Line, x: np.ndarray, beyond: float) -> LinePositions:
-    """A line over the range of the models at `x` and a little `beyond`, on the scale that it was fitted on.
+    """A line over the range of the models at `x`, extended by `beyond` at either end, on the scale of its fit.
 
-    No further: it is no claim about accuracies that no model reached.
+    It is not extrapolated further: no model supports it there.
     """
     grid = np.linspace(x.min() - beyond, x.max() + beyond, _GRID)
     accuracy = np.clip(from_scale(grid, line.scale), 0, 1)

@@ -1,4 +1,4 @@
-"""Which models and classes a figure shows, and in which order: the same on the page and in print."""
+"""Which models and classes a figure shows, and in which order; the same on the page and in print."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from evalshift.analysis.summary import MetricSummary
 
 @dataclass(frozen=True, eq=False)
 class ShownRanks:
-    """The first m models of a table, as they stand on either set.
+    """Ranks of the first m models of a table on either set.
 
-    table      their rows, the best on the original set first: model k stands in row k on the left
+    table      their rows, the best on the original set first: model k is in row k on the left
     right      the row of each on the right, in the order of the new set
-    real       whose rank changes beyond chance; False where that is not known
-    sets       confidence sets of ranks as the table `ranks` has them, of those that have one; None where none has
-    with_sets  whose they are: places in `table`, in the order of `sets`
+    real       whose rank change is statistically significant; False where that is not known
+    sets       confidence sets of ranks from the table `ranks`, of the models that have one; None if none has
+    with_sets  row numbers in `table` of the models in `sets`, in that order
     """
 
     table: pd.DataFrame
@@ -30,14 +30,14 @@ class ShownRanks:
 
     @property
     def new_order(self) -> Int[np.ndarray, " m"]:
-        """Places in `table` from the best to the worst on the new set."""
+        """Row numbers in `table`, from the best to the worst on the new set."""
         return np.argsort(self.right)
 
 
 def shown_ranks(metric: MetricSummary, most: int) -> ShownRanks | None:
-    """The best `most` models on the original set and where they stand on the new one; None for fewer than two models.
+    """The best `most` models on the original set and their ranks on the new one; None for fewer than two models.
 
-    Models of equal rank stand in the order of their ranks on the other set, then of their names.
+    Tied models are ordered by their rank on the other set, then by name.
     """
     if len(metric.table) < 2:
         return None
@@ -54,7 +54,7 @@ def shown_ranks(metric: MetricSummary, most: int) -> ShownRanks | None:
 
 
 def shown_classes(metric: MetricSummary) -> pd.DataFrame | None:
-    """The table `classes`, of those with images on both sets, the most fallen first; None where there are none."""
+    """The table `classes` of classes with images in both sets, the largest drop first; None if there are none."""
     if "classes" not in metric.tables:
         return None
     frame = metric.tables["classes"].frame
@@ -64,10 +64,10 @@ def shown_classes(metric: MetricSummary) -> pd.DataFrame | None:
 
 @dataclass(frozen=True, eq=False)
 class ShownRobustness:
-    """How far models lie from the line of the others, the highest above it first.
+    """Distances of models from the line fitted without them, the highest above it first.
 
-    table   the table `robustness`, of those whose distance is defined
-    level   of its intervals; what is significant is so at one minus it
+    table   the table `robustness`, limited to models whose distance is defined
+    level   confidence level of its intervals; tests are at one minus this level
     """
 
     table: pd.DataFrame
@@ -79,17 +79,17 @@ class ShownRobustness:
         return (self.table["p_holm"].fillna(1) < 1 - self.level).to_numpy(bool)
 
     def farthest_first(self) -> "ShownRobustness":
-        """The same, those farthest from the line first, above or below it."""
+        """The same, sorted by the absolute distance, the largest first."""
         table = self.table.sort_index().sort_values("distance", key=abs, ascending=False, kind="stable")
         return ShownRobustness(table, self.level)
 
     def ends(self, most: int) -> "ShownRobustness":
-        """The same of both ends, where there are more than `most` models."""
+        """The same, limited to the models at both ends if there are more than `most`."""
         return ShownRobustness(self.table.iloc[both_ends(len(self.table), most)], self.level)
 
 
 def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
-    """Effective robustness of all models that have one; None where none has."""
+    """Effective robustness of all models for which it is defined; None if there are none."""
     if "robustness" not in metric.tables:
         return None
     table = metric.tables["robustness"].frame
@@ -99,33 +99,33 @@ def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
 
 @dataclass(frozen=True, eq=False)
 class ShownAgreement:
-    """How alike m models answer, those that agree side by side.
+    """Pairwise agreement of m models, ordered so that similar models are next to each other.
 
-    models   in the order of the original set
-    values   "original" and "new" -> agreement of each with each, NaN where it is not defined
-    answers  whether these are shares of images with the same first answer, in [0, 1]; else Cohen's κ, 1 at most
+    models    ordered by similarity on the original set
+    values    "original" and "new" -> agreement of every two models, NaN where it is not defined
+    is_share  whether values are shares of images with the same top-1 prediction, in [0, 1]; else Cohen's κ, at most 1
     """
 
     models: tuple[str, ...]
     values: dict[str, Float[np.ndarray, "m m"]]
-    answers: bool
+    is_share: bool
 
     @property
     def what(self) -> str:
-        """What the values are, in words."""
-        return "share of images with the same first answer" if self.answers else "agreement beyond chance, κ"
+        """Name of the values, in lower case."""
+        return "share of images with the same top-1 prediction" if self.is_share else "error consistency (Cohen's κ)"
 
     @property
     def span(self) -> tuple[float, float]:
-        """The least agreement of two different models on either set, and 1; from 0 where all agree wholly."""
+        """The smallest agreement of two different models on either set, and 1; starts at 0 if all agree fully."""
         least = float(np.nanmin([matrix[np.triu_indices(len(matrix), k=1)] for matrix in self.values.values()]))
         return (least, 1.0) if least < 1 else (0.0, 1.0)
 
 
 def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
-    """The best `most` models, by first answers for top-1, by right and wrong for top-5.
+    """The best `most` models: agreement of top-1 predictions, or for top-5 of correctness.
 
-    None for fewer than three, and where no two have an agreement on a set: models that are always right have no κ.
+    None for fewer than three models, and where κ is undefined for every pair on a set (no model makes an error).
     """
     found = {}
     for side, statistics in (("original", metric.statistics.original), ("new", metric.statistics.new)):

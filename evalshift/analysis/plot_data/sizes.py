@@ -1,4 +1,4 @@
-"""What figures are made for: how wide they are, how large their letters, how many models they have a row for."""
+"""Figure sizes: width, font size, and the largest number of rows."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from evalshift.errors import UsageError, did_you_mean
 
 @dataclass(frozen=True)
 class Size:
-    """What a figure is made for.
+    """Size of a figure.
 
     width    inches
-    letters  points of its letters; smaller letters, lines and marks go along with them
-    height   inches, where the place has a fixed shape; None where a figure takes what it needs, `tallest` at most
+    letters  font size in points; smaller text, lines and markers are scaled with it
+    height   inches, for a fixed shape; None if a figure takes the height that it needs, at most `tallest`
     tallest  inches
-    rows     models at most, in a figure with a row for each
+    rows     largest number of models in a figure with one row per model
     """
 
     name: str
@@ -24,20 +24,19 @@ class Size:
     rows: int
 
 
-# A paper of letter or A4 format is 9.2 inches high without its margins. Its figures have letters of one size, however
-# wide they are.
+# The text of a letter or A4 page is 9.2 inches high. All figures of a paper have one font size, whatever their width.
 COLUMN = Size("column", width=3.4, letters=7.0, height=None, tallest=9.2, rows=70)
 PAGE = Size("page", width=7.0, letters=7.0, height=None, tallest=9.2, rows=70)
-# 16:9. What can be read from the back of a room is few rows.
+# 16:9, with few rows: they must be readable from the back of a room.
 SLIDE = Size("slide", width=10.0, letters=14.0, height=5.625, tallest=5.625, rows=20)
 SIZES = {size.name: size for size in (COLUMN, PAGE, SLIDE)}
 
 
 def find_size(name: str) -> Size:
-    """The size of this name; UsageError where there is none."""
+    """The size of this name. Raises UsageError for an unknown name."""
     if name not in SIZES:
         raise UsageError(
-            "figures are not drawn in this size",
+            "unknown figure size",
             found=f'"{name}"',
             expected=", ".join(SIZES),
             fix=did_you_mean(name, SIZES),

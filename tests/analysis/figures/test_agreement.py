@@ -96,7 +96,7 @@ def test_right_and_wrong_agree_beyond_chance_for_top5_and_grey_is_undefined():
     assert original.get_facecolor() == pytest.approx((0.8, 0.8, 0.8, 1))
     figure = agreement_figure(pair, "top5")
     assert figure is not None
-    assert figure.axes[2].get_ylabel() == "Agreement beyond chance, κ"
+    assert figure.axes[2].get_ylabel() == "Error consistency (Cohen's κ)"
 
 
 def test_the_colour_bar_is_in_percent(four):
@@ -105,7 +105,7 @@ def test_the_colour_bar_is_in_percent(four):
     assert figure is not None
     figure.draw_without_rendering()
     bar = figure.axes[2]
-    assert bar.get_ylabel() == "Images with the same first answer (%)"
+    assert bar.get_ylabel() == "Images with the same top-1 prediction (%)"
     assert [text.get_text() for text in bar.get_yticklabels()][-1] == "100"
 
 
@@ -152,7 +152,9 @@ def test_two_models_and_counts_alone_have_no_map(make_outcomes):
 
     for pair in (answered([[0, 1, 2], [0, 1, 1]]), counted):
         assert agreement_figure(pair) is None
-        with pytest.raises(ValueError, match="found no three models whose agreement is known; expected three or more"):
+        with pytest.raises(
+            ValueError, match="agreement: found fewer than three models for which it is defined; expected three or more"
+        ):
             drawn(pair)
 
 

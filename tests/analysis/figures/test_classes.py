@@ -87,7 +87,7 @@ def test_of_many_classes_both_ends_are_drawn_and_the_rest_is_counted(hundred):
     rows = ax.get_yticks().tolist()
     assert len(names) == 71
     assert names[:2] == ["class 98", "class 97"]
-    assert (names[-1], rows[-1]) == ("… 30 classes between …", 35)
+    assert (names[-1], rows[-1]) == ("… 30 more classes …", 35)
     assert (names[35], rows[35]) == ("class 33", 36)  # the row above is that of the classes between
     assert (names[69], rows[69]) == ("class 99", 70)
     assert dots(ax, "new")[-1].tolist() == [60, 70]

@@ -86,8 +86,8 @@ def test_adaptivity_is_drawn_where_there_are_fresh_images(make_outcomes, five):
 
     assert dots(terms, "adaptivity")[:, 0] == pytest.approx([0.05, 0.05, 0.04, 0.06, 0.05])
     labels = terms.get_legend_handles_labels()[1]
-    assert "distribution, 95 %" in labels
-    assert "adaptivity: tuning and luck, 95 %" in labels
+    assert "Distribution shift, 95 % CI" in labels
+    assert "Adaptivity, with sampling error, 95 % CI" in labels
 
 
 def test_one_model_has_terms_and_no_parts(make_outcomes):

@@ -35,7 +35,10 @@ def test_one_set_alone() -> None:
     assert len(found) == 3
     assert ax.get_xlim() == (0, 256)
     assert ax.get_ylim()[0] == 0
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("intensity, all channels; dashed: mean", "share of pixels (%)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "Intensity (0 to 255, all channels; dashed: mean)",
+        "Share of pixels (%)",
+    )
 
 
 def test_colours_are_counted_together() -> None:

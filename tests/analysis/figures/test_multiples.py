@@ -44,14 +44,14 @@ def test_one_legend_names_what_all_panels_have(imagenet):
 
     assert [ax.get_legend() for ax in figure.axes] == [None] * 3
     assert legend(figure) == [
-        "64 models, 95 % intervals",
+        "64 models, 95 % CI",
         "y = x (no drop)",
         "Linear fit",
         "95 % of 50 bootstrap lines",
         "fisher-vector: not in the fit",
     ]
     assert legend(multiples_figure(imagenet, everything=True))[:2] == [
-        "64 models, 95 % intervals",
+        "64 models, 95 % CI",
         "fisher-vector, 3 models",
     ]
 
@@ -62,7 +62,7 @@ def test_panels_of_different_testbeds_are_counted_apart(imagenet, make_outcomes)
 
     # Three to a row; of the second row two places stay empty.
     assert [ax.get_visible() for ax in figure.axes] == [True] * 4 + [False] * 2
-    assert legend(figure)[0] == "models, 95 % intervals"
+    assert legend(figure)[0] == "Models, 95 % CI"
     heights = [ax.get_window_extent().y0 for ax in figure.axes[:4]]
     assert heights[0] == pytest.approx(heights[2])
     assert heights[3] < heights[0]

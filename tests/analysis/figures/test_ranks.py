@@ -27,7 +27,7 @@ def answered(make_outcomes, original, new, models=None):
 
 @pytest.fixture(scope="module")
 def crossed(make_outcomes):
-    """a falls from the first place to the last beyond chance; c and d lie three images apart on either set."""
+    """a falls from the first place to the last significantly; c and d lie three images apart on either set."""
     return answered(make_outcomes, [950, 900, 803, 800], [600, 800, 703, 700])
 
 
@@ -49,7 +49,7 @@ def test_places_are_joined_from_the_original_to_the_new_set(counted):
 
     joins = strokes(ax, "changes-quiet")
     assert joins.tolist() == [[[0, 0], [1, 1]], [[0, 1], [1, 0]], [[0, 2], [1, 2]]]
-    assert "changes-beyond-chance" not in ids(ax)  # with counts alone nobody knows
+    assert "changes-significant" not in ids(ax)  # with counts alone nobody knows
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 1), (2.6, -0.6))
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a  1", "b  2", "c  3"]
     (right,) = ax.child_axes
@@ -59,9 +59,9 @@ def test_places_are_joined_from_the_original_to_the_new_set(counted):
 def test_changes_beyond_chance_have_a_colour_of_their_own(crossed):
     _, ax, _ = drawn(crossed)
 
-    assert strokes(ax, "changes-beyond-chance").tolist() == [[[0, 0], [1, 3]], [[0, 1], [1, 0]]]
+    assert strokes(ax, "changes-significant").tolist() == [[[0, 0], [1, 3]], [[0, 1], [1, 0]]]
     assert strokes(ax, "changes-quiet").tolist() == [[[0, 2], [1, 1]], [[0, 3], [1, 2]]]
-    assert dots(ax, "ranks-beyond-chance").tolist() == [[0, 0], [0, 1], [1, 3], [1, 0]]
+    assert dots(ax, "ranks-significant").tolist() == [[0, 0], [0, 1], [1, 3], [1, 0]]
 
 
 def test_rank_sets_stand_beside_the_places(crossed):
@@ -70,7 +70,7 @@ def test_rank_sets_stand_beside_the_places(crossed):
     # c and d are three images apart on either set: ranks 3 and 4 on the old one, 2 and 3 on the new, stay open.
     assert strokes(left, "sets-quiet").tolist() == [[[3, 2], [4, 2]], [[3, 3], [4, 3]]]
     assert strokes(right, "sets-quiet").tolist() == [[[2, 1], [3, 1]], [[2, 2], [3, 2]]]
-    assert strokes(left, "sets-beyond-chance").tolist() == [[[1, 0], [1, 0]], [[2, 1], [2, 1]]]
+    assert strokes(left, "sets-significant").tolist() == [[[1, 0], [1, 0]], [[2, 1], [2, 1]]]
 
 
 def test_equal_accuracies_share_a_rank_and_have_a_row_each(make_outcomes):
@@ -134,7 +134,7 @@ def test_one_model_has_no_rank_to_change(make_outcomes):
     pair = summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0)
 
     assert ranks_figure(pair) is None
-    with pytest.raises(ValueError, match="found 1 models; expected at least two, for ranks to change"):
+    with pytest.raises(ValueError, match="ranks: found 1 models; expected at least two"):
         ranks(pair.metrics["top1"], Figure().add_subplot())
 
 

@@ -41,7 +41,7 @@ def test_the_highest_stands_on_top_at_its_distance(three):
     (where,) = points.values()
     assert where[0] == pytest.approx([40 / 3, 0])
     assert ax.get_ylim() == (2.6, -0.6)
-    assert ax.get_xlabel() == "Points above the line of the others"
+    assert ax.get_xlabel() == "Effective robustness (points above the line)"
 
 
 def test_a_model_off_the_line_beyond_chance_is_an_orange_diamond(many):
@@ -56,7 +56,7 @@ def test_of_many_models_both_ends_are_drawn_and_the_rest_is_counted(many):
     ax, points = drawn(many)
 
     assert sum(len(where) for where in points.values()) == 70
-    assert ax.get_xlabel() == "Points above the line of the others; 30 between them are not shown"
+    assert ax.get_xlabel() == "Effective robustness (points above the line; 30 in between not shown)"
 
 
 def test_intervals_are_those_of_the_table(many):

@@ -137,11 +137,11 @@ def test_the_diagonal_is_dashed_and_crosses_the_axes(five):
 
 def test_axes_name_metric_unit_and_dataset(five):
     ax = drawn(summary_of(five))
-    assert ax.get_xlabel() == "Original test accuracy (top-1, %)\nold"
-    assert ax.get_ylabel() == "New test accuracy (top-1, %)\nnew"
+    assert ax.get_xlabel() == "Original accuracy (top-1, %)\nold"
+    assert ax.get_ylabel() == "New accuracy (top-1, %)\nnew"
 
     ax = drawn(summary_of(five), "probit")
-    assert ax.get_xlabel() == "Original test accuracy (top-1, %, probit scale)\nold"
+    assert ax.get_xlabel() == "Original accuracy (top-1, %, probit scale)\nold"
 
 
 def test_the_legend_gives_models_slope_and_resamples(five):
@@ -149,7 +149,7 @@ def test_the_legend_gives_models_slope_and_resamples(five):
     assert legend is not None
     texts = [text.get_text() for text in legend.get_texts()]
 
-    assert texts[:2] == ["5 models, 95 % intervals", "y = x (no drop)"]
+    assert texts[:2] == ["5 models, 95 % CI", "y = x (no drop)"]
     assert re.fullmatch(r"Linear fit, slope 1\.\d\d \[1\.\d\d, 1\.\d\d\]", texts[2])
     assert texts[3] == "95 % of 200 bootstrap lines"
 
@@ -256,7 +256,7 @@ class TestFamiliesLeftOut:
         assert points(ax).tolist() == points(alone).tolist()
         assert part(ax, "fit").get_xydata().tolist() == part(alone, "fit").get_xydata().tolist()
         assert self.texts(ax)[:3] == [
-            "5 models, 95 % intervals",
+            "5 models, 95 % CI",
             "near, 1 model, not in the fit",
             "Not shown: far, 1 model",
         ]
@@ -277,7 +277,7 @@ class TestFamiliesLeftOut:
         slope, offset = np.polyfit([0.95, 0.9, 0.8, 0.6, 0.7, 0.85, 0.2], [0.9, 0.8, 0.66, 0.4, 0.49, 0.6, 0.09], 1)
         x, y = part(ax, "fit").get_xydata().T
         np.testing.assert_allclose(y, slope * x + offset)
-        assert self.texts(ax)[:3] == ["5 models, 95 % intervals", "near, 1 model", "far, 1 model"]
+        assert self.texts(ax)[:3] == ["5 models, 95 % CI", "near, 1 model", "far, 1 model"]
 
     def test_with_all_left_out_the_models_are_still_drawn(self, make_outcomes):
         outcomes = make_outcomes([9, 8], [8, 6], attributes={name: {"family": "all"} for name in "ab"})
@@ -391,10 +391,7 @@ def test_save_refuses_an_unknown_format_before_it_writes(pair, tmp_path):
         save(scatter_figure(pair), tmp_path / "figure", ("png", "svgz"))
 
     assert str(caught.value) == (
-        "figures are not written in this format\n"
-        '  found:    "svgz"\n'
-        "  expected: png, pdf, svg\n"
-        '  fix:      did you mean "svg"?'
+        'unknown figure format\n  found:    "svgz"\n  expected: png, pdf, svg\n  fix:      did you mean "svg"?'
     )
     assert list(tmp_path.iterdir()) == []
 

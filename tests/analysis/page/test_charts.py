@@ -41,7 +41,7 @@ def test_families_have_colours_of_their_own_and_the_rest_another(counted):
     assert [(one.name, one.rows) for one in grouped(counted, known)] == [
         ("resnet", (0,)),
         ("vgg", (1,)),
-        ("others", (2,)),
+        ("Others", (2,)),
     ]
 
 
@@ -82,7 +82,7 @@ def test_an_interval_that_ends_at_infinity_ends_at_the_edge(make_outcomes):
     assert script_json(chart.views)
 
 
-def test_ranks_are_joined_and_moves_that_are_not_beyond_chance_are_quiet(counted):
+def test_ranks_are_joined_and_changes_that_are_not_significant_are_grey(counted):
     chart = bump_chart(counted)
 
     assert chart is not None
@@ -92,8 +92,8 @@ def test_ranks_are_joined_and_moves_that_are_not_beyond_chance_are_quiet(counted
     layout = chart.views["ranks"]["layout"]
     assert (layout["yaxis"]["ticktext"], layout["yaxis2"]["ticktext"]) == (["a", "b", "c"], ["b", "a", "c"])
     assert chart.result == (
-        "1 of 3 models keep their rank; the largest move is 1 place (a). "
-        "With counts alone it is not known which moves are beyond chance."
+        "1 of 3 models keep their rank; the largest change is 1 place (a). "
+        "Significance of rank changes is not computed from counts alone."
     )
 
 
@@ -103,7 +103,7 @@ def test_rank_sets_stand_beside_the_ranks(answered):
     assert chart is not None
     sets = [trace for trace in traces(chart, "ranks", "lines") if trace.get("xaxis") in ("x", "x3")]
     assert [value for value in sets[0]["x"] if value is not None] == [1, 3] * 3  # four images leave all ranks open
-    assert chart.result.endswith("None of the moves are beyond chance.")
+    assert chart.result.endswith("None of the changes are statistically significant.")
 
 
 def test_one_model_has_no_rank_to_change(make_outcomes):
@@ -125,8 +125,8 @@ def test_robustness_is_sorted_with_the_highest_on_top(counted):
     assert points["x"] == sorted(points["x"], reverse=True)
     assert points["x"][0] == pytest.approx(15)  # the line through the others is at 55 there
     assert points["meta"]["rows"][0] == 1
-    off = "None of 3 models stand off the line of the others beyond chance."
-    assert chart.result.startswith(f"{off} The highest is b, 15.0 points above; the lowest ")
+    off = "None of 3 models are significantly above or below the line of the other models (Holm)."
+    assert chart.result.startswith(f"{off} Highest: b, 15.0 points; lowest: ")
 
 
 def test_years_are_where_the_registry_has_them(counted, answered):
@@ -162,7 +162,7 @@ def test_agreement_has_one_order_for_both_sets(answered):
 def test_the_drop_is_parted_on_one_axis_of_points(counted):
     rest, sampling = decomposition_charts(counted)
 
-    assert (rest.title, sampling.title) == ("Adaptivity and distribution, not told apart", "Sampling error")
+    assert (rest.title, sampling.title) == ("Adaptivity and distribution shift", "Sampling error")
     ranges = [chart.views[chart.names[0]]["layout"]["yaxis"]["range"] for chart in (rest, sampling)]
     assert ranges[0] == ranges[1]
     assert traces(rest, "distribution", "markers")[0]["y"] == [30, 10, 20]

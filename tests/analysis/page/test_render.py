@@ -39,7 +39,14 @@ def test_the_page_is_whole_and_complete(stored):
     assert [attributes["lang"] for attributes in stored.named("html")] == ["en"]
     assert stored.text_in("title")[0] == "evalshift: old → new"
     sections = [text for text in stored.text_in("h3") if text.strip()]
-    of_metric = ["All models", "The drop, decomposed", "Rank changes", "Effective robustness", "Per class", "Agreement"]
+    of_metric = [
+        "All models",
+        "Decomposition of the drop",
+        "Rank changes",
+        "Effective robustness",
+        "Accuracy per class",
+        "Agreement",
+    ]
     assert sections == [
         "New against original top-1 accuracy",
         *of_metric,
@@ -136,14 +143,14 @@ def test_small_bars_stand_where_their_interval_is(stored):
 
 def test_only_changes_beyond_chance_are_marked(make_outcomes, stored):
     assert stored.with_class("real") == []
-    assert "No change of rank is beyond chance." in " ".join(stored.text_in("caption"))
+    assert "No rank change is statistically significant." in " ".join(stored.text_in("caption"))
     pair = summarize_outcomes({"top1": make_outcomes([90, 80], [60, 70], total=100)}, resamples=0)
-    assert "cannot be told from counts alone" in Page(summary_of(pair)).html
+    assert "is not computed from counts alone" in Page(summary_of(pair)).html
     metric = pair.metrics["top1"]
     metric.table["delta_rank_real"] = [True, False]
     marked = Page(summary_of(pair))
     assert len(marked.with_class("real")) == 1
-    assert '<span title="beyond chance">▼</span> −1' in marked.html
+    assert '<span title="statistically significant">▼</span> −1' in marked.html
 
 
 def test_rows_are_copied_as_the_tables_in_files_are_written(stored):
@@ -174,7 +181,9 @@ def test_distances_from_a_published_line_have_a_table_and_stand_behind_the_model
     page = Page(hold_against(summary_of(own, resamples=200), "recht2019"))
 
     (caption,) = [text for text in page.text_in("caption") if "recht2019" in text]
-    assert caption.startswith("New top-1 accuracy against the line of recht2019 (34 models; linear scale): distance in")
+    assert caption.startswith(
+        "New top-1 accuracy compared with the line of recht2019 (34 models; linear scale): distance above"
+    )
     distances = page.html[page.html.index(caption[:40]) :]
     assert re.search(r'data-value="-0\.03\d+">−3\.1 <span class="ci">\[−', distances)
     drawn = page.data("p1-top1-chart-scatter-plan")["views"]["linear"]["data"]
@@ -195,8 +204,9 @@ def test_several_pairs_have_a_tab_each_and_small_multiples_on_shared_axes(make_o
     assert page.text_in("title")[0] == "evalshift: 2 pairs of test sets"
     tabs = [attributes["aria-controls"] for _, attributes in page.tags if attributes.get("role") == "tab"]
     assert tabs == ["all-pairs", "pair-1", "pair-2"]
-    assert "Average change in accuracy over all models of a pair, in points, with 95\xa0% intervals." in page.text_in(
-        "caption"
+    assert (
+        "Average change in accuracy over all models of a pair, in points, with 95\xa0% confidence intervals."
+        in page.text_in("caption")
     )
     assert "old:lost is not in this report." in page.text_in("li")
     plans = [page.data(f"all-chart-small-{number}-plan")["views"]["linear"]["layout"] for number in (1, 2)]
@@ -212,7 +222,7 @@ def test_one_pair_needs_no_tabs(stored):
 def test_provenance_is_there_to_be_opened(stored):
     assert "<dd><code>fingerprint of old</code></dd>" in stored.html
     assert "<td><code>12fca82f12fc</code></td><td>resize 256 bicubic, crop 224 × 224</td>" in stored.html
-    assert "<td>cpu, fp32, batches of 64</td><td>2026-01-02 03:04</td>" in stored.html
+    assert "<td>cpu, fp32, batch size 64</td><td>2026-01-02 03:04</td>" in stored.html
     assert '<pre tabindex="0">source: npy</pre>' in stored.html
     assert "good:\n  family: resnet\n  source: checkpoint\n  year: 2015\n" in stored.html
     assert "<dt>3 models</dt><dd>python 3.11.2, torch 2.4.0</dd>" in stored.html
@@ -226,8 +236,8 @@ def test_runs_that_differ_show_both_and_warnings_are_repeated(letters):
     )
     page = Page(summarize(letters.results, resamples=50))
 
-    assert "<td>cpu, fp32, batches of 64 → cuda, fp32, batches of 64</td>" in page.html
-    assert "<dd>python 3.11.2, torch 2.4.0, git 0123456789ab with changes (good)</dd>" in page.html
+    assert "<td>cpu, fp32, batch size 64 → cuda, fp32, batch size 64</td>" in page.html
+    assert "<dd>python 3.11.2, torch 2.4.0, git 0123456789ab with uncommitted changes (good)</dd>" in page.html
     assert "<li>Device or precision differ between the two sets: good.</li>" in page.html
     assert "<li>good on new: it &lt;b&gt;smokes</li>" in page.html
 
@@ -248,7 +258,7 @@ def test_counts_alone_leave_out_what_needs_images(make_outcomes):
     assert [text for text in page.text_in("h3") if text.strip()] == [
         "New against original top-1 accuracy",
         "All models",
-        "The drop, decomposed",
+        "Decomposition of the drop",
         "Rank changes",
         "Effective robustness",
         "All statistics",
@@ -276,10 +286,10 @@ def test_hard_images_have_their_pictures_or_their_count(kept_letters):
     summary = summarize(kept_letters.results, resamples=0)
     bare, drawn = Page(summary), Page(summary, {("new", 2): "data:image/png;base64,AA=="})
 
-    assert "All 3 models miss 1 of 3 new images, more than half of them 2. The images themselves" in bare.html
+    assert "All 3 models miss 1 of 3 new images, more than half of them 2. The image files were not" in bare.html
     assert bare.named("img") == []
     assert [image["alt"] for image in drawn.named("img")] == ["Image 2, a f"]
-    assert "<b>f</b>all 3 wrong; 2 say a</li>" in drawn.html
+    assert "<b>f</b>all 3 incorrect; 2 predict a</li>" in drawn.html
 
 
 def test_intervals_and_percentages_are_not_torn_apart():

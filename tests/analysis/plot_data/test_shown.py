@@ -64,7 +64,7 @@ def test_agreement_keeps_to_the_most_accurate(mixed):
 
     assert shown is not None
     assert sorted(shown.models) == ["a", "b", "d"]
-    assert shown.answers
+    assert shown.is_share
     assert shown.span == (pytest.approx(0.8), 1.0)  # b and d on the new set: two of ten images apart
     assert shown_agreement(mixed, 2) is None
 

@@ -129,7 +129,7 @@ def test_the_scatter_keeps_one_unit_on_both_axes_and_its_legend_off_the_models(p
 def test_a_slide_has_fewer_rows_and_says_so(pair):
     column, slide = (drawn(figures.robustness_figure, pair, size) for size in (COLUMN, SLIDE))
     assert [len(figure.axes[0].get_yticklabels()) for figure in (column, slide)] == [67, 20]
-    assert "47 between them are not shown" in slide.axes[0].get_xlabel().replace("\n", " ")
+    assert "47 in between not shown" in slide.axes[0].get_xlabel().replace("\n", " ")
 
     for draw in (figures.ranks_figure, figures.decomposition_figure):
         slide = drawn(draw, pair, SLIDE)
@@ -178,7 +178,7 @@ def test_report_draws_a_figure_in_a_size_by_name(letters):
     found = report(letters.results, resamples=0)
 
     assert found.draw("ranks", size="slide").get_size_inches().tolist() == [10, 5.625]
-    with pytest.raises(UsageError, match="figures are not drawn in this size"):
+    with pytest.raises(UsageError, match="unknown figure size"):
         found.draw("scatter", size="slid")
 
 
@@ -199,9 +199,6 @@ def test_a_misspelt_size_stops_before_anything_is_written(letters, tmp_path):
         report(letters.results, resamples=0).save(tmp_path / "out", "png", "pages")
 
     assert str(caught.value) == (
-        "figures are not drawn in this size\n"
-        '  found:    "pages"\n'
-        "  expected: column, page, slide\n"
-        '  fix:      did you mean "page"?'
+        'unknown figure size\n  found:    "pages"\n  expected: column, page, slide\n  fix:      did you mean "page"?'
     )
     assert not (tmp_path / "out").exists()
