@@ -1,7 +1,7 @@
 """Agreement
 
-Do models err on the same images? The share of images of either set on which two models answer alike, models that agree
-side by side.
+Do models err on the same images? The share of images on which two models predict the same class, on either
+set, with similar models next to each other.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import evalshift as es
 
-# 36 small models on handwritten digits of known and of new writers; what is there already is not run again.
+# 36 small models on handwritten digits of known and of new writers; models that are up to date are not run again.
 results = es.run(pairs=["digits:digits-new-writers"], results="results")
 report = es.report(results)
 

@@ -1,7 +1,7 @@
-"""What each drop is made of
+"""Decomposition of the drop
 
-How much of a drop can the sampling of the new images explain, how much is a harder distribution? And how much of it
-does a model share with the others?
+How much of a drop can be sampling error of the new images, and how much is distribution shift? How much of it does a
+model share with the others?
 """
 
 import sys
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import evalshift as es
 
-# 36 small models on handwritten digits of known and of new writers: nothing is downloaded, and what is done already in
-# the folder results is not done again.
+# 36 small models on handwritten digits of known and of new writers: nothing is downloaded, and
+# models that are up to date in the folder results are not run again.
 results = es.run(pairs=["digits:digits-new-writers"], results="results")
 report = es.report(results, scale="probit")
 print(report.tables["decomposition"][["model", "drop", "shared", "own"]].head())

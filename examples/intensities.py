@@ -1,6 +1,6 @@
-"""Intensities of two datasets
+"""Pixel intensities of two datasets
 
-Do the pixels differ, before any model has seen them? How often each intensity comes in either set, and the means.
+Do the pixels differ, whatever the model? Histograms of the intensities in either set, with their means.
 """
 
 import sys
@@ -11,6 +11,6 @@ import evalshift as es
 # Names from the registry; a registry of your own is registry="mine.yaml".
 sets = [es.pixel_statistics(name) for name in ("digits", "digits-new-writers")]
 for one in sets:
-    print(one.dataset, "mean", one.mean, "standard deviation", one.std)  # as `preprocess` of a model takes them
+    print(one.dataset, "mean", one.mean, "standard deviation", one.std)  # in the units of `preprocess`
 
 es.figures.save(es.figures.intensities_figure(sets), Path(*sys.argv[1:]) / "intensities.png")

@@ -1,7 +1,7 @@
 """Several pairs side by side
 
-Three new test sets, each collected with another rule, on axes that can be compared: the easier the images that the rule
-takes, the smaller the drop.
+Three new test sets, each sampled by a different rule, on common axes: the easier the images that a rule selects, the
+smaller the drop.
 """
 
 import sys

@@ -1,7 +1,6 @@
 """Rank changes
 
-Would one choose another model on the new images? Each model's place on either set, and which ranks the number of images
-leaves open.
+Would you choose another model on the new images? The rank of each model on either set, with confidence sets of ranks.
 """
 
 import sys
@@ -9,11 +8,11 @@ from pathlib import Path
 
 import evalshift as es
 
-# 36 small models on handwritten digits of known and of new writers; what is there already is not run again.
+# 36 small models on handwritten digits of known and of new writers; models that are up to date are not run again.
 results = es.run(pairs=["digits:digits-new-writers"], results="results")
 report = es.report(results)
 
-# The largest moves, and whether they are beyond chance; two up is +2.
+# The largest rank changes, and whether they are statistically significant; +2 is two ranks up.
 moves = report.table[["model", "delta_rank", "delta_rank_real"]]
 print(moves[moves["delta_rank"].abs() >= 4])
 

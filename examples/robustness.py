@@ -1,7 +1,7 @@
 """Effective robustness
 
-Which models keep more of their accuracy than the line of the others predicts? Their distances from it, sorted, each
-with its interval.
+Which models are more accurate on the new set than the line of the other models predicts? Their distances above it,
+sorted, with confidence intervals.
 """
 
 import sys
@@ -11,7 +11,7 @@ import evalshift as es
 
 report = es.report(published="recht2019", pairs="cifar10:cifar10.1-v4")
 
-# The numbers behind a figure are a table of the same name; docs/statistics.md has its columns.
+# The table of the same name holds the numbers of a figure; docs/statistics.md describes its columns.
 distances = report.tables["robustness"]
 print(distances.nlargest(3, "distance")[["model", "distance", "p_holm"]])
 

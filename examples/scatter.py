@@ -1,7 +1,7 @@
 """New against original accuracy
 
-How far does each model fall, and do better models fall less? Every model with its intervals, the line through them and
-the region that 100,000 resampled lines cover.
+How large is the drop of each model, and is it smaller for better models? Every model with its confidence intervals, the
+fitted line and the region of 100,000 bootstrap lines.
 """
 
 import sys
@@ -13,5 +13,5 @@ import evalshift as es
 report = es.report(published="recht2019", pairs="cifar10:cifar10.1-v6")
 print(f"slope {report.fit.slope:.2f}, from {report.fit.slope_interval.low:.2f} to {report.fit.slope_interval.high:.2f}")
 
-# A name that ends in .png is that file; one without an ending gives a PNG, a PDF and an SVG.
+# A name with a suffix writes that one file; one without a suffix writes a PNG, a PDF and an SVG.
 es.figures.save(report.draw("scatter"), Path(*sys.argv[1:]) / "scatter.png")

@@ -1,6 +1,7 @@
-"""Models of one's own against a published testbed
+"""Your own models against a published testbed
 
-Are newer models more robust than their accuracy alone predicts? They stand before the 64 models of 2019 and their line.
+Are newer models more robust than their accuracy alone predicts? They are drawn in front of the 64 models of 2019 and
+their line.
 """
 
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import evalshift as es
 
 # Accuracies of eleven later models as timm publishes them, in results/ of github.com/huggingface/pytorch-image-models
-# (commit 0173a13). What `es.run` evaluated on this pair stands beside them.
+# (commit 0173a13). Models that `es.run` evaluated on this pair are in the same report.
 table = Path(__file__).with_name("newer_models.csv")
 es.import_table(table, results="results")
 report = es.report("results", pairs="imagenet:imagenetv2-matched-frequency", against="recht2019")

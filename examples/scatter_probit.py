@@ -1,7 +1,7 @@
 """The same on probit axes, top-5
 
-Accuracies near 100 % crowd on linear axes. On a probit scale a harder distribution moves all models along a straight
-line, and models from 80 to 97 % have the same room.
+Accuracies near 100 % are crowded on linear axes. On a probit scale models often lie on a straight line, and those from
+80 to 97 % are spread out.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import evalshift as es
 
-# What the report is asked for, its figures show: the metric, the scale ("linear", "probit" or "logit"), the level.
+# Figures use the settings of the report: metric, scale ("linear", "probit" or "logit") and confidence level.
 pair = "imagenet:imagenetv2-matched-frequency"
 report = es.report(published="recht2019", pairs=pair, metric="top5", scale="probit")
 
