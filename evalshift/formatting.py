@@ -50,6 +50,25 @@ def span(one: float, other: float) -> str:
     return f"[{points(low)}, {points(high)}]"
 
 
+def ci_words(low: str, high: str, level: float = 0.95) -> str:
+    """A confidence interval for prose, of bounds that are text already.
+
+    >>> ci_words("10.8", "12.8")
+    '95 % CI 10.8 to 12.8'
+    """
+    return f"{100 * level:g} % CI {low} to {high}"
+
+
+def points_ci(one: float, other: float, level: float = 0.95) -> str:
+    """A confidence interval of fractions for prose, in percentage points, the lower bound first.
+
+    >>> points_ci(0.1, -0.02)
+    '95 % CI −2.0 to 10.0'
+    """
+    low, high = sorted((one, other))
+    return ci_words(points(low), points(high), level)
+
+
 def name_some(names: Sequence[str], limit: int = 5) -> str:
     """A list of names short enough for a sentence.
 

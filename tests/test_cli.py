@@ -249,17 +249,17 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
     # to 65.1 % (Clopper-Pearson), 31.8 points above 33.3 %.
     assert plain(ran.out) == (
         "original:new\n"
-        "  Across 3 models, top-1 accuracy falls by 5.6 points [−26.0, 37.5] on average;\n"
-        "  the drop runs from 0.0 [−33.8, 33.8] (shy) to 16.7 [−10.4, 44.8] (good).\n"
-        "  Every point gained on the original set is worth 0.75 [0.50, 1.00] points on\n"
-        "  the new one (R² = 0.964).\n"
-        "  Every model keeps its rank.\n"
-        "  Sampling error of the new images makes at most 31.8 points of any drop (95 %);\n"
-        "  the rest is a harder distribution or tuning on the original set, which only\n"
-        "  fresh images of its distribution could tell apart (no sign of diminishing\n"
-        "  returns, p = 0.25).\n"
-        "  A model left out is predicted to within 14.43 on the linear, 15.40 on the\n"
-        "  probit and 16.41 on the logit scale (points, rms).\n"
+        "  Top-1 accuracy drops by 5.6 points on average over 3 models (95 % CI −26.0 to\n"
+        "  37.5). The smallest drop is 0.0 points (shy, 95 % CI −33.8 to 33.8), the\n"
+        "  largest 16.7 points (good, 95 % CI −10.4 to 44.8).\n"
+        "  Slope 0.75 (95 % CI 0.50 to 1.00): one point more on original goes with 0.75\n"
+        "  points more on new (R² = 0.964).\n"
+        "  All models keep their rank.\n"
+        "  At most 31.8 points of any drop can be sampling error of the new images (95\n"
+        "  %). The mean drop is no larger. There is no evidence of diminishing returns\n"
+        "  (test of a slope below 1 on the linear scale, p = 0.25).\n"
+        "  Leave-one-out error (root mean square): 14.43 points on the linear, 15.40\n"
+        "  points on the probit and 16.41 points on the logit scale.\n"
         "\n"
         "Model   Original top-1 (%)      New top-1 (%)  Drop  Δ rank\n"
         "───────────────────────────────────────────────────────────\n"
@@ -385,7 +385,10 @@ def test_report_on_a_published_testbed_needs_no_results(tmp_path: Path, monkeypa
     ran = run_here("report", "--published", "recht2019", *chosen)
     assert (ran.code, ran.err) == (0, "")
     # Table 11 of Recht et al. 2019; without the Fisher vectors the slope is 1.11.
-    assert "Every point gained on the original set is worth 0.97 points on the new one" in " ".join(ran.out.split())
+    printed = " ".join(ran.out.split())
+    assert (
+        "Slope 0.97: one point more on imagenet goes with 0.97 points more on imagenetv2-matched-frequency" in printed
+    )
     assert "nasnetalarge             82.5 [82.2, 82.8]  72.2 [71.3, 73.1]  10.3       3" in ran.out
     assert sorted(contents(tmp_path / "report")) == [
         "summary.json",

@@ -488,7 +488,7 @@ def test_the_summary_file_holds_the_headline_and_the_command(letters, tmp_path):
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
 
     assert read["command"] == found.summary.command
-    assert read["pairs"][0]["metrics"]["top1"]["headline"][0].startswith("Across 3 models, top-1 accuracy falls by ")
+    assert read["pairs"][0]["metrics"]["top1"]["headline"][0].startswith("Top-1 accuracy drops by ")
 
 
 def test_a_notebook_shows_words_and_table_with_names_escaped(make_outcomes):
@@ -496,6 +496,6 @@ def test_a_notebook_shows_words_and_table_with_names_escaped(make_outcomes):
 
     html = Report(Summary((pair,), "linear", "top1", 0.95, 0, 0, "now", "1"))._repr_html_()
 
-    assert "<b>old:new</b> Across 2 models, top-1 accuracy falls by 15.0 points" in html
+    assert "<b>old:new</b> Top-1 accuracy drops by 15.0 points" in html
     assert "<i>" not in html
     assert "<td>&lt;i&gt;</td>" in html

@@ -17,6 +17,9 @@ SECONDARY_RESAMPLES = 20_000
 
 ONLY_COUNTS = Missing("only counts are there, not the answers to each image")
 NOT_RESAMPLED = Missing("nothing was resampled")
+ACCURACIES_RISE = Missing(
+    "accuracies rise on average, and a slope below 1 is then consistent with the ceiling at 100 % alone"
+)
 
 Result = TypeVar("Result")
 
@@ -62,6 +65,12 @@ class Basis:
             places = [place for place, model in enumerate(answers[0].models) if model in set(outcomes.models)]
             answers = (answers[0].subset(places), answers[1].subset(places)) if places else None
         return Basis(outcomes, answers, self.options)
+
+    @property
+    def mean_drop(self) -> float:
+        """Mean over the models of original minus new accuracy."""
+        original_correct, original_total, new_correct, new_total = self.counts
+        return float(np.mean(original_correct / original_total - new_correct / new_total))
 
     def rng(self, statistic: str) -> np.random.Generator:
         """A generator of this statistic's own, see `ReportOptions.rng`."""

@@ -1,10 +1,10 @@
-"""How sure the line of new on original accuracy is in other respects than the draw of models, and on which scale."""
+"""The line of new on original accuracy: other confidence intervals than that over models, other fits, other scales."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, Basis
+from evalshift.analysis.pair_statistics.basis import ACCURACIES_RISE, NOT_RESAMPLED, Basis
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics import errors_in_variables as eiv
 from evalshift.analysis.statistics.bootstraps import (
@@ -32,7 +32,7 @@ class LineStatistics:
     york, york_own   errors-in-variables line, by binomial variances and by those of what models do not share
     over_images, over_both, over_families
                      the least-squares line with intervals over drawn images, images and models, families
-    diminishing      whether the slope on the linear scale is less than 1
+    diminishing      whether the slope on the linear scale is less than 1; not tested where accuracies rise on average
     """
 
     scale: str
@@ -149,7 +149,9 @@ def _york_line(basis: Basis, original_variance: np.ndarray, new_variance: np.nda
 
 
 def _diminishing(basis: Basis, drawn: DrawnImages | Missing) -> DiminishingReturns | Missing:
-    """By the line over images and models where all models have answers, else from counts."""
+    """By the line over images and models where all models have predictions, else from counts."""
+    if basis.mean_drop < 0:
+        return ACCURACIES_RISE
     line = _over_both(basis, drawn, "linear") if basis.complete else drawn
     if isinstance(line, Line):
         return diminishing_returns(line)

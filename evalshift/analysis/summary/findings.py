@@ -1,4 +1,4 @@
-"""What stands out in the statistics, in words: each sentence computed, and measured in what it claims."""
+"""What stands out in the statistics, as sentences that claim no more than the numbers show."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics, SetStatistics
 from evalshift.analysis.statistics.line_fit import Line
-from evalshift.formatting import name_some, number, p_words, percent, points, span
+from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
 
-# Models that a sentence names, of those that stand off the line.
+# Models that a sentence names, of those significantly above or below the line.
 _NAMED = 3
 
 
 def findings(statistics: Statistics) -> tuple[str, ...]:
-    """What a reader should know at once: who stands off the line, what the drop is made of, which scale is straight."""
+    """What a reader should know at once: effective robustness, what the drop is made of, leave-one-out errors."""
     return _said(robustness_sentence(statistics), decomposition_sentence(statistics), scale_sentence(statistics))
 
 
 def details(statistics: Statistics) -> tuple[str, ...]:
-    """What is worth a look besides, for the page."""
+    """Further findings, for the page."""
     return _said(
         chance_sentence(statistics),
         pairs_sentence(statistics),
@@ -30,97 +30,131 @@ def details(statistics: Statistics) -> tuple[str, ...]:
 
 
 def robustness_sentence(statistics: Statistics) -> str | None:
-    """Which models stand off the line of the others beyond chance."""
+    """Which models are significantly above or below the line fitted without them."""
     found = statistics.robustness
     if isinstance(found, Missing) or not np.isfinite(found.p_holm).any():
         return None
-    off = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
-    where = f"the line of the others beyond chance ({found.scale} scale, Holm over {len(off)} models)"
+    significant = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
+    test = f"{found.scale} scale, Holm over {len(significant)} models"
     if not found.enough_resamples:
-        return f"Whether a model stands off {where} is more than {found.resamples:,} resamples can tell."
-    if not off.any():
+        return (
+            f"Whether a model is significantly above or below the line fitted without it ({test}) is not known: "
+            f"{found.resamples:,} bootstrap resamples are too few for it."
+        )
+    if not significant.any():
         farthest = int(np.nanargmax(np.abs(found.distance)))
         return (
-            f"No model stands off {where}; the farthest is {statistics.models[farthest]}, "
-            f"{_distance(found.distance[farthest])}."
+            f"No model is significantly above or below the line fitted without it ({test}); the farthest is "
+            f"{statistics.models[farthest]}, {_distance(found.distance[farthest])}."
         )
     sides = []
-    for side, beyond in (("above", off & (found.distance > 0)), ("below", off & (found.distance <= 0))):
+    for side, beyond in (
+        ("above", significant & (found.distance > 0)),
+        ("below", significant & (found.distance <= 0)),
+    ):
         order = np.flatnonzero(beyond)
         order = order[np.argsort(-np.abs(found.distance[order]), kind="stable")]
         if len(order):
             names = [f"{statistics.models[model]} by {points(float(abs(found.distance[model])))}" for model in order]
-            count = "1 model stands" if len(order) == 1 else f"{len(order)} models stand"
-            sides.append(f"{count} {side} (points: {name_some(names, _NAMED)})")
-    return f"Off {where}: {'; '.join(sides)}."
+            count = "1 model is" if len(order) == 1 else f"{len(order)} models are"
+            sides.append(f"{count} significantly {side} the line (points: {name_some(names, _NAMED)})")
+    return f"{'; '.join(sides)}. Each model is compared with the line fitted without it ({test})."
 
 
 def decomposition_sentence(statistics: Statistics) -> str:
-    """What the drop is made of, and what cannot be told."""
+    """What the drop is made of, and what these data do not show."""
     parts = statistics.decomposition
+    mean = float(parts.drop.mean())
     bounds = parts.generalization.interval
     sampling = max(float(np.max(-bounds.low)), float(np.max(bounds.high)))
+    change = "rise" if mean < 0 else "drop"
     chance = (
-        f"sampling error of the new images makes at most {points(sampling)} points of any drop "
-        f"({100 * statistics.level:g} %)"
+        f"At most {points(sampling)} points of any {change} can be sampling error of the new images "
+        f"({100 * statistics.level:g} %)."
     )
-    if statistics.fresh is None:
-        sign = _tuning_sign(statistics)
-        return (
-            f"{chance[0].upper()}{chance[1:]}; the rest is a harder distribution or tuning on the original set, which "
-            f"only fresh images of its distribution could tell apart{sign}."
-        )
-    marked = statistics.with_fresh
+    if statistics.fresh is not None:
+        return f"{_measured_parts(statistics)} {chance}"
+    if mean < 0:
+        return f"{chance}{_no_drop(statistics)}"
+    if mean <= sampling:
+        return f"{chance} The mean drop is no larger.{_diminishing_returns(statistics)}"
+    return (
+        f"{chance} The rest is consistent with a distribution shift, with adaptive overfitting, or with both; only "
+        f"fresh images of the original distribution could separate them.{_diminishing_returns(statistics)}"
+    )
+
+
+def _measured_parts(statistics: Statistics) -> str:
+    parts, marked = statistics.decomposition, statistics.with_fresh
+    mean = float(parts.drop[marked].mean())
+    sign, change = (-1, "rise") if mean < 0 else (1, "drop")
     adaptivity, distribution = (
-        f"{points(float(term.estimate[marked].mean()))} "
-        f"{span(float(term.interval.low[marked].mean()), float(term.interval.high[marked].mean()))} points"
+        f"{points(sign * float(term.estimate[marked].mean()))} points ("
+        + points_ci(
+            sign * float(term.interval.low[marked].mean()),
+            sign * float(term.interval.high[marked].mean()),
+            statistics.level,
+        )
+        + ")"
         for term in (parts.adaptivity, parts.distribution)
     )
-    models = "" if marked.all() else f" for {int(marked.sum())} of {len(marked)} models"
+    models = "" if marked.all() else f", for {int(marked.sum())} of {len(marked)} models"
     return (
-        f"Against fresh images ({statistics.fresh}), tuning on the original set makes {adaptivity} of the mean drop"
-        f"{models}, the other distribution {distribution}; {chance}."
+        f"Of the mean {change} of {points(abs(mean))} points, adaptive overfitting accounts for {adaptivity} and the "
+        f"distribution shift for {distribution}, measured on fresh images of the original distribution "
+        f"({statistics.fresh}{models})."
     )
 
 
-def _tuning_sign(statistics: Statistics) -> str:
+def _diminishing_returns(statistics: Statistics) -> str:
     found = statistics.lines.diminishing
     if isinstance(found, Missing) or not np.isfinite(found.p_value):
         return ""
     if found.p_value < 1 - statistics.level:
-        return f" (diminishing returns: slope {number(found.slope)} on the linear scale, {p_words(found.p_value)})"
-    return f" (no sign of diminishing returns, {p_words(found.p_value)})"
+        return (
+            f" The slope of {number(found.slope)} on the linear scale is significantly below 1 "
+            f"({p_words(found.p_value)}), which is consistent with diminishing returns."
+        )
+    return (
+        " There is no evidence of diminishing returns (test of a slope below 1 on the linear scale, "
+        f"{p_words(found.p_value)})."
+    )
+
+
+def _no_drop(statistics: Statistics) -> str:
+    found = statistics.lines.diminishing
+    return f" Diminishing returns are not tested: {found.reason}." if isinstance(found, Missing) else ""
 
 
 def scale_sentence(statistics: Statistics) -> str | None:
-    """Which scale predicts best a model that was left out."""
+    """On which scale the line predicts best a model that it was fitted without."""
     fits = statistics.lines.scale_fits
     if isinstance(fits, Missing):
         return None
     known = sorted((fit for fit in fits if np.isfinite(fit.rms_error)), key=lambda fit: fit.rms_error)
     if len(known) < 2:
         return None
-    errors = [f"{points(fit.rms_error, 2)} on the {fit.scale}" for fit in known]
-    return f"A model left out is predicted to within {', '.join(errors[:-1])} and {errors[-1]} scale (points, rms)."
+    errors = [f"{points(fit.rms_error, 2)} points on the {fit.scale}" for fit in known]
+    return f"Leave-one-out error (root mean square): {', '.join(errors[:-1])} and {errors[-1]} scale."
 
 
 def chance_sentence(statistics: Statistics) -> str | None:
-    """How far the slope could have come out otherwise."""
+    """How far sampling error of the images and of the models moves the slope."""
     both, images = statistics.lines.over_both, statistics.lines.over_images
     if not isinstance(both, Line) or not isinstance(images, Line):
         return None
     return (
-        f"Other images would leave the slope between {_interval(images)}, other images and other models between "
-        f"{_interval(both)} ({statistics.lines.scale} scale)."
+        f"Slope over bootstrap resamples of the images: {_slope_ci(images, statistics.level)}; of the images and the "
+        f"models: {_slope_ci(both, statistics.level)} ({statistics.lines.scale} scale)."
     )
 
 
-def _interval(line: Line) -> str:
-    return f"{number(line.slope_interval.low)} and {number(line.slope_interval.high)}"
+def _slope_ci(line: Line, level: float) -> str:
+    return ci_words(number(line.slope_interval.low), number(line.slope_interval.high), level)
 
 
 def pairs_sentence(statistics: Statistics) -> str | None:
-    """How many pairs of models the images tell apart, and how small a difference they show."""
+    """How many pairs of models differ significantly, and how small a difference the images show."""
     sides = statistics.original, statistics.new
     told = []
     for found, words in zip(sides, ("original", "new"), strict=True):
@@ -129,13 +163,13 @@ def pairs_sentence(statistics: Statistics) -> str | None:
         above = np.triu_indices(len(found.models), k=1)
         apart = int(np.sum(found.pairs.p_holm[above] < 1 - statistics.level))
         smallest = found.pairs.detectable
-        shown = "" if isinstance(smallest, Missing) else f", which show {points(smallest)} points with 80 % power"
+        shown = "" if isinstance(smallest, Missing) else f" ({points(smallest)} points are detected with 80 % power)"
         told.append(f"{apart:,} of {len(above[0]):,} pairs of models on the {found.images:,} {words} images{shown}")
-    return f"Beyond chance (Holm) {told[0]}, and {told[1]}, differ."
+    return f"Significantly different accuracies (McNemar's exact test, Holm): {told[0]}, and {told[1]}."
 
 
 def hard_sentence(statistics: Statistics) -> str | None:
-    """How many images no model gets right."""
+    """How many images all models miss."""
     sides = statistics.original, statistics.new
     missed = []
     for found, words in zip(sides, ("original", "new"), strict=True):
@@ -166,7 +200,7 @@ def superclass_sentences(statistics: Statistics) -> list[str]:
 
 
 def without_labels_sentence(statistics: Statistics) -> str | None:
-    """How well agreement alone foretells the new accuracies."""
+    """How well agreement alone predicts the new accuracies."""
     found, new = statistics.without_labels, statistics.new
     if isinstance(found, Missing) or not isinstance(new, SetStatistics):
         return None
@@ -175,18 +209,18 @@ def without_labels_sentence(statistics: Statistics) -> str | None:
     if not len(known):
         return None
     return (
-        "From how the models agree, without labels, their new accuracies come out "
-        f"{points(float(known.mean()))} points off on average (ALine-D)."
+        "Estimated from the agreement of the models, without labels, their new accuracies have a mean absolute error "
+        f"of {points(float(known.mean()))} points (ALine-D)."
     )
 
 
 def difficulty_sentence(statistics: Statistics) -> str | None:
-    """The slope that the difficulty model foretells from single images."""
+    """The line that the difficulty model of the images predicts."""
     found = statistics.difficulty
     if isinstance(found, Missing):
         return None
     return (
-        "The difficulty model, fitted to single images, foretells a probit line of slope "
+        "The difficulty model, fitted to the single images, predicts a line on the probit scale with slope "
         f"{number(found.line.slope)} and offset {number(found.line.offset)}."
     )
 

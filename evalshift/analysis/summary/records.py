@@ -73,9 +73,10 @@ class MetricSummary:
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
         """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""
-        line = line_sentence(self.lines.get(scale), self.left_out, self.all_lines.get(scale))
+        names = self.outcomes.original, self.outcomes.new
+        line = line_sentence(self.lines.get(scale), names, self.left_out, self.all_lines.get(scale), self.level)
         against = self.against.sentence() if self.against else None
-        drop = drop_sentence(self.table, self.outcomes.metric, self.mean_drop, self.mean_drop_interval)
+        drop = drop_sentence(self.table, self.outcomes.metric, self.mean_drop, self.mean_drop_interval, self.level)
         sentences = (drop, line, against, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 

@@ -9,7 +9,7 @@ from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
-from evalshift.formatting import p_words, percent
+from evalshift.formatting import p_words, percent, points_ci
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Against:
     left_out  its families that are not in the line
     lines     scale -> its line
     models    the models that are held against it, in the order of the table
-    distances how far each stands above the line on `scale`, see `effective_robustness_against`
+    distances how far each is above the line on `scale`, see `effective_robustness_against`
     members   models of the report that are the testbed's own: same name, same counts
     """
 
@@ -36,7 +36,7 @@ class Against:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a model: model, predicted, distance (above 0 over the line), their bounds, p_value, p_holm, p_bh."""
+        """One row per model: predicted accuracy, distance (positive above the line), their bounds, and p-values."""
         found = self.distances
         return pd.DataFrame(
             {
@@ -54,18 +54,18 @@ class Against:
         )
 
     def sentence(self) -> str:
-        """Which models stand off the line, and by how much the farthest."""
+        """How many models are significantly above or below the line, and how far the farthest is."""
         table, level = self.table, self.distances.level
         line = f"the line of {self.testbed} ({len(self.outcomes)} models, {self.scale} scale)"
         if len(table) == 1:
             row = table.iloc[0]
-            return f"Against {line}, {row['model']} {_stands(row)}{_p_words(row)}."
+            return f"Against {line}, {row['model']} {_distance(row, level)}{_p_words(row)}."
         farthest = table.iloc[int(table["distance"].abs().to_numpy().argmax())]
-        most = f"the farthest is {farthest['model']}, which {_stands(farthest)}{_p_words(farthest)}"
+        most = f"the farthest is {farthest['model']}, which {_distance(farthest, level)}{_p_words(farthest)}"
         if table["p_holm"].isna().all() or not self.distances.enough_resamples:
             return f"Against {line}, of {len(table)} models {most}."
         off = int((table["p_holm"] < 1 - level).sum())
-        count = f"{off or 'none'} of {len(table)} models {'stands' if off == 1 else 'stand'} off it beyond chance"
+        count = f"{off or 'none'} of {len(table)} models {'is' if off == 1 else 'are'} significantly above or below it"
         return f"Against {line}, {count} (Holm, {100 * (1 - level):.3g} %); {most}."
 
 
@@ -88,15 +88,14 @@ def distances_table(against: Against) -> StatisticTable:
     )
 
 
-def _stands(row: pd.Series) -> str:
-    """Where a model stands, as "stands 1.2 points above it [0.3, 2.1]"."""
+def _distance(row: pd.Series, level: float) -> str:
+    """Where a model lies, as "is 1.2 points above it (95 % CI 0.3 to 2.1)"."""
     above = row["distance"] >= 0
     sign = 1 if above else -1
-    words = f"stands {percent(sign * row['distance'])} points {'above' if above else 'below'} it"
+    words = f"is {percent(sign * row['distance'])} points {'above' if above else 'below'} it"
     if np.isnan(row["distance_low"]):
         return words
-    low, high = sorted((sign * row["distance_low"], sign * row["distance_high"]))
-    return f"{words} [{percent(low)}, {percent(high)}]"
+    return f"{words} ({points_ci(sign * row['distance_low'], sign * row['distance_high'], level)})"
 
 
 def _p_words(row: pd.Series) -> str:

@@ -403,6 +403,6 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
 def test_too_few_resamples_are_not_taken_for_models_on_the_line(pair):
     few = compute_statistics(counted(pair), pair, scale="probit", resamples=200)
     assert robustness_sentence(few) == (
-        "Whether a model stands off the line of the others beyond chance (probit scale, Holm over 8 models) is more "
-        "than 200 resamples can tell."
+        "Whether a model is significantly above or below the line fitted without it (probit scale, Holm over 8 models) "
+        "is not known: 200 bootstrap resamples are too few for it."
     )

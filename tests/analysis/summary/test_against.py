@@ -89,15 +89,15 @@ def test_a_model_off_the_line_is_found_and_named(of_pair):
     assert (table["p_value"] <= table["p_bh"]).all()
     assert (table["p_bh"] <= table["p_holm"]).all()
     assert pair.metrics["top1"].headline()[2] == (
-        "Against the line of recht2019 (34 models, linear scale), 1 of 11 models stands off it beyond chance "
-        "(Holm, 5 %); the farthest is k, which stands 8.0 points above it [6.2, 9.8], p = 0.001."
+        "Against the line of recht2019 (34 models, linear scale), 1 of 11 models is significantly above or "
+        "below it (Holm, 5 %); the farthest is k, which is 8.0 points above it (95 % CI 6.2 to 9.8), p = 0.001."
     )
 
 
 def test_what_is_said_of_one_model_below_the_line(of_pair):
     against, _ = held(of_pair(V4, [9000], [1550]))
     assert against.sentence().startswith(
-        "Against the line of recht2019 (34 models, linear scale), a stands 3.1 points below it [1.0, "
+        "Against the line of recht2019 (34 models, linear scale), a is 3.1 points below it (95 % CI 1.0 to "
     )
 
 
@@ -105,7 +105,7 @@ def test_without_resamples_distances_have_no_interval(of_pair):
     against, _ = held(of_pair(V4, [9000, 9500], [1550, 1780]), resamples=0)
     assert against.table[["distance_low", "distance_high", "p_value", "p_holm", "p_bh"]].isna().all().all()
     assert against.sentence() == (
-        "Against the line of recht2019 (34 models, linear scale), of 2 models the farthest is a, which stands 3.1 "
+        "Against the line of recht2019 (34 models, linear scale), of 2 models the farthest is a, which is 3.1 "
         "points below it."
     )
     assert readable_statistic(distances_table(against)).iloc[1].tolist() == ["a", "79.8", "−3.1", "–", "–"]
@@ -223,5 +223,5 @@ def test_as_read(of_pair):
 
 def test_too_few_resamples_are_not_taken_for_models_on_the_line(of_pair):
     against, _ = held(of_pair(V4, [9000] * 6, [1550] * 6), resamples=100)
-    assert " of 6 models the farthest is a, which stands 3.1 points below it [" in against.sentence()
-    assert "beyond chance" not in against.sentence()
+    assert " of 6 models the farthest is a, which is 3.1 points below it (" in against.sentence()
+    assert "significant" not in against.sentence()

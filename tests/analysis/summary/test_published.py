@@ -173,13 +173,14 @@ class TestLines:
     def test_what_the_report_says_of_both_lines(self, summary):
         pair = next(one for one in summary.pairs if one.name == MATCHED)
         assert pair.metrics["top1"].headline()[1] == (
-            "Without fisher-vector, every point gained on the original set is worth 1.11 [1.08, 1.19] points on the "
-            "new one (R² = 0.991); with all 67 models it is 0.97 [0.93, 1.11] (R² = 0.991)."
+            "Slope 1.11 without fisher-vector (95 % CI 1.08 to 1.19): one point more on imagenet goes with 1.11 points "
+            "more on imagenetv2-matched-frequency (R² = 0.991). With all 67 models the slope is 0.97 (95 % CI 0.93 to "
+            "1.11; R² = 0.991)."
         )
         assert pair.metrics["top1"].headline("probit")[1] == (
-            "Without fisher-vector, on the probit scale, every unit of Φ⁻¹(accuracy) gained on the original set is "
-            "worth 0.97 [0.95, 0.99] units on the new one (R² = 0.995); with all 67 models it is 0.95 [0.94, 0.98] "
-            "(R² = 0.998)."
+            "Slope 0.97 on the probit scale without fisher-vector (95 % CI 0.95 to 0.99): one unit of Φ⁻¹(accuracy) "
+            "more on imagenet goes with 0.97 units more on imagenetv2-matched-frequency (R² = 0.995). With all 67 "
+            "models the slope is 0.95 (95 % CI 0.94 to 0.98; R² = 0.998)."
         )
 
 

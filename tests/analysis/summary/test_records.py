@@ -114,32 +114,33 @@ def test_a_line_does_not_depend_on_what_else_is_worked_out(make_outcomes):
 
 
 def test_headlines_say_what_the_numbers_are(make_outcomes):
-    # Drops of 2, 4 and 6 points of 100 or fewer images are within chance: the brackets must say so.
+    # Drops of 2, 4 and 6 points of 100 or fewer images can be sampling error: the interval must say so.
     metric = top1_of(make_outcomes([90, 80, 70], [88, 76, 64], total=100))
     fixed = replace(metric, mean_drop_interval=Interval(-0.07, 0.15))
 
     drop, line, ranks = fixed.headline("linear")
     assert drop == (
-        "Across 3 models, top-1 accuracy falls by 4.0 points [−7.0, 15.0] on average; "
-        "the drop runs from 2.0 [−7.0, 11.0] (a) to 6.0 [−7.0, 18.7] (c)."
+        "Top-1 accuracy drops by 4.0 points on average over 3 models (95 % CI −7.0 to 15.0). The smallest drop is 2.0 "
+        "points (a, 95 % CI −7.0 to 11.0), the largest 6.0 points (c, 95 % CI −7.0 to 18.7)."
     )
     # Three models on one line: every resample that has a line has this one.
     assert (
-        line == "Every point gained on the original set is worth 1.20 [1.20, 1.20] points on the new one (R² = 1.000)."
+        line
+        == "Slope 1.20 (95 % CI 1.20 to 1.20): one point more on old goes with 1.20 points more on new (R² = 1.000)."
     )
-    assert ranks == "Every model keeps its rank."
+    assert ranks == "All models keep their rank."
 
 
 def test_probit_headlines_speak_of_probit_units(make_outcomes):
     metric = top1_of(make_outcomes([50, 84, 98], [50, 84, 98], total=100))
 
     assert metric.headline("probit")[1] == (
-        "On the probit scale, every unit of Φ⁻¹(accuracy) gained on the original set is worth 1.00 [1.00, 1.00] units "
-        "on the new one (R² = 1.000)."
+        "Slope 1.00 on the probit scale (95 % CI 1.00 to 1.00): one unit of Φ⁻¹(accuracy) more on old goes with 1.00 "
+        "units more on new (R² = 1.000)."
     )
     assert metric.headline("logit")[1] == (
-        "On the logit scale, every unit of log-odds gained on the original set is worth 1.00 [1.00, 1.00] units "
-        "on the new one (R² = 1.000)."
+        "Slope 1.00 on the logit scale (95 % CI 1.00 to 1.00): one unit of log-odds more on old goes with 1.00 units "
+        "more on new (R² = 1.000)."
     )
 
 
@@ -147,14 +148,14 @@ def test_a_rise_is_called_a_rise(make_outcomes):
     drop, _, ranks = top1_of(make_outcomes([70, 60, 50], [75, 63, 49], total=100)).headline()
 
     assert drop == (
-        "Across 3 models, top-1 accuracy rises by 2.3 points [−10.7, 15.3] on average; "
-        "the rise runs from −1.0 [−14.6, 12.6] (c) to 5.0 [−7.3, 17.1] (a)."
+        "Top-1 accuracy rises by 2.3 points on average over 3 models (95 % CI −10.7 to 15.3). Changes range from a "
+        "drop of 1.0 points (c, 95 % CI −12.6 to 14.6) to a rise of 5.0 points (a, 95 % CI −7.3 to 17.1)."
     )
-    assert ranks == "Every model keeps its rank."
+    assert ranks == "All models keep their rank."
 
 
 def test_rank_moves_are_counted(tiny):
-    assert top1_of(tiny).headline()[-1] == "0 of 3 models keep their rank; the largest move is 1 place down (a)."
+    assert top1_of(tiny).headline()[-1] == "0 of 3 models keep their rank; the largest change is 1 place down (a)."
 
 
 def test_one_model_has_a_drop_and_no_line(make_outcomes):
@@ -162,7 +163,7 @@ def test_one_model_has_a_drop_and_no_line(make_outcomes):
 
     # Newcombe by hand: Wilson bounds are 0.7112 and 0.8666 for 80, 0.6042 and 0.7811 for 70 of 100, so the drop lies
     # between 0.1 − √(0.0888² + 0.0811²) = −0.020 and 0.1 + √(0.0666² + 0.0958²) = 0.217.
-    assert pair.metrics["top1"].headline() == ("The top-1 accuracy of a falls by 10.0 points [−2.0, 21.7].",)
+    assert pair.metrics["top1"].headline() == ("The top-1 accuracy of a drops by 10.0 points (95 % CI −2.0 to 21.7).",)
     assert set(pair.metrics["top1"].lines.values()) == {None}
     assert pair.notes == ("No line is fitted: no line can be fitted (1 models with 1 distinct original accuracies).",)
 
@@ -171,7 +172,7 @@ def test_two_models_have_a_line_without_an_interval(make_outcomes):
     pair = summarize_outcomes({"top1": make_outcomes([80, 60], [70, 40], total=100)}, resamples=100)
 
     assert pair.metrics["top1"].headline()[1] == (
-        "Every point gained on the original set is worth 1.50 points on the new one (R² = 1.000)."
+        "Slope 1.50: one point more on old goes with 1.50 points more on new (R² = 1.000)."
     )
     assert pair.notes == ("The line has no interval: it passes through two models, whatever is drawn.",)
 

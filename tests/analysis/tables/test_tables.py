@@ -189,5 +189,6 @@ def test_a_star_marks_a_change_of_rank_beyond_chance(make_outcomes):
         "% Top-1 accuracy. 95 % Clopper-Pearson intervals in brackets; drop in percentage points. * beyond chance.\n"
     )
     assert metric.headline()[-1] == (
-        "0 of 2 models keep their rank; the largest move is 1 place down (a); 2 of the moves are beyond chance."
+        "0 of 2 models keep their rank; the largest change is 1 place down (a); 2 rank changes are "
+        "statistically significant."
     )
