@@ -970,7 +970,7 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
             ["run", "--batch-size", "many"],
             ['"many" is not a batch size', "  expected: auto, or a whole number of images from 1 up"],
         ),
-        (["run", "--workers", "0"], ["0 workers cannot decode images", "  expected: a whole number from 1 up"]),
+        (["run", "--workers", "0"], ["invalid number of workers: 0", "  expected: a whole number from 1 up"]),
         (
             ["run", "--precision", "fp64"],
             ['"fp64" is not a precision', "  expected: fp32, tf32, bf16, fp16", '  fix:      did you mean "fp16"?'],
@@ -1054,7 +1054,7 @@ def test_device_that_is_not_here(here: Path) -> None:
     ran = run_here("check", "--device", "cuda")
     assert ran.code == 2
     assert ran.err == (
-        "evalshift: there is no device cuda here\n"
+        "evalshift: device cuda is not available\n"
         f"  found:    0 CUDA devices, torch {torch.__version__}\n"
         "  fix:      leave --device out to use an available one\n"
     )

@@ -52,7 +52,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
 
 def plain(text: str) -> str:
     """Text without what differs from machine to machine and from run to run."""
-    text = re.sub(r"[\d,]+/s", "N/s", text)
+    text = re.sub(r"[\d,]+ images/s", "N/s", text)
     text = re.sub(r"^device {4}.*", "device    …", text, flags=re.MULTILINE)
     return "\n".join(line.rstrip() for line in text.splitlines())
 

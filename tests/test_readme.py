@@ -134,7 +134,7 @@ def test_output_in_the_readme_is_what_the_program_prints(demo: str) -> None:
 
 
 def plain(line: str) -> str:
-    line = re.sub(r"[\d,]+/s", "N/s", line)
+    line = re.sub(r"[\d,]+ images/s", "N/s", line)
     return re.sub(r"^(registry|device|page|results)\b.*", r"\1", " ".join(line.split()))
 
 

@@ -22,7 +22,7 @@ from evalshift.testbed.datasets import Dataset
 
 @dataclass(frozen=True)
 class _Returned:
-    """What a worker gives back on one model."""
+    """What a worker returns for one model."""
 
     kept: list[tuple[Predictions, np.ndarray | None]]
     notes: list[Text]
@@ -41,7 +41,7 @@ def run_on_cluster(
 
     Joins the cluster that RAY_ADDRESS names, or starts one on this machine for as long as this takes. Arrays travel
     with the work; folders of images and files of weights must lie at the same path on every machine, or be downloads.
-    Answers are kept as they arrive, so that a run that is stopped keeps what was finished.
+    Predictions are stored as they arrive, so that an interrupted run keeps those that were finished.
     Raises UsageError where ray is not installed, and DataError where a worker finds a dataset damaged.
     """
     with _cluster() as ray:
@@ -70,7 +70,7 @@ def run_on_cluster(
 
 
 def _work(work: Work, datasets: Mapping[str, Dataset], fingerprints: Mapping[str, str], options: Options) -> _Returned:
-    """What happens in a worker: ray has set which GPU it sees, or that it has one core."""
+    """Run one model in a worker, to which ray has assigned a GPU or a core."""
     from evalshift.evaluate.devices import choose_device, set_precision
     from evalshift.evaluate.images import CACHE_BYTES, ImageReader
 
@@ -93,7 +93,7 @@ def _work(work: Work, datasets: Mapping[str, Dataset], fingerprints: Mapping[str
 
 
 class _Noting(RunProgress):
-    """Draws nothing; notes are kept, for the process that has the screen."""
+    """Draws nothing; collects notes for the main process to print."""
 
     def __init__(self, notes: list[Text]) -> None:
         super().__init__(Console(file=io.StringIO()), 0)
@@ -105,8 +105,8 @@ class _Noting(RunProgress):
 
 @contextmanager
 def _cluster() -> Iterator[Any]:
-    """ray, joined to a cluster; left afterwards as it was found."""
-    # Nothing is told to anyone about this run, and a worker without a GPU leaves the environment as it is.
+    """ray, connected to a cluster; shut down afterwards if it was started here."""
+    # No usage statistics are sent, and a worker without a GPU leaves the environment unchanged.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:

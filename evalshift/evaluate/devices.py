@@ -54,7 +54,7 @@ class Execution:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; auto takes CUDA, then MPS, then the CPU. Raises UsageError where it is not there."""
+    """The device of that name; auto takes CUDA, then MPS, then the CPU. Raises UsageError where it is not available."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -64,7 +64,7 @@ def choose_device(name: str = "auto") -> torch.device:
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present.get(device.type, False) or (device.index or 0) >= max(1, torch.cuda.device_count()):
         raise UsageError(
-            f"there is no device {name} here",
+            f"device {name} is not available",
             found=f"{torch.cuda.device_count()} CUDA devices, torch {torch.__version__}",
             fix="leave `device` out to use an available one",
         )
@@ -115,7 +115,7 @@ def search(
     seconds: float = 1.5,
     check: Callable[[Any], None] = lambda _: None,
 ) -> tuple[int, str]:
-    """The batch size and memory layout at which `run(batch_size, layout)` gets through most images a second.
+    """The batch size and memory layout with the most images per second of `run(batch_size, layout)`.
 
     images   how many are to be run in all: the search may take 3 % of the time that they would, but not more
              than `seconds`, or a hundredth where that is longer; without time, the usual batch goes unmeasured
@@ -154,7 +154,7 @@ Timed = Callable[[int, str], float]
 
 
 def _first_that_works(timed: Timed, size: int) -> tuple[str, float]:
-    """The first layout in which the network runs at all, and the seconds that an image takes in it."""
+    """The first layout in which the network runs at all, and its seconds per image."""
     failures = []
     for layout in LAYOUTS:
         try:
@@ -165,7 +165,7 @@ def _first_that_works(timed: Timed, size: int) -> tuple[str, float]:
 
 
 def _paces_of_others(timed: Timed, size: int, layout: str) -> dict[str, float]:
-    """Seconds an image in the layouts other than `layout`, without those in which the network fails."""
+    """Seconds per image in the layouts other than `layout`, without those in which the network fails."""
     paces = {}
     for other in LAYOUTS:
         if other != layout:
@@ -187,7 +187,7 @@ def _climb(
     pace: float,
     deadline: float,
 ) -> dict[tuple[int, str], float]:
-    """Seconds an image at the batch sizes that were tried in one layout before the deadline, on this clock."""
+    """Seconds per image at the batch sizes that were tried in one layout before the deadline."""
     paces: dict[tuple[int, str], float] = {}
     # Downwards first: it takes less than the first step upwards.
     down, up = [size for size in sizes if size <= usual][::-1], [size for size in sizes if size > usual]

@@ -1,4 +1,4 @@
-"""What else shaped the numbers: versions of libraries and the JPEG decoder."""
+"""What else affects predictions: versions of libraries and the JPEG decoder."""
 
 import platform
 import sys
@@ -13,7 +13,7 @@ from evalshift.testbed.image_files import StoredImage, is_jpeg
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Versions of whatever shapes the numbers."""
+    """Versions of everything that can affect predictions."""
     libraries = ("torch", "torchvision", "numpy", "pillow")
     return {"evalshift": __version__, "python": platform.python_version(), "platform": sys.platform} | {
         name: version(name) for name in libraries
@@ -21,9 +21,9 @@ def library_versions() -> dict[str, str]:
 
 
 def jpeg_decoder(images: Images | tuple[StoredImage, ...]) -> dict[str, str]:
-    """The library that takes JPEG files apart for Pillow, and its version; empty where no image is such a file.
+    """The library that decodes JPEG files for Pillow, and its version; empty where no image is a JPEG file.
 
-    Decoders differ in how exactly they work out a pixel: `{"libjpeg-turbo": "3.2.0"}` or `{"libjpeg": "9.5"}`.
+    Decoders differ in the precision of their arithmetic: `{"libjpeg-turbo": "3.2.0"}` or `{"libjpeg": "9.5"}`.
     """
     from PIL import features
 

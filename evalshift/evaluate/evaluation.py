@@ -20,7 +20,7 @@ from evalshift.evaluate.store import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a classifier comes from, for the record: its entry, what of it can change an answer, the commit."""
+    """Origin of a classifier, for provenance: its entry, the part that can change predictions, the commit."""
 
     entry: Mapping[str, Any]
     identity: Mapping[str, Any]
@@ -74,7 +74,7 @@ def _evaluate(
     classifier, execution, dataset = prepared.classifier, prepared.execution, reader.dataset
     start = datetime.now(UTC)
     with closing(reader.batches(execution.batch_size, classifier.preprocess)) as batches:
-        answers = predict_batches(
+        result = predict_batches(
             classifier,
             batches,
             execution,
@@ -105,9 +105,9 @@ def _evaluate(
         versions=library_versions() | jpeg_decoder(dataset.images) | dict(classifier.versions),
         git_revision=origin.git_revision,
         start=start.isoformat(timespec="seconds"),
-        seconds=answers.seconds,
-        images_per_second=answers.images_per_second,
+        seconds=result.seconds,
+        images_per_second=result.images_per_second,
         warnings=[*dataset.warnings, *prepared.warnings],
         left_out=list(classifier.left_out),
     )
-    return Predictions(classifier.name, dataset.name, answers.top, answers.prob, provenance), answers
+    return Predictions(classifier.name, dataset.name, result.top, result.prob, provenance), result

@@ -1,4 +1,4 @@
-"""A published accuracy as counts of images: what rounds to it, and how far from it a few other answers lead."""
+"""A published accuracy as counts of images: those that round to it, and how far a few changed predictions move it."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -6,9 +6,8 @@ from math import ceil, floor
 
 from evalshift.formatting import percent
 
-# Other libraries, another GPU or precision turn an answer here and there: of 2,000 images about one more or one less
-# is right. The least that another preprocessing is known to make of an accuracy is more (Resize(384) for
-# Resize((384, 384)): 0.066 points, timm pull request 1383).
+# Other libraries, another GPU or precision change a few predictions: about one in 2,000. The smallest known effect of
+# different preprocessing is larger (Resize(384) for Resize((384, 384)): 0.066 points, timm pull request 1383).
 _IMAGES_TO_ONE = 2000
 
 
@@ -26,7 +25,7 @@ def rounding(accuracy: float) -> Fraction:
 
 
 def published_counts(accuracy: float, total: int) -> range:
-    """The numbers of correct answers of `total` images that are written as `accuracy` when rounded to its digits.
+    """The numbers of correct predictions on `total` images that round to `accuracy` at its number of digits.
 
     Empty where there are none: then the accuracy was measured on another number of images. A half may have been
     rounded either way.
@@ -54,7 +53,7 @@ def images_off(correct: int, total: int, accuracy: float) -> int:
 
 
 def few_images(total: int) -> int:
-    """How many images of `total` may be answered otherwise without anything being wrong; at least 1.
+    """How many of `total` images may be predicted differently without indicating an error; at least 1.
 
     >>> few_images(10_000), few_images(453)
     (5, 1)
@@ -63,7 +62,7 @@ def few_images(total: int) -> int:
 
 
 def off_words(correct: int, total: int, accuracy: float | None) -> str | None:
-    """That an accuracy is not the published one, in words; None where it is, but for few images, or none was published.
+    """How an accuracy differs from the published one; None for a difference of few images, or if none was published.
 
     >>> off_words(9150, 10_000, 0.9173), off_words(9170, 10_000, 0.9173), off_words(9170, 10_000, None)
     ('91.7 % published, 23 images fewer', None, None)

@@ -2,8 +2,8 @@
 
 A convolutional network on a CPU spends much of its time carrying pictures to memory and back between operations that
 each do little. oneDNN, which computes torch's convolutions there, takes the operations that follow along; torch itself
-asks it to only in compiled networks. Answers are those of the plain network but for the rounding of the last digits,
-as with another batch size or memory layout: each network is held against its fused form before that is used.
+asks it to only in compiled networks. Predictions equal those of the plain network up to rounding of the last digits,
+as with another batch size or memory layout: each fused network is compared with the plain one before it is used.
 """
 
 import dataclasses
@@ -116,7 +116,7 @@ class JoinedConvolution(nn.Module):
 
 
 def _drop_what_does_nothing(graph: fx.GraphModule) -> None:
-    """Take out identities, and dropout, which is one when a network answers."""
+    """Remove identities, and dropout, which is one in evaluation mode."""
     for node in list(graph.graph.nodes):
         if type(_module_of(graph, node)) in (nn.Identity, nn.Dropout) and len(node.args) == 1 and not node.kwargs:
             node.replace_all_uses_with(node.args[0])

@@ -1,4 +1,4 @@
-"""Images on their way to a network: decoded once for all models that want them cut alike, ahead of the one in need.
+"""Reading images for networks: decoded ahead, and once for all models with the same resize and crop.
 
 Arrays of equal images never leave the arrays that they came in; files are decoded by threads (Pillow releases the
 interpreter while it decodes and resizes), so no worker process is ever started and nothing is pickled.
@@ -50,7 +50,7 @@ class ImageReader:
         """All images, `size` at a time, the last batch shorter.
 
         Raises DataError naming a file that is no image, and ModelError when geometry leaves the images unequal or is
-        not to be had for arrays. A consumer that may stop early closes the generator, which ends its threads.
+        unsupported for arrays. A consumer that may stop early closes the generator, which ends its threads.
         """
         images = self._ready(preprocess)
         if images is None:
@@ -127,7 +127,7 @@ class ImageReader:
                     fix="give fill as one number",
                 ) from error
             raise ModelError(
-                "arrays cannot be resized in this way",
+                "unsupported resizing of arrays",
                 where=f"dataset {self.dataset.name}",
                 found=f"interpolation {preprocess.interpolation}, antialias {preprocess.antialias}",
                 expected="nearest, bilinear or bicubic",

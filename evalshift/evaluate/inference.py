@@ -1,4 +1,4 @@
-"""Classifier × images, batch by batch → top answers. Bytes cross to the device as uint8; arithmetic happens there."""
+"""Classifier × images, batch by batch → top-k predictions. Pixels are moved as uint8; arithmetic is on the device."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ _FEW_IMAGES = 8
 
 @dataclass(frozen=True, eq=False)
 class InferenceResult:
-    """What a network said: the `k` best classes, the probability of the first, and the logits where they are kept.
+    """Outputs of a network: the top k classes, the probability of the first, and the logits where they are kept.
 
     images_per_second   once the first batch is through, for which memory is taken and kernels are chosen
     """
@@ -149,7 +149,7 @@ def predict_batches(
 ) -> InferenceResult:
     """Run all batches; `advance(n)` is told of every n images done.
 
-    ids   what images are called in complaints; their positions without
+    ids   names of the images for error messages; their positions if None
     view  how the dataset has predictions read; the logits that are kept are all of them, as they came
     Ties go to the lower class number, so that equal logits give equal predictions on every device. Of a network that
     gives probabilities, the logits that are kept are their logarithms.

@@ -47,7 +47,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Bench:
-    """What the models of one run share: the data, where answers go, and how all of it is run."""
+    """What the models of one run share: the data, where predictions are stored, and the options."""
 
     reader: Callable[[str], "ImageReader"]
     fingerprint: Callable[[str], str]
@@ -58,7 +58,7 @@ class Bench:
 
 
 def run_model(work: Work, bench: Bench) -> list[Failure]:
-    """Run one model on all of its datasets: what it answered is kept, and what it failed on comes back.
+    """Run one model on all of its datasets: predictions are stored, failures are returned.
 
     Raises DataError where a dataset turns out to be damaged: no other model would fare better.
     """
@@ -89,7 +89,7 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
                     prepared = prepare(classifier, reader, bench.device, bench.options, images)
                     for warning in prepared.warnings:
                         bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), f"warning: {warning}."))
-                predictions, answers = evaluate_classifier(
+                predictions, result = evaluate_classifier(
                     prepared,
                     reader,
                     origin,
@@ -102,8 +102,8 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
         except (Exception, SystemExit) as error:  # someone else's network
             failures.append(_failed(work.name, name, _explain(error), bench))
             continue
-        bench.keep(predictions, answers.logits)
-        lines.append(_line(predictions, answers.images_per_second, reader.dataset, work.entry.expected.get(name)))
+        bench.keep(predictions, result.logits)
+        lines.append(_line(predictions, result.images_per_second, reader.dataset, work.entry.expected.get(name)))
     if lines:
         bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), "   ".join(lines)))
     return failures
@@ -116,10 +116,10 @@ def _left_out(names: tuple[str, ...]) -> str:
 
 
 def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:
-    right, total = int(predictions.hits(dataset.truth).sum()), len(dataset)
-    remarks = (off_words(right, total, published),)  # warnings were said once, when they were found
+    correct, total = int(predictions.hits(dataset.truth).sum()), len(dataset)
+    remarks = (off_words(correct, total, published),)  # warnings are printed once, when they are found
     words = "".join(f" ({remark})" for remark in remarks if remark)
-    return f"{dataset.name} {percent(right / total)} %{words} ({images_per_second:,.0f}/s)"
+    return f"{dataset.name} {percent(correct / total)} %{words} ({images_per_second:,.0f} images/s)"
 
 
 def _failed(name: str, dataset: str | None, error: str, bench: Bench) -> Failure:

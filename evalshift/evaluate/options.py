@@ -11,14 +11,14 @@ EXECUTORS = ("local", "ray")
 
 @dataclass(frozen=True)
 class Options:
-    """How models are run. None of it changes what they answer, but for rounding and for precision below fp32.
+    """How models are run. None of it changes predictions, except by rounding and by precision below fp32.
 
     device       auto, cpu, cuda, cuda:1, mps
     batch_size   "auto" searches for the batch and the memory layout that suit each network
-    workers      threads that decode image files; None means one a processor
+    workers      threads that decode image files; None means one per core
     executor     local: one model after the other in this process; ray: as many at once as there are GPUs or cores
 
-    Raises UsageError at once for a value that cannot be.
+    Raises UsageError when made with an invalid value.
     """
 
     device: str = "auto"
@@ -34,7 +34,7 @@ class Options:
         if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
             raise UsageError(f'"{size}" is not a batch size', expected="auto, or a whole number of images from 1 up")
         if self.workers is not None and self.workers < 1:
-            raise UsageError(f"{self.workers} workers cannot decode images", expected="a whole number from 1 up")
+            raise UsageError(f"invalid number of workers: {self.workers}", expected="a whole number from 1 up")
         if self.precision not in PRECISIONS:
             raise UsageError(
                 f'"{self.precision}" is not a precision',
@@ -49,14 +49,14 @@ class Options:
             )
         if self.executor == "ray" and ":" in self.device:
             raise UsageError(
-                "ray gives each worker a device of its own",
+                "ray assigns devices to its workers",
                 found=f"`device` {self.device}",
                 expected="auto, cpu, cuda or mps",
             )
 
 
 def check_device_name(name: str) -> None:
-    """Raise UsageError for what is no device's name; whether the device is there, only torch can tell."""
+    """Raise UsageError for an invalid device name; whether the device is available, only torch can tell."""
     if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", name):
         raise UsageError(
             f'"{name}" is not a device',

@@ -92,7 +92,7 @@ def _settings(kind: type[_Given], name: str, given: _Given | Mapping[str, Any]) 
         key = str(first["loc"][0]) if first["loc"] else ""
         unknown = first["type"] == "extra_forbidden"
         raise UsageError(
-            f'{name} has no "{key}"' if unknown else f"this {name} cannot be",
+            f'{name} has no "{key}"' if unknown else f"invalid {name}",
             where=None if unknown else f"{name}.{key}" if key else name,
             found=None if unknown or not key else repr(first["input"]),
             expected=", ".join(kind.model_fields) if unknown else first["msg"].removeprefix("Value error, "),
@@ -102,9 +102,9 @@ def _settings(kind: type[_Given], name: str, given: _Given | Mapping[str, Any]) 
 
 @contextmanager
 def _left_as_it_was(module: "torch.nn.Module") -> Iterator[None]:
-    """Put a borrowed network back into its modes, and its tensors to where and how they lay."""
+    """Restore the modes of a borrowed network, and the devices and memory layouts of its tensors."""
     modes = [(part, part.training) for part in module.modules()]
-    # A move puts other storage under a parameter, and another tensor in the place of a buffer.
+    # A move gives a parameter other storage, and replaces a buffer by another tensor.
     tensors = [
         (part, name, tensor, tensor.data)
         for part in module.modules()

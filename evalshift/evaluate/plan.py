@@ -147,7 +147,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
 
 
 def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
-    """What was chosen from a registry, a line each."""
+    """What was chosen from a registry, as lines of text."""
     left_out = f", {len(chosen.unfit)} of other classes left out" if chosen.unfit else ""
     code = code_lines(chosen.models)
     found = ", found in this folder" + ("; it names code" if code else "") if registry.found else ""
@@ -215,7 +215,7 @@ def why_redo(
     save_logits: bool,
     hash_of: Callable[[Path], str] = sha256_of,
 ) -> str | None:
-    """Why stored predictions do not answer for this entry any more, in words; None when they do."""
+    """Why stored predictions are no longer valid for this entry; None when they are."""
     try:
         stored = results.provenance(dataset, model)
     except StoreError as error:
@@ -261,7 +261,7 @@ def _other_checkpoint(entry: AnyModel, stored: Provenance, hash_of: Callable[[Pa
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between two entries, a line each: `preprocess.mean [0.5] → [0.4]`."""
+    """What differs between two entries, one text per key: `preprocess.mean [0.5] → [0.4]`."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     return [
         f"{key} {_short(before.get(key, 'not set'))} → {_short(after.get(key, 'not set'))}"
@@ -271,7 +271,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _short(value: object) -> object:
-    """A sha256 by its first digits, as it stands in file names."""
+    """The first digits of a sha256, as in file names."""
     return value[:8] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value
 
 

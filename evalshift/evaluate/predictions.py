@@ -1,4 +1,4 @@
-"""What one model answered on one dataset, and everything needed to say how that came about."""
+"""The predictions of one model on one dataset, with their provenance."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ _OF_A_RUN = ("preprocess", "device", "precision", "batch_size", "memory_format",
 
 
 class Imported(BaseModel):
-    """Whence predictions or counts came that no run of evalshift made.
+    """The source of imported predictions or counts.
 
     source  what was imported: "predictions", "table", or the name of a released set such as "recht2019-imagenet"
     files   name -> sha256 of each file that was read
@@ -33,12 +33,12 @@ class Imported(BaseModel):
 
 
 class Provenance(BaseModel):
-    """How a file of predictions came about; stands in the file itself, a key each.
+    """Provenance of predictions; stored in their file, one key per field.
 
-    What only a run can know is None where predictions were imported.
+    What only a run can know is None for imported predictions.
 
     entry               the registry entry as it was written
-    identity            the part of it that can change an answer; a run compares it to find out what to redo
+    identity            the part of it that can change predictions; a run compares it to find out what to redo
     dataset_fingerprint of imported predictions, the mark of the labels they were held against (`label_checksum`)
     preprocess          what was done to the images, with what the source says of itself filled in
     memory_format       "contiguous" or "channels_last"
@@ -53,7 +53,7 @@ class Provenance(BaseModel):
     images_per_second   once the first batch was through, for which memory is taken and kernels are chosen
     warnings            what the run noticed and the reader should know
     left_out            tensors of the checkpoint that are not the network's, as the entry says
-    imported            whence they came; None where evalshift ran the model itself
+    imported            source of imported predictions; None where evalshift ran the model
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -95,7 +95,7 @@ class Provenance(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """One model's answers on one dataset, a row an image, in dataset order.
+    """One model's predictions on one dataset, one row per image, in dataset order.
 
     top   class numbers, best first, shape (n, k); −1 where an imported model has no prediction, or fewer than k
     prob  softmax probability of the first, in [0, 1], shape (n,), NaN where there is no prediction; None where imported
@@ -113,7 +113,7 @@ class Predictions:
 
     @property
     def k(self) -> int:
-        """How many answers are kept an image."""
+        """Number of predictions stored per image."""
         return self.top.shape[1]
 
     @property
@@ -126,10 +126,10 @@ class Predictions:
     def hits(self, labels: Int[np.ndarray, "..."], k: int = 1) -> Bool[np.ndarray, " n"]:
         """Whether each image's label, shape (n,), or any of several, shape (n, c), is among the first `k` predictions.
 
-        Raises ValueError when `k` answers were not kept, or when there is not one label an image.
+        Raises ValueError when fewer than `k` predictions are stored, or when there is not one label per image.
         """
         if not 1 <= k <= self.k:
-            raise ValueError(f"k is {k}; {self.model} on {self.dataset} keeps 1 to {self.k} answers an image")
+            raise ValueError(f"k is {k}; {self.model} on {self.dataset} has 1 to {self.k} predictions per image")
         if len(labels) != len(self):
             raise ValueError(f"{len(labels):,} labels for {len(self):,} predictions of {self.model} on {self.dataset}")
         return among(self.top[:, :k], labels)

@@ -1,7 +1,7 @@
 """The form in which a network is run: the quickest that gives what the plain one gives, or the plain one itself.
 
-No optimisation may make a network fail or change its predictions. Each is tried on the first images, held against the
-plain network (one batch at a time, contiguous, nothing joined), and left out with a reason where that does not work.
+No optimisation may make a network fail or change its predictions. Each is tried on the first images, compared with the
+plain network (one batch at a time, contiguous, not fused), and skipped with a reason where it fails or differs.
 """
 
 import time
@@ -84,7 +84,7 @@ def prepare(
     plain = Prepared(classifier, execution, (classifier, execution))
     if warning:
         size = _fixed(options) or min(_usual(device, sample), images) if len(few) > 1 else execution.batch_size
-        skipped = {"all": "predictions do not repeat, so that no other form can be held against them"}
+        skipped = {"all": "predictions are not repeatable, so optimised forms cannot be compared with them"}
         return replace(plain, execution=replace(execution, batch_size=size), warnings=(warning,), skipped=skipped)
     return _optimize(plain, sample, reference, options, images, tried.seconds / len(few))
 

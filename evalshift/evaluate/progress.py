@@ -1,4 +1,4 @@
-"""What a person sees while models run: bars with images a second on a terminal, plain lines elsewhere."""
+"""Progress while models run: bars with images/s on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class _ImagesPerSecond(ProgressColumn):
 class RunProgress:
     """Progress of a whole run: one bar for the model at work, one for all images of the run.
 
-    Its models are told apart by a line each when they are done, which stays on the screen.
+    For each model a line is printed when it is done, which stays on the screen.
     """
 
     def __init__(self, console: Console, total: int) -> None:

@@ -1,7 +1,7 @@
-"""Which image a row is about: marks of labels and ids in their order, and answers put into the order of a dataset.
+"""Which image a row is about: checksums of labels and ids in their order, and predictions put into dataset order.
 
-Imported answers come without images, so they belong to a dataset by its labels, and by the names of its images where
-both sides have names.
+Imported predictions come without images, so they are matched to a dataset by its labels, and by the names of its images
+where both have names.
 """
 
 import hashlib
@@ -16,26 +16,26 @@ _IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".
 
 
 def label_checksum(ids: Sequence[str], labels: np.ndarray) -> str:
-    """A mark of labels, shape (n,) or several each (n, c), in their order, and of the images' names if they have any.
+    """Checksum of labels, shape (n,) or several each (n, c), in order, and of the images' names if they have any.
 
     >>> label_checksum(("0", "1"), np.array([3, 5]))[:15]
     'labels:a9928084'
     >>> label_checksum(("cat.png", "dog.png"), np.array([3, 5]))[71:84]
     ' ids:3a450eb1'
     """
-    mark = f"labels:{hashlib.sha256(labels.astype('<i8').tobytes()).hexdigest()}"
+    checksum = f"labels:{hashlib.sha256(labels.astype('<i8').tobytes()).hexdigest()}"
     if are_positions(ids):
-        return mark
-    return f"{mark} ids:{hashlib.sha256(chr(10).join(image_keys(ids)).encode()).hexdigest()}"
+        return checksum
+    return f"{checksum} ids:{hashlib.sha256(chr(10).join(image_keys(ids)).encode()).hexdigest()}"
 
 
-def is_label_checksum(mark: str) -> bool:
-    """Whether a fingerprint is such a mark, and so tells nothing of the images."""
-    return mark.startswith("labels:")
+def is_label_checksum(fingerprint: str) -> bool:
+    """Whether a fingerprint is a label checksum, and so says nothing about the images."""
+    return fingerprint.startswith("labels:")
 
 
 def same_labels(one: str, other: str) -> bool:
-    """Whether two marks can be of the same rows: equal labels in order, and equal names where both have them."""
+    """Whether two label checksums match: equal labels in order, and equal names where both have them."""
     (labels, _, ids), (other_labels, _, other_ids) = one.partition(" "), other.partition(" ")
     return labels == other_labels and (not ids or not other_ids or ids == other_ids)
 
@@ -98,5 +98,5 @@ def places_by_number(given: Sequence[str]) -> np.ndarray | None:
 
 
 def duplicates(names: Sequence[str]) -> list[str]:
-    """The names that stand there more than once, in order."""
+    """The names that occur more than once, in order."""
     return [name for name, count in Counter(names).items() if count > 1]

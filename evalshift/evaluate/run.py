@@ -52,10 +52,10 @@ def run(
     models       globs; none means all that fit, but for those that run on request
     precision    fp32, tf32, bf16 or fp16
     batch_size   "auto" finds the batch and the memory layout by a short search
-    workers      threads that decode image files; None means one a processor
+    workers      threads that decode image files; None means one per core
     executor     "ray" runs as many models at once as there are GPUs (or cores) on this machine or in a ray cluster
 
-    A model that fails is reported, stands among the `failures` of what comes back, and the others go on.
+    A model that fails is reported and listed in the `failures` of the returned Results; the others go on.
     Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
     was finished is kept.
     """
@@ -92,7 +92,7 @@ def run(
     failures = carry_out(plan, registry, keep, datasets, options, console) if plan.jobs else []
     if off:
         some = ", ".join(list(off)[:3]) + (", …" if len(off) > 3 else "")
-        _say(console, f"not as published: {some}; `evalshift report` names the likely cause")
+        _say(console, f"accuracy differs from the expected one: {some}; `evalshift report` names the likely cause")
     return Results(results.path, only=names, failures=tuple(failures))
 
 
@@ -129,7 +129,7 @@ class _Datasets:
     def _read(self, name: str) -> str:
         """Load a dataset whose files are new or were touched, and note its labels and fingerprint in the store."""
         entry, dataset = self.registry.dataset(name), self.load(name)
-        mark = fingerprint(dataset, self.workers or 2)
+        content = fingerprint(dataset, self.workers or 2)
         self.results.save_dataset(
             StoredDataset(
                 name=name,
@@ -137,7 +137,7 @@ class _Datasets:
                 labels=dataset.labels,
                 classes=entry.classes,
                 class_names=dataset.classes.names,
-                fingerprint=mark,
+                fingerprint=content,
                 source_checksum=source_checksum(entry),
                 entry=entry.model_dump(mode="json", exclude_defaults=True),
                 view=dataset.view,
@@ -147,7 +147,7 @@ class _Datasets:
                 superclasses=self._superclasses(name),
             )
         )
-        return mark
+        return content
 
     def note_superclasses(self, names: Iterable[str]) -> None:
         """Store what the registry says of superclasses now beside datasets that were stored before."""
@@ -169,7 +169,7 @@ def _prepare_folder(results: Results) -> None:
 
 
 def say_plan(plan: Plan, registry: Registry, results: Results, console: Console) -> None:
-    """What is about to happen, and why what was there already is not enough."""
+    """Print what will be run, and why stored predictions are not valid."""
     lines = choice_lines(plan.chosen, registry)
     if plan.done:
         lines.append(f"skipped   {len(plan.done)} predictions stored and still valid")
@@ -186,17 +186,17 @@ def say_plan(plan: Plan, registry: Registry, results: Results, console: Console)
 
 
 def say_warnings(plan: Plan, datasets: _Datasets, console: Console) -> None:
-    """What one should know of each dataset before believing an accuracy on it, such as files that were not read."""
+    """Print what affects accuracies on each dataset, such as files that were not read."""
     for name in dict.fromkeys(job.dataset for job in plan.jobs):
         for warning in datasets.load(name).warnings:
             _say(console, f"{name:<9} {warning}")
 
 
 def _is_off(predictions: Predictions, registry: Registry, datasets: _Datasets) -> bool:
-    """Whether the accuracy is another than the registry's published one, by more than a few images."""
+    """Whether the accuracy differs from the expected one of the registry by more than a few images."""
     published = registry.models[predictions.model].expected.get(predictions.dataset)
-    right = int(predictions.hits(datasets.load(predictions.dataset).truth).sum())
-    return off_words(right, len(predictions), published) is not None
+    correct = int(predictions.hits(datasets.load(predictions.dataset).truth).sum())
+    return off_words(correct, len(predictions), published) is not None
 
 
 def _say(console: Console, text: str) -> None:
@@ -211,7 +211,7 @@ def _carry_out(
     device = choose_device(options.device)
     with set_precision(options.precision, device):
         _say(console, f"device    {describe(device)}, {options.precision}")
-        # All data is read, and complained about, before the first model runs.
+        # All data is read, and errors are raised, before the first model runs.
         images = sum(len(datasets.load(job.dataset)) for job in plan.jobs)
         say_warnings(plan, datasets, console)
         with RunProgress(console, images) as progress:

@@ -3,7 +3,7 @@
     results/datasets/<dataset>.parquet              id, label (null where an image is left out), labels where
                                                     there are several, attribute.<name>; the rest as metadata
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
-    results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, a row a model
+    results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, one row per model
     results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
     results/pairs.json                              the pairs that were run or imported, in order
 
@@ -140,9 +140,9 @@ class CountedDataset:
 
 @dataclass(frozen=True)
 class Counted:
-    """How many images of a dataset one model gets right, where nothing else is known of its answers.
+    """Numbers of correct predictions of one model on a dataset, where its predictions are unknown.
 
-    top1, top5  right by the first answer, and by one of the first five; None where that was not given
+    top1, top5  images whose label is the first, or one of the first five predictions; None where not given
     within      the counts may be off by as many images: they were worked out from rounded accuracies
     """
 
@@ -268,7 +268,7 @@ class Results:
             self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
-        """Store what a model answered, and its logits, shape (n, classes), where they are given.
+        """Store a model's predictions, and its logits, shape (n, classes), where they are given.
 
         Logits go first, and those of earlier predictions go away: none ever lie beside predictions of another run.
         """
@@ -306,7 +306,7 @@ class Results:
             return Predictions(model, dataset, top, prob, Provenance(**facts))
 
     def save_counts(self, dataset: CountedDataset, counts: Iterable[Counted]) -> None:
-        """Store counts beside those that are there already; a model's new row takes the place of its old one."""
+        """Store counts beside those that are there already; a model's new row overwrites its old one."""
         _, rows = self.load_counts(dataset.name) or (dataset, {})
         rows = rows | {counted.model: counted for counted in counts}
         columns = {
@@ -459,7 +459,7 @@ def _refuse_newer(version: int, path: Path) -> None:
 def _reading(
     path: Path, fix: str = "delete it and run `evalshift run` again: only this file is redone"
 ) -> Iterator[None]:
-    """Whatever goes wrong while a file is read and taken apart means one thing: it is not as evalshift wrote it."""
+    """Turn every failure to read and parse a stored file into a StoreError: it is not as evalshift wrote it."""
     try:
         yield
     except FileNotFoundError:

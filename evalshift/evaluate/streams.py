@@ -32,7 +32,7 @@ WORTHWHILE_SECONDS = 0.01
 
 
 def count_streams(classifier: Classifier, batch_seconds: float) -> int:
-    """How many batches to run at once on the CPU: one a core, up to MOST_STREAMS.
+    """How many batches to run at once on the CPU: one per core, up to MOST_STREAMS.
 
     batch_seconds   what a batch takes on one core
     One for a network that is done with a batch in no time. Raises NotApplied for one that cannot be copied, or that has

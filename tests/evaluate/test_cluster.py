@@ -84,5 +84,5 @@ def test_workers_cannot_share_one_gpu_by_its_number(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Options(executor="ray", device="cuda:1")
     assert str(caught.value) == (
-        "ray gives each worker a device of its own\n  found:    --device cuda:1\n  expected: auto, cpu, cuda or mps"
+        "ray assigns devices to its workers\n  found:    `device` cuda:1\n  expected: auto, cpu, cuda or mps"
     )

@@ -59,7 +59,7 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         choose_device(name)
     assert str(caught.value) == (
-        f"there is no device {name} here\n"
+        f"device {name} is not available\n"
         f"  found:    0 CUDA devices, torch {torch.__version__}\n"
         "  fix:      leave `device` out to use an available one"
     )

@@ -180,7 +180,7 @@ def test_torch_is_left_in_the_precision_that_it_was_in(make_dataset: Callable[..
         (
             {"preprocess": {"mean": [0.5], "std": [0.5, 0.5]}},
             (
-                "this preprocess cannot be\n"
+                "invalid preprocess\n"
                 "  where:    preprocess\n"
                 "  expected: mean has 1 channels and std 2; give one number a channel"
             ),
@@ -188,7 +188,7 @@ def test_torch_is_left_in_the_precision_that_it_was_in(make_dataset: Callable[..
         (
             {"preprocess": {"resize": "big"}},
             (
-                "this preprocess cannot be\n"
+                "invalid preprocess\n"
                 "  where:    preprocess.resize\n"
                 "  found:    'big'\n"
                 "  expected: a size is one whole number from 1 to 16384, or two: height and width"
@@ -197,7 +197,7 @@ def test_torch_is_left_in_the_precision_that_it_was_in(make_dataset: Callable[..
         ({"batch_size": 0}, '"0" is not a batch size'),
         ({"precision": "fp8"}, '"fp8" is not a precision'),
         ({"device": "abacus"}, '"abacus" is not a device'),
-        ({"workers": 0}, "0 workers cannot decode images"),
+        ({"workers": 0}, "invalid number of workers: 0"),
     ],
 )
 def test_what_cannot_be_is_refused(digits_cnn: nn.Module, arguments: dict[str, Any], complaint: str) -> None:

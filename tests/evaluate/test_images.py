@@ -175,7 +175,7 @@ def test_an_interpolation_that_arrays_cannot_have_is_a_complaint(make_dataset: M
     with pytest.raises(ModelError) as caught:
         everything(ImageReader(make_dataset(3)), 2, Preprocess(resize=8, interpolation="box"))
     assert str(caught.value) == (
-        "arrays cannot be resized in this way\n"
+        "unsupported resizing of arrays\n"
         "  where:    dataset numbered\n"
         "  found:    interpolation box, antialias True\n"
         "  expected: nearest, bilinear or bicubic\n"

@@ -29,7 +29,7 @@ def test_a_batch_size_is_auto_or_a_whole_number_from_1_up(size: Any) -> None:
 def test_images_are_decoded_by_at_least_one_thread(workers: int) -> None:
     with pytest.raises(UsageError) as caught:
         Options(workers=workers)
-    assert str(caught.value) == f"{workers} workers cannot decode images\n  expected: a whole number from 1 up"
+    assert str(caught.value) == f"invalid number of workers: {workers}\n  expected: a whole number from 1 up"
 
 
 def test_a_misspelt_precision_is_told_its_nearest() -> None:

@@ -22,7 +22,7 @@ def test_hits_are_the_labels_among_the_first_k_answers(make_predictions: Callabl
 
 @pytest.mark.parametrize("k", [0, -1, 4])
 def test_answers_that_were_not_kept_cannot_be_asked_for(make_predictions: Callable[..., Predictions], k: int) -> None:
-    with pytest.raises(ValueError, match=f"^k is {k}; resnet on old keeps 1 to 3 answers an image$"):
+    with pytest.raises(ValueError, match=f"^k is {k}; resnet on old has 1 to 3 predictions per image$"):
         make_predictions(TOP).hits(np.array([0, 0, 0, 0]), k)
 
 

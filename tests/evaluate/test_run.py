@@ -38,7 +38,7 @@ def accuracies(results: Results, dataset: str) -> dict[str, float]:
 
 
 def without_speeds(said: str) -> str:
-    return re.sub(r"\([\d,]+/s\)", "(N/s)", said)
+    return re.sub(r"\([\d,]+ images/s\)", "(N/s)", said)
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -80,7 +80,8 @@ def test_the_embedded_pair_runs_from_end_to_end(embedded: tuple[Results, str]) -
     ]
     assert len(lines) == 4 + len(models)
     assert re.fullmatch(
-        r"digits-centroid-n20          digits \d\d\.\d % \([\d,]+/s\)   digits-new-writers \d\d\.\d % \([\d,]+/s\)",
+        r"digits-centroid-n20          digits \d\d\.\d % \([\d,]+ images/s\)   "
+        r"digits-new-writers \d\d\.\d % \([\d,]+ images/s\)",
         lines[4],
     )
 
@@ -219,7 +220,9 @@ def test_an_accuracy_other_than_the_published_one_is_said_but_not_stored(project
     assert "worse                        old 75.0 % (91.7 % published, 2 images fewer) (N/s)" in said
     assert "new 75.0 % (25.0 % published, 4 images more) (N/s)" in said
     assert said.count("% published,") == 2
-    assert "\nnot as published: worse, better; `evalshift report` names the likely cause\n" in said
+    assert (
+        "\naccuracy differs from the expected one: worse, better; `evalshift report` names the likely cause\n" in said
+    )
     # A report works it out afresh, from what the registry said.
     for model in ("as-published", "an-image-off", "worse", "better"):
         for dataset in ("old", "new"):
@@ -605,7 +608,7 @@ def test_a_terminal_gets_bars_that_leave_only_the_lines_behind(project: Any) -> 
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # and comes back
     # What stays is above what was drawn over: after the line of the model, the bars are drawn and taken away once more.
     stays = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", shown)
-    assert re.search(r"good {25}old 100\.0 % \([\d,]+/s\)   new 100\.0 % \([\d,]+/s\)\n", stays)
+    assert re.search(r"good {25}old 100\.0 % \([\d,]+ images/s\)   new 100\.0 % \([\d,]+ images/s\)\n", stays)
 
 
 def test_more_than_three_redone_for_one_reason_are_counted_on(project: Any) -> None:

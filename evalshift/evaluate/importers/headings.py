@@ -1,4 +1,4 @@
-"""What a column is by its heading: names of images, predictions, labels, or how sure the model is."""
+"""What a column is by its heading: names of images, predictions, labels, or confidences."""
 
 import re
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def is_unnamed(heading: str) -> bool:
 
 
 def is_confidence(heading: str) -> bool:
-    """Whether a column of this name usually says how sure a model is, or what an image cost."""
+    """Whether a column of this name usually holds a model's confidence, or the cost of an image."""
     return bool(tokens(heading) & _CONFIDENCE_TOKENS)
 
 

@@ -1,4 +1,4 @@
-"""The dataset that imported answers are held against: from the store, the registry, or a file of labels."""
+"""The dataset that imported predictions are compared with: from the store, the registry, or a file of labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ def dataset_for_import(
 ) -> tuple[StoredDataset, str]:
     """The dataset `name`, and in words where its labels come from.
 
-    What the store holds comes first, then what the registry has at hand, then the file `labels` with the label space
+    What the store holds comes first, then the registry's data on disk, then the file `labels` with the label space
     `classes` (a name that the registry knows; told by the registry or a published testbed where they know `name`).
     A file of labels beside stored ones must agree with them. Nothing is downloaded, and nothing stored yet.
     Its superclasses are those that the registry declares, else those that are stored.
@@ -88,10 +88,10 @@ def _labelled(
         stored = replace(stored, fingerprint=stored.label_checksum)
         return stored, f"labels of {name} from the registry"
     raise UsageError(
-        f"the labels of {name} are not at hand",
+        f"the labels of {name} are not available",
         where=results.path,
         found="it is neither stored here nor on this disk" if entry else f'no dataset "{name}" is stored or registered',
-        expected="labels to hold the answers against",
+        expected="the labels of the dataset",
         fix=_fix(name, registry, results),
     )
 
@@ -128,7 +128,7 @@ def labels_alone(name: str, ids: Sequence[str], labels: Labels, space: ClassSpac
     A later run that reads the images puts the whole dataset in its place.
     """
     if doubled := duplicates(ids):
-        raise DataError("an id stands twice", where=f"dataset {name}", found=doubled[0], expected="unique ids")
+        raise DataError("duplicate id", where=f"dataset {name}", found=doubled[0], expected="unique ids")
     outside = np.flatnonzero((labels < 0) | (labels >= len(space)))
     if len(outside):
         raise DataError(

@@ -135,8 +135,8 @@ RENAMED = {
 # Two files of ImageNetV2 are called fv_16k_model and fv_64k_model; the other sets and the paper have fv_16k and fv_64k.
 SUFFIX_OF_SOME = "_model"
 
-# Answers that the release stores worst first. The paper's table 11 has 19.2 % for fv_16k on MatchedFrequency, which is
-# what the last column gives; the first gives 2.5 %. Applied only where the last column is right more often.
+# Predictions that the release stores worst first. The paper's table 11 has 19.2 % for fv_16k on MatchedFrequency, which
+# is what the last column gives; the first gives 2.5 %. Applied only where the last column is correct more often.
 REVERSED = frozenset(
     {
         ("imagenetv2-matched-frequency", "fv_16k"),
@@ -173,8 +173,8 @@ def import_released(
     folder   a checkout of the authors' repository, or a folder with the sets and labels alone
     say      is told of each set as it is read
 
-    Raises UsageError for an unknown name, DownloadError where the files cannot be had, DataError where they are not
-    what was published; nothing is stored then.
+    Raises UsageError for an unknown name, DownloadError where the files are not available, DataError where they are not
+    those published; nothing is stored then.
     """
     if name not in RELEASES:
         raise UsageError(
@@ -226,7 +226,7 @@ class _Files:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """The labels of a set as its answers stand in the files, and the images' names where the release has them."""
+    """The labels of a set in the order of the files, and the images' names where the release has them."""
 
     dataset: StoredDataset
     release_order: np.ndarray  # where each row of `dataset` stands in the files
@@ -313,20 +313,22 @@ def _balanced(labels: Labels) -> bool:
 
 
 def _check_top(path: Path, released: ReleasedSet, stem: str, labels: Path | None, expected: str) -> None:
-    """Raises DataError unless these are the published answers of a model: by their hash, or by how many are right."""
+    """Raises DataError unless these are a model's published predictions: by checksum, or by the number correct."""
     top = np.array(load_array(path, str(path)))
     if top.ndim != 2 or top.dtype.kind not in "iu" or top.min() < 0 or top.max() >= 1000:
         raise DataError("no classes of ImageNet, best first", where=path, found=f"{top.dtype}, shape {top.shape}")
     if expected:
         if hashlib.sha256(top.astype("<i2").tobytes()).hexdigest() != expected:
-            raise DataError("other answers than those released", where=path, found=f"shape {top.shape}")
+            raise DataError("these are not the released predictions", where=path, found=f"shape {top.shape}")
     elif labels is not None:
         _, truth = _labels_of_json(labels, built_in("imagenet-1k"))
         model, _ = model_name(stem)
         published = _published_counts().get((released.dataset, model))
         right = _right(_best_first(top, truth, released.dataset, model), truth) if len(top) == len(truth) else None
         if published is not None and right != published:
-            raise DataError("other answers than those published", where=path, found=f"{right} right of {len(truth):,}")
+            raise DataError(
+                "these are not the published predictions", where=path, found=f"{right} correct of {len(truth):,}"
+            )
 
 
 # ---------------------------------------------------------------------------------------------------- labels and order
@@ -369,10 +371,10 @@ def _plain_labels(name: str, path: Path | None, registry: Registry, download: bo
         return read_array(at).astype(np.int64), {at.name: sha256_of(at)}
     if entry is None or (not download and source_checksum(entry) is None):
         raise DataError(
-            f"the labels of {name} are not at hand",
+            f"the labels of {name} are not available",
             where=f"dataset {name}",
             found="none in the folder, and the dataset is not on this disk",
-            expected="labels to hold the answers against",
+            expected="the labels of the dataset",
             fix=f"`evalshift fetch {name}`, which downloads them",
         )
     dataset = load_dataset(name, entry, registry.class_space(entry.classes))
@@ -421,7 +423,7 @@ def _in_store(rows: _Rows, results: Results) -> tuple[StoredDataset, np.ndarray]
     return stored, rows.release_order[order]
 
 
-# ------------------------------------------------------------------------------------------------------------- answers
+# --------------------------------------------------------------------------------------------------------- predictions
 
 
 def _read_model(
@@ -457,7 +459,7 @@ def _read_model(
 
 
 def _best_first(top: np.ndarray, truth: Labels, dataset: str, model: str) -> np.ndarray:
-    """The answers with their columns turned round where they are known to be stored worst first, and are."""
+    """The predictions with their columns reversed where they are known to be stored worst first, and are."""
     if (dataset, model) in REVERSED and (top[:, -1] == truth).sum() > (top[:, 0] == truth).sum():
         return top[:, ::-1]
     return top
@@ -469,7 +471,7 @@ def _right(top: np.ndarray, truth: Labels) -> tuple[int, int]:
 
 @cache
 def _published_counts() -> dict[tuple[str, str], tuple[int, int | None]]:
-    """(dataset, model) -> how many are right by the first answer and by five, for models with released predictions."""
+    """(dataset, model) -> top-1 and top-5 correct counts, for models with released predictions."""
     counts: dict[tuple[str, str], tuple[int, int | None]] = {}
     for table in load_published("recht2019").tables:
         for dataset in table.images:

@@ -1,4 +1,4 @@
-"""Which column, or columns, of a table name the models, and how names in several rows are told apart."""
+"""Which column, or columns, of a table name the models, and how names in several rows are distinguished."""
 
 import re
 from collections import Counter

@@ -91,9 +91,9 @@ def import_table(
         view = known.view_of(column.dataset)
         store.save_counts(CountedDataset(column.dataset, column.images, column.classes, view), counts)
         rules += own_rules
-        answered = {one.model for one in counts} & set(store.models(column.dataset))
-        if answered:
-            rules.append(f"{column.dataset}: {len(answered)} models have predictions there, which come before counts")
+        predicted = {one.model for one in counts} & set(store.models(column.dataset))
+        if predicted:
+            rules.append(f"{column.dataset}: {len(predicted)} models have predictions there, which come before counts")
     pairs = _pairs(chosen, layout.chosen or dataset_column is None, known)
     store.add_pairs(pairs)
     datasets = [column.dataset for column in chosen]

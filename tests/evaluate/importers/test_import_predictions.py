@@ -156,18 +156,18 @@ def test_labels_that_are_not_at_hand(
 ) -> None:
     file = answers(tmp_path)
     assert complaint(import_predictions, file, "x", "oldd", results, registry=registry) == (
-        "the labels of oldd are not at hand\n"
+        "the labels of oldd are not available\n"
         f"  where:    {results.path}\n"
         '  found:    no dataset "oldd" is stored or registered\n'
-        "  expected: labels to hold the answers against\n"
+        "  expected: the labels of the dataset\n"
         '  fix:      did you mean "old"? Else give a file of labels (`labels`) and their label space (`classes`)'
     )
     (tmp_path / "y.npy").unlink()
     assert complaint(import_predictions, file, "x", "old", results, registry=registry) == (
-        "the labels of old are not at hand\n"
+        "the labels of old are not available\n"
         f"  where:    {results.path}\n"
         "  found:    it is neither stored here nor on this disk\n"
-        "  expected: labels to hold the answers against\n"
+        "  expected: the labels of the dataset\n"
         "  fix:      `evalshift fetch old`, or give a file of labels (`labels`)"
     )
 
@@ -239,5 +239,5 @@ def test_sizes_of_published_sets_are_known() -> None:
 def test_an_id_may_not_stand_twice_in_a_dataset(complaint: Callable[..., str]) -> None:
     space = ClassSpace("two", ("a", "b"))
     assert complaint(labels_alone, "mine", ["x", "x"], np.array([0, 1]), space) == (
-        "an id stands twice\n  where:    dataset mine\n  found:    x\n  expected: unique ids"
+        "duplicate id\n  where:    dataset mine\n  found:    x\n  expected: unique ids"
     )

@@ -106,10 +106,10 @@ def test_both_layouts_of_cifar10(
     folder = cifar(tmp_path / "released", upstream=upstream)
     if upstream:  # the repository has no labels of CIFAR-10 itself
         assert complaint(import_released, "recht2019-cifar10", results, folder, registry=default) == (
-            "the labels of cifar10 are not at hand\n"
+            "the labels of cifar10 are not available\n"
             "  where:    dataset cifar10\n"
             "  found:    none in the folder, and the dataset is not on this disk\n"
-            "  expected: labels to hold the answers against\n"
+            "  expected: the labels of the dataset\n"
             "  fix:      `evalshift fetch cifar10`, which downloads them"
         )
         np.save(folder / "cifar10_test_labels.npy", np.arange(5))
@@ -324,7 +324,9 @@ def test_other_answers_than_the_published_are_not_taken(
         import_released("recht2019-imagenet", results, registry=default)
     name = "data--predictions--imagenetv2-b-33--resnet50.npy"
     assert caught.value.problem == f"{name} is offered, but not with the promised content"
-    found = "other answers than those released (shape (5, 5))" if known else "other answers than those published"
+    found = (
+        "these are not the released predictions (shape (5, 5))" if known else "these are not the published predictions"
+    )
     assert found in str(caught.value.found)
     assert caught.value.expected == "the published content; its hash is not known"
     assert not results.path.exists()
