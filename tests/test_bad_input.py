@@ -196,7 +196,7 @@ def test_broken_yaml(here: Path) -> None:
     Path("registry.yaml").write_text("models:\n  good: {source: python\n  shy: {}\n", "utf-8")
     refused(
         run_here("run"),
-        "this is not YAML",
+        "invalid YAML",
         "  where:    registry.yaml, line 3, column 6",
         "  found:    while parsing a flow mapping, did not find expected ',' or '}'",
         "  fix:      look at the indentation and the quotes around that place",
@@ -243,7 +243,7 @@ def test_missing_key(here: Path) -> None:
     add("models", 'bad: {source: python, trust: true, function: "networks.py:good", classes: shades}')
     refused(
         run_here("run"),
-        "a key is missing",
+        "missing key",
         "  where:    registry.yaml, line 7: models.bad.preprocess",
         "  expected: preprocess",
         "  fix:      say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are",
@@ -254,7 +254,7 @@ def test_duplicate_key(here: Path) -> None:
     add("models", "good: {source: python}")
     refused(
         run_here("run"),
-        "a key stands twice",
+        "duplicate key",
         "  where:    registry.yaml, line 8, column 3",
         '  found:    the key "good" stands at line 7',
         "  expected: each key once: the second would silently replace the first",
@@ -304,7 +304,7 @@ def test_value_of_a_wrong_kind(here: Path) -> None:
     Path("registry.yaml").write_text(REGISTRY.replace("year: 2001", "year: last"), "utf-8")
     refused(
         run_here("run"),
-        "this value cannot be",
+        "invalid value",
         "  where:    registry.yaml, line 9: models.good.year",
         "  found:    'last'",
         "  expected: a valid integer, unable to parse string as an integer",
@@ -328,9 +328,10 @@ def test_environment_variable_that_is_not_set(here: Path, monkeypatch: pytest.Mo
 def test_registry_that_is_not_there(here: Path) -> None:
     refused(
         run_here("run", "--registry", "mine.yaml"),
-        "there is no such registry",
+        "registry not found",
         "  where:    mine.yaml",
-        "  fix:      name one with --registry, or leave it out to use the one that comes with evalshift",
+        "  fix:      pass the path of an existing one as --registry, or leave it out to use the one that comes with "
+        "evalshift",
     )
 
 
@@ -350,7 +351,7 @@ def test_array_that_is_not_there(here: Path) -> None:
     add("datasets", "bad: {source: npy, images: lost_x.npy, labels: new_y.npy, classes: shades}")
     refused(
         run_here("run", "--pair", "original:bad"),
-        "a file is not there",
+        "a file was not found",
         "  where:    dataset bad",
         "  found:    lost_x.npy",
         "  expected: one array saved with np.save",
@@ -376,7 +377,7 @@ def test_weights_that_are_not_there(here: Path) -> None:
         "preprocess: {}}",
     )
     model_fails(
-        "the weights are not there",
+        "the weights were not found",
         "  found:    w.pt",
         "  expected: a checkpoint file",
         "  fix:      paths are relative to the registry file",
@@ -542,10 +543,10 @@ def test_labels_of_another_length(here: Path) -> None:
     add("datasets", "bad: {source: npy, images: new_x.npy, labels: short.npy, classes: shades}")
     refused(
         apart("run", "--pair", "original:bad"),
-        "images and labels are of different length",
+        "images, labels and ids differ in number",
         "  where:    dataset bad",
         "  found:    12 images, 11 labels, 12 ids",
-        "  expected: one label and one id an image",
+        "  expected: one label and one id per image",
     )
 
 
@@ -559,7 +560,7 @@ def test_labels_outside_the_classes(here: Path, shift: int, first: int, more: in
         f"  where:    dataset bad, image {first} and {more} more",
         f"  found:    label {found}",
         "  expected: 0 to 2 (shades)",
-        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the right label space",
+        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the correct label space",
     )
 
 
@@ -688,7 +689,7 @@ def test_1001_outputs_for_1000_classes(here: Path) -> None:
     assert (ran.code, ran.out) == (1, "")
     for part in ("original", "new"):
         assert (
-            f"\nbad on big-{part} failed: wrong number of outputs\n"
+            f"\nbad on big-{part} failed: unexpected number of outputs\n"
             "  where:    model bad\n"
             "  found:    1,001 outputs\n"
             "  expected: 1,000, one per class of imagenet-1k\n"
@@ -696,8 +697,8 @@ def test_1001_outputs_for_1000_classes(here: Path) -> None:
         ) in ran.err
     assert ran.err.endswith(
         "\n2 failed; the other predictions are in results:\n"
-        "  bad on big-original: wrong number of outputs\n"
-        "  bad on big-new: wrong number of outputs\n"
+        "  bad on big-original: unexpected number of outputs\n"
+        "  bad on big-new: unexpected number of outputs\n"
     )
     assert Results("results").models("big-new") == ["fine"]
 

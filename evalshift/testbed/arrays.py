@@ -97,10 +97,10 @@ def from_planes(rows: np.ndarray, size: int = 32) -> np.ndarray:
 
 
 def cannot_read(where: str, path: Path, error: Exception, expected: str) -> DataError:
-    """The complaint about a file that is not there or cannot be read."""
+    """The error for a file that does not exist or cannot be read."""
     missing = isinstance(error, FileNotFoundError)
     return DataError(
-        "a file is not there" if missing else "a file cannot be read",
+        "a file was not found" if missing else "a file cannot be read",
         where=where,
         found=path if missing else f"{path}: {error}",
         expected=expected,

@@ -127,7 +127,7 @@ def _no_state(content: Any, key: str | None, where: str) -> ModelError:
         found = type(content).__name__
     nearest = near_match(key, places) if key else None
     return ModelError(
-        "there is no state dict in the checkpoint",
+        "the checkpoint has no state dict",
         where=where,
         found=found,
         expected=f'a mapping from names to tensors under "{key}"' if key else "a mapping from names to tensors",
@@ -362,12 +362,12 @@ def _of_parts(
     left_out: tuple[str, ...] = ()
     for entry, part in zip(entries, parts, strict=True):
         state, ignored = read_weights(entry, part, (), where)
-        twice = [name for name in state if name in whole]
-        if twice:
+        duplicates = [name for name in state if name in whole]
+        if duplicates:
             raise ModelError(
                 "two parts of the weights hold the same tensor",
                 where=f"{where}, {part.path}",
-                found=f"{len(twice)}, such as {twice[0]}",
+                found=f"{len(duplicates)}, such as {duplicates[0]}",
                 expected="each tensor in one part",
                 fix='leave it out of one with ignore:, or rename one: {weights: head.pth, rename: {"": head.}}',
             )
@@ -444,7 +444,7 @@ def does_not_fit(
     where: str,
     fix: str | None = None,
 ) -> ModelError:
-    """The complaint about a checkpoint that is of another network, with the rename or ignore that would make it fit."""
+    """The error for a checkpoint of another network, with the rename or ignore that would make it fit."""
     return ModelError(
         "the checkpoint does not fit the network",
         where=where,

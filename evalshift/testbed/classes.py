@@ -27,12 +27,12 @@ class ClassSpace:
 
     def __post_init__(self) -> None:
         for which, values in (("names", self.names), ("folders", self.folders)):
-            twice = [value for value, count in Counter(values).items() if count > 1]
-            if twice:
+            duplicates = [value for value, count in Counter(values).items() if count > 1]
+            if duplicates:
                 raise RegistryError(
-                    f"a class stands twice in the label space {self.name}",
+                    f"duplicate class in the label space {self.name}",
                     where=f"classes.{self.name}.{which}",
-                    found=", ".join(twice),
+                    found=", ".join(duplicates),
                     expected="each class once; its position is its label",
                 )
         if len(self.names) < 2:
@@ -154,7 +154,7 @@ def labels_of_folders(
 
     Tried in this order, and one rule must explain every folder: the order that the entry declares, the label space's
     own names (or wnids), whole numbers as labels. Folders named 0 … 999 are numbers, never strings to be sorted:
-    sorted as strings they stand 0, 1, 10, 100, … and nearly every label is wrong (ImageNetV2 #4, #10).
+    sorted as strings, the order is 0, 1, 10, 100, … and nearly every label is incorrect (ImageNetV2 #4, #10).
 
     Raises DataError naming the folders that no rule explains.
     """

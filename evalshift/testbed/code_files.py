@@ -116,7 +116,7 @@ def _texts(value: object) -> Iterator[str]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # text that cannot be a path
+    except (OSError, ValueError):  # text that is not a path
         return False
 
 
@@ -165,7 +165,7 @@ def _places(stem: Path) -> Iterator[Path]:
 
 
 def _imports(path: Path) -> list[tuple[tuple[int, str], tuple[str, ...]]]:
-    """Each import statement of a file, wherever it stands: (level, module), names. None where it cannot be read."""
+    """Each import statement of a file, at any depth: (level, module), names. None where it cannot be read."""
     if path.suffix != ".py" or not path.is_file():
         return []
     status = path.stat()

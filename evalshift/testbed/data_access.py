@@ -60,7 +60,7 @@ def without_network(model: str) -> Iterator[None]:
             _AT_WORK.pop()
 
 
-@cache  # a hook cannot be taken back
+@cache  # an audit hook cannot be removed
 def _audit() -> None:
     sys.addaudithook(_refuse_connections)
 
@@ -79,7 +79,7 @@ def _address(arguments: tuple[Any, ...]) -> str | None:
     return f"something from {address[0]}" if isinstance(address, tuple) else None
 
 
-# What Python tells of, and how it is called in a complaint.
+# Audit events, and what an error message calls them.
 _ASKED_FOR = {
     "urllib.Request": lambda arguments: None if str(arguments[0]).startswith(("file:", "data:")) else str(arguments[0]),
     "socket.getaddrinfo": lambda arguments: f"something from {arguments[0]}",

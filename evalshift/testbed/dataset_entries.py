@@ -21,11 +21,11 @@ def _fixed(*names: str) -> AfterValidator:
 
 
 class NearDuplicatesEntry(Entry):
-    """What is known of a test set's images that have near-duplicates among the training images.
+    """Published figures on the test images that have near-duplicates in the training set.
 
-    share     of the images
-    accuracy  of a usual model on them
-    source    who says so
+    share     of the images, from 0 to 1
+    accuracy  of a typical model on them, from 0 to 1
+    source    where these figures are published
     """
 
     share: float = Field(gt=0, lt=1)
@@ -36,13 +36,13 @@ class NearDuplicatesEntry(Entry):
 class DatasetEntry(About):
     """Labelled images in a fixed order.
 
-    fresh            another dataset: images of this one's distribution, drawn alike, on which nothing was tuned
-    near_duplicates  of training images
-    view             a coarser way to see labels and predictions: the name of a view such as imagenet-a, groups of
-                     classes, or the classes to keep, see `testbed.views`; the registry knows groups by a name too
+    fresh            another dataset: images of the same distribution, on which no model was tuned
+    near_duplicates  what is known of near-duplicates of training images
+    view             how labels and predictions are grouped or reduced: the name of a view such as imagenet-a, groups
+                     of classes, or the classes to keep, see `testbed.views`; the registry knows groups by a name too
     attributes       a table with a row for each image and further columns, such as its place or year
-    multi_labels     a file with the correct classes of each image as a list, such as ReaL's real.json, in the place of
-                     one label per image; `labels` for short, where the source has no labels of that name
+    multi_labels     a file with the correct classes of each image as a list, such as ReaL's real.json, instead
+                     of one label per image; `labels` for short, where the source has no labels of that name
     format           the module of `evalshift.testbed.datasets` that reads it
     """
 
@@ -88,16 +88,16 @@ class DatasetEntry(About):
         return copy
 
     def chosen(self, text: str) -> "DatasetEntry":
-        """The dataset that `name@text` means where that chooses one of several. ValueError where it chooses nothing."""
+        """The dataset that `name@text` stands for where the name has several. ValueError for an unknown `text`."""
         raise ValueError(f"nothing called {text}")
 
     def needed_files(self) -> tuple[FileEntry, ...]:
-        """What must be downloaded before this dataset can be read; empty where all is at hand."""
+        """What must be downloaded before this dataset can be read; empty where all files are stored."""
         return ()
 
 
 class DigitsDataset(DatasetEntry):
-    """The embedded pair: scikit-learn's handwritten digits, parted by writer."""
+    """The embedded pair: scikit-learn's handwritten digits, split by writer."""
 
     format = "digits"
     source: Literal["digits"]
@@ -106,7 +106,7 @@ class DigitsDataset(DatasetEntry):
 
 
 class NpyDataset(DatasetEntry):
-    """Arrays: images uint8 (n, h, w, c), labels whole numbers (n,), ids optional, one a line or as .npy."""
+    """Arrays: images uint8 (n, h, w, c), labels whole numbers (n,), ids optional, one per line or as .npy."""
 
     format = "npy"
     source: Literal["npy"]
@@ -116,7 +116,7 @@ class NpyDataset(DatasetEntry):
 
 
 class FolderDataset(DatasetEntry):
-    """A folder for each class, images inside. `folders` gives their names in class order where nothing else tells."""
+    """A folder for each class, images inside. `folders` gives their names in class order, where unknown."""
 
     format = "folder"
     source: Literal["folder"]
@@ -129,8 +129,8 @@ class ListDataset(DatasetEntry):
 
     labels         the list
     path           the folder that its paths begin in; the list's own without it
-    image_column   which column names the images, where the images do not tell
-    label_column   which column has the labels: numbers, class names or wnids
+    image_column   the column that names the images, where it is ambiguous
+    label_column   the column of labels: numbers, class names or wnids
     """
 
     format = "label_list"
@@ -151,7 +151,7 @@ class NpzDataset(DatasetEntry):
 
     split           whose arrays, where the file has several splits, such as test_images
     images, labels  names of the arrays, where they are other ones; `ids` too, where there are any
-    channels        first or last, where the shape does not tell
+    channels        first or last, where the shape is ambiguous
     """
 
     format = "npz"
@@ -197,7 +197,7 @@ class WebDataset(DatasetEntry):
 
 
 class TorchvisionDataset(DatasetEntry):
-    """A dataset of torchvision.datasets with one label an image; it must be on the disk.
+    """A dataset of torchvision.datasets with one label per image; it must be on disk.
 
     dataset    its class there, such as USPS
     path       its root: the folder that it was downloaded into, with nothing else in it
@@ -214,15 +214,15 @@ class TorchvisionDataset(DatasetEntry):
     @model_validator(mode="after")
     def _arguments_are_its_own(self) -> "TorchvisionDataset":
         if others := [name for name in self.arguments if name in self.ours]:
-            raise ValueError(f"arguments: {others[0]} is not for an entry to say; path is its root")
+            raise ValueError(f"arguments: {others[0]} cannot be set in an entry; `path` is its root")
         return self
 
 
 class DownloadedDataset(DatasetEntry):
     """A dataset in its official format: downloaded once, or read from `path` where that is given.
 
-    roles     what its files are for, by which the entry names them
-    variants  the fields that tell which files those are
+    roles     the keys of `files`: what each file is for
+    variants  the fields that decide which files those are
     """
 
     roles: ClassVar[tuple[str, ...]] = ()
@@ -241,7 +241,7 @@ class DownloadedDataset(DatasetEntry):
 
     @property
     def is_told(self) -> bool:
-        """Whether source and variants say which dataset this is, whatever it is called."""
+        """Whether source and variants identify the dataset, whatever its name."""
         return True
 
 
@@ -328,7 +328,7 @@ class CorruptedCifarDataset(DownloadedDataset):
 class Cinic10Dataset(DownloadedDataset):
     """A part of CINIC-10; `path` is CINIC-10.tar.gz or the folder that it unpacks to.
 
-    portion  cifar: the images that came from CIFAR-10; imagenet: those from ImageNet, made smaller; all: both
+    portion  cifar: the images that came from CIFAR-10; imagenet: those from ImageNet, downsampled; all: both
     raw      keep CIFAR-10's training images too, which make up half of the cifar portion of CINIC's test set: models
              trained on CIFAR-10 know their labels
     """
@@ -415,7 +415,7 @@ class ImageNetDataset(DownloadedDataset):
 class ImageNetV2Dataset(DownloadedDataset):
     """One of the three ImageNetV2 sets, 1,000 classes × 10 images; `path` is the archive or the folder it unpacks to.
 
-    per_class  20 for the release of MatchedFrequency that has 20 images a class
+    per_class  20 for the release of MatchedFrequency that has 20 images per class
     """
 
     format = "imagenet_v2"
@@ -445,7 +445,7 @@ class ClassArchiveDataset(DownloadedDataset):
 
 
 class DownsampledImageNetDataset(DownloadedDataset):
-    """ImageNet made small: 16 × 16, 32 × 32 or 64 × 64; `path` is a batch, a folder of batches, or the archive.
+    """Downsampled ImageNet: 16 × 16, 32 × 32 or 64 × 64; `path` is a batch, a folder of batches, or the archive.
 
     split  val, or train, which is not downloaded
     """
@@ -461,7 +461,7 @@ class DownsampledImageNetDataset(DownloadedDataset):
     @model_validator(mode="after")
     def _training_images_lie_somewhere(self) -> "DownsampledImageNetDataset":
         if self.split == "train" and self.path is None:
-            raise ValueError("the training images are not downloaded; say where they lie: path")
+            raise ValueError("the training images are not downloaded; set `path` to their folder")
         return self
 
 

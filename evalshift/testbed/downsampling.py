@@ -104,7 +104,7 @@ def _check(size: int, filter: str, split: str, batches: int) -> None:
             f'Pillow has no filter "{filter}"', expected=", ".join(FILTERS), fix=did_you_mean(filter, FILTERS)
         )
     if not 1 <= size <= 1024:
-        raise UsageError("an image cannot have this size", found=size, expected="1 to 1024, such as 16, 32 or 64")
+        raise UsageError("invalid image size", found=size, expected="1 to 1024, such as 16, 32 or 64")
     if split not in NAMES:
         raise UsageError(f'there is no split "{split}"', expected=", ".join(NAMES))
     most = len(NAMES[split])
@@ -116,7 +116,7 @@ def _check(size: int, filter: str, split: str, batches: int) -> None:
 def _images_of(source: Path, devkit: Path | None) -> tuple[list[Path], Labels]:
     """The images and their labels by sorted wnid, in the order of the dataset."""
     if not source.is_dir():
-        raise DataError("the folder is not there", where=source, expected="a folder of ImageNet's images")
+        raise DataError("the folder was not found", where=source, expected="a folder of ImageNet's images")
     space = built_in("imagenet-1k")
     root = class_root(source)
     if class_folders(root):

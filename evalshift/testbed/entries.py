@@ -35,7 +35,7 @@ def expand(text: str) -> str:
 def file_path(text: object, info: Any) -> Path:
     """A path as it is meant: ${VAR} filled in, ~ the home folder, anything else from the registry's folder."""
     if not isinstance(text, str | Path):
-        raise ValueError("a path is text")
+        raise ValueError("a path must be text")
     path = Path(expand(str(text)))
     try:
         path = path.expanduser()
@@ -55,7 +55,7 @@ def _locations(places: object, info: Any) -> str | tuple[str, ...]:
     listed = places if isinstance(places, list | tuple) else [places]
     found = tuple(_location(place, info) for place in listed if isinstance(place, str | Path))
     if not found or len(found) != len(listed):
-        raise ValueError("weights are a path, a URL or a list of them, best first")
+        raise ValueError("weights must be a path, a URL or a list of them, best first")
     return found if isinstance(places, list | tuple) else found[0]
 
 

@@ -23,7 +23,7 @@ def labels_of_text(values: Sequence[str], space: ClassSpace, where: object) -> L
     if unknown is None:
         return np.array([best[text] for text in values], dtype=np.int64)
     raise DataError(
-        f"labels that are no classes of {space.name}",
+        f"labels that are not classes of {space.name}",
         where=f"{where}, row {list(values).index(unknown) + 1:,}",
         found=f'"{unknown}"',
         expected=f"0 to {len(space) - 1}, or names such as {', '.join((space.folders or space.names)[:2])}",

@@ -31,7 +31,7 @@ def _commit(text: str) -> str:
 
 def _repository(text: str) -> str:
     if not re.fullmatch(r"[^/\s]+/[^/\s:]+", text):
-        raise ValueError("write owner/name, as on GitHub; the commit stands under commit:")
+        raise ValueError("write owner/name, as on GitHub; the commit goes under commit:")
     return text
 
 
@@ -76,7 +76,7 @@ class Logits(Entry):
             raise ValueError("with sigmoid there are two outputs: give subset: [1, 0] to exchange them, or neither")
         for name, outputs in (("drop", self.drop), ("subset", self.subset)):
             if len(set(outputs)) < len(outputs):
-                raise ValueError(f"an output stands twice in {name}")
+                raise ValueError(f"duplicate output in {name}")
         return self
 
 
@@ -89,7 +89,7 @@ class ModelEntry(About):
     output       which output holds the classes where the network returns several: its key, its name or its number
                  from 0; without it, the only one with a number per class
     logits       which numbers of it are the classes; all of them, in their order, without it
-    on_request   why this model is not run unasked, such as "trains here, minutes"; --models must name it then
+    on_request   why this model is not run unasked, such as "trains here, minutes"; it runs only when it is named
     """
 
     classes: str
@@ -109,7 +109,7 @@ class ModelEntry(About):
         return (weights,) if isinstance(weights, str) else tuple(weights or ())
 
     def identity(self) -> dict[str, Any]:
-        """What of this entry can change an answer. The weights are known by their hash, wherever they lie."""
+        """The part of this entry that can change a prediction. Weights count by their checksum, wherever they are."""
         aside = {*About.model_fields, "family", "family_title", "year", "recipe", "selected_on", "expected"}
         aside |= {"on_request", "weights", "sha256", "shards", "path", "parts", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
@@ -153,7 +153,9 @@ class Hashed(Entry):
     @model_validator(mode="after")
     def _downloads_have_a_hash(self) -> "Hashed":
         if self.sha256 is None and any(is_url(weights) for weights in self.weights_files()):
-            raise ValueError("weights are downloaded, so give their sha256: nothing is opened before it is hashed")
+            raise ValueError(
+                "weights are downloaded, so give their sha256: no file is opened before its checksum is verified"
+            )
         return self
 
     @property
@@ -255,7 +257,7 @@ TIMM_FILES = (
 def _refuse_arguments(arguments: Mapping[str, Any], names: tuple[str, ...]) -> None:
     if refused := [name for name in arguments if name in names]:
         raise ValueError(
-            f"arguments: {refused[0]} would take the place of weights that were hashed; name a file under weights:"
+            f"arguments: {refused[0]} would replace weights whose checksum was verified; name a file under weights:"
         )
 
 
@@ -330,7 +332,7 @@ class HubModel(OwnWeights):
     def _a_hash_is_of_weights(self) -> "HubModel":
         if self.sha256 is not None and not self.weights_files():
             raise ValueError(
-                "sha256 is the hash of weights, so name them too; what the code loads itself is not hashed"
+                "sha256 is the checksum of weights, so name them too; what the code itself loads is not verified"
             )
         return self
 
@@ -435,7 +437,9 @@ class ProgramModel(WithWeights):
     @model_validator(mode="after")
     def _programs_are_known(self) -> "ProgramModel":
         if self.sha256 == UNKNOWN:
-            raise ValueError("a file that is run needs a sha256 that is known; download it, look at it, hash it")
+            raise ValueError(
+                "a file that is executed needs a known sha256: download it, inspect it and compute its checksum"
+            )
         return self
 
 
@@ -464,7 +468,7 @@ class RandomFeaturesModel(ModelEntry):
     filters      patches of training images, whitened, as the filters of one convolution
     patch_size   of the filters, in pixels; pool_size and pool_stride of the average that follows, as in the paper
     flip         train on mirrored images too
-    bias         what a filter's answer must exceed to count
+    bias         what a filter's response must exceed to count
     whitening    what is added to the variances of the patches before they are evened out
     regularizer  of the least squares
     seed         of the patches

@@ -60,7 +60,7 @@ class Preprocess(BaseModel):
     crop           the central 224 × 224 for 224; [h, w] for others
     crop_fraction  in place of resize: the square crop is this much of the shorter side, 0.875 of 256 for 224
     scale          what the brightest pixel (255) becomes before mean and std: 1 (the usual) or 255
-    mean, std      a number a channel, on the scale above; x → (x − mean) / std
+    mean, std      one number per channel, on the scale above; x → (x − mean) / std
     channels       what the model wants: rgb or bgr, for which images of one channel get three equal ones; gray, for
                    which colour becomes one channel as in Pillow's mode L. Without it, channels are left as they are,
                    unless mean or std have three numbers and the images one channel
@@ -86,7 +86,7 @@ class Preprocess(BaseModel):
     @model_validator(mode="after")
     def _mean_and_std_agree(self) -> Preprocess:
         if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
-            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}; give one number a channel")
+            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}; give one number per channel")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError("std must be above 0 in every channel")
         return self

@@ -1,6 +1,6 @@
 """registry.yaml → a Registry of frozen entries.
 
-Each complaint names its file, line, entry and field, what is there and what is allowed. Nothing is opened, downloaded
+Each error names its file, line, entry and field, what was found and what is expected. Nothing is opened, downloaded
 or built by reading a registry.
 """
 
@@ -57,11 +57,11 @@ class Registry:
     """All that one registry file says, with what it extends.
 
     own_pairs  the pairs that a user wrote: of the file itself, else of the one that it extends; none in the default
-    written    the entries of models and datasets as they stand in YAML, for the record
+    written    the entries of models and datasets as written in YAML, for provenance
     views      those that it declares, under `views` or in a dataset's entry
     title      what figures and tables call this testbed; None without one
     families   the title of each family that has one, by its name
-    found      whether nobody named it: it lay in the working folder
+    found      whether it was not named, but found in the working folder
     """
 
     path: Path
@@ -78,11 +78,11 @@ class Registry:
 
     @property
     def default_pairs(self) -> tuple[Pair, ...]:
-        """What a run without --pair takes: a user's own pairs, else the embedded one, which needs no download."""
+        """The pairs of a run that names none: a user's own pairs, else the embedded one, which needs no download."""
         return self.own_pairs or self.pairs[:1]
 
     def dataset(self, name: str) -> AnyDataset:
-        """The dataset of that name; `name@choice` is one of several that a name stands for, or it seen in a view.
+        """The dataset of that name; `name@choice` is one of several that a name stands for, or a dataset in a view.
 
         Raises UsageError with the nearest known name.
         """
@@ -125,7 +125,9 @@ class Registry:
             if expected.startswith("nothing"):
                 known = [view.name for view in self._views() if view.fits(space)]
                 expected = f"a view of {entry.classes}: {', '.join(known) or 'there is none'}"
-            raise UsageError(f'"{name}" chooses nothing', where=self.path, found=choice, expected=expected) from error
+            raise UsageError(
+                f'"{name}" is not the name of a dataset', where=self.path, found=choice, expected=expected
+            ) from error
 
     def class_space(self, name: str) -> ClassSpace:
         """The label space of that name: declared here, that of the groups of a view, or built in."""
@@ -283,9 +285,9 @@ def find_registry(path: str | Path | None = None) -> Path:
 
 
 class _Faults:
-    """Everything that is wrong in a registry, gathered so that one reading names it all.
+    """The errors of a registry, collected so that all are reported at once.
 
-    broken   the places, such as ("models", "resnet"), whose errors were noted: what refers to them is not blamed too
+    broken   the places, such as ("models", "resnet"), that have errors: entries that refer to them are not reported too
     """
 
     def __init__(self) -> None:
@@ -294,7 +296,7 @@ class _Faults:
 
     @contextmanager
     def noted(self, *place: object) -> Iterator[None]:
-        """Note what a part of the reading complains of, and go on."""
+        """Record the errors of one part, and go on."""
         try:
             yield
         except RegistryErrors as error:
@@ -318,8 +320,8 @@ def load_registry(path: str | Path | None = None) -> Registry:
     """Read and check a registry; None means ./registry.yaml or the one that comes with evalshift.
 
     The built-in datasets can be named in pairs of every registry. Code in .py files below the folder of a registry that
-    is named here is trusted; see `testbed.trust`. Raises RegistryError for what is wrong, RegistryErrors where several
-    things are.
+    is named here is trusted; see `testbed.trust`. Raises RegistryError for an error, RegistryErrors for
+    several.
     """
     faults = _Faults()
     registry = _read_all(path, faults)
@@ -328,7 +330,7 @@ def load_registry(path: str | Path | None = None) -> Registry:
 
 
 def read_registry(path: str | Path | None = None) -> tuple[Registry, tuple[RegistryError, ...]]:
-    """The same, with what is wrong beside what could be read rather than raised: entries with errors are left out.
+    """The registry without the entries that have errors, and those errors, instead of raising them.
 
     Raises RegistryError for a file that cannot be read at all.
     """
@@ -431,15 +433,15 @@ def _parent(text: YamlText, below: tuple[Path, ...], faults: _Faults) -> Registr
     if name is None:
         return None
     if not isinstance(name, str):
-        raise text.complaint(("extends",), "extends names one registry", found=name, expected='"default" or a path')
+        raise text.error(("extends",), "extends must name one registry", found=name, expected='"default" or a path')
     path = (
         default_path() if name == "default" else text.path.parent / Path(_expand_or_complain(text, name)).expanduser()
     )
     if path.resolve() in (*below, text.path.resolve()):
-        raise text.complaint(("extends",), "a registry extends itself", found=name, expected="another file")
+        raise text.error(("extends",), "a registry extends itself", found=name, expected="another file")
     if not path.is_file():
-        raise text.complaint(
-            ("extends",), "the registry to extend is not there", found=path, expected='"default" or a path to a file'
+        raise text.error(
+            ("extends",), "the registry to extend was not found", found=path, expected='"default" or a path to a file'
         )
     return _load(path, (*below, text.path.resolve()), faults)
 
@@ -448,7 +450,7 @@ def _expand_or_complain(text: YamlText, name: str) -> str:
     try:
         return expand(name)
     except ValueError as error:
-        raise text.complaint(("extends",), str(error), found=name) from error
+        raise text.error(("extends",), str(error), found=name) from error
 
 
 def _read_classes(text: YamlText, faults: _Faults) -> dict[str, ClassSpace]:
@@ -468,16 +470,16 @@ def _section(text: YamlText, name: str, faults: _Faults, kind: type = dict) -> A
 def _read_space(text: YamlText, name: Any, names: object) -> ClassSpace:
     _check_name(text, "classes", name)
     if name in classes.BUILT_IN:
-        raise text.complaint(("classes", name), "this label space is built in", fix="choose another name")
+        raise text.error(("classes", name), "this label space is built in", fix="choose another name")
     if not isinstance(names, list):
-        raise text.complaint(
-            ("classes", name), "a label space is a list", found=names, expected="[first class, second class, ...]"
+        raise text.error(
+            ("classes", name), "a label space must be a list", found=names, expected="[first class, second class, ...]"
         )
     for position, value in enumerate(names):
         if isinstance(value, bool) or not isinstance(value, str | int):  # YAML reads yes, no, on and off as bool
-            raise text.complaint(
+            raise text.error(
                 ("classes", name, position),
-                "this cannot be the name of a class",
+                "invalid class name",
                 found=repr(value),
                 expected="text",
                 fix="put it into quotes",
@@ -485,7 +487,7 @@ def _read_space(text: YamlText, name: Any, names: object) -> ClassSpace:
     try:
         return ClassSpace(name, tuple(map(str, names)))
     except RegistryError as error:
-        raise text.complaint(("classes", name), error.problem, found=error.found, expected=error.expected) from error
+        raise text.error(("classes", name), error.problem, found=error.found, expected=error.expected) from error
 
 
 def _read_section(text: YamlText, section: str, adapter: Any, faults: _Faults) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -506,7 +508,7 @@ def _read_section(text: YamlText, section: str, adapter: Any, faults: _Faults) -
 def _members(text: YamlText, name: str, content: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The entries that one with a wildcard stands for; the * in its name is each model's own."""
     if name.count("*") != 1:
-        raise text.complaint(
+        raise text.error(
             ("models", name),
             "an entry for many models has one * in its name, which stands for each one's own",
             found=name,
@@ -516,7 +518,7 @@ def _members(text: YamlText, name: str, content: dict[str, Any]) -> dict[str, di
     if not found:
         known = sorted({facts["name"] for facts in listed(content["source"])})
         wanted = str(content.get("name"))
-        raise text.complaint(
+        raise text.error(
             ("models", name, "name"),
             f"{content['source']} has no weights that match",
             found=", ".join(str(content[key]) for key in ("name", "pretrained") if key in content),
@@ -527,9 +529,9 @@ def _members(text: YamlText, name: str, content: dict[str, Any]) -> dict[str, di
 
 def _check_name(text: YamlText, section: str, name: object) -> None:
     if not isinstance(name, str) or not name.strip() or len(name.encode()) > 120 or re.search(r"[:\x00-\x1f]", name):
-        raise text.complaint(
+        raise text.error(
             (section, name),
-            "this cannot be a name",
+            "invalid name",
             found=repr(name),
             expected='text of 1 to 120 bytes without ":" and control characters (quote a number)',
         )
@@ -572,7 +574,7 @@ def _check_classes(
                 faults.broken.add((section, name))
                 continue
             with faults.noted(section, name):
-                raise text.complaint(
+                raise text.error(
                     (section, name, "classes"),
                     "unknown label space",
                     found=entry.classes,
@@ -593,7 +595,7 @@ def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> R
             view = registry.view(entry.view)
             if view is None:
                 known = (*BUILT_IN_VIEWS, *registry.views)
-                raise text.complaint(
+                raise text.error(
                     place,
                     f"there is no view {entry.view}",
                     found=entry.view,
@@ -603,7 +605,7 @@ def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> R
         else:
             view = views[name] = inline_view(text, name, entry.view, space, registry.classes)
         if not view.fits(space):
-            raise text.complaint(
+            raise text.error(
                 place,
                 f"the view {view.name} is one of {view.of.name}, not of {entry.classes}",
                 found=entry.classes,
@@ -636,7 +638,7 @@ def _check_fresh(text: YamlText, known: Registry, datasets: dict[str, Any], faul
         others = [other for other, there in known.datasets.items() if other != name and there.classes == entry.classes]
         if entry.fresh not in others:
             with faults.noted("datasets", name):
-                raise text.complaint(
+                raise text.error(
                     ("datasets", name, "fresh"),
                     "fresh images come from another dataset of the same classes",
                     found=entry.fresh,
@@ -652,7 +654,7 @@ def _read_pairs(text: YamlText, registry: Registry, faults: _Faults) -> tuple[Pa
     anywhere = {("datasets",), ("views",)} & faults.broken
     for position, written in enumerate(_section(text, "pairs", faults, kind=list)):
         if isinstance(written, str) and (anywhere or broken & {one.partition("@")[0] for one in written.split(":")}):
-            continue  # the dataset was complained of already
+            continue  # the error of the dataset is reported already
         with faults.noted("pairs", position):
             pairs.append(_read_pair(text, known, position, written))
     return tuple(pairs)
@@ -660,19 +662,19 @@ def _read_pairs(text: YamlText, registry: Registry, faults: _Faults) -> tuple[Pa
 
 def _read_pair(text: YamlText, known: Registry, position: int, written: object) -> Pair:
     if not isinstance(written, str):
-        raise text.complaint(
-            ("pairs", position), "a pair is text", found=written, expected="original:new, without a space"
+        raise text.error(
+            ("pairs", position), "a pair must be text", found=written, expected="original:new, without a space"
         )
     try:
         return known.pair(written)
     except UsageError as error:
-        raise text.complaint(
+        raise text.error(
             ("pairs", position), error.problem, found=error.found, expected=error.expected, fix=error.fix
         ) from error
 
 
 def _explain(text: YamlText, keys: tuple[str, str], content: object, error: ValidationError) -> RegistryError:
-    """pydantic's complaints in our words; a missing key that is there under a misspelt name is none of its own."""
+    """pydantic's errors in our words; a key that is missing because it is misspelt is reported once."""
     details = error.errors()
     misspelt = [str(one["loc"][-1]) for one in details if one["type"] == "extra_forbidden"]
     missing = [str(one["loc"][-1]) for one in details if one["type"] == "missing"]
@@ -691,16 +693,16 @@ def _explain_one(text: YamlText, keys: tuple[str, str], content: object, first: 
     entry = _entry_class(keys[0], written)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         sources = _sources(keys[0])
-        return text.complaint(
+        return text.error(
             (*keys, "source") if written is not None else keys,
-            "unknown source" if written is not None else "an entry must say its source",
+            "unknown source" if written is not None else "an entry must name its source",
             found=written,
             expected=", ".join(sources),
             fix=did_you_mean(str(written), sources) if written is not None else f"add source: {sources[0]}",
         )
     if kind == "extra_forbidden":
         allowed = _fields(entry, path[:-1])
-        return text.complaint(
+        return text.error(
             place,
             "unknown key",
             found=path[-1],
@@ -711,16 +713,16 @@ def _explain_one(text: YamlText, keys: tuple[str, str], content: object, first: 
         fix = None
         if path[-1] == "preprocess":
             fix = "say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are"
-        return text.complaint(place, "a key is missing", expected=path[-1], fix=fix)
+        return text.error(place, "missing key", expected=path[-1], fix=fix)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return text.complaint(place, "an entry is a mapping", found=repr(first["input"]), expected="key: value lines")
+        return text.error(place, "an entry must be a mapping", found=repr(first["input"]), expected="key: value lines")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     own = kind == "value_error"
     # YAML reads 57191229 and 1e10 as numbers, which are then not the text that was written.
     unquoted = kind == "string_type" and isinstance(first["input"], int | float)
-    return text.complaint(
+    return text.error(
         place,
-        message if own else "this value cannot be",
+        message if own else "invalid value",
         found=None if own and isinstance(first["input"], dict) else repr(first["input"]),
         expected=None if own else message,
         fix="put it into quotes" if unquoted else None,

@@ -28,16 +28,16 @@ def read_families(text: YamlText) -> dict[str, str]:
 def _family(text: YamlText, name: object, content: Any) -> str:
     keys = ("families", name)
     if not isinstance(name, str) or not name.strip():
-        raise text.complaint(keys, "invalid name of a family", found=repr(name), expected="text")
+        raise text.error(keys, "invalid name of a family", found=repr(name), expected="text")
     if not isinstance(content, dict):
-        raise text.complaint(keys, "a family must be a mapping", found=repr(content), expected="{title: ...}")
+        raise text.error(keys, "a family must be a mapping", found=repr(content), expected="{title: ...}")
     for key in content:
         if key not in _KEYS:
-            raise text.complaint(
+            raise text.error(
                 (*keys, key), "unknown key", found=key, expected="title", fix=did_you_mean(str(key), _KEYS)
             )
     if "title" not in content:
-        raise text.complaint(keys, "a key is missing", expected="title")
+        raise text.error(keys, "missing key", expected="title")
     return _checked(text, (*keys, "title"), content["title"])
 
 
@@ -45,7 +45,7 @@ def _checked(text: YamlText, keys: tuple[object, ...], title: object) -> str:
     try:
         return checked_title(title)
     except ValueError as error:
-        raise text.complaint(keys, "invalid title", found=repr(title), expected=str(error)) from error
+        raise text.error(keys, "invalid title", found=repr(title), expected=str(error)) from error
 
 
 def with_family_titles(registry: "Registry", families: Mapping[str, str]) -> "Registry":

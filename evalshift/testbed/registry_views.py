@@ -17,7 +17,7 @@ _KEPT_SUFFIXES = (".json", ".txt", ".csv")
 
 
 def read_views(text: YamlText, spaces: Mapping[str, ClassSpace]) -> dict[str, View]:
-    """The views declared under `views:`, each with the label space it is of; RegistryError for the first fault."""
+    """The views declared under `views:`, each with the label space it is of; RegistryError for the first error."""
     return {name: _declared(text, ("views", name), name, content, spaces) for name, content in _section(text).items()}
 
 
@@ -26,13 +26,11 @@ def _section(text: YamlText) -> dict[str, Any]:
     for name, content in section.items():
         keys = ("views", name)
         if not isinstance(name, str) or not name.strip() or any(sign in name for sign in ":@"):
-            raise text.complaint(
-                keys, "this cannot be the name of a view", found=repr(name), expected='text without ":@"'
-            )
+            raise text.error(keys, "invalid name of a view", found=repr(name), expected='text without ":@"')
         if not isinstance(content, dict):
-            raise text.complaint(
+            raise text.error(
                 keys,
-                "a view is a mapping",
+                "a view must be a mapping",
                 found=repr(content),
                 expected="of: a label space, and groups: {name: [classes]} or keep: [classes]",
             )
@@ -65,20 +63,20 @@ def _declared(
 ) -> View:
     """`short`: groups or classes to keep were written without that key."""
     if name in BUILT_IN_VIEWS:
-        raise text.complaint(
+        raise text.error(
             keys, f"the view {name} is built in", fix="declare it under views: with another name, and name it here"
         )
     for key in content:
         if key not in _KEYS:
-            raise text.complaint(
+            raise text.error(
                 (*keys, key), "unknown key", found=key, expected=", ".join(_KEYS), fix=did_you_mean(str(key), _KEYS)
             )
     of = _space(text, keys, content.get("of"), spaces)
     groups, keep = content.get("groups"), content.get("keep")
     if (groups is None) == (keep is None):
-        raise text.complaint(keys, "a view has either groups or keep", expected="one of them")
+        raise text.error(keys, "a view has either groups or keep", expected="one of them")
     if groups is not None and not isinstance(groups, dict | str):
-        raise text.complaint((*keys, "groups"), "groups are a mapping", found=repr(groups), expected="name: [classes]")
+        raise text.error((*keys, "groups"), "groups must be a mapping", found=repr(groups), expected="name: [classes]")
     try:
         with _at("groups" if keep is None else "keep"):
             if isinstance(groups, str):
@@ -87,7 +85,7 @@ def _declared(
                 keep = read_kept_file(_path(text, keep))
         return view_of_part(name, of, keep) if groups is None else view_of_groups(name, of, groups, spaces.get(name))
     except ViewFault as fault:
-        raise text.complaint((*keys, *fault.keys[short:]), fault.problem, **fault.parts) from fault
+        raise text.error((*keys, *fault.keys[short:]), fault.problem, **fault.parts) from fault
 
 
 @contextmanager
@@ -110,9 +108,9 @@ def _path(text: YamlText, written: str) -> Path:
 def _space(text: YamlText, keys: tuple[object, ...], name: object, spaces: Mapping[str, ClassSpace]) -> ClassSpace:
     known = [*spaces, *BUILT_IN]
     if name is None:
-        raise text.complaint(keys, "a key is missing", expected="of, the label space that models predict in")
+        raise text.error(keys, "missing key", expected="of, the label space that models predict in")
     if name not in known:
-        raise text.complaint(
+        raise text.error(
             (*keys, "of"),
             "unknown label space",
             found=str(name),

@@ -44,7 +44,7 @@ def read_label_lists(path: Path, space: ClassSpace) -> LabelLists | None:
 
     JSON: a list of lists, an object name → list, records, or columns; JSON lines; CSV with cells such as "[1, 2]" or
     "1 2"; Parquet with a column of lists; npy with a column of 0 and 1 for each class. Labels are numbers or names.
-    Raises DataError where a label is no class of `space`.
+    Raises DataError where a label is not a class of `space`.
     """
     found = _read(path, space)
     if found is None:
@@ -100,7 +100,7 @@ def _places(lists: LabelLists, ids: Sequence[str], where: str) -> list[int]:
             return [int(number[1]) - 1 for number in numbers if number]
         if len(lists) != len(ids):
             raise DataError(
-                "the labels are not as many as the images",
+                "labels and images differ in number",
                 where=lists.path,
                 found=f"{len(lists):,} rows",
                 expected=f"{len(ids):,}, one per image of {where}",
@@ -258,7 +258,7 @@ def _as_label(value: object, space: ClassSpace, where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(space):
         return value
     raise DataError(
-        "a label is no class",
+        "a label is not a class",
         where=where,
         found=repr(value),
         expected=f"0 to {len(space) - 1} ({space.name}), or the name of a class",

@@ -1,4 +1,4 @@
-"""What of a registry is at hand, what a download would bring, and what is missing. Imports no torch."""
+"""What of a registry is stored, what would be downloaded, and what is missing. Imports no torch."""
 
 import fnmatch
 import importlib.util
@@ -124,7 +124,7 @@ def _resolved(registry: Registry, names: list[str]) -> list[str]:
     for name in names:
         matching = [one for one in known if fnmatch.fnmatchcase(one, name)]
         if not matching and "@" in name:
-            registry.dataset(name)  # which complains of a name that is none
+            registry.dataset(name)  # raises for an unknown name
             matching = [name]
         if not matching:
             raise UsageError(
@@ -138,7 +138,7 @@ def _resolved(registry: Registry, names: list[str]) -> list[str]:
 
 
 def _code_of(entry: AnyModel) -> State | None:
-    """Whether the code that an entry names is at hand; None where it comes with a library or a download."""
+    """Whether the code that an entry names is installed or found; None where it comes with a library or a download."""
     if isinstance(entry, NumpyModel | PythonModel):
         return _code(entry.function)
     if isinstance(entry, CheckpointModel):

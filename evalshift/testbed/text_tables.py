@@ -67,7 +67,7 @@ def _json_rows(text: str) -> TextTable:
         records, lines = [json.loads(line) for _, line in numbered], tuple(number for number, _ in numbered)
     else:
         if isinstance(content, dict) and not all(isinstance(value, str | int) for value in content.values()):
-            raise ValueError("an object that is no record, nor one from names to labels")
+            raise ValueError("an object that is neither a record nor a mapping from names to labels")
         is_map = isinstance(content, dict) and len(content) != 2
         records = [{"path": key, "label": value} for key, value in content.items()] if is_map else content
         records = [records] if isinstance(records, dict) else records

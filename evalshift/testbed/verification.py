@@ -28,7 +28,7 @@ class Verified:
 
     files     how many downloaded or unpacked files were held against their hash or their archive
     images    how many images it has, None where it cannot be read
-    faults    what is wrong, in words; none where all is as it should be
+    faults    the errors found, in words; empty where there is none
     warnings  what is read rightly, and should be known: files that were not read
     """
 
@@ -65,7 +65,7 @@ def verify_dataset(
 
 
 def _files(entry: AnyDataset) -> Iterator[tuple[Path, str | None]]:
-    """Each file that was downloaded, or unpacked from one, and what is wrong with it."""
+    """Each file that was downloaded, or unpacked from one, and its error, if any."""
     for file in entry.needed_files():  # loading holds a user's own files against their hashes
         path = data_folder() / file.name
         if not path.is_file():
@@ -75,21 +75,21 @@ def _files(entry: AnyDataset) -> Iterator[tuple[Path, str | None]]:
         yield path, None if objection is None else f"{objection}, and not {remote(file).promise()}"
         folder = unpacked_folder(file)
         if objection is None and folder.is_dir():
-            wrong = list(differing(path, folder))
-            yield folder, _counted(wrong, " differs from the archive") if wrong else None
+            changed = list(differing(path, folder))
+            yield folder, _counted(changed, " differs from the archive") if changed else None
 
 
 def _undecodable(
     images: Sequence[StoredImage], ids: Sequence[str], workers: int, advance: Callable[[int], None]
 ) -> list[str]:
-    """What is wrong with the images, by kind: the ids of those that have a fault, and the fault."""
-    wrong: dict[str, list[str]] = {}
+    """The errors of the images, by kind: the ids of the images, and the error."""
+    faulty: dict[str, list[str]] = {}
     with ThreadPoolExecutor(workers) as pool:
         for name, fault in zip(ids, pool.map(_fault, images), strict=True):
             if fault:
-                wrong.setdefault(fault, []).append(name)
+                faulty.setdefault(fault, []).append(name)
             advance(1)
-    return [_counted(names, fault) for fault, names in wrong.items()]
+    return [_counted(names, fault) for fault, names in faulty.items()]
 
 
 def _fault(image: StoredImage) -> str | None:

@@ -165,7 +165,7 @@ def built_in_groupings(classes: str) -> list[View]:
 
 
 class ViewFault(ValueError):
-    """What is wrong with a declared view: the keys that lead there, and the parts of a complaint."""
+    """An error in a declared view: its keys in YAML, and the fields of the error."""
 
     def __init__(self, keys: Sequence[object], problem: str, **parts: str | None) -> None:
         super().__init__(problem)
@@ -204,7 +204,7 @@ def view_of_groups(name: str, of: ClassSpace, groups: Mapping[object, object], s
             if owner.setdefault(label, str(group)) != str(group):
                 raise ViewFault(
                     ("groups", group),
-                    "a class is in two groups",
+                    "duplicate class in the groups",
                     found=f"{of.names[label]} (label {label}) in {owner[label]} and {group}",
                     expected="each class in at most one",
                 )
@@ -242,7 +242,7 @@ def _members(member: object, of: ClassSpace, keys: tuple[object, ...]) -> range 
         return (_number(member, of, keys),)
     if not isinstance(member, str):
         raise ViewFault(
-            keys, "this cannot be a class", found=repr(member), expected=f"a label or a name of {of.name}, or a range"
+            keys, "invalid class", found=repr(member), expected=f"a label or a name of {of.name}, or a range"
         )
     named = _known_names(of).get(_plain(member), ())
     exact = [names.index(member) for names in (of.names, of.folders) if member in names]
@@ -279,7 +279,7 @@ def _number(label: int, of: ClassSpace, keys: tuple[object, ...]) -> int:
     if str(label) in of.names and of.names[label] != str(label):
         raise ViewFault(
             keys,
-            "it is not clear which class is meant",
+            "ambiguous class",
             found=f"{label} is the name of class {of.names.index(str(label))} and the label of {of.names[label]}",
             fix="write another of its names",
         )

@@ -57,12 +57,12 @@ def remote_weights(entry: AnyWeights, known_url: str | None = None) -> download.
     in_name = _HASH_IN_NAME.search(name)
     sha256 = getattr(entry, "sha256", None) or (in_name.group(1) if in_name else None)
     # Half of all hosts call their file pytorch_model.bin: only a hash keeps two of them apart in the cache.
-    mark = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
-    if mark is not None and mark[:8] not in name:
-        name = f"{Path(name).stem}-{mark[:8]}{Path(name).suffix}"
+    digest = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
+    if digest is not None and digest[:8] not in name:
+        name = f"{Path(name).stem}-{digest[:8]}{Path(name).suffix}"
     if sha256 is None:
         raise ModelError(
-            "weights without a hash",
+            "weights without a checksum",
             where=urls[0],
             expected="sha256: in the entry",
             fix="add it; see `evalshift check`",
@@ -137,7 +137,7 @@ def _find_file(entry: AnyWeights, known_url: str | None, hub_file: Path | None) 
         remote = remote_weights(entry, known_url)
         if remote is None:
             raise ModelError(
-                "the weights are not there",
+                "the weights were not found",
                 found=", ".join(str(_on_disk(place)) for place in entry.weights_files()) or "no weights in the entry",
                 expected="a checkpoint file",
                 fix="paths are relative to the registry file",
@@ -192,16 +192,16 @@ def _remote_shard(entry: AnyWeights, name: str) -> download.RemoteFile:
     sha256 = getattr(entry, "shards", {}).get(name)
     if sha256 is None:
         raise ModelError(
-            "weights without a hash",
+            "weights without a checksum",
             where=name,
             expected="shards: in the entry, with the sha256 of each file that the index names",
         )
     urls = tuple(f"{place.split('?')[0].rpartition('/')[0]}/{name}" for place in entry.weights_files() if is_url(place))
-    mark = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
-    marked = f"{Path(name).stem}-{mark[:8]}{Path(name).suffix}"
+    digest = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
+    file_name = f"{Path(name).stem}-{digest[:8]}{Path(name).suffix}"
     if sha256 == UNKNOWN:
-        return download.RemoteFile(marked, urls, None, check=_no_web_page)
-    return download.RemoteFile(marked, urls, sha256)
+        return download.RemoteFile(file_name, urls, None, check=_no_web_page)
+    return download.RemoteFile(file_name, urls, sha256)
 
 
 def _fetch_shard(entry: AnyWeights, name: str) -> Path:

@@ -14,7 +14,7 @@ _Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Fastest):
-    """A safe loader that refuses what YAML itself forbids and PyYAML lets pass: a key given twice."""
+    """A safe loader that refuses duplicate keys, which YAML forbids and PyYAML accepts."""
 
 
 def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
@@ -50,7 +50,7 @@ class YamlText:
             written = path.read_text("utf-8")
         except FileNotFoundError as error:
             raise UsageError(
-                "there is no such registry",
+                "registry not found",
                 where=path,
                 fix="name one with `registry`, or leave it out to use the one that comes with evalshift",
             ) from error
@@ -68,17 +68,17 @@ class YamlText:
         except yaml.MarkedYAMLError as error:
             raise self._broken(error) from error
         except yaml.YAMLError as error:
-            raise RegistryError("this is not YAML", where=path, found=str(error)) from error
+            raise RegistryError("invalid YAML", where=path, found=str(error)) from error
         if not isinstance(content, dict | None):
             raise RegistryError(
-                "a registry is a mapping", where=path, found=type(content).__name__, expected=", ".join(SECTIONS)
+                "a registry must be a mapping", where=path, found=type(content).__name__, expected=", ".join(SECTIONS)
             )
         self.content: dict[str, Any] = content or {}
 
     def unknown_sections(self) -> list[RegistryError]:
-        """A complaint about each section that a registry does not have."""
+        """An error for each unknown section."""
         return [
-            self.complaint(
+            self.error(
                 (key,),
                 "unknown section",
                 found=key,
@@ -92,13 +92,13 @@ class YamlText:
     def _broken(self, error: yaml.MarkedYAMLError) -> RegistryError:
         mark = error.problem_mark or error.context_mark
         where = f"{self.path}, line {mark.line + 1}, column {mark.column + 1}" if mark else self.path
-        twice = error.problem == "and again"
+        duplicate = error.problem == "and again"
         return RegistryError(
-            "a key stands twice" if twice else "this is not YAML",
+            "duplicate key" if duplicate else "invalid YAML",
             where=where,
-            found=error.context if twice else ", ".join(part for part in (error.context, error.problem) if part),
-            expected="each key once: the second would silently replace the first" if twice else None,
-            fix="rename or remove one" if twice else "look at the indentation and the quotes around that place",
+            found=error.context if duplicate else ", ".join(part for part in (error.context, error.problem) if part),
+            expected="each key once: the second would silently replace the first" if duplicate else None,
+            fix="rename or remove one" if duplicate else "look at the indentation and the quotes around that place",
         )
 
     def section(self, name: str, kind: type = dict) -> Any:
@@ -106,9 +106,9 @@ class YamlText:
         if content is None:
             return kind()
         if not isinstance(content, kind):
-            raise self.complaint(
+            raise self.error(
                 (name,),
-                f"{name} has the wrong form",
+                f"{name} has an invalid form",
                 found=type(content).__name__,
                 expected="a list of original:new" if kind is list else "a mapping from name to entry",
             )
@@ -131,7 +131,7 @@ class YamlText:
             node = child
         return mark.line + 1 if mark else None
 
-    def complaint(self, keys: tuple[object, ...], problem: str, **parts: object) -> RegistryError:
+    def error(self, keys: tuple[object, ...], problem: str, **parts: object) -> RegistryError:
         line = self.line_of(keys)
         place = ".".join(str(key) for key in keys)
         where = f"{self.path}{f', line {line}' if line else ''}: {place}"

@@ -271,7 +271,7 @@ def test_families_are_left_out_of_stored_results_too(two_pairs):
     [
         ({"without": "vgg"}, "no model of this family is in the report"),
         ({"against": "recht2019"}, "nothing was published on these pairs to hold them against"),
-        ({"against": "recht"}, "no published testbed has this name"),
+        ({"against": "recht"}, "unknown published testbed"),
         ({"scale": "probits"}, "there is no such scale"),
     ],
 )
@@ -365,7 +365,7 @@ def test_a_misspelt_testbed_is_found_before_the_work(tmp_path):
     with pytest.raises(UsageError) as caught:
         report(tmp_path / "nothing-here", against="recht-2019")
     assert str(caught.value) == (
-        "no published testbed has this name\n"
+        "unknown published testbed\n"
         '  found:    "recht-2019"\n'
         "  expected: recht2019\n"
         '  fix:      did you mean "recht2019"?'

@@ -233,7 +233,7 @@ def test_a_network_that_fails_at_one_size_only_is_searched_on(fake_run: MakeRun)
     # `squeeze()` in a network takes a batch of one image apart; that is no reason to give the model up.
     def cost(size: int, layout: str) -> float:
         if size == 1:
-            raise ModelError("the network does not give logits")
+            raise ModelError("the network does not return logits")
         return 0.001 * size**1.2
 
     assert search(fake_run(cost), CPU, 100_000, USUAL) == (2, "contiguous")

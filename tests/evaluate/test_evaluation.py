@@ -182,7 +182,7 @@ def test_torch_is_left_in_the_precision_that_it_was_in(make_dataset: Callable[..
             (
                 "invalid preprocess\n"
                 "  where:    preprocess\n"
-                "  expected: mean has 1 channels and std 2; give one number a channel"
+                "  expected: mean has 1 channels and std 2; give one number per channel"
             ),
         ),
         (
@@ -212,10 +212,10 @@ def test_faulty_data_and_outputs_are_told_apart(project: Any) -> None:
             return torch.zeros(len(images), 5)
 
     registry = project.save()
-    with pytest.raises(ModelError, match=r"^wrong number of outputs\n"):
+    with pytest.raises(ModelError, match=r"^unexpected number of outputs\n"):
         predict(TooMany(), "old", preprocess={}, registry=registry, device="cpu")
     (project.path / "old_x.npy").unlink()
-    with pytest.raises(DataError, match=r"^a file is not there\n"):
+    with pytest.raises(DataError, match=r"^a file was not found\n"):
         predict(TooMany(), "old", preprocess={}, registry=registry, device="cpu")
 
 

@@ -222,7 +222,7 @@ def test_a_wrong_number_of_outputs_is_refused(
         else "check the label space in classes:, and the arguments that make the network"
     )
     assert str(caught.value) == (
-        "wrong number of outputs\n"
+        "unexpected number of outputs\n"
         "  where:    model table\n"
         f"  found:    {found} outputs\n"
         f"  expected: {classes}, one per class of letters\n"
@@ -246,7 +246,7 @@ def test_what_is_not_one_row_of_logits_per_image_is_refused(
     with pytest.raises(ModelError) as caught:
         answer(make_classifier(Returns(make)), numbered(4))
     assert str(caught.value) == (
-        "the network does not give logits\n"
+        "the network does not return logits\n"
         "  where:    model table\n"
         f"  found:    {found}\n"
         f"  expected: a tensor {expected}"

@@ -306,12 +306,12 @@ def test_image_files_run_like_arrays(project: Any, tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "no-weights": ("the weights are not there", None),
-    "outputs": ("wrong number of outputs", "old"),
+    "no-weights": ("the weights were not found", None),
+    "outputs": ("unexpected number of outputs", "old"),
     "nan": ("the network gives logits that are not numbers", "old"),
     "raises": ("the network raised ArithmeticError: the network lost its way", "old"),
     "exits": ("the network raised SystemExit: 3", "old"),
-    "unbuilt": ("the model could not be built", None),
+    "unbuilt": ("the model cannot be built", None),
 }
 
 
@@ -345,7 +345,7 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(faulty: Any, batch_
     assert found == FAULTS
     assert len(results.failures) == 2 + 2 * 4  # what can be built fails on either dataset
     assert said.count(" failed: ") == len(results.failures)
-    assert "unbuilt failed: the model could not be built\n" in said
+    assert "unbuilt failed: the model cannot be built\n" in said
     assert "nan on new failed: the network gives logits that are not numbers\n" in said
     again, said = faulty.run()
     assert "skipped   4 predictions stored and still valid\n" in said
@@ -419,7 +419,7 @@ def test_data_that_is_gone_stops_before_any_model_runs(project: Any) -> None:
     project.model("better")
     for name in ("new_x.npy", "new_y.npy"):
         (project.path / name).unlink()
-    with pytest.raises(DataError, match=r"^a file is not there\n"):
+    with pytest.raises(DataError, match=r"^a file was not found\n"):
         project.run()
     assert project.results.models("old") == ["good"]
 
@@ -581,7 +581,7 @@ def test_names_with_markup_are_shown_as_they_are(project: Any) -> None:
     assert results.models("old") == ["[bold]x[/bold]"]
     assert "\n[bold]x[/bold]               old 100.0 % (" in said
     assert "\n[red] on old failed: the network raised ArithmeticError" in said
-    assert "\n[/red] failed: the model could not be built\n" in said
+    assert "\n[/red] failed: the model cannot be built\n" in said
     project.content["models"]["[bold]x[/bold]"]["arguments"] = {"shades": [0.1, 0.4, 0.6, 5.0]}
     _, said = project.run()
     why = "arguments.shades not set → [0.1, 0.4, 0.6, 5.0]"

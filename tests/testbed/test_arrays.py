@@ -31,7 +31,7 @@ class TestLoadArray:
 
     def test_one_that_is_not_there(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         assert complaint(DataError, load_array, tmp_path / "x.npy", "dataset d") == (
-            "a file is not there\n"
+            "a file was not found\n"
             "  where:    dataset d\n"
             f"  found:    {tmp_path / 'x.npy'}\n"
             "  expected: one array saved with np.save\n"

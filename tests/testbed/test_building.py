@@ -47,9 +47,9 @@ def test_all_errors_are_listed_at_once(here: Path) -> None:
     assert found == [
         "unknown key",
         'there is no "nett" in net.py',
-        "the arguments are not those of the function",
+        "the arguments do not match the function's",
         "the builder did not return a network",
-        "the weights are not there",
+        "the weights were not found",
     ]
     assert '  fix:      did you mean "classes"?\n' in ran.out
     assert '  fix:      did you mean "net"?\n' in ran.out
@@ -70,5 +70,5 @@ def test_text_that_is_no_registry(here: Path) -> None:
     (here / "registry.yaml").write_text("models: [\n")
     ran = run_here("check", "--build", "--registry", "registry.yaml")
     assert ran.code == 1
-    assert ran.out.startswith("this is not YAML\n")
+    assert ran.out.startswith("invalid YAML\n")
     assert run_here("check", "--build", "--registry", "gone.yaml").code == 2

@@ -267,7 +267,7 @@ class TestRefuses:
     ) -> None:
         torch.save(content, tmp_path / "w.pt")
         assert self.refused(complaint, tmp_path / "w.pt", key) == (
-            "there is no state dict in the checkpoint\n"
+            "the checkpoint has no state dict\n"
             "  where:    model m, HERE/w.pt\n"
             f"  found:    {found}\n"
             f"  expected: {expected}\n"

@@ -52,7 +52,7 @@ class TestLabelSpaces:
             "the label space one is too small\n  where:    classes.one\n  found:    1 classes\n  expected: at least two"
         )
         assert complaint(RegistryError, ClassSpace, "twice", ("a", "b"), ("x", "x")) == (
-            "a class stands twice in the label space twice\n"
+            "duplicate class in the label space twice\n"
             "  where:    classes.twice.folders\n"
             "  found:    x\n"
             "  expected: each class once; its position is its label"

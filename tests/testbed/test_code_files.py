@@ -131,7 +131,7 @@ def test_arguments_that_would_replace_hashed_weights_are_refused(tmp_path: Path,
     if (name, argument) in {("timm", "weights"), ("torchvision", "checkpoint_path"), ("torchvision", "pretrained_cfg")}:
         MODEL.validate_python(content)  # no argument of that library's
         return
-    with pytest.raises(ValueError, match=f"arguments: {argument} would take the place of weights that were hashed"):
+    with pytest.raises(ValueError, match=f"arguments: {argument} would replace weights whose checksum was verified"):
         MODEL.validate_python(content)
 
 

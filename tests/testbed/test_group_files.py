@@ -77,7 +77,7 @@ def test_the_classes_that_are_kept(declared: Callable[..., View], content: objec
         ({"0": 0, "1": -2, "2": 1}, "a group has an invalid number", "groups.json: -2"),
         ({"0": 0, "1": 0}, "a view has at least two groups", "1"),
         ({"x": "a; z", "y": "b"}, "this is not a class of letters", "z"),
-        ({"x": "a", "y": "a"}, "a class is in two groups", "a (label 0) in x and y"),
+        ({"x": "a", "y": "a"}, "duplicate class in the groups", "a (label 0) in x and y"),
     ],
 )
 def test_malformed_files_are_refused(

@@ -264,7 +264,7 @@ class TestTimmConfigs:
         from evalshift.errors import ModelError
 
         assert complaint(ModelError, timm_preprocess, {**self.CONFIG, **change}, "model m") == (
-            "this model wants images cut in a way that evalshift does not know\n"
+            "this model needs a crop that evalshift does not support\n"
             "  where:    model m\n"
             f"  found:    {found}\n"
             "  expected: crop_mode center with a square input, or squash\n"
@@ -353,7 +353,7 @@ class TestPreprocess:
             ({"std": [1, 1, 1, 1, 1]}, "give a list with a finite number for each channel, such as [0.5, 0.5, 0.5]"),
             ({"std": [float("inf")]}, "give a list with a finite number for each channel, such as [0.5, 0.5, 0.5]"),
             ({"std": [-1]}, "std must be above 0 in every channel"),
-            ({"mean": [0.5], "std": [1, 1]}, "mean has 1 channels and std 2; give one number a channel"),
+            ({"mean": [0.5], "std": [1, 1]}, "mean has 1 channels and std 2; give one number per channel"),
             ({"scale": 0}, "Input should be greater than 0"),
             ({"normalize": True}, "Extra inputs are not permitted"),
         ],

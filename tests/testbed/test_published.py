@@ -178,7 +178,7 @@ def test_an_unknown_testbed():
     with pytest.raises(UsageError) as complaint:
         load_published("recht2018")
     assert str(complaint.value) == (
-        "no published testbed has this name\n"
+        "unknown published testbed\n"
         '  found:    "recht2018"\n'
         "  expected: recht2019\n"
         '  fix:      did you mean "recht2019"?'

@@ -113,7 +113,7 @@ class TestExtends:
 
     def test_one_that_is_not_there(self, tmp_path: Path, refused: Refused) -> None:
         assert refused("extends: other.yaml") == (
-            "the registry to extend is not there\n"
+            "the registry to extend was not found\n"
             "  where:    FILE, line 1: extends\n"
             f"  found:    {tmp_path / 'other.yaml'}\n"
             '  expected: "default" or a path to a file'
@@ -121,7 +121,7 @@ class TestExtends:
 
     def test_several(self, refused: Refused) -> None:
         assert refused("extends: [default, other.yaml]") == (
-            "extends names one registry\n"
+            "extends must name one registry\n"
             "  where:    FILE, line 1: extends\n"
             "  found:    ['default', 'other.yaml']\n"
             '  expected: "default" or a path'
@@ -227,11 +227,11 @@ class TestPaths:
 
     def test_something_else_than_text(self, refused: Refused) -> None:
         assert refused("datasets:\n  d: {source: folder, path: 5, classes: cifar10}") == (
-            "a path is text\n  where:    FILE, line 2: datasets.d.path\n  found:    5"
+            "a path must be text\n  where:    FILE, line 2: datasets.d.path\n  found:    5"
         )
         for weights in ("5", "[w.pt, 5]", "[]"):
             assert refused(with_lines("preprocess: {}").replace("w.pt", weights)) == (
-                "weights are a path, a URL or a list of them, best first\n"
+                "weights must be a path, a URL or a list of them, best first\n"
                 "  where:    FILE, line 6: models.m.weights\n"
                 f"  found:    {yaml.safe_load(weights)!r}"
             )
@@ -276,15 +276,15 @@ class TestLabelSpaces:
     @pytest.mark.parametrize(
         "names, problem",
         [
-            ("a", ("a label space is a list\n  where:    FILE, line 2: classes.c\n"
+            ("a", ("a label space must be a list\n  where:    FILE, line 2: classes.c\n"
                   "  found:    a\n  expected: [first class, second class, ...]")),
-            ("[a, b, a]", ("a class stands twice in the label space c\n  where:    FILE, line 2: classes.c\n"
+            ("[a, b, a]", ("duplicate class in the label space c\n  where:    FILE, line 2: classes.c\n"
                           "  found:    a\n  expected: each class once; its position is its label")),
             ("[a]", ("the label space c is too small\n  where:    FILE, line 2: classes.c\n"
                     "  found:    1 classes\n  expected: at least two")),
-            ("[yes, no]", ("this cannot be the name of a class\n  where:    FILE, line 2: classes.c.0\n"
+            ("[yes, no]", ("invalid class name\n  where:    FILE, line 2: classes.c.0\n"
                           "  found:    True\n  expected: text\n  fix:      put it into quotes")),
-            ("[a, [b]]", ("this cannot be the name of a class\n  where:    FILE, line 2: classes.c.1\n"
+            ("[a, [b]]", ("invalid class name\n  where:    FILE, line 2: classes.c.1\n"
                          "  found:    ['b']\n  expected: text\n  fix:      put it into quotes")),
         ],
     )  # fmt: skip
@@ -329,7 +329,7 @@ models:
         self, refused: Refused, text: str, line: int, column: int, key: str, first: int
     ) -> None:
         assert refused(text) == (
-            "a key stands twice\n"
+            "duplicate key\n"
             f"  where:    FILE, line {line}, column {column}\n"
             f'  found:    the key "{key}" stands at line {first}\n'
             "  expected: each key once: the second would silently replace the first\n"
@@ -354,7 +354,7 @@ models:
         self, refused: Refused, text: str, line: int, column: int, found: str
     ) -> None:
         assert refused(text) == (
-            "this is not YAML\n"
+            "invalid YAML\n"
             f"  where:    FILE, line {line}, column {column}\n"
             f"  found:    {found}\n"
             "  fix:      look at the indentation and the quotes around that place"
@@ -362,7 +362,7 @@ models:
 
     def test_not_a_mapping(self, refused: Refused) -> None:
         assert refused("- models\n") == (
-            "a registry is a mapping\n"
+            "a registry must be a mapping\n"
             "  where:    FILE\n"
             "  found:    list\n"
             "  expected: extends, title, classes, views, datasets, families, models, pairs"
@@ -379,13 +379,13 @@ models:
 
     def test_a_section_of_the_wrong_form(self, refused: Refused) -> None:
         assert refused("models: [a]\n") == (
-            "models has the wrong form\n"
+            "models has an invalid form\n"
             "  where:    FILE, line 1: models\n"
             "  found:    list\n"
             "  expected: a mapping from name to entry"
         )
         assert refused("pairs: a:b\n") == (
-            "pairs has the wrong form\n"
+            "pairs has an invalid form\n"
             "  where:    FILE, line 1: pairs\n"
             "  found:    str\n"
             "  expected: a list of original:new"
@@ -393,7 +393,7 @@ models:
 
     def test_a_file_that_is_not_there(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         assert complaint(UsageError, load_registry, tmp_path / "no.yaml") == (
-            "there is no such registry\n"
+            "registry not found\n"
             f"  where:    {tmp_path / 'no.yaml'}\n"
             "  fix:      name one with `registry`, or leave it out to use the one that comes with evalshift"
         )
@@ -428,7 +428,7 @@ class TestEntries:
 
     def test_no_source(self, refused: Refused) -> None:
         assert refused("datasets:\n  d: {path: x}\n") == (
-            "an entry must say its source\n"
+            "an entry must name its source\n"
             "  where:    FILE, line 2: datasets.d\n"
             f"  expected: {SOURCES}\n"
             "  fix:      add source: digits"
@@ -437,7 +437,7 @@ class TestEntries:
     @pytest.mark.parametrize("content, found", [("5", "5"), ("", "None"), ("[a]", "['a']"), ("text", "'text'")])
     def test_not_a_mapping(self, refused: Refused, content: str, found: str) -> None:
         assert refused(f"models:\n  m: {content}\n") == (
-            "an entry is a mapping\n"
+            "an entry must be a mapping\n"
             "  where:    FILE, line 2: models.m\n"
             f"  found:    {found}\n"
             "  expected: key: value lines"
@@ -475,19 +475,19 @@ class TestEntries:
 
     def test_a_missing_key(self, refused: Refused) -> None:
         assert refused("datasets:\n  d:\n    source: npy\n    images: x.npy\n    classes: cifar10\n") == (
-            "a key is missing\n  where:    FILE, line 2: datasets.d.labels\n  expected: labels"
+            "missing key\n  where:    FILE, line 2: datasets.d.labels\n  expected: labels"
         )
         assert refused("datasets:\n  d:\n    source: cifar10\n    files:\n      archive: {name: a}\n") == (
             "a file needs its sha256, or its md5 where nobody published one\n"
             "  where:    FILE, line 5: datasets.d.files.archive"
         )
         assert refused("datasets:\n  d:\n    source: cifar10\n    files:\n      archive: {size: 0}\n") == (
-            "a key is missing\n  where:    FILE, line 5: datasets.d.files.archive.name\n  expected: name"
+            "missing key\n  where:    FILE, line 5: datasets.d.files.archive.name\n  expected: name"
         )
 
     def test_missing_preprocessing(self, refused: Refused) -> None:
         assert refused(CHECKPOINT) == (
-            "a key is missing\n"
+            "missing key\n"
             "  where:    FILE, line 3: models.m.preprocess\n"
             "  expected: preprocess\n"
             "  fix:      say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are"
@@ -507,7 +507,7 @@ class TestEntries:
              "[nan]"),
             ("std: []", ".std", "give a list with a finite number for each channel, such as [0.5, 0.5, 0.5]", "[]"),
             ("std: [0.5, 0]", "", "std must be above 0 in every channel", None),
-            ("{mean: [1, 2], std: [1]}", "", "mean has 2 channels and std 1; give one number a channel", None),
+            ("{mean: [1, 2], std: [1]}", "", "mean has 2 channels and std 1; give one number per channel", None),
         ],
     )  # fmt: skip
     def test_wrong_values_inside_preprocess(
@@ -536,16 +536,13 @@ class TestEntries:
         lines = (line,) if line.startswith("preprocess") else (line, "preprocess: {}")
         key = re.sub(r": \{?(\w+): ?.*|: .*", r".\1", line).rstrip(".")
         assert refused(with_lines(*lines)) == (
-            "this value cannot be\n"
-            f"  where:    FILE, line 8: models.m.{key}\n"
-            f"  found:    {found}\n"
-            f"  expected: {expected}"
+            f"invalid value\n  where:    FILE, line 8: models.m.{key}\n  found:    {found}\n  expected: {expected}"
         )
 
     @pytest.mark.parametrize("section", ["models", "datasets", "classes"])
     def test_names_that_are_numbers(self, refused: Refused, section: str) -> None:
         assert refused(f"{section}:\n  20: {{}}\n") == (
-            "this cannot be a name\n"
+            "invalid name\n"
             f"  where:    FILE, line 2: {section}.20\n"
             "  found:    20\n"
             '  expected: text of 1 to 120 bytes without ":" and control characters (quote a number)'
@@ -554,7 +551,7 @@ class TestEntries:
     @pytest.mark.parametrize("name", ["a:b", " ", "é" * 61, "a\tb"])
     def test_names_that_cannot_be(self, refused: Refused, name: str) -> None:
         assert refused(yaml.safe_dump({"models": {name: {}}}, allow_unicode=True)).splitlines()[::3] == [
-            "this cannot be a name",
+            "invalid name",
             '  expected: text of 1 to 120 bytes without ":" and control characters (quote a number)',
         ]
 
@@ -567,7 +564,7 @@ class TestEntries:
     def test_weights_from_the_net_need_a_hash(self, load: Load, refused: Refused) -> None:
         text = with_lines("preprocess: {}").replace("w.pt", "[w.pt, https://example.org/w.pt]")
         assert refused(text) == (
-            "weights are downloaded, so give their sha256: nothing is opened before it is hashed\n"
+            "weights are downloaded, so give their sha256: no file is opened before its checksum is verified\n"
             "  where:    FILE, line 3: models.m"
         )
         assert load(text + "    sha256: 12fca82f").models["m"].weights_files()[1] == "https://example.org/w.pt"
@@ -582,7 +579,7 @@ class TestEntries:
 
     def test_a_hash_that_yaml_takes_for_a_number(self, refused: Refused) -> None:
         assert refused(with_lines("preprocess: {}", "sha256: 57191229")) == (
-            "this value cannot be\n"
+            "invalid value\n"
             "  where:    FILE, line 9: models.m.sha256\n"
             "  found:    57191229\n"
             "  expected: a valid string\n"
@@ -618,7 +615,7 @@ class TestEntries:
     def test_torch_hub_wants_owner_and_name(self, refused: Refused, repository: str) -> None:
         hub = f"source: torch.hub, repository: '{repository}', commit: {COMMIT}, entry: e, classes: cifar10"
         assert refused(f"models:\n  m: {{{hub}, preprocess: {{}}}}\n") == (
-            "write owner/name, as on GitHub; the commit stands under commit:\n"
+            "write owner/name, as on GitHub; the commit goes under commit:\n"
             "  where:    FILE, line 2: models.m.repository\n"
             f"  found:    '{repository}'"
         )
@@ -626,7 +623,7 @@ class TestEntries:
     def test_torch_hub_has_no_hash_without_weights(self, refused: Refused) -> None:
         hub = f"source: torch.hub, repository: a/b, commit: {COMMIT}, entry: e, classes: cifar10, preprocess: {{}}"
         assert refused(f"models:\n  m: {{{hub}, sha256: 12fca82f}}\n") == (
-            "sha256 is the hash of weights, so name them too; what the code loads itself is not hashed\n"
+            "sha256 is the checksum of weights, so name them too; what the code itself loads is not verified\n"
             "  where:    FILE, line 2: models.m"
         )
 
@@ -683,9 +680,9 @@ class TestPairs:
              "  fix:      where the classes of one are groups of classes of the other, declare them as a view, "
              "under views:")),
             ("cifar10: cifar10.1-v6",
-             ("a pair is text\n  where:    FILE, line 2: pairs.0\n"
+             ("a pair must be text\n  where:    FILE, line 2: pairs.0\n"
              "  found:    {'cifar10': 'cifar10.1-v6'}\n  expected: original:new, without a space")),
-            ("10:1", ("a pair is text\n  where:    FILE, line 2: pairs.0\n"
+            ("10:1", ("a pair must be text\n  where:    FILE, line 2: pairs.0\n"
              "  found:    601\n  expected: original:new, without a space")),
             *((pair, (f'"{pair}" is not a pair\n  where:    FILE, line 2: pairs.0\n'
                "  expected: original:new, two names of datasets, such as cifar10:cifar10.1-v6\n"
@@ -741,10 +738,10 @@ class TestWhatIsKnownOfADataset:
         "written,message",
         [
             ("{share: 1.5, accuracy: 1, source: me}", (
-                "this value cannot be\n  where:    FILE, line 6: datasets.mine.near_duplicates.share\n"
+                "invalid value\n  where:    FILE, line 6: datasets.mine.near_duplicates.share\n"
                 "  found:    1.5\n  expected: less than 1")),
             ("{share: 0.1, accuracy: 1}", (
-                "a key is missing\n  where:    FILE, line 6: datasets.mine.near_duplicates.source\n"
+                "missing key\n  where:    FILE, line 6: datasets.mine.near_duplicates.source\n"
                 "  expected: source")),
             ("{share: 0.1, accuracy: 1, source: me, sauce: me}", (
                 "unknown key\n  where:    FILE, line 6: datasets.mine.near_duplicates.sauce\n"

@@ -71,7 +71,7 @@ class TestMembers:
         "content, message",
         [
             ("groups: {x: [0, 1], y: [b, 2]}",
-             ("a class is in two groups\n  where:    FILE, line 3: views.v.groups.y\n"
+             ("duplicate class in the groups\n  where:    FILE, line 3: views.v.groups.y\n"
              "  found:    b (label 1) in x and y\n  expected: each class in at most one")),
             ("groups: {x: [0, z], y: 1}",
              ("this is not a class of letters\n  where:    FILE, line 3: views.v.groups.x\n  found:    z\n"
@@ -94,13 +94,13 @@ class TestMembers:
             ("groups: {x: [0, 1]}",
              "a view has at least two groups\n  where:    FILE, line 3: views.v.groups\n  found:    1"),
             ("groups: {x: [yes], y: 1}",
-             ("this cannot be a class\n  where:    FILE, line 3: views.v.groups.x\n  found:    True\n"
+             ("invalid class\n  where:    FILE, line 3: views.v.groups.x\n  found:    True\n"
              "  expected: a label or a name of letters, or a range")),
             ("groups: {1: [0], y: 1}",
              ("the name of a group is text\n  where:    FILE, line 3: views.v.groups.1\n  found:    1\n"
              "  fix:      put it into quotes")),
             ("groups: [0, 1]",
-             ("groups are a mapping\n  where:    FILE, line 3: views.v.groups\n  found:    [0, 1]\n"
+             ("groups must be a mapping\n  where:    FILE, line 3: views.v.groups\n  found:    [0, 1]\n"
              "  expected: name: [classes]")),
             ("keep: [a]",
              "a view keeps at least two classes\n  where:    FILE, line 3: views.v.keep\n  found:    1"),
@@ -123,7 +123,7 @@ class TestMembers:
     def test_a_number_that_names_another_class(self, refused: Refused) -> None:
         text = "classes: {odd: ['1', '0']}\nviews:\n  v: {of: odd, keep: [0, 1]}\n"
         assert refused(text) == (
-            "it is not clear which class is meant\n  where:    FILE, line 3: views.v.keep\n"
+            "ambiguous class\n  where:    FILE, line 3: views.v.keep\n"
             "  found:    0 is the name of class 1 and the label of 1\n  fix:      write another of its names"
         )
 
@@ -134,7 +134,7 @@ class TestMembers:
              ("the view imagenet-a is built in\n  where:    FILE, line 3: views.imagenet-a\n"
              "  fix:      declare it under views: with another name, and name it here")),
             ("x@y",
-             ("this cannot be the name of a view\n  where:    FILE, line 3: views.x@y\n  found:    'x@y'\n"
+             ("invalid name of a view\n  where:    FILE, line 3: views.x@y\n  found:    'x@y'\n"
              '  expected: text without ":@"')),
         ],
     )  # fmt: skip
@@ -260,7 +260,7 @@ class TestDatasets:
 
     def test_a_fault_inside_an_entry(self, refused: Refused) -> None:
         assert refused(f"{LETTERS}datasets:\n  x:\n    {{{ARRAYS}, classes: letters, view: {{p: [a], q: [0]}}}}\n") == (
-            "a class is in two groups\n  where:    FILE, line 4: datasets.x.view.q\n"
+            "duplicate class in the groups\n  where:    FILE, line 4: datasets.x.view.q\n"
             "  found:    a (label 0) in p and q\n  expected: each class in at most one"
         )
 

@@ -120,7 +120,7 @@ def test_imported_predictions_carry_titles(load, tmp_path: Path) -> None:
         ('title: "\\u202Eleft"', "line 1: title", "invalid title"),
         ("families:\n  vgg: VGG", "line 2: families.vgg", "a family must be a mapping"),
         ("families:\n  vgg: {titel: VGG}", "line 2: families.vgg.titel", "unknown key"),
-        ("families:\n  vgg: {}", "line 2: families.vgg", "a key is missing"),
+        ("families:\n  vgg: {}", "line 2: families.vgg", "missing key"),
         ("families:\n  1: {title: One}", "line 2: families.1", "invalid name of a family"),
         ("families: [vgg]", "line 1: families", None),
         ("models:\n  m: {source: timm, name: vgg16, title: 16}", "line 2: models.m.title", None),

@@ -106,7 +106,7 @@ class TestFolders:
         np.save(tmp_path / "y.npy", np.array([0, 1]))
         content = {"source": "npy", "images": "x.npy", "labels": "y.npy", "classes": "letters"}
         assert verify(content) == Verified(
-            0, None, ("images and labels are of different length (3 images, 2 labels, 3 ids)",)
+            0, None, ("images, labels and ids differ in number (3 images, 2 labels, 3 ids)",)
         )
 
 

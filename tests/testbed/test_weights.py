@@ -49,7 +49,7 @@ class TestLocal:
     def test_not_there(self, tmp_path: Path, entry: Any, complaint: Callable[..., str]) -> None:
         assert local_weights(entry("w.pt")) is None
         assert complaint(ModelError, find_weights, entry(["w.pt", "other/w.pt"])) == (
-            "the weights are not there\n"
+            "the weights were not found\n"
             f"  found:    {tmp_path / 'w.pt'}, {tmp_path / 'other/w.pt'}\n"
             "  expected: a checkpoint file\n"
             "  fix:      paths are relative to the registry file"
@@ -74,7 +74,7 @@ class TestPackages:
 
     def test_a_file_that_the_package_lacks(self, entry: Any, complaint: Callable[..., str]) -> None:
         assert complaint(ModelError, find_weights, entry("package:evalshift.testbed/no/w.pt")).startswith(
-            "the weights are not there\n"
+            "the weights were not found\n"
         )
 
     @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ class TestWeightsThatALibraryNames:
 
     def test_without_one_they_are_refused(self, model: AnyModel, complaint: Callable[..., str]) -> None:
         assert complaint(ModelError, remote_weights, model, "https://example.org/resnet18.pth") == (
-            "weights without a hash\n"
+            "weights without a checksum\n"
             "  where:    https://example.org/resnet18.pth\n"
             "  expected: sha256: in the entry\n"
             "  fix:      add it; see `evalshift check`"
@@ -212,7 +212,7 @@ class TestUnknownHash:
         assert local_weights(one) is None
 
     def test_it_must_be_said(self, entry: Any) -> None:
-        with pytest.raises(ValueError, match="give their sha256: nothing is opened before it is hashed"):
+        with pytest.raises(ValueError, match="give their sha256: no file is opened before its checksum is verified"):
             entry(DEAD)
 
 

@@ -56,15 +56,15 @@ def test_every_part_knows_its_line(text: YamlText, keys: tuple[object, ...], lin
     assert text.line_of(keys) == line
 
 
-def test_a_complaint_names_file_line_and_place(text: YamlText) -> None:
-    assert str(text.complaint(("models", 20, "year"), "too early", found=2015, expected="2016", fix="wait")) == (
+def test_an_error_names_file_line_and_place(text: YamlText) -> None:
+    assert str(text.error(("models", 20, "year"), "too early", found=2015, expected="2016", fix="wait")) == (
         "too early\n"
         f"  where:    {text.path}, line 10: models.20.year\n"
         "  found:    2015\n"
         "  expected: 2016\n"
         "  fix:      wait"
     )
-    assert str(text.complaint(("datasets",), "none")) == f"none\n  where:    {text.path}: datasets"
+    assert str(text.error(("datasets",), "none")) == f"none\n  where:    {text.path}: datasets"
 
 
 def test_sections_that_are_absent_or_empty(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_next_to_nothing_is_a_registry(tmp_path: Path, content: str) -> None:
 def test_several_documents_are_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
     (tmp_path / "r.yaml").write_text("models: {}\n---\nmodels: {}\n")
     assert complaint(RegistryError, YamlText, tmp_path / "r.yaml") == (
-        "this is not YAML\n"
+        "invalid YAML\n"
         f"  where:    {tmp_path / 'r.yaml'}, line 2, column 1\n"
         "  found:    expected a single document in the stream, but found another document\n"
         "  fix:      look at the indentation and the quotes around that place"
@@ -93,14 +93,14 @@ def test_several_documents_are_refused(tmp_path: Path, complaint: Callable[..., 
 def test_control_characters_are_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
     (tmp_path / "r.yaml").write_text("models: \x01\n")
     assert complaint(RegistryError, YamlText, tmp_path / "r.yaml").startswith(
-        f"this is not YAML\n  where:    {tmp_path / 'r.yaml'}"
+        f"invalid YAML\n  where:    {tmp_path / 'r.yaml'}"
     )
 
 
 def test_a_mapping_inside_itself_is_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
     (tmp_path / "r.yaml").write_text("models: &a {m: *a}\n")
     assert complaint(RegistryError, YamlText, tmp_path / "r.yaml") == (
-        "this is not YAML\n"
+        "invalid YAML\n"
         f"  where:    {tmp_path / 'r.yaml'}, line 1, column 9\n"
         "  found:    found unconstructable recursive node\n"
         "  fix:      look at the indentation and the quotes around that place"

@@ -28,9 +28,9 @@ def read_attributes(path: Path, ids: Sequence[str], where: str) -> dict[str, tup
             found=f"no row for {len(missing):,} of {len(ids):,} images, such as {(missing or ids)[0]}",
             expected="one column with the ids of the images, and one row per image",
         )
-    if twice := next((name for name in ids if len(rows[key(name)]) > 1), None):
+    if duplicate := next((name for name in ids if len(rows[key(name)]) > 1), None):
         raise DataError(
-            "attributes are given twice", where=f"{where}, {path}", found=twice, expected="one row per image"
+            "duplicate row of attributes", where=f"{where}, {path}", found=duplicate, expected="one row per image"
         )
     order = [rows[key(name)][0] for name in ids]
     return {name: tuple(columns[other][row] for row in order) for other, name in enumerate(names) if other != place}

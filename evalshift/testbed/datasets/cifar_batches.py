@@ -66,14 +66,14 @@ def coarse_of(fine: Labels) -> Labels:
 def _refuse_other_superclasses(fine: Labels, coarse: Sequence[int] | None, where: str) -> None:
     """The batch holds both kinds of labels, so a file with shuffled ones can be told."""
     if coarse is None or (fine < 0).any() or (fine >= len(CIFAR100)).any():
-        return  # labels outside the classes have a complaint of their own
-    wrong = np.flatnonzero(coarse_of(fine) != np.asarray(coarse))
-    if len(wrong):
+        return  # labels outside the classes are reported elsewhere
+    inconsistent = np.flatnonzero(coarse_of(fine) != np.asarray(coarse))
+    if len(inconsistent):
         raise DataError(
             "fine and coarse labels contradict each other",
-            where=f"{where}, image {wrong[0]:,}",
-            found=f"{CIFAR100[fine[wrong[0]]]} in superclass {coarse[wrong[0]]}",
-            expected=f"superclass {coarse_of(fine)[wrong[0]]}",
+            where=f"{where}, image {inconsistent[0]:,}",
+            found=f"{CIFAR100[fine[inconsistent[0]]]} in superclass {coarse[inconsistent[0]]}",
+            expected=f"superclass {coarse_of(fine)[inconsistent[0]]}",
             fix="get the official archive",
         )
 

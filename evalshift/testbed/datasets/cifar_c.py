@@ -25,7 +25,7 @@ def read(entry: CorruptedCifarDataset, space: ClassSpace, where: str) -> Parts:
     """The images of one severity, in the order of the test set; ids are those of the test set too."""
     if entry.corruption is None or entry.severity is None:
         raise UsageError(
-            "this is a family of test sets, of which one must be chosen",
+            "this name stands for several test sets, one of which must be chosen",
             where=where,
             found="no corruption" if entry.corruption is None else "no severity",
             expected="a corruption and a severity from 1 to 5, such as cifar10-c@fog-3",

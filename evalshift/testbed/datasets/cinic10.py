@@ -1,4 +1,4 @@
-"""CINIC-10: CIFAR-10's images and smaller ones of ImageNet, told apart by the names of their files.
+"""CINIC-10: CIFAR-10's images and smaller ones of ImageNet, distinguished by their file names.
 
 In the test set, `cifar10-test-*` are CIFAR-10's test images, and as many `cifar10-train-*` are training images, on
 which a model trained on CIFAR-10 scores near 100 %. These are left out unless the entry says raw. The counts are
@@ -41,7 +41,7 @@ def read(entry: Cinic10Dataset, space: ClassSpace, where: str) -> Parts:
             found[space.names.index(folder), origin] = _decode(content, f"{where}, {source}, {name}")
     if not found:
         raise DataError(
-            "there is no such portion of CINIC-10",
+            "unknown portion of CINIC-10",
             where=f"{where}, {source}",
             found=f"no image of {entry.split}/CLASS that belongs to the portion {entry.portion}",
             expected=f"{entry.split}/airplane/{'n02691156_1' if entry.portion == 'imagenet' else 'cifar10-test-0'}.png",

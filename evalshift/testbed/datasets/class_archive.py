@@ -13,7 +13,7 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
     """All images, sorted by class and name; an id is "folder/file name"."""
     if entry.path is None and not entry.files:
         raise DataError(
-            "nobody published the hash of this archive, so it is not downloaded",
+            "no checksum of this archive is published, so it is not downloaded",
             where=where,
             expected="a copy of your own, unpacked",
             fix=f"get it from {entry.homepage or 'its homepage'} and name its folder in a registry with `path`",
@@ -29,7 +29,7 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
             expected=f"{entry.count:,}",
             fix="unpack the archive again; for a part of it, use source: folder",
         )
-    # Where the count is right, nothing that was not read is missing.
+    # Where the count matches, the files that were not read are not missing images.
     return Parts(images.ids, images.paths, images.labels, images.notes if entry.count is None else ())
 
 
@@ -38,7 +38,7 @@ def fingerprint(entry: ClassArchiveDataset) -> str:
     if entry.path is not None and entry.path.is_dir():
         return fingerprint_of_folder(entry.path)
     if entry.path is None and not entry.files:
-        raise FileNotFoundError("it has to be got by hand")
+        raise FileNotFoundError("it must be downloaded by hand")
     return stat_checksum([entry.path or data_folder() / entry.files["archive"].name])
 
 

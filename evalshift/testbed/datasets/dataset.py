@@ -36,11 +36,11 @@ class Parts(NamedTuple):
 class Dataset:
     """Labelled images in a fixed order.
 
-    ids       one text an image, unique, shape (n,)
+    ids       one per image, unique, shape (n,)
     labels    class numbers, shape (n,)
     images    uint8 (n, h, w, c) where all have one size, else one encoded image each
     warnings  what one should know before believing an accuracy on it
-    view      how models' answers are read; None as they are
+    view      how predictions are read; None where they are read as they are
     attributes  what else is known of each image: name → one text per image
     accepted  all correct labels of each image, `labels` first, shape (n, c), shorter lists filled up with their first;
               None where each image has one
@@ -62,17 +62,17 @@ class Dataset:
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.labels) == len(self.images):
             raise DataError(
-                "images and labels are of different length",
+                "images, labels and ids differ in number",
                 where=f"dataset {self.name}",
                 found=f"{len(self.images):,} images, {len(self.labels):,} labels, {len(self.ids):,} ids",
-                expected="one label and one id an image",
+                expected="one label and one id per image",
             )
         if len(self.labels) == 0:
             raise DataError("a dataset without images", where=f"dataset {self.name}", expected="at least one")
         if len(set(self.ids)) != len(self.ids):
             seen: set[str] = set()
-            twice = next(name for name in self.ids if name in seen or seen.add(name))
-            raise DataError("an id stands twice", where=f"dataset {self.name}", found=twice, expected="unique ids")
+            duplicate = next(name for name in self.ids if name in seen or seen.add(name))
+            raise DataError("duplicate id", where=f"dataset {self.name}", found=duplicate, expected="unique ids")
         outside = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
         if len(outside):
             more = f" and {len(outside) - 1:,} more" if len(outside) > 1 else ""
@@ -81,7 +81,7 @@ class Dataset:
                 where=f"dataset {self.name}, image {outside[0]:,}{more}",
                 found=f"label {self.labels[outside[0]]}",
                 expected=f"0 to {len(self.classes) - 1} ({self.classes.name})",
-                fix="labels count from 0; subtract 1 if yours count from 1, or name the right label space",
+                fix="labels count from 0; subtract 1 if yours count from 1, or name the correct label space",
             )
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class Dataset:
 
     @property
     def model_classes(self) -> ClassSpace:
-        """The label space that models answer in, which a view reads."""
+        """The label space of the models, in which they predict; a view reads it."""
         return self.classes if self.view is None else self.view.of
 
     def seen_in(self, view: View) -> "Dataset":
@@ -155,7 +155,7 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
     digest = hashlib.sha256(b"evalshift dataset 1\n")
     digest.update("\n".join(dataset.ids).encode())
     digest.update(dataset.labels.astype("<i8").tobytes())
-    if dataset.view is not None:  # answers read in another way are other answers
+    if dataset.view is not None:  # predictions read in another view are other predictions
         digest.update(repr((dataset.view.of.name, dataset.view.meaning)).encode())
     if dataset.accepted is not None:
         digest.update(b"several" + dataset.accepted.astype("<i8").tobytes())

@@ -1,7 +1,7 @@
 """Downsampled ImageNet in both official formats: batches as .npz, or pickled, which are read without running anything.
 
 Rows hold all of the red, then green, then blue. Labels count from 1, in the order of the ILSVRC2012 devkit, not of the
-sorted wnids: minus one alone, nearly every label would be wrong.
+sorted wnids: minus one alone, nearly every label would be incorrect.
 """
 
 import zipfile
@@ -46,7 +46,7 @@ def _paths(entry: DownsampledImageNetDataset, where: str) -> list[Path]:
     if len(paths) != len(found):
         absent = next(name for name, path in zip(NAMES[entry.split], found, strict=False) if path is None)
         raise DataError(
-            "a batch is not there",
+            "a batch was not found",
             where=f"{where}, {folder}",
             found=f"no {absent}.npz, and no {absent}",
             expected="the batches as they are downloaded and unpacked",

@@ -80,7 +80,7 @@ def _ground_truth(entry: ImageNetDataset, root: Path, where: str) -> tuple[str, 
     if entry.path is None:
         raise by_hand(entry.files["devkit"], where)
     raise DataError(
-        "the validation images lie without their classes",
+        "the classes of the validation images are missing",
         where=f"{where}, {root}",
         found=entry.devkit or "images side by side, and no devkit beside them",
         expected=f"a folder for each wnid, or the devkit's {TRUTH}",
@@ -111,7 +111,7 @@ def _refuse_other_images(paths: list[Path], labels: Labels, classes: int, where:
         "these are not the validation images of ImageNet",
         where=where,
         found=found,
-        expected=f"{IMAGES:,} images called ILSVRC2012_val_…, {PER_CLASS} a class",
+        expected=f"{IMAGES:,} images called ILSVRC2012_val_…, {PER_CLASS} per class",
         fix="copy them again; for a part of them, or other images, use source: folder",
     )
 

@@ -33,7 +33,7 @@ def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: st
     if (counts == counts[0]).all():
         found = f"{counts[0]} images in each of {len(counts):,} classes"
         if counts[0] == 20:
-            fix = "one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
+            fix = "one release of MatchedFrequency has 20 images per class: if it is meant, set per_class: 20"
     raise DataError(
         "this is not the release of ImageNetV2 that the entry names",
         where=where,

@@ -26,7 +26,7 @@ _NAMED = 3
 def read(entry: ListDataset, space: ClassSpace, where: str) -> Parts:
     """The images of the list, in its order; an id is the path of an image below the folder.
 
-    DataError for images that do not exist or stand in the list twice, labels that are no classes, and a list whose
+    DataError for images that do not exist or are duplicated in the list, labels that are not classes, and a list whose
     columns do not tell which is which.
     """
     root = entry.images_folder
@@ -187,7 +187,7 @@ def _label_column(table: TextTable, image: int, entry: ListDataset, space: Class
     if len(fitting) == 1:
         return fitting[0]
     raise DataError(
-        "which column has the labels is not clear",
+        "the column of the labels is ambiguous",
         where=where,
         found=f"columns {', '.join(names) or len(table.rows[0])}",
         expected=f"one column of classes of {space.name}",
@@ -207,7 +207,7 @@ def _named(table: TextTable, name: str, field: str, where: str) -> int:
     names = table.names or ()
     if name not in names:
         raise DataError(
-            "the list has no such column",
+            "unknown column in the list",
             where=where,
             found=f"{field}: {name}",
             expected=", ".join(names),
@@ -221,7 +221,7 @@ def _refuse_repeated(ids: Sequence[str], table: TextTable, where: str) -> None:
     for line, name in zip(table.lines, ids, strict=True):
         if name in seen:
             raise DataError(
-                "the list names an image twice",
+                "duplicate image in the list",
                 where=f"{where}, lines {seen[name]} and {line}",
                 found=name,
                 expected="one row per image",

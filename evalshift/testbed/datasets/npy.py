@@ -23,7 +23,7 @@ def _ids(path: Path, where: str) -> list[str]:
         array = load_array(path, where)
         if array.ndim != 1 or array.dtype.kind not in "iuU":
             raise DataError(
-                "these are not ids",
+                "invalid ids",
                 where=f"{where}, ids {path}",
                 found=f"{array.dtype}, shape {array.shape}",
                 expected="text or whole numbers, shape (n,)",
@@ -32,7 +32,7 @@ def _ids(path: Path, where: str) -> list[str]:
     try:
         return path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise cannot_read(where, path, error, expected="UTF-8 text with one id a line") from error
+        raise cannot_read(where, path, error, expected="UTF-8 text with one id per line") from error
 
 
 def fingerprint(entry: NpyDataset) -> str:

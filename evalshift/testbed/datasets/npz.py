@@ -52,7 +52,7 @@ def _names(entry: NpzDataset, where: str) -> tuple[str, str]:
     if len(fitting) == 1:
         return fitting[0]
     raise DataError(
-        "which arrays are the images and the labels is not clear",
+        "the arrays of images and labels are ambiguous",
         where=f"{where}, {entry.path}",
         found=", ".join(there[:8]) + (", …" if len(there) > 8 else ""),
         expected=f"{entry.split}_images and {entry.split}_labels, or images and labels",
@@ -67,7 +67,7 @@ def _channels_last(array: np.ndarray, entry: NpzDataset, where: str) -> np.ndarr
     first, last = array.shape[1] in (1, 3), array.shape[-1] in (1, 3)
     if entry.channels is None and first and last:
         raise DataError(
-            "whether channels come first or last is not clear",
+            "the position of the channels is ambiguous",
             where=where,
             found=f"shape {array.shape}",
             expected="1 or 3 channels in one of the two dimensions",

@@ -214,7 +214,7 @@ def _labels(
             where=where,
             found=f"{len(names)} classes: {', '.join(names[:3])}, …",
             expected=f"{len(space)}: {', '.join(space.names[:3])}, …",
-            fix="name the right label space with classes:, or declare it",
+            fix="name the correct label space with classes:, or declare it",
         )
     note = (
         f"labels are taken by number, as the file calls its classes otherwise ({names[0]}, {names[1]}, …) than "

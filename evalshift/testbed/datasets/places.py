@@ -31,7 +31,7 @@ def place(entry: DownloadedDataset, role: str, own: Path | None, where: str) -> 
     if file is None:
         if own is None:
             raise DataError(
-                "nothing is known of the files of this dataset",
+                "the files of this dataset are unknown",
                 where=where,
                 found=f"no `files`, and none of the built-in datasets is this one of source {entry.source}",  # pyright: ignore
                 expected="`path`, a copy of your own, or `files` with urls and hashes",
@@ -50,7 +50,7 @@ def place(entry: DownloadedDataset, role: str, own: Path | None, where: str) -> 
 def _refuse_absent(name: str, own: Path, where: str) -> None:
     if not own.is_file():
         raise DataError(
-            "a file of the dataset is not there",
+            "a file of the dataset was not found",
             where=where,
             found=own,
             expected=f"{name}, as the entry's `path` says",
@@ -59,7 +59,7 @@ def _refuse_absent(name: str, own: Path, where: str) -> None:
 
 
 def by_hand(file: FileEntry, where: str) -> DataError:
-    """The complaint about a file that is not there and that no address gives without a login."""
+    """The error for a missing file that can only be downloaded with a login."""
     return DataError(
         "a file of the dataset cannot be downloaded without a login",
         where=where,
@@ -121,7 +121,7 @@ def unpacked_own(entry: DownloadedDataset, role: str, where: str) -> Path:
     assert entry.path is not None
     if role not in entry.files:
         raise DataError(
-            "nothing is known of this archive",
+            "unknown archive",
             where=where,
             found=entry.path,
             expected="the folder that it unpacks to, or `files` with its sha256",

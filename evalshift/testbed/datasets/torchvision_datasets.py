@@ -1,4 +1,4 @@
-"""Any dataset of torchvision.datasets that lies on this disk and has one label an image."""
+"""Any dataset of torchvision.datasets that is on disk and has one label per image."""
 
 import inspect
 import operator
@@ -41,7 +41,7 @@ def _read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
             labels.append(operator.index(label))
     except (AttributeError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise DataError(
-            f"torchvision's {entry.dataset} cannot be classified",
+            f"torchvision's {entry.dataset} is not a classification dataset",
             where=where,
             found=f"{type(error).__name__}: {first_line(error)}",
             expected="an image and one whole number each",
@@ -55,7 +55,7 @@ def _read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
             where=where,
             found=f"{len(shapes):,} sizes",
             expected="one size",
-            fix="use source: folder for its files, a folder a class",
+            fix="use source: folder for its files, with one folder per class",
         )
     return Parts(numbered(len(images)), as_images(np.stack(images), where), numbers)
 
@@ -113,7 +113,7 @@ def _refuse_other_classes(names: Any, space: ClassSpace, where: str) -> None:
     shuffled = set(theirs) == set(space.names) and theirs != space.names
     if shuffled or len(theirs) != len(space):
         raise DataError(
-            "the classes are others than torchvision's, or in another order",
+            "the classes differ from torchvision's, or are in another order",
             where=where,
             found=f"{len(space)} classes of {space.name}: {', '.join(space.names[:3])}, …",
             expected=f"{len(theirs)} classes: {', '.join(theirs[:3])}, …",

@@ -119,11 +119,11 @@ def _samples(shard: Path, unread: Unread, where: str) -> Iterator[Sample]:
 
 
 def _refuse_cut(shard: Path, end: int) -> None:
-    """Raise TarError where no end mark follows the last member: tarfile takes a file that was cut for a shorter one."""
+    """Raise TarError where the end-of-archive marker is missing: tarfile takes a truncated file for a short one."""
     with shard.open("rb") as stream:
         stream.seek(end)
         if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.TarError("it ends without an end mark, as after a download that was cut")
+            raise tarfile.TarError("it has no end-of-archive marker, as after an incomplete download")
 
 
 def _is_plain(shard: Path) -> bool:

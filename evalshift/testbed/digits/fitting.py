@@ -1,7 +1,7 @@
 """How a recipe becomes tensors: scikit-learn fits the classical methods, the networks are trained here.
 
 Every fit takes normalised images (`normalise`), labels and its own options, and gives a `Fit`. What scikit-learn
-fitted is rewritten as the tensors of the torch module, and `Fit.answers` keeps scikit-learn's own predictions on the
+fitted is rewritten as the tensors of the torch module, and `Fit.predictions` keeps scikit-learn's own on the
 training images, for whoever wants to compare. All fits take a `seed`, so that they can be called alike; only those that
 draw something use it.
 """
@@ -41,13 +41,13 @@ class Fit:
     builder    name of a function in `networks`
     arguments  plain numbers, strings and lists, fit for registry.yaml
     state      tensors on the CPU
-    answers    int64 (n,), what scikit-learn answers on its training images; None where torch did the training
+    predictions int64 (n,), what scikit-learn predicts on its training images; None where torch did the training
     """
 
     builder: str
     arguments: Mapping[str, Any]
     state: Mapping[str, Tensor]
-    answers: Int64[np.ndarray, " n"] | None
+    predictions: Int64[np.ndarray, " n"] | None
 
     def module(self) -> nn.Module:
         """The model in eval mode."""
@@ -61,7 +61,7 @@ def normalise(images: Images) -> Batch:
     return apply_arithmetic(torch.from_numpy(images), PREPROCESS).contiguous().numpy()
 
 
-def answers(module: nn.Module, images: Images) -> Int64[np.ndarray, " n"]:
+def predict(module: nn.Module, images: Images) -> Int64[np.ndarray, " n"]:
     """The class of the largest logit, for every image."""
     with torch.inference_mode():
         return module.eval()(torch.from_numpy(normalise(images))).argmax(dim=1).numpy()

@@ -2,7 +2,7 @@
 
 A builder is a plain function, so that registry.yaml can name it; its arguments say how large the module is, the
 checkpoint says everything else. Whatever a method draws or keeps (random projections, support images) is a buffer in
-the state dict: nothing is drawn again when a checkpoint is loaded.
+the state dict: no random numbers are drawn when a checkpoint is loaded.
 
 All builders but `cnn` take `size`: the images are averaged down to size × size before anything looks at them.
 All modules take float images (n, 1, 8, 8), in any memory format, and give logits (n, 10); images do not affect

@@ -64,7 +64,7 @@ def digits_split() -> DigitsSplit:
     Within each writer and digit, images go to `train` and `original` in turn, so both hold the same writers and digits
     in equal shares (to one image), and no random numbers are involved. `original` and `new` keep the order of
     `load_digits`. `train` is ordered so that its beginnings are balanced too: the first 10·k images are k of each
-    digit, and up to 70 images no writer shows a digit twice.
+    digit, and up to 70 images no writer has two images of a digit.
 
     Pixels of 0..16 become round(pixel · 255 / 16), which is invertible.
     Raises DataError when scikit-learn ships other digits than those the writers were determined on.
@@ -92,7 +92,7 @@ def digits_split() -> DigitsSplit:
 
 
 def _read_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Labels]:
-    """What `load_digits` gives, from scikit-learn's own file: the import takes a second, which every run would pay."""
+    """What `load_digits` gives, from scikit-learn's own file: importing scikit-learn takes a second, in every run."""
     package = find_spec("sklearn")
     for folder in (package and package.submodule_search_locations) or ():
         file = Path(folder, "datasets", "data", "digits.csv.gz")

@@ -26,7 +26,7 @@ from scipy.special import ndtri
 
 from evalshift.errors import EvalshiftError, ModelError, UsageError, did_you_mean
 from evalshift.files import write_atomic
-from evalshift.testbed.digits.fitting import PREPROCESS, Fit, answers, normalise
+from evalshift.testbed.digits.fitting import PREPROCESS, Fit, normalise, predict
 from evalshift.testbed.digits.recipes import RECIPES, Recipe
 from evalshift.testbed.digits.split import DigitsPart, DigitsSplit, digits_split
 
@@ -49,7 +49,7 @@ class Trained:
 def train(recipes: Sequence[Recipe], split: DigitsSplit, out: Path, seed: int) -> Iterator[Trained]:
     """Fits each recipe and writes OUT/NAME.safetensors; gives each model as soon as it is written.
 
-    Raises ModelError if a module does not answer the training images as the scikit-learn model does that it copies.
+    Raises ModelError if a module predicts the training images differently from the scikit-learn model that it copies.
     """
     images = normalise(split.train.images)
     for recipe in recipes:
@@ -70,17 +70,17 @@ def train(recipes: Sequence[Recipe], split: DigitsSplit, out: Path, seed: int) -
 
 
 def check_conversion(name: str, fit: Fit, part: DigitsPart) -> None:
-    """Raises ModelError where the module's answers on the first images of `part` differ from scikit-learn's."""
-    if fit.answers is None:
+    """Raises ModelError where the module's predictions on the first images of `part` differ from scikit-learn's."""
+    if fit.predictions is None:
         return
-    n = len(fit.answers)
-    differ = int((answers(fit.module(), part.images[:n]) != fit.answers).sum())
+    n = len(fit.predictions)
+    differ = int((predict(fit.module(), part.images[:n]) != fit.predictions).sum())
     if differ:
         raise ModelError(
-            "the torch module does not answer as the scikit-learn model does",
+            "the torch module and the scikit-learn model predict differently",
             where=name,
-            found=f"{differ} of {n} training images answered otherwise",
-            expected="the same answers",
+            found=f"{differ} of {n} training images predicted differently",
+            expected="the same predictions",
         )
 
 
@@ -93,7 +93,7 @@ def checkpoint(recipe: Recipe, fit: Fit, seed: int) -> bytes:
 
 def correct(fit: Fit, part: DigitsPart) -> int:
     """How many images of `part` the model answers correctly."""
-    return int((answers(fit.module(), part.images) == part.labels).sum())
+    return int((predict(fit.module(), part.images) == part.labels).sum())
 
 
 def registry_entries(trained: Sequence[Trained], split: DigitsSplit) -> str:

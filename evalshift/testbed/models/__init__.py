@@ -98,7 +98,7 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
         raise
     except (Exception, SystemExit) as error:  # someone else's code: whatever it raises, the other models go on
         raise ModelError(
-            "the model could not be built",
+            "the model cannot be built",
             where=where,
             found=f"{type(error).__name__}: {_said(error)}",
             expected=f"a {entry.source} model",

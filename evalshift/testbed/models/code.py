@@ -110,7 +110,7 @@ def _check_arguments(function: Any, arguments: Mapping[str, Any], code: str, whe
         signature.bind(**arguments)
     except TypeError as error:
         raise ModelError(
-            "the arguments are not those of the function",
+            "the arguments do not match the function's",
             where=where,
             found=str(error),
             expected=f"{code.rpartition(':')[2]}{signature}",

@@ -88,7 +88,7 @@ def _load(weights: Weights, where: str) -> Any:
 
 @contextmanager
 def quiet(*names: str) -> Iterator[None]:
-    """Keep these loggers silent: what they would say of a file that cannot be read is said in our words."""
+    """Silence these loggers: evalshift reports files that cannot be read itself."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -115,7 +115,7 @@ def _constants(program: Any, where: str) -> tuple[tuple[Any, ...], dict[str, Any
 
 
 def _refuse_training(program: Any, where: str) -> None:
-    """A network exported in training mode answers for an image by what else is in the batch, or by chance."""
+    """A network exported in training mode predicts by what else is in the batch, or at random."""
     for node in program.graph.nodes:
         place = _TRAINING.get(str(node.target))
         if place is not None and len(node.args) > place and node.args[place] is True:

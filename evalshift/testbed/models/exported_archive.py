@@ -101,8 +101,8 @@ def _members(content: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [one.filename for one in archive.infolist()]
         if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise NotPlainError(f"two members called {twice[:80]!r}")
+            duplicate = next(name for name in names if names.count(name) > 1)
+            raise NotPlainError(f"two members called {duplicate[:80]!r}")
         for one in archive.infolist():
             if one.compress_type != zipfile.ZIP_STORED or one.flag_bits & 1:
                 raise NotPlainError(f"{one.filename[:80]!r} is compressed or encrypted")

@@ -37,7 +37,7 @@ def _operator(target: str) -> str:
         return target
     found = _TARGET.fullmatch(target)
     if found is None:
-        raise ValueError(f"{target[:80]!r} is no operation on tensors")
+        raise ValueError(f"{target[:80]!r} is not an operation on tensors")
     namespace, name, overload = found.groups()
     if namespace == "higher_order":
         if name in _HIGHER_ORDER and overload is None:
@@ -46,12 +46,12 @@ def _operator(target: str) -> str:
         packet = getattr(getattr(torch.ops, namespace), name, None)
         if isinstance(getattr(packet, overload, None), torch._ops.OpOverload):
             return target
-    raise ValueError(f"{target[:80]!r} is no operation on tensors that is known here")
+    raise ValueError(f"{target[:80]!r} is not an operation on tensors that is known here")
 
 
 def _identifier(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,300}", name) or name.startswith("__"):
-        raise ValueError(f"{name[:80]!r} is no name of a tensor")
+        raise ValueError(f"{name[:80]!r} is not the name of a tensor")
     return name
 
 
@@ -61,19 +61,19 @@ def _identifier_or_nothing(name: str) -> str:
 
 def _state_name(name: str) -> str:
     if not _STATE_NAME.fullmatch(name) or any(part.startswith("__") for part in name.split(".")):
-        raise ValueError(f"{name[:80]!r} is no name of a weight")
+        raise ValueError(f"{name[:80]!r} is not the name of a weight")
     return name
 
 
 def _symbol_name(name: str) -> str:
     if not SYMBOL.fullmatch(name):
-        raise ValueError(f"{name[:80]!r} is no name of a size")
+        raise ValueError(f"{name[:80]!r} is not the name of a size")
     return name
 
 
 def _plain(text: str) -> str:
     if not re.fullmatch(r"[ -~\n]{0,10000}", text):
-        raise ValueError(f"{text[:80]!r} is no plain text")
+        raise ValueError(f"{text[:80]!r} is not plain text")
     return text
 
 

@@ -96,7 +96,7 @@ def _file(entry: HuggingfaceModel, name: str, where: str) -> Path:
         assert entry.repository is not None  # which an entry without a folder has
         return hub_file(entry.repository, name, entry.revision)
     if not (entry.path / name).is_file():
-        raise ModelError("a file of the repository is not there", where=where, found=entry.path / name)
+        raise ModelError("a file of the repository was not found", where=where, found=entry.path / name)
     return entry.path / name
 
 

@@ -47,7 +47,7 @@ class NumpyFunction(nn.Module):
         labels = alone and scores.ndim == 1 and scores.dtype.kind in "iu"
         if scores.dtype.kind not in "fiu" or not scores.ndim or labels:
             raise ModelError(
-                "the function does not give scores",
+                "the function does not return scores",
                 where=self.where,
                 found=f"{scores.dtype}, shape {scores.shape}",
                 expected=f"numbers, shape ({len(x)}, classes): higher is likelier",

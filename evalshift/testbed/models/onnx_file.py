@@ -106,7 +106,7 @@ class OnnxNetwork(nn.Module):
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1:
             raise ModelError(
-                "the ONNX file wants more than an image",
+                "the ONNX file takes more than images",
                 where=where,
                 found=", ".join(one.name for one in inputs) or "no input",
                 expected="one input",

@@ -136,7 +136,7 @@ def find_scores(classifier: Classifier, returned: Any, images: int) -> tuple[Pla
     tensors = _tensors(returned)
     if not tensors:
         raise ModelError(
-            "the network does not give logits",
+            "the network does not return logits",
             where=where,
             found=type(returned).__name__,
             expected="a tensor (images, classes)",
@@ -278,7 +278,7 @@ def _check_tensor(classifier: Classifier, tensor: torch.Tensor, images: int, whe
         return
     if not _has_rows(classifier, tensor, images):
         raise ModelError(
-            "the network does not give logits",
+            "the network does not return logits",
             where=where,
             found=_shape(tensor),
             expected=f"a tensor {_wanted_shape(classifier, images)}",
@@ -295,7 +295,7 @@ def _check_tensor(classifier: Classifier, tensor: torch.Tensor, images: int, whe
         )
     background = "one too many is often a background class put first: drop it with logits: {drop: 0}"
     raise ModelError(
-        "wrong number of outputs",
+        "unexpected number of outputs",
         where=where,
         found=f"{width:,} outputs",
         expected=f"{len(space):,}, one per class of {space.name}",
@@ -355,7 +355,7 @@ def check_rule(logits: Logits, space: ClassSpace, where: str) -> None:
     outputs = len(space) + len(logits.drop)
     if logits.drop and max(logits.drop) >= outputs:
         raise ModelError(
-            "logits.drop names an output that is not there",
+            "logits.drop names an output that does not exist",
             where=where,
             found=max(logits.drop),
             expected=f"0 to {outputs - 1:,}: {len(space):,} classes of {space.name} and {len(logits.drop)} to drop",

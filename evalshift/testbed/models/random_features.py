@@ -61,8 +61,8 @@ def build(entry: RandomFeaturesModel, space: ClassSpace, where: str) -> Built:
         **entry.model_dump(mode="json", include={*_SETTINGS}),
         "preprocess": entry.preprocess.model_dump(mode="json"),
     }
-    mark = sha256_of_text(json.dumps(facts, sort_keys=True))
-    path = download.cache_dir() / "trained" / f"random-features-{entry.filters}-{mark[:16]}.safetensors"
+    key = sha256_of_text(json.dumps(facts, sort_keys=True))
+    path = download.cache_dir() / "trained" / f"random-features-{entry.filters}-{key[:16]}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):  # another process may be at it
         if not path.is_file():
@@ -118,9 +118,9 @@ class RandomFeatures(nn.Module):
 
     def features(self, x: torch.Tensor, block: slice) -> torch.Tensor:
         """What some of the filters say of images: (n, filters, 2 · parts)."""
-        answers = F.conv2d(x, self.filters[block])
+        responses = F.conv2d(x, self.filters[block])
         # What exceeds the bias, and what falls below its negative, averaged over parts that may overlap.
-        sides = torch.cat([F.relu(answers - self.bias), F.relu(-answers - self.bias)])
+        sides = torch.cat([F.relu(responses - self.bias), F.relu(-responses - self.bias)])
         pool = [min(self.pool_size, side) for side in sides.shape[2:]]
         parts = F.avg_pool2d(sides, pool, self.pool_stride, ceil_mode=True)
         above, below = parts.flatten(2).split(len(x))
@@ -173,9 +173,9 @@ def train_classifier(
 def whitened_patches(
     images: Images, entry: RandomFeaturesModel, rng: np.random.Generator
 ) -> Float32[np.ndarray, "filters c patch patch"]:
-    """Patches of images, each less its mean and of length one, their variances evened out twice over.
+    """Patches of images, each less its mean and of length one, whitened twice.
 
-    A filter is C⁻¹p of a patch p, C the patches' covariance with `whitening` on its diagonal, so that its answer to
+    A filter is C⁻¹p of a patch p, C the patches' covariance with `whitening` on its diagonal, so that its response to
     another patch q is the product of the two whitened ones: (C^−½ p) · (C^−½ q).
     """
     side, count = entry.patch_size, max(_PATCHES, entry.filters)
@@ -209,7 +209,7 @@ def _refuse_too_large(size: int, device: torch.device, where: str) -> None:
     needed, free = 8 * size * size, _free_bytes(device)
     if free is not None and needed > free:
         raise ModelError(
-            "memory is too small to train this many filters",
+            "not enough memory to train this many filters",
             where=where,
             found=f"{free / 1e9:,.1f} GB free on {device.type}",
             expected=f"{needed / 1e9:,.1f} GB for a system of {size:,} × {size:,}",

@@ -17,7 +17,7 @@ def solve_ridge(
     images, blocks           slices that cover all images and all features, in order
     targets                  Y, shape (n, d), on the device that is to do the work
 
-    The smaller of the two systems is solved: features × features, or images × images, whose answer is the same:
+    The smaller of the two systems is solved: features × features, or images × images, which have the same solution:
     W = (FᵀF + λI)⁻¹FᵀY = Fᵀ(FFᵀ + λI)⁻¹Y. It is summed and solved in float64. Gives parts of shape (f, d), float32.
     """
     images, blocks = list(images), list(blocks)

@@ -119,7 +119,7 @@ def timm_preprocess(config: Mapping[str, Any], where: str) -> Preprocess:
         resize = resized[:1]
     else:
         raise ModelError(
-            "this model wants images cut in a way that evalshift does not know",
+            "this model needs a crop that evalshift does not support",
             where=where,
             found=f"crop_mode {config['crop_mode']}, input_size {config['input_size']}",
             expected="crop_mode center with a square input, or squash",

@@ -116,7 +116,7 @@ def _names(open_clip: Any, entry: OpenClipModel, space: ClassSpace, where: str) 
     names = list(entry.names or (open_clip.IMAGENET_CLASSNAMES if space.name == "imagenet-1k" else space.names))
     if len(names) != len(space):
         raise ModelError(
-            "names does not name each class",
+            "`names` must have one name per class",
             where=where,
             found=f"{len(names):,} names",
             expected=f"{len(space):,}, one a class of {space.name}, in its order",
@@ -138,7 +138,7 @@ def _own_preprocess(network: Any, where: str) -> Preprocess:
     resize = {"shortest": (height,) if height == width else None, "squash": (height, width)}.get(seen["resize_mode"])
     if resize is None:
         raise ModelError(
-            "this network wants images cut in a way that evalshift does not know",
+            "this network needs a crop that evalshift does not support",
             where=where,
             found=f"resize_mode {seen['resize_mode']}, size {size}",
             expected="shortest with a square input, or squash",

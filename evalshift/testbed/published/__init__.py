@@ -1,4 +1,4 @@
-"""Counts of published testbeds: how many images of a test set each of their models gets right.
+"""Counts of published testbeds: the number of correct predictions of each model on each test set.
 
 A testbed is a folder here: `testbed.yaml` says what its tables are, a CSV file holds each table, and README.md says
 where every number comes from.
@@ -34,7 +34,7 @@ class PublishedTable:
     metrics   "top1", and "top5" where it was published
     without   families that the publication's own lines leave out
     models    in alphabetical order
-    correct   (dataset, metric) -> images that each model gets right, shape (m,), in the order of `models`
+    correct   (dataset, metric) -> number of correct predictions of each model, shape (m,), in the order of `models`
     """
 
     original: str
@@ -95,7 +95,7 @@ def load_published(name: str) -> PublishedTestbed:
     names = published_names()
     if name not in names:
         raise UsageError(
-            "no published testbed has this name",
+            "unknown published testbed",
             found=f'"{name}"',
             expected=", ".join(names),
             fix=did_you_mean(name, names),

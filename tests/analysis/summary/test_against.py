@@ -194,7 +194,7 @@ class TestWhatWasNotPublished:
 
     def test_a_testbed(self, of_pair):
         summary = report_on(summarize_outcomes({"top1": of_pair(V4, [9000], [1700])}, resamples=0))
-        with pytest.raises(UsageError, match="no published testbed has this name"):
+        with pytest.raises(UsageError, match="unknown published testbed"):
             hold_against(summary, "recht")
 
     def test_a_line_when_all_families_are_left_out(self, of_pair):

@@ -261,7 +261,7 @@ class TestSeveralLabels:
         Path("l.json").write_text(json.dumps([[1, 2], [3, 10]]))
         said = refused(DataError, lambda: bring([1, 2], "mine", labels="l.json", classes="cifar10"))
         assert said == (
-            "a label is no class\n  where:    l.json, row 1\n  found:    10\n"
+            "a label is not a class\n  where:    l.json, row 1\n  found:    10\n"
             "  expected: 0 to 9 (cifar10), or the name of a class"
         )
 

@@ -169,7 +169,7 @@ class TestRefusals:
     def test_another_folder(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "cinic").mkdir()
         assert refused({"source": "cinic10", "path": "cinic", "portion": "imagenet"}) == (
-            "there is no such portion of CINIC-10\n"
+            "unknown portion of CINIC-10\n"
             "  where:    dataset d, HERE/cinic\n"
             "  found:    no image of test/CLASS that belongs to the portion imagenet\n"
             "  expected: test/airplane/n02691156_1.png\n"

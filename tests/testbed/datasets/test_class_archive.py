@@ -70,7 +70,7 @@ class TestReading:
         (tmp_path / "s.zip").write_bytes(b"PK")
         content = {"source": "class-archive", "classes": "imagenet-1k", "path": "s.zip"}
         assert refused(content) == (
-            "nothing is known of this archive\n"
+            "unknown archive\n"
             "  where:    dataset d\n"
             "  found:    HERE/s.zip\n"
             "  expected: the folder that it unpacks to, or `files` with its sha256\n"
@@ -80,7 +80,7 @@ class TestReading:
     def test_an_archive_whose_hash_nobody_published(self, refused: Refused, entry: Any) -> None:
         content = {"source": "class-archive", "classes": "imagenet-1k", "homepage": "https://example.org"}
         assert refused(content) == (
-            "nobody published the hash of this archive, so it is not downloaded\n"
+            "no checksum of this archive is published, so it is not downloaded\n"
             "  where:    dataset d\n"
             "  expected: a copy of your own, unpacked\n"
             "  fix:      get it from https://example.org and name its folder in a registry with `path`"

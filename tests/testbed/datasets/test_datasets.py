@@ -74,10 +74,10 @@ class TestNpy:
     def test_of_different_length(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "y.npy", np.array([2, 0]))
         assert refused(self.NPY) == (
-            "images and labels are of different length\n"
+            "images, labels and ids differ in number\n"
             "  where:    dataset d\n"
             "  found:    3 images, 2 labels, 3 ids\n"
-            "  expected: one label and one id an image"
+            "  expected: one label and one id per image"
         )
 
     def test_labels_outside_the_classes(self, refused: Refused, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ class TestNpy:
             "  where:    dataset d, image 1\n"
             "  found:    label 3\n"
             "  expected: 0 to 2 (letters)\n"
-            "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the right label space"
+            "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the correct label space"
         )
         np.save(tmp_path / "y.npy", np.array([-1, 3, 2]))
         assert "  where:    dataset d, image 0 and 1 more\n  found:    label -1\n" in refused(self.NPY)
@@ -95,7 +95,7 @@ class TestNpy:
     def test_an_id_that_stands_twice(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "ids.txt").write_text("a\nb\na\n")
         assert refused({**self.NPY, "ids": "ids.txt"}) == (
-            "an id stands twice\n  where:    dataset d\n  found:    a\n  expected: unique ids"
+            "duplicate id\n  where:    dataset d\n  found:    a\n  expected: unique ids"
         )
 
     def test_no_images(self, refused: Refused, tmp_path: Path) -> None:
@@ -136,16 +136,16 @@ class TestNpy:
     def test_ids_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "ids.npy", np.zeros((3, 2)))
         assert refused({**self.NPY, "ids": "ids.npy"}) == (
-            "these are not ids\n"
+            "invalid ids\n"
             "  where:    dataset d, ids HERE/ids.npy\n"
             "  found:    float64, shape (3, 2)\n"
             "  expected: text or whole numbers, shape (n,)"
         )
         assert refused({**self.NPY, "ids": "ids.txt"}) == (
-            "a file is not there\n"
+            "a file was not found\n"
             "  where:    dataset d\n"
             "  found:    HERE/ids.txt\n"
-            "  expected: UTF-8 text with one id a line\n"
+            "  expected: UTF-8 text with one id per line\n"
             "  fix:      paths are relative to the registry file"
         )
 
@@ -153,7 +153,7 @@ class TestNpy:
     def test_a_file_that_is_not_there(self, refused: Refused, tmp_path: Path, name: str) -> None:
         (tmp_path / name).unlink()
         assert refused(self.NPY) == (
-            "a file is not there\n"
+            "a file was not found\n"
             "  where:    dataset d\n"
             f"  found:    HERE/{name}\n"
             "  expected: one array saved with np.save\n"
@@ -386,7 +386,7 @@ class TestCifar10:
 
     def test_a_path_with_nothing_there(self, refused: Refused, tmp_path: Path) -> None:
         assert refused({"source": "cifar10", "path": "nowhere.tar.gz"}) == (
-            "a file of the dataset is not there\n"
+            "a file of the dataset was not found\n"
             "  where:    dataset d\n"
             "  found:    HERE/nowhere.tar.gz\n"
             "  expected: cifar-10-python.tar.gz, as the entry's `path` says\n"
@@ -394,7 +394,7 @@ class TestCifar10:
         )
         (tmp_path / "empty").mkdir()
         assert refused({"source": "cifar10", "path": "empty"}) == (
-            "a file is not there\n"
+            "a file was not found\n"
             "  where:    dataset d\n"
             "  found:    HERE/empty/test_batch\n"
             "  expected: cifar-10-python.tar.gz or what is in it\n"
@@ -518,7 +518,7 @@ class TestCifar101:
     def test_a_copy_that_is_not_there(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "cifar10.1_v4_data.npy").write_bytes(self.files("v4")["cifar10.1_v4_data.npy"])
         assert refused(self.content("v4", {}, path=".")) == (
-            "a file of the dataset is not there\n"
+            "a file of the dataset was not found\n"
             "  where:    dataset d\n"
             "  found:    HERE/cifar10.1_v4_labels.npy\n"
             "  expected: cifar10.1_v4_labels.npy, as the entry's `path` says\n"

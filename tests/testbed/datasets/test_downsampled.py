@@ -85,7 +85,7 @@ class TestReading:
             body = npz(pixels("b", 3, 8, 8, 3), NUMBERS)
             (tmp_path / f"train_data_batch_{number}.npz").write_bytes(body)
         assert refused(self.content(8, split="train")) == (
-            "a batch is not there\n"
+            "a batch was not found\n"
             "  where:    dataset d, HERE\n"
             "  found:    no train_data_batch_3.npz, and no train_data_batch_3\n"
             "  expected: the batches as they are downloaded and unpacked\n"
@@ -150,7 +150,7 @@ class TestReading:
 
     def test_training_images_are_not_downloaded(self, entry: Any, complaint: Callable[..., str]) -> None:
         said = complaint(RegistryError, entry, {"source": "imagenet-downsampled", "size": 32, "split": "train"})
-        assert said.startswith("the training images are not downloaded; say where they lie: path\n")
+        assert said.startswith("the training images are not downloaded; set `path` to their folder\n")
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ class TestMaking:
              ('Pillow has no filter "bix"\n  expected: nearest, box, bilinear, hamming, bicubic, lanczos\n'
               '  fix:      did you mean "box"?')),
             ({"size": 0},
-             "an image cannot have this size\n  found:    0\n  expected: 1 to 1024, such as 16, 32 or 64"),
+             "invalid image size\n  found:    0\n  expected: 1 to 1024, such as 16, 32 or 64"),
             ({"split": "test"}, 'there is no split "test"\n  expected: val, train'),
             ({"batches": 2}, "the val split has other batches\n  found:    2\n  expected: 1"),
             ({"split": "train", "batches": 11},
@@ -289,7 +289,7 @@ class TestMaking:
 
     def test_a_folder_that_is_none(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         assert complaint(DataError, downsample, tmp_path / "nowhere", tmp_path) == (
-            f"the folder is not there\n  where:    {tmp_path / 'nowhere'}\n  expected: a folder of ImageNet's images"
+            f"the folder was not found\n  where:    {tmp_path / 'nowhere'}\n  expected: a folder of ImageNet's images"
         )
 
     def test_real_photographs(self, tmp_path: Path, load: Load, real_data: Callable[[str], Path]) -> None:

@@ -129,7 +129,7 @@ class TestMnist:
         self, load: Load, refused: Refused, entry: Any, folder: Path
     ) -> None:
         assert refused({"source": "mnist", "split": "train"}) == (
-            "nothing is known of the files of this dataset\n"
+            "the files of this dataset are unknown\n"
             "  where:    dataset d\n"
             "  found:    no `files`, and none of the built-in datasets is this one of source mnist\n"
             "  expected: `path`, a copy of your own, or `files` with urls and hashes"
@@ -148,7 +148,7 @@ class TestMnist:
         files = files_of(folder)
         (folder / "t10k-labels-idx1-ubyte.gz").unlink()
         assert refused({"source": "mnist", "path": ".", "files": files}) == (
-            "a file of the dataset is not there\n"
+            "a file of the dataset was not found\n"
             "  where:    dataset d\n"
             "  found:    HERE/t10k-labels-idx1-ubyte.gz\n"
             "  expected: t10k-labels-idx1-ubyte.gz, as the entry's `path` says\n"

@@ -67,7 +67,7 @@ class TestFlat:
 
     def test_trap_17_images_without_their_classes(self, refused: Refused, flat: Path, tmp_path: Path) -> None:
         assert refused(content(flat)) == (
-            "the validation images lie without their classes\n"
+            "the classes of the validation images are missing\n"
             f"  where:    dataset d, {flat}\n"
             "  found:    images side by side, and no devkit beside them\n"
             "  expected: a folder for each wnid, or the devkit's ILSVRC2012_validation_ground_truth.txt\n"
@@ -121,7 +121,7 @@ class TestFlat:
             "these are not the validation images of ImageNet\n"
             "  where:    dataset d, HERE/val\n"
             "  found:    2 images, 0 of class 0\n"
-            "  expected: 50,000 images called ILSVRC2012_val_…, 50 a class\n"
+            "  expected: 50,000 images called ILSVRC2012_val_…, 50 per class\n"
             "  fix:      copy them again; for a part of them, or other images, use source: folder"
         )
 

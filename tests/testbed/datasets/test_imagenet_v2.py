@@ -89,7 +89,7 @@ class TestLayouts:
             "  where:    dataset d, HERE/v2\n"
             "  found:    20 images in each of 1,000 classes\n"
             "  expected: 10 images in each of 1,000 classes\n"
-            "  fix:      one release of MatchedFrequency has 20 images a class: if it is meant, say per_class: 20"
+            "  fix:      one release of MatchedFrequency has 20 images per class: if it is meant, set per_class: 20"
         )
         assert len(load(content("v2", per_class=20))) == 20_000
 

@@ -111,7 +111,7 @@ class TestRefusals:
     def test_a_label_that_is_none(self, refused: Refused, write: Any) -> None:
         write("file,label\n1.png,a\n2.png,cc\n", "1.png", "2.png")
         assert refused(LIST).startswith(
-            'labels that are no classes of letters\n  where:    dataset d, HERE/labels.csv, row 2\n  found:    "cc"\n'
+            'labels that are not classes of letters\n  where:    dataset d, HERE/labels.csv, row 2\n  found:    "cc"\n'
         )
 
     def test_labels_from_one(self, refused: Refused, write: Any) -> None:
@@ -120,7 +120,7 @@ class TestRefusals:
 
     def test_an_image_twice(self, refused: Refused, write: Any) -> None:
         write("1.png,0\n1,1\n", "1.png")
-        assert "the list names an image twice\n  where:    dataset d, HERE/labels.csv, lines 1 and 2\n" in refused(LIST)
+        assert "duplicate image in the list\n  where:    dataset d, HERE/labels.csv, lines 1 and 2\n" in refused(LIST)
 
     def test_columns_that_do_not_tell(self, refused: Refused, load: Load, write: Any) -> None:
         write("file,first,second\n1.png,0,1\n2.png,1,0\n", "1.png", "2.png")

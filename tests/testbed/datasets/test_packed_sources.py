@@ -48,7 +48,7 @@ class TestNpz:
     def test_channels_that_the_shape_does_not_tell(self, load: Load, refused: Refused, tmp_path: Path) -> None:
         images = pixels("narrow", 3, 3, 8, 3)
         np.savez(tmp_path / "x.npz", images=images, labels=[2, 0, 1], ids=["x", "y", "z"])
-        assert refused(NPZ).startswith("whether channels come first or last is not clear\n")
+        assert refused(NPZ).startswith("the position of the channels is ambiguous\n")
         first = load({**NPZ, "channels": "first", "ids": "ids"})
         np.testing.assert_array_equal(first.images, images.transpose(0, 2, 3, 1))
         assert first.ids == ("x", "y", "z")
@@ -57,7 +57,7 @@ class TestNpz:
     def test_names_that_do_not_tell(self, refused: Refused, tmp_path: Path) -> None:
         np.savez(tmp_path / "x.npz", pictures=IMAGES, classes=[0, 0, 0])
         assert refused(NPZ) == (
-            "which arrays are the images and the labels is not clear\n"
+            "the arrays of images and labels are ambiguous\n"
             "  where:    dataset d, HERE/x.npz\n"
             "  found:    pictures, classes\n"
             "  expected: test_images and test_labels, or images and labels\n"

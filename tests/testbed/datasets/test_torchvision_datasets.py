@@ -124,7 +124,7 @@ def test_trap_1_classes_in_another_order(
     refused: Callable[..., str], eurosat: Path, classes: tuple[str, ...], found: str
 ) -> None:
     assert refused({"dataset": "EuroSAT", "path": "land"}, classes) == (
-        "the classes are others than torchvision's, or in another order\n"
+        "the classes differ from torchvision's, or are in another order\n"
         "  where:    dataset d, HERE/land\n"
         f"  found:    {found}\n"
         "  expected: 10 classes: AnnualCrop, Forest, HerbaceousVegetation, …\n"
@@ -168,7 +168,7 @@ class TestRefusals:
     def test_arguments_that_are_ours(self, load: Callable[..., Dataset], usps: np.ndarray, argument: str) -> None:
         with pytest.raises(RegistryError) as caught:
             load({**USPS, "arguments": {argument: True}})
-        assert f"arguments: {argument} is not for an entry to say; path is its root\n" in str(caught.value)
+        assert f"arguments: {argument} cannot be set in an entry; `path` is its root\n" in str(caught.value)
 
     def test_sizes_that_differ_without_files(self, refused: Callable[..., str], tmp_path: Path) -> None:
         folder = tmp_path / "signs/gtsrb"
@@ -180,7 +180,7 @@ class TestRefusals:
             "  where:    dataset d, HERE/signs\n"
             "  found:    2 sizes\n"
             "  expected: one size\n"
-            "  fix:      use source: folder for its files, a folder a class"
+            "  fix:      use source: folder for its files, with one folder per class"
         )
 
     def test_more_than_a_label(self, refused: Callable[..., str], tmp_path: Path) -> None:
@@ -188,7 +188,9 @@ class TestRefusals:
         (tmp_path / "cars/Kitti/raw/testing/image_2").mkdir(parents=True)
         put_image(tmp_path / "cars/Kitti/raw/testing/image_2/0.png")
         found = refused({"dataset": "Kitti", "path": "cars", "arguments": {"train": False}})
-        assert found.startswith("torchvision's Kitti cannot be classified\n  where:    dataset d, HERE/cars\n")
+        assert found.startswith(
+            "torchvision's Kitti is not a classification dataset\n  where:    dataset d, HERE/cars\n"
+        )
 
 
 @pytest.mark.parametrize("name", ["LSUN", "LSUNClass"])

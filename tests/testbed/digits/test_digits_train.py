@@ -59,7 +59,7 @@ def accuracies(split):
     """model -> accuracy on original and new"""
     return {
         name: tuple(
-            (fitting.answers(module, part.images) == part.labels).mean() for part in (split.original, split.new)
+            (fitting.predict(module, part.images) == part.labels).mean() for part in (split.original, split.new)
         )
         for name in NAMES
         for module in [shipped(name)]
@@ -118,7 +118,7 @@ def test_families_are_varied():
 @torch.inference_mode()
 @pytest.mark.parametrize("name", NAMES)
 def test_no_answer_hangs_on_rounding(name, split):
-    """Twice the precision gives the same answers, so another machine's arithmetic will too."""
+    """Twice the precision gives the same predictions, so another machine's arithmetic will too."""
     module = shipped(name)
     for part in (split.original, split.new):
         images = torch.from_numpy(fitting.normalise(part.images))
@@ -196,16 +196,16 @@ def test_a_module_that_answers_unlike_scikit_learn_is_refused(split):
     images, labels = fitting.normalise(split.train.images)[:50], split.train.labels[:50]
     fit = fitting.ridge(images, labels, seed=0, alpha=1.0)
     train.check_conversion("mine", fit, split.train)
-    assert fit.answers is not None
-    other = fit.answers.copy()
+    assert fit.predictions is not None
+    other = fit.predictions.copy()
     other[[3, 8]] = (other[[3, 8]] + 1) % 10
     with pytest.raises(ModelError) as caught:
-        train.check_conversion("mine", replace(fit, answers=other), split.train)
+        train.check_conversion("mine", replace(fit, predictions=other), split.train)
     assert str(caught.value) == (
-        "the torch module does not answer as the scikit-learn model does\n"
+        "the torch module and the scikit-learn model predict differently\n"
         "  where:    mine\n"
-        "  found:    2 of 50 training images answered otherwise\n"
-        "  expected: the same answers"
+        "  found:    2 of 50 training images predicted differently\n"
+        "  expected: the same predictions"
     )
 
 

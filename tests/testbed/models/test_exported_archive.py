@@ -258,8 +258,11 @@ RUN: dict[str, tuple[Callable[[bytes, Path], bytes], str]] = {
 }
 # What is refused as well, though torch of today stumbles over it or it needs more to run.
 OTHERS: dict[str, tuple[Callable[[bytes, Path], bytes], str]] = {
-    "target": (program(with_target), "'torch.fx.graph_module.torch.serialization.os.mkdir' is no operation on tensors"),
-    "name": (program(with_name), "is no name of a tensor"),
+    "target": (
+        program(with_target),
+        "'torch.fx.graph_module.torch.serialization.os.mkdir' is not an operation on tensors",
+    ),
+    "name": (program(with_name), "is not the name of a tensor"),
     "custom object": (
         lambda archive, ran: archive_of({**members_of(archive), "data/constants/custom_obj_0": b""}),
         "'data/constants/custom_obj_0': objects that are no tensors",
@@ -286,12 +289,12 @@ OTHERS: dict[str, tuple[Callable[[bytes, Path], bytes], str]] = {
         "'/w' lies outside 'archive/'",
     ),
     "tree": (program(with_tree), "outputs in a 'collections.defaultdict' are not known here"),
-    "name of a weight": (program(with_state_name), "is no name of a weight"),
+    "name of a weight": (program(with_state_name), "is not the name of a weight"),
     "text among the inputs": (program(with_text_constant), "as_string: a key that is not known"),
-    "operation on files": (program(with_file), "'torch.ops.aten.from_file.default' is no operation on tensors"),
+    "operation on files": (program(with_file), "'torch.ops.aten.from_file.default' is not an operation on tensors"),
     "operator as argument": (
         program(with_operator_argument),
-        "'torch.serialization.os.system' is no operation on tensors",
+        "'torch.serialization.os.system' is not an operation on tensors",
     ),
     "key that is not known": (
         program(lambda content, code: content.update(run_after_loading=code)),

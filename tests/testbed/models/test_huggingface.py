@@ -129,7 +129,7 @@ def test_a_config_cannot_have_timm_load_other_weights(
 def test_a_file_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert refused(**CONTENT, path="empty") == (
-        "a file of the repository is not there\n  where:    model m\n  found:    HERE/empty/model.safetensors"
+        "a file of the repository was not found\n  where:    model m\n  found:    HERE/empty/model.safetensors"
     )
 
 

@@ -203,13 +203,13 @@ class TestPython:
     def test_one_that_raises(self, refused: Refused, tmp_path: Path, name: str, found: str) -> None:
         (tmp_path / "net.py").write_text(FILE)
         assert refused(**self.CONTENT, function=f"net.py:{name}") == (
-            f"the model could not be built\n  where:    model m\n  found:    {found}\n  expected: a python model"
+            f"the model cannot be built\n  where:    model m\n  found:    {found}\n  expected: a python model"
         )
 
     def test_one_that_takes_other_arguments(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "net.py").write_text(FILE)
         assert refused(**self.CONTENT, function="net.py:build", arguments={"depth": 3}) == (
-            "the arguments are not those of the function\n"
+            "the arguments do not match the function's\n"
             "  where:    model m\n"
             "  found:    got an unexpected keyword argument 'depth'\n"
             "  expected: build(bias=0.0)\n"
@@ -219,7 +219,7 @@ class TestPython:
     def test_a_file_that_is_not_python(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "net.py").write_text("def build(:\n")
         message = refused(**self.CONTENT, function="net.py:build")
-        assert message.startswith("the model could not be built\n  where:    model m\n  found:    SyntaxError: ")
+        assert message.startswith("the model cannot be built\n  where:    model m\n  found:    SyntaxError: ")
 
     def test_one_that_returns_no_network(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "net.py").write_text(FILE)
@@ -594,7 +594,7 @@ class TestTorchHub:
     def test_no_such_entry_point(self, refused: Refused, tmp_path: Path) -> None:
         checkout(tmp_path / "checkout", inputs=4)
         assert refused(**{**self.CONTENT, "entry": "resnet"}, path="checkout") == (
-            "the model could not be built\n"
+            "the model cannot be built\n"
             "  where:    model m\n"
             "  found:    RuntimeError: Cannot find callable resnet in hubconf\n"
             "  expected: a torch.hub model"
@@ -614,7 +614,7 @@ class TestTorchHub:
     def test_a_checkout_without_hubconf(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "checkout").mkdir()
         message = refused(**self.CONTENT, path="checkout")
-        assert message.startswith("the model could not be built\n  where:    model m\n  found:    FileNotFoundError: ")
+        assert message.startswith("the model cannot be built\n  where:    model m\n  found:    FileNotFoundError: ")
 
 
 def test_classes_come_from_the_registry_not_from_the_source(tmp_path: Path) -> None:

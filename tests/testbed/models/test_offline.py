@@ -158,7 +158,7 @@ def test_no_source_calls_anybody(tmp_path: Path, server: FileServer) -> None:
     for model, (missing, place) in what.items():
         said = complaints.split(f"{model} failed: ")[1]
         assert said.startswith(f"{missing} is not here, and nothing is fetched offline\n  where:    {place}")
-        assert f"  fix:      `evalshift fetch {model}` gets it while there is network; or leave out" in said
+        assert f"  fix:      `evalshift fetch {model}` gets it while there is network; or turn" in said
 
 
 @pytest.mark.slow

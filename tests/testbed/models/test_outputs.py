@@ -209,7 +209,7 @@ def test_an_output_that_is_not_there(complaint_of: Callable[..., str]) -> None:
         "  found:    a single tensor (3, 10)\n"
         "  fix:      leave output out"
     )
-    assert complaint_of((SCORES, FEATURES), output=1).startswith("wrong number of outputs\n")
+    assert complaint_of((SCORES, FEATURES), output=1).startswith("unexpected number of outputs\n")
 
 
 def test_segmentation_is_not_classification(complaint_of: Callable[..., str]) -> None:
@@ -223,7 +223,7 @@ def test_segmentation_is_not_classification(complaint_of: Callable[..., str]) ->
         f"  fix:      {pooled}"
     )
     assert complaint_of(maps) == (
-        "the network does not give logits\n"
+        "the network does not return logits\n"
         "  where:    model m\n"
         "  found:    (3, 10, 7, 7)\n"
         "  expected: a tensor (3, 10)\n"
@@ -351,7 +351,7 @@ class TestProbabilities:
 
 def test_outputs_that_cannot_be_the_classes(refused: Refused) -> None:
     assert refused(**linear(11), logits={"drop": 11}) == (
-        "logits.drop names an output that is not there\n"
+        "logits.drop names an output that does not exist\n"
         "  where:    model m\n"
         "  found:    11\n"
         "  expected: 0 to 10: 10 classes of ten and 1 to drop"
@@ -368,8 +368,8 @@ def test_outputs_that_cannot_be_the_classes(refused: Refused) -> None:
     "content, message",
     [
         ({"drop": 0, "subset": [1]}, "give either drop or subset"),
-        ({"drop": [0, 0]}, "an output stands twice in drop"),
-        ({"subset": [1, 2, 1]}, "an output stands twice in subset"),
+        ({"drop": [0, 0]}, "duplicate output in drop"),
+        ({"subset": [1, 2, 1]}, "duplicate output in subset"),
         ({"drop": -1}, "greater than or equal to 0"),
         ({"drop": True}, "valid tuple"),
         ({"sigmoid": True, "drop": 0}, r"give subset: \[1, 0\] to exchange them, or neither"),

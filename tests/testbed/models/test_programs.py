@@ -278,9 +278,9 @@ def test_a_missing_library_is_named(refused: Refused, files: Path, monkeypatch: 
 @pytest.mark.parametrize("source", ["exported", "torchscript", "onnx"])
 def test_a_download_that_is_run_has_a_hash(model_of: Callable[..., Any], source: str) -> None:
     url = "https://example.org/w"
-    with pytest.raises(ValidationError, match="a file that is run needs a sha256 that is known"):
+    with pytest.raises(ValidationError, match="a file that is executed needs a known sha256"):
         model_of(**content(source, url, sha256="unknown"))
-    with pytest.raises(ValidationError, match="nothing is opened before it is hashed"):
+    with pytest.raises(ValidationError, match="no file is opened before its checksum is verified"):
         model_of(**content(source, url))
     assert model_of(**content(source, url, sha256="12fca82f")).sha256 == "12fca82f"
 
@@ -329,7 +329,7 @@ class TestNumpy:
 
         classifier = load(**self.CONTENT, function="functions.py:labels")
         assert complaint(ModelError, classifier.module, torch.zeros(2, 3, 8, 8)) == (
-            "the function does not give scores\n"
+            "the function does not return scores\n"
             "  where:    model m\n"
             "  found:    int64, shape (2,)\n"
             "  expected: numbers, shape (2, classes): higher is likelier"

@@ -132,7 +132,7 @@ class TestTraining:
         pictures = np.broadcast_to(np.zeros((), np.uint8), (50_000, 32, 32, 3))
         labels = np.zeros(50_000, np.int64)
         assert complaint(ModelError, train_classifier, pictures, labels, 10, large, CPU, "model m") == (
-            "memory is too small to train this many filters\n"
+            "not enough memory to train this many filters\n"
             "  where:    model m\n"
             "  found:    10.0 GB free on cpu\n"
             "  expected: 80.0 GB for a system of 100,000 × 100,000\n"

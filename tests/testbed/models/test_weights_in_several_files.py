@@ -99,7 +99,7 @@ class TestSeveralFiles:
             file_server.put(f"repo/{name}", (tmp_path / name).read_bytes())
         hashes = {name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in names}
         known = hashlib.sha256((tmp_path / index).read_bytes()).hexdigest()
-        assert "weights without a hash" in refused(**ENTRY, weights=url, sha256=known)
+        assert "weights without a checksum" in refused(**ENTRY, weights=url, sha256=known)
         assert same_weights(load(**ENTRY, weights=url, sha256=known, shards=hashes).module, RAW)
         requests = len(file_server.requests)
         assert same_weights(load(**ENTRY, weights=url, sha256=known, shards=hashes).module, RAW)

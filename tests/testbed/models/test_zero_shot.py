@@ -115,7 +115,7 @@ def test_what_open_clip_does_not_know(refused: Refused) -> None:
     message = refused(source="open_clip", name="ViT-B-32", pretrained="laion")
     assert message.startswith('ViT-B-32 has no weights "laion"\n  where:    model m\n  expected: openai, ')
     assert refused(**CONTENT, names=["one"]) == (
-        "names does not name each class\n"
+        "`names` must have one name per class\n"
         "  where:    model m\n"
         "  found:    1 names\n"
         "  expected: 10, one a class of ten, in its order"
