@@ -18,7 +18,7 @@ from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import forward, place, settle_outputs
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.evaluate.options import Options
-from evalshift.evaluate.repeatability import NotApplied, Reference, take_reference
+from evalshift.evaluate.repeatability import NotApplied, Reference, in_batches, take_reference
 from evalshift.evaluate.streams import count_streams, one_thread
 from evalshift.evaluate.trial import Outputs, Trial
 from evalshift.shapes import Images
@@ -75,18 +75,20 @@ def prepare(
     sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
     with _one_core(device):
         tried = _run_plain(classifier, sample, device, options)
-        classifier, few, execution = tried.classifier, sample[: len(tried.first)], tried.execution
+        classifier, execution = tried.classifier, tried.execution
 
         def run(one: Classifier, part: Images) -> torch.Tensor:
             return forward(one, part, execution)
 
-        reference, warning = take_reference(classifier, few, run, tried.first, tried.second, options.precision)
+        reference, warning = take_reference(
+            classifier, sample, run, tried.first, tried.second, options.precision, execution.batch_size
+        )
     plain = Prepared(classifier, execution, (classifier, execution))
     if warning:
-        size = _fixed(options) or min(_usual(device, sample), images) if len(few) > 1 else execution.batch_size
+        size = _fixed(options) or min(_usual(device, sample), images) if len(tried.first) > 1 else execution.batch_size
         skipped = {"all": "predictions are not repeatable, so optimised forms cannot be compared with them"}
         return replace(plain, execution=replace(execution, batch_size=size), warnings=(warning,), skipped=skipped)
-    return _optimize(plain, sample, reference, options, images, tried.seconds / len(few))
+    return _optimize(plain, sample, reference, options, images, tried.seconds / len(tried.first))
 
 
 @contextmanager
@@ -127,20 +129,31 @@ def _run_plain(classifier: Classifier, sample: Images, device: torch.device, opt
     A single image is tried where several fail and the batch size is free. What the network raises comes through.
     """
     fixed = _fixed(options)
-    few = sample[: min(_FEW_IMAGES, fixed or _usual(device, sample))]
+    few = min(_FEW_IMAGES, len(sample), _usual(device, sample))
+    if fixed:  # whole batches alone: a network may take no others
+        few = min(_FEW_IMAGES // fixed * fixed or _FEW_IMAGES, len(sample))
     failures: list[Exception] = []
-    for part in [few] if fixed or len(few) == 1 else [few, few[:1]]:
-        execution = Execution(device, options.precision, fixed or len(part), "contiguous")
+    for count in [few] if fixed or few == 1 else [few, 1]:
+        execution = Execution(device, options.precision, fixed or count, "contiguous")
         try:
-            settled = settle_outputs(classifier, sample, execution)
-            place(settled, execution)
-            first = forward(settled, part, execution).cpu()  # chooses kernels; its time says nothing
-            start = time.perf_counter()
-            second = forward(settled, part, execution).cpu()
-            return _Tried(settled, execution, first, second, time.perf_counter() - start)
+            return _run_twice(classifier, sample, count, execution)
         except Exception as error:
             failures.append(error)
     raise failures[0]
+
+
+def _run_twice(classifier: Classifier, sample: Images, count: int, execution: Execution) -> _Tried:
+    few = sample[:count]
+
+    def run(one: Classifier, batch: Images) -> torch.Tensor:
+        return forward(one, batch, execution)
+
+    settled = settle_outputs(classifier, sample, execution)
+    place(settled, execution)
+    first = in_batches(settled, few, run, execution.batch_size)  # chooses kernels; its time says nothing
+    start = time.perf_counter()
+    second = in_batches(settled, few, run, execution.batch_size)
+    return _Tried(settled, execution, first, second, time.perf_counter() - start)
 
 
 def _optimize(

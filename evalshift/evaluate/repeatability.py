@@ -1,11 +1,11 @@
 """Whether a network gives an image the same logits each time, whatever else is in the batch.
 
-The first images run twice and then in two smaller batches, before anything is optimised. What comes out is the
+The first images run twice and then among other images, before anything is optimised. What comes out is the
 reference that each quicker form of the network (joined operations, another layout, batches at once) must reproduce.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,41 +67,55 @@ class Reference:
             raise NotApplied(f"its logits differ from the plain network's by up to {difference:.2g}")
 
 
+def in_batches(classifier: Classifier, images: Images, run: Run, size: int) -> torch.Tensor:
+    """Logits of all images on the CPU, `size` images per batch, the last batch with what is left."""
+    starts = range(0, len(images), size)
+    return torch.cat([run(classifier, images[start : start + size]).cpu() for start in starts])
+
+
 def take_reference(
-    classifier: Classifier, images: Images, run: Run, first: torch.Tensor, second: torch.Tensor, precision: str
+    classifier: Classifier,
+    sample: Images,
+    run: Run,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    precision: str,
+    batch_size: int | None = None,
 ) -> tuple[Reference, str | None]:
     """What other forms of the network are held against, and a warning where its predictions do not repeat.
 
-    images          the first few of the dataset, uint8 (n, h, w, c)
+    sample          the first few images of the dataset, uint8 (m, h, w, c)
     run             one batch through a classifier → logits
-    first, second   logits of two calls on all of `images`, shape (n, classes)
+    first, second   logits of two calls on the first n images of the sample, n ≤ m, shape (n, classes)
+    batch_size      images per batch in these calls; None: all n
     The warning is None for a network that repeats. More than the usual rounding is looked at in float64, where rounding
     goes away and a dependence on the batch does not.
     """
     first, second = first.cpu(), second.cpu()
+    images, size = sample[: len(first)], batch_size or len(first)
     scale = _scale(first)
     usual = _ROUNDING[precision] * scale
     if largest_difference(second, first) > _OF_EQUAL_CALLS[precision] * scale:
         return Reference(first, usual), CHANGES_FROM_CALL_TO_CALL
-    apart = _in_two_batches(classifier, images, run)
-    difference = 0.0 if apart is None else largest_difference(apart, first)
+    others = _among_other_images(classifier, sample, len(first), size, run)
+    difference = 0.0 if others is None else largest_difference(others, first)
     if difference <= _WORTH_A_LOOK[precision] * scale:
         return Reference(first, usual), None
-    depends = _depends_in_float64(classifier, images, run)
+    depends = _depends_in_float64(classifier, sample, len(first), size, run)
     if depends is None:  # its operations know no float64
         nudged = replace(classifier, module=_Nudged(classifier.module, _LAST_BITS[precision]))
-        depends = difference > _MARGIN * largest_difference(run(nudged, images).cpu(), first)
+        depends = difference > _MARGIN * largest_difference(in_batches(nudged, images, run, size), first)
     return Reference(first, max(usual, 3 * difference)), DEPENDS_ON_THE_BATCH if depends else None
 
 
-def _depends_in_float64(classifier: Classifier, images: Images, run: Run) -> bool | None:
+def _depends_in_float64(classifier: Classifier, sample: Images, n: int, size: int, run: Run) -> bool | None:
     """Whether logits depend on the batch where 52 bits of mantissa leave no rounding; None where it does not run so."""
     try:
         exact = replace(classifier, module=_InFloat64(copy.deepcopy(classifier.module).double()))
-        whole, apart = run(exact, images).cpu(), _in_two_batches(exact, images, run)
+        usual, others = in_batches(exact, sample[:n], run, size), _among_other_images(exact, sample, n, size, run)
     except Exception:  # someone else's network
         return None
-    return None if apart is None else largest_difference(whole, apart) > _IN_FLOAT64 * _scale(whole)
+    return None if others is None else largest_difference(usual, others) > _IN_FLOAT64 * _scale(usual)
 
 
 def largest_difference(logits: torch.Tensor, others: torch.Tensor) -> float:
@@ -122,16 +136,33 @@ def _scale(logits: torch.Tensor) -> float:
     return float(some.nan_to_num(nan=0, posinf=0, neginf=0).abs().max())
 
 
-def _in_two_batches(classifier: Classifier, images: Images, run: Run) -> torch.Tensor | None:
-    """Logits of all images in two batches of unequal size; None for one image, or where smaller batches fail."""
+def _among_other_images(classifier: Classifier, sample: Images, n: int, size: int, run: Run) -> torch.Tensor | None:
+    """Logits of the first `n` images in batches of other sizes; None for one image, or a network for one size alone."""
+    for batches in _other_batches(n, size, len(sample)):
+        try:
+            logits = torch.cat([run(classifier, sample[start:stop]).cpu() for start, stop in batches])
+        except Exception:  # someone else's network; its run will say so where the batch size does not fit
+            continue
+        return logits[:n]
+    return None
+
+
+def _other_batches(n: int, size: int, available: int) -> Iterator[list[tuple[int, int]]]:
+    """Ways to run the first `n` images in other batches than of `size`, as (start, stop) of each, the cheapest first.
+
+    Some networks take no batch of one image, or only multiples of four, so there are several.
+    """
     # Unequal: batch norms that split a batch into equal parts would meet the same parts again.
-    middle = 3 * len(images) // 8 or 1
-    if len(images) < 2:
-        return None
-    try:
-        return torch.cat([run(classifier, part).cpu() for part in (images[:middle], images[middle:])])
-    except Exception:  # a network for one size of batch; its run will say so where that does not fit
-        return None
+    middle = 3 * n // 8 or 1
+    if n > 2 or n == 2 <= size:
+        yield [(0, middle), (middle, n)]
+    if size < n:
+        yield [(0, n)]
+    for more in (2 * n + 1, 2 * n):
+        if n < min(more, available):
+            yield [(0, min(more, available))]
+    if n > 3 and n // 2 != size:
+        yield [(0, n // 2), (n // 2, n)]
 
 
 class _Nudged(nn.Module):

@@ -94,9 +94,9 @@ class Trial:
         return list(zip(positions, logits, strict=True))
 
     def _batches_of(self, size: int) -> tuple[list[np.ndarray], list[Images]]:
-        """A batch for each stream, each in another order, so that batches that are mixed up are noticed."""
+        """A batch for each stream, each beginning with another image, so that batches that are mixed up are noticed."""
         if self._batches[0] != size:
-            order = np.arange(size) % len(self._sample)
-            positions = [np.roll(order, stream) for stream in range(self._execution.streams)]
+            order = np.arange(size)
+            positions = [(order + stream) % len(self._sample) for stream in range(self._execution.streams)]
             self._batches = (size, positions, [self._sample[rows] for rows in positions])
         return self._batches[1:]

@@ -30,8 +30,9 @@ REGISTRY = load_registry(Path(__file__).parents[2] / "registry.yaml")
 IMAGES = 16
 # So many that joining operations and searching for a batch size and a layout are worth their while.
 OF_A_REAL_RUN = 500
-# Bottlenecks, and cheap blocks with concatenations, split attention and squeeze-and-excitation.
-QUICK = ("resnet50", "ghostnet_100.in1k", "shufflenet_v2_x0_5", "lcnet_050.ra2_in1k")
+# Bottlenecks, and cheap blocks with concatenations and squeeze-and-excitation.
+QUICK = ("resnet50", "ghostnet_100.in1k", "lcnet_050.ra2_in1k")
+QUICK_IMAGES = 8
 
 
 def smallest_of_each_family() -> dict[str, AnyModel]:
@@ -85,6 +86,8 @@ def enliven(module: nn.Module, images: torch.Tensor) -> None:
                 if parameter.ndim > 1
                 else noise.uniform_(-0.3, 0.3, generator=generator)
             )
+        elif parameter.ndim > 1 and float(parameter.std()) < 1e-3:
+            parameter.data *= 0.02 / parameter.std()  # heads that begin a thousand times smaller than their bias
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:  # statistics of these very images, as training leaves them
         norm.reset_running_stats()
@@ -102,9 +105,9 @@ def run_both(entry: AnyModel, files: list[Path]) -> tuple[np.ndarray, np.ndarray
     space = REGISTRY.class_space(entry.classes)
     classifier = bare_classifier("network", entry, space)
     ids = tuple(path.name for path in files)
-    dataset = Dataset("pictures", space, ids, np.zeros(IMAGES, np.int64), tuple(files))
+    dataset = Dataset("pictures", space, ids, np.zeros(len(files), np.int64), tuple(files))
     reader = ImageReader(dataset, workers=2)
-    pixels = apply_arithmetic(torch.from_numpy(reader.first(IMAGES, classifier.preprocess)), classifier.preprocess)
+    pixels = apply_arithmetic(torch.from_numpy(reader.first(len(files), classifier.preprocess)), classifier.preprocess)
     enliven(classifier.module, pixels)
     plain = copy.deepcopy(classifier.module)
     prepared = prepare(classifier, reader, CPU, Options(), OF_A_REAL_RUN)
@@ -140,7 +143,7 @@ THOROUGH = FAMILIES | {"timm resnet26t": TypeAdapter(AnyModel).validate_python(R
 
 @pytest.mark.parametrize("name", QUICK_ENTRIES)
 def test_networks_of_the_quick_set_run_fused_as_they_run_plainly(name: str, files: list[Path]) -> None:
-    skipped = assert_same(QUICK_ENTRIES[name], files)
+    skipped = assert_same(QUICK_ENTRIES[name], files[:QUICK_IMAGES])
     assert not {"all", "fusion", "streams", "search", "all, in the run"} & skipped.keys()
 
 

@@ -15,7 +15,7 @@ import evalshift as es
 from evalshift.evaluate import preparation
 from evalshift.evaluate.devices import search
 from evalshift.evaluate.predictions import Predictions
-from evalshift.evaluate.repeatability import CHANGES_FROM_CALL_TO_CALL
+from evalshift.evaluate.repeatability import CHANGES_FROM_CALL_TO_CALL, DEPENDS_ON_THE_BATCH
 from evalshift.testbed.datasets import Dataset
 
 # Images are grey squares of 16 × 16; each network says which of four shades a picture has.
@@ -186,6 +186,16 @@ def test_a_network_that_does_not_repeat_runs_plainly_and_warns(pictures: Dataset
     assert provenance.warnings == [CHANGES_FROM_CALL_TO_CALL]
     assert (provenance.streams, provenance.fused, provenance.memory_format) == (1, False, "contiguous")
     assert provenance.skipped_optimizations.keys() == {"all"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 25, 96, "auto"])
+def test_a_network_that_normalises_over_its_batch_warns_at_each_batch_size(
+    pictures: Dataset, batch_size: object
+) -> None:
+    module = Net(lambda net, x: x + 1e-3 * F.batch_norm(x, None, None, training=True))
+    provenance = run(module, pictures, batch_size=batch_size).provenance
+    assert provenance.warnings == [DEPENDS_ON_THE_BATCH]
+    assert provenance.batch_size == (batch_size if isinstance(batch_size, int) else 64)
 
 
 def test_half_precision_around_a_call_changes_nothing(pictures: Dataset) -> None:

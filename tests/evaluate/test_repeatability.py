@@ -15,6 +15,7 @@ from evalshift.evaluate.repeatability import (
     DEPENDS_ON_THE_BATCH,
     NotApplied,
     Reference,
+    in_batches,
     take_reference,
 )
 from evalshift.testbed.classes import ClassSpace
@@ -46,15 +47,17 @@ class Net(nn.Module):
         return self.head(self.body(self, self.first(x)).mean(dim=(2, 3)))
 
 
-def warning(module: nn.Module, images: np.ndarray, precision: str = "fp32") -> str | None:
+def warning(module: nn.Module, images: np.ndarray, precision: str = "fp32", size: int | None = None) -> str | None:
     execution = Execution(torch.device("cpu"), precision, len(images), "contiguous")
     classifier = Classifier("net", module.eval(), Preprocess(), CLASSES)
 
     def run(one: Classifier, part: np.ndarray) -> torch.Tensor:
         return forward(one, part, execution)
 
-    first, second = run(classifier, images), run(classifier, images)
-    return take_reference(classifier, images, run, first, second, precision)[1]
+    # As a run does: whole batches, of as many images as it looks at.
+    looked_at = images if size is None else images[: len(images) // size * size]
+    first, second = (in_batches(classifier, looked_at, run, size or len(images)) for _ in range(2))
+    return take_reference(classifier, images, run, first, second, precision, size)[1]
 
 
 def _training(net: Net, x: torch.Tensor) -> torch.Tensor:
@@ -143,6 +146,42 @@ def test_classes_that_are_masked_hide_nothing(images: np.ndarray) -> None:
             return super().forward(x).index_fill(1, torch.arange(5), -1e6)
 
     assert warning(Masked(lambda net, x: F.dropout(x, 0.1, training=True)), images) == CHANGES_FROM_CALL_TO_CALL
+
+
+class FlatNorm(nn.Module):
+    """Statistics of the batch over vectors, for which torch takes no batch of one image."""
+
+    def __init__(self, running: bool) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.norm = nn.BatchNorm1d(192, track_running_stats=running)
+        self.head = nn.Linear(192, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(x.flatten(1)))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, None])
+def test_a_dependence_on_the_batch_is_seen_whatever_the_batch_size(
+    count: int, size: int | None, images: np.ndarray
+) -> None:
+    images = images[:count]
+    if size is not None and size > count:
+        return
+    norm = Net(lambda net, x: F.batch_norm(x, None, None, training=True))
+    assert warning(norm, images, size=size) == DEPENDS_ON_THE_BATCH
+    assert warning(Net(lambda net, x: net.norm(x)), images, size=size) is None
+    assert warning(FlatNorm(running=True), images, size=size) is None
+    if size != 1 and count > 3:
+        assert warning(FlatNorm(running=False), images, size=size) == DEPENDS_ON_THE_BATCH
+
+
+def test_a_network_for_multiples_of_four_is_run_in_others_of_them(images: np.ndarray) -> None:
+    def norm(net: Net, x: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(x.view(-1, 4, *x.shape[1:]).flatten(0, 1), None, None, training=True)
+
+    assert warning(Net(norm), images) == warning(Net(norm), images, size=4) == DEPENDS_ON_THE_BATCH
 
 
 def test_one_image_and_networks_for_one_size_of_batch_are_no_trouble(images: np.ndarray) -> None:

@@ -55,9 +55,7 @@ def _model_view(model: str, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "source": both(_source_words),
         "checkpoint": both(lambda run: (run["checkpoint_sha256"] or "–")[:12]),
         "preprocess": both(lambda run: "–" if run["preprocess"] is None else _preprocess_words(run["preprocess"])),
-        "hardware": both(
-            lambda run: f"{run['device']}, {run['precision']}, batch size {run['batch_size']}" if run["device"] else "–"
-        ),
+        "hardware": both(lambda run: _execution_words(run) if run["device"] else "–"),
         "start": both(lambda run: run["start"][:16].replace("T", " ")),
     }
 
@@ -67,6 +65,15 @@ def _source_words(run: Mapping[str, Any]) -> str:
     if imported:
         return f"{imported['source']}, imported from {name_some(list(imported['files']), limit=2)}"
     return str(run["entry"].get("source") or "–")
+
+
+def _execution_words(run: Mapping[str, Any]) -> str:
+    """How a model was run, in a line; of outputs and optimisations, only what is not as usual."""
+    words = [run["device"], run["precision"], f"batch size {run['batch_size']}"]
+    if run.get("output_kind", "logits") != "logits":
+        words.append(f"outputs taken as {run['output_kind']}")
+    skipped = [f"{name} ({why})" for name, why in (run.get("skipped_optimizations") or {}).items()]
+    return ", ".join(words) + (f"; optimizations not used: {'; '.join(skipped)}" if skipped else "")
 
 
 def _preprocess_words(facts: Mapping[str, Any]) -> str:

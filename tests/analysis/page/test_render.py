@@ -230,6 +230,14 @@ def test_provenance_is_there_to_be_opened(stored):
     assert "<dt>Seed</dt><dd>0</dd>" in stored.html
 
 
+def test_outputs_and_optimizations_are_shown_where_they_are_not_as_usual(letters):
+    facts = {"output_kind": "probabilities", "skipped_optimizations": {"fusion": "it has <hooks>"}}
+    letters.predictions("new", "good", [[0] * 5] * 3, **facts)
+    page = Page(summarize(letters.results, resamples=50))
+    words = "outputs taken as probabilities; optimizations not used: fusion (it has &lt;hooks&gt;)"
+    assert f"<td>cpu, fp32, batch size 64 → cpu, fp32, batch size 64, {words}</td>" in page.html
+
+
 def test_runs_that_differ_show_both_and_warnings_are_repeated(letters):
     letters.predictions(
         "new", "good", [[0] * 5] * 3, device="cuda", git_revision="0123456789abcdef+changes", warnings=["it <b>smokes"]
