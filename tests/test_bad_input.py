@@ -183,7 +183,7 @@ def test_pair_that_no_model_fits(here: Path) -> None:
 def test_what_cannot_be_listed(here: Path) -> None:
     refused(
         run_here("list", "modles"),
-        'unknown kind "modles"',
+        'unknown kind of entry "modles"',
         "  expected: models, datasets, pairs",
         '  fix:      did you mean "models"?',
     )
@@ -210,7 +210,8 @@ def test_unknown_key(here: Path) -> None:
         "unknown key",
         "  where:    registry.yaml, line 7: models.bad.clases",
         "  found:    clases",
-        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, recipe, selected_on, "
+        "  expected: title, paper, licence, homepage, note, classes, output, logits, family, "
+        "family_title, year, recipe, selected_on, "
         "expected, on_request, source, function, arguments, preprocess, trust",
         '  fix:      did you mean "classes"?',
     )
@@ -220,7 +221,8 @@ def test_unknown_key(here: Path) -> None:
         "unknown key",
         "  where:    registry.yaml, line 9: models.good.yaer",
         "  found:    yaer",
-        "  expected: paper, licence, homepage, note, classes, output, logits, family, year, recipe, selected_on, "
+        "  expected: title, paper, licence, homepage, note, classes, output, logits, family, "
+        "family_title, year, recipe, selected_on, "
         "expected, on_request, source, function, arguments, preprocess, trust",
         '  fix:      did you mean "year"?',
     )
@@ -330,8 +332,7 @@ def test_registry_that_is_not_there(here: Path) -> None:
         run_here("run", "--registry", "mine.yaml"),
         "registry not found",
         "  where:    mine.yaml",
-        "  fix:      pass the path of an existing one as --registry, or leave it out to use the one that comes with "
-        "evalshift",
+        "  fix:      name one with --registry, or leave it out to use the one that comes with evalshift",
     )
 
 

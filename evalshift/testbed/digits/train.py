@@ -92,7 +92,7 @@ def checkpoint(recipe: Recipe, fit: Fit, seed: int) -> bytes:
 
 
 def correct(fit: Fit, part: DigitsPart) -> int:
-    """How many images of `part` the model answers correctly."""
+    """The number of images of `part` that the model classifies correctly."""
     return int((predict(fit.module(), part.images) == part.labels).sum())
 
 

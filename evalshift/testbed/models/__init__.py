@@ -1,9 +1,9 @@
 """ModelEntry → Classifier: images to logits. The one home of torchvision, timm and torch.hub.
 
-A module a source. Each has two functions, or three where a library or a repository knows what to download:
+One module per source. Each has two functions, or three where a library or a repository knows what to download:
 
-    build(entry, space, where)   the network with its weights, downloaded where they are not there, answering for the
-                                 classes of `space`; `where` begins complaints
+    build(entry, space, where)   the network with its weights, downloaded where missing, predicting the
+                                 classes of `space`; `where` begins error messages
     bare(entry, space, where)    the same network without them, to see what it takes and gives
     fetch(entry, where)          download what the entry's weights: does not name, and give the files
 
@@ -138,7 +138,7 @@ def fetch_from_library(name: str, entry: AnyModel) -> list[Path]:
     """Download what `weights` in the entry does not name: a library's own weights, or the code of a repository.
 
     Gives what is there afterwards; nothing for sources that know of no more than the entry says. Raises ModelError for
-    what the library does not know, DownloadError or HashMismatchError where it cannot be had.
+    what the library does not know, DownloadError or HashMismatchError where it cannot be downloaded.
     """
     where = f"model {name}"
     fetch = getattr(_SOURCES[type(entry)], "fetch", None)

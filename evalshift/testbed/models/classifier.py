@@ -1,4 +1,4 @@
-"""A network ready to answer, and what each source gives towards it."""
+"""A network that is ready to predict, and what each source contributes to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
