@@ -68,8 +68,10 @@ class Basis:
 
     @property
     def mean_drop(self) -> float:
-        """Mean over the models of original minus new accuracy."""
+        """Mean over the models of original minus new accuracy; NaN for no models."""
         original_correct, original_total, new_correct, new_total = self.counts
+        if len(self.outcomes) == 0:
+            return float("nan")
         return float(np.mean(original_correct / original_total - new_correct / new_total))
 
     def rng(self, statistic: str) -> np.random.Generator:

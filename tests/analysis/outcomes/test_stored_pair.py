@@ -299,7 +299,7 @@ KNOWN_BY_COUNTS = "Known by imported counts alone, so left out of whatever needs
 
 
 def test_imported_predictions_are_held_against_equal_labels_whatever_the_fingerprint(letters):
-    mark = letters.results.load_dataset("new").rows
+    mark = letters.results.load_dataset("new").label_checksum
     letters.predictions("old", "guest", [[0], [1], [2], [2]], imported=IMPORTED, identity={})
     letters.predictions("new", "guest", [[0], [0], [0]], imported=IMPORTED, identity={}, dataset_fingerprint=mark)
 
@@ -311,7 +311,7 @@ def test_imported_predictions_are_held_against_equal_labels_whatever_the_fingerp
 
 
 def test_imported_predictions_for_other_labels_are_left_out(letters):
-    mark = letters.results.load_dataset("new").rows
+    mark = letters.results.load_dataset("new").label_checksum
     letters.predictions("old", "guest", [[0], [1], [2], [2]], imported=IMPORTED, dataset_fingerprint=mark)
     letters.predictions("new", "guest", [[0], [0], [0]], imported=IMPORTED, dataset_fingerprint=mark)
 
