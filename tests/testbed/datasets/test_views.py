@@ -147,7 +147,8 @@ class TestByName:
         self, registry: Registry, complaint: Callable[..., str], name: str, found: str, expected: str
     ) -> None:
         assert complaint(UsageError, registry.dataset, name) == (
-            f'"{name}" chooses nothing\n  where:    {registry.path}\n  found:    {found}\n  expected: {expected}'
+            f'"{name}" is not the name of a dataset\n'
+            f"  where:    {registry.path}\n  found:    {found}\n  expected: {expected}"
         )
 
     def test_a_name_that_there_is_not(self, registry: Registry, complaint: Callable[..., str]) -> None:
