@@ -768,7 +768,10 @@ def test_progress_begins_with_what_is_there(tmp_path: Path, file_server: FileSer
     heard: list[tuple[int, int | None]] = []
     url = file_server.put("data.bin", BODY)
     fetch(remote(url), tmp_path, progress=lambda done, total: heard.append((done, total)))
-    assert heard == [(900_000, 1_000_000), (965_536, 1_000_000), (1_000_000, 1_000_000)]
+    done = [at for at, _ in heard]  # in steps as the network brings them
+    assert (done[0], done[-1]) == (900_000, 1_000_000)
+    assert done == sorted(set(done))
+    assert {total for _, total in heard} == {1_000_000}
 
 
 # A file whose hash nobody knows: what no hash can find out afterwards
