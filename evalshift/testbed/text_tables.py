@@ -73,7 +73,7 @@ def _json_rows(text: str) -> TextTable:
         records = [records] if isinstance(records, dict) else records
         lines = tuple(range(1, len(records) + 1))
     if not all(isinstance(record, dict) for record in records):
-        raise ValueError('a line that is no record, such as {"path": ..., "label": ...}')
+        raise ValueError('a line that is not a record, such as {"path": ..., "label": ...}')
     names = tuple(dict.fromkeys(name for record in records for name in record))
     rows = tuple(tuple(_text(record.get(name)) for name in names) for record in records)
     return TextTable(rows, lines, names)

@@ -412,8 +412,8 @@ def test_a_figure_has_the_metric_and_scale_of_the_report(letters):
     assert "(top-5, %, probit scale)" in found.draw("scatter").axes[0].get_xlabel()
     assert "(top-5, %)" in found.draw("scatter", scale="linear").axes[0].get_xlabel()
     assert [ax.get_xlabel() for ax in found.draw("decomposition").axes] == [
-        "Drop by cause (points)",
-        "Shared, own (points)",
+        "Terms of the drop (points)",
+        "Across models (points)",
     ]
 
 

@@ -49,7 +49,7 @@ def decomposition(
     _draw_term(parts, table, "shared", places - _APART[2], MARK, "Shared: drop predicted by the line")
     _draw_term(parts, table, "own", places + _APART[2], LINE, "Own: effective robustness")
     terms.set_yticks(places, [shortened(name, longest) for name in table["model"]])
-    for ax, title in ((terms, "Drop by cause (points)"), (parts, "Shared, own (points)")):
+    for ax, title in ((terms, "Terms of the drop (points)"), (parts, "Across models (points)")):
         ax.axvline(0, color=QUIET, linewidth=points(0.6), zorder=0)
         ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=title)
         ax.tick_params(axis="y", length=0, labelsize=points(6))

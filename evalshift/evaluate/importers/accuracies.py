@@ -135,7 +135,7 @@ def _refuse_means(read: Sequence[_Cell | None], cells: Sequence[str], models: Se
     for cell, text, model in zip(read, cells, models, strict=True):
         if cell is not None and cell.is_mean:
             raise DataError(
-                "a mean over several runs is no count of images",
+                "a mean over several runs is not a count of images",
                 where=f"{where}, {model}",
                 found=f'"{text}"',
                 expected="the accuracy of one run",

@@ -213,7 +213,7 @@ def _wide(
         heading.check_rates(name)
     words = [name if name == dataset else f"{name} ({dataset})" for name, dataset in known.items()]
     found = [DatasetCells(dataset, name, None, rows) for name, dataset in known.items()]
-    return TableLayout(tuple(found), False, (f"columns that are called as a dataset is: {some(words)}",))
+    return TableLayout(tuple(found), False, (f"columns named after datasets: {some(words)}",))
 
 
 def _unclear(heading: _Headings, long: Sequence[str]) -> UsageError:
@@ -225,7 +225,7 @@ def _unclear(heading: _Headings, long: Sequence[str]) -> UsageError:
         "it is not said which column belongs to which dataset",
         where=heading.path,
         found=some(heading.names),
-        expected="DATASET=COLUMN, or columns that are called as a dataset is",
+        expected="DATASET=COLUMN, or columns named after datasets",
         fix=example,
     )
 

@@ -61,7 +61,7 @@ def import_table(
     digits of the table explain, UsageError where it is not clear what a column is; nothing is stored then.
     """
     if scale not in SCALES:
-        raise UsageError(f'"{scale}" is no scale', expected=", ".join(SCALES), fix=did_you_mean(scale, SCALES))
+        raise UsageError(f'"{scale}" is not a scale', expected=", ".join(SCALES), fix=did_you_mean(scale, SCALES))
     path = Path(file)
     store = results if isinstance(results, Results) else Results(results)
     known = registry if isinstance(registry, Registry) else load_registry(registry)

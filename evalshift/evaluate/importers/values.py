@@ -177,7 +177,7 @@ def _guess_scores(values: np.ndarray, classes: int, where: Path | str) -> tuple[
         if values.max() <= 1:
             rule = f"{classes:,} columns that lie in [0, 1] and do not sum to 1 are scores: their order is taken"
             return "logits", [f"{rule}, and no probability"]
-    return "logits", [f"{classes:,} columns, one for each class, that are no probabilities are logits"]
+    return "logits", [f"{classes:,} columns, one per class, are logits: they are not probabilities"]
 
 
 def _class_numbers(

@@ -153,7 +153,7 @@ def test_commas_that_can_be_either_are_asked_for(complaint: Callable[..., str]) 
 )
 def test_means_over_runs(cell: str, complaint: Callable[..., str]) -> None:
     assert complaint(counts, cell, "50", scale="percent") == (
-        "a mean over several runs is no count of images\n"
+        "a mean over several runs is not a count of images\n"
         "  where:    table, m0\n"
         f'  found:    "{cell}"\n'
         "  expected: the accuracy of one run\n"

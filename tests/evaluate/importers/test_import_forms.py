@@ -230,7 +230,7 @@ def test_what_was_decided_is_said(tmp_path: Path, read: Callable) -> None:
     assert read(tmp_path / "a.npz")[1] == (
         "no column names the images: rows are taken in dataset order",
         'the column "logits" holds the predictions',
-        "7 columns, one for each class, that are no probabilities are logits",
+        "7 columns, one per class, are logits: they are not probabilities",
         'the column "targets" equals the labels of mine',
     )
 

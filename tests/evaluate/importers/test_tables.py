@@ -67,7 +67,7 @@ def test_a_column_for_each_dataset(tmp_path: Path, results: Results, registry: R
     assert report.pairs == ("imagenet:imagenetv2-matched-frequency",)
     assert report.rules[:2] == (
         "the first column names the models",
-        "columns that are called as a dataset is: imagenet, imagenetv2-matched-frequency",
+        "columns named after datasets: imagenet, imagenetv2-matched-frequency",
     )
 
 
@@ -124,7 +124,7 @@ REFUSED = {
             "it is not said which column belongs to which dataset\n"
             "  where:    FILE\n"
             "  found:    model, top1\n"
-            "  expected: DATASET=COLUMN, or columns that are called as a dataset is\n"
+            "  expected: DATASET=COLUMN, or columns named after datasets\n"
             "  fix:      such as `columns` imagenet=top1"
         ),
     ),
@@ -193,7 +193,7 @@ REFUSED = {
     "scale": (
         "model,b\nx,0.5\n",
         {"columns": {"imagenet": "b"}, "scale": "percents"},
-        '"percents" is no scale\n  expected: auto, percent, fraction, counts\n  fix:      did you mean "percent"?',
+        '"percents" is not a scale\n  expected: auto, percent, fraction, counts\n  fix:      did you mean "percent"?',
     ),
 }
 

@@ -63,7 +63,7 @@ def test_a_row_of_all_classes_is_their_order() -> None:
 def test_scores_by_class_are_logits_or_probabilities() -> None:
     logits = read(scores(RIGHT))
     assert (logits.kind, logits.top[:, 0].tolist(), logits.top[3].tolist()) == ("logits", RIGHT, [3, 0, 1, 2, 4])
-    assert logits.rules == ("7 columns, one for each class, that are no probabilities are logits",)
+    assert logits.rules == ("7 columns, one per class, are logits: they are not probabilities",)
     probabilities = read(softmax(scores(RIGHT), axis=1))
     assert (probabilities.kind, probabilities.top.tolist()) == ("probabilities", logits.top.tolist())
     assert probabilities.rules == ("7 columns that lie in [0, 1] and sum to 1 are probabilities",)
