@@ -993,10 +993,10 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
         (
             ["report", "--metric", "top5"],
             [
-                "top-5 accuracy cannot be had on this pair",
+                "top-5 accuracy is not available on this pair",
                 "  where:    original:new",
                 "  found:    3 classes",
-                "  expected: more than 5 classes and as many answers stored for every model",
+                "  expected: more than 5 classes and as many predictions per image stored for every model",
                 '  fix:      use --metric "top1"',
             ],
         ),

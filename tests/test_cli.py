@@ -737,8 +737,8 @@ def test_a_table_of_accuracies_is_reported_with_what_it_lacks(here: Path) -> Non
     reported = run_here("report", "--bootstrap", "100", "--format", "html,csv")
     assert reported.code == 0
     assert (
-        "note: Known by imported counts alone, so left out of whatever needs the answer to each image: x, y, z."
-        in " ".join(reported.out.split())
+        "note: Known by imported counts alone, so left out of all statistics that need the prediction for each image: "
+        "x, y, z." in " ".join(reported.out.split())
     )
     assert run_here("report", "--metric", "top5").code == 2
 

@@ -463,7 +463,7 @@ def test_a_figure_of_single_answers_says_that_there_are_counts_alone(make_outcom
     assert str(caught.value) == (
         f"there is nothing to draw in the figure {figure}\n"
         "  where:    old:new\n"
-        "  found:    only counts are there, not the answers to each image"
+        "  found:    only counts are stored, not the predictions for each image"
     )
 
 

@@ -25,7 +25,7 @@ def run_notes(provenance: Mapping[str, tuple[Provenance, Provenance]]) -> list[s
         ):
             concerned["Device or precision differ between the two sets"].append(model)
         elif new.precision not in (None, "fp32") and "fp32" in precisions:
-            text = f"Run in {new.precision}, where others ran in fp32, which changes a few answers"
+            text = f"Run in {new.precision}, where others ran in fp32, which changes a few predictions"
             concerned[text].append(model)
         for warning in dict.fromkeys((*original.warnings, *new.warnings)):
             concerned[warning.rstrip(".")].append(model)
@@ -46,4 +46,4 @@ def _decoder_notes(provenance: Mapping[str, tuple[Provenance, Provenance]]) -> l
         return []
     ways = "; ".join(f"by {way} for {name_some(list(models))}" for way, models in decoded.items())
     alike = "`evalshift run --force` runs all of them alike"
-    return [f"JPEG files were not decoded alike, so pixels and a few answers may differ: {ways}. {alike}."]
+    return [f"JPEG files were not decoded alike, so pixels and a few predictions may differ: {ways}. {alike}."]

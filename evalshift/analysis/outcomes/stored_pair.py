@@ -93,7 +93,7 @@ def load_pair(results: Results, pair: str) -> StoredPair:
         notes.append(shared)
     if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
         notes.append(
-            "Known by imported counts alone, so left out of whatever needs the answer to each image: "
+            "Known by imported counts alone, so left out of all statistics that need the prediction for each image: "
             f"{name_some(bare)}."
         )
     fresh = _load_fresh(results, original.dataset.entry.get("fresh"), known, notes)
@@ -394,7 +394,9 @@ def _why_unreported(
     short = [model for model, both in lacking.items() if both[0].top is not None and both[1].top is not None]
     bare = [model for model in lacking if model not in short]
     if short:
-        reason = f"Top-{k} accuracy is not reported: fewer than {k} answers are kept for {name_some(short)}"
+        reason = (
+            f"Top-{k} accuracy is not reported: fewer than {k} predictions per image are stored for {name_some(short)}"
+        )
         notes.append(f"{reason}.")
         return reason
     if len(lacking) == len(known):

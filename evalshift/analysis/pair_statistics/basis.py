@@ -15,7 +15,7 @@ from evalshift.analysis.statistics.scales import fitted_accuracy
 IMAGE_RESAMPLES = 1_000
 SECONDARY_RESAMPLES = 20_000
 
-ONLY_COUNTS = Missing("only counts are there, not the answers to each image")
+ONLY_COUNTS = Missing("only counts are stored, not the predictions for each image")
 NOT_RESAMPLED = Missing("nothing was resampled")
 ACCURACIES_RISE = Missing(
     "accuracies rise on average, and a slope below 1 is then consistent with the ceiling at 100 % alone"
@@ -84,5 +84,5 @@ class Basis:
             return ONLY_COUNTS
         original, new = self.correct
         if len(original) < least:
-            return Missing(f"it takes {least} models with answers to each image, and there is {len(original)}")
+            return Missing(f"it takes {least} models with predictions for each image, and there is {len(original)}")
         return attempt(lambda: compute(original, new))

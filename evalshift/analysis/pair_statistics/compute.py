@@ -253,7 +253,7 @@ def _without_labels(original: SetStatistics | Missing, new: SetStatistics | Miss
         return Missing("agreement takes two models")
     before, after = original.pairs.agreement, new.pairs.agreement
     if before is None or after is None:
-        return Missing("agreement is about first answers: see top-1")
+        return Missing("agreement is defined on top-1 predictions: see top-1")
     correct = original.classes.correct.sum(axis=1)
     accuracy = fitted_accuracy(correct, np.full(len(correct), original.images), "probit")
     return attempt(lambda: agreement_line(accuracy, before, after))
@@ -279,7 +279,7 @@ def _duplicates(basis: Basis, known: NearDuplicates | None) -> WithoutDuplicates
     if known is None:
         return Missing("the registry knows of none on the original set (`near_duplicates`)")
     if basis.outcomes.metric != "top1":
-        return Missing("the accuracy on near-duplicates is one of first answers: see top-1")
+        return Missing("the accuracy on near-duplicates is defined on top-1 predictions: see top-1")
     original_correct, original_total = basis.counts[:2]
     on_them = np.full(len(basis.outcomes), known.accuracy)
     return attempt(lambda: without_duplicates(original_correct, original_total, known.share, on_them, basis.level))

@@ -138,7 +138,7 @@ def _york(basis: Basis) -> eiv.YorkLine | Missing:
 
 def _york_own(basis: Basis) -> eiv.YorkLine | Missing:
     if basis.correct is None or not basis.complete:
-        return Missing("the answers to each image are not there for all models")
+        return Missing("predictions for each image are not stored for all models")
     return _york_line(basis, *(eiv.own_variance(correct) for correct in basis.correct))
 
 

@@ -36,7 +36,7 @@ class PairwiseStatistics:
     """Every one of m models against every other on the images of one set; see `paired` and `agreement`.
 
     p_holm, p_bh   the comparison's p-values adjusted over all pairs, by Holm and by Benjamini–Hochberg
-    agreement      share of images with the same first answer; None for top-5, which is not about first answers
+    agreement      share of images with the same top-1 prediction; None for top-5, which is not about first answers
     discordance    share of images that only one of two models gets right, median over pairs
     detectable     smallest difference of two accuracies that this many images show with 80 % power, at that discordance
     """
@@ -100,7 +100,7 @@ def set_statistics(
     correct = answers.correct(metric)
     models, images = correct.shape
     pairs = _pairwise(correct, answers, metric, level) if models > 1 else Missing("a comparison takes two models")
-    hard = hardest = Missing("hardness and favourite answers are about first answers: see top-1")
+    hard = hardest = Missing("hardness and the usual mistake are defined on top-1 predictions: see top-1")
     if metric == "top1":
         # Any of several labels is as good as the first.
         predicted = (

@@ -62,5 +62,5 @@ def changes_table(pairs: Sequence[PairSummary], level: float) -> StatisticTable:
         changes,
         columns,
         f"New minus original, over all models of a pair, with {100 * level:g} % intervals in brackets.",
-        empty="A pair for which a metric cannot be had has no change in it.",
+        empty="A pair without a metric has no change in it.",
     )

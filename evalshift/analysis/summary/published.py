@@ -13,8 +13,8 @@ from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
 
 _COUNTS_ALONE = (
-    "Statistics that need each image's answer are left out: paired comparison of models, rank confidence sets, "
-    "bootstrap over images, agreement, hard images, accuracy per class."
+    "Statistics that need the prediction for each image are left out: paired comparison of models, rank confidence "
+    "sets, bootstrap over images, agreement, hard images, accuracy per class."
 )
 _NUMBERED = "Models of equal accuracy are numbered in alphabetical order, as in the publication's tables."
 

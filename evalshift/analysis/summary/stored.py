@@ -87,10 +87,10 @@ def wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[st
 def _require_metric(stored: StoredPair, metric: str) -> None:
     if metric not in stored.outcomes:
         raise AnalysisError(
-            f"{metric_words(metric)} accuracy cannot be had on this pair",
+            f"{metric_words(metric)} accuracy is not available on this pair",
             where=f"{stored.original.name}:{stored.new.name}",
             found=stored.unreported[metric],
-            expected=f"more than {METRICS[metric]} classes and as many answers stored for every model",
+            expected=f"more than {METRICS[metric]} classes and as many predictions per image stored for every model",
             fix='use `metric` "top1"',
         )
 

@@ -5,7 +5,7 @@ import pandas as pd
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.tables.table import Column, StatisticTable, make_table
 
-BEYOND_CHANCE = "* beyond chance"
+BEYOND_CHANCE = "* statistically significant"
 
 
 def accuracies_table(table: pd.DataFrame, metric: str, level: float) -> StatisticTable:

@@ -56,8 +56,8 @@ def pairs_table(view: View) -> StatisticTable:
         columns,
         (),
         "Each model against each on the same images; model_1 stands higher on the original set.",
-        empty="kappa is empty where both models are always right or both always wrong; the p of a drop difference "
-        "where neither set has an image that only one of the two gets right.",
+        empty="kappa is empty where both models are correct on all images or both on none; the p of a drop difference "
+        "where neither set has an image that only one of the two classifies correctly.",
     )
 
 
@@ -90,9 +90,9 @@ def sets_table(view: View) -> StatisticTable:
             Column("new", "New", "unit"),
             Column("missing", "Why not", "text"),
         ],
-        f"{len(view.image_models)} models with answers to each image; shares and κ are means over pairs of them. Two "
-        f"are told apart by McNemar's exact test at {_error(view)}, adjusted over all pairs.",
-        empty="Without a reason beside it, a figure is empty where all models are always right or always wrong.",
+        f"{len(view.image_models)} models with predictions for each image; shares and κ are means over pairs of them. "
+        f"Two differ significantly by McNemar's exact test at {_error(view)}, adjusted over all pairs.",
+        empty="Without a reason beside it, a figure is empty where all models are correct on all images or on none.",
     )
 
 
@@ -108,16 +108,16 @@ def _set_figures(found: SetStatistics, level: float) -> list[tuple[str, str, Any
     return [
         ("images", "count", found.images),
         ("pairs of models", "count", len(found.models) * (len(found.models) - 1) // 2),
-        ("told apart, Holm", "count", of_pairs(lambda p: _below(p.p_holm, level))),
-        ("told apart, Benjamini–Hochberg", "count", of_pairs(lambda p: _below(p.p_bh, level))),
+        ("significantly different, Holm", "count", of_pairs(lambda p: _below(p.p_holm, level))),
+        ("significantly different, Benjamini–Hochberg", "count", of_pairs(lambda p: _below(p.p_bh, level))),
         ("ranks in a model's rank set, median", "number", np.median(reach)),
         ("discordant images, median pair", "percent", of_pairs(lambda p: p.discordance)),
         ("smallest difference shown with 80 % power", "points", of_pairs(lambda p: p.detectable)),
-        ("same first answer", "percent", of_pairs(lambda p: _mean(p.agreement))),
-        ("both right or both wrong", "percent", of_pairs(lambda p: _mean(p.consistency.observed))),
+        ("same top-1 prediction", "percent", of_pairs(lambda p: _mean(p.agreement))),
+        ("both correct or both incorrect", "percent", of_pairs(lambda p: _mean(p.consistency.observed))),
         ("… if they erred independently", "percent", of_pairs(lambda p: _mean(p.consistency.expected))),
-        ("agreement beyond chance, κ", "number", of_pairs(lambda p: _mean(p.consistency.kappa))),
-        ("worse right where better wrong", "percent", of_pairs(lambda p: _mean(p.dominance.observed))),
+        ("Cohen's κ", "number", of_pairs(lambda p: _mean(p.consistency.kappa))),
+        ("worse correct where better incorrect", "percent", of_pairs(lambda p: _mean(p.dominance.observed))),
         ("… if they erred independently", "percent", of_pairs(lambda p: _mean(p.dominance.expected))),
         ("margin of all accuracies, Hoeffding", "points", found.union_margin),
         ("… with the models' similarity", "points", found.cover_margin),
@@ -145,7 +145,7 @@ def _error(view: View) -> str:
 def _mean(matrix: np.ndarray | None) -> float | Missing:
     """Mean over pairs of models; NaN where none is defined."""
     if matrix is None:
-        return Missing("agreement is about first answers: see top-1")
+        return Missing("agreement is defined on top-1 predictions: see top-1")
     above = matrix[np.triu_indices(len(matrix), k=1)]
     defined = above[np.isfinite(above)]
     return float(defined.mean()) if len(defined) else float("nan")
@@ -276,7 +276,7 @@ def hard_images_table(view: View) -> StatisticTable:
             Column("favourite", "Taken for", "text"),
             Column("votes", "by", "count"),
         ],
-        f"Images that more than half of {len(view.image_models)} models miss, the hardest first, and the wrong answer "
-        f"that most of them give. Up to {_READ_ROWS} of each set are shown; the CSV table holds all.",
+        f"Images that more than half of {len(view.image_models)} models miss, the hardest first, and their most "
+        f"frequent incorrect prediction. Up to {_READ_ROWS} of each set are shown; the CSV table holds all.",
         choose=lambda frame: frame.groupby("set", sort=False).head(_READ_ROWS),
     )

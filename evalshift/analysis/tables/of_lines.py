@@ -25,18 +25,18 @@ def lines_table(view: View) -> StatisticTable:
     ]
     return make_table(
         "lines",
-        "The line, and how sure it is",
+        "The line and its confidence intervals",
         {key: [row[key] for row in rows] for key in rows[0]},
         [
             Column("line", "Line", "text"),
-            Column("drawn", "Drawn again", "text"),
+            Column("drawn", "Resampled", "text"),
             bounded("slope", "Slope", "number"),
             bounded("offset", "Offset", "number"),
             Column("reduced_chi2", "Reduced χ²"),
             Column("missing", "Why not", "text"),
         ],
-        f"{lines.scale.capitalize()} scale, {100 * statistics.level:g} % intervals. Each row lets chance in by another "
-        "door: other models, other images of both sets, both, or whole families. York's line allows for noise in both "
+        f"{lines.scale.capitalize()} scale, {100 * statistics.level:g} % intervals. Each row resamples something "
+        "else: models, images of both sets, both, or whole families. York's line allows for noise in both "
         "accuracies; where its reduced χ² is above 1 models scatter more than their images explain.",
         empty="Only York's lines have a χ², and it takes three models; two models leave the line no interval.",
     )

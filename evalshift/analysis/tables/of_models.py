@@ -15,9 +15,9 @@ def robustness_table(view: View) -> StatisticTable:
     """Each model's distance from the line of the others."""
     found, order = require(view.statistics.robustness), view.order
     luck = (
-        "the luck that models share on the same images is taken out"
+        "sampling error that models share on the same images is removed"
         if view.statistics.shared_images
-        else "each model's images count as its own, which makes intervals too wide where models share them"
+        else "each model's images are treated as its own, so intervals are too wide where models share them"
     )
     return make_table(
         "robustness",
@@ -40,7 +40,7 @@ def robustness_table(view: View) -> StatisticTable:
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
         ],
-        f"New accuracy beside that which the line of all other models predicts, {found.scale} scale; {luck}. "
+        f"New accuracy against the prediction of the line fitted to all other models, {found.scale} scale; {luck}. "
         f"p of the hypothesis that the model lies on the line, and adjusted over all models; no p is below "
         f"{_least_p(found.resamples)}.",
         empty="Intervals and p are empty where fewer than three other models make a line, or nothing was resampled; "
@@ -77,8 +77,8 @@ def decomposition_table(view: View) -> StatisticTable:
     fresh = (
         f"Adaptivity is measured on {statistics.fresh}, fresh images of the original distribution."
         if statistics.fresh
-        else "No fresh images of the original distribution were evaluated, so adaptivity cannot be told apart and "
-        "stands in the distribution term."
+        else "No fresh images of the original distribution were evaluated, so adaptivity is not separated and is "
+        "part of the distribution term."
     )
     why = f" ({split.reason})" if isinstance(split, Missing) else ""
     tuned = [bounded("adaptivity", "Adaptivity", "points"), Column("adaptivity_p", "p", "p")]
@@ -98,7 +98,7 @@ def decomposition_table(view: View) -> StatisticTable:
         f"Points. Drop = adaptivity + distribution + sampling. {fresh} Of sampling error 0 is expected; its interval "
         "is shown. Across models drop = shared − own: what the line of the other models says of this original "
         "accuracy, and how far the model stands above that line.",
-        empty="Adaptivity is empty without answers on fresh images; shared and own where the other models make no "
+        empty="Adaptivity is empty without predictions on fresh images; shared and own where the other models make no "
         f"line{why}, and their intervals where fewer than three do.",
     )
 
@@ -110,7 +110,7 @@ def ranks_table(view: View) -> StatisticTable:
     changes = require(statistics.rank_changes)
     return make_table(
         "ranks",
-        "How sure the ranks are",
+        "Confidence sets of the ranks",
         {
             "model": view.image_models,
             "original_rank": original.ranks.rank[order],
@@ -126,10 +126,10 @@ def ranks_table(view: View) -> StatisticTable:
             bounded("original_rank", "Original rank", "count"),
             bounded("new_rank", "New rank", "count"),
             bounded("change", "Δ rank", "count"),
-            Column("real", "Beyond chance", "flag"),
+            Column("real", "Significant", "flag"),
         ],
         f"Sets that hold all true ranks together with a probability of {100 * statistics.level:g} %, on either set of "
-        "images, and of all rank changes; a change is beyond chance where its interval leaves out 0.",
+        "images, and of all rank changes; a change is statistically significant where its interval excludes 0.",
     )
 
 

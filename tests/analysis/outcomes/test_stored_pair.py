@@ -122,7 +122,7 @@ def test_one_model_with_fewer_answers_ends_top5_with_a_note(letters):
     stored = load_pair(letters.results, "old:new")
 
     assert list(stored.outcomes) == ["top1"]
-    assert stored.notes == ("Top-5 accuracy is not reported: fewer than 5 answers are kept for poor.",)
+    assert stored.notes == ("Top-5 accuracy is not reported: fewer than 5 predictions per image are stored for poor.",)
 
 
 def test_a_model_on_one_set_only_is_left_out_with_a_note(letters):
@@ -215,7 +215,7 @@ def test_trap_13_jpeg_files_decoded_in_two_ways_are_named(letters):
     ways = "by Pillow 13.0.0 with libjpeg-turbo 3.2.0 for fair, good; by Pillow 9.3.0 with libjpeg 9.5 for good, poor"
     alike = "`evalshift run --force` runs all of them alike"
     assert load_pair(letters.results, "old:new").notes == (
-        f"JPEG files were not decoded alike, so pixels and a few answers may differ: {ways}. {alike}.",
+        f"JPEG files were not decoded alike, so pixels and a few predictions may differ: {ways}. {alike}.",
     )
 
 
@@ -224,7 +224,7 @@ def test_trap_33_models_of_several_precisions_are_named(letters):
     letters.predictions("old", "poor", [[0, 1, 2, 3, 4]] * 4, precision="bf16")
     letters.predictions("new", "poor", [[0, 1, 2, 3, 4]] * 3, precision="bf16")
     assert load_pair(letters.results, "old:new").notes == (
-        "Run in bf16, where others ran in fp32, which changes a few answers: poor.",
+        "Run in bf16, where others ran in fp32, which changes a few predictions: poor.",
     )
 
     for dataset, count in (("old", 4), ("new", 3)):
@@ -295,7 +295,9 @@ def test_long_lists_of_names_are_cut():
 # ------------------------------------------------------------------------------------------------------------- imports
 
 IMPORTED = Imported(source="predictions", files={"answers.npy": "ef" * 32}, kind="top1")
-KNOWN_BY_COUNTS = "Known by imported counts alone, so left out of whatever needs the answer to each image: "
+KNOWN_BY_COUNTS = (
+    "Known by imported counts alone, so left out of all statistics that need the prediction for each image: "
+)
 
 
 def test_imported_predictions_are_held_against_equal_labels_whatever_the_fingerprint(letters):
@@ -307,7 +309,7 @@ def test_imported_predictions_are_held_against_equal_labels_whatever_the_fingerp
 
     assert stored.outcomes["top1"].models == ("fair", "good", "guest", "poor")
     assert stored.outcomes["top1"].new_correct.tolist() == [1, 2, 1, 1]
-    assert stored.notes == ("Top-5 accuracy is not reported: fewer than 5 answers are kept for guest.",)
+    assert stored.notes == ("Top-5 accuracy is not reported: fewer than 5 predictions per image are stored for guest.",)
 
 
 def test_imported_predictions_for_other_labels_are_left_out(letters):

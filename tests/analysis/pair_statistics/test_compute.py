@@ -194,11 +194,11 @@ class TestNoNumberDependsOnWhatElseIsThere:
 def test_counts_alone_say_what_they_lack(pair):
     found = compute_statistics(counted(pair), resamples=RESAMPLES)
 
-    lacking = Missing("only counts are there, not the answers to each image")
+    lacking = Missing("only counts are stored, not the predictions for each image")
     for name in ("original", "new", "rank_changes", "drop_differences", "without_labels", "class_drops", "difficulty"):
         assert getattr(found, name) == lacking, name
     assert found.lines.over_images == found.lines.over_both == lacking
-    assert found.lines.york_own == Missing("the answers to each image are not there for all models")
+    assert found.lines.york_own == Missing("predictions for each image are not stored for all models")
     assert not found.shared_images
     assert found.image_models == ()
 
@@ -290,7 +290,7 @@ class TestDegenerate:
 
         found = compute_statistics(counted(one), one, resamples=RESAMPLES)
 
-        alone = "it takes 2 models with answers to each image, and there is 1"
+        alone = "it takes 2 models with predictions for each image, and there is 1"
         assert found.rank_changes == found.drop_differences == Missing(alone)
         assert of_set(found.original).pairs == Missing("a comparison takes two models")
         assert of_set(found.original).cover_margin == Missing("a comparison takes two models")
@@ -353,8 +353,10 @@ class TestDegenerate:
 
         found = compute_statistics(stored.outcomes["top5"], stored.answers, resamples=0)
 
-        assert of_set(found.new).hard == Missing("hardness and favourite answers are about first answers: see top-1")
-        assert found.without_labels == Missing("agreement is about first answers: see top-1")
+        assert of_set(found.new).hard == Missing(
+            "hardness and the usual mistake are defined on top-1 predictions: see top-1"
+        )
+        assert found.without_labels == Missing("agreement is defined on top-1 predictions: see top-1")
         assert of_pairs(found.new).agreement is None
 
 

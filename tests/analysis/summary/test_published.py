@@ -201,8 +201,8 @@ class TestSummary:
                 "Generalize to ImageNet? (https://arxiv.org/abs/1902.10811)."
             ),
             (
-                "Statistics that need each image's answer are left out: paired comparison of models, rank confidence "
-                "sets, bootstrap over images, agreement, hard images, accuracy per class."
+                "Statistics that need the prediction for each image are left out: paired comparison of models, rank "
+                "confidence sets, bootstrap over images, agreement, hard images, accuracy per class."
             ),
             "Models of equal accuracy are numbered in alphabetical order, as in the publication's tables.",
         )

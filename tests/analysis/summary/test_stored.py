@@ -54,10 +54,10 @@ def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
         summarize(letters.results, "old:new", metric="top5")
 
     assert str(caught.value) == (
-        "top-5 accuracy cannot be had on this pair\n"
+        "top-5 accuracy is not available on this pair\n"
         "  where:    old:new\n"
-        "  found:    Top-5 accuracy is not reported: fewer than 5 answers are kept for poor\n"
-        "  expected: more than 5 classes and as many answers stored for every model\n"
+        "  found:    Top-5 accuracy is not reported: fewer than 5 predictions per image are stored for poor\n"
+        "  expected: more than 5 classes and as many predictions per image stored for every model\n"
         '  fix:      use `metric` "top1"'
     )
 

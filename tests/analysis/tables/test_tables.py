@@ -186,7 +186,8 @@ def test_a_star_marks_a_change_of_rank_beyond_chance(make_outcomes):
     assert readable_statistic(metric.accuracies)["Δ rank"].tolist() == ["−1*", "1*"]
     assert has_real_changes(metric.table)
     assert statistic_latex(metric.accuracies).startswith(
-        "% Top-1 accuracy. 95 % Clopper-Pearson intervals in brackets; drop in percentage points. * beyond chance.\n"
+        "% Top-1 accuracy. 95 % Clopper-Pearson intervals in brackets; drop in percentage points. "
+        "* statistically significant.\n"
     )
     assert metric.headline()[-1] == (
         "0 of 2 models keep their rank; the largest change is 1 place down (a); 2 rank changes are "
