@@ -6,8 +6,9 @@ from evalshift.analysis.statistics.intervals import check_level
 from evalshift.analysis.tables.of_groups import GroupsView, groups_table, worst_groups_table
 from evalshift.analysis.tables.of_recipes import recipes_of_set
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.errors import AnalysisError, UsageError
+from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
+from evalshift.formatting import name_some
 
 
 def set_groups(
@@ -16,12 +17,20 @@ def set_groups(
     """The tables "worst_groups" and "groups", and "recipes" where models differ in their seed alone; and notes.
 
     Takes the name of a stored dataset whose images have attributes, "top1" or "top5", and the level of the intervals.
-    Raises StoreError where the dataset is not stored, UsageError for another metric, AnalysisError where no attribute
-    makes groups or no model has predictions.
+    Raises UsageError where the dataset is not stored or for another metric, AnalysisError where no attribute makes
+    groups or no model has predictions.
     """
     check_level(level)
     if metric not in METRICS:
         raise UsageError("unknown metric", found=metric, expected=", ".join(METRICS))
+    if dataset not in (stored := results.datasets()):
+        raise UsageError(
+            f'there are no results on "{dataset}"',
+            where=results.path,
+            found=name_some(sorted(stored)) or "no dataset",
+            expected="a dataset on which predictions are stored",
+            fix=did_you_mean(dataset, stored),
+        )
     answers, notes = load_answers(results, dataset)
     accuracy = answers.correct(metric).mean(axis=1)
     best_first = sorted(range(len(accuracy)), key=lambda place: (-accuracy[place], answers.models[place]))

@@ -8,7 +8,7 @@ import pytest
 from commandline import run_here, write_testbed
 
 from evalshift.analysis.summary.set_groups import set_groups
-from evalshift.errors import AnalysisError
+from evalshift.errors import AnalysisError, UsageError
 from evalshift.evaluate.store import Results
 
 # label and place of twelve birds; which of them each seed gets right, in the same order.
@@ -119,3 +119,11 @@ def test_a_stored_dataset_gives_its_attributes_back(tmp_path: Path) -> None:
     )
     Results(tmp_path).save_dataset(stored)
     assert Results(tmp_path).load_dataset("d").attributes == {"k": ("1", "")}
+
+
+def test_a_dataset_that_is_not_stored_is_refused_with_those_that_are(birds: Path) -> None:
+    with pytest.raises(UsageError) as refused:
+        set_groups(Results(birds), "odl")
+    assert refused.value.problem == 'there are no results on "odl"'
+    assert "old" in str(refused.value.found)
+    assert refused.value.fix == 'did you mean "old"?'

@@ -49,7 +49,7 @@ def test_cells(pair: Outcomes) -> None:
 
 def test_csv_holds_everything(pair: Outcomes) -> None:
     table = gate_table(pair)
-    read = pd.read_csv(io.StringIO(statistic_csv(verdicts_table(table))))
+    read = pd.read_csv(io.StringIO(statistic_csv(verdicts_table(table))), converters={"p_value": float})
     assert list(read.columns) == list(table.columns)
     assert read["p_value"].tolist() == table["p_value"].tolist()
 
