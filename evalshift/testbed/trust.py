@@ -6,11 +6,12 @@ evalshift are programs: they may do whatever their author wants. They run where 
 Imports no torch, and runs nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from evalshift.errors import ModelError
+from evalshift.formatting import name_some
 from evalshift.testbed.model_entries import AnyModel, HubModel, TorchscriptModel
 
 # The modules of evalshift whose own functions build networks out of plain arguments. No other module of evalshift is
@@ -85,12 +86,7 @@ def code_lines(models: Mapping[str, AnyModel]) -> list[str]:
         if (code := code_of(entry)) is not None:
             running.setdefault((needs_trust(entry), code.partition(":")[0]), []).append(name)
     return [
-        f"{'not run ' if untrusted else 'code    '}  {code}: {_listed(names)}"
+        f"{'not run ' if untrusted else 'code    '}  {code}: {name_some(names)}"
         f"{', which lacks trust: true' if untrusted else ''}"
         for (untrusted, code), names in running.items()
     ]
-
-
-def _listed(names: Iterable[str], most: int = 5) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

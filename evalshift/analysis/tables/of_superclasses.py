@@ -6,6 +6,7 @@ import numpy as np
 
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+from evalshift.formatting import name_some
 
 
 def hierarchical_errors_table(view: View) -> StatisticTable | Missing | None:
@@ -38,7 +39,7 @@ def hierarchical_errors_table(view: View) -> StatisticTable | Missing | None:
         }
         for key, values in cells.items():
             columns.setdefault(key, []).extend(values.tolist())
-    names = "; ".join(f"{one.superclasses.name}: {_groups(one.superclasses.names)}" for one in found)
+    names = "; ".join(f"{one.superclasses.name}: {name_some(one.superclasses.names)}" for one in found)
     return make_table(
         "hierarchical_errors",
         "Mistakes within the superclass",
@@ -59,8 +60,3 @@ def hierarchical_errors_table(view: View) -> StatisticTable | Missing | None:
         f"mistake fell on any other class with the same probability. Superclasses of {names}.",
         empty="A share is empty for a model without incorrect predictions.",
     )
-
-
-def _groups(names: tuple[str, ...], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

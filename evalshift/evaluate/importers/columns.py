@@ -22,6 +22,7 @@ from evalshift.evaluate.importers.headings import (
     tokens,
 )
 from evalshift.evaluate.importers.values import top_classes
+from evalshift.formatting import name_some
 
 Columns = Mapping[str, np.ndarray]
 
@@ -65,7 +66,7 @@ def check_named(content: FileContent, wanted: Iterable[str | None]) -> None:
         raise DataError(
             f'the file has no column "{name}"',
             where=content.path,
-            found="an array without names" if WHOLE in content.columns else _some(list(content.columns), 12),
+            found="an array without names" if WHOLE in content.columns else name_some(list(content.columns), 12),
             expected="columns" if WHOLE in content.columns else None,
             fix=did_you_mean(name, content.columns),
         )
@@ -103,7 +104,7 @@ def _by_class(content: FileContent, names: Sequence[str], classes: ClassNames) -
         raise DataError(
             "some classes have no column",
             where=content.path,
-            found=f"columns for {len(found):,} of {len(classes):,} classes; none for {_some(lacking)}",
+            found=f"columns for {len(found):,} of {len(classes):,} classes; none for {name_some(lacking, 3)}",
             expected="a column for each class",
         )
     return found
@@ -222,7 +223,7 @@ def _chosen(
     raise DataError(
         "it is not clear which column holds the predictions",
         where=content.path,
-        found=_some(rest, 12) or "no column",
+        found=name_some(rest, 12) or "no column",
         expected="one column, one for each class, or one with a name such as prediction",
         fix="name it with `column`",
     )
@@ -296,8 +297,3 @@ def find_correctness(columns: Columns, predictions: Found, taken: Iterable[str])
 def is_surely_labels(name: str) -> bool:
     """Whether a heading can mean nothing but labels: `label` and `class` are also used of what a model predicts."""
     return is_labels(name) and bool(tokens(name) & {"target", "targets", "truth", "true", "gt", "gts", "ytrue", "gold"})
-
-
-def _some(names: Sequence[str], limit: int = 3) -> str:
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

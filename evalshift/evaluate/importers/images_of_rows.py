@@ -14,6 +14,7 @@ from evalshift.evaluate.importers.headings import is_confidence, is_ids, is_labe
 from evalshift.evaluate.importers.matching import ImageNames, Match, match_positions
 from evalshift.evaluate.rows import duplicates
 from evalshift.evaluate.store import StoredDataset
+from evalshift.formatting import name_some
 
 _NEARLY_ALL = 0.95
 # Headings that name images, but are used of classes and counters as well.
@@ -204,7 +205,7 @@ def _refuse_doubled(content: FileContent, seen: _Seen, dataset: StoredDataset) -
         raise DataError(
             "an image has two rows",
             where=f'{content.path}, column "{seen.column}"',
-            found=_some(doubled),
+            found=name_some(doubled, 3),
             expected=f"each image of {dataset.name} once",
         )
 
@@ -213,9 +214,9 @@ def _unmatched(content: FileContent, seen: _Seen, names: ImageNames, dataset: St
     match = seen.match
     if match is not None and match.found:
         missing = [dataset.ids[place] for place in np.flatnonzero(match.places < 0).tolist()]
-        parts = [f"{_some(match.unknown)} unknown", f"{_some(missing)} missing" if missing else ""]
+        parts = [f"{name_some(match.unknown, 3)} unknown", f"{name_some(missing, 3)} missing" if missing else ""]
     else:
-        parts = [f"{len(seen.names):,} names, such as {_some(seen.names[:2])}"]
+        parts = [f"{len(seen.names):,} names, such as {name_some(seen.names[:2], 3)}"]
         if shared := names.ambiguous(seen.names):
             parts.append(f"several images are called {shared[0]}")
     expected = f"the {len(dataset):,} ids of {dataset.name}, such as {dataset.ids[0]}"
@@ -239,8 +240,3 @@ def _in_order(content: FileContent, columns: Columns, dataset: StoredDataset, ru
             fix="with a column of ids, rows may be in any order, and images may be missing" if rows else None,
         )
     return Rows(None, None, (rule,))
-
-
-def _some(names: Sequence[str], limit: int = 3) -> str:
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

@@ -27,6 +27,7 @@ from evalshift.evaluate.importers.seen_values import as_labels_in, hold_several,
 from evalshift.evaluate.importers.values import NO_CLASS, TopClasses, check_kind, top_classes
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance, among, labels_for
 from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
+from evalshift.formatting import name_some
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry, load_registry
 
@@ -253,8 +254,8 @@ def _refuse_missing(top: TopClasses, rows: Rows, dataset: StoredDataset, path: P
 
 
 def _unread_words(names: Sequence[str]) -> list[str]:
-    some = ", ".join(f'"{name}"' for name in names[:6]) + (f" and {len(names) - 6:,} more" if len(names) > 6 else "")
-    return [f"not read: {some}"] if names else []
+    quoted = [f'"{name}"' for name in names]
+    return [f"not read: {name_some(quoted, 6)}"] if names else []
 
 
 def _missing_words(top: TopClasses, rows: Rows) -> list[str]:

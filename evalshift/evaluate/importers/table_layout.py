@@ -17,6 +17,7 @@ from evalshift.evaluate.importers.accuracy_headings import (
 )
 from evalshift.evaluate.importers.dataset_names import known_dataset
 from evalshift.evaluate.importers.headings import plain
+from evalshift.formatting import name_some
 
 _DATASETS = (
     *("dataset", "datasets", "datasetname", "evaldataset", "testdataset", "evalset", "testset", "benchmark"),
@@ -116,8 +117,7 @@ def dataset_columns(cells: pd.DataFrame) -> list[str]:
 
 def some(names: Sequence[str], limit: int = 8) -> str:
     """The first few names, and how many more there are."""
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return ", ".join(name or '""' for name in names[:limit]) + more
+    return name_some([name or '""' for name in names], limit)
 
 
 class _Headings:

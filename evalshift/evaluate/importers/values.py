@@ -9,6 +9,7 @@ from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.importers.cells import as_lists, as_numbers, is_missing
 from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.files import array_of
+from evalshift.formatting import name_some
 from evalshift.shapes import Prob, Top
 
 KINDS = ("auto", "top1", "topk", "logits", "probabilities")
@@ -123,7 +124,7 @@ def _missing(values: np.ndarray) -> np.ndarray:
 
 
 def _row(where: Path | str, rows: np.ndarray) -> str:
-    return f"{where}, row {rows[0]:,}" + (f" and {len(rows) - 1:,} more" if len(rows) > 1 else "")
+    return f"{where}, row {name_some([f'{row:,}' for row in rows], 1)}"
 
 
 def _guess(values: np.ndarray, classes: int, where: Path | str) -> tuple[str, list[str]]:

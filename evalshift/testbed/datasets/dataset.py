@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from evalshift.errors import DataError
+from evalshift.formatting import name_some
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import StoredImage, content_hash
@@ -75,10 +76,9 @@ class Dataset:
             raise DataError("duplicate id", where=f"dataset {self.name}", found=duplicate, expected="unique ids")
         outside = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
         if len(outside):
-            more = f" and {len(outside) - 1:,} more" if len(outside) > 1 else ""
             raise DataError(
                 "labels outside the classes",
-                where=f"dataset {self.name}, image {outside[0]:,}{more}",
+                where=f"dataset {self.name}, image {name_some([f'{number:,}' for number in outside], 1)}",
                 found=f"label {self.labels[outside[0]]}",
                 expected=f"0 to {len(self.classes) - 1} ({self.classes.name})",
                 fix="labels count from 0; subtract 1 if yours count from 1, or name the correct label space",

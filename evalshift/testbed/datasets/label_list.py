@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evalshift.errors import DataError, did_you_mean
 from evalshift.files import stat_checksum
+from evalshift.formatting import name_some
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import ListDataset
 from evalshift.testbed.datasets.dataset import Parts
@@ -90,12 +91,10 @@ class _Files:
         paths = [self.find(name) for name in written]
         missing = [name for name, path in zip(written, paths, strict=True) if path is None]
         if missing:
-            more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
-            names = ", ".join(missing[:_NAMED]) + more
             raise DataError(
                 "images of the list are missing",
                 where=where,
-                found=f"{len(missing):,} of {len(written):,}: {names}{self._links(missing)}",
+                found=f"{len(missing):,} of {len(written):,}: {name_some(missing, _NAMED)}{self._links(missing)}",
                 expected=f"image files in {self.root} or in folders below it",
                 fix="name the folder that the paths begin in with `path`, or take the rows out of the list",
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalshift.errors import DataError
+from evalshift.formatting import name_some
 from evalshift.testbed.readiness import State, state_of_files
 
 _NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -36,9 +37,7 @@ def existing_shards(path: Path, suffix: str, where: str) -> list[Path]:
         raise DataError(
             "files of the dataset are missing",
             where=where,
-            found=", ".join(map(str, absent[:3])) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
-            if absent
-            else f"no {suffix} file for {path}",
+            found=name_some(list(map(str, absent)), 3) or f"no {suffix} file for {path}",
             expected=f"a {suffix} file, a folder of them, a glob, or numbers in braces such as {{000..049}}",
         )
     _refuse_gaps(paths, where)
