@@ -12,6 +12,7 @@ import typer
 from typer.models import ArgumentInfo
 
 from evalshift.errors import EvalshiftError, RegistryError, UsageError, did_you_mean
+from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.publishing import inert_text
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe that cannot show "Φ" shows "?"; that is no reason to fail.
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+    keep_freed_memory()
     app(sys.argv[1:] or ["--help"])
 
 

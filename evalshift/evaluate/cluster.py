@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evalshift.errors import UsageError, first_line
+from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, Predictions
@@ -74,6 +75,7 @@ def _work(work: Work, datasets: Mapping[str, Dataset], fingerprints: Mapping[str
     from evalshift.evaluate.devices import choose_device, set_precision
     from evalshift.evaluate.images import CACHE_BYTES, ImageReader
 
+    keep_freed_memory()
     readers = {
         name: ImageReader(datasets[name], options.workers, CACHE_BYTES // len(work.datasets)) for name in work.datasets
     }

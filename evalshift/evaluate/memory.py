@@ -11,12 +11,13 @@ _TRIM_THRESHOLD = 2 * _MMAP_THRESHOLD
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep the memory of one batch for the next instead of handing it back; says whether it will.
+    """Let glibc keep the memory of one batch for the next instead of returning it to the system; True if it will.
 
     Each layer on a CPU takes and leaves some megabytes. Until glibc has found out how large these pieces are, and on
     threads ever again, it gives them back to the system, which hands them out anew page by page: 3 to 15 % of a run of
-    small networks. It would reach these limits by itself in a process that once frees 32 MiB, so other work of the
-    process is treated as it may be anyway. Holds for the rest of the process; other C libraries are left alone.
+    small networks. It would reach these limits by itself in a process that once frees 32 MiB. Holds for the rest of the
+    process and cannot be undone, so only a process that evalshift started calls this: the command, and ray's workers.
+    Other C libraries are left alone.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

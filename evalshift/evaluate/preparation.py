@@ -16,7 +16,6 @@ from evalshift.evaluate.devices import Execution, usual_batch
 from evalshift.evaluate.fusion import fuse
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import forward, place, settle_outputs
-from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.repeatability import NotApplied, Reference, in_batches, take_reference
 from evalshift.evaluate.streams import count_streams, one_thread
@@ -96,7 +95,6 @@ def _one_core(device: torch.device) -> Iterator[None]:
     if device.type != "cpu":
         yield
         return
-    keep_freed_memory()
     with one_thread():
         yield
 

@@ -83,12 +83,11 @@ def placeholders() -> Iterator[None]:
     """Let torch.load(weights_only=True) meet these types, for this long only."""
     serialization: Any = torch.serialization
     with _reading:
+        # safe_globals adds to what this process allowed elsewhere, which would build real objects under the same names.
         before = serialization.get_safe_globals()
-        # What this process allowed elsewhere would build real objects under the same names.
         serialization.clear_safe_globals()
-        serialization.add_safe_globals(SAFE_TYPES)
         try:
-            yield
+            with serialization.safe_globals(SAFE_TYPES):
+                yield
         finally:
-            serialization.clear_safe_globals()
             serialization.add_safe_globals(before)

@@ -1,6 +1,7 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,30 @@ def test_memory_that_a_layer_leaves_is_not_handed_out_anew_page_by_page() -> Non
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
+
+
+# Python tells its audit hooks of each function that ctypes looks up.
+LOOKED_UP = """
+import sys
+looked_up = set()
+sys.addaudithook(lambda event, arguments: looked_up.add(arguments[1]) if event == "ctypes.dlsym" else None)
+try:
+    {call}
+finally:
+    print("mallopt" in looked_up)
+"""
+
+
+def asks_glibc(call: str, cwd: Path) -> bool:
+    ran = subprocess.run(
+        [sys.executable, "-c", LOOKED_UP.format(call=call)], capture_output=True, text=True, check=True, cwd=cwd
+    )
+    return ran.stdout.splitlines()[-1] == "True"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's memory alone is told what to do")
+def test_memory_is_kept_in_the_process_of_the_command_alone(tmp_path: Path) -> None:
+    run = "import evalshift; evalshift.run(models=['digits-centroid-n20'], device='cpu')"
+    assert not asks_glibc(run, tmp_path)
+    command = "sys.argv = ['evalshift', '--version']; from evalshift.cli import main; main()"
+    assert asks_glibc(command, tmp_path)

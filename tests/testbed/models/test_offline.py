@@ -3,7 +3,10 @@
 Runs the command in a process of its own, with the caches of all libraries in the test's folder.
 """
 
+import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +222,51 @@ class TestWithoutNetwork:
                 assert answer.read() == b"abc"
             with socket.socket(socket.AF_UNIX) as one, pytest.raises(FileNotFoundError):
                 one.connect(str(tmp_path / "nobody"))
+
+    def test_a_thread_that_the_model_starts_is_refused_too(self, server: FileServer) -> None:
+        from urllib.request import urlopen
+
+        from evalshift.errors import DownloadError
+
+        url = server.put("x", b"abc")
+        with ThreadPoolExecutor(1) as pool, data_access(offline=True), without_network("m"):
+            error = pool.submit(urlopen, url).exception()
+        assert isinstance(error, DownloadError)
+        assert error.where == "model m"
+        assert not server.requests
+
+    def test_models_of_two_threads_are_each_refused_by_name_and_the_environment_comes_back(
+        self, server: FileServer
+    ) -> None:
+        """The first to begin is the first to end, as nested blocks of one thread never are."""
+        from urllib.request import urlopen
+
+        import huggingface_hub.constants as hub
+
+        from evalshift.errors import DownloadError
+
+        url, before, hub_before = server.put("x", b"abc"), dict(os.environ), hub.HF_HUB_OFFLINE
+        second_began, first_ended = threading.Event(), threading.Event()
+
+        def model(name: str, ready: threading.Event | None, wait: threading.Event) -> object:
+            with data_access(offline=True), without_network(name):
+                if ready:
+                    ready.set()
+                wait.wait(10)
+                try:
+                    urlopen(url)
+                except DownloadError as error:
+                    return error.where
+            return "fetched"
+
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(model, "first", None, second_began)
+            second = pool.submit(model, "second", second_began, first_ended)
+            assert first.result() == "model first"
+            assert hub.HF_HUB_OFFLINE
+            first_ended.set()
+            assert second.result() == "model second"
+        assert dict(os.environ) == before
+        assert hub_before == hub.HF_HUB_OFFLINE
+        with urlopen(url) as answer:
+            assert answer.read() == b"abc"
