@@ -86,7 +86,7 @@ def measured() -> dict[str, float]:
     found: dict[str, float] = {}
     for metric in METRICS:
         start = time.perf_counter()
-        summary = summarize_outcomes({metric: count(both, metric)}, answers=both, scale="probit").metrics[metric]
+        summary = summarize_outcomes({metric: count(both, metric)}, predictions=both, scale="probit").metrics[metric]
         found[metric] = time.perf_counter() - start
         assert {"lines", "pairs", "ranks", "classes"} <= summary.tables.keys()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

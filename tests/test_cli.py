@@ -293,9 +293,9 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         "figures/original_vs_new_top1_robustness.svg",
         "index.html",
         "summary.json",
-        "tables/original_vs_new_gate.csv",
-        "tables/original_vs_new_gate.md",
-        "tables/original_vs_new_gate.tex",
+        "tables/original_vs_new_expected_accuracy.csv",
+        "tables/original_vs_new_expected_accuracy.md",
+        "tables/original_vs_new_expected_accuracy.tex",
         *sorted([*tables_of("original_vs_new_top1", "csv", "md", "tex"), *tables_of_images("original_vs_new_top1")]),
     ]
 
@@ -318,7 +318,7 @@ def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -
         "figures/original_vs_new_top1_ranks.svg",
         "figures/original_vs_new_top1_robustness.svg",
         "summary.json",
-        "tables/original_vs_new_gate.csv",
+        "tables/original_vs_new_expected_accuracy.csv",
         *sorted([*tables_of("original_vs_new_top1", "csv"), *tables_of_images("original_vs_new_top1", "csv")]),
     ]
     assert ran.out.endswith(f"\nreport: {out}\n")

@@ -21,7 +21,7 @@ from evalshift.analysis.summary.average_changes import average_changes, changes_
 from evalshift.analysis.summary.published import summarize_published
 from evalshift.analysis.summary.stored import summarize, wanted_pairs
 from evalshift.analysis.summary.summary_json import to_json
-from evalshift.analysis.tables.of_gate import verdicts_table
+from evalshift.analysis.tables.of_expected_accuracy import verdicts_table
 from evalshift.analysis.tables.published_line import distances_table
 from evalshift.analysis.tables.read import WRITERS, readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
@@ -203,8 +203,8 @@ class Report:
                     yield f"{stem}_{name}_against", distances_table(metric.against)
                 for table in metric.tables.values():
                     yield f"{stem}_{name}_{table.name}", table
-            if pair.gate is not None and len(pair.gate):
-                yield f"{stem}_gate", verdicts_table(pair.gate)
+            if pair.expected_accuracy is not None and len(pair.expected_accuracy):
+                yield f"{stem}_expected_accuracy", verdicts_table(pair.expected_accuracy)
         if len(self.pairs) > 1:
             yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
 

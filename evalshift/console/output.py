@@ -270,7 +270,7 @@ def _print_changes(summary: "Summary") -> None:
 
 
 def _print_best(metric: "MetricSummary") -> None:
-    from evalshift.analysis.tables.of_accuracies import BEYOND_CHANCE, has_real_changes
+    from evalshift.analysis.tables.of_accuracies import SIGNIFICANT, has_real_changes
     from evalshift.analysis.tables.read import readable_statistic
 
     table = readable_statistic(metric.accuracies).drop(columns=["Rank", "New rank"])
@@ -278,7 +278,7 @@ def _print_best(metric: "MetricSummary") -> None:
     if len(table) > _MODELS_PRINTED:
         stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
     if has_real_changes(metric.table):
-        stdout().print(BEYOND_CHANCE)
+        stdout().print(SIGNIFICANT)
 
 
 def print_statistics(tables: Mapping[str, "StatisticTable"]) -> None:

@@ -1,4 +1,4 @@
-"""The gate: is each model's accuracy the published one, and if not, what most likely went wrong."""
+"""Expected accuracy: is each model's accuracy the published one, and if not, what most likely went wrong."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ AS_PUBLISHED, FEW_IMAGES, CHANCE_ONLY, FAILS = VERDICTS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
-    """Accuracies beside published ones, one a cell; see `gate`.
+class ExpectedAccuracyCheck:
+    """Accuracies beside published ones, one per cell; see `check_expected_accuracy`.
 
     published    as it was printed, a fraction
     difference   accuracy minus published, a fraction
@@ -46,12 +46,12 @@ class Gate:
     verdict: tuple[str, ...]
 
 
-def gate(
+def check_expected_accuracy(
     correct: Int[np.ndarray, " cell"],
     total: Int[np.ndarray, " cell"],
     published: Float[np.ndarray, " cell"],
     level: float = 0.95,
-) -> Gate:
+) -> ExpectedAccuracyCheck:
     """Hold accuracies against the published ones of the same model on the same set.
 
     Takes counts, and published accuracies as fractions with the digits that they were printed with: these make an
@@ -63,7 +63,7 @@ def gate(
     Raises ValueError for impossible counts, a published accuracy outside [0, 1] or a level outside (0, 1).
     Source: the two one-sided tests that make Clopper and Pearson's interval, Biometrika 26(4), 1934, 404-413.
 
-    >>> held = gate(np.array([9173, 9170, 9140, 8310]), np.full(4, 10_000), np.full(4, 0.9173))
+    >>> held = check_expected_accuracy(np.array([9173, 9170, 9140, 8310]), np.full(4, 10_000), np.full(4, 0.9173))
     >>> for images, p_holm, verdict in zip(held.images, held.p_holm, held.verdict):
     ...     print(f"{images:5d}  {p_holm:.3f}  {verdict}")
         0  1.000  as published
@@ -91,18 +91,18 @@ def gate(
         else FAILS
         for (count, of, accuracy), off, p in zip(cells, images, p_holm, strict=True)
     )
-    return Gate(published, correct / total - published, images, p_value, p_holm, verdict)
+    return ExpectedAccuracyCheck(published, correct / total - published, images, p_value, p_holm, verdict)
 
 
-def gate_table(
+def expected_accuracy_table(
     outcomes: Outcomes,
-    answers: Sequence[ImagePredictions] | None = None,
+    predictions: Sequence[ImagePredictions] | None = None,
     provenance: Mapping[str, Sequence[Provenance]] | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """The gate of a pair: a row for each model and set of whose accuracy its registry entry holds a published one.
+    """Published and found accuracies of a pair: one row per model and set whose published accuracy the registry holds.
 
-    Takes top-1 counts; with the answers on either set the likely cause is looked for in them, else it is told by the
+    Takes top-1 counts. With the predictions on either set the likely cause is looked for in them, otherwise in the
     size of the difference. Columns: model, dataset, published, correct, total, accuracy, difference, images, p_value,
     p_holm, verdict, likely_cause ("" where the accuracy is the published one), selected_on ("test" where the checkpoint
     was chosen by its accuracy on the test set, which flatters both numbers). Farthest off first.
@@ -129,7 +129,7 @@ def gate_table(
                 )
                 places.append((side, model))
     table = pd.DataFrame(rows, columns=["model", "dataset", "published", "correct", "total", "selected_on"])
-    held = gate(
+    held = check_expected_accuracy(
         table["correct"].to_numpy(np.int64),
         table["total"].to_numpy(np.int64),
         table["published"].to_numpy(float),
@@ -141,7 +141,7 @@ def gate_table(
             row["total"],
             row["published"],
             dataset=row["dataset"],
-            predictions=_predictions_of(answers, side, model),
+            predictions=_predictions_of(predictions, side, model),
             resized=_is_resized(provenance, side, model),
         )
         for row, verdict, (side, model) in zip(rows, held.verdict, places, strict=True)
@@ -163,8 +163,8 @@ def gate_table(
     return table.iloc[np.lexsort((-order[1], -order[0]))].reset_index(drop=True)[columns]
 
 
-def gate_notes(table: pd.DataFrame, most: int = 5) -> tuple[str, ...]:
-    """What a reader must know of the gate, in sentences: which accuracies are not the published ones, and why.
+def expected_accuracy_notes(table: pd.DataFrame, most: int = 5) -> tuple[str, ...]:
+    """What a reader must know of it, in sentences: which accuracies are not the published ones, and why.
 
     The `most` that are farthest off have a sentence each, the others one together.
     """
@@ -172,13 +172,13 @@ def gate_notes(table: pd.DataFrame, most: int = 5) -> tuple[str, ...]:
     notes = [off_words(row) for row in off.head(most).to_dict("records")]
     if len(off) > most:
         notes.append(
-            f"{len(off) - most} more accuracies are not the published ones; the table of the gate has them all."
+            f"{len(off) - most} more accuracies are not the published ones; the table of expected accuracies lists all."
         )
     return tuple(notes)
 
 
 def off_words(row: Mapping[Any, Any]) -> str:
-    """One row of the gate's table whose accuracy is not the published one, as a sentence."""
+    """One row of the table whose accuracy is not the published one, as a sentence."""
     size, side = abs(row["images"]), "more" if row["images"] > 0 else "fewer"
     chance = "as chance would with other images" if row["verdict"] == CHANCE_ONLY else "more than chance would"
     return (
@@ -198,10 +198,10 @@ def as_printed(published: float) -> str:
     return f"{100 * published:.{digits}f}"
 
 
-def _predictions_of(answers: Sequence[ImagePredictions] | None, side: int, model: str) -> ImagePredictions | None:
-    if answers is None or model not in answers[side].models:
+def _predictions_of(predictions: Sequence[ImagePredictions] | None, side: int, model: str) -> ImagePredictions | None:
+    if predictions is None or model not in predictions[side].models:
         return None
-    return answers[side].subset([answers[side].models.index(model)])
+    return predictions[side].subset([predictions[side].models.index(model)])
 
 
 def _is_resized(provenance: Mapping[str, Sequence[Provenance]] | None, side: int, model: str) -> bool | None:

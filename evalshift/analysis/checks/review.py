@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.checks.expected_accuracy import gate_notes, gate_table
+from evalshift.analysis.checks.expected_accuracy import expected_accuracy_notes, expected_accuracy_table
 from evalshift.analysis.checks.mismatch import causes_of
 from evalshift.analysis.checks.plausibility import Cause, likely_causes
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
@@ -31,29 +31,29 @@ _WORDS = {
 class Review:
     """What looks wrong on a pair.
 
-    gate     see `gate_table`
-    notes    a sentence for each accuracy that is not the published one, each set of answers that looks wrong, and each
-             model far off the line of the others; empty where nothing does
+    expected_accuracy   see `expected_accuracy_table`
+    notes               a sentence for each accuracy that is not the published one, for predictions that look wrong, and
+                        for each model far off the line of the others; empty where nothing looks wrong
     """
 
-    gate: pd.DataFrame
+    expected_accuracy: pd.DataFrame
     notes: tuple[str, ...]
 
 
 def review_pair(stored: StoredPair, level: float = 0.95) -> Review:
-    """Look at all that is stored on a pair: published accuracies, answers, and the line of the models."""
+    """Look at all that is stored on a pair: published accuracies, predictions, and the line of the models."""
     outcomes = stored.outcomes["top1"]
-    table = gate_table(outcomes, stored.answers, stored.provenance, level)
+    table = expected_accuracy_table(outcomes, stored.predictions, stored.provenance, level)
     judged = set(zip(table["model"], table["dataset"], strict=True))
-    answers = [note for side in stored.answers or () for note in _answer_notes(side, skip=judged)]
-    return Review(table, (*gate_notes(table), *answers, *line_notes(outcomes)))
+    predictions = [note for side in stored.predictions or () for note in _prediction_notes(side, skip=judged)]
+    return Review(table, (*expected_accuracy_notes(table), *predictions, *line_notes(outcomes)))
 
 
 def review_predictions(results: Results, predictions: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """What looks wrong in some stored predictions, each named by its dataset and model, in sentences.
 
-    Looks at the answers themselves, and at the line of every stored pair that one of them has a part in. What has no
-    answers to each image (imported counts) is looked at for the line alone.
+    Looks at the predictions themselves, and at the line of every stored pair that one of them belongs to. Imported
+    counts have no predictions per image, so only the line is looked at.
     Raises StoreError where the results cannot be read.
     """
     wanted = list(dict.fromkeys(predictions))
@@ -98,11 +98,11 @@ def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, .
     return tuple(notes)
 
 
-def _answer_notes(answers: ImagePredictions, skip: set[tuple[str, str]]) -> list[str]:
+def _prediction_notes(predictions: ImagePredictions, skip: set[tuple[str, str]]) -> list[str]:
     notes = []
-    for place, model in enumerate(answers.models):
-        if (model, answers.dataset) not in skip:
-            notes += [_in_words(cause, model, answers.dataset) for cause in causes_of(answers.subset([place]))]
+    for place, model in enumerate(predictions.models):
+        if (model, predictions.dataset) not in skip:
+            notes += [_in_words(cause, model, predictions.dataset) for cause in causes_of(predictions.subset([place]))]
     return notes
 
 
@@ -121,8 +121,8 @@ def _in_words(cause: Cause, model: str, dataset: str) -> str:
     return f"The predictions of {model} on {dataset} look wrong: {cause.sentence}."
 
 
-def gate_words(table: pd.DataFrame) -> str | None:
-    """The gate in a sentence: how many accuracies are the published ones; None where none was published."""
+def expected_accuracy_words(table: pd.DataFrame) -> str | None:
+    """How many accuracies are the published ones, in a sentence; None where none was published."""
     if len(table) == 0:
         return None
     counts = {verdict: int((table["verdict"] == verdict).sum()) for verdict in _WORDS}

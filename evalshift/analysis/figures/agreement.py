@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from evalshift.analysis.figures.style import DPI, INK, across, points, scale_of, shortened, styled, wrapped
+from evalshift.analysis.figures.style import DPI, INK, across, font_points, scale_of, shortened, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.shown import shown_agreement
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
@@ -44,14 +44,14 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
     assert figure is not None
     side = min(box.width, box.height) / figure.dpi
     # A somewhat smaller font if all names then fit, but none smaller than in a column.
-    letters = float(np.clip(0.93 * side / (row * count), max(1.0, 0.85 * points(1)), points(1)))
+    letters = float(np.clip(0.93 * side / (row * count), max(1.0, 0.85 * font_points(1)), font_points(1)))
     step = math.ceil(letters * row * count / side)
     for ax, side in ((original, "original"), (new, "new")):
         ax.imshow(
             shown.values[side], cmap=mpl.colormaps[_COLOURS], vmin=low, vmax=high, interpolation="nearest", gid=side
         )
         ax.set_facecolor(_UNDEFINED)
-        ax.set_title(f"{side.capitalize()} set", fontsize=points(7))
+        ax.set_title(f"{side.capitalize()} set", fontsize=font_points(7))
         ax.set_xticks([])
         ax.set_yticks(np.arange(0, count, step))
         ax.set_yticklabels([shortened(name, _NAME) for name in shown.models[::step]])
@@ -90,7 +90,7 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
         )
         if shown.is_share:
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
-        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
+        figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure

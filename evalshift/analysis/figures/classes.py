@@ -13,7 +13,7 @@ from evalshift.analysis.figures.style import (
     QUIET,
     across,
     area,
-    points,
+    font_points,
     shortened,
     styled,
     wrapped,
@@ -46,7 +46,7 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     if between:
         places[len(shown) // 2 :] += 1
     before, after = (100 * shown[f"{side}_accuracy"].to_numpy() for side in ("original", "new"))
-    ax.hlines(places, before, after, color=QUIET, linewidth=points(1.4), alpha=0.55, zorder=2, gid="drops")
+    ax.hlines(places, before, after, color=QUIET, linewidth=font_points(1.4), alpha=0.55, zorder=2, gid="drops")
     level = f"{100 * summary.level:g} % CI"
     for side, where, colour, mark, size, apart in (
         ("original", before, MARK, "o", 10, -_APART),
@@ -54,7 +54,13 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     ):
         ends = (100 * shown[f"{side}_accuracy_{end}"].to_numpy() for end in ("low", "high"))
         ax.hlines(
-            places + apart, *ends, color=colour, linewidth=points(0.6), alpha=0.55, zorder=1, gid=f"{side}-intervals"
+            places + apart,
+            *ends,
+            color=colour,
+            linewidth=font_points(0.6),
+            alpha=0.55,
+            zorder=1,
+            gid=f"{side}-intervals",
         )
         ax.scatter(
             where,
@@ -71,7 +77,7 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     if between:
         places, names = np.append(places, len(shown) // 2), [*names, f"… {between:,} more classes …"]
     ax.set_yticks(places, names)
-    ax.tick_params(axis="y", length=0, labelsize=points(5.2))
+    ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
     models = len(summary.statistics.image_models)
     mean = "Accuracy" if models == 1 else f"Mean accuracy of {models:,} models"
@@ -95,7 +101,7 @@ def classes_figure(pair: PairSummary, metric: str = "top1", size: Size | None = 
         ax = classes(summary, figure.add_subplot(), size.rows)
         ax.tick_params(axis="y", labelsize=room.name)
         figure.legend(loc="outside upper center", handlelength=1.2, ncols=2)
-        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
+        figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure

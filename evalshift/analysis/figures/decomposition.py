@@ -16,7 +16,7 @@ from evalshift.analysis.figures.style import (
     QUIET,
     across,
     area,
-    points,
+    font_points,
     shortened,
     styled,
     wrapped,
@@ -50,9 +50,9 @@ def decomposition(
     _draw_term(parts, table, "own", places + _APART[2], LINE, "Own: effective robustness")
     terms.set_yticks(places, [shortened(name, longest) for name in table["model"]])
     for ax, title in ((terms, "Terms of the drop (points)"), (parts, "Across models (points)")):
-        ax.axvline(0, color=QUIET, linewidth=points(0.6), zorder=0)
+        ax.axvline(0, color=QUIET, linewidth=font_points(0.6), zorder=0)
         ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=title)
-        ax.tick_params(axis="y", length=0, labelsize=points(6))
+        ax.tick_params(axis="y", length=0, labelsize=font_points(6))
         ax.spines["left"].set_visible(False)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
         ax.xaxis.set_major_formatter(FuncFormatter(_points))
@@ -82,7 +82,7 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
             figure.legend(loc="outside upper left", handlelength=1.4, ncols=1 if size == COLUMN else 2)
         for ax in (terms, parts):
             ax.tick_params(axis="y", labelsize=room.name)
-        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
+        figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
@@ -98,7 +98,7 @@ def _draw_terms(ax: Axes, table: pd.DataFrame, places: np.ndarray, level: float)
             table[f"{name}_low"],
             table[f"{name}_high"],
             color=QUIET,
-            linewidth=points(width),
+            linewidth=font_points(width),
             alpha=0.5,
             zorder=1,
             label=f"Sampling error of the new set, {100 * bound:g} %",
@@ -115,7 +115,7 @@ def _draw_terms(ax: Axes, table: pd.DataFrame, places: np.ndarray, level: float)
 def _draw_term(ax: Axes, table: pd.DataFrame, name: str, places: np.ndarray, colour: str, label: str) -> None:
     """Draw dots with intervals; undefined values are left out."""
     ends = table[f"{name}_low"], table[f"{name}_high"]
-    ax.hlines(places, *ends, color=colour, linewidth=points(0.6), alpha=0.7, zorder=2, gid=f"{name}-intervals")
+    ax.hlines(places, *ends, color=colour, linewidth=font_points(0.6), alpha=0.7, zorder=2, gid=f"{name}-intervals")
     ax.scatter(table[name], places, s=area(6), color=colour, linewidths=0, zorder=3, label=label, gid=name)
 
 

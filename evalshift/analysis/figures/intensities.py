@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.style import DPI, LINE, MARK, literal, points, styled
+from evalshift.analysis.figures.style import DPI, LINE, MARK, font_points, literal, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 
 if TYPE_CHECKING:  # slow to import, and not needed by other figures
@@ -27,9 +27,9 @@ def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
     for one, colour in zip(sets, _COLOURS, strict=False):
         shares = 100 * one.shares[levels]
         ax.stairs(shares, edges, color=colour, alpha=0.25, fill=True, gid=f"area-{one.dataset}")
-        ax.stairs(shares, edges, color=colour, lw=points(0.8), label=literal(one.dataset), gid=one.dataset)
+        ax.stairs(shares, edges, color=colour, lw=font_points(0.8), label=literal(one.dataset), gid=one.dataset)
         mean = 255 * float(one.mean.mean())
-        ax.axvline(mean, color=colour, lw=points(0.8), ls="--", gid=f"mean-{one.dataset}")
+        ax.axvline(mean, color=colour, lw=font_points(0.8), ls="--", gid=f"mean-{one.dataset}")
     ax.set_xlim(0, 256)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("Intensity (0 to 255, all channels; dashed: mean)")

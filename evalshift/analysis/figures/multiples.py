@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evalshift.analysis.figures.scatter import scatter, span
-from evalshift.analysis.figures.style import DPI, INK, literal, points, styled, wrapped
+from evalshift.analysis.figures.style import DPI, INK, font_points, literal, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
@@ -52,15 +52,15 @@ def multiples_figure(
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for place, (ax, summary) in enumerate(zip(panels, summaries, strict=False)):
             scatter(summary, ax, scale=scale, everything=everything, limits=limits, legend=False)
-            letters = int((measures[0] - points(_BESIDE)) / (columns * _LETTER * points(6.5)))
-            ax.set_title(_title(summary, scale, everything, letters), fontsize=points(6.5))
+            letters = int((measures[0] - font_points(_BESIDE)) / (columns * _LETTER * font_points(6.5)))
+            ax.set_title(_title(summary, scale, everything, letters), fontsize=font_points(6.5))
             ax.set(xlabel="", ylabel="")
             ax.tick_params(axis="y", labelleft=place % columns == 0)
         for ax in panels[len(pairs) :]:
             ax.set_visible(False)
         unit = f"(top-{METRICS[metric]}, %{'' if scale == 'linear' else f', {scale} scale'})"
-        figure.supxlabel(f"Original accuracy {unit}", fontsize=points(7), color=INK)
-        figure.supylabel(f"New accuracy {unit}", fontsize=points(7), color=INK)
+        figure.supxlabel(f"Original accuracy {unit}", fontsize=font_points(7), color=INK)
+        figure.supylabel(f"New accuracy {unit}", fontsize=font_points(7), color=INK)
         handles = _handles(list(panels[: len(pairs)]), summaries, scale, everything)
         figure.legend(
             handles=list(handles.values()),

@@ -15,7 +15,7 @@ from evalshift.analysis.figures.style import (
     QUIET,
     across,
     area,
-    points,
+    font_points,
     shortened,
     styled,
     wrapped,
@@ -65,7 +65,7 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
     ):
         table = shown.table.iloc[order]
         side.set_yticks(places, [_named(*one, name) for one in zip(table["model"], table[column], strict=True)])
-        side.tick_params(axis="y", length=0, labelsize=points(6))
+        side.tick_params(axis="y", length=0, labelsize=font_points(6))
         side.spines[name].set_visible(False)
     if sides is not None:
         _draw_sets(shown, sides, summary.level)
@@ -98,7 +98,7 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
             ranks(summary, middle, (left, right), size.rows)
             handles = [handle for ax in (middle, left) for handle in ax.get_legend_handles_labels()[0]]
             figure.legend(handles=handles, loc="outside upper center", ncols=2)
-        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
+        figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         for side in (middle, *middle.child_axes):
             side.tick_params(axis="y", labelsize=room.name)
         figure.draw_without_rendering()
@@ -107,7 +107,7 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
 
 
 def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) -> LineCollection:
-    return LineCollection(list(ends), colors=colour, linewidths=points(width), alpha=alpha, zorder=2, gid=gid)
+    return LineCollection(list(ends), colors=colour, linewidths=font_points(width), alpha=alpha, zorder=2, gid=gid)
 
 
 def _named(model: str, rank: int, side: str) -> str:
@@ -136,7 +136,7 @@ def _draw_sets(shown: ShownRanks, sides: tuple[Axes, Axes], level: float) -> Non
         # The names are at the middle axes: faint lines lead there.
         ax.set_yticks(np.arange(count), [])
         ax.tick_params(axis="y", length=0)
-        ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=points(0.3))
+        ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=font_points(0.3))
         ax.spines["left"].set_visible(False)
         ax.set(xlim=(0.4, highest + 0.6), ylim=(count - 0.4, -0.6), xlabel=f"{side.capitalize()} rank")
         ax.set_xticks(_rank_ticks(highest))

@@ -13,7 +13,7 @@ from evalshift.analysis.figures.style import (
     QUIET,
     across,
     area,
-    points,
+    font_points,
     shortened,
     styled,
     wrapped,
@@ -45,7 +45,7 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     ):
         own = off == beyond
         if own.any():
-            ax.hlines(places[own], low[own], high[own], color=colour, linewidth=points(0.8), alpha=0.6, zorder=2)
+            ax.hlines(places[own], low[own], high[own], color=colour, linewidth=font_points(0.8), alpha=0.6, zorder=2)
             ax.scatter(
                 100 * shown["distance"][own],
                 places[own],
@@ -56,9 +56,9 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
                 zorder=3,
                 label=label,
             )
-    ax.axvline(0, color=QUIET, linewidth=points(0.7), linestyle="--", zorder=1)
+    ax.axvline(0, color=QUIET, linewidth=font_points(0.7), linestyle="--", zorder=1)
     ax.set_yticks(places, [shortened(name, _NAME) for name in shown["model"]])
-    ax.tick_params(axis="y", length=0, labelsize=points(5.2))
+    ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
     left_out = len(found.table) - len(shown)
     between = f"; {left_out:,} in between not shown" if left_out else ""
@@ -86,7 +86,7 @@ def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None
         ax.tick_params(axis="y", labelsize=room.name)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1, ncols=2)
         ax.set_xlabel(wrapped(ax.get_xlabel(), across(size) * 2 // 3))
-        figure.supxlabel(caption, fontsize=points(6.5), color=INK)
+        figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure

@@ -18,8 +18,8 @@ from evalshift.analysis.figures.style import (
     MARK,
     QUIET,
     area,
+    font_points,
     literal,
-    points,
     styled,
     wrapped,
 )
@@ -92,7 +92,7 @@ def scatter(
         )
         handles.append(entry)
     (identity,) = ax.plot(
-        [low, high], [low, high], "--", color=QUIET, linewidth=points(0.8), zorder=1, label="y = x (no drop)"
+        [low, high], [low, high], "--", color=QUIET, linewidth=font_points(0.8), zorder=1, label="y = x (no drop)"
     )
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
     handles += [identity, *_draw_line(line, ax, scale, x[framed], low, high)]
@@ -189,7 +189,7 @@ def _draw_models(
         yerr=_finite(y, y_ends, *limits),
         fmt="none",
         ecolor=colour,
-        elinewidth=points(0.5),
+        elinewidth=font_points(0.5),
         alpha=0.55,
         zorder=2,
     )
@@ -243,7 +243,7 @@ def _draw_fit(
     """Draw the line over the range of the models at `x`, and its bootstrap region, if it has one."""
     curve, shift = line_positions(line, x, 0.03 * (limits[1] - limits[0])), -2 if below else 0
     drawn: list[Artist] = [
-        *ax.plot(curve.x, curve.y, color=colour, linewidth=points(1.1), zorder=2.5 + shift, label=label, gid=gid)
+        *ax.plot(curve.x, curve.y, color=colour, linewidth=font_points(1.1), zorder=2.5 + shift, label=label, gid=gid)
     ]
     if curve.region is not None:
         shade = ax.fill_between(
@@ -305,7 +305,7 @@ def _place_legend(ax: Axes, handles: list[Artist], bars: np.ndarray) -> None:
     """
     # Slightly more than its lines need; in a column the axes are 2.6 inches wide.
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
-    letters = points(1) * 2.6 / min(box.width, box.height)
+    letters = font_points(1) * 2.6 / min(box.width, box.height)
     wide, tall = 0.72 * letters, (0.02 + 0.06 * len(handles)) * letters
     (left, bottom), (right, top) = bars.min(axis=1).T, bars.max(axis=1).T
     compact = {"handles": handles, "borderaxespad": 0.2, "handlelength": 1.6, "labelspacing": 0.35}

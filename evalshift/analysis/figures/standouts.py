@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
-from evalshift.analysis.figures.style import INK, QUIET, points, shortened
+from evalshift.analysis.figures.style import INK, QUIET, font_points, shortened
 from evalshift.analysis.plot_data.shown import shown_robustness
 from evalshift.analysis.summary import MetricSummary
 
@@ -59,10 +59,10 @@ def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray) ->
         y_scatter=marks[:, 1],
         x_lines=[line[:, 0] for line in lines],
         y_lines=[line[:, 1] for line in lines],
-        textsize=points(6),
+        textsize=font_points(6),
         textcolor=INK,
         linecolor=QUIET,
-        linewidth=points(0.4),
+        linewidth=font_points(0.4),
         margin=0.012,
         min_distance=0.012,
         max_distance=0.2,

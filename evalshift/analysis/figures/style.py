@@ -64,14 +64,14 @@ def style_of(size: Size) -> dict[Any, Any]:
     return {key: scale * value if key.endswith(_IN_POINTS) else value for key, value in STYLE.items()}
 
 
-def points(in_column: float | int) -> float:
+def font_points(in_column: float | int) -> float:
     """Convert points in a column to points in the current style: everything is scaled with the font size."""
     return in_column * mpl.rcParams["font.size"] / COLUMN.letters
 
 
 def area(in_column: float | int) -> float:
     """Convert the area of a marker, as `scatter` takes it, from a column to the current style."""
-    return points(points(in_column))
+    return font_points(font_points(in_column))
 
 
 def across(size: Size) -> int:

@@ -10,13 +10,13 @@ from evalshift.errors import UsageError
 from evalshift.shapes import Correct, Counts, Labels
 from evalshift.testbed.views import Superclasses
 
-# How many of a model's first answers may hold the label.
+# How many of a model's first predictions may hold the label.
 METRICS = {"top1": 1, "top5": 5}
 
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """Correct answers of m models on both sets of a pair, as counts.
+    """Correct predictions of m models on both sets of a pair, as counts.
 
     metric                          "top1" or "top5"
     original_correct, new_correct   shape (m,), 0 to the total of their set, in the order of `models`
@@ -119,11 +119,13 @@ class ImagePredictions:
     def correct(self, metric: str = "top1") -> Correct:
         """Which images each model gets right by "top1" or "top5".
 
-        Raises ValueError where the models keep fewer answers than that takes.
+        Raises ValueError where the models keep fewer predictions than that takes.
         """
         k = METRICS[metric]
         if k > self.top.shape[2]:
-            raise ValueError(f"{metric} takes {k} answers an image; {self.top.shape[2]} are kept on {self.dataset}")
+            raise ValueError(
+                f"{metric} needs {k} predictions per image; {self.top.shape[2]} are stored on {self.dataset}"
+            )
         right = np.zeros(self.top.shape[:2], dtype=bool)
         for answer in range(k):
             for label in self.truth.reshape(len(self.labels), -1).T:

@@ -1,4 +1,4 @@
-"""Stored predictions of a pair -> what each model answers on either set, and how many images it gets right."""
+"""Stored predictions of a pair -> each model's predictions on either set, and how many are correct."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,10 +21,10 @@ from evalshift.formatting import name_some
 class StoredPair:
     """All that the store holds on a pair.
 
-    outcomes     metric -> Outcomes; "top5" only where it can be had
-    fresh        answers of those of these models that were run on fresh images of the original distribution, where the
-                 registry names such a dataset; else None
-    answers      on the original and on the new set, of the same models in the same order: those of `outcomes` that were
+    outcomes     metric -> Outcomes; "top5" only where enough predictions are stored
+    fresh        predictions on fresh images of the original distribution, by those of these models that were run on
+                 them; None where the registry names no such dataset
+    predictions  on the original and on the new set, of the same models in the same order: those of `outcomes` that were
                  not imported as counts alone; None where there are none
     provenance   model -> how its predictions on the original and on the new set came about
     notes        what was left out and why, and what else the reader should know
@@ -34,7 +34,7 @@ class StoredPair:
     original: StoredDataset | CountedDataset
     new: StoredDataset | CountedDataset
     outcomes: dict[str, Outcomes]
-    answers: tuple[ImagePredictions, ImagePredictions] | None
+    predictions: tuple[ImagePredictions, ImagePredictions] | None
     fresh: ImagePredictions | None
     provenance: dict[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...]
@@ -47,12 +47,12 @@ def load_outcomes(results: Results, pair: str) -> dict[str, Outcomes]:
 
 
 def load_pair(results: Results, pair: str) -> StoredPair:
-    """Counts, answers, provenance and notes of the models stored on both sets of `pair` ("original:new").
+    """Counts, predictions, provenance and notes of the models stored on both sets of `pair` ("original:new").
 
     A model takes part when its predictions on both sets can be read, belong to the datasets as they are stored now,
     and come from one checkpoint, or when counts of it were imported in their place; every other model is named in the
-    notes. Each file is read once, and only its answers are kept. "top5" is there when every model with answers keeps
-    five an image and there are more than five classes; models whose counts are of top-1 alone are left out of it.
+    notes. Each file is read once, and only its predictions are kept. "top5" is there when every model with predictions
+    has five per image and there are more than five classes; models with top-1 counts alone are left out of it.
     `pair` may be named as it was typed to run it, see `seen_alike`.
     Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
     """
@@ -82,7 +82,7 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             expected="at least one model with predictions on both sets",
             fix=f"`evalshift run --pair {pair}`",
         )
-    answers = _gather_both(original, new, known)
+    predictions = _gather_both(original, new, known)
     unreported = {
         metric: reason for metric in METRICS if (reason := _why_unreported(metric, original, new, known, notes))
     }
@@ -97,10 +97,10 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             f"{name_some(bare)}."
         )
     fresh = _load_fresh(results, original.dataset.entry.get("fresh"), known, notes)
-    return StoredPair(original.dataset, new.dataset, outcomes, answers, fresh, provenance, tuple(notes), unreported)
+    return StoredPair(original.dataset, new.dataset, outcomes, predictions, fresh, provenance, tuple(notes), unreported)
 
 
-def load_answers(results: Results, name: str) -> tuple[ImagePredictions, tuple[str, ...]]:
+def load_predictions(results: Results, name: str) -> tuple[ImagePredictions, tuple[str, ...]]:
     """The predictions of all models on one stored dataset, and notes on those that are left out.
 
     Raises StoreError where the dataset is not stored, AnalysisError where no model has predictions on it.
@@ -212,7 +212,7 @@ def _without_view(pair: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """What is known of one model on one set: how many it gets right, None where that was not kept, and its answers."""
+    """One model on one set: how many of its predictions are correct, None where that is not stored, and these."""
 
     correct: Mapping[str, int | None]
     top: Int[np.ndarray, "n k"] | None
@@ -309,7 +309,7 @@ def _two_checkpoints(original: Provenance, new: Provenance) -> str | None:
 
 
 def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
-    """The answers in the smallest signed type that holds them, the labels and the classes; shape (n, k)."""
+    """The predictions in the smallest signed type that holds them, the labels and all classes; shape (n, k)."""
     largest = max(
         len(dataset.class_names) - 1,
         *(int(numbers.max(initial=0)) for numbers in (top, dataset.truth)),
@@ -321,7 +321,7 @@ def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
 def _gather_both(
     original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]]
 ) -> tuple[ImagePredictions, ImagePredictions] | None:
-    """The answers of the models that have them on both sets; None where no model has."""
+    """Predictions of the models that have them on both sets; None where no model has."""
     tops = {model: (a.top, b.top) for model, (a, b) in known.items() if a.top is not None and b.top is not None}
     if not tops or not isinstance(original.dataset, StoredDataset) or not isinstance(new.dataset, StoredDataset):
         return None
@@ -337,7 +337,7 @@ def _gather_both(
 def _load_fresh(
     results: Results, name: str | None, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
 ) -> ImagePredictions | None:
-    """What the models of a pair answer on fresh images; a note names those that have no answers that can be used."""
+    """Predictions of a pair's models on fresh images; a note names the models without valid ones."""
     if name is None:
         return None
     if name not in results.datasets():
@@ -360,7 +360,7 @@ def _load_fresh(
 
 
 def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImagePredictions:
-    """The answers of all models as one array, laid out so that all first answers lie side by side in memory."""
+    """The predictions of all models as one array, with all top-1 predictions contiguous in memory."""
     kind = np.result_type(*tops.values())
     side_by_side = np.empty((k, len(tops), len(dataset)), dtype=kind)
     for model, top in enumerate(tops.values()):

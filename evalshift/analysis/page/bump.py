@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, points, strokes, view
+from evalshift.analysis.page.chart import Chart, axis, height_of, markers, named_axis, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
 from evalshift.analysis.plot_data.shown import ShownRanks, shown_ranks
 from evalshift.analysis.summary import MetricSummary
@@ -42,7 +42,7 @@ def _view(shown: ShownRanks) -> dict:
     colours = ["--line" if beyond else "--mark" for beyond in real]
     for at, ranks, axis_name in ((0, left, "y"), (1, right, "y2")):
         data.append(
-            points([at] * count, ranks.tolist(), colours, text=texts, rows=range(count), xaxis="x2", yaxis=axis_name)
+            markers([at] * count, ranks.tolist(), colours, text=texts, rows=range(count), xaxis="x2", yaxis=axis_name)
         )
     if sets is not None:
         for side, ranks, x_axis, y_axis in (("original", left, "x", "y"), ("new", right, "x3", "y2")):
@@ -90,7 +90,7 @@ def _sets(sets, rows, side, ranks, colours, texts, x_axis, y_axis) -> list[dict]
         drawn.append(strokes(x, y, colour, rows=kept, width=3, opacity=0.45, xaxis=x_axis, yaxis=y_axis))
     y = [int(ranks[row]) for row in rows]
     drawn.append(
-        points(
+        markers(
             rank,
             y,
             [colours[row] for row in rows],

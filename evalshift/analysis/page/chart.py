@@ -80,7 +80,9 @@ def bars(ends: Any, across: Iterable[Any], digits: int = 5) -> tuple[list, list]
     return along, at
 
 
-def points(x: Any, y: Any, colour: Any, *, text: Sequence[str] = (), rows: Sequence[int] | None = None, **more) -> dict:
+def markers(
+    x: Any, y: Any, colour: Any, *, text: Sequence[str] = (), rows: Sequence[int] | None = None, **more
+) -> dict:
     """A trace of markers; `rows` are the row numbers of the models in the table, for filters and pins."""
     marker = {"size": 7, "color": colour, "line": {"width": 0}} | more.pop("marker", {})
     trace = {"type": "scatter", "mode": "markers", "x": x, "y": y, "marker": marker, "showlegend": False}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.page.chart import Chart, axis, bars, plain, points, strokes, view
+from evalshift.analysis.page.chart import Chart, axis, bars, markers, plain, strokes, view
 from evalshift.analysis.page.words import bounds, plotly_text
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.findings import decomposition_sentence
@@ -57,7 +57,7 @@ def _term(frame: pd.DataFrame, metric: MetricSummary, name: str, title: str, spa
     data = [
         _zero(metric),
         strokes(at, y, "--mark", rows=rows, opacity=0.45),
-        points(plain(x), plain(100 * known[name]), "--mark", text=texts, rows=rows),
+        markers(plain(x), plain(100 * known[name]), "--mark", text=texts, rows=rows),
     ]
     return Chart(
         key=f"decomposition-{name}",
@@ -82,7 +82,7 @@ def _sampling(frame: pd.DataFrame, metric: MetricSummary, span: list[float]) -> 
         f"<br>{bounds(row['generalization_99.99_low'], row['generalization_99.99_high'])} at 99.99 %"
         for row in frame.to_dict("records")
     ]
-    data.append(points(plain(x), [0] * len(frame), "--aside", text=texts, rows=rows, marker={"size": 5}))
+    data.append(markers(plain(x), [0] * len(frame), "--aside", text=texts, rows=rows, marker={"size": 5}))
     widest = float(frame[["generalization_99.99_low", "generalization_99.99_high"]].abs().to_numpy().max())
     return Chart(
         key="decomposition-sampling",

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from evalshift.analysis.page.chart import Chart, axis, height_of, named_axis, plain, points, strokes, view
+from evalshift.analysis.page.chart import Chart, axis, height_of, markers, named_axis, plain, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
 from evalshift.analysis.plot_data.ordering import both_ends
 from evalshift.analysis.plot_data.shown import shown_classes
@@ -44,8 +44,8 @@ def _view(frame: pd.DataFrame) -> dict:
     return view(
         [
             strokes(x, y, "--quiet", width=2, opacity=0.55),
-            points(before, places, "--mark", text=texts, marker={"size": 8}),
-            points(after, places, "--line", text=texts, marker={"size": 8, "symbol": "diamond"}),
+            markers(before, places, "--mark", text=texts, marker={"size": 8}),
+            markers(after, places, "--line", text=texts, marker={"size": 8, "symbol": "diamond"}),
         ],
         height=height_of(count),
         xaxis=axis("Mean accuracy of all models (%)", fixedrange=True),

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from evalshift.analysis.checks.review import gate_words
+from evalshift.analysis.checks.review import expected_accuracy_words
 from evalshift.analysis.summary import PairSummary
-from evalshift.analysis.tables.of_gate import verdicts_table
+from evalshift.analysis.tables.of_expected_accuracy import verdicts_table
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.formatting import name_some
 from evalshift.publishing import publishable
@@ -24,16 +24,16 @@ def provenance_view(pair: PairSummary) -> dict[str, Any]:
         "entries": _yaml({model: next(iter(runs.values()))["entry"] for model, runs in models.items()}),
         "warnings": _warnings(models),
         "versions": _versions(models),
-        "gate": _gate_view(pair),
+        "expected_accuracy": _expected_accuracy_view(pair),
     }
 
 
-def _gate_view(pair: PairSummary) -> dict[str, Any] | None:
+def _expected_accuracy_view(pair: PairSummary) -> dict[str, Any] | None:
     """The expected accuracy check in a sentence and a table; None where no accuracy is published."""
-    words = None if pair.gate is None else gate_words(pair.gate)
-    if words is None or pair.gate is None:
+    words = None if pair.expected_accuracy is None else expected_accuracy_words(pair.expected_accuracy)
+    if words is None or pair.expected_accuracy is None:
         return None
-    table = verdicts_table(pair.gate)
+    table = verdicts_table(pair.expected_accuracy)
     text = readable_statistic(table)
     return {
         "words": words,

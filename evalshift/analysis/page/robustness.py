@@ -8,9 +8,9 @@ from evalshift.analysis.page.chart import (
     axis,
     bars,
     height_of,
+    markers,
     named_axis,
     plain,
-    points,
     strokes,
     view,
 )
@@ -71,7 +71,7 @@ def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
         x, y = bars([100 * part["distance_low"], 100 * part["distance_high"]], places[own])
         data.append(strokes(x, y, colour, rows=kept, width=1.5, opacity=0.6))
         data.append(
-            points(
+            markers(
                 plain(100 * part["distance"]),
                 places[own].tolist(),
                 colour,
@@ -96,7 +96,7 @@ def _years_view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> 
     data = [
         strokes([years.min() - 0.6, years.max() + 0.6], [0, 0], "--quiet", line={"dash": "dash"}),
         strokes(x, y, "--mark", rows=rows, width=1, opacity=0.35),
-        points(
+        markers(
             years.tolist(),
             plain(100 * frame["distance"]),
             ["--line" if beyond else "--mark" for beyond in off],

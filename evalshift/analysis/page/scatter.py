@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.page import axes
-from evalshift.analysis.page.chart import Chart, axis, bars, plain, points, strokes, view
+from evalshift.analysis.page.chart import Chart, axis, bars, markers, plain, strokes, view
 from evalshift.analysis.page.families import Family
 from evalshift.analysis.page.words import bounds, label, plotly_text
 from evalshift.analysis.plot_data.positions import line_positions
@@ -118,7 +118,7 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
         data.append(strokes(across[0], across[1], family.colour, **soft))
         data.append(strokes(upright[1], upright[0], family.colour, **soft))
     data += [
-        points(
+        markers(
             plain(x[list(family.rows)]),
             plain(y[list(family.rows)]),
             family.colour,
@@ -146,7 +146,7 @@ def _small(metric: MetricSummary, scale: str, span: tuple[float, float]) -> dict
     data = [
         *_background(metric, scale, span),
         strokes(upright[1], upright[0], "--mark", opacity=0.4),
-        points(plain(x), plain(y), "--mark", text=point_texts(metric), marker={"size": 5}),
+        markers(plain(x), plain(y), "--mark", text=point_texts(metric), marker={"size": 5}),
     ]
     return view(
         data,
@@ -169,7 +169,7 @@ def _background(metric: MetricSummary, scale: str, span: tuple[float, float]) ->
             f"<b>{plotly_text(model)}</b><br>{plotly_text(metric.against.testbed)}"
             for model in metric.against.outcomes.models
         ]
-        data.append(points(plain(x), plain(y), "--quiet", text=names, marker={"size": 5}, opacity=0.45))
+        data.append(markers(plain(x), plain(y), "--quiet", text=names, marker={"size": 5}, opacity=0.45))
         data += _fit(metric.against.lines.get(scale), x, "--quiet", region=False)
     inside = axes.positions(metric, scale)[0][metric.in_line if metric.in_line.any() else slice(None)]
     data += _fit(metric.lines.get(scale), inside, "--line")

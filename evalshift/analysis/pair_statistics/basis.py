@@ -25,20 +25,20 @@ Result = TypeVar("Result")
 
 
 class Basis:
-    """Counts, and where there are any answers, of one metric of a pair, and how they are to be looked at.
+    """Counts of one metric of a pair, predictions where they are stored, and the options of the report.
 
     counts        original correct and total, new correct and total, shape (m,) each
     accuracies    original and new, finite on `scale`
-    correct       which images the models with answers get right on either set; None where there are only counts
-    complete      whether all models have answers
+    correct       whether each prediction on either set is correct; None where there are only counts
+    complete      whether predictions of all models are stored
     families, years    of each model, None where the registry gives none
     in_line       which models lines are fitted to: all but those of the families that `options` leave out
     """
 
     def __init__(
-        self, outcomes: Outcomes, answers: tuple[ImagePredictions, ImagePredictions] | None, options: ReportOptions
+        self, outcomes: Outcomes, predictions: tuple[ImagePredictions, ImagePredictions] | None, options: ReportOptions
     ) -> None:
-        self.outcomes, self.answers, self.options = outcomes, answers, options
+        self.outcomes, self.predictions, self.options = outcomes, predictions, options
         self.scale, self.level = options.scale, options.level
         self.image_resamples = min(options.resamples, IMAGE_RESAMPLES)
         self.resamples = min(options.resamples, SECONDARY_RESAMPLES)
@@ -51,8 +51,8 @@ class Basis:
         self.families, self.years = outcomes.families, outcomes.years
         self.in_line = outcomes.in_line(options.named)
         self.correct = None
-        if answers is not None:
-            self.correct = answers[0].correct(outcomes.metric), answers[1].correct(outcomes.metric)
+        if predictions is not None:
+            self.correct = predictions[0].correct(outcomes.metric), predictions[1].correct(outcomes.metric)
         self.complete = self.correct is not None and len(self.correct[0]) == len(outcomes)
 
     def of_line(self) -> "Basis":
@@ -60,11 +60,11 @@ class Basis:
         if self.in_line.all():
             return self
         outcomes = self.outcomes.of_line(self.options.named)
-        answers = self.answers
-        if answers is not None:
-            places = [place for place, model in enumerate(answers[0].models) if model in set(outcomes.models)]
-            answers = (answers[0].subset(places), answers[1].subset(places)) if places else None
-        return Basis(outcomes, answers, self.options)
+        predictions = self.predictions
+        if predictions is not None:
+            places = [place for place, model in enumerate(predictions[0].models) if model in set(outcomes.models)]
+            predictions = (predictions[0].subset(places), predictions[1].subset(places)) if places else None
+        return Basis(outcomes, predictions, self.options)
 
     @property
     def mean_drop(self) -> float:

@@ -1,4 +1,4 @@
-"""All statistics of one metric of a pair as one frozen record: each a result, or the reason why it cannot be had."""
+"""All statistics of one metric of a pair as one frozen record: each a result, or the reason why it is not computed."""
 
 from dataclasses import dataclass, replace
 from typing import Unpack
@@ -46,17 +46,17 @@ class Statistics:
     """All that is computed on one metric of a pair beyond the accuracies; see `compute_statistics`.
 
     models             all, in the order of the Outcomes; what needs only counts is of these
-    image_models       those whose answers to each image are stored, in the same order; what needs images is of these
+    image_models       those with predictions for each image, in the same order; what needs images is of these
     lines              the line of new on original accuracy
     robustness         each model against the line of the others, on the scale of `lines`
-    shared_images      whether it allows for the luck that models share on the same images
-    decomposition      of each drop; for the models that `with_fresh` marks by their answers on the set `fresh`
+    shared_images      whether it allows for the sampling error that models share on the same images
+    decomposition      of each drop; for models where `with_fresh` is true, with their predictions on the set `fresh`
     split              of each drop into what models share and what is the model's own
     year               whether later models fare worse than their original accuracy says
     original, new      how models compare, rank, agree and err on either set
-    rank_changes       between the sets, with the pairs that change places beyond chance
+    rank_changes       between the sets, with the pairs of models whose order is significantly reversed
     drop_differences   of all pairs of models
-    without_labels     new accuracies estimated from agreement alone; of first answers
+    without_labels     new accuracies estimated from agreement alone; of top-1 predictions
     class_drops        of each model on each class
     superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
     difficulty         the difficulty model, and the line that it predicts
@@ -89,27 +89,27 @@ class Statistics:
 
 def compute_statistics(
     outcomes: Outcomes,
-    answers: tuple[ImagePredictions, ImagePredictions] | None = None,
+    predictions: tuple[ImagePredictions, ImagePredictions] | None = None,
     *,
     fresh: ImagePredictions | None = None,
     near_duplicates: NearDuplicates | None = None,
     options: ReportOptions | None = None,
     **choices: Unpack[Choices],
 ) -> Statistics:
-    """Work out all statistics of one metric of a pair.
+    """Compute all statistics of one metric of a pair.
 
-    `answers` on the original and the new set may be of fewer models than the outcomes, in the same order; `fresh` are
-    answers on other images of the original distribution. `choices` are those of `ReportOptions`, or `options` has them
-    all. Each statistic has a generator of its own, seeded by the seed and its name, so that no number depends on what
-    else can be had. Families that are left out are no part of lines, of the difficulty model or of trends; they are
-    held against the line of the others. Bootstraps take as many resamples as asked for, but at most
+    `predictions` on the original and the new set may be of fewer models than the outcomes, in the same order; `fresh`
+    are predictions on other images of the original distribution. `choices` are those of `ReportOptions`, or `options`
+    has them all. Each statistic has its own random generator, seeded by the seed and its name, so that no number
+    depends on which others are computed. Families that are left out are no part of lines, of the difficulty model or of
+    trends; they are compared with the line of the others. Bootstraps take as many resamples as asked for, but at most
     `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
     Degenerate models and images are no error: what they leave undefined is Missing, with the reason.
     """
     # The matrices are small: where other programs keep the cores busy, several threads wait for each other and take
     # five times as long as one.
     with threadpool_limits(1):
-        basis = Basis(outcomes, answers, options or ReportOptions(**choices))
+        basis = Basis(outcomes, predictions, options or ReportOptions(**choices))
         return _statistics(basis, fresh, near_duplicates)
 
 
@@ -122,7 +122,7 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         metric=basis.outcomes.metric,
         level=basis.level,
         models=basis.outcomes.models,
-        image_models=() if basis.answers is None else basis.answers[0].models,
+        image_models=() if basis.predictions is None else basis.predictions[0].models,
         lines=line_statistics(line),
         robustness=robustness,
         shared_images=basis.complete,
@@ -165,7 +165,7 @@ def _robustness(basis: Basis) -> EffectiveRobustness | Missing:
 
 
 def _decomposition(basis: Basis, fresh: ImagePredictions | None) -> tuple[Decomposition, np.ndarray]:
-    """With the fresh set for the models that have answers on it, without for the others; and which these are."""
+    """With the fresh set for the models that have predictions on it, without for the others; and which have them."""
     without = decompose(*basis.counts, level=basis.level)
     models = basis.outcomes.models
     right: dict[str, int] = {}
@@ -226,17 +226,17 @@ def _year(basis: Basis) -> YearTrend | Missing:
 
 
 def _sets(basis: Basis) -> tuple[SetStatistics | Missing, SetStatistics | Missing]:
-    if basis.answers is None:
+    if basis.predictions is None:
         return ONLY_COUNTS, ONLY_COUNTS
     original, new = (
         set_statistics(
-            answers,
+            predictions,
             basis.outcomes.metric,
             level=basis.level,
             rank_rng=basis.rng(f"{side} ranks"),
             margin_rng=basis.rng(f"{side} margin"),
         )
-        for side, answers in zip(("original", "new"), basis.answers, strict=True)
+        for side, predictions in zip(("original", "new"), basis.predictions, strict=True)
     )
     return original, new
 
@@ -268,11 +268,11 @@ def _class_drops(original: SetStatistics | Missing, new: SetStatistics | Missing
 
 
 def _superclass_errors(basis: Basis) -> tuple[SuperclassErrors, ...] | Missing:
-    if basis.answers is None or not any(side.superclasses for side in basis.answers):
+    if basis.predictions is None or not any(side.superclasses for side in basis.predictions):
         return ()
     if basis.outcomes.metric != "top1":
         return Missing("mistakes within the superclass are about first predictions: see top-1")
-    return superclass_errors(basis.answers, basis.level)
+    return superclass_errors(basis.predictions, basis.level)
 
 
 def _duplicates(basis: Basis, known: NearDuplicates | None) -> WithoutDuplicates | Missing:

@@ -47,7 +47,7 @@ class LineStatistics:
 
 
 def line_statistics(basis: Basis) -> LineStatistics:
-    """All of these; Missing what the models, their families or the lack of answers leave undefined."""
+    """All of these; Missing where models, families or predictions are too few for a statistic to be defined."""
     drawn = _drawn(basis)
     return LineStatistics(
         scale=basis.scale,

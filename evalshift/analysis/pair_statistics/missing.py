@@ -1,4 +1,4 @@
-"""Statistics that cannot be had: a reason in words, in the place where the result would stand."""
+"""Statistics that are not computed: a reason in words in place of the result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Missing:
-    """Why a statistic cannot be had, as a sentence that begins in lower case and has no full stop."""
+    """Why a statistic is not computed, as a sentence that begins in lower case and has no full stop."""
 
     reason: str
 

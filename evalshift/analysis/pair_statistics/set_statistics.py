@@ -1,4 +1,4 @@
-"""What the answers to each image of one test set say: how its models compare, rank, agree and err."""
+"""Statistics of the predictions on one test set: how its models compare, rank, agree and err."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class PairwiseStatistics:
     """Every one of m models against every other on the images of one set; see `paired` and `agreement`.
 
     p_holm, p_bh   the comparison's p-values adjusted over all pairs, by Holm and by Benjamini–Hochberg
-    agreement      share of images with the same top-1 prediction; None for top-5, which is not about first answers
+    agreement      share of images with the same top-1 prediction; None for top-5
     discordance    share of images that only one of two models gets right, median over pairs
     detectable     smallest difference of two accuracies that this many images show with 80 % power, at that discordance
     """
@@ -86,44 +86,46 @@ class SetStatistics:
 
 
 def set_statistics(
-    answers: ImagePredictions,
+    predictions: ImagePredictions,
     metric: str,
     *,
     level: float,
     rank_rng: np.random.Generator,
     margin_rng: np.random.Generator,
 ) -> SetStatistics:
-    """All of these from what m models answered on a set, at least one model on at least one image.
+    """All of these from the predictions of m models on a set, at least one model on at least one image.
 
     Rank sets and margins are drawn, each by a generator of its own.
     """
-    correct = answers.correct(metric)
+    correct = predictions.correct(metric)
     models, images = correct.shape
-    pairs = _pairwise(correct, answers, metric, level) if models > 1 else Missing("a comparison takes two models")
+    pairs = _pairwise(correct, predictions, metric, level) if models > 1 else Missing("a comparison takes two models")
     hard = hardest = Missing("hardness and the usual mistake are defined on top-1 predictions: see top-1")
     if metric == "top1":
         # Any of several labels is as good as the first.
         predicted = (
-            answers.predicted if answers.accepted is None else np.where(correct, answers.labels, answers.predicted)
+            predictions.predicted
+            if predictions.accepted is None
+            else np.where(correct, predictions.labels, predictions.predicted)
         )
-        hard = hard_images(predicted, answers.labels, least=models // 2 + 1)
-        hardest = hardest_share(predicted, answers.labels, HARDEST_SHARE)
+        hard = hard_images(predicted, predictions.labels, least=models // 2 + 1)
+        hardest = hardest_share(predicted, predictions.labels, HARDEST_SHARE)
     return SetStatistics(
-        dataset=answers.dataset,
+        dataset=predictions.dataset,
         images=images,
-        models=answers.models,
+        models=predictions.models,
         pairs=pairs,
         ranks=rank_sets(correct, level=level, rng=rank_rng),
         union_margin=reuse_margin(images, models, level=level),
         cover_margin=_cover_margin(pairs, images, models, level),
         joint=joint_margin(correct, level=level, rng=margin_rng),
-        classes=class_accuracies(correct, answers.truth, len(answers.class_names), level),
+        classes=class_accuracies(correct, predictions.truth, len(predictions.class_names), level),
         hard=hard,
         hardest=hardest,
     )
 
 
-def _pairwise(correct: Correct, answers: ImagePredictions, metric: str, level: float) -> PairwiseStatistics:
+def _pairwise(correct: Correct, predictions: ImagePredictions, metric: str, level: float) -> PairwiseStatistics:
     comparison = compare_models(correct, level)
     above = np.triu_indices(len(correct), k=1)
     discordance = float(np.median((comparison.only + comparison.only.T)[above]) / correct.shape[1])
@@ -133,7 +135,7 @@ def _pairwise(correct: Correct, answers: ImagePredictions, metric: str, level: f
         p_bh=adjust_pairs(comparison.p_value, "benjamini-hochberg"),
         consistency=error_consistency(correct),
         dominance=dominance(correct),
-        agreement=agreement(answers.predicted) if metric == "top1" else None,
+        agreement=agreement(predictions.predicted) if metric == "top1" else None,
         discordance=discordance,
         detectable=_detectable(correct.shape[1], discordance, level),
     )

@@ -105,7 +105,7 @@ def _never_alike(predicted: np.ndarray) -> np.ndarray:
 
 
 def expected_agreement(accuracy: Float[np.ndarray, " m"], classes: int = 2) -> Float[np.ndarray, "m m"]:
-    """Share of images on which two models agree if all that ties their answers together is the label.
+    """Share of images on which two models agree if all that ties their predictions together is the label.
 
     Each model is right with its accuracy, independently of the others, and else picks one of the other classes evenly:
     a_i a_j + (1 − a_i)(1 − a_j)/(classes − 1). With 2 classes that is agreement on being right or wrong. Takes

@@ -12,14 +12,14 @@ from evalshift.analysis.statistics.least_squares import weighted_least_squares
 from evalshift.analysis.statistics.line_fit import Line, fit_line
 from evalshift.analysis.statistics.scales import fitted_accuracy, to_scale
 
-# 32 MB of drawn counts: their matrix product with the answers to all images is quick for many rows at once. Both sets
-# are drawn in turn, so other batches would be other draws.
+# 32 MB of drawn counts: their matrix product with the correctness on all images is quick for many rows at once. Both
+# sets are drawn in turn, so other batches would be other draws.
 _IMAGES_IN_A_BATCH = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnImages:
-    """How many images models get right when both test sets are drawn again: counts, a row a draw; see `draw_images`."""
+    """Correct counts of models on resampled images of both test sets, one row per draw; see `draw_images`."""
 
     original: Int[np.ndarray, "resample model"]
     new: Int[np.ndarray, "resample model"]

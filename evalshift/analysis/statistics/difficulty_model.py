@@ -86,13 +86,13 @@ def simulate(skill: Accuracies, difficulty: Difficulty, images: int, rng: np.ran
 def fit_difficulty(
     original: Bool[np.ndarray, "model image"], new: Bool[np.ndarray, "model new_image"]
 ) -> FittedDifficulty:
-    """The difficulty model by the method of moments: what answers on single images say of the line through the means.
+    """The difficulty model by the method of moments: what correctness on single images says of the line of accuracies.
 
-    Takes which images each model gets right on either set. The spread of difficulty shows in how often two models are
-    right on one image, beyond chance; it is the one that gives the mean number of such pairs. It is worked out on each
-    set alone, so that the slope it gives is a prediction: nothing in it was fitted to pairs of accuracies. The new
-    set's mean difficulty is that which the mean of the models' probit accuracies gives.
-    Models that agree less than chance show no spread: it is put at 0.
+    Takes which images each model predicts correctly on either set. The spread of difficulty shows in how often two
+    models are both correct on an image, more often than if they were independent; it is the one that gives the mean
+    number of such pairs. It is computed on each set alone, so the slope it gives is a prediction: nothing in it was
+    fitted to pairs of accuracies. The new set's mean difficulty follows from the mean of the models' probit accuracies.
+    Where models agree less than by chance the spread is 0.
     Raises AnalysisError for fewer than two models with some right and some wrong on both sets, and where models agree
     on nearly every image, more than any spread up to 50 gives.
     Source: Recht et al. 2019, section 5.3 (the model).

@@ -75,7 +75,7 @@ def check_level(level: float) -> None:
 
 
 def check_counts(correct: np.ndarray, total: np.ndarray, where: str = "cell") -> None:
-    """Raise ValueError naming the first cell that cannot be `correct` answers out of `total` images."""
+    """Raise ValueError naming the first cell that cannot be `correct` predictions out of `total` images."""
     if correct.shape != total.shape:
         raise ValueError(f"{where}s: found {correct.shape} correct for {total.shape} totals; expected one shape")
     wrong = (total < 1) | (correct < 0) | (correct > total)

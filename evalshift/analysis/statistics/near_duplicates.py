@@ -45,7 +45,7 @@ def without_duplicates(
     correct and d · n duplicates at accuracy q, (1 − d) · n images remain, of which k − q · d · n are correct: these
     give accuracy and Clopper–Pearson interval, whose beta quantiles need no whole numbers. Share and q count as known.
     Raises ValueError for impossible counts, level, share or accuracies, and AnalysisError where the duplicates alone
-    would need more right, or more wrong, answers than there are.
+    would need more right, or more wrong, predictions than there are.
     Source: Recht et al. 2019, appendix B.2.2.
 
     >>> rest = without_duplicates(np.array([9300]), np.array([10_000]), 0.08, np.array([1.0]))

@@ -118,7 +118,7 @@ def paired_difference_interval(
     right. Gives fractions in [−1, 1], of the counts' shape.
     Raises ValueError for a level outside (0, 1), a negative count or a pair without images.
     Source: Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10: the Wilson limits of both accuracies, put
-    together with the correlation φ of the two models' answers, corrected towards 0 where positive.
+    together with the correlation φ of the two models' predictions, corrected towards 0 where positive.
 
     >>> interval = paired_difference_interval(*(np.array([count]) for count in (59, 6, 16, 80)))
     >>> interval.low.round(4), interval.high.round(4)

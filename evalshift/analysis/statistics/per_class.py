@@ -18,7 +18,7 @@ _EQUALLY_LIKELY = 1e-7
 class ClassAccuracies:
     """Accuracy of m models on each of c classes of one set, as fractions; NaN for a class without images.
 
-    correct    right answers, shape (m, c)
+    correct    correct predictions, shape (m, c)
     total      images, the same for all models, shape (c,)
     accuracy   and its Clopper–Pearson interval, shape (m, c)
     rank       1 for the class that the model does best on, ties sharing the better rank, empty classes last
@@ -60,7 +60,7 @@ def class_accuracies(
     Takes which images each of m models gets right, the images' labels (0 to `classes` − 1) and a two-sided level. The
     intervals hold class by class, not for all classes at once. An image with several labels, a row of shape (n, c), is
     one of each of its classes, and correct in all of them or in none.
-    Raises ValueError for a label or level out of range, and where labels and answers differ in number.
+    Raises ValueError for a label or level out of range, and where labels and predictions differ in number.
     Source: Chrabaszcz, Loshchilov and Hutter 2017, arXiv 1707.08819, figure 6 (classes in order of accuracy).
 
     >>> one = class_accuracies(np.array([[True, False, True, True]]), np.array([0, 0, 1, 1]), classes=3)
@@ -70,7 +70,7 @@ def class_accuracies(
     check_level(level)
     if correct.shape[1] != len(labels):
         raise ValueError(
-            f"found answers to {correct.shape[1]} images and {len(labels)} labels; expected one label each"
+            f"found predictions to {correct.shape[1]} images and {len(labels)} labels; expected one label each"
         )
     outside = (labels < 0) | (labels >= classes)
     if outside.any():

@@ -96,7 +96,7 @@ class PairSummary:
     metrics     "top1", and "top5" where it can be had
     provenance  "datasets" -> name -> facts; "models" -> name -> dataset -> how its predictions came about
     notes       what was left out, and warnings
-    gate        the accuracies beside the published ones, as `gate.gate_table` has them; None where nothing was run
+    expected_accuracy   found and published, as `expected_accuracy_table` has them; None where nothing was run
     """
 
     original: str
@@ -104,7 +104,7 @@ class PairSummary:
     metrics: dict[str, MetricSummary]
     provenance: dict[str, dict] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    gate: pd.DataFrame | None = None
+    expected_accuracy: pd.DataFrame | None = None
 
     @property
     def name(self) -> str:
@@ -165,19 +165,19 @@ def put_together(
 def summarize_outcomes(
     outcomes: Mapping[str, Outcomes],
     *,
-    answers: tuple[ImagePredictions, ImagePredictions] | None = None,
+    predictions: tuple[ImagePredictions, ImagePredictions] | None = None,
     fresh: ImagePredictions | None = None,
     near_duplicates: NearDuplicates | None = None,
     options: ReportOptions | None = None,
     ties: str = "shared",
     provenance: dict[str, dict] | None = None,
     notes: Sequence[str] = (),
-    gate: pd.DataFrame | None = None,
+    expected_accuracy: pd.DataFrame | None = None,
     **choices: Unpack[Choices],
 ) -> PairSummary:
     """The summary of one pair from its counts, by metric: for stored results and published counts alike.
 
-    `answers` on both sets give what needs each image, `fresh` and `near_duplicates` what the registry knows of the
+    `predictions` on both sets give what needs each image, `fresh` and `near_duplicates` what the registry knows of the
     original set; see `compute_statistics`. `ties` is "shared" where models of equal accuracy share the better rank,
     "alphabetical" where they are numbered on. `choices` are those of `ReportOptions`, or `options` has them all.
     """
@@ -185,11 +185,13 @@ def summarize_outcomes(
     first = next(iter(outcomes.values()))
     metrics = {}
     for name, counts in outcomes.items():
-        statistics = compute_statistics(counts, answers, fresh=fresh, near_duplicates=near_duplicates, options=options)
-        metrics[name] = _summarize_metric(counts, answers, statistics, options, ties)
+        statistics = compute_statistics(
+            counts, predictions, fresh=fresh, near_duplicates=near_duplicates, options=options
+        )
+        metrics[name] = _summarize_metric(counts, predictions, statistics, options, ties)
     # The same model is missing its line on every scale and metric for the same reason: said once.
     all_notes = dict.fromkeys((*notes, *(note for summary in metrics.values() for note in summary.notes)))
-    return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes), gate)
+    return PairSummary(first.original, first.new, metrics, provenance or {}, tuple(all_notes), expected_accuracy)
 
 
 def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared") -> pd.DataFrame:
@@ -232,7 +234,7 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared"
 
 def _summarize_metric(
     outcomes: Outcomes,
-    answers: tuple[ImagePredictions, ImagePredictions] | None,
+    predictions: tuple[ImagePredictions, ImagePredictions] | None,
     statistics: Statistics,
     options: ReportOptions,
     ties: str,
@@ -243,7 +245,7 @@ def _summarize_metric(
     left_out = options.left_out(outcomes)
     lines = _fit_lines(outcomes.of_line(left_out), options, notes)
     all_lines = _fit_lines(outcomes, options, notes) if left_out else {}
-    tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, answers)
+    tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, predictions)
     return MetricSummary(
         outcomes=outcomes,
         table=table,

@@ -1,9 +1,9 @@
 """Accuracy by group on one stored dataset, for which no second set is needed."""
 
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.outcomes.stored_pair import load_answers
+from evalshift.analysis.outcomes.stored_pair import load_predictions
 from evalshift.analysis.statistics.intervals import check_level
-from evalshift.analysis.tables.of_groups import GroupsView, groups_table, worst_groups_table
+from evalshift.analysis.tables.of_groups import GroupData, groups_table, worst_groups_table
 from evalshift.analysis.tables.of_recipes import recipes_of_set
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
@@ -31,20 +31,20 @@ def set_groups(
             expected="a dataset on which predictions are stored",
             fix=did_you_mean(dataset, stored),
         )
-    answers, notes = load_answers(results, dataset)
-    accuracy = answers.correct(metric).mean(axis=1)
-    best_first = sorted(range(len(accuracy)), key=lambda place: (-accuracy[place], answers.models[place]))
-    models = tuple(answers.models[place] for place in best_first)
-    view = GroupsView(((dataset, answers),), models, metric, level)
-    worst, groups = worst_groups_table(view), groups_table(view)
+    predictions, notes = load_predictions(results, dataset)
+    accuracy = predictions.correct(metric).mean(axis=1)
+    best_first = sorted(range(len(accuracy)), key=lambda place: (-accuracy[place], predictions.models[place]))
+    models = tuple(predictions.models[place] for place in best_first)
+    data = GroupData(((dataset, predictions),), models, metric, level)
+    worst, groups = worst_groups_table(data), groups_table(data)
     if worst is None or groups is None:
         raise AnalysisError(
             "the images have no attributes that make groups",
             where=dataset,
-            found=", ".join(answers.attributes) or "no attributes",
+            found=", ".join(predictions.attributes) or "no attributes",
             expected="an attribute with at least two values",
             fix="give the dataset `attributes:` in the registry, or import its labels with further columns",
         )
     tables = {"worst_groups": worst, "groups": groups}
-    recipes = recipes_of_set(answers.models, accuracy)
+    recipes = recipes_of_set(predictions.models, accuracy)
     return tables | ({} if recipes is None else {"recipes": recipes}), notes

@@ -50,13 +50,13 @@ def summarize(
         summaries.append(
             summarize_outcomes(
                 stored.outcomes,
-                answers=stored.answers,
+                predictions=stored.predictions,
                 fresh=stored.fresh,
                 near_duplicates=_near_duplicates(stored),
                 options=options,
                 provenance=_provenance(stored),
                 notes=(*stored.notes, *review.notes),
-                gate=review.gate,
+                expected_accuracy=review.expected_accuracy,
             )
         )
     if not summaries:

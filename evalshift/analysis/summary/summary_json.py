@@ -48,7 +48,7 @@ def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
         "new": pair.new,
         "notes": pair.notes,
         "metrics": {name: _metric_facts(metric, scale) for name, metric in pair.metrics.items()},
-        "gate": None if pair.gate is None else pair.gate.to_dict("records"),
+        "expected_accuracy": None if pair.expected_accuracy is None else pair.expected_accuracy.to_dict("records"),
         "provenance": publishable(pair.provenance),
     }
 

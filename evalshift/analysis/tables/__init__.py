@@ -15,13 +15,13 @@ from evalshift.analysis.tables import (
     of_recipes,
     of_superclasses,
 )
-from evalshift.analysis.tables.table import Column, StatisticTable, View
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData
 
 __all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
 
 # None stands for a table that this pair does not call for: no attributes of images, no superclasses, no recipes with
 # several seeds.
-_MAKERS: dict[str, Callable[[View], StatisticTable | Missing | None]] = {
+_MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "lines": of_lines.lines_table,
     "scales": of_lines.scales_table,
     "robustness": of_models.robustness_table,
@@ -49,15 +49,15 @@ def statistic_tables(
     outcomes: Outcomes,
     models: Sequence[str],
     lines: Mapping[str, Line | None],
-    answers: tuple[ImagePredictions, ImagePredictions] | None,
+    predictions: tuple[ImagePredictions, ImagePredictions] | None,
 ) -> tuple[dict[str, StatisticTable], dict[str, str]]:
     """The tables that can be had, and for each other one the reason why not, both by name.
 
     `models` is the order of rows, `lines` the least-squares line on each scale; images and classes are called as in
-    `answers`.
+    `predictions`.
     """
-    view = View(statistics, outcomes, tuple(models), lines, answers)
-    made = {name: attempt(partial(make, view)) for name, make in _MAKERS.items()}
+    data = TableData(statistics, outcomes, tuple(models), lines, predictions)
+    made = {name: attempt(partial(make, data)) for name, make in _MAKERS.items()}
     return (
         {name: table for name, table in made.items() if isinstance(table, StatisticTable)},
         {name: table.reason for name, table in made.items() if isinstance(table, Missing)},

@@ -5,11 +5,11 @@ import pandas as pd
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.tables.table import Column, StatisticTable, make_table
 
-BEYOND_CHANCE = "* statistically significant"
+SIGNIFICANT = "* statistically significant"
 
 
 def accuracies_table(table: pd.DataFrame, metric: str, level: float) -> StatisticTable:
-    """A row a model, best on the original set first; a star marks a Δ rank that is beyond chance.
+    """One row per model, best on the original set first; a star marks a Δ rank that is statistically significant.
 
     Follows tables 7 and 11 of Recht et al. 2019: accuracies in per cent to one decimal, rounded from the exact fraction
     of counts, with their interval. `table` as `MetricSummary` has it.
@@ -29,7 +29,7 @@ def accuracies_table(table: pd.DataFrame, metric: str, level: float) -> Statisti
             Column("new_rank", "New rank", "count"),
             Column("delta_rank", "Δ rank", "written"),
         ],
-        f"{note} {BEYOND_CHANCE}." if has_real_changes(table) else note,
+        f"{note} {SIGNIFICANT}." if has_real_changes(table) else note,
         choose=_starred,
     )
 

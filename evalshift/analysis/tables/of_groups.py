@@ -8,14 +8,14 @@ import numpy as np
 
 from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.statistics.groups import GroupAccuracies, group_accuracies, groupings
-from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 
 # Rows that a person reads of a table too long to be read.
 _READ_ROWS = 40
 
 
 @dataclass(frozen=True, eq=False)
-class GroupsView:
+class GroupData:
     """What these tables are made from.
 
     sides   each set's name in the table, and the predictions on it, of the same models
@@ -34,18 +34,18 @@ class GroupsView:
         return [(model, place[model]) for model in self.models]
 
 
-def _of_pair(view: View) -> GroupsView:
-    sides = tuple(zip(("original", "new"), view.answers or (), strict=False))
-    return GroupsView(sides, tuple(view.image_models), view.statistics.metric, view.statistics.level)
+def _of_pair(data: TableData) -> GroupData:
+    sides = tuple(zip(("original", "new"), data.predictions or (), strict=False))
+    return GroupData(sides, tuple(data.image_models), data.statistics.metric, data.statistics.level)
 
 
-def worst_groups_table(view: View | GroupsView) -> StatisticTable | None:
+def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
     """One row per set, grouping and model: all images, and the group that it does worst on."""
-    view = _of_pair(view) if isinstance(view, View) else view
+    data = _of_pair(data) if isinstance(data, TableData) else data
     columns: dict[str, list[Any]] = {}
-    for side, found, correct in _found(view):
+    for side, found, correct in _found(data):
         names, bounds = found.grouping.groups, found.worst_interval
-        for model, row in view.rows:
+        for model, row in data.rows:
             worst = found.worst[row]
             cells = {
                 "set": side,
@@ -78,20 +78,20 @@ def worst_groups_table(view: View | GroupsView) -> StatisticTable | None:
             Column("worst_total", "Images", "count"),
             bounded("worst_accuracy", "Worst group (%)"),
         ],
-        f"The group of images with the lowest accuracy of each model, with its exact {100 * view.level:g} % "
+        f"The group of images with the lowest accuracy of each model, with its exact {100 * data.level:g} % "
         "confidence interval. The interval does not allow for the choice of the lowest: among many small groups the "
         f"worst comes out too low. Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
         choose=lambda frame: frame.head(_READ_ROWS),
     )
 
 
-def groups_table(view: View | GroupsView) -> StatisticTable | None:
+def groups_table(data: TableData | GroupData) -> StatisticTable | None:
     """One row per set, grouping, group and model."""
-    view = _of_pair(view) if isinstance(view, View) else view
+    data = _of_pair(data) if isinstance(data, TableData) else data
     columns: dict[str, list[Any]] = {}
-    for side, found, _ in _found(view):
+    for side, found, _ in _found(data):
         for group, name in enumerate(found.grouping.groups):
-            for model, row in view.rows:
+            for model, row in data.rows:
                 cells = {
                     "set": side,
                     "grouping": found.grouping.name,
@@ -120,25 +120,25 @@ def groups_table(view: View | GroupsView) -> StatisticTable | None:
             Column("total", "Images", "count"),
             bounded("accuracy", "Accuracy (%)"),
         ],
-        f"Groups by the attributes of the images, with exact {100 * view.level:g} % confidence intervals, "
-        f"group by group.{_not_grouped(view)} Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        f"Groups by the attributes of the images, with exact {100 * data.level:g} % confidence intervals, "
+        f"group by group.{_not_grouped(data)} Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
         choose=lambda frame: frame.head(_READ_ROWS),
     )
 
 
-def _found(view: GroupsView) -> Iterator[tuple[str, GroupAccuracies, np.ndarray]]:
+def _found(data: GroupData) -> Iterator[tuple[str, GroupAccuracies, np.ndarray]]:
     """Each grouping of either set, and which images each model gets right."""
-    for side, answers in view.sides:
-        if not answers.attributes:
+    for side, predictions in data.sides:
+        if not predictions.attributes:
             continue
-        correct = answers.correct(view.metric)
-        for grouping in groupings(answers.attributes, answers.labels, answers.class_names)[0]:
-            yield side, group_accuracies(correct, grouping, view.level), correct
+        correct = predictions.correct(data.metric)
+        for grouping in groupings(predictions.attributes, predictions.labels, predictions.class_names)[0]:
+            yield side, group_accuracies(correct, grouping, data.level), correct
 
 
-def _not_grouped(view: GroupsView) -> str:
+def _not_grouped(data: GroupData) -> str:
     """Why some attributes make no groups, as sentences."""
     reasons: dict[str, str] = {}
-    for _, answers in view.sides:
-        reasons |= groupings(answers.attributes, answers.labels, answers.class_names)[1]
+    for _, predictions in data.sides:
+        reasons |= groupings(predictions.attributes, predictions.labels, predictions.class_names)[1]
     return "".join(f" Not by {name}: {reason}." for name, reason in reasons.items())

@@ -1,4 +1,4 @@
-"""Tables of what the answers to each image say: pairs of models, sets, classes, hard images."""
+"""Tables of what the predictions to each image say: pairs of models, sets, classes, hard images."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ import pandas as pd
 from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.pair_statistics.set_statistics import HARDEST_SHARE, SetStatistics
 from evalshift.analysis.statistics.intervals import Interval
-from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 
 
-def pairs_table(view: View) -> StatisticTable:
+def pairs_table(data: TableData) -> StatisticTable:
     """A row a pair of models: both sets, and their drops."""
-    statistics = view.statistics
+    statistics = data.statistics
     sides = {"original": statistics.original, "new": statistics.new}
-    order = view.image_order
+    order = data.image_order
     first, second = (order[index] for index in np.triu_indices(len(order), k=1))
     columns: dict[str, Any] = {
         "model_1": np.array(statistics.image_models, dtype=object)[first],
@@ -65,10 +65,10 @@ def pairs_table(view: View) -> StatisticTable:
 _READ_ROWS = 10
 
 
-def sets_table(view: View) -> StatisticTable:
+def sets_table(data: TableData) -> StatisticTable:
     """One figure a row, on either set."""
-    original, new = require(view.statistics.original), require(view.statistics.new)
-    sides = [_set_figures(found, view.statistics.level) for found in (original, new)]
+    original, new = require(data.statistics.original), require(data.statistics.new)
+    sides = [_set_figures(found, data.statistics.level) for found in (original, new)]
     rows = [(*before, after[2]) for before, after in zip(*sides, strict=True)]
 
     def numbers(place: int) -> list[float]:
@@ -88,10 +88,10 @@ def sets_table(view: View) -> StatisticTable:
             Column("statistic", "", "text"),
             Column("original", "Original", "unit"),
             Column("new", "New", "unit"),
-            Column("missing", "Why not", "text"),
+            Column("missing", "Not computed because", "text"),
         ],
-        f"{len(view.image_models)} models with predictions for each image; shares and κ are means over pairs of them. "
-        f"Two differ significantly by McNemar's exact test at {_error(view)}, adjusted over all pairs.",
+        f"{len(data.image_models)} models with predictions for each image; shares and κ are means over pairs of them. "
+        f"Two differ significantly by McNemar's exact test at {_error(data)}, adjusted over all pairs.",
         empty="Without a reason beside it, a figure is empty where all models are correct on all images or on none.",
     )
 
@@ -138,8 +138,8 @@ def _set_figures(found: SetStatistics, level: float) -> list[tuple[str, str, Any
     ]
 
 
-def _error(view: View) -> str:
-    return f"{100 * (1 - view.statistics.level):.3g} %"
+def _error(data: TableData) -> str:
+    return f"{100 * (1 - data.statistics.level):.3g} %"
 
 
 def _mean(matrix: np.ndarray | None) -> float | Missing:
@@ -155,20 +155,20 @@ def _below(p_values: np.ndarray, level: float) -> int:
     return int(np.sum(p_values[np.triu_indices(len(p_values), k=1)] < 1 - level))
 
 
-def classes_table(view: View) -> StatisticTable:
+def classes_table(data: TableData) -> StatisticTable:
     """A row a class: its accuracy on both sets, over models."""
-    original, new = require(view.statistics.original), require(view.statistics.new)
-    drops = require(view.statistics.class_drops)
-    assert view.answers is not None
+    original, new = require(data.statistics.original), require(data.statistics.new)
+    drops = require(data.statistics.class_drops)
+    assert data.predictions is not None
     fell, rose = (
-        np.sum((drops.p_holm < 1 - view.statistics.level) & (sign * drops.drop > 0), axis=0) for sign in (1, -1)
+        np.sum((drops.p_holm < 1 - data.statistics.level) & (sign * drops.drop > 0), axis=0) for sign in (1, -1)
     )
     before, after = original.classes.accuracy.mean(axis=0), new.classes.accuracy.mean(axis=0)
     return make_table(
         "classes",
         "Accuracy per class",
         {
-            "class": list(view.answers[0].class_names),
+            "class": list(data.predictions[0].class_names),
             "original_total": original.classes.total,
             "new_total": new.classes.total,
             "original_accuracy": before,
@@ -193,9 +193,9 @@ def classes_table(view: View) -> StatisticTable:
             Column("fell", "Models that fall", "count"),
             Column("rose", "that rise", "count"),
         ],
-        f"Means over {len(view.image_models)} models, the classes that fall most first; bounds are means of the "
+        f"Means over {len(data.image_models)} models, the classes that fall most first; bounds are means of the "
         "models' own, which errs on the wide side. A model falls or rises on a class where Fisher's exact test says so "
-        f"at {_error(view)}, by Holm over its classes; the CSV table model_classes has them one by one.",
+        f"at {_error(data)}, by Holm over its classes; the CSV table model_classes has them one by one.",
         empty="A class without images on a set has no accuracy there, and no rank.",
         choose=lambda frame: frame.sort_values("drop", ascending=False, kind="stable").head(2 * _READ_ROWS),
     )
@@ -211,12 +211,12 @@ def _rank_of_means(accuracy: np.ndarray) -> pd.Series:
     return pd.Series(np.round(accuracy, 12)).rank(method="min", ascending=False)
 
 
-def model_classes_table(view: View) -> StatisticTable:
+def model_classes_table(data: TableData) -> StatisticTable:
     """A row a model and class."""
-    original, new = require(view.statistics.original), require(view.statistics.new)
-    drops = require(view.statistics.class_drops)
-    assert view.answers is not None
-    order, names = view.image_order, list(view.answers[0].class_names)
+    original, new = require(data.statistics.original), require(data.statistics.new)
+    drops = require(data.statistics.class_drops)
+    assert data.predictions is not None
+    order, names = data.image_order, list(data.predictions[0].class_names)
 
     def cells(matrix: np.ndarray) -> np.ndarray:
         return matrix[order].ravel()
@@ -225,7 +225,7 @@ def model_classes_table(view: View) -> StatisticTable:
         "model_classes",
         "Accuracy per model and class",
         {
-            "model": np.repeat(np.array(view.image_models, dtype=object), len(names)),
+            "model": np.repeat(np.array(data.image_models, dtype=object), len(names)),
             "class": names * len(order),
             "original_correct": cells(original.classes.correct),
             "original_total": np.tile(original.classes.total, len(order)),
@@ -244,18 +244,18 @@ def model_classes_table(view: View) -> StatisticTable:
     )
 
 
-def hard_images_table(view: View) -> StatisticTable:
+def hard_images_table(data: TableData) -> StatisticTable:
     """The images that more than half of the models miss, and what they take them for."""
     parts = []
-    for side, found in enumerate((view.statistics.original, view.statistics.new)):
+    for side, found in enumerate((data.statistics.original, data.statistics.new)):
         hard = require(require(found).hard)
-        assert view.answers is not None
-        answers = view.answers[side]
-        names = answers.class_names
+        assert data.predictions is not None
+        predictions = data.predictions[side]
+        names = predictions.class_names
         parts.append(
             {
                 "set": [("original", "new")[side]] * len(hard),
-                "image": [answers.ids[image] for image in hard.image],
+                "image": [predictions.ids[image] for image in hard.image],
                 "position": hard.image,
                 "class": [names[label] for label in hard.label],
                 "missed": hard.missed,
@@ -276,7 +276,7 @@ def hard_images_table(view: View) -> StatisticTable:
             Column("favourite", "Taken for", "text"),
             Column("votes", "by", "count"),
         ],
-        f"Images that more than half of {len(view.image_models)} models miss, the hardest first, and their most "
+        f"Images that more than half of {len(data.image_models)} models miss, the hardest first, and their most "
         f"frequent incorrect prediction. Up to {_READ_ROWS} of each set are shown; the CSV table holds all.",
         choose=lambda frame: frame.groupby("set", sort=False).head(_READ_ROWS),
     )

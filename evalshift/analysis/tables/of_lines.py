@@ -7,13 +7,13 @@ import numpy as np
 from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.statistics.errors_in_variables import YorkLine
 from evalshift.analysis.statistics.line_fit import Line
-from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 
 
-def lines_table(view: View) -> StatisticTable:
+def lines_table(data: TableData) -> StatisticTable:
     """The line, a row for each way of letting chance in."""
-    statistics, lines = view.statistics, view.statistics.lines
-    drawn = view.lines.get(lines.scale)
+    statistics, lines = data.statistics, data.statistics.lines
+    drawn = data.lines.get(lines.scale)
     least_squares: Line | Missing = Missing("no line can be fitted") if drawn is None else drawn
     rows = [
         _line_row("least squares", "models", least_squares),
@@ -33,7 +33,7 @@ def lines_table(view: View) -> StatisticTable:
             bounded("slope", "Slope", "number"),
             bounded("offset", "Offset", "number"),
             Column("reduced_chi2", "Reduced χ²"),
-            Column("missing", "Why not", "text"),
+            Column("missing", "Not computed because", "text"),
         ],
         f"{lines.scale.capitalize()} scale, {100 * statistics.level:g} % intervals. Each row resamples something "
         "else: models, images of both sets, both, or whole families. York's line allows for noise in both "
@@ -62,9 +62,9 @@ def _line_row(name: str, drawn: str, line: Line | YorkLine | Missing) -> dict[st
     }
 
 
-def scales_table(view: View) -> StatisticTable:
+def scales_table(data: TableData) -> StatisticTable:
     """A row a scale: how well its line fits, and predicts models it has not seen."""
-    lines = view.statistics.lines
+    lines = data.statistics.lines
     fits = require(lines.scale_fits)
     by_family = [np.nan] * len(fits)
     why = "so is the error by family: " + (lines.by_family.reason if isinstance(lines.by_family, Missing) else "")
@@ -81,7 +81,7 @@ def scales_table(view: View) -> StatisticTable:
             "rms_error": [fit.rms_error for fit in fits],
             "rms_error_by_family": by_family,
             "largest_error": [np.nan if at is None else fit.error[at] for fit, at in zip(fits, largest, strict=True)],
-            "largest_error_model": ["" if at is None else view.outcomes.models[at] for at in largest],
+            "largest_error_model": ["" if at is None else data.outcomes.models[at] for at in largest],
         },
         [
             Column("scale", "Scale", "text"),
@@ -97,9 +97,9 @@ def scales_table(view: View) -> StatisticTable:
     )
 
 
-def trends_table(view: View) -> StatisticTable:
+def trends_table(data: TableData) -> StatisticTable:
     """The tests for traces of tuning."""
-    diminishing, year = view.statistics.lines.diminishing, view.statistics.year
+    diminishing, year = data.statistics.lines.diminishing, data.statistics.year
     rows = []
     for name, found, estimate in (
         ("slope below 1 (diminishing returns)", diminishing, "slope"),
@@ -121,7 +121,7 @@ def trends_table(view: View) -> StatisticTable:
             Column("estimate", "Estimate", "number"),
             Column("p_value", "p", "p"),
             Column("models", "Models", "count"),
-            Column("missing", "Why not", "text"),
+            Column("missing", "Not computed because", "text"),
         ],
         "One-sided. The slope is on the linear scale; the fall is of new accuracy a year at one original accuracy, as "
         "a fraction. No sign does not rule tuning out: harder images have slopes above 1, which tuning would first "
@@ -130,9 +130,9 @@ def trends_table(view: View) -> StatisticTable:
     )
 
 
-def difficulty_table(view: View) -> StatisticTable:
+def difficulty_table(data: TableData) -> StatisticTable:
     """The difficulty model: what single images foretell of the line, beside the line itself."""
-    found, line = require(view.statistics.difficulty), view.lines.get("probit")
+    found, line = require(data.statistics.difficulty), data.lines.get("probit")
     return make_table(
         "difficulty",
         "The difficulty model",

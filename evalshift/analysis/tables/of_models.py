@@ -7,23 +7,23 @@ import numpy as np
 from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.intervals import Interval
-from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table, with_bounds
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table, with_bounds
 from evalshift.formatting import EMPTY, number
 
 
-def robustness_table(view: View) -> StatisticTable:
+def robustness_table(data: TableData) -> StatisticTable:
     """Each model's distance from the line of the others."""
-    found, order = require(view.statistics.robustness), view.order
+    found, order = require(data.statistics.robustness), data.order
     luck = (
         "sampling error that models share on the same images is removed"
-        if view.statistics.shared_images
+        if data.statistics.shared_images
         else "each model's images are treated as its own, so intervals are too wide where models share them"
     )
     return make_table(
         "robustness",
         "Effective robustness",
         {
-            "model": view.models,
+            "model": data.models,
             "predicted": found.predicted[order],
             **with_bounds("predicted", found.predicted_interval, order),
             "distance": found.distance[order],
@@ -52,11 +52,11 @@ def _least_p(resamples: int) -> str:
     return f"{2 / (resamples + 1):.1g}" if resamples else "1"
 
 
-def decomposition_table(view: View) -> StatisticTable:
+def decomposition_table(data: TableData) -> StatisticTable:
     """What each model's drop is made of."""
-    statistics, order = view.statistics, view.order
+    statistics, order = data.statistics, data.order
     parts, split = statistics.decomposition, statistics.split
-    columns: dict[str, Any] = {"model": view.models, "drop": parts.drop[order], "fresh": statistics.with_fresh[order]}
+    columns: dict[str, Any] = {"model": data.models, "drop": parts.drop[order], "fresh": statistics.with_fresh[order]}
     for name, term in (("adaptivity", parts.adaptivity), ("distribution", parts.distribution)):
         columns |= {name: term.estimate[order], **with_bounds(name, term.interval, order)}
     columns["adaptivity_p"] = parts.adaptivity_p[order]
@@ -103,16 +103,16 @@ def decomposition_table(view: View) -> StatisticTable:
     )
 
 
-def ranks_table(view: View) -> StatisticTable:
+def ranks_table(data: TableData) -> StatisticTable:
     """Confidence sets of ranks on both sets, and of the change."""
-    statistics, order = view.statistics, view.image_order
+    statistics, order = data.statistics, data.image_order
     original, new = require(statistics.original), require(statistics.new)
     changes = require(statistics.rank_changes)
     return make_table(
         "ranks",
         "Confidence sets of the ranks",
         {
-            "model": view.image_models,
+            "model": data.image_models,
             "original_rank": original.ranks.rank[order],
             **with_bounds("original_rank", original.ranks.interval, order),
             "new_rank": new.ranks.rank[order],
@@ -133,10 +133,10 @@ def ranks_table(view: View) -> StatisticTable:
     )
 
 
-def without_labels_table(view: View) -> StatisticTable:
+def without_labels_table(data: TableData) -> StatisticTable:
     """New accuracies estimated from agreement alone, beside the true ones."""
-    found, order = require(view.statistics.without_labels), view.image_order
-    new = view.statistics.new
+    found, order = require(data.statistics.without_labels), data.image_order
+    new = data.statistics.new
     assert isinstance(new, SetStatistics)
     accuracy = new.classes.correct.sum(axis=1) / new.images
     r2 = EMPTY if np.isnan(found.r2) else number(found.r2, 3)
@@ -144,7 +144,7 @@ def without_labels_table(view: View) -> StatisticTable:
         "without_labels",
         "New accuracy without labels",
         {
-            "model": view.image_models,
+            "model": data.image_models,
             "new_accuracy": accuracy[order],
             "aline_d": found.aline_d[order],
             "aline_d_error": (found.aline_d - accuracy)[order],
@@ -165,16 +165,16 @@ def without_labels_table(view: View) -> StatisticTable:
     )
 
 
-def duplicates_table(view: View) -> StatisticTable:
+def duplicates_table(data: TableData) -> StatisticTable:
     """Original accuracy without near-duplicates of training images."""
-    found, known, order = require(view.statistics.duplicates), view.statistics.near_duplicates, view.order
+    found, known, order = require(data.statistics.duplicates), data.statistics.near_duplicates, data.order
     assert known is not None
-    drop = view.statistics.decomposition.drop[order]
+    drop = data.statistics.decomposition.drop[order]
     return make_table(
         "duplicates",
         "Without near-duplicates",
         {
-            "model": view.models,
+            "model": data.models,
             "accuracy": found.accuracy[order],
             **with_bounds("accuracy", found.interval, order),
             "inflation": found.inflation[order],

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.tables.table import Column, StatisticTable, View, make_table
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, make_table
 
 # How the seed stands at the end of a model's name: erm-seed0, erm_seed_12, erm.seed=3.
 _SEED = re.compile(r"[-_. ]?seed[-_=]?\d+$", re.IGNORECASE)
@@ -50,9 +50,9 @@ def recipes_of_set(models: Sequence[str], accuracy: np.ndarray) -> StatisticTabl
     return make_table("recipes", "Recipes over their seeds", columns, shown, _NOTE)
 
 
-def recipes_table(view: View) -> StatisticTable | None:
+def recipes_table(data: TableData) -> StatisticTable | None:
     """One row per recipe: mean and standard deviation over its seeds of both accuracies and of the drop."""
-    outcomes = view.outcomes
+    outcomes = data.outcomes
     found = recipes(outcomes.models, outcomes.attributes)
     if not found:
         return None

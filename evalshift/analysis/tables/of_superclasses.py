@@ -5,23 +5,23 @@ from typing import Any
 import numpy as np
 
 from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.tables.table import Column, StatisticTable, View, bounded, make_table
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 from evalshift.formatting import name_some
 
 
-def hierarchical_errors_table(view: View) -> StatisticTable | Missing | None:
+def hierarchical_errors_table(data: TableData) -> StatisticTable | Missing | None:
     """One row per declaration of superclasses and model; None where none is declared."""
-    found = view.statistics.superclass_errors
+    found = data.statistics.superclass_errors
     if isinstance(found, Missing):
         return found
     if not found:
         return None
-    order = view.image_order
+    order = data.image_order
     columns: dict[str, list[Any]] = {}
     for errors in found:
         cells: dict[str, Any] = {
             "superclasses": np.full(len(order), errors.superclasses.name, dtype=object),
-            "model": np.array(view.image_models, dtype=object),
+            "model": np.array(data.image_models, dtype=object),
         }
         for side, one in (("original", errors.original), ("new", errors.new)):
             cells |= {
@@ -56,7 +56,7 @@ def hierarchical_errors_table(view: View) -> StatisticTable | Missing | None:
             bounded("difference", "New − original (points)", "change"),
         ],
         "Share of the incorrect predictions that fall in the superclass of the image's class, on images whose class is "
-        f"in one, with its exact {100 * view.statistics.level:g} % confidence interval. Expected: the share if every "
+        f"in one, with its exact {100 * data.statistics.level:g} % confidence interval. Expected: the share if every "
         f"mistake fell on any other class with the same probability. Superclasses of {names}.",
         empty="A share is empty for a model without incorrect predictions.",
     )

@@ -66,19 +66,19 @@ class StatisticTable:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class TableData:
     """What tables are made from.
 
     models   the order of rows
     lines    the least-squares line on each scale
-    answers  what images and classes are called after
+    predictions  what images and classes are called after
     """
 
     statistics: Statistics
     outcomes: Outcomes
     models: tuple[str, ...]
     lines: Mapping[str, Line | None]
-    answers: tuple[ImagePredictions, ImagePredictions] | None
+    predictions: tuple[ImagePredictions, ImagePredictions] | None
 
     @property
     def order(self) -> np.ndarray:
@@ -88,13 +88,13 @@ class View:
 
     @property
     def image_models(self) -> list[str]:
-        """The models of the rows that have answers to each image."""
+        """The models of the rows that have predictions to each image."""
         known = set(self.statistics.image_models)
         return [model for model in self.models if model in known]
 
     @property
     def image_order(self) -> np.ndarray:
-        """Where these stand in arrays over the models with answers."""
+        """Where these stand in arrays over the models with predictions."""
         place = {model: position for position, model in enumerate(self.statistics.image_models)}
         return np.array([place[model] for model in self.image_models], dtype=np.int64)
 

@@ -3,7 +3,7 @@
 A module a format, which the `format` of its entry names. Each has three functions:
 
     read(entry, space, where)   ids, images and labels; downloads what is not there; `where` begins its messages
-    fingerprint(entry)          of its source files, by names, sizes and times of change, without reading them; OSError
+    source_checksum(entry)      of its source files, by names, sizes and times of change, without reading them; OSError
                                 where one is not there
     state(entry)                whether it can be read now, by a look at the disk
 """
@@ -64,7 +64,7 @@ def source_checksum(entry: AnyDataset) -> str | None:
     While it is unchanged the dataset's fingerprint is too: no image need be read to know.
     """
     try:
-        own = format_of(entry).fingerprint(entry)
+        own = format_of(entry).source_checksum(entry)
         beside = [path for path in (entry.attributes, entry.multi_labels) if path is not None]
         return f"{own} {stat_checksum(beside)}" if beside else own
     except (OSError, KeyError):  # not on the disk, or not even known by name

@@ -4,7 +4,7 @@ from evalshift.testbed.arrays import as_images, as_labels, load_array
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import Cifar101Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.places import fingerprint_of_files, place_in, state_of_download
+from evalshift.testbed.datasets.places import checksum_of_files, place_in, state_of_download
 
 
 def read(entry: Cifar101Dataset, space: ClassSpace, where: str) -> Parts:
@@ -14,5 +14,5 @@ def read(entry: Cifar101Dataset, space: ClassSpace, where: str) -> Parts:
     return Parts(numbered(len(images)), images, as_labels(load_array(at_labels, where), f"{where}, {at_labels}"))
 
 
-fingerprint = fingerprint_of_files
+source_checksum = checksum_of_files
 state = state_of_download

@@ -16,7 +16,7 @@ def read(entry: Cifar102Dataset, space: ClassSpace, where: str) -> Parts:
     return Parts(numbered(len(images)), as_images(images, found), as_labels(labels, found))
 
 
-def fingerprint(entry: Cifar102Dataset) -> str:
+def source_checksum(entry: Cifar102Dataset) -> str:
     """A fingerprint of the file; OSError where it is not there."""
     return stat_checksum([entry.path or data_folder() / entry.files["arrays"].name])
 

@@ -107,7 +107,7 @@ def _in_folder(folder: Path, entry: AnyCifar, name: str) -> Path:
     return inside if inside.is_file() else folder / name
 
 
-def fingerprint(entry: AnyCifar) -> str:
+def source_checksum(entry: AnyCifar) -> str:
     """A fingerprint of the archive or of the batches; OSError where one is not there."""
     if entry.path is None:
         return stat_checksum([data_folder() / entry.files["archive"].name])

@@ -73,7 +73,7 @@ def _in_folder(entry: CorruptedCifarDataset) -> Path:
     return inside if inside.is_dir() else entry.path
 
 
-def fingerprint(entry: CorruptedCifarDataset) -> str:
+def source_checksum(entry: CorruptedCifarDataset) -> str:
     """A fingerprint of the archive or of both arrays; OSError where one is not there."""
     if entry.path is not None and entry.path.is_dir():
         return stat_checksum(_in_folder(entry) / name for name in (f"{entry.corruption}.npy", "labels.npy"))

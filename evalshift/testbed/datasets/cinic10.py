@@ -105,7 +105,7 @@ def _decode(content: bytes, where: str) -> np.ndarray:
     return pixels
 
 
-def fingerprint(entry: Cinic10Dataset) -> str:
+def source_checksum(entry: Cinic10Dataset) -> str:
     """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is not None and entry.path.is_dir():
         return stat_checksum([entry.path, *sorted(path for path in entry.path.rglob("*.png"))], entry.path)

@@ -5,7 +5,7 @@ from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ClassArchiveDataset
 from evalshift.testbed.datasets.dataset import Parts
-from evalshift.testbed.datasets.folder import class_folders, class_root, fingerprint_of_folder, images_by_class
+from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
 
 
@@ -33,10 +33,10 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
     return Parts(images.ids, images.paths, images.labels, images.notes if entry.count is None else ())
 
 
-def fingerprint(entry: ClassArchiveDataset) -> str:
+def source_checksum(entry: ClassArchiveDataset) -> str:
     """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is not None and entry.path.is_dir():
-        return fingerprint_of_folder(entry.path)
+        return checksum_of_folder(entry.path)
     if entry.path is None and not entry.files:
         raise FileNotFoundError("it must be downloaded by hand")
     return stat_checksum([entry.path or data_folder() / entry.files["archive"].name])

@@ -16,7 +16,7 @@ def read(entry: DigitsDataset, space: ClassSpace, where: str) -> Parts:
     return Parts(part.ids, part.images, part.labels)
 
 
-def fingerprint(entry: DigitsDataset) -> str:
+def source_checksum(entry: DigitsDataset) -> str:
     """The release of scikit-learn, which brings the images."""
     return f"scikit-learn {version('scikit-learn')}"
 

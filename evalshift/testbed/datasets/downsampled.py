@@ -105,7 +105,7 @@ def _other_size(rows: np.ndarray) -> str | None:
     return f"say size: {side}" if side in (8, 16, 32, 64) and 3 * side * side == rows.shape[-1] else None
 
 
-def fingerprint(entry: DownsampledImageNetDataset) -> str:
+def source_checksum(entry: DownsampledImageNetDataset) -> str:
     """A fingerprint of the archive or of the batches; OSError where they are not there."""
     if entry.path is None:
         return stat_checksum([data_folder() / entry.files["archive"].name])

@@ -116,12 +116,12 @@ def _images_of(root: Path, name: str, unread: Unread, where: str) -> list[Path]:
     return paths
 
 
-def fingerprint(entry: FolderDataset) -> str:
+def source_checksum(entry: FolderDataset) -> str:
     """A fingerprint of all files in it, by name, size and time of change; OSError where the folder does not exist."""
-    return fingerprint_of_folder(entry.path)
+    return checksum_of_folder(entry.path)
 
 
-def fingerprint_of_folder(folder: Path) -> str:
+def checksum_of_folder(folder: Path) -> str:
     """The same of any folder, also where folders below it are links."""
     # The folder itself counts too: one without files would have a fingerprint, too.
     return stat_checksum([folder, *files_below(folder)], folder)

@@ -65,7 +65,7 @@ def _own(entry: AnyMnist, role: str) -> Path:
     return packed if packed.is_file() else entry.path / stem
 
 
-def fingerprint(entry: AnyMnist) -> str:
+def source_checksum(entry: AnyMnist) -> str:
     """A fingerprint of both files; OSError where one is not there."""
     if entry.path is None:
         return stat_checksum(data_folder() / entry.files[role].name for role in entry.roles)

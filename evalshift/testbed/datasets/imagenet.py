@@ -116,7 +116,7 @@ def _refuse_other_images(paths: list[Path], labels: Labels, classes: int, where:
     )
 
 
-def fingerprint(entry: ImageNetDataset) -> str:
+def source_checksum(entry: ImageNetDataset) -> str:
     """A fingerprint of the archive, or of all files in the folder, and of the devkit; OSError where it is not there."""
     devkit = [entry.devkit] if entry.devkit else []
     if entry.path is None:

@@ -11,7 +11,7 @@ from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetV2Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
-from evalshift.testbed.datasets.folder import class_folders, class_root, fingerprint_of_folder, images_by_class
+from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
 
 
@@ -43,13 +43,13 @@ def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: st
     )
 
 
-def fingerprint(entry: ImageNetV2Dataset) -> str:
+def source_checksum(entry: ImageNetV2Dataset) -> str:
     """A fingerprint of the archive, or of all files in the folder; OSError where it is not there."""
     if entry.path is None:
         return stat_checksum([data_folder() / entry.files["archive"].name])
     if entry.path.is_file():
         return stat_checksum([entry.path])
-    return fingerprint_of_folder(entry.path)
+    return checksum_of_folder(entry.path)
 
 
 state = state_of_download

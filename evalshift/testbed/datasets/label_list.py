@@ -229,7 +229,7 @@ def _refuse_repeated(ids: Sequence[str], table: TextTable, where: str) -> None:
         seen[name] = line
 
 
-def fingerprint(entry: ListDataset) -> str:
+def source_checksum(entry: ListDataset) -> str:
     """A fingerprint of the list and of all files in the folder; OSError where one does not exist."""
     return stat_checksum([entry.labels, entry.images_folder, *files_below(entry.images_folder)])
 

@@ -35,7 +35,7 @@ def _ids(path: Path, where: str) -> list[str]:
         raise cannot_read(where, path, error, expected="UTF-8 text with one id per line") from error
 
 
-def fingerprint(entry: NpyDataset) -> str:
+def source_checksum(entry: NpyDataset) -> str:
     """A fingerprint of the files; OSError where one is not there."""
     return stat_checksum(path for path in (entry.images, entry.labels, entry.ids) if path)
 

@@ -76,7 +76,7 @@ def _channels_last(array: np.ndarray, entry: NpzDataset, where: str) -> np.ndarr
     return array.transpose(0, 2, 3, 1) if entry.channels == "first" or (entry.channels is None and first) else array
 
 
-def fingerprint(entry: NpzDataset) -> str:
+def source_checksum(entry: NpzDataset) -> str:
     """A fingerprint of the file; OSError where it does not exist."""
     return stat_checksum([Path(entry.path)])
 

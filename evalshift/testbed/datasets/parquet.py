@@ -270,7 +270,7 @@ def _read_group(path: Path, group: int, column: str) -> Any:
 _GROUPS = _RowGroups()
 
 
-def fingerprint(entry: ParquetDataset) -> str:
+def source_checksum(entry: ParquetDataset) -> str:
     """A fingerprint of all files; OSError where one does not exist."""
     return stat_checksum(shard_paths(entry.path, ".parquet") or [entry.path])
 

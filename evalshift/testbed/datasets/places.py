@@ -145,7 +145,7 @@ def place_in(entry: DownloadedDataset, role: str, where: str) -> Path:
     return place(entry, role, own, where)
 
 
-def fingerprint_of_files(entry: DownloadedDataset) -> str:
+def checksum_of_files(entry: DownloadedDataset) -> str:
     """A fingerprint of all files of an entry whose own place is a folder; OSError where one is not there."""
     folder = data_folder() if entry.path is None else entry.path
     return stat_checksum(folder / entry.files[role].name for role in entry.roles)

@@ -40,7 +40,7 @@ def _matrices(source: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
-def fingerprint(entry: SvhnDataset) -> str:
+def source_checksum(entry: SvhnDataset) -> str:
     """A fingerprint of the file; OSError where it is not there."""
     return stat_checksum([entry.path or data_folder() / entry.files["matrices"].name])
 

@@ -13,7 +13,7 @@ from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import TorchvisionDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
-from evalshift.testbed.datasets.folder import fingerprint_of_folder
+from evalshift.testbed.datasets.folder import checksum_of_folder
 from evalshift.testbed.image_files import only_these_formats, refuse_deep
 from evalshift.testbed.readiness import State, state_of_files
 
@@ -121,9 +121,9 @@ def _refuse_other_classes(names: Any, space: ClassSpace, where: str) -> None:
         )
 
 
-def fingerprint(entry: TorchvisionDataset) -> str:
+def source_checksum(entry: TorchvisionDataset) -> str:
     """A fingerprint of all files below `path`; OSError where it is not there."""
-    return fingerprint_of_folder(entry.path)
+    return checksum_of_folder(entry.path)
 
 
 def state(entry: TorchvisionDataset) -> State:

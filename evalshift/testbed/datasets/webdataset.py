@@ -194,7 +194,7 @@ def _record(sample: Sample) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def fingerprint(entry: WebDataset) -> str:
+def source_checksum(entry: WebDataset) -> str:
     """A fingerprint of all files; OSError where one does not exist."""
     return stat_checksum(shard_paths(entry.path, ".tar") or [entry.path])
 

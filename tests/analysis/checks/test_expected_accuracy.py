@@ -1,4 +1,4 @@
-"""The gate: verdicts and p-values by hand and against scipy, the table and its words, and real models run wrongly."""
+"""Expected accuracies: verdicts and p-values by hand and against scipy, the table, its sentences, and real models."""
 
 import json
 
@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from released import CIFAR10, DATA, needs_cifar10
 from scipy import stats
 
-from evalshift.analysis.checks.expected_accuracy import VERDICTS, gate, gate_notes, gate_table, off_words
+from evalshift.analysis.checks.expected_accuracy import (
+    VERDICTS,
+    check_expected_accuracy,
+    expected_accuracy_notes,
+    expected_accuracy_table,
+    off_words,
+)
 from evalshift.analysis.checks.mismatch import likely_mismatch
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.evaluate.expected import images_off
@@ -33,7 +39,7 @@ BROKEN = (
 
 
 def one(correct: int, total: int, published: float, **options):
-    return gate(np.array([correct]), np.array([total]), np.array([published]), **options)
+    return check_expected_accuracy(np.array([correct]), np.array([total]), np.array([published]), **options)
 
 
 class TestVerdict:
@@ -62,7 +68,7 @@ class TestVerdict:
     def test_holm_is_over_all_models(self):
         # p = 0.036 alone; as one of two it is 0.072, and chance with other images could do it.
         assert one(9115, 10_000, 0.9173).verdict == ("fails",)
-        both = gate(np.array([9115, 9173]), np.full(2, 10_000), np.full(2, 0.9173))
+        both = check_expected_accuracy(np.array([9115, 9173]), np.full(2, 10_000), np.full(2, 0.9173))
         assert both.verdict == ("within chance only", "as published")
         assert both.p_holm[0] == pytest.approx(2 * both.p_value[0])
 
@@ -99,11 +105,11 @@ class TestPValue:
     def test_other_images_of_the_same_kind_fail_at_most_at_the_level(self, truth, total):
         # Exact: the probability of all counts that fail.
         counts = np.arange(total + 1)
-        p_value = gate(counts, np.full(total + 1, total), np.full(total + 1, truth)).p_value
+        p_value = check_expected_accuracy(counts, np.full(total + 1, total), np.full(total + 1, truth)).p_value
         assert stats.binom.pmf(counts, total, truth)[p_value < 0.05].sum() <= 0.05
 
     def test_no_models(self):
-        held = gate(np.array([], int), np.array([], int), np.array([], float))
+        held = check_expected_accuracy(np.array([], int), np.array([], int), np.array([], float))
         assert held.verdict == ()
         assert held.p_holm.shape == (0,)
 
@@ -216,7 +222,7 @@ def outcomes(correct: tuple[list[int], list[int]], entries: dict[str, dict], tot
 
 class TestTable:
     def table(self) -> pd.DataFrame:
-        return gate_table(
+        return expected_accuracy_table(
             outcomes(
                 ([9173, 8310, 9300, 9000, 9260], [1650, 1500, 1700, 1600, 1700]),
                 {
@@ -253,13 +259,13 @@ class TestTable:
         assert self.table().set_index("model")["selected_on"].dropna().to_dict() == {"flip": "test", "good": "test"}
 
     def test_no_model_has_a_published_accuracy(self):
-        table = gate_table(outcomes(([9000], [1600]), {"mine": {}}))
+        table = expected_accuracy_table(outcomes(([9000], [1600]), {"mine": {}}))
         assert len(table) == 0
         assert list(table.columns) == list(self.table().columns)
-        assert gate_notes(table) == ()
+        assert expected_accuracy_notes(table) == ()
 
     def test_a_note_for_each_that_is_off(self):
-        assert gate_notes(self.table()) == (
+        assert expected_accuracy_notes(self.table()) == (
             (
                 "bgr on cifar10 is right for 83.10 % of the images, published are 91.73 %: 863 fewer, more than chance "
                 f"would (p < 0.001). Likely cause: {WORSE} size, or other weights."
@@ -268,8 +274,8 @@ class TestTable:
 
     def test_the_rest_have_a_note_together(self):
         entries = {f"model-{number}": {"expected": {"cifar10": 0.9001}} for number in range(8)}
-        table = gate_table(outcomes(([9200 + 10 * number for number in range(8)], [1600] * 8), entries))
-        notes = gate_notes(table)
+        table = expected_accuracy_table(outcomes(([9200 + 10 * number for number in range(8)], [1600] * 8), entries))
+        notes = expected_accuracy_notes(table)
         assert [note.partition(" ")[0] for note in notes] == [
             "model-7",
             "model-6",
@@ -278,13 +284,13 @@ class TestTable:
             "model-3",
             "3",
         ]
-        assert notes[-1] == "3 more accuracies are not the published ones; the table of the gate has them all."
+        assert notes[-1] == "3 more accuracies are not the published ones; the table of expected accuracies lists all."
 
     def test_words_of_one_that_chance_would_explain(self):
-        table = gate_table(outcomes(([9240], [1600]), {"mine": {"expected": {"cifar10": 0.92}}}))
+        table = expected_accuracy_table(outcomes(([9240], [1600]), {"mine": {"expected": {"cifar10": 0.92}}}))
         # Two digits leave 91.5 to 92.5 %, so 92.40 % is as published.
-        assert gate_notes(table) == ()
-        table = gate_table(outcomes(([9220], [1600]), {"mine": {"expected": {"cifar10": 0.9173}}}))
+        assert expected_accuracy_notes(table) == ()
+        table = expected_accuracy_table(outcomes(([9220], [1600]), {"mine": {"expected": {"cifar10": 0.9173}}}))
         assert off_words(table.to_dict("records")[0]) == (
             "mine on cifar10 is right for 92.20 % of the images, published are 91.73 %: 47 more, as chance would with "
             f"other images (p = 0.09). Likely cause: {BETTER}."
@@ -312,7 +318,7 @@ class TestRealAnswers:
             ([1, correct[0], 1], [1, correct[1], 1]),
             {"other": {}, "mine": {"expected": {"cifar10": 0.9252}}, "counts-only": {}},
         )
-        return gate_table(pair, answers)
+        return expected_accuracy_table(pair, answers)
 
     def test_as_released(self):
         assert self.table(lambda x: x)[["verdict", "likely_cause"]].to_numpy().tolist() == [["as published", ""]]

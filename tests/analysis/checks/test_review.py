@@ -7,8 +7,8 @@ import pytest
 from released import imagenet, needs_imagenet
 from scipy.stats import norm
 
-from evalshift.analysis.checks.expected_accuracy import gate_table
-from evalshift.analysis.checks.review import gate_words, line_notes, review_pair, review_predictions
+from evalshift.analysis.checks.expected_accuracy import expected_accuracy_table
+from evalshift.analysis.checks.review import expected_accuracy_words, line_notes, review_pair, review_predictions
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.summary.stored import summarize
@@ -61,7 +61,7 @@ def test_reversed_columns_are_found_twice(eight):
     assert line.endswith(
         "% on old. Likely cause: one of the two accuracies is invalid, or the model is less robust than all the others."
     )
-    assert len(review.gate) == 0
+    assert len(review.expected_accuracy) == 0
 
 
 def test_imported_predictions_are_looked_at_alone_and_beside_the_others(eight):
@@ -98,8 +98,8 @@ def test_a_report_holds_the_gate_and_what_looks_wrong(store):
     store.results.add_pairs(["old:new"])
     summary = summarize(store.results, resamples=0)
     (pair,) = summary.pairs
-    assert pair.gate is not None
-    assert pair.gate[["model", "dataset", "verdict", "selected_on"]].to_numpy().tolist() == [
+    assert pair.expected_accuracy is not None
+    assert pair.expected_accuracy[["model", "dataset", "verdict", "selected_on"]].to_numpy().tolist() == [
         ["shifted", "old", "fails", "test"],
         ["sound", "old", "as published", "test"],
     ]
@@ -115,7 +115,7 @@ def test_a_report_holds_the_gate_and_what_looks_wrong(store):
         f"The predictions of shifted on new look wrong: {shift}.",
     ]
     assert '"verdict": "fails"' in to_json(summary)
-    assert gate_words(pair.gate) == (
+    assert expected_accuracy_words(pair.expected_accuracy) == (
         "Of 2 published accuracies 1 came out as published, 1 failed; 2 of them flattered, the checkpoint having been "
         "chosen on the test set."
     )
@@ -126,10 +126,10 @@ def test_the_gate_in_a_sentence(make_outcomes: Callable[..., Outcomes]):
         letter: {"expected": {"old": accuracy}}
         for letter, accuracy in zip("abcd", (0.917, 0.92, 0.9, 0.5), strict=True)
     }
-    table = gate_table(make_outcomes([917, 919, 890, 700], [0] * 4, total=1000, attributes=entries))
-    assert gate_words(table) == "Of 4 published accuracies 3 came out as published, 1 failed."
-    assert gate_words(table.head(1)) == "Of 1 published accuracy 1 failed."
-    assert gate_words(table.head(0)) is None
+    table = expected_accuracy_table(make_outcomes([917, 919, 890, 700], [0] * 4, total=1000, attributes=entries))
+    assert expected_accuracy_words(table) == "Of 4 published accuracies 3 came out as published, 1 failed."
+    assert expected_accuracy_words(table.head(1)) == "Of 1 published accuracy 1 failed."
+    assert expected_accuracy_words(table.head(0)) is None
 
 
 def test_a_robust_model_is_not_called_wrong_outright(make_outcomes: Callable[..., Outcomes]):

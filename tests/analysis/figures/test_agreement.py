@@ -26,7 +26,7 @@ def answered(top, new_top=None, models=None, metric="top1") -> PairSummary:
     ]
     correct = [(side == labels).sum(axis=1) for side in sides]
     outcomes = Outcomes("old", "new", metric, models, correct[0], correct[1], images, images, {})
-    return summarize_outcomes({metric: outcomes}, answers=(answers[0], answers[1]), resamples=0)
+    return summarize_outcomes({metric: outcomes}, predictions=(answers[0], answers[1]), resamples=0)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def answered(right, images=10, names=None) -> PairSummary:
         new_total=len(labels),
         attributes={},
     )
-    return summarize_outcomes({"top1": outcomes}, answers=(answers[0], answers[1]), resamples=0)
+    return summarize_outcomes({"top1": outcomes}, predictions=(answers[0], answers[1]), resamples=0)
 
 
 @pytest.fixture(scope="module")

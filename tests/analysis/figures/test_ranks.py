@@ -22,7 +22,7 @@ def answered(make_outcomes, original, new, models=None):
         top = (~right).astype(np.int8)[:, :, np.newaxis]
         sides.append(ImagePredictions(dataset, models, top, labels, tuple(map(str, range(1000))), ("right", "wrong")))
     outcomes = make_outcomes(original, new, total=1000, models=models)
-    return summarize_outcomes({"top1": outcomes}, answers=(sides[0], sides[1]), resamples=0)
+    return summarize_outcomes({"top1": outcomes}, predictions=(sides[0], sides[1]), resamples=0)
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,8 @@ def test_released_predictions_give_the_published_counts(store, published, imagen
 
 
 def answers_of(stored: StoredPair) -> tuple[ImagePredictions, ImagePredictions]:
-    assert stored.answers is not None
-    return stored.answers
+    assert stored.predictions is not None
+    return stored.predictions
 
 
 def test_answers_are_those_of_the_hand_made_predictions(letters):
@@ -80,14 +80,14 @@ def test_answers_beyond_a_type_take_the_next(store, largest, kind):
     assert stored.outcomes["top1"].new_correct.tolist() == [1]
 
 
-def test_as_many_answers_are_kept_as_every_model_has(letters):
+def test_as_many_predictions_are_kept_as_every_model_has(letters):
     letters.predictions("new", "poor", [[0, 1], [0, 1], [0, 5]])
 
     original, new = answers_of(load_pair(letters.results, "old:new"))
 
     assert original.top.shape == (3, 4, 2)
     assert new.top[2].tolist() == [[0, 1], [0, 1], [0, 5]]
-    with pytest.raises(ValueError, match=r"^top5 takes 5 answers an image; 2 are kept on new$"):
+    with pytest.raises(ValueError, match=r"^top5 needs 5 predictions per image; 2 are stored on new$"):
         new.correct("top5")
 
 
@@ -393,7 +393,7 @@ def test_a_pair_of_counts_needs_no_labels(store):
 
     stored = load_pair(store.results, "old:new")
 
-    assert stored.answers is None
+    assert stored.predictions is None
     assert list(stored.outcomes) == ["top1"]
     assert stored.outcomes["top1"].original_correct.tolist() == [40_000, 30_000]
     assert (stored.outcomes["top1"].original_total, stored.outcomes["top1"].new_total) == (50_000, 10_000)

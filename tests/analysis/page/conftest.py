@@ -47,7 +47,7 @@ def pair_of(new: str, fall: float, seed: int) -> PairSummary:
         )
         for metric in ("top1", "top5")
     }
-    return summarize_outcomes(outcomes, answers=answers, resamples=100, without="odd one", notes=["A note."])
+    return summarize_outcomes(outcomes, predictions=answers, resamples=100, without="odd one", notes=["A note."])
 
 
 @pytest.fixture(scope="session")

@@ -340,7 +340,7 @@ class TestDegenerate:
         kept = pair[1].labels != 2
         new = replace(pair[1], labels=pair[1].labels[kept], top=pair[1].top[:, kept], ids=pair[1].ids[: kept.sum()])
 
-        summary = summarize_outcomes({"top1": counted((pair[0], new))}, answers=(pair[0], new), resamples=0)
+        summary = summarize_outcomes({"top1": counted((pair[0], new))}, predictions=(pair[0], new), resamples=0)
 
         table = summary.metrics["top1"].tables["classes"]
         assert table.frame["drop"].isna().tolist() == [False, False, True, False]
@@ -351,7 +351,7 @@ class TestDegenerate:
 
         stored = load_pair(letters.results, "old:new")
 
-        found = compute_statistics(stored.outcomes["top5"], stored.answers, resamples=0)
+        found = compute_statistics(stored.outcomes["top5"], stored.predictions, resamples=0)
 
         assert of_set(found.new).hard == Missing(
             "hardness and the usual mistake are defined on top-1 predictions: see top-1"
@@ -388,7 +388,7 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
     )
     pair = original, new
     answers = pair if with_answers else None
-    summary = summarize_outcomes({"top1": counted(pair)}, answers=answers, scale=scale, resamples=4).metrics["top1"]
+    summary = summarize_outcomes({"top1": counted(pair)}, predictions=answers, scale=scale, resamples=4).metrics["top1"]
 
     # What these pairs do not call for, without attributes, superclasses and recipes, needs no word.
     uncalled = {"worst_groups", "groups", "recipes", "hierarchical_errors"}

@@ -27,7 +27,7 @@ def mixed(make_outcomes) -> MetricSummary:
         for dataset, hit in (("old", right), ("new", after))
     ]
     outcomes = make_outcomes([9, 8, 8, 8, 3], [6, 7, 9, 5, 5])
-    return summarize_outcomes({"top1": outcomes}, answers=(answers[0], answers[1]), resamples=0).metrics["top1"]
+    return summarize_outcomes({"top1": outcomes}, predictions=(answers[0], answers[1]), resamples=0).metrics["top1"]
 
 
 def test_equal_ranks_stand_in_the_order_of_the_other_set_then_of_names(mixed):

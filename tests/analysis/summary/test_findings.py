@@ -120,7 +120,7 @@ def test_counts_alone_say_what_they_can(found):
 def test_details_of_answers(letters):
     stored = load_pair(letters.results, "old:new")
 
-    said = details(compute_statistics(stored.outcomes["top1"], stored.answers, resamples=0))
+    said = details(compute_statistics(stored.outcomes["top1"], stored.predictions, resamples=0))
 
     # Of the new images one is missed by all; three models on four and three images do not differ significantly.
     assert said[0].startswith(

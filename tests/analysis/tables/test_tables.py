@@ -65,7 +65,7 @@ def table() -> StatisticTable:
             Column("mixed", "Mixed", "unit"),
             Column("change", "Change", "change"),
             Column("as_said", "As said", "written"),
-            Column("missing", "Why not", "prose"),
+            Column("missing", "Not computed because", "prose"),
         ],
         "Two rows.",
         empty="A share is empty where it was not tried.",
@@ -76,14 +76,15 @@ def table() -> StatisticTable:
 def three(letters) -> MetricSummary:
     stored = load_pair(letters.results, "old:new")
     top1 = {"top1": stored.outcomes["top1"]}
-    return summarize_outcomes(top1, answers=stored.answers, resamples=20).metrics["top1"]
+    return summarize_outcomes(top1, predictions=stored.predictions, resamples=20).metrics["top1"]
 
 
 def test_markdown_whole(table):
     assert statistic_markdown(table) == (
         "**All kinds**\n"
         "\n"
-        "| Model | Images | Share (%) | Bounds | Gap | Fine | κ | p | Real | Mixed | Change | As said | Why not |\n"
+        "| Model | Images | Share (%) | Bounds | Gap | Fine | κ | p | Real | Mixed | Change | As said "
+        "| Not computed because |\n"
         "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | :--- |\n"
         "| a_b | 12,345 | 12.3 [10.0, 20.0] | [10.0, 20.0] | −1.2 | 0.46 | 1 | < 0.001 | yes | 1,200 | +1.2 | 1* |  |\n"
         "| c\\|d | 7 | – | – | 50.0 | −10.00 | −0.123 | 0.250 |  | 50.0 | −50.0 | +2 | it was not tried |\n"
@@ -119,8 +120,8 @@ def test_a_name_in_brackets_is_no_argument_of_latex(table):
 
 
 def test_reasons_that_no_row_has_take_no_column(table):
-    assert "Why not" in readable_statistic(table).columns
-    assert "Why not" not in readable_statistic(replace(table, read=table.read.head(1))).columns
+    assert "Not computed because" in readable_statistic(table).columns
+    assert "Not computed because" not in readable_statistic(replace(table, read=table.read.head(1))).columns
 
 
 def test_all_tables_can_be_read_and_set(three):
@@ -180,7 +181,7 @@ def test_a_star_marks_a_change_of_rank_beyond_chance(make_outcomes):
 
     both = answers("old", [280, 250]), answers("new", [150, 200])
     outcomes = make_outcomes([280, 250], [150, 200], total=300)
-    metric = summarize_outcomes({"top1": outcomes}, answers=both, resamples=0).metrics["top1"]
+    metric = summarize_outcomes({"top1": outcomes}, predictions=both, resamples=0).metrics["top1"]
 
     assert metric.table["delta_rank_real"].tolist() == [True, True]
     assert readable_statistic(metric.accuracies)["Δ rank"].tolist() == ["−1*", "1*"]

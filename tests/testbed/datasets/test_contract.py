@@ -283,7 +283,9 @@ def registry(tmp_path: Path, cache: Path) -> Callable[[str, Content], Registry]:
 
 def test_every_format_has_a_sample() -> None:
     assert set(SAMPLES) == set(SOURCES)
-    assert all(callable(getattr(format_of(kind), name)) for kind in KINDS for name in ("read", "fingerprint", "state"))
+    assert all(
+        callable(getattr(format_of(kind), name)) for kind in KINDS for name in ("read", "source_checksum", "state")
+    )
 
 
 @each_format

@@ -36,7 +36,7 @@ def read(entry, space, where):
     return Parts(numbered(len(rows)), images, rows[:, 0])
 
 
-def fingerprint(entry):
+def source_checksum(entry):
     """Of the one file."""
     return stat_checksum([entry.path])
 
@@ -87,4 +87,4 @@ def test_every_entry_names_a_module_with_the_three_functions() -> None:
 
     for kind in AnyDataset.__origin__.__args__:  # pyright: ignore[reportAttributeAccessIssue]
         module = format_of(kind)
-        assert all(callable(getattr(module, name)) for name in ("read", "fingerprint", "state")), kind
+        assert all(callable(getattr(module, name)) for name in ("read", "source_checksum", "state")), kind

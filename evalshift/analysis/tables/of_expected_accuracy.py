@@ -1,4 +1,4 @@
-"""The gate: accuracies beside the published ones."""
+"""Expected accuracies: accuracies found beside the published ones."""
 
 import pandas as pd
 
@@ -6,12 +6,12 @@ from evalshift.analysis.checks.expected_accuracy import as_printed
 from evalshift.analysis.tables.table import Column, StatisticTable, make_table
 
 
-def verdicts_table(gate: pd.DataFrame) -> StatisticTable:
-    """A row for each published accuracy, farthest off first; `gate` as `gate.gate_table` has it."""
+def verdicts_table(found: pd.DataFrame) -> StatisticTable:
+    """A row for each published accuracy, farthest off first; `found` as `expected_accuracy_table` has it."""
     return make_table(
-        "gate",
+        "expected_accuracy",
         "Accuracies beside the published ones",
-        gate,
+        found,
         [
             Column("model", "Model", "text"),
             Column("dataset", "Test set", "text"),
@@ -23,7 +23,7 @@ def verdicts_table(gate: pd.DataFrame) -> StatisticTable:
             Column("likely_cause", "Likely cause", "prose"),
             Column("selected_on", "Checkpoint chosen on", "text"),
         ],
-        "Images off: how many more or fewer are right than round to the published accuracy. p-values are exact, of "
+        "Images off: how many more or fewer are correct than round to the published accuracy. p-values are exact, of "
         "other images of the same kind.",
         choose=lambda frame: frame.assign(
             published=frame["published"].map(as_printed), images=frame["images"].map(_signed)

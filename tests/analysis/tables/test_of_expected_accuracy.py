@@ -1,4 +1,4 @@
-"""The gate's table as text: escaped, with signs, and whole."""
+"""The table of expected accuracies as text: escaped, with signs, and whole."""
 
 import io
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from evalshift.analysis.checks.expected_accuracy import gate_table
+from evalshift.analysis.checks.expected_accuracy import expected_accuracy_table
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.page import render_page
 from evalshift.analysis.report import Report
 from evalshift.analysis.summary import Summary, summarize_outcomes
-from evalshift.analysis.tables.of_gate import verdicts_table
+from evalshift.analysis.tables.of_expected_accuracy import verdicts_table
 from evalshift.analysis.tables.read import (
     readable_statistic,
     statistic_csv,
@@ -41,21 +41,21 @@ CAUSE = (
 
 
 def test_cells(pair: Outcomes) -> None:
-    assert readable_statistic(verdicts_table(gate_table(pair))).to_numpy().tolist() == [
+    assert readable_statistic(verdicts_table(expected_accuracy_table(pair))).to_numpy().tolist() == [
         ["a|b & c", "old", "81.2", "69.00", "−122", "< 0.001", "fails", CAUSE, ""],
         ["good_one", "old", "91.7", "91.70", "0", "1.000", "as published", "", "test"],
     ]
 
 
 def test_csv_holds_everything(pair: Outcomes) -> None:
-    table = gate_table(pair)
+    table = expected_accuracy_table(pair)
     read = pd.read_csv(io.StringIO(statistic_csv(verdicts_table(table))), converters={"p_value": float})
     assert list(read.columns) == list(table.columns)
     assert read["p_value"].tolist() == table["p_value"].tolist()
 
 
 def test_markdown(pair: Outcomes) -> None:
-    assert statistic_markdown(verdicts_table(gate_table(pair))) == (
+    assert statistic_markdown(verdicts_table(expected_accuracy_table(pair))) == (
         "**Accuracies beside the published ones**\n"
         "\n"
         "| Model | Test set | Published (%) | Found (%) | Images off | p (Holm) | Verdict | Likely cause | Checkpoint "
@@ -65,15 +65,15 @@ def test_markdown(pair: Outcomes) -> None:
         "\n"
         "| good_one | old | 91.7 | 91.70 | 0 | 1.000 | as published |  | test |\n"
         "\n"
-        "Images off: how many more or fewer are right than round to the published accuracy. p-values are exact, of "
+        "Images off: how many more or fewer are correct than round to the published accuracy. p-values are exact, of "
         "other images of the same kind.\n"
     )
 
 
 def test_latex(pair: Outcomes) -> None:
-    assert statistic_latex(verdicts_table(gate_table(pair))).splitlines() == [
+    assert statistic_latex(verdicts_table(expected_accuracy_table(pair))).splitlines() == [
         (
-            "% Accuracies beside the published ones. Images off: how many more or fewer are right than round to the "
+            "% Accuracies beside the published ones. Images off: how many more or fewer are correct than round to the "
             "published accuracy. p-values are exact, of other images of the same kind."
         ),
         r"\begin{tabular}{@{}llrrrrlp{6cm}l@{}}",
@@ -93,7 +93,10 @@ def test_latex(pair: Outcomes) -> None:
 @pytest.fixture
 def summary(pair: Outcomes) -> Summary:
     one = summarize_outcomes(
-        {"top1": pair}, resamples=0, provenance={"datasets": {}, "models": {}}, gate=gate_table(pair)
+        {"top1": pair},
+        resamples=0,
+        provenance={"datasets": {}, "models": {}},
+        expected_accuracy=expected_accuracy_table(pair),
     )
     return Summary((one,), "linear", "top1", 0.95, 0, 0, "2026-01-02T03:04:05+00:00", "0.1")
 
@@ -101,7 +104,7 @@ def summary(pair: Outcomes) -> Summary:
 def test_files_of_a_report(summary: Summary, tmp_path) -> None:
     Report(summary).save(tmp_path, "csv,md,tex")
     assert {path.name for path in (tmp_path / "tables").iterdir()} >= {
-        f"old_vs_new_gate.{suffix}" for suffix in ("csv", "md", "tex")
+        f"old_vs_new_expected_accuracy.{suffix}" for suffix in ("csv", "md", "tex")
     }
 
 
@@ -116,8 +119,8 @@ def test_the_page_shows_it(summary: Summary) -> None:
 
 def test_without_published_accuracies_there_is_no_table(make_outcomes: Callable[..., Outcomes], tmp_path) -> None:
     pair = make_outcomes([9, 8], [7, 6])
-    one = summarize_outcomes({"top1": pair}, resamples=0, gate=gate_table(pair))
+    one = summarize_outcomes({"top1": pair}, resamples=0, expected_accuracy=expected_accuracy_table(pair))
     summary = Summary((one,), "linear", "top1", 0.95, 0, 0, "2026-01-02T03:04:05+00:00", "0.1")
     Report(summary).save(tmp_path, "csv")
-    assert not list((tmp_path / "tables").glob("*gate*"))
+    assert not list((tmp_path / "tables").glob("*expected_accuracy*"))
     assert "published accurac" not in render_page(summary)
