@@ -38,6 +38,7 @@ class Served:
     etag          of the file; ranges of another file are not given where If-Range asks for it
     if_range      whether If-Range is understood
     claim         the length that the answer claims, whatever is sent
+    retry_after   the header Retry-After of answers of a fault
     """
 
     body: bytes = b""
@@ -54,6 +55,7 @@ class Served:
     etag: str | None = None
     if_range: bool = True
     claim: int | None = None
+    retry_after: str | None = None
 
 
 @dataclass
@@ -153,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, served: Served, fault: Fault | None, request: Request) -> None:
         if fault and fault.kind == "status":
-            served, fault = Served(status=fault.amount), None
+            served, fault = Served(status=fault.amount, retry_after=served.retry_after), None
         condition = request.headers.get("If-Range") if served.if_range else None
         asked = request.range if condition in (None, served.etag) else None
         body, request.status, extra = self._part(served, asked)
@@ -164,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", served.content_type)
         if served.length:
             self.send_header("Content-Length", str(len(body) if served.claim is None else served.claim))
+        if served.retry_after and served.status != 200:
+            self.send_header("Retry-After", served.retry_after)
         if served.encoding:
             self.send_header("Content-Encoding", served.encoding)
         for header, value in extra.items():

@@ -5,29 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-from rich.table import Column
 from rich.text import Text
 
-PLAIN_EVERY_SECONDS = 10.0
-
-
-class _Name(ProgressColumn):
-    """Gives way where the terminal is narrow, as the bar does; numbers stay whole."""
-
-    def render(self, task: Task) -> Text:
-        return Text(task.description, no_wrap=True, overflow="ellipsis")
-
-
-class _Images(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:,.0f}/{task.total:,.0f}", justify="right")
-
-
-class _ImagesPerSecond(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} images/s" if speed else "", style="cyan", justify="right")
+from evalshift.progress import IMAGES, LINE_EVERY_SECONDS, Lines, Meter, bars
 
 
 class RunProgress:
@@ -40,16 +20,7 @@ class RunProgress:
         self._console = console
         self._plain = not console.is_terminal
         self._done = 0
-        self._bars = Progress(
-            _Name(),
-            BarColumn(bar_width=None),
-            _Images(table_column=Column(no_wrap=True)),
-            _ImagesPerSecond(table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(table_column=Column(no_wrap=True)),
-            console=console,
-            transient=True,
-            disable=self._plain,
-        )
+        self._bars = bars(console, IMAGES)
         self._overall = self._bars.add_task("all models", total=total)
 
     def __enter__(self) -> "RunProgress":
@@ -81,19 +52,16 @@ class RunProgress:
     def job(self, name: str, images: int) -> Iterator[Callable[[int], None]]:
         """Progress of one model on one dataset; the function that it gives is told of every n images done."""
         task = self._bars.add_task(name, total=images)
-        start = said = time.monotonic()
+        lines = Lines(name, IMAGES)
         seen = 0
 
         def advance(count: int) -> None:
-            nonlocal seen, said
+            nonlocal seen
             seen += count
             self._bars.update(task, advance=count)
             self._bars.update(self._overall, advance=count)
-            now = time.monotonic()
-            if self._plain and now - said > PLAIN_EVERY_SECONDS:
-                said = now
-                rate = seen / (now - start)
-                self.note(f"{name}: {seen:,}/{images:,}, {rate:,.0f} images/s, {(images - seen) / rate:,.0f} s left")
+            if self._plain and (line := lines.line(seen, images)):
+                self.note(line)
 
         try:
             yield advance
@@ -103,45 +71,21 @@ class RunProgress:
             self.skip(images)
 
 
-SHOW_AFTER_SECONDS = 2.0
-
-
 @contextmanager
 def counted(console: Console, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Progress of one piece of work, shown once it takes a moment; what it gives is told of every n images done."""
-    start = said = time.monotonic()
+    meter = Meter(name, IMAGES, console)
     seen = 0
-    bar = Progress(_Name(), BarColumn(), _Seen(), _ImagesPerSecond(), TimeRemainingColumn(), console=console,
-                   transient=True, disable=not console.is_terminal)  # fmt: skip
-    task = bar.add_task(name, total=total)
-    drawn = False
 
     def advance(count: int) -> None:
-        nonlocal seen, said, drawn
+        nonlocal seen
         seen += count
-        bar.update(task, advance=count)
-        now = time.monotonic()
-        if console.is_terminal:
-            if not drawn and now - start > SHOW_AFTER_SECONDS:
-                bar.start()
-                drawn = True
-        elif now - said > PLAIN_EVERY_SECONDS:
-            said = now
-            rate = seen / (now - start)
-            of, left = ("", "") if total is None else (f"/{total:,}", f", {(total - seen) / rate:,.0f} s left")
-            console.print(Text(f"{name}: {seen:,}{of}, {rate:,.0f} images/s{left}"), soft_wrap=True)
+        meter(seen, total)
 
     try:
         yield advance
     finally:
-        if drawn:
-            bar.stop()
-
-
-class _Seen(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        of = "" if task.total is None else f"/{task.total:,.0f}"
-        return Text(f"{task.completed:,.0f}{of}", justify="right")
+        meter.close()
 
 
 @contextmanager
@@ -157,7 +101,7 @@ def counted_steps(console: Console, verb: str, total: int) -> Iterator[Callable[
             line = f"{verb} {name} ({begun:,} of {total:,})"
             if console.is_terminal:
                 status.update(line)
-            elif time.monotonic() - said > PLAIN_EVERY_SECONDS:
+            elif time.monotonic() - said > LINE_EVERY_SECONDS:
                 said = time.monotonic()
                 console.print(Text(line), soft_wrap=True)
 

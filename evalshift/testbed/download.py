@@ -28,7 +28,7 @@ from evalshift.files import sha256_of as file_sha256
 from evalshift.publishing import public
 from evalshift.testbed.archives import extract_member, extract_members
 from evalshift.testbed.data_access import DATA_VARIABLE, refuse_offline
-from evalshift.testbed.transfer import PATIENCE, SHOW_AFTER, Patience, Progress, receive, shown, size_of
+from evalshift.testbed.transfer import PATIENCE, Patience, Progress, receive, shown, size_of
 
 __all__ = [
     "PATIENCE",
@@ -47,6 +47,9 @@ __all__ = [
 ]
 
 MIRROR_VARIABLE = "EVALSHIFT_MIRROR"
+
+# Seconds of waiting for another process before it is said.
+_SAY_AFTER = 2.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -244,7 +247,7 @@ def _alone(path: Path) -> Iterator[None]:
 
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
-        lock.acquire(timeout=SHOW_AFTER)
+        lock.acquire(timeout=_SAY_AFTER)
     except Timeout:
         _LOG.warning("%s is being downloaded by another process; waiting for it", path.name)
         lock.acquire()

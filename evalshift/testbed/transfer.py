@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -23,9 +22,6 @@ from evalshift.publishing import inert_text, public
 if TYPE_CHECKING:
     from requests import Response
 
-SHOW_AFTER = 2.0  # seconds of downloading before anything is shown
-LINE_EVERY = 5.0  # seconds between lines where there is no terminal
-
 # Far above any file of weights or data that is published as one, far below what fills a large disk unseen.
 MOST_BYTES = 200 << 30
 # What a download leaves free for everybody else.
@@ -35,6 +31,8 @@ _CHUNK = 1 << 16
 _BEGINNING = 1 << 12
 _TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _LONGEST_PAUSE = 30.0
+# A server that wants more patience than that (Retry-After) is given up for the next address.
+_LONGEST_ASKED = 120.0
 
 Progress = Callable[[int, int | None], None]
 
@@ -72,7 +70,8 @@ def receive(
     """Add to `part` what is missing of the file at `url`, over as many calls as that takes.
 
     `size` in bytes where it is known, else None. `progress(done, total)` hears of each piece; total is None when
-    nobody knows it. Only failures in a row that brought nothing new count against the server.
+    nobody knows it. Only failures in a row that brought nothing new count against the server (urllib3's Retry counts
+    all, and makes the same request again where this one asks for the rest).
     `hashed` says that a hash will tell whether what has arrived is right. Without one the server must say how long the
     file is, and a broken download is taken up only where a strong validator (ETag) shows that it is the same file.
     Raises DownloadError saying why the address gives nothing (more), HashMismatchError when it offers another size;
@@ -90,7 +89,8 @@ def receive(
             most = max(most, arrived)
             if fruitless >= patience.attempts:
                 raise DownloadError(str(interruption), where=public(url)) from interruption
-            time.sleep(min(patience.backoff * 2 ** max(fruitless - 1, 0), _LONGEST_PAUSE))
+            pause = min(patience.backoff * 2 ** max(fruitless - 1, 0), _LONGEST_PAUSE)
+            time.sleep(max(pause, interruption.after))
 
 
 def size_of(path: Path) -> int:
@@ -115,7 +115,11 @@ def _page(text: bytes) -> str:
 
 
 class _Interrupted(Exception):
-    """This call failed; the next may not."""
+    """This call failed; the next may not. `after` is how many seconds the server asks to wait until then."""
+
+    def __init__(self, reason: str, after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
 @dataclass(frozen=True)
@@ -257,7 +261,10 @@ class _Call:
             return
         reason = f"HTTP {status} {response.reason or ''}".rstrip()
         if status in _TRANSIENT_STATUS:
-            raise _Interrupted(reason)
+            after = _retry_after(response)
+            if after > _LONGEST_ASKED:
+                raise self._failure(f"{reason}, which asks to wait {after:,.0f} s")
+            raise _Interrupted(reason, after)
         page = f", with {_page(response.raw.read(_CHUNK, decode_content=True))}" if _is_html(response) else ""
         raise self._failure(reason + page)
 
@@ -299,6 +306,16 @@ def _session() -> Any:
             return target
 
     return Session()
+
+
+def _retry_after(response: "Response") -> float:
+    """Seconds that a server asks to wait (Retry-After, as seconds or a date); 0 where it does not, or not clearly."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util.retry import Retry
+
+    with suppress(InvalidHeader):
+        return float(Retry().get_retry_after(response.raw) or 0)
+    return 0.0
 
 
 def _free(part: Path) -> int:
@@ -351,56 +368,12 @@ def shown(name: str, progress: Progress | None) -> Iterator[Progress]:
     if progress is not None:
         yield progress
         return
-    meter = _Meter(name)
+    from rich.console import Console
+
+    from evalshift.progress import BYTES, Meter
+
+    meter = Meter(name, BYTES, Console(stderr=True), begun=None)
     try:
         yield meter
     finally:
         meter.close()
-
-
-class _Meter:
-    """A bar on a terminal, a line every few seconds elsewhere."""
-
-    def __init__(self, name: str) -> None:
-        from rich.console import Console
-
-        self._name = name
-        self._console = Console(stderr=True)
-        self._next = time.monotonic() + SHOW_AFTER
-        self._origin: tuple[float, int] | None = None  # bytes from an earlier run do not count towards the speed
-        self._bar: Any = None
-
-    def __call__(self, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if self._origin is None or done < self._origin[1]:
-            self._origin = (now, done)
-        if now < self._next:
-            return
-        if self._console.is_terminal:
-            self._draw(done, total)
-        else:
-            self._next = now + LINE_EVERY
-            line = self._line(done, total, (done - self._origin[1]) / max(now - self._origin[0], 1e-9))
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def _draw(self, done: int, total: int | None) -> None:
-        if self._bar is None:
-            from rich import progress
-
-            name = progress.TextColumn("{task.description}", markup=False)
-            numbers = (progress.DownloadColumn(), progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
-            self._bar = progress.Progress(name, progress.BarColumn(), *numbers, console=self._console)
-            self._bar.add_task(self._name, total=total, completed=done)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done, total=total)
-
-    def _line(self, done: int, total: int | None, speed: float) -> str:
-        from rich.filesize import decimal
-
-        amount = decimal(done) if total is None else f"{decimal(done)} of {decimal(total)}"
-        left = f", {timedelta(seconds=round((total - done) / speed))} left" if total is not None and speed > 0 else ""
-        return f"{self._name}: {amount}, {decimal(int(speed))}/s{left}"
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()

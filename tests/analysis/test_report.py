@@ -35,7 +35,7 @@ TABLES_OF_IMAGES = (
 )
 TABLES_OF_TOP5 = (*TABLES_OF_COUNTS, "classes", "model_classes", "pairs", "ranks", "sets")
 # Drawn of the metric that comes first alone.
-FIGURES = ("agreement", "classes", "decomposition", "ranks", "robustness")
+FIGURES = tuple(name for name in figures.FIGURES if name != "scatter")
 FOR_MACHINES = ("model_classes", "pairs")
 
 

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from evalshift.evaluate import progress as progress_module
+from evalshift import progress as progress_module
 from evalshift.evaluate.progress import RunProgress
 
 LONG = "a-very-long/model_name.with_tags_in22k_ft_in1k_384 on imagenetv2-matched-frequency"
@@ -30,9 +30,9 @@ def test_where_no_one_watches_lines_are_plain_and_ten_seconds_apart(clock: dict[
             advance(1_000)
     # By hand: 1,000 images every 4 s; a line when more than 10 s have passed, after 12, 24 and 36 s.
     assert said.getvalue() == (
-        "resnet [bold]x[/bold] on cifar10: 3,000/10,000, 250 images/s, 28 s left\n"
-        "resnet [bold]x[/bold] on cifar10: 6,000/10,000, 250 images/s, 16 s left\n"
-        "resnet [bold]x[/bold] on cifar10: 9,000/10,000, 250 images/s, 4 s left\n"
+        "resnet [bold]x[/bold] on cifar10: 3,000/10,000, 250 images/s, 0:00:28 left\n"
+        "resnet [bold]x[/bold] on cifar10: 6,000/10,000, 250 images/s, 0:00:16 left\n"
+        "resnet [bold]x[/bold] on cifar10: 9,000/10,000, 250 images/s, 0:00:04 left\n"
     )
 
 

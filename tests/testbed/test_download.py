@@ -414,7 +414,7 @@ def test_threads_that_want_the_same_file_share_one_download(tmp_path: Path, file
 def test_says_what_it_waits_for(
     tmp_path: Path, file_server: FileServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("evalshift.testbed.download.SHOW_AFTER", 0.01)
+    monkeypatch.setattr("evalshift.testbed.download._SAY_AFTER", 0.01)
     file = remote(file_server.put("data.bin", BODY))
     with FileLock(tmp_path / ".data.bin.lock"):
         waiting = threading.Thread(target=fetch, args=(file, tmp_path))
@@ -459,6 +459,22 @@ def test_a_busy_server_is_called_again(tmp_path: Path, file_server: FileServer) 
     assert fetch(remote(url), tmp_path, patience=QUICK).read_bytes() == BODY
     always = file_server.put("busy", BODY, faults=[Fault("status", 429)] * 9)
     assert fails(remote(always, name="busy"), tmp_path).found == f"{always}: HTTP 429 Too Many Requests"
+
+
+def test_a_server_is_left_alone_for_as_long_as_it_asks(tmp_path: Path, file_server: FileServer) -> None:
+    url = file_server.put("data.bin", BODY, faults=[Fault("status", 503)], retry_after="1")
+    begin = time.monotonic()
+    assert fetch(remote(url), tmp_path, patience=QUICK).read_bytes() == BODY
+    assert 1 <= time.monotonic() - begin < 10
+    unclear = file_server.put("unclear", BODY, faults=[Fault("status", 429)], retry_after="soon")
+    assert fetch(remote(unclear, name="unclear"), tmp_path, patience=QUICK).read_bytes() == BODY
+
+
+def test_a_server_that_asks_for_an_hour_is_given_up_for_the_next(tmp_path: Path, file_server: FileServer) -> None:
+    url = file_server.put("data.bin", BODY, faults=[Fault("status", 429)] * 9, retry_after="3600")
+    error = fails(remote(url), tmp_path, patience=QUICK)
+    assert error.found == f"{url}: HTTP 429 Too Many Requests, which asks to wait 3,600 s"
+    assert len(file_server.requests) == 1
 
 
 def test_a_dead_mirror_is_passed_over(
@@ -736,14 +752,13 @@ def test_slow_downloads_show_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch,
     length: bool,
 ) -> None:
-    monkeypatch.setattr(transfer, "SHOW_AFTER", 0.1)
-    monkeypatch.setattr(transfer, "LINE_EVERY", 0.1)
+    monkeypatch.setattr("evalshift.progress.LINE_EVERY_SECONDS", 0.1)
     fetch(remote(file_server.put("data.bin", BODY, pause=0.03, length=length)), tmp_path)
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
     assert 2 <= len(lines) <= 10  # of 17 pieces, some 0.03 s apart
-    of_all = r" of 1\.0 MB" if length else ""
+    of_all = r"/1\.0 MB" if length else ""
     left = r", 0:00:0\d left" if length else ""
     for line in lines:
         assert re.fullmatch(rf"data\.bin: [\d.]+ [kM]B{of_all}, [\d.]+ [kM]B/s{left}", line), line
@@ -752,7 +767,7 @@ def test_slow_downloads_show_lines_where_there_is_no_terminal(
 def test_slow_downloads_show_a_bar_on_a_terminal(
     tmp_path: Path, file_server: FileServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "SHOW_AFTER", 0.1)
+    monkeypatch.setattr("evalshift.progress.SHOW_AFTER_SECONDS", 0.1)
     monkeypatch.setenv("TTY_COMPATIBLE", "1")  # Rich then takes the stream for a terminal
     monkeypatch.setenv("COLUMNS", "100")
     fetch(remote(file_server.put("data.bin", BODY, pause=0.03)), tmp_path)
@@ -760,7 +775,7 @@ def test_slow_downloads_show_a_bar_on_a_terminal(
     assert out == ""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err)
     assert "data.bin ━" in plain
-    assert "1.0/1.0 MB" in plain
+    assert "1.0 MB/1.0 MB" in plain
 
 
 def test_progress_begins_with_what_is_there(tmp_path: Path, file_server: FileServer) -> None:
