@@ -95,7 +95,7 @@ def main() -> None:
     ours, theirs = seconds()
     points = np.linspace(0.01, 0.99, 100)
     region = min(timeit.repeat(lambda: line.region(points), number=1, repeat=5))
-    source = "Recht et al. 2019, ImageNet" if COUNTS.is_file() else "67 drawn models"
+    source = "Recht et al. 2019, ImageNet" if COUNTS.is_file() else "67 simulated models"
     table = Table(title=f"{RESAMPLES:,} resamples of {line.models} models ({source})")
     for column in ("what", "seconds", "times as long"):
         table.add_column(column, justify="left" if column == "what" else "right")

@@ -4,7 +4,7 @@
 
 Model by model in turn, so that a busy machine slows both; each side in a process of its own, since evalshift tells the
 C library how to treat memory. Start-up (imports) is left out on both sides; loading a model, finding the batch
-size and storing the answers count for evalshift.
+size and storing the predictions count for evalshift.
 Needs the folder that EVALSHIFT_TEST_DATA names, with cifar10/ and checkpoints/.
 """
 
@@ -51,7 +51,7 @@ class Pictures(Dataset[tuple[Any, int]]):
 
 
 def plain_loop(depth: int) -> tuple[float, int]:
-    """Seconds and correct answers of the usual loop."""
+    """Seconds and correct predictions of the usual loop."""
     start = time.perf_counter()
     network = getattr(architectures, f"cifar_resnet{depth}")()
     load_state(network, weights(depth), None, f"resnet{depth}")
@@ -64,7 +64,7 @@ def plain_loop(depth: int) -> tuple[float, int]:
 
 
 def with_evalshift(depth: int, folder: Path) -> tuple[float, int, str]:
-    """Seconds, correct answers, and the batch and layout that were found, of `evalshift run` on one model."""
+    """Seconds, correct predictions, and the batch size and layout chosen, of `evalshift run` on one model."""
     registry = folder / f"resnet{depth}.yaml"
     registry.write_text(
         f"""

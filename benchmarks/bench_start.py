@@ -1,4 +1,4 @@
-"""How quickly the command answers: --help beside an import of its two libraries, an idle run, a report.
+"""How quickly the command starts: --help beside an import of its two libraries, an idle run, a report.
 
 python benchmarks/bench_start.py
 """

@@ -31,7 +31,7 @@ PAIRS_TIMED = 100
 
 
 def released() -> tuple[ImagePredictions, ImagePredictions]:
-    """Five answers of 67 models to each image of ImageNet's validation set and of ImageNetV2 MatchedFrequency."""
+    """Top-5 predictions of 67 models on ImageNet's validation set and on ImageNetV2 MatchedFrequency."""
     models = tuple(sorted(path.stem for path in (RELEASED / "imagenet-val").glob("*.npy")))
     sides = []
     for name in ("imagenet-val", "matched-frequency"):
@@ -40,7 +40,7 @@ def released() -> tuple[ImagePredictions, ImagePredictions]:
         for place, model in enumerate(models):
             top[:, place] = np.load(RELEASED / name / f"{model}.npy").T
         sides.append((name, top, labels))
-    return answers(models, *sides[0]), answers(models, *sides[1])
+    return image_predictions(models, *sides[0]), image_predictions(models, *sides[1])
 
 
 def drawn() -> tuple[ImagePredictions, ImagePredictions]:
@@ -54,10 +54,10 @@ def drawn() -> tuple[ImagePredictions, ImagePredictions]:
         top = (labels + rng.integers(1, 1000, size=(5, *right.shape))) % 1000
         top[0] = np.where(right, labels, top[0])
         sides.append((name, top.astype(np.int16), labels))
-    return answers(models, *sides[0]), answers(models, *sides[1])
+    return image_predictions(models, *sides[0]), image_predictions(models, *sides[1])
 
 
-def answers(models: tuple[str, ...], name: str, top: np.ndarray, labels: np.ndarray) -> ImagePredictions:
+def image_predictions(models: tuple[str, ...], name: str, top: np.ndarray, labels: np.ndarray) -> ImagePredictions:
     ids, classes = tuple(map(str, range(len(labels)))), tuple(map(str, range(1000)))
     return ImagePredictions(name, models, top.transpose(1, 2, 0), labels, ids, classes)
 
@@ -80,7 +80,7 @@ def count(both: tuple[ImagePredictions, ImagePredictions], metric: str) -> Outco
 
 
 def measured() -> dict[str, float]:
-    """What this process takes for everything that a report computes, top-1 and top-5, beside loading the answers."""
+    """Time and memory of everything that a report computes, top-1 and top-5, and of loading the predictions."""
     both = released() if RELEASED.is_dir() else drawn()
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found: dict[str, float] = {}
@@ -121,7 +121,7 @@ def main() -> None:
     for metric in METRICS:
         table.add_row(f"all statistics and tables, {metric}", f"{found[metric]:.1f} s")
     table.add_row("both", f"{together:.1f} s")
-    table.add_row("memory, answers loaded", f"{found['loaded']:.2f} GB")
+    table.add_row("memory, predictions loaded", f"{found['loaded']:.2f} GB")
     table.add_row("memory at its peak", f"{found['peak']:.2f} GB")
     table.add_row("loop of statsmodels' mcnemar, one set, scaled up", f"{found['looped']:.1f} s")
     Console().print(table)

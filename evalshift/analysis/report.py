@@ -78,7 +78,7 @@ class Report:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a model, best on the original set first; columns as in `MetricSummary`. Of the chosen metric."""
+        """One row per model, best on the original set first; columns as in `MetricSummary`. Of the chosen metric."""
         return self._metric("table").table
 
     @property
@@ -88,7 +88,7 @@ class Report:
 
     @property
     def statistics(self) -> Statistics:
-        """The same as one record of arrays; what cannot be had is a `Missing` with the reason."""
+        """The same as one record of arrays; what is not computed is a `Missing` with the reason."""
         return self._metric("statistics").statistics
 
     @property
@@ -102,9 +102,9 @@ class Report:
 
     @property
     def against(self) -> pd.DataFrame:
-        """How far each model stands above the line of the published testbed that `report(against=...)` names.
+        """Effective robustness of each model against the line of the published testbed of `report(against=...)`.
 
-        A row a model; columns as in `Against.table`. Raises AnalysisError where no model is held against one.
+        One row per model; columns as in `Against.table`. Raises AnalysisError where none is compared with one.
         """
         metric = self._metric("against")
         if metric.against is None:
@@ -118,7 +118,7 @@ class Report:
 
     @property
     def average_changes(self) -> pd.DataFrame:
-        """How accuracies change on average, a row a pair; columns as in `average_changes.average_changes`."""
+        """Average change of accuracy, one row per pair; columns as in `average_changes.average_changes`."""
         return average_changes(self.summary.pairs)
 
     def draw(self, figure: str = "scatter", *, size: str | None = None, **choices: Any) -> "Figure":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # each command imports only the package that it needs
     from evalshift.testbed.state import State
     from evalshift.testbed.verification import Verified
 
-# How many models of a pair a report prints; its page and tables hold them all.
+# How many models per pair a report prints; its page and tables hold them all.
 _MODELS_PRINTED = 10
 
 

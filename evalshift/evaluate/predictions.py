@@ -39,7 +39,7 @@ class Provenance(BaseModel):
 
     entry               the registry entry as it was written
     identity            the part of it that can change predictions; a run compares it to find out what to redo
-    dataset_fingerprint of imported predictions, the mark of the labels they were held against (`label_checksum`)
+    dataset_fingerprint of imported predictions, the checksum of the labels they were compared with (`label_checksum`)
     preprocess          what was done to the images, with what the source says of itself filled in
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once

@@ -480,7 +480,7 @@ _EMPTY = '""'
 
 
 def _renames(found: Mapping[str, torch.Size], wanted: Mapping[str, torch.Size]) -> Iterator[dict[str, str]]:
-    """Changes of beginnings that might do: none, one for all, and each first part of a name left out."""
+    """Possible changes of prefixes: none, one for all, and each first part of a name left out."""
     yield {}
     first = max(wanted, key=len)
     tried = set()

@@ -155,9 +155,9 @@ def fetch(
     A file that is there is hashed once, and again only when its size or time of change differ; then there is no
     traffic. One with other content is left as it is and refused: someone may have put it there by hand.
 
-    Otherwise each address is tried in order. A download that broke off, in this process or an earlier one, is taken
-    up where it stopped. `progress(done, total)` is told of the bytes that are there and those expected (None when the
-    server does not say); by default a download longer than two seconds is shown on the standard error stream.
+    Otherwise each address is tried in order. An interrupted download, of this process or an earlier one, is resumed.
+    `progress(done, total)` is called with the bytes that are there and those expected (None when the server does not
+    say); by default a download longer than two seconds is shown on the standard error stream.
 
     Raises HashMismatchError when the file that is there, or what every address gave, is not the promised one, and
     DownloadError when no address gave the file, it cannot be written, or nothing may be fetched (EVALSHIFT_OFFLINE).

@@ -1,4 +1,4 @@
-"""One file from one address over HTTP, taken up where it stopped.
+"""One file from one address over HTTP, resumed where it stopped.
 
 Knows nothing of hashes or caches: `receive` adds to a partial file until all that the server has is there.
 """
@@ -140,7 +140,7 @@ class _Call:
         if have and have == self.size and self.hashed:
             return  # killed between the last byte and the check
         try:
-            with _session() as session, self._answer(session, have) as response:
+            with _session() as session, self._get(session, have) as response:
                 again = self._take(response, have)
         except requests.ConnectTimeout as error:
             # The system has called several times by then; with more mirrors to try, calling again only costs time.
@@ -153,7 +153,7 @@ class _Call:
             self.part.unlink()
             self.run()
 
-    def _answer(self, session: Any, have: int) -> "Response":
+    def _get(self, session: Any, have: int) -> "Response":
         # Ranges count the bytes that are sent, so these must be the file's own, not a compressed form of them.
         headers = {"Accept-Encoding": "identity", "User-Agent": "evalshift"}
         if have:

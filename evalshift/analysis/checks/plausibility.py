@@ -119,7 +119,7 @@ def _check_shapes(top: np.ndarray, labels: np.ndarray) -> None:
 def _looks_trained(read: np.ndarray, labels: np.ndarray, classes: int, published: float | None) -> bool:
     """Whether predictions, read in some order, are what a trained network gives.
 
-    An untrained network's predictions depend on the image too, so the best of many orders lifts its accuracy far beyond
+    An untrained network's predictions depend on the image too, so the best of many orders lifts its accuracy far above
     chance; but they crowd into few classes, so that most classes are never named for their own images.
     """
     accuracy = float((read == labels).mean())

@@ -17,7 +17,7 @@ from evalshift.evaluate.predictions import Predictions, labels_for
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.formatting import percent
 
-# A model counts as far off the line of the others beyond this p-value (Holm) and this distance in accuracy.
+# A model is far off the line of the other models below this p-value (Holm) and above this distance in accuracy.
 _FAR_P, _FAR = 0.001, 0.05
 _WORDS = {
     "as published": "came out as published",
@@ -33,7 +33,7 @@ class Review:
 
     expected_accuracy   see `expected_accuracy_table`
     notes               a sentence for each accuracy that is not the published one, for predictions that look wrong, and
-                        for each model far off the line of the others; empty where nothing looks wrong
+                        for each model far off the line of the other models; empty where nothing looks wrong
     """
 
     expected_accuracy: pd.DataFrame
@@ -75,7 +75,7 @@ def review_predictions(results: Results, predictions: Iterable[tuple[str, str]])
 
 
 def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, ...]:
-    """A sentence for each model that lies far off the line of the others, farthest first; of `only` these, if given."""
+    """A sentence for each model far off the line of the other models, farthest first; of `only` these, if given."""
     totals = np.full(len(outcomes), outcomes.original_total), np.full(len(outcomes), outcomes.new_total)
     found = off_the_line(outcomes.original_correct, totals[0], outcomes.new_correct, totals[1])
     with np.errstate(invalid="ignore"):  # NaN where too few models make a line

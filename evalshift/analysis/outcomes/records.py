@@ -1,4 +1,4 @@
-"""What models answer on both sets of a pair, image by image and as counts."""
+"""Predictions of models on both sets of a pair, image by image and as counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -72,7 +72,7 @@ class Outcomes:
 
 @dataclass(frozen=True, eq=False)
 class ImagePredictions:
-    """What m models answered on one set, image by image.
+    """Predictions of m models on one set, image by image.
 
     top          class numbers, best first, shape (m, n, k), in the smallest integer type that holds them; k is the
                  least that any of the models keeps
@@ -104,7 +104,7 @@ class ImagePredictions:
 
     @property
     def predicted(self) -> Int[np.ndarray, "m n"]:
-        """Each model's first answer to each image."""
+        """Each model's top-1 prediction for each image."""
         return self.top[:, :, 0]
 
     def subset(self, places: Sequence[int]) -> "ImagePredictions":
@@ -117,7 +117,7 @@ class ImagePredictions:
         )
 
     def correct(self, metric: str = "top1") -> Correct:
-        """Which images each model gets right by "top1" or "top5".
+        """Which images each model classifies correctly by "top1" or "top5".
 
         Raises ValueError where the models keep fewer predictions than that takes.
         """
@@ -126,11 +126,11 @@ class ImagePredictions:
             raise ValueError(
                 f"{metric} needs {k} predictions per image; {self.top.shape[2]} are stored on {self.dataset}"
             )
-        right = np.zeros(self.top.shape[:2], dtype=bool)
-        for answer in range(k):
+        correct = np.zeros(self.top.shape[:2], dtype=bool)
+        for place in range(k):
             for label in self.truth.reshape(len(self.labels), -1).T:
-                right |= self.top[:, :, answer] == label
-        return right
+                correct |= self.top[:, :, place] == label
+        return correct
 
 
 def split_pair(pair: str) -> tuple[str, str]:

@@ -48,7 +48,7 @@ class Statistics:
     models             all, in the order of the Outcomes; what needs only counts is of these
     image_models       those with predictions for each image, in the same order; what needs images is of these
     lines              the line of new on original accuracy
-    robustness         each model against the line of the others, on the scale of `lines`
+    robustness         each model against the line of the other models, on the scale of `lines`
     shared_images      whether it allows for the sampling error that models share on the same images
     decomposition      of each drop; for models where `with_fresh` is true, with their predictions on the set `fresh`
     split              of each drop into what models share and what is the model's own
@@ -102,8 +102,8 @@ def compute_statistics(
     are predictions on other images of the original distribution. `choices` are those of `ReportOptions`, or `options`
     has them all. Each statistic has its own random generator, seeded by the seed and its name, so that no number
     depends on which others are computed. Families that are left out are no part of lines, of the difficulty model or of
-    trends; they are compared with the line of the others. Bootstraps take as many resamples as asked for, but at most
-    `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
+    trends; they are compared with the line of the other models. Bootstraps take as many resamples as asked for, but at
+    most `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
     Degenerate models and images are no error: what they leave undefined is Missing, with the reason.
     """
     # The matrices are small: where other programs keep the cores busy, several threads wait for each other and take

@@ -40,5 +40,5 @@ def require(result: Result | Missing) -> Result:
 
 
 def there(*results: object) -> bool:
-    """Whether all of these could be had."""
+    """Whether all of these were computed."""
     return not any(isinstance(result, Missing) for result in results)

@@ -37,7 +37,7 @@ class PairwiseStatistics:
 
     p_holm, p_bh   the comparison's p-values adjusted over all pairs, by Holm and by Benjamini–Hochberg
     agreement      share of images with the same top-1 prediction; None for top-5
-    discordance    share of images that only one of two models gets right, median over pairs
+    discordance    share of images that only one of two models classifies correctly, median over pairs
     detectable     smallest difference of two accuracies that this many images show with 80 % power, at that discordance
     """
 

@@ -1,4 +1,4 @@
-"""How models err together: agreement, agreement beyond chance, dominance, and what these say of accuracies."""
+"""How models err together: agreement, error consistency (Cohen's κ), dominance, and what these say of accuracies."""
 
 import math
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ _SHARES = np.linspace(0.01, 0.99, 99)
 
 @dataclass(frozen=True, eq=False)
 class ErrorConsistency:
-    """How often two models are right or wrong on the same images; [i, j] is of models i and j.
+    """How often two models are both correct or both incorrect; [i, j] is of models i and j.
 
-    observed   share of images that both get right or both get wrong
+    observed   share of images on which both are correct or both are incorrect
     expected   the same for two models of these accuracies that err independently
     kappa      Cohen's: (observed − expected)/(1 − expected); 1 for equal errors, 0 for independent ones, NaN where
-               expected is 1 (both always right, or both always wrong)
+               expected is 1 (both always correct, or both always incorrect)
     """
 
     observed: Float[np.ndarray, "m m"]
@@ -77,7 +77,7 @@ class AgreementLine:
 
 
 def agreement(predicted: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m m"]:
-    """Share of images on which two models predict the same class, right or wrong.
+    """Share of images on which two models predict the same class, correct or not.
 
     Takes predicted classes over models and images; needs no labels. Gives fractions, symmetric, 1 on the diagonal.
     Where a model has no prediction (−1) it agrees with no other.
@@ -108,7 +108,7 @@ def expected_agreement(accuracy: Float[np.ndarray, " m"], classes: int = 2) -> F
     """Share of images on which two models agree if all that ties their predictions together is the label.
 
     Each model is right with its accuracy, independently of the others, and else picks one of the other classes evenly:
-    a_i a_j + (1 − a_i)(1 − a_j)/(classes − 1). With 2 classes that is agreement on being right or wrong. Takes
+    a_i a_j + (1 − a_i)(1 − a_j)/(classes − 1). With 2 classes that is agreement of correctness. Takes
     fractions in [0, 1], gives fractions, also on the diagonal: two models of the same accuracy, not one.
     Raises ValueError for fewer than 2 classes and for the first accuracy outside [0, 1].
 
@@ -123,7 +123,7 @@ def expected_agreement(accuracy: Float[np.ndarray, " m"], classes: int = 2) -> F
 
 
 def error_consistency(correct: Correct) -> ErrorConsistency:
-    """How often two models are right or wrong on the same images, and how far that exceeds chance (Cohen's kappa).
+    """How often two models are both correct or both incorrect, and how far that exceeds chance (Cohen's kappa).
 
     Takes correctness over models and images.
     Raises ValueError where there are no images.
@@ -162,7 +162,7 @@ def dominance(correct: Correct) -> Dominance:
 def similarity_cover(similarity: Float[np.ndarray, "m m"]) -> Float[np.ndarray, " m"]:
     """How similar every model is to the nearest of 1, 2, ... m of them: entry N − 1 is the least of these with N.
 
-    Takes the share of images that two models both get right or both get wrong (`ErrorConsistency.observed`). The
+    Takes the share of images on which two models are both correct or both incorrect (`ErrorConsistency.observed`). The
     first model is the one whose least similar model is nearest; then, each time, the one least similar to those
     taken (farthest first). Gives m fractions that never fall, the last 1.
     Source: Gonzalez 1985, Theoretical Computer Science 38, 293-306: no choice of N models
@@ -225,7 +225,7 @@ def joint_margin(
     Takes correctness over models and images. Approximate where `reuse_margin` is a bound: Gaussian draws with the
     models' covariance over the images, so that models that err together count for less than as many independent ones.
     Raises ValueError for a level outside (0, 1), fewer than 1 draw, and where there are no models or no images.
-    `independent_models` is NaN where every model is always right or always wrong.
+    `independent_models` is NaN where every model is always correct or always incorrect.
 
     >>> same = np.array([[True] * 80 + [False] * 20] * 10)
     >>> joint = joint_margin(same, rng=np.random.default_rng(0))

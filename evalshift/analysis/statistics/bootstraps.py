@@ -38,8 +38,8 @@ def draw_images(
 ) -> DrawnImages:
     """Draw the images of either set with replacement, as many as it has, one draw for all models.
 
-    Takes which images each model gets right, one row a model, on either set. Nearly all the time of a bootstrap over
-    images goes into this, so what is drawn once may serve several lines.
+    Takes which images each model classifies correctly, one row per model, on either set. This takes nearly all the
+    time of a bootstrap over images, so that several lines may share one draw.
     Raises ValueError for a negative number of resamples, or a single one.
     """
     check_resamples(resamples)
@@ -66,8 +66,8 @@ def image_bootstrap(
 ) -> Line:
     """The least-squares line with intervals over images: how far it would move on other draws of both test sets.
 
-    Takes which images each model gets right, one row a model, on either set. The images of each set are drawn with
-    replacement, as many as it has, one draw for all models, which therefore err together as they do in truth. The
+    Takes which images each model classifies correctly, one row per model, on either set. The images of each set are
+    drawn with replacement, as many as it has, one draw for all models, so that correlated errors stay correlated. The
     models stay as they are. Gives a `Line` like that of `fit_line`, but for its draws and intervals: each drawn slope
     and offset is mirrored at the observed one (the basic bootstrap), because noise in the original accuracies flattens
     the observed line once and a line drawn from it twice. `drawn`, where given, stands in for `resamples` draws.

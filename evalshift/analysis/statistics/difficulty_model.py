@@ -74,7 +74,7 @@ def expected_line(original: Difficulty, new: Difficulty) -> ProbitLine:
 
 
 def simulate(skill: Accuracies, difficulty: Difficulty, images: int, rng: np.random.Generator) -> Correct:
-    """Which of `images` new images models of these skills get right; shape (m, images).
+    """Which of `images` simulated images models of these skills classify correctly; shape (m, images).
 
     Each image has one difficulty for all models; given it, models err independently.
     Source: Recht et al. 2019, section 5.3.
@@ -132,7 +132,7 @@ def _spread(correct: np.ndarray, level: np.ndarray, name: str) -> float:
         found=f"{models} models that agree on nearly every image"
         if models > 1
         else f"{models} models that can be used",
-        expected="at least two models with some right and some wrong on both sets, that differ in what they get right",
+        expected="at least two models with correct and incorrect predictions on both sets, on different images",
         fix="evaluate more models on both test sets",
     )
 

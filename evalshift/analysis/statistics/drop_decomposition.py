@@ -28,7 +28,7 @@ class Decomposition:
     drop                    original minus new accuracy, as measured
     adaptivity              measured original accuracy minus that on the original distribution; NaN without a fresh set
     adaptivity_p            one-sided, of the hypothesis that the model does no better on the original set than on fresh
-                            images, but for luck; NaN without a fresh set
+                            images, but for sampling error; NaN without a fresh set
     distribution            accuracy on the original minus that on the new distribution; where `fresh` is False this
                             holds the adaptivity too
     generalization          accuracy on the new distribution minus that measured: sampling error, of which 0 is expected
@@ -74,11 +74,11 @@ def decompose(
     """Each model's drop as adaptivity, distribution and generalization gap, with intervals at `level`.
 
     Takes counts over m models; `fresh` counts come from other images of the original distribution, on which nothing
-    was tuned. The measured original accuracy stands in the drop as it is. So adaptivity errs by the fresh set's
-    sampling alone (Clopper–Pearson) and holds the original set's luck as well as tuning; adaptivity_p tells the two
-    apart (Fisher's exact test). Distribution errs by the sampling of the fresh and the new set (Newcombe),
-    generalization by that of the new set. Without fresh counts adaptivity and distribution are known only as a sum,
-    which errs by the new set's sampling.
+    was tuned. The measured original accuracy enters the drop as it is. So the interval of adaptivity is that of the
+    fresh set's sampling alone (Clopper–Pearson), and adaptivity includes the original set's sampling error as well as
+    tuning; adaptivity_p tests whether sampling error suffices (Fisher's exact test). The interval of distribution is
+    that of the sampling of the fresh and the new set (Newcombe), of generalization that of the new set. Without fresh
+    counts adaptivity and distribution are known only as a sum, which errs by the new set's sampling.
     Raises ValueError for impossible counts or level, and where only one of the fresh counts is given.
     Source: Recht et al. 2019, section 2.
 

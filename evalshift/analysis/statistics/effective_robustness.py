@@ -1,4 +1,4 @@
-"""Effective robustness: how far each model stands above the line of other models, and whether chance would do that."""
+"""Effective robustness: how far each model lies above the line of other models, and whether that is significant."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from evalshift.shapes import Accuracies, Correct, Counts
 Covariance = Float[np.ndarray, "m m"]
 # A resample whose original accuracies spread this little beside those of all (in squares) has no slope but rounding.
 _NO_SPREAD = 1e-12
-# Two models that answer every image alike differ by no noise at all; dividing by it needs something.
+# The accuracies of two models with the same correctness on every image have no noise between them to divide by.
 _NO_NOISE = 1e-12
 
 
@@ -52,7 +52,7 @@ class EffectiveRobustness:
 
     @property
     def enough_resamples(self) -> bool:
-        """Whether a model could stand off the line beyond chance at all: Holm's least p-value lies below 1 − level."""
+        """Whether a distance from the line could be significant at all: Holm's least p-value is below 1 − level."""
         return 2 * int(np.isfinite(self.p_value).sum()) / (self.resamples + 1) < 1 - self.level
 
 
@@ -74,8 +74,8 @@ def effective_robustness(
     Takes counts over m models. The line goes through all models, or through those that `baseline` marks, but never
     through the model itself. Two errors are joined: that of the line, by a bootstrap over its models, and that of the
     images, as normal on the scale. From counts alone each model's images count as its own, which makes intervals too
-    wide where models answered the same images and share their luck; `covariances` of the original and of the new
-    accuracies (see `sampling_covariance`) put that right.
+    wide where models were evaluated on the same images and their sampling errors are correlated; `covariances` of the
+    original and of the new accuracies (see `sampling_covariance`) take that into account.
     p-values are at least 2/(resamples + 1), for a bootstrap shows no less.
     Raises AnalysisError where no model has two others that make a line, ValueError for impossible counts, scale,
     level, resamples or shapes.
@@ -114,7 +114,7 @@ def effective_robustness(
         apart = np.eye(len(x)) - _hat(x, others)
     variance = slope**2 * _variance_of(apart * steep[0], covariances[0])
     variance += _variance_of(apart * steep[1], covariances[1])
-    # Models that answer every image alike leave a variance of 0, of which rounding makes a little less.
+    # Models with the same correctness on every image leave a variance of 0, of which rounding makes a little less.
     noise = np.sqrt(np.maximum(variance, 0))
     lines = np.empty((len(x), resamples))
     lines[baseline] = _lines_without(x[baseline], y[baseline], resamples, rng)
@@ -156,7 +156,7 @@ def effective_robustness_against(
 def sampling_covariance(correct: Correct) -> Covariance:
     """Covariance of m models' accuracies over draws of the images that they share, in squared fractions.
 
-    Takes which images each model gets right. On the diagonal stands p(1 − p)/n.
+    Takes which images each model classifies correctly. The diagonal holds p(1 − p)/n.
 
     >>> sampling_covariance(np.array([[True, True, False, False], [True, True, True, False]]))
     array([[0.0625  , 0.03125 ],
@@ -257,13 +257,13 @@ def _judged(
     p_value = np.full(len(y), np.nan)
     predicted_bounds, distance_bounds = np.full((2, 2, len(y)), np.nan)
     # Model by model: each has its draws side by side, and what is made of them stays near the processor.
-    for model, (values, luck) in enumerate(zip(lines, _standard_normal(lines.shape, rng), strict=True)):
+    for model, (values, errors) in enumerate(zip(lines, _standard_normal(lines.shape, rng), strict=True)):
         defined = np.isfinite(values)
         if not defined.any():
             continue
-        values, luck = values[defined], luck[defined]
+        values, errors = values[defined], errors[defined]
         p_value[model] = _p_value((values - y[model]) / noise[model])
-        drawn, line = from_scale(y[model] + noise[model] * luck, scale), from_scale(values, scale)
+        drawn, line = from_scale(y[model] + noise[model] * errors, scale), from_scale(values, scale)
         predicted_bounds[:, model] = _central(line, level)
         distance_bounds[:, model] = _central(drawn - line, level)
     return EffectiveRobustness(

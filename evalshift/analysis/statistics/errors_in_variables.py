@@ -120,8 +120,8 @@ def binomial_variance(correct: Counts, total: Counts) -> Float[np.ndarray, " m"]
 def own_variance(correct: Bool[np.ndarray, "model image"]) -> Float[np.ndarray, " model"]:
     """Sampling variance of each model's accuracy minus the mean of all models', in squared fractions, shape (model,).
 
-    Models that share images share most of their luck: an easy draw lifts them all and moves the line along, but tilts
-    it no more than their luck differs. This is the part that differs, smaller than `binomial_variance`; use it for a
+    Models that share images share most of their sampling error: easy images raise them all and shift the line, but
+    tilt it only by the part that differs. This is that part, smaller than `binomial_variance`; use it for a
     slope, and not for the standard error of an offset. A model that never differs from the mean counts as if one of
     the m models did on one of the n images, 1/(m n)², since a variance of 0 would make its point infinitely sure.
     """

@@ -60,8 +60,8 @@ class GroupAccuracies:
 def group_accuracies(correct: Correct, grouping: Grouping, level: float = 0.95) -> GroupAccuracies:
     """Accuracy of each model on each group, with exact intervals; images without a group count for none.
 
-    Takes which of n images each of m models gets right, a grouping of them, and a two-sided level. The intervals hold
-    group by group. Raises ValueError for a level out of range.
+    Takes which of n images each of m models classifies correctly, a grouping of them, and a two-sided level. The
+    intervals hold group by group. Raises ValueError for a level out of range.
     Source: Sagawa et al. 2020, arXiv 1911.08731 (worst-group accuracy); Koh et al. 2021, arXiv 2012.07421 (WILDS).
 
     >>> grouping = Grouping("place", ("land", "water"), np.array([0, 0, 1, 1]))

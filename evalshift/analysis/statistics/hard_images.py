@@ -17,8 +17,8 @@ class HardImages:
 
     image      position in the set, from 0
     label      its class
-    missed     number of models that answer wrongly, 0 to `models`
-    favourite  the wrong answer that most models give, the lower class where two tie; −1 where no model is wrong
+    missed     number of models that are incorrect, 0 to `models`
+    favourite  the most frequent incorrect prediction, the lower class where two tie; −1 where all models are correct
     votes      number of models that give it
     models     number of models in all
     """
@@ -69,7 +69,7 @@ def hardest_share(predicted: Int[np.ndarray, "m n"], labels: Labels, share: floa
 
     Takes what `hard_images` takes, and a share in (0, 1].
     Raises ValueError for a share out of range, a class below −1, and where images and labels differ in number.
-    Source: Recht et al. 2019, appendix B.2.5 (the hardest 5 %, with all that as many models got right).
+    Source: Recht et al. 2019, appendix B.2.5 (the hardest 5 %, with all that as many models classify correctly).
     """
     _check(predicted, labels)
     if not 0 < share <= 1:
@@ -90,7 +90,7 @@ def _described(predicted: np.ndarray, labels: np.ndarray, missed: np.ndarray, ch
 
 
 def _favourites(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The most frequent wrong answer to each image, and how many models give it."""
+    """The most frequent incorrect prediction of each image, and how many models make it."""
     favourite, votes = np.full(len(labels), -1), np.zeros(len(labels), dtype=np.int64)
     classes = int(predicted.max(initial=0)) + 1
     step = max(1, _CELLS_IN_A_CHUNK // classes)

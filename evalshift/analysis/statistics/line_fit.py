@@ -1,4 +1,4 @@
-"""The line of new on original accuracy, and how sure it is over models."""
+"""The line of new on original accuracy, and its bootstrap confidence intervals over models."""
 
 from dataclasses import dataclass, field
 

@@ -45,7 +45,7 @@ def without_duplicates(
     correct and d · n duplicates at accuracy q, (1 − d) · n images remain, of which k − q · d · n are correct: these
     give accuracy and Clopper–Pearson interval, whose beta quantiles need no whole numbers. Share and q count as known.
     Raises ValueError for impossible counts, level, share or accuracies, and AnalysisError where the duplicates alone
-    would need more right, or more wrong, predictions than there are.
+    would need more correct, or more incorrect, predictions than there are.
     Source: Recht et al. 2019, appendix B.2.2.
 
     >>> rest = without_duplicates(np.array([9300]), np.array([10_000]), 0.08, np.array([1.0]))
@@ -76,7 +76,7 @@ def without_duplicates(
             where=f"model {first}",
             found=f"{correct[first]:,} of {total[first]:,} correct, {share:.4g} of the images near-duplicates "
             f"at an accuracy of {duplicate_accuracy[first]:.4g}",
-            expected="duplicates that are no more often right, and no more often wrong, than all images together",
+            expected="no more correct, and no more incorrect, predictions on duplicates than on all images",
             fix="check the share of duplicates and the accuracy on them",
         )
     right, wrong = np.maximum(right, 0), np.maximum(wrong, 0)

@@ -1,4 +1,4 @@
-"""Models far off the line of the others, found by a line that a few wrong ones among them do not move."""
+"""Models far off the line of the other models, found by a line that a few wrong ones among them do not move."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +23,9 @@ _FEWEST_OTHERS = 4
 
 @dataclass(frozen=True, eq=False)
 class OffTheLine:
-    """Each of m models beside the line of the others, in accuracies (fractions); see `off_the_line`.
+    """Each of m models beside the line of the other models, in accuracies (fractions); see `off_the_line`.
 
-    predicted   new accuracy that the line of the others gives at the model's original accuracy
+    predicted   new accuracy that the line of the other models gives at the model's original accuracy
     distance    new accuracy minus predicted
     usual       standard deviation of a sound model's distance there, from the others' scatter and the images drawn
     p_value     two-sided, of a model as far away as this where it belongs to the line
@@ -47,7 +47,7 @@ class OffTheLine:
 def off_the_line(
     original_correct: Counts, original_total: Counts, new_correct: Counts, new_total: Counts, *, scale: str = "probit"
 ) -> OffTheLine:
-    """How far each model lies from the line of the others, where some of these may be wrong themselves.
+    """How far each model lies from the line of the other models, where some of these may be wrong themselves.
 
     Takes counts over m models. Siegel's repeated medians give a first line, which holds while less than half of the
     models are wrong; those within three robust deviations of it are kept, and least squares through the kept ones,

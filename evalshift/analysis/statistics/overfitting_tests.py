@@ -14,7 +14,7 @@ from evalshift.shapes import Accuracies, Counts
 
 # A resample in which year and original accuracy vary apart by less than this share of what all models show has no
 # coefficient but rounding.
-_TOLD_APART = 1e-9
+_DISTINCT = 1e-9
 # A slope this close to 1 is 1 but for rounding. On few images many resamples have it, and all of them count alike.
 _ROUNDING = 1e-9
 
@@ -125,7 +125,7 @@ def year_trend(
     Takes accuracies of m models as fractions, and their years; models without one (None or NaN) are left out. Original
     accuracy and year rise together, so both are fitted at once, new = a + b · original + c · year, and c is tested:
     residuals of the line alone would leave to the year only what accuracy has not taken. Resamples in which the two
-    cannot be told apart count against a fall.
+    tie count against a fall.
     Raises AnalysisError for fewer than four models with a year, or where accuracy or year is the same for all or each
     tells the other; ValueError for accuracies outside [0, 1], lengths or resamples.
     Source: Recht et al. 2019, section 2.1 (later models were tuned more often).
@@ -182,6 +182,6 @@ def _year_coefficients(x: np.ndarray, y: np.ndarray, year: np.ndarray, weights: 
 
     xx, tt, xt = together(0, 0), together(1, 1), together(0, 1)
     left = xx * tt - xt**2
-    least = _TOLD_APART * np.sum(columns[0] ** 2) * np.sum(columns[1] ** 2)
+    least = _DISTINCT * np.sum(columns[0] ** 2) * np.sum(columns[1] ** 2)
     coefficient = np.full_like(xx, np.nan)
     return np.divide(together(1, 2) * xx - together(0, 2) * xt, left, out=coefficient, where=left > least)

@@ -22,7 +22,7 @@ _NEGLIGIBLE = 1e-13
 class PairedComparison:
     """Every model against every other on the same images: entry [i, j] is of model i against model j.
 
-    only         images that model i gets right and model j wrong, counts
+    only         images on which model i is correct and model j is not, counts
     difference   accuracy of i minus accuracy of j, fractions in [−1, 1]
     interval     of the difference: Newcombe's for paired proportions; NaN on the diagonal
     p_value      of the hypothesis that both accuracies are the same: McNemar's exact test; NaN on the diagonal
@@ -41,7 +41,7 @@ class DropDifferences:
     difference   fractions in [−2, 2]
     interval     of the difference; NaN on the diagonal
     p_value      of the hypothesis that both drops are the same; NaN on the diagonal and where neither set has an
-                 image that only one of the two models gets right
+                 image that only one of the two models classifies correctly
     """
 
     difference: Float[np.ndarray, "m m"]
@@ -50,7 +50,7 @@ class DropDifferences:
 
 
 def discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
-    """Images that one model gets right and another wrong: entry [i, j] counts those of model i over model j.
+    """Images on which one model is correct and another is not: entry [i, j] counts those of model i over model j.
 
     Takes correctness over models and images; 0 on the diagonal.
     Raises ValueError where there are no images.
@@ -83,7 +83,7 @@ def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Fl
     only, accuracy, images = discordant(correct), correct.mean(axis=1), correct.shape[1]
     both = accuracy[:, np.newaxis] - only / images
     covariance = both - np.outer(accuracy, accuracy)
-    # Not by Cholesky: the covariance is singular as soon as two models answer alike.
+    # Not by Cholesky: the covariance is singular as soon as two models are correct on the same images.
     of_one_image = rng.multivariate_normal(np.zeros(len(correct)), covariance, size=draws, method="eigh")
     return of_one_image.T / np.sqrt(images)
 
@@ -91,7 +91,7 @@ def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Fl
 def exact_mcnemar(only_1: Int[np.ndarray, "*pair"], only_2: Int[np.ndarray, "*pair"]) -> Float[np.ndarray, "*pair"]:
     """Two-sided p-value of McNemar's exact test that two models have the same accuracy.
 
-    Takes the images that only the first and only the second model gets right, counts of one shape. Under the
+    Takes the images on which only the first and only the second model is correct, counts of one shape. Under the
     hypothesis each of them is as likely to be the one as the other: p is twice the smaller tail of a binomial with ½,
     at most 1, and 1 where there are none. Below 1e-308 it is 0.
     Raises ValueError for a negative count.
@@ -114,8 +114,8 @@ def paired_difference_interval(
 ) -> Interval[np.ndarray]:
     """Hybrid score interval of p1 − p2, two accuracies measured on the same images; covers about `level`.
 
-    Takes the four counts of each pair of models: images that both, only the first, only the second and neither gets
-    right. Gives fractions in [−1, 1], of the counts' shape.
+    Takes the four counts of each pair of models: images on which both, only the first, only the second and neither are
+    correct. Gives fractions in [−1, 1], of the counts' shape.
     Raises ValueError for a level outside (0, 1), a negative count or a pair without images.
     Source: Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10: the Wilson limits of both accuracies, put
     together with the correlation φ of the two models' predictions, corrected towards 0 where positive.
@@ -139,7 +139,7 @@ def paired_difference_interval(
 
 
 def compare_models(correct: Correct, level: float = 0.95) -> PairedComparison:
-    """Compare the accuracies of all pairs of models that answered the same images.
+    """Compare the accuracies of all pairs of models on the same images.
 
     Takes correctness over models and images, and a two-sided level in (0, 1). The p-values are of one pair each; over
     many pairs adjust them (`evalshift.analysis.statistics.multiplicity.adjust_pairs`).
@@ -199,7 +199,7 @@ def compare_drops(
 def mcnemar_power(images: int, difference: float, discordance: float, level: float = 0.95) -> float:
     """Probability that McNemar's exact test tells two models apart on `images` images.
 
-    Takes the true difference of their accuracies and the share of images that only one of the two gets right
+    Takes the true difference of their accuracies and the share of images that only one of the two classifies correctly
     (discordance), fractions with |difference| ≤ discordance, and the level 1 − α of the test. Exact: summed over the
     number of discordant images and over which model they favour.
     Raises ValueError for arguments outside these ranges.
@@ -223,9 +223,9 @@ def mcnemar_power(images: int, difference: float, discordance: float, level: flo
 def detectable_difference(images: int, discordance: float, *, power: float = 0.8, level: float = 0.95) -> float:
     """Smallest difference of two accuracies that McNemar's exact test finds on `images` images with this power.
 
-    Takes the share of images that only one of the two models gets right, in (0, 1], a power in (1 − level, 1) and the
-    level 1 − α of the test. Gives a fraction of at most the discordance, or NaN where not even a model that wins all
-    discordant images is found.
+    Takes the share of images that only one of the two models classifies correctly, in (0, 1], a power in
+    (1 − level, 1) and the level 1 − α of the test. Gives a fraction of at most the discordance, or NaN where not even
+    a model that wins all discordant images is found.
     Raises ValueError for arguments outside these ranges.
     Source: exact form of Connor 1987, Biometrics 43(1), 207-211.
 

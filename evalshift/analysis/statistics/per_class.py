@@ -57,9 +57,9 @@ def class_accuracies(
 ) -> ClassAccuracies:
     """Accuracy of each model on each class, with exact intervals, and the order of the classes.
 
-    Takes which images each of m models gets right, the images' labels (0 to `classes` − 1) and a two-sided level. The
-    intervals hold class by class, not for all classes at once. An image with several labels, a row of shape (n, c), is
-    one of each of its classes, and correct in all of them or in none.
+    Takes which images each of m models classifies correctly, the images' labels (0 to `classes` − 1) and a two-sided
+    level. The intervals hold class by class, not for all classes at once. An image with several labels, a row of shape
+    (n, c), is one of each of its classes, and correct in all of them or in none.
     Raises ValueError for a label or level out of range, and where labels and predictions differ in number.
     Source: Chrabaszcz, Loshchilov and Hutter 2017, arXiv 1707.08819, figure 6 (classes in order of accuracy).
 

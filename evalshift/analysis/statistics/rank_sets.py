@@ -1,4 +1,4 @@
-"""How sure ranks are: confidence sets for each model's rank, and which rank changes between two sets are real."""
+"""Confidence sets for each model's rank, and which rank changes between two test sets are significant."""
 
 import math
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class RankChanges:
 
     change          original rank minus new rank as observed, above 0 for a model that moves up
     interval        of the true change, integers; the two rank sets have no rank in common where it leaves out 0
-    reversed_pairs  [i, j]: i is better than j beyond chance on the original set and worse beyond chance on the new
+    reversed_pairs  [i, j]: i is significantly better than j on the original set and significantly worse on the new
     """
 
     change: Int[np.ndarray, " m"]
@@ -47,14 +47,14 @@ class RankChanges:
 
     @property
     def real(self) -> Bool[np.ndarray, " m"]:
-        """Models whose rank changes beyond chance: the interval of the change leaves out 0."""
+        """Models whose rank changes significantly: the interval of the change leaves out 0."""
         return (self.interval.low > 0) | (self.interval.high < 0)
 
 
 def better_models(
     correct: Correct, *, level: float = 0.95, draws: int = 10_000, rng: np.random.Generator
 ) -> Bool[np.ndarray, "m m"]:
-    """Which models are better than which beyond chance: [i, j] where i is better than j.
+    """Which models are significantly better than which: [i, j] where i is better than j.
 
     Takes correctness over models and images. All m(m − 1) hypotheses "i is no better than j" are tested together:
     any false finding among them has probability of about 1 − level at most. The statistic of a pair is the one-sided
@@ -77,7 +77,7 @@ def rank_sets(
     draws: int = 10_000,
     rng: np.random.Generator,
 ) -> RankSets:
-    """Confidence sets for the rank of each model among models that answered the same images.
+    """Confidence sets for the rank of each model among models evaluated on the same images.
 
     Takes correctness over models and images. A model's true rank is one more than the number of models of higher
     accuracy on the distribution that the images come from. Its set runs from one more than the number of models
@@ -115,7 +115,7 @@ def rank_change_sets(
     draws: int = 10_000,
     rng: np.random.Generator,
 ) -> RankChanges:
-    """How sure the rank changes between two test sets are: an interval for each, and the pairs that change places.
+    """Confidence intervals for rank changes between two test sets, and the pairs of models that change places.
 
     Takes correctness of the same models, in the same order, on the images of each set. The two sets hold different
     images, so simultaneous rank sets at √level on each hold all true ranks on both with probability of about `level`.

@@ -13,7 +13,7 @@ _FIGURES = ("models", "change", "change_low", "change_high")
 
 
 def average_changes(pairs: Sequence[PairSummary]) -> pd.DataFrame:
-    """New minus original accuracy, averaged over all models of each pair: a row a pair, fractions.
+    """New minus original accuracy, averaged over all models of each pair: one row per pair, fractions.
 
     Columns: original, new; for each metric that a pair has models, change, change_low, change_high, with its name and
     an underscore before them. A pair without the metric has NA there. The bounds average those of the models, as

@@ -33,18 +33,18 @@ from evalshift.errors import AnalysisError
 class MetricSummary:
     """One metric of one pair.
 
-    table      a row a model, best on the original set first; accuracies, bounds and drops are fractions.
+    table      one row per model, best on the original set first; accuracies, bounds and drops are fractions.
                Columns: model, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
                drop, drop_low, drop_high; original_rank, new_rank, delta_rank; delta_rank_real, whether the change is
-               beyond chance, missing where there are only counts
+               significant, missing where there are only counts
     lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
     left_out   families whose models the lines leave out; they stay in the table and keep their ranks
     all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
-    against    the models against a published testbed's line, where that was asked for and can be had
+    against    the models against a published testbed's line, where that was asked for and is computed
     mean_drop  mean of the models' drops, a fraction; `mean_drop_interval` averages their bounds, which errs on the wide
                side however alike the models are: no mean spreads more than the mean of the spreads
     statistics  all else that is computed, on the report's scale
-    tables      the same as tables by name; `missing` has the reason for each one that cannot be had
+    tables      the same as tables by name; `missing` has the reason for each one that is not computed
     """
 
     outcomes: Outcomes
@@ -93,7 +93,7 @@ class MetricSummary:
 class PairSummary:
     """One pair.
 
-    metrics     "top1", and "top5" where it can be had
+    metrics     "top1", and "top5" where it is available
     provenance  "datasets" -> name -> facts; "models" -> name -> dataset -> how its predictions came about
     notes       what was left out, and warnings
     expected_accuracy   found and published, as `expected_accuracy_table` has them; None where nothing was run
@@ -263,7 +263,7 @@ def _summarize_metric(
 
 
 def _real_changes(statistics: Statistics, models: Sequence[str]) -> pd.Series:
-    """Whether the rank of each model changes beyond chance; missing where that cannot be told."""
+    """Whether the rank of each model changes significantly; missing where that is not computed."""
     real: dict[str, bool] = {}
     if not isinstance(statistics.rank_changes, Missing):
         real = dict(zip(statistics.image_models, statistics.rank_changes.real.tolist(), strict=True))

@@ -24,7 +24,7 @@ def summarize(
 ) -> Summary:
     """Work out everything a report says on stored results.
 
-    `pairs` are "original:new"; without them, all that were run here: one that cannot be answered then becomes a note.
+    `pairs` are "original:new"; without them, all that were run here: one that cannot be reported then becomes a note.
     `choices` are those of `ReportOptions`, or `options` has them all. Lines are fitted on every scale; the one chosen
     is that of all other statistics that need one. Each statistic has a generator of its own, so that its numbers do
     not depend on what else is asked for.

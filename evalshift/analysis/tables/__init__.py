@@ -51,7 +51,7 @@ def statistic_tables(
     lines: Mapping[str, Line | None],
     predictions: tuple[ImagePredictions, ImagePredictions] | None,
 ) -> tuple[dict[str, StatisticTable], dict[str, str]]:
-    """The tables that can be had, and for each other one the reason why not, both by name.
+    """The tables that are computed, and the reason for each one that is not, both by name.
 
     `models` is the order of rows, `lines` the least-squares line on each scale; images and classes are called as in
     `predictions`.

@@ -127,7 +127,7 @@ def groups_table(data: TableData | GroupData) -> StatisticTable | None:
 
 
 def _found(data: GroupData) -> Iterator[tuple[str, GroupAccuracies, np.ndarray]]:
-    """Each grouping of either set, and which images each model gets right."""
+    """Each grouping of either set, and which images each model classifies correctly."""
     for side, predictions in data.sides:
         if not predictions.attributes:
             continue

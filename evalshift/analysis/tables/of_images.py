@@ -12,7 +12,7 @@ from evalshift.analysis.tables.table import Column, StatisticTable, TableData, b
 
 
 def pairs_table(data: TableData) -> StatisticTable:
-    """A row a pair of models: both sets, and their drops."""
+    """One row per pair of models: both sets, and their drops."""
     statistics = data.statistics
     sides = {"original": statistics.original, "new": statistics.new}
     order = data.image_order
@@ -156,7 +156,7 @@ def _below(p_values: np.ndarray, level: float) -> int:
 
 
 def classes_table(data: TableData) -> StatisticTable:
-    """A row a class: its accuracy on both sets, over models."""
+    """One row per class: its accuracy on both sets, over models."""
     original, new = require(data.statistics.original), require(data.statistics.new)
     drops = require(data.statistics.class_drops)
     assert data.predictions is not None
@@ -212,7 +212,7 @@ def _rank_of_means(accuracy: np.ndarray) -> pd.Series:
 
 
 def model_classes_table(data: TableData) -> StatisticTable:
-    """A row a model and class."""
+    """One row per model and class."""
     original, new = require(data.statistics.original), require(data.statistics.new)
     drops = require(data.statistics.class_drops)
     assert data.predictions is not None

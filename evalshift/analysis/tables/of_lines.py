@@ -1,4 +1,4 @@
-"""Tables of the line: how sure it is, on which scale it is straightest, and what tuning would do to it."""
+"""Tables of the line: its confidence intervals, the scale on which it fits best, and signs of overfitting."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def _line_row(name: str, drawn: str, line: Line | YorkLine | Missing) -> dict[st
 
 
 def scales_table(data: TableData) -> StatisticTable:
-    """A row a scale: how well its line fits, and predicts models it has not seen."""
+    """One row per scale: how well its line fits, and predicts models it has not seen."""
     lines = data.statistics.lines
     fits = require(lines.scale_fits)
     by_family = [np.nan] * len(fits)
@@ -158,7 +158,8 @@ def difficulty_table(data: TableData) -> StatisticTable:
             Column("predicted", "From single images"),
             Column("fitted", "Fitted line"),
         ],
-        "An image of difficulty τ ~ N(μ, σ²) is answered correctly with probability Φ(skill − τ). σ shows in how often "
-        "two models are right on one image; it foretells the slope of the probit line. The original images' μ is 0.",
+        "An image of difficulty τ ~ N(μ, σ²) is classified correctly with probability Φ(skill − τ). σ is estimated "
+        "from how often two models are both correct; it predicts the slope of the probit line. The original set's μ is "
+        "0.",
         empty="Only slope and offset have a fitted line beside them, and no line is there for models of one accuracy.",
     )

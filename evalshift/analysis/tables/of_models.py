@@ -1,4 +1,4 @@
-"""Tables with a row a model."""
+"""Tables with one row per model."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from evalshift.formatting import EMPTY, number
 
 
 def robustness_table(data: TableData) -> StatisticTable:
-    """Each model's distance from the line of the others."""
+    """Each model's distance from the line of the other models."""
     found, order = require(data.statistics.robustness), data.order
-    luck = (
+    noise = (
         "sampling error that models share on the same images is removed"
         if data.statistics.shared_images
         else "each model's images are treated as its own, so intervals are too wide where models share them"
@@ -40,7 +40,7 @@ def robustness_table(data: TableData) -> StatisticTable:
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
         ],
-        f"New accuracy against the prediction of the line fitted to all other models, {found.scale} scale; {luck}. "
+        f"New accuracy against the prediction of the line fitted to all other models, {found.scale} scale; {noise}. "
         f"p of the hypothesis that the model lies on the line, and adjusted over all models; no p is below "
         f"{_least_p(found.resamples)}.",
         empty="Intervals and p are empty where fewer than three other models make a line, or nothing was resampled; "

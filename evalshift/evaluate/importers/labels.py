@@ -43,7 +43,7 @@ def dataset_for_import(
     `classes` (a name that the registry knows; told by the registry or a published testbed where they know `name`).
     A file of labels beside stored ones must agree with them. Nothing is downloaded, and nothing stored yet.
     Its superclasses are those that the registry declares, else those that are stored.
-    Raises UsageError or DataError where no labels are to be had, or they contradict each other.
+    Raises UsageError or DataError where there are no labels, or they contradict each other.
     """
     found, words = _labelled(name, results, registry, labels, classes, id_column)
     declared = registry.superclasses(found.classes, found.class_names, found.view)

@@ -133,7 +133,7 @@ class ImageNames:
         return best or Match(np.full(len(self.ids), -1, np.int64), tuple(names), "no row is an image's")
 
     def ambiguous(self, names: Sequence[str]) -> list[str]:
-        """Names of files that several images share, and that these names hold nothing else to tell apart by."""
+        """File names that several images share, and that nothing else in these names distinguishes them."""
         shared = set(duplicates([parts[-1] for parts in self._parts if parts]))
         return [name for name in names if (parts := path_parts(name)) and len(parts) == 1 and parts[0] in shared]
 

@@ -1,4 +1,4 @@
-"""Predictions that someone else made, one file a model and dataset, into the store."""
+"""Predictions made elsewhere, one file per model and dataset, into the store."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

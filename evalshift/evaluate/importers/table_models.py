@@ -44,7 +44,7 @@ def name_models(
     names = [_joined(cells, keys, row) for row in range(len(cells))]
     if _repeated(names, groups):
         if wanted is None:
-            return _told_apart(cells, groups, keys[0][0], names, rules, path)
+            return _distinguished(cells, groups, keys[0][0], names, rules, path)
         raise _repeated_names(cells, groups, names, [column for column, _ in keys], path)
     return ModelNames(tuple(names), tuple(bases), tuple(rules))
 
@@ -111,7 +111,7 @@ def _repeated(names: Sequence[str], groups: Sequence[Sequence[int]]) -> list[str
     return list(found)
 
 
-def _told_apart(
+def _distinguished(
     cells: pd.DataFrame,
     groups: Sequence[Sequence[int]],
     column: str,

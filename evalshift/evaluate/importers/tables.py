@@ -43,7 +43,7 @@ def import_table(
     sizes: Mapping[str, int] | None = None,
     registry: str | Path | Registry | None = None,
 ) -> ImportReport:
-    """Store how many images each model gets right, from a CSV, Markdown, LaTeX, JSON or Parquet table.
+    """Store how many images each model classifies correctly, from a CSV, Markdown, LaTeX, JSON or Parquet table.
 
     file            one row per model, or per model and dataset; or a folder of JSON files, one object per model
     columns         dataset -> column of its top-1 accuracy, the original set first; without it, columns that are called

@@ -1,6 +1,6 @@
 """DatasetEntry → Dataset: ids, labels and images in a fixed order, checked before anything is evaluated on them.
 
-A module a format, which the `format` of its entry names. Each has three functions:
+One module per format, which the `format` of its entry names. Each has three functions:
 
     read(entry, space, where)   ids, images and labels; downloads what is not there; `where` begins its messages
     source_checksum(entry)      of its source files, by names, sizes and times of change, without reading them; OSError

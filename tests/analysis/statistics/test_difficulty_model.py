@@ -171,8 +171,7 @@ class TestRecovery:
             "the difficulty model cannot be fitted\n"
             "  where:    original set\n"
             f"  found:    {found}\n"
-            "  expected: at least two models with some right and some wrong on both sets, that differ in what they get "
-            "right\n"
+            "  expected: at least two models with correct and incorrect predictions on both sets, on different images\n"
             "  fix:      evaluate more models on both test sets"
         )
 

@@ -90,7 +90,7 @@ class TestComplaints:
             "these near-duplicates cannot be in this test set\n"
             "  where:    model 1\n"
             "  found:    500 of 10,000 correct, 0.08 of the images near-duplicates at an accuracy of 1\n"
-            "  expected: duplicates that are no more often right, and no more often wrong, than all images together\n"
+            "  expected: no more correct, and no more incorrect, predictions on duplicates than on all images\n"
             "  fix:      check the share of duplicates and the accuracy on them"
         )
 
