@@ -60,7 +60,7 @@ pairs:
   - original:new
 """
 
-# Right answers of each model on the 12 images of either set.
+# correct predictions of each model on the 12 images of either set.
 CORRECT = {"good": (12, 10), "shy": (8, 8), "dark": (4, 4)}
 
 SHADES = np.array([26, 128, 230], dtype=np.uint8)

@@ -17,7 +17,7 @@ class Fault:
 
     cut     the connection ends after `amount` bytes of the body
     stall   nothing more comes after `amount` bytes of the body
-    status  the answer is HTTP `amount`, with no file
+    status  the response is HTTP `amount`, with no file
     """
 
     kind: Literal["cut", "stall", "status"]
@@ -31,14 +31,14 @@ class Served:
     faults        the first for the first request, and so on; later requests go well
     ranges        whether Range is honoured
     shift         how many bytes too late a range begins
-    length        whether the answer says how long the body is
-    encoding      the Content-Encoding that the answer claims
+    length        whether the response says how long the body is
+    encoding      the Content-Encoding that the response claims
     pause         seconds before each piece of the body
     piece         bytes in a piece
     etag          of the file; ranges of another file are not given where If-Range asks for it
     if_range      whether If-Range is understood
-    claim         the length that the answer claims, whatever is sent
-    retry_after   the header Retry-After of answers of a fault
+    claim         the length that the response claims, whatever is sent
+    retry_after   the header Retry-After of responses with a fault
     """
 
     body: bytes = b""
@@ -60,7 +60,7 @@ class Served:
 
 @dataclass
 class Request:
-    """A request that was answered, and how many bytes of the body were sent (so far)."""
+    """A request that was served, and how many bytes of the body were sent (so far)."""
 
     name: str
     range: str | None
@@ -121,7 +121,7 @@ class FileServer:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that closing waits for the answers, and no socket is left open
+    daemon_threads = False  # so that closing waits for the responses, and no socket is left open
     files: FileServer
 
 
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = served.faults[number] if number < len(served.faults) else None
         self.close_connection = True
         with suppress(ConnectionError):  # the client may go away
-            self._answer(served, fault, request)
+            self._respond(served, fault, request)
 
     def do_HEAD(self) -> None:
         """Remembered like any other, and refused; likewise what comes by a proxy for another host."""
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_CONNECT = do_POST = do_HEAD
 
-    def _answer(self, served: Served, fault: Fault | None, request: Request) -> None:
+    def _respond(self, served: Served, fault: Fault | None, request: Request) -> None:
         if fault and fault.kind == "status":
             served, fault = Served(status=fault.amount, retry_after=served.retry_after), None
         condition = request.headers.get("If-Range") if served.if_range else None

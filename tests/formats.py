@@ -58,7 +58,7 @@ def python_2_pickle(content: object) -> bytes:
 
 
 def cifar10_batch(images: np.ndarray, labels: list[int]) -> bytes:
-    """A test_batch as the official archive holds it: a row an image, all of its red, then green, then blue."""
+    """A test_batch as the official archive holds it: one row per image, all of its red, then green, then blue."""
     return python_2_pickle(
         {
             "batch_label": "testing batch 1 of 1",

@@ -1,4 +1,4 @@
-"""Whatever a person gets wrong ends in one message that says where, what and what to do; nothing stored is lost."""
+"""Every invalid input ends in one message that says where, what and what to do; nothing stored is lost."""
 
 import hashlib
 import io
@@ -63,7 +63,7 @@ def add(section: str, *lines: str) -> None:
 
 
 def refused(ran: Ran, *lines: str, code: int = 2) -> None:
-    """The command gave no answer but this complaint."""
+    """The command printed nothing but this message."""
     assert ran.out == ""
     assert ran.err == "evalshift: " + "\n".join(lines) + "\n"
     assert ran.code == code

@@ -57,7 +57,7 @@ def plain(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def correct_answers(results: Path = Path("results")) -> dict[str, tuple[int, int]]:
+def correct_predictions(results: Path = Path("results")) -> dict[str, tuple[int, int]]:
     store = Results(results)
 
     def count(dataset: str, model: str) -> int:
@@ -83,7 +83,7 @@ def test_run_stores_each_model_and_says_what_came_out(here: Path) -> None:
         "dark                         original 33.3 % (N/s)   new 33.3 % (N/s)\n"
         "results   results"
     )
-    assert correct_answers() == CORRECT
+    assert correct_predictions() == CORRECT
 
 
 def test_run_without_a_registry_takes_the_embedded_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ def test_run_writes_where_it_is_told_to(here: Path) -> None:
     before = contents(here)
     ran = run_here("run", "--results", "elsewhere/mine", "--models", "dark")
     assert ran.err.endswith("\nresults   elsewhere/mine\n")
-    assert correct_answers(Path("elsewhere/mine")) == {"dark": CORRECT["dark"]}
+    assert correct_predictions(Path("elsewhere/mine")) == {"dark": CORRECT["dark"]}
     assert {name for name in contents(here).keys() - before.keys() if not name.startswith("elsewhere/mine/")} == set()
 
 
@@ -232,7 +232,7 @@ def tables_of(stem: str, *formats: str) -> list[str]:
 
 
 def tables_of_images(stem: str, *formats: str) -> list[str]:
-    """Those that take the answers to each image."""
+    """Those that take the predictions to each image."""
     names = ("classes", "hard_images", "ranks", "sets", "without_labels")
     return [
         *(f"tables/{stem}_{name}.csv" for name in ("model_classes", "pairs")),
@@ -665,8 +665,8 @@ def test_check_of_a_wrong_registry(here: Path) -> None:
 
 def test_imported_predictions_stand_beside_runs(here: Path) -> None:
     run_here("run", "--models", "good,shy")
-    for name, answers in (("original", LABELS), ("new", np.zeros(12, np.int64))):
-        np.save(f"{name}.npy", answers)
+    for name, predictions in (("original", LABELS), ("new", np.zeros(12, np.int64))):
+        np.save(f"{name}.npy", predictions)
     ran = run_here("import", "predictions", "original.npy", "--model", "guest", "--dataset", "original")
     assert (ran.code, ran.err) == (0, "")
     assert [line.rstrip() for line in ran.out.splitlines()] == [
@@ -689,7 +689,7 @@ def test_a_run_says_that_it_redoes_what_was_imported(here: Path) -> None:
     run_here("import", "predictions", "answers.npy", "--model", "good", "--dataset", "new")
     ran = run_here("run", "--models", "good")
     assert "redone    good on new: what is stored was imported (answers.npy), not run from this entry\n" in ran.err
-    assert correct_answers() == {"good": CORRECT["good"]}
+    assert correct_predictions() == {"good": CORRECT["good"]}
     refused = run_here("import", "predictions", "answers.npy", "--model", "good", "--dataset", "new")
     assert refused.code == 2
     assert refused.err.startswith("evalshift: predictions of good on new are stored already, from a run\n")
@@ -758,7 +758,7 @@ def test_an_import_says_what_looks_wrong_and_changes_nothing(here: Path) -> None
     assert Results("results").load_predictions("mine", "guest").top.tolist() == worst_first.tolist()
 
 
-def test_many_models_are_imported_in_a_line_a_dataset(here: Path) -> None:
+def test_many_models_are_imported_in_one_line_per_dataset(here: Path) -> None:
     rows = "".join(f"m{number:02d},{number}\n" for number in range(101, 113))
     Path("table.csv").write_text(f"model,right\n{rows}", "utf-8")
     ran = run_here("import", "table", "table.csv", "--column", "mine=right", "--n", "mine=200")
@@ -859,7 +859,7 @@ def test_help_lists_every_command_in_whole_sentences(monkeypatch: pytest.MonkeyP
     assert max(map(len, ran.out.splitlines())) <= 80
 
 
-def test_without_arguments_the_help_is_the_answer(tmp_path: Path) -> None:
+def test_without_arguments_the_help_is_the_prediction(tmp_path: Path) -> None:
     ran = run_apart(folder=tmp_path)
     assert ran == run_apart("--help", folder=tmp_path)
     assert (ran.code, ran.err) == (0, "")

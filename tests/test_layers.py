@@ -127,7 +127,7 @@ def test_report_and_help_work_where_torch_is_not_installed(tmp_path: Path) -> No
     assert "nothing to do: all is in results\n" in idle.err
 
 
-def test_a_dataset_of_torchvision_is_not_to_be_had_without_it(tmp_path: Path) -> None:
+def test_a_dataset_of_torchvision_is_not_available_without_it(tmp_path: Path) -> None:
     """Where a report wants pictures of one, it does without, as of any other dataset that cannot be read."""
     (tmp_path / "usps").mkdir()
     entry = "{source: torchvision, dataset: USPS, path: usps, classes: mnist}"

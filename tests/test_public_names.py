@@ -27,7 +27,7 @@ def listed(module: str) -> list[str]:
 
 
 def imported(statements: list[ast.stmt]) -> set[str]:
-    """The names that `from ... import ...` brings in."""
+    """The names that `from ... import ...` binds."""
     froms = [statement for statement in statements if isinstance(statement, ast.ImportFrom)]
     return {alias.asname or alias.name for statement in froms for alias in statement.names}
 
@@ -50,7 +50,7 @@ def test_names_are_listed_in_order_and_once(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", LISTING)
-def test_every_listed_name_can_be_had(module: str) -> None:
+def test_every_listed_name_can_be_imported(module: str) -> None:
     home = importlib.import_module(module)
     assert [name for name in listed(module) if getattr(home, name, None) is None] == []
 

@@ -48,7 +48,7 @@ SAY = {
 READ = {"evalshift/evaluate/importers/headings.py", "evalshift/evaluate/importers/cells.py"}
 # Where an earlier name is still read: the schema's history.
 KEPT = {("evalshift/evaluate/store.py", "stamp")}
-ALLOWED = 370
+ALLOWED = 120
 WHOLE = ("README.md", "CONTRIBUTING.md", "registry.yaml", "Makefile", "examples", "benchmarks", "docs", "evalshift")
 
 

@@ -18,7 +18,7 @@ DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] /
 
 
 class Store:
-    """A results folder that tests fill by hand: labels and answers as lists."""
+    """A results folder that tests fill by hand: labels and predictions as lists."""
 
     def __init__(self, path: Path) -> None:
         self.results = Results(path)
@@ -60,15 +60,17 @@ class Store:
             "seconds": 1.0,
             "images_per_second": float(len(top)),
         }
-        answers = np.array(top, dtype=np.int32)
+        stored_predictions = np.array(top, dtype=np.int32)
         self.results.save_predictions(
-            Predictions(model, dataset, answers, np.ones(len(top), np.float32), Provenance(**(facts | changes)))
+            Predictions(
+                model, dataset, stored_predictions, np.ones(len(top), np.float32), Provenance(**(facts | changes))
+            )
         )
 
     def counts(
         self, dataset: str, total: int, counts: Mapping[str, tuple[int, int | None]], within: int = 0, **changes
     ) -> None:
-        """Imported counts: model -> right by the first answer, and by one of five."""
+        """Imported counts: model -> right by the top-1 prediction, and by one of five."""
         facts: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "dataset": dataset,
@@ -105,15 +107,15 @@ def kept_letters(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def with_letters(store: Store) -> Store:
-    """A pair of 4 and 3 images, 6 classes, three models that keep 5 answers an image."""
+    """A pair of 4 and 3 images, 6 classes, three models that keep 5 predictions per image."""
     store.dataset("old", [0, 1, 2, 3])
     store.dataset("new", [0, 1, 5])
     everything = [0, 1, 2, 3, 4]
-    # The first answer is right on 4, 3 and 2 of the 4 old images; label 3 is missed altogether once, by poor.
+    # The top-1 prediction is right on 4, 3 and 2 of the 4 old images; label 3 is missed altogether once, by poor.
     store.predictions("old", "good", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [2, 0, 1, 3, 4], [3, 0, 1, 2, 4]])
     store.predictions("old", "fair", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [2, 0, 1, 3, 4], everything])
     store.predictions("old", "poor", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], everything, [0, 1, 2, 4, 5]])
-    # On the new images 2, 1 and 1; label 5 is never among the five answers of fair and poor.
+    # On the new images 2, 1 and 1; label 5 is never among the five predictions of fair and poor.
     store.predictions("new", "good", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4], [4, 3, 2, 1, 5]])
     store.predictions("new", "fair", [everything, everything, everything])
     store.predictions("new", "poor", [everything, everything, everything])

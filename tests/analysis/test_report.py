@@ -307,7 +307,7 @@ def test_a_figure_refuses_a_choice_that_it_does_not_offer(letters, figure, choic
 
 @pytest.fixture
 def cifar(store):
-    """Two models with answers to four CIFAR-10 images and five of CIFAR-10.1 v4."""
+    """Two models with predictions to four CIFAR-10 images and five of CIFAR-10.1 v4."""
     store.dataset("cifar10", [0, 1, 2, 3])
     store.dataset("cifar10.1-v4", [0, 1, 2, 3, 4])
     for model, first in (("mine", 3), ("other", 0)):
@@ -328,7 +328,7 @@ def test_models_are_held_against_a_published_line(cifar, tmp_path):
     )
     table = pd.read_csv(tmp_path / "tables" / f"{stem}_against.csv")
     assert table["model"].tolist() == ["mine", "other"]
-    # All right on both sets, and 3 of 4 and 4 of 5; the line is y = 1.6948 x − 0.7275.
+    # All correct on both sets, and 3 of 4 and 4 of 5; the line is y = 1.6948 x − 0.7275.
     assert table["distance"].tolist() == pytest.approx([1 - 0.9673, 0.8 - 0.5436], abs=2e-4)
     tex = (tmp_path / "tables" / f"{stem}_against.tex").read_text("utf-8")
     assert tex.startswith(
@@ -455,7 +455,7 @@ def test_a_figure_of_what_the_pair_has_not_says_why(make_outcomes):
 
 
 @pytest.mark.parametrize("figure", ["agreement", "classes"])
-def test_a_figure_of_single_answers_says_that_there_are_counts_alone(make_outcomes, figure):
+def test_a_figure_of_single_predictions_says_that_there_are_counts_alone(make_outcomes, figure):
     pair = summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 7, 5])}, resamples=0)
     found = Report(Summary((pair,), "linear", "top1", 0.95, 0, 0, "now", "1"))
     with pytest.raises(AnalysisError) as caught:

@@ -1,4 +1,4 @@
-"""Images that carry their own number, networks that answer by table, and a user's folder to run them in."""
+"""Images that carry their own number, networks that look logits up in a table, and a user's folder to run them in."""
 
 import io
 import os
@@ -27,7 +27,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class ByTable(nn.Module):
-    """Answers image number i with row i of a table of logits; expects pixels as bytes (`scale: 255`)."""
+    """Predictions image number i with row i of a table of logits; expects pixels as bytes (`scale: 255`)."""
 
     def __init__(self, table: Sequence[Sequence[float]] | torch.Tensor) -> None:
         super().__init__()

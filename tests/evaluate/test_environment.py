@@ -22,7 +22,7 @@ def test_versions_are_those_that_are_installed() -> None:
 
 
 class TestTrap13:
-    """Trap 13: libjpeg, libjpeg-turbo and other decoders give other pixels, and now and then another answer."""
+    """Trap 13: libjpeg, libjpeg-turbo and other decoders give other pixels, and now and then another prediction."""
 
     def test_the_decoder_is_noted_for_jpeg_files(self) -> None:
         """Pillow's wheels bring libjpeg-turbo; a Pillow built here may have any."""

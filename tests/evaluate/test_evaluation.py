@@ -75,7 +75,7 @@ def test_a_network_on_a_dataset_by_name_gives_predictions(digits_cnn: nn.Module)
 
 
 class Odd(nn.Module):
-    """Every fourth image is its first class; the parts are told apart by their modes."""
+    """Every fourth image is its first class; the parts are known by their modes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ def test_what_cannot_be_is_refused(digits_cnn: nn.Module, arguments: dict[str, A
     assert str(caught.value).startswith(complaint)
 
 
-def test_faulty_data_and_outputs_are_told_apart(project: Any) -> None:
+def test_faulty_data_and_outputs_are_distinguished(project: Any) -> None:
     class TooMany(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return torch.zeros(len(images), 5)
@@ -231,7 +231,7 @@ def test_provenance_says_how_the_predictions_came_about(
     reader = ImageReader(make_dataset(6))
     origin = Origin({"source": "timm", "family": "resnet"}, {"source": "timm"}, "0123abc")
     told: list[int] = []
-    predictions, answers = evaluate_classifier(
+    predictions, stored_predictions = evaluate_classifier(
         plainly(classifier, Execution(CPU, "fp32", 4, "channels_last", streams=2)),
         reader,
         origin,
@@ -263,15 +263,15 @@ def test_provenance_says_how_the_predictions_came_about(
         "versions": versions,
         "git_revision": "0123abc",
         "start": provenance.start,
-        "seconds": answers.seconds,
-        "images_per_second": answers.images_per_second,
+        "seconds": stored_predictions.seconds,
+        "images_per_second": stored_predictions.images_per_second,
         "warnings": [],
         "left_out": [],
         "imported": None,
     }
     assert {"evalshift", "python", "platform", "torch", "torchvision", "numpy", "pillow", "timm"} == set(versions)
     assert told == [4, 2]
-    assert answers.logits is not None
+    assert stored_predictions.logits is not None
 
 
 def test_images_that_a_network_stumbles_on_are_named_by_their_id(

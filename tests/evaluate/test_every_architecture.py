@@ -111,12 +111,12 @@ def run_both(entry: AnyModel, files: list[Path]) -> tuple[np.ndarray, np.ndarray
     enliven(classifier.module, pixels)
     plain = copy.deepcopy(classifier.module)
     prepared = prepare(classifier, reader, CPU, Options(), OF_A_REAL_RUN)
-    predictions, answers = evaluate_classifier(prepared, reader, Origin({}, {}, None), "", keep_logits=True)
+    predictions, stored_predictions = evaluate_classifier(prepared, reader, Origin({}, {}, None), "", keep_logits=True)
     assert predictions.provenance.warnings == []
     with torch.no_grad():
         expected = torch.cat([logits_of(plain, part) for part in pixels.split(4)]).numpy()
-    assert answers.logits is not None
-    return answers.logits, expected, predictions.provenance.skipped_optimizations
+    assert stored_predictions.logits is not None
+    return stored_predictions.logits, expected, predictions.provenance.skipped_optimizations
 
 
 def logits_of(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:

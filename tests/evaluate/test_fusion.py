@@ -1,4 +1,4 @@
-"""A network whose operations were joined answers as it did, in fewer steps; what cannot be joined is left alone."""
+"""A network whose operations were joined predictions as it did, in fewer steps; what cannot be joined is left alone."""
 
 from collections.abc import Callable
 
@@ -67,7 +67,7 @@ def joined(classifier: Classifier | None) -> list[str | None]:
     return [part.activation for part in classifier.module.modules() if isinstance(part, JoinedConvolution)]
 
 
-def assert_same_answers(module: nn.Module, classifier: Classifier | None, images: np.ndarray) -> None:
+def assert_same_predictions(module: nn.Module, classifier: Classifier | None, images: np.ndarray) -> None:
     assert classifier is not None
     pixels = apply_arithmetic(torch.from_numpy(images), classifier.preprocess)
     with torch.inference_mode():
@@ -85,7 +85,7 @@ def test_a_resnet_is_left_with_convolutions_alone(images: np.ndarray) -> None:
     assert classifier is not None
     left = {type(part) for part in classifier.module.modules()}
     assert not left & {nn.Conv2d, nn.BatchNorm2d, nn.ReLU}
-    assert_same_answers(network, classifier, images)
+    assert_same_predictions(network, classifier, images)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_activations_are_joined(
     network.activation = activation  # pyright: ignore
     classifier = fused(network, images)
     assert joined(classifier) == [name]
-    assert_same_answers(network, classifier, images)
+    assert_same_predictions(network, classifier, images)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_sums_are_joined_with_their_activation(body: Callable, expected: list[st
     network = Net(body)
     classifier = fused(network, images)
     assert joined(classifier) == expected
-    assert_same_answers(network, classifier, images)
+    assert_same_predictions(network, classifier, images)
 
 
 def _written_over(net: Net, x: torch.Tensor) -> torch.Tensor:
@@ -147,7 +147,7 @@ def _broadcast(net: Net, x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("body", [_written_over, _result_read_twice, _broadcast])
-def test_what_cannot_be_joined_without_changing_the_answer_is_left(body: Callable, images: np.ndarray) -> None:
+def test_what_cannot_be_joined_without_changing_the_prediction_is_left(body: Callable, images: np.ndarray) -> None:
     assert fused(Net(body), images) is None
 
 
@@ -192,8 +192,8 @@ def test_sums_are_written_over_what_nobody_reads_any_more(images: np.ndarray) ->
     classifier = fused(network, images)
     # Of nine blocks all but the two that change the size: what they add is padded, no convolution's own.
     assert sum(in_place(classifier)) == 7
-    assert_same_answers(network, classifier, images)
-    assert_same_answers(network, classifier, images)  # and again: nothing that lasts was written over
+    assert_same_predictions(network, classifier, images)
+    assert_same_predictions(network, classifier, images)  # and again: nothing that lasts was written over
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_sum_is_written_over_nothing_that_is_read_later(
     network = Net(body)
     classifier = fused(network, images)
     assert in_place(classifier) == expected
-    assert_same_answers(network, classifier, images)
+    assert_same_predictions(network, classifier, images)
 
 
 def test_a_view_taken_before_the_sum_and_read_after_it_stays_as_it_was(images: np.ndarray) -> None:
@@ -232,7 +232,7 @@ def test_a_view_taken_before_the_sum_and_read_after_it_stays_as_it_was(images: n
     network = Net(body)
     classifier = fused(network, images)
     assert in_place(classifier) == [False, False, False]
-    assert_same_answers(network, classifier, images)
+    assert_same_predictions(network, classifier, images)
 
 
 def test_identities_and_dropout_are_no_obstacle(images: np.ndarray) -> None:
@@ -244,7 +244,7 @@ def test_identities_and_dropout_are_no_obstacle(images: np.ndarray) -> None:
     network = Idle()
     classifier = fused(network, images)
     assert joined(classifier) == ["relu"]
-    assert_same_answers(network, classifier, images)
+    assert_same_predictions(network, classifier, images)
 
 
 def test_what_a_network_keeps_in_itself_is_no_trace_of_tracing(images: np.ndarray) -> None:

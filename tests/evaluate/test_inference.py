@@ -37,7 +37,7 @@ def in_batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield images[start : start + size].copy()
 
 
-def answer(classifier: Classifier, images: np.ndarray, size: int = 4, **options: Any) -> InferenceResult:
+def infer(classifier: Classifier, images: np.ndarray, size: int = 4, **options: Any) -> InferenceResult:
     return predict_batches(classifier, in_batches(images, size), on_cpu(size), **options)
 
 
@@ -52,7 +52,7 @@ class Returns(nn.Module):
         return self.make(len(images))
 
 
-def test_answers_stand_best_first_and_ties_go_to_the_lower_class(
+def test_predictions_stand_best_first_and_ties_go_to_the_lower_class(
     make_classifier: MakeClassifier, numbered: Numbered
 ) -> None:
     table = [
@@ -61,14 +61,14 @@ def test_answers_stand_best_first_and_ties_go_to_the_lower_class(
         [1.0, 2.0, 2.0, 1.0],
         [-1.0, -np.inf, -1.0, 0.0],
     ]
-    answers = answer(make_classifier(table), numbered(4))
-    assert answers.top.tolist() == [[1, 3, 2, 0], [0, 1, 2, 3], [1, 2, 0, 3], [3, 0, 2, 1]]
-    assert answers.top.dtype == np.int32
+    predictions = infer(make_classifier(table), numbered(4))
+    assert predictions.top.tolist() == [[1, 3, 2, 0], [0, 1, 2, 3], [1, 2, 0, 3], [3, 0, 2, 1]]
+    assert predictions.top.dtype == np.int32
     # By hand: of four equal logits each has a quarter; e²/(2e² + 2e) = e/(2(e + 1)); 1/(1 + 2/e) without the one at -∞.
     e = np.e
     first = np.exp(3) / (1 + np.exp(3) + e + np.exp(2))
-    np.testing.assert_allclose(answers.prob, [first, 0.25, e / (2 * (e + 1)), 1 / (1 + 2 / e)], rtol=1e-6)
-    assert answers.prob.dtype == np.float32
+    np.testing.assert_allclose(predictions.prob, [first, 0.25, e / (2 * (e + 1)), 1 / (1 + 2 / e)], rtol=1e-6)
+    assert predictions.prob.dtype == np.float32
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
@@ -79,32 +79,32 @@ def test_top_and_prob_are_those_of_numpy_and_scipy(
     # Few different values, so that ties are common.
     elements = st.sampled_from([-7.5, -1.0, 0.0, 0.25, 1.0, 30.0])
     table = data.draw(arrays.arrays(np.float32, (count, classes), elements=elements))
-    answers = answer(make_classifier(table.tolist(), classes), numbered(count), size)
+    predictions = infer(make_classifier(table.tolist(), classes), numbered(count), size)
     k = min(5, classes)
-    np.testing.assert_array_equal(answers.top, np.argsort(-table, axis=1, kind="stable")[:, :k])
-    np.testing.assert_allclose(answers.prob, softmax(table.astype(np.float64), axis=1).max(axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(predictions.top, np.argsort(-table, axis=1, kind="stable")[:, :k])
+    np.testing.assert_allclose(predictions.prob, softmax(table.astype(np.float64), axis=1).max(axis=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("classes, k", [(2, 2), (4, 4), (5, 5), (12, 5)])
-def test_five_answers_are_kept_or_one_a_class_where_there_are_fewer(
+def test_five_predictions_are_kept_or_one_a_class_where_there_are_fewer(
     make_classifier: MakeClassifier, numbered: Numbered, classes: int, k: int
 ) -> None:
-    assert answer(make_classifier(np.eye(3, classes).tolist(), classes), numbered(3)).top.shape == (3, k)
+    assert infer(make_classifier(np.eye(3, classes).tolist(), classes), numbered(3)).top.shape == (3, k)
 
 
 def test_every_image_done_is_told(make_classifier: MakeClassifier, numbered: Numbered) -> None:
     told: list[int] = []
-    answer(make_classifier(np.eye(10, 4).tolist()), numbered(10), 4, advance=told.append)
+    infer(make_classifier(np.eye(10, 4).tolist()), numbered(10), 4, advance=told.append)
     assert told == [4, 4, 2]
 
 
 def test_logits_are_kept_when_asked_for(make_classifier: MakeClassifier, numbered: Numbered) -> None:
     table = np.arange(40, dtype=np.float32).reshape(10, 4)
     classifier = make_classifier(table.tolist())
-    kept = answer(classifier, numbered(10), 3, keep_logits=True).logits
+    kept = infer(classifier, numbered(10), 3, keep_logits=True).logits
     assert kept is not None
     np.testing.assert_array_equal(kept, table)
-    assert answer(classifier, numbered(10), 3).logits is None
+    assert infer(classifier, numbered(10), 3).logits is None
 
 
 def test_the_pace_leaves_the_first_batch_out(
@@ -119,10 +119,10 @@ def test_the_pace_leaves_the_first_batch_out(
         return torch.eye(count, 4)
 
     monkeypatch.setattr(inference.time, "perf_counter", lambda: clock["now"])
-    answers = answer(make_classifier(Returns(logits)), numbered(10), 4)
-    assert (answers.seconds, answers.images_per_second) == (4.0, 6.0)
+    predictions = infer(make_classifier(Returns(logits)), numbered(10), 4)
+    assert (predictions.seconds, predictions.images_per_second) == (4.0, 6.0)
     clock["next"] = 2.0
-    one_batch = answer(make_classifier(Returns(logits)), numbered(10), 10)
+    one_batch = infer(make_classifier(Returns(logits)), numbered(10), 10)
     assert (one_batch.seconds, one_batch.images_per_second) == (2.0, 5.0)
 
 
@@ -136,7 +136,7 @@ def digits_cnn() -> tuple[Classifier, np.ndarray]:
     return classifier, images[:200]
 
 
-def test_batch_size_and_memory_layout_do_not_change_the_answers(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
+def test_batch_size_and_memory_layout_do_not_change_the_predictions(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
     classifier, images = digits_cnn
     expected = predict_batches(classifier, in_batches(images, 200), on_cpu(200), keep_logits=True)
     assert expected.logits is not None
@@ -150,7 +150,7 @@ def test_batch_size_and_memory_layout_do_not_change_the_answers(digits_cnn: tupl
             np.testing.assert_allclose(found.logits, expected.logits, rtol=0, atol=1e-4)
 
 
-def test_bf16_runs_on_the_cpu_and_answers_nearly_the_same(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
+def test_bf16_runs_on_the_cpu_and_predictions_nearly_the_same(digits_cnn: tuple[Classifier, np.ndarray]) -> None:
     classifier, images = digits_cnn
     exact, short = (
         predict_batches(classifier, in_batches(images, 50), on_cpu(50, precision), keep_logits=True)
@@ -206,7 +206,7 @@ def test_the_network_sees_the_layout_that_was_chosen(
 
 def test_logits_wrapped_as_hugging_face_does_are_taken_out(make_classifier: MakeClassifier, numbered: Numbered) -> None:
     classifier = make_classifier(Returns(lambda count: SimpleNamespace(logits=torch.eye(count, 4))))
-    assert answer(classifier, numbered(4)).top[:, 0].tolist() == [0, 1, 2, 3]
+    assert infer(classifier, numbered(4)).top[:, 0].tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("outputs, found", [(1_001, "1,001"), (5, "5"), (3, "3")])
@@ -215,7 +215,7 @@ def test_a_wrong_number_of_outputs_is_refused(
 ) -> None:
     classes = 26 if outputs == 1_001 else 4
     with pytest.raises(ModelError) as caught:
-        answer(make_classifier(Returns(lambda count: torch.zeros(count, outputs)), classes), numbered(4))
+        infer(make_classifier(Returns(lambda count: torch.zeros(count, outputs)), classes), numbered(4))
     fix = (
         "one too many is often a background class put first: drop it with logits: {drop: 0}"
         if outputs == 5
@@ -244,7 +244,7 @@ def test_what_is_not_one_row_of_logits_per_image_is_refused(
     make_classifier: MakeClassifier, numbered: Numbered, make: Callable[[int], Any], found: str, expected: str
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        answer(make_classifier(Returns(make)), numbered(4))
+        infer(make_classifier(Returns(make)), numbered(4))
     assert str(caught.value) == (
         "the network does not return logits\n"
         "  where:    model table\n"
@@ -262,7 +262,7 @@ def test_a_logit_that_is_no_number_is_named_with_its_image_and_class(
     table[6, 2] = value
     ids = [f"cat/{number}.png" for number in range(10)] if named else None
     with pytest.raises(ModelError) as caught:
-        answer(make_classifier(table.tolist()), numbered(10), 4, ids=ids)
+        infer(make_classifier(table.tolist()), numbered(10), 4, ids=ids)
     assert str(caught.value) == (
         "the network gives logits that are not numbers\n"
         f"  where:    model table, image {'cat/6.png' if named else '6'}\n"
@@ -272,10 +272,12 @@ def test_a_logit_that_is_no_number_is_named_with_its_image_and_class(
     )
 
 
-def test_a_row_of_nothing_but_minus_infinity_is_no_answer(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+def test_a_row_of_nothing_but_minus_infinity_is_no_prediction(
+    make_classifier: MakeClassifier, numbered: Numbered
+) -> None:
     table = [[0.0, 0.0], [-np.inf, -np.inf]]
     with pytest.raises(ModelError, match="found:    -inf for class 0"):
-        answer(make_classifier(table, 2), numbered(2))
+        infer(make_classifier(table, 2), numbered(2))
 
 
 def test_preprocessing_that_does_not_fit_the_channels_is_refused(
@@ -283,7 +285,7 @@ def test_preprocessing_that_does_not_fit_the_channels_is_refused(
 ) -> None:
     classifier = make_classifier(Returns(lambda count: torch.zeros(count, 4)), mean=(0.5,))
     with pytest.raises(ModelError) as caught:
-        answer(classifier, numbered(4, channels=3))
+        infer(classifier, numbered(4, channels=3))
     assert str(caught.value) == (
         "the preprocessing does not fit the images\n"
         "  where:    model table\n"
@@ -298,7 +300,7 @@ def test_a_network_for_another_number_of_channels_names_what_converts_them(
 ) -> None:
     network = nn.Sequential(nn.Conv2d(takes, 4, 4), nn.Flatten())
     with pytest.raises(ModelError) as caught:
-        answer(make_classifier(network), numbered(4, channels=channels))
+        infer(make_classifier(network), numbered(4, channels=channels))
     words = {1: "one channel", 3: "three channels"}
     lines = str(caught.value).splitlines()
     assert lines[0] == f"the network takes images of {words[takes]}"
@@ -306,7 +308,7 @@ def test_a_network_for_another_number_of_channels_names_what_converts_them(
         f"  found:    images of {words[channels]}: Given groups=1, weight of size [4, {takes}, 4, 4]"
     )
     assert lines[-1] == f"  fix:      say channels: {said} in the preprocessing, and they are converted"
-    converted = answer(make_classifier(network, scale=255, channels=said), numbered(4, channels=channels))
+    converted = infer(make_classifier(network, scale=255, channels=said), numbered(4, channels=channels))
     assert converted.top.shape == (4, 4)
 
 
@@ -315,7 +317,7 @@ def test_what_the_network_raises_comes_through(make_classifier: MakeClassifier, 
         raise ArithmeticError("lost its way")
 
     with pytest.raises(ArithmeticError, match=r"^lost its way$"):
-        answer(make_classifier(Returns(fail)), numbered(4))
+        infer(make_classifier(Returns(fail)), numbered(4))
 
 
 def test_the_network_runs_without_gradients(make_classifier: MakeClassifier, numbered: Numbered) -> None:

@@ -100,7 +100,7 @@ def test_a_new_model_and_a_new_dataset_are_all_that_is_run(ran: Any) -> None:
         ({"classes": "greys"}, "classes shades → greys"),
     ],
 )
-def test_an_entry_that_answers_differently_is_run_again(ran: Any, change: dict[str, Any], reason: str) -> None:
+def test_an_entry_that_predictions_differently_is_run_again(ran: Any, change: dict[str, Any], reason: str) -> None:
     if "classes" in change:
         ran.content["classes"]["greys"] = ["a", "b", "c", "d"]
         for dataset in ran.content["datasets"].values():
@@ -112,7 +112,7 @@ def test_an_entry_that_answers_differently_is_run_again(ran: Any, change: dict[s
     assert ("trained" in reasons(ran)) == ("classes" in change)
 
 
-def test_another_builder_and_other_arguments_are_told_apart(ran: Any) -> None:
+def test_another_builder_and_other_arguments_are_distinguished(ran: Any) -> None:
     ran.content["models"]["trained"]["builder"] = "networks.py:broken"
     assert reasons(ran) == {"trained": "builder networks.py:shades → networks.py:broken"}
     ran.content["models"]["trained"] |= {"builder": "networks.py:shades", "arguments": {"fault": None, "pause": 1}}
@@ -206,7 +206,7 @@ def test_a_foreign_file_is_made_again(ran: Any) -> None:
     assert reasons(ran) == {"coded": "the stored file cannot be read (no evalshift.schema_version in its metadata)"}
 
 
-def test_facts_that_change_no_answer_cause_nothing(ran: Any) -> None:
+def test_facts_that_change_no_prediction_cause_nothing(ran: Any) -> None:
     ran.content["models"]["coded"] |= {
         "family": "other",
         "year": 2020,
@@ -354,7 +354,7 @@ def test_models_on_request_run_when_they_are_named(project: Any) -> None:
     ]
     asked = choose_models(registry, models=["*-1"])
     assert (list(asked.models), asked.on_request) == (["slow-1"], ())
-    # Why it waits changes none of its answers.
+    # Why it waits changes none of its predictions.
     entry = registry.models["slow-1"]
     assert entry.identity() == entry.model_copy(update={"on_request": None}).identity()
 

@@ -9,10 +9,11 @@ from evalshift.evaluate.predictions import Failure, Predictions
 TOP = [[2, 0, 1], [1, 2, 0], [0, 1, 2], [2, 1, 0]]
 
 
-def test_hits_are_the_labels_among_the_first_k_answers(make_predictions: Callable[..., Predictions]) -> None:
+def test_hits_are_the_labels_among_the_first_k_predictions(make_predictions: Callable[..., Predictions]) -> None:
     predictions = make_predictions(TOP)
     labels = np.array([2, 2, 2, 0])
-    # By hand: label 2 is the first answer of image 0, the second of 1 and the third of 2; label 0 is the third of 3.
+    # By hand: label 2 is the top-1 prediction of image 0, the second of 1 and the third of 2; label 0 is the third of
+    # 3.
     assert predictions.hits(labels).tolist() == [True, False, False, False]
     assert predictions.hits(labels, k=2).tolist() == [True, True, False, False]
     assert predictions.hits(labels, k=3).tolist() == [True, True, True, True]
@@ -21,7 +22,9 @@ def test_hits_are_the_labels_among_the_first_k_answers(make_predictions: Callabl
 
 
 @pytest.mark.parametrize("k", [0, -1, 4])
-def test_answers_that_were_not_kept_cannot_be_asked_for(make_predictions: Callable[..., Predictions], k: int) -> None:
+def test_predictions_that_were_not_kept_cannot_be_asked_for(
+    make_predictions: Callable[..., Predictions], k: int
+) -> None:
     with pytest.raises(ValueError, match=f"^k is {k}; resnet on old has 1 to 3 predictions per image$"):
         make_predictions(TOP).hits(np.array([0, 0, 0, 0]), k)
 

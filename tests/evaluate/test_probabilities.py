@@ -31,7 +31,7 @@ KEPT = View("kept", LETTERS, (None, 1, None, 3), LETTERS)
 FOLDED = View("folded", LETTERS, (1, 0, None, 1), ClassSpace("two", ("middle", "end")))
 
 
-def answer(
+def infer(
     classifier: Classifier, images: np.ndarray, size: int = 7, precision: str = "fp32", **options: Any
 ) -> InferenceResult:
     """Settled on the images and run, as `run` does."""
@@ -50,8 +50,8 @@ def test_with_and_without_its_softmax_a_network_predicts_the_same(
     make_classifier: MakeClassifier, numbered: Numbered, view: View | None, last: nn.Module
 ) -> None:
     plain = make_classifier(LOGITS)
-    expected = answer(plain, numbered(40), view=view)
-    found = answer(replace(plain, module=with_last(plain.module, last)), numbered(40), view=view)
+    expected = infer(plain, numbered(40), view=view)
+    found = infer(replace(plain, module=with_last(plain.module, last)), numbered(40), view=view)
     np.testing.assert_array_equal(found.top, expected.top)
     np.testing.assert_allclose(found.prob, expected.prob, rtol=1e-5)
     if view is None:
@@ -63,7 +63,7 @@ def test_the_logits_that_are_kept_are_logarithms_of_the_probabilities(
 ) -> None:
     probabilities = softmax(LOGITS, axis=1)
     probabilities[3] = [0, 1, 0, 0]
-    kept = answer(make_classifier(probabilities), numbered(40), keep_logits=True).logits
+    kept = infer(make_classifier(probabilities), numbered(40), keep_logits=True).logits
     assert kept is not None
     with np.errstate(divide="ignore"):
         np.testing.assert_allclose(kept, np.log(probabilities), rtol=1e-5)
@@ -77,8 +77,8 @@ def test_numbers_that_differ_in_the_last_digit_alone_keep_their_order(
     less = np.float32(0.005)
     more = np.nextafter(less, np.float32(1))
     assert np.log(more) == np.log(less)
-    answers = answer(make_classifier([[less, more, 0.5, 0.49], [0.4, 0.3, 0.2, 0.1]]), numbered(2))
-    assert answers.top[0].tolist() == [2, 3, 1, 0]
+    predictions = infer(make_classifier([[less, more, 0.5, 0.49], [0.4, 0.3, 0.2, 0.1]]), numbered(2))
+    assert predictions.top[0].tolist() == [2, 3, 1, 0]
 
 
 def test_bf16_does_not_hide_the_softmax(make_classifier: MakeClassifier, numbered: Numbered) -> None:
@@ -87,8 +87,8 @@ def test_bf16_does_not_hide_the_softmax(make_classifier: MakeClassifier, numbere
             return x.bfloat16().softmax(dim=1)
 
     plain = make_classifier(LOGITS)
-    found = answer(replace(plain, module=with_last(plain.module, Half())), numbered(40), precision="bf16")
-    np.testing.assert_allclose(found.prob, answer(plain, numbered(40)).prob, atol=0.02)
+    found = infer(replace(plain, module=with_last(plain.module, Half())), numbered(40), precision="bf16")
+    np.testing.assert_allclose(found.prob, infer(plain, numbered(40)).prob, atol=0.02)
 
 
 def test_a_background_class_is_dropped_and_the_rest_sums_to_1(
@@ -96,14 +96,14 @@ def test_a_background_class_is_dropped_and_the_rest_sums_to_1(
 ) -> None:
     table = np.c_[np.full(40, 1.0), LOGITS]
     classifier = make_classifier(softmax(table, axis=1), 4)
-    answers = answer(replace(classifier, logits=Logits(drop=(0,))), numbered(40))
-    np.testing.assert_allclose(answers.prob, softmax(LOGITS, axis=1).max(axis=1), rtol=1e-5)
+    predictions = infer(replace(classifier, logits=Logits(drop=(0,))), numbered(40))
+    np.testing.assert_allclose(predictions.prob, softmax(LOGITS, axis=1).max(axis=1), rtol=1e-5)
 
 
 def test_the_logits_of_another_network_are_left_alone(make_classifier: MakeClassifier, numbered: Numbered) -> None:
     positive = np.abs(LOGITS)
-    answers = answer(make_classifier(positive), numbered(40))
-    np.testing.assert_allclose(answers.prob, softmax(positive, axis=1).max(axis=1), rtol=1e-5)
+    predictions = infer(make_classifier(positive), numbered(40))
+    np.testing.assert_allclose(predictions.prob, softmax(positive, axis=1).max(axis=1), rtol=1e-5)
 
 
 def test_what_only_looked_like_probabilities_is_refused(make_classifier: MakeClassifier, numbered: Numbered) -> None:
@@ -128,9 +128,9 @@ def test_the_entry_says_what_they_are(
 ) -> None:
     # Sigmoids of each class, or any other numbers in proportion to the probabilities, are divided by their sum.
     classifier = make_classifier([[1.0, 0.0, 2.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
-    answers = answer(replace(classifier, logits=Logits(probabilities=said)), numbered(2))
+    predictions = infer(replace(classifier, logits=Logits(probabilities=said)), numbered(2))
     expected = 2 / 3 if said else prob
-    assert answers.prob[0] == pytest.approx(expected)
+    assert predictions.prob[0] == pytest.approx(expected)
 
 
 def test_a_not_a_number_is_still_refused(make_classifier: MakeClassifier, numbered: Numbered) -> None:
@@ -149,7 +149,7 @@ def test_nothing_is_ranked_where_all_that_a_view_looks_at_has_a_probability_of_0
     make_classifier: MakeClassifier, numbered: Numbered
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        answer(make_classifier([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]), numbered(2), view=KEPT)
+        infer(make_classifier([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]), numbered(2), view=KEPT)
     assert str(caught.value) == (
         "the network gives every class that is looked at a probability of 0\n"
         "  where:    model table, image 1\n"

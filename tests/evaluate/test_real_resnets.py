@@ -130,7 +130,8 @@ def test_trap_33_the_batch_size_does_not_move_a_count(
     assert correct(results, dataset, "resnet20") == correct(in_256, dataset, "resnet20")
     one, other = (found.load_predictions(dataset, "resnet20") for found in (results, in_256))
     assert other.provenance.batch_size == 256
-    # The last bits of a logit depend on the order of additions: where two are equal but for them, an answer may change.
+    # The last bits of a logit depend on the order of additions: where two are equal but for them, a prediction may
+    # change.
     assert (one.top[:, 0] != other.top[:, 0]).sum() <= 2
     assert one.prob is not None
     assert other.prob is not None
@@ -140,7 +141,7 @@ def test_trap_33_the_batch_size_does_not_move_a_count(
 def test_trap_33_half_precision_is_stored_as_such_and_never_passes_for_fp32(
     project: tuple[Path, Results], tmp_path: Path
 ) -> None:
-    """bfloat16 has 8 of fp32's 24 digits: of 1,000 answers a few are others."""
+    """bfloat16 has 8 of fp32's 24 digits: of 1,000 predictions a few are others."""
     registry, in_fp32 = project
     options = {"pairs": ["two:recompressed"], "models": ["resnet20"]}
     results, _ = run_quietly(registry, tmp_path, precision="bf16", **options)
@@ -152,7 +153,7 @@ def test_trap_33_half_precision_is_stored_as_such_and_never_passes_for_fp32(
     assert correct(again, "recompressed", "resnet20") == correct(in_fp32, "recompressed", "resnet20")
 
 
-def test_trap_33_one_image_at_a_time_gives_the_same_answers(project: tuple[Path, Results], tmp_path: Path) -> None:
+def test_trap_33_one_image_at_a_time_gives_the_same_predictions(project: tuple[Path, Results], tmp_path: Path) -> None:
     registry, in_batches = project
     results, _ = run_quietly(registry, tmp_path, pairs=["two:first-200"], batch_size=1)
     for model in CORRECT:
@@ -176,7 +177,7 @@ def test_a_second_run_does_nothing_and_says_so(project: tuple[Path, Results]) ->
     assert again.failures == ()
 
 
-def test_the_stored_answers_make_a_full_report(project: tuple[Path, Results], tmp_path: Path) -> None:
+def test_the_stored_predictions_make_a_full_report(project: tuple[Path, Results], tmp_path: Path) -> None:
     _, results = project
     report = es.report(results, scale="probit", resamples=1_000)
     table = report.table.set_index("model")

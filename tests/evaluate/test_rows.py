@@ -54,11 +54,11 @@ def test_keys_that_would_be_equal_stay_whole() -> None:
     assert image_keys(("resnet.v1", "resnet.v2")) == ("resnet.v1", "resnet.v2")
 
 
-def test_answers_are_put_into_the_order_of_the_dataset() -> None:
+def test_predictions_are_put_into_the_order_of_the_dataset() -> None:
     order = order_of(NAMES, ("three.jpg", "one.jpg", "two.jpg"))
     assert order is not None
     assert order.tolist() == [2, 1, 0]
-    whole = order_of(("a.png", "a.jpg"), ("a.jpg", "a.png"))  # told apart by their suffix alone
+    whole = order_of(("a.png", "a.jpg"), ("a.jpg", "a.png"))  # distinguished by their suffix alone
     assert whole is not None
     assert whole.tolist() == [1, 0]
 
@@ -68,5 +68,5 @@ def test_no_order_without_the_same_names(given: tuple[str, ...]) -> None:
     assert order_of(NAMES, given) is None
 
 
-def test_names_that_stand_twice_are_found() -> None:
+def test_names_that_is_duplicate_are_found() -> None:
     assert duplicates(("a", "b", "a", "c", "b", "b")) == ["a", "b"]

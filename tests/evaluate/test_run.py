@@ -144,7 +144,7 @@ def test_one_model_by_name_and_es_evaluate_agree(embedded: tuple[Results, str]) 
 # ------------------------------------------------------------------------------------------------------- what is stored
 
 
-def test_answers_are_stored_as_they_can_be_counted(project: Any) -> None:
+def test_predictions_are_stored_as_they_can_be_counted(project: Any) -> None:
     project.model("knows-all")
     # By hand: white (230/255 = 0.9) is nearest to 0.6 here, so a quarter of the images is taken for light grey.
     project.model("no-white", arguments={"shades": [0.1, 0.4, 0.6, 5.0]})
@@ -242,7 +242,7 @@ def test_logits_are_stored_when_asked_for_and_only_what_lacks_them_is_run_again(
         assert (logits.shape, logits.dtype) == ((12, 4), np.float16)
         np.testing.assert_array_equal(logits.argmax(axis=1), results.load_predictions("old", model).top[:, 0])
     assert "nothing to do" in project.run(save_logits=True)[1]
-    # Answers of another network do not keep the logits of the old one.
+    # Predictions of another network do not keep the logits of the old one.
     project.content["models"]["a"]["arguments"] = {"shades": [0.1, 0.4, 0.6, 5.0]}
     project.run()
     assert not results.logits_file("old", "a").exists()
@@ -250,7 +250,7 @@ def test_logits_are_stored_when_asked_for_and_only_what_lacks_them_is_run_again(
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 12, 100])
-def test_any_batch_size_gives_the_same_answers(project: Any, batch_size: int) -> None:
+def test_any_batch_size_gives_the_same_predictions(project: Any, batch_size: int) -> None:
     project.model("good")
     results, _ = project.run(batch_size=batch_size)
     assert results.load_predictions("old", "good").top[:, 0].tolist() == [0, 1, 2, 3] * 3

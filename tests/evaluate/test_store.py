@@ -307,7 +307,7 @@ def test_a_file_that_is_no_parquet_is_a_complaint(results: Results, content: byt
         assert (complaint.expected, complaint.fix) == ("a file written by evalshift", REDO)
 
 
-def test_a_folder_in_the_place_of_a_file_is_a_complaint(results: Results) -> None:
+def test_a_folder_instead_of_a_file_is_a_complaint(results: Results) -> None:
     results.predictions_file("old", "resnet").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"^a stored file cannot be read\n"):
         results.load_predictions("old", "resnet")

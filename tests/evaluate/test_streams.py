@@ -64,7 +64,7 @@ def batches_of(images: np.ndarray, size: int = 2) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("streams", [2, 3])
-def test_answers_are_those_of_one_stream_though_the_network_keeps_state(streams: int, images: np.ndarray) -> None:
+def test_predictions_are_those_of_one_stream_though_the_network_keeps_state(streams: int, images: np.ndarray) -> None:
     torch.manual_seed(0)
     classifier = classifier_of(Keeper(0.002))
     alone = predict_batches(classifier, batches_of(images), Execution(CPU, "fp32", 2, "contiguous"))

@@ -1,4 +1,4 @@
-"""How answers are read where a dataset keeps a part of the classes, or takes several as one."""
+"""How predictions are read where a dataset keeps a part of the classes, or takes several as one."""
 
 import io
 import json
@@ -39,26 +39,26 @@ FOLDED = View("folded", LETTERS, (1, 0, None, 1), ClassSpace("two", ("middle", "
 KEPT = View("kept", LETTERS, (None, 1, None, 3), LETTERS)
 
 
-def answer(classifier: Any, images: np.ndarray, view: View, **options: Any) -> InferenceResult:
+def infer(classifier: Any, images: np.ndarray, view: View, **options: Any) -> InferenceResult:
     execution = Execution(torch.device("cpu"), "fp32", len(images), "contiguous")
     return predict_batches(classifier, iter([images]), execution, view=view, **options)
 
 
 def test_classes_that_are_left_out_are_not_looked_at(make_classifier: MakeClassifier, numbered: Numbered) -> None:
-    answers = answer(make_classifier([[9.0, 1.0, 9.0, 0.0], [0.0, 2.0, 0.0, 2.0]]), numbered(2), KEPT)
-    assert answers.top.tolist() == [[1, 3], [1, 3]]  # a tie goes to the lower number
-    np.testing.assert_allclose(answers.prob, [np.e / (np.e + 1), 0.5], rtol=1e-6)
+    predictions = infer(make_classifier([[9.0, 1.0, 9.0, 0.0], [0.0, 2.0, 0.0, 2.0]]), numbered(2), KEPT)
+    assert predictions.top.tolist() == [[1, 3], [1, 3]]  # a tie goes to the lower number
+    np.testing.assert_allclose(predictions.prob, [np.e / (np.e + 1), 0.5], rtol=1e-6)
 
 
-def test_classes_taken_as_one_answer_as_their_best_and_are_as_likely_as_all(
+def test_classes_taken_as_one_prediction_as_their_best_and_are_as_likely_as_all(
     make_classifier: MakeClassifier, numbered: Numbered
 ) -> None:
-    # Two weaker classes together outweigh the strongest (2e³ > e^3.5), but the strongest is what the model answers.
-    answers = answer(make_classifier([[3.0, 3.5, 99.0, 3.0], [1.0, 0.0, 0.0, 2.0]]), numbered(2), FOLDED)
-    assert answers.top.tolist() == [[0, 1], [1, 0]]
+    # Two weaker classes together outweigh the strongest (2e³ > e^3.5), but the strongest is what the model predictions.
+    predictions = infer(make_classifier([[3.0, 3.5, 99.0, 3.0], [1.0, 0.0, 0.0, 2.0]]), numbered(2), FOLDED)
+    assert predictions.top.tolist() == [[0, 1], [1, 0]]
     e = np.e
     by_hand = [e**3.5 / (e**3.5 + 2 * e**3), (e + e**2) / (e + e**2 + 1)]
-    np.testing.assert_allclose(answers.prob, by_hand, rtol=1e-6)
+    np.testing.assert_allclose(predictions.prob, by_hand, rtol=1e-6)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
@@ -71,7 +71,7 @@ def test_as_numpy_reads_them(
                                         max_size=count)))  # fmt: skip
     meaning = data.draw(st.lists(st.sampled_from([None, 0, 1, 4]), min_size=classes, max_size=classes).filter(any))
     space = ClassSpace("five", tuple("abcde"))
-    answers = answer(
+    predictions = infer(
         make_classifier(table.tolist(), classes),
         numbered(count),
         View("v", ClassSpace("x", tuple(map(str, range(classes)))), tuple(meaning), space),
@@ -81,13 +81,15 @@ def test_as_numpy_reads_them(
     chances = softmax(table[:, [place for label in labels for place in columns[label]]], axis=1)
     for row in range(count):
         best = {label: table[row, columns[label]].max() for label in labels}
-        assert answers.top[row].tolist() == sorted(labels, key=lambda label: (-best[label], label))[:5]
+        assert predictions.top[row].tolist() == sorted(labels, key=lambda label: (-best[label], label))[:5]
         owner = np.array([label for label in labels for _ in columns[label]])
-        np.testing.assert_allclose(answers.prob[row], chances[row, owner == answers.top[row, 0]].sum(), rtol=1e-5)
+        np.testing.assert_allclose(
+            predictions.prob[row], chances[row, owner == predictions.top[row, 0]].sum(), rtol=1e-5
+        )
 
 
 def test_logits_are_kept_as_they_came(make_classifier: MakeClassifier, numbered: Numbered) -> None:
-    kept = answer(make_classifier([[9.0, 1.0, 9.0, 0.0]]), numbered(1), KEPT, keep_logits=True).logits
+    kept = infer(make_classifier([[9.0, 1.0, 9.0, 0.0]]), numbered(1), KEPT, keep_logits=True).logits
     np.testing.assert_array_equal(kept, [[9.0, 1.0, 9.0, 0.0]])
 
 
@@ -98,11 +100,11 @@ def test_what_is_no_number_is_refused(
 ) -> None:
     row = [0.0, 1.0, 2.0, 3.0]
     row[place] = value
-    if place == 0 and value == np.inf:  # an answer that nobody looks at
-        assert answer(make_classifier([row]), numbered(1), KEPT).top.tolist() == [[3, 1]]
+    if place == 0 and value == np.inf:  # a prediction that nobody looks at
+        assert infer(make_classifier([row]), numbered(1), KEPT).top.tolist() == [[3, 1]]
         return
     with pytest.raises(ModelError, match=r"^the network gives logits that are not numbers\n"):
-        answer(make_classifier([row]), numbered(1), KEPT)
+        infer(make_classifier([row]), numbered(1), KEPT)
 
 
 def test_superclasses_from_fine_predictions(make_classifier: MakeClassifier, numbered: Numbered) -> None:
@@ -112,10 +114,10 @@ def test_superclasses_from_fine_predictions(make_classifier: MakeClassifier, num
     table[0, names.index("otter")] = 5
     table[1, names.index("tractor")] = 5
     classifier = replace(make_classifier(table.tolist()), classes=built_in("cifar100"))
-    answers = answer(classifier, numbered(2), built_in_view("cifar100-superclasses"))
+    predictions = infer(classifier, numbered(2), built_in_view("cifar100-superclasses"))
     superclasses = built_in("cifar100-superclasses").names
-    assert [superclasses[label] for label in answers.top[:, 0]] == ["aquatic_mammals", "vehicles_2"]
-    assert answers.top.shape == (2, 5)
+    assert [superclasses[label] for label in predictions.top[:, 0]] == ["aquatic_mammals", "vehicles_2"]
+    assert predictions.top.shape == (2, 5)
 
 
 NETWORK = """
@@ -251,7 +253,7 @@ def test_groups_that_a_registry_declares_from_registry_to_report(
     assert stored_fingerprint(load_registry(registry), results, "fine@parity") is None
 
 
-def test_seen_whole_the_same_answers_are_wrong(testbed: Path, quiet: Any) -> None:
+def test_seen_whole_the_same_predictions_are_wrong(testbed: Path, quiet: Any) -> None:
     text = testbed.read_text().replace("    view: imagenet-a\n", "")
     testbed.write_text(text)
     results = run(testbed, results="results", device="cpu", console=quiet)

@@ -101,14 +101,14 @@ class TestOptionA:
         assert torch.equal(block.eval()(x), Subsample(16)(x))  # what remains of a block that adds nothing
 
 
-def test_the_same_answers_in_channels_last() -> None:
+def test_the_same_predictions_in_channels_last() -> None:
     torch.manual_seed(0)
     module, images = network(20).eval(), torch.rand(4, 3, 32, 32)
     with torch.inference_mode():
-        answers = module(images)
+        predictions = module(images)
         last = module.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(last, answers, rtol=1e-4, atol=1e-5)
-    assert torch.equal(last.argmax(1), answers.argmax(1))
+    torch.testing.assert_close(last, predictions, rtol=1e-4, atol=1e-5)
+    assert torch.equal(last.argmax(1), predictions.argmax(1))
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_published_checkpoints_fit_and_know_cifar10(
     labels = np.load(real_data("cifar10") / "test_labels.npy")[:200]
     preprocess = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     with torch.inference_mode():
-        answers = module.eval()(apply_arithmetic(torch.from_numpy(np.array(images)), preprocess)).argmax(1).numpy()
-    assert int((answers == labels).sum()) == correct
+        predictions = module.eval()(apply_arithmetic(torch.from_numpy(np.array(images)), preprocess)).argmax(1).numpy()
+    assert int((predictions == labels).sum()) == correct

@@ -463,8 +463,8 @@ class TestDigits:
         entry, (images, labels) = model(name), original
         classifier = load_classifier(name, entry, REGISTRY.class_space(entry.classes))
         with torch.inference_mode():
-            answers = classifier.module(apply_arithmetic(images, classifier.preprocess)).argmax(1).numpy()
-        assert round(float((answers == labels).mean()), 4) == entry.expected["digits"]
+            predictions = classifier.module(apply_arithmetic(images, classifier.preprocess)).argmax(1).numpy()
+        assert round(float((predictions == labels).mean()), 4) == entry.expected["digits"]
         assert classifier.checkpoint_sha256 == promised(name)
         assert weights(name) == f"package:evalshift.testbed.digits/checkpoints/{name}.safetensors"
 

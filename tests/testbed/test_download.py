@@ -426,7 +426,7 @@ def test_says_what_it_waits_for(
     assert only_the_file(tmp_path)
 
 
-# Servers that do not answer, or answer something else
+# Servers that do not respond, or respond with something else
 
 
 def test_a_stalled_server_is_called_again(tmp_path: Path, file_server: FileServer) -> None:
@@ -444,7 +444,7 @@ def test_a_server_that_always_stalls_is_given_up(tmp_path: Path, file_server: Fi
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves a call to a full queue unanswered")
-def test_a_host_that_does_not_answer_is_given_up_at_once(tmp_path: Path) -> None:
+def test_a_host_that_does_not_prediction_is_given_up_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, socket.create_connection(silent.getsockname()):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/data.bin"  # its queue has room for one, who never hangs up
         begin = time.monotonic()
@@ -891,17 +891,17 @@ def test_an_endless_body_ends(tmp_path: Path, file_server: FileServer, monkeypat
 def test_https_is_never_left_for_http(target: str) -> None:
     import requests
 
-    answer = requests.Response()
-    answer.status_code, answer.url = 302, "https://me:secret@mirror.example/data"
-    answer.headers["Location"] = target
+    infer = requests.Response()
+    infer.status_code, infer.url = 302, "https://me:secret@mirror.example/data"
+    infer.headers["Location"] = target
     if target.startswith("http://"):
         with pytest.raises(DownloadError) as caught:
-            transfer._session().get_redirect_target(answer)
+            transfer._session().get_redirect_target(infer)
         assert str(caught.value) == (
             "a redirect from https to http://mirror.example/x\n  where:    https://mirror.example/data"
         )
     else:
-        assert transfer._session().get_redirect_target(answer) == target
+        assert transfer._session().get_redirect_target(infer) == target
 
 
 @pytest.mark.parametrize(

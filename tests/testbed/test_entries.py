@@ -33,7 +33,7 @@ def entry(content: dict[str, Any], folder: Path = Path("here"), **changes: Any) 
 
 
 class TestIdentity:
-    def test_holds_what_can_change_an_answer(self) -> None:
+    def test_holds_what_can_change_an_prediction(self) -> None:
         assert entry(CHECKPOINT).identity() == {
             "source": "checkpoint",
             "classes": "cifar10",
@@ -70,7 +70,7 @@ class TestIdentity:
             {"preprocess": {}},
         ],
     )
-    def test_what_computes_the_answer_changes_it(self, change: dict[str, Any]) -> None:
+    def test_what_computes_the_prediction_changes_it(self, change: dict[str, Any]) -> None:
         assert entry(CHECKPOINT, **change).identity() != entry(CHECKPOINT).identity()
 
     def test_where_a_checkout_lies_does_not_change_it_but_what_is_in_it_does(self, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def table(original: str) -> PublishedTable:
 
 
 def shipped(original: str, dataset: str, metric: str = "top1") -> dict[str, int]:
-    """Model -> images it gets right, of those that were counted from predictions."""
+    """Model -> images it classifies correctly, of those that were counted from predictions."""
     counts = table(original)
     return {
         model.name: int(correct)

@@ -325,7 +325,7 @@ models:
             (with_lines("arguments: {a: [{b: 1, b: 2}]}"), 8, 28, "b", 8),
         ],
     )
-    def test_a_key_that_stands_twice(
+    def test_a_key_that_is_duplicate(
         self, refused: Refused, text: str, line: int, column: int, key: str, first: int
     ) -> None:
         assert refused(text) == (

@@ -1,6 +1,6 @@
 """Every model of the default registry builds, takes an image as it wants to see it, and gives an output a class.
 
-Networks are built on torch's meta device, where a tensor has a shape and no numbers: the shape of an answer is worked
+Networks are built on torch's meta device, where a tensor has a shape and no numbers: the shape of an output is worked
 out operation by operation as in a real run, in a fraction of a second and without memory. What only numbers can show is
 tried on the least accurate of each family, and the largest networks are built, when somebody asks for it:
 
@@ -34,7 +34,7 @@ NAMES = [
     for name, entry in REGISTRY.models.items()
     if not name.startswith("digits-") and not isinstance(entry, HubModel)
 ]
-# Of these the code is at hand only where torch.hub has fetched it, or where a checkout lies among the tests' data.
+# Of these the code is available only where torch.hub has fetched it, or where a checkout lies among the tests' data.
 FROM_HUB = {name: entry for name, entry in REGISTRY.models.items() if isinstance(entry, HubModel)}
 # These take a second and more; another of their family stands for each of them.
 LARGEST = {"nasnetalarge.tf_in1k-timm", "tf_efficientnet_b7.ns_jft_in1k-timm", "resnet1202-akamaster"}
@@ -96,18 +96,18 @@ def values(classifier: Classifier) -> torch.Tensor:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.thorough] if name in LARGEST else []) for name in NAMES]
 )
-def test_builds_takes_an_image_and_answers_for_each_class(name: str) -> None:
+def test_builds_takes_an_image_and_predictions_for_each_class(name: str) -> None:
     classifier = on_meta(name)
     seen = values(classifier)
     assert seen.shape[:2] == (1, 3)
     with torch.inference_mode():
-        answer = classifier.module(seen.to("meta"))
-    assert answer.shape == (1, len(classifier.classes))
+        infer = classifier.module(seen.to("meta"))
+    assert infer.shape == (1, len(classifier.classes))
 
 
 @pytest.mark.parametrize("name", FROM_HUB)
 def test_code_that_is_a_download_itself_builds_too(name: str, data_folder: Path) -> None:
-    """Skipped where the repository is not at hand: `evalshift fetch NAME` gets it."""
+    """Skipped where the repository is not available: `evalshift fetch NAME` gets it."""
     entry = FROM_HUB[name]
     folder = f"{entry.repository.replace('/', '_')}_{entry.commit}"
     places = [Path(torch.hub.get_dir()) / folder, data_folder / folder]
@@ -149,9 +149,9 @@ def test_real_numbers_come_out(name: str) -> None:
     torch.manual_seed(0)
     classifier = bare_classifier(name, entry, REGISTRY.class_space(entry.classes))
     with torch.inference_mode():
-        answer = classifier.module(values(classifier))
-    assert answer.shape == (1, len(classifier.classes))
-    assert answer.isfinite().all()
+        infer = classifier.module(values(classifier))
+    assert infer.shape == (1, len(classifier.classes))
+    assert infer.isfinite().all()
 
 
 def test_one_of_each_family_is_tried_with_numbers() -> None:

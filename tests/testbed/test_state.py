@@ -158,7 +158,7 @@ class TestModels:
         assert state(source="timm", name="resnet18", weights="w.pt").words == "missing"
 
     def test_everything_in_the_default_registry(self, cache: Path) -> None:
-        """Without a download, the embedded models are ready and all others could be had."""
+        """Without a download, the embedded models are ready and all others could be downloaded or trained."""
         registry = load_registry(Path(__file__).parents[2] / "registry.yaml")
         words = {name: model_state(entry) for name, entry in registry.models.items()}
         assert all(state.can_run for state in words.values())

@@ -299,7 +299,7 @@ class TestTable:
 
 @needs_cifar10
 class TestRealAnswers:
-    """resnet_basic_32 of the CIFAR-10.1 release, 92.52 % on CIFAR-10, with its answers at hand."""
+    """resnet_basic_32 of the CIFAR-10.1 release, 92.52 % on CIFAR-10, with its predictions available."""
 
     def table(self, spoil) -> pd.DataFrame:
         sides = []
@@ -309,7 +309,7 @@ class TestRealAnswers:
             )
             sides.append((predicted, np.load(CIFAR10 / f"{labels}_labels.npy").astype(np.int64)))
         sides[0] = (spoil(sides[0][0]), sides[0][1])
-        answers = [
+        stored_predictions = [
             ImagePredictions(name, ("other", "mine"), np.stack([y, x])[:, :, np.newaxis], y, (), tuple(CIFAR_CLASSES))
             for name, (x, y) in zip(("cifar10", "cifar10.1-v6"), sides, strict=True)
         ]
@@ -318,12 +318,12 @@ class TestRealAnswers:
             ([1, correct[0], 1], [1, correct[1], 1]),
             {"other": {}, "mine": {"expected": {"cifar10": 0.9252}}, "counts-only": {}},
         )
-        return expected_accuracy_table(pair, answers)
+        return expected_accuracy_table(pair, stored_predictions)
 
     def test_as_released(self):
         assert self.table(lambda x: x)[["verdict", "likely_cause"]].to_numpy().tolist() == [["as published", ""]]
 
-    def test_the_cause_is_found_in_the_answers_and_meets_the_published_accuracy(self):
+    def test_the_cause_is_found_in_the_predictions_and_meets_the_published_accuracy(self):
         row = self.table(lambda x: (x + 1) % 10).iloc[0]
         assert (row["verdict"], row["images"]) == ("fails", -9164)
         assert row["likely_cause"] == (
@@ -331,7 +331,7 @@ class TestRealAnswers:
             "read this way, 9,252 of 10,000 images are correct; as stored, 88 (9,252 is as published)"
         )
 
-    def test_where_the_answers_show_nothing_the_size_speaks(self):
+    def test_where_the_predictions_show_nothing_the_size_speaks(self):
         def worse(predicted: np.ndarray) -> np.ndarray:
             changed = predicted.copy()
             changed[::100] = (changed[::100] + np.arange(100) % 9 + 1) % 10
@@ -388,7 +388,7 @@ class TestRealNetwork:
         ],
         ids=["raw", "0 to 255", "normalised twice", "scaled twice"],
     )
-    def test_broken_input_is_known_by_answers_that_crowd(self, feed, prepare):
+    def test_broken_input_is_known_by_predictions_that_crowd(self, feed, prepare):
         right, cause = feed(prepare)
         assert right < 270
         assert cause.endswith(BROKEN)

@@ -1,4 +1,4 @@
-"""Likely causes: every one provoked by doing it to real answers, and none found in answers that are sound."""
+"""Likely causes: every one provoked by doing it to real predictions, and none found in predictions that are sound."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def rng(name: str) -> np.random.Generator:
     return np.random.default_rng(list(name.encode()))
 
 
-def real_answers() -> tuple[np.ndarray, np.ndarray]:
+def real_predictions() -> tuple[np.ndarray, np.ndarray]:
     """resnet_basic_32 on CIFAR-10: 9,252 of 10,000 right."""
     released = cifar10("v4")
     return released.original[released.models.index("resnet_basic_32")], released.original_labels
@@ -57,13 +57,13 @@ class TestCifar10:
         ],
     )
     def test_shifted_classes(self, step, start):
-        predicted, labels = real_answers()
+        predicted, labels = real_predictions()
         cause = only(of_cifar((predicted + step) % 10, labels))
         assert (cause.kind, cause.correct) == ("class order", 9252)
         assert cause.sentence.startswith(start)
 
     def test_two_classes_exchanged(self):
-        predicted, labels = real_answers()
+        predicted, labels = real_predictions()
         exchanged = np.array([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])[predicted]
         assert of_cifar(exchanged, labels) == (
             Cause(
@@ -75,7 +75,7 @@ class TestCifar10:
         )
 
     def test_any_order_of_the_classes(self):
-        predicted, labels = real_answers()
+        predicted, labels = real_predictions()
         order = np.array([7, 1, 9, 0, 2, 5, 3, 8, 4, 6])
         cause = only(of_cifar(order[predicted], labels))
         assert cause.correct == 9252
@@ -85,7 +85,7 @@ class TestCifar10:
         )
 
     def test_classes_in_the_order_of_their_names(self):
-        predicted, labels = real_answers()
+        predicted, labels = real_predictions()
         # A set whose numbers go by something else than its names: there, folders are numbered by name.
         numbering = rng("names").permutation(10)
         names = [CIFAR_CLASSES[number] for number in numbering]
@@ -117,7 +117,7 @@ class TestCifar10:
         ],
     )
     def test_rows_in_another_order(self, words, disorder):
-        predicted, labels = real_answers()
+        predicted, labels = real_predictions()
         cause = only(of_cifar(predicted[disorder(labels)], labels))
         assert (cause.kind, cause.correct) == ("row order", 9252)
         assert cause.sentence.startswith(
@@ -132,7 +132,7 @@ class TestCifar10:
         ],
     )
     def test_rows_in_the_order_of_their_names(self, words, key):
-        predicted, labels = real_answers()
+        predicted, labels = real_predictions()
         names = rng("names").permutation(10_000)
         ids = tuple(f"{label}/{name:05d}.png" for label, name in zip(labels, names, strict=True))
         order = sorted(range(10_000), key=lambda place: key(ids[place]))
@@ -140,16 +140,16 @@ class TestCifar10:
         assert cause.correct == 9252
         assert f"than the images, {words}: in that order 9,252 of" in cause.sentence
 
-    def test_answers_to_other_images(self):
-        predicted, labels = real_answers()
+    def test_predictions_to_other_images(self):
+        predicted, labels = real_predictions()
         cause = only(of_cifar(rng("shuffled").permutation(predicted), labels, published=0.9252))
         assert (cause.kind, cause.correct) == ("other images", None)
         assert cause.sentence.startswith(
             "1,047 of 10,000 images are correct, where predictions assigned at random would be for 1,000: the "
         )
 
-    def test_one_answer_to_everything(self):
-        predicted, labels = real_answers()
+    def test_one_prediction_to_everything(self):
+        predicted, labels = real_predictions()
         assert of_cifar(np.full_like(predicted, 3), labels) == (
             Cause(
                 "input",
@@ -158,9 +158,9 @@ class TestCifar10:
             ),
         )
 
-    def test_answers_more_crowded_than_the_published_accuracy_allows(self):
-        # Every third answer turned to frog: no sound network does that while 92.52 % of its answers are right.
-        predicted, labels = real_answers()
+    def test_predictions_more_crowded_than_the_published_accuracy_allows(self):
+        # Every third prediction turned to frog: no sound network does that at an accuracy of 92.52 %.
+        predicted, labels = real_predictions()
         crowded = np.where(np.arange(len(predicted)) % 3 == 0, 6, predicted)
         assert of_cifar(crowded, labels) == ()
         cause = only(of_cifar(crowded, labels, published=0.9252))
@@ -168,8 +168,8 @@ class TestCifar10:
             "frog is predicted for 40.0 % of the images and the label of 10.0 %, more than an accuracy of 92.5 % allows"
         )
 
-    def test_classes_that_are_never_the_answer(self):
-        predicted, labels = real_answers()
+    def test_classes_that_are_never_the_prediction(self):
+        predicted, labels = real_predictions()
         part = np.where(predicted >= 8, rng("part").integers(0, 8, len(predicted)), predicted)
         cause = only(of_cifar(part, labels))
         assert cause.kind == "missing classes"
@@ -189,7 +189,7 @@ class TestCifar10:
                 assert of_cifar(predicted, labels) == ()
 
     def test_nothing_is_found_where_the_accuracy_is_as_published(self):
-        predicted, labels = real_answers()
+        predicted, labels = real_predictions()
         assert of_cifar(predicted, labels, published=0.9252) == ()
 
 
@@ -229,9 +229,9 @@ class TestImageNet:
         assert cause.sentence.startswith(
             "the labels number class folders sorted as text (0, 1, 10, 100, …), the predictions do not: read this"
         )
-        answers_do = only(likely_causes(as_text[top], labels, NUMBERS))
-        assert answers_do.correct == 6333
-        assert answers_do.sentence.startswith("the predictions number class folders sorted as text")
+        predictions_do = only(likely_causes(as_text[top], labels, NUMBERS))
+        assert predictions_do.correct == 6333
+        assert predictions_do.sentence.startswith("the predictions number class folders sorted as text")
 
     def test_an_unknown_order_of_1000_classes_is_fitted_on_one_half_and_judged_on_the_other(self):
         top, labels = real_top()
@@ -243,15 +243,17 @@ class TestImageNet:
         assert cause.correct is not None
         assert 5900 < cause.correct < 6333
 
-    def test_random_answers_are_not_taken_for_another_order(self):
-        # The best map over all images would make some 1,030 of these random answers right, a hundred times chance.
+    def test_random_predictions_are_not_taken_for_another_order(self):
+        # The best map over all images would make some 1,030 of these random predictions correct, a hundred times
+        # chance.
         labels = real_top()[1]
         guesses = rng("random").integers(0, 1000, (10_000, 1))
         assert likely_causes(guesses, labels, NUMBERS) == ()
         assert only(likely_causes(guesses, labels, NUMBERS, confidence=0.7)).kind == "other images"
 
     def test_the_cause_that_explains_most_is_named(self):
-        # With the classes shifted, a later answer is right more often than the first by chance; the shift explains all.
+        # With the classes shifted, a later prediction is correct more often than the first by chance; the shift
+        # explains all.
         top, labels = real_top()
         assert only(likely_causes((top - 1) % 1000, labels, NUMBERS)).correct == 6333
 
@@ -261,7 +263,7 @@ class TestImageNet:
         assert cause.sentence.startswith("500 of 1,000 classes are never predicted (500, 501, 502, …), though 5,000")
 
     def test_a_weak_model_that_knows_few_classes_is_sound(self):
-        # fv_4k never names 274 of the 1,000 classes, and a fifth of its answers are one of ten.
+        # fv_4k never names 274 of the 1,000 classes, and a fifth of its predictions are one of ten.
         top, labels = real_top("fv_4k")
         assert len(np.unique(top[:, 0])) == 726
         assert likely_causes(top, labels, NUMBERS) == ()
@@ -269,7 +271,7 @@ class TestImageNet:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 30), st.integers(1, 300), st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**32 - 1))
-def test_sound_answers_of_any_skill_are_not_reordered(classes, images, kept, skill, seed):
+def test_sound_predictions_of_any_skill_are_not_reordered(classes, images, kept, skill, seed):
     # A model that knows the label with some probability, and guesses among the other classes else.
     draw = np.random.default_rng(seed)
     labels = draw.integers(0, classes, images)
@@ -283,7 +285,7 @@ def test_sound_answers_of_any_skill_are_not_reordered(classes, images, kept, ski
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(3, 12), st.integers(0, 2**32 - 1))
-def test_any_renumbering_of_good_answers_is_undone(classes, seed):
+def test_any_renumbering_of_good_predictions_is_undone(classes, seed):
     draw = np.random.default_rng(seed)
     labels = np.arange(60 * classes) % classes
     predicted = np.where(draw.random(len(labels)) < 0.8, labels, draw.integers(0, classes, len(labels)))
@@ -412,7 +414,7 @@ class TestDegenerate:
 
 @needs_cifar10
 def test_the_same_is_found_whatever_the_order_of_the_images() -> None:
-    predicted, labels = real_answers()
+    predicted, labels = real_predictions()
     order = rng("order").permutation(len(labels))
     exchanged = np.array([0, 1, 2, 5, 4, 3, 6, 7, 8, 9])[predicted]
     assert of_cifar(exchanged[order], labels[order]) == of_cifar(exchanged, labels)

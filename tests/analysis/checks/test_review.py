@@ -22,8 +22,8 @@ REVERSED = (
 )
 
 
-def top_answers(labels: np.ndarray, right: float, seed: int) -> np.ndarray:
-    """Three answers an image; the label is the first in `right` of them, else more often the second than the third."""
+def top_predictions(labels: np.ndarray, right: float, seed: int) -> np.ndarray:
+    """Three predictions per image; the first is the label for a share `right`, else mostly the second."""
     draw = np.random.default_rng(seed)
     place = draw.choice(4, IMAGES, p=[right, 0.5 * (1 - right), 0.3 * (1 - right), 0.2 * (1 - right)])
     return np.array(
@@ -42,7 +42,7 @@ def eight(store):
     for name, truth in labels.items():
         store.dataset(name, truth.tolist())
         for number in range(8):
-            top = top_answers(truth, 0.4 + 0.5 * number / 7 - (0.05 if name == "new" else 0), number)
+            top = top_predictions(truth, 0.4 + 0.5 * number / 7 - (0.05 if name == "new" else 0), number)
             if (number, name) == (7, "new"):
                 top = top[:, ::-1]
             store.predictions(name, f"model-{number}", top.tolist())
@@ -52,11 +52,11 @@ def eight(store):
 
 def test_reversed_columns_are_found_twice(eight):
     review = review_pair(load_pair(eight.results, "old:new"))
-    answers, line = review.notes
+    stored_predictions, line = review.notes
     right = (
         eight.results.load_predictions("new", "model-7").top == eight.results.load_dataset("new").labels[:, np.newaxis]
     )
-    assert answers == REVERSED.format(right[:, 2].sum(), right[:, 0].sum())
+    assert stored_predictions == REVERSED.format(right[:, 2].sum(), right[:, 0].sum())
     assert line.startswith("model-7 lies far below the line of the other models: its accuracy is ")
     assert line.endswith(
         "% on old. Likely cause: one of the two accuracies is invalid, or the model is less robust than all the others."
@@ -65,8 +65,10 @@ def test_reversed_columns_are_found_twice(eight):
 
 
 def test_imported_predictions_are_looked_at_alone_and_beside_the_others(eight):
-    answers, line = review_predictions(eight.results, [("new", "model-7"), ("new", "model-7")])
-    assert answers.startswith("The predictions of model-7 on new look wrong: the columns are reversed, worst first:")
+    stored_predictions, line = review_predictions(eight.results, [("new", "model-7"), ("new", "model-7")])
+    assert stored_predictions.startswith(
+        "The predictions of model-7 on new look wrong: the columns are reversed, worst first:"
+    )
     assert line.startswith("model-7 lies far below the line of the other models: ")
 
 
@@ -75,7 +77,7 @@ def test_sound_ones_have_nothing_said_of_them(eight):
     assert review_predictions(eight.results, []) == ()
 
 
-def test_the_other_set_of_a_wrong_model_is_not_blamed_for_its_answers(eight):
+def test_the_other_set_of_a_wrong_model_is_not_blamed_for_its_predictions(eight):
     (line,) = review_predictions(eight.results, [("old", "model-7")])
     assert line.startswith("model-7 lies far below the line")
 
@@ -87,7 +89,7 @@ def test_what_is_not_stored_or_has_no_pair_is_passed_over(store):
     assert review_predictions(store.results, [("old", "mine"), ("old", "other"), ("new", "mine")]) == ()
 
 
-def test_a_report_holds_the_gate_and_what_looks_wrong(store):
+def test_a_report_holds_the_expected_accuracies_and_what_looks_wrong(store):
     labels = np.random.default_rng(1).integers(0, LETTERS, IMAGES)
     entry = {"source": "checkpoint", "expected": {"old": 0.9}, "selected_on": "test"}
     top = np.stack([labels, (labels + 1) % LETTERS], axis=1)
@@ -121,7 +123,7 @@ def test_a_report_holds_the_gate_and_what_looks_wrong(store):
     )
 
 
-def test_the_gate_in_a_sentence(make_outcomes: Callable[..., Outcomes]):
+def test_expected_accuracies_in_a_sentence(make_outcomes: Callable[..., Outcomes]):
     entries = {
         letter: {"expected": {"old": accuracy}}
         for letter, accuracy in zip("abcd", (0.917, 0.92, 0.9, 0.5), strict=True)

@@ -12,28 +12,30 @@ from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 
 
-def answered(top, new_top=None, models=None, metric="top1") -> PairSummary:
-    """Models with these first answers, shape (m, n), to images of classes 0, 1, 2, 0, …; both sets alike by default."""
+def predicted_by(top, new_top=None, models=None, metric="top1") -> PairSummary:
+    """Models with these top-1 predictions, shape (m, n), on images of classes 0, 1, 2, 0, …; on both sets alike."""
     sides = [np.array(top), np.array(top if new_top is None else new_top)]
     count, images = sides[0].shape
     models = tuple("abcdefgh"[:count]) if models is None else models
     labels = np.arange(images) % 3
     ids, names = tuple(map(str, range(images))), ("bird", "cat", "deer", "dog", "frog", "horse", "ship")
-    rest = np.broadcast_to([3, 4, 5, 6], (count, images, 4))  # further answers, never right
-    answers = [
+    rest = np.broadcast_to([3, 4, 5, 6], (count, images, 4))  # further predictions, never correct
+    stored_predictions = [
         ImagePredictions(dataset, models, np.dstack([side, rest]), labels, ids, names)
         for dataset, side in zip(("old", "new"), sides, strict=True)
     ]
     correct = [(side == labels).sum(axis=1) for side in sides]
     outcomes = Outcomes("old", "new", metric, models, correct[0], correct[1], images, images, {})
-    return summarize_outcomes({metric: outcomes}, predictions=(answers[0], answers[1]), resamples=0)
+    return summarize_outcomes(
+        {metric: outcomes}, predictions=(stored_predictions[0], stored_predictions[1]), resamples=0
+    )
 
 
 @pytest.fixture(scope="module")
 def four():
-    """Of six images a and c answer five alike, b and d too; all others agree on fewer."""
+    """Of six images a and c predict five alike, b and d too; all others agree on fewer."""
     a, b = [0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]
-    return answered([a, b, [*a[:5], 0], [*b[:5], 1]], [a, a, a, b])
+    return predicted_by([a, b, [*a[:5], 0], [*b[:5], 1]], [a, a, a, b])
 
 
 @cache
@@ -42,7 +44,7 @@ def many(models, images=60):
     right = np.arange(images) % 3
     rng = np.random.default_rng(7)
     top = np.where(rng.random((models, images)) < np.linspace(0.1, 0.6, models)[:, np.newaxis], (right + 1) % 3, right)
-    return answered(top, models=tuple(f"a_rather_long_name_of_model_{place:03}" for place in range(models)))
+    return predicted_by(top, models=tuple(f"a_rather_long_name_of_model_{place:03}" for place in range(models)))
 
 
 def drawn(pair, metric="top1"):
@@ -78,20 +80,20 @@ def test_both_sets_share_their_colours_from_the_least_agreement_on(four):
 
 
 def test_models_that_all_agree_are_all_of_the_darkest_colour():
-    original, _ = drawn(answered([[0, 1, 1]] * 3))
+    original, _ = drawn(predicted_by([[0, 1, 1]] * 3))
 
     assert original.images[0].get_clim() == (0, 1)
     assert np.unique(shades(original)).tolist() == [1]
 
 
-def test_right_and_wrong_agree_beyond_chance_for_top5_and_grey_is_undefined():
+def test_error_consistency_for_top5_and_grey_is_undefined():
     right = np.arange(30) % 3
     wrong = np.where(np.arange(30) < 10, (right + 1) % 3, right)
-    pair = answered([right, right, wrong, np.roll(wrong, 3)], metric="top5")
+    pair = predicted_by([right, right, wrong, np.roll(wrong, 3)], metric="top5")
 
     original, _ = drawn(pair, "top5")
 
-    # Models that are always right agree with each other no better than chance would have it: 0/0.
+    # Models that are always correct agree with each other no better than chance would have it: 0/0.
     assert np.isnan(shades(original)).sum() == 4
     assert original.get_facecolor() == pytest.approx((0.8, 0.8, 0.8, 1))
     figure = agreement_figure(pair, "top5")
@@ -139,7 +141,7 @@ def test_of_more_models_the_most_accurate_are_drawn():
 
 def test_names_stand_as_they_are():
     models = ("a $x$ b", "<script>alert(1)</script>", "c" * 40)
-    figure = agreement_figure(answered([[0, 1, 2], [0, 1, 1], [0, 0, 0]], models=models))
+    figure = agreement_figure(predicted_by([[0, 1, 2], [0, 1, 1], [0, 0, 0]], models=models))
 
     assert figure is not None
     labels = {text.get_text() for text in figure.axes[0].get_yticklabels()}
@@ -150,7 +152,7 @@ def test_names_stand_as_they_are():
 def test_two_models_and_counts_alone_have_no_map(make_outcomes):
     counted = summarize_outcomes({"top1": make_outcomes([9, 8, 7], [7, 6, 5])}, resamples=0)
 
-    for pair in (answered([[0, 1, 2], [0, 1, 1]]), counted):
+    for pair in (predicted_by([[0, 1, 2], [0, 1, 1]]), counted):
         assert agreement_figure(pair) is None
         with pytest.raises(
             ValueError, match="agreement: found fewer than three models for which it is defined; expected three or more"
@@ -159,4 +161,4 @@ def test_two_models_and_counts_alone_have_no_map(make_outcomes):
 
 
 def test_without_any_agreement_that_is_defined_there_is_no_map():
-    assert agreement_figure(answered([[0, 1, 2]] * 3, metric="top5"), "top5") is None
+    assert agreement_figure(predicted_by([[0, 1, 2]] * 3, metric="top5"), "top5") is None

@@ -13,19 +13,19 @@ from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 
 
-def answered(right, images=10, names=None) -> PairSummary:
+def predicted_by(right, images=10, names=None) -> PairSummary:
     """One model or several, right on so many of each class's images: `right[side][model][class]`."""
     sides = [np.array(side) for side in right]
     models, count = sides[0].shape
     names = tuple(f"class {number}" for number in range(count)) if names is None else names
     labels = np.repeat(np.arange(count), images)
-    answers = []
+    stored_predictions = []
     for dataset, counts in zip(("old", "new"), sides, strict=True):
         hit = np.arange(images) < counts[:, :, np.newaxis]
         own = np.arange(count)[:, np.newaxis]
         top = np.where(hit, own, (own + 1) % count).reshape(models, -1, 1)
         ids = tuple(map(str, range(len(labels))))
-        answers.append(ImagePredictions(dataset, tuple("abc"[:models]), top, labels, ids, names))
+        stored_predictions.append(ImagePredictions(dataset, tuple("abc"[:models]), top, labels, ids, names))
     outcomes = Outcomes(
         original="old",
         new="new",
@@ -37,20 +37,22 @@ def answered(right, images=10, names=None) -> PairSummary:
         new_total=len(labels),
         attributes={},
     )
-    return summarize_outcomes({"top1": outcomes}, predictions=(answers[0], answers[1]), resamples=0)
+    return summarize_outcomes(
+        {"top1": outcomes}, predictions=(stored_predictions[0], stored_predictions[1]), resamples=0
+    )
 
 
 @pytest.fixture(scope="module")
 def three():
     """Class 1 falls by 50 points in the mean of two models, class 2 by 5, and class 0 rises by 10."""
-    return answered([[[8, 9, 6], [6, 9, 6]], [[9, 5, 6], [7, 3, 5]]], names=("bird", "cat", "deer"))
+    return predicted_by([[[8, 9, 6], [6, 9, 6]], [[9, 5, 6], [7, 3, 5]]], names=("bird", "cat", "deer"))
 
 
 @pytest.fixture(scope="module")
 def hundred():
     """Class k of 100 falls from 99 of 100 images to 99 − k, the last one rises from 50 to 60."""
     before, after = [99] * 99 + [50], [99 - number for number in range(99)] + [60]
-    return answered([[before], [after]], images=100)
+    return predicted_by([[before], [after]], images=100)
 
 
 def drawn(pair):
@@ -97,7 +99,7 @@ def test_of_many_classes_both_ends_are_drawn_and_the_rest_is_counted(hundred):
 
 
 def test_one_class_of_one_model():
-    ax = drawn(answered([[[9, 0]], [[6, 0]]], names=("only", "none")))
+    ax = drawn(predicted_by([[[9, 0]], [[6, 0]]], names=("only", "none")))
 
     assert ax.get_xlabel() == "Accuracy (%)"
     assert dots(ax, "new").tolist() == [[60, 0], [0, 1]]
@@ -114,7 +116,7 @@ def test_a_class_that_a_set_lacks_is_not_drawn(kept_letters):
 
 def test_names_stand_as_they_are_and_end_after_a_word():
     names = ("a $x$ b", "<script>alert(1)</script>", "hammerhead, hammerhead shark (n01494475)")
-    figure = classes_figure(answered([[[9, 8, 7]], [[5, 5, 5]]], names=names))
+    figure = classes_figure(predicted_by([[[9, 8, 7]], [[5, 5, 5]]], names=names))
 
     assert figure is not None
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]

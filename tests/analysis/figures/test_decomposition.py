@@ -22,7 +22,7 @@ def axes_of(pair: PairSummary) -> tuple[Axes, Axes]:
 
 
 def dots(ax: Axes, name: str) -> np.ndarray:
-    """Where the dots of a term stand, a row a model: points and row."""
+    """Where the dots of a term stand, one row per model: points and row."""
     (found,) = [artist for artist in ax.get_children() if artist.get_gid() == name]
     return np.ma.filled(found.get_offsets(), np.nan)  # type: ignore[attr-defined]
 
@@ -53,7 +53,7 @@ def test_marks_stand_where_the_table_says(five):
         assert ends[:, 0, 0] == pytest.approx(table[f"generalization_{level.replace('-', '.')}_low"])
 
 
-def test_a_row_a_model_in_the_order_of_the_table(five):
+def test_one_row_per_model_in_the_order_of_the_table(five):
     terms, parts = axes_of(five)
 
     assert [label.get_text() for label in terms.get_yticklabels()] == ["a", "b", "c", "d", "e"]

@@ -12,7 +12,7 @@ from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.summary import summarize_outcomes
 
 
-def answered(make_outcomes, original, new, models=None):
+def predicted_by(make_outcomes, original, new, models=None):
     """A pair of 1,000 images a set, of which each model is right on the first so many."""
     models = tuple("abcdefgh"[: len(original)]) if models is None else models
     sides = []
@@ -28,7 +28,7 @@ def answered(make_outcomes, original, new, models=None):
 @pytest.fixture(scope="module")
 def crossed(make_outcomes):
     """a falls from the first place to the last significantly; c and d lie three images apart on either set."""
-    return answered(make_outcomes, [950, 900, 803, 800], [600, 800, 703, 700])
+    return predicted_by(make_outcomes, [950, 900, 803, 800], [600, 800, 703, 700])
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_places_are_joined_from_the_original_to_the_new_set(counted):
     assert [text.get_text() for text in right.get_yticklabels()] == ["1  b", "2  a", "3  c"]
 
 
-def test_changes_beyond_chance_have_a_colour_of_their_own(crossed):
+def test_significant_changes_have_a_colour_of_their_own(crossed):
     _, ax, _ = drawn(crossed)
 
     assert strokes(ax, "changes-significant").tolist() == [[[0, 0], [1, 3]], [[0, 1], [1, 0]]]
@@ -99,7 +99,7 @@ def test_of_many_models_the_best_are_drawn_and_the_others_counted(make_outcomes)
 def test_texts_lie_inside_the_figure_and_on_nothing(make_outcomes, models):
     names = tuple(f"a_rather_long_name_of_model_{place:02}" for place in range(models))
     correct = np.linspace(900, 400, models).astype(int).tolist()
-    pair = answered(make_outcomes, correct, correct[::-1], names)
+    pair = predicted_by(make_outcomes, correct, correct[::-1], names)
 
     figure = ranks_figure(pair)
 
@@ -122,7 +122,7 @@ def test_texts_lie_inside_the_figure_and_on_nothing(make_outcomes, models):
 
 def test_names_stand_as_they_are(make_outcomes):
     models = ("a $x$ b", "<script>alert(1)</script>", "c" * 40)
-    figure = ranks_figure(answered(make_outcomes, [900, 800, 600], [800, 700, 500], models))
+    figure = ranks_figure(predicted_by(make_outcomes, [900, 800, 600], [800, 700, 500], models))
 
     assert figure is not None
     labels = [text.get_text() for text in figure.axes[1].get_yticklabels()]

@@ -44,7 +44,7 @@ def test_the_highest_stands_on_top_at_its_distance(three):
     assert ax.get_xlabel() == "Effective robustness (points above the line)"
 
 
-def test_a_model_off_the_line_beyond_chance_is_an_orange_diamond(many):
+def test_a_model_significantly_off_the_line_is_an_orange_diamond(many):
     ax, points = drawn(many)
 
     assert points["#d55e00"].shape == (1, 2)

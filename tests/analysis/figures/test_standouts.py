@@ -61,7 +61,7 @@ def hidden(ax: Axes, box: Bbox) -> bool:
     return False
 
 
-def test_a_model_beyond_chance_comes_first_then_the_largest_and_the_smallest_drop(make_outcomes):
+def test_a_significant_model_comes_first_then_the_largest_and_the_smallest_drop(make_outcomes):
     accuracies = [*ON_LINE, (700, 810)]
     models = [f"m{k}" for k in range(11)] + ["above"]
     pair = summarized(make_outcomes, accuracies, models)

@@ -42,13 +42,13 @@ def test_released_predictions_give_the_published_counts(store, published, imagen
         assert (outcomes[metric].original_total, outcomes[metric].new_total) == (50_000, 10_000)
 
 
-def answers_of(stored: StoredPair) -> tuple[ImagePredictions, ImagePredictions]:
+def predictions_of(stored: StoredPair) -> tuple[ImagePredictions, ImagePredictions]:
     assert stored.predictions is not None
     return stored.predictions
 
 
-def test_answers_are_those_of_the_hand_made_predictions(letters):
-    original, new = answers_of(load_pair(letters.results, "old:new"))
+def test_predictions_are_those_of_the_hand_made_predictions(letters):
+    original, new = predictions_of(load_pair(letters.results, "old:new"))
 
     assert (original.dataset, new.dataset) == ("old", "new")
     assert original.models == new.models == ("fair", "good", "poor")
@@ -59,15 +59,15 @@ def test_answers_are_those_of_the_hand_made_predictions(letters):
     assert new.correct("top5").tolist() == [[True, True, False], [True, True, True], [True, True, False]]
 
 
-def test_answers_take_a_byte_where_the_classes_fit_into_one(letters):
-    original, new = answers_of(load_pair(letters.results, "old:new"))
+def test_predictions_take_a_byte_where_the_classes_fit_into_one(letters):
+    original, new = predictions_of(load_pair(letters.results, "old:new"))
 
     assert original.top.dtype == new.top.dtype == np.int8
     assert original.predicted.flags["C_CONTIGUOUS"]
 
 
 @pytest.mark.parametrize("largest,kind", [(127, np.int8), (128, np.int16), (32_768, np.int32)])
-def test_answers_beyond_a_type_take_the_next(store, largest, kind):
+def test_predictions_beyond_a_type_take_the_next(store, largest, kind):
     # A number that does not fit would come out as another class, maybe the right one.
     for name in ("old", "new"):
         store.dataset(name, [largest, 0])
@@ -75,15 +75,15 @@ def test_answers_beyond_a_type_take_the_next(store, largest, kind):
 
     stored = load_pair(store.results, "old:new")
 
-    assert answers_of(stored)[0].top.dtype == kind
-    assert answers_of(stored)[0].predicted.tolist() == [[largest, 1]]
+    assert predictions_of(stored)[0].top.dtype == kind
+    assert predictions_of(stored)[0].predicted.tolist() == [[largest, 1]]
     assert stored.outcomes["top1"].new_correct.tolist() == [1]
 
 
 def test_as_many_predictions_are_kept_as_every_model_has(letters):
     letters.predictions("new", "poor", [[0, 1], [0, 1], [0, 5]])
 
-    original, new = answers_of(load_pair(letters.results, "old:new"))
+    original, new = predictions_of(load_pair(letters.results, "old:new"))
 
     assert original.top.shape == (3, 4, 2)
     assert new.top[2].tolist() == [[0, 1], [0, 1], [0, 5]]
@@ -116,7 +116,7 @@ def test_five_classes_have_no_top5_and_that_needs_no_note(store):
     assert stored.notes == ()
 
 
-def test_one_model_with_fewer_answers_ends_top5_with_a_note(letters):
+def test_one_model_with_fewer_predictions_ends_top5_with_a_note(letters):
     letters.predictions("new", "poor", [[0], [0], [0]])
 
     stored = load_pair(letters.results, "old:new")
@@ -220,7 +220,7 @@ def test_trap_13_jpeg_files_decoded_in_two_ways_are_named(letters):
 
 
 def test_trap_33_models_of_several_precisions_are_named(letters):
-    """Trap 33: half precision and TF32 change a few answers in a thousand, about what separates two models."""
+    """Trap 33: half precision and TF32 change a few predictions in a thousand, about what separates two models."""
     letters.predictions("old", "poor", [[0, 1, 2, 3, 4]] * 4, precision="bf16")
     letters.predictions("new", "poor", [[0, 1, 2, 3, 4]] * 3, precision="bf16")
     assert load_pair(letters.results, "old:new").notes == (
@@ -326,14 +326,14 @@ def test_imported_predictions_for_other_labels_are_left_out(letters):
 
 
 def test_a_model_that_was_imported_on_one_set_alone_is_pointed_out(letters):
-    answers = [[0, 1, 2, 3, 4]] * 3
-    letters.predictions("old", "guest", [*answers, answers[0]])
-    letters.predictions("new", "guest", answers, imported=IMPORTED, identity={}, device=None)
+    stored_predictions = [[0, 1, 2, 3, 4]] * 3
+    letters.predictions("old", "guest", [*stored_predictions, stored_predictions[0]])
+    letters.predictions("new", "guest", stored_predictions, imported=IMPORTED, identity={}, device=None)
 
     assert load_pair(letters.results, "old:new").notes == ("Run on one set, and imported on the other: guest.",)
 
 
-def test_counts_take_part_in_outcomes_but_not_in_answers(letters):
+def test_counts_take_part_in_outcomes_but_not_in_predictions(letters):
     letters.counts("old", 4, {"bare": (3, 4), "good": (0, 0)})
     letters.counts("new", 3, {"bare": (2, 3)})
 
@@ -341,14 +341,16 @@ def test_counts_take_part_in_outcomes_but_not_in_answers(letters):
 
     top1, top5 = stored.outcomes["top1"], stored.outcomes["top5"]
     assert top1.models == top5.models == ("bare", "fair", "good", "poor")
-    assert top1.original_correct.tolist() == [3, 3, 4, 2]  # the answers of good count, not what was imported of it
+    assert top1.original_correct.tolist() == [3, 3, 4, 2]  # the predictions of good count, not what was imported of it
     assert top1.new_correct.tolist() == [2, 1, 2, 1]
     assert (top5.original_correct[0], top5.new_correct[0]) == (4, 3)
-    assert [answers.models for answers in answers_of(stored)] == [("fair", "good", "poor")] * 2
+    assert [stored_predictions.models for stored_predictions in predictions_of(stored)] == [
+        ("fair", "good", "poor")
+    ] * 2
     assert stored.notes == (f"{KNOWN_BY_COUNTS}bare.",)
 
 
-def test_a_model_with_answers_on_one_set_and_counts_on_the_other_has_outcomes_alone(letters):
+def test_a_model_with_predictions_on_one_set_and_counts_on_the_other_has_outcomes_alone(letters):
     letters.predictions("old", "half", [[0, 1, 2, 3, 4]] * 4)
     letters.counts("new", 3, {"half": (2, 3)})
 
@@ -356,7 +358,9 @@ def test_a_model_with_answers_on_one_set_and_counts_on_the_other_has_outcomes_al
 
     assert stored.outcomes["top1"].models == ("fair", "good", "half", "poor")
     assert stored.outcomes["top1"].original_correct.tolist() == [3, 4, 1, 2]
-    assert [answers.models for answers in answers_of(stored)] == [("fair", "good", "poor")] * 2
+    assert [stored_predictions.models for stored_predictions in predictions_of(stored)] == [
+        ("fair", "good", "poor")
+    ] * 2
     assert stored.notes == ("Run on one set, and imported on the other: half.", f"{KNOWN_BY_COUNTS}half.")
 
 
@@ -411,7 +415,7 @@ def with_fresh(letters):
     return letters
 
 
-def test_answers_on_fresh_images_come_along(with_fresh):
+def test_predictions_on_fresh_images_come_along(with_fresh):
     stored = load_pair(with_fresh.results, "old:new")
 
     assert stored.fresh is not None
@@ -420,7 +424,7 @@ def test_answers_on_fresh_images_come_along(with_fresh):
     assert stored.notes == ("Adaptivity is not measured for want of valid predictions on fresh: poor.",)
 
 
-def test_fresh_answers_of_another_checkpoint_or_version_are_none(with_fresh):
+def test_fresh_predictions_of_another_checkpoint_or_version_are_none(with_fresh):
     with_fresh.predictions("fresh", "good", [[0], [1], [0]], checkpoint_sha256="0badc0de" * 8)
     with_fresh.predictions("fresh", "fair", [[0], [0], [0]], dataset_fingerprint="an older fresh")
 

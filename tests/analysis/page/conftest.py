@@ -17,8 +17,8 @@ MODELS = (EVIL, *(f"{family}_{size}" for family in ("resnet", "vgg", "vit") for 
 CLASSES = ("bird", "cat", "deer", "dog", "frog", "horse", "lorry", "<i>ship</i>")
 
 
-def answered(dataset: str, images: int, skill: np.ndarray, rng: np.random.Generator) -> ImagePredictions:
-    """Five answers to each image by models of these skills; images differ in difficulty."""
+def predicted_by(dataset: str, images: int, skill: np.ndarray, rng: np.random.Generator) -> ImagePredictions:
+    """Five predictions to each image by models of these skills; images differ in difficulty."""
     labels = rng.integers(len(CLASSES), size=images)
     difficulty = rng.normal(size=images)
     noise = rng.normal(size=(len(skill), images, len(CLASSES)))
@@ -31,7 +31,7 @@ def answered(dataset: str, images: int, skill: np.ndarray, rng: np.random.Genera
 def pair_of(new: str, fall: float, seed: int) -> PairSummary:
     rng = np.random.default_rng(seed)
     skill = np.linspace(3.2, 1.2, len(MODELS))
-    answers = answered("old", 400, skill, rng), answered(new, 250, skill - fall, rng)
+    stored_predictions = predicted_by("old", 400, skill, rng), predicted_by(new, 250, skill - fall, rng)
     attributes = {name: {"family": name.split("_")[0], "year": 2010 + place} for place, name in enumerate(MODELS)}
     outcomes = {
         metric: Outcomes(
@@ -39,15 +39,17 @@ def pair_of(new: str, fall: float, seed: int) -> PairSummary:
             new=new,
             metric=metric,
             models=MODELS,
-            original_correct=answers[0].correct(metric).sum(axis=1),
-            new_correct=answers[1].correct(metric).sum(axis=1),
+            original_correct=stored_predictions[0].correct(metric).sum(axis=1),
+            new_correct=stored_predictions[1].correct(metric).sum(axis=1),
             original_total=400,
             new_total=250,
             attributes=attributes,
         )
         for metric in ("top1", "top5")
     }
-    return summarize_outcomes(outcomes, predictions=answers, resamples=100, without="odd one", notes=["A note."])
+    return summarize_outcomes(
+        outcomes, predictions=stored_predictions, resamples=100, without="odd one", notes=["A note."]
+    )
 
 
 @pytest.fixture(scope="session")

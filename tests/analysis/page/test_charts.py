@@ -25,7 +25,7 @@ def counted(make_outcomes):
 
 
 @pytest.fixture(scope="module")
-def answered(kept_letters):
+def predicted_by(kept_letters):
     (pair,) = summarize(kept_letters.results, resamples=50).pairs
     return pair.metrics["top1"]
 
@@ -97,8 +97,8 @@ def test_ranks_are_joined_and_changes_that_are_not_significant_are_grey(counted)
     )
 
 
-def test_rank_sets_stand_beside_the_ranks(answered):
-    chart = bump_chart(answered)
+def test_rank_sets_stand_beside_the_ranks(predicted_by):
+    chart = bump_chart(predicted_by)
 
     assert chart is not None
     sets = [trace for trace in traces(chart, "ranks", "lines") if trace.get("xaxis") in ("x", "x3")]
@@ -129,28 +129,28 @@ def test_robustness_is_sorted_with_the_highest_on_top(counted):
     assert chart.result.startswith(f"{off} Highest: b, 15.0 points; lowest: ")
 
 
-def test_years_are_where_the_registry_has_them(counted, answered):
+def test_years_are_where_the_registry_has_them(counted, predicted_by):
     chart = year_chart(counted)
 
     assert chart is not None
     assert traces(chart, "years", "markers")[0]["x"] == [2015, 2014, 2014]
-    assert year_chart(answered) is None  # all of one year
+    assert year_chart(predicted_by) is None  # all of one year
 
 
-def test_classes_are_joined_from_the_original_to_the_new_set(answered):
-    chart = class_chart(answered)
+def test_classes_are_joined_from_the_original_to_the_new_set(predicted_by):
+    chart = class_chart(predicted_by)
 
     assert chart is not None
     before, after = traces(chart, "classes", "markers")
     names = chart.views["classes"]["layout"]["yaxis"]["ticktext"]
-    # Both sets have images of a and b; a is always right, b on the old set always, on the new one by good alone.
+    # Both sets have images of a and b; a is always correct, b on the old set always, on the new one by good alone.
     assert names == ["b", "a"]
     assert before["x"] == [100, 100]
     assert after["x"] == pytest.approx([100 / 3, 100], abs=1e-4)
 
 
-def test_agreement_has_one_order_for_both_sets(answered):
-    chart = agreement_chart(answered)
+def test_agreement_has_one_order_for_both_sets(predicted_by):
+    chart = agreement_chart(predicted_by)
 
     assert chart is not None
     assert chart.names == ("original", "new")

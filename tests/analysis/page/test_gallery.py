@@ -24,7 +24,7 @@ def opened(picture: str) -> Image.Image:
 
 
 def put(store, name: str, entry: NpyDataset | FolderDataset) -> None:
-    """The dataset as a run would store it, and a model that always answers class 0."""
+    """The dataset as a run would store it, and a model that always predictions class 0."""
     dataset = load_dataset(name, entry, ClassSpace("letters", NAMES))
     written = entry.model_dump(mode="json", exclude_defaults=True)
     facts = (dataset.ids, dataset.labels, "letters", NAMES, fingerprint(dataset), None)

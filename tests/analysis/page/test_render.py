@@ -141,7 +141,7 @@ def test_small_bars_stand_where_their_interval_is(stored):
     assert second["style"] == "--m:66.4%;--a:8.7%;--b:99.2%"
 
 
-def test_only_changes_beyond_chance_are_marked(make_outcomes, stored):
+def test_only_significant_changes_are_marked(make_outcomes, stored):
     assert stored.with_class("real") == []
     assert "No rank change is statistically significant." in " ".join(stored.text_in("caption"))
     pair = summarize_outcomes({"top1": make_outcomes([90, 80], [60, 70], total=100)}, resamples=0)

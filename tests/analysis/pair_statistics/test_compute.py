@@ -1,4 +1,4 @@
-"""The record of all statistics: each is what its function gives, stands alone, and says why where it cannot be had."""
+"""The record of all statistics: each is what its function gives, or the reason why it is not computed."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -33,16 +33,16 @@ CLASSES = tuple("abcd")
 RESAMPLES = 60
 
 
-def answers_from(name: str, right: np.ndarray, models: Sequence[str], rng: np.random.Generator) -> ImagePredictions:
-    """Answers that are right where they should be, and wrong by chance elsewhere."""
+def predictions_from(name: str, right: np.ndarray, models: Sequence[str], rng: np.random.Generator) -> ImagePredictions:
+    """Predictions that are right where they should be, and wrong by chance elsewhere."""
     labels = rng.integers(len(CLASSES), size=right.shape[1])
     wrong = (labels + rng.integers(1, len(CLASSES), size=right.shape)) % len(CLASSES)
     top = np.where(right, labels, wrong).astype(np.int8)[:, :, np.newaxis]
     return ImagePredictions(name, tuple(models), top, labels, tuple(map(str, range(right.shape[1]))), CLASSES)
 
 
-def counted(answers: tuple[ImagePredictions, ImagePredictions], **changes: Any) -> Outcomes:
-    original, new = answers
+def counted(pair_predictions: tuple[ImagePredictions, ImagePredictions], **changes: Any) -> Outcomes:
+    original, new = pair_predictions
     facts = {
         "original": original.dataset,
         "new": new.dataset,
@@ -66,8 +66,8 @@ def pair() -> tuple[ImagePredictions, ImagePredictions]:
     rng = np.random.default_rng(5)
     skill, models = np.linspace(-0.5, 2.5, 8), [f"model {place}" for place in range(8)]
     return (
-        answers_from("old", simulate(skill, Difficulty(0.0, 1.0), 400, rng), models, rng),
-        answers_from("new", simulate(skill, Difficulty(0.6, 1.2), 300, rng), models, rng),
+        predictions_from("old", simulate(skill, Difficulty(0.0, 1.0), 400, rng), models, rng),
+        predictions_from("new", simulate(skill, Difficulty(0.6, 1.2), 300, rng), models, rng),
     )
 
 
@@ -122,20 +122,20 @@ class TestEachIsWhatItsFunctionGives:
             assert line.resamples == RESAMPLES
 
     def test_models_on_one_set(self, pair, found):
-        for answers, side in zip(pair, (found.original, found.new), strict=True):
-            correct, pairs = answers.correct(), of_pairs(side)
+        for pair_predictions, side in zip(pair, (found.original, found.new), strict=True):
+            correct, pairs = pair_predictions.correct(), of_pairs(side)
             compared = compare_models(correct)
             assert same(pairs.comparison, compared)
             assert same(pairs.p_holm, adjust_pairs(compared.p_value))
             assert same(pairs.p_bh, adjust_pairs(compared.p_value, "benjamini-hochberg"))
-            assert same(pairs.agreement, agreement(answers.predicted))
-            # The median over the 28 pairs, of images that only one of two models gets right.
+            assert same(pairs.agreement, agreement(pair_predictions.predicted))
+            # The median over the 28 pairs, of images that only one of two models classifies correctly.
             apart = [np.mean(correct[i] != correct[j]) for i in range(8) for j in range(i)]
             assert pairs.discordance == pytest.approx(np.median(apart))
-            assert pairs.detectable == detectable_difference(len(answers.labels), pairs.discordance)
-            assert of_set(side).union_margin == reuse_margin(len(answers.labels), 8)
-            assert same(of_set(side).classes, class_accuracies(correct, answers.labels, 4))
-            assert same(of_set(side).hardest, hardest_share(answers.predicted, answers.labels, 0.05))
+            assert pairs.detectable == detectable_difference(len(pair_predictions.labels), pairs.discordance)
+            assert of_set(side).union_margin == reuse_margin(len(pair_predictions.labels), 8)
+            assert same(of_set(side).classes, class_accuracies(correct, pair_predictions.labels, 4))
+            assert same(of_set(side).hardest, hardest_share(pair_predictions.predicted, pair_predictions.labels, 0.05))
             assert of_set(side).missed_by_all == np.sum(~correct.any(axis=0))
             assert len(of_set(side).hard) == np.sum((~correct).sum(axis=0) > 4)  # type: ignore[arg-type]
 
@@ -255,7 +255,7 @@ class TestFresh:
         right = pair[0].correct().copy()
         for row in right:
             row[np.flatnonzero(row)[:40]] = False
-        fresh = answers_from("fresh", right, pair[0].models, np.random.default_rng(1))
+        fresh = predictions_from("fresh", right, pair[0].models, np.random.default_rng(1))
 
         found = compute_statistics(counted(pair), pair, fresh=fresh, resamples=0)
 
@@ -265,7 +265,7 @@ class TestFresh:
         parts = found.decomposition.adaptivity.estimate + found.decomposition.distribution.estimate
         assert parts == pytest.approx(found.decomposition.drop)
 
-    def test_a_model_without_fresh_answers_keeps_the_two_together(self, pair):
+    def test_a_model_without_fresh_predictions_keeps_the_two_together(self, pair):
         fresh = pair[0].subset([1, 3])
 
         found = compute_statistics(counted(pair), pair, fresh=replace(fresh, dataset="fresh"), resamples=0)
@@ -317,7 +317,7 @@ class TestDegenerate:
     def test_models_of_one_accuracy(self, share):
         right = np.arange(40) < np.full((4, 1), 40 * share)
         rng = np.random.default_rng(2)
-        both = (answers_from("old", right, "pqrs", rng), answers_from("new", right, "pqrs", rng))
+        both = (predictions_from("old", right, "pqrs", rng), predictions_from("new", right, "pqrs", rng))
 
         found = compute_statistics(counted(both), both, resamples=RESAMPLES)
 
@@ -346,7 +346,7 @@ class TestDegenerate:
         assert table.frame["drop"].isna().tolist() == [False, False, True, False]
         assert table.empty == "A class without images on a set has no accuracy there, and no rank."
 
-    def test_top5_leaves_first_answers_to_top1(self, letters):
+    def test_top5_leaves_first_predictions_to_top1(self, letters):
         from evalshift.analysis.outcomes.stored_pair import load_pair
 
         stored = load_pair(letters.results, "old:new")
@@ -361,8 +361,8 @@ class TestDegenerate:
 
 
 @st.composite
-def awkward_answers(draw) -> list[tuple[list[int], list[list[int]]]]:
-    """Labels and answers to few images: often all right, all wrong, alike, or of classes that one set lacks."""
+def awkward_predictions(draw) -> list[tuple[list[int], list[list[int]]]]:
+    """Labels and predictions of few images: often all correct, all incorrect, alike, or of classes one set lacks."""
     models, sides = draw(st.integers(1, 4)), []
     for _ in ("old", "new"):
         images = draw(st.integers(1, 5))
@@ -373,8 +373,8 @@ def awkward_answers(draw) -> list[tuple[list[int], list[list[int]]]]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(awkward_answers(), st.sampled_from(["linear", "probit", "logit"]), st.booleans())
-def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(sides, scale, with_answers):
+@given(awkward_predictions(), st.sampled_from(["linear", "probit", "logit"]), st.booleans())
+def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(sides, scale, with_predictions):
     original, new = (
         ImagePredictions(
             dataset=name,
@@ -387,8 +387,10 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
         for name, (labels, top) in zip(("old", "new"), sides, strict=True)
     )
     pair = original, new
-    answers = pair if with_answers else None
-    summary = summarize_outcomes({"top1": counted(pair)}, predictions=answers, scale=scale, resamples=4).metrics["top1"]
+    pair_predictions = pair if with_predictions else None
+    summary = summarize_outcomes(
+        {"top1": counted(pair)}, predictions=pair_predictions, scale=scale, resamples=4
+    ).metrics["top1"]
 
     # What these pairs do not call for, without attributes, superclasses and recipes, needs no word.
     uncalled = {"worst_groups", "groups", "recipes", "hierarchical_errors"}

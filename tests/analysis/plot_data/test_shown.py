@@ -15,7 +15,7 @@ def mixed(make_outcomes) -> MetricSummary:
     right = np.arange(10) < np.array([[9], [8], [8], [3]])
     after = np.arange(10) < np.array([[6], [7], [5], [5]])
     labels = np.arange(10) % 2
-    answers = [
+    stored_predictions = [
         ImagePredictions(
             dataset,
             models,
@@ -27,7 +27,9 @@ def mixed(make_outcomes) -> MetricSummary:
         for dataset, hit in (("old", right), ("new", after))
     ]
     outcomes = make_outcomes([9, 8, 8, 8, 3], [6, 7, 9, 5, 5])
-    return summarize_outcomes({"top1": outcomes}, predictions=(answers[0], answers[1]), resamples=0).metrics["top1"]
+    return summarize_outcomes(
+        {"top1": outcomes}, predictions=(stored_predictions[0], stored_predictions[1]), resamples=0
+    ).metrics["top1"]
 
 
 def test_equal_ranks_stand_in_the_order_of_the_other_set_then_of_names(mixed):

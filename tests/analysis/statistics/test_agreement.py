@@ -45,7 +45,7 @@ def rng(name: str = "agreement") -> np.random.Generator:
 
 
 def independent(models: int, right: int, wrong: int) -> np.ndarray:
-    """All patterns of right and wrong answers, each as often as for models that err independently."""
+    """All patterns of correct and incorrect predictions, each as often as for models that err independently."""
     each = itertools.product([True] * right + [False] * wrong, repeat=models)
     return np.array(list(each)).T
 
@@ -71,7 +71,7 @@ class TestAgreement:
 
 class TestExpectedAgreement:
     def test_by_hand(self):
-        # Both right 0.72; both wrong 0.02, and then they name the same of the ten other classes once in ten.
+        # both correct 0.72; both incorrect 0.02, and then they name the same of the ten other classes once in ten.
         assert expected_agreement(np.array([0.9, 0.8]), classes=11)[0, 1] == pytest.approx(0.722)
         assert expected_agreement(np.array([0.9, 0.8]))[0, 1] == pytest.approx(0.74)
 
@@ -112,7 +112,7 @@ class TestErrorConsistency:
         for i, j in itertools.product(range(len(correct)), repeat=2):
             one, other = correct[i], correct[j]
             assert consistency.observed[i, j] == pytest.approx((one == other).mean())
-            # Undefined where both are always right or always wrong; scikit-learn warns there.
+            # Undefined where both are always correct or always incorrect; scikit-learn warns there.
             if (one.all() and other.all()) or not (one.any() or other.any()):
                 assert math.isnan(consistency.kappa[i, j])
             else:
@@ -221,14 +221,15 @@ class TestReuseMargin:
         assert reuse_margin(1000, 1, cover=np.array([1.0])) == reuse_margin(1000, 1)
 
     def test_holds_for_many_similar_models(self):
-        # 2,000 variants of one model that each answer otherwise on 1 % of the images, 300 sets of 1,000 images.
+        # 2,000 variants of one model that each differ on 1 % of the images, 300 sets of 1,000 images.
         margin = reuse_margin(1000, 2001, cover=np.array([0.99]))
         assert margin < reuse_margin(1000, 2001)
         draw = rng("variants")
         furthest = []
         for _ in range(300):
             right = draw.binomial(1000, 0.8)
-            # Of a variant: images lost of those that the first gets right, and won of the others, half of each 1 %.
+            # Of a variant: images lost of those that the first classifies correctly, and won of the others, half of
+            # each 1 %.
             lost, won = draw.binomial(right, 0.00625, 2000), draw.binomial(1000 - right, 0.025, 2000)
             furthest.append(np.abs((right + np.append(won - lost, 0)) / 1000 - 0.8).max())
         assert (np.array(furthest) <= margin).mean() >= 0.95
@@ -494,7 +495,7 @@ class TestReleasedImagenetPredictions:
     @pytest.fixture(scope="class")
     @staticmethod
     def released(imagenetv2_predictions) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
-        """Models, their first answers on both sets, and whether these are right."""
+        """Models, their top-1 predictions on both sets, and whether these are right."""
         # fv_16k's five columns on the new set are stored in reverse order.
         files = sorted((imagenetv2_predictions / "imagenet-val").glob("*.npy"))
         predicted, correct = [], []

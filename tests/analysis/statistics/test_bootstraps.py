@@ -29,7 +29,7 @@ def rng(name: str = "resampling") -> np.random.Generator:
     return np.random.default_rng(list(name.encode()))
 
 
-def answers(models: int = 8, images: int = 300, new_images: int = 200) -> tuple[np.ndarray, np.ndarray]:
+def predictions(models: int = 8, images: int = 300, new_images: int = 200) -> tuple[np.ndarray, np.ndarray]:
     """Correctness on two sets of models of rising skill, the new set harder."""
     draw, skill = rng("answers"), np.linspace(0, 2, models)
     return simulate(skill, Difficulty(0.0, 1.0), images, draw), simulate(skill, Difficulty(0.5, 1.0), new_images, draw)
@@ -40,7 +40,7 @@ def width(line: Line) -> float:
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Kolmogorov and Smirnov's distance between two samples; digits that rounding makes are not told apart."""
+    """Kolmogorov and Smirnov's distance between two samples; differences by rounding are ignored."""
     result: Any = stats.ks_2samp(one.round(9), other.round(9))
     return result.statistic
 
@@ -69,7 +69,7 @@ class TestImages:
             assert found[slope] == pytest.approx(mean, abs=5 * math.sqrt(mean) + 1)
 
     def test_agrees_with_scipys_bootstrap(self):
-        original, new = answers()
+        original, new = predictions()
 
         def slope(images, new_images):
             return np.polyfit(original[:, images].mean(axis=1), new[:, new_images].mean(axis=1), 1)[0]
@@ -93,7 +93,7 @@ class TestImages:
         line = image_bootstrap(original, new, resamples=1000, rng=rng())
         assert line.slopes.std() == pytest.approx(expected, rel=0.1)
 
-    def test_models_that_are_always_or_never_right_leave_nothing_to_chance(self):
+    def test_models_that_are_always_or_never_correct_leave_nothing_to_chance(self):
         sets = [np.array([[right] * images for right in (False, True, True)]) for images in (50, 20)]
         line = image_bootstrap(*sets, resamples=200, rng=rng())
         assert line.slope_interval.low == line.slope_interval.high == line.slope == 1
@@ -101,7 +101,7 @@ class TestImages:
 
     @pytest.mark.parametrize("scale", ["linear", "probit", "logit"])
     def test_the_line_itself_is_that_of_least_squares(self, scale):
-        original, new = answers()
+        original, new = predictions()
         accuracies = (fitted_accuracy(c.sum(axis=1), np.full(8, c.shape[1]), scale) for c in (original, new))
         plain = fit_line(*accuracies, scale=scale, resamples=0, rng=rng())
         for draw in (image_bootstrap, two_way_bootstrap):
@@ -112,7 +112,7 @@ class TestImages:
 
     def test_batches_do_not_show(self):
         # 90 resamples of 100,000 images do not fit one batch; the draws of 50 of them stand first either way.
-        sets = [np.tile(correct, 500) for correct in answers(images=200)]
+        sets = [np.tile(correct, 500) for correct in predictions(images=200)]
         line = image_bootstrap(*sets, resamples=90, rng=rng())
         assert len(line.slopes) == 90
         assert len(np.unique(line.slopes)) == 90
@@ -237,19 +237,19 @@ class TestDegenerate:
         assert len(line.slopes) == len(line.offsets) == 0
 
     def test_two_models_still_depend_on_their_images(self):
-        original, new = (correct[[0, 7]] for correct in answers())
+        original, new = (correct[[0, 7]] for correct in predictions())
         assert width(image_bootstrap(original, new, resamples=200, rng=rng())) > 0
         self.check_no_intervals(two_way_bootstrap(original, new, resamples=200, rng=rng()))
 
     def test_two_families(self):
-        original, new = answers()
+        original, new = predictions()
         families = ["a"] * 4 + ["b"] * 4
         accuracies = original.mean(axis=1), new.mean(axis=1)
         self.check_no_intervals(two_way_bootstrap(original, new, families=families, resamples=200, rng=rng()))
         self.check_no_intervals(family_bootstrap(*accuracies, families, resamples=200, rng=rng()))
 
     def test_no_resamples(self):
-        original, new = answers()
+        original, new = predictions()
         accuracies = original.mean(axis=1), new.mean(axis=1)
         for line in (
             image_bootstrap(original, new, resamples=0, rng=rng()),
@@ -266,7 +266,7 @@ class TestDegenerate:
         assert line.slope == pytest.approx(1)
 
     def test_one_model(self):
-        original, new = (correct[:1] for correct in answers())
+        original, new = (correct[:1] for correct in predictions())
         with pytest.raises(AnalysisError) as complaint:
             image_bootstrap(original, new, rng=rng())
         assert str(complaint.value) == (
@@ -279,7 +279,7 @@ class TestDegenerate:
 
     @pytest.mark.parametrize("resamples", [-1, 1])
     def test_impossible_numbers_of_resamples(self, resamples):
-        original, new = answers()
+        original, new = predictions()
         accuracies = original.mean(axis=1), new.mean(axis=1)
         for call in (
             lambda: image_bootstrap(original, new, resamples=resamples, rng=rng()),
@@ -291,7 +291,7 @@ class TestDegenerate:
             assert str(complaint.value) == f"resamples: found {resamples}; expected 0 for no intervals, or at least 2"
 
     def test_a_family_less(self):
-        original, new = answers()
+        original, new = predictions()
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             two_way_bootstrap(original, new, families=["a"] * 7, rng=rng())
         assert str(complaint.value) == "families: found 7 for 8 models; expected one of each a model"

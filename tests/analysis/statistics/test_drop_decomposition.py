@@ -90,7 +90,7 @@ class TestAdaptivityTest:
         theirs = stats.fisher_exact(table, alternative="greater")[1]
         assert of_one(original, (1, 2), fresh).adaptivity_p[0] == pytest.approx(theirs, rel=1e-6, abs=1e-12)
 
-    def test_luck_of_the_original_set_raises_few_alarms(self):
+    def test_sampling_error_of_the_original_set_raises_few_alarms(self):
         # 8,000 models at 93 % that nobody tuned. The test is exact, so it may only raise fewer.
         draw, total = rng("luck"), np.full(8000, 10_000)
         original, new = draw.binomial(total, 0.93), draw.binomial(2000, 0.85, 8000)
@@ -104,8 +104,9 @@ class TestAdaptivityTest:
         assert 0.95 <= inside.mean() < 0.97
 
     def test_tuning_on_the_original_set_is_found(self):
-        # Each model is the best, on 1,000 original images, of 500 that are all right on 80 % of all images: nothing but
-        # tuning. The best of 500 lies 3 standard deviations up, 3.8 points; 5,000 fresh images have an error of 0.6.
+        # Each model is the best, on 1,000 original images, of 500 that are all correct on 80 % of all images: nothing
+        # but tuning. The best of 500 lies 3 standard deviations up, 3.8 points; 5,000 fresh images have an error of
+        # 0.6.
         draw, models = rng("tuning"), 400
         best = draw.binomial(1000, 0.8, (models, 500)).max(axis=1)
         total, fresh_total = np.full(models, 1000), np.full(models, 5000)

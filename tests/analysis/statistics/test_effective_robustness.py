@@ -35,7 +35,7 @@ def rng(name: str = "robustness") -> np.random.Generator:
 
 
 def some_counts(models: int, images: int = 10_000) -> Counts:
-    """Correct answers of models near a line of slope 1.1."""
+    """Correct predictions of models near a line of slope 1.1."""
     draw = rng(f"counts {models}")
     truth = draw.uniform(0.55, 0.85, models)
     new = 1.1 * truth - 0.2 + draw.normal(0, 0.01, models)
@@ -127,7 +127,7 @@ class TestUncertainty:
     @pytest.mark.parametrize("models, far", [(4, False), (13, False), (13, True), (70, False)])
     def test_is_that_of_refitting_each_resample_without_the_model(self, scale, models, far):
         # Draw by draw: the counts of a resample are for the others in their order, and one line is fitted for each
-        # model; the luck of the images comes from the same generator, one resample after the other.
+        # model; the sampling error of the images comes from the same generator, one resample after the other.
         counts, resamples = some_counts(models), 200
         if far:
             counts[0][5], counts[2][5] = 30, 9000
@@ -191,7 +191,7 @@ class TestUncertainty:
         assert result.p_value[40] == pytest.approx(2 * stats.norm.sf(0.05 / 0.018241), rel=0.02)
 
     def test_shared_images_by_brute_force(self):
-        # Images are drawn again 1,000 times and every model's line fitted anew: so much do the distances vary by the
+        # Images are resampled 1,000 times and every model's line fitted anew: so much do the distances vary by the
         # images. The intervals hold that and the resampled lines; variances add.
         draw, models = rng("shared"), 16
         skill = draw.uniform(0.5, 2, models)

@@ -134,7 +134,7 @@ class TestVariances:
         correct = np.array([[True, True, False, False], [True, False, True, False]])
         assert own_variance(correct) == pytest.approx([1 / 32, 1 / 32])
 
-    def test_models_that_answer_alike_differ_by_the_least_that_can_be_told(self):
+    def test_models_that_prediction_alike_differ_by_the_least_that_can_be_told(self):
         correct = np.array([[True, False, True, True]] * 3)
         assert own_variance(correct).tolist() == [1 / 144] * 3
 
@@ -154,7 +154,7 @@ class TestVariances:
         assert steepness(accuracy, scale) == pytest.approx(numeric, rel=1e-6)
 
     @needs_imagenet
-    def test_models_share_much_of_their_luck(self):
+    def test_models_share_much_of_their_sampling_error(self):
         original, _ = imagenet().without("fv_").correct
         counts, total = original.sum(axis=1), np.full(64, 50_000)
         assert np.mean(np.sqrt(own_variance(original) / binomial_variance(counts, total))) == pytest.approx(

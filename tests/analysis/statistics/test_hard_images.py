@@ -1,4 +1,4 @@
-"""Hard images counted by hand, as a property of any answers, and as figure 4 of the paper shows them."""
+"""Hard images counted by hand, as a property of any predictions, and as figure 4 of the paper shows them."""
 
 import inspect
 from collections import Counter
@@ -15,13 +15,13 @@ from evalshift.analysis.statistics.hard_images import hard_images, hardest_share
 # Figure 4 of the paper: true class and what most models said instead, for the 16 new images that all 34 missed.
 FIGURE_4 = Counter({(1, 0): 1, (1, 9): 8, (2, 6): 1, (7, 6): 1, (3, 5): 2, (3, 4): 1, (5, 3): 2})
 
-# Five images of classes 0, 1, 2, 1, 0, answered by four models; missed by 0, 4, 3, 2 and 4 of them.
+# Five images of classes 0, 1, 2, 1, 0, predicted by four models; missed by 0, 4, 3, 2 and 4 of them.
 LABELS = np.array([0, 1, 2, 1, 0])
 PREDICTED = np.array([[0, 2, 2, 1, 1], [0, 2, 0, 1, 2], [0, 0, 0, 0, 1], [0, 2, 1, 2, 2]])
 
 
 @st.composite
-def answers(draw) -> tuple[np.ndarray, np.ndarray]:
+def predictions(draw) -> tuple[np.ndarray, np.ndarray]:
     seed, models, images = draw(st.integers(0, 2**32 - 1)), draw(st.integers(1, 6)), draw(st.integers(1, 30))
     rng = np.random.default_rng(seed)
     return rng.integers(0, 4, (models, images)), rng.integers(0, 4, images)
@@ -42,7 +42,7 @@ class TestByHand:
         assert (len(hard), hard.models) == (2, 4)
 
     def test_missed_by_most(self):
-        # The right answer of the one model that knows image 2 is no vote: it is taken for 0 twice, for 1 once.
+        # The correct prediction of one model for image 2 is no vote: it is taken for 0 twice, for 1 once.
         hard = hard_images(PREDICTED, LABELS, least=3)
         assert hard.image.tolist() == [1, 4, 2]
         assert hard.favourite.tolist() == [2, 1, 0]
@@ -66,9 +66,9 @@ class TestByHand:
 
 
 class TestProperties:
-    @given(answers(), st.floats(0.01, 1))
-    def test_a_share_is_whole_groups_of_equally_hard_images(self, given_answers, share):
-        predicted, labels = given_answers
+    @given(predictions(), st.floats(0.01, 1))
+    def test_a_share_is_whole_groups_of_equally_hard_images(self, given_predictions, share):
+        predicted, labels = given_predictions
         missed = missed_by(predicted, labels)
         hard = hardest_share(predicted, labels, share)
         assert len(hard) >= share * len(labels) - 1e-6
@@ -78,21 +78,21 @@ class TestProperties:
         # Without its easiest group it would be too small.
         assert np.sum(hard.missed > hard.missed.min()) < share * len(labels)
 
-    @given(answers())
-    def test_favourites_by_counting(self, given_answers):
-        predicted, labels = given_answers
+    @given(predictions())
+    def test_favourites_by_counting(self, given_predictions):
+        predicted, labels = given_predictions
         hard = hard_images(predicted, labels, least=1)
         for image, favourite, votes in zip(hard.image, hard.favourite, hard.votes, strict=True):
-            wrong = Counter(answer for answer in predicted[:, image].tolist() if answer != labels[image])
+            wrong = Counter(infer for infer in predicted[:, image].tolist() if infer != labels[image])
             assert votes == max(wrong.values())
-            assert favourite == min(answer for answer, count in wrong.items() if count == votes)
+            assert favourite == min(infer for infer, count in wrong.items() if count == votes)
 
-    @given(answers())
-    def test_chunks_do_not_show(self, given_answers):
-        whole = hard_images(*given_answers, least=0)
+    @given(predictions())
+    def test_chunks_do_not_show(self, given_predictions):
+        whole = hard_images(*given_predictions, least=0)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "_CELLS_IN_A_CHUNK", 9)
-            chunked = hard_images(*given_answers, least=0)
+            chunked = hard_images(*given_predictions, least=0)
         assert whole.favourite.tolist() == chunked.favourite.tolist()
         assert whole.votes.tolist() == chunked.votes.tolist()
 
@@ -122,7 +122,7 @@ class TestDegenerate:
             hardest_share(PREDICTED, LABELS, share)
         assert str(complaint.value) == f"share: found {share}; expected a fraction above 0, up to 1"
 
-    def test_impossible_answers(self):
+    def test_impossible_predictions(self):
         # Unwrapped: as they run for users, without the tests' shape checker that would speak first.
         for call, option in ((inspect.unwrap(hard_images), 4), (inspect.unwrap(hardest_share), 0.5)):
             with pytest.raises(ValueError) as complaint:  # noqa: PT011

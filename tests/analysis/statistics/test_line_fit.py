@@ -201,7 +201,7 @@ class TestRegion:
         region = line.region(ends)
         assert line.predict(ends).tolist() == region.low.tolist() == region.high.tolist() == [0, 1]
 
-    def test_many_points_are_one_answer(self, line_of_40):
+    def test_many_points_are_one_prediction(self, line_of_40):
         # 300 points of 5,000 lines do not fit one chunk.
         x = np.linspace(0, 1, 300)
         whole = line_of_40.region(x)

@@ -19,7 +19,7 @@ def of_one(correct: int, total: int, share: float, accuracy: float, level: float
 
 
 def test_the_papers_example():
-    # Appendix B.2.2: 93 % on the whole set, 8 % duplicates, all right: (0.93 − 0.08)/0.92 = 92.4 %, 0.6 less.
+    # Appendix B.2.2: 93 % on the whole set, 8 % duplicates, all correct: (0.93 − 0.08)/0.92 = 92.4 %, 0.6 less.
     rest = without_duplicates(np.array([9300]), np.array([10_000]), 0.08, np.array([1.0]))
     assert rest.accuracy[0] == pytest.approx(0.85 / 0.92)
     assert round(100 * rest.accuracy[0], 1) == 92.4
@@ -39,7 +39,7 @@ def test_no_duplicates_change_nothing():
 
 
 def test_all_that_is_right_are_duplicates():
-    # 10 of 100 right, 10 duplicates, all right: none of 90, from 0 to 1 − (α/2)^(1/90).
+    # 10 of 100 right, 10 duplicates, all correct: none of 90, from 0 to 1 − (α/2)^(1/90).
     assert of_one(10, 100, 0.1, 1.0) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 90)))
     # The mirror: all that is wrong.
     assert of_one(90, 100, 0.1, 0.0) == pytest.approx((0.025 ** (1 / 90), 1, 1))

@@ -37,8 +37,8 @@ def rng(name: str) -> np.random.Generator:
     return np.random.default_rng(list(name.encode()))
 
 
-def answers(*counts: int) -> np.ndarray:
-    """Two models, from the images that both, only the first, only the second and neither gets right."""
+def predictions(*counts: int) -> np.ndarray:
+    """Two models, from the numbers of images on which both, only the first, only the second and neither are correct."""
     first, second = np.repeat([[True, True], [True, False], [False, True], [False, False]], counts, axis=0).T
     return np.array([first, second])
 
@@ -203,7 +203,7 @@ class TestPairedDifferenceInterval:
 
 class TestCompareModels:
     def test_by_hand(self):
-        compared = compare_models(answers(59, 6, 16, 80))
+        compared = compare_models(predictions(59, 6, 16, 80))
         assert compared.only.tolist() == [[0, 6], [16, 0]]
         assert compared.difference[0, 1] == pytest.approx(-10 / 161)
         # P(at most 6 of 22 | ½) = Σ C(22, 0..6)/2²² = 110056/4194304
@@ -224,12 +224,12 @@ class TestCompareModels:
             assert interval == pytest.approx(of_table(tuple(table), level), abs=1e-12)
 
     def test_a_model_is_not_compared_with_itself(self):
-        compared = compare_models(answers(3, 1, 1, 3))
+        compared = compare_models(predictions(3, 1, 1, 3))
         for matrix in (compared.p_value, compared.interval.low, compared.interval.high):
             assert np.isnan(np.diagonal(matrix)).all()
         assert np.diagonal(compared.difference).tolist() == [0, 0]
 
-    def test_equal_answers_leave_a_defined_interval(self):
+    def test_equal_predictions_leave_a_defined_interval(self):
         compared = compare_models(np.array([[True, False, True]] * 2))
         assert compared.p_value[0, 1] == 1
         assert compared.interval.low[0, 1] == -compared.interval.high[0, 1] < 0
@@ -252,7 +252,7 @@ class TestAccuracyNoise:
         np.testing.assert_allclose(np.cov(noise), np.cov(correct, bias=True) / 500, atol=5e-6)
 
     def test_equal_models_move_as_one(self):
-        noise = accuracy_noise(answers(6, 0, 0, 4), 1000, rng("one"))
+        noise = accuracy_noise(predictions(6, 0, 0, 4), 1000, rng("one"))
         np.testing.assert_allclose(noise[0], noise[1], atol=1e-8)
         assert noise[0].std() == pytest.approx(math.sqrt(0.24 / 10), rel=0.1)
 
@@ -261,7 +261,7 @@ class TestCompareDrops:
     def test_by_hand(self):
         # Drops: 0.8 − 0.4 and 0.8 − 0.7. The interval joins the distances of both sets' Newcombe limits:
         # original difference 0 of a table (6, 2, 2, 0), new difference −0.3 of a table (4, 0, 3, 3).
-        original, new = answers(6, 2, 2, 0), answers(4, 0, 3, 3)
+        original, new = predictions(6, 2, 2, 0), predictions(4, 0, 3, 3)
         (l1, u1), (l2, u2) = of_table((6, 2, 2, 0)), of_table((4, 0, 3, 3))
         compared = compare_drops(original, new)
         assert compared.difference[0, 1] == pytest.approx(0.3)
@@ -282,14 +282,15 @@ class TestCompareDrops:
 
     @pytest.mark.parametrize("sizes", [(4000, 2000), (50, 50)])
     def test_covers_its_level_where_both_models_drop_alike(self, sizes):
-        # Models of 90 and 80 % that fall to 80 and 70 %: 50 pairs of them at a time, each pair with answers of its own.
+        # Models of 90 and 80 % that fall to 80 and 70 %: 50 pairs of them at a time, each pair with predictions of its
+        # own.
         draw = rng("drops")
         chances = ((0.76, 0.14, 0.04, 0.06), (0.62, 0.18, 0.08, 0.12))
         one, other = np.arange(0, 100, 2), np.arange(1, 100, 2)
         held, found = [], []
         for _ in range(30):
             original, new = (
-                np.concatenate([answers(*table) for table in draw.multinomial(size, chance, 50)])
+                np.concatenate([predictions(*table) for table in draw.multinomial(size, chance, 50)])
                 for size, chance in zip(sizes, chances, strict=True)
             )
             compared = compare_drops(original, new)
@@ -301,15 +302,15 @@ class TestCompareDrops:
 
     def test_a_planted_difference_is_found_and_a_level_one_is_not(self):
         # Both fall by 20 points, then one of them by 26.
-        original, alike = answers(7000, 1000, 1000, 1000), answers(5000, 1000, 1000, 3000)
-        other = answers(4900, 500, 1100, 3500)
+        original, alike = predictions(7000, 1000, 1000, 1000), predictions(5000, 1000, 1000, 3000)
+        other = predictions(4900, 500, 1100, 3500)
         assert compare_drops(original, alike).p_value[0, 1] == 1
         compared = compare_drops(original, other)
         assert compared.p_value[0, 1] < 1e-5
         assert compared.interval.low[0, 1] > 0.03
 
     def test_undefined_without_discordant_images(self):
-        compared = compare_drops(answers(5, 0, 0, 5), answers(4, 0, 0, 6))
+        compared = compare_drops(predictions(5, 0, 0, 5), predictions(4, 0, 0, 6))
         assert np.isnan(compared.p_value).all()
         assert compared.difference.tolist() == [[0, 0], [0, 0]]
         assert compared.interval.low[0, 1] < 0 < compared.interval.high[0, 1]
@@ -317,7 +318,7 @@ class TestCompareDrops:
     def test_other_models_on_the_new_set(self):
         # Unwrapped: as it runs for users, without the tests' shape checker that would speak first.
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
-            inspect.unwrap(compare_drops)(answers(1, 1, 1, 1), answers(1, 1, 1, 1)[:1])
+            inspect.unwrap(compare_drops)(predictions(1, 1, 1, 1), predictions(1, 1, 1, 1)[:1])
         assert str(complaint.value) == "found 2 original and 1 new models; expected the same models twice"
 
 
@@ -423,8 +424,8 @@ class TestDetectableAccuracies:
             assert stats.binom.pmf(counts[left_out], images, accuracy).sum() == pytest.approx(0.8, abs=1e-9)
         assert nearest.low < expected < nearest.high
 
-    def test_in_closed_form_where_every_answer_is_expected_to_be_right(self):
-        # One wrong answer suffices: 1 − p^500 = 0.8. Nothing lies above.
+    def test_in_closed_form_where_every_prediction_is_expected_to_be_right(self):
+        # One incorrect prediction suffices: 1 − p^500 = 0.8. Nothing lies above.
         nearest = detectable_accuracies(500, 1.0)
         assert nearest.low == pytest.approx(0.2 ** (1 / 500), abs=1e-10)
         assert math.isnan(nearest.high)
@@ -453,7 +454,7 @@ class TestDetectableAccuracies:
 
 
 class TestReleasedPredictions:
-    def test_most_pairs_of_imagenet_models_differ_beyond_chance(self, imagenetv2_predictions):
+    def test_most_pairs_of_imagenet_models_differ_significantly(self, imagenetv2_predictions):
         # 2,211 pairs. fv_16k's five columns on the new set are stored in reverse order.
         compared = []
         for folder in ("imagenet-val", "matched-frequency"):

@@ -27,7 +27,7 @@ def alone(*counts: int) -> np.ndarray:
     return np.repeat(np.eye(len(counts), dtype=bool), counts, axis=1)
 
 
-def answers(accuracies: tuple[float, ...], images: int, draw: np.random.Generator) -> np.ndarray:
+def predictions(accuracies: tuple[float, ...], images: int, draw: np.random.Generator) -> np.ndarray:
     """Models that find the same images hard: their latent scores correlate with 0.6."""
     hard = math.sqrt(0.6) * draw.standard_normal(images)
     score = hard + math.sqrt(0.4) * draw.standard_normal((len(accuracies), images))
@@ -39,7 +39,7 @@ def bounds(sets: RankSets) -> list[list[int]]:
 
 
 class TestBetterModels:
-    def test_two_models_are_told_apart_as_by_mcnemars_test(self):
+    def test_two_models_differ_as_by_mcnemars_test(self):
         # Of 2,000 images that part them 1,045 and 1,043 make p = 0.0466 and 0.0573; the critical value of one pair is
         # that of a normal, 1.96, give or take 0.01.
         for wins, found in ((1045, True), (1043, False)):
@@ -64,18 +64,18 @@ class TestBetterModels:
         # (1050 − 950 − 1)/√2000 = 2.21, need no more than the 1.96 of one pair.
         better = better_models(alone(1050, 950, 100), draws=100_000, rng=rng())
         assert better.tolist() == [[False, True, True], [False, False, True], [False, False, False]]
-        # With the third model near the first two, the same two are not told apart.
+        # With the third model near the first two, the same two do not differ significantly.
         assert not better_models(alone(1050, 950, 1000), draws=100_000, rng=rng()).any()
 
     def test_the_family_is_not_wrong_more_often_than_it_says(self):
         draw = rng("false findings")
-        wrong = [better_models(answers((0.8,) * 6, 200, draw), draws=500, rng=draw).any() for _ in range(400)]
+        wrong = [better_models(predictions((0.8,) * 6, 200, draw), draws=500, rng=draw).any() for _ in range(400)]
         # 0.036 over 1,000 runs of 1,000 draws; here with a standard error of 0.01.
         assert 0.01 < np.mean(wrong) < 0.07
 
     @pytest.mark.parametrize("images, found", [(1, False), (4, False), (5, False), (6, True)])
     def test_few_images_prove_as_little_as_the_exact_test_says(self, images, found):
-        # One model always right, one always wrong: p is 2/2^n, below 0.05 from 6 images on.
+        # One model always correct, one always incorrect: p is 2/2^n, below 0.05 from 6 images on.
         correct = np.array([[True] * images, [False] * images])
         assert better_models(correct, rng=rng())[0, 1] == found
 
@@ -89,7 +89,7 @@ class TestRankSets:
         assert (sets.simultaneous, sets.level) == (True, 0.95)
 
     @pytest.mark.parametrize("simultaneous", [True, False])
-    def test_equal_answers_leave_all_ranks_open(self, simultaneous):
+    def test_equal_predictions_leave_all_ranks_open(self, simultaneous):
         sets = rank_sets(np.array([[True, False, True]] * 4), simultaneous=simultaneous, rng=rng())
         assert sets.rank.tolist() == [1] * 4
         assert bounds(sets) == [[1, 4]] * 4
@@ -131,7 +131,7 @@ class TestRankSets:
         assert bounds(moved) == [[[1, 2], [1, 2], [3, 4], [3, 4], [5, 5]][model] for model in order]
 
     def test_same_chance_same_sets(self):
-        correct = answers((0.9, 0.89, 0.88, 0.87, 0.86), 2000, rng("answers"))
+        correct = predictions((0.9, 0.89, 0.88, 0.87, 0.86), 2000, rng("answers"))
         assert bounds(rank_sets(correct, rng=rng("a"))) == bounds(rank_sets(correct, rng=rng("a")))
 
     @pytest.mark.parametrize("accuracies", [(0.8,) * 5, (0.9, 0.9, 0.8, 0.8, 0.7), (0.95, 0.94, 0.93, 0.92, 0.91)])
@@ -140,7 +140,7 @@ class TestRankSets:
         truth = 1 + (np.array(accuracies)[:, np.newaxis] < np.array(accuracies)).sum(axis=1)
         together, each = [], []
         for _ in range(150):
-            correct = answers(accuracies, 300, draw)
+            correct = predictions(accuracies, 300, draw)
             for simultaneous, held in ((True, together), (False, each)):
                 sets = rank_sets(correct, simultaneous=simultaneous, draws=300, rng=draw).interval
                 held.append((sets.low <= truth) & (truth <= sets.high))
@@ -176,7 +176,7 @@ class TestRankChangeSets:
         assert changes.real.tolist() == [True, True, False, False, False]
         assert np.argwhere(changes.reversed_pairs).tolist() == [[0, 1]]
 
-    def test_a_rank_can_change_beyond_chance_because_others_move(self):
+    def test_a_rank_can_change_significantly_because_others_move(self):
         # Model 0 is second to model 1 and becomes third: model 2, far below, overtakes it.
         original = np.arange(2000) < np.array([[1600], [1800], [1000]])
         new = np.arange(2000) < np.array([[1200], [1700], [1500]])
@@ -197,7 +197,7 @@ class TestRankChangeSets:
 
     def test_swapping_the_sets_mirrors_it(self):
         draw = rng("sets")
-        original, new = (answers((0.9, 0.88, 0.8, 0.79), size, draw) for size in (4000, 1000))
+        original, new = (predictions((0.9, 0.88, 0.8, 0.79), size, draw) for size in (4000, 1000))
         one = rank_change_sets(original, new, draws=50_000, rng=rng("a"))
         other = rank_change_sets(new, original, draws=50_000, rng=rng("b"))
         assert one.change.tolist() == (-other.change).tolist()
@@ -209,7 +209,10 @@ class TestRankChangeSets:
         draw = rng("changes")
         held = []
         for _ in range(120):
-            original, new = answers((0.9, 0.85, 0.8, 0.75), 500, draw), answers((0.8, 0.75, 0.6, 0.65), 300, draw)
+            original, new = (
+                predictions((0.9, 0.85, 0.8, 0.75), 500, draw),
+                predictions((0.8, 0.75, 0.6, 0.65), 300, draw),
+            )
             interval = rank_change_sets(original, new, draws=300, rng=draw).interval
             held.append(((interval.low <= [0, 0, -1, 1]) & (interval.high >= [0, 0, -1, 1])).all())
         assert np.mean(held) > 0.91
@@ -267,7 +270,7 @@ class TestReleasedPredictions:
             assert off.max() <= 1
             assert (off > 0).sum() <= 4
 
-    def test_no_rank_change_of_table_11_is_beyond_chance(self, both_sets):
+    def test_no_rank_change_of_table_11_is_significant(self, both_sets):
         changes = rank_change_sets(*both_sets, draws=2000, rng=rng())
         assert (changes.change != 0).sum() == 35
         assert np.abs(changes.change).max() == 5

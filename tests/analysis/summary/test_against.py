@@ -128,7 +128,7 @@ def test_top5_is_held_against_top5(of_pair):
 
 @pytest.mark.parametrize("correct", [0, 10_000])
 @pytest.mark.parametrize("scale", ["linear", "probit", "logit"])
-def test_none_or_all_right_gives_a_number(of_pair, scale, correct):
+def test_none_or_all_correct_gives_a_number(of_pair, scale, correct):
     against, _ = held(of_pair(V4, [correct], [correct * 2021 // 10_000]), scale)
     assert np.isfinite(against.table.drop(columns="model").to_numpy(float)).all()
 

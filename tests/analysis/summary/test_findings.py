@@ -117,7 +117,7 @@ def test_counts_alone_say_what_they_can(found):
     assert details(found) == ()
 
 
-def test_details_of_answers(letters):
+def test_details_of_predictions(letters):
     stored = load_pair(letters.results, "old:new")
 
     said = details(compute_statistics(stored.outcomes["top1"], stored.predictions, resamples=0))

@@ -11,7 +11,7 @@ from evalshift.analysis.summary.set_groups import set_groups
 from evalshift.errors import AnalysisError, UsageError
 from evalshift.evaluate.store import Results
 
-# label and place of twelve birds; which of them each seed gets right, in the same order.
+# label and place of twelve birds; which of them each seed classifies correctly, in the same order.
 BIRDS = [(label, place) for label in (0, 1) for place in "lw" for _ in range(3)]
 SEEDS = {"erm-seed0": "111100110111", "erm-seed1": "111000111111", "gdro-seed0": "110110110110"}
 
@@ -24,8 +24,10 @@ def birds(tmp_path: Path) -> Path:
         rows = [f"{n},{label},{place}" for n, (label, place) in enumerate(BIRDS)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["id,label,place", *rows]) + "\n")
         for model, right in SEEDS.items():
-            answers = [label if digit == "1" else 1 - label for (label, _), digit in zip(BIRDS, right, strict=True)]
-            (tmp_path / "p.csv").write_text("\n".join(["id,prediction", *(f"{n},{a}" for n, a in enumerate(answers))]))
+            predictions = [label if digit == "1" else 1 - label for (label, _), digit in zip(BIRDS, right, strict=True)]
+            (tmp_path / "p.csv").write_text(
+                "\n".join(["id,prediction", *(f"{n},{a}" for n, a in enumerate(predictions))])
+            )
             done = run_here(
                 *("import", "predictions", tmp_path / "p.csv", "--model", model, "--dataset", name),
                 *("--labels", tmp_path / f"{name}.csv", "--classes", "birds", "--registry", tmp_path / "reg.yaml"),

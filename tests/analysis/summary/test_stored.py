@@ -22,7 +22,7 @@ def test_stored_results_are_summed_up_with_their_provenance(letters):
     assert pair.provenance["models"]["good"]["new"]["checkpoint_sha256"] == "12fca82f" * 8
 
 
-def test_without_pairs_one_that_cannot_be_answered_becomes_a_note(letters):
+def test_without_pairs_one_that_cannot_be_predictioned_becomes_a_note(letters):
     letters.results.add_pairs(["old:gone"])
 
     summary = summarize(letters.results, resamples=0)
@@ -47,7 +47,7 @@ def test_nothing_run_is_a_complaint(store):
     )
 
 
-def test_top5_where_it_cannot_be_had_is_a_complaint(letters):
+def test_top5_where_it_is_not_available_is_a_complaint(letters):
     letters.predictions("new", "poor", [[0], [0], [0]])
 
     with pytest.raises(AnalysisError) as caught:
@@ -81,7 +81,7 @@ def test_what_the_registry_knows_of_the_original_set_is_used(letters):
     assert metric.findings()[0].startswith(
         "Of the mean drop of 30.6 points, adaptive overfitting accounts for 25.0 points (95 % CI −9.5 to 59.5) and "
     )
-    # (4 − 0.36)/3.6 of the rest would be above 1: duplicates at 90 % cannot be in a set that is all right.
+    # (4 − 0.36)/3.6 of the rest would be above 1: duplicates at 90 % cannot be in a set that is all correct.
     assert metric.missing["duplicates"].startswith("these near-duplicates cannot be in this test set (")
 
 

@@ -171,15 +171,15 @@ def test_a_long_table_stands_in_json_by_its_length_alone(three):
     assert written["metrics"]["top1"]["missing"] == three.missing
 
 
-def test_a_star_marks_a_change_of_rank_beyond_chance(make_outcomes):
+def test_a_star_marks_a_significant_change_of_rank(make_outcomes):
     from evalshift.analysis.outcomes import ImagePredictions
 
-    def answers(name: str, right: list[int]) -> ImagePredictions:
+    def stored_predictions(name: str, right: list[int]) -> ImagePredictions:
         top = (np.arange(300) >= np.array(right)[:, np.newaxis]).astype(np.int8)[:, :, np.newaxis]
         ids = tuple(map(str, range(300)))
         return ImagePredictions(name, ("a", "b"), top, np.zeros(300, dtype=np.int64), ids, ("x", "y"))
 
-    both = answers("old", [280, 250]), answers("new", [150, 200])
+    both = stored_predictions("old", [280, 250]), stored_predictions("new", [150, 200])
     outcomes = make_outcomes([280, 250], [150, 200], total=300)
     metric = summarize_outcomes({"top1": outcomes}, predictions=both, resamples=0).metrics["top1"]
 

@@ -1,4 +1,4 @@
-"""A results folder with a dataset of six images to hold answers against, and files written by hand."""
+"""A results folder with a dataset of six images to compare predictions with, and files written by hand."""
 
 from collections.abc import Callable
 from pathlib import Path

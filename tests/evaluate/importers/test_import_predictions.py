@@ -1,4 +1,4 @@
-"""Predictions of others in the store: held against the right labels, never silently in the place of a run's."""
+"""Predictions of others in the store: compared with the correct labels, never replacing those of a run silently."""
 
 import json
 from collections.abc import Callable
@@ -21,14 +21,14 @@ DUPLICATES = NearDuplicatesEntry(share=0.25, accuracy=0.5, source="counted")
 RIGHT = [0, 1, 2, 3, 4, 5]
 
 
-def answers(folder: Path, values: object = RIGHT, name: str = "answers.npy") -> Path:
+def stored_predictions(folder: Path, values: object = RIGHT, name: str = "answers.npy") -> Path:
     path = folder / name
     np.save(path, np.array(values))
     return path
 
 
 def test_a_dataset_of_the_registry_lends_its_labels(tmp_path: Path, results: Results, registry: Registry) -> None:
-    file = answers(tmp_path, [0, 1, 2, 3, 4, 6])
+    file = stored_predictions(tmp_path, [0, 1, 2, 3, 4, 6])
     report = import_predictions(file, "known", "old", results, registry=registry)
     assert report.models == (ImportedModel("known", "old", 6, 5, None),)
     assert report.rules == (
@@ -50,7 +50,7 @@ def test_a_dataset_of_the_registry_lends_its_labels(tmp_path: Path, results: Res
 def test_a_dataset_of_labels_alone_says_so_and_a_run_reads_it(
     tmp_path: Path, results: Results, registry: Registry
 ) -> None:
-    import_predictions(answers(tmp_path), "known", "old", results, registry=registry)
+    import_predictions(stored_predictions(tmp_path), "known", "old", results, registry=registry)
     dataset = results.load_dataset("old")
     assert (dataset.fingerprint, dataset.source_checksum, dataset.entry) == (
         dataset.label_checksum,
@@ -69,16 +69,16 @@ def test_what_the_registry_knows_of_a_dataset_comes_along(tmp_path: Path, result
     known = {"near_duplicates": {"share": 0.25, "accuracy": 0.5, "source": "counted"}, "fresh": "new"}
     entries = {"old": registry.datasets["old"].model_copy(update={**known, "near_duplicates": DUPLICATES})}
     registry = replace(registry, datasets={**registry.datasets, **entries})
-    import_predictions(answers(tmp_path), "known", "old", results, registry=registry)
+    import_predictions(stored_predictions(tmp_path), "known", "old", results, registry=registry)
     assert results.load_dataset("old").entry == {"source": "labels", **known}
     beside = Results(tmp_path / "beside")
-    labels = answers(tmp_path, name="labels.npy")
-    import_predictions(answers(tmp_path), "known", "old", beside, registry=registry, labels=labels)
+    labels = stored_predictions(tmp_path, name="labels.npy")
+    import_predictions(stored_predictions(tmp_path), "known", "old", beside, registry=registry, labels=labels)
     assert beside.load_dataset("old").entry == {"source": "labels", "files": {"labels.npy": sha256_of(labels)}, **known}
 
 
 def test_pairs_are_noted_once_both_sets_have_a_model(tmp_path: Path, results: Results, registry: Registry) -> None:
-    file = answers(tmp_path)
+    file = stored_predictions(tmp_path)
     assert import_predictions(file, "x", "old", results, registry=registry).pairs == ()
     assert import_predictions(file, "y", "new", results, registry=registry).pairs == ()
     assert import_predictions(file, "x", "new", results, registry=registry).pairs == ("old:new",)
@@ -102,7 +102,7 @@ def test_stored_labels_come_before_all_others(
 def test_labels_from_a_file(tmp_path: Path, results: Results, registry: Registry) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("image,label\nu.png,g\nv.png,b\n", "utf-8")
-    top = answers(tmp_path, [[6, 1], [2, 1]])
+    top = stored_predictions(tmp_path, [[6, 1], [2, 1]])
     report = import_predictions(top, "x", "mine", results, registry=registry, labels=labels, classes="letters")
     assert report.models == (ImportedModel("x", "mine", 2, 1, None),)
     dataset = results.load_dataset("mine")
@@ -110,13 +110,17 @@ def test_labels_from_a_file(tmp_path: Path, results: Results, registry: Registry
     assert dataset.entry == {"source": "labels", "files": {"labels.csv": sha256_of(labels)}}
 
 
-def test_top_five_is_counted_where_five_answers_are_kept(tmp_path: Path, results: Results, registry: Registry) -> None:
-    file = answers(tmp_path, [[6, 5, 4, 3, 2]] * 6)
+def test_top_five_is_counted_where_five_predictions_are_kept(
+    tmp_path: Path, results: Results, registry: Registry
+) -> None:
+    file = stored_predictions(tmp_path, [[6, 5, 4, 3, 2]] * 6)
     assert import_predictions(file, "x", "old", results, registry=registry).models[0].top5 == 4
 
 
 def test_own_facts_come_before_those_of_the_registry(tmp_path: Path, results: Results, registry: Registry) -> None:
-    import_predictions(answers(tmp_path), "known", "old", results, registry=registry, facts={"family": "other"})
+    import_predictions(
+        stored_predictions(tmp_path), "known", "old", results, registry=registry, facts={"family": "other"}
+    )
     provenance = results.provenance("old", "known")
     assert provenance is not None
     assert provenance.entry == {"source": "import", "family": "other", "year": 2001}
@@ -125,9 +129,9 @@ def test_own_facts_come_before_those_of_the_registry(tmp_path: Path, results: Re
 def test_an_import_makes_way_for_another_but_a_run_does_not(
     tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str]
 ) -> None:
-    file = answers(tmp_path)
+    file = stored_predictions(tmp_path)
     import_predictions(file, "x", "old", results, registry=registry)
-    import_predictions(answers(tmp_path, [6] * 6), "x", "old", results, registry=registry)
+    import_predictions(stored_predictions(tmp_path, [6] * 6), "x", "old", results, registry=registry)
     stored = results.load_predictions("old", "x")
     assert stored.top[:, 0].tolist() == [6] * 6
     run = {"device": "cpu", "precision": "fp32", "batch_size": 1, "memory_format": "contiguous", "preprocess": {}}
@@ -140,21 +144,21 @@ def test_an_import_makes_way_for_another_but_a_run_does_not(
         "  expected: an import, or nothing\n"
         "  fix:      import under another name of the `model`, or overwrite them with `force`"
     )
-    import_predictions(answers(tmp_path), "x", "old", results, registry=registry, force=True)
+    import_predictions(stored_predictions(tmp_path), "x", "old", results, registry=registry, force=True)
     assert results.load_predictions("old", "x").top[:, 0].tolist() == RIGHT
 
 
 def test_nothing_is_stored_of_what_is_refused(
     tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str]
 ) -> None:
-    complaint(import_predictions, answers(tmp_path, [9] * 6), "x", "old", results, registry=registry)
+    complaint(import_predictions, stored_predictions(tmp_path, [9] * 6), "x", "old", results, registry=registry)
     assert not results.path.exists()
 
 
-def test_labels_that_are_not_at_hand(
+def test_labels_that_are_not_available(
     tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str]
 ) -> None:
-    file = answers(tmp_path)
+    file = stored_predictions(tmp_path)
     assert complaint(import_predictions, file, "x", "oldd", results, registry=registry) == (
         "the labels of oldd are not available\n"
         f"  where:    {results.path}\n"
@@ -175,7 +179,7 @@ def test_labels_that_are_not_at_hand(
 def test_labels_whose_meaning_is_not_known(
     tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str]
 ) -> None:
-    labels = answers(tmp_path, RIGHT, "labels.npy")
+    labels = stored_predictions(tmp_path, RIGHT, "labels.npy")
     assert complaint(
         import_predictions, labels, "x", "mine", results, registry=registry, labels=labels, classes="lettres"
     ) == (
@@ -191,9 +195,9 @@ def test_labels_outside_the_classes_and_odd_ones(
     tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str]
 ) -> None:
     def refused(values: object) -> str:
-        labels = answers(tmp_path, values, "labels.npy")
+        labels = stored_predictions(tmp_path, values, "labels.npy")
         options = {"registry": registry, "labels": labels, "classes": "letters"}
-        return complaint(import_predictions, answers(tmp_path), "x", "mine", results, **options)
+        return complaint(import_predictions, stored_predictions(tmp_path), "x", "mine", results, **options)
 
     assert refused([1, 7]) == (
         "labels outside the classes\n"
@@ -212,15 +216,15 @@ def test_given_labels_must_be_the_stored_ones(
     results.save_dataset(named)
     labels = tmp_path / "labels.csv"
     labels.write_text("id,label\nsix,f\nfive,e\nfour,d\nthree,c\ntwo,b\none,a\n", "utf-8")
-    import_predictions(answers(tmp_path), "x", "old", results, registry=registry, labels=labels)
+    import_predictions(stored_predictions(tmp_path), "x", "old", results, registry=registry, labels=labels)
     assert complaint(
         import_predictions,
-        answers(tmp_path),
+        stored_predictions(tmp_path),
         "x",
         "old",
         results,
         registry=registry,
-        labels=answers(tmp_path, [0, 1, 2, 3, 5, 4], "labels.npy"),
+        labels=stored_predictions(tmp_path, [0, 1, 2, 3, 5, 4], "labels.npy"),
     ) == (
         "these labels are not those that are stored\n"
         f"  where:    {tmp_path / 'labels.npy'}\n"
@@ -236,7 +240,7 @@ def test_sizes_of_published_sets_are_known() -> None:
     assert known_size("mine") is None
 
 
-def test_an_id_may_not_stand_twice_in_a_dataset(complaint: Callable[..., str]) -> None:
+def test_an_id_may_not_is_duplicate_in_a_dataset(complaint: Callable[..., str]) -> None:
     space = ClassSpace("two", ("a", "b"))
     assert complaint(labels_alone, "mine", ["x", "x"], np.array([0, 1]), space) == (
         "duplicate id\n  where:    dataset mine\n  found:    x\n  expected: unique ids"

@@ -57,7 +57,7 @@ def cifar(folder: Path, *, upstream: bool = False, labels: bool = True) -> Path:
     return folder
 
 
-# Ten images, and the same two models' answers to them; the second stores its answers worst first on V2.
+# Ten images, and the same two models' predictions to them; the second stores its predictions worst first on V2.
 IDS = [f"{number:040x}" for number in (9, 3, 7, 1, 5)]
 LABELS = [2, 0, 1, 0, 2]
 TOP = [[2, 5, 6, 7, 8], [0, 5, 6, 7, 8], [1, 5, 6, 7, 8], [5, 0, 6, 7, 8], [5, 6, 2, 7, 8]]
@@ -151,7 +151,7 @@ def test_both_layouts_of_imagenet_are_stored_in_the_order_of_our_datasets(
         ("resnet50", V2, 3, 5),
     ]
     assert report.pairs == (f"imagenet:{V2}",)
-    # Sorted by class, then by file name; answers go with their images.
+    # Sorted by class, then by file name; predictions go with their images.
     new = results.load_dataset(V2)
     assert new.labels.tolist() == [0, 0, 1, 2, 2]
     assert [name[0] + name[-6:] for name in new.ids] == ["01.jpeg", "03.jpeg", "17.jpeg", "25.jpeg", "29.jpeg"]
@@ -316,7 +316,7 @@ def test_files_are_downloaded_once_and_held_against_what_was_published(
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_other_answers_than_the_published_are_not_taken(
+def test_other_predictions_than_the_published_are_not_taken(
     results: Results, default: Registry, small: Callable[..., None], known: bool
 ) -> None:
     small(known=known, spoil="b-33/resnet50")

@@ -26,13 +26,13 @@ def read(values: object, kind: str = "auto", first_class: int | None = None) -> 
 
 
 def scores(first: list[int], classes: int = 7) -> np.ndarray:
-    """Logits, a row an image, whose best class is given; the others follow in order."""
+    """Logits, one row per image, whose best class is given; the others follow in order."""
     table = np.tile(-np.arange(classes, dtype=np.float32), (len(first), 1))
     table[np.arange(len(first)), first] = 3.0
     return table
 
 
-def test_as_many_answers_are_kept_as_a_run_keeps() -> None:
+def test_as_many_predictions_are_kept_as_a_run_keeps() -> None:
     assert KEPT == TOP_K
 
 

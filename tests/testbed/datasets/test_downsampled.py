@@ -31,7 +31,7 @@ LABELS = [WNIDS.index(wnid) for wnid in ("n02119789", "n01751748", "n03255030")]
 
 
 def rows_of(images: np.ndarray) -> np.ndarray:
-    """A row an image: all of the red, then green, then blue."""
+    """One row per image: all of the red, then green, then blue."""
     return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
 
 

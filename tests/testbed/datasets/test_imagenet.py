@@ -135,7 +135,7 @@ class TestFlat:
             "  expected: wnid folders, or ILSVRC2012_val_00000001.JPEG and so on"
         )
 
-    def test_the_stamp_knows_images_and_devkit(self, entry: Any, tmp_path: Path, truth: Path) -> None:
+    def test_the_source_checksum_knows_images_and_devkit(self, entry: Any, tmp_path: Path, truth: Path) -> None:
         (tmp_path / "val").mkdir()
         (tmp_path / "val" / name(1)).write_bytes(b"x")
         described = entry(content("val", devkit=TRUTH))

@@ -59,7 +59,7 @@ def content(path: Path | str, **more: Any) -> Content:
 
 class TestLayouts:
     def test_trap_1_folder_7_is_class_7(self, load: Load, numbered: Path) -> None:
-        """Sorted as text the folders stand 0, 1, 10, 100, 101, …: with those labels nearly every answer is wrong."""
+        """Sorted as text the folders stand 0, 1, 10, 100, 101, …, which makes nearly all incorrect."""
         dataset = load(content(numbered))
         assert len(dataset) == 10_000
         assert dataset.labels.tolist() == [label for label in range(1000) for _ in range(10)]

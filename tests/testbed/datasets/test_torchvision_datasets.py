@@ -50,7 +50,7 @@ def refused(load: Callable[..., Dataset], complaint: Callable[..., str], tmp_pat
 
 @pytest.fixture
 def usps(tmp_path: Path) -> np.ndarray:
-    """usps.t.bz2: a line an image, its label from 1, then 256 numbered values from -1 to 1; gives the images."""
+    """usps.t.bz2: one line per image, its label from 1, then 256 numbered values from -1 to 1; gives the images."""
     images = pixels("usps", 12, 16, 16)
     lines = []
     for position, image in enumerate(images):
@@ -95,7 +95,7 @@ def test_the_same_files_read_by_our_own_reader(load: Callable[..., Dataset], tmp
 
 
 def test_files_stay_files(load: Callable[..., Dataset], eurosat: Path, tmp_path: Path) -> None:
-    """Nothing is decoded before a model asks for it, and the answers are those of torchvision's own order."""
+    """Nothing is decoded before a model asks for it, and the predictions are those of torchvision's own order."""
     dataset = load({"dataset": "EuroSAT", "path": "land"}, LAND)
     theirs = datasets.EuroSAT(str(tmp_path / "land"))
     assert list(map(str, dataset.images)) == [path for path, _ in theirs.samples]
@@ -103,7 +103,9 @@ def test_files_stay_files(load: Callable[..., Dataset], eurosat: Path, tmp_path:
     assert dataset.ids[0] == "eurosat/2750/AnnualCrop/AnnualCrop_1.jpg"
 
 
-def test_a_stamp_tells_whether_a_file_was_touched(load: Callable[..., Dataset], eurosat: Path, tmp_path: Path) -> None:
+def test_a_source_checksum_tells_whether_a_file_was_touched(
+    load: Callable[..., Dataset], eurosat: Path, tmp_path: Path
+) -> None:
     before = fingerprint(load({"dataset": "EuroSAT", "path": "land"}, LAND))
     entry = load_registry(tmp_path / "registry.yaml").dataset("d")
     mark = source_checksum(entry)

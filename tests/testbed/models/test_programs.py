@@ -1,4 +1,4 @@
-"""Networks in files that hold them whole answer as the network that was written into the file."""
+"""Networks in files that hold them whole predict as the network that was written into the file."""
 
 import warnings
 from collections.abc import Callable
@@ -44,8 +44,10 @@ def content(source: str, weights: str, **more: Any) -> dict[str, Any]:
     return {"source": source, "weights": weights, "classes": "ten", "preprocess": PREPROCESS, **more}
 
 
-def same_answers(classifier: Classifier, network: nn.Module = NETWORK, size: int = 4, tolerance: float = 1e-5) -> None:
-    """The same top answers and logits for eleven images, four at a time, so that the last batch is shorter."""
+def same_predictions(
+    classifier: Classifier, network: nn.Module = NETWORK, size: int = 4, tolerance: float = 1e-5
+) -> None:
+    """The same top predictions and logits for eleven images, four at a time, so that the last batch is shorter."""
     images = np.random.default_rng(0).integers(0, 256, (11, 8, 8, 3)).astype(np.uint8)
     execution = Execution(torch.device("cpu"), "fp32", size, "contiguous")
     batches = [images[start : start + size] for start in range(0, 11, size)]
@@ -97,7 +99,7 @@ class ChannelsLast(nn.Module):
 )
 def test_the_network_that_was_written(load: Load, files: Path, source: str, file: str) -> None:
     classifier = load(**content(source, str(files / file)))
-    same_answers(classifier)
+    same_predictions(classifier)
     assert classifier.checkpoint_sha256 == sha256(files / file)
     assert not classifier.module.training
     assert (classifier.versions.keys() == {"onnxruntime"}) == (source == "onnx")
@@ -113,7 +115,7 @@ def test_outputs_are_chosen_of_a_program_too(load: Load, files: Path) -> None:
 
 
 def test_an_output_by_name(load: Load, refused: Refused, files: Path) -> None:
-    same_answers(load(**content("onnx", str(files / "any.onnx"), output="scores")))
+    same_predictions(load(**content("onnx", str(files / "any.onnx"), output="scores")))
     assert refused(**content("onnx", str(files / "any.onnx"), output="logits")) == (
         'the ONNX file has no output "logits"\n  where:    model m\n  expected: scores'
     )
@@ -165,7 +167,7 @@ def test_one_of_several_outputs(
     if (source, form) != ("onnx", "dict"):  # ONNX itself names its outputs
         weights = str(of_several / f"{form}.{suffix}")
         classifier = load(**content(source, weights, **({} if output is None else {"output": output})))
-        same_answers(classifier, size=2 if source == "torchscript" else 4)
+        same_predictions(classifier, size=2 if source == "torchscript" else 4)
 
 
 @pytest.mark.parametrize("source, suffix", SOURCES)
@@ -241,7 +243,7 @@ def test_weights_beside_an_onnx_file_are_not_opened(
 
 
 def test_a_network_exported_in_training_mode(refused: Refused, files: Path) -> None:
-    """Batch norm would use the other images of the batch, and dropout would answer by chance."""
+    """Batch norm would use the other images of the batch, and dropout would predict by chance."""
     assert refused(**content("exported", str(files / "training.pt2"))) == (
         "the network was exported in training mode\n"
         f"  where:    model m, {files / 'training.pt2'}\n"
@@ -285,7 +287,7 @@ def test_a_download_that_is_run_has_a_hash(model_of: Callable[..., Any], source:
     assert model_of(**content(source, url, sha256="12fca82f")).sha256 == "12fca82f"
 
 
-def test_filling_up_changes_no_answer() -> None:
+def test_filling_up_changes_no_prediction() -> None:
     for count in (1, 2, 3, 4, 7):
         pixels = torch.rand(count, 3, 8, 8)
         torch.testing.assert_close(InBatchesOf(NETWORK, 3)(pixels), NETWORK(pixels))

@@ -67,7 +67,7 @@ class TestFeatures:
         assert network.features(pixels, slice(0, 1)).tolist() == expected
 
     def test_parts_overlap_and_reach_beyond_the_edge_as_in_the_paper(self) -> None:
-        """27 answers a side, pools of 15 every 6: three parts, the last two cut off at the edge."""
+        """27 predictions a side, pools of 15 every 6: three parts, the last two cut off at the edge."""
         network = RandomFeatures(torch.randn(2, 3, 6, 6), torch.zeros(2, 18, 10), entry())
         assert network.features(torch.rand(1, 3, 32, 32), slice(0, 2)).shape == (1, 2, 18)
 
@@ -215,7 +215,7 @@ def test_real_photographs_of_cifar10(real_data: Callable[[str], Path]) -> None:
     pictures, labels = (np.load(folder / f"test_{what}.npy") for what in ("images", "labels"))
     network = train_classifier(pictures[:2000], labels[:2000], 10, entry(filters=64), CPU, "model m")
     with torch.inference_mode():
-        answers = torch.cat([network(seen(pictures[at : at + 500])).argmax(1) for at in range(8500, 10_000, 500)])
-    accuracy = float((answers.numpy() == labels[8500:]).mean())
+        predictions = torch.cat([network(seen(pictures[at : at + 500])).argmax(1) for at in range(8500, 10_000, 500)])
+    accuracy = float((predictions.numpy() == labels[8500:]).mean())
     print(f"accuracy {accuracy:.4f}")
     assert 0.54 < accuracy < 0.62

@@ -136,7 +136,7 @@ def test_tensors_of_detectors_are_the_networks(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "vgg16_bn"])
-def test_weights_of_detectors_give_its_answers(name: str, tmp_path: Path) -> None:
+def test_weights_of_detectors_give_its_predictions(name: str, tmp_path: Path) -> None:
     """A file as its own networks save it, loaded here: the same logits to the same images."""
     torch.manual_seed(0)
     theirs, ours = of_detectors(name).eval(), network_of(REGISTRY.models[f"{name}-detectors"]).eval()
