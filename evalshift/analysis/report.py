@@ -204,7 +204,7 @@ class Report:
                 for table in metric.tables.values():
                     yield f"{stem}_{name}_{table.name}", table
             if pair.expected_accuracy is not None and len(pair.expected_accuracy):
-                yield f"{stem}_expected_accuracy", verdicts_table(pair.expected_accuracy)
+                yield f"{stem}_expected_accuracy", verdicts_table(pair.expected_accuracy, pair.titles)
         if len(self.pairs) > 1:
             yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
 

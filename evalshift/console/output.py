@@ -242,7 +242,7 @@ def print_findings(summary: "Summary", written: Path) -> None:
     console = stdout()
     for pair in summary.pairs:
         metric = pair.metrics[summary.metric]
-        console.print(pair.name, style="bold")
+        console.print(f"{pair.title}  ({pair.name})" if pair.is_titled else pair.name, style="bold")
         for sentence in (*metric.headline(summary.scale), *metric.findings()):
             console.print(wrapped(sentence))
         for note in pair.notes:

@@ -115,12 +115,14 @@ class CountedDataset:
 
     classes  the name of its label space, None where the import did not know it
     view     the classes that the counts are of, where they are not all of the label space
+    title    what figures and tables call it, where the registry of the import gave it one
     """
 
     name: str
     images: int
     classes: str | None
     view: View | None = None
+    title: str | None = None
 
     def __len__(self) -> int:
         return self.images
@@ -135,7 +137,7 @@ class CountedDataset:
 
     @property
     def entry(self) -> dict:
-        return {}
+        return {} if self.title is None else {"title": self.title}
 
 
 @dataclass(frozen=True)
@@ -322,6 +324,7 @@ class Results:
             "images": dataset.images,
             "classes": dataset.classes,
             "view": None if dataset.view is None else dataset.view.facts(),
+            "title": dataset.title,
         }
         _write(pa.table(columns), facts, self.counts_file(dataset.name))
 
@@ -345,7 +348,7 @@ class Results:
                     for row in table.to_pylist()
                 ]
                 view = None if facts.get("view") is None else View.from_facts(facts["view"])
-                counted = CountedDataset(dataset, facts["images"], facts["classes"], view)
+                counted = CountedDataset(dataset, facts["images"], facts["classes"], view, facts.get("title"))
                 return counted, {row.model: row for row in rows}
         except FileNotFoundError:
             return None

@@ -332,7 +332,7 @@ def test_models_are_held_against_a_published_line(cifar, tmp_path):
     assert table["distance"].tolist() == pytest.approx([1 - 0.9673, 0.8 - 0.5436], abs=2e-4)
     tex = (tmp_path / "tables" / f"{stem}_against.tex").read_text("utf-8")
     assert tex.startswith(
-        "% Against recht2019. Distance in percentage points above the line of recht2019 (34 models, linear"
+        "% Against Recht et al. 2019. Distance in percentage points above the line of Recht et al. 2019 (34 models, "
     )
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))["pairs"][0]["metrics"]["top1"]["against"]
     assert (read["testbed"], read["models"], read["scale"], read["members"]) == ("recht2019", 34, "linear", [])

@@ -212,7 +212,7 @@ def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: floa
 def _draw_against(against: "Against", ax: Axes, scale: str, low: float, high: float) -> list[Artist]:
     """Draw the testbed's models and line behind everything else."""
     x, y = outcome_positions(against.outcomes, scale)
-    name = literal(against.testbed)
+    name = literal(against.title)
     dots = ax.scatter(
         x,
         y,

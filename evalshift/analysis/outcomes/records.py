@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Int
 from evalshift.errors import UsageError
 from evalshift.shapes import Correct, Counts, Labels
 from evalshift.testbed.views import Superclasses
+from evalshift.titles import Titles, titles_of
 
 # How many of a model's first predictions may hold the label.
 METRICS = {"top1": 1, "top5": 5}
@@ -20,7 +22,8 @@ class Outcomes:
 
     metric                          "top1" or "top5"
     original_correct, new_correct   shape (m,), 0 to the total of their set, in the order of `models`
-    attributes                      model -> facts of its registry entry ("family", "year", ...)
+    attributes                      model -> facts of its registry entry ("family", "year", "title", ...)
+    dataset_titles                  name -> title of both sets and of a set of fresh images, where they have one
     """
 
     original: str
@@ -32,6 +35,7 @@ class Outcomes:
     original_total: int
     new_total: int
     attributes: dict[str, dict]
+    dataset_titles: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.models)
@@ -41,6 +45,15 @@ class Outcomes:
         """Original correct and total, new correct and total, shape (m,) each."""
         original_total, new_total = (np.full(len(self), total) for total in (self.original_total, self.new_total))
         return self.original_correct, original_total, self.new_correct, new_total
+
+    @cached_property
+    def titles(self) -> Titles:
+        """What figures and tables call the models, their families and the datasets."""
+        names = dict.fromkeys((self.original, self.new, *self.dataset_titles))
+        return titles_of(
+            {model: self.attributes.get(model, {}) for model in self.models},
+            {name: self.dataset_titles.get(name, name) for name in names},
+        )
 
     @property
     def families(self) -> tuple[str | None, ...]:

@@ -15,6 +15,7 @@ from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
 from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
 from evalshift.formatting import name_some
+from evalshift.titles import title_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,8 @@ def load_pair(results: Results, pair: str) -> StoredPair:
     unreported = {
         metric: reason for metric in METRICS if (reason := _why_unreported(metric, original, new, known, notes))
     }
-    outcomes = {metric: _count(original, new, metric, known) for metric in METRICS if metric not in unreported}
+    titles = _dataset_titles(results, original.dataset, new.dataset)
+    outcomes = {metric: _count(original, new, metric, known, titles) for metric in METRICS if metric not in unreported}
     provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
     notes.extend(run_notes(provenance))
     if shared := shared_images_note(original.dataset, new.dataset):
@@ -406,7 +408,24 @@ def _why_unreported(
     return None
 
 
-def _count(original: _Side, new: _Side, metric: str, known: Mapping[str, tuple[_Known, _Known]]) -> Outcomes:
+def _dataset_titles(
+    results: Results, original: StoredDataset | CountedDataset, new: StoredDataset | CountedDataset
+) -> dict[str, str]:
+    """The titles of both sets, and of the fresh images of the original distribution where some are stored."""
+    titles = {dataset.name: title_of(dataset.entry, dataset.name) for dataset in (original, new)}
+    fresh = original.entry.get("fresh")
+    if fresh is not None and (facts := results.dataset_facts(fresh)) is not None:
+        titles[fresh] = title_of(facts.get("entry"), fresh)
+    return titles
+
+
+def _count(
+    original: _Side,
+    new: _Side,
+    metric: str,
+    known: Mapping[str, tuple[_Known, _Known]],
+    dataset_titles: Mapping[str, str],
+) -> Outcomes:
     counts = {
         model: (both[0].correct[metric], both[1].correct[metric])
         for model, both in known.items()
@@ -422,4 +441,5 @@ def _count(original: _Side, new: _Side, metric: str, known: Mapping[str, tuple[_
         original_total=len(original.dataset),
         new_total=len(new.dataset),
         attributes={model: dict(known[model][1].provenance.entry) for model in counts},
+        dataset_titles=dataset_titles,
     )

@@ -62,6 +62,7 @@ def gallery_view(pair: PairSummary, metric: MetricSummary, thumbnails: Thumbnail
             {
                 "side": side,
                 "name": name,
+                "title": metric.titles.dataset(name),
                 "images": found.images,
                 "models": len(found.models),
                 "by_all": 0 if isinstance(missed, Missing) else missed,

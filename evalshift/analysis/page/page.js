@@ -177,7 +177,7 @@
       this.models = data.models;
       this.family = data.family;
       this.copies = data.copies;
-      this.lower = data.models.map((model) => model.toLowerCase());
+      this.lower = data.found.map((model) => model.toLowerCase());
       this.visible = null;
       this.off = new Set();
       this.query = "";

@@ -33,7 +33,7 @@ def _expected_accuracy_view(pair: PairSummary) -> dict[str, Any] | None:
     words = None if pair.expected_accuracy is None else expected_accuracy_words(pair.expected_accuracy)
     if words is None or pair.expected_accuracy is None:
         return None
-    table = verdicts_table(pair.expected_accuracy)
+    table = verdicts_table(pair.expected_accuracy, pair.titles)
     text = readable_statistic(table)
     return {
         "words": words,

@@ -72,7 +72,7 @@ def _plotly() -> str:
 
 
 def _title(pairs: Sequence[PairSummary]) -> str:
-    return f"{pairs[0].original} → {pairs[0].new}" if len(pairs) == 1 else f"{len(pairs)} pairs of test sets"
+    return pairs[0].title if len(pairs) == 1 else f"{len(pairs)} pairs of test sets"
 
 
 def _pair_view(number: int, pair: PairSummary, summary: Summary, thumbnails: Thumbnails) -> dict[str, Any]:
@@ -156,7 +156,10 @@ def _panel(metric: MetricSummary, families: Sequence[Family], copies: dict) -> d
     for place, group in enumerate(families):
         for row in group.rows:
             family[row] = place
-    return {"models": [str(model) for model in metric.table["model"]], "family": family, "copies": copies}
+    titles, names = metric.table["title"].tolist(), metric.table["model"].tolist()
+    # A model is found by its title and by its name.
+    found = [title if title == name else f"{title} {name}" for title, name in zip(titles, names, strict=True)]
+    return {"models": titles, "found": found, "family": family, "copies": copies}
 
 
 def _against_view(against: Against) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import metric_words, slope_words
 from evalshift.formatting import percent
+from evalshift.titles import Titles
 
 
 def scatter_chart(metric: MetricSummary, first: str, families: Sequence[Family]) -> Chart:
@@ -86,12 +87,13 @@ def point_texts(metric: MetricSummary) -> list[str]:
     """Hover text of each model, in the order of the table."""
     found = metric.tables.get("robustness")
     distance = {} if found is None else found.frame.set_index("model")["distance"].to_dict()
-    return [_point_text(row, distance.get(row["model"])) for row in metric.table.to_dict("records")]
+    return [_point_text(row, distance.get(row["model"]), metric.titles) for row in metric.table.to_dict("records")]
 
 
-def _point_text(row: Mapping[Any, Any], distance: float | None) -> str:
-    about = [str(row[fact]) for fact in ("family", "year") if not pd.isna(row[fact])]
-    lines = [f"<b>{plotly_text(str(row['model']))}</b>", *([plotly_text(", ".join(about))] if about else [])]
+def _point_text(row: Mapping[Any, Any], distance: float | None, titles: Titles) -> str:
+    family = [] if pd.isna(row["family"]) else [titles.family(row["family"])]
+    about = [*family, *([] if pd.isna(row["year"]) else [str(row["year"])])]
+    lines = [f"<b>{plotly_text(str(row['title']))}</b>", *([plotly_text(", ".join(about))] if about else [])]
     for side in ("original", "new"):
         lines.append(
             f"{side} {percent(row[f'{side}_accuracy'])} {bounds(row[f'{side}_low'], row[f'{side}_high'])} %, "
@@ -166,7 +168,7 @@ def _background(metric: MetricSummary, scale: str, span: tuple[float, float]) ->
     if metric.against is not None:
         x, y = axes.testbed_positions(metric.against.outcomes, scale)
         names = [
-            f"<b>{plotly_text(model)}</b><br>{plotly_text(metric.against.testbed)}"
+            f"<b>{plotly_text(model)}</b><br>{plotly_text(metric.against.title)}"
             for model in metric.against.outcomes.models
         ]
         data.append(markers(plain(x), plain(y), "--quiet", text=names, marker={"size": 5}, opacity=0.45))
@@ -210,5 +212,5 @@ def _caption(metric: MetricSummary, scale: str) -> str:
     if metric.left_out:
         parts.append(f"{', '.join(metric.left_out)}: not in the fit. Dotted: the line of all models.")
     if metric.against is not None:
-        parts.append(f"Grey: the models of {metric.against.testbed} and their line.")
+        parts.append(f"Grey: the models of {metric.against.title} and their line.")
     return " ".join(parts)

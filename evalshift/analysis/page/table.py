@@ -12,6 +12,7 @@ from evalshift.analysis.page import axes
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.tables.of_accuracies import has_real_changes
 from evalshift.analysis.tables.read import statistic_csv, statistic_latex, statistic_markdown
+from evalshift.titles import UNTITLED, Titles
 
 # Further rows are added while scrolling: laying out thousands of cells takes a second.
 AT_FIRST = 150
@@ -36,6 +37,7 @@ class ModelTable:
     real_known: bool
     any_real: bool
     copies: dict[str, tuple[str, list[str], str]]
+    titles: Titles = UNTITLED
     at_first: int = AT_FIRST
 
     def share(self, value: float, of_drop: bool = False) -> str:
@@ -60,6 +62,7 @@ def model_table(metric: MetricSummary) -> ModelTable:
         real_known=len(known) > 0,
         any_real=has_real_changes(table),
         copies=_copies(metric),
+        titles=metric.titles,
     )
 
 

@@ -30,6 +30,7 @@ from evalshift.analysis.statistics.paired import DropDifferences, compare_drops
 from evalshift.analysis.statistics.per_class import ClassDrops, class_drops
 from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_sets
 from evalshift.analysis.statistics.scales import fitted_accuracy
+from evalshift.titles import UNTITLED, Titles
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,7 @@ class Statistics:
     superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
     difficulty         the difficulty model, and the line that it predicts
     duplicates         original accuracies without the images that `near_duplicates` speaks of
+    titles             what models and datasets are called in sentences
     """
 
     metric: str
@@ -85,6 +87,7 @@ class Statistics:
     difficulty: FittedDifficulty | Missing
     duplicates: WithoutDuplicates | Missing
     near_duplicates: NearDuplicates | None
+    titles: Titles = UNTITLED
 
 
 def compute_statistics(
@@ -144,6 +147,7 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         difficulty=line.of_images(fit_difficulty),
         duplicates=_duplicates(basis, near_duplicates),
         near_duplicates=near_duplicates,
+        titles=basis.outcomes.titles,
     )
 
 

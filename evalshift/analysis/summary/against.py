@@ -54,7 +54,7 @@ def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ())
 def _pair_against(pair: PairSummary, testbed: PublishedTestbed, options: ReportOptions) -> PairSummary:
     table = testbed.table_of(pair.name)
     if table is None:
-        return replace(pair, notes=(*pair.notes, f"{testbed.name} has nothing on this pair to hold models against."))
+        return replace(pair, notes=(*pair.notes, f"{testbed.title} has nothing on this pair to hold models against."))
     notes: list[str] = []
     metrics: dict[str, MetricSummary] = {}
     published = published_outcomes(testbed, pair.name)
@@ -62,27 +62,27 @@ def _pair_against(pair: PairSummary, testbed: PublishedTestbed, options: ReportO
     for name, metric in pair.metrics.items():
         if name not in published:
             metrics[name] = metric
-            notes.append(f"{testbed.name} has no {metric_words(name)} accuracies on this pair.")
+            notes.append(f"{testbed.title} has no {metric_words(name)} accuracies on this pair.")
             continue
         try:
-            metrics[name] = _metric_against(metric, published[name], testbed.name, options, notes)
+            metrics[name] = _metric_against(metric, published[name], testbed, options, notes)
         except AnalysisError as error:
             metrics[name] = metric
-            notes.append(f"No model is held against {testbed.name}: {error.problem} ({error.found}).")
+            notes.append(f"No model is held against {testbed.title}: {error.problem} ({error.found}).")
     return replace(pair, metrics=metrics, notes=(*pair.notes, *dict.fromkeys(notes)))
 
 
 def _metric_against(
     metric: MetricSummary,
     published: Outcomes,
-    testbed: str,
+    testbed: PublishedTestbed,
     options: ReportOptions,
     notes: list[str],
 ) -> MetricSummary:
     own = metric.outcomes
     members = _members(own, published)
     if members:
-        notes.append(f"Models of {testbed} itself are not held against it: {name_some(members)}.")
+        notes.append(f"Models of {testbed.title} itself are not held against it: {name_some(members)}.")
     rows = metric.table[~metric.table["model"].isin(members)]
     if rows.empty:
         return metric
@@ -98,12 +98,13 @@ def _metric_against(
         scale=options.scale,
         resamples=min(options.resamples, _RESAMPLES),
         level=options.level,
-        rng=options.rng(own, f"{options.scale}:{testbed}"),
+        rng=options.rng(own, f"{options.scale}:{testbed.name}"),
     )
     return replace(
         metric,
         against=Against(
-            testbed=testbed,
+            testbed=testbed.name,
+            title=testbed.title,
             outcomes=line_models,
             left_out=left_out,
             lines={scale: fit_outcomes(line_models, scale, options) for scale in SCALES},
@@ -111,6 +112,7 @@ def _metric_against(
             models=tuple(rows["model"]),
             distances=distances,
             members=members,
+            titles=own.titles,
         ),
     )
 

@@ -8,6 +8,7 @@ from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.summary.records import PairSummary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
+from evalshift.titles import joined
 
 _FIGURES = ("models", "change", "change_low", "change_high")
 
@@ -49,7 +50,7 @@ def average_changes(pairs: Sequence[PairSummary]) -> pd.DataFrame:
 def changes_table(pairs: Sequence[PairSummary], level: float) -> StatisticTable:
     """The same to be read."""
     changes = average_changes(pairs)
-    columns = [Column("original", "Original", "text"), Column("new", "New", "text")]
+    columns = [Column("original", "Original", "dataset"), Column("new", "New", "dataset")]
     for name in (name for name in METRICS if f"{name}_change" in changes):
         words = metric_words(name).capitalize()
         columns += [
@@ -62,5 +63,6 @@ def changes_table(pairs: Sequence[PairSummary], level: float) -> StatisticTable:
         changes,
         columns,
         f"New minus original, over all models of a pair, with {100 * level:g} % intervals in brackets.",
+        titles=joined(pair.titles for pair in pairs),
         empty="A pair without a metric has no change in it.",
     )

@@ -45,7 +45,7 @@ def robustness_sentence(statistics: Statistics) -> str | None:
         farthest = int(np.nanargmax(np.abs(found.distance)))
         return (
             f"No model is significantly above or below the line fitted without it ({test}); the farthest is "
-            f"{statistics.models[farthest]}, {_distance(found.distance[farthest])}."
+            f"{statistics.titles.model(statistics.models[farthest])}, {_distance(found.distance[farthest])}."
         )
     sides = []
     for side, beyond in (
@@ -55,7 +55,10 @@ def robustness_sentence(statistics: Statistics) -> str | None:
         order = np.flatnonzero(beyond)
         order = order[np.argsort(-np.abs(found.distance[order]), kind="stable")]
         if len(order):
-            names = [f"{statistics.models[model]} by {points(float(abs(found.distance[model])))}" for model in order]
+            names = [
+                f"{statistics.titles.model(statistics.models[model])} by {points(float(abs(found.distance[model])))}"
+                for model in order
+            ]
             count = "1 model is" if len(order) == 1 else f"{len(order)} models are"
             sides.append(f"{count} significantly {side} the line (points: {name_some(names, _NAMED)})")
     return f"{'; '.join(sides)}. Each model is compared with the line fitted without it ({test})."
@@ -102,7 +105,7 @@ def _measured_parts(statistics: Statistics) -> str:
     return (
         f"Of the mean {change} of {points(abs(mean))} points, adaptive overfitting accounts for {adaptivity} and the "
         f"distribution shift for {distribution}, measured on fresh images of the original distribution "
-        f"({statistics.fresh}{models})."
+        f"({statistics.titles.dataset(statistics.fresh or '')}{models})."
     )
 
 

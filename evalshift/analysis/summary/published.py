@@ -36,7 +36,15 @@ def published_outcomes(testbed: PublishedTestbed, pair: str) -> dict[str, Outcom
             new_correct=table.correct[new, metric],
             original_total=table.images[original],
             new_total=table.images[new],
-            attributes={model.name: {"family": model.family, "year": model.year} for model in table.models},
+            attributes={
+                model.name: {
+                    "family": model.family,
+                    "family_title": testbed.families.get(model.family),
+                    "year": model.year,
+                }
+                for model in table.models
+            },
+            dataset_titles=testbed.datasets,
         )
         for metric in table.metrics
     }
@@ -88,9 +96,8 @@ def _summarize_pair(testbed: PublishedTestbed, pair: str, options: ReportOptions
     table = _table_of(testbed, pair)
     notes = []
     if options.without is None and table.without:
-        notes.append(
-            f"Lines leave out {name_some(table.without)}, as the publication's do; a second line has all models in it."
-        )
+        families = name_some([testbed.families.get(name, name) for name in table.without])
+        notes.append(f"Lines leave out {families}, as the publication's do; a second line has all models in it.")
     inexact = [model.name for model in table.models if not model.exact]
     if inexact:
         notes.append(

@@ -27,6 +27,7 @@ from evalshift.analysis.tables import StatisticTable, statistic_tables
 from evalshift.analysis.tables.of_accuracies import accuracies_table
 from evalshift.analysis.tables.published_line import Against
 from evalshift.errors import AnalysisError
+from evalshift.titles import Titles, joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class MetricSummary:
     """One metric of one pair.
 
     table      one row per model, best on the original set first; accuracies, bounds and drops are fractions.
-               Columns: model, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
+               Columns: model, title, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
                drop, drop_low, drop_high; original_rank, new_rank, delta_rank; delta_rank_real, whether the change is
                significant, missing where there are only counts
     lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
@@ -69,12 +70,22 @@ class MetricSummary:
     @property
     def accuracies(self) -> StatisticTable:
         """The table as it is read and written."""
-        return accuracies_table(self.table, self.outcomes.metric, self.level)
+        return accuracies_table(self.table, self.outcomes.metric, self.level, self.titles)
+
+    @property
+    def titles(self) -> Titles:
+        """What figures, tables and sentences call the models, their families and the datasets."""
+        return self.outcomes.titles
+
+    @property
+    def left_out_titles(self) -> tuple[str, ...]:
+        """The titles of the families that the lines leave out."""
+        return tuple(map(self.titles.family, self.left_out))
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
         """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""
-        names = self.outcomes.original, self.outcomes.new
-        line = line_sentence(self.lines.get(scale), names, self.left_out, self.all_lines.get(scale), self.level)
+        names = self.titles.dataset(self.outcomes.original), self.titles.dataset(self.outcomes.new)
+        line = line_sentence(self.lines.get(scale), names, self.left_out_titles, self.all_lines.get(scale), self.level)
         against = self.against.sentence() if self.against else None
         drop = drop_sentence(self.table, self.outcomes.metric, self.mean_drop, self.mean_drop_interval, self.level)
         sentences = (drop, line, against, rank_sentence(self.table))
@@ -109,6 +120,21 @@ class PairSummary:
     @property
     def name(self) -> str:
         return f"{self.original}:{self.new}"
+
+    @property
+    def titles(self) -> Titles:
+        """What models, families and datasets are called, whatever the metric."""
+        return joined(metric.titles for metric in self.metrics.values())
+
+    @property
+    def is_titled(self) -> bool:
+        """Whether either set has a title that differs from its name."""
+        return any(self.titles.dataset(name) != name for name in (self.original, self.new))
+
+    @property
+    def title(self) -> str:
+        """The pair by its titles, as "CIFAR-10 → CIFAR-10.1 v6"."""
+        return self.titles.pair(self.original, self.new)
 
     @property
     def stem(self) -> str:
@@ -209,6 +235,7 @@ def accuracy_table(outcomes: Outcomes, level: float = 0.95, ties: str = "shared"
     table = pd.DataFrame(
         {
             "model": outcomes.models,
+            "title": [outcomes.titles.model(model) for model in outcomes.models],
             "family": pd.array(outcomes.families, dtype="string"),
             "year": pd.array(outcomes.years, dtype="Int64"),
             "original_correct": original_correct,

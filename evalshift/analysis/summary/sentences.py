@@ -21,7 +21,7 @@ def drop_sentence(table: pd.DataFrame, metric: str, mean_drop: float, interval: 
     if len(table) == 1:
         row = table.iloc[0]
         around = points_ci(sign * row["drop_low"], sign * row["drop_high"], level)
-        return f"The {kind} of {row['model']} {verb} by {points(abs(row['drop']))} points ({around})."
+        return f"The {kind} of {row['title']} {verb} by {points(abs(row['drop']))} points ({around})."
     mean = points_ci(sign * interval.low, sign * interval.high, level)
     ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
     least, most = ordered.iloc[0], ordered.iloc[-1]
@@ -47,7 +47,7 @@ def _change(drop: float) -> tuple[str, str]:
 
 def _of_model(row: pd.Series, sign: int, level: float) -> str:
     around = points_ci(sign * row["drop_low"], sign * row["drop_high"], level)
-    return f"{points(sign * row['drop'])} points ({row['model']}, {around})"
+    return f"{points(sign * row['drop'])} points ({row['title']}, {around})"
 
 
 def line_sentence(
@@ -96,7 +96,7 @@ def rank_sentence(table: pd.DataFrame) -> str | None:
     direction = "up" if most["delta_rank"] > 0 else "down"
     return (
         f"{(change == 0).sum()} of {len(table)} models keep their rank; the largest change is {places} {direction} "
-        f"({most['model']}){_significant(table)}."
+        f"({most['title']}){_significant(table)}."
     )
 
 

@@ -46,6 +46,11 @@ def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
     return {
         "original": pair.original,
         "new": pair.new,
+        "titles": {
+            "models": {name: title for name, title in pair.titles.models.items() if title != name},
+            "datasets": {name: title for name, title in pair.titles.datasets.items() if title != name},
+            "families": {name: title for name, title in pair.titles.families.items() if title != name},
+        },
         "notes": pair.notes,
         "metrics": {name: _metric_facts(metric, scale) for name, metric in pair.metrics.items()},
         "expected_accuracy": None if pair.expected_accuracy is None else pair.expected_accuracy.to_dict("records"),
@@ -76,6 +81,7 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
 def _against_facts(against: Against) -> dict[str, Any]:
     return {
         "testbed": against.testbed,
+        "testbed_title": against.title,
         "models": len(against.outcomes),
         "left_out": against.left_out,
         "members": against.members,

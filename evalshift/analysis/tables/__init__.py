@@ -1,6 +1,7 @@
 """The statistics of one metric as tables by name."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
@@ -59,6 +60,10 @@ def statistic_tables(
     data = TableData(statistics, outcomes, tuple(models), lines, predictions)
     made = {name: attempt(partial(make, data)) for name, make in _MAKERS.items()}
     return (
-        {name: table for name, table in made.items() if isinstance(table, StatisticTable)},
+        {
+            name: replace(table, titles=outcomes.titles)
+            for name, table in made.items()
+            if isinstance(table, StatisticTable)
+        },
         {name: table.reason for name, table in made.items() if isinstance(table, Missing)},
     )

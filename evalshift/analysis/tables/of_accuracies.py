@@ -4,11 +4,12 @@ import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.tables.table import Column, StatisticTable, make_table
+from evalshift.titles import Titles
 
 SIGNIFICANT = "* statistically significant"
 
 
-def accuracies_table(table: pd.DataFrame, metric: str, level: float) -> StatisticTable:
+def accuracies_table(table: pd.DataFrame, metric: str, level: float, titles: Titles | None = None) -> StatisticTable:
     """One row per model, best on the original set first; a star marks a Δ rank that is statistically significant.
 
     Follows tables 7 and 11 of Recht et al. 2019: accuracies in per cent to one decimal, rounded from the exact fraction
@@ -22,7 +23,7 @@ def accuracies_table(table: pd.DataFrame, metric: str, level: float) -> Statisti
         table,
         [
             Column("original_rank", "Rank", "count"),
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             Column("original_accuracy", f"Original {kind} (%)", "percent", ("original_low", "original_high")),
             Column("new_accuracy", f"New {kind} (%)", "percent", ("new_low", "new_high")),
             Column("drop", "Drop", "points"),
@@ -30,6 +31,7 @@ def accuracies_table(table: pd.DataFrame, metric: str, level: float) -> Statisti
             Column("delta_rank", "Δ rank", "written"),
         ],
         f"{note} {SIGNIFICANT}." if has_real_changes(table) else note,
+        titles=titles,
         choose=_starred,
     )
 

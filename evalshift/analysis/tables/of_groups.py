@@ -71,7 +71,7 @@ def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
         [
             Column("set", "Set", "text"),
             Column("grouping", "Groups by", "text"),
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             Column("accuracy", "All images (%)", "percent"),
             Column("mean_of_groups", "Mean of groups (%)", "percent"),
             Column("worst_group", "Worst group", "text"),
@@ -115,7 +115,7 @@ def groups_table(data: TableData | GroupData) -> StatisticTable | None:
             Column("set", "Set", "text"),
             Column("grouping", "Groups by", "text"),
             Column("group", "Group", "text"),
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             Column("correct", "Correct", "count"),
             Column("total", "Images", "count"),
             bounded("accuracy", "Accuracy (%)"),

@@ -89,7 +89,7 @@ def scales_table(data: TableData) -> StatisticTable:
             Column("rms_error", "Error left out (points)", "hundredths"),
             Column("rms_error_by_family", "Family left out (points)", "hundredths"),
             Column("largest_error", "Largest (points)", "hundredths"),
-            Column("largest_error_model", "of", "text"),
+            Column("largest_error_model", "of", "model"),
         ],
         "Error of the new accuracy that a line without the model, or without its whole family, predicts: root mean "
         "square over models, and the largest. Compare these, not R², which is taken on each scale for itself.",

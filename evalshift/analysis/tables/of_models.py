@@ -33,7 +33,7 @@ def robustness_table(data: TableData) -> StatisticTable:
             "p_bh": found.p_bh[order],
         },
         [
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             bounded("predicted", "Predicted (%)"),
             bounded("distance", "Above the line (points)", "points"),
             Column("p_value", "p", "p"),
@@ -75,7 +75,8 @@ def decomposition_table(data: TableData) -> StatisticTable:
             else (with_bounds(name, term.interval, order))
         )
     fresh = (
-        f"Adaptivity is measured on {statistics.fresh}, fresh images of the original distribution."
+        f"Adaptivity is measured on {statistics.titles.dataset(statistics.fresh)}, fresh images of the original "
+        "distribution."
         if statistics.fresh
         else "No fresh images of the original distribution were evaluated, so adaptivity is not separated and is "
         "part of the distribution term."
@@ -87,7 +88,7 @@ def decomposition_table(data: TableData) -> StatisticTable:
         "What the drop is made of",
         columns,
         [
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             Column("drop", "Drop", "points"),
             *(tuned if statistics.fresh else []),
             bounded("distribution", "Distribution", "points"),
@@ -122,7 +123,7 @@ def ranks_table(data: TableData) -> StatisticTable:
             "real": changes.real[order],
         },
         [
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             bounded("original_rank", "Original rank", "count"),
             bounded("new_rank", "New rank", "count"),
             bounded("change", "Δ rank", "count"),
@@ -152,7 +153,7 @@ def without_labels_table(data: TableData) -> StatisticTable:
             "aline_s_error": (found.aline_s - accuracy)[order],
         },
         [
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             Column("new_accuracy", "New (%)", "percent"),
             Column("aline_d", "ALine-D (%)", "percent"),
             Column("aline_d_error", "Error (points)", "points"),
@@ -181,7 +182,7 @@ def duplicates_table(data: TableData) -> StatisticTable:
             "drop": drop,
         },
         [
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             bounded("accuracy", "Original without (%)"),
             Column("inflation", "Inflation (points)", "points"),
             Column("drop", "Drop (points)", "points"),

@@ -46,7 +46,7 @@ def hierarchical_errors_table(data: TableData) -> StatisticTable | Missing | Non
         columns,
         [
             Column("superclasses", "Superclasses", "text"),
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             Column("original_mistakes", "Original mistakes", "count"),
             bounded("original_share", "Original share within (%)"),
             Column("original_expected", "Expected (%)", "percent"),

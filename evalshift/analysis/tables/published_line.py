@@ -10,22 +10,25 @@ from evalshift.analysis.statistics.effective_robustness import EffectiveRobustne
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
 from evalshift.formatting import p_words, percent, points_ci
+from evalshift.titles import UNTITLED, Titles
 
 
 @dataclass(frozen=True, eq=False)
 class Against:
     """The models of one metric of a pair, against the line of a published testbed.
 
-    testbed   its name
+    testbed   its name; `title` is what it is called where this is read
     outcomes  its models in the line, as counts
     left_out  its families that are not in the line
     lines     scale -> its line
     models    the models that are held against it, in the order of the table
     distances how far each is above the line on `scale`, see `effective_robustness_against`
     members   models of the report that are the testbed's own: same name, same counts
+    titles    what the models of the report are called where they are read of
     """
 
     testbed: str
+    title: str
     outcomes: Outcomes
     left_out: tuple[str, ...]
     lines: dict[str, Line]
@@ -33,6 +36,12 @@ class Against:
     models: tuple[str, ...]
     distances: EffectiveRobustness
     members: tuple[str, ...]
+    titles: Titles = UNTITLED
+
+    @property
+    def left_out_titles(self) -> tuple[str, ...]:
+        """The titles of its families that are not in the line."""
+        return tuple(map(self.outcomes.titles.family, self.left_out))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -56,12 +65,13 @@ class Against:
     def sentence(self) -> str:
         """How many models are significantly above or below the line, and how far the farthest is."""
         table, level = self.table, self.distances.level
-        line = f"the line of {self.testbed} ({len(self.outcomes)} models, {self.scale} scale)"
+        line = f"the line of {self.title} ({len(self.outcomes)} models, {self.scale} scale)"
         if len(table) == 1:
             row = table.iloc[0]
-            return f"Against {line}, {row['model']} {_distance(row, level)}{_p_words(row)}."
+            return f"Against {line}, {self.titles.model(row['model'])} {_distance(row, level)}{_p_words(row)}."
         farthest = table.iloc[int(table["distance"].abs().to_numpy().argmax())]
-        most = f"the farthest is {farthest['model']}, which {_distance(farthest, level)}{_p_words(farthest)}"
+        name = self.titles.model(farthest["model"])
+        most = f"the farthest is {name}, which {_distance(farthest, level)}{_p_words(farthest)}"
         if table["p_holm"].isna().all() or not self.distances.enough_resamples:
             return f"Against {line}, of {len(table)} models {most}."
         off = int((table["p_holm"] < 1 - level).sum())
@@ -73,18 +83,19 @@ def distances_table(against: Against) -> StatisticTable:
     """The distances to be read, in points."""
     return make_table(
         "against",
-        f"Against {against.testbed}",
+        f"Against {against.title}",
         against.table,
         [
-            Column("model", "Model", "text"),
+            Column("model", "Model", "model"),
             bounded("predicted", "Predicted (%)"),
             bounded("distance", "Distance", "points"),
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
         ],
-        f"Distance in percentage points above the line of {against.testbed} ({len(against.outcomes)} models, "
+        f"Distance in percentage points above the line of {against.title} ({len(against.outcomes)} models, "
         f"{against.scale} scale), {100 * against.distances.level:g} % intervals in brackets.",
         empty="Without resamples there are no intervals and no p.",
+        titles=against.titles,
     )
 
 

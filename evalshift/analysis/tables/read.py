@@ -10,6 +10,7 @@ from evalshift.analysis.tables.markup import escape_latex, escape_markdown
 from evalshift.analysis.tables.table import Column, StatisticTable
 from evalshift.formatting import EMPTY, number, p_cell, percent, points
 from evalshift.publishing import inert_cell
+from evalshift.titles import Titles
 
 # A number this close to a whole one is that but for the order in which its sums were taken.
 _ROUNDING = 1e-9
@@ -19,7 +20,10 @@ def readable_statistic(table: StatisticTable) -> pd.DataFrame:
     """The rows and columns that are read, all text. Column titles may repeat."""
     rows = table.read.to_dict("records")
     return pd.DataFrame(
-        [[_cell({str(key): value for key, value in row.items()}, column) for column in table.shown] for row in rows],
+        [
+            [_cell({str(key): value for key, value in row.items()}, column, table.titles) for column in table.shown]
+            for row in rows
+        ],
         columns=pd.Index([column.title for column in table.shown]),
     )
 
@@ -81,10 +85,10 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(sign, sign) for sign in escape_latex(text).replace("²", "$^2$"))
 
 
-def _cell(row: Mapping[str, Any], column: Column) -> str:
+def _cell(row: Mapping[str, Any], column: Column, titles: Titles) -> str:
     """One cell: the value, its interval in brackets where it has one; what is undefined is `EMPTY`."""
     kind = row["unit"] if column.kind == "unit" else column.kind
-    show = _KINDS[kind]
+    show = {"model": titles.model, "dataset": titles.dataset}.get(kind) or _KINDS[kind]
     if column.kind == "bounds":
         value = ""
     elif pd.isna(row[column.key]):

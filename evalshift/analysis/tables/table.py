@@ -11,6 +11,7 @@ from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
+from evalshift.titles import UNTITLED, Titles
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class Column:
     """A column as it is read.
 
     key      of the DataFrame
-    kind     "text", "prose" (text of many words), "count", "percent" and "points" (of fractions), "change" (points with
-             their sign), "hundredths" (of points), "number", "p", "flag", "written" (a number that is text already),
-             "bounds" (the interval alone); "unit": as the row's column `unit` says
+    kind     "text", "prose" (text of many words), "model" and "dataset" (names, read as titles), "count", "percent" and
+             "points" (of fractions), "change" (points with their sign), "hundredths" (of points), "number", "p",
+             "flag", "written" (a number that is text already), "bounds" (the interval alone); "unit": as the column
+             `unit` of the row says
     bounds   columns with its interval, if it has one
     """
 
@@ -32,7 +34,7 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether words stand in it, which are set to the left."""
-        return self.kind in ("text", "prose")
+        return self.kind in ("text", "prose", "model", "dataset")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,7 @@ class StatisticTable:
     read      the rows that are read
     note      what the table shows
     empty     what an empty cell means, where there is one; else nothing
+    titles    what models and datasets are called where the table is read; `frame` has their names
     """
 
     name: str
@@ -53,6 +56,7 @@ class StatisticTable:
     read: pd.DataFrame
     note: str
     empty: str
+    titles: Titles = UNTITLED
 
     @property
     def shown(self) -> tuple[Column, ...]:
@@ -107,12 +111,15 @@ def make_table(
     note: str,
     *,
     empty: str = "",
+    titles: Titles | None = None,
     choose: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame,
 ) -> StatisticTable:
     """A table of these columns; `empty` says what an undefined number means, `choose` picks the rows read."""
     frame = pd.DataFrame(columns)
     undefined = bool(frame.select_dtypes("number").isna().to_numpy().any())
-    return StatisticTable(name, title, frame, tuple(read), choose(frame), note, empty if undefined else "")
+    return StatisticTable(
+        name, title, frame, tuple(read), choose(frame), note, empty if undefined else "", titles or UNTITLED
+    )
 
 
 def with_bounds(name: str, interval: Interval[np.ndarray], order: np.ndarray) -> dict[str, np.ndarray]:

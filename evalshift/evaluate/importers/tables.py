@@ -88,8 +88,9 @@ def import_table(
     made = [(column, *reading.read(column)) for column in chosen]
     rules = [*table.rules, *rules, *names.rules, *layout.rules, *left_out]
     for column, counts, own_rules in made:
-        view = known.view_of(column.dataset)
-        store.save_counts(CountedDataset(column.dataset, column.images, column.classes, view), counts)
+        view, entry = known.view_of(column.dataset), known.known_dataset(column.dataset)
+        title = None if entry is None else entry.title
+        store.save_counts(CountedDataset(column.dataset, column.images, column.classes, view, title), counts)
         rules += own_rules
         predicted = {one.model for one in counts} & set(store.models(column.dataset))
         if predicted:

@@ -60,6 +60,7 @@ class PublishedTestbed:
     paper      address of the publication
     ties       how its tables rank models of equal accuracy: "shared" or "alphabetical"
     families   the title of each family of its models that has one, by its name
+    datasets   the title of each dataset that has one, by its name
     """
 
     name: str
@@ -68,6 +69,7 @@ class PublishedTestbed:
     paper: str
     ties: str
     families: dict[str, str]
+    datasets: dict[str, str]
     tables: tuple[PublishedTable, ...]
 
     @property
@@ -103,8 +105,12 @@ def load_published(name: str) -> PublishedTestbed:
     folder = resources.files(__name__).joinpath(name)
     facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))
     tables = tuple(_load_table(folder, table) for table in facts["tables"])
-    families = {family: entry["title"] for family, entry in facts.get("families", {}).items()}
-    return PublishedTestbed(name, facts["title"], facts["reference"], facts["paper"], facts["ties"], families, tables)
+    families, datasets = (
+        {known: entry["title"] for known, entry in facts.get(kind, {}).items()} for kind in ("families", "datasets")
+    )
+    return PublishedTestbed(
+        name, facts["title"], facts["reference"], facts["paper"], facts["ties"], families, datasets, tables
+    )
 
 
 def _load_table(folder: Traversable, facts: dict) -> PublishedTable:

@@ -317,8 +317,8 @@ class TestAgainstAPublishedTestbed:
         legend = ax.get_legend()
         assert legend is not None
         texts = [text.get_text() for text in legend.get_texts()]
-        assert texts[-2] == "recht2019, 34 models"
-        assert texts[-1].startswith("recht2019, slope 1.69 [1.")
+        assert texts[-2] == "Recht et al. 2019, 34 models"
+        assert texts[-1].startswith("Recht et al. 2019, slope 1.69 [1.")
         assert not covered(figure)
         places = ax.transData.transform(np.asarray(part(ax, "testbed").get_offsets()))
         assert not legend_box(figure).count_contains(places)

@@ -158,7 +158,7 @@ def test_what_is_shown_is_copied_in_its_order(opened):
     assert len(shown) == 4
 
     for kind, first in (
-        ("CSV", "model,family"),
+        ("CSV", "model,title,family"),
         ("Markdown", "**Top-1 accuracy**"),
         ("LaTeX", "% Top-1 accuracy. 95 %"),
     ):

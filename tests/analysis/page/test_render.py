@@ -157,7 +157,7 @@ def test_rows_are_copied_as_the_tables_in_files_are_written(stored):
     copies = stored.data("p1-top1-panel")["copies"]
 
     assert [line.split(",")[0] for line in copies["CSV"][1]] == ["good", "fair", "poor"]
-    assert copies["CSV"][0].startswith("model,family,year,")
+    assert copies["CSV"][0].startswith("model,title,family,year,")
     assert copies["Markdown"][0].splitlines()[-1].startswith("| ---: |")
     assert copies["LaTeX"][0].endswith("\\midrule\n")
     assert copies["LaTeX"][1][0].startswith("1 & good & ")
@@ -180,15 +180,15 @@ def test_distances_from_a_published_line_have_a_table_and_stand_behind_the_model
     own = summarize_outcomes({"top1": outcomes}, resamples=0)
     page = Page(hold_against(summary_of(own, resamples=200), "recht2019"))
 
-    (caption,) = [text for text in page.text_in("caption") if "recht2019" in text]
+    (caption,) = [text for text in page.text_in("caption") if "Recht et al. 2019" in text]
     assert caption.startswith(
-        "New top-1 accuracy compared with the line of recht2019 (34 models; linear scale): distance above"
+        "New top-1 accuracy compared with the line of Recht et al. 2019 (34 models; linear scale): distance above"
     )
     distances = page.html[page.html.index(caption[:40]) :]
     assert re.search(r'data-value="-0\.03\d+">−3\.1 <span class="ci">\[−', distances)
     drawn = page.data("p1-top1-chart-scatter-plan")["views"]["linear"]["data"]
     (behind,) = [trace for trace in drawn if len(trace["x"]) == 34]
-    assert behind["hovertext"][0].endswith("<br>recht2019")
+    assert behind["hovertext"][0].endswith("<br>Recht et al. 2019")
 
     bare = Page(hold_against(summary_of(own, resamples=0), "recht2019"))
     assert re.search(r'data-value="-0\.03\d+">−3\.1</td>', bare.html)

@@ -89,7 +89,7 @@ def test_a_model_off_the_line_is_found_and_named(of_pair):
     assert (table["p_value"] <= table["p_bh"]).all()
     assert (table["p_bh"] <= table["p_holm"]).all()
     assert pair.metrics["top1"].headline()[2] == (
-        "Against the line of recht2019 (34 models, linear scale), 1 of 11 models is significantly above or "
+        "Against the line of Recht et al. 2019 (34 models, linear scale), 1 of 11 models is significantly above or "
         "below it (Holm, 5 %); the farthest is k, which is 8.0 points above it (95 % CI 6.2 to 9.8), p = 0.001."
     )
 
@@ -97,7 +97,7 @@ def test_a_model_off_the_line_is_found_and_named(of_pair):
 def test_what_is_said_of_one_model_below_the_line(of_pair):
     against, _ = held(of_pair(V4, [9000], [1550]))
     assert against.sentence().startswith(
-        "Against the line of recht2019 (34 models, linear scale), a is 3.1 points below it (95 % CI 1.0 to "
+        "Against the line of Recht et al. 2019 (34 models, linear scale), a is 3.1 points below it (95 % CI 1.0 to "
     )
 
 
@@ -105,7 +105,7 @@ def test_without_resamples_distances_have_no_interval(of_pair):
     against, _ = held(of_pair(V4, [9000, 9500], [1550, 1780]), resamples=0)
     assert against.table[["distance_low", "distance_high", "p_value", "p_holm", "p_bh"]].isna().all().all()
     assert against.sentence() == (
-        "Against the line of recht2019 (34 models, linear scale), of 2 models the farthest is a, which is 3.1 "
+        "Against the line of Recht et al. 2019 (34 models, linear scale), of 2 models the farthest is a, which is 3.1 "
         "points below it."
     )
     assert readable_statistic(distances_table(against)).iloc[1].tolist() == ["a", "79.8", "−3.1", "–", "–"]
@@ -139,7 +139,7 @@ class TestModelsOfTheTestbedItself:
         outcomes = of_pair(V4, [9593, 9000], [1813, 1700], models=("wrn_28_10", "vgg16_keras"))
         against, pair = held(outcomes)
         assert (against.models, against.members) == (("vgg16_keras",), ("wrn_28_10",))
-        assert pair.notes[-1] == "Models of recht2019 itself are not held against it: wrn_28_10."
+        assert pair.notes[-1] == "Models of Recht et al. 2019 itself are not held against it: wrn_28_10."
 
     def test_nothing_is_left_of_the_testbed_against_itself(self):
         outcomes = published_outcomes(load_published("recht2019"), V4)
@@ -147,7 +147,7 @@ class TestModelsOfTheTestbedItself:
         (found,) = hold_against(report_on(pair), "recht2019").pairs
         assert found.metrics["top1"].against is None
         assert found.notes[-1].startswith(
-            "Models of recht2019 itself are not held against it: autoaug_pyramid_net_tf, "
+            "Models of Recht et al. 2019 itself are not held against it: autoaug_pyramid_net_tf, "
         )
 
     def test_other_totals_are_other_models(self, of_pair):
@@ -161,7 +161,7 @@ class TestWhatWasNotPublished:
         known, unknown = hold_against(report_on(*pairs), "recht2019").pairs
         assert known.metrics["top1"].against is not None
         assert unknown.metrics["top1"].against is None
-        assert unknown.notes[-1] == "recht2019 has nothing on this pair to hold models against."
+        assert unknown.notes[-1] == "Recht et al. 2019 has nothing on this pair to hold models against."
 
     def test_a_metric(self, of_pair):
         outcomes = {
@@ -171,7 +171,7 @@ class TestWhatWasNotPublished:
         (pair,) = hold_against(report_on(summarize_outcomes(outcomes, resamples=0)), "recht2019").pairs
         assert pair.metrics["top1"].against is not None
         assert pair.metrics["top5"].against is None
-        assert pair.notes[-1] == "recht2019 has no top-5 accuracies on this pair."
+        assert pair.notes[-1] == "Recht et al. 2019 has no top-5 accuracies on this pair."
 
     @pytest.mark.parametrize(
         "pair, fix",
@@ -203,7 +203,8 @@ class TestWhatWasNotPublished:
         (pair,) = hold_against(summary, "recht2019", sorted(families)).pairs
         assert pair.metrics["top1"].against is None
         assert pair.notes[-1] == (
-            "No model is held against recht2019: no line can be fitted (0 models with 0 distinct original accuracies)."
+            "No model is held against Recht et al. 2019: no line can be fitted (0 models with 0 distinct original "
+            "accuracies)."
         )
 
 

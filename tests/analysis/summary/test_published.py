@@ -173,13 +173,13 @@ class TestLines:
     def test_what_the_report_says_of_both_lines(self, summary):
         pair = next(one for one in summary.pairs if one.name == MATCHED)
         assert pair.metrics["top1"].headline()[1] == (
-            "Slope 1.11 without fisher-vector (95 % CI 1.08 to 1.19): one point more on imagenet goes with 1.11 points "
-            "more on imagenetv2-matched-frequency (R² = 0.991). With all 67 models the slope is 0.97 (95 % CI 0.93 to "
-            "1.11; R² = 0.991)."
+            "Slope 1.11 without Fisher vectors (95 % CI 1.08 to 1.19): one point more on ImageNet goes with 1.11 "
+            "points more on ImageNetV2 MatchedFrequency (R² = 0.991). With all 67 models the slope is 0.97 (95 % "
+            "CI 0.93 to 1.11; R² = 0.991)."
         )
         assert pair.metrics["top1"].headline("probit")[1] == (
-            "Slope 0.97 on the probit scale without fisher-vector (95 % CI 0.95 to 0.99): one unit of Φ⁻¹(accuracy) "
-            "more on imagenet goes with 0.97 units more on imagenetv2-matched-frequency (R² = 0.995). With all 67 "
+            "Slope 0.97 on the probit scale without Fisher vectors (95 % CI 0.95 to 0.99): one unit of Φ⁻¹(accuracy) "
+            "more on ImageNet goes with 0.97 units more on ImageNetV2 MatchedFrequency (R² = 0.995). With all 67 "
             "models the slope is 0.95 (95 % CI 0.94 to 0.98; R² = 0.998)."
         )
 
@@ -213,7 +213,7 @@ class TestSummary:
             "autoaug_shake_shake_96_tf, autoaug_wrn_tf."
         )
         assert imagenet.notes[0] == (
-            "Lines leave out fisher-vector, as the publication's do; a second line has all models in it."
+            "Lines leave out Fisher vectors, as the publication's do; a second line has all models in it."
         )
 
     @pytest.mark.parametrize(

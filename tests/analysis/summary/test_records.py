@@ -11,7 +11,7 @@ from evalshift.analysis.statistics.intervals import Interval, clopper_pearson
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, accuracy_table, summarize_outcomes
 
 COLUMNS = [
-    *("model", "family", "year"),
+    *("model", "title", "family", "year"),
     *("original_correct", "original_total", "original_accuracy", "original_low", "original_high"),
     *("new_correct", "new_total", "new_accuracy", "new_low", "new_high"),
     *("drop", "drop_low", "drop_high", "original_rank", "new_rank", "delta_rank"),
