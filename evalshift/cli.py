@@ -145,6 +145,9 @@ def run(
     executor: Annotated[
         str, typer.Option(metavar="local|ray", help="ray: one model per GPU (or core), here or on a cluster.")
     ] = "local",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile networks (CUDA graphs, torch.compile) where that pays.")
+    ] = False,
     save_logits: Annotated[bool, typer.Option("--save-logits", help="Store all logits too, as float16.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again even where stored predictions are valid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and why; run nothing.")] = False,
@@ -161,7 +164,7 @@ def run(
     with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
         from evalshift.evaluate.options import Options
 
-        options = Options(device, precision, _batch_size(batch_size), workers, save_logits, executor)
+        options = Options(device, precision, _batch_size(batch_size), workers, save_logits, executor, compile)
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
             return
@@ -181,6 +184,7 @@ def run(
             save_logits=options.save_logits,
             force=force,
             executor=options.executor,
+            compile=options.compile,
             console=stderr(),
         )
         if stored.failures:

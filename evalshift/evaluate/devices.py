@@ -24,6 +24,9 @@ _CLOSE = 1.15
 _PROBES = 3
 # Three per cent is less than the clock's own noise on a few batches: not a reason to leave the usual size.
 _NOISE = 1.03
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+# Images on which layouts are compared first: on a GPU a few take as long as one.
+_FEW_ON_CPU, _FEW_ON_GPU = 8, 64
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -33,6 +36,8 @@ class Execution:
 
     streams   batches at once, each on its share of the cores
     fused     whether the network's operations were joined; see evalshift.evaluate.fusion
+    half_weights  whether weights were cast to half precision rather than each operation's inputs (autocast)
+    compiled  "cuda graph" or "torch.compile" where the network runs so
     """
 
     device: torch.device
@@ -41,12 +46,18 @@ class Execution:
     memory_format: str
     streams: int = 1
     fused: bool = False
+    half_weights: bool = False
+    compiled: str | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the images that the network is given."""
+        return HALF.get(self.precision, torch.float32) if self.half_weights else torch.float32
 
     def autocast(self) -> AbstractContextManager:
         """The context in which the network runs: half precision where that was asked for."""
-        if self.precision in ("bf16", "fp16"):
-            dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
-            return torch.autocast(self.device.type, dtype=dtype)
+        if self.precision in HALF and not self.half_weights:
+            return torch.autocast(self.device.type, dtype=HALF[self.precision])
         # Left on by a network, or around a call from Python: threads of other streams would not have it.
         kind = self.device.type
         on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
@@ -99,6 +110,26 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was full, on the device or on the host."""
+    # The CPU's allocator raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back the memory of a GPU that torch keeps for later."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def usual_batch(device: torch.device, pixels: int) -> int:
     """The batch size that is seldom far from the quickest, for images of so many pixels (height times width)."""
     if device.type != "cpu":
@@ -129,17 +160,18 @@ def search(
     known = BATCH_SIZES if device.type == "cpu" else BATCH_SIZES_GPU
     sizes = [size for size in known if size <= images] or [images]
     usual = min(usual, sizes[-1])
+    few = min(_FEW_ON_CPU if device.type == "cpu" else _FEW_ON_GPU, usual)
 
     def timed(size: int, layout: str) -> float:
         return _seconds(run, check, size, layout, device)
 
-    layout, pace = _first_that_works(timed, min(8, usual))
+    layout, pace = _first_that_works(timed, few)
     total = pace * images
     budget = min(0.03 * total, max(seconds, 0.01 * total))
     if budget < 0.02:
         return usual, layout
     deadline = time.perf_counter() + budget
-    first_paces = {layout: pace} | _paces_of_others(timed, min(8, usual), layout)
+    first_paces = {layout: pace} | _paces_of_others(timed, few, layout)
     best = min(first_paces.values())
     in_order = sorted(first_paces, key=lambda candidate: first_paces[candidate] > _NOISE * best)
     paces: dict[tuple[int, str], float] = {}
@@ -223,10 +255,7 @@ def _seconds(
 ) -> float:
     start = time.perf_counter()
     given = run(size, layout)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+    synchronize(device)
     taken = time.perf_counter() - start
     check(given)
     return taken

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import torch
-
 from evalshift.errors import DataError
-from evalshift.evaluate.devices import describe
+from evalshift.evaluate.devices import describe, release_memory
 from evalshift.evaluate.environment import jpeg_decoder, library_versions
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.inference import InferenceResult, predict_batches
@@ -57,8 +55,7 @@ def evaluate_classifier(
             raise
         plain = prepared.without_optimizations(error)
     # Here, where the exception and all that it holds in memory is gone.
-    if prepared.execution.device.type == "cuda":
-        torch.cuda.empty_cache()
+    release_memory(prepared.execution.device)
     advance(-done)
     return _evaluate(plain, reader, origin, dataset_fingerprint, keep_logits, advance)
 
@@ -81,6 +78,7 @@ def _evaluate(
             keep_logits=keep_logits,
             ids=dataset.ids,
             view=dataset.view,
+            halve=not prepared.warnings,  # batches make no difference to a network without a warning
             advance=advance,
         )
     provenance = Provenance(
@@ -95,10 +93,13 @@ def _evaluate(
         preprocess=classifier.preprocess.model_dump(mode="json"),
         device=describe(execution.device),
         precision=execution.precision,
-        batch_size=execution.batch_size,
+        batch_size=result.batch_size,
         memory_format=execution.memory_format,
         streams=execution.streams,
         fused=execution.fused,
+        half_weights=execution.half_weights,
+        compiled=execution.compiled,
+        comparison_with_fp32=prepared.comparison,
         skipped_optimizations=dict(prepared.skipped),
         output=classifier.settled.output if classifier.settled else None,
         output_kind="probabilities" if classifier.settled and classifier.settled.probabilities else "logits",

@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from evalshift.errors import ModelError
 from evalshift.shapes import Images
@@ -45,6 +45,13 @@ class ImageReader:
             return np.array(ready[:count])
         with closing(self._decode(preprocess, count)) as parts:
             return np.concatenate(list(parts))
+
+    def at(self, positions: Int[np.ndarray, " n"], preprocess: Preprocess) -> Images:
+        """The images at these positions, in their order."""
+        ready = self._ready(preprocess)
+        if ready is not None:
+            return np.array(ready[positions])
+        return ImageReader(self.dataset.only(positions), self.workers, 0).first(len(positions), preprocess)
 
     def batches(self, size: int, preprocess: Preprocess) -> Generator[Images, None, None]:
         """All images, `size` at a time, the last batch shorter.

@@ -12,7 +12,7 @@ from rich.text import Text
 from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
-from evalshift.evaluate.predictions import Failure, Predictions
+from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.formatting import percent
 from evalshift.testbed.classes import ClassSpace
@@ -89,6 +89,9 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
                     prepared = prepare(classifier, reader, bench.device, bench.options, images)
                     for warning in prepared.warnings:
                         bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), f"warning: {warning}."))
+                    if prepared.comparison is not None:
+                        compared = _comparison_words(prepared.comparison, bench.options.precision)
+                        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), compared))
                 predictions, result = evaluate_classifier(
                     prepared,
                     reader,
@@ -115,6 +118,10 @@ def _left_out(names: tuple[str, ...]) -> str:
     return f"{count} of the checkpoint left out (ignore): {', '.join(names[:5])}{more}"
 
 
+def _comparison_words(comparison: PrecisionComparison, precision: str) -> str:
+    return f"{precision}: {comparison.differing:,} of {comparison.images:,} predictions differ from those in fp32"
+
+
 def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:
     correct, total = int(predictions.hits(dataset.truth).sum()), len(dataset)
     remarks = (off_words(correct, total, published),)  # warnings are printed once, when they are found
@@ -132,7 +139,9 @@ def _explain(error: Exception | SystemExit) -> str:
     if isinstance(error, EvalshiftError):
         return str(error)
     text = f"the network raised {type(error).__name__}: {first_line(error)}"
-    if _is_out_of_memory(error):
+    from evalshift.evaluate.devices import is_out_of_memory
+
+    if is_out_of_memory(error):
         return f"{text}\n  {'fix:':<10}use a smaller batch size, or auto"
     place = _place_in_own_code(error)
     return f"{text}\n  {'where:':<10}{place}" if place else text
@@ -149,10 +158,3 @@ def _place_in_own_code(error: BaseException) -> str | None:
     called = max((position for position, frame in enumerate(frames) if frame.filename.startswith(ours)), default=-1)
     own = [frame for frame in frames[called + 1 :] if not frame.filename.startswith(torchs)]
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)

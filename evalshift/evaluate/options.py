@@ -17,6 +17,7 @@ class Options:
     batch_size   "auto" searches for the batch and the memory layout that suit each network
     workers      threads that decode image files; None means one per core
     executor     local: one model after the other in this process; ray: as many at once as there are GPUs or cores
+    compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
 
     Raises UsageError when made with an invalid value.
     """
@@ -27,6 +28,7 @@ class Options:
     workers: int | None = None
     save_logits: bool = False
     executor: str = "local"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         check_device_name(self.device)

@@ -32,6 +32,15 @@ class Imported(BaseModel):
     missing: int = 0
 
 
+class PrecisionComparison(BaseModel):
+    """Predictions in a precision below fp32 beside those in fp32: of so many images, how many differ."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    images: int
+    differing: int
+
+
 class Provenance(BaseModel):
     """Provenance of predictions; stored in their file, one key per field.
 
@@ -44,6 +53,9 @@ class Provenance(BaseModel):
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
     fused               whether operations of the network were joined, which rounds its last digits otherwise
+    half_weights        whether weights were cast to bf16 or fp16, rather than each operation's inputs (autocast)
+    compiled            "cuda graph" or "torch.compile" where the network ran so
+    comparison_with_fp32  of predictions in a precision below fp32, on at most 512 images
     skipped_optimizations  optimisation → why it was not used, for those that were tried: the plain form ran instead
     output              which of several outputs of the network was taken; None where it gives one
     output_kind         "logits", or "probabilities" where the network gives those: taken as they are, without a softmax
@@ -73,6 +85,9 @@ class Provenance(BaseModel):
     memory_format: str | None = None
     streams: int | None = 1
     fused: bool = False
+    half_weights: bool = False
+    compiled: str | None = None
+    comparison_with_fp32: PrecisionComparison | None = None
     skipped_optimizations: dict[str, str] = {}
     output: str | None = None
     output_kind: Literal["logits", "probabilities"] = "logits"

@@ -8,15 +8,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 
-from evalshift.errors import first_line
-from evalshift.evaluate.devices import Execution, usual_batch
+from evalshift.errors import DataError, first_line
+from evalshift.evaluate.compilation import compile_if_quicker
+from evalshift.evaluate.devices import HALF, Execution, set_precision, usual_batch
 from evalshift.evaluate.fusion import fuse
+from evalshift.evaluate.half_precision import cast_weights, spread
 from evalshift.evaluate.images import ImageReader
-from evalshift.evaluate.inference import forward, place, settle_outputs
+from evalshift.evaluate.inference import InHalves, forward, place, settle_outputs
 from evalshift.evaluate.options import Options
+from evalshift.evaluate.predictions import PrecisionComparison
 from evalshift.evaluate.repeatability import NotApplied, Reference, in_batches, take_reference
 from evalshift.evaluate.streams import count_streams, one_thread
 from evalshift.evaluate.trial import Outputs, Trial
@@ -37,6 +41,7 @@ class Prepared:
     plain      the network as it was built, and how it runs without any optimisation
     warnings   what was noticed on the first images and the reader should know
     skipped    optimisation → why it is not used, for those that were tried
+    comparison  of a precision below fp32 with fp32; None in fp32
     """
 
     classifier: Classifier
@@ -44,6 +49,7 @@ class Prepared:
     plain: tuple[Classifier, Execution]
     warnings: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    comparison: PrecisionComparison | None = None
 
     @property
     def optimized(self) -> bool:
@@ -71,6 +77,39 @@ def prepare(
     images   how many it will be run on in all; what is tried takes a small part of that time
     What the plain network raises on the first images comes through.
     """
+    prepared = _prepare(classifier, reader, device, options, images)
+    if options.precision == "fp32":
+        return prepared
+    try:
+        return replace(prepared, comparison=_compare_with_fp32(prepared, reader))
+    except DataError:
+        raise
+    except Exception as error:  # someone else's network; it may do in one precision alone what it was made for
+        return replace(prepared, skipped={**prepared.skipped, "comparison with fp32": reason(error)})
+
+
+def _compare_with_fp32(prepared: Prepared, reader: ImageReader) -> PrecisionComparison:
+    """How many predictions the precision changes, on images from all over the dataset."""
+    (classifier, plain), execution = prepared.plain, prepared.execution
+    images = reader.at(spread(len(reader.dataset)), classifier.preprocess)
+    wide = replace(plain, precision="fp32", batch_size=execution.batch_size)
+    with set_precision("fp32", execution.device):
+        expected = _first_classes(classifier, images, wide)
+    with set_precision(execution.precision, execution.device):
+        found = _first_classes(prepared.classifier, images, execution)
+    return PrecisionComparison(images=len(images), differing=int((expected != found).sum()))
+
+
+def _first_classes(classifier: Classifier, images: Images, execution: Execution) -> torch.Tensor:
+    """The first class of each image, shape (n,), on the CPU."""
+    place(classifier, execution)
+    run = InHalves(execution)
+    return in_batches(classifier, images, run, execution.batch_size).argmax(dim=1)
+
+
+def _prepare(
+    classifier: Classifier, reader: ImageReader, device: torch.device, options: Options, images: int
+) -> Prepared:
     sample = reader.first(_SAMPLE_IMAGES, classifier.preprocess)
     with _one_core(device):
         tried = _run_plain(classifier, sample, device, options)
@@ -169,6 +208,11 @@ def _optimize(
     classifier, execution = plain.plain
     skipped: dict[str, str] = {}
     form, streams = classifier, 1
+    if options.precision in HALF:
+        try:
+            form = cast_weights(classifier, options.precision)
+        except NotApplied as error:
+            skipped["half-precision weights"] = reason(error)
     if execution.device.type == "cpu":
         with one_thread():
             if options.precision == "fp32" and pace * images >= _WORTH_FUSING_SECONDS:
@@ -182,15 +226,26 @@ def _optimize(
         except NotApplied as error:
             skipped["streams"] = reason(error)
     # What is dropped where a form does not work, in order.
-    forms = {(form, streams): "streams" if streams > 1 else "fusion", (form, 1): "fusion", (classifier, 1): "search"}
+    kind = "half-precision weights" if options.precision in HALF else "fusion"
+    forms = {(form, streams): "streams" if streams > 1 else kind, (form, 1): kind, (classifier, 1): "search"}
     for (one, at_once), dropped in forms.items():
-        wanted = replace(execution, streams=at_once, fused=one is not classifier)
+        changed = one is not classifier
+        wanted = replace(
+            execution,
+            streams=at_once,
+            fused=changed and kind == "fusion",
+            half_weights=changed and kind != "fusion",
+        )
         try:
             chosen, failed = _settle(one, wanted, sample, reference, options, images)
         except Exception as error:
             skipped[dropped if one is not classifier or at_once > 1 else "search"] = reason(error)
             continue
-        return replace(plain, classifier=one, execution=chosen, skipped={**skipped, **failed})
+        skipped |= failed
+        if options.compile:
+            one, chosen, left = _compile(one, chosen, classifier, sample, reference, images)
+            skipped |= left
+        return replace(plain, classifier=one, execution=chosen, skipped=skipped)
     return replace(plain, skipped=skipped)
 
 
@@ -204,15 +259,27 @@ def _settle(
 ) -> tuple[Execution, dict[str, str]]:
     """Batch size and layout for one form, and what failed on the way. Raises where the form does not work at all."""
 
-    def check(outputs: Outputs) -> None:
-        for positions, logits in outputs:
-            reference.check(logits, positions)
-
-    with Trial(classifier, sample, execution, check) as trial:
+    with Trial(classifier, sample, execution, partial(_check, reference)) as trial:
         if _fixed(options) is not None:
-            if execution.streams > 1:  # else there is nothing that was not tried
+            if execution.streams > 1 or execution.half_weights:  # else there is nothing that was not tried
                 trial.try_once(min(len(reference.logits), execution.batch_size))
             return execution, {}
         size, layout = trial.search(images, _usual(execution.device, sample))
         failed = {what: reason(error) for what, error in trial.failures.items()}
     return replace(execution, batch_size=size, memory_format=layout), failed
+
+
+def _check(reference: Reference, outputs: Outputs) -> None:
+    for positions, logits in outputs:
+        reference.check(logits, positions)
+
+
+def _compile(
+    classifier: Classifier, execution: Execution, plain: Classifier, sample: Images, reference: Reference, images: int
+) -> tuple[Classifier, Execution, dict[str, str]]:
+    def pace(form: Classifier, wanted: Execution) -> float:
+        with Trial(form, sample, wanted, partial(_check, reference)) as trial:
+            return trial.pace()
+
+    source = classifier if execution.half_weights else plain
+    return compile_if_quicker(classifier, execution, source, images, pace)

@@ -43,6 +43,7 @@ def run(
     save_logits: bool = False,
     force: bool = False,
     executor: str = "local",
+    compile: bool = False,
     console: Console | None = None,
 ) -> Results:
     """Evaluate models on pairs of test sets, whatever is not stored yet, and store each as soon as it is done.
@@ -54,12 +55,13 @@ def run(
     batch_size   "auto" finds the batch and the memory layout by a short search
     workers      threads that decode image files; None means one per core
     executor     "ray" runs as many models at once as there are GPUs (or cores) on this machine or in a ray cluster
+    compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
 
     A model that fails is reported and listed in the `failures` of the returned Results; the others go on.
     Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
     was finished is kept.
     """
-    options = Options(device, precision, batch_size, workers, save_logits, executor)
+    options = Options(device, precision, batch_size, workers, save_logits, executor, compile)
     registry = registry if isinstance(registry, Registry) else load_registry(registry)
     results = results if isinstance(results, Results) else Results(results)
     console = console or Console(stderr=True)

@@ -11,19 +11,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import UInt8
 from torch import nn
 
 from evalshift.errors import first_line
+from evalshift.evaluate.feeding import Batch, DeviceBatch
 from evalshift.evaluate.repeatability import NotApplied
 from evalshift.testbed.models import Classifier
 
-# The batches of one run differ in how many images they hold, the last one from the others at least.
-Batch = UInt8[np.ndarray, "_ h w c"]
-Forward = Callable[[Classifier, Batch], torch.Tensor]
+Forward = Callable[[Classifier, Any], torch.Tensor]
+AnyBatch = Batch | DeviceBatch
 
 # Beyond this the threads wait for Python itself more than for each other.
 MOST_STREAMS = 8
@@ -69,7 +68,7 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def side_by_side(
     classifier: Classifier, streams: int
-) -> Iterator[Callable[[Forward, Iterable[Batch]], Iterator[tuple[Batch, torch.Tensor]]]]:
+) -> Iterator[Callable[[Forward, Iterable[AnyBatch]], Iterator[tuple[AnyBatch, torch.Tensor]]]]:
     """A function that gives each batch with its logits, in the order of the batches, `streams` of them at work at once.
 
     Each thread has a copy of the network to itself, so that one which keeps something between two of its lines is safe;
@@ -82,15 +81,15 @@ def side_by_side(
     for one in copies_of(classifier, streams):
         idle.put(one)
 
-    def work(forward: Forward, batch: Batch) -> torch.Tensor:
+    def work(forward: Forward, batch: AnyBatch) -> torch.Tensor:
         one = idle.get()
         try:
             return forward(one, batch)
         finally:
             idle.put(one)
 
-    def run(forward: Forward, batches: Iterable[Batch]) -> Iterator[tuple[Batch, torch.Tensor]]:
-        waiting: deque[tuple[Batch, Future[torch.Tensor]]] = deque()
+    def run(forward: Forward, batches: Iterable[AnyBatch]) -> Iterator[tuple[AnyBatch, torch.Tensor]]:
+        waiting: deque[tuple[AnyBatch, Future[torch.Tensor]]] = deque()
         for batch in batches:
             waiting.append((batch, pool.submit(work, forward, batch)))
             if len(waiting) > streams:  # one more than can be at work, so that no thread waits for the next batch

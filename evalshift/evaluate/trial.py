@@ -1,5 +1,6 @@
 """Trying a form of a network on real images: whether its logits hold, and the batch size and layout that suit it."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -9,11 +10,14 @@ from types import TracebackType
 import numpy as np
 import torch
 
-from evalshift.evaluate.devices import Execution, search
+from evalshift.evaluate.devices import Execution, search, synchronize
 from evalshift.evaluate.inference import forward, place
 from evalshift.evaluate.streams import side_by_side
 from evalshift.shapes import Images
 from evalshift.testbed.models import Classifier
+
+# Timed calls of a form that is compared with another.
+_PACED = 3
 
 # For each batch, which image of the sample each row is, shape (n,), and its logits, shape (n, classes).
 Outputs = list[tuple[np.ndarray, torch.Tensor]]
@@ -36,7 +40,7 @@ class Trial:
     ) -> None:
         self._classifier, self._sample, self._execution, self._check = classifier, sample, execution, check
         self._placed = ""
-        self._batches: tuple[int, list[np.ndarray], list[Images]] = (0, [], [])
+        self._batches: tuple[int, list[np.ndarray], list[torch.Tensor]] = (0, [], [])
         self.failures: dict[str, Exception] = {}
 
     def __enter__(self) -> "Trial":
@@ -53,6 +57,19 @@ class Trial:
     def try_once(self, size: int) -> None:
         """One batch of so many images in each stream, in the layout of the execution. Raises what goes wrong."""
         self._check(self._run(size, self._execution.memory_format))
+
+    def pace(self) -> float:
+        """Seconds per image as the execution says, the best of three calls after a first. Raises what goes wrong."""
+        size = self._execution.batch_size
+        self.try_once(size)
+        taken = []
+        for _ in range(_PACED):
+            synchronize(self._execution.device)
+            start = time.perf_counter()
+            self._run(size, self._execution.memory_format)
+            synchronize(self._execution.device)
+            taken.append(time.perf_counter() - start)
+        return min(taken) / (size * self._execution.streams)
 
     def search(self, images: int, usual: int) -> tuple[int, str]:
         """The quickest batch size and layout of those that do not fail; see evalshift.evaluate.devices.search.
@@ -93,10 +110,12 @@ class Trial:
         logits = (given for _, given in self._run_all(partial(forward, execution=execution), batches))
         return list(zip(positions, logits, strict=True))
 
-    def _batches_of(self, size: int) -> tuple[list[np.ndarray], list[Images]]:
+    def _batches_of(self, size: int) -> tuple[list[np.ndarray], list[torch.Tensor]]:
         """A batch for each stream, each beginning with another image, so that batches that are mixed up are noticed."""
         if self._batches[0] != size:
             order = np.arange(size)
             positions = [(order + stream) % len(self._sample) for stream in range(self._execution.streams)]
-            self._batches = (size, positions, [self._sample[rows] for rows in positions])
+            # On the device already: in a run they are copied there while the network works on others.
+            batches = [torch.from_numpy(self._sample[rows]).to(self._execution.device) for rows in positions]
+            self._batches = (size, positions, batches)
         return self._batches[1:]

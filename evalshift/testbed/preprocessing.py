@@ -6,6 +6,7 @@ Geometry keeps uint8 and happens once, on the host; arithmetic happens on the de
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -248,18 +249,38 @@ def apply_arithmetic(batch: torch.Tensor, preprocess: Preprocess) -> torch.Tenso
     import torch
 
     pixels = _as_wanted(batch.permute(0, 3, 1, 2), preprocess)
-    values = pixels.to(torch.float32)
-    if preprocess.scale != 255:
-        # By a tensor: CUDA takes a plain number's reciprocal and multiplies, which differs in the last bit.
-        values.div_(torch.tensor(255 / preprocess.scale, dtype=torch.float32, device=values.device))
-    for name, operation in (("mean", values.sub_), ("std", values.div_)):
+    for name in ("mean", "std"):
         numbers = getattr(preprocess, name)
-        if numbers is None:
-            continue
-        if len(numbers) != values.shape[1]:
-            raise ValueError(f"preprocess.{name} has {len(numbers)} numbers, the images {values.shape[1]} channels")
-        operation(torch.tensor(numbers, dtype=torch.float32, device=values.device).view(1, -1, 1, 1))
+        if numbers is not None and len(numbers) != pixels.shape[1]:
+            raise ValueError(f"preprocess.{name} has {len(numbers)} numbers, the images {pixels.shape[1]} channels")
+    if preprocess.scale == 255:
+        values = pixels.to(torch.float32)
+    else:
+        # By a tensor: CUDA takes a plain number's reciprocal and multiplies, which differs in the last bit.
+        divisor = _constant((255 / preprocess.scale,), pixels.device)[0]
+        # In one step where memory is the limit; a CPU converts quicker by itself.
+        values = pixels / divisor if pixels.device.type == "cuda" else pixels.to(torch.float32).div_(divisor)
+    if preprocess.mean is not None:
+        values.sub_(_constant(tuple(preprocess.mean), values.device).view(1, -1, 1, 1))
+    if preprocess.std is not None:
+        values.div_(_constant(tuple(preprocess.std), values.device).view(1, -1, 1, 1))
     return values
+
+
+def _constant(numbers: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Numbers as float32 on the device. On a GPU they stay: to bring them there, it would have to be waited for."""
+    import torch
+
+    if device.type == "cuda":
+        return _constant_on_gpu(numbers, str(device))
+    return torch.tensor(numbers, dtype=torch.float32, device=device)
+
+
+@lru_cache(maxsize=64)
+def _constant_on_gpu(numbers: tuple[float, ...], device: str) -> torch.Tensor:
+    import torch
+
+    return torch.tensor(numbers, dtype=torch.float32, device=device)
 
 
 def _as_wanted(pixels: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:

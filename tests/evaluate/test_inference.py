@@ -320,6 +320,54 @@ def test_what_the_network_raises_comes_through(make_classifier: MakeClassifier, 
         infer(make_classifier(Returns(fail)), numbered(4))
 
 
+class Fits(nn.Module):
+    """Has memory for so many images at once; keeps the sizes of the batches that it ran."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        super().__init__()
+        self.most, self.error = most, error
+        self.ran: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > self.most:
+            raise self.error
+        self.ran.append(len(images))
+        return nn.functional.one_hot(images[:, 0, 0, 0].long() % 4, 4).float()
+
+
+FULL = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+]
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_where_memory_is_full_the_batch_is_halved_and_the_run_goes_on(
+    make_classifier: MakeClassifier, numbered: Numbered, error: Exception
+) -> None:
+    network = Fits(5, error)
+    told: list[int] = []
+    found = infer(make_classifier(network), numbered(70), 32, advance=told.append)
+    # 32 → 16 → 8 → 4, once: later batches begin with 4.
+    assert network.ran == [4] * 17 + [2]
+    assert found.batch_size == 4
+    assert told == [32, 32, 6]
+    assert found.top[:, 0].tolist() == [number % 4 for number in range(70)]
+
+
+def test_a_batch_is_not_halved_where_that_would_change_predictions(
+    make_classifier: MakeClassifier, numbered: Numbered
+) -> None:
+    with pytest.raises(MemoryError):
+        infer(make_classifier(Fits(5, MemoryError())), numbered(70), 32, halve=False)
+
+
+def test_memory_that_is_full_for_one_image_is_an_error(make_classifier: MakeClassifier, numbered: Numbered) -> None:
+    with pytest.raises(MemoryError):
+        infer(make_classifier(Fits(0, MemoryError())), numbered(7), 4)
+
+
 def test_the_network_runs_without_gradients(make_classifier: MakeClassifier, numbered: Numbered) -> None:
     classifier = make_classifier([[1.0, 0.0]], 2)
     classifier = replace(classifier, module=classifier.module.requires_grad_(True))

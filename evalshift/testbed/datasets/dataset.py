@@ -135,6 +135,11 @@ class Dataset:
         counted = f"{len(self) - len(kept):,} of {len(self):,} images have no label and are left out"
         return replace(several, warnings=(*self.warnings, counted))
 
+    def only(self, positions: Int[np.ndarray, " m"]) -> "Dataset":
+        """The images at these positions, in that order, as if the dataset had no others."""
+        accepted = None if self.accepted is None else self.accepted[positions]
+        return replace(self._part(positions, labels=self.labels[positions], accepted=accepted), whole=None)
+
     def _with_labels(
         self, lists: Sequence[Sequence[int]], first: Labels, kept: np.ndarray, space: ClassSpace, view: View | None
     ) -> "Dataset":

@@ -67,17 +67,14 @@ def _look_like_chances(scores: torch.Tensor) -> bool:
     return bool(scores.numel() and ((scores >= 0) & (scores <= 1)).all())
 
 
-def first_improbable(scores: torch.Tensor, exact: bool) -> int | None:
-    """The first row of (n, classes) that is no distribution, though the model's first images had one; None without.
+def are_improbable(scores: torch.Tensor, exact: bool) -> torch.Tensor:
+    """Which rows of (n, classes) are no distribution, though the model's first images had one: bool (n,).
 
     exact   whether a row must sum to 1; where classes were left out, or the entry says so, it need not
     """
     sums = scores.sum(dim=1)
     bad = (scores < _BELOW_ZERO).any(dim=1) | ~(sums > 0)
-    if exact:
-        bad |= (sums - 1).abs() > SUM_TOLERANCE
-    found = bad.nonzero()
-    return int(found[0]) if len(found) else None
+    return bad | ((sums - 1).abs() > SUM_TOLERANCE) if exact else bad
 
 
 class ScoresOf(nn.Module):
