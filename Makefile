@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-lowest lint types bench gold images gallery train clean
+.PHONY: help demo test test-lowest lint types bench coverage gold images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about five minutes)"
+	@echo "make coverage coverage and error rates of the headline's statistics, by simulation (some minutes)"
 	@echo "make gold     renew the page that tests/test_gold.py holds the report's page against"
 	@echo "make images   make README's pictures again (needs chromium)"
 	@echo "make gallery  run the examples, renew docs/gallery.md and its pictures"
@@ -52,6 +53,9 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench_statistics.py
 	$(BIN)/python benchmarks/bench_inference.py
 	$(BIN)/python benchmarks/bench_page.py
+
+coverage: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/coverage.py
 
 gold: $(VENV)/.installed-test
 	$(BIN)/python tests/gold/report.py

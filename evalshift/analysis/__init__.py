@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.hard_images import hard_images, hardest_share, missed_by
     from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
     from evalshift.analysis.statistics.line_fit import Line, fit_line
+    from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
     from evalshift.analysis.statistics.multiplicity import adjust, adjust_pairs
     from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
     from evalshift.analysis.statistics.outliers import off_the_line
@@ -78,6 +79,7 @@ __all__ = [
     "ImagePredictions",
     "Interval",
     "Line",
+    "LineEstimate",
     "MetricSummary",
     "Missing",
     "NearDuplicates",
@@ -95,6 +97,7 @@ __all__ = [
     "class_accuracies",
     "class_drops",
     "clopper_pearson",
+    "cluster_robust_line",
     "compare_drops",
     "compare_models",
     "compare_scales",
@@ -131,6 +134,7 @@ __all__ = [
     "off_the_line",
     "own_variance",
     "paired_difference_interval",
+    "random_effects_line",
     "rank",
     "rank_change_sets",
     "rank_changes",
@@ -219,6 +223,11 @@ _NAMES = {
     "statistics.line_fit": (
         "Line",
         "fit_line",
+    ),
+    "statistics.line_intervals": (
+        "LineEstimate",
+        "cluster_robust_line",
+        "random_effects_line",
     ),
     "statistics.multiplicity": (
         "adjust",

@@ -13,8 +13,10 @@ from markupsafe import escape
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.pair_statistics.compute import Statistics
+from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.plot_data.sizes import Size, find_size
 from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.against import check_against, hold_against
 from evalshift.analysis.summary.average_changes import average_changes, changes_table
@@ -93,12 +95,24 @@ class Report:
 
     @property
     def fit(self) -> Line:
-        """The line on the chosen scale; raises AnalysisError where there are too few models for one."""
+        """The least-squares line on the chosen scale, with its bootstrap over models as in Recht et al. 2019.
+
+        Raises AnalysisError where there are too few models for one. `line` has the headline's confidence intervals.
+        """
         metric = self._metric("fit")
         line = metric.lines[self.summary.scale]
         if line is None:
             raise AnalysisError("there is no line for this pair", where=self.pairs[0], found=" ".join(metric.notes))
         return line
+
+    @property
+    def line(self) -> LineEstimate:
+        """The line on the chosen scale with the confidence intervals of the headline.
+
+        Raises AnalysisError where there are too few models for one.
+        """
+        metric = self._metric("line")
+        return require(metric.estimate(self.summary.scale))
 
     @property
     def against(self) -> pd.DataFrame:

@@ -84,6 +84,11 @@ def _title(summary: MetricSummary, scale: str, everything: bool, letters: int) -
     return f"{wrapped(f'{summary.outcomes.original} → {summary.outcomes.new}', letters)}{slope}"
 
 
+def _region_words(summaries: list[MetricSummary], scale: str) -> str:
+    line = next(line for line in (summary.lines.get(scale) for summary in summaries) if line is not None)
+    return f"{100 * line.level:g} % of {line.resamples:,} bootstrap lines"
+
+
 def _handles(panels: list[Axes], summaries: list[MetricSummary], scale: str, everything: bool) -> dict[str, Artist]:
     """Legend entries of all panels by label, once each, without the numbers of a single panel."""
     counts = {int(summary.in_line.sum()) for summary in summaries}
@@ -91,6 +96,7 @@ def _handles(panels: list[Axes], summaries: list[MetricSummary], scale: str, eve
     words = {
         "models": f"{models}, {100 * summaries[0].level:g} % CI",
         "fit": f"{scale.capitalize()} fit",
+        "region": _region_words(summaries, scale),
         "testbed-fit": "Its line",
     }
     handles: dict[str, Artist] = {}

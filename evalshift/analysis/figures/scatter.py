@@ -29,7 +29,8 @@ from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.scales import to_scale
 from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.analysis.summary.sentences import slope_words
+from evalshift.analysis.summary.sentences import bootstrap_span
+from evalshift.formatting import number
 
 if TYPE_CHECKING:
     from evalshift.analysis.tables.published_line import Against
@@ -202,10 +203,10 @@ def _draw_models(
 def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: float, high: float) -> list[Artist]:
     if line is None:
         return []
-    label = f"{scale.capitalize()} fit, slope {slope_words(line)}"
+    label = f"{scale.capitalize()} fit, slope {number(line.slope)}"
     drawn = _draw_fit(line, ax, x, (low, high), LINE, "fit", "region", label)
     for shade in drawn[1:]:
-        shade.set_label(f"{100 * line.level:g} % of {line.resamples:,} bootstrap lines")
+        shade.set_label(f"{100 * line.level:g} % bootstrap ({line.resamples:,}) {bootstrap_span(line)}")
     return drawn
 
 
@@ -225,7 +226,7 @@ def _draw_against(against: "Against", ax: Axes, scale: str, low: float, high: fl
         label=f"{name}, {len(x)} models",
     )
     line = against.lines[scale]
-    label = f"{name}, slope {slope_words(line)}"
+    label = f"{name}, slope {number(line.slope)}"
     return [dots, *_draw_fit(line, ax, x, (low, high), QUIET, "testbed-fit", "testbed-region", label, below=True)[:1]]
 
 

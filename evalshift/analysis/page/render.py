@@ -25,11 +25,11 @@ from evalshift.analysis.page.words import breakable, counted, typeset
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.average_changes import changes_table
-from evalshift.analysis.summary.sentences import slope_words
+from evalshift.analysis.summary.sentences import estimated_slope
 from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.formatting import name_some, p_cell, percent, points, span
+from evalshift.formatting import name_some, number, p_cell, percent, points, span
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
@@ -134,8 +134,11 @@ def _tiles(metric: MetricSummary, scale: str) -> list[tuple[str, str, str]]:
     rise = (points(-metric.mean_drop), span(-mean.high, -mean.low), f"{average}rise (points)")
     tiles: list[tuple[str, str, str]] = [drop if metric.mean_drop >= 0 else rise]
     if line is not None:
-        value, _, around = slope_words(line).partition(" ")
-        tiles.append((value, around, f"slope of the line, {scale} scale"))
+        estimate = metric.estimate(scale)
+        around = ""
+        if not isinstance(estimate, Missing):
+            around = f"[{number(estimate.slope_interval.low)}, {number(estimate.slope_interval.high)}]"
+        tiles.append((number(estimated_slope(line, estimate)), around, f"slope of the line, {scale} scale"))
     if not isinstance(robustness, Missing) and np.isfinite(robustness.p_holm).any():
         off = int(np.sum(np.nan_to_num(robustness.p_holm, nan=1.0) < 1 - metric.level))
         tiles.append((f"{off:,}", f"of {len(metric.table):,}", "models significantly above or below the line (Holm)"))

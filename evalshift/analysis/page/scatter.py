@@ -14,8 +14,8 @@ from evalshift.analysis.plot_data.positions import line_positions
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.analysis.summary.sentences import metric_words, slope_words
-from evalshift.formatting import percent
+from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words
+from evalshift.formatting import number, percent
 from evalshift.titles import Titles
 
 
@@ -40,7 +40,12 @@ def scatter_result(metric: MetricSummary, scale: str) -> str:
     where = f"All {count}" if below == count > 1 else f"{below} of {count}"
     models = "model lies" if count == 1 else "models lie"
     line = metric.lines.get(scale)
-    fit = f" The fitted line has slope {slope_words(line)}, R² = {line.r2:.3f}." if line else " No line is fitted."
+    fit = " No line is fitted."
+    if line is not None:
+        estimate = metric.estimate(scale)
+        around = estimate_ci(estimate)
+        slope = f"{number(estimated_slope(line, estimate))}{f' ({around})' if around else ''}"
+        fit = f" The fitted line has slope {slope}, R² = {line.r2:.3f}."
     return f"{where} {models} below the line y = x: less accurate on the new set.{fit}"
 
 

@@ -1,6 +1,7 @@
 """What the statistics of one metric of a pair are worked out from."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.scales import fitted_accuracy
 
 # Resamples at most, whatever is asked for: the bounds then move by less than they are read to. A drawn set of 60,000
@@ -65,6 +67,14 @@ class Basis:
             places = [place for place, model in enumerate(predictions[0].models) if model in set(outcomes.models)]
             predictions = (predictions[0].subset(places), predictions[1].subset(places)) if places else None
         return Basis(outcomes, predictions, self.options)
+
+    @cached_property
+    def covariances(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Covariances of the original and the new accuracies over draws of their images; None unless `complete`."""
+        if self.correct is None or not self.complete:
+            return None
+        original, new = self.correct
+        return sampling_covariance(original), sampling_covariance(new)
 
     @property
     def mean_drop(self) -> float:

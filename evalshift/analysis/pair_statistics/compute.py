@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS, ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, Basis
+from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
@@ -17,11 +18,7 @@ from evalshift.analysis.pair_statistics.superclass_errors import SuperclassError
 from evalshift.analysis.statistics.agreement import AgreementLine, agreement_line
 from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty
 from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
-from evalshift.analysis.statistics.effective_robustness import (
-    EffectiveRobustness,
-    effective_robustness,
-    sampling_covariance,
-)
+from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness, effective_robustness
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates, WithoutDuplicates, without_duplicates
@@ -48,7 +45,9 @@ class Statistics:
 
     models             all, in the order of the Outcomes; what needs only counts is of these
     image_models       those with predictions for each image, in the same order; what needs images is of these
-    lines              the line of new on original accuracy
+    estimates          the line of new on original accuracy with its confidence intervals, by scale
+    all_estimates      the line of all models, by scale; empty where no family is left out
+    lines              other intervals and fits of the line
     robustness         each model against the line of the other models, on the scale of `lines`
     shared_images      whether it allows for the sampling error that models share on the same images
     decomposition      of each drop; for models where `with_fresh` is true, with their predictions on the set `fresh`
@@ -69,6 +68,8 @@ class Statistics:
     level: float
     models: tuple[str, ...]
     image_models: tuple[str, ...]
+    estimates: dict[str, LineEstimates]
+    all_estimates: dict[str, LineEstimates]
     lines: LineStatistics
     robustness: EffectiveRobustness | Missing
     shared_images: bool
@@ -126,6 +127,8 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         level=basis.level,
         models=basis.outcomes.models,
         image_models=() if basis.predictions is None else basis.predictions[0].models,
+        estimates=line_estimates(line),
+        all_estimates={} if line is basis else line_estimates(basis),
         lines=line_statistics(line),
         robustness=robustness,
         shared_images=basis.complete,
@@ -152,14 +155,11 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
 
 
 def _robustness(basis: Basis) -> EffectiveRobustness | Missing:
-    covariances = None
-    if basis.correct is not None and basis.complete:
-        covariances = sampling_covariance(basis.correct[0]), sampling_covariance(basis.correct[1])
     return attempt(
         lambda: effective_robustness(
             *basis.counts,
             baseline=basis.in_line,
-            covariances=covariances,
+            covariances=basis.covariances,
             scale=basis.scale,
             resamples=basis.resamples,
             level=basis.level,

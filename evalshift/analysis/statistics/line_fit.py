@@ -92,7 +92,7 @@ def fit_line(
     check_scale(scale)
     check_level(level)
     check_resamples(resamples)
-    x, y = _points(original_accuracy, new_accuracy, scale)
+    x, y = line_points(original_accuracy, new_accuracy, scale)
     slope, offset = weighted_least_squares(x[np.newaxis], y[np.newaxis], np.ones((1, len(x))))[:, 0]
     # Two models: every resample that defines a line defines the same one, which would pass for certainty.
     count = resamples if len(x) > 2 else 0
@@ -130,8 +130,8 @@ def resampled_lines(
     return lines
 
 
-def _points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both accuracies on the scale, or the complaint that no line can be drawn through them."""
+def line_points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Both accuracies on the scale; raises as `fit_line` does where no line can be fitted to them."""
     if original.shape != new.shape:
         raise ValueError(f"found {len(original)} original and {len(new)} new accuracies; expected one of each a model")
     x = _finite(original, "original_accuracy", scale)

@@ -5,7 +5,7 @@ import numpy as np
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics, SetStatistics
-from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
 
 # Models that a sentence names, of those significantly above or below the line.
@@ -142,18 +142,19 @@ def scale_sentence(statistics: Statistics) -> str | None:
 
 
 def chance_sentence(statistics: Statistics) -> str | None:
-    """How far sampling error of the images and of the models moves the slope."""
-    both, images = statistics.lines.over_both, statistics.lines.over_images
-    if not isinstance(both, Line) or not isinstance(images, Line):
+    """What the slope's interval becomes where models of one family are allowed to lie together off the line."""
+    found = statistics.estimates[statistics.lines.scale]
+    models, families = found.models_and_images, found.families_and_images
+    if isinstance(models, Missing) or isinstance(families, Missing):
         return None
     return (
-        f"Slope over bootstrap resamples of the images: {_slope_ci(images, statistics.level)}; of the images and the "
-        f"models: {_slope_ci(both, statistics.level)} ({statistics.lines.scale} scale)."
+        f"Slope with models taken as independent: {_slope_ci(models)}; with a variance between their "
+        f"{families.clusters} families: {_slope_ci(families)} ({models.scale} scale)."
     )
 
 
-def _slope_ci(line: Line, level: float) -> str:
-    return ci_words(number(line.slope_interval.low), number(line.slope_interval.high), level)
+def _slope_ci(line: LineEstimate) -> str:
+    return ci_words(number(line.slope_interval.low), number(line.slope_interval.high), line.level)
 
 
 def pairs_sentence(statistics: Statistics) -> str | None:

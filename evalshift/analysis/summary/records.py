@@ -18,6 +18,7 @@ from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.drops import drops
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson
 from evalshift.analysis.statistics.line_fit import Line, fit_line
+from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.statistics.ranks import rank, rank_changes
 from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy
@@ -38,7 +39,8 @@ class MetricSummary:
                Columns: model, title, family, year; correct, total, accuracy, low, high for `original_` and `new_`;
                drop, drop_low, drop_high; original_rank, new_rank, delta_rank; delta_rank_real, whether the change is
                significant, missing where there are only counts
-    lines      scale -> the fitted line; None where it cannot be fitted (`notes` says why)
+    lines      scale -> the least-squares line with its bootstrap over models, as in the paper; None where it cannot be
+               fitted (`notes` says why)
     left_out   families whose models the lines leave out; they stay in the table and keep their ranks
     all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
     against    the models against a published testbed's line, where that was asked for and is computed
@@ -82,10 +84,20 @@ class MetricSummary:
         """The titles of the families that the lines leave out."""
         return tuple(map(self.titles.family, self.left_out))
 
+    def estimate(self, scale: str = "linear", *, everything: bool = False) -> LineEstimate | Missing:
+        """The line on `scale` with the confidence intervals that the report gives first; see `line_estimates`.
+
+        With `everything` the line of all models, those of `left_out` too.
+        """
+        statistics = self.statistics
+        estimates = statistics.all_estimates if everything and self.left_out else statistics.estimates
+        return estimates[scale].headline
+
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
         """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""
         names = self.titles.dataset(self.outcomes.original), self.titles.dataset(self.outcomes.new)
-        line = line_sentence(self.lines.get(scale), names, self.left_out_titles, self.all_lines.get(scale), self.level)
+        everything = (self.all_lines.get(scale), self.estimate(scale, everything=True)) if self.left_out else None
+        line = line_sentence(self.lines.get(scale), self.estimate(scale), names, self.left_out_titles, everything)
         against = self.against.sentence() if self.against else None
         drop = drop_sentence(self.table, self.outcomes.metric, self.mean_drop, self.mean_drop_interval, self.level)
         sentences = (drop, line, against, rank_sentence(self.table))

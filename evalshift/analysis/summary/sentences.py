@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.formatting import ci_words, number, points, points_ci
 
 _UNITS = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}
@@ -52,33 +54,36 @@ def _of_model(row: pd.Series, sign: int, level: float) -> str:
 
 def line_sentence(
     line: Line | None,
+    estimate: LineEstimate | Missing,
     names: tuple[str, str],
     left_out: Sequence[str] = (),
-    all_line: Line | None = None,
-    level: float = 0.95,
+    all_lines: tuple[Line | None, LineEstimate | Missing] | None = None,
 ) -> str | None:
     """The slope of the line, and what it means; None without a line.
 
-    `names` are those of the original and the new set, `left_out` the families that are not in the line, `all_line` the
-    line with them.
+    `line` is that of least squares, `estimate` its slope with a confidence interval. `names` are those of the original
+    and the new set, `left_out` the families that are not in the line, `all_lines` the line with them, as the first two.
     """
     if line is None:
         return None
     original, new = names
-    around, slope = _slope_ci(line, level), number(line.slope)
+    around, slope = estimate_ci(estimate), estimated_slope(line, estimate)
+    squares = "" if number(slope) == number(line.slope) else f"least-squares slope {number(line.slope)}, "
     where = "" if line.scale == "linear" else f" on the {line.scale} scale"
     least = f" without {' and '.join(left_out)}" if left_out else ""
     step, steps = ("point", "points") if line.scale == "linear" else ("unit", "units")
     of_what = "" if line.scale == "linear" else f" of {_UNITS[line.scale]}"
     sentence = (
-        f"Slope {slope}{where}{least}{f' ({around})' if around else ''}: one {step}{of_what} more on {original} goes "
-        f"with {number(abs(line.slope))} {steps} {'more' if line.slope >= 0 else 'less'} on {new} "
-        f"(R² = {number(line.r2, 3)})."
+        f"Slope {number(slope)}{where}{least}{f' ({around})' if around else ''}: "
+        f"one {step}{of_what} more on {original} goes with {number(abs(slope))} {steps} "
+        f"{'more' if slope >= 0 else 'less'} on {new} ({squares}R² = {number(line.r2, 3)})."
     )
-    if all_line is None:
+    if all_lines is None or all_lines[0] is None:
         return sentence
-    inside = "; ".join(filter(None, (_slope_ci(all_line, level), f"R² = {number(all_line.r2, 3)}")))
-    return f"{sentence} With all {all_line.models} models the slope is {number(all_line.slope)} ({inside})."
+    everything, of_all = all_lines[0], all_lines[1]
+    inside = "; ".join(filter(None, (estimate_ci(of_all), f"R² = {number(everything.r2, 3)}")))
+    slope = number(estimated_slope(everything, of_all))
+    return f"{sentence} With all {everything.models} models the slope is {slope} ({inside})."
 
 
 def rank_sentence(table: pd.DataFrame) -> str | None:
@@ -109,15 +114,35 @@ def _significant(table: pd.DataFrame) -> str:
 
 
 def slope_words(line: Line) -> str:
-    """The slope with its interval, as "1.11 [1.08, 1.19]"; without one where the bootstrap gives none."""
-    low, high = line.slope_interval.low, line.slope_interval.high
-    return number(line.slope) + ("" if math.isnan(low) else f" [{number(low)}, {number(high)}]")
+    """The slope with its bootstrap interval, as "1.11, bootstrap [1.08, 1.19]"; without one where there is none."""
+    return number(line.slope) + ("" if math.isnan(line.slope_interval.low) else f", bootstrap {bootstrap_span(line)}")
 
 
-def _slope_ci(line: Line, level: float) -> str:
-    """Its confidence interval in words; nothing where the bootstrap gives none."""
-    low, high = line.slope_interval.low, line.slope_interval.high
-    return "" if math.isnan(low) else ci_words(number(low), number(high), level)
+def bootstrap_span(line: Line) -> str:
+    """The bootstrap interval of the slope, as "[1.08, 1.19]"."""
+    return f"[{number(line.slope_interval.low)}, {number(line.slope_interval.high)}]"
+
+
+def estimated_slope(line: Line, estimate: LineEstimate | Missing) -> float:
+    """The slope that stands first: that with the confidence interval, otherwise that of least squares."""
+    return line.slope if isinstance(estimate, Missing) else estimate.slope
+
+
+def estimate_ci(estimate: LineEstimate | Missing) -> str:
+    """The slope's confidence interval in words, and what it leaves out; nothing where there is none."""
+    if isinstance(estimate, Missing):
+        return ""
+    around = estimate.slope_interval
+    parts = [ci_words(number(around.low), number(around.high), estimate.level), *estimate_basis(estimate)]
+    return "; ".join(parts)
+
+
+def estimate_basis(estimate: LineEstimate) -> list[str]:
+    """What the interval allows for beyond models, and what it does not."""
+    return [
+        *(["models clustered by family"] if estimate.by_family else []),
+        *([] if estimate.images else ["images' sampling error not included"]),
+    ]
 
 
 def metric_words(metric: str) -> str:

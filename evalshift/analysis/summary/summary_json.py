@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.table import StatisticTable
@@ -59,7 +61,7 @@ def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:
 
 
 def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
-    outcomes = summary.outcomes
+    outcomes, statistics = summary.outcomes, summary.statistics
     return {
         "headline": summary.headline(scale),
         "findings": (*summary.findings(), *summary.details()),
@@ -71,6 +73,10 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
         "left_out": summary.left_out,
         "lines": {name: line and _line_facts(line) for name, line in summary.lines.items()},
         "all_lines": {name: line and _line_facts(line) for name, line in summary.all_lines.items()},
+        "line_estimates": {name: _estimate_facts(found.headline) for name, found in statistics.estimates.items()},
+        "all_line_estimates": {
+            name: _estimate_facts(found.headline) for name, found in statistics.all_estimates.items()
+        },
         "against": summary.against and _against_facts(summary.against),
         "table": summary.table.to_dict("records"),
         "statistics": {name: _table_facts(table) for name, table in summary.tables.items()},
@@ -108,6 +114,24 @@ def _line_facts(line: Line) -> dict[str, Any]:
         "models": line.models,
         "level": line.level,
         "resamples": line.resamples,
+    }
+
+
+def _estimate_facts(line: LineEstimate | Missing) -> dict[str, Any]:
+    if isinstance(line, Missing):
+        return {"missing": line.reason}
+    return {
+        "slope": line.slope,
+        "slope_interval": line.slope_interval,
+        "slope_df": line.slope_df,
+        "offset": line.offset,
+        "offset_interval": line.offset_interval,
+        "offset_df": line.offset_df,
+        "between_models": line.between_models,
+        "models": line.models,
+        "clusters": line.clusters,
+        "images_included": line.images,
+        "level": line.level,
     }
 
 

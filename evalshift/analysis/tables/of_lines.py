@@ -7,19 +7,27 @@ import numpy as np
 from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.statistics.errors_in_variables import YorkLine
 from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 
 
 def lines_table(data: TableData) -> StatisticTable:
-    """The line, a row for each way of letting chance in."""
+    """The line, one row for each method and each source of uncertainty."""
     statistics, lines = data.statistics, data.statistics.lines
     drawn = data.lines.get(lines.scale)
     least_squares: Line | Missing = Missing("no line can be fitted") if drawn is None else drawn
+    estimates = statistics.estimates[lines.scale]
+    clusters = "models"
+    if not isinstance(estimates.counts, Missing) and estimates.counts.by_family:
+        clusters = "families of models"
     rows = [
-        _line_row("least squares", "models", least_squares),
-        _line_row("least squares", "images", lines.over_images),
-        _line_row("least squares", "images and models", lines.over_both),
-        _line_row("least squares", "families of models", lines.over_families),
+        _line_row("random effects", "models and images", estimates.models_and_images),
+        _line_row("random effects", "families of models and images", estimates.families_and_images),
+        _line_row("cluster-robust (CR2)", clusters, estimates.counts),
+        _line_row("bootstrap", "models", least_squares),
+        _line_row("bootstrap", "images", lines.over_images),
+        _line_row("bootstrap", "images and models", lines.over_both),
+        _line_row("bootstrap", "families of models", lines.over_families),
         _line_row("York, binomial variances", "", lines.york),
         _line_row("York, own variances", "", lines.york_own),
     ]
@@ -28,24 +36,29 @@ def lines_table(data: TableData) -> StatisticTable:
         "The line and its confidence intervals",
         {key: [row[key] for row in rows] for key in rows[0]},
         [
-            Column("line", "Line", "text"),
-            Column("drawn", "Resampled", "text"),
+            Column("line", "Method", "text"),
+            Column("drawn", "Allows for", "text"),
             bounded("slope", "Slope", "number"),
             bounded("offset", "Offset", "number"),
+            Column("df", "df of the slope"),
             Column("reduced_chi2", "Reduced χ²"),
             Column("missing", "Not computed because", "text"),
         ],
-        f"{lines.scale.capitalize()} scale, {100 * statistics.level:g} % intervals. Each row resamples something "
-        "else: models, images of both sets, both, or whole families. York's line allows for noise in both "
-        "accuracies; where its reduced χ² is above 1 models scatter more than their images explain.",
-        empty="Only York's lines have a χ², and it takes three models; two models leave the line no interval.",
+        f"{lines.scale.capitalize()} scale, {100 * statistics.level:g} % intervals. Random effects: models scatter "
+        "about the line and share images, and the slope is corrected for sampling error in the original accuracies; "
+        "the headline has it where predictions on each image are stored, otherwise the cluster-robust interval. "
+        "Bootstrap: least squares with percentiles over what is resampled; over models as in Recht et al. 2019, too "
+        "short for few models. York's line allows for sampling error in both accuracies; where its reduced χ² is above "
+        "1 models scatter more than their images explain.",
+        empty="Only t intervals have degrees of freedom (df), only York's lines a χ², which takes three models; two "
+        "models leave the line no interval.",
     )
 
 
-def _line_row(name: str, drawn: str, line: Line | YorkLine | Missing) -> dict[str, Any]:
+def _line_row(name: str, drawn: str, line: Line | YorkLine | LineEstimate | Missing) -> dict[str, Any]:
     if isinstance(line, Missing):
         undefined = dict.fromkeys(
-            ("slope", "slope_low", "slope_high", "offset", "offset_low", "offset_high", "reduced_chi2"), np.nan
+            ("slope", "slope_low", "slope_high", "offset", "offset_low", "offset_high", "df", "reduced_chi2"), np.nan
         )
         return {"line": name, "drawn": drawn, **undefined, "missing": line.reason}
     return {
@@ -57,6 +70,7 @@ def _line_row(name: str, drawn: str, line: Line | YorkLine | Missing) -> dict[st
         "offset": line.offset,
         "offset_low": line.offset_interval.low,
         "offset_high": line.offset_interval.high,
+        "df": line.slope_df if isinstance(line, LineEstimate) else np.nan,
         "reduced_chi2": line.reduced_chi2 if isinstance(line, YorkLine) else np.nan,
         "missing": "",
     }

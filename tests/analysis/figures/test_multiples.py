@@ -36,7 +36,7 @@ def test_each_pair_has_a_panel_on_the_same_axes(imagenet, scale):
         assert ((where > ax.get_xlim()[0]) & (where < ax.get_xlim()[1])).all()
         title = ax.get_title()
         assert title.startswith(f"imagenet → {pair.new}\nslope ")
-        assert f"slope {pair.metrics['top1'].lines[scale].slope:.2f} [" in title
+        assert f"slope {pair.metrics['top1'].lines[scale].slope:.2f}, bootstrap [" in title
 
 
 def test_one_legend_names_what_all_panels_have(imagenet):

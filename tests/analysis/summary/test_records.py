@@ -123,24 +123,21 @@ def test_headlines_say_what_the_numbers_are(make_outcomes):
         "Top-1 accuracy drops by 4.0 points on average over 3 models (95 % CI −7.0 to 15.0). The smallest drop is 2.0 "
         "points (a, 95 % CI −7.0 to 11.0), the largest 6.0 points (c, 95 % CI −7.0 to 18.7)."
     )
-    # Three models on one line: every resample that has a line has this one.
-    assert (
-        line
-        == "Slope 1.20 (95 % CI 1.20 to 1.20): one point more on old goes with 1.20 points more on new (R² = 1.000)."
-    )
+    # Three models on one line: nothing shows how far others would scatter.
+    assert line == "Slope 1.20: one point more on old goes with 1.20 points more on new (R² = 1.000)."
     assert ranks == "All models keep their rank."
 
 
 def test_probit_headlines_speak_of_probit_units(make_outcomes):
-    metric = top1_of(make_outcomes([50, 84, 98], [50, 84, 98], total=100))
+    metric = top1_of(make_outcomes([50, 84, 98, 70], [50, 84, 98, 72], total=100))
 
     assert metric.headline("probit")[1] == (
-        "Slope 1.00 on the probit scale (95 % CI 1.00 to 1.00): one unit of Φ⁻¹(accuracy) more on old goes with 1.00 "
-        "units more on new (R² = 1.000)."
+        "Slope 0.99 on the probit scale (95 % CI 0.87 to 1.11; images' sampling error not included): one unit of "
+        "Φ⁻¹(accuracy) more on old goes with 0.99 units more on new (R² = 0.999)."
     )
     assert metric.headline("logit")[1] == (
-        "Slope 1.00 on the logit scale (95 % CI 1.00 to 1.00): one unit of log-odds more on old goes with 1.00 units "
-        "more on new (R² = 1.000)."
+        "Slope 0.99 on the logit scale (95 % CI 0.89 to 1.09; images' sampling error not included): one unit of "
+        "log-odds more on old goes with 0.99 units more on new (R² = 0.999)."
     )
 
 
