@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +16,10 @@ TEMPORARY_SUFFIX = ".evalshift-tmp"
 
 # What Windows, macOS and Linux all take in a file name; everything else is written as %XX.
 _SAFE_IN_NAMES = " +,=@()[]"
+# File systems take 255 bytes, with the suffix and what marks a temporary file.
+_LONGEST_NAME = 200
+# quote() writes no such sequence: % is always followed by two digits.
+_SHORTENED = re.compile("%~[0-9a-f]{16}$")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -78,11 +83,19 @@ def file_name(name: str) -> str:
         quoted = "%2E" + quoted[1:]
     if quoted[-1:] in (".", " "):
         quoted = f"{quoted[:-1]}%{ord(quoted[-1]):02X}"
-    return quoted
+    if len(quoted) > _LONGEST_NAME and not is_shortened(name):
+        beginning = re.sub("%.?$", "", quoted[: _LONGEST_NAME - 18])
+        return f"{beginning:_<{_LONGEST_NAME - 18}}%~{sha256_of_text(name)[:16]}"
+    return name if is_shortened(name) else quoted
+
+
+def is_shortened(name: str) -> bool:
+    """Whether this is the name that `file_name` gives to one too long for a file; what it was, its file says inside."""
+    return len(name) == _LONGEST_NAME and _SHORTENED.search(name) is not None
 
 
 def registry_name(name: str) -> str:
-    """The registry name that `file_name` turned into this one."""
+    """The registry name that `file_name` turned into this one, unless it was shortened."""
     return unquote(name)
 
 

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 
 from evalshift import files
 from evalshift.errors import StoreError
-from evalshift.files import file_name, md5_of, registry_name, remove_leftovers, sha256_of, stat_checksum, write_atomic
+from evalshift.files import (
+    file_name,
+    is_shortened,
+    md5_of,
+    registry_name,
+    remove_leftovers,
+    sha256_of,
+    stat_checksum,
+    write_atomic,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -185,12 +194,23 @@ def test_a_name_becomes_a_file_name_that_every_system_takes(name: str, expected:
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_every_name_comes_back_from_its_file_name(name: str) -> None:
     written = file_name(name)
-    assert registry_name(written) == name
+    assert is_shortened(written) or registry_name(written) == name
+    assert file_name(written) == written or not is_shortened(written)
+    assert len(written.encode()) <= 200
     assert not set(written) & set('<>:"/\\|?*')
     assert written.isascii()
     assert written.isprintable()
     assert not written.startswith(".")
     assert not written.endswith((".", " "))
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "模型" * 120, "x/" * 130, "a" * 199 + "é"])
+def test_a_name_too_long_for_a_file_is_shortened_and_stays_its_own(name: str) -> None:
+    written = file_name(name)
+    assert is_shortened(written)
+    assert len(written) == 200
+    assert file_name(name + "2") != written
+    assert not is_shortened(file_name("a" * 200))
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), unique=True))

@@ -201,7 +201,12 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
     }
     if entry.seen is not None:
         now["view"] = entry.seen.facts()
-    return facts.get("fingerprint") if now.items() <= facts.items() else None
+    if not now.items() <= facts.items():
+        return None
+    try:
+        return results.load_dataset(dataset).fingerprint
+    except StoreError:  # its rows are damaged
+        return None
 
 
 def why_redo(
@@ -231,9 +236,18 @@ def why_redo(
         _other_checkpoint(entry, stored, hash_of),
         _other_dataset(fingerprint, stored),
         None if precision == stored.precision else f"precision {stored.precision} → {precision}",
-        "its logits are not stored" if save_logits and not results.logits_file(dataset, model).is_file() else None,
+        "its logits are not stored" if save_logits and not results.has_logits(dataset, model) else None,
     )
-    return next((reason for reason in reasons if reason), None)
+    return next((reason for reason in reasons if reason), None) or _damage(results, dataset, model)
+
+
+def _damage(results: Results, dataset: str, model: str) -> str | None:
+    """What is wrong with the rows of stored predictions, which a report would refuse."""
+    try:
+        results.load_predictions(dataset, model)
+    except StoreError as error:
+        return f"the stored file cannot be read ({error.found})"
+    return None
 
 
 def _other_dataset(fingerprint: str | None, stored: Provenance) -> str | None:

@@ -1,7 +1,7 @@
 """Carry out a plan: each model loaded once, run on each of its datasets, and stored as soon as it is done."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from evalshift.errors import StoreError
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
@@ -18,6 +19,7 @@ from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import remove_leftovers, write_atomic
+from evalshift.formatting import name_some
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry import Registry, load_registry
@@ -85,13 +87,16 @@ def run(
     datasets.note_superclasses(dict.fromkeys(name for pair in plan.pairs for name in (pair.original, pair.new)))
     carry_out = _carry_out_with_ray if options.executor == "ray" else _carry_out
     off: dict[str, None] = {}
+    kept: list[tuple[str, str]] = []
 
     def keep(predictions: Predictions, logits: np.ndarray | None) -> None:
         results.save_predictions(predictions, logits)
+        kept.append((predictions.dataset, predictions.model))
         if _is_off(predictions, registry, datasets):
             off[predictions.model] = None
 
     failures = carry_out(plan, registry, keep, datasets, options, console) if plan.jobs else []
+    _refuse_losses(results, kept)
     if off:
         some = ", ".join(list(off)[:3]) + (", …" if len(off) > 3 else "")
         _say(console, f"accuracy differs from the expected one: {some}; `evalshift report` names the likely cause")
@@ -168,6 +173,21 @@ def _prepare_folder(results: Results) -> None:
     write_atomic(probe, b"")
     probe.unlink(missing_ok=True)
     remove_leftovers(results.path, time.time() - _LEFTOVER_SECONDS)
+
+
+def _refuse_losses(results: Results, kept: Sequence[tuple[str, str]]) -> None:
+    """Raise StoreError where what this run stored is not there any more: somebody deleted it meanwhile."""
+    paths = [results.path / "pairs.json", *(results.dataset_file(name) for name, _ in kept)]
+    paths += [results.predictions_file(dataset, model) for dataset, model in kept]
+    lost = [str(path.relative_to(results.path)) for path in dict.fromkeys(paths) if not path.is_file()]
+    if lost:
+        raise StoreError(
+            "stored results disappeared during the run",
+            where=results.path,
+            found=f"{len(lost):,} files missing: {name_some(lost, 3)}",
+            expected="all that this run stored",
+            fix="run the same again: only what is missing is redone",
+        )
 
 
 def say_plan(plan: Plan, registry: Registry, results: Results, console: Console) -> None:

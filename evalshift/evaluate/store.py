@@ -8,6 +8,7 @@
     results/pairs.json                              the pairs that were run or imported, in order
 
 SCHEMA_VERSION history
+5   2026-11  `rows_sha256` and `facts_sha256` in each Parquet file; logits end with the checksum of their predictions
 4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read so;
              superclasses of a dataset's classes
 3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts
@@ -15,8 +16,8 @@ SCHEMA_VERSION history
 1   2026-11  the first
 """
 
-import io
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -27,13 +28,34 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
-from pydantic import ValidationError
 
-from evalshift.errors import StoreError, did_you_mean, first_line
+from evalshift.errors import StoreError, did_you_mean
 from evalshift.evaluate.predictions import Failure, Predictions, Provenance
 from evalshift.evaluate.rows import label_checksum
-from evalshift.files import file_name, registry_name, write_atomic
-from evalshift.parquet import read_metadata, read_table, table_bytes
+from evalshift.evaluate.stored_files import (
+    OF_FACTS,
+    SCHEMA_VERSION,
+    read_facts,
+    read_sealed,
+    read_text,
+    reading,
+    refuse_newer,
+    seal,
+    write_sealed,
+)
+from evalshift.evaluate.stored_logits import predictions_of, read_logits, write_logits
+from evalshift.evaluate.stored_schema import (
+    CountsFacts,
+    DatasetFacts,
+    StoredPairs,
+    check_counts,
+    check_dataset_rows,
+    check_model_entry,
+    check_named,
+    read_prob,
+    read_top,
+)
+from evalshift.files import file_name, is_shortened, registry_name, write_atomic
 from evalshift.shapes import Labels
 from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import (
@@ -45,12 +67,12 @@ from evalshift.testbed.views import (
     superclasses_among,
 )
 
-SCHEMA_VERSION = 4
+__all__ = ["SCHEMA_VERSION", "Counted", "CountedDataset", "Results", "StoredDataset"]
 
-# Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.
-_PREFIX = "evalshift."
-# Keys of earlier schemas and their present names.
-_RENAMED = {"stamp": "source_checksum"}
+# Another process holds the lock of a results folder only while it writes one file.
+_LOCK_SECONDS = 300.0
+# A lock of NFS excludes processes, not threads of one.
+_ONE_THREAD = threading.Lock()
 # Columns of a dataset that hold an attribute of its images.
 _ATTRIBUTE = "attribute."
 
@@ -186,11 +208,11 @@ class Results:
 
     def datasets(self) -> list[str]:
         """Names of the stored datasets, sorted."""
-        return _names(self.path / "datasets")
+        return _names(self.path / "datasets", "dataset")
 
     def models(self, dataset: str) -> list[str]:
         """Names of the models with predictions on `dataset`, sorted."""
-        return _names(self.path / "predictions" / file_name(dataset))
+        return _names(self.path / "predictions" / file_name(dataset), "model")
 
     def pairs(self) -> list[str]:
         """The pairs to look at, "original:new", in the order of their first run."""
@@ -199,20 +221,53 @@ class Results:
     def _all_pairs(self) -> list[str]:
         path = self.path / "pairs.json"
         try:
-            with _reading(path, "delete it, and name the pairs with `pairs`"):
-                written = json.loads(path.read_text("utf-8"))
-                _refuse_newer(written["schema_version"], path)
-                return [str(pair) for pair in written["pairs"]]
+            with reading(path, "delete it, and name the pairs with `pairs`"):
+                written = json.loads(read_text(path))
+                refuse_newer(written["schema_version"], path)
+                return StoredPairs(**written).pairs
         except FileNotFoundError:
             return []
 
     def add_pairs(self, pairs: Iterable[str]) -> None:
         """Note that these pairs were run or imported; known ones keep their place."""
-        known = self._all_pairs()
-        wanted = [*known, *(pair for pair in dict.fromkeys(pairs) if pair not in known)]
-        if wanted != known:
+        pairs = list(dict.fromkeys(pairs))
+        if set(pairs) <= set(self._all_pairs()):
+            return
+        with self._alone():
+            known = self._all_pairs()
+            wanted = [*known, *(pair for pair in pairs if pair not in known)]
             text = json.dumps({"schema_version": SCHEMA_VERSION, "pairs": wanted}, indent=1) + "\n"
             write_atomic(self.path / "pairs.json", text.encode())
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process or thread change what is read here before it is written again.
+
+        The lock is one of the system (flock), which NFS passes on to its server, and which ends with its process.
+        Raises StoreError where the folder is not writable, or another process does not give the lock back.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self.path / ".lock"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with _ONE_THREAD, FileLock(path, timeout=_LOCK_SECONDS):
+                yield
+        except Timeout as error:
+            raise StoreError(
+                "the results folder is in use",
+                where=path,
+                found=f"another process has held its lock for {_LOCK_SECONDS:,.0f} s",
+                fix="end that process, or wait for it",
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                "the results folder cannot be locked",
+                where=path,
+                found=error.strerror or str(error),
+                expected="a writable folder",
+                fix="choose another folder",
+            ) from error
 
     def save_dataset(self, dataset: StoredDataset) -> None:
         table = _table_of(dataset)
@@ -227,19 +282,28 @@ class Results:
             "view": None if dataset.view is None else dataset.view.facts(),
             "superclasses": [superclasses.facts() for superclasses in dataset.superclasses],
         }
-        _write(table, facts, self.dataset_file(dataset.name))
+        write_sealed(table, facts, self.dataset_file(dataset.name))
 
     def dataset_facts(self, dataset: str) -> dict | None:
         """The metadata of a stored dataset without its rows; None when it is not stored."""
         path = self.dataset_file(dataset)
-        with _reading(path):
-            return _facts(path)
+        try:
+            with reading(path):
+                facts = read_facts(path)
+                check_named(facts, dataset=dataset)
+                DatasetFacts(**facts)
+                return facts
+        except FileNotFoundError:
+            return None
 
     def load_dataset(self, dataset: str) -> StoredDataset:
         """Raises StoreError when the dataset is not stored, cannot be read, or comes from a newer evalshift."""
         path = self.dataset_file(dataset)
         with self._stored(path, dataset, self.datasets):
-            table, facts = _read(path)
+            table, facts = read_sealed(path)
+            check_named(facts, dataset=dataset)
+            DatasetFacts(**facts)
+            check_dataset_rows(table, len(facts["class_names"]))
             names = table["id"]
             used = table.filter(table["label"].is_valid())
             lists = used["labels"].to_pylist() if "labels" in used.column_names else None
@@ -267,50 +331,84 @@ class Results:
         """Store these beside a dataset that is stored already, where others or none were noted with it."""
         facts = self.dataset_facts(dataset)
         if facts is not None and _superclasses(facts) != superclasses:
-            self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
+            with self._alone():
+                self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
         """Store a model's predictions, and its logits, shape (n, classes), where they are given.
 
-        Logits go first, and those of earlier predictions go away: none ever lie beside predictions of another run.
+        Logits go first, with the checksum of their predictions, and those of earlier predictions go away: none are
+        ever taken for those of another run.
         """
-        beside = self.logits_file(predictions.dataset, predictions.model)
-        if logits is not None:
-            write_atomic(beside, _npy(logits))
-        else:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                beside.unlink()
         top = pa.FixedSizeListArray.from_arrays(pa.array(predictions.top.reshape(-1), pa.int32()), predictions.k)
         table = pa.table({"top": top})
         if predictions.prob is not None:
             table = table.append_column("prob", pa.array(predictions.prob, pa.float32()))
-        path = self.predictions_file(predictions.dataset, predictions.model)
-        _write(table, predictions.provenance.model_dump(mode="json"), path)
+        content, checksum = seal(table, predictions.provenance.model_dump(mode="json"))
+        beside = self.logits_file(predictions.dataset, predictions.model)
+        if logits is not None:
+            write_logits(logits, checksum, beside)
+        else:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                beside.unlink()
+        write_atomic(self.predictions_file(predictions.dataset, predictions.model), content)
+
+    def has_logits(self, dataset: str, model: str) -> bool:
+        """Whether logits are stored that belong to the stored predictions; the logits are not read."""
+        path = self.logits_file(dataset, model)
+        facts = self._prediction_facts(dataset, model)
+        return facts is not None and path.is_file() and facts.get(OF_FACTS) in (None, predictions_of(path))
+
+    def load_logits(self, dataset: str, model: str) -> np.ndarray:
+        """The logits of stored predictions, shape (n, classes), float16 or float32.
+
+        Raises StoreError where none are stored, or where they are damaged or of another run than the predictions.
+        """
+        path = self.logits_file(dataset, model)
+        facts = self._prediction_facts(dataset, model) or {}
+        with self._stored(path, model, lambda: self.models(dataset)):
+            return read_logits(path, facts.get(OF_FACTS))
 
     def provenance(self, dataset: str, model: str) -> Provenance | None:
         """How stored predictions came about, without reading their rows; None when there are none.
 
         Raises StoreError when the file is damaged or comes from a newer evalshift.
         """
+        facts = self._prediction_facts(dataset, model)
+        return None if facts is None else Provenance(**facts)
+
+    def _prediction_facts(self, dataset: str, model: str) -> dict[str, Any] | None:
         path = self.predictions_file(dataset, model)
-        with _reading(path):
-            facts = _facts(path)
-            return None if facts is None else Provenance(**facts)
+        try:
+            with reading(path):
+                return _checked(read_facts(path), dataset, model)
+        except FileNotFoundError:
+            return None
 
     def load_predictions(self, dataset: str, model: str) -> Predictions:
         """Raises StoreError when there are none, or when the file is damaged or comes from a newer evalshift."""
         path = self.predictions_file(dataset, model)
+        classes = self._count_classes(dataset)
         with self._stored(path, model, lambda: self.models(dataset)):
-            table, facts = _read(path)
-            column = table["top"].combine_chunks()
-            top = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
-            prob = table["prob"].to_numpy() if "prob" in table.column_names else None
-            return Predictions(model, dataset, top, prob, Provenance(**facts))
+            table, facts = read_sealed(path)
+            provenance = Provenance(**_checked(facts, dataset, model))
+            top = read_top(table, classes)
+            return Predictions(model, dataset, top, read_prob(table, provenance.imported is not None), provenance)
+
+    def _count_classes(self, dataset: str) -> int | None:
+        """How many classes predictions on a dataset can be; None where it is not stored, or cannot be read."""
+        with suppress(StoreError):
+            facts = self.dataset_facts(dataset)
+            return len(facts["class_names"]) if facts and facts["class_names"] else None
+        return None
 
     def save_counts(self, dataset: CountedDataset, counts: Iterable[Counted]) -> None:
         """Store counts beside those that are there already; a model's new row overwrites its old one."""
-        _, rows = self.load_counts(dataset.name) or (dataset, {})
-        rows = rows | {counted.model: counted for counted in counts}
+        with self._alone():
+            _, rows = self.load_counts(dataset.name) or (dataset, {})
+            self._write_counts(dataset, rows | {counted.model: counted for counted in counts})
+
+    def _write_counts(self, dataset: CountedDataset, rows: Mapping[str, Counted]) -> None:
         columns = {
             "model": pa.array(rows, pa.string()),
             "top1": pa.array([row.top1 for row in rows.values()], pa.int64()),
@@ -326,7 +424,7 @@ class Results:
             "view": None if dataset.view is None else dataset.view.facts(),
             "title": dataset.title,
         }
-        _write(pa.table(columns), facts, self.counts_file(dataset.name))
+        write_sealed(pa.table(columns), facts, self.counts_file(dataset.name))
 
     def load_counts(self, dataset: str) -> tuple[CountedDataset, dict[str, Counted]] | None:
         """The imported counts of a dataset by model; None when there are none.
@@ -335,18 +433,11 @@ class Results:
         """
         path = self.counts_file(dataset)
         try:
-            with _reading(path, "delete it and import the counts again"):
-                table, facts = _read(path)
-                rows = [
-                    Counted(
-                        model=row["model"],
-                        top1=row["top1"],
-                        top5=row["top5"],
-                        within=row["within"],
-                        provenance=Provenance(**json.loads(row["provenance"])),
-                    )
-                    for row in table.to_pylist()
-                ]
+            with reading(path, "delete it and import the counts again"):
+                table, facts = read_sealed(path)
+                check_named(facts, dataset=dataset)
+                CountsFacts(**facts)
+                rows = [_counted(row, dataset, facts["images"]) for row in table.to_pylist()]
                 view = None if facts.get("view") is None else View.from_facts(facts["view"])
                 counted = CountedDataset(dataset, facts["images"], facts["classes"], view, facts.get("title"))
                 return counted, {row.model: row for row in rows}
@@ -356,15 +447,36 @@ class Results:
     @contextmanager
     def _stored(self, path: Path, name: str, names: Callable[[], list[str]]) -> Iterator[None]:
         try:
-            with _reading(path):
+            with reading(path):
                 yield
         except FileNotFoundError as error:
             fix = did_you_mean(name, names()) or "run `evalshift run` first"
             raise StoreError("nothing is stored here", where=path, fix=fix) from error
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(registry_name(path.stem) for path in folder.glob("*.parquet") if not path.name.startswith("."))
+def _names(folder: Path, key: str) -> list[str]:
+    """The names of what is stored in a folder, sorted; `key` is the fact that has a name too long for a file."""
+    files = (path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    return sorted(_long_name(path, key) if is_shortened(path.stem) else registry_name(path.stem) for path in files)
+
+
+def _long_name(path: Path, key: str) -> str:
+    with suppress(StoreError, FileNotFoundError), reading(path):
+        return str(read_facts(path)[key])
+    return path.stem  # which is read again, and refused by name
+
+
+def _checked(facts: dict[str, Any], dataset: str, model: str) -> dict[str, Any]:
+    """The facts of a file of predictions; ValueError for those of another model, or of no form that is known."""
+    check_named(facts, dataset=dataset, model=model)
+    check_model_entry(Provenance(**facts).entry)
+    return facts
+
+
+def _counted(row: dict[str, Any], dataset: str, images: int) -> Counted:
+    check_counts(row, images)
+    facts = _checked(json.loads(row["provenance"]), dataset, row["model"])
+    return Counted(row["model"], row["top1"], row["top5"], row["within"], Provenance(**facts))
 
 
 def _table_of(dataset: StoredDataset) -> pa.Table:
@@ -400,90 +512,3 @@ def _superclasses(facts: dict) -> tuple[Superclasses, ...]:
     if "superclasses" in facts:
         return tuple(map(Superclasses.from_facts, facts["superclasses"]))
     return superclasses_among(built_in_groupings(facts["classes"]), facts["class_names"], _view(facts))
-
-
-def _npy(logits: np.ndarray) -> bytes:
-    with np.errstate(over="ignore"):
-        half = logits.astype(np.float16)
-    fits = np.isfinite(half).all() or np.isinf(half).sum() == np.isinf(logits).sum()
-    buffer = io.BytesIO()
-    np.save(buffer, half if fits else logits.astype(np.float32), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _write(table: pa.Table, facts: dict, path: Path) -> None:
-    metadata = {f"{_PREFIX}{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()}
-    write_atomic(path, table_bytes(table.replace_schema_metadata(metadata)))
-
-
-def _facts(path: Path) -> dict | None:
-    try:
-        return _decode(read_metadata(path), path)
-    except FileNotFoundError:
-        return None
-
-
-def _read(path: Path) -> tuple[pa.Table, dict]:
-    table = read_table(path, checksums=True)
-    return table, _decode(table.schema.metadata, path)
-
-
-def _decode(metadata: dict[bytes, bytes] | None, path: Path) -> dict:
-    prefix = _PREFIX.encode()
-    written = {
-        key[len(prefix) :].decode(): json.loads(value)
-        for key, value in (metadata or {}).items()
-        if key.startswith(prefix)
-    }
-    facts = {_RENAMED.get(key, key): value for key, value in written.items()}
-    if "schema_version" not in facts:
-        raise StoreError(
-            "a file in the results folder was not written by evalshift",
-            where=path,
-            found="no evalshift.schema_version in its metadata",
-            fix="move it away",
-        )
-    _refuse_newer(facts["schema_version"], path)
-    return facts
-
-
-def _refuse_newer(version: int, path: Path) -> None:
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            "these results were written by a newer evalshift",
-            where=path,
-            found=f"schema version {version}",
-            expected=f"at most {SCHEMA_VERSION}",
-            fix="upgrade evalshift, or choose another folder with `results`; nothing here was changed",
-        )
-
-
-@contextmanager
-def _reading(
-    path: Path, fix: str = "delete it and run `evalshift run` again: only this file is redone"
-) -> Iterator[None]:
-    """Turn every failure to read and parse a stored file into a StoreError: it is not as evalshift wrote it."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(
-            "a stored file cannot be read",
-            where=path,
-            found=_fault(error),
-            expected="a file written by evalshift",
-            fix=fix,
-        ) from error
-
-
-def _fault(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        if not first["loc"]:  # what the whole lacks, in our own words
-            return first["msg"].removeprefix("Value error, ")
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    if isinstance(error, KeyError):  # what is missing: a bare name of ours, or a sentence of pyarrow's
-        missing = str(error.args[0])
-        return missing if " " in missing else f'no "{missing}" in it'
-    return first_line(error)

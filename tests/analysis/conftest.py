@@ -17,6 +17,11 @@ from evalshift.testbed.published import load_published
 DATA = Path(os.environ.get("EVALSHIFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
+def class_names(classes: int) -> tuple[str, ...]:
+    """a, b, c …, and numbers behind them."""
+    return tuple("abcdefghijklmnop"[:classes]) + tuple(map(str, range(16, classes)))
+
+
 class Store:
     """A results folder that tests fill by hand: labels and predictions as lists."""
 
@@ -32,7 +37,7 @@ class Store:
                 ids=tuple(str(number) for number in range(len(labels))),
                 labels=np.array(labels, dtype=np.int64),
                 classes="letters",
-                class_names=tuple("abcdefghijklmnop"[:classes]),
+                class_names=class_names(classes),
                 fingerprint=fingerprint or f"fingerprint of {name}",
                 source_checksum=None,
                 entry={"source": "npy", **entry},

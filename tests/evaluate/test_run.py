@@ -203,9 +203,10 @@ def test_provenance_is_complete(project: Any) -> None:
     import pyarrow.parquet as pq
 
     metadata = pq.read_schema(results.predictions_file("old", "good")).metadata
-    assert {key.removeprefix(b"evalshift.").decode() for key in metadata if key.startswith(b"evalshift.")} == set(
-        provenance.model_dump()
-    )
+    assert {key.removeprefix(b"evalshift.").decode() for key in metadata if key.startswith(b"evalshift.")} == {
+        "rows_sha256",
+        "facts_sha256",
+    } | set(provenance.model_dump())
 
 
 def test_an_accuracy_other_than_the_published_one_is_said_but_not_stored(project: Any) -> None:

@@ -29,7 +29,7 @@ def test_released_predictions_give_the_published_counts(store, published, imagen
     counted = published("imagenet", "imagenetv2-matched-frequency")
     models = ("alexnet", "resnet50", "pnasnet_large_tf")
     for name, folder in (("imagenet", "imagenet-val"), ("imagenetv2-matched-frequency", "matched-frequency")):
-        store.dataset(name, np.load(imagenetv2_predictions / f"{folder}_labels.npy"))
+        store.dataset(name, np.load(imagenetv2_predictions / f"{folder}_labels.npy"), classes=1000)
         for model in models:
             store.predictions(name, model, np.load(imagenetv2_predictions / folder / f"{model}.npy"))
 
@@ -70,7 +70,7 @@ def test_predictions_take_a_byte_where_the_classes_fit_into_one(letters):
 def test_predictions_beyond_a_type_take_the_next(store, largest, kind):
     # A number that does not fit would come out as another class, maybe the right one.
     for name in ("old", "new"):
-        store.dataset(name, [largest, 0])
+        store.dataset(name, [largest, 0], classes=largest + 1)
         store.predictions(name, "model", [[largest], [1]])
 
     stored = load_pair(store.results, "old:new")

@@ -1,0 +1,191 @@
+"""One file of a results folder: rows and facts in Parquet, sealed by checksums, and read strictly.
+
+A file that somebody damaged, edited or put under another name is refused with its reason: its numbers would be wrong
+without a word. Checksums show accidents, not forgery: whoever rewrites a file can renew them.
+"""
+
+import hashlib
+import json
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from pydantic import ValidationError
+
+from evalshift.errors import StoreError, first_line
+from evalshift.files import write_atomic
+from evalshift.parquet import read_metadata, read_table, table_bytes
+
+SCHEMA_VERSION = 5
+
+# Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.
+_PREFIX = "evalshift."
+_compute: Any = pyarrow.compute  # whose functions are made at run time
+# Keys of earlier schemas and their present names.
+_RENAMED = {"stamp": "source_checksum"}
+# sha256 of all rows, and of all facts, that of the rows among them. Files of earlier schemas have neither.
+_OF_ROWS, OF_FACTS = "rows_sha256", "facts_sha256"
+_SEALED_SINCE = 5
+
+
+def seal(table: pa.Table, facts: Mapping[str, Any]) -> tuple[bytes, str]:
+    """A file of these rows and facts, with a checksum over each; and the one over the facts, which covers both."""
+    sealed = dict(facts) | {"schema_version": SCHEMA_VERSION, _OF_ROWS: rows_sha256(table)}
+    metadata = {f"{_PREFIX}{key}".encode(): json.dumps(value, sort_keys=True).encode() for key, value in sealed.items()}
+    checksum = _facts_sha256(metadata)
+    metadata[f"{_PREFIX}{OF_FACTS}".encode()] = json.dumps(checksum).encode()
+    return table_bytes(table.replace_schema_metadata(metadata)), checksum
+
+
+def write_sealed(table: pa.Table, facts: Mapping[str, Any], path: Path) -> None:
+    """Write such a file atomically."""
+    write_atomic(path, seal(table, facts)[0])
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts of a file without its rows. Raises what `reading` turns into StoreError, and FileNotFoundError."""
+    return _decode(read_metadata(path), path)
+
+
+def read_sealed(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """The rows and facts of a file; raises as `read_facts` does."""
+    table = read_table(path, checksums=True)
+    facts = _decode(table.schema.metadata or {}, path)
+    if _OF_ROWS in facts and facts[_OF_ROWS] != rows_sha256(table):
+        raise ValueError("its rows do not match their checksum")
+    return table, facts
+
+
+def rows_sha256(table: pa.Table) -> str:
+    """Checksum over the names, types and values of all columns, however they are cut into chunks and compressed."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        digest.update(f"{name}\0{type_name(column.type)}\0{len(column)}\0".encode())
+        _add(digest, column)
+    return digest.hexdigest()
+
+
+def type_name(kind: pa.DataType) -> str:
+    """The name of a type of columns. Parquet calls what is in lists otherwise than Arrow does; here all is one.
+
+    >>> type_name(pa.list_(pa.int64())), type_name(pa.list_(pa.int32(), 5))
+    ('list<int64>', 'list<int32>[5]')
+    """
+    if pa.types.is_fixed_size_list(kind):
+        return f"list<{kind.value_type}>[{kind.list_size}]"
+    return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
+
+
+def _add(digest: Any, column: pa.Array) -> None:
+    digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())
+    if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+        _add(digest, _compute.fill_null(_compute.list_value_length(column), 0))
+        _add(digest, column.flatten())
+    elif pa.types.is_string(column.type):
+        filled = _compute.fill_null(column, "")
+        _add(digest, _compute.binary_length(filled))
+        digest.update("".join(filled.to_pylist()).encode())
+    else:
+        digest.update(_compute.fill_null(column, 0).to_numpy(zero_copy_only=False).tobytes())
+
+
+def _facts_sha256(metadata: Mapping[bytes, bytes]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(metadata):
+        if key != f"{_PREFIX}{OF_FACTS}".encode():
+            digest.update(key + b"\0" + metadata[key] + b"\0")
+    return digest.hexdigest()
+
+
+def _decode(metadata: Mapping[bytes, bytes], path: Path) -> dict[str, Any]:
+    prefix = _PREFIX.encode()
+    own = {key: value for key, value in metadata.items() if key.startswith(prefix)}
+    written = {key[len(prefix) :].decode(): json.loads(value) for key, value in own.items()}
+    if "schema_version" not in written:
+        raise StoreError(
+            "a file in the results folder was not written by evalshift",
+            where=path,
+            found="no evalshift.schema_version in its metadata",
+            fix="move it away",
+        )
+    refuse_newer(written["schema_version"], path)
+    if OF_FACTS in written or _OF_ROWS in written or written["schema_version"] >= _SEALED_SINCE:
+        missing = [key for key in (OF_FACTS, _OF_ROWS) if key not in written]
+        if missing:
+            raise ValueError(f"no {missing[0]} in its metadata")
+        if written[OF_FACTS] != _facts_sha256(own):
+            raise ValueError("its metadata do not match their checksum")
+    return {_RENAMED.get(key, key): value for key, value in written.items()}
+
+
+def refuse_newer(version: Any, path: Path) -> None:
+    """Raise StoreError for a file of a later schema, which must be neither read nor overwritten."""
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(f"schema version {version}")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            "these results were written by a newer evalshift",
+            where=path,
+            found=f"schema version {version}",
+            expected=f"at most {SCHEMA_VERSION}",
+            fix="upgrade evalshift, or choose another folder with `results`; nothing here was changed",
+        )
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; a pipe or a device in its place is refused, as reading it might never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("it is not a regular file")
+    return path.read_text("utf-8")
+
+
+@contextmanager
+def reading(
+    path: Path, fix: str = "delete it and run `evalshift run` again: only this file is redone"
+) -> Iterator[None]:
+    """Turn every failure to read and parse a stored file into a StoreError: it is not as evalshift wrote it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (
+        OSError,
+        pa.ArrowException,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise StoreError(
+            "a stored file cannot be read",
+            where=path,
+            found=_fault(error),
+            expected="a file written by evalshift",
+            fix=fix,
+        ) from error
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        if not first["loc"]:  # what the whole lacks, in our own words
+            return first["msg"].removeprefix("Value error, ")
+        place = ".".join(map(str, first["loc"]))
+        if first["type"] == "missing":
+            return f'no "{place}" in it'
+        return f"{place}: {first['msg'].removeprefix('Value error, ')}"
+    if isinstance(error, KeyError):  # what is missing: a bare name of ours, or a sentence of pyarrow's
+        missing = str(error.args[0])
+        return missing if " " in missing else f'no "{missing}" in it'
+    if isinstance(error, RecursionError):
+        return "lists or mappings nested too deep"
+    return first_line(error)
