@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-lowest lint types bench coverage gold images gallery train clean
+.PHONY: help demo test test-lowest lint types bench coverage gold messages images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about five minutes)"
 	@echo "make coverage coverage and error rates of the headline's statistics, by simulation (some minutes)"
 	@echo "make gold     renew the page that tests/test_gold.py holds the report's page against"
+	@echo "make messages renew tests/messages.txt, the texts of all errors (read the difference)"
 	@echo "make images   make README's pictures again (needs chromium)"
 	@echo "make gallery  run the examples, renew docs/gallery.md and its pictures"
 	@echo "make train    train the embedded models again (half a minute)"
@@ -56,6 +57,9 @@ bench: $(VENV)/.installed-test
 
 coverage: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/coverage.py
+messages: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder --renew-messages tests
+	git --no-pager diff --stat -- tests/messages.txt
 
 gold: $(VENV)/.installed-test
 	$(BIN)/python tests/gold/report.py

@@ -2,11 +2,15 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import scipy.stats  # noqa: F401
 from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("messages")
+from messages import SNAPSHOT  # noqa: E402
 
 # scipy is imported above, for what the package imports itself is compiled anew by the hook that checks annotations.
 
@@ -15,7 +19,16 @@ settings.register_profile("evalshift", max_examples=50, deadline=None, suppress_
 settings.load_profile("evalshift")
 
 
-def pytest_configure() -> None:
+# Ids of all tests of the files that are run.
+FOUND: set[str] = set()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-messages", action="store_true", help="write the texts of errors into tests/messages.txt")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    SNAPSHOT.renew = config.getoption("--renew-messages")
     # Commands that run in another folder are to be those that stand beside the tests, whichever are installed.
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
@@ -28,8 +41,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What must be asked for is left out where nothing is asked for: -m "not network" asks for all else.
     """
+    FOUND.update(item.nodeid for item in items)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if not config.getoption("markexpr"):
         asked = [any(map(item.get_closest_marker, ("network", "thorough"))) for item in items]
         config.hook.pytest_deselected(items=[item for item, out in zip(items, asked, strict=True) if out])
         items[:] = [item for item, out in zip(items, asked, strict=True) if not out]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _messages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The texts of errors know the folder of temporary files, and are stored in the end where that is asked for."""
+    SNAPSHOT.temporary = tmp_path_factory.getbasetemp()
+    yield
+    if SNAPSHOT.renew:
+        SNAPSHOT.write(FOUND)

@@ -19,6 +19,7 @@ import pytest
 import torch
 from commandline import LABELS, REGISTRY, Ran, contents, end, run_apart, run_here, start, write_testbed
 from fileserver import FileServer
+from messages import says
 from PIL import Image
 
 from evalshift.evaluate.store import SCHEMA_VERSION, Results
@@ -62,20 +63,24 @@ def add(section: str, *lines: str) -> None:
     path.write_text(text.replace(f"\n{section}:\n", f"\n{section}:\n{added}"), "utf-8")
 
 
-def refused(ran: Ran, *lines: str, code: int = 2) -> None:
-    """The command printed nothing but this message."""
+def refused(ran: Ran, code: int = 2, **fields: object) -> None:
+    """The command printed nothing but one message, which has these fields."""
     assert ran.out == ""
-    assert ran.err == "evalshift: " + "\n".join(lines) + "\n"
+    assert ran.err.startswith("evalshift: ")
+    says(ran.err.removeprefix("evalshift: ").removesuffix("\n"), **fields)
     assert ran.code == code
 
 
-def model_fails(*lines: str, on: tuple[str, ...] = ("",), run: Callable[..., Ran] = run_here) -> None:
-    """The model `bad` fails with this complaint, and is listed at the end; the one after it is run and kept."""
+def model_fails(on: tuple[str, ...] = ("",), run: Callable[..., Ran] = run_here, **fields: object) -> None:
+    """The model `bad` fails with a message of these fields, and is listed at the end; the next one is run and kept."""
     ran = run("run", "--models", "bad,good", "--results", "fresh")
     assert (ran.code, ran.out) == (1, "")
+    listed = ""
     for dataset in on:
-        assert f"\nbad{dataset} failed: " + "\n".join(lines) + "\n" in ran.err
-    listed = "".join(f"  bad{dataset}: {lines[0]}\n" for dataset in on)
+        message = re.search(rf"\nbad{re.escape(dataset)} failed: (.*(?:\n {{2}}\S.*)*)\n", ran.err)
+        assert message is not None
+        says(message[1], **fields)
+        listed += f"  bad{dataset}: {message[1].splitlines()[0]}\n"
     assert ran.err.endswith(f"\n\n{len(on)} failed; the other predictions are in fresh:\n{listed}")
     assert Results("fresh").models("new") == ["good"]
 
@@ -94,99 +99,43 @@ BUILT_IN = f"one of {', '.join(DATASETS[:8])} and {len(DATASETS) - 8 + 2} more"
 
 
 def test_unknown_dataset_in_a_pair(here: Path) -> None:
-    refused(
-        run_here("run", "--pair", "original:mew"),
-        'there is no dataset "mew"',
-        "  where:    registry.yaml",
-        f"  expected: {BUILT_IN}",
-        '  fix:      did you mean "new"?',
-    )
+    refused(run_here("run", "--pair", "original:mew"), where="registry.yaml", expected=BUILT_IN)
 
 
 def test_unknown_dataset_that_is_near_to_none(here: Path) -> None:
-    refused(
-        run_here("check", "--pair", "original:zebras"),
-        'there is no dataset "zebras"',
-        "  where:    registry.yaml",
-        f"  expected: {BUILT_IN}",
-        "  fix:      add it under datasets:, or see `evalshift list datasets`",
-    )
+    refused(run_here("check", "--pair", "original:zebras"), where="registry.yaml", expected=BUILT_IN)
 
 
 def test_unknown_model(here: Path) -> None:
-    refused(
-        run_here("run", "--models", "good,shi"),
-        'no model is called "shi"',
-        "  where:    registry.yaml",
-        "  expected: one of good, shy, dark",
-        '  fix:      did you mean "shy"?',
-    )
+    refused(run_here("run", "--models", "good,shi"), where="registry.yaml")
 
 
 def test_glob_that_matches_no_model(here: Path) -> None:
-    refused(
-        run_here("run", "--models", "vit*"),
-        'no model is called "vit*"',
-        "  where:    registry.yaml",
-        "  expected: one of good, shy, dark",
-        "  fix:      see `evalshift list models`",
-    )
+    refused(run_here("run", "--models", "vit*"), where="registry.yaml")
 
 
 def test_pair_of_one_name(here: Path) -> None:
-    refused(
-        run_here("run", "--pair", "original"),
-        '"original" is not a pair',
-        "  expected: original:new, two names of datasets, such as cifar10:cifar10.1-v6",
-        "  fix:      see `evalshift list pairs`",
-    )
+    refused(run_here("run", "--pair", "original"))
 
 
 def test_pair_of_three_names(here: Path) -> None:
-    refused(
-        run_here("run", "--pair", "original:new:digits"),
-        '"original:new:digits" is not a pair',
-        "  expected: original:new, two names of datasets, such as cifar10:cifar10.1-v6",
-        "  fix:      see `evalshift list pairs`",
-    )
+    refused(run_here("run", "--pair", "original:new:digits"))
 
 
 def test_pair_with_itself(here: Path) -> None:
-    refused(
-        run_here("run", "--pair", "new:new"),
-        '"new:new" compares a dataset with itself',
-        "  expected: two different datasets",
-    )
+    refused(run_here("run", "--pair", "new:new"))
 
 
 def test_pair_of_different_classes(here: Path) -> None:
-    refused(
-        run_here("run", "--pair", "original:digits"),
-        '"original:digits" compares different classes',
-        "  found:    original has shades, digits has digits",
-        "  expected: two datasets of one label space",
-        "  fix:      where the classes of one are groups of classes of the other, declare them as a view, under views:",
-    )
+    refused(run_here("run", "--pair", "original:digits"), found="original has shades, digits has digits")
 
 
 def test_pair_that_no_model_fits(here: Path) -> None:
-    refused(
-        run_here("run", "--pair", "digits:digits-new-writers"),
-        "no model fits these pairs",
-        "  where:    registry.yaml",
-        "  found:    3 models of shades",
-        "  expected: models of digits",
-        "  fix:      add models of these classes, or `extends: default` for those that come with evalshift",
-    )
+    refused(run_here("run", "--pair", "digits:digits-new-writers"), where="registry.yaml", found="3 models of shades")
 
 
 def test_what_cannot_be_listed(here: Path) -> None:
-    refused(
-        run_here("list", "modles"),
-        'unknown kind of entry "modles"',
-        "  expected: models, datasets, pairs",
-        '  fix:      did you mean "models"?',
-    )
+    refused(run_here("list", "modles"))
 
 
 # ----------------------------------------------------------------------------------------------------------- registry
@@ -196,144 +145,64 @@ def test_broken_yaml(here: Path) -> None:
     Path("registry.yaml").write_text("models:\n  good: {source: python\n  shy: {}\n", "utf-8")
     refused(
         run_here("run"),
-        "invalid YAML",
-        "  where:    registry.yaml, line 3, column 6",
-        "  found:    while parsing a flow mapping, did not find expected ',' or '}'",
-        "  fix:      look at the indentation and the quotes around that place",
+        where="registry.yaml, line 3, column 6",
+        found="while parsing a flow mapping, did not find expected ',' or '}'",
     )
 
 
 def test_unknown_key(here: Path) -> None:
     add("models", 'bad: {source: python, trust: true, function: "networks.py:good", clases: shades, preprocess: {}}')
-    refused(
-        run_here("run"),
-        "unknown key",
-        "  where:    registry.yaml, line 7: models.bad.clases",
-        "  found:    clases",
-        "  expected: title, paper, licence, homepage, note, classes, output, logits, family, "
-        "family_title, year, recipe, selected_on, "
-        "expected, on_request, source, function, arguments, preprocess, trust",
-        '  fix:      did you mean "classes"?',
-    )
+    refused(run_here("run"), where="registry.yaml, line 7: models.bad.clases", found="clases")
     Path("registry.yaml").write_text(REGISTRY.replace("year: 2001", "yaer: 2001"), "utf-8")
-    refused(
-        run_here("run"),
-        "unknown key",
-        "  where:    registry.yaml, line 9: models.good.yaer",
-        "  found:    yaer",
-        "  expected: title, paper, licence, homepage, note, classes, output, logits, family, "
-        "family_title, year, recipe, selected_on, "
-        "expected, on_request, source, function, arguments, preprocess, trust",
-        '  fix:      did you mean "year"?',
-    )
+    refused(run_here("run"), where="registry.yaml, line 9: models.good.yaer", found="yaer")
 
 
 def test_unknown_key_of_the_preprocessing(here: Path) -> None:
     Path("registry.yaml").write_text(REGISTRY.replace("{mean: [0.0]}", "{means: [0.0]}"), "utf-8")
-    refused(
-        run_here("check"),
-        "unknown key",
-        "  where:    registry.yaml, line 15: models.shy.preprocess.means",
-        "  found:    means",
-        "  expected: pad, resize, letterbox, fill, interpolation, antialias, crop, crop_fraction, scale, mean, std, "
-        "channels",
-        '  fix:      did you mean "mean"?',
-    )
+    refused(run_here("check"), where="registry.yaml, line 15: models.shy.preprocess.means", found="means")
 
 
 def test_missing_key(here: Path) -> None:
     add("models", 'bad: {source: python, trust: true, function: "networks.py:good", classes: shades}')
-    refused(
-        run_here("run"),
-        "missing key",
-        "  where:    registry.yaml, line 7: models.bad.preprocess",
-        "  expected: preprocess",
-        "  fix:      say how the model was trained to see images; {} when it takes pixels in [0, 1] as they are",
-    )
+    refused(run_here("run"), where="registry.yaml, line 7: models.bad.preprocess")
 
 
 def test_duplicate_key(here: Path) -> None:
     add("models", "good: {source: python}")
-    refused(
-        run_here("run"),
-        "duplicate key",
-        "  where:    registry.yaml, line 8, column 3",
-        '  found:    the key "good" stands at line 7',
-        "  expected: each key once: the second would silently replace the first",
-        "  fix:      rename or remove one",
-    )
+    refused(run_here("run"), where="registry.yaml, line 8, column 3", found='the key "good" stands at line 7')
 
 
 def test_unknown_section(here: Path) -> None:
     Path("registry.yaml").write_text("model:\n  good: {}\n", "utf-8")
-    refused(
-        run_here("list", "models"),
-        "unknown section",
-        "  where:    registry.yaml, line 1: model",
-        "  found:    model",
-        "  expected: extends, title, classes, views, datasets, families, models, pairs",
-        '  fix:      did you mean "models"?',
-    )
+    refused(run_here("list", "models"), where="registry.yaml, line 1: model", found="model")
 
 
 def test_unknown_source(here: Path) -> None:
     add("models", "bad: {source: tim, name: resnet18, classes: shades}")
-    refused(
-        run_here("run"),
-        "unknown source",
-        "  where:    registry.yaml, line 7: models.bad.source",
-        "  found:    tim",
-        "  expected: checkpoint, torchvision, timm, torch.hub, huggingface, open_clip, python, numpy, "
-        "random-features, onnx, exported, torchscript",
-        '  fix:      did you mean "timm"?',
-    )
+    refused(run_here("run"), where="registry.yaml, line 7: models.bad.source", found="tim")
 
 
 def test_unknown_label_space(here: Path) -> None:
     add("datasets", "bad: {source: npy, images: new_x.npy, labels: new_y.npy, classes: shade}")
-    refused(
-        run_here("run"),
-        "unknown label space",
-        "  where:    registry.yaml, line 4: datasets.bad.classes",
-        "  found:    shade",
-        "  expected: one of shades, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, svhn "
-        "and 1 more",
-        '  fix:      did you mean "shades"?',
-    )
+    refused(run_here("run"), where="registry.yaml, line 4: datasets.bad.classes", found="shade")
 
 
 def test_value_of_a_wrong_kind(here: Path) -> None:
     Path("registry.yaml").write_text(REGISTRY.replace("year: 2001", "year: last"), "utf-8")
-    refused(
-        run_here("run"),
-        "invalid value",
-        "  where:    registry.yaml, line 9: models.good.year",
-        "  found:    'last'",
-        "  expected: a valid integer, unable to parse string as an integer",
-    )
+    refused(run_here("run"), where="registry.yaml, line 9: models.good.year", found="'last'")
 
 
 def test_environment_variable_that_is_not_set(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MY_DATA", raising=False)
     add("datasets", 'bad: {source: folder, path: "${MY_DATA}/photos", classes: shades}')
-    refused(
-        run_here("run"),
-        "the environment variable MY_DATA is not set; set it, or write the path out",
-        "  where:    registry.yaml, line 4: datasets.bad.path",
-        "  found:    '${MY_DATA}/photos'",
-    )
+    refused(run_here("run"), where="registry.yaml, line 4: datasets.bad.path", found="'${MY_DATA}/photos'")
 
 
 # ---------------------------------------------------------------------------------------------- paths that lead nowhere
 
 
 def test_registry_that_is_not_there(here: Path) -> None:
-    refused(
-        run_here("run", "--registry", "mine.yaml"),
-        "registry not found",
-        "  where:    mine.yaml",
-        "  fix:      name one with --registry, or leave it out to use the one that comes with evalshift",
-    )
+    refused(run_here("run", "--registry", "mine.yaml"), where="mine.yaml")
 
 
 def test_registry_that_is_a_folder(here: Path) -> None:
@@ -350,25 +219,12 @@ def test_registry_that_is_not_text(here: Path) -> None:
 
 def test_array_that_is_not_there(here: Path) -> None:
     add("datasets", "bad: {source: npy, images: lost_x.npy, labels: new_y.npy, classes: shades}")
-    refused(
-        run_here("run", "--pair", "original:bad"),
-        "a file was not found",
-        "  where:    dataset bad",
-        "  found:    lost_x.npy",
-        "  expected: one array saved with np.save",
-        "  fix:      paths are relative to the registry file",
-    )
+    refused(run_here("run", "--pair", "original:bad"), where="dataset bad", found="lost_x.npy")
 
 
 def test_folder_that_is_not_there(here: Path) -> None:
     add("datasets", "bad: {source: folder, path: photos, classes: shades}")
-    refused(
-        run_here("run", "--pair", "original:bad"),
-        "the image folder does not exist",
-        "  where:    dataset bad",
-        "  found:    photos",
-        "  expected: a folder with one folder per class",
-    )
+    refused(run_here("run", "--pair", "original:bad"), where="dataset bad", found="photos")
 
 
 def test_weights_that_are_not_there(here: Path) -> None:
@@ -377,31 +233,17 @@ def test_weights_that_are_not_there(here: Path) -> None:
         'bad: {source: checkpoint, trust: true, builder: "networks.py:good", weights: w.pt, classes: shades, '
         "preprocess: {}}",
     )
-    model_fails(
-        "the weights were not found",
-        "  found:    w.pt",
-        "  expected: a checkpoint file",
-        "  fix:      paths are relative to the registry file",
-    )
+    model_fails(found="w.pt")
 
 
 def test_code_that_is_not_there(here: Path) -> None:
     add("models", 'bad: {source: python, trust: true, function: "nets.py:good", classes: shades, preprocess: {}}')
-    model_fails(
-        "the code of the model cannot be imported",
-        "  where:    model bad",
-        "  found:    nets.py: there is no such file",
-        "  expected: package.module:function of an installed package, or path/to/file.py:function",
-    )
+    model_fails(where="model bad", found="nets.py: there is no such file")
 
 
 def test_function_that_is_not_there(here: Path) -> None:
     add("models", 'bad: {source: python, trust: true, function: "networks.py:goood", classes: shades, preprocess: {}}')
-    model_fails(
-        'there is no "goood" in networks.py',
-        "  where:    model bad",
-        '  fix:      did you mean "good"?',
-    )
+    model_fails(where="model bad")
 
 
 # ----------------------------------------------------------------------------------------------- checkpoints and hashes
@@ -421,36 +263,20 @@ def test_weights_of_another_hash(here: Path) -> None:
     found = save_checkpoint({"shades": torch.zeros(3)})
     add("models", checkpoint_entry(f", sha256: {'ab' * 32}"))
     model_fails(
-        "a file is not the promised one",
-        "  where:    w.pt",
-        f"  found:    sha256 {found}, {Path('w.pt').stat().st_size:,} bytes",
-        f"  expected: sha256 {'ab' * 32}",
-        "  fix:      get the file again, or write the new hash into the registry if the change is meant",
+        where="w.pt", found=f"sha256 {found}, {Path('w.pt').stat().st_size:,} bytes", expected=f"sha256 {'ab' * 32}"
     )
 
 
 def test_checkpoint_of_other_names(here: Path) -> None:
     save_checkpoint({"shade": torch.zeros(3)})
     add("models", checkpoint_entry())
-    model_fails(
-        "the checkpoint does not fit the network",
-        "  where:    model bad, w.pt",
-        "  found:    1 missing: shades; 1 not in the network: shade",
-        "  expected: the 1 tensors of Nearest",
-        "  fix:      check builder: and arguments: (depth, width, number of classes), or key:",
-    )
+    model_fails(where="model bad, w.pt", found="1 missing: shades; 1 not in the network: shade")
 
 
 def test_checkpoint_of_other_shapes(here: Path) -> None:
     save_checkpoint({"shades": torch.zeros(5)})
     add("models", checkpoint_entry())
-    model_fails(
-        "the checkpoint does not fit the network",
-        "  where:    model bad, w.pt",
-        "  found:    1 of another shape: shades (5,) for (3,)",
-        "  expected: the 1 tensors of Nearest",
-        "  fix:      check builder: and arguments: (depth, width, number of classes), or key:",
-    )
+    model_fails(where="model bad, w.pt", found="1 of another shape: shades (5,) for (3,)")
 
 
 def test_checkpoint_that_is_cut_short(here: Path) -> None:
@@ -494,11 +320,7 @@ def test_download_of_another_hash(here: Path, far: Callable[[bytes, str], None],
     ]
     found = f"sha256 {hashlib.sha256(body).hexdigest()}, {len(body)} bytes"
     assert re.fullmatch(rf"  found:    http://127\.0\.0\.1:\d+/batch\.tar\.gz: wrong content, {found}", lines[2])
-    assert "\n".join(lines[3:]) == (
-        f"  expected: sha256 {promised}\n"
-        "  fix:      get it another way and put it there under that name; or name your copy in the registry, with "
-        "path: for data and weights: for a checkpoint; or set EVALSHIFT_MIRROR to the base URL of a mirror"
-    )
+    says("\n".join(lines[3:]))
     assert not place.exists()
 
 
@@ -527,11 +349,8 @@ def test_pickle_that_would_run_code(here: Path, far: Callable[[bytes, str], None
     far(buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest())
     refused(
         run_here("run", "--pair", "far:cifar10.1-v6"),
-        "the batch cannot be read",
-        f"  where:    dataset far, {tmp_path / 'cache/datasets/batch.tar.gz'}",
-        "  found:    it asks for posix.system, which images do not need",
-        "  expected: the official pickle of arrays",
-        "  fix:      download it again",
+        where=f"dataset far, {tmp_path / 'cache/datasets/batch.tar.gz'}",
+        found="it asks for posix.system, which images do not need",
     )
     assert not (here / "ran").exists()
 
@@ -542,13 +361,7 @@ def test_pickle_that_would_run_code(here: Path, far: Callable[[bytes, str], None
 def test_labels_of_another_length(here: Path) -> None:
     np.save("short.npy", LABELS[:-1])
     add("datasets", "bad: {source: npy, images: new_x.npy, labels: short.npy, classes: shades}")
-    refused(
-        apart("run", "--pair", "original:bad"),
-        "images, labels and ids differ in number",
-        "  where:    dataset bad",
-        "  found:    12 images, 11 labels, 12 ids",
-        "  expected: one label and one id per image",
-    )
+    refused(apart("run", "--pair", "original:bad"), where="dataset bad", found="12 images, 11 labels, 12 ids")
 
 
 @pytest.mark.parametrize("shift, first, more, found", [(1, 2, 3, 3), (-1, 0, 3, -1)])
@@ -557,11 +370,8 @@ def test_labels_outside_the_classes(here: Path, shift: int, first: int, more: in
     add("datasets", "bad: {source: npy, images: new_x.npy, labels: shifted.npy, classes: shades}")
     refused(
         run_here("run", "--pair", "original:bad"),
-        "labels outside the classes",
-        f"  where:    dataset bad, image {first} and {more} more",
-        f"  found:    label {found}",
-        "  expected: 0 to 2 (shades)",
-        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the correct label space",
+        where=f"dataset bad, image {first} and {more} more",
+        found=f"label {found}",
     )
 
 
@@ -570,11 +380,8 @@ def test_images_of_floats(here: Path) -> None:
     add("datasets", "bad: {source: npy, images: floats.npy, labels: new_y.npy, classes: shades}")
     refused(
         run_here("run", "--pair", "original:bad"),
-        "these are not images",
-        "  where:    dataset bad, images floats.npy",
-        "  found:    float32, shape (12, 4, 4, 3)",
-        "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels",
-        "  fix:      save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them",
+        where="dataset bad, images floats.npy",
+        found="float32, shape (12, 4, 4, 3)",
     )
 
 
@@ -618,26 +425,12 @@ def test_corrupt_image(photos: Path) -> None:
 
 def test_empty_image_file(photos: Path) -> None:
     (photos / "bright/2.png").write_bytes(b"")
-    refused(
-        run_here("run", "--pair", "original:photos"),
-        "an image file is empty",
-        "  where:    dataset photos, photos/bright/2.png",
-        "  found:    0 bytes",
-        "  expected: an image",
-        "  fix:      copy it again, or remove it from the folder",
-    )
+    refused(run_here("run", "--pair", "original:photos"), where="dataset photos, photos/bright/2.png", found="0 bytes")
 
 
 def test_class_folder_that_is_no_class(photos: Path) -> None:
     (photos / "bright").rename(photos / "brigth")
-    refused(
-        run_here("run", "--pair", "original:photos"),
-        "class folders that are not classes of shades",
-        "  where:    dataset photos, photos",
-        "  found:    brigth",
-        "  expected: folders named like dark, middle, or by number, 0 to 2",
-        '  fix:      did you mean "bright"?',
-    )
+    refused(run_here("run", "--pair", "original:photos"), where="dataset photos, photos", found="brigth")
 
 
 # -------------------------------------------------------------------------------------------------- unusable networks
@@ -722,21 +515,12 @@ def test_logits_that_are_not_numbers(here: Path) -> None:
 
 def test_network_that_raises(here: Path) -> None:
     add_gone_wrong("Raises")
-    model_fails(
-        "the network raised ValueError: the wrong day of the week",
-        on=(" on original", " on new"),
-    )
+    model_fails(on=(" on original", " on new"))
 
 
 def test_builder_that_gives_no_network(here: Path) -> None:
     add_gone_wrong("text")
-    model_fails(
-        "the builder did not return a network",
-        "  where:    model bad",
-        "  found:    str",
-        "  expected: a torch.nn.Module that gives logits",
-        run=apart,
-    )
+    model_fails(where="model bad", found="str", run=apart)
 
 
 # ------------------------------------------------------------------------------------------- folders, disks and schemas
@@ -962,92 +746,31 @@ def test_what_cannot_be_parsed(here: Path, arguments: list[str], words: list[str
 
 
 @pytest.mark.parametrize(
-    "arguments, lines",
+    "command",
     [
-        (
-            ["run", "--batch-size", "0"],
-            ['"0" is not a batch size', "  expected: auto, or a whole number of images from 1 up"],
-        ),
-        (
-            ["run", "--batch-size", "many"],
-            ['"many" is not a batch size', "  expected: auto, or a whole number of images from 1 up"],
-        ),
-        (["run", "--workers", "0"], ["invalid number of workers: 0", "  expected: a whole number from 1 up"]),
-        (
-            ["run", "--precision", "fp64"],
-            ['"fp64" is not a precision', "  expected: fp32, tf32, bf16, fp16", '  fix:      did you mean "fp16"?'],
-        ),
-        (
-            ["run", "--dry-run", "--precision", "half"],
-            ['"half" is not a precision', "  expected: fp32, tf32, bf16, fp16"],
-        ),
-        (
-            ["report", "--metric", "top-1"],
-            [
-                "there is no such metric",
-                '  found:    "top-1"',
-                "  expected: top1, top5",
-                '  fix:      did you mean "top1"?',
-            ],
-        ),
-        (
-            ["report", "--metric", "top5"],
-            [
-                "top-5 accuracy is not available on this pair",
-                "  where:    original:new",
-                "  found:    3 classes",
-                "  expected: more than 5 classes and as many predictions per image stored for every model",
-                '  fix:      use --metric "top1"',
-            ],
-        ),
-        (
-            ["report", "--format", "html,jpg", "--bootstrap", "0"],
-            [
-                "a report is not written in this format",
-                '  found:    "jpg"',
-                "  expected: html, png, pdf, svg, csv, md, tex",
-                '  fix:      did you mean "png"?',
-            ],
-        ),
-        (
-            ["report", "--size", "colum", "--bootstrap", "0"],
-            [
-                "unknown figure size",
-                '  found:    "colum"',
-                "  expected: column, page, slide",
-                '  fix:      did you mean "column"?',
-            ],
-        ),
-        (
-            ["report", "--probit", "--logit"],
-            ["a report has one scale", "  found:    --probit --logit", "  expected: one of them"],
-        ),
-        (
-            ["report", "--bootstrap", "-1"],
-            [
-                "the number of resamples is out of range",
-                "  found:    -1",
-                "  expected: 0 for no intervals, or 2 to 10,000,000",
-            ],
-        ),
-        (["report", "--seed", "-1"], ["the seed is out of range", "  found:    -1", "  expected: 0 or more"]),
+        "run --batch-size 0",
+        "run --batch-size many",
+        "run --workers 0",
+        "run --precision fp64",
+        "run --dry-run --precision half",
+        "report --metric top-1",
+        "report --metric top5",
+        "report --format html,jpg --bootstrap 0",
+        "report --size colum --bootstrap 0",
+        "report --probit --logit",
+        "report --bootstrap -1",
+        "report --seed -1",
     ],
-    ids=lambda value: " ".join(value) if value[0] in ("run", "report") else "",
 )
-def test_option_out_of_range(here: Path, arguments: list[str], lines: list[str]) -> None:
+def test_option_out_of_range(here: Path, command: str) -> None:
     before = contents(here)
-    refused(run_here(*arguments), *lines)
+    refused(run_here(*command.split()))
     assert contents(here) == before
 
 
 def test_unknown_device(here: Path) -> None:
     before = contents(here)
-    refused(
-        run_here("run", "--device", "cudda", "--force"),
-        '"cudda" is not a device',
-        "  expected: auto, cpu, cuda, cuda:1 or mps",
-        '  fix:      did you mean "cuda"?',
-    )
+    refused(run_here("run", "--device", "cudda", "--force"))
     assert contents(here) == before
 
 
@@ -1067,35 +790,20 @@ def test_device_that_is_not_here(here: Path) -> None:
 
 def test_report_before_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(
-        run_here("report"),
-        "no pair has been run here",
-        "  where:    results",
-        "  found:    no results",
-        "  expected: predictions of at least one pair",
-        "  fix:      `evalshift run` first, or choose another folder with --results",
-    )
+    refused(run_here("report"), where="results", found="no results")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_report_of_an_unknown_pair(here: Path) -> None:
     refused(
         run_here("report", "--pair", "original:neww"),
-        "the results hold no such pair",
-        "  where:    results",
-        '  found:    "original:neww"; no dataset "neww" is stored',
-        "  expected: a pair of new, original",
-        '  fix:      did you mean "original:new"?',
+        where="results",
+        found='"original:neww"; no dataset "neww" is stored',
     )
 
 
 def test_report_of_what_is_not_a_pair(here: Path) -> None:
-    refused(
-        run_here("report", "--pair", "original"),
-        "this is not a pair",
-        '  found:    "original"',
-        "  expected: original:new, two names and one colon",
-    )
+    refused(run_here("report", "--pair", "original"), found='"original"')
 
 
 # ------------------------------------------------------------------------------------------- names that mean something

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 
 from evalshift import files
 from evalshift.errors import StoreError
@@ -101,13 +102,7 @@ def test_a_file_that_does_not_fit_is_a_complaint_and_leaves_the_old_one(tmp_path
     write_atomic(path, b"old")
     with pytest.raises(StoreError) as caught:
         write_atomic(path, bytes(12_345))
-    assert str(caught.value) == (
-        "a file could not be written\n"
-        f"  where:    {path}\n"
-        "  found:    File too large\n"
-        "  expected: a writable folder with 12,345 bytes free\n"
-        "  fix:      free some space or choose another folder; what was stored before is unchanged"
-    )
+    says(caught.value, where=path, found="File too large")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file.bin"]
 
@@ -146,13 +141,7 @@ def test_a_path_below_a_file_is_a_complaint_that_names_the_file(tmp_path: Path, 
     path = tmp_path / "results" / below
     with pytest.raises(StoreError) as caught:
         write_atomic(path, b"x")
-    assert str(caught.value) == (
-        "a file could not be written\n"
-        f"  where:    {path}\n"
-        f"  found:    {tmp_path / 'results'} is a file, not a folder\n"
-        "  expected: a writable folder with 1 bytes free\n"
-        "  fix:      free some space or choose another folder; what was stored before is unchanged"
-    )
+    says(caught.value, where=path, found=f"{tmp_path / 'results'} is a file, not a folder")
     assert (tmp_path / "results").read_bytes() == b"not a folder"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from messages import says
 
 from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.options import Options
@@ -75,14 +76,10 @@ def test_without_ray_it_says_what_to_install(project: Any, monkeypatch: pytest.M
     project.model("good")
     with pytest.raises(UsageError) as caught:
         project.run(executor="ray")
-    assert str(caught.value) == (
-        'the executor ray needs ray\n  found:    no such package\n  fix:      pip install "evalshift[ray]"'
-    )
+    says(caught.value, found="no such package")
 
 
 def test_workers_cannot_share_one_gpu_by_its_number(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Options(executor="ray", device="cuda:1")
-    assert str(caught.value) == (
-        "ray assigns devices to its workers\n  found:    `device` cuda:1\n  expected: auto, cpu, cuda or mps"
-    )
+    says(caught.value, found="`device` cuda:1")

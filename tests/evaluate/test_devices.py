@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from messages import says
 
 from evalshift.errors import ModelError, UsageError
 from evalshift.evaluate import devices
@@ -48,9 +49,7 @@ def test_auto_takes_cuda_before_mps_before_the_cpu(monkeypatch: pytest.MonkeyPat
 def test_a_misspelt_device_is_told_its_nearest(take: Callable[[str], object]) -> None:
     with pytest.raises(UsageError) as caught:
         take("cudo")
-    assert str(caught.value) == (
-        '"cudo" is not a device\n  expected: auto, cpu, cuda, cuda:1 or mps\n  fix:      did you mean "cuda"?'
-    )
+    says(caught.value)
 
 
 @no_gpu
@@ -58,18 +57,14 @@ def test_a_misspelt_device_is_told_its_nearest(take: Callable[[str], object]) ->
 def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         choose_device(name)
-    assert str(caught.value) == (
-        f"device {name} is not available\n"
-        f"  found:    0 CUDA devices, torch {torch.__version__}\n"
-        "  fix:      leave `device` out to use an available one"
-    )
+    says(caught.value, found=f"0 CUDA devices, torch {torch.__version__}")
 
 
 @pytest.mark.parametrize("precision", ["tf32", "fp16"])
 def test_the_cpu_cannot_do_what_only_gpus_do(precision: str) -> None:
     with pytest.raises(UsageError) as caught, set_precision(precision, CPU):
         pass
-    assert str(caught.value) == f"{precision} needs a GPU\n  found:    the CPU\n  expected: fp32 or bf16"
+    says(caught.value, found="the CPU")
 
 
 def allowed() -> tuple[object, object]:

@@ -9,6 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from messages import says
 from scipy.special import softmax
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -221,12 +222,12 @@ def test_a_wrong_number_of_outputs_is_refused(
         if outputs == 5
         else "check the label space in classes:, and the arguments that make the network"
     )
-    assert str(caught.value) == (
-        "unexpected number of outputs\n"
-        "  where:    model table\n"
-        f"  found:    {found} outputs\n"
-        f"  expected: {classes}, one per class of letters\n"
-        f"  fix:      {fix}"
+    says(
+        caught.value,
+        where="model table",
+        found=f"{found} outputs",
+        expected=f"{classes}, one per class of letters",
+        fix=fix,
     )
 
 
@@ -245,12 +246,7 @@ def test_what_is_not_one_row_of_logits_per_image_is_refused(
 ) -> None:
     with pytest.raises(ModelError) as caught:
         infer(make_classifier(Returns(make)), numbered(4))
-    assert str(caught.value) == (
-        "the network does not return logits\n"
-        "  where:    model table\n"
-        f"  found:    {found}\n"
-        f"  expected: a tensor {expected}"
-    )
+    says(caught.value, where="model table", found=found, expected=f"a tensor {expected}")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -263,13 +259,7 @@ def test_a_logit_that_is_no_number_is_named_with_its_image_and_class(
     ids = [f"cat/{number}.png" for number in range(10)] if named else None
     with pytest.raises(ModelError) as caught:
         infer(make_classifier(table.tolist()), numbered(10), 4, ids=ids)
-    assert str(caught.value) == (
-        "the network gives logits that are not numbers\n"
-        f"  where:    model table, image {'cat/6.png' if named else '6'}\n"
-        f"  found:    {value} for class 2 (c)\n"
-        "  expected: finite numbers\n"
-        "  fix:      check the checkpoint and the preprocessing; fp16 overflows in some networks"
-    )
+    says(caught.value, where=f"model table, image {('cat/6.png' if named else '6')}", found=f"{value} for class 2 (c)")
 
 
 def test_a_row_of_nothing_but_minus_infinity_is_no_prediction(
@@ -286,12 +276,7 @@ def test_preprocessing_that_does_not_fit_the_channels_is_refused(
     classifier = make_classifier(Returns(lambda count: torch.zeros(count, 4)), mean=(0.5,))
     with pytest.raises(ModelError) as caught:
         infer(classifier, numbered(4, channels=3))
-    assert str(caught.value) == (
-        "the preprocessing does not fit the images\n"
-        "  where:    model table\n"
-        "  found:    preprocess.mean has 1 numbers, the images 3 channels\n"
-        "  fix:      channels: gray in the preprocessing makes one channel of three"
-    )
+    says(caught.value, where="model table", found="preprocess.mean has 1 numbers, the images 3 channels")
 
 
 @pytest.mark.parametrize("takes, channels, said", [(1, 3, "gray"), (3, 1, "rgb")])

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from messages import says
 
 from evalshift.errors import UsageError
 from evalshift.evaluate.options import PRECISIONS, Options
@@ -20,30 +21,26 @@ def test_what_can_be_is_taken_as_it_is(options: dict[str, Any]) -> None:
 def test_a_batch_size_is_auto_or_a_whole_number_from_1_up(size: Any) -> None:
     with pytest.raises(UsageError) as caught:
         Options(batch_size=size)
-    assert str(caught.value) == (
-        f'"{size}" is not a batch size\n  expected: auto, or a whole number of images from 1 up'
-    )
+    says(caught.value)
 
 
 @pytest.mark.parametrize("workers", [0, -2])
 def test_images_are_decoded_by_at_least_one_thread(workers: int) -> None:
     with pytest.raises(UsageError) as caught:
         Options(workers=workers)
-    assert str(caught.value) == f"invalid number of workers: {workers}\n  expected: a whole number from 1 up"
+    says(caught.value)
 
 
 def test_a_misspelt_precision_is_told_its_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         Options(precision="fp23")
-    assert str(caught.value) == (
-        '"fp23" is not a precision\n  expected: fp32, tf32, bf16, fp16\n  fix:      did you mean "fp32"?'
-    )
+    says(caught.value)
 
 
 def test_a_misspelt_executor_is_told_its_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         Options(executor="rai")
-    assert str(caught.value) == ('"rai" is not an executor\n  expected: local, ray\n  fix:      did you mean "ray"?')
+    says(caught.value)
 
 
 def test_options_need_no_torch(python: Callable[..., str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from messages import says
 from safetensors.torch import save_file
 
 from evalshift.errors import StoreError, UsageError
@@ -242,13 +243,7 @@ def test_results_of_a_newer_evalshift_stop_the_plan(ran: Any) -> None:
     pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"evalshift.schema_version": newer}), path)
     with pytest.raises(StoreError) as caught:
         plan_of(ran, force=True)
-    assert str(caught.value) == (
-        "these results were written by a newer evalshift\n"
-        f"  where:    {path}\n"
-        f"  found:    schema version {SCHEMA_VERSION + 1}\n"
-        f"  expected: at most {SCHEMA_VERSION}\n"
-        "  fix:      upgrade evalshift, or choose another folder with `results`; nothing here was changed"
-    )
+    says(caught.value, where=path, found=f"schema version {SCHEMA_VERSION + 1}", expected=f"at most {SCHEMA_VERSION}")
 
 
 # ------------------------------------------------------------------------------------------------- which models, pairs
@@ -299,25 +294,14 @@ def test_no_model_that_fits_is_a_complaint(project: Any) -> None:
     project.model("other", classes="greys")
     with pytest.raises(UsageError) as caught:
         plan_of(project)
-    assert str(caught.value) == (
-        "no model fits these pairs\n"
-        f"  where:    {project.registry}\n"
-        "  found:    1 models of greys\n"
-        "  expected: models of shades\n"
-        "  fix:      add models of these classes, or `extends: default` for those that come with evalshift"
-    )
+    says(caught.value, where=project.registry, found="1 models of greys")
 
 
 def test_unknown_names_are_told_their_nearest(project: Any) -> None:
     project.model("resnet20")
     with pytest.raises(UsageError) as caught:
         plan_of(project, models=["resnet2O"])
-    assert str(caught.value) == (
-        'no model is called "resnet2O"\n'
-        f"  where:    {project.registry}\n"
-        "  expected: one of resnet20\n"
-        '  fix:      did you mean "resnet20"?'
-    )
+    says(caught.value, where=project.registry)
     with pytest.raises(UsageError, match='did you mean "new"'):
         plan_of(project, pairs=["old:neww"])
     with pytest.raises(UsageError, match=r'^"old" is not a pair\n'):
@@ -363,12 +347,7 @@ def test_models_on_request_alone_are_a_complaint(project: Any) -> None:
     project.model("slow", on_request="trains here, an hour")
     with pytest.raises(UsageError) as caught:
         plan_of(project)
-    assert str(caught.value) == (
-        "the models that fit these pairs run only on request\n"
-        f"  where:    {project.registry}\n"
-        "  found:    slow (trains here, an hour)\n"
-        "  fix:      name them in `models`: slow"
-    )
+    says(caught.value, where=project.registry, found="slow (trains here, an hour)")
 
 
 # --------------------------------------------------------------------------------------- fingerprints without reading

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from messages import says
 from scipy.special import softmax
 from torch import nn
 
@@ -113,13 +114,7 @@ def test_what_only_looked_like_probabilities_is_refused(make_classifier: MakeCla
     classifier = settle_outputs(make_classifier(table), numbered(16), execution)
     with pytest.raises(ModelError) as caught:
         predict_batches(classifier, [numbered(17)], execution, ids=[f"{number}.png" for number in range(17)])
-    assert str(caught.value) == (
-        "the outputs are not probabilities\n"
-        "  where:    model table, image 16.png\n"
-        "  found:    a row with a lowest number of -1 and a sum of 1\n"
-        "  expected: numbers of at least 0 that sum to 1, as on the first images\n"
-        "  fix:      say logits: {probabilities: false} where the network gives logits"
-    )
+    says(caught.value, where="model table, image 16.png", found="a row with a lowest number of -1 and a sum of 1")
 
 
 @pytest.mark.parametrize("said, prob", [(True, 0.5), (False, np.e**2 / (np.e**2 + np.e + 2))])
@@ -150,13 +145,7 @@ def test_nothing_is_ranked_where_all_that_a_view_looks_at_has_a_probability_of_0
 ) -> None:
     with pytest.raises(ModelError) as caught:
         infer(make_classifier([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]), numbered(2), view=KEPT)
-    assert str(caught.value) == (
-        "the network gives every class that is looked at a probability of 0\n"
-        "  where:    model table, image 1\n"
-        "  found:    0 for each of the 2 classes of kept\n"
-        "  expected: a number above 0 for one of them at least\n"
-        "  fix:      run the network without the softmax at its end"
-    )
+    says(caught.value, where="model table, image 1", found="0 for each of the 2 classes of kept")
 
 
 class TestInPython:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from messages import says
 from PIL import Image
 from rich.console import Console
 
@@ -357,9 +358,7 @@ def test_what_a_network_raises_is_told_with_the_line_of_its_own_code(faulty: Any
     results, _ = faulty.run(models=["raises"])
     code = faulty.path / "networks.py"
     [line] = [n for n, text in enumerate(code.read_text().splitlines(), 1) if "raise ArithmeticError" in text]
-    assert results.failures[0].error == (
-        f"the network raised ArithmeticError: the network lost its way\n  where:    {code}, line {line}"
-    )
+    says(results.failures[0].error, where=f"{code}, line {line}")
 
 
 def test_where_only_torch_is_at_fault_no_line_is_named(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,13 +381,7 @@ def test_where_only_torch_is_at_fault_no_line_is_named(project: Any, monkeypatch
 def test_an_image_that_a_network_stumbles_on_is_named(faulty: Any) -> None:
     results, _ = faulty.run(models=["nan"])
     # By hand: the fault strikes where a pixel is above 0.9, which white is (230/255); image 3 is the first white one.
-    assert results.failures[0].error == (
-        "the network gives logits that are not numbers\n"
-        "  where:    model nan, image 03\n"
-        "  found:    nan for class 1 (grey)\n"
-        "  expected: finite numbers\n"
-        "  fix:      check the checkpoint and the preprocessing; fp16 overflows in some networks"
-    )
+    says(results.failures[0].error, where="model nan, image 03", found="nan for class 1 (grey)")
 
 
 @pytest.mark.parametrize(
@@ -401,9 +394,7 @@ def test_full_memory_is_told_with_what_to_do(project: Any, monkeypatch: pytest.M
     project.model("large")
     monkeypatch.setattr("evalshift.evaluate.inference.forward", full)
     results, _ = project.run(models=["large"])
-    assert results.failures[0].error == (
-        f"the network raised {type(error).__name__}: {error}\n  fix:      use a smaller batch size, or auto"
-    )
+    says(results.failures[0].error)
 
 
 def test_wrong_data_stops_before_any_model_runs(project: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from messages import says
 
 from evalshift.errors import StoreError
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
@@ -221,13 +222,7 @@ def test_a_damaged_list_of_pairs_is_a_complaint(results: Results, content: str, 
     (results.path / "pairs.json").write_text(content)
     with pytest.raises(StoreError) as caught:
         results.pairs()
-    assert str(caught.value) == (
-        "a stored file cannot be read\n"
-        f"  where:    {results.path / 'pairs.json'}\n"
-        f"  found:    {found}\n"
-        "  expected: a file written by evalshift\n"
-        "  fix:      delete it, and name the pairs with `pairs`"
-    )
+    says(caught.value, where=results.path / "pairs.json", found=found)
 
 
 def read_everything(results: Results) -> list[Callable[[], object]]:
@@ -254,12 +249,11 @@ def test_results_of_a_newer_evalshift_are_refused_whole(results: Results, make_p
     for position, read in enumerate(read_everything(results)):
         with pytest.raises(StoreError) as caught:
             read()
-        assert str(caught.value) == (
-            "these results were written by a newer evalshift\n"
-            f"  where:    {files[position // 2]}\n"
-            f"  found:    schema version {newer}\n"
-            f"  expected: at most {SCHEMA_VERSION}\n"
-            "  fix:      upgrade evalshift, or choose another folder with `results`; nothing here was changed"
+        says(
+            caught.value,
+            where=files[position // 2],
+            found=f"schema version {newer}",
+            expected=f"at most {SCHEMA_VERSION}",
         )
     assert [path.read_bytes() for path in files] == before
 
@@ -278,7 +272,7 @@ def test_what_is_not_stored_is_a_complaint_with_the_nearest_name(
         with pytest.raises(StoreError) as caught:
             read()
         where = results.path / f"{path}.parquet"
-        assert str(caught.value) == f"nothing is stored here\n  where:    {where}\n  fix:      {fix}"
+        says(caught.value, where=where, fix=fix)
 
 
 def test_a_foreign_file_is_a_complaint(results: Results) -> None:
@@ -288,12 +282,7 @@ def test_a_foreign_file_is_a_complaint(results: Results) -> None:
     for read in (results.load_predictions, results.provenance):
         with pytest.raises(StoreError) as caught:
             read("old", "resnet")
-        assert str(caught.value) == (
-            "a file in the results folder was not written by evalshift\n"
-            f"  where:    {path}\n"
-            "  found:    no evalshift.schema_version in its metadata\n"
-            "  fix:      move it away"
-        )
+        says(caught.value, where=path, found="no evalshift.schema_version in its metadata")
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all", b"PAR1" + bytes(100) + b"PAR1"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import says
 
 from evalshift.errors import DataError
 from evalshift.testbed.archives import differing, extract_member, extract_members, unpack
@@ -46,12 +47,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     archive = make(tmp_path / "data.tar", "w")
     with pytest.raises(DataError) as caught:
         extract_members(archive, ["cifar-10-batches-py/batches.meta", "cifar-10-batches-py/tset_batch"])
-    assert str(caught.value) == (
-        "an archive lacks the file cifar-10-batches-py/tset_batch\n"
-        f"  where:    {archive}\n"
-        "  found:    4 entries, first cifar-10-batches-py\n"
-        '  fix:      did you mean "cifar-10-batches-py/test_batch"?'
-    )
+    says(caught.value, where=archive, found="4 entries, first cifar-10-batches-py")
 
 
 @pytest.mark.parametrize("name", ["cifar-10-batches-py", "link"])
@@ -65,12 +61,7 @@ def test_an_empty_archive_lacks_everything(tmp_path: Path) -> None:
         pass
     with pytest.raises(DataError) as caught:
         extract_member(tmp_path / "empty.tar", "x")
-    assert str(caught.value) == (
-        "an archive lacks the file x\n"
-        f"  where:    {tmp_path}/empty.tar\n"
-        "  found:    0 entries\n"
-        "  fix:      use the official archive"
-    )
+    says(caught.value, where=f"{tmp_path}/empty.tar", found="0 entries")
 
 
 def complaint(archive: Path) -> str:
@@ -82,23 +73,11 @@ def complaint(archive: Path) -> str:
 def test_a_page_in_place_of_an_archive_is_named(tmp_path: Path) -> None:
     archive = tmp_path / "data.tar.gz"
     archive.write_text("<html><head><title>403 Forbidden</title></head></html>")
-    assert complaint(archive) == (
-        "an archive cannot be read\n"
-        f"  where:    {archive}\n"
-        '  found:    a web page titled "403 Forbidden"\n'
-        "  expected: a tar archive, plain or compressed with gzip, bzip2 or xz\n"
-        "  fix:      delete it and fetch it again"
-    )
+    says(complaint(archive), where=archive, found='a web page titled "403 Forbidden"')
 
 
 def test_a_missing_or_empty_archive_is_named(tmp_path: Path) -> None:
-    assert complaint(tmp_path / "none.tar") == (
-        "an archive cannot be read\n"
-        f"  where:    {tmp_path}/none.tar\n"
-        "  found:    no such file\n"
-        "  expected: a tar archive, plain or compressed with gzip, bzip2 or xz\n"
-        "  fix:      check the path"
-    )
+    says(complaint(tmp_path / "none.tar"), where=f"{tmp_path}/none.tar", found="no such file")
     (tmp_path / "empty.tar").write_bytes(b"")
     assert "  found:    an empty file\n" in complaint(tmp_path / "empty.tar")
 
@@ -188,13 +167,7 @@ class TestUnpack:
     def test_names_that_lead_outside(self, tmp_path: Path, name: str, kind: str) -> None:
         entries = [("set/1.jpeg", b"1"), (name, b"x")]
         archive = write_zip(tmp_path / "a.zip", entries) if kind == "zip" else write_tar(tmp_path / "a.tar", entries)
-        assert refusal(archive, tmp_path) == (
-            "an archive would write outside its folder\n"
-            f"  where:    HERE/{archive.name}\n"
-            f"  found:    {name}\n"
-            "  expected: files and folders with plain names, as in an archive of images\n"
-            "  fix:      nothing was unpacked; get the official archive"
-        )
+        says(refusal(archive, tmp_path), where=f"HERE/{archive.name}", found=name)
 
     @pytest.mark.parametrize(
         "entry, found",
@@ -267,13 +240,7 @@ class TestUnpack:
 
     def test_a_page_in_place_of_it(self, tmp_path: Path) -> None:
         (tmp_path / "a.zip").write_text("<html><title>403 Forbidden</title>")
-        assert refusal(tmp_path / "a.zip", tmp_path) == (
-            "an archive cannot be read\n"
-            "  where:    HERE/a.zip\n"
-            '  found:    a web page titled "403 Forbidden"\n'
-            "  expected: a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive\n"
-            "  fix:      delete it and fetch it again"
-        )
+        says(refusal(tmp_path / "a.zip", tmp_path), where="HERE/a.zip", found='a web page titled "403 Forbidden"')
 
     def test_what_a_killed_process_left_is_cleared_away(self, tmp_path: Path) -> None:
         archive = tmp_path / "a.tar"
@@ -294,10 +261,4 @@ class TestUnpack:
         archive = write_tar(tmp_path / "a.tar", [("x", b"1")])
         with pytest.raises(DataError) as caught:
             unpack(archive, tmp_path / "file" / "folder")
-        assert str(caught.value) == (
-            "an archive could not be unpacked\n"
-            f"  where:    {tmp_path / 'file'}\n"
-            "  found:    File exists\n"
-            "  expected: a writable folder with room for what is in a.tar\n"
-            "  fix:      free some space, or set EVALSHIFT_DATA to another folder"
-        )
+        says(caught.value, where=tmp_path / "file", found="File exists")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from messages import says
 
 from evalshift.errors import DataError
 from evalshift.testbed.arrays import as_images, as_labels, load_array
@@ -30,12 +31,10 @@ class TestLoadArray:
         np.testing.assert_array_equal(load_array(tmp_path / "x.npy", "dataset d"), array, strict=True)
 
     def test_one_that_is_not_there(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
-        assert complaint(DataError, load_array, tmp_path / "x.npy", "dataset d") == (
-            "a file was not found\n"
-            "  where:    dataset d\n"
-            f"  found:    {tmp_path / 'x.npy'}\n"
-            "  expected: one array saved with np.save\n"
-            "  fix:      paths are relative to the registry file"
+        says(
+            complaint(DataError, load_array, tmp_path / "x.npy", "dataset d"),
+            where="dataset d",
+            found=tmp_path / "x.npy",
         )
 
     @pytest.mark.parametrize(
@@ -52,11 +51,10 @@ class TestLoadArray:
         self, tmp_path: Path, complaint: Callable[..., str], content: bytes, found: str
     ) -> None:
         (tmp_path / "x.npy").write_bytes(content)
-        assert complaint(DataError, load_array, tmp_path / "x.npy", "dataset d") == (
-            "a file cannot be read\n"
-            "  where:    dataset d\n"
-            f"  found:    {tmp_path / 'x.npy'}: {found}\n"
-            "  expected: one array saved with np.save"
+        says(
+            complaint(DataError, load_array, tmp_path / "x.npy", "dataset d"),
+            where="dataset d",
+            found=f"{tmp_path / 'x.npy'}: {found}",
         )
 
     def test_a_file_that_ends_early(self, tmp_path: Path) -> None:

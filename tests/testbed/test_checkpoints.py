@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from messages import says
 from safetensors.torch import save_file
 from torch import nn
 
@@ -266,12 +267,12 @@ class TestRefuses:
         fix: str,
     ) -> None:
         torch.save(content, tmp_path / "w.pt")
-        assert self.refused(complaint, tmp_path / "w.pt", key) == (
-            "the checkpoint has no state dict\n"
-            "  where:    model m, HERE/w.pt\n"
-            f"  found:    {found}\n"
-            f"  expected: {expected}\n"
-            f"  fix:      {fix}"
+        says(
+            self.refused(complaint, tmp_path / "w.pt", key),
+            where="model m, HERE/w.pt",
+            found=found,
+            expected=expected,
+            fix=fix,
         )
 
     @pytest.mark.parametrize(
@@ -294,13 +295,7 @@ class TestRefuses:
         state = network().state_dict()
         change(state)
         torch.save(state, tmp_path / "w.pt")
-        assert self.refused(complaint, tmp_path / "w.pt") == (
-            "the checkpoint does not fit the network\n"
-            "  where:    model m, HERE/w.pt\n"
-            f"  found:    {found}\n"
-            "  expected: the 9 tensors of Sequential\n"
-            "  fix:      check builder: and arguments: (depth, width, number of classes), or key:"
-        )
+        says(self.refused(complaint, tmp_path / "w.pt"), where="model m, HERE/w.pt", found=found)
 
     @pytest.mark.parametrize(
         "there, here, rename", [("layer.", "", '{layer.: ""}'), ("", "net.", '{"": net.}'), ("a.", "b.", "{a.: b.}")]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 
 from evalshift.errors import DataError, RegistryError
 from evalshift.testbed.classes import BUILT_IN, CIFAR10, ClassSpace, built_in, labels_of_folders
@@ -48,14 +49,11 @@ class TestLabelSpaces:
             built_in("imagenet")
 
     def test_two_classes_at_least_and_none_twice(self, complaint: Callable[..., str]) -> None:
-        assert complaint(RegistryError, ClassSpace, "one", ("a",)) == (
-            "the label space one is too small\n  where:    classes.one\n  found:    1 classes\n  expected: at least two"
-        )
-        assert complaint(RegistryError, ClassSpace, "twice", ("a", "b"), ("x", "x")) == (
-            "duplicate class in the label space twice\n"
-            "  where:    classes.twice.folders\n"
-            "  found:    x\n"
-            "  expected: each class once; its position is its label"
+        says(complaint(RegistryError, ClassSpace, "one", ("a",)), where="classes.one", found="1 classes")
+        says(
+            complaint(RegistryError, ClassSpace, "twice", ("a", "b"), ("x", "x")),
+            where="classes.twice.folders",
+            found="x",
         )
 
 
@@ -99,11 +97,8 @@ class TestLabelsOfFolders:
         assert labels_of_folders(["a", "b"], LETTERS, ("b", "c", "a"), "here") == {"a": 2, "b": 0}
 
     def test_too_few_declared(self, complaint: Callable[..., str]) -> None:
-        assert complaint(DataError, labels_of_folders, ["x"], LETTERS, ("x", "y"), "here") == (
-            "the declared class folders do not match the label space\n"
-            "  where:    here\n"
-            "  found:    2 folders\n"
-            "  expected: 3, one for each class of letters, in its order"
+        says(
+            complaint(DataError, labels_of_folders, ["x"], LETTERS, ("x", "y"), "here"), where="here", found="2 folders"
         )
 
     @pytest.mark.parametrize(
@@ -144,10 +139,10 @@ class TestLabelsOfFolders:
         fix: str,
     ) -> None:
         known = LETTERS if space == "letters" else built_in(space)
-        assert complaint(DataError, labels_of_folders, found, known, declared, "here") == (
-            f"class folders that are not classes of {space}\n"
-            "  where:    here\n"
-            f"  found:    {unknown}\n"
-            f"  expected: {expected}\n"
-            f"  fix:      {fix}"
+        says(
+            complaint(DataError, labels_of_folders, found, known, declared, "here"),
+            where="here",
+            found=unknown,
+            expected=expected,
+            fix=fix,
         )

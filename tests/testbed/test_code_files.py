@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from classifiers import MODEL, TEN
+from messages import says
 
 from evalshift.errors import ModelError
 from evalshift.testbed.code_files import module_file, modules_beside
@@ -141,10 +142,4 @@ def test_arguments_that_would_replace_hashed_weights_are_refused(tmp_path: Path,
 def test_an_import_that_cannot_be_seen_is_refused(tmp_path: Path, cache: Path, complaint: Any, line: str) -> None:
     put(tmp_path, net=f"from torch import nn\n{line}\nnet = nn.Flatten\n", hidden="x = 1\n")
     entry = MODEL.validate_python({"source": "python", "function": "net.py:net", **CODE}, context={"folder": tmp_path})
-    assert complaint(ModelError, load_classifier, "m", entry, TEN) == (
-        "the code of the model imports a file in a way that cannot be followed\n"
-        "  where:    model m, net.py\n"
-        "  found:    hidden.py\n"
-        "  expected: import statements: a change of a file that is not known would go unnoticed\n"
-        "  fix:      write import or from … import for it, at the top or in a function"
-    )
+    says(complaint(ModelError, load_classifier, "m", entry, TEN), where="model m, net.py", found="hidden.py")

@@ -17,6 +17,7 @@ from filelock import FileLock
 from fileserver import Fault, FileServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from messages import says
 
 from evalshift.errors import DataError, DownloadError, HashMismatchError, UsageError
 from evalshift.publishing import public
@@ -204,12 +205,11 @@ def test_another_file_by_that_name_is_refused_and_kept(tmp_path: Path, file_serv
     with pytest.raises(HashMismatchError) as caught:
         fetch(remote(file_server.put("data.bin", BODY), size=1_000_000), tmp_path)
     # sha256 of "abc": the first example in FIPS 180-2
-    assert str(caught.value) == (
-        "a file has the right name, but not the promised content\n"
-        f"  where:    {tmp_path}/data.bin\n"
-        "  found:    sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, 3 bytes\n"
-        f"  expected: sha256 {sha256(BODY)}, 1,000,000 bytes\n"
-        "  fix:      delete it and it will be downloaded, or put the right one in its place"
+    says(
+        caught.value,
+        where=f"{tmp_path}/data.bin",
+        found="sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad, 3 bytes",
+        expected=f"sha256 {sha256(BODY)}, 1,000,000 bytes",
     )
     assert (tmp_path / "data.bin").read_bytes() == b"abc"
     assert file_server.requests == []
@@ -296,12 +296,12 @@ def test_starts_anew_where_another_range_is_sent(tmp_path: Path, file_server: Fi
 def test_takes_up_a_download_that_failed(tmp_path: Path, file_server: FileServer) -> None:
     url = file_server.put("data.bin", BODY, faults=[Fault("cut", 300_000), Fault("cut", 0), Fault("cut", 0)])
     error = fails(remote(url, size=1_000_000), tmp_path)
-    assert str(error) == (
-        "data.bin cannot be downloaded\n"
-        f"  where:    {tmp_path}/data.bin\n"
-        f"  found:    {url}: the connection failed: IncompleteRead(0 bytes read, 700000 more expected)\n"
-        f"  expected: sha256 {sha256(BODY)}, 1,000,000 bytes\n"
-        f"  fix:      run it again to go on after the 300,000 bytes that have arrived; or {REMEDY}"
+    says(
+        error,
+        where=f"{tmp_path}/data.bin",
+        found=f"{url}: the connection failed: IncompleteRead(0 bytes read, 700000 more expected)",
+        expected=f"sha256 {sha256(BODY)}, 1,000,000 bytes",
+        fix=f"run it again to go on after the 300,000 bytes that have arrived; or {REMEDY}",
     )
     assert arrived(tmp_path).read_bytes() == BODY[:300_000]
     fetch(remote(url), tmp_path, patience=QUICK)
@@ -491,18 +491,23 @@ def test_every_address_is_named_with_its_reason(tmp_path: Path, file_server: Fil
     wrong = file_server.put("wrong", b"abc")
     urls = (DEAD, forbidden, f"{file_server.url}/nowhere", wrong, "gopher://old.example/data.bin")
     error = fails(remote(*urls), tmp_path)
-    assert str(error) == (
-        "data.bin cannot be downloaded\n"
-        f"  where:    {tmp_path}/data.bin\n"
-        f"  found:    {DEAD}: the connection failed: Connection refused\n"
-        f'            {forbidden}: HTTP 403 Forbidden, with a web page titled "403 Forbidden"\n'
-        f"            {file_server.url}/nowhere: HTTP 404 Not Found\n"
-        f"            {wrong}: wrong content, sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad,"
-        " 3 bytes\n"
-        "            gopher://old.example/data.bin: the address cannot be used: No connection adapters were found for"
-        " 'gopher://old.example/data.bin'\n"
-        f"  expected: sha256 {sha256(BODY)}\n"
-        f"  fix:      {REMEDY}"
+    says(
+        error,
+        where=f"{tmp_path}/data.bin",
+        found="\n            ".join(
+            [
+                f"{DEAD}: the connection failed: Connection refused",
+                f'{forbidden}: HTTP 403 Forbidden, with a web page titled "403 Forbidden"',
+                f"{file_server.url}/nowhere: HTTP 404 Not Found",
+                f"{wrong}: wrong content, sha256 {sha256(b'abc')}, 3 bytes",
+                (
+                    "gopher://old.example/data.bin: the address cannot be used: No connection adapters were found for "
+                    "'gopher://old.example/data.bin'"
+                ),
+            ]
+        ),
+        expected=f"sha256 {sha256(BODY)}",
+        fix=REMEDY,
     )
     assert isinstance(error.__cause__, ExceptionGroup)
     assert len(error.__cause__.exceptions) == len(urls)
@@ -546,13 +551,13 @@ def test_wrong_bytes_never_get_the_name(tmp_path: Path, file_server: FileServer)
     wrong = file_server.put("wrong", b"\0" * 1_000_000)
     error = fails(remote(wrong, size=1_000_000), tmp_path, HashMismatchError)
     # sha256 of a million zero bytes: head -c 1000000 /dev/zero | sha256sum
-    assert str(error) == (
-        "data.bin is offered, but not with the promised content\n"
-        f"  where:    {tmp_path}/data.bin\n"
-        f"  found:    {wrong}: wrong content, "
-        "sha256 d29751f2649b32ff572b5e0a9f541ea660a50f94ff0beedfb0b692b924cc8025, 1,000,000 bytes\n"
-        f"  expected: sha256 {sha256(BODY)}, 1,000,000 bytes\n"
-        f"  fix:      {REMEDY}"
+    says(
+        error,
+        where=f"{tmp_path}/data.bin",
+        found=f"{wrong}: wrong content, "
+        "sha256 d29751f2649b32ff572b5e0a9f541ea660a50f94ff0beedfb0b692b924cc8025, 1,000,000 bytes",
+        expected=f"sha256 {sha256(BODY)}, 1,000,000 bytes",
+        fix=REMEDY,
     )
     assert names(tmp_path) == {".data.bin.lock"}
     assert len(file_server.requests) == 1
@@ -575,7 +580,7 @@ def test_pooch_looks_at_what_is_on_the_disk(tmp_path: Path) -> None:
     """Whatever a downloader says it has checked: a disk may lose what it was given."""
     with pytest.raises(HashMismatchError) as caught:
         _retrieve(DEAD, remote(), tmp_path, lambda url, output_file, pooch: Path(output_file).write_bytes(b"lost"))
-    assert str(caught.value) == f"the file changed on the disk between two checks\n  where:    {DEAD}"
+    says(caught.value, where=DEAD)
     assert names(tmp_path) == set()
 
 
@@ -643,12 +648,7 @@ def test_hashes_match_by_their_first_digits() -> None:
 def test_a_hash_that_is_none_fails_when_made() -> None:
     with pytest.raises(UsageError) as caught:
         RemoteFile("data.bin", (), "4118986")
-    assert str(caught.value) == (
-        "a remote file needs its sha256\n"
-        "  where:    data.bin\n"
-        "  found:    '4118986'\n"
-        "  expected: 64 hexadecimal digits, or at least the first 8"
-    )
+    says(caught.value, where="data.bin", found="'4118986'")
     for wrong in ("", "0" * 65, "0123456g", "sha256:" + "0" * 64, "0" * 64 + "\n"):
         with pytest.raises(UsageError, match="a remote file needs its sha256"):
             RemoteFile("data.bin", (), wrong)
@@ -659,11 +659,7 @@ def test_a_hash_that_is_none_fails_when_made() -> None:
 def test_a_name_that_leads_elsewhere_fails_when_made() -> None:
     with pytest.raises(UsageError) as caught:
         RemoteFile("../data.bin", (), "0" * 64)
-    assert str(caught.value) == (
-        "a remote file needs a plain name\n"
-        "  found:    '../data.bin'\n"
-        "  expected: a file name without folders that does not begin with a dot"
-    )
+    says(caught.value, found="'../data.bin'")
     for wrong in ("", ".", "..", "a/b", "a\\b", ".hidden", "a\nb"):
         with pytest.raises(UsageError, match="a remote file needs a plain name"):
             RemoteFile(wrong, (), "0" * 64)
@@ -684,12 +680,12 @@ def test_the_users_mirror_comes_first(tmp_path: Path, file_server: FileServer, m
 
 def test_a_file_without_an_address_says_so(tmp_path: Path) -> None:
     error = fails(remote(), tmp_path)
-    assert str(error) == (
-        "data.bin cannot be downloaded\n"
-        f"  where:    {tmp_path}/data.bin\n"
-        "  found:    no address is known for it\n"
-        f"  expected: sha256 {sha256(BODY)}\n"
-        f"  fix:      {REMEDY}"
+    says(
+        error,
+        where=f"{tmp_path}/data.bin",
+        found="no address is known for it",
+        expected=f"sha256 {sha256(BODY)}",
+        fix=REMEDY,
     )
 
 
@@ -700,13 +696,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, file_server: F
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DownloadError) as caught:
         fetch(remote(file_server.put("data.bin", BODY), size=1_000_000), tmp_path / "file" / "cache")
-    assert str(caught.value) == (
-        "a download could not be written\n"
-        f"  where:    {tmp_path}/file/cache/data.bin\n"
-        "  found:    Not a directory\n"
-        "  expected: a writable folder with 1,000,000 bytes free\n"
-        "  fix:      free some space, or set EVALSHIFT_DATA to another folder; what has arrived is kept"
-    )
+    says(caught.value, where=f"{tmp_path}/file/cache/data.bin", found="Not a directory")
     assert file_server.requests == []
 
 
@@ -721,13 +711,7 @@ def test_a_full_disk_is_named_and_the_download_goes_on_later(tmp_path: Path, fil
         "except DownloadError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == (
-        "a download could not be written\n"
-        f"  where:    {tmp_path}/data.bin\n"
-        "  found:    File too large\n"
-        "  expected: a writable folder\n"
-        "  fix:      free some space, or set EVALSHIFT_DATA to another folder; what has arrived is kept\n"
-    )
+    says(done.stdout, where=f"{tmp_path}/data.bin", found="File too large")
     assert not (tmp_path / "data.bin").exists()
     assert arrived(tmp_path).read_bytes() == BODY[:500_000]
     assert fetch(remote(url), tmp_path, patience=QUICK).read_bytes() == BODY
@@ -897,9 +881,7 @@ def test_https_is_never_left_for_http(target: str) -> None:
     if target.startswith("http://"):
         with pytest.raises(DownloadError) as caught:
             transfer._session().get_redirect_target(infer)
-        assert str(caught.value) == (
-            "a redirect from https to http://mirror.example/x\n  where:    https://mirror.example/data"
-        )
+        says(caught.value, where="https://mirror.example/data")
     else:
         assert transfer._session().get_redirect_target(infer) == target
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 
 from evalshift.errors import DataError
 from evalshift.testbed.pickled_arrays import unpickle_arrays
@@ -60,12 +61,10 @@ class TestUnpickle:
         assert ran.exists()  # the trap works
         ran.unlink()
         asked = "builtins.exec" if protocol >= 3 else "__builtin__.exec"
-        assert complaint(DataError, unpickle_arrays, raw, "dataset d, test_batch") == (
-            "the batch cannot be read\n"
-            "  where:    dataset d, test_batch\n"
-            f"  found:    it asks for {asked}, which images do not need\n"
-            "  expected: the official pickle of arrays\n"
-            "  fix:      download it again"
+        says(
+            complaint(DataError, unpickle_arrays, raw, "dataset d, test_batch"),
+            where="dataset d, test_batch",
+            found=f"it asks for {asked}, which images do not need",
         )
         assert not ran.exists()
 

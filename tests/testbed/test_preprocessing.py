@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 from PIL import Image, ImageOps
 from pydantic import ValidationError
 from torchvision.transforms import InterpolationMode
@@ -263,13 +264,7 @@ class TestTimmConfigs:
     def test_cuts_that_are_not_known(self, complaint: Callable[..., str], change: dict[str, Any], found: str) -> None:
         from evalshift.errors import ModelError
 
-        assert complaint(ModelError, timm_preprocess, {**self.CONFIG, **change}, "model m") == (
-            "this model needs a crop that evalshift does not support\n"
-            "  where:    model m\n"
-            f"  found:    {found}\n"
-            "  expected: crop_mode center with a square input, or squash\n"
-            "  fix:      say what to do in the entry's preprocess: and arguments:"
-        )
+        says(complaint(ModelError, timm_preprocess, {**self.CONFIG, **change}, "model m"), where="model m", found=found)
 
 
 class TestPreprocess:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import released
+from messages import says
 
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.errors import UsageError
@@ -177,12 +178,7 @@ def test_pairs_and_their_tables():
 def test_an_unknown_testbed():
     with pytest.raises(UsageError) as complaint:
         load_published("recht2018")
-    assert str(complaint.value) == (
-        "unknown published testbed\n"
-        '  found:    "recht2018"\n'
-        "  expected: recht2019\n"
-        '  fix:      did you mean "recht2019"?'
-    )
+    says(complaint.value, found='"recht2018"')
 
 
 def test_counts_load_without_torch_and_pandas():

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fileserver import FileServer
+from messages import says
 from pydantic import TypeAdapter
 
 from evalshift.errors import DownloadError, HashMismatchError, ModelError
@@ -38,21 +39,18 @@ class TestLocal:
     @pytest.mark.parametrize("promised", ["0" * 64, "0" * 8, SHA256[:-1] + "0", SHA256[:7] + "0"])
     def test_another_file(self, tmp_path: Path, entry: Any, complaint: Callable[..., str], promised: str) -> None:
         (tmp_path / "w.pt").write_bytes(BODY)
-        assert complaint(HashMismatchError, find_weights, entry("w.pt", promised)) == (
-            "a file is not the promised one\n"
-            f"  where:    {tmp_path / 'w.pt'}\n"
-            f"  found:    sha256 {SHA256}, 7 bytes\n"
-            f"  expected: sha256 {promised}\n"
-            "  fix:      get the file again, or write the new hash into the registry if the change is meant"
+        says(
+            complaint(HashMismatchError, find_weights, entry("w.pt", promised)),
+            where=tmp_path / "w.pt",
+            found=f"sha256 {SHA256}, 7 bytes",
+            expected=f"sha256 {promised}",
         )
 
     def test_not_there(self, tmp_path: Path, entry: Any, complaint: Callable[..., str]) -> None:
         assert local_weights(entry("w.pt")) is None
-        assert complaint(ModelError, find_weights, entry(["w.pt", "other/w.pt"])) == (
-            "the weights were not found\n"
-            f"  found:    {tmp_path / 'w.pt'}, {tmp_path / 'other/w.pt'}\n"
-            "  expected: a checkpoint file\n"
-            "  fix:      paths are relative to the registry file"
+        says(
+            complaint(ModelError, find_weights, entry(["w.pt", "other/w.pt"])),
+            found=f"{tmp_path / 'w.pt'}, {tmp_path / 'other/w.pt'}",
         )
 
     def test_the_first_that_is_there(self, tmp_path: Path, entry: Any) -> None:
@@ -82,11 +80,10 @@ class TestPackages:
     )
     def test_a_package_that_is_not_installed(self, entry: Any, complaint: Callable[..., str], package: str) -> None:
         for call in (find_weights, local_weights):
-            assert complaint(ModelError, call, entry(f"package:{package}/w.pt")) == (
-                "the package that carries the weights is not installed\n"
-                f"  where:    package:{package}/w.pt\n"
-                f"  found:    {package}\n"
-                "  expected: a package"
+            says(
+                complaint(ModelError, call, entry(f"package:{package}/w.pt")),
+                where=f"package:{package}/w.pt",
+                found=package,
             )
 
 
@@ -164,11 +161,9 @@ class TestWeightsThatALibraryNames:
         assert remote_weights(model) is None
 
     def test_without_one_they_are_refused(self, model: AnyModel, complaint: Callable[..., str]) -> None:
-        assert complaint(ModelError, remote_weights, model, "https://example.org/resnet18.pth") == (
-            "weights without a checksum\n"
-            "  where:    https://example.org/resnet18.pth\n"
-            "  expected: sha256: in the entry\n"
-            "  fix:      add it; see `evalshift check`"
+        says(
+            complaint(ModelError, remote_weights, model, "https://example.org/resnet18.pth"),
+            where="https://example.org/resnet18.pth",
         )
 
     def test_a_file_that_a_library_has_already(self, model: AnyModel, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 
 from evalshift.errors import RegistryError
 from evalshift.testbed import yaml_text
@@ -57,14 +58,12 @@ def test_every_part_knows_its_line(text: YamlText, keys: tuple[object, ...], lin
 
 
 def test_an_error_names_file_line_and_place(text: YamlText) -> None:
-    assert str(text.error(("models", 20, "year"), "too early", found=2015, expected="2016", fix="wait")) == (
-        "too early\n"
-        f"  where:    {text.path}, line 10: models.20.year\n"
-        "  found:    2015\n"
-        "  expected: 2016\n"
-        "  fix:      wait"
+    says(
+        text.error(("models", 20, "year"), "too early", found=2015, expected="2016", fix="wait"),
+        where=f"{text.path}, line 10: models.20.year",
+        found="2015",
     )
-    assert str(text.error(("datasets",), "none")) == f"none\n  where:    {text.path}: datasets"
+    says(text.error(("datasets",), "none"), where=f"{text.path}: datasets")
 
 
 def test_sections_that_are_absent_or_empty(tmp_path: Path) -> None:
@@ -82,11 +81,10 @@ def test_next_to_nothing_is_a_registry(tmp_path: Path, content: str) -> None:
 
 def test_several_documents_are_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
     (tmp_path / "r.yaml").write_text("models: {}\n---\nmodels: {}\n")
-    assert complaint(RegistryError, YamlText, tmp_path / "r.yaml") == (
-        "invalid YAML\n"
-        f"  where:    {tmp_path / 'r.yaml'}, line 2, column 1\n"
-        "  found:    expected a single document in the stream, but found another document\n"
-        "  fix:      look at the indentation and the quotes around that place"
+    says(
+        complaint(RegistryError, YamlText, tmp_path / "r.yaml"),
+        where=f"{tmp_path / 'r.yaml'}, line 2, column 1",
+        found="expected a single document in the stream, but found another document",
     )
 
 
@@ -99,11 +97,10 @@ def test_control_characters_are_refused(tmp_path: Path, complaint: Callable[...,
 
 def test_a_mapping_inside_itself_is_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:
     (tmp_path / "r.yaml").write_text("models: &a {m: *a}\n")
-    assert complaint(RegistryError, YamlText, tmp_path / "r.yaml") == (
-        "invalid YAML\n"
-        f"  where:    {tmp_path / 'r.yaml'}, line 1, column 9\n"
-        "  found:    found unconstructable recursive node\n"
-        "  fix:      look at the indentation and the quotes around that place"
+    says(
+        complaint(RegistryError, YamlText, tmp_path / "r.yaml"),
+        where=f"{tmp_path / 'r.yaml'}, line 1, column 9",
+        found="found unconstructable recursive node",
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from messages import says
 
 from evalshift.analysis.outcomes import ImagePredictions, split_pair
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_outcomes, load_pair
@@ -241,39 +242,21 @@ def test_no_model_on_both_sets_is_a_complaint(store):
     with pytest.raises(AnalysisError) as caught:
         load_outcomes(store.results, "old:new")
 
-    assert str(caught.value) == (
-        "no model can be compared on this pair\n"
-        "  where:    old:new\n"
-        "  found:    1 model is left out, with predictions on old but none on new: lonely\n"
-        "  expected: at least one model with predictions on both sets\n"
-        "  fix:      `evalshift run --pair old:new`"
-    )
+    says(caught.value, where="old:new", found="1 model is left out, with predictions on old but none on new: lonely")
 
 
 def test_an_unknown_pair_is_met_with_its_nearest(letters):
     with pytest.raises(AnalysisError) as caught:
         load_outcomes(letters.results, "old:knew")
 
-    assert str(caught.value) == (
-        "the results hold no such pair\n"
-        f"  where:    {letters.results.path}\n"
-        '  found:    "old:knew"; no dataset "knew" is stored\n'
-        "  expected: a pair of new, old\n"
-        '  fix:      did you mean "old:new"?'
-    )
+    says(caught.value, where=letters.results.path, found='"old:knew"; no dataset "knew" is stored')
 
 
 def test_an_empty_folder_says_how_to_fill_it(store):
     with pytest.raises(AnalysisError) as caught:
         load_outcomes(store.results, "digits:digits-new-writers")
 
-    assert str(caught.value) == (
-        "the results hold no such pair\n"
-        f"  where:    {store.results.path}\n"
-        '  found:    "digits:digits-new-writers"; no dataset "digits" is stored\n'
-        "  expected: stored predictions\n"
-        "  fix:      `evalshift run --pair digits:digits-new-writers`"
-    )
+    says(caught.value, where=store.results.path, found='"digits:digits-new-writers"; no dataset "digits" is stored')
 
 
 @pytest.mark.parametrize("text", ["cifar10", "cifar10:", ":new", "a:b:c", ""])
@@ -281,9 +264,7 @@ def test_a_pair_is_two_names_and_a_colon(text):
     with pytest.raises(UsageError) as caught:
         split_pair(text)
 
-    assert str(caught.value) == (
-        f'this is not a pair\n  found:    "{text}"\n  expected: original:new, two names and one colon'
-    )
+    says(caught.value, found=f'"{text}"')
 
 
 def test_long_lists_of_names_are_cut():

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from messages import says
 from PIL import Image
 
 from evalshift.analysis import figures
@@ -198,7 +199,5 @@ def test_a_misspelt_size_stops_before_anything_is_written(letters, tmp_path):
     with pytest.raises(UsageError) as caught:
         report(letters.results, resamples=0).save(tmp_path / "out", "png", "pages")
 
-    assert str(caught.value) == (
-        'unknown figure size\n  found:    "pages"\n  expected: column, page, slide\n  fix:      did you mean "page"?'
-    )
+    says(caught.value, found='"pages"')
     assert not (tmp_path / "out").exists()

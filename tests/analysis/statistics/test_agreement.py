@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import says
 from scipy import stats
 from scipy.special import ndtri
 from sklearn.metrics import cohen_kappa_score
@@ -392,12 +393,10 @@ class TestAgreementLine:
         accuracy, _, original, new = on_a_line(1, 0, models=models)
         with pytest.raises(AnalysisError) as complaint:
             agreement_line(accuracy, original, new)
-        assert str(complaint.value) == (
-            "no line of agreement can be fitted\n"
-            "  where:    line of new on original agreement, probit scale\n"
-            f"  found:    {pairs} pairs of models with {pairs} distinct agreements from 0.05 to 0.98\n"
-            "  expected: at least 2 pairs that differ in agreement on the original set\n"
-            "  fix:      evaluate more models on both test sets"
+        says(
+            complaint.value,
+            where="line of new on original agreement, probit scale",
+            found=f"{pairs} pairs of models with {pairs} distinct agreements from 0.05 to 0.98",
         )
 
     def test_sizes_that_differ(self):

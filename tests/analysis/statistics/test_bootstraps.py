@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 from released import cifar10, imagenet, needs_cifar10, needs_imagenet
 from scipy import stats
 
@@ -269,12 +270,10 @@ class TestDegenerate:
         original, new = (correct[:1] for correct in predictions())
         with pytest.raises(AnalysisError) as complaint:
             image_bootstrap(original, new, rng=rng())
-        assert str(complaint.value) == (
-            "no line can be fitted\n"
-            "  where:    line of new on original accuracy, linear scale\n"
-            "  found:    1 models with 1 distinct original accuracies\n"
-            "  expected: at least 2 models that differ in original accuracy\n"
-            "  fix:      evaluate more models on both test sets"
+        says(
+            complaint.value,
+            where="line of new on original accuracy, linear scale",
+            found="1 models with 1 distinct original accuracies",
         )
 
     @pytest.mark.parametrize("resamples", [-1, 1])

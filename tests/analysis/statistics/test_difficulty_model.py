@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import says
 from released import cifar10, imagenet, needs_cifar10, needs_imagenet
 from scipy import integrate, stats
 
@@ -167,13 +168,7 @@ class TestRecovery:
     def test_too_little_to_go_by(self, correct, found):
         with pytest.raises(AnalysisError) as complaint:
             fit_difficulty(np.array(correct), np.array(correct))
-        assert str(complaint.value) == (
-            "the difficulty model cannot be fitted\n"
-            "  where:    original set\n"
-            f"  found:    {found}\n"
-            "  expected: at least two models with correct and incorrect predictions on both sets, on different images\n"
-            "  fix:      evaluate more models on both test sets"
-        )
+        says(complaint.value, where="original set", found=found)
 
 
 @needs_imagenet

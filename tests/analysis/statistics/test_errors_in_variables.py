@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from messages import says
 from released import imagenet, needs_imagenet
 from scipy import optimize
 from statsmodels.api import WLS, add_constant
@@ -192,10 +193,8 @@ class TestComplaints:
         x, y = np.array([0.5, 0.5 + 1e-6, 0.5]), np.array([0.2, 0.5, 0.8])
         with pytest.raises(AnalysisError) as complaint:
             york_line(x, y, np.full(3, 1e-2), np.full(3, 1e-2))
-        assert str(complaint.value) == (
-            "no errors-in-variables line settles\n"
-            "  where:    line of new on original accuracy, errors in both coordinates\n"
-            "  found:    a slope that grows without end\n"
-            "  expected: original accuracies that differ by more than their sampling error\n"
-            "  fix:      evaluate models that differ more, or on more images"
+        says(
+            complaint.value,
+            where="line of new on original accuracy, errors in both coordinates",
+            found="a slope that grows without end",
         )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 from released import cifar10, needs_cifar10
 
 from evalshift.analysis.statistics.intervals import clopper_pearson
@@ -86,12 +87,10 @@ class TestComplaints:
     def test_duplicates_that_cannot_be_there(self):
         with pytest.raises(AnalysisError) as complaint:
             without_duplicates(np.array([9300, 500]), np.array([10_000, 10_000]), 0.08, np.array([1.0, 1.0]))
-        assert str(complaint.value) == (
-            "these near-duplicates cannot be in this test set\n"
-            "  where:    model 1\n"
-            "  found:    500 of 10,000 correct, 0.08 of the images near-duplicates at an accuracy of 1\n"
-            "  expected: no more correct, and no more incorrect, predictions on duplicates than on all images\n"
-            "  fix:      check the share of duplicates and the accuracy on them"
+        says(
+            complaint.value,
+            where="model 1",
+            found="500 of 10,000 correct, 0.08 of the images near-duplicates at an accuracy of 1",
         )
 
     @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import says
 from released import cifar10, imagenet, needs_cifar10, needs_imagenet
 from statsmodels.api import OLS, add_constant
 
@@ -134,13 +135,7 @@ class TestSlopeOfCounts:
         total = np.full(len(correct), 10)
         with pytest.raises(AnalysisError) as complaint:
             diminishing_returns_of_counts(correct, total, correct, total, rng=rng())
-        assert str(complaint.value) == (
-            "diminishing returns cannot be tested\n"
-            "  where:    slope of new on original accuracy\n"
-            f"  found:    {found} original accuracies\n"
-            "  expected: at least 3 models, and 2 distinct original accuracies\n"
-            "  fix:      evaluate more models on both test sets"
-        )
+        says(complaint.value, where="slope of new on original accuracy", found=f"{found} original accuracies")
 
     def test_impossible_counts(self):
         total = np.full(3, 10)
@@ -214,13 +209,7 @@ class TestYears:
         x = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
         with pytest.raises(AnalysisError) as complaint:
             year_trend(x, x - 0.1, years, rng=rng())
-        assert str(complaint.value) == (
-            "no trend over the years can be fitted\n"
-            "  where:    new accuracy on original accuracy and year\n"
-            f"  found:    {found}\n"
-            "  expected: at least 4 models with a year, whose years and original accuracies do not tell each other\n"
-            "  fix:      give the models of the registry their `year`"
-        )
+        says(complaint.value, where="new accuracy on original accuracy and year", found=found)
 
     def test_a_year_less(self):
         x = np.array([0.5, 0.6, 0.7, 0.8])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import says
 from released import cifar10, imagenet, needs_cifar10, needs_imagenet
 from scipy import stats
 
@@ -123,12 +124,10 @@ class TestDegenerate:
         one, total = np.array([50]), np.array([100])
         with pytest.raises(AnalysisError) as complaint:
             compare_scales(one, total, one, total)
-        assert str(complaint.value) == (
-            "no line can be fitted\n"
-            "  where:    line of new on original accuracy, linear scale\n"
-            "  found:    1 models with 1 distinct original accuracies\n"
-            "  expected: at least 2 models that differ in original accuracy\n"
-            "  fix:      evaluate more models on both test sets"
+        says(
+            complaint.value,
+            where="line of new on original accuracy, linear scale",
+            found="1 models with 1 distinct original accuracies",
         )
 
     def test_a_family_less(self):

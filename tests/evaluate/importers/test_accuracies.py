@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 
 from evalshift.evaluate.importers.accuracies import counts_of
 
@@ -29,39 +30,18 @@ def test_scales_are_told_by_what_can_be_told() -> None:
 @pytest.mark.parametrize("cells", [("50", "70"), ("0", "1"), ("5.5", "120.5")])
 def test_scales_that_cannot_be_told_are_asked_for(cells: tuple[str, ...], complaint: Callable[..., str]) -> None:
     largest = {"50": "whole numbers up to 70", "0": "whole numbers up to 1", "5.5": "numbers up to 120.5"}[cells[0]]
-    assert complaint(counts, *cells) == (
-        "it cannot be told whether these are percent, fractions or counts\n"
-        "  where:    table\n"
-        f"  found:    {largest}\n"
-        "  expected: fractions up to 1, percent with decimals up to 100, or whole counts, some greater than 100\n"
-        "  fix:      say which with `scale`"
-    )
+    says(complaint(counts, *cells), where="table", found=largest)
 
 
 def test_what_makes_no_whole_count_is_refused(complaint: Callable[..., str]) -> None:
-    assert complaint(counts, "0.500", "0.1234") == (
-        "an accuracy makes no whole number of images\n"
-        "  where:    table, m1\n"
-        "  found:    0.1234 is 123.40 of 1,000 images\n"
-        "  expected: a whole number, within 0.55 units of the last digit\n"
-        "  fix:      check the number of images (`sizes`) and the scale (`scale`); a mean over several sets or "
-        "classes is no count; `means` takes means over several runs"
-    )
+    says(complaint(counts, "0.500", "0.1234"), where="table, m1", found="0.1234 is 123.40 of 1,000 images")
 
 
 def test_what_is_out_of_range_or_no_number_is_refused(complaint: Callable[..., str]) -> None:
-    assert complaint(counts, "1001", "7") == (
-        "an accuracy is out of range\n  where:    table, m0\n  found:    1001\n  expected: 0 to 1,000 (counts)"
-    )
-    assert complaint(counts, "-0.5", "0.25") == (
-        "an accuracy is out of range\n  where:    table, m0\n  found:    -0.5\n  expected: 0 to 1 (fraction)"
-    )
-    assert complaint(counts, "0.5", "good") == (
-        'this is not a number\n  where:    table, m1\n  found:    "good"\n  expected: an accuracy'
-    )
-    assert complaint(counts, "", "-") == (
-        "the column is empty\n  where:    table\n  expected: an accuracy for at least one model"
-    )
+    says(complaint(counts, "1001", "7"), where="table, m0", found="1001")
+    says(complaint(counts, "-0.5", "0.25"), where="table, m0", found="-0.5")
+    says(complaint(counts, "0.5", "good"), where="table, m1", found='"good"')
+    says(complaint(counts, "", "-"), where="table")
 
 
 @given(st.integers(1, 60_000).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), min_size=2))))
@@ -114,23 +94,16 @@ def test_missing_values(cell: str) -> None:
 
 def test_commas_that_can_be_either_are_asked_for(complaint: Callable[..., str]) -> None:
     # 45.124 % of 50,000 are 22,562 images, and 45,124 are a count of them.
-    assert complaint(counts, "45,124", "45,122", images=50_000) == (
-        "it cannot be told whether commas are decimal commas or stand between thousands\n"
-        "  where:    table\n"
-        '  found:    "45,124", which can be 45.124 % or a count of 50,000 images\n'
-        "  expected: numbers that can be read in one way\n"
-        "  fix:      say which with `scale`"
+    says(
+        complaint(counts, "45,124", "45,122", images=50_000),
+        where="table",
+        found='"45,124", which can be 45.124 % or a count of 50,000 images',
     )
     assert counts("45,124", "45,122", images=50_000, scale="percent") == [22_562, 22_561]
     assert counts("45,124", "45,122", images=50_000, scale="counts") == [45_124, 45_122]
     # 45.123 % would be 22,561.5 images.
     assert counts("45,124", "45,123", images=50_000) == [45_124, 45_123]
-    assert complaint(counts, "91,73", "83.65") == (
-        "a number has a decimal comma, others of its column have a decimal point\n"
-        "  where:    table, m0\n"
-        '  found:    "91,73"\n'
-        "  expected: one decimal sign per column"
-    )
+    says(complaint(counts, "91,73", "83.65"), where="table, m0", found='"91,73"')
 
 
 @pytest.mark.parametrize(
@@ -152,14 +125,7 @@ def test_commas_that_can_be_either_are_asked_for(complaint: Callable[..., str]) 
     ],
 )
 def test_means_over_runs(cell: str, complaint: Callable[..., str]) -> None:
-    assert complaint(counts, cell, "50", scale="percent") == (
-        "a mean over several runs is not a count of images\n"
-        "  where:    table, m0\n"
-        f'  found:    "{cell}"\n'
-        "  expected: the accuracy of one run\n"
-        "  fix:      give each run a row of its own (net-seed0, net-seed1), or a table with a column per run; `means` "
-        "takes the means, with the confidence intervals of a single run"
-    )
+    says(complaint(counts, cell, "50", scale="percent"), where="table, m0", found=f'"{cell}"')
     assert counts(cell, "50", scale="percent", means=True) == [917, 500]
 
 

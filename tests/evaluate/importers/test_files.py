@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from messages import says
 
 from evalshift.evaluate.importers.files import WHOLE, read_array, read_file
 from evalshift.files import sha256_of
@@ -166,9 +167,7 @@ def test_damaged_files(
     tmp_path: Path, complaint: Callable[..., str], name: str, text: str, found: str, expected: str
 ) -> None:
     path = written(tmp_path / name, text)
-    assert complaint(read_file, path) == (
-        f"the file cannot be read\n  where:    {path}\n  found:    {found}\n  expected: {expected}"
-    )
+    says(complaint(read_file, path), where=path, found=found, expected=expected)
 
 
 def test_nothing_pickled_is_opened(tmp_path: Path, complaint: Callable[..., str]) -> None:
@@ -184,17 +183,6 @@ def test_pickles_are_refused_by_name(tmp_path: Path, complaint: Callable[..., st
 
 
 def test_missing_files_and_other_formats(tmp_path: Path, complaint: Callable[..., str]) -> None:
-    assert complaint(read_file, tmp_path / "a.npy") == (
-        "the file to import does not exist\n"
-        f"  where:    {tmp_path / 'a.npy'}\n"
-        "  found:    no file of that name\n"
-        "  expected: a file of predictions, labels or accuracies\n"
-        "  fix:      check the path; a relative one begins in the working folder"
-    )
+    says(complaint(read_file, tmp_path / "a.npy"), where=tmp_path / "a.npy", found="no file of that name")
     path = written(tmp_path / "a.xlsx", "")
-    assert complaint(read_file, path) == (
-        "this format cannot be imported\n"
-        f"  where:    {path}\n"
-        "  found:    .xlsx\n"
-        "  expected: .npy, .npz, .pt, .pth, .safetensors, .json, .jsonl, .ndjson, .csv, .tsv, .txt, .parquet"
-    )
+    says(complaint(read_file, path), where=path, found=".xlsx")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from messages import says
 
 from evalshift.evaluate.importers.labels import labels_alone
 from evalshift.evaluate.importers.predictions import import_predictions
@@ -254,13 +255,7 @@ def test_no_prediction_counts_as_incorrect(tmp_path: Path, results: Results, rea
 def test_missing_predictions_can_be_refused(tmp_path: Path, read: Callable, complaint: Callable[..., str]) -> None:
     file = tmp_path / "a.csv"
     file.write_text(lines(lambda name, top: f"{name},{-1 if name == IDS[4] else top}", "id,pred"))
-    assert complaint(read, file, missing="error") == (
-        "some images have no prediction\n"
-        f"  where:    {file}\n"
-        "  found:    1 of 12 without one, such as eel/0000.png\n"
-        "  expected: a prediction for each image of mine\n"
-        '  fix:      `missing` "marked" counts them as incorrect'
-    )
+    says(complaint(read, file, missing="error"), where=file, found="1 of 12 without one, such as eel/0000.png")
     assert '"markd"\n  expected: marked, incorrect, error\n' in complaint(read, file, missing="markd")
 
 
@@ -270,13 +265,7 @@ def test_images_without_a_row_are_refused_unless_told(
     file = tmp_path / "a.csv"
     kept = [line for line in TEXT["ids called Image"].splitlines() if IDS[4] not in line]
     file.write_text("\n".join(kept))
-    assert complaint(read, file) == (
-        "some images have no row in the file\n"
-        f"  where:    {file}\n"
-        "  found:    1 of 12 without one, such as eel/0000.png\n"
-        "  expected: a row for each image of mine\n"
-        '  fix:      `missing` "incorrect" counts them as incorrect'
-    )
+    says(complaint(read, file), where=file, found="1 of 12 without one, such as eel/0000.png")
     top, rules = read(file, missing="incorrect")
     assert top[:, 0].tolist() == [0, 1, 2, 3, -1, 5, 6, 0, 1, 3, 4, 5]
     assert rules[-1] == "1 of these have no row in the file"
@@ -367,22 +356,14 @@ def test_a_refusal_says_how_to_go_on(tmp_path: Path, read: Callable, complaint: 
     file = tmp_path / "a.csv"
     file.write_text(REFUSED["labels in another order"][0])
     differing = int((LABELS[ORDER] != LABELS).sum())
-    assert complaint(read, file) == (
-        "rows seem to be in another order than the images\n"
-        f"  where:    {file}\n"
-        f'  found:    the column "target" differs from the labels of mine for {differing} of 12 images\n'
-        "  expected: the labels of the dataset, in its order\n"
-        "  fix:      give the file a column of ids, or save it in the order of the dataset "
-        "(a loader that does not shuffle)"
+    says(
+        complaint(read, file),
+        where=file,
+        found=f'the column "target" differs from the labels of mine for {differing} of 12 images',
     )
     file.write_text(REFUSED["names of other images"][0])
-    assert complaint(read, file) == (
-        "a column names images, but not those of the dataset\n"
-        f'  where:    {file}, column "file"\n'
-        f"  found:    12 names, such as x{SHUFFLED[0]}, x{SHUFFLED[1]}\n"
-        "  expected: the 12 ids of mine, such as ant/0000.png\n"
-        "  fix:      name the column of the ids with `id_column`; "
-        "where rows are in dataset order, say so with `file_order`"
+    says(
+        complaint(read, file), where=f'{file}, column "file"', found=f"12 names, such as x{SHUFFLED[0]}, x{SHUFFLED[1]}"
     )
     file.write_text(table("file,pred", [f"other{row}.png,{top}" for row, top in enumerate(TOP)]))
     assert read(file, file_order=True)[0][:, 0].tolist() == TOP.tolist()
@@ -419,12 +400,10 @@ def test_classes_that_count_from_1_are_noticed(
     results.save_dataset(labels_alone("many", [f"{place:02d}" for place in range(60)], labels, SPACE))
     file = tmp_path / "a.npy"
     np.save(file, np.where(np.arange(60) < 40, labels, 5) + 1)
-    assert complaint(import_predictions, file, "net", "many", results, registry=registry) == (
-        "the classes seem to count from 1\n"
-        f"  where:    {file}\n"
-        "  found:    0 of 60 predictions are correct, and 44 if each is one less; none is 0\n"
-        "  expected: classes that count from 0\n"
-        "  fix:      say that they count from 1 with `first_class` 1, or that they count from 0 with `first_class` 0"
+    says(
+        complaint(import_predictions, file, "net", "many", results, registry=registry),
+        where=file,
+        found="0 of 60 predictions are correct, and 44 if each is one less; none is 0",
     )
     for first_class, correct in ((1, 44), (0, 0)):
         report = import_predictions(file, "net", "many", results, registry=registry, first_class=first_class)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from messages import says
 
 from evalshift.evaluate.importers.labels import known_size, labels_alone
 from evalshift.evaluate.importers.predictions import ImportedModel, import_predictions
@@ -137,12 +138,10 @@ def test_an_import_makes_way_for_another_but_a_run_does_not(
     run = {"device": "cpu", "precision": "fp32", "batch_size": 1, "memory_format": "contiguous", "preprocess": {}}
     made = stored.provenance.model_copy(update={**run, "seconds": 1.0, "images_per_second": 6.0, "imported": None})
     results.save_predictions(type(stored)("x", "old", stored.top, None, made))
-    assert complaint(import_predictions, file, "x", "old", results, registry=registry) == (
-        "predictions of x on old are stored already, from a run\n"
-        f"  where:    {results.predictions_file('old', 'x')}\n"
-        f"  found:    run {made.start[:10]} on cpu\n"
-        "  expected: an import, or nothing\n"
-        "  fix:      import under another name of the `model`, or overwrite them with `force`"
+    says(
+        complaint(import_predictions, file, "x", "old", results, registry=registry),
+        where=results.predictions_file("old", "x"),
+        found=f"run {made.start[:10]} on cpu",
     )
     import_predictions(stored_predictions(tmp_path), "x", "old", results, registry=registry, force=True)
     assert results.load_predictions("old", "x").top[:, 0].tolist() == RIGHT
@@ -159,20 +158,16 @@ def test_labels_that_are_not_available(
     tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str]
 ) -> None:
     file = stored_predictions(tmp_path)
-    assert complaint(import_predictions, file, "x", "oldd", results, registry=registry) == (
-        "the labels of oldd are not available\n"
-        f"  where:    {results.path}\n"
-        '  found:    no dataset "oldd" is stored or registered\n'
-        "  expected: the labels of the dataset\n"
-        '  fix:      did you mean "old"? Else give a file of labels (`labels`) and their label space (`classes`)'
+    says(
+        complaint(import_predictions, file, "x", "oldd", results, registry=registry),
+        where=results.path,
+        found='no dataset "oldd" is stored or registered',
     )
     (tmp_path / "y.npy").unlink()
-    assert complaint(import_predictions, file, "x", "old", results, registry=registry) == (
-        "the labels of old are not available\n"
-        f"  where:    {results.path}\n"
-        "  found:    it is neither stored here nor on this disk\n"
-        "  expected: the labels of the dataset\n"
-        "  fix:      `evalshift fetch old`, or give a file of labels (`labels`)"
+    says(
+        complaint(import_predictions, file, "x", "old", results, registry=registry),
+        where=results.path,
+        found="it is neither stored here nor on this disk",
     )
 
 
@@ -180,14 +175,11 @@ def test_labels_whose_meaning_is_not_known(
     tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str]
 ) -> None:
     labels = stored_predictions(tmp_path, RIGHT, "labels.npy")
-    assert complaint(
-        import_predictions, labels, "x", "mine", results, registry=registry, labels=labels, classes="lettres"
-    ) == (
-        "what the label numbers of mine mean is not known\n"
-        '  found:    "lettres"\n'
-        "  expected: a label space: letters, cifar10, cifar100, cifar100-superclasses, digits, fashion-mnist, mnist, "
-        "svhn, imagenet-1k\n"
-        "  fix:      name it with `classes`; your own can be declared in a registry, which `registry` names"
+    says(
+        complaint(
+            import_predictions, labels, "x", "mine", results, registry=registry, labels=labels, classes="lettres"
+        ),
+        found='"lettres"',
     )
 
 
@@ -199,13 +191,7 @@ def test_labels_outside_the_classes_and_odd_ones(
         options = {"registry": registry, "labels": labels, "classes": "letters"}
         return complaint(import_predictions, stored_predictions(tmp_path), "x", "mine", results, **options)
 
-    assert refused([1, 7]) == (
-        "labels outside the classes\n"
-        "  where:    dataset mine, row 1\n"
-        "  found:    label 7\n"
-        "  expected: 0 to 6 (letters)\n"
-        "  fix:      labels count from 0; subtract 1 if yours count from 1, or name their label space with `classes`"
-    )
+    says(refused([1, 7]), where="dataset mine, row 1", found="label 7")
     assert refused([0.5, 1.0]).startswith("these are not labels\n")
     assert refused([[0, 1], [1, 0]]).startswith("these are not labels\n")
 
@@ -217,20 +203,19 @@ def test_given_labels_must_be_the_stored_ones(
     labels = tmp_path / "labels.csv"
     labels.write_text("id,label\nsix,f\nfive,e\nfour,d\nthree,c\ntwo,b\none,a\n", "utf-8")
     import_predictions(stored_predictions(tmp_path), "x", "old", results, registry=registry, labels=labels)
-    assert complaint(
-        import_predictions,
-        stored_predictions(tmp_path),
-        "x",
-        "old",
-        results,
-        registry=registry,
-        labels=stored_predictions(tmp_path, [0, 1, 2, 3, 5, 4], "labels.npy"),
-    ) == (
-        "these labels are not those that are stored\n"
-        f"  where:    {tmp_path / 'labels.npy'}\n"
-        "  found:    2 of 6 differ\n"
-        f"  expected: the labels of old in {results.path}\n"
-        "  fix:      leave `labels` out, or choose another name or results folder"
+    says(
+        complaint(
+            import_predictions,
+            stored_predictions(tmp_path),
+            "x",
+            "old",
+            results,
+            registry=registry,
+            labels=stored_predictions(tmp_path, [0, 1, 2, 3, 5, 4], "labels.npy"),
+        ),
+        where=tmp_path / "labels.npy",
+        found="2 of 6 differ",
+        expected=f"the labels of old in {results.path}",
     )
 
 
@@ -242,6 +227,4 @@ def test_sizes_of_published_sets_are_known() -> None:
 
 def test_an_id_may_not_is_duplicate_in_a_dataset(complaint: Callable[..., str]) -> None:
     space = ClassSpace("two", ("a", "b"))
-    assert complaint(labels_alone, "mine", ["x", "x"], np.array([0, 1]), space) == (
-        "duplicate id\n  where:    dataset mine\n  found:    x\n  expected: unique ids"
-    )
+    says(complaint(labels_alone, "mine", ["x", "x"], np.array([0, 1]), space), where="dataset mine", found="x")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import says
 
 from evalshift.analysis.report import report
 from evalshift.errors import AnalysisError, DataError, EvalshiftError, UsageError
@@ -107,12 +108,10 @@ class TestPartOfTheClasses:
 
     def test_five_classes_of_which_the_view_keeps_none(self) -> None:
         rows = [[label, *OUTSIDE[:4]] for label in (*self.LABELS[:3], OUTSIDE[9])]
-        assert refused(DataError, lambda: bring(rows, "imagenet-a", self.LABELS)) == (
-            "the predictions do not tell what the model predicts in the view\n"
-            "  where:    predictions.npy\n"
-            "  found:    1 of 4 images have none of the 200 classes of the view imagenet-a among their 5\n"
-            "  expected: at least one class of the view for each image, or logits of all 1,000 classes\n"
-            "  fix:      give logits or probabilities, or predictions that were made among these classes alone"
+        says(
+            refused(DataError, lambda: bring(rows, "imagenet-a", self.LABELS)),
+            where="predictions.npy",
+            found="1 of 4 images have none of the 200 classes of the view imagenet-a among their 5",
         )
         assert not Path("results").exists()
 
@@ -156,12 +155,10 @@ class TestGroups:
         assert bring(["2", "5", "7"], "fine@parity", [2, 3, 4]).models[0].top1 == 2
 
     def test_numbers_that_could_be_either(self) -> None:
-        assert refused(UsageError, lambda: bring([0, 1, 1], "fine@parity", [2, 3, 4])) == (
-            "it cannot be told whether these are classes or groups of classes\n"
-            "  where:    predictions.npy\n"
-            "  found:    no number above 1, where the view parity has 2 groups\n"
-            "  expected: class numbers of digits, or groups, such as even, odd\n"
-            "  fix:      name the label space (`classes`): digits or parity"
+        says(
+            refused(UsageError, lambda: bring([0, 1, 1], "fine@parity", [2, 3, 4])),
+            where="predictions.npy",
+            found="no number above 1, where the view parity has 2 groups",
         )
         assert bring([0, 1, 1], "fine@parity", [2, 3, 4], classes="digits").models[0].top1 == 2
 
@@ -260,10 +257,7 @@ class TestSeveralLabels:
     def test_a_label_that_is_no_class(self) -> None:
         Path("l.json").write_text(json.dumps([[1, 2], [3, 10]]))
         said = refused(DataError, lambda: bring([1, 2], "mine", labels="l.json", classes="cifar10"))
-        assert said == (
-            "a label is not a class\n  where:    l.json, row 1\n  found:    10\n"
-            "  expected: 0 to 9 (cifar10), or the name of a class"
-        )
+        says(said, where="l.json, row 1", found="10")
 
     def test_no_image_has_a_label(self) -> None:
         Path("l.json").write_text("[[], []]")
@@ -315,12 +309,10 @@ class TestPairsOfDifferentClasses:
             "imagenet:imagenet-a is not a pair: one is of all classes, the other of a part. The pair is "
             "imagenet@imagenet-a:imagenet-a; import what was measured on these classes as imagenet@imagenet-a"
         )
-        assert refused(AnalysisError, lambda: report("results", pairs="imagenet:imagenet-a")) == (
-            "this pair compares different classes\n  where:    imagenet:imagenet-a\n"
-            "  found:    imagenet is of all classes, imagenet-a of 200 (view imagenet-a)\n"
-            "  expected: the same classes on both sides\n"
-            "  fix:      the pair is imagenet@imagenet-a:imagenet-a: run it, or import what was measured on these "
-            "classes under these names"
+        says(
+            refused(AnalysisError, lambda: report("results", pairs="imagenet:imagenet-a")),
+            where="imagenet:imagenet-a",
+            found="imagenet is of all classes, imagenet-a of 200 (view imagenet-a)",
         )
         # With the column that is of these classes, the pair is right, however it is called.
         import_table("t.csv", {"imagenet@imagenet-a": "restricted", "imagenet-a": "imagenet-a"})

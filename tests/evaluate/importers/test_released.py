@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fileserver import FileServer
+from messages import says
 from released import CIFAR10, DATA, IMAGENET, needs_cifar10, needs_imagenet
 
 from evalshift.analysis.outcomes.stored_pair import load_pair
@@ -105,12 +106,10 @@ def test_both_layouts_of_cifar10(
 ) -> None:
     folder = cifar(tmp_path / "released", upstream=upstream)
     if upstream:  # the repository has no labels of CIFAR-10 itself
-        assert complaint(import_released, "recht2019-cifar10", results, folder, registry=default) == (
-            "the labels of cifar10 are not available\n"
-            "  where:    dataset cifar10\n"
-            "  found:    none in the folder, and the dataset is not on this disk\n"
-            "  expected: the labels of the dataset\n"
-            "  fix:      `evalshift fetch cifar10`, which downloads them"
+        says(
+            complaint(import_released, "recht2019-cifar10", results, folder, registry=default),
+            where="dataset cifar10",
+            found="none in the folder, and the dataset is not on this disk",
         )
         np.save(folder / "cifar10_test_labels.npy", np.arange(5))
     report = import_released("recht2019-cifar10", results, folder, registry=default)
@@ -213,12 +212,11 @@ def test_other_images_under_the_same_name_are_refused(
     results.save_dataset(
         type(own)(V2, other, own.labels, own.classes, own.class_names, "of other images", None, own.entry)
     )
-    assert complaint(import_released, "recht2019-imagenet", results, folder, registry=default) == (
-        "these predictions are of other images than those stored\n"
-        f"  where:    {results.dataset_file(V2)}\n"
-        "  found:    5 images stored, 5 released; other ids, or another order of the labels\n"
-        f"  expected: the official {V2}, in its official order\n"
-        "  fix:      choose another folder with `results`"
+    says(
+        complaint(import_released, "recht2019-imagenet", results, folder, registry=default),
+        where=results.dataset_file(V2),
+        found="5 images stored, 5 released; other ids, or another order of the labels",
+        expected=f"the official {V2}, in its official order",
     )
 
 
@@ -226,20 +224,15 @@ def test_a_folder_without_predictions(
     tmp_path: Path, results: Results, default: Registry, complaint: Callable[..., str]
 ) -> None:
     (tmp_path / "empty").mkdir()
-    assert complaint(import_released, "recht2019-cifar10", results, tmp_path / "empty", registry=default) == (
-        "the folder holds no predictions of recht2019-cifar10\n"
-        f"  where:    {tmp_path / 'empty'}\n"
-        "  found:    nothing\n"
-        "  expected: a checkout of modestyachts/CIFAR-10.1, or original_predictions, v4_predictions, v6_predictions"
+    says(
+        complaint(import_released, "recht2019-cifar10", results, tmp_path / "empty", registry=default),
+        where=tmp_path / "empty",
+        found="nothing",
     )
     assert complaint(import_released, "recht2019-cifar10", results, tmp_path / "none", registry=default).startswith(
         "the folder to import is not there\n"
     )
-    assert complaint(import_released, "recht2019", results, tmp_path, registry=default) == (
-        '"recht2019" is not a released set\n'
-        "  expected: recht2019-cifar10, recht2019-imagenet\n"
-        '  fix:      did you mean "recht2019-cifar10"?'
-    )
+    says(complaint(import_released, "recht2019", results, tmp_path, registry=default))
 
 
 def test_every_renamed_model_stands_in_the_published_tables() -> None:

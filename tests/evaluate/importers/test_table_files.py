@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from messages import says
 
 from evalshift.evaluate.importers.table_files import read_accuracy_table
 
@@ -35,9 +36,7 @@ def test_cells_keep_their_digits(tmp_path: Path) -> None:
 )
 def test_uneven_tables(tmp_path: Path, complaint: Callable[..., str], text: str, found: str) -> None:
     path = written(tmp_path / "a.csv", text)
-    assert complaint(read_accuracy_table, path) == (
-        f"the file cannot be read\n  where:    {path}\n  found:    {found}\n  expected: a table with a header"
-    )
+    says(complaint(read_accuracy_table, path), where=path, found=found)
 
 
 def cells_of(path: Path, text: str) -> dict[str, list[str]]:
@@ -137,10 +136,4 @@ def test_what_is_no_single_table(tmp_path: Path, complaint: Callable[..., str]) 
         read_accuracy_table, written(tmp_path / "a.json", "[1, 2]")
     )
     (tmp_path / "empty").mkdir()
-    assert complaint(read_accuracy_table, tmp_path / "empty") == (
-        "the folder holds no table\n"
-        f"  where:    {tmp_path / 'empty'}\n"
-        "  found:    no JSON file\n"
-        "  expected: JSON files, one for each model, or the path of one file: .csv, .tsv, .txt, .md, .markdown, .tex, "
-        ".json, .jsonl, .ndjson, .parquet"
-    )
+    says(complaint(read_accuracy_table, tmp_path / "empty"), where=tmp_path / "empty", found="no JSON file")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from messages import says
 
 from evalshift.evaluate.importers.predictions import ImportedModel
 from evalshift.evaluate.importers.tables import import_table, parse_assignments, parse_columns
@@ -108,11 +109,10 @@ def test_the_size_and_classes_of_a_stored_dataset_hold(
     loaded = results.load_counts("old")
     assert loaded is not None
     assert (loaded[0].images, loaded[0].classes) == (6, "letters")
-    assert complaint(import_table, file, {"old": "acc"}, results, sizes={"old": 7}, registry=registry) == (
-        "old has another number of images\n"
-        f"  where:    {results.path}\n"
-        "  found:    7 given, 6 stored\n"
-        "  fix:      leave out `sizes`, or choose another name or results folder"
+    says(
+        complaint(import_table, file, {"old": "acc"}, results, sizes={"old": 7}, registry=registry),
+        where=results.path,
+        found="7 given, 6 stored",
     )
 
 
@@ -212,15 +212,9 @@ def test_refusals(
 
 def test_assignments(complaint: Callable[..., str]) -> None:
     assert parse_assignments(["a=b", "c=d=e"], "--column") == {"a": "b", "c": "d=e"}
-    assert complaint(parse_assignments, ["top1"], "--column") == (
-        '--column "top1" has no dataset\n  expected: --column DATASET=VALUE'
-    )
-    assert complaint(parse_assignments, ["a=b", "a=c"], "--n") == (
-        "--n names a twice\n  found:    a=c\n  expected: each dataset once"
-    )
-    assert complaint(parse_assignments, ["val"], "--dataset-name", "VALUE") == (
-        '--dataset-name "val" has no value\n  expected: --dataset-name VALUE=VALUE'
-    )
+    says(complaint(parse_assignments, ["top1"], "--column"))
+    says(complaint(parse_assignments, ["a=b", "a=c"], "--n"), found="a=c")
+    says(complaint(parse_assignments, ["val"], "--dataset-name", "VALUE"))
     assert parse_columns(["acc1"], "--column") == "acc1"
     assert parse_columns(["a=b", "c=d"], "--column") == {"a": "b", "c": "d"}
     assert parse_columns([], "--column") is None
@@ -257,13 +251,10 @@ def test_rows_of_several_datasets_are_not_taken_for_one(
     tmp_path: Path, results: Results, complaint: Callable[..., str]
 ) -> None:
     file = table(tmp_path, LONG)
-    assert complaint(import_table, file, {"imagenet": "acc1"}, results) == (
-        'rows are of different datasets by their column "dataset"\n'
-        f"  where:    {file}\n"
-        "  found:    imagenet1k, wds/imagenetv2, vtab/dtd\n"
-        "  expected: rows of one dataset, or the column that names the dataset of each row\n"
-        '  fix:      `dataset_column` "dataset" says that it does; `model_column` joins columns, such as '
-        '"model@pretrained"'
+    says(
+        complaint(import_table, file, {"imagenet": "acc1"}, results),
+        where=file,
+        found="imagenet1k, wds/imagenetv2, vtab/dtd",
     )
 
 
@@ -283,12 +274,10 @@ def test_what_is_no_accuracy_is_not_taken_for_one(
     tmp_path: Path, results: Results, complaint: Callable[..., str]
 ) -> None:
     file = table(tmp_path, "model,top1,top1_err,top1_diff\na,71.490,28.510,1.0\n")
-    assert complaint(import_table, file, {"imagenet": "top1_err"}, results) == (
-        'the column "top1_err" holds error rates\n'
-        f"  where:    {file}\n"
-        "  found:    model, top1, top1_err, top1_diff\n"
-        "  expected: a column of accuracies\n"
-        '  fix:      the column "top1" is beside it; `error` says that numbers are error rates'
+    says(
+        complaint(import_table, file, {"imagenet": "top1_err"}, results),
+        where=file,
+        found="model, top1, top1_err, top1_diff",
     )
     assert complaint(import_table, file, {"imagenet": "top1_diff"}, results).startswith(
         'the column "top1_diff" holds no accuracies\n'

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fileserver import FileServer
 from formats import image_bytes, pixels, sha256, tar_bytes
+from messages import says
 from PIL import Image
 
 from evalshift.errors import RegistryError
@@ -136,12 +137,10 @@ class TestCounts:
 
     def test_an_archive_that_was_unpacked_in_part(self, refused: Refused, folder: Path) -> None:
         next((folder / "test/frog").glob("n*.png")).unlink()
-        assert refused({"source": "cinic10", "path": "cinic", "portion": "imagenet"}) == (
-            "images of CINIC-10 are missing or were added\n"
-            "  where:    dataset d, HERE/cinic, test\n"
-            "  found:    2 images in class frog\n"
-            "  expected: 3 images of the portion imagenet in each of 10 classes\n"
-            "  fix:      unpack the archive again; for a part of it, use source: folder"
+        says(
+            refused({"source": "cinic10", "path": "cinic", "portion": "imagenet"}),
+            where="dataset d, HERE/cinic, test",
+            found="2 images in class frog",
         )
 
     def test_classes_that_are_missing(self, refused: Refused, folder: Path) -> None:
@@ -168,12 +167,10 @@ class TestCounts:
 class TestRefusals:
     def test_another_folder(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "cinic").mkdir()
-        assert refused({"source": "cinic10", "path": "cinic", "portion": "imagenet"}) == (
-            "unknown portion of CINIC-10\n"
-            "  where:    dataset d, HERE/cinic\n"
-            "  found:    no image of test/CLASS that belongs to the portion imagenet\n"
-            "  expected: test/airplane/n02691156_1.png\n"
-            "  fix:      get the official archive, or name the folder that holds train, valid and test"
+        says(
+            refused({"source": "cinic10", "path": "cinic", "portion": "imagenet"}),
+            where="dataset d, HERE/cinic",
+            found="no image of test/CLASS that belongs to the portion imagenet",
         )
 
     def test_images_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
@@ -181,11 +178,6 @@ class TestRefusals:
         path.parent.mkdir(parents=True)
         path.write_bytes(image_bytes(size=(64, 64)))
         content = {"source": "cinic10", "path": "cinic", "portion": "imagenet"}
-        assert refused(content) == (
-            "an image of another size\n"
-            "  where:    dataset d, HERE/cinic, cinic/test/frog/n01639765_1.png\n"
-            "  found:    64 × 64\n"
-            "  expected: 32 × 32, as in CINIC-10"
-        )
+        says(refused(content), where="dataset d, HERE/cinic, cinic/test/frog/n01639765_1.png", found="64 × 64")
         path.write_bytes(b"noise")
         assert refused(content).startswith("an image cannot be read\n")

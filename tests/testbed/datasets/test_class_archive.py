@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fileserver import FileServer
 from formats import image_bytes, put_image, sha256, tar_bytes
+from messages import says
 
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, source_checksum
@@ -58,33 +59,16 @@ class TestReading:
     def test_another_number_of_images(self, refused: Refused, tmp_path: Path) -> None:
         put_image(tmp_path / "r" / "n01443537" / "art_0.jpg")
         content = {"source": "class-archive", "classes": "imagenet-1k", "path": "r", "count": 30_000}
-        assert refused(content) == (
-            "images are missing or were added\n"
-            "  where:    dataset d, HERE/r\n"
-            "  found:    1 images\n"
-            "  expected: 30,000\n"
-            "  fix:      unpack the archive again; for a part of it, use source: folder"
-        )
+        says(refused(content), where="dataset d, HERE/r", found="1 images")
 
     def test_an_archive_of_which_nothing_is_known(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "s.zip").write_bytes(b"PK")
         content = {"source": "class-archive", "classes": "imagenet-1k", "path": "s.zip"}
-        assert refused(content) == (
-            "unknown archive\n"
-            "  where:    dataset d\n"
-            "  found:    HERE/s.zip\n"
-            "  expected: the folder that it unpacks to, or `files` with its sha256\n"
-            "  fix:      unpack it, and name the folder"
-        )
+        says(refused(content), where="dataset d", found="HERE/s.zip")
 
     def test_an_archive_whose_hash_nobody_published(self, refused: Refused, entry: Any) -> None:
         content = {"source": "class-archive", "classes": "imagenet-1k", "homepage": "https://example.org"}
-        assert refused(content) == (
-            "no checksum of this archive is published, so it is not downloaded\n"
-            "  where:    dataset d\n"
-            "  expected: a copy of your own, unpacked\n"
-            "  fix:      get it from https://example.org and name its folder in a registry with `path`"
-        )
+        says(refused(content), where="dataset d")
         assert dataset_state(entry(content)).words == "get it by hand"
 
 

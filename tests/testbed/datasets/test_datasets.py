@@ -12,6 +12,7 @@ import pytest
 from fileserver import FileServer
 from formats import OWN_BATCHES, cifar10_batch, md5, pixels, put_image, python_2_pickle, sha256
 from formats import cifar10_archive as archive
+from messages import says
 from PIL import Image
 
 from evalshift.errors import HashMismatchError
@@ -73,92 +74,46 @@ class TestNpy:
 
     def test_of_different_length(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "y.npy", np.array([2, 0]))
-        assert refused(self.NPY) == (
-            "images, labels and ids differ in number\n"
-            "  where:    dataset d\n"
-            "  found:    3 images, 2 labels, 3 ids\n"
-            "  expected: one label and one id per image"
-        )
+        says(refused(self.NPY), where="dataset d", found="3 images, 2 labels, 3 ids")
 
     def test_labels_outside_the_classes(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "y.npy", np.array([1, 3, 2]))
-        assert refused(self.NPY) == (
-            "labels outside the classes\n"
-            "  where:    dataset d, image 1\n"
-            "  found:    label 3\n"
-            "  expected: 0 to 2 (letters)\n"
-            "  fix:      labels count from 0; subtract 1 if yours count from 1, or name the correct label space"
-        )
+        says(refused(self.NPY), where="dataset d, image 1", found="label 3")
         np.save(tmp_path / "y.npy", np.array([-1, 3, 2]))
         assert "  where:    dataset d, image 0 and 1 more\n  found:    label -1\n" in refused(self.NPY)
 
     def test_an_id_that_is_duplicate(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "ids.txt").write_text("a\nb\na\n")
-        assert refused({**self.NPY, "ids": "ids.txt"}) == (
-            "duplicate id\n  where:    dataset d\n  found:    a\n  expected: unique ids"
-        )
+        says(refused({**self.NPY, "ids": "ids.txt"}), where="dataset d", found="a")
 
     def test_no_images(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", np.zeros((0, 4, 5, 3), np.uint8))
         np.save(tmp_path / "y.npy", np.zeros(0, int))
-        assert refused(self.NPY) == "a dataset without images\n  where:    dataset d\n  expected: at least one"
+        says(refused(self.NPY), where="dataset d")
 
     def test_float_images(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", np.zeros((3, 4, 5, 3), np.float32))
-        assert refused(self.NPY) == (
-            "these are not images\n"
-            "  where:    dataset d, images HERE/x.npy\n"
-            "  found:    float32, shape (3, 4, 5, 3)\n"
-            "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels\n"
-            "  fix:      save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"
-        )
+        says(refused(self.NPY), where="dataset d, images HERE/x.npy", found="float32, shape (3, 4, 5, 3)")
 
     def test_channels_first(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", np.zeros((3, 3, 32, 32), np.uint8))
-        assert refused(self.NPY) == (
-            "these are not images\n"
-            "  where:    dataset d, images HERE/x.npy\n"
-            "  found:    uint8, shape (3, 3, 32, 32)\n"
-            "  expected: uint8, shape (n, height, width, channels) with 1 or 3 channels\n"
-            "  fix:      the channels stand first: save images.transpose(0, 2, 3, 1)"
-        )
+        says(refused(self.NPY), where="dataset d, images HERE/x.npy", found="uint8, shape (3, 3, 32, 32)")
 
     def test_one_hot_labels(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "y.npy", np.eye(3))
-        assert refused(self.NPY) == (
-            "these are not labels\n"
-            "  where:    dataset d, labels HERE/y.npy\n"
-            "  found:    float64, shape (3, 3)\n"
-            "  expected: whole numbers, shape (n,)\n"
-            "  fix:      a one-hot array becomes labels with .argmax(axis=1)"
-        )
+        says(refused(self.NPY), where="dataset d, labels HERE/y.npy", found="float64, shape (3, 3)")
 
     def test_ids_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
         np.save(tmp_path / "ids.npy", np.zeros((3, 2)))
-        assert refused({**self.NPY, "ids": "ids.npy"}) == (
-            "invalid ids\n"
-            "  where:    dataset d, ids HERE/ids.npy\n"
-            "  found:    float64, shape (3, 2)\n"
-            "  expected: text or whole numbers, shape (n,)"
+        says(
+            refused({**self.NPY, "ids": "ids.npy"}), where="dataset d, ids HERE/ids.npy", found="float64, shape (3, 2)"
         )
-        assert refused({**self.NPY, "ids": "ids.txt"}) == (
-            "a file was not found\n"
-            "  where:    dataset d\n"
-            "  found:    HERE/ids.txt\n"
-            "  expected: UTF-8 text with one id per line\n"
-            "  fix:      paths are relative to the registry file"
-        )
+        says(refused({**self.NPY, "ids": "ids.txt"}), where="dataset d", found="HERE/ids.txt")
 
     @pytest.mark.parametrize("name", ["x.npy", "y.npy"])
     def test_a_file_that_is_not_there(self, refused: Refused, tmp_path: Path, name: str) -> None:
         (tmp_path / name).unlink()
-        assert refused(self.NPY) == (
-            "a file was not found\n"
-            "  where:    dataset d\n"
-            f"  found:    HERE/{name}\n"
-            "  expected: one array saved with np.save\n"
-            "  fix:      paths are relative to the registry file"
-        )
+        says(refused(self.NPY), where="dataset d", found=f"HERE/{name}")
 
 
 class TestFolder:
@@ -223,24 +178,12 @@ class TestFolder:
     def test_a_folder_that_no_class_explains(self, refused: Refused, tmp_path: Path) -> None:
         for name in ("a/1.png", "B/1.png"):
             put_image(tmp_path / "images" / name)
-        assert refused(self.FOLDER) == (
-            "class folders that are not classes of letters\n"
-            "  where:    dataset d, HERE/images\n"
-            "  found:    B\n"
-            "  expected: folders named like a, b, or by number, 0 to 2\n"
-            '  fix:      did you mean "b"?'
-        )
+        says(refused(self.FOLDER), where="dataset d, HERE/images", found="B")
 
     def test_an_image_of_zero_bytes(self, refused: Refused, tmp_path: Path) -> None:
         put_image(tmp_path / "images" / "a" / "1.png")
         (tmp_path / "images" / "a" / "2.png").touch()
-        assert refused(self.FOLDER) == (
-            "an image file is empty\n"
-            "  where:    dataset d, HERE/images/a/2.png\n"
-            "  found:    0 bytes\n"
-            "  expected: an image\n"
-            "  fix:      copy it again, or remove it from the folder"
-        )
+        says(refused(self.FOLDER), where="dataset d, HERE/images/a/2.png", found="0 bytes")
 
     def test_a_class_without_images(self, refused: Refused, tmp_path: Path) -> None:
         put_image(tmp_path / "images" / "a" / "1.png")
@@ -353,12 +296,10 @@ class TestCifar10:
         dataset = load({"source": "cifar10", "path": "mine.tar.gz", "files": {"archive": file}})
         assert dataset.labels.tolist() == LABELS
         # Without files of its own, the entry promises the official archive.
-        assert complaint(HashMismatchError, load, {"source": "cifar10", "path": "mine.tar.gz"}) == (
-            "a file is not the promised one\n"
-            f"  where:    {tmp_path / 'mine.tar.gz'}\n"
-            f"  found:    sha256 {sha256(body)}, {len(body):,} bytes\n"
-            "  expected: sha256 6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce\n"
-            "  fix:      get the file again, or write the new hash into the registry if the change is meant"
+        says(
+            complaint(HashMismatchError, load, {"source": "cifar10", "path": "mine.tar.gz"}),
+            where=tmp_path / "mine.tar.gz",
+            found=f"sha256 {sha256(body)}, {len(body):,} bytes",
         )
 
     @pytest.mark.parametrize("path", ["batches/cifar-10-batches-py", "batches"])
@@ -373,33 +314,19 @@ class TestCifar10:
     ) -> None:
         body = cifar10_batch(IMAGES, LABELS)
         (tmp_path / "test_batch").write_bytes(body)
-        assert complaint(HashMismatchError, load, {"source": "cifar10", "path": "."}) == (
-            "a file is not the promised one\n"
-            f"  where:    {tmp_path / 'test_batch'}\n"
-            f"  found:    md5 {md5(body)}, {len(body):,} bytes\n"
-            "  expected: md5 40351d587109b95175f43aff81a1287e, as in cifar-10-python.tar.gz\n"
-            "  fix:      unpack the archive again; images of your own are a dataset of source npy or folder"
+        says(
+            complaint(HashMismatchError, load, {"source": "cifar10", "path": "."}),
+            where=tmp_path / "test_batch",
+            found=f"md5 {md5(body)}, {len(body):,} bytes",
         )
         members = {"test_batch": md5(body)}
         files = {"archive": {"name": "mine.tar.gz", "sha256": "0" * 64, "members": members}}
         assert len(load({"source": "cifar10", "path": ".", "files": files})) == len(LABELS)
 
     def test_a_path_with_nothing_there(self, refused: Refused, tmp_path: Path) -> None:
-        assert refused({"source": "cifar10", "path": "nowhere.tar.gz"}) == (
-            "a file of the dataset was not found\n"
-            "  where:    dataset d\n"
-            "  found:    HERE/nowhere.tar.gz\n"
-            "  expected: cifar-10-python.tar.gz, as the entry's `path` says\n"
-            "  fix:      paths are relative to the registry file; without `path` it is downloaded"
-        )
+        says(refused({"source": "cifar10", "path": "nowhere.tar.gz"}), where="dataset d", found="HERE/nowhere.tar.gz")
         (tmp_path / "empty").mkdir()
-        assert refused({"source": "cifar10", "path": "empty"}) == (
-            "a file was not found\n"
-            "  where:    dataset d\n"
-            "  found:    HERE/empty/test_batch\n"
-            "  expected: cifar-10-python.tar.gz or what is in it\n"
-            "  fix:      paths are relative to the registry file"
-        )
+        says(refused({"source": "cifar10", "path": "empty"}), where="dataset d", found="HERE/empty/test_batch")
 
     def test_a_pickle_that_would_run_something(self, refused: Refused, tmp_path: Path) -> None:
         class Payload:
@@ -407,12 +334,10 @@ class TestCifar10:
                 return os.mkdir, (str(tmp_path / "ran"),)
 
         (tmp_path / "test_batch").write_bytes(python_2_pickle({"data": Payload(), "labels": [1]}))
-        assert refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}) == (
-            "the batch cannot be read\n"
-            "  where:    dataset d, HERE/test_batch\n"
-            f"  found:    it asks for {os.mkdir.__module__}.mkdir, which images do not need\n"
-            "  expected: the official pickle of arrays\n"
-            "  fix:      download it again"
+        says(
+            refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}),
+            where="dataset d, HERE/test_batch",
+            found=f"it asks for {os.mkdir.__module__}.mkdir, which images do not need",
         )
         assert not (tmp_path / "ran").exists()
 
@@ -428,11 +353,10 @@ class TestCifar10:
     )  # fmt: skip
     def test_another_batch(self, refused: Refused, tmp_path: Path, content: object, found: str) -> None:
         (tmp_path / "test_batch").write_bytes(python_2_pickle(content))
-        assert refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}) == (
-            "this is not a batch of CIFAR-10\n"
-            "  where:    dataset d, HERE/test_batch\n"
-            f"  found:    {found}\n"
-            '  expected: "data", rows of 3,072 bytes, and "labels"'
+        says(
+            refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}),
+            where="dataset d, HERE/test_batch",
+            found=found,
         )
 
     def test_pixels_that_are_none(self, refused: Refused, tmp_path: Path) -> None:
@@ -507,23 +431,16 @@ class TestCifar101:
         wrong = (tmp_path / "cifar10.1_v6_labels.npy").read_bytes()[:-1] + b"\1"
         (tmp_path / "cifar10.1_v6_labels.npy").write_bytes(wrong)
         right = sha256(self.files("v6")["cifar10.1_v6_labels.npy"])
-        assert complaint(HashMismatchError, load, self.content("v6", {}, path=".")) == (
-            "a file is not the promised one\n"
-            f"  where:    {tmp_path / 'cifar10.1_v6_labels.npy'}\n"
-            f"  found:    sha256 {sha256(wrong)}, {len(wrong):,} bytes\n"
-            f"  expected: sha256 {right}\n"
-            "  fix:      get the file again, or write the new hash into the registry if the change is meant"
+        says(
+            complaint(HashMismatchError, load, self.content("v6", {}, path=".")),
+            where=tmp_path / "cifar10.1_v6_labels.npy",
+            found=f"sha256 {sha256(wrong)}, {len(wrong):,} bytes",
+            expected=f"sha256 {right}",
         )
 
     def test_a_copy_that_is_not_there(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "cifar10.1_v4_data.npy").write_bytes(self.files("v4")["cifar10.1_v4_data.npy"])
-        assert refused(self.content("v4", {}, path=".")) == (
-            "a file of the dataset was not found\n"
-            "  where:    dataset d\n"
-            "  found:    HERE/cifar10.1_v4_labels.npy\n"
-            "  expected: cifar10.1_v4_labels.npy, as the entry's `path` says\n"
-            "  fix:      paths are relative to the registry file; without `path` it is downloaded"
-        )
+        says(refused(self.content("v4", {}, path=".")), where="dataset d", found="HERE/cifar10.1_v4_labels.npy")
 
     @pytest.mark.parametrize("version", ["v4", "v6"])
     def test_the_released_labels(self, real_data: Callable[[str], Path], version: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fileserver import FileServer
 from formats import idx_bytes, md5, pixels, sha256
+from messages import says
 from scipy.io import savemat
 
 from evalshift.errors import DataError, HashMismatchError
@@ -56,12 +57,7 @@ class TestIdx:
     )  # fmt: skip
     def test_files_that_are_none(self, tmp_path: Path, body: bytes, found: str, complaint: Callable[..., str]) -> None:
         (tmp_path / "x").write_bytes(body)
-        assert complaint(DataError, load_idx, tmp_path / "x", "here") == (
-            "a file cannot be read\n"
-            "  where:    here\n"
-            f"  found:    {tmp_path / 'x'}: {found}\n"
-            "  expected: an idx file: two zero bytes, type, dimensions, sizes, then the numbers"
-        )
+        says(complaint(DataError, load_idx, tmp_path / "x", "here"), where="here", found=f"{tmp_path / 'x'}: {found}")
 
     def test_a_header_that_claims_too_much(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         (tmp_path / "x").write_bytes(gzip.compress(struct.pack(">HBBII", 0, 8, 2, 1 << 31, 1 << 31)))
@@ -128,11 +124,10 @@ class TestMnist:
     def test_training_images_that_no_built_in_dataset_names(
         self, load: Load, refused: Refused, entry: Any, folder: Path
     ) -> None:
-        assert refused({"source": "mnist", "split": "train"}) == (
-            "the files of this dataset are unknown\n"
-            "  where:    dataset d\n"
-            "  found:    no `files`, and none of the built-in datasets is this one of source mnist\n"
-            "  expected: `path`, a copy of your own, or `files` with urls and hashes"
+        says(
+            refused({"source": "mnist", "split": "train"}),
+            where="dataset d",
+            found="no `files`, and none of the built-in datasets is this one of source mnist",
         )
         described = entry({"source": "mnist", "split": "train"})
         assert source_checksum(described) is None
@@ -147,12 +142,10 @@ class TestMnist:
     def test_a_folder_without_them(self, refused: Refused, folder: Path) -> None:
         files = files_of(folder)
         (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-        assert refused({"source": "mnist", "path": ".", "files": files}) == (
-            "a file of the dataset was not found\n"
-            "  where:    dataset d\n"
-            "  found:    HERE/t10k-labels-idx1-ubyte.gz\n"
-            "  expected: t10k-labels-idx1-ubyte.gz, as the entry's `path` says\n"
-            "  fix:      paths are relative to the registry file; without `path` it is downloaded"
+        says(
+            refused({"source": "mnist", "path": ".", "files": files}),
+            where="dataset d",
+            found="HERE/t10k-labels-idx1-ubyte.gz",
         )
 
     def test_the_real_test_set(self, load: Load, tmp_path: Path, real_data: Callable[[str], Path]) -> None:
@@ -237,12 +230,7 @@ class TestQmnist:
         self, refused: Refused, content: Callable[..., Content], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(idx, "KNOWN", 12)
-        assert refused(content()) == (
-            "this is not QMNIST's test set\n"
-            "  where:    dataset d, HERE/qmnist-test-images-idx3-ubyte.gz\n"
-            "  found:    12 images\n"
-            "  expected: 60,000: the 10,000 of MNIST's test set, then the 50,000 that were lost"
-        )
+        says(refused(content()), where="dataset d, HERE/qmnist-test-images-idx3-ubyte.gz", found="12 images")
 
 
 class TestSvhn:
@@ -272,11 +260,10 @@ class TestSvhn:
         np.testing.assert_array_equal(theirs.labels, dataset.labels)
 
     def test_another_file(self, load: Load, refused: Refused, tmp_path: Path) -> None:
-        assert refused(self.content(tmp_path, X=np.zeros((3, 3)), y=np.zeros(3))) == (
-            "this is not a file of SVHN\n"
-            "  where:    dataset d, HERE/test_32x32.mat\n"
-            "  found:    ValueError: X of shape (3, 3)\n"
-            "  expected: X, shape (32, 32, 3, n), and y, shape (n, 1)"
+        says(
+            refused(self.content(tmp_path, X=np.zeros((3, 3)), y=np.zeros(3))),
+            where="dataset d, HERE/test_32x32.mat",
+            found="ValueError: X of shape (3, 3)",
         )
         content = self.content(tmp_path)
         (tmp_path / "test_32x32.mat").write_bytes(b"noise")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from formats import image_bytes, pixels, tar_bytes
+from messages import says
 
 from evalshift.testbed.datasets import Dataset, fingerprint
 from evalshift.testbed.datasets import parquet as parquet_format
@@ -56,13 +57,7 @@ class TestNpz:
 
     def test_names_that_do_not_tell(self, refused: Refused, tmp_path: Path) -> None:
         np.savez(tmp_path / "x.npz", pictures=IMAGES, classes=[0, 0, 0])
-        assert refused(NPZ) == (
-            "the arrays of images and labels are ambiguous\n"
-            "  where:    dataset d, HERE/x.npz\n"
-            "  found:    pictures, classes\n"
-            "  expected: test_images and test_labels, or images and labels\n"
-            "  fix:      name both arrays with images: and labels:"
-        )
+        says(refused(NPZ), where="dataset d, HERE/x.npz", found="pictures, classes")
 
     def test_nothing_pickled_is_read(self, refused: Refused, tmp_path: Path) -> None:
         np.savez(tmp_path / "x.npz", images=IMAGES, labels=np.array([{}, 1, 2], object))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from messages import says
 from sklearn.datasets import load_digits
 
 from evalshift.errors import DataError
@@ -149,12 +150,10 @@ def test_other_digits_are_refused():
     check_digits(pixels, labels)
     with pytest.raises(DataError) as caught:
         check_digits(pixels[::-1].copy(), labels)
-    assert str(caught.value) == (
-        "these are not the digits whose writers are known\n"
-        "  where:    sklearn.datasets.load_digits\n"
-        "  found:    sha256 d2503a447794ee61eca78b98bf37c4897c01486d2a3b721b324ce499b665fde3 of 1797 images\n"
-        "  expected: sha256 87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826 of 1797 images\n"
-        "  fix:      install a scikit-learn release whose digits are unchanged, such as 1.9"
+    says(
+        caught.value,
+        where="sklearn.datasets.load_digits",
+        found="sha256 d2503a447794ee61eca78b98bf37c4897c01486d2a3b721b324ce499b665fde3 of 1797 images",
     )
 
 

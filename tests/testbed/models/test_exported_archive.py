@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from classifiers import Load, Refused
+from messages import says
 from torch import nn
 from torch.export.pt2_archive import constants
 
@@ -444,11 +445,10 @@ class TestHonestFiles:
                 return a + b
 
         (tmp_path / "w.pt2").write_bytes(exported(PIXELS, PIXELS, module=Two()))
-        assert refused(source="exported", weights="w.pt2", classes="ten", preprocess={}) == (
-            "the program does not take images alone\n"
-            "  where:    model m, HERE/w.pt2\n"
-            "  found:    a, b\n"
-            "  expected: one input that is a tensor, by position"
+        says(
+            refused(source="exported", weights="w.pt2", classes="ten", preprocess={}),
+            where="model m, HERE/w.pt2",
+            found="a, b",
         )
 
     def test_archives_of_older_torch(self, honest: bytes, tmp_path: Path, load: Load) -> None:

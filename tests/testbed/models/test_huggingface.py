@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from classifiers import Load, Refused, same_weights, sha256
+from messages import says
 from safetensors.torch import save_file
 from torch import nn
 
@@ -107,12 +108,7 @@ def test_code_of_a_repository_is_not_run(refused: Refused, vit: Any, tmp_path: P
     path = tmp_path / "repository/config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps({**config, "auto_map": {"AutoModelForImageClassification": "modeling.Own"}}))
-    assert refused(**CONTENT, path="repository") == (
-        "transformers does not have this network itself\n"
-        "  where:    model m\n"
-        "  found:    model_type vit, ViTForImageClassification\n"
-        "  expected: a network of the library: code out of a repository is not run"
-    )
+    says(refused(**CONTENT, path="repository"), where="model m", found="model_type vit, ViTForImageClassification")
 
 
 @pytest.mark.parametrize(
@@ -128,9 +124,7 @@ def test_a_config_cannot_have_timm_load_other_weights(
 
 def test_a_file_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert refused(**CONTENT, path="empty") == (
-        "a file of the repository was not found\n  where:    model m\n  found:    HERE/empty/model.safetensors"
-    )
+    says(refused(**CONTENT, path="empty"), where="model m", found="HERE/empty/model.safetensors")
 
 
 @pytest.mark.parametrize(

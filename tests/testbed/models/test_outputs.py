@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from classifiers import TEN, Load, Refused
+from messages import says
 from pydantic import ValidationError
 from torch import nn
 
@@ -86,18 +87,8 @@ def test_trap_16_outputs_in_another_order_are_put_into_that_of_the_classes(load:
 
 def test_a_network_with_another_number_of_outputs_is_not_cut_to_fit(complaint_of: Callable[..., str]) -> None:
     """1,500 outputs less the first, and then the first 1,000 of those, would look right and be wrong."""
-    assert complaint_of(torch.zeros(3, 15), logits=Logits(drop=(0,))) == (
-        "logits.drop does not fit the network\n"
-        "  where:    model m\n"
-        "  found:    15 outputs\n"
-        "  expected: 11, for the 10 classes of ten"
-    )
-    assert complaint_of(torch.zeros(3, 15), logits=Logits(subset=(*range(9), 20))) == (
-        "logits.subset does not fit the network\n"
-        "  where:    model m\n"
-        "  found:    15 outputs\n"
-        "  expected: 21 or more, for the 10 classes of ten"
-    )
+    says(complaint_of(torch.zeros(3, 15), logits=Logits(drop=(0,))), where="model m", found="15 outputs")
+    says(complaint_of(torch.zeros(3, 15), logits=Logits(subset=(*range(9), 20))), where="model m", found="15 outputs")
 
 
 class Several(nn.Module):
@@ -183,52 +174,32 @@ def test_an_output_by_number_or_name(value: Any, output: int | str, name: str) -
 
 def test_of_several_that_would_do_one_must_be_chosen(complaint_of: Callable[..., str]) -> None:
     """DeiT's two heads while it is distilled: their mean is the network's, either alone is another model."""
-    assert complaint_of((SCORES, OTHER, FEATURES)) == (
-        "several outputs could be the logits\n"
-        "  where:    model m\n"
-        "  found:    0: (3, 10), 1: (3, 10)\n"
-        "  expected: one tensor (3, 10)\n"
-        "  fix:      choose one, as with output: 0"
-    )
+    says(complaint_of((SCORES, OTHER, FEATURES)), where="model m", found="0: (3, 10), 1: (3, 10)")
     assert complaint_of({"logits_a": SCORES, "b": (OTHER, OTHER)}, output="b").splitlines()[2] == (
         "  found:    b.0: (3, 10), b.1: (3, 10)"
     )
 
 
 def test_an_output_that_is_not_there(complaint_of: Callable[..., str]) -> None:
-    assert complaint_of({"scores": SCORES, "features": FEATURES}, output="score") == (
-        'the network has no output "score"\n'
-        "  where:    model m\n"
-        "  found:    scores: (3, 10), features: (3, 64)\n"
-        "  expected: one of scores, features\n"
-        '  fix:      did you mean "scores"?'
+    says(
+        complaint_of({"scores": SCORES, "features": FEATURES}, output="score"),
+        where="model m",
+        found="scores: (3, 10), features: (3, 64)",
     )
-    assert complaint_of(SCORES, output=0) == (
-        'the network has no output "0"\n'
-        "  where:    model m\n"
-        "  found:    a single tensor (3, 10)\n"
-        "  fix:      leave output out"
-    )
+    says(complaint_of(SCORES, output=0), where="model m", found="a single tensor (3, 10)")
     assert complaint_of((SCORES, FEATURES), output=1).startswith("unexpected number of outputs\n")
 
 
 def test_segmentation_is_not_classification(complaint_of: Callable[..., str]) -> None:
     maps = torch.zeros(3, 10, 7, 7)
     pooled = "a number per class and pixel, as in segmentation, is none per image; the network needs a pooled head"
-    assert complaint_of({"out": maps, "aux": maps}) == (
-        "no output has a number per class\n"
-        "  where:    model m\n"
-        "  found:    out: (3, 10, 7, 7), aux: (3, 10, 7, 7)\n"
-        "  expected: one tensor (3, 10)\n"
-        f"  fix:      {pooled}"
+    says(
+        complaint_of({"out": maps, "aux": maps}),
+        where="model m",
+        found="out: (3, 10, 7, 7), aux: (3, 10, 7, 7)",
+        fix=pooled,
     )
-    assert complaint_of(maps) == (
-        "the network does not return logits\n"
-        "  where:    model m\n"
-        "  found:    (3, 10, 7, 7)\n"
-        "  expected: a tensor (3, 10)\n"
-        f"  fix:      {pooled}"
-    )
+    says(complaint_of(maps), where="model m", found="(3, 10, 7, 7)", fix=pooled)
 
 
 @pytest.mark.parametrize("value", [torch.zeros(3, 1), torch.zeros(3)])
@@ -272,20 +243,10 @@ class TestSigmoid:
         assert (name, scores.argmax(dim=1).tolist()) == ("0", [0, 1, 1])
 
     def test_two_outputs_are_none(self, complaint_of: Callable[..., str]) -> None:
-        assert complaint_of(torch.zeros(3, 2), TWO, logits=self.RULE) == (
-            "logits.sigmoid does not fit the network\n"
-            "  where:    model m\n"
-            "  found:    2 outputs\n"
-            "  expected: 1, for the 2 classes of two"
-        )
+        says(complaint_of(torch.zeros(3, 2), TWO, logits=self.RULE), where="model m", found="2 outputs")
 
     def test_of_more_classes(self, refused: Refused) -> None:
-        assert refused(**linear(1), logits={"sigmoid": True}) == (
-            "logits.sigmoid is for two classes\n"
-            "  where:    model m\n"
-            "  found:    10 classes of ten\n"
-            "  expected: a label space of two classes: the output is that of the second"
-        )
+        says(refused(**linear(1), logits={"sigmoid": True}), where="model m", found="10 classes of ten")
 
 
 class TestProbabilities:
@@ -350,18 +311,8 @@ class TestProbabilities:
 
 
 def test_outputs_that_cannot_be_the_classes(refused: Refused) -> None:
-    assert refused(**linear(11), logits={"drop": 11}) == (
-        "logits.drop names an output that does not exist\n"
-        "  where:    model m\n"
-        "  found:    11\n"
-        "  expected: 0 to 10: 10 classes of ten and 1 to drop"
-    )
-    assert refused(**linear(11), logits={"subset": [3, 1]}) == (
-        "logits.subset does not name an output for each class\n"
-        "  where:    model m\n"
-        "  found:    2 outputs\n"
-        "  expected: 10, one a class of ten, in its order"
-    )
+    says(refused(**linear(11), logits={"drop": 11}), where="model m", found="11")
+    says(refused(**linear(11), logits={"subset": [3, 1]}), where="model m", found="2 outputs")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from classifiers import TEN, Load, Refused, sha256
+from messages import says
 from pydantic import ValidationError
 from torch import nn
 
@@ -116,9 +117,7 @@ def test_outputs_are_chosen_of_a_program_too(load: Load, files: Path) -> None:
 
 def test_an_output_by_name(load: Load, refused: Refused, files: Path) -> None:
     same_predictions(load(**content("onnx", str(files / "any.onnx"), output="scores")))
-    assert refused(**content("onnx", str(files / "any.onnx"), output="logits")) == (
-        'the ONNX file has no output "logits"\n  where:    model m\n  expected: scores'
-    )
+    says(refused(**content("onnx", str(files / "any.onnx"), output="logits")), where="model m")
 
 
 class Several(nn.Module):
@@ -176,12 +175,11 @@ def test_which_of_two_must_be_said(load: Load, of_several: Path, source: str, su
     with pytest.raises(ModelError) as caught:
         settle(classifier, [classifier.module(torch.rand(2, 3, 8, 8))], 2)
     first, second = ("first", "second") if source == "onnx" else ("0", "1")
-    assert str(caught.value) == (
-        "several outputs could be the logits\n"
-        "  where:    model m\n"
-        f"  found:    {first}: (2, 10), {second}: (2, 10)\n"
-        "  expected: one tensor (2, 10)\n"
-        f"  fix:      choose one, as with output: {first}"
+    says(
+        caught.value,
+        where="model m",
+        found=f"{first}: (2, 10), {second}: (2, 10)",
+        fix=f"choose one, as with output: {first}",
     )
 
 
@@ -233,23 +231,15 @@ def test_weights_beside_an_onnx_file_are_not_opened(
     # onnxruntime looks for them in the working folder, and would find them there.
     monkeypatch.chdir(files)
     message = refused(**content("onnx", str(files / "apart.onnx")))
-    assert message == (
-        "the ONNX file keeps its weights in other files\n"
-        f"  where:    model m, {files / 'apart.onnx'}\n"
-        "  found:    apart.onnx.data\n"
-        "  expected: one file that holds its weights too\n"
-        "  fix:      save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)"
-    )
+    says(message, where=f"model m, {files / 'apart.onnx'}", found="apart.onnx.data")
 
 
 def test_a_network_exported_in_training_mode(refused: Refused, files: Path) -> None:
     """Batch norm would use the other images of the batch, and dropout would predict by chance."""
-    assert refused(**content("exported", str(files / "training.pt2"))) == (
-        "the network was exported in training mode\n"
-        f"  where:    model m, {files / 'training.pt2'}\n"
-        "  found:    aten.batch_norm.default that trains\n"
-        "  expected: a network in eval mode\n"
-        "  fix:      call module.eval() before torch.export.export"
+    says(
+        refused(**content("exported", str(files / "training.pt2"))),
+        where=f"model m, {files / 'training.pt2'}",
+        found="aten.batch_norm.default that trains",
     )
 
 
@@ -269,11 +259,10 @@ def test_another_file(refused: Refused, tmp_path: Path, source: str, problem: st
 
 def test_a_missing_library_is_named(refused: Refused, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    assert refused(**content("onnx", str(files / "any.onnx"))) == (
-        "this source needs onnxruntime\n"
-        "  where:    model m\n"
-        "  found:    import of onnxruntime halted; None in sys.modules\n"
-        "  fix:      pip install 'evalshift[onnx]'"
+    says(
+        refused(**content("onnx", str(files / "any.onnx"))),
+        where="model m",
+        found="import of onnxruntime halted; None in sys.modules",
     )
 
 
@@ -330,11 +319,10 @@ class TestNumpy:
         from evalshift.errors import ModelError
 
         classifier = load(**self.CONTENT, function="functions.py:labels")
-        assert complaint(ModelError, classifier.module, torch.zeros(2, 3, 8, 8)) == (
-            "the function does not return scores\n"
-            "  where:    model m\n"
-            "  found:    int64, shape (2,)\n"
-            "  expected: numbers, shape (2, classes): higher is likelier"
+        says(
+            complaint(ModelError, classifier.module, torch.zeros(2, 3, 8, 8)),
+            where="model m",
+            found="int64, shape (2,)",
         )
 
     def test_an_edited_function_is_another_model(self, model_of: Callable[..., Any], tmp_path: Path) -> None:

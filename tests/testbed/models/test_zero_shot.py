@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from classifiers import TEN, Load, Refused, sha256
+from messages import says
 
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.model_entries import OpenClipModel
@@ -114,9 +115,4 @@ def test_what_open_clip_does_not_know(refused: Refused) -> None:
     assert refused(**{**CONTENT, "name": "ViT-B-23"}).startswith('open_clip has no network "ViT-B-23"\n')
     message = refused(source="open_clip", name="ViT-B-32", pretrained="laion")
     assert message.startswith('ViT-B-32 has no weights "laion"\n  where:    model m\n  expected: openai, ')
-    assert refused(**CONTENT, names=["one"]) == (
-        "`names` must have one name per class\n"
-        "  where:    model m\n"
-        "  found:    1 names\n"
-        "  expected: 10, one a class of ten, in its order"
-    )
+    says(refused(**CONTENT, names=["one"]), where="model m", found="1 names")
