@@ -43,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Testbed:
-    """One of a setting's: accuracies, families, and which images each model gets right, where there are images."""
+    """One of a setting's: accuracies, families, and correctness on each image, where there are images."""
 
     original: np.ndarray
     new: np.ndarray

@@ -387,9 +387,7 @@ def test_report_on_a_published_testbed_needs_no_results(tmp_path: Path, monkeypa
     assert (ran.code, ran.err) == (0, "")
     # Table 11 of Recht et al. 2019; without the Fisher vectors the slope is 1.11.
     printed = " ".join(ran.out.split())
-    assert (
-        "Slope 0.97: one point more on imagenet goes with 0.97 points more on imagenetv2-matched-frequency" in printed
-    )
+    assert "Slope 0.97: one point more on ImageNet goes with 0.97 points more on ImageNetV2 MatchedFrequency" in printed
     assert "nasnetalarge             82.5 [82.2, 82.8]  72.2 [71.3, 73.1]  10.3       3" in ran.out
     assert sorted(contents(tmp_path / "report")) == [
         "summary.json",

@@ -125,7 +125,7 @@ def test_a_family_has_the_title_of_any_of_its_models():
     assert found.family("f") == "Nets"
 
 
-def test_titles_of_several_pairs_are_told_apart():
+def test_titles_of_several_pairs_are_distinct():
     both = joined([Titles(datasets={"a": "Set"}), Titles(datasets={"b": "Set", "c": "Other"})])
     assert both.datasets == {"a": "Set (a)", "b": "Set (b)", "c": "Other"}
 

@@ -176,7 +176,7 @@ def test_a_file_under_another_name_is_refused(results: Results, make_predictions
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_in_the_place_of_a_file_does_not_hang(results: Results) -> None:
+def test_a_pipe_instead_of_a_file_does_not_hang(results: Results) -> None:
     paths = [results.predictions_file("old", "resnet"), results.dataset_file("old"), results.counts_file("old")]
     for path in [*paths, results.path / "pairs.json"]:
         path.parent.mkdir(parents=True, exist_ok=True)
