@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    SNAPSHOT.renew = config.getoption("--renew-messages")
+    SNAPSHOT.renew = bool(config.getoption("--renew-messages"))
     # Commands that run in another folder are to be those that stand beside the tests, whichever are installed.
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
