@@ -230,7 +230,7 @@ def report(
         typer.Option(
             metavar="FAMILY",
             help="Family to leave out of the lines; a second figure includes it. Comma-separated; repeatable. "
-            "[default: none; of a published testbed, those that its publication leaves out]",
+            "[default: none; of a published testbed or release, those that its publication leaves out]",
         ),
     ] = None,
     against: Annotated[

@@ -36,7 +36,7 @@ class ReportOptions:
     resamples  of the bootstraps, 0 for none
     seed       of the bootstraps
     without    families that the lines leave out, one name or several. None stands for those that the publication of a
-               published testbed leaves out, and for none where the models are one's own
+               published testbed, or of an imported release, leaves out, and for none where the models are one's own
     """
 
     scale: str = "linear"

@@ -277,9 +277,9 @@ def report(
 
     `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit" or "logit", `metric`
     "top1" or "top5", `level` that of all intervals. `published` names a published testbed, such as "recht2019", to
-    report on instead of results. `without` names families that the lines leave out; for a published testbed None
-    stands for those that its own publication leaves out. `against` names a published testbed to whose line each
-    model is held.
+    report on instead of results. `without` names families that the lines leave out; for a published testbed, and
+    for predictions imported from its release, None stands for those that its own publication leaves out. `against`
+    names a published testbed to whose line each model is held.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -352,7 +352,7 @@ def _command(
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
     words += [word for family in families for word in ("--without", family)]
-    if published and not left_open and not families:
+    if not left_open and not families:
         words += ["--without", "none"]
     words += [] if against is None else ["--against", against]
     words += [f"--{options.scale}", "--metric", options.metric]

@@ -1,11 +1,11 @@
 """Published testbeds as pairs of counts, summarized as stored results are."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Unpack
 
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import Outcomes, split_pair
+from evalshift.analysis.summary.conventions import of_publication
 from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.errors import UsageError, did_you_mean
@@ -16,7 +16,6 @@ _COUNTS_ALONE = (
     "Statistics that need the prediction for each image are left out: paired comparison of models, rank confidence "
     "sets, bootstrap over images, agreement, hard images, accuracy per class."
 )
-_NUMBERED = "Models of equal accuracy are numbered in alphabetical order, as in the publication's tables."
 
 
 def published_outcomes(testbed: PublishedTestbed, pair: str) -> dict[str, Outcomes]:
@@ -86,7 +85,7 @@ def summarize_published(
         notes=(
             f"These are published counts: {testbed.reference} ({testbed.paper}).",
             _COUNTS_ALONE,
-            *([_NUMBERED] if testbed.ties == "alphabetical" else []),
+            *of_publication(testbed, testbed.tables[0]).rank_notes,
             *(f"{pair} is not in this report: {metric_words(metric)} was not published on it." for pair in refused),
         ),
     )
@@ -94,10 +93,8 @@ def summarize_published(
 
 def _summarize_pair(testbed: PublishedTestbed, pair: str, options: ReportOptions) -> PairSummary:
     table = _table_of(testbed, pair)
-    notes = []
-    if options.without is None and table.without:
-        families = name_some([testbed.families.get(name, name) for name in table.without])
-        notes.append(f"Lines leave out {families}, as the publication's do; a second line has all models in it.")
+    conventions = of_publication(testbed, table)
+    notes = conventions.family_notes(options)
     inexact = [model.name for model in table.models if not model.exact]
     if inexact:
         notes.append(
@@ -106,8 +103,8 @@ def _summarize_pair(testbed: PublishedTestbed, pair: str, options: ReportOptions
         )
     return summarize_outcomes(
         published_outcomes(testbed, pair),
-        options=replace(options, without=table.without) if options.without is None else options,
-        ties=testbed.ties,
+        options=conventions.applied_to(options),
+        ties=conventions.ties,
         notes=notes,
     )
 

@@ -8,6 +8,7 @@ from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
+from evalshift.analysis.summary.conventions import of_imports
 from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.errors import AnalysisError
@@ -25,7 +26,9 @@ def summarize(
     """Work out everything a report says on stored results.
 
     `pairs` are "original:new"; without them, all that were run here: one that cannot be reported then becomes a note.
-    `choices` are those of `ReportOptions`, or `options` has them all. Lines are fitted on every scale; the one chosen
+    `choices` are those of `ReportOptions`, or `options` has them all. On models that were imported from a release,
+    families that the options leave open are those that its publication leaves out, and where all of a pair's models are
+    of it, models of equal accuracy are numbered as its tables do. Lines are fitted on every scale; the one chosen
     is that of all other statistics that need one. Each statistic has a generator of its own, so that its numbers do
     not depend on what else is asked for.
     Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
@@ -47,15 +50,18 @@ def summarize(
             refused.append(error)
             continue
         review = review_pair(stored, options.level)
+        runs = [run for both in stored.provenance.values() for run in both]
+        conventions = of_imports(f"{stored.original.name}:{stored.new.name}", runs)
         summaries.append(
             summarize_outcomes(
                 stored.outcomes,
                 predictions=stored.predictions,
                 fresh=stored.fresh,
                 near_duplicates=_near_duplicates(stored),
-                options=options,
+                options=conventions.applied_to(options),
+                ties=conventions.ties,
                 provenance=_provenance(stored),
-                notes=(*stored.notes, *review.notes),
+                notes=(*conventions.family_notes(options), *conventions.rank_notes, *stored.notes, *review.notes),
                 expected_accuracy=review.expected_accuracy,
             )
         )

@@ -8,6 +8,7 @@ import csv
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import Literal
 
 import numpy as np
 import yaml
@@ -33,6 +34,7 @@ class PublishedTable:
     images    dataset -> how many it has
     metrics   "top1", and "top5" where it was published
     without   families that the publication's own lines leave out
+    release   what `evalshift import` calls the release of these models' predictions; None where there is none
     models    in alphabetical order
     correct   (dataset, metric) -> number of correct predictions of each model, shape (m,), in the order of `models`
     """
@@ -42,6 +44,7 @@ class PublishedTable:
     images: dict[str, int]
     metrics: tuple[str, ...]
     without: tuple[str, ...]
+    release: str | None
     models: tuple[PublishedModel, ...]
     correct: dict[tuple[str, str], Counts]
 
@@ -67,7 +70,7 @@ class PublishedTestbed:
     title: str
     reference: str
     paper: str
-    ties: str
+    ties: Literal["shared", "alphabetical"]
     families: dict[str, str]
     datasets: dict[str, str]
     tables: tuple[PublishedTable, ...]
@@ -113,6 +116,20 @@ def load_published(name: str) -> PublishedTestbed:
     )
 
 
+def find_release(name: str) -> tuple[PublishedTestbed, PublishedTable] | None:
+    """The published testbed and its table whose models' predictions were released under this name; None without one.
+
+    >>> testbed, table = find_release("recht2019-imagenet")
+    >>> testbed.name, table.original
+    ('recht2019', 'imagenet')
+    """
+    for testbed in map(load_published, published_names()):
+        for table in testbed.tables:
+            if table.release == name:
+                return testbed, table
+    return None
+
+
 def _load_table(folder: Traversable, facts: dict) -> PublishedTable:
     rows = list(csv.DictReader(folder.joinpath(facts["counts"]).read_text("utf-8").splitlines()))
     metrics = tuple(facts["metrics"])
@@ -122,6 +139,7 @@ def _load_table(folder: Traversable, facts: dict) -> PublishedTable:
         images=facts["images"],
         metrics=metrics,
         without=tuple(facts.get("without", ())),
+        release=facts.get("release"),
         models=tuple(
             PublishedModel(row["model"], row["family"], int(row["year"]), row["counted_from"] == "predictions")
             for row in rows
