@@ -5,6 +5,7 @@
     results = es.run(pairs=["digits:digits-new-writers"])
     report = es.report(results, scale="probit")
     report.fit.slope, report.table
+    es.compare(results, "conv-gelu", "ridge").verdict
     es.figures.save(report.draw("scatter"), "scatter.pdf")
 
 Names are imported when they are first used, so that `import evalshift` costs next to nothing.
@@ -17,6 +18,8 @@ from evalshift._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from evalshift.analysis import figures
+    from evalshift.analysis.comparison.compute import compare
+    from evalshift.analysis.comparison.records import Comparison
     from evalshift.analysis.report import Report, report
     from evalshift.errors import EvalshiftError
     from evalshift.evaluate.importers.predictions import import_predictions
@@ -31,11 +34,13 @@ if TYPE_CHECKING:
     from evalshift.testbed.registry import load_registry
 
 __all__ = [
+    "Comparison",
     "EvalshiftError",
     "Predictions",
     "Preprocess",
     "Report",
     "Results",
+    "compare",
     "figures",
     "import_predictions",
     "import_released",
@@ -48,6 +53,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Comparison": "evalshift.analysis.comparison.records",
+    "compare": "evalshift.analysis.comparison.compute",
     "EvalshiftError": "evalshift.errors",
     "Predictions": "evalshift.evaluate.predictions",
     "Preprocess": "evalshift.testbed.preprocessing",

@@ -297,6 +297,60 @@ def report(
         print_findings(made.summary, written)
 
 
+@app.command(epilog="Example: evalshift compare my-resnet resnet50 --pair cifar10:cifar10.1-v6")
+def compare(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Two or more models, by name or glob.")],
+    results: Annotated[
+        Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Models of a published testbed, such as recht2019; needs no results."),
+    ] = None,
+    pair: PairOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FAMILY", help="Family to leave out of the line. Comma-separated; repeatable."),
+    ] = None,
+    linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies.")] = False,
+    probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy). [default]")] = False,
+    logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
+    metric: Annotated[str, typer.Option(metavar="top1|top5", help="Which accuracy is compared.")] = "top1",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare models: is one more accurate than the other, and is it more robust?
+
+    Prints a verdict, both accuracies, and the differences of accuracies, drops and effective robustness with 95 %
+    confidence intervals and p-values: McNemar's exact test on the images that both models saw. Effective robustness is
+    the distance above the line through the other models in the results. Over more than two models p-values are
+    Holm-adjusted.
+    """
+    with _complaints(compare):
+        from evalshift.analysis.comparison.compute import compare as compare_stored
+        from evalshift.console.output import print_comparison
+
+        if results is not None and published is not None:
+            raise UsageError(
+                "both stored results and a published testbed were given",
+                found=f"--results {results} --published {published}",
+                expected="one of them",
+            )
+        scale = _one_of("a line has one scale", linear=linear, probit=probit, logit=logit)
+        found = compare_stored(
+            results or "results",
+            *_split(models),
+            pairs=_split(pair) or None,
+            scale="probit" if not (linear or probit or logit) else scale,
+            metric=metric,
+            without=None if without is None else [family for family in _split(without) if family != "none"],
+            published=published,
+        )
+        if as_json:
+            typer.echo(found.to_json(), nl=False)
+        else:
+            print_comparison(found)
+
+
 @app.command("list", epilog="Example: evalshift list models --registry mine.yaml")
 def list_entries(
     what: Annotated[str, typer.Argument(metavar="models|datasets|pairs", help="What to list.")],

@@ -378,6 +378,29 @@ def test_report_takes_its_chance_from_the_seed(out: Path) -> None:
     assert interval(1) != interval(2)
 
 
+def test_compare_prints_a_verdict_and_the_differences(stored: Path) -> None:
+    ran = run_here("compare", "good", "shy", "--results", stored)
+    assert (ran.code, ran.err) == (0, "")
+    assert "The accuracies of good and shy do not differ significantly" in " ".join(plain(ran.out).split())
+    assert "only good" in ran.out
+    assert "effective robustness" in ran.out
+
+
+def test_compare_prints_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run_here("compare", "vgg*", "--published", "recht2019", "--pair", "imagenet:imagenetv2-topimages", "--json")
+    (pair,) = json.loads(ran.out)["pairs"]
+    models = [one["model"] for one in pair["models"]]
+    assert {"vgg16", "vgg19"} < set(models)
+    assert len(pair["differences"]) == 4 * len(models) * (len(models) - 1) / 2
+
+
+def test_compare_refuses_an_unknown_model(stored: Path) -> None:
+    ran = run_here("compare", "good", "shi", "--results", stored)
+    assert ran.code == 2
+    assert 'fix:      did you mean "shy"?' in ran.err
+
+
 def test_report_on_a_published_testbed_needs_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")

@@ -1,0 +1,269 @@
+"""Stored predictions or published counts -> a comparison of chosen models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from evalshift.analysis.comparison.records import Comparison, Differences, PairComparison
+from evalshift.analysis.options import ReportOptions
+from evalshift.analysis.outcomes import ImagePredictions, Outcomes
+from evalshift.analysis.outcomes.run_notes import run_notes
+from evalshift.analysis.outcomes.shared_images import shared_images_note
+from evalshift.analysis.outcomes.stored_pair import load_pair
+from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.statistics.effective_robustness import sampling_covariance
+from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
+from evalshift.analysis.statistics.multiplicity import adjust_pairs
+from evalshift.analysis.statistics.paired import compare_drops, compare_models
+from evalshift.analysis.statistics.robustness_differences import robustness_differences
+from evalshift.analysis.summary.published import published_outcomes
+from evalshift.analysis.summary.stored import wanted_pairs
+from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.evaluate.predictions import Provenance
+from evalshift.evaluate.store import Results
+from evalshift.formatting import name_some
+from evalshift.testbed.published import load_published
+
+_COUNTS_ALONE = (
+    "Only counts are known for these models: differences are computed as if the models had seen different images, "
+    "which makes their intervals too wide, and no paired test is made."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """One pair as it is stored or published."""
+
+    outcomes: Outcomes
+    predictions: tuple[ImagePredictions, ImagePredictions] | None
+    provenance: Mapping[str, tuple[Provenance, Provenance]]
+    notes: tuple[str, ...] = ()
+
+
+def compare(
+    results: Results | str | Path = "results",
+    *models: str,
+    pairs: Sequence[str] | str | None = None,
+    scale: str = "probit",
+    metric: str = "top1",
+    level: float = 0.95,
+    without: Sequence[str] | str | None = None,
+    published: str | None = None,
+) -> Comparison:
+    """Compare models on the same images: is one more accurate than the other, and is it more robust?
+
+    `models` are two or more names or globs of models stored in `results`, or of the published testbed that `published`
+    names instead. `pairs` are "original:new"; without them, all pairs that hold at least two of the models. Accuracies
+    are compared by McNemar's exact test with Newcombe's interval for paired proportions, drops by their paired
+    variances, effective robustness against the line through the models that are not compared, on `scale`, without the
+    families of `without`. Over more than two models p-values are Holm-adjusted.
+    Raises UsageError for a model or pair that is not there, AnalysisError where no pair holds two of the models.
+
+    >>> found = compare("results", "resnet50", "vgg19", published="recht2019", pairs="imagenet:imagenetv2-topimages")
+    >>> found.table["difference"].round(3).tolist()
+    [0.038, 0.039, -0.002, 0.004]
+    """
+    options = ReportOptions(scale=scale, metric=metric, level=level, without=without)
+    if len(set(models)) < 2 and not any(map(_is_glob, models)):
+        raise UsageError(
+            "it takes two models to compare", found=", ".join(models) or "none", expected="two names, or a glob"
+        )
+    if published is not None:
+        testbed = load_published(published)
+        names = testbed.pairs if pairs is None else [pairs] if isinstance(pairs, str) else list(pairs)
+        families = {
+            name: () if table is None else table.without for name in names for table in [testbed.table_of(name)]
+        }
+
+        def load(name: str) -> dict[str, _Source]:
+            return {metric: _Source(found, None, {}) for metric, found in published_outcomes(testbed, name).items()}
+
+    else:
+        store = results if isinstance(results, Results) else Results(results)
+        names, families = wanted_pairs(store, pairs), {}
+
+        def load(name: str) -> dict[str, _Source]:
+            stored = load_pair(store, name)
+            shared = shared_images_note(stored.original, stored.new)
+            return {
+                metric: _Source(found, stored.predictions, stored.provenance, () if shared is None else (shared,))
+                for metric, found in stored.outcomes.items()
+            }
+
+    compared, refused = [], []
+    for name in names:
+        try:
+            sources = load(name)
+            if metric not in sources:
+                raise AnalysisError(f"{metric} is not available on this pair", where=name, found=", ".join(sources))
+            left_out = (*options.named, *(families.get(name, ()) if without is None else ()))
+            compared.append(_compare_pair(sources[metric], models, options, left_out))
+        except (AnalysisError, UsageError) as error:
+            if pairs is not None or len(names) == 1:
+                raise
+            refused.append(error)
+    if not compared:
+        raise refused[0]
+    return Comparison(tuple(compared))
+
+
+def _compare_pair(
+    source: _Source, wanted: Sequence[str], options: ReportOptions, left_out: Sequence[str]
+) -> PairComparison:
+    outcomes, level = source.outcomes, options.level
+    models = _chosen(wanted, outcomes)
+    places = [outcomes.models.index(model) for model in models]
+    original_correct, original_total, new_correct, new_total = (counts[places] for counts in outcomes.counts)
+    chosen = np.zeros(len(outcomes), bool)
+    chosen[places] = True
+    predictions = _predictions_of(source, models)
+    differences, only = (
+        _of_counts(original_correct, original_total, new_correct, new_total, level)
+        if predictions is None
+        else _of_images(predictions, outcomes.metric, level)
+    )
+    # `robustness_differences` goes by the order of all models, the comparison by that in which they were named.
+    order = np.argsort(np.argsort(places))
+    robustness = attempt(
+        lambda: robustness_differences(
+            outcomes.counts,
+            chosen,
+            in_line=outcomes.in_line(left_out),
+            covariances=_covariances(source),
+            scale=options.scale,
+            level=level,
+        )
+    )
+    differences["robustness"] = (
+        robustness
+        if isinstance(robustness, Missing)
+        else _adjusted(
+            robustness.difference[np.ix_(order, order)],
+            Interval(robustness.interval.low[np.ix_(order, order)], robustness.interval.high[np.ix_(order, order)]),
+            robustness.p_value[np.ix_(order, order)],
+        )
+    )
+    return PairComparison(
+        original=outcomes.original,
+        new=outcomes.new,
+        titles=outcomes.titles,
+        metric=outcomes.metric,
+        scale=options.scale,
+        level=level,
+        models=tuple(models),
+        accuracies=(original_correct / original_total, new_correct / new_total),
+        intervals=(
+            clopper_pearson(original_correct, original_total, level),
+            clopper_pearson(new_correct, new_total, level),
+        ),
+        distances=robustness if isinstance(robustness, Missing) else robustness.distance[order],
+        differences=differences,
+        only=only,
+        predictions=predictions,
+        line_models=0 if isinstance(robustness, Missing) else robustness.line_models,
+        notes=(
+            *source.notes,
+            *run_notes({model: source.provenance[model] for model in models if model in source.provenance}),
+            *(() if predictions is not None else (_COUNTS_ALONE,)),
+        ),
+    )
+
+
+def _chosen(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
+    """The models of these names and globs, each once; UsageError for one that matches none."""
+    chosen: dict[str, None] = {}
+    for name in wanted:
+        matches = [name] if name in outcomes.models else []
+        if not matches and _is_glob(name):
+            matches = [model for model in outcomes.models if fnmatchcase(model, name)]
+        if not matches:
+            raise UsageError(
+                "there is no such model on this pair",
+                where=f"{outcomes.original}:{outcomes.new}",
+                found=f'"{name}"',
+                expected=name_some(outcomes.models),
+                fix=did_you_mean(name, outcomes.models),
+            )
+        chosen |= dict.fromkeys(matches)
+    if len(chosen) < 2:
+        raise UsageError(
+            "it takes two models to compare",
+            where=f"{outcomes.original}:{outcomes.new}",
+            found=", ".join(chosen),
+            expected="two names, or a glob that matches two models",
+        )
+    return list(chosen)
+
+
+def _is_glob(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
+
+
+def _predictions_of(source: _Source, models: Sequence[str]) -> tuple[ImagePredictions, ImagePredictions] | None:
+    """Predictions of these models on both sets, in their order; None where one of them has counts alone."""
+    if source.predictions is None or not set(models) <= set(source.predictions[0].models):
+        return None
+    original, new = source.predictions
+    places = [original.models.index(model) for model in models]
+    return original.subset(places), new.subset(places)
+
+
+def _covariances(source: _Source) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of the accuracies of all models on either set; None where one of them has counts alone."""
+    if source.predictions is None or source.predictions[0].models != source.outcomes.models:
+        return None
+    original, new = (sampling_covariance(one.correct(source.outcomes.metric)) for one in source.predictions)
+    return original, new
+
+
+def _of_images(
+    predictions: tuple[ImagePredictions, ImagePredictions], metric: str, level: float
+) -> tuple[dict[str, Differences | Missing], tuple[np.ndarray, np.ndarray]]:
+    original_correct, new_correct = (one.correct(metric) for one in predictions)
+    original, new = compare_models(original_correct, level), compare_models(new_correct, level)
+    drops = compare_drops(original_correct, new_correct, level)
+    differences: dict[str, Differences | Missing] = {
+        "original": _adjusted(original.difference, original.interval, original.p_value),
+        "new": _adjusted(new.difference, new.interval, new.p_value),
+        "drop": _adjusted(drops.difference, drops.interval, drops.p_value),
+    }
+    return differences, (original.only, new.only)
+
+
+def _of_counts(
+    original_correct: np.ndarray,
+    original_total: np.ndarray,
+    new_correct: np.ndarray,
+    new_total: np.ndarray,
+    level: float,
+) -> tuple[dict[str, Differences | Missing], None]:
+    """As if each model had its own images: Newcombe's intervals for independent proportions, and no tests."""
+    original = _unpaired(original_correct, original_total, level)
+    new = _unpaired(new_correct, new_total, level)
+    # Square-and-add, as for two independent differences: Zou and Donner 2008.
+    drop = original.difference - new.difference
+    low = np.hypot(original.difference - original.interval.low, new.interval.high - new.difference)
+    high = np.hypot(original.interval.high - original.difference, new.difference - new.interval.low)
+    nothing = np.full_like(drop, np.nan)
+    drops = Differences(drop, Interval(drop - low, drop + high), nothing, nothing)
+    return {"original": original, "new": new, "drop": drops}, None
+
+
+def _unpaired(correct: np.ndarray, total: np.ndarray, level: float) -> Differences:
+    first, second = np.indices((len(correct), len(correct))).reshape(2, -1)
+    interval = difference_interval(correct[first], total[first], correct[second], total[second], level)
+    shape = (len(correct), len(correct))
+    accuracy = correct / total
+    low, high = (
+        np.where(np.eye(len(correct), dtype=bool), np.nan, one.reshape(shape)) for one in (interval.low, interval.high)
+    )
+    nothing = np.full(shape, np.nan)
+    return Differences(accuracy[:, np.newaxis] - accuracy, Interval(low, high), nothing, nothing)
+
+
+def _adjusted(difference: np.ndarray, interval: Interval[np.ndarray], p_value: np.ndarray) -> Differences:
+    symmetric = np.fmax(p_value, p_value.T)  # the same numbers but for rounding
+    return Differences(difference, interval, symmetric, adjust_pairs(symmetric))

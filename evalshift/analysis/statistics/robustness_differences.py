@@ -1,0 +1,121 @@
+"""Effective robustness of chosen models against each other: differences of their distances above one line."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import stats
+
+from evalshift.analysis.statistics.effective_robustness import Covariance
+from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
+from evalshift.errors import AnalysisError
+from evalshift.shapes import Accuracies, Counts
+
+# Through fewer models a line says little about where others would lie.
+LEAST_LINE_MODELS = 5
+# The accuracies of two models with the same correctness on every image differ by rounding alone.
+_NO_NOISE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class RobustnessDifferences:
+    """Distances of c chosen models above the line through `line_models` others; entry [i, j] is of i minus j.
+
+    distance     of each chosen model, in accuracies (fractions), above 0 where it lies above the line
+    difference   fractions; antisymmetric
+    interval     of the difference; NaN on the diagonal
+    p_value      of the hypothesis that both distances are the same; NaN on the diagonal
+    """
+
+    scale: str
+    line_models: int
+    distance: Accuracies
+    difference: Float[np.ndarray, "c c"]
+    interval: Interval[np.ndarray]
+    p_value: Float[np.ndarray, "c c"]
+
+
+def robustness_differences(
+    counts: tuple[Counts, Counts, Counts, Counts],
+    chosen: Bool[np.ndarray, " m"],
+    *,
+    in_line: Bool[np.ndarray, " m"] | None = None,
+    covariances: tuple[Covariance, Covariance] | None = None,
+    scale: str = "linear",
+    level: float = 0.95,
+) -> RobustnessDifferences:
+    """Compare how far the chosen models lie above the line through the models that are not chosen.
+
+    Takes original correct and total and new correct and total over m models, as `Outcomes.counts` has them. The line
+    is that of least squares on `scale` through the models of `in_line` (all, where None) that are not chosen.
+    `covariances` are those of the original and of the new accuracies over the images that the models share
+    (`sampling_covariance`); from counts alone each model's images count as its own.
+
+    The interval is that of the delta method: the difference is linear in all accuracies to first order, the chosen
+    models' own and those that the line goes through, which gives the sampling error of the images; to it comes the
+    uncertainty of the line from the scatter of its models, s² (XᵀX)⁻¹, which matters as far as the chosen models differ
+    in original accuracy. Quantiles are those of t with k − 2 degrees of freedom for k models in the line.
+    How far models scatter about the line takes no part: the question is of these models, not of their kind.
+    Raises AnalysisError where fewer than five models of two accuracies are left for the line, ValueError for a level
+    outside (0, 1) and for an unknown scale.
+    Source: Taori et al. 2020, arXiv 2007.00644 (the distance).
+
+    >>> n = np.full(7, 10_000)
+    >>> original = np.array([6000, 6500, 7000, 7500, 8000, 7100, 7900])
+    >>> new = np.array([4000, 4700, 5400, 6100, 6800, 5800, 6660])
+    >>> found = robustness_differences((original, n, new, n), np.arange(7) > 4)
+    >>> found.distance.round(3), found.difference[0, 1].round(3)
+    (array([0.026, 0.   ]), np.float64(0.026))
+    """
+    check_level(level)
+    line = ~chosen if in_line is None else in_line & ~chosen
+    original, new = fitted_accuracy(*counts[:2], scale), fitted_accuracy(*counts[2:], scale)
+    x, y = to_scale(original, scale), to_scale(new, scale)
+    models = int(line.sum())
+    if models < LEAST_LINE_MODELS or np.ptp(x[line]) == 0:
+        raise AnalysisError(
+            "too few other models for a line that these are held against",
+            where=f"effective robustness, {scale} scale",
+            found=f"{models} models, {len(np.unique(x[line]))} different original accuracies",
+            expected=f"at least {LEAST_LINE_MODELS} models that differ in original accuracy",
+            fix="evaluate more models on both test sets",
+        )
+    design = np.column_stack([np.ones(models), x[line]])
+    bread = np.linalg.inv(design.T @ design)
+    offset, slope = bread @ design.T @ y[line]
+    at = np.column_stack([np.ones(int(chosen.sum())), x[chosen]])
+    on_line = at @ (offset, slope)
+    predicted = from_scale(on_line, scale)
+    distance = counts[2][chosen] / counts[3][chosen] - predicted
+
+    # Rows over the chosen models, in accuracies: what each model's accuracies add to the distance.
+    steep = 1 / steepness(predicted, scale)[:, np.newaxis]
+    hat = np.zeros((len(at), len(x)))
+    hat[:, line] = at @ bread @ design.T
+    own = np.eye(len(x))[chosen]
+    of_new = own - steep * hat * steepness(new, scale)
+    of_original = -steep * slope * (own - hat) * steepness(original, scale)
+    if covariances is None:
+        covariances = np.diag(binomial_variance(*counts[:2])), np.diag(binomial_variance(*counts[2:]))
+    residual = y[line] - design @ (offset, slope)
+    of_line = steep * at
+    covariance = (
+        of_original @ covariances[0] @ of_original.T
+        + of_new @ covariances[1] @ of_new.T
+        + of_line @ (bread * (residual @ residual) / (models - 2)) @ of_line.T
+    )
+    difference = distance[:, np.newaxis] - distance
+    variance = np.diag(covariance)[:, np.newaxis] + np.diag(covariance) - 2 * covariance
+    error = np.sqrt(np.maximum(variance, _NO_NOISE**2))
+    np.fill_diagonal(error, np.nan)
+    arm = stats.t.ppf((1 + level) / 2, models - 2) * error
+    return RobustnessDifferences(
+        scale=scale,
+        line_models=models,
+        distance=distance,
+        difference=difference,
+        interval=Interval(difference - arm, difference + arm),
+        p_value=2 * stats.t.sf(np.abs(difference) / error, models - 2),
+    )
