@@ -488,7 +488,7 @@ def _check_data(registry: Path | None, pairs: list[str], workers: int | None) ->
 
     known = load_registry(registry)
     named = list(dict.fromkeys(name for pair in pairs for name in datasets_of(known, known.pair(pair))))
-    chosen = named or [name for name, entry in known.datasets.items() if dataset_state(entry).words == "ready"]
+    chosen = named or [name for name, entry in known.datasets.items() if dataset_state(entry).is_ready]
     found = {}
     for name in chosen:
         entry = known.dataset(name)

@@ -1,9 +1,9 @@
-"""Models as data: one class for each source."""
+"""Models as data: one class per source. A new source is a class here, in `AnyModel`, and the module that it names."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
@@ -12,6 +12,7 @@ from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, h
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.entries import About, Entry, FilePath, Locations, Title, checked_sha256, file_path, is_url
 from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.readiness import State
 
 # A hash that nobody published.
 UNKNOWN = "unknown"
@@ -90,7 +91,19 @@ class ModelEntry(About):
                  from 0; without it, the only one with a number per class
     logits       which numbers of it are the classes; all of them, in their order, without it
     on_request   why this model is not run unasked, such as "trains here, minutes"; it runs only when it is named
+
+    What a source says of itself:
+
+    module           the module of `evalshift.testbed.models` that builds the network
+    fetches          whether that module downloads what the entry does not name: its function `fetch`
+    runs_to_fetch    whether code of the entry runs to do so
+    builds_on_meta   whether the network can be built without numbers in it, in a tenth of the time
     """
+
+    module: ClassVar[str]
+    fetches: ClassVar[bool] = False
+    runs_to_fetch: ClassVar[bool] = False
+    builds_on_meta: ClassVar[bool] = False
 
     classes: str
     output: OutputName | None = None
@@ -107,6 +120,36 @@ class ModelEntry(About):
         """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
         weights = getattr(self, "weights", None)
         return (weights,) if isinstance(weights, str) else tuple(weights or ())
+
+    @property
+    def weights_parts(self) -> tuple["ModelEntry | WeightsPart", ...]:
+        """What names a file of weights each: the entry itself, or the parts that its network is put together from."""
+        return (self,)
+
+    @property
+    def function_named(self) -> str | None:
+        """The function that builds the network, "module:name", files with their whole path; None where none does."""
+        return None
+
+    @property
+    def code_file(self) -> Path | None:
+        """A file of code, besides the function's, without which the model cannot be built."""
+        return None
+
+    @property
+    def program(self) -> str | None:
+        """What else than a function the model runs that is neither evalshift's nor a library's, in words."""
+        return None
+
+    @property
+    def trained_on(self) -> AnyDataset | None:
+        """The dataset that the model is trained on before it is run; None where its weights come with it."""
+        return None
+
+    def state_without_weights(self) -> State:
+        """Whether it can be run where the entry names no weights."""
+        library = f"{self.source} {getattr(self, 'name', '')}"  # pyright: ignore[reportAttributeAccessIssue]
+        return State(True, "comes with its library, downloaded when it is run", library)
 
     def identity(self) -> dict[str, Any]:
         """The part of this entry that can change a prediction. Weights count by their checksum, wherever they are."""
@@ -217,6 +260,10 @@ class OwnWeights(WithWeights, Read):
         """Whether the entry names the weights itself."""
         return self.weights is not None or bool(self.parts)
 
+    @property
+    def weights_parts(self) -> tuple[ModelEntry | WeightsPart, ...]:
+        return self.parts or (self,)
+
     @model_validator(mode="after")
     def _weights_or_parts(self) -> "OwnWeights":
         if self.weights is not None and self.parts:
@@ -231,6 +278,7 @@ class OwnWeights(WithWeights, Read):
 class CheckpointModel(OwnWeights):
     """A state dict (.safetensors, or .pt, .pth, .bin read with weights_only) for a network that `builder` makes."""
 
+    module = "checkpoint"
     source: Literal["checkpoint"]
     builder: Code
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -239,6 +287,10 @@ class CheckpointModel(OwnWeights):
 
     def hashes(self) -> dict[str, Any]:
         return _code_hashes("builder", self.builder, self.arguments)
+
+    @property
+    def function_named(self) -> str:
+        return self.builder
 
     @model_validator(mode="after")
     def _names_weights(self) -> "CheckpointModel":
@@ -269,6 +321,9 @@ class TorchvisionModel(OwnWeights):
     weights     your own state dict for that architecture instead
     """
 
+    module = "torchvision_weights"
+    fetches = True
+    builds_on_meta = True
     source: Literal["torchvision"]
     name: str
     pretrained: str | None = None
@@ -295,6 +350,9 @@ class TorchvisionModel(OwnWeights):
 class TimmModel(OwnWeights):
     """A timm classifier with its pretrained weights, or your own `weights`; preprocessing comes with it."""
 
+    module = "timm_weights"
+    fetches = True
+    builds_on_meta = True
     source: Literal["timm"]
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -315,6 +373,9 @@ class HubModel(OwnWeights):
     path  a checkout on disk to use instead of the repository
     """
 
+    module = "torch_hub"
+    fetches = True
+    runs_to_fetch = True
     source: Literal["torch.hub"]
     repository: Annotated[str, AfterValidator(_repository)]
     commit: Annotated[str, AfterValidator(_commit)]
@@ -327,6 +388,18 @@ class HubModel(OwnWeights):
     def hashes(self) -> dict[str, Any]:
         """A checkout of one's own counts as a whole: what its hubconf.py imports and reads is not known."""
         return {} if self.path is None else hashes_of_folder(self.path)
+
+    @property
+    def code_file(self) -> Path | None:
+        return None if self.path is None else self.path / "hubconf.py"
+
+    @property
+    def program(self) -> str:
+        place = f"{self.path.name}/hubconf.py" if self.path else f"{self.repository} at commit {self.commit[:8]}"
+        return f"{self.entry} of {place}"
+
+    def state_without_weights(self) -> State:
+        return State(True, "downloaded when it is run", f"{self.repository}, commit {self.commit[:8]}")
 
     @model_validator(mode="after")
     def _a_hash_is_of_weights(self) -> "HubModel":
@@ -343,6 +416,8 @@ class HuggingfaceModel(WithWeights):
     file  of its weights, or an index of them; path: a folder with such a repository's files, instead of it
     """
 
+    module = "huggingface"
+    fetches = True
     source: Literal["huggingface"]
     repository: Annotated[str, AfterValidator(_repository)] | None = None
     revision: Annotated[str, AfterValidator(_commit)] | None = None
@@ -369,6 +444,9 @@ class HuggingfaceModel(WithWeights):
         """The file in the folder; nothing where the hub has it."""
         return () if self.path is None else (str(self.path / self.weights_file),)
 
+    def state_without_weights(self) -> State:
+        return State(True, "downloaded when it is run", f"{self.repository}, commit {(self.revision or '')[:8]}")
+
     def hashes(self) -> dict[str, Any]:
         """A folder of one's own: the weights, and what says what network they are of and how it sees images."""
         if self.path is None:
@@ -384,6 +462,9 @@ class OpenClipModel(WithWeights):
     names       of the classes, in their order; open_clip's for imagenet-1k, else those of the label space
     """
 
+    module = "zero_shot"
+    fetches = True
+    builds_on_meta = True
     source: Literal["open_clip"]
     name: str
     pretrained: str | None = None
@@ -402,30 +483,36 @@ class OpenClipModel(WithWeights):
         return self
 
 
-class PythonModel(ModelEntry):
+class FunctionModel(ModelEntry):
+    """A model that is a function."""
+
+    function: Code
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    preprocess: Preprocess
+    trust: bool = False
+
+    def hashes(self) -> dict[str, Any]:
+        return _code_hashes("function", self.function, self.arguments)
+
+    @property
+    def function_named(self) -> str:
+        return self.function
+
+
+class PythonModel(FunctionModel):
     """A function that returns a torch module: float (n, c, h, w) in, logits (n, classes) out."""
 
+    module = "python"
+    fetches = True
+    runs_to_fetch = True
     source: Literal["python"]
-    function: Code
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    preprocess: Preprocess
-    trust: bool = False
-
-    def hashes(self) -> dict[str, Any]:
-        return _code_hashes("function", self.function, self.arguments)
 
 
-class NumpyModel(ModelEntry):
+class NumpyModel(FunctionModel):
     """A function of NumPy arrays: float32 images (n, h, w, c), preprocessed, in; scores (n, classes) out."""
 
+    module = "numpy_function"
     source: Literal["numpy"]
-    function: Code
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    preprocess: Preprocess
-    trust: bool = False
-
-    def hashes(self) -> dict[str, Any]:
-        return _code_hashes("function", self.function, self.arguments)
 
 
 class ProgramModel(WithWeights):
@@ -446,20 +533,27 @@ class ProgramModel(WithWeights):
 class ExportedModel(ProgramModel):
     """A program that torch.export.save wrote (.pt2)."""
 
+    module = "exported"
     source: Literal["exported"]
 
 
 class OnnxModel(ProgramModel):
     """An ONNX file, run by onnxruntime (extra `onnx`)."""
 
+    module = "onnx_file"
     source: Literal["onnx"]
 
 
 class TorchscriptModel(ProgramModel):
     """A script that torch.jit.save wrote: a program, which is run where the entry says `trust: true`."""
 
+    module = "torchscript"
     source: Literal["torchscript"]
     trust: bool = False
+
+    @property
+    def program(self) -> str:
+        return f"TorchScript {', '.join(Path(place).name for place in self.weights_files())}"
 
 
 class RandomFeaturesModel(ModelEntry):
@@ -474,6 +568,7 @@ class RandomFeaturesModel(ModelEntry):
     seed         of the patches
     """
 
+    module = "random_features"
     source: Literal["random-features"]
     train: AnyDataset
     filters: int = Field(ge=1)
@@ -486,6 +581,13 @@ class RandomFeaturesModel(ModelEntry):
     regularizer: float = Field(default=100.0, gt=0, allow_inf_nan=False)
     seed: int = Field(default=0, ge=0)
     preprocess: Preprocess = Preprocess()
+
+    @property
+    def trained_on(self) -> AnyDataset:
+        return self.train
+
+    def state_without_weights(self) -> State:
+        return State(True, "trains here when it is run, then kept", self.on_request or f"{self.filters:,} filters")
 
 
 AnyModel = Annotated[

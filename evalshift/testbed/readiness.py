@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+READY = "ready"
+
 
 @dataclass(frozen=True)
 class State:
@@ -17,13 +19,18 @@ class State:
     words: str
     source: str = ""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing is missing, to download or to be trained first."""
+        return self.words == READY
+
 
 def state_of_files(paths: Iterable[Path]) -> State:
     """Ready where all of these files or folders exist; else missing, with those that do not."""
     paths = tuple(paths)
     absent = [path for path in paths if not path.exists()]
     shown = ", ".join(str(path) for path in absent or paths)
-    return State(not absent, "missing" if absent else "ready", shown)
+    return State(not absent, "missing" if absent else READY, shown)
 
 
 def size_words(size: int) -> str:

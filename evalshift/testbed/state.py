@@ -9,25 +9,13 @@ from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 from evalshift.testbed import download
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import fetch_dataset, format_of
-from evalshift.testbed.model_entries import (
-    AnyModel,
-    CheckpointModel,
-    HubModel,
-    HuggingfaceModel,
-    NumpyModel,
-    OpenClipModel,
-    PythonModel,
-    RandomFeaturesModel,
-    TimmModel,
-    TorchvisionModel,
-    WeightsPart,
-)
-from evalshift.testbed.readiness import State, size_words, state_of_files
+from evalshift.testbed.model_entries import AnyModel, ModelEntry, WeightsPart
+from evalshift.testbed.readiness import READY, State, size_words, state_of_files
 from evalshift.testbed.registry import Registry, with_built_in_files
 from evalshift.testbed.trust import code_of, needs_trust
 from evalshift.testbed.weights import find_weights, local_weights, remote_weights, weights_folder
 
-__all__ = ["State", "dataset_state", "fetch_all", "model_state"]
+__all__ = ["State", "dataset_state", "fetch_all", "model_state", "run_by_fetching"]
 
 
 def dataset_state(entry: AnyDataset) -> State:
@@ -37,33 +25,36 @@ def dataset_state(entry: AnyDataset) -> State:
 
 def model_state(entry: AnyModel) -> State:
     """Whether a model can be built now, going by its files; building it is the only proof."""
-    code = _code_of(entry)
+    code = _code_state(entry)
     if code is not None and not code.can_run:
         return code
     if needs_trust(entry):
         return State(False, "is code, lacks trust: true", code_of(entry) or "")
-    if code is not None and isinstance(entry, NumpyModel | PythonModel):
-        return code
-    states = [state for one in _files_of(entry) if (state := _state_of_weights(one)) is not None]
-    if states:  # the part that lacks most speaks for all
-        return min(states, key=lambda state: (state.can_run, state.words == "ready"))
-    if code is not None:
-        return code
-    if isinstance(entry, HubModel):
-        return State(True, "downloaded when it is run", f"{entry.repository}, commit {entry.commit[:8]}")
-    if isinstance(entry, HuggingfaceModel):
-        return State(True, "downloaded when it is run", f"{entry.repository}, commit {(entry.revision or '')[:8]}")
-    if isinstance(entry, RandomFeaturesModel):
-        return State(True, "trains here when it is run, then kept", entry.on_request or f"{entry.filters:,} filters")
-    library = f"{entry.source} {getattr(entry, 'name', '')}"
-    return State(True, "comes with its library, downloaded when it is run", library)
+    weights = [state for part in entry.weights_parts if (state := _weights_state(part)) is not None]
+    if weights:  # the part that lacks most speaks for all
+        return min(weights, key=lambda state: (state.can_run, state.is_ready))
+    return code or entry.state_without_weights()
 
 
-def _files_of(entry: AnyModel) -> tuple[AnyModel | WeightsPart, ...]:
-    return getattr(entry, "parts", ()) or (entry,)
+def _code_state(entry: AnyModel) -> State | None:
+    """Whether the code that an entry names is installed or found; None where it comes with a library or a download."""
+    if entry.code_file is not None:
+        return state_of_files([entry.code_file])
+    return None if entry.function_named is None else _function_state(entry.function_named)
 
 
-def _state_of_weights(entry: AnyModel | WeightsPart) -> State | None:
+def _function_state(function: str) -> State:
+    module = function.rpartition(":")[0]
+    if module.endswith(".py"):
+        return state_of_files([Path(module)])
+    try:
+        found = importlib.util.find_spec(module.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        found = False
+    return State(found, READY if found else "missing: not installed", function)
+
+
+def _weights_state(entry: ModelEntry | WeightsPart) -> State | None:
     """Whether a file of weights is there; None where the entry names none."""
     try:
         path = local_weights(entry)
@@ -71,7 +62,7 @@ def _state_of_weights(entry: AnyModel | WeightsPart) -> State | None:
     except EvalshiftError as error:
         return State(False, error.problem, str(error.where or ""))
     if path is not None:
-        return State(True, "ready", str(path))
+        return State(True, READY, str(path))
     if remote is not None:
         return State(True, f"to download{size_words(remote.size or 0)}", remote.urls[0])
     places = entry.weights_files()
@@ -94,21 +85,21 @@ def fetch_all(registry: Registry, names: Iterable[str]) -> Iterator[tuple[str, l
 def run_by_fetching(registry: Registry, names: Iterable[str]) -> dict[str, AnyModel]:
     """Of the named models those whose own code does the downloading, so that it runs."""
     chosen = {name: registry.models[name] for name in _resolved(registry, list(names)) if name in registry.models}
-    return {name: entry for name, entry in chosen.items() if isinstance(entry, HubModel | PythonModel)}
+    return {name: entry for name, entry in chosen.items() if entry.runs_to_fetch}
 
 
 def _fetch_model(name: str, entry: AnyModel) -> list[Path]:
-    if isinstance(entry, RandomFeaturesModel):
-        return fetch_dataset(with_built_in_files(entry.train))
-    paths = [path for one in _files_of(entry) for path in _fetch_weights(one)]
-    if isinstance(entry, HubModel | HuggingfaceModel | OpenClipModel | PythonModel | TimmModel | TorchvisionModel):
-        from evalshift.testbed.models import fetch_from_library  # only these need code to know what to fetch
+    if entry.trained_on is not None:
+        return fetch_dataset(with_built_in_files(entry.trained_on))
+    paths = [path for part in entry.weights_parts for path in _fetch_weights(part)]
+    if entry.fetches:
+        from evalshift.testbed.models import fetch_from_library  # only these need torch to know what to fetch
 
         paths += fetch_from_library(name, entry)
     return paths
 
 
-def _fetch_weights(entry: AnyModel | WeightsPart) -> list[Path]:
+def _fetch_weights(entry: ModelEntry | WeightsPart) -> list[Path]:
     """The file of weights, downloaded where it is not there; with those that it names, where it is an index."""
     path = local_weights(entry)
     remote = remote_weights(entry) if path is None else None
@@ -135,25 +126,3 @@ def _resolved(registry: Registry, names: list[str]) -> list[str]:
             )
         found += matching
     return list(dict.fromkeys(found))
-
-
-def _code_of(entry: AnyModel) -> State | None:
-    """Whether the code that an entry names is installed or found; None where it comes with a library or a download."""
-    if isinstance(entry, NumpyModel | PythonModel):
-        return _code(entry.function)
-    if isinstance(entry, CheckpointModel):
-        return _code(entry.builder)
-    if isinstance(entry, HubModel) and entry.path is not None:
-        return state_of_files([entry.path / "hubconf.py"])
-    return None
-
-
-def _code(code: str) -> State:
-    module = code.rpartition(":")[0]
-    if module.endswith(".py"):
-        return state_of_files([Path(module)])
-    try:
-        found = importlib.util.find_spec(module.partition(".")[0]) is not None
-    except (ImportError, ValueError):
-        found = False
-    return State(found, "ready" if found else "missing: not installed", code)

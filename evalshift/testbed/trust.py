@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from evalshift.errors import ModelError
 from evalshift.formatting import name_some
-from evalshift.testbed.model_entries import AnyModel, HubModel, TorchscriptModel
+from evalshift.testbed.model_entries import AnyModel
 
 # The modules of evalshift whose own functions build networks out of plain arguments. No other module of evalshift is
 # for an entry to name: with a function that calls functions, an entry could run anything.
@@ -24,21 +24,13 @@ _Entry = TypeVar("_Entry", bound=AnyModel)
 
 def code_of(entry: AnyModel) -> str | None:
     """What a model runs that is neither evalshift's nor one of its libraries', in words; None where it is data."""
-    if isinstance(entry, HubModel):
-        place = f"{entry.path.name}/hubconf.py" if entry.path else f"{entry.repository} at commit {entry.commit[:8]}"
-        return f"{entry.entry} of {place}"
-    if isinstance(entry, TorchscriptModel):
-        return f"TorchScript {', '.join(Path(place).name for place in entry.weights_files())}"
-    code = function_of(entry)
-    if code is None or is_own(code):
+    if entry.program is not None:
+        return entry.program
+    function = entry.function_named
+    if function is None or is_own(function):
         return None
-    module, _, name = code.rpartition(":")
+    module, _, name = function.rpartition(":")
     return f"{Path(module).name if module.endswith('.py') else module}:{name}"
-
-
-def function_of(entry: AnyModel) -> str | None:
-    """The function that an entry names, as it is written there, files with their whole path; None without one."""
-    return getattr(entry, "builder", None) or getattr(entry, "function", None)
 
 
 def is_own(code: str) -> bool:
@@ -74,7 +66,7 @@ def _trusted(entry: _Entry) -> _Entry:
 
 
 def _lies_below(entry: AnyModel, folder: Path) -> bool:
-    module = (function_of(entry) or "").rpartition(":")[0]
+    module = (entry.function_named or "").rpartition(":")[0]
     # Links are followed: one beside the registry may lead anywhere.
     return module.endswith(".py") and Path(module).resolve().is_relative_to(folder.resolve())
 

@@ -15,7 +15,7 @@ from evalshift.errors import DataError, ModelError
 from evalshift.files import sha256_of, sha256_of_text, write_atomic
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, is_url
-from evalshift.testbed.model_entries import UNKNOWN, AnyModel, WeightsPart
+from evalshift.testbed.model_entries import UNKNOWN, ModelEntry, WeightsPart
 from evalshift.testbed.transfer import web_page
 
 # torch.hub's and torchvision's files carry the first digits of their sha256 in their names.
@@ -24,7 +24,7 @@ _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 INDEX = ".index.json"  # of weights in several files, as transformers and accelerate write it
 
-AnyWeights = AnyModel | WeightsPart
+AnyWeights = ModelEntry | WeightsPart
 
 
 @dataclass(frozen=True)

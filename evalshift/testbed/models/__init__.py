@@ -1,6 +1,6 @@
 """ModelEntry → Classifier: images to logits. The one home of torchvision, timm and torch.hub.
 
-One module per source. Each has two functions, or three where a library or a repository knows what to download:
+One module per source, named by the `module` of its entry. Each has two functions, or three where the entry `fetches`:
 
     build(entry, space, where)   the network with its weights, downloaded where missing, predicting the
                                  classes of `space`; `where` begins error messages
@@ -11,6 +11,7 @@ Where nothing may be fetched, nothing that any of them calls gets through to the
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -19,60 +20,21 @@ from torch import nn
 from evalshift.errors import DownloadError, EvalshiftError, ModelError
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import without_network
-from evalshift.testbed.model_entries import (
-    AnyModel,
-    CheckpointModel,
-    ExportedModel,
-    HubModel,
-    HuggingfaceModel,
-    ModelEntry,
-    NumpyModel,
-    OnnxModel,
-    OpenClipModel,
-    PythonModel,
-    RandomFeaturesModel,
-    TimmModel,
-    TorchscriptModel,
-    TorchvisionModel,
-)
-from evalshift.testbed.models import (
-    checkpoint,
-    exported,
-    huggingface,
-    numpy_function,
-    onnx_file,
-    python,
-    random_features,
-    timm_weights,
-    torch_hub,
-    torchscript,
-    torchvision_weights,
-    zero_shot,
-)
+from evalshift.testbed.model_entries import AnyModel, ModelEntry
 from evalshift.testbed.models.classifier import Built, Classifier
 from evalshift.testbed.models.hub import refused_offline
 from evalshift.testbed.models.outputs import check_rule
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.trust import refuse_untrusted
 
-__all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifier"]
-
-_SOURCES: dict[type[ModelEntry], ModuleType] = {
-    CheckpointModel: checkpoint,
-    ExportedModel: exported,
-    HubModel: torch_hub,
-    HuggingfaceModel: huggingface,
-    NumpyModel: numpy_function,
-    OnnxModel: onnx_file,
-    OpenClipModel: zero_shot,
-    PythonModel: python,
-    RandomFeaturesModel: random_features,
-    TimmModel: timm_weights,
-    TorchscriptModel: torchscript,
-    TorchvisionModel: torchvision_weights,
-}
+__all__ = ["Classifier", "bare_classifier", "fetch_from_library", "load_classifier", "source_of"]
 
 _ALL = "what the model is built from"
+
+
+def source_of(entry: ModelEntry | type[ModelEntry]) -> ModuleType:
+    """The module that builds what this entry names."""
+    return import_module(f"{__name__}.{entry.module}")
 
 
 def load_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier:
@@ -80,12 +42,12 @@ def load_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
 
     Raises ModelError (or DownloadError, HashMismatchError) saying what is wrong with this one model.
     """
-    return _classifier(name, entry, space, _SOURCES[type(entry)].build)
+    return _classifier(name, entry, space, source_of(entry).build)
 
 
 def bare_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier:
     """The same without its weights: random numbers stand in for them. Downloads none."""
-    return _classifier(name, entry, space, _SOURCES[type(entry)].bare)
+    return _classifier(name, entry, space, source_of(entry).bare)
 
 
 def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[..., Built]) -> Classifier:
@@ -140,14 +102,13 @@ def fetch_from_library(name: str, entry: AnyModel) -> list[Path]:
     Gives what is there afterwards; nothing for sources that know of no more than the entry says. Raises ModelError for
     what the library does not know, DownloadError or HashMismatchError where it cannot be downloaded.
     """
-    where = f"model {name}"
-    fetch = getattr(_SOURCES[type(entry)], "fetch", None)
-    if fetch is None:
+    if not entry.fetches:
         return []
+    where = f"model {name}"
     refuse_untrusted(entry, where)
     try:
         with without_network(name), refused_offline(_ALL, where):
-            return fetch(entry, where)
+            return source_of(entry).fetch(entry, where)
     except EvalshiftError:
         raise
     except Exception as error:  # the libraries' own downloaders raise what they like
