@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.models import ArgumentInfo
 
-from evalshift.errors import EvalshiftError, RegistryError, UsageError, did_you_mean
+from evalshift.errors import EvalshiftError, RegistryError, UsageError
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.publishing import inert_text
 
@@ -318,7 +318,7 @@ def compare(
     metric: Annotated[str, typer.Option(metavar="top1|top5", help="Which accuracy is compared.")] = "top1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare models: is one more accurate than the other, and is it more robust?
+    """Compare models: which is more accurate, and which is more robust.
 
     Prints a verdict, both accuracies, and the differences of accuracies, drops and effective robustness with 95 %
     confidence intervals and p-values: McNemar's exact test on the images that both models saw. Effective robustness is
@@ -351,10 +351,20 @@ def compare(
             print_comparison(found)
 
 
-@app.command("list", epilog="Example: evalshift list models --registry mine.yaml")
+@app.command("list", epilog='Example: evalshift list models --registry mine.yaml --filter "resnet*" --runnable')
 def list_entries(
     what: Annotated[str, typer.Argument(metavar="models|datasets|pairs", help="What to list.")],
     registry: RegistryOption = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="GLOB", help='Names, such as "resnet*". Comma-separated; repeatable.'),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME", help="Sources, such as timm. Comma-separated; repeatable."),
+    ] = None,
+    runnable: Annotated[bool, typer.Option("--runnable", help="Only what is on disk or downloads by itself.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """List the models, datasets or pairs of a registry.
@@ -362,15 +372,11 @@ def list_entries(
     For each dataset: whether it is on disk, can be downloaded, or needs a login.
     """
     with _complaints(list_entries), _data_access(data_dir):
-        from evalshift.console import output
+        from evalshift.console.listing import Choice, print_listing
         from evalshift.testbed.registry import load_registry
 
-        kinds = {"models": output.print_models, "datasets": output.print_datasets, "pairs": output.print_pairs}
-        if what not in kinds:
-            raise UsageError(
-                f'unknown kind of entry "{what}"', expected=", ".join(kinds), fix=did_you_mean(what, kinds)
-            )
-        kinds[what](load_registry(registry))
+        choice = Choice(_split(names), _split(source), runnable)
+        print_listing(what, load_registry(registry), choice, as_json=as_json)
 
 
 @app.command(epilog="Example: evalshift fetch cifar10 cifar10.1-v6 resnet20-akamaster")

@@ -29,7 +29,7 @@ from evalshift.cli import app
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import default_path, load_registry
 
-COMMANDS = ("run", "report", "list", "fetch", "check", "import")
+COMMANDS = ("run", "report", "compare", "list", "fetch", "check", "import")
 IMPORTS = ("recht2019-cifar10", "recht2019-imagenet", "predictions", "table")
 
 
@@ -520,6 +520,45 @@ def test_list_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row[0] for row in rows] == list(map(str, load_registry(default_path()).pairs))
     counts = Counter(model.classes for model in load_registry(default_path()).models.values())
     assert [row[2] for row in rows] == [str(counts[row[1]]) for row in rows]
+
+
+def test_list_chooses_by_name_source_and_what_can_run(here: Path) -> None:
+    (here / "new_y.npy").unlink()
+
+    def names(*options: str) -> list[str]:
+        return [entry["name"] for entry in json.loads(run_here("list", *options, "--json").out)]
+
+    assert names("models", "--filter", "*d*") == ["good", "dark"]
+    assert names("models", "--filter", "good,shy") == ["good", "shy"]
+    assert names("models", "--source", "python", "--filter", "shy") == ["shy"]
+    assert names("datasets", "--source", "npy") == ["original", "new"]
+    assert names("datasets", "--source", "npy", "--runnable") == ["original"]
+    assert "original:new" in names("pairs")
+    assert "original:new" not in names("pairs", "--runnable")
+    assert run_here("list", "models", "--source", "npy").out == "no model fits\n"
+
+
+def test_list_as_json_has_every_fact(here: Path) -> None:
+    (shy,) = json.loads(run_here("list", "models", "--filter", "shy", "--json").out)
+    assert shy == {
+        "name": "shy",
+        "title": None,
+        "source": "python",
+        "classes": "shades",
+        "family": None,
+        "year": None,
+        "expected": {"original": 0.667},
+        "on_request": None,
+        "can_run": True,
+        "state": "ready",
+    }
+
+
+def test_list_refuses_a_name_or_source_that_nothing_has(here: Path) -> None:
+    name, source = run_here("list", "models", "--filter", "goood"), run_here("list", "datasets", "--source", "nyp")
+    assert (name.code, source.code) == (2, 2)
+    assert 'fix:      did you mean "good"?' in name.err
+    assert 'fix:      did you mean "npy"?' in source.err
 
 
 def table(printed: str) -> list[list[str]]:

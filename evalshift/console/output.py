@@ -27,44 +27,6 @@ if TYPE_CHECKING:  # each command imports only the package that it needs
 _MODELS_PRINTED = 10
 
 
-def print_models(registry: "Registry") -> None:
-    """The models of a registry with their label space, family, year and expected accuracies."""
-    rows = [
-        (
-            name,
-            entry.classes,
-            entry.family or "",
-            str(entry.year or ""),
-            ", ".join(f"{dataset} {percent(accuracy)} %" for dataset, accuracy in entry.expected.items()),
-            entry.on_request or "",
-        )
-        for name, entry in registry.models.items()
-    ]
-    columns = ("model", "classes", "family", "year", "expected", "run on request")
-    if not any(row[-1] for row in rows):
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
-    print_table(columns, rows)
-
-
-def print_datasets(registry: "Registry") -> None:
-    """The datasets of a registry, and whether they are on disk."""
-    from evalshift.testbed.state import dataset_state
-
-    rows = [
-        (name, entry.classes, dataset_state(entry).words, entry.note or "") for name, entry in registry.datasets.items()
-    ]
-    print_table(("dataset", "classes", "state", "what it is"), rows)
-
-
-def print_pairs(registry: "Registry") -> None:
-    """The pairs of a registry, and how many models fit each."""
-    rows = []
-    for pair in registry.pairs:
-        classes = registry.dataset(pair.original).predicted_in
-        rows.append((str(pair), classes, str(sum(model.classes == classes for model in registry.models.values()))))
-    print_table(("pair", "classes", "models"), rows, "llr")
-
-
 def print_choice(chosen: "Choice", registry: "Registry") -> None:
     """What was chosen from a registry."""
     from evalshift.evaluate.plan import choice_lines

@@ -18,12 +18,12 @@ SCHEMA_VERSION history
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -66,6 +66,9 @@ from evalshift.testbed.views import (
     built_in_view,
     superclasses_among,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["SCHEMA_VERSION", "Counted", "CountedDataset", "Results", "StoredDataset"]
 
@@ -217,6 +220,14 @@ class Results:
     def pairs(self) -> list[str]:
         """The pairs to look at, "original:new", in the order of their first run."""
         return list(self.only) or self._all_pairs()
+
+    def to_frame(
+        self, datasets: Sequence[str] | str | None = None, models: Sequence[str] | str | None = None
+    ) -> "pd.DataFrame":
+        """Stored predictions, one row per model and image; columns and errors as in `frames.predictions_frame`."""
+        from evalshift.evaluate.frames import predictions_frame  # pandas takes half a second to import
+
+        return predictions_frame(self, datasets, models)
 
     def _all_pairs(self) -> list[str]:
         path = self.path / "pairs.json"

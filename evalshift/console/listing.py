@@ -1,0 +1,197 @@
+"""`evalshift list`: models, datasets and pairs of a registry, as a table or as JSON."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from evalshift.console.terminal import print_table, stdout
+from evalshift.errors import UsageError, did_you_mean
+from evalshift.formatting import percent
+
+if TYPE_CHECKING:
+    from evalshift.testbed.registry import Registry
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which entries to list: all whose names match `names`, of these sources, and only those that can run now.
+
+    Empty means any; globs are those of `--models`.
+    """
+
+    names: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    runnable: bool = False
+
+
+# One entry as JSON has it. Tables show some of it.
+_Row = dict[str, Any]
+
+
+def list_models(registry: "Registry", choice: Choice) -> list[_Row]:
+    """The models with their label space, family, year, expected accuracies, and whether they can run."""
+    from evalshift.testbed.state import model_state
+
+    rows = []
+    for name, entry in registry.models.items():
+        if not _is_chosen(name, entry.source, choice):
+            continue
+        state = model_state(entry)
+        rows.append(
+            {
+                "name": name,
+                "title": entry.title,
+                "source": entry.source,
+                "classes": entry.classes,
+                "family": entry.family,
+                "year": entry.year,
+                "expected": dict(entry.expected),
+                "on_request": entry.on_request,
+                "can_run": state.can_run,
+                "state": state.words,
+            }
+        )
+    return _runnable(rows, choice)
+
+
+def list_datasets(registry: "Registry", choice: Choice) -> list[_Row]:
+    """The datasets with their label space, and whether they are on disk."""
+    from evalshift.testbed.state import dataset_state
+
+    rows = []
+    for name, entry in registry.datasets.items():
+        if not _is_chosen(name, entry.source, choice):
+            continue
+        state = dataset_state(entry)
+        rows.append(
+            {
+                "name": name,
+                "title": entry.title,
+                "source": entry.source,
+                "classes": entry.classes,
+                "can_run": state.can_run,
+                "state": state.words,
+                "note": entry.note,
+            }
+        )
+    return _runnable(rows, choice)
+
+
+def list_pairs(registry: "Registry", choice: Choice) -> list[_Row]:
+    """The pairs, and how many models fit each."""
+    from evalshift.testbed.state import dataset_state
+
+    rows = []
+    for pair in registry.pairs:
+        sides = [registry.dataset(name) for name in (pair.original, pair.new)]
+        if not (_matches(str(pair), choice.names) and _any_of(choice.sources, [side.source for side in sides])):
+            continue
+        classes = sides[0].predicted_in
+        rows.append(
+            {
+                "name": str(pair),
+                "original": pair.original,
+                "new": pair.new,
+                "classes": classes,
+                "models": sum(model.classes == classes for model in registry.models.values()),
+                "can_run": all(dataset_state(side).can_run for side in sides),
+            }
+        )
+    return _runnable(rows, choice)
+
+
+def print_listing(what: str, registry: "Registry", choice: Choice, *, as_json: bool = False) -> None:
+    """Print the entries of one kind; raises UsageError for a kind, a source or a glob that names nothing."""
+    if what not in _KINDS:
+        raise UsageError(f'unknown kind of entry "{what}"', expected=", ".join(_KINDS), fix=did_you_mean(what, _KINDS))
+    find, show = _KINDS[what]
+    _check(what, registry, choice)
+    rows = find(registry, choice)
+    if as_json:
+        stdout().print(json.dumps(rows, indent=1, ensure_ascii=False), soft_wrap=True)
+    elif rows:
+        show(rows)
+    else:
+        stdout().print(f"no {what.removesuffix('s')} fits")
+
+
+def _check(what: str, registry: "Registry", choice: Choice) -> None:
+    entries = {
+        "models": registry.models,
+        "datasets": registry.datasets,
+        "pairs": {str(pair): registry.dataset(pair.new) for pair in registry.pairs},
+    }[what]
+    for glob in choice.names:
+        if not any(fnmatchcase(name, glob) for name in entries):
+            raise UsageError(
+                f"no {what.removesuffix('s')} has this name",
+                where=registry.path,
+                found=f'"{glob}"',
+                fix=did_you_mean(glob, list(entries)),
+            )
+    sources = {entry.source for entry in (*registry.models.values(), *registry.datasets.values())}
+    for source in choice.sources:
+        if source not in sources:
+            raise UsageError(
+                "no entry is of this source",
+                where=registry.path,
+                found=f'"{source}"',
+                expected=", ".join(sorted(sources)),
+                fix=did_you_mean(source, sorted(sources)),
+            )
+
+
+def _is_chosen(name: str, source: str, choice: Choice) -> bool:
+    return _matches(name, choice.names) and _any_of(choice.sources, [source])
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return not globs or any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _any_of(wanted: Sequence[str], found: Sequence[str]) -> bool:
+    return not wanted or any(one in wanted for one in found)
+
+
+def _runnable(rows: list[_Row], choice: Choice) -> list[_Row]:
+    return [row for row in rows if row["can_run"]] if choice.runnable else rows
+
+
+def _show_models(rows: Iterable[_Row]) -> None:
+    cells = [
+        (
+            row["name"],
+            row["classes"],
+            row["family"] or "",
+            str(row["year"] or ""),
+            ", ".join(f"{dataset} {percent(accuracy)} %" for dataset, accuracy in row["expected"].items()),
+            row["on_request"] or "",
+        )
+        for row in rows
+    ]
+    columns = ("model", "classes", "family", "year", "expected", "run on request")
+    if not any(row[-1] for row in cells):
+        columns, cells = columns[:-1], [row[:-1] for row in cells]
+    print_table(columns, cells)
+
+
+def _show_datasets(rows: Iterable[_Row]) -> None:
+    print_table(
+        ("dataset", "classes", "state", "what it is"),
+        [(row["name"], row["classes"], row["state"], row["note"] or "") for row in rows],
+    )
+
+
+def _show_pairs(rows: Iterable[_Row]) -> None:
+    print_table(
+        ("pair", "classes", "models"), [(row["name"], row["classes"], str(row["models"])) for row in rows], "llr"
+    )
+
+
+_KINDS: dict[str, tuple[Callable[["Registry", Choice], list[_Row]], Callable[[list[_Row]], None]]] = {
+    "models": (list_models, _show_models),
+    "datasets": (list_datasets, _show_datasets),
+    "pairs": (list_pairs, _show_pairs),
+}
