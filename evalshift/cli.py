@@ -113,7 +113,19 @@ def main() -> None:
         # A terminal or a pipe that cannot show "Φ" shows "?"; that is no reason to fail.
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     keep_freed_memory()
-    app(sys.argv[1:] or ["--help"])
+    _own_process.append(True)
+    try:
+        app(sys.argv[1:] or ["--help"])
+    except BaseException as error:
+        if "evalshift.evaluate.supervisor" in sys.modules:
+            from evalshift.evaluate.supervisor import report_exit
+
+            report_exit(error.code if isinstance(error, SystemExit) else 1)
+        raise
+
+
+# Whether this process is the command's own, rather than one that calls it.
+_own_process: list[bool] = []
 
 
 @app.callback()
@@ -151,6 +163,10 @@ def run(
     save_logits: Annotated[bool, typer.Option("--save-logits", help="Store all logits too, as float16.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again even where stored predictions are valid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and why; run nothing.")] = False,
+    model_timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=1, help="Give up a model that takes longer, on all its datasets. [Linux]"),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing; missing files are errors.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -168,6 +184,7 @@ def run(
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
             return
+        _supervise(options, model_timeout)
         from evalshift.console.output import print_failures
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.run import run as run_models
@@ -191,6 +208,20 @@ def run(
             print_failures(stored.failures, results)
             raise typer.Exit(1)
         stderr().print(f"results   {results}")
+
+
+def _supervise(options: "Options", model_timeout: float | None) -> None:
+    """Go on in a process that a model may take down; ray has such processes of its own."""
+    from evalshift.evaluate.supervisor import CAN_SUPERVISE, supervise
+
+    if CAN_SUPERVISE and _own_process and options.executor == "local":
+        supervise(model_timeout, _STOPPED_HALF_WAY)
+    elif model_timeout is not None:
+        raise UsageError(
+            "a model cannot be timed here",
+            found="another system than Linux, or another executor than local",
+            fix="leave `model_timeout` out",
+        )
 
 
 def _dry_run(

@@ -134,5 +134,13 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str | None:
 
 def first_line(error: BaseException) -> str:
     """The first line of the message of another library's exception."""
-    lines = str(error).strip().splitlines()
+    lines = message_of(error).strip().splitlines()
     return lines[0] if lines else "without a message"
+
+
+def message_of(error: BaseException) -> str:
+    """The message of another library's exception; empty where it fails to give one."""
+    try:
+        return str(error)
+    except Exception:  # its own __str__ is somebody's code, too
+        return ""

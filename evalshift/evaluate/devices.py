@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from evalshift.errors import UsageError
+from evalshift.errors import UsageError, message_of
 from evalshift.evaluate.options import check_device_name
 
 # What the search may choose from.
@@ -121,7 +121,7 @@ def synchronize(device: torch.device) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory was full, on the device or on the host."""
     # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in message_of(error)
 
 
 def release_memory(device: torch.device) -> None:

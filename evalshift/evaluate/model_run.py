@@ -13,6 +13,7 @@ from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
+from evalshift.evaluate.process_state import process_state_kept
 from evalshift.evaluate.progress import RunProgress
 from evalshift.formatting import percent
 from evalshift.testbed.classes import ClassSpace
@@ -62,6 +63,11 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
 
     Raises DataError where a dataset turns out to be damaged: no other model would fare better.
     """
+    with process_state_kept():
+        return _run_model(work, bench)
+
+
+def _run_model(work: Work, bench: Bench) -> list[Failure]:
     from evalshift.evaluate.devices import set_precision
     from evalshift.evaluate.evaluation import Origin, evaluate_classifier
     from evalshift.evaluate.preparation import prepare
@@ -102,7 +108,9 @@ def run_model(work: Work, bench: Bench) -> list[Failure]:
                 )
         except DataError:
             raise
-        except (Exception, SystemExit) as error:  # someone else's network
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # someone else's network, and its exceptions
             failures.append(_failed(work.name, name, _explain(error), bench))
             continue
         bench.keep(predictions, result.logits)
@@ -135,7 +143,7 @@ def _failed(name: str, dataset: str | None, error: str, bench: Bench) -> Failure
     return Failure(name, dataset, error)
 
 
-def _explain(error: Exception | SystemExit) -> str:
+def _explain(error: BaseException) -> str:
     if isinstance(error, EvalshiftError):
         return str(error)
     text = f"the network raised {type(error).__name__}: {first_line(error)}"

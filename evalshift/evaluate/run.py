@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evalshift.errors import StoreError
+from evalshift.evaluate.at_work import at_work, been_through, identity_checksum, notes
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
@@ -79,6 +81,7 @@ def run(
         fingerprint=datasets.fingerprint,
     )
     say_plan(plan, registry, results, console)
+    plan, skipped = _without_casualties(plan, results, force)
     names = tuple(map(str, plan.pairs))
     if plan.jobs:
         _prepare_folder(results)
@@ -96,6 +99,9 @@ def run(
             off[predictions.model] = None
 
     failures = carry_out(plan, registry, keep, datasets, options, console) if plan.jobs else []
+    for failure in skipped:
+        _say(console, f"{failure.model} not run: {failure.error}")
+    failures = [*skipped, *failures]
     _refuse_losses(results, kept)
     if off:
         some = ", ".join(list(off)[:3]) + (", …" if len(off) > 3 else "")
@@ -175,6 +181,26 @@ def _prepare_folder(results: Results) -> None:
     remove_leftovers(results.path, time.time() - _LEFTOVER_SECONDS)
 
 
+def _without_casualties(plan: Plan, results: Results, force: bool) -> tuple[Plan, list[Failure]]:
+    """The plan without models that took a run down before, which are failures of this one; suspects come last."""
+    skipped, suspects, settled = [], set(), set()
+    left = notes(results.path) if plan.jobs else {}
+    for model in dict.fromkeys(job.model for job in plan.jobs):
+        note = left.get(model)
+        if note is None or note.identity != identity_checksum(plan.models[model].identity()):
+            settled |= {model} & (been_through if force else set())
+            continue
+        if (note.ended is None and note.tries == 0) or (force and model not in been_through):
+            suspects.add(model)
+            continue
+        ended = note.ended or "the process ended twice while it ran"
+        fix = "correct it, or run it again with `force`"
+        skipped.append(Failure(model, None, f"it took a run down: {ended}\n  {'fix:':<10}{fix}"))
+    gone = settled | {failure.model for failure in skipped}
+    jobs = sorted((job for job in plan.jobs if job.model not in gone), key=lambda job: job.model in suspects)
+    return replace(plan, jobs=tuple(jobs)), skipped
+
+
 def _refuse_losses(results: Results, kept: Sequence[tuple[str, str]]) -> None:
     """Raise StoreError where what this run stored is not there any more: somebody deleted it meanwhile."""
     paths = [results.path / "pairs.json", *(results.dataset_file(name) for name, _ in kept)]
@@ -245,7 +271,12 @@ def _carry_out(
                 device=device,
                 progress=progress,
             )
-            return [failure for work in _works(plan, registry) for failure in run_model(work, bench)]
+            return [failure for work in _works(plan, registry) for failure in _run_noted(work, bench, datasets)]
+
+
+def _run_noted(work: Work, bench: Bench, datasets: _Datasets) -> list[Failure]:
+    with at_work(datasets.results.path, work.name, work.entry.identity()):
+        return run_model(work, bench)
 
 
 def _works(plan: Plan, registry: Registry) -> list[Work]:
@@ -259,8 +290,8 @@ def _works(plan: Plan, registry: Registry) -> list[Work]:
             written=publishable(registry.written.get(f"models/{name}", {})),
             revision=revision,
         )
-        for name, entry in plan.models.items()
-        if (jobs := plan.jobs_of(name))
+        for name in dict.fromkeys(job.model for job in plan.jobs)
+        for entry, jobs in [(plan.models[name], plan.jobs_of(name))]
     ]
 
 

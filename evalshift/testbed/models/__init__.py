@@ -17,7 +17,7 @@ from types import ModuleType
 
 from torch import nn
 
-from evalshift.errors import DownloadError, EvalshiftError, ModelError
+from evalshift.errors import DownloadError, EvalshiftError, ModelError, message_of
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import without_network
 from evalshift.testbed.model_entries import AnyModel, ModelEntry
@@ -56,9 +56,9 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
     try:
         with without_network(name), refused_offline(_ALL, where):
             built = build(entry, space, where)
-    except EvalshiftError:
+    except (EvalshiftError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # someone else's code: whatever it raises, the other models go on
+    except BaseException as error:  # someone else's code: whatever it raises, the other models go on
         raise ModelError(
             "the model cannot be built",
             where=where,
@@ -92,7 +92,7 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
 
 def _said(error: BaseException) -> str:
     """The whole message as one line, cut where it grows long: torch says only in its second line what did not fit."""
-    said = " ".join(str(error).split()) or "without a message"
+    said = " ".join(message_of(error).split()) or "without a message"
     return said if len(said) <= 300 else f"{said[:300]}…"
 
 

@@ -1,0 +1,118 @@
+"""Which model is at work, noted on disk: what takes a whole run down is known by name, and skipped the next time.
+
+    results/.at-work/<model>.json    while the model is built and run; afterwards it is gone
+
+A note that stays behind is of a model during which the process ended: by a segmentation fault, by os._exit, because
+memory ran out, or because somebody killed it. Where another process watched (`supervisor`), it adds the reason to the
+note, and the model is skipped until its entry changes or it is forced. Where nobody watched, the model may be innocent:
+it is tried once more, after all others.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from evalshift.files import file_name, sha256_of_text
+
+# Set in a watched process: is told of each model that begins, with the path of its note, and that it is done (None).
+_told: list[Callable[[str, Path | None], None]] = []
+# Models that this command has been through in processes before this one: done, or to blame for their end.
+been_through: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Note:
+    """A model at work.
+
+    identity  checksum of what can change its predictions
+    process   number of the process, on this `host`
+    ended     how the process ended with the model at work, as seen by the one that watched; None where nobody did
+    tries     how often a process ended with it before, unwatched
+    """
+
+    model: str
+    identity: str
+    process: int
+    host: str
+    ended: str | None = None
+    tries: int = 0
+
+
+def identity_checksum(identity: Mapping[str, object]) -> str:
+    """A checksum of a model's identity: a note speaks of this form of the model alone."""
+    return sha256_of_text(json.dumps(identity, sort_keys=True, default=str))
+
+
+def notes(results: Path) -> dict[str, Note]:
+    """The notes that were left behind in a results folder, by model; not those of processes that are still running."""
+    found: dict[str, Note] = {}
+    for path in sorted((results / ".at-work").glob("*.json")):
+        with suppress(OSError, ValueError, TypeError, RecursionError):
+            note = Note(**json.loads(path.read_text("utf-8")))
+            if note.ended is not None or not _is_running(note):
+                found[note.model] = note
+    return found
+
+
+def tell(listener: Callable[[str, Path | None], None]) -> None:
+    """From now on, tell `listener` of each model that begins, with the path of its note, and with None when it ends."""
+    _told[:] = [listener]
+
+
+@contextmanager
+def at_work(results: Path, model: str, identity: Mapping[str, object]) -> Iterator[None]:
+    """Note that `model` is at work for as long as the block takes; exceptions end it like success does."""
+    before = notes(results).get(model)
+    path = results / ".at-work" / f"{file_name(model)}.json"
+    checksum = identity_checksum(identity)
+    tries = before.tries + 1 if before and before.identity == checksum and before.ended is None else 0
+    _write(path, Note(model, checksum, os.getpid(), socket.gethostname(), tries=tries))
+    for listener in _told:
+        listener(model, path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()  # when it is empty
+        for listener in _told:
+            listener(model, None)
+
+
+def end(path: Path, reason: str) -> str | None:
+    """Add to a note how its process ended; the name of its model, None where the note is gone."""
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        note = Note(**json.loads(path.read_text("utf-8")))
+        _write(path, replace(note, ended=reason))
+        return note.model
+    return None
+
+
+def forget(path: Path) -> None:
+    """Remove a note: its model is not to blame."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, note: Note) -> None:
+    # Not flushed to disk: a note is for what ends a process, and costs no more than that.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(note)), "utf-8")
+
+
+def _is_running(note: Note) -> bool:
+    if note.host != socket.gethostname():
+        return True  # nobody here knows
+    if note.process == os.getpid():
+        return True
+    try:
+        os.kill(note.process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

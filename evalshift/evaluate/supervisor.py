@@ -1,0 +1,211 @@
+"""A process that watches another one run models, and goes on without the model that takes it down.
+
+A network is somebody's code: it may end the process (segmentation fault, os._exit, out of memory) or never come back.
+The command forks before anything large is loaded. The child runs; the parent, a few megabytes that do nothing, waits.
+Where the child ends in the midst of a model, the parent notes that with the model (see `at_work`) and forks again: what
+is stored is skipped as in any run, and so is that model.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from evalshift.evaluate import at_work
+
+# Linux alone: macOS's own libraries do not survive a fork, and only Linux ends a child with its parent.
+CAN_SUPERVISE = sys.platform == "linux"
+
+_POLL_SECONDS = 0.1
+# What a run gets after Ctrl-C to leave all as it should be.
+_GRACE_SECONDS = 3.0
+_PR_SET_PDEATHSIG = 1
+_WORDS = {
+    signal.SIGSEGV: "a segmentation fault",
+    signal.SIGABRT: "an abort",
+    signal.SIGBUS: "a bus error",
+    signal.SIGFPE: "an arithmetic fault",
+    signal.SIGILL: "an illegal instruction",
+    signal.SIGKILL: "SIGKILL, as the system sends where memory runs out",
+}
+# In a child: where its exit code goes.
+_to_parent: list[int] = []
+
+
+def supervise(model_timeout: float | None = None, stopped: str = "stopped") -> None:
+    """Go on in a child of this process, as often as it takes; the parent never returns, and exits as the last child.
+
+    model_timeout   seconds that a model may take, on all of its datasets; None for any
+    stopped         what to say after Ctrl-C where the child does not
+    """
+    while True:
+        child = _fork()
+        if child is None:
+            return
+        _Watch(child, model_timeout, stopped).go_on()
+
+
+def report_exit(code: Any) -> None:
+    """In a child of `supervise`: the command is done, and this is its exit code (of SystemExit)."""
+    if _to_parent:
+        number = code if isinstance(code, int) else 0 if code is None else 1
+        _send(_to_parent[0], {"exit": number})
+
+
+@dataclass
+class _Child:
+    process: int
+    messages: int
+    heard: bytes = b""
+
+
+def _fork() -> _Child | None:
+    """The child, as the parent sees it; None in the child."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reading, writing = os.pipe()
+    signals = {signal.SIGINT, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # until each side knows what to do with them
+    parent = os.getpid()
+    process = os.fork()
+    if process:
+        os.close(writing)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        return _Child(process, reading)
+    os.close(reading)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    # A terminal sends Ctrl-C to both; the parent passes it on, so that it comes once.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    _to_parent[:] = [writing]
+    at_work.tell(lambda model, path: _send(writing, {"model": model, "note": path and str(path.absolute())}))
+    return None
+
+
+def _send(pipe: int, message: dict[str, Any]) -> None:
+    os.write(pipe, json.dumps(message).encode() + b"\n")
+
+
+@dataclass
+class _Watch:
+    """The parent's side of one child."""
+
+    child: _Child
+    model_timeout: float | None
+    stopped: str
+    note: Path | None = None
+    since: float = 0.0
+    code: int | None = None
+    overdue: bool = False
+    signals: list[int] = field(default_factory=list)
+    kill_at: float | None = None
+
+    def go_on(self) -> None:
+        """Wait for the end of the child; returns where the run is to go on without a model, else exits."""
+        handlers = {one: signal.signal(one, self._pass_on) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            status = self._wait()
+        finally:
+            for one, handler in handlers.items():
+                signal.signal(one, handler)
+            os.close(self.child.messages)
+        if self.signals and self.signals[0] != signal.SIGINT:
+            signal.signal(self.signals[0], signal.SIG_DFL)
+            os.kill(os.getpid(), self.signals[0])
+        if self.code is not None:
+            _exit(self.code)
+        self._show_cursor()
+        if self.signals:  # Ctrl-C, and the child did not come back from a network
+            if self.note:
+                at_work.forget(self.note)
+            self._say(f"\nevalshift: {self.stopped}")
+            _exit(130)
+        self._blame(status)
+
+    def _blame(self, status: int) -> None:
+        reason = f"no result after {self.model_timeout:g} s" if self.overdue else _how(status)
+        model = at_work.end(self.note, reason) if self.note else None
+        if model is None:
+            self._say(f"\nevalshift: the run ended unexpectedly: {_how(status)}")
+            _exit(1)
+        at_work.been_through.add(model)
+        self._say(f"\nevalshift: {model} took the run down: {reason}; the run goes on without it")
+
+    def _wait(self) -> int:
+        while True:
+            self._listen()
+            done, status = os.waitpid(self.child.process, os.WNOHANG)
+            if done:
+                while self._listen(wait=False):
+                    pass
+                return status
+            if self.kill_at is not None and time.monotonic() >= self.kill_at and self.code is None:
+                os.kill(self.child.process, signal.SIGKILL)
+            if self.model_timeout and self.note and time.monotonic() - self.since > self.model_timeout:
+                self.overdue = True
+                os.kill(self.child.process, signal.SIGKILL)
+                return os.waitpid(self.child.process, 0)[1]
+
+    def _listen(self, wait: bool = True) -> bool:
+        """Take messages of the child, after a short wait for them; whether there were any."""
+        ready, _, _ = select.select([self.child.messages], [], [], _POLL_SECONDS if wait else 0)
+        content = os.read(self.child.messages, 1 << 16) if ready else b""
+        if ready and not content and wait:
+            time.sleep(_POLL_SECONDS / 10)  # closed: the child ends
+        *lines, self.child.heard = (self.child.heard + content).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            self.code = message.get("exit", self.code)
+            if "model" in message:
+                self.note = Path(message["note"]) if message["note"] else None
+                self.since = time.monotonic()
+                if self.note is None:
+                    at_work.been_through.add(message["model"])
+        return bool(content)
+
+    def _pass_on(self, number: int, _: object) -> None:
+        self.signals.append(number)
+        if number != signal.SIGINT:
+            os.kill(self.child.process, number)
+        elif len(self.signals) > 1:
+            self.kill_at = 0.0
+        else:
+            self.kill_at = time.monotonic() + _GRACE_SECONDS
+            os.kill(self.child.process, signal.SIGUSR1)
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def _show_cursor(self) -> None:
+        """Bars hide it, and a process that is killed does not bring it back."""
+        if sys.stderr.isatty():
+            print("\x1b[?25h", end="", file=sys.stderr, flush=True)
+
+
+def _how(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"the process exited in the midst of it, with code {code}"
+    try:
+        number = signal.Signals(-code)
+    except ValueError:
+        return f"signal {-code}"
+    return _WORDS.get(number, number.name)
+
+
+def _exit(code: int) -> NoReturn:
+    # Without what the interpreter does at its end: there is nothing here that needs it, and stdio was flushed.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
