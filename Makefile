@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-lowest lint types bench coverage gold messages images gallery train clean
+.PHONY: help demo test test-lowest faults lint types bench coverage gold messages images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
 	@echo "make test     install with the test tools, run the whole test suite"
 	@echo "make test-lowest  the quick tests on the lowest declared versions of all libraries, in .venv-lowest"
+	@echo "make faults   kills, crashes and damaged files on purpose, and docs/reliability.md's table of what is lost"
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about five minutes)"
@@ -39,6 +40,10 @@ test-lowest: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -o filterwarnings=ignore -p no:jaxtyping \
 		-o addopts="--import-mode=importlib --strict-markers --benchmark-disable" -m "not thorough" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder --deselect tests/test_gold.py tests
+
+faults: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "thorough or not thorough" tests/evaluate/test_faults.py tests/evaluate/test_store_faults.py
+	$(BIN)/python benchmarks/faults.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -126,5 +126,5 @@ def stat_checksum(paths: Iterable[Path], root: Path | None = None) -> str:
     for path in paths:
         status = path.stat()
         shown = path.relative_to(root).as_posix() if root else str(path)
-        digest.update(f"{shown}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(f"{shown}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -23,6 +23,9 @@ MOST_EXPANSION = 200
 # An archive of a few bytes may well hold a few thousand.
 ALWAYS_ALLOWED = 1 << 20
 _PIECE = 1 << 20
+# What file systems take in one name, and far more folders in one another than sets of images have.
+_LONGEST_PART = 255
+_DEEPEST = 100
 _ANY_ARCHIVE = "a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive"
 
 
@@ -178,6 +181,10 @@ def _plain_name(archive: Path, name: str) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or re.search(r"[\\\x00]|^[A-Za-z]:", name):
         raise _refused(archive, "an archive would write outside its folder", name)
+    longest = max((len(part.encode(errors="replace")) for part in parts), default=0)
+    if longest > _LONGEST_PART or len(parts) > _DEEPEST:
+        found = f"{len(parts):,} folders deep, {longest:,} bytes in one name: {name[:60]}…"
+        raise _refused(archive, "an archive holds a name that is too long", found)
     return "/".join(parts)
 
 

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,12 +15,27 @@ from evalshift.errors import DataError
 from evalshift.shapes import Images, Labels
 from evalshift.testbed.archives import ALWAYS_ALLOWED, MOST_EXPANSION
 
+# What NumPy raises for damaged files: it parses their headers as Python.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    tokenize.TokenError,
+)
+
 
 def load_array(path: Path, where: str) -> np.ndarray:
     """One array saved with np.save, mapped into memory rather than read. Raises DataError where it is none."""
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise cannot_read(where, path, error, expected="one array saved with np.save") from error
 
 
@@ -36,7 +52,7 @@ def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray,
         raise DataError(
             "an array is missing", where=f"{where}, {path}", found=error.args[0], expected=", ".join(keys)
         ) from error
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (*UNREADABLE, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise cannot_read(where, path, error, expected=f"arrays {', '.join(keys)} saved with np.savez") from error
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from evalshift.errors import DataError, did_you_mean, first_line
 from evalshift.shapes import Labels
+from evalshift.testbed.arrays import UNREADABLE
 from evalshift.testbed.classes import ClassSpace
 
 LABELS = (
@@ -234,7 +235,7 @@ def _of_marks(path: Path, space: ClassSpace) -> Rows | None:
     """A column of 0 and 1 (or booleans) for each class."""
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except ValueError:  # no plain array, so no marks
+    except UNREADABLE:  # no plain array, so no marks
         return None
     if array.ndim != 2 or array.shape[1] != len(space) or len(space) == 1:
         return None

@@ -9,12 +9,22 @@ from typing import Any
 import yaml
 
 from evalshift.errors import RegistryError, UsageError, did_you_mean
+from evalshift.publishing import inert_text
 
 _Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Fastest):
     """A safe loader that refuses duplicate keys, which YAML forbids and PyYAML accepts."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, OverflowError) as error:  # of 2024-02-30, or of !!int x
+            tag = node.tag.removeprefix("tag:yaml.org,2002:")
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{inert_text(str(node.value))[:40]} is no valid {tag}", node.start_mark
+            ) from error
 
 
 def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
@@ -69,6 +79,8 @@ class YamlText:
             raise self._broken(error) from error
         except yaml.YAMLError as error:
             raise RegistryError("invalid YAML", where=path, found=str(error)) from error
+        except RecursionError as error:
+            raise RegistryError("invalid YAML", where=path, found="lists or mappings nested too deep") from error
         if not isinstance(content, dict | None):
             raise RegistryError(
                 "a registry must be a mapping", where=path, found=type(content).__name__, expected=", ".join(SECTIONS)

@@ -169,6 +169,13 @@ class TestUnpack:
         archive = write_zip(tmp_path / "a.zip", entries) if kind == "zip" else write_tar(tmp_path / "a.tar", entries)
         says(refusal(archive, tmp_path), where=f"HERE/{archive.name}", found=name)
 
+    @pytest.mark.parametrize("name", ["a/" * 2000 + "x.png", "y" * 256 + ".png"])
+    @pytest.mark.parametrize("kind", ["tar", "zip"])
+    def test_names_that_no_file_system_takes(self, tmp_path: Path, name: str, kind: str) -> None:
+        entries = [("set/1.jpeg", b"1"), (name, b"x")]
+        archive = write_zip(tmp_path / "a.zip", entries) if kind == "zip" else write_tar(tmp_path / "a.tar", entries)
+        assert refusal(archive, tmp_path).startswith("an archive holds a name that is too long\n")
+
     @pytest.mark.parametrize(
         "entry, found",
         [

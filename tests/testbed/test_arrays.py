@@ -1,5 +1,7 @@
 import pickle
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,18 @@ class TestLoadArray:
         np.testing.assert_array_equal(loaded, array, strict=True)
         with pytest.raises(ValueError, match="read-only"):
             loaded[0] = 0
+
+    def test_damaged_headers_are_errors_of_the_data(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(list(b"headers"))
+        np.save(tmp_path / "x.npy", np.zeros((2, 3, 4), np.uint8))
+        whole = (tmp_path / "x.npy").read_bytes()
+        # NumPy parses the header as Python: a bracket too few raised a TokenError of the tokenizer.
+        for position in rng.integers(10, 128, 300).tolist():
+            damaged = bytearray(whole)
+            damaged[position] = int(rng.choice(list(b"(){}[]',:0 <")))
+            (tmp_path / "x.npy").write_bytes(damaged)
+            with suppress(DataError), warnings.catch_warnings(action="ignore"):
+                load_array(tmp_path / "x.npy", "dataset d")
 
     @pytest.mark.parametrize("order", ["C", "F"])
     def test_whatever_the_order_in_memory(self, tmp_path: Path, order: Any) -> None:

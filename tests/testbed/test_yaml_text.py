@@ -119,3 +119,23 @@ def test_reads_what_pyyaml_reads(tmp_path_factory: pytest.TempPathFactory, conte
     path = tmp_path_factory.mktemp("yaml") / "r.yaml"
     path.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8", newline="")
     assert YamlText(path).content == content
+
+
+@pytest.mark.parametrize(
+    "value, found",
+    [
+        ("2024-02-30", "2024-02-30 is no valid timestamp"),
+        ("!!int x", "x is no valid int"),
+        ("!!float x", "x is no valid float"),
+        ("!!bool x", "x is no valid bool"),
+        ("!!timestamp x", "x is no valid timestamp"),
+        ("9" * 5000, "9999999999999999999999999999999999999999 is no valid int"),
+        ("[" * 900 + "]" * 900, "lists or mappings nested too deep"),
+        ("{a: " * 900 + "1" + "}" * 900, "lists or mappings nested too deep"),
+    ],
+)
+def test_values_that_yaml_itself_stumbles_on_are_errors_of_the_registry(tmp_path: Path, value: str, found: str) -> None:
+    (tmp_path / "r.yaml").write_text(f"models:\n  m: {{year: {value}}}\n")
+    with pytest.raises(RegistryError) as caught:
+        YamlText(tmp_path / "r.yaml")
+    assert (caught.value.problem, caught.value.found) == ("invalid YAML", found)

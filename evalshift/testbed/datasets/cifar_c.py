@@ -9,7 +9,7 @@ import numpy as np
 from evalshift.errors import DataError, UsageError, first_line
 from evalshift.files import stat_checksum
 from evalshift.testbed.archives import extract_members
-from evalshift.testbed.arrays import as_images, as_labels, load_array
+from evalshift.testbed.arrays import UNREADABLE, as_images, as_labels, load_array
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import CorruptedCifarDataset, Corruption
 from evalshift.testbed.datasets.dataset import Parts, numbered
@@ -57,7 +57,7 @@ def _arrays(entry: CorruptedCifarDataset, where: str) -> tuple[tuple[np.ndarray,
     contents = extract_members(archive, members)
     try:
         images, labels = (np.load(io.BytesIO(contents[member]), allow_pickle=False) for member in members)
-    except (ValueError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(
             "the arrays cannot be read",
             where=f"{where}, {archive}",

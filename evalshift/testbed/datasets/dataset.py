@@ -74,6 +74,7 @@ class Dataset:
             seen: set[str] = set()
             duplicate = next(name for name in self.ids if name in seen or seen.add(name))
             raise DataError("duplicate id", where=f"dataset {self.name}", found=duplicate, expected="unique ids")
+        _refuse_unencodable(self.ids, f"dataset {self.name}")
         outside = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
         if len(outside):
             raise DataError(
@@ -172,6 +173,21 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
             for content in pool.map(content_hash, dataset.images):
                 digest.update(bytes.fromhex(content))
     return digest.hexdigest()
+
+
+def _refuse_unencodable(ids: Sequence[str], where: str) -> None:
+    """Raise DataError for a file name that is no UTF-8, as old archives have: nothing could store it."""
+    try:
+        "\n".join(ids).encode()
+    except UnicodeEncodeError:
+        broken = next(name for name in ids if any(0xD800 <= ord(letter) < 0xE000 for letter in name))
+        raise DataError(
+            "the name of an image is not UTF-8",
+            where=where,
+            found=broken.encode(errors="backslashreplace").decode(),
+            expected="names in UTF-8",
+            fix="rename the file",
+        ) from None
 
 
 def other_counts(counts: np.ndarray, expected: int, names: Sequence[object]) -> str | None:

@@ -63,6 +63,21 @@ class TestBelow:
         assert len(set(marks)) == 3
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_a_name_that_is_not_utf_8_is_refused(refused: Refused, images: Path) -> None:
+    try:
+        (images / "a" / "1.png").rename(images / "a" / os.fsdecode(b"\xff1.png"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    assert refused(FOLDER) == (
+        "the name of an image is not UTF-8\n"
+        "  where:    dataset d\n"
+        "  found:    a/\\udcff1.png\n"
+        "  expected: names in UTF-8\n"
+        "  fix:      rename the file"
+    )
+
+
 class TestEveryFormat:
     @pytest.mark.parametrize(
         "suffix", [".jfif", ".avif", ".jp2", ".pgm", ".webp", ".tif", ".bmp", ".gif", ".JPG", ".qoi"]
