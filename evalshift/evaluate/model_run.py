@@ -13,7 +13,7 @@ from evalshift.errors import DataError, EvalshiftError, first_line
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
-from evalshift.evaluate.process_state import process_state_kept
+from evalshift.evaluate.process_state import folder_kept, process_state_kept
 from evalshift.evaluate.progress import RunProgress
 from evalshift.formatting import percent
 from evalshift.testbed.classes import ClassSpace
@@ -75,7 +75,7 @@ def _run_model(work: Work, bench: Bench) -> list[Failure]:
 
     images = sum(len(bench.reader(name).dataset) for name in work.datasets)
     try:
-        with bench.progress.aside():
+        with bench.progress.aside(), folder_kept():
             classifier = load_classifier(work.name, work.entry, work.space)
     except EvalshiftError as error:
         bench.progress.skip(images)
@@ -90,7 +90,7 @@ def _run_model(work: Work, bench: Bench) -> list[Failure]:
             progress = bench.progress.job(f"{work.name} on {name}", len(reader.dataset))
             # Once more here: what builds a network may have set another precision for all.
             precision = set_precision(bench.options.precision, bench.device)
-            with progress as advance, without_network(work.name), precision:
+            with progress as advance, folder_kept(), without_network(work.name), precision:
                 if prepared is None:
                     prepared = prepare(classifier, reader, bench.device, bench.options, images)
                     for warning in prepared.warnings:

@@ -7,6 +7,17 @@ from pathlib import Path
 
 
 @contextmanager
+def folder_kept() -> Iterator[None]:
+    """Put the working folder back: files that are stored next may be named relative to it."""
+    folder = Path.cwd()
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is gone
+            os.chdir(folder)
+
+
+@contextmanager
 def process_state_kept() -> Iterator[None]:
     """Put back the working folder and torch's global settings as they were before the block.
 
@@ -14,16 +25,14 @@ def process_state_kept() -> Iterator[None]:
     """
     import torch
 
-    folder, dtype, device = Path.cwd(), torch.get_default_dtype(), torch.get_default_device()
-    threads = torch.get_num_threads()
+    dtype, device, threads = torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()
     gradients, deterministic = torch.is_grad_enabled(), torch.are_deterministic_algorithms_enabled()
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     cudnn = {name: getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
     try:
-        yield
+        with folder_kept():
+            yield
     finally:
-        with suppress(OSError):  # it is gone
-            os.chdir(folder)
         torch.set_default_dtype(dtype)
         if torch.get_default_device() != device:
             torch.set_default_device(device)

@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,13 +27,14 @@ _POLL_SECONDS = 0.1
 # What a run gets after Ctrl-C to leave all as it should be.
 _GRACE_SECONDS = 3.0
 _PR_SET_PDEATHSIG = 1
+# By name, as not every system has them all.
 _WORDS = {
-    signal.SIGSEGV: "a segmentation fault",
-    signal.SIGABRT: "an abort",
-    signal.SIGBUS: "a bus error",
-    signal.SIGFPE: "an arithmetic fault",
-    signal.SIGILL: "an illegal instruction",
-    signal.SIGKILL: "SIGKILL, as the system sends where memory runs out",
+    "SIGSEGV": "a segmentation fault",
+    "SIGABRT": "an abort",
+    "SIGBUS": "a bus error",
+    "SIGFPE": "an arithmetic fault",
+    "SIGILL": "an illegal instruction",
+    "SIGKILL": "SIGKILL, as the system sends where memory runs out",
 }
 # In a child: where its exit code goes.
 _to_parent: list[int] = []
@@ -150,7 +152,7 @@ class _Watch:
                 while self._listen(wait=False):
                     pass
                 return status
-            if self.kill_at is not None and time.monotonic() >= self.kill_at and self.code is None:
+            if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 os.kill(self.child.process, signal.SIGKILL)
             if self.model_timeout and self.note and time.monotonic() - self.since > self.model_timeout:
                 self.overdue = True
@@ -176,13 +178,10 @@ class _Watch:
 
     def _pass_on(self, number: int, _: object) -> None:
         self.signals.append(number)
-        if number != signal.SIGINT:
-            os.kill(self.child.process, number)
-        elif len(self.signals) > 1:
-            self.kill_at = 0.0
-        else:
-            self.kill_at = time.monotonic() + _GRACE_SECONDS
-            os.kill(self.child.process, signal.SIGUSR1)
+        if number == signal.SIGINT:
+            self.kill_at = 0.0 if len(self.signals) > 1 else time.monotonic() + _GRACE_SECONDS
+        with suppress(ProcessLookupError):  # it ended at this very moment
+            os.kill(self.child.process, signal.SIGUSR1 if number == signal.SIGINT else number)
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -198,10 +197,10 @@ def _how(status: int) -> str:
     if code >= 0:
         return f"the process exited in the midst of it, with code {code}"
     try:
-        number = signal.Signals(-code)
+        name = signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
-    return _WORDS.get(number, number.name)
+    return _WORDS.get(name, name)
 
 
 def _exit(code: int) -> NoReturn:

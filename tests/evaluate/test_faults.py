@@ -166,14 +166,17 @@ def test_odd_exceptions_are_failures_of_their_model(faulty: Any) -> None:
     assert results.models("new") == ["a-good", "c-good"]
 
 
-def test_what_a_builder_changes_for_the_whole_process_is_put_back(faulty: Any) -> None:
+def test_what_a_builder_changes_for_the_whole_process_is_put_back(faulty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
+    monkeypatch.chdir(faulty.path)
+    faulty.results = Results("results")  # relative to the working folder
     add(faulty, "change", when="build")
     faulty.model("c-good")
     before = Path.cwd(), torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()
     faulty.run()
     assert (Path.cwd(), torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()) == before
+    assert faulty.results.models("new")[0] == "a-good"
     top = [faulty.results.load_predictions("new", name).top.tolist() for name in ("a-good", "c-good")]
     assert top[0] == top[1]
 
