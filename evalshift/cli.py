@@ -82,7 +82,7 @@ SizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="column|page|slide",
-        help="What figures are drawn for: a column of a paper (3.4 in wide), both columns (7 in), or a slide (10 in, "
+        help="Size of figures: a column of a paper (3.4 in wide), both columns (7 in), or a slide (10 in, "
         "large letters). [default: column; page where there are several panels]",
     ),
 ]
@@ -99,7 +99,7 @@ WorkersOption = Annotated[
 ]
 
 dataset_app = typer.Typer(
-    help="Look at the pixels of datasets, or make smaller ones.",
+    help="Pixel statistics, accuracy by group, downsampling.",
     epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -134,7 +134,7 @@ def _evalshift(
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """How far image classifiers fall from a test set to its replication, with confidence intervals, and why."""
+    """Measure how far image classifiers fall from a test set to its replication, with confidence intervals, and why."""
 
 
 @app.command(epilog='Example: evalshift run --registry mine.yaml --pair cifar10:cifar10.1-v6 --models "resnet*"')
@@ -172,7 +172,7 @@ def run(
 ) -> None:
     """Run models on both test sets of a pair; store their predictions.
 
-    Stored predictions that are still valid are skipped. Models on request, such as those that first train for minutes,
+    Stored predictions that are still valid are skipped. Models on request, such as those that train first,
     run only when --models names them. Without a registry and a pair, the models that come with evalshift run on the
     embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 invalid usage or input, 130
     stopped with Ctrl-C; finished predictions are always kept.
@@ -616,7 +616,7 @@ def dataset_downsample(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write. [default: imagenetN]")] = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Make ImageNet small, in the format of Downsampled ImageNet.
+    """Downsample ImageNet, in the format of Downsampled ImageNet.
 
     Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with its channels one after another,
     labels from 1 in the devkit's order, the mean image. An interrupted run is resumed. Exit code: 0 done, 2 invalid
@@ -718,7 +718,7 @@ def import_predictions(
         ),
     ] = "marked",
     family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, shown in the report.")] = None,
-    year: Annotated[int | None, typer.Option(metavar="N", parser=_whole_number, help="Its year.")] = None,
+    year: Annotated[int | None, typer.Option(metavar="N", parser=_whole_number, help="The model's year.")] = None,
     registry: RegistryOption = None,
     results: ResultsOption = Path("results"),
     force: ForceOption = False,
@@ -781,7 +781,7 @@ def import_table(
             "--model-column",
             "--model",
             metavar="C",
-            help='The column that names the models, or several that do together, such as "model@img_size".',
+            help='The column that names the models, or several that identify it together, such as "model@img_size".',
         ),
     ] = None,
     dataset_column: Annotated[

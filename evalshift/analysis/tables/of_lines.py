@@ -88,7 +88,7 @@ def scales_table(data: TableData) -> StatisticTable:
     largest = [int(np.nanargmax(np.abs(fit.error))) if np.isfinite(fit.error).any() else None for fit in fits]
     return make_table(
         "scales",
-        "Which scale fits",
+        "Comparison of scales",
         {
             "scale": [fit.scale for fit in fits],
             "r2": [fit.r2 for fit in fits],
@@ -100,19 +100,19 @@ def scales_table(data: TableData) -> StatisticTable:
         [
             Column("scale", "Scale", "text"),
             Column("r2", "R²"),
-            Column("rms_error", "Error left out (points)", "hundredths"),
-            Column("rms_error_by_family", "Family left out (points)", "hundredths"),
-            Column("largest_error", "Largest (points)", "hundredths"),
-            Column("largest_error_model", "of", "model"),
+            Column("rms_error", "Leave-one-out error (points)", "hundredths"),
+            Column("rms_error_by_family", "Leave-one-family-out error (points)", "hundredths"),
+            Column("largest_error", "Largest error (points)", "hundredths"),
+            Column("largest_error_model", "Model", "model"),
         ],
-        "Error of the new accuracy that a line without the model, or without its whole family, predicts: root mean "
-        "square over models, and the largest. Compare these, not R², which is taken on each scale for itself.",
-        empty="An error is empty where the models left make no line" + (f"; {why}." if why else "."),
+        "Error of the new accuracy predicted by the line fitted without the model, or without its family: root mean "
+        "square over models, and the largest. Compare these, not R², which is computed on each scale separately.",
+        empty="An error is empty where no line fits the remaining models" + (f"; {why}." if why else "."),
     )
 
 
 def trends_table(data: TableData) -> StatisticTable:
-    """The tests for traces of tuning."""
+    """The tests for signs of tuning."""
     diminishing, year = data.statistics.lines.diminishing, data.statistics.year
     rows = []
     for name, found, estimate in (
@@ -137,15 +137,15 @@ def trends_table(data: TableData) -> StatisticTable:
             Column("models", "Models", "count"),
             Column("missing", "Not computed because", "text"),
         ],
-        "One-sided. The slope is on the linear scale; the fall is of new accuracy a year at one original accuracy, as "
-        "a fraction. No sign does not rule tuning out: harder images have slopes above 1, which tuning would first "
-        "have to flatten.",
+        "One-sided tests. The slope is on the linear scale; the trend is the change of new accuracy per year at equal "
+        "original accuracy, as a fraction. A test that is not significant does not rule out tuning: on harder images "
+        "the slope is above 1, and tuning would have to flatten it first.",
         empty="The slope is empty where original accuracies differ by no more than their sampling error.",
     )
 
 
 def difficulty_table(data: TableData) -> StatisticTable:
-    """The difficulty model: what single images foretell of the line, beside the line itself."""
+    """The difficulty model: the line predicted from single images, and the fitted line."""
     found, line = require(data.statistics.difficulty), data.lines.get("probit")
     return make_table(
         "difficulty",
@@ -175,5 +175,5 @@ def difficulty_table(data: TableData) -> StatisticTable:
         "An image of difficulty τ ~ N(μ, σ²) is classified correctly with probability Φ(skill − τ). σ is estimated "
         "from how often two models are both correct; it predicts the slope of the probit line. The original set's μ is "
         "0.",
-        empty="Only slope and offset have a fitted line beside them, and no line is there for models of one accuracy.",
+        empty="Only slope and offset are also fitted, and there is no line for models of equal accuracy.",
     )

@@ -41,10 +41,10 @@ def robustness_table(data: TableData) -> StatisticTable:
             Column("p_bh", "p (BH)", "p"),
         ],
         f"New accuracy against the prediction of the line fitted to all other models, {found.scale} scale; {noise}. "
-        f"p of the hypothesis that the model lies on the line, and adjusted over all models; no p is below "
-        f"{_least_p(found.resamples)}.",
-        empty="Intervals and p are empty where fewer than three other models make a line, or nothing was resampled; "
-        "where even the prediction is empty the others make no line at all.",
+        f"p-values test whether the model lies on the line; they are also adjusted over all models. The smallest "
+        f"possible p-value is {_least_p(found.resamples)}.",
+        empty="Intervals and p-values are empty for fewer than three other models and without resamples; where the "
+        "prediction is empty too, no line fits the other models.",
     )
 
 
@@ -53,7 +53,7 @@ def _least_p(resamples: int) -> str:
 
 
 def decomposition_table(data: TableData) -> StatisticTable:
-    """What each model's drop is made of."""
+    """The decomposition of each model's drop."""
     statistics, order = data.statistics, data.order
     parts, split = statistics.decomposition, statistics.split
     columns: dict[str, Any] = {"model": data.models, "drop": parts.drop[order], "fresh": statistics.with_fresh[order]}
@@ -85,7 +85,7 @@ def decomposition_table(data: TableData) -> StatisticTable:
     tuned = [bounded("adaptivity", "Adaptivity", "points"), Column("adaptivity_p", "p", "p")]
     return make_table(
         "decomposition",
-        "What the drop is made of",
+        "Decomposition of the drop",
         columns,
         [
             Column("model", "Model", "model"),
@@ -96,11 +96,11 @@ def decomposition_table(data: TableData) -> StatisticTable:
             bounded("shared", "Shared", "points"),
             bounded("own", "Own", "points"),
         ],
-        f"Points. Drop = adaptivity + distribution + sampling. {fresh} Of sampling error 0 is expected; its interval "
-        "is shown. Across models drop = shared − own: what the line of the other models says of this original "
-        "accuracy, and how far the model stands above that line.",
-        empty="Adaptivity is empty without predictions on fresh images; shared and own where the other models make no "
-        f"line{why}, and their intervals where fewer than three do.",
+        f"Points. Drop = adaptivity + distribution + sampling. {fresh} The expected sampling error is 0; its interval "
+        "is shown. Across models drop = shared − own: shared is the drop that the line of the other models predicts at "
+        "this original accuracy, own the model's distance above that line.",
+        empty="Adaptivity is empty without predictions on fresh images, shared and own where no line fits the other "
+        f"models{why}, and their intervals where these are fewer than three.",
     )
 
 
