@@ -18,7 +18,7 @@ ON_LINE = np.array([4000, 4700, 5400, 6100, 6800, 5800, 6660])
 CHOSEN = np.arange(7) > 4
 
 
-def test_the_difference_is_that_of_the_distances_above_the_line_of_the_others() -> None:
+def test_the_difference_is_that_of_the_distances_above_the_line_of_the_other_models() -> None:
     found = robustness_differences((ORIGINAL, N, ON_LINE, N), CHOSEN)
     assert found.line_models == 5
     assert found.distance == pytest.approx([0.026, 0.0])
