@@ -98,6 +98,23 @@ WorkersOption = Annotated[
     typer.Option(metavar="N", parser=_whole_number, help="Threads that decode images. [default: one per core]"),
 ]
 
+CacheDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        metavar="DIR",
+        help="Folder of decoded images. [default: EVALSHIFT_CACHE, else in the folder of downloads]",
+    ),
+]
+
+cache_app = typer.Typer(
+    help="List or remove decoded images that runs keep on disk.",
+    epilog="Example: evalshift cache list",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(cache_app, name="cache")
+
 dataset_app = typer.Typer(
     help="Pixel statistics, accuracy by group, downsampling.",
     epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet",
@@ -160,6 +177,15 @@ def run(
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile networks (CUDA graphs, torch.compile) where that pays.")
     ] = False,
+    cache_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Disk for decoded images, which later models and runs read, such as 20GB; 0 for none. "
+            "[default: 50GB, or a fifth of the free disk if that is less]",
+        ),
+    ] = None,
+    cache_dir: CacheDirOption = None,
     save_logits: Annotated[bool, typer.Option("--save-logits", help="Store all logits too, as float16.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again even where stored predictions are valid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and why; run nothing.")] = False,
@@ -180,7 +206,17 @@ def run(
     with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
         from evalshift.evaluate.options import Options
 
-        options = Options(device, precision, _batch_size(batch_size), workers, save_logits, executor, compile)
+        options = Options(
+            device,
+            precision,
+            _batch_size(batch_size),
+            workers,
+            save_logits,
+            executor,
+            compile,
+            cache_size=cache_size,
+            cache_dir=None if cache_dir is None else str(cache_dir),
+        )
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
             return
@@ -202,6 +238,8 @@ def run(
             force=force,
             executor=options.executor,
             compile=options.compile,
+            cache_size=options.cache_size,
+            cache_dir=options.cache_dir,
             console=stderr(),
         )
         if stored.failures:
@@ -839,6 +877,41 @@ def _size(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise UsageError(f'"{text}" is not a number of images', expected="--n DATASET=N, such as --n imagenet=50000")
     return int(text)
+
+
+@cache_app.command("list", epilog="Example: evalshift cache list --json")
+def cache_list(
+    cache_dir: CacheDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per file.")] = False,
+) -> None:
+    """List the decoded images on disk: dataset, size, and when they were last used.
+
+    The least recently used come first: they are removed first when there is no room for others.
+    """
+    with _complaints(cache_list):
+        from evalshift.console.output import print_cache
+        from evalshift.evaluate.decode_cache import DecodeCache
+
+        print_cache(DecodeCache(cache_dir), as_json)
+
+
+@cache_app.command("clear", epilog="Example: evalshift cache clear imagenet")
+def cache_clear(
+    datasets: Annotated[
+        list[str] | None, typer.Argument(metavar="DATASET", help="Datasets, by name. [default: all]")
+    ] = None,
+    cache_dir: CacheDirOption = None,
+) -> None:
+    """Remove decoded images from disk. They are decoded again when a run needs them."""
+    with _complaints(cache_clear):
+        from rich.filesize import decimal
+
+        from evalshift.evaluate.decode_cache import DecodeCache
+
+        cache = DecodeCache(cache_dir)
+        removed = cache.clear(_split(datasets))
+        files = f"{len(removed):,} file{'' if len(removed) == 1 else 's'}"
+        typer.echo(f"removed   {files}, {decimal(sum(entry.bytes for entry in removed))}, from {cache.folder}")
 
 
 def _data_access(data_dir: Path | None, offline: bool = False) -> AbstractContextManager[None]:

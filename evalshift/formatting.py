@@ -50,6 +50,24 @@ def span(one: float, other: float) -> str:
     return f"[{points(low)}, {points(high)}]"
 
 
+def duration(seconds: float) -> str:
+    """A time in the two units that matter.
+
+    >>> duration(0.24), duration(9.97), duration(75), duration(7325), duration(200_000)
+    ('0.2 s', '10 s', '1 min 15 s', '2 h 2 min', '2 d 8 h')
+    """
+    if seconds < 9.95:
+        return f"{number(seconds, 1)} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    for large, small, in_large, in_small in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
+        if whole >= in_large:
+            rest = whole % in_large // in_small
+            return f"{whole // in_large} {large}" + (f" {rest} {small}" if rest else "")
+    raise AssertionError(seconds)
+
+
 def ci_words(low: str, high: str, level: float = 0.95) -> str:
     """A confidence interval for prose, of bounds that are text already.
 

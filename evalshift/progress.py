@@ -61,23 +61,24 @@ def bars(console: Console, unit: Unit) -> Progress:
 
 
 class Lines:
-    """A line every few seconds about one piece of work, for where no bar can be drawn.
+    """Lines about one piece of work, the first soon and the others rarely, for where no bar can be drawn.
 
     begun   how much was done before, which does not count towards the rate; None where the first call says it
     """
 
     def __init__(self, name: str, unit: Unit, begun: int | None = 0) -> None:
         self._name, self._unit, self._begun = name, unit, begun
-        self._begin = self._said = time.monotonic()
+        self._begin = time.monotonic()
+        self._say_at = self._begin + SHOW_AFTER_SECONDS
 
     def line(self, done: int, total: int | None) -> str | None:
-        """What to print now that `done` of `total` are done; None where the last line is not long ago."""
+        """What to print now that `done` of `total` are done; None where the last line is not long ago, or all is."""
         now = time.monotonic()
         if self._begun is None or done < self._begun:
             self._begun, self._begin = done, now
-        if now - self._said <= LINE_EVERY_SECONDS:
+        if now <= self._say_at or done == total:
             return None
-        self._said = now
+        self._say_at = now + LINE_EVERY_SECONDS
         rate = (done - self._begun) / max(now - self._begin, 1e-9)
         left = f", {timedelta(seconds=round((total - done) / rate))} left" if total is not None and rate > 0 else ""
         return f"{self._name}: {_amount(self._unit, done, total)}, {self._unit.rate(rate)}{left}"

@@ -1,7 +1,9 @@
 """What holds for all tests: how far properties are searched, which files begin, what other processes import."""
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
     # Commands that run in another folder are to be those that stand beside the tests, whichever are installed.
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    # Decoded images of tests stay among the files of tests.
+    os.environ["EVALSHIFT_CACHE"] = tempfile.mkdtemp(prefix="evalshift-decoded-")
     # A shell makes what it starts in the background deaf to Ctrl-C, and so would be the commands that tests stop by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["EVALSHIFT_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

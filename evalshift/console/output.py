@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # each command imports only the package that it needs
     from evalshift.analysis.plot_data.sizes import Size
     from evalshift.analysis.summary import MetricSummary, Summary
     from evalshift.analysis.tables.table import StatisticTable
+    from evalshift.evaluate.decode_cache import DecodeCache
     from evalshift.evaluate.importers.predictions import ImportReport
     from evalshift.evaluate.plan import Choice, Job, Plan
     from evalshift.evaluate.predictions import Failure
@@ -25,6 +26,48 @@ if TYPE_CHECKING:  # each command imports only the package that it needs
 
 # How many models per pair a report prints; its page and tables hold them all.
 _MODELS_PRINTED = 10
+
+
+def print_cache(cache: "DecodeCache", as_json: bool) -> None:
+    """The files of decoded images, the least recently used first, and how much room they take."""
+    from rich.filesize import decimal
+
+    from evalshift.evaluate.decode_cache import age_text, geometry_text
+
+    entries = cache.entries()
+    if as_json:
+        import json
+
+        shown = [
+            {
+                "dataset": entry.dataset,
+                "images": entry.shape[0],
+                "height": entry.shape[1],
+                "width": entry.shape[2],
+                "geometry": geometry_text(entry.geometry),
+                "bytes": entry.bytes,
+                "last_used": entry.last_used,
+                "path": str(entry.path),
+            }
+            for entry in entries
+        ]
+        stdout().print_json(json.dumps(shown))
+        return
+    rows = [
+        (
+            entry.dataset or "unknown format",
+            f"{entry.shape[0]:,}",
+            f"{entry.shape[1]} × {entry.shape[2]}",
+            geometry_text(entry.geometry),
+            decimal(entry.bytes),
+            age_text(entry),
+        )
+        for entry in entries
+    ]
+    if rows:
+        print_table(("dataset", "images", "pixels", "preprocessing", "size", "last used"), rows, "lrrlrl")
+    total = sum(entry.bytes for entry in entries)
+    stdout().print(f"{decimal(total)} of at most {decimal(cache.limit)}, in {cache.folder}", soft_wrap=True)
 
 
 def print_choice(chosen: "Choice", registry: "Registry") -> None:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evalshift.errors import UsageError, first_line
+from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
 from evalshift.evaluate.options import Options
@@ -73,11 +76,14 @@ def run_on_cluster(
 def _work(work: Work, datasets: Mapping[str, Dataset], fingerprints: Mapping[str, str], options: Options) -> _Returned:
     """Run one model in a worker, to which ray has assigned a GPU or a core."""
     from evalshift.evaluate.devices import choose_device, set_precision
-    from evalshift.evaluate.images import CACHE_BYTES, ImageReader
+    from evalshift.evaluate.images import ImageReader, Memory
 
     keep_freed_memory()
+    memory = Memory()
+    cache = DecodeCache(None if options.cache_dir is None else Path(options.cache_dir), options.cache_bytes)
     readers = {
-        name: ImageReader(datasets[name], options.workers, CACHE_BYTES // len(work.datasets)) for name in work.datasets
+        name: ImageReader(datasets[name], options.workers, memory, cache, partial(fingerprints.__getitem__, name))
+        for name in work.datasets
     }
     returned = _Returned([], [], [])
     device = choose_device(options.device)
@@ -90,7 +96,13 @@ def _work(work: Work, datasets: Mapping[str, Dataset], fingerprints: Mapping[str
             device=device,
             progress=_Noting(returned.notes),
         )
-        returned.failures.extend(run_model(work, bench))
+        try:
+            returned.failures.extend(run_model(work, bench))
+        finally:
+            for reader in readers.values():
+                reader.close()
+    if bench.damaged:
+        raise next(iter(bench.damaged.values()))
     return returned
 
 

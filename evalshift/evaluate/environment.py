@@ -20,6 +20,25 @@ def library_versions() -> dict[str, str]:
     }
 
 
+@cache
+def pixel_libraries(*, files: bool) -> dict[str, str]:
+    """Versions of what decides pixels on the host: of Pillow and its decoders for image files, of torch for arrays."""
+    if files:
+        from PIL import features
+
+        # Formats without loss are the same to the bit in all versions.
+        lossy = {name: features.version_codec(name) for name in ("jpg", "jpg_2000", "libtiff")}
+        lossy |= {name: features.version_module(name) for name in ("webp", "avif") if features.check_module(name)}
+        turbo = {"libjpeg-turbo": features.version_feature("libjpeg_turbo")}
+        return {"pillow": version("pillow")} | {name: said for name, said in (lossy | turbo).items() if said}
+    import torch
+
+    # torch resizes by other instructions on other processors.
+    return {name: version(name) for name in ("torch", "torchvision")} | {
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    }
+
+
 def jpeg_decoder(images: Images | tuple[StoredImage, ...]) -> dict[str, str]:
     """The library that decodes JPEG files for Pillow, and its version; empty where no image is a JPEG file.
 

@@ -9,7 +9,7 @@ from typing import Any
 from evalshift.errors import DataError
 from evalshift.evaluate.devices import describe, release_memory
 from evalshift.evaluate.environment import jpeg_decoder, library_versions
-from evalshift.evaluate.images import ImageReader
+from evalshift.evaluate.images import ImageReader, SharedReader
 from evalshift.evaluate.inference import InferenceResult, predict_batches
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.preparation import Prepared
@@ -27,7 +27,7 @@ class Origin:
 
 def evaluate_classifier(
     prepared: Prepared,
-    reader: ImageReader,
+    reader: ImageReader | SharedReader,
     origin: Origin,
     dataset_fingerprint: str,
     *,
@@ -62,7 +62,7 @@ def evaluate_classifier(
 
 def _evaluate(
     prepared: Prepared,
-    reader: ImageReader,
+    reader: ImageReader | SharedReader,
     origin: Origin,
     dataset_fingerprint: str,
     keep_logits: bool,

@@ -1,8 +1,15 @@
-"""One model on all of its datasets, wherever that happens: loaded once, run, and handed over as soon as it is done."""
+"""Models on all of their datasets, wherever that happens: loaded once, run, and handed over as soon as they are done.
 
+Models that want the same pixels share them: each image is decoded once and kept, or, where a dataset fits nowhere,
+goes to all models of a group in turn.
+"""
+
+import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +22,7 @@ from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
 from evalshift.evaluate.process_state import folder_kept, process_state_kept
 from evalshift.evaluate.progress import RunProgress
+from evalshift.evaluate.time_spent import TimeSpent
 from evalshift.formatting import percent
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import without_network
@@ -24,7 +32,10 @@ from evalshift.testbed.model_entries import AnyModel
 if TYPE_CHECKING:  # torch is imported when the first model runs
     import torch
 
-    from evalshift.evaluate.images import ImageReader
+    from evalshift.evaluate.evaluation import Origin
+    from evalshift.evaluate.images import ImageReader, SharedReader
+    from evalshift.evaluate.preparation import Prepared
+    from evalshift.testbed.models import Classifier
 
 
 Keep = Callable[[Predictions, np.ndarray | None], None]
@@ -48,7 +59,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Bench:
-    """What the models of one run share: the data, where predictions are stored, and the options."""
+    """What the models of one run share: the data, where predictions are stored, and the options.
+
+    spent     how the time went so far
+    at_work   notes that a model is being built or run, for as long as its context is open
+    damaged   datasets of which an image cannot be decoded, which no model is run on
+    """
 
     reader: Callable[[str], "ImageReader"]
     fingerprint: Callable[[str], str]
@@ -56,68 +72,227 @@ class Bench:
     options: Options
     device: "torch.device"
     progress: RunProgress
+    spent: TimeSpent = field(default_factory=TimeSpent)
+    damaged: dict[str, DataError] = field(default_factory=dict)
+    at_work: Callable[[Work], AbstractContextManager[None]] = lambda _: nullcontext()
+
+
+@dataclass(eq=False)
+class Loaded:
+    """A model that was built, and what came of it so far.
+
+    prepared   the form in which it is run, once that was found
+    lines      what is printed of it, one text per dataset
+    """
+
+    work: Work
+    classifier: "Classifier"
+    origin: "Origin"
+    prepared: "Prepared | None" = None
+    failures: list[Failure] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of its parameters and buffers."""
+        module = self.classifier.module
+        return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
 
 
 def run_model(work: Work, bench: Bench) -> list[Failure]:
     """Run one model on all of its datasets: predictions are stored, failures are returned.
 
-    Raises DataError where a dataset turns out to be damaged: no other model would fare better.
+    A dataset with an image that cannot be decoded is noted in `bench.damaged` and left out.
     """
     with process_state_kept():
-        return _run_model(work, bench)
+        loaded = load(work, bench)
+        return [loaded] if isinstance(loaded, Failure) else run_group([loaded], bench)
 
 
-def _run_model(work: Work, bench: Bench) -> list[Failure]:
-    from evalshift.evaluate.devices import set_precision
-    from evalshift.evaluate.evaluation import Origin, evaluate_classifier
-    from evalshift.evaluate.preparation import prepare
+def load(work: Work, bench: Bench) -> Loaded | Failure:
+    """Build a model; the failure, which is printed, where it cannot be built."""
+    from evalshift.evaluate.evaluation import Origin
     from evalshift.testbed.models import load_classifier
 
-    images = sum(len(bench.reader(name).dataset) for name in work.datasets)
     try:
         with bench.progress.aside(), folder_kept():
             classifier = load_classifier(work.name, work.entry, work.space)
     except EvalshiftError as error:
-        bench.progress.skip(images)
-        return [_failed(work.name, None, str(error), bench)]
+        bench.progress.skip(sum(len(bench.reader(name).dataset) for name in work.datasets))
+        return _failed(work.name, None, str(error), bench)
     if classifier.left_out:
         bench.progress.note(Text(f"{work.name}: {_left_out(classifier.left_out)}"))
-    origin = Origin(work.written, work.entry.identity(), work.revision)
-    prepared, failures, lines = None, [], []
-    for name in work.datasets:
-        reader = bench.reader(name)
+    return Loaded(work, classifier, Origin(work.written, work.entry.identity(), work.revision))
+
+
+def run_group(group: Sequence[Loaded], bench: Bench) -> list[Failure]:
+    """Run models with the same geometry on all of their datasets.
+
+    On a CPU the images are decoded before the networks run, since both want all cores; a GPU computes meanwhile.
+    """
+    names = dict.fromkeys(name for loaded in group for name in loaded.work.datasets)
+    together = {name: [loaded for loaded in group if name in loaded.work.datasets] for name in names}
+    for name, models in together.items():
+        _decode_ahead(name, models, bench)
+    for name, models in together.items():
+        _run_on_dataset(name, models, bench)
+    for loaded in group:
+        if loaded.lines:
+            text = "   ".join(loaded.lines)
+            bench.progress.note(Text.assemble((f"{loaded.work.name:<28} ", "bold"), text))
+    return [failure for loaded in group for failure in loaded.failures]
+
+
+def is_streamed(loaded: Loaded, bench: Bench) -> bool:
+    """Whether the images of one of its datasets fit nowhere, so that another model would have to decode them again."""
+    for name in loaded.work.datasets:
         try:
-            progress = bench.progress.job(f"{work.name} on {name}", len(reader.dataset))
-            # Once more here: what builds a network may have set another precision for all.
-            precision = set_precision(bench.options.precision, bench.device)
-            with progress as advance, folder_kept(), without_network(work.name), precision:
-                if prepared is None:
-                    prepared = prepare(classifier, reader, bench.device, bench.options, images)
-                    for warning in prepared.warnings:
-                        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), f"warning: {warning}."))
-                    if prepared.comparison is not None:
-                        compared = _comparison_words(prepared.comparison, bench.options.precision)
-                        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), compared))
-                predictions, result = evaluate_classifier(
-                    prepared,
-                    reader,
-                    origin,
-                    bench.fingerprint(name),
-                    keep_logits=bench.options.save_logits,
-                    advance=advance,
-                )
-        except DataError:
-            raise
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # someone else's network, and its exceptions
-            failures.append(_failed(work.name, name, _explain(error), bench))
+            if name not in bench.damaged and not bench.reader(name).keeps(loaded.classifier.preprocess):
+                return True
+        except EvalshiftError:  # it is raised again where it is reported
             continue
+    return False
+
+
+def _decode_ahead(name: str, models: Sequence[Loaded], bench: Bench) -> None:
+    """Decode a dataset as far as it can be kept, and note where an image cannot be decoded."""
+    reader, preprocess = bench.reader(name), models[0].classifier.preprocess
+    if name in bench.damaged:
+        return
+    try:
+        if bench.device.type != "cpu" or reader.is_ready(preprocess) or not reader.keeps(preprocess):
+            return
+        began = time.perf_counter()
+        with bench.progress.decoding(f"decoding {name}", len(reader.dataset)) as advance:
+            reader.fill(preprocess, advance)
+        bench.spent.decode += time.perf_counter() - began
+    except DataError as error:
+        _note_damage(name, error, bench)
+    except EvalshiftError:  # the geometry does not suit the images: each model says so
+        return
+
+
+def _note_damage(name: str, error: DataError, bench: Bench) -> None:
+    bench.damaged[name] = error
+    bench.progress.note(Text.assemble((f"no model is run on {name}: ", "bold red"), str(error)))
+
+
+def _run_on_dataset(name: str, models: Sequence[Loaded], bench: Bench) -> None:
+    from evalshift.evaluate.devices import set_precision
+
+    reader = bench.reader(name)
+    if name not in bench.damaged:
+        # Once more here: what builds a network may have set another precision for all.
+        with set_precision(bench.options.precision, bench.device):
+            try:
+                ready = [loaded for loaded in models if _is_prepared(loaded, name, bench)]
+                if len(ready) > 1 and not reader.keeps(ready[0].classifier.preprocess):
+                    _run_in_turns(name, ready, bench)
+                else:
+                    for loaded in ready:
+                        _run_one(loaded, name, reader, bench)
+                return
+            except DataError as error:
+                _note_damage(name, error, bench)
+    bench.progress.skip(sum(len(reader.dataset) for loaded in models if not _is_done(loaded, name)))
+
+
+def _is_done(loaded: Loaded, name: str) -> bool:
+    return any(failure.dataset == name for failure in loaded.failures) or any(
+        line.startswith(f"{name} ") for line in loaded.lines
+    )
+
+
+def _is_prepared(loaded: Loaded, name: str, bench: Bench) -> bool:
+    """Find the form in which a model is run, on the first images of its first dataset; False where it fails."""
+    from evalshift.evaluate.preparation import prepare
+
+    if loaded.prepared is not None:
+        return True
+    work, reader = loaded.work, bench.reader(name)
+    images = sum(len(bench.reader(other).dataset) for other in work.datasets)
+    try:
+        with (
+            bench.progress.preparing(f"{work.name} on {name}", len(reader.dataset)),
+            folder_kept(),
+            without_network(work.name),
+        ):
+            loaded.prepared = prepare(loaded.classifier, reader, bench.device, bench.options, images)
+    except (DataError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # someone else's network, and its exceptions
+        loaded.failures.append(_failed(work.name, name, _explain(error), bench))
+        bench.progress.skip(len(reader.dataset))
+        return False
+    for warning in loaded.prepared.warnings:
+        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), f"warning: {warning}."))
+    if loaded.prepared.comparison is not None:
+        compared = _comparison_words(loaded.prepared.comparison, bench.options.precision)
+        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), compared))
+    return True
+
+
+def _run_one(loaded: Loaded, name: str, reader: "ImageReader | SharedReader", bench: Bench) -> None:
+    """Run a prepared model on one dataset. Raises DataError where the dataset turns out to be damaged."""
+    from evalshift.evaluate.evaluation import evaluate_classifier
+
+    work, waited, began = loaded.work, reader.decode_seconds, time.perf_counter()
+    assert loaded.prepared is not None
+    try:
+        with (
+            bench.progress.job(f"{work.name} on {name}", len(reader.dataset)) as advance,
+            folder_kept(),
+            without_network(work.name),
+        ):
+            predictions, result = evaluate_classifier(
+                loaded.prepared,
+                reader,
+                loaded.origin,
+                bench.fingerprint(name),
+                keep_logits=bench.options.save_logits,
+                advance=advance,
+            )
+    except (DataError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # someone else's network, and its exceptions
+        loaded.failures.append(_failed(work.name, name, _explain(error), bench))
+        return
+    finally:
+        waited = reader.decode_seconds - waited
+        bench.spent.decode += waited
+        bench.spent.forward += max(0.0, time.perf_counter() - began - waited)
+    with bench.spent.storing():
         bench.keep(predictions, result.logits)
-        lines.append(_line(predictions, result.images_per_second, reader.dataset, work.entry.expected.get(name)))
-    if lines:
-        bench.progress.note(Text.assemble((f"{work.name:<28} ", "bold"), "   ".join(lines)))
-    return failures
+    loaded.lines.append(_line(predictions, result.images_per_second, reader.dataset, work.entry.expected.get(name)))
+
+
+def _run_in_turns(name: str, models: Sequence[Loaded], bench: Bench) -> None:
+    """Run several models on one stream of images, each in a thread of its own, one at work at a time."""
+    import torch
+
+    from evalshift.evaluate.images import SharedReader
+    from evalshift.evaluate.turns import Turns, in_chunks, one_ahead
+
+    reader, preprocess = bench.reader(name), models[0].classifier.preprocess
+    threads = torch.get_num_threads()
+    with closing(reader.stream(preprocess)) as parts:
+        chunks = in_chunks(parts)
+        turns = Turns(chunks if bench.device.type == "cpu" else one_ahead(chunks), len(models))
+
+        def work(member: int) -> None:
+            try:
+                torch.set_num_threads(threads)  # a setting of each thread
+                _run_one(models[member], name, SharedReader(reader, turns, member), bench)
+            finally:
+                turns.leave(member)
+
+        with ThreadPoolExecutor(len(models), thread_name_prefix="evalshift-model") as pool:
+            try:
+                running = [pool.submit(work, member) for member in range(len(models))]
+                for one in running:
+                    one.result()
+            finally:
+                turns.stop()
 
 
 def _left_out(names: tuple[str, ...]) -> str:

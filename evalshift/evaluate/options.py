@@ -18,6 +18,8 @@ class Options:
     workers      threads that decode image files; None means one per core
     executor     local: one model after the other in this process; ray: as many at once as there are GPUs or cores
     compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
+    cache_size   bytes that decoded images may take on disk, also as "20GB"; None for the default, 0 for none
+    cache_dir    their folder; None for EVALSHIFT_CACHE, else a folder in the user's cache
 
     Raises UsageError when made with an invalid value.
     """
@@ -29,8 +31,17 @@ class Options:
     save_logits: bool = False
     executor: str = "local"
     compile: bool = False
+    cache_size: int | str | None = None
+    cache_dir: str | None = None
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """`cache_size` in bytes."""
+        return None if self.cache_size is None else size_in_bytes(self.cache_size)
 
     def __post_init__(self) -> None:
+        if self.cache_size is not None:
+            size_in_bytes(self.cache_size)
         check_device_name(self.device)
         size = self.batch_size
         if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
@@ -55,6 +66,32 @@ class Options:
                 found=f"`device` {self.device}",
                 expected="auto, cpu, cuda or mps",
             )
+
+
+_UNITS = {"": 1, "b": 1} | {
+    prefix + end: base**power
+    for power, prefix in enumerate("kmgt", start=1)
+    for end, base in (("", 1000), ("b", 1000), ("ib", 1024))
+}
+_SMALLEST_CACHE = 1_000_000
+
+
+def size_in_bytes(size: int | str) -> int:
+    """Bytes of a size such as "20GB", "1.5 TB", "512MiB" or 0. Raises UsageError for anything else.
+
+    >>> size_in_bytes("20GB"), size_in_bytes("512 MiB"), size_in_bytes(0)
+    (20000000000, 536870912, 0)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(size).lower())
+    unit = _UNITS.get(found[2]) if found and not isinstance(size, bool) else None
+    count = None if found is None or unit is None else int(float(found[1]) * unit)
+    if count is None or 0 < count < _SMALLEST_CACHE:
+        raise UsageError(
+            f'"{size}" is not a size of the cache',
+            expected="0, or at least 1 MB, such as 20GB or 500MB",
+            fix="add the unit" if count is not None else None,
+        )
+    return count
 
 
 def check_device_name(name: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import TaskID
 from rich.text import Text
 
 from evalshift.progress import IMAGES, LINE_EVERY_SECONDS, Lines, Meter, bars
@@ -49,8 +50,32 @@ class RunProgress:
         self._bars.update(self._overall, completed=self._done)
 
     @contextmanager
+    def preparing(self, name: str, images: int) -> Iterator[None]:
+        """A bar that stands while a model is prepared."""
+        task = self._bars.add_task(name, total=images)
+        try:
+            yield
+        finally:
+            self._bars.remove_task(task)
+
+    @contextmanager
+    def decoding(self, name: str, images: int) -> Iterator[Callable[[int], None]]:
+        """Progress of images that are decoded before models run; the function that it gives is told of every n."""
+        with self._counting(name, images, ()) as advance:
+            yield advance
+
+    @contextmanager
     def job(self, name: str, images: int) -> Iterator[Callable[[int], None]]:
         """Progress of one model on one dataset; the function that it gives is told of every n images done."""
+        try:
+            with self._counting(name, images, (self._overall,)) as advance:
+                yield advance
+        finally:
+            # A job that failed half-way leaves no gap in the overall bar.
+            self.skip(images)
+
+    @contextmanager
+    def _counting(self, name: str, images: int, others: tuple[TaskID, ...]) -> Iterator[Callable[[int], None]]:
         task = self._bars.add_task(name, total=images)
         lines = Lines(name, IMAGES)
         seen = 0
@@ -58,17 +83,15 @@ class RunProgress:
         def advance(count: int) -> None:
             nonlocal seen
             seen += count
-            self._bars.update(task, advance=count)
-            self._bars.update(self._overall, advance=count)
+            for one in (task, *others):
+                self._bars.update(one, advance=count)
             if self._plain and (line := lines.line(seen, images)):
                 self.note(line)
 
         try:
             yield advance
         finally:
-            # A job that failed half-way leaves no gap in the overall bar.
             self._bars.remove_task(task)
-            self.skip(images)
 
 
 @contextmanager

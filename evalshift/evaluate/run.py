@@ -1,8 +1,9 @@
 """Carry out a plan: each model loaded once, run on each of its datasets, and stored as soon as it is done."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from rich.text import Text
 
 from evalshift.errors import StoreError
 from evalshift.evaluate.at_work import at_work, been_through, identity_checksum, notes
+from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
-from evalshift.evaluate.model_run import Bench, Keep, Work, run_model
+from evalshift.evaluate.groups import run_all
+from evalshift.evaluate.model_run import Bench, Keep, Work
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import NEW, Job, Plan, choice_lines, make_plan, stored_fingerprint
 from evalshift.evaluate.predictions import Failure, Predictions
@@ -28,7 +31,7 @@ from evalshift.testbed.registry import Registry, load_registry
 from evalshift.testbed.views import Superclasses
 
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light
-    from evalshift.evaluate.images import ImageReader
+    from evalshift.evaluate.images import ImageReader, Memory
 
 # Long enough that no other run can still be writing it.
 _LEFTOVER_SECONDS = 24 * 3600
@@ -48,6 +51,8 @@ def run(
     force: bool = False,
     executor: str = "local",
     compile: bool = False,
+    cache_size: int | str | None = None,
+    cache_dir: str | Path | None = None,
     console: Console | None = None,
 ) -> Results:
     """Evaluate models on pairs of test sets, whatever is not stored yet, and store each as soon as it is done.
@@ -60,16 +65,29 @@ def run(
     workers      threads that decode image files; None means one per core
     executor     "ray" runs as many models at once as there are GPUs (or cores) on this machine or in a ray cluster
     compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
+    cache_size   bytes, or a text such as "20GB", that decoded images may take on disk, for later models and runs;
+                 None for the smaller of 50 GB and a fifth of the free disk, 0 for none
+    cache_dir    their folder; None for EVALSHIFT_CACHE, else a folder in the user's cache
 
     A model that fails is reported and listed in the `failures` of the returned Results; the others go on.
     Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
     was finished is kept.
     """
-    options = Options(device, precision, batch_size, workers, save_logits, executor, compile)
+    options = Options(
+        device,
+        precision,
+        batch_size,
+        workers,
+        save_logits,
+        executor,
+        compile,
+        cache_size=cache_size,
+        cache_dir=None if cache_dir is None else str(cache_dir),
+    )
     registry = registry if isinstance(registry, Registry) else load_registry(registry)
     results = results if isinstance(results, Results) else Results(results)
     console = console or Console(stderr=True)
-    datasets = _Datasets(registry, results, workers)
+    datasets = _Datasets(registry, results, options, lambda line: _say(console, line))
     plan = make_plan(
         registry,
         results,
@@ -112,11 +130,12 @@ def run(
 class _Datasets:
     """Datasets of one run, each loaded at most once, and only when its files were touched or a model needs it."""
 
-    def __init__(self, registry: Registry, results: Results, workers: int | None) -> None:
-        self.registry, self.results, self.workers = registry, results, workers
+    def __init__(self, registry: Registry, results: Results, options: Options, say: Callable[[str], None]) -> None:
+        self.registry, self.results, self.options, self._say = registry, results, options, say
         self._loaded: dict[str, Dataset] = {}
         self._fingerprints: dict[str, str] = {}
         self._readers: dict[str, ImageReader] = {}
+        self._shared: tuple[Memory, DecodeCache] | None = None
 
     def fingerprint(self, name: str) -> str:
         if name not in self._fingerprints:
@@ -131,18 +150,32 @@ class _Datasets:
         return self._loaded[name]
 
     def reader(self, name: str) -> "ImageReader":
-        from evalshift.evaluate.images import CACHE_BYTES, ImageReader
+        from evalshift.evaluate.images import ImageReader, Memory
 
         if name not in self._readers:
-            # Every model comes by every dataset, so what one reader keeps, the others cannot.
-            dataset = self.load(name)
-            self._readers[name] = ImageReader(dataset, self.workers, CACHE_BYTES // len(self._loaded))
+            if self._shared is None:
+                folder = None if self.options.cache_dir is None else Path(self.options.cache_dir)
+                self._shared = Memory(), DecodeCache(folder, self.options.cache_bytes, self._say)
+            memory, cache = self._shared
+            self._readers[name] = ImageReader(
+                self.load(name), self.options.workers, memory, cache, partial(self.fingerprint, name)
+            )
         return self._readers[name]
+
+    @property
+    def images_decoded(self) -> int:
+        """How many images were decoded so far."""
+        return sum(reader.images_decoded for reader in self._readers.values())
+
+    def close(self) -> None:
+        """Let go of all decoded images."""
+        for reader in self._readers.values():
+            reader.close()
 
     def _read(self, name: str) -> str:
         """Load a dataset whose files are new or were touched, and note its labels and fingerprint in the store."""
         entry, dataset = self.registry.dataset(name), self.load(name)
-        content = fingerprint(dataset, self.workers or 2)
+        content = fingerprint(dataset, self.options.workers or 2)
         self.results.save_dataset(
             StoredDataset(
                 name=name,
@@ -262,21 +295,30 @@ def _carry_out(
         # All data is read, and errors are raised, before the first model runs.
         images = sum(len(datasets.load(job.dataset)) for job in plan.jobs)
         say_warnings(plan, datasets, console)
-        with RunProgress(console, images) as progress:
-            bench = Bench(
-                reader=datasets.reader,
-                fingerprint=datasets.fingerprint,
-                keep=keep,
-                options=options,
-                device=device,
-                progress=progress,
-            )
-            return [failure for work in _works(plan, registry) for failure in _run_noted(work, bench, datasets)]
-
-
-def _run_noted(work: Work, bench: Bench, datasets: _Datasets) -> list[Failure]:
-    with at_work(datasets.results.path, work.name, work.entry.identity()):
-        return run_model(work, bench)
+        try:
+            with RunProgress(console, images) as progress:
+                bench = Bench(
+                    reader=datasets.reader,
+                    fingerprint=datasets.fingerprint,
+                    keep=keep,
+                    options=options,
+                    device=device,
+                    progress=progress,
+                    at_work=lambda work: at_work(datasets.results.path, work.name, work.entry.identity()),
+                )
+                works, suspects = _works(plan, registry), notes(datasets.results.path)
+                failures = run_all([work for work in works if work.name not in suspects], bench)
+                for work in works:
+                    if work.name in suspects:  # alone, so that it takes no other down
+                        failures += run_all([work], bench)
+            line = bench.spent.line(datasets.images_decoded)
+            if line:
+                _say(console, line)
+        finally:
+            datasets.close()
+    if bench.damaged:
+        raise next(iter(bench.damaged.values()))
+    return failures
 
 
 def _works(plan: Plan, registry: Registry) -> list[Work]:

@@ -142,10 +142,23 @@ class Preprocess(BaseModel):
 
     @property
     def geometry(self) -> tuple:
-        """What decides the pixels on the host; models that agree here can share decoded images."""
+        """What decides the pixels on the host, as plain values; models that agree here can share decoded images."""
+        resize = self.resize_to
+        resizes = resize is not None or self.letterbox is not None
         return (
-            self.resize_to, self.interpolation, self.antialias, self.crop, self.pad, self.letterbox, self.fill,
-        )  # fmt: skip
+            (resize,) if isinstance(resize, int) else resize,
+            self.interpolation if resizes else "bilinear",
+            self.antialias if resizes else True,
+            None if self.crop is None else tuple(crop_size(self.crop)),
+            self.pad,
+            None if self.letterbox is None else tuple(crop_size(self.letterbox)),
+            self.fill if self.pad or self.letterbox is not None else 0,
+        )
+
+    @property
+    def geometry_of_files(self) -> tuple:
+        """The same for image files, which Pillow always smooths when it shrinks them."""
+        return self.model_copy(update={"antialias": True}).geometry
 
     def over(self, own: Preprocess | None) -> Preprocess:
         """This one, filled up from what the source says of itself; what was set here wins."""

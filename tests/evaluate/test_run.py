@@ -79,7 +79,12 @@ def test_the_embedded_pair_runs_from_end_to_end(embedded: tuple[Results, str]) -
         f"models    {len(models)}, {len(registry.models) - len(models)} of other classes left out",
         f"device    cpu ({THREADS} threads), fp32",
     ]
-    assert len(lines) == 4 + len(models)
+    assert len(lines) == 4 + len(models) + 1
+    assert re.fullmatch(
+        r"time      [\d.]+ s: decode 0.0 s \(0 images\), forward [\d.]+ s, store [\d.]+ s, "
+        r"loading models and choosing batches [\d.]+ s",
+        lines[-1],
+    )
     assert re.fullmatch(
         r"digits-centroid-n20          digits \d\d\.\d % \([\d,]+ images/s\)   "
         r"digits-new-writers \d\d\.\d % \([\d,]+ images/s\)",
@@ -416,7 +421,7 @@ def test_data_that_is_gone_stops_before_any_model_runs(project: Any) -> None:
     assert project.results.models("old") == ["good"]
 
 
-def test_a_damaged_image_stops_the_run_and_keeps_what_is_stored(project: Any) -> None:
+def test_a_damaged_image_stops_its_dataset_before_any_model_runs(project: Any) -> None:
     for name in ("black", "white"):
         (project.path / "pictures" / name).mkdir(parents=True)
         Image.new("RGB", (4, 4)).save(project.path / "pictures" / name / "1.png")
@@ -425,11 +430,14 @@ def test_a_damaged_image_stops_the_run_and_keeps_what_is_stored(project: Any) ->
     project.content["datasets"]["new"] = {"source": "folder", "path": "pictures", "classes": "shades"}
     project.model("good")
     project.model("better")
+    said = io.StringIO()
     with pytest.raises(DataError) as caught:
-        project.run()
+        project.run(console=Console(file=said, width=200))
     assert caught.value.where == f"dataset new, {damaged}"
-    assert project.results.models("old") == ["good"]
+    assert project.results.models("old") == ["better", "good"]
     assert project.results.models("new") == []
+    first = said.getvalue().index("no model is run on new: an image cannot be read\n")
+    assert first < said.getvalue().index("good  ")
 
 
 @pytest.mark.parametrize("options", [{"precision": "fp16"}, {"device": "abacus"}])
