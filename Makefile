@@ -58,6 +58,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench_bootstrap.py
 	$(BIN)/python benchmarks/bench_statistics.py
 	$(BIN)/python benchmarks/bench_inference.py
+	$(BIN)/python benchmarks/bench_decoding.py
 	$(BIN)/python benchmarks/bench_page.py
 
 coverage: $(VENV)/.installed-test

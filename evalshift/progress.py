@@ -69,7 +69,7 @@ class Lines:
     def __init__(self, name: str, unit: Unit, begun: int | None = 0) -> None:
         self._name, self._unit, self._begun = name, unit, begun
         self._begin = time.monotonic()
-        self._say_at = self._begin + SHOW_AFTER_SECONDS
+        self._say_at = self._begin + min(SHOW_AFTER_SECONDS, LINE_EVERY_SECONDS)
 
     def line(self, done: int, total: int | None) -> str | None:
         """What to print now that `done` of `total` are done; None where the last line is not long ago, or all is."""

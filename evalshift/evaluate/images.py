@@ -41,10 +41,10 @@ def count_cores() -> int:
 
 
 class Memory:
-    """How many bytes of decoded images may be kept in memory by all readers together."""
+    """How many bytes of decoded images may be kept in memory by all readers together; CACHE_BYTES unless told."""
 
-    def __init__(self, limit: int = CACHE_BYTES) -> None:
-        self.limit = self.left = limit
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = self.left = CACHE_BYTES if limit is None else limit
 
     def take(self, count: int) -> bool:
         """Whether so many bytes are left; they are then taken."""
@@ -116,7 +116,7 @@ class ImageReader:
         self,
         dataset: Dataset,
         workers: int | None = None,
-        cache_bytes: int | Memory = CACHE_BYTES,
+        cache_bytes: int | Memory | None = None,
         cache: DecodeCache | None = None,
         fingerprint: Callable[[], str] = lambda: "",
     ) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -85,7 +85,7 @@ class Turns:
         self._changed.notify_all()
 
 
-def in_chunks(parts: Iterable[Images], size: int = CHUNK_BYTES) -> Iterator[Images]:
+def in_chunks(parts: Iterator[Images], size: int = CHUNK_BYTES) -> Iterator[Images]:
     """The same images, joined to chunks of about so many bytes."""
     waiting: list[Images] = []
     held = 0
