@@ -44,7 +44,9 @@ def torchvision() -> Callable[[bytes], np.ndarray]:
 
     def decode(content: bytes) -> np.ndarray:
         values = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        return decode_jpeg(values, mode=ImageReadMode.RGB).permute(1, 2, 0).numpy()
+        pixels = decode_jpeg(values, mode=ImageReadMode.RGB)
+        assert isinstance(pixels, torch.Tensor)
+        return pixels.permute(1, 2, 0).numpy()
 
     return decode
 
