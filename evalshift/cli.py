@@ -186,6 +186,14 @@ def run(
         ),
     ] = None,
     cache_dir: CacheDirOption = None,
+    fast_decode: Annotated[
+        bool,
+        typer.Option(
+            "--fast-decode",
+            help="Decode JPEG files at a reduced size where they are shrunk anyway: other pixels; the number of "
+            "predictions that change is stored.",
+        ),
+    ] = False,
     save_logits: Annotated[bool, typer.Option("--save-logits", help="Store all logits too, as float16.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again even where stored predictions are valid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and why; run nothing.")] = False,
@@ -216,6 +224,7 @@ def run(
             compile,
             cache_size=cache_size,
             cache_dir=None if cache_dir is None else str(cache_dir),
+            fast_decode=fast_decode,
         )
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
@@ -240,6 +249,7 @@ def run(
             compile=options.compile,
             cache_size=options.cache_size,
             cache_dir=options.cache_dir,
+            fast_decode=options.fast_decode,
             console=stderr(),
         )
         if stored.failures:
@@ -278,6 +288,7 @@ def _dry_run(
         models=models,
         precision=options.precision,
         save_logits=options.save_logits,
+        fast_decode=options.fast_decode,
         force=force,
         fingerprint=lambda name: stored_fingerprint(known, store, name),
     )

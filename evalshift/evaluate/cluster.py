@@ -82,7 +82,14 @@ def _work(work: Work, datasets: Mapping[str, Dataset], fingerprints: Mapping[str
     memory = Memory()
     cache = DecodeCache(None if options.cache_dir is None else Path(options.cache_dir), options.cache_bytes)
     readers = {
-        name: ImageReader(datasets[name], options.workers, memory, cache, partial(fingerprints.__getitem__, name))
+        name: ImageReader(
+            datasets[name],
+            options.workers,
+            memory,
+            cache,
+            partial(fingerprints.__getitem__, name),
+            options.fast_decode,
+        )
         for name in work.datasets
     }
     returned = _Returned([], [], [])

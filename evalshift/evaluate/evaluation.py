@@ -13,6 +13,7 @@ from evalshift.evaluate.images import ImageReader, SharedReader
 from evalshift.evaluate.inference import InferenceResult, predict_batches
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.preparation import Prepared
+from evalshift.evaluate.reduced_decoding import compare_decoding
 from evalshift.evaluate.store import SCHEMA_VERSION
 
 
@@ -100,6 +101,7 @@ def _evaluate(
         half_weights=execution.half_weights,
         compiled=execution.compiled,
         comparison_with_fp32=prepared.comparison,
+        fast_decode=compare_decoding(prepared, reader) if reader.fast_decode else None,
         skipped_optimizations=dict(prepared.skipped),
         output=classifier.settled.output if classifier.settled else None,
         output_kind="probabilities" if classifier.settled and classifier.settled.probabilities else "logits",

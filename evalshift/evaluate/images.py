@@ -109,6 +109,7 @@ class ImageReader:
     cache_bytes   of decoded images to keep in memory, or what several readers share
     cache         where decoded images are kept on disk; None for nowhere
     fingerprint   gives that of the dataset, for the cache
+    fast_decode   decode JPEG files at a reduced size where they are shrunk anyway; changes pixels
     Of those decoded so far, `images_decoded` is the number, and `decode_seconds` how long they were waited for.
     """
 
@@ -119,12 +120,13 @@ class ImageReader:
         cache_bytes: int | Memory | None = None,
         cache: DecodeCache | None = None,
         fingerprint: Callable[[], str] = lambda: "",
+        fast_decode: bool = False,
     ) -> None:
         self.dataset = dataset
         self.workers = workers or count_cores()
         self.memory = cache_bytes if isinstance(cache_bytes, Memory) else Memory(cache_bytes)
         self.images_decoded, self.decode_seconds = 0, 0.0
-        self._cache, self._fingerprint = cache, fingerprint
+        self._cache, self._fingerprint, self.fast_decode = cache, fingerprint, fast_decode
         self._kept: dict[tuple, _Decoded] = {}
 
     @property
@@ -155,7 +157,15 @@ class ImageReader:
         decoded = self._decoded(preprocess)
         if decoded is not None and decoded.is_whole:
             return np.concatenate([decoded.read(position, position + 1) for position in positions.tolist()])
-        return ImageReader(self.dataset.only(positions), self.workers, 0).first(len(positions), preprocess)
+        return self._others(positions, preprocess, self.fast_decode)
+
+    def exactly_at(self, positions: Int[np.ndarray, " n"], preprocess: Preprocess) -> Images:
+        """The same decoded at full size, whether or not `fast_decode` is set."""
+        return self._others(positions, preprocess, False)
+
+    def _others(self, positions: Int[np.ndarray, " n"], preprocess: Preprocess, fast_decode: bool) -> Images:
+        some = ImageReader(self.dataset.only(positions), self.workers, 0, fast_decode=fast_decode)
+        return some.first(len(positions), preprocess)
 
     def batches(self, size: int, preprocess: Preprocess) -> Generator[Images, None, None]:
         """All images, `size` at a time, the last batch shorter.
@@ -231,6 +241,8 @@ class ImageReader:
 
     def _key(self, preprocess: Preprocess) -> CacheKey:
         libraries = pixel_libraries(files=isinstance(self.dataset.images, tuple))
+        if self.fast_decode and isinstance(self.dataset.images, tuple):
+            libraries = {**libraries, "size": "reduced"}
         return CacheKey(
             self.dataset.name, self._fingerprint(), self._geometry(preprocess), libraries, len(self.dataset)
         )
@@ -325,7 +337,8 @@ class ImageReader:
         images = self.dataset.images[start:stop]
         if isinstance(images, np.ndarray):
             return self._cut(images, preprocess)
-        arrays = [decode(path, preprocess, f"dataset {self.dataset.name}, {path}") for path in images]
+        fast = (True,) if self.fast_decode else ()
+        arrays = [decode(path, preprocess, f"dataset {self.dataset.name}, {path}", *fast) for path in images]
         for array in arrays:
             self._refuse_unequal(arrays[0].shape, array.shape)
         return np.stack(arrays)
@@ -372,9 +385,16 @@ class SharedReader:
     def __init__(self, reader: ImageReader, turns: Turns, member: int) -> None:
         self.dataset, self.decode_seconds = reader.dataset, 0.0
         self._reader, self._turns, self._member, self._is_fresh = reader, turns, member, True
+        self.fast_decode = reader.fast_decode
 
     def first(self, count: int, preprocess: Preprocess) -> Images:
         return self._reader.first(count, preprocess)
+
+    def at(self, positions: Int[np.ndarray, " n"], preprocess: Preprocess) -> Images:
+        return self._reader.at(positions, preprocess)
+
+    def exactly_at(self, positions: Int[np.ndarray, " n"], preprocess: Preprocess) -> Images:
+        return self._reader.exactly_at(positions, preprocess)
 
     def batches(self, size: int, preprocess: Preprocess) -> Generator[Images, None, None]:
         """All images, as ImageReader.batches; from the shared stream once, and decoded anew if asked for again."""
@@ -393,9 +413,22 @@ class SharedReader:
             yield part
 
 
-def decode(image: StoredImage, preprocess: Preprocess, where: str) -> np.ndarray:
-    """One image file as RGB, uint8 (h, w, 3), resized and cropped. Raises DataError for a file that is no image."""
-    return np.asarray(apply_geometry(open_rgb(image, where), preprocess))
+def decode(image: StoredImage, preprocess: Preprocess, where: str, fast_decode: bool = False) -> np.ndarray:
+    """One image file as RGB, uint8 (h, w, 3), resized and cropped. Raises DataError for a file that is no image.
+
+    fast_decode   decode a JPEG file at the smallest size of its decoder that the resize still shrinks
+    """
+    reduced = _enough(preprocess) if fast_decode else None
+    return np.asarray(apply_geometry(open_rgb(image, where, reduced), preprocess))
+
+
+def _enough(preprocess: Preprocess) -> tuple[int, int] | None:
+    """Width and height below which an image would have to be enlarged; None where images are not shrunk."""
+    resize = preprocess.resize_to
+    if resize is None:
+        return None
+    sides = (resize,) if isinstance(resize, int) else resize
+    return sides[-1], sides[0]
 
 
 def rebatched(parts: Iterator[Images], size: int) -> Iterator[Images]:

@@ -19,6 +19,7 @@ class Options:
     executor     local: one model after the other in this process; ray: as many at once as there are GPUs or cores
     compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
     cache_size   bytes that decoded images may take on disk, also as "20GB"; None for the default, 0 for none
+    fast_decode  decode JPEG files at a reduced size where they are shrunk anyway, which changes pixels
     cache_dir    their folder; None for EVALSHIFT_CACHE, else a folder in the user's cache
 
     Raises UsageError when made with an invalid value.
@@ -33,6 +34,7 @@ class Options:
     compile: bool = False
     cache_size: int | str | None = None
     cache_dir: str | None = None
+    fast_decode: bool = False
 
     @property
     def cache_bytes(self) -> int | None:

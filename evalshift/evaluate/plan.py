@@ -82,6 +82,7 @@ def make_plan(
     models: Iterable[str] = (),
     precision: str = "fp32",
     save_logits: bool = False,
+    fast_decode: bool = False,
     force: bool = False,
     fingerprint: Callable[[str], str | None],
 ) -> Plan:
@@ -104,6 +105,7 @@ def make_plan(
                 fingerprint(dataset),
                 precision=precision,
                 save_logits=save_logits,
+                fast_decode=fast_decode,
                 hash_of=hash_once,
             )
             if force and reason is None:
@@ -218,6 +220,7 @@ def why_redo(
     *,
     precision: str,
     save_logits: bool,
+    fast_decode: bool = False,
     hash_of: Callable[[Path], str] = sha256_of,
 ) -> str | None:
     """Why stored predictions are no longer valid for this entry; None when they are."""
@@ -235,6 +238,7 @@ def why_redo(
         *differences(stored.identity, _as_stored(entry.identity())),
         _other_checkpoint(entry, stored, hash_of),
         _other_dataset(fingerprint, stored),
+        _other_decoding(fast_decode, stored),
         None if precision == stored.precision else f"precision {stored.precision} → {precision}",
         "its logits are not stored" if save_logits and not results.has_logits(dataset, model) else None,
     )
@@ -248,6 +252,12 @@ def _damage(results: Results, dataset: str, model: str) -> str | None:
     except StoreError as error:
         return f"the stored file cannot be read ({error.found})"
     return None
+
+
+def _other_decoding(fast_decode: bool, stored: Provenance) -> str | None:
+    if fast_decode == (stored.fast_decode is not None):
+        return None
+    return "JPEG decoding full size → reduced" if fast_decode else "JPEG decoding reduced → full size"
 
 
 def _other_dataset(fingerprint: str | None, stored: Provenance) -> str | None:

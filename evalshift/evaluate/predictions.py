@@ -41,6 +41,15 @@ class PrecisionComparison(BaseModel):
     differing: int
 
 
+class DecodingComparison(BaseModel):
+    """Predictions on images decoded at a reduced size beside the full one: of so many images, how many differ."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    images: int
+    differing: int
+
+
 class Provenance(BaseModel):
     """Provenance of predictions; stored in their file, one key per field.
 
@@ -56,6 +65,7 @@ class Provenance(BaseModel):
     half_weights        whether weights were cast to bf16 or fp16, rather than each operation's inputs (autocast)
     compiled            "cuda graph" or "torch.compile" where the network ran so
     comparison_with_fp32  of predictions in a precision below fp32, on at most 512 images
+    fast_decode         where JPEG files were decoded at a reduced size, what that changed on at most 256 images
     skipped_optimizations  optimisation → why it was not used, for those that were tried: the plain form ran instead
     output              which of several outputs of the network was taken; None where it gives one
     output_kind         "logits", or "probabilities" where the network gives those: taken as they are, without a softmax
@@ -88,6 +98,7 @@ class Provenance(BaseModel):
     half_weights: bool = False
     compiled: str | None = None
     comparison_with_fp32: PrecisionComparison | None = None
+    fast_decode: DecodingComparison | None = None
     skipped_optimizations: dict[str, str] = {}
     output: str | None = None
     output_kind: Literal["logits", "probabilities"] = "logits"

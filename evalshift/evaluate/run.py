@@ -53,6 +53,7 @@ def run(
     compile: bool = False,
     cache_size: int | str | None = None,
     cache_dir: str | Path | None = None,
+    fast_decode: bool = False,
     console: Console | None = None,
 ) -> Results:
     """Evaluate models on pairs of test sets, whatever is not stored yet, and store each as soon as it is done.
@@ -68,6 +69,8 @@ def run(
     cache_size   bytes, or a text such as "20GB", that decoded images may take on disk, for later models and runs;
                  None for the smaller of 50 GB and a fifth of the free disk, 0 for none
     cache_dir    their folder; None for EVALSHIFT_CACHE, else a folder in the user's cache
+    fast_decode  decode JPEG files at a reduced size where they are shrunk anyway: quicker, with other pixels. How many
+                 predictions that changes is stored with them
 
     A model that fails is reported and listed in the `failures` of the returned Results; the others go on.
     Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
@@ -83,6 +86,7 @@ def run(
         compile,
         cache_size=cache_size,
         cache_dir=None if cache_dir is None else str(cache_dir),
+        fast_decode=fast_decode,
     )
     registry = registry if isinstance(registry, Registry) else load_registry(registry)
     results = results if isinstance(results, Results) else Results(results)
@@ -95,6 +99,7 @@ def run(
         models=models,
         precision=precision,
         save_logits=save_logits,
+        fast_decode=fast_decode,
         force=force,
         fingerprint=datasets.fingerprint,
     )
@@ -158,7 +163,12 @@ class _Datasets:
                 self._shared = Memory(), DecodeCache(folder, self.options.cache_bytes, self._say)
             memory, cache = self._shared
             self._readers[name] = ImageReader(
-                self.load(name), self.options.workers, memory, cache, partial(self.fingerprint, name)
+                self.load(name),
+                self.options.workers,
+                memory,
+                cache,
+                partial(self.fingerprint, name),
+                self.options.fast_decode,
             )
         return self._readers[name]
 

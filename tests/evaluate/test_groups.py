@@ -13,6 +13,7 @@ from evalshift.evaluate import images as images_module
 from evalshift.evaluate.groups import in_order
 from evalshift.evaluate.model_run import Work
 from evalshift.evaluate.store import Results
+from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry import load_registry
 
 COUNT = 100  # more than those on which networks are tried
@@ -147,3 +148,38 @@ def test_a_cache_in_the_way_of_nothing(project: Any, tmp_path: Path) -> None:
     project.model("good")
     project.run(cache_dir=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_reduced_decoding_is_recorded_and_never_taken_for_the_full_one(project: Any, decoded: list[str]) -> None:
+    rng = np.random.default_rng(list(b"reduced"))
+    for name in ("old", "new"):
+        for number in range(8):
+            folder = project.path / name / ("black", "grey", "light", "white")[number % 4]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (64, 80, 3), np.uint8)).save(folder / f"{number}.jpg")
+        project.content["datasets"][name] = {"source": "folder", "path": name, "classes": "shades"}
+    project.model("good", preprocess={"resize": 16, "crop": 16})
+    options = {"cache_dir": project.path / "cache", "cache_size": "10MB"}
+    exact, _ = project.run(**options)
+    assert exact.load_predictions("new", "good").provenance.fast_decode is None
+    fast, said = project.run(**options, fast_decode=True)
+    assert "JPEG decoding full size → reduced" in said
+    compared = fast.load_predictions("new", "good").provenance.fast_decode
+    assert compared is not None
+    assert compared.images == 8
+    assert 0 <= compared.differing <= 8
+    assert "nothing to do" in project.run(**options, fast_decode=True)[1]
+    assert "JPEG decoding reduced → full size" in project.run(**options)[1]
+    assert len(list((project.path / "cache").glob("*.pixels"))) == 4  # each set at each size
+
+
+def test_an_image_is_reduced_only_where_that_leaves_enough(tmp_path: Path) -> None:
+    rng = np.random.default_rng(list(b"enough"))
+    path = tmp_path / "x.jpg"
+    Image.fromarray(rng.integers(0, 256, (64, 80, 3), np.uint8)).save(path, quality=95)
+    # By hand: of 64 × 80, a half is 32 × 40; a quarter 16 × 20, which is enough for a shorter side of 16.
+    for resize, changes in ((33, False), (32, True), (16, True), ((32, 41), False), (None, False)):
+        preprocess = Preprocess(resize=resize, crop=16)
+        exact, fast = (images_module.decode(path, preprocess, "here", fast) for fast in (False, True))
+        assert exact.shape == fast.shape == (16, 16, 3)
+        assert np.array_equal(exact, fast) != changes
