@@ -1,4 +1,4 @@
-"""Coverage and error rates of the headline's statistics, by simulation, at 3, 5, 10, 20 and 67 models.
+"""Coverage and error rates of the report's statistics, by simulation, at 3, 5, 10, 20 and 67 models.
 
     python benchmarks/coverage.py [--testbeds 1000]
 
@@ -19,10 +19,13 @@ from rich.table import Table
 from scipy import special
 from threadpoolctl import threadpool_limits
 
-from evalshift.analysis.statistics.difficulty_model import Difficulty, expected_line, simulate
+from evalshift.analysis.statistics.difficulty_model import Difficulty, expected_accuracy, expected_line, simulate
+from evalshift.analysis.statistics.diminishing_returns import diminishing_returns
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.line_fit import fit_line
 from evalshift.analysis.statistics.line_intervals import cluster_robust_line, random_effects_line
+from evalshift.analysis.statistics.mean_drop import mean_drop, mean_drop_of_counts
+from evalshift.analysis.statistics.scale_choice import best_scale, compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.errors import AnalysisError
 
@@ -39,15 +42,18 @@ class Setting:
     accuracies: tuple[float, float] = (0.6, 0.9)
     scatter: float = 0.015
     families: bool = False
+    original: Difficulty = ORIGINAL
+    new: Difficulty = NEW
 
 
 @dataclass(frozen=True, eq=False)
 class Testbed:
-    """One of a setting's: accuracies, families, and correctness on each image, where there are images."""
+    """One of a setting's: accuracies, families, true mean drop, and which images each model classifies correctly."""
 
     original: np.ndarray
     new: np.ndarray
     families: list[str]
+    mean_drop: float
     correct: tuple[np.ndarray, np.ndarray] | None
 
 
@@ -59,6 +65,15 @@ SETTINGS = {
     "families of up to four, no sampling error of images": Setting(None, scatter=0.04, families=True),
 }
 
+UNTUNED = {
+    "images of one spread of difficulty": Setting((2000, 1000)),
+    "new images spread more": Setting((2000, 1000), original=Difficulty(0.0, 1.5), new=Difficulty(1.0, 2.5)),
+    "new images spread less, accuracies 40 to 97 %": Setting(
+        (2000, 1000), accuracies=(0.4, 0.97), original=Difficulty(0.0, 2.5), new=Difficulty(1.0, 1.5)
+    ),
+    "few images, accuracies 70 to 97 %": Setting((500, 500), accuracies=(0.7, 0.97), scatter=0.03),
+}
+
 
 def testbeds(setting: Setting, models: int, count: int, rng: np.random.Generator) -> Iterator[Testbed]:
     """As many testbeds of a setting."""
@@ -67,24 +82,25 @@ def testbeds(setting: Setting, models: int, count: int, rng: np.random.Generator
     for _ in range(count):
         level = rng.uniform(*setting.accuracies, group.max() + 1)[group]
         accuracy = np.clip(level + setting.families * rng.normal(0, 0.02, models), 0.02, 0.98)
-        skill = special.ndtri(accuracy) * np.hypot(ORIGINAL.spread, 1)
+        skill = special.ndtri(accuracy) * np.hypot(setting.original.spread, 1)
         off = rng.normal(0, setting.scatter, group.max() + 1)[group]
         if setting.families:  # and a fifth of the scatter is a model's own
             off = off + rng.normal(0, setting.scatter / 5, models)
-        moved = skill + off * np.hypot(NEW.spread, 1)
+        moved = skill + off * np.hypot(setting.new.spread, 1)
+        new = expected_accuracy(moved, setting.new)
+        drop = float(np.mean(accuracy - new))
         families = [f"family {number}" for number in group]
         if setting.images is None:
-            new = special.ndtr((moved - NEW.mean) / np.hypot(NEW.spread, 1))
-            yield Testbed(accuracy, new, families, None)
+            yield Testbed(accuracy, new, families, drop, None)
             continue
         correct = (
-            simulate(skill, ORIGINAL, setting.images[0], rng),
-            simulate(moved, NEW, setting.images[1], rng),
+            simulate(skill, setting.original, setting.images[0], rng),
+            simulate(moved, setting.new, setting.images[1], rng),
         )
         original, new = (
             fitted_accuracy(side.sum(axis=1), np.full(models, side.shape[1]), "probit") for side in correct
         )
-        yield Testbed(original, new, families, correct)
+        yield Testbed(original, new, families, drop, correct)
 
 
 def slopes(testbed: Testbed, rng: np.random.Generator) -> dict[str, Callable]:
@@ -126,21 +142,90 @@ def covered(setting: Setting, models: int, count: int, rng: np.random.Generator)
     return {name: (float(np.mean(held[name])), float(np.median(widths[name]))) for name in held}
 
 
+def counts(testbed: Testbed) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Original correct and total, new correct and total."""
+    assert testbed.correct is not None
+    original, new = ((side.sum(axis=1), np.full(len(side), side.shape[1])) for side in testbed.correct)
+    return *original, *new
+
+
+def mean_drops(setting: Setting, models: int, count: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+    """As `covered`, of the mean drop."""
+    held: dict[str, list[bool]] = defaultdict(list)
+    widths: dict[str, list[float]] = defaultdict(list)
+    for testbed in testbeds(setting, models, count, rng):
+        assert testbed.correct is not None
+        for name, found in (
+            ("predictions on each image", mean_drop(*testbed.correct)),
+            ("counts", mean_drop_of_counts(*counts(testbed))),
+        ):
+            assert found is not None
+            held[name].append(found.interval.low <= testbed.mean_drop <= found.interval.high)
+            widths[name].append(100 * (found.interval.high - found.interval.low))
+    return {name: (float(np.mean(held[name])), float(np.median(widths[name]))) for name in held}
+
+
+def false_alarms(setting: Setting, models: int, count: int, rng: np.random.Generator) -> float:
+    """Share of the testbeds with p < 5 % for diminishing returns, on the scale that the report takes."""
+    found = []
+    for testbed in testbeds(setting, models, count, rng):
+        assert testbed.correct is not None
+        scale = best_scale(compare_scales(*counts(testbed)), otherwise="probit")
+        try:
+            found.append(diminishing_returns(*testbed.correct, scale=scale).p_value < 0.05)
+        except AnalysisError:
+            found.append(False)
+    return float(np.mean(found))
+
+
+def show(title: str, rows: dict[str, list[str]]) -> None:
+    """A table with a column for each number of models."""
+    table = Table(title=title)
+    table.add_column("")
+    for models in MODELS:
+        table.add_column(f"{models} models", justify="right")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    Console(width=140).print(table)
+
+
+def by_models(title: str, found: dict[int, dict[str, tuple[float, float]]]) -> None:
+    """Shows coverage and median width for each method."""
+    methods = dict.fromkeys(method for each in found.values() for method in each)
+    cells = {method: [each.get(method) for each in found.values()] for method in methods}
+    show(
+        title,
+        {
+            method: ["–" if cell is None else f"{cell[0]:.1%} ({cell[1]:.2f})" for cell in row]
+            for method, row in cells.items()
+        },
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--testbeds", type=int, default=1000, help="testbeds per setting and number of models")
     count = parser.parse_args().testbeds
     with threadpool_limits(1):
         for name, setting in SETTINGS.items():
-            found = {models: covered(setting, models, count, np.random.default_rng(models)) for models in MODELS}
-            table = Table(title=f"Slope on the probit scale, coverage of 95 % intervals (median width): {name}")
-            table.add_column("method")
-            for models in MODELS:
-                table.add_column(f"{models} models", justify="right")
-            for method in dict.fromkeys(method for each in found.values() for method in each):
-                cells = (each.get(method) for each in found.values())
-                table.add_row(method, *("–" if cell is None else f"{cell[0]:.1%} ({cell[1]:.2f})" for cell in cells))
-            Console(width=140).print(table)
+            by_models(
+                f"Slope on the probit scale, coverage of 95 % intervals (median width): {name}",
+                {models: covered(setting, models, count, np.random.default_rng(models)) for models in MODELS},
+            )
+        for name in ("2,000 and 1,000 images", "200 and 200 images"):
+            by_models(
+                f"Mean drop, coverage of 95 % intervals (median width in points): {name}",
+                {models: mean_drops(SETTINGS[name], models, count, np.random.default_rng(models)) for models in MODELS},
+            )
+        # Each testbed takes many times as long here.
+        few = max(1, count // 4)
+        show(
+            f"Diminishing returns without tuning, p < 5 % ({few} testbeds)",
+            {
+                name: [f"{false_alarms(setting, models, few, np.random.default_rng(models)):.1%}" for models in MODELS]
+                for name, setting in UNTUNED.items()
+            },
+        )
 
 
 if __name__ == "__main__":

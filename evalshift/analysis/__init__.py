@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         fit_difficulty,
         simulate,
     )
+    from evalshift.analysis.statistics.diminishing_returns import diminishing_returns
     from evalshift.analysis.statistics.drop_decomposition import decompose, split_drop
     from evalshift.analysis.statistics.drops import Drops, drops
     from evalshift.analysis.statistics.effective_robustness import (
@@ -47,14 +48,17 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
     from evalshift.analysis.statistics.line_fit import Line, fit_line
     from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
+    from evalshift.analysis.statistics.mean_drop import (
+        MeanDrop,
+        drop_margin,
+        drop_margin_of_counts,
+        mean_drop,
+        mean_drop_of_counts,
+    )
     from evalshift.analysis.statistics.multiplicity import adjust, adjust_pairs
     from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
     from evalshift.analysis.statistics.outliers import off_the_line
-    from evalshift.analysis.statistics.overfitting_tests import (
-        diminishing_returns,
-        diminishing_returns_of_counts,
-        year_trend,
-    )
+    from evalshift.analysis.statistics.overfitting_tests import year_trend
     from evalshift.analysis.statistics.paired import (
         compare_drops,
         compare_models,
@@ -80,6 +84,7 @@ __all__ = [
     "Interval",
     "Line",
     "LineEstimate",
+    "MeanDrop",
     "MetricSummary",
     "Missing",
     "NearDuplicates",
@@ -107,9 +112,10 @@ __all__ = [
     "detectable_difference",
     "difference_interval",
     "diminishing_returns",
-    "diminishing_returns_of_counts",
     "dominance",
     "draw_images",
+    "drop_margin",
+    "drop_margin_of_counts",
     "drops",
     "effective_robustness",
     "effective_robustness_against",
@@ -130,6 +136,8 @@ __all__ = [
     "load_outcomes",
     "load_pair",
     "mcnemar_power",
+    "mean_drop",
+    "mean_drop_of_counts",
     "missed_by",
     "off_the_line",
     "own_variance",
@@ -192,6 +200,7 @@ _NAMES = {
         "fit_difficulty",
         "simulate",
     ),
+    "statistics.diminishing_returns": ("diminishing_returns",),
     "statistics.drop_decomposition": (
         "decompose",
         "split_drop",
@@ -229,6 +238,13 @@ _NAMES = {
         "cluster_robust_line",
         "random_effects_line",
     ),
+    "statistics.mean_drop": (
+        "MeanDrop",
+        "drop_margin",
+        "drop_margin_of_counts",
+        "mean_drop",
+        "mean_drop_of_counts",
+    ),
     "statistics.multiplicity": (
         "adjust",
         "adjust_pairs",
@@ -238,11 +254,7 @@ _NAMES = {
         "without_duplicates",
     ),
     "statistics.outliers": ("off_the_line",),
-    "statistics.overfitting_tests": (
-        "diminishing_returns",
-        "diminishing_returns_of_counts",
-        "year_trend",
-    ),
+    "statistics.overfitting_tests": ("year_trend",),
     "statistics.paired": (
         "compare_drops",
         "compare_models",

@@ -130,8 +130,9 @@ def _tiles(metric: MetricSummary, scale: str) -> list[tuple[str, str, str]]:
     mean, line, robustness = metric.mean_drop_interval, metric.lines.get(scale), metric.statistics.robustness
     several = len(metric.table) > 1
     average = "average " if several else ""
-    drop = (points(metric.mean_drop), span(mean.low, mean.high), f"{average}drop (points)")
-    rise = (points(-metric.mean_drop), span(-mean.high, -mean.low), f"{average}rise (points)")
+    unit = "points, conservative CI" if metric.statistics.mean_drop.conservative else "points"
+    drop = (points(metric.mean_drop), span(mean.low, mean.high), f"{average}drop ({unit})")
+    rise = (points(-metric.mean_drop), span(-mean.high, -mean.low), f"{average}rise ({unit})")
     tiles: list[tuple[str, str, str]] = [drop if metric.mean_drop >= 0 else rise]
     if line is not None:
         estimate = metric.estimate(scale)

@@ -10,6 +10,7 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
+from evalshift.analysis.statistics.mean_drop import MeanDrop, mean_drop, mean_drop_of_counts
 from evalshift.analysis.statistics.scales import fitted_accuracy
 
 # Resamples at most, whatever is asked for: the bounds then move by less than they are read to. A drawn set of 60,000
@@ -19,9 +20,7 @@ SECONDARY_RESAMPLES = 20_000
 
 ONLY_COUNTS = Missing("only counts are stored, not the predictions for each image")
 NOT_RESAMPLED = Missing("nothing was resampled")
-ACCURACIES_RISE = Missing(
-    "accuracies rise on average, and a slope below 1 is then consistent with the ceiling at 100 % alone"
-)
+NO_DROP = Missing("accuracies do not drop significantly on average")
 
 Result = TypeVar("Result")
 
@@ -76,13 +75,13 @@ class Basis:
         original, new = self.correct
         return sampling_covariance(original), sampling_covariance(new)
 
-    @property
-    def mean_drop(self) -> float:
-        """Mean over the models of original minus new accuracy; NaN for no models."""
-        original_correct, original_total, new_correct, new_total = self.counts
-        if len(self.outcomes) == 0:
-            return float("nan")
-        return float(np.mean(original_correct / original_total - new_correct / new_total))
+    @cached_property
+    def mean_drop(self) -> MeanDrop:
+        """From the predictions where all of several models have them, otherwise from counts."""
+        found = None
+        if self.correct is not None and self.complete and len(self.outcomes) > 1:
+            found = mean_drop(*self.correct, level=self.level)
+        return found or mean_drop_of_counts(*self.counts, level=self.level)
 
     def rng(self, statistic: str) -> np.random.Generator:
         """A generator of this statistic's own, see `ReportOptions.rng`."""

@@ -20,6 +20,7 @@ from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit
 from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness, effective_robustness
 from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.mean_drop import MeanDrop, drop_margin, drop_margin_of_counts
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates, WithoutDuplicates, without_duplicates
 from evalshift.analysis.statistics.overfitting_tests import YearTrend, year_trend
@@ -50,6 +51,8 @@ class Statistics:
     lines              other intervals and fits of the line
     robustness         each model against the line of the other models, on the scale of `lines`
     shared_images      whether it allows for the sampling error that models share on the same images
+    mean_drop          mean of the models' drops with its interval
+    drop_margin        how far all drops together lie from the true ones at most, as a fraction, at `level`
     decomposition      of each drop; for models where `with_fresh` is true, with their predictions on the set `fresh`
     split              of each drop into what models share and what is the model's own
     year               whether later models fare worse than their original accuracy says
@@ -73,6 +76,8 @@ class Statistics:
     lines: LineStatistics
     robustness: EffectiveRobustness | Missing
     shared_images: bool
+    mean_drop: MeanDrop
+    drop_margin: float
     decomposition: Decomposition
     with_fresh: Bool[np.ndarray, " m"]
     fresh: str | None
@@ -132,6 +137,8 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         lines=line_statistics(line),
         robustness=robustness,
         shared_images=basis.complete,
+        mean_drop=basis.mean_drop,
+        drop_margin=_drop_margin(basis),
         decomposition=decomposition,
         with_fresh=with_fresh,
         fresh=fresh.dataset if fresh is not None and with_fresh.any() else None,
@@ -166,6 +173,12 @@ def _robustness(basis: Basis) -> EffectiveRobustness | Missing:
             rng=basis.rng(f"robustness {basis.scale}"),
         )
     )
+
+
+def _drop_margin(basis: Basis) -> float:
+    if basis.correct is None or not basis.complete or len(basis.outcomes) < 2:
+        return drop_margin_of_counts(*basis.counts, level=basis.level)
+    return drop_margin(*basis.correct, level=basis.level, rng=basis.rng("drop margin"))
 
 
 def _decomposition(basis: Basis, fresh: ImagePredictions | None) -> tuple[Decomposition, np.ndarray]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.basis import ACCURACIES_RISE, NOT_RESAMPLED, Basis
+from evalshift.analysis.pair_statistics.basis import NO_DROP, NOT_RESAMPLED, Basis
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics import errors_in_variables as eiv
 from evalshift.analysis.statistics.bootstraps import (
@@ -14,13 +14,9 @@ from evalshift.analysis.statistics.bootstraps import (
     image_bootstrap,
     two_way_bootstrap,
 )
+from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns, diminishing_returns
 from evalshift.analysis.statistics.line_fit import Line
-from evalshift.analysis.statistics.overfitting_tests import (
-    DiminishingReturns,
-    diminishing_returns,
-    diminishing_returns_of_counts,
-)
-from evalshift.analysis.statistics.scale_choice import ScaleFit, compare_scales
+from evalshift.analysis.statistics.scale_choice import ScaleFit, best_scale, compare_scales
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +28,8 @@ class LineStatistics:
     york, york_own   errors-in-variables line, by binomial variances and by those of what models do not share
     over_images, over_both, over_families
                      the least-squares line with intervals over drawn images, images and models, families
-    diminishing      whether the slope on the linear scale is less than 1; not tested where accuracies rise on average
+    diminishing      whether the line is flatter than the images' difficulty makes it; not tested where accuracies
+                     do not drop, and from counts alone
     """
 
     scale: str
@@ -49,16 +46,17 @@ class LineStatistics:
 def line_statistics(basis: Basis) -> LineStatistics:
     """All of these; Missing where models, families or predictions are too few for a statistic to be defined."""
     drawn = _drawn(basis)
+    fits = attempt(lambda: compare_scales(*basis.counts))
     return LineStatistics(
         scale=basis.scale,
-        scale_fits=attempt(lambda: compare_scales(*basis.counts)),
+        scale_fits=fits,
         by_family=_by_family(basis),
         york=_york(basis),
         york_own=_york_own(basis),
         over_images=_over_images(basis, drawn),
-        over_both=_over_both(basis, drawn, basis.scale),
+        over_both=_over_both(basis, drawn),
         over_families=_over_families(basis),
-        diminishing=_diminishing(basis, drawn),
+        diminishing=_diminishing(basis, fits),
     )
 
 
@@ -81,12 +79,17 @@ def _over_images(basis: Basis, drawn: DrawnImages | Missing) -> Line | Missing:
     return _with_interval(line, "no drawn images make a line")
 
 
-def _over_both(basis: Basis, drawn: DrawnImages | Missing, scale: str) -> Line | Missing:
+def _over_both(basis: Basis, drawn: DrawnImages | Missing) -> Line | Missing:
     if isinstance(drawn, Missing):
         return drawn
     line = basis.of_images(
         lambda original, new: two_way_bootstrap(
-            original, new, scale=scale, level=basis.level, drawn=drawn, rng=basis.rng(f"images and models {scale}")
+            original,
+            new,
+            scale=basis.scale,
+            level=basis.level,
+            drawn=drawn,
+            rng=basis.rng(f"images and models {basis.scale}"),
         )
     )
     return _with_interval(line, "there are fewer than three models")
@@ -148,20 +151,14 @@ def _york_line(basis: Basis, original_variance: np.ndarray, new_variance: np.nda
     )
 
 
-def _diminishing(basis: Basis, drawn: DrawnImages | Missing) -> DiminishingReturns | Missing:
-    """By the line over images and models where all models have predictions, else from counts."""
-    if basis.mean_drop < 0:
-        return ACCURACIES_RISE
-    line = _over_both(basis, drawn, "linear") if basis.complete else drawn
-    if isinstance(line, Line):
-        return diminishing_returns(line)
-    if not basis.resamples:
-        return NOT_RESAMPLED
-    return attempt(
-        lambda: diminishing_returns_of_counts(
-            *basis.counts, resamples=basis.resamples, rng=basis.rng("diminishing returns")
-        )
-    )
+def _diminishing(basis: Basis, fits: tuple[ScaleFit, ...] | Missing) -> DiminishingReturns | Missing:
+    """On the scale with the least leave-one-out error, where accuracies drop and the images' difficulty is known."""
+    if basis.mean_drop.direction < 1:
+        return NO_DROP
+    if basis.correct is None or not basis.complete:
+        return Missing("the slope that the images' difficulty makes takes predictions on each image from all models")
+    scale = basis.scale if isinstance(fits, Missing) else best_scale(fits, otherwise=basis.scale)
+    return basis.of_images(lambda original, new: diminishing_returns(original, new, scale=scale), least=3)
 
 
 def _with_interval(line: Line | Missing, otherwise: str) -> Line | Missing:

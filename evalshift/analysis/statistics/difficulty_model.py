@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from scipy import optimize, special
 
 from evalshift.errors import AnalysisError
@@ -107,6 +107,30 @@ def fit_difficulty(
     mean = float(np.mean(skill[usable] - levels[1][usable] * np.hypot(spreads[1], 1)))
     first, second = Difficulty(0.0, spreads[0]), Difficulty(mean, spreads[1])
     return FittedDifficulty(first, second, np.where(np.isfinite(skill), skill, np.nan), expected_line(first, second))
+
+
+def spread_influence(correct: Correct, spread: float) -> Float[np.ndarray, " n"]:
+    """How far each image moves the spread of difficulty that `fit_difficulty` finds in its set, times their number.
+
+    Takes which images each model classifies correctly, of models with some correct and some not, and the spread. The
+    variance of these over the images, over their number, is that of the spread over samples of images. 0 for a spread
+    of 0, which little changes leave where it is.
+    Source: Hampel 1974, Journal of the American Statistical Association 69, 383-393 (influence functions).
+    """
+    models, images = correct.shape
+    if spread == 0:
+        return np.zeros(images)
+    level, stretch = _probits(correct), np.hypot(spread, 1)
+    argument = level[:, np.newaxis] * stretch - spread * _GRID
+    chance, density = special.ndtr(argument), np.exp(-(argument**2) / 2) / np.sqrt(2 * np.pi)
+    # Pairs that are both correct, by each model's level and by the spread: 2 (Σ c − c_j) dc_j over m(m − 1).
+    weighted = 2 * (chance.sum(axis=0) - chance) * density * _GRID_WEIGHTS / (models * (models - 1))
+    by_level = weighted.sum(axis=1) * stretch
+    by_spread = float(np.sum(weighted * (level[:, np.newaxis] * spread / stretch - _GRID)))
+    right = correct.sum(axis=0, dtype=np.int64)
+    pairs = right * (right - 1) / (models * (models - 1))
+    levels = by_level * np.sqrt(2 * np.pi) * np.exp(level**2 / 2)
+    return (pairs - pairs.mean() - (levels @ correct - levels @ correct.mean(axis=1))) / by_spread
 
 
 def _probits(correct: np.ndarray) -> np.ndarray:

@@ -178,7 +178,7 @@ def random_effects_line(
     images = weights.T @ errors @ weights + of_noise * np.outer(lever, lever)
     return _estimate(
         np.array([y.mean() - slope * x.mean(), slope]),
-        _Total(between, np.stack([weights.T @ shared @ weights for shared in between.shared]), images),
+        RandomEffects(weights, between, images),
         scale=scale,
         level=level,
         models=len(x),
@@ -189,7 +189,7 @@ def random_effects_line(
 
 
 @dataclass(frozen=True, eq=False)
-class _BetweenModels:
+class BetweenModels:
     """Variances of the models about the line: each component's, how models share it, and the estimates' covariance."""
 
     variances: Float[np.ndarray, " component"]
@@ -198,22 +198,33 @@ class _BetweenModels:
 
 
 @dataclass(frozen=True, eq=False)
-class _Total:
-    """The variance of offset and slope: that of the models, by component, and that of the images."""
+class RandomEffects:
+    """How uncertain offset and slope are together, by what makes them so.
 
-    between: _BetweenModels
-    models: Float[np.ndarray, "component 2 2"]
+    weights   of the new accuracies in offset and slope, given the spread of the original ones
+    between   variance of the models about the line
+    images    variance of offset and slope by the images of both sets
+    """
+
+    weights: Float[np.ndarray, "m 2"]
+    between: BetweenModels
     images: Float[np.ndarray, "2 2"]
 
     def variance(self, combinations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        of_models = np.einsum("ki,cij,kj->kc", combinations, self.models, combinations)
-        total = of_models @ self.between.variances + np.einsum("ki,ij,kj->k", combinations, self.images, combinations)
+        """Variances of combinations of offset and slope, shape (combination, 2), and their degrees of freedom."""
+        return self.with_images(combinations, np.einsum("ki,ij,kj->k", combinations, self.images, combinations))
+
+    def with_images(self, combinations: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same with other variances by the images, one for each combination."""
+        weights = combinations @ self.weights.T
+        of_models = np.stack([np.sum(weights * (weights @ shared), axis=1) for shared in self.between.shared], axis=1)
+        total = of_models @ self.between.variances + images
         uncertain = np.einsum("kc,cd,kd->k", of_models, self.between.covariance, of_models)
         with np.errstate(divide="ignore", invalid="ignore"):
             return total, 2 * total**2 / uncertain
 
 
-def _between_models(x: np.ndarray, y: np.ndarray, errors: np.ndarray, group: np.ndarray) -> _BetweenModels:
+def _between_models(x: np.ndarray, y: np.ndarray, errors: np.ndarray, group: np.ndarray) -> BetweenModels:
     """By moments of the residuals: their sum of squares and, with families, that of the families' means.
 
     Negative variances are 0. The covariance of the estimates is that for normal errors.
@@ -237,7 +248,7 @@ def _between_models(x: np.ndarray, y: np.ndarray, errors: np.ndarray, group: np.
     products = [form @ covariance for form in forms]
     of_squares = 2 * np.array([[np.sum(one * other.T) for other in products] for one in products])
     inverse = np.linalg.inv(expected)
-    return _BetweenModels(variances, shared, inverse @ of_squares @ inverse.T)
+    return BetweenModels(variances, shared, inverse @ of_squares @ inverse.T)
 
 
 def _residual(form: np.ndarray, basis: np.ndarray) -> np.ndarray:

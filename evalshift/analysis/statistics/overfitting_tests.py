@@ -1,4 +1,4 @@
-"""Traces of tuning on the original set that several models show together: diminishing returns, and a fall with time."""
+"""A fall with the year: whether later models do worse on the new set than their original accuracy says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,32 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_counts
-from evalshift.analysis.statistics.errors_in_variables import binomial_variance
-from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.scales import check_accuracies
 from evalshift.errors import AnalysisError
-from evalshift.shapes import Accuracies, Counts
+from evalshift.shapes import Accuracies
 
 # A resample in which year and original accuracy vary apart by less than this share of what all models show has no
 # coefficient but rounding.
 _DISTINCT = 1e-9
-# A slope this close to 1 is 1 but for rounding. On few images many resamples have it, and all of them count alike.
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class DiminishingReturns:
-    """Whether gains on the original set shrink on the new one.
-
-    slope     of new on original accuracy, linear scale; NaN where the original accuracies differ by no more than their
-              sampling error
-    p_value   one-sided, of the hypothesis that the slope is 1 or more; NaN without resamples
-    """
-
-    slope: float
-    p_value: float
-    resamples: int
-    models: int
 
 
 @dataclass(frozen=True)
@@ -46,70 +27,6 @@ class YearTrend:
     p_value: float
     resamples: int
     models: int
-
-
-def diminishing_returns(line: Line) -> DiminishingReturns:
-    """Test that the line's slope is less than 1: the share of its resampled slopes that are not.
-
-    Takes a line on the linear scale, where a slope of 1 means that a point gained is a point kept. What the test allows
-    for is what was resampled: `two_way_bootstrap` allows for the draw of images and models; `fit_line` takes the
-    images as they came, and rejects far too often.
-    Raises ValueError for a line on another scale.
-    Source: Recht et al. 2019, sections 2.1 and 5.1.
-    """
-    if line.scale != "linear":
-        raise ValueError(
-            f'line: found one on the {line.scale} scale; expected "linear", where a slope of 1 keeps gains'
-        )
-    drawn = len(line.slopes)
-    return DiminishingReturns(
-        slope=line.slope,
-        p_value=(int(np.sum(line.slopes >= 1 - _ROUNDING)) + 1) / (drawn + 1) if drawn else float("nan"),
-        resamples=line.resamples,
-        models=line.models,
-    )
-
-
-def diminishing_returns_of_counts(
-    original_correct: Counts,
-    original_total: Counts,
-    new_correct: Counts,
-    new_total: Counts,
-    *,
-    resamples: int = 100_000,
-    rng: np.random.Generator,
-) -> DiminishingReturns:
-    """The same test where there are only counts of m models: a bootstrap over models, without the flattening by noise.
-
-    Sampling error in the original accuracies makes the line flatter, which looks like diminishing returns. Its binomial
-    variance is taken out of their spread, in each resample too; a resample whose accuracies spread by no more than that
-    counts for a slope of 1. The images stay as they came: see `diminishing_returns`.
-    Raises AnalysisError for fewer than three models or one original accuracy for all, ValueError for impossible counts
-    or resamples.
-    Source: Fuller 1987, Measurement Error Models, section 1.2 (the correction).
-    """
-    check_resamples(resamples)
-    noise = binomial_variance(original_correct, original_total)
-    binomial_variance(new_correct, new_total)
-    x, y = original_correct / original_total, new_correct / new_total
-    if len(x) < 3 or np.ptp(x) == 0:
-        raise AnalysisError(
-            "diminishing returns cannot be tested",
-            where="slope of new on original accuracy",
-            found=f"{len(x)} models with {len(np.unique(x))} distinct original accuracies",
-            expected="at least 3 models, and 2 distinct original accuracies",
-            fix="evaluate more models on both test sets",
-        )
-    kept = sum(
-        int(np.sum(~(_corrected_slopes(x, y, noise, drawn_counts(rng, count, len(x))) < 1)))
-        for count in batches(resamples, len(x))
-    )
-    return DiminishingReturns(
-        slope=float(_corrected_slopes(x, y, noise, np.ones((1, len(x))))[0]),
-        p_value=(kept + 1) / (resamples + 1) if resamples else float("nan"),
-        resamples=resamples,
-        models=len(x),
-    )
 
 
 def year_trend(
@@ -158,17 +75,6 @@ def year_trend(
         resamples=resamples,
         models=len(x),
     )
-
-
-def _corrected_slopes(x: np.ndarray, y: np.ndarray, noise: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Slopes of weighted least squares with the noise of x taken out of its spread; NaN where nothing is left of it."""
-    x, y = x - x.mean(), y - y.mean()
-    total = weights.sum(axis=1)
-    shift = weights @ x / total
-    spread = weights @ x**2 - total * shift**2 - weights @ noise * (total - 1) / total
-    together = weights @ (x * y) - shift * (weights @ y)
-    slope = np.full_like(spread, np.nan)
-    return np.divide(together, spread, out=slope, where=spread > 0)
 
 
 def _year_coefficients(x: np.ndarray, y: np.ndarray, year: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -11,6 +11,9 @@ from evalshift.analysis.statistics.line_fit import fit_line
 from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
 from evalshift.shapes import Accuracies, Counts
 
+# Fewer models do not tell which scale is the better one.
+FEWEST_MODELS = 5
+
 
 @dataclass(frozen=True, eq=False)
 class ScaleFit:
@@ -52,6 +55,15 @@ def compare_scales(
     group = family_groups(families, len(original_correct))
     kept = (group[:, np.newaxis] != group).astype(np.float64)
     return tuple(_fit(original_correct, original_total, new_correct, new_total, kept, scale) for scale in SCALES)
+
+
+def best_scale(fits: Sequence[ScaleFit], otherwise: str = "linear") -> str:
+    """The scale with the least leave-one-out error, the first of several; `otherwise` with fewer than five models.
+
+    Three or four models have a leave-one-out error that one of them decides.
+    """
+    known = [fit for fit in fits if np.isfinite(fit.rms_error) and len(fit.error) >= FEWEST_MODELS]
+    return min(known, key=lambda fit: fit.rms_error).scale if known else otherwise
 
 
 def _fit(

@@ -17,8 +17,8 @@ def average_changes(pairs: Sequence[PairSummary]) -> pd.DataFrame:
     """New minus original accuracy, averaged over all models of each pair: one row per pair, fractions.
 
     Columns: original, new; for each metric that a pair has models, change, change_low, change_high, with its name and
-    an underscore before them. A pair without the metric has NA there. The bounds average those of the models, as
-    `MetricSummary.mean_drop_interval` does.
+    an underscore before them. A pair without the metric has NA there. The bounds are those of
+    `MetricSummary.mean_drop_interval`.
     Source: Recht et al. 2019, table 2.
     """
     metrics = [name for name in METRICS if any(name in pair.metrics for pair in pairs)]
@@ -62,7 +62,8 @@ def changes_table(pairs: Sequence[PairSummary], level: float) -> StatisticTable:
         "Average change in accuracy, in points",
         changes,
         columns,
-        f"New minus original, over all models of a pair, with {100 * level:g} % intervals in brackets.",
+        f"New minus original, over all models of a pair, with {100 * level:g} % intervals in brackets; "
+        "conservative where only counts are known.",
         titles=joined(pair.titles for pair in pairs),
         empty="A pair without a metric has no change in it.",
     )

@@ -65,45 +65,41 @@ def robustness_sentence(statistics: Statistics) -> str | None:
 
 
 def decomposition_sentence(statistics: Statistics) -> str:
-    """What the drop is made of, and what these data do not show."""
-    parts = statistics.decomposition
-    mean = float(parts.drop.mean())
-    bounds = parts.generalization.interval
-    sampling = max(float(np.max(-bounds.low)), float(np.max(bounds.high)))
-    change = "rise" if mean < 0 else "drop"
+    """What the mean drop is made of, and what these data do not show; nothing is attributed where there is no drop."""
+    mean = statistics.mean_drop
+    change = {1: "drop", 0: "change", -1: "rise"}[mean.direction]
+    several = len(statistics.models) > 1
     chance = (
-        f"At most {points(sampling)} points of any {change} can be sampling error of the new images "
-        f"({100 * statistics.level:g} %)."
+        f"At most {points(statistics.drop_margin)} points of {f'any {change}' if several else f'the {change}'} can be "
+        f"sampling error of the images of both sets ({100 * statistics.level:g} %"
+        f"{f', jointly for all {len(statistics.models)} models' if several else ''})."
     )
+    average = "average " if several else ""
+    if mean.direction == 0:
+        return f"{chance} The {average}change is not statistically significant, and nothing is attributed."
+    if mean.direction < 0:
+        return chance
     if statistics.fresh is not None:
-        return f"{_measured_parts(statistics)} {chance}"
-    if mean < 0:
-        return f"{chance}{_no_drop(statistics)}"
-    if mean <= sampling:
-        return f"{chance} The mean drop is no larger.{_diminishing_returns(statistics)}"
+        return f"{_measured_parts(statistics)} {chance}{_diminishing_returns(statistics)}"
     return (
-        f"{chance} The rest is consistent with a distribution shift, with adaptive overfitting, or with both; only "
-        f"fresh images of the original distribution could separate them.{_diminishing_returns(statistics)}"
+        f"{chance} The {average}drop is statistically significant; it is consistent with a distribution shift, with "
+        "adaptive overfitting, or with both, and only fresh images of the original distribution could separate them."
+        f"{_diminishing_returns(statistics)}"
     )
 
 
 def _measured_parts(statistics: Statistics) -> str:
     parts, marked = statistics.decomposition, statistics.with_fresh
     mean = float(parts.drop[marked].mean())
-    sign, change = (-1, "rise") if mean < 0 else (1, "drop")
     adaptivity, distribution = (
-        f"{points(sign * float(term.estimate[marked].mean()))} points ("
-        + points_ci(
-            sign * float(term.interval.low[marked].mean()),
-            sign * float(term.interval.high[marked].mean()),
-            statistics.level,
-        )
+        f"{points(float(term.estimate[marked].mean()))} points ("
+        + points_ci(float(term.interval.low[marked].mean()), float(term.interval.high[marked].mean()), statistics.level)
         + ")"
         for term in (parts.adaptivity, parts.distribution)
     )
     models = "" if marked.all() else f", for {int(marked.sum())} of {len(marked)} models"
     return (
-        f"Of the mean {change} of {points(abs(mean))} points, adaptive overfitting accounts for {adaptivity} and the "
+        f"Of the mean drop of {points(mean)} points, adaptive overfitting accounts for {adaptivity} and the "
         f"distribution shift for {distribution}, measured on fresh images of the original distribution "
         f"({statistics.titles.dataset(statistics.fresh or '')}{models})."
     )
@@ -111,22 +107,15 @@ def _measured_parts(statistics: Statistics) -> str:
 
 def _diminishing_returns(statistics: Statistics) -> str:
     found = statistics.lines.diminishing
-    if isinstance(found, Missing) or not np.isfinite(found.p_value):
-        return ""
-    if found.p_value < 1 - statistics.level:
-        return (
-            f" The slope of {number(found.slope)} on the linear scale is significantly below 1 "
-            f"({p_words(found.p_value)}), which is consistent with diminishing returns."
-        )
-    return (
-        " There is no evidence of diminishing returns (test of a slope below 1 on the linear scale, "
-        f"{p_words(found.p_value)})."
+    if isinstance(found, Missing):
+        return f" Diminishing returns are not tested: {found.reason}."
+    test = (
+        f"slope {number(found.slope)} on the {found.scale} scale, {number(found.expected_slope)} expected from the "
+        f"difficulty of the images, {p_words(found.p_value)}"
     )
-
-
-def _no_drop(statistics: Statistics) -> str:
-    found = statistics.lines.diminishing
-    return f" Diminishing returns are not tested: {found.reason}." if isinstance(found, Missing) else ""
+    if found.p_value < 1 - statistics.level:
+        return f" The line is flatter than the images make it, which is consistent with diminishing returns ({test})."
+    return f" There is no evidence of diminishing returns ({test})."
 
 
 def scale_sentence(statistics: Statistics) -> str | None:

@@ -44,8 +44,7 @@ class MetricSummary:
     left_out   families whose models the lines leave out; they stay in the table and keep their ranks
     all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
     against    the models against a published testbed's line, where that was asked for and is computed
-    mean_drop  mean of the models' drops, a fraction; `mean_drop_interval` averages their bounds, which errs on the wide
-               side however alike the models are: no mean spreads more than the mean of the spreads
+    mean_drop  mean of the models' drops, a fraction, and `mean_drop_interval`; see `statistics.mean_drop`
     statistics  all else that is computed, on the report's scale
     tables      the same as tables by name; `missing` has the reason for each one that is not computed
     """
@@ -53,8 +52,6 @@ class MetricSummary:
     outcomes: Outcomes
     table: pd.DataFrame
     lines: dict[str, Line | None]
-    mean_drop: float
-    mean_drop_interval: Interval
     level: float
     statistics: Statistics
     tables: dict[str, StatisticTable]
@@ -73,6 +70,16 @@ class MetricSummary:
     def accuracies(self) -> StatisticTable:
         """The table as it is read and written."""
         return accuracies_table(self.table, self.outcomes.metric, self.level, self.titles)
+
+    @property
+    def mean_drop(self) -> float:
+        """Mean of the models' drops, a fraction."""
+        return self.statistics.mean_drop.drop
+
+    @property
+    def mean_drop_interval(self) -> Interval[float]:
+        """Its confidence interval; conservative from counts alone, see `statistics.mean_drop`."""
+        return self.statistics.mean_drop.interval
 
     @property
     def titles(self) -> Titles:
@@ -99,7 +106,7 @@ class MetricSummary:
         everything = (self.all_lines.get(scale), self.estimate(scale, everything=True)) if self.left_out else None
         line = line_sentence(self.lines.get(scale), self.estimate(scale), names, self.left_out_titles, everything)
         against = self.against.sentence() if self.against else None
-        drop = drop_sentence(self.table, self.outcomes.metric, self.mean_drop, self.mean_drop_interval, self.level)
+        drop = drop_sentence(self.table, self.outcomes.metric, self.statistics.mean_drop)
         sentences = (drop, line, against, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 
@@ -289,8 +296,6 @@ def _summarize_metric(
         outcomes=outcomes,
         table=table,
         lines=lines,
-        mean_drop=float(table["drop"].mean()),
-        mean_drop_interval=Interval(float(table["drop_low"].mean()), float(table["drop_high"].mean())),
         level=options.level,
         statistics=statistics,
         tables=tables,
@@ -317,7 +322,8 @@ def _fit_lines(outcomes: Outcomes, options: ReportOptions, notes: list[str]) -> 
             line = lines[scale] = fit_outcomes(outcomes, scale, options)
             if math.isnan(line.slope_interval.low):
                 why = "it passes through two models, whatever is drawn" if line.models == 2 else "nothing was resampled"
-                notes.append(f"The line has no interval: {why}.")
+                kind = "interval" if line.models == 2 else "bootstrap interval"
+                notes.append(f"The line has no {kind}: {why}.")
         except AnalysisError as error:
             lines[scale] = None
             notes.append(f"No line is fitted: {error.problem}" + (f" ({error.found})." if error.found else "."))

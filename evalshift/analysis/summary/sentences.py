@@ -7,16 +7,17 @@ import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
+from evalshift.analysis.statistics.mean_drop import MeanDrop
 from evalshift.formatting import ci_words, number, points, points_ci
 
 _UNITS = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}
 
 
-def drop_sentence(table: pd.DataFrame, metric: str, mean_drop: float, interval: Interval, level: float = 0.95) -> str:
+def drop_sentence(table: pd.DataFrame, metric: str, found: MeanDrop) -> str:
     """How far accuracies drop or rise on average, and the smallest and the largest change of a model."""
+    mean_drop, interval, level = found.drop, found.interval, found.level
     kind = f"{metric_words(metric)} accuracy"
     sign = 1 if mean_drop >= 0 else -1
     verb, noun = _change(mean_drop)
@@ -25,6 +26,7 @@ def drop_sentence(table: pd.DataFrame, metric: str, mean_drop: float, interval: 
         around = points_ci(sign * row["drop_low"], sign * row["drop_high"], level)
         return f"The {kind} of {row['title']} {verb} by {points(abs(row['drop']))} points ({around})."
     mean = points_ci(sign * interval.low, sign * interval.high, level)
+    mean += "; conservative, from counts alone" if found.conservative else ""
     ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
     least, most = ordered.iloc[0], ordered.iloc[-1]
     first = (

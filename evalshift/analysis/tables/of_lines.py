@@ -112,35 +112,38 @@ def scales_table(data: TableData) -> StatisticTable:
 
 
 def trends_table(data: TableData) -> StatisticTable:
-    """The tests for signs of tuning."""
+    """The tests for signs of tuning on the original set."""
     diminishing, year = data.statistics.lines.diminishing, data.statistics.year
-    rows = []
-    for name, found, estimate in (
-        ("slope below 1 (diminishing returns)", diminishing, "slope"),
-        ("fall with the year", year, "per_year"),
-    ):
-        if isinstance(found, Missing):
-            rows.append((name, np.nan, np.nan, np.nan, found.reason))
-        else:
-            rows.append((name, getattr(found, estimate), found.p_value, found.models, ""))
+    rows: list[tuple[Any, ...]] = []
+    if isinstance(diminishing, Missing):
+        rows.append(("flatter line (diminishing returns)", np.nan, np.nan, np.nan, np.nan, diminishing.reason))
+    else:
+        name = f"flatter line (diminishing returns), {diminishing.scale} scale"
+        estimate = diminishing.slope, diminishing.expected_slope, diminishing.p_value, diminishing.models
+        rows.append((name, *estimate, ""))
+    if isinstance(year, Missing):
+        rows.append(("fall with the year", np.nan, np.nan, np.nan, np.nan, year.reason))
+    else:
+        rows.append(("fall with the year", year.per_year, 0.0, year.p_value, year.models, ""))
     return make_table(
         "trends",
         "Signs of tuning on the original set",
         {
             key: [row[place] for row in rows]
-            for place, key in enumerate(("test", "estimate", "p_value", "models", "missing"))
+            for place, key in enumerate(("test", "estimate", "expected", "p_value", "models", "missing"))
         },
         [
             Column("test", "Test", "text"),
             Column("estimate", "Estimate", "number"),
+            Column("expected", "Expected without tuning", "number"),
             Column("p_value", "p", "p"),
             Column("models", "Models", "count"),
             Column("missing", "Not computed because", "text"),
         ],
-        "One-sided tests. The slope is on the linear scale; the trend is the change of new accuracy per year at equal "
-        "original accuracy, as a fraction. A test that is not significant does not rule out tuning: on harder images "
-        "the slope is above 1, and tuning would have to flatten it first.",
-        empty="The slope is empty where original accuracies differ by no more than their sampling error.",
+        "One-sided tests. The slope is on the scale with the least leave-one-out error, the expected one that of the "
+        "difficulty model of the images; the trend is the change of new accuracy per year at equal original accuracy, "
+        "as a fraction. A test that is not significant does not rule out tuning, which need not change the slope.",
+        empty="A test that is not computed has no numbers.",
     )
 
 

@@ -333,7 +333,7 @@ class TestDegenerate:
 
         lines = found.lines
         nothing = Missing("nothing was resampled")
-        assert [lines.over_images, lines.over_both, lines.over_families, lines.diminishing, found.year] == [nothing] * 5
+        assert [lines.over_images, lines.over_both, lines.over_families, found.year] == [nothing] * 4
         assert np.isfinite(found.robustness.distance).all()  # type: ignore[union-attr]
 
     def test_a_class_on_one_set_only_has_no_drop_and_says_so(self, pair):

@@ -8,8 +8,8 @@ import pytest
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
-from evalshift.analysis.statistics.overfitting_tests import DiminishingReturns
 from evalshift.analysis.statistics.scale_choice import ScaleFit
 from evalshift.analysis.summary.findings import (
     decomposition_sentence,
@@ -53,51 +53,59 @@ def test_without_p_values_nothing_is_said(found):
     assert robustness_sentence(replace(found, robustness=Missing("too few models"))) is None
 
 
-def test_a_drop_within_sampling_error_is_not_explained(found):
-    # 50 of 100: the Clopper-Pearson interval reaches 10.2 points either way, the widest of the five.
-    assert decomposition_sentence(found) == (
-        "At most 10.2 points of any drop can be sampling error of the new images (95 %). The mean drop is no larger."
+def test_a_change_within_sampling_error_is_not_explained(make_outcomes):
+    # 60 against 55 of 100: Newcombe at 1 − 0.05/2 reaches 15.5 points to one side, and further than the mean of 4.5.
+    outcomes = make_outcomes([80, 60], [76, 55], total=100)
+    assert decomposition_sentence(compute_statistics(outcomes, resamples=0)) == (
+        "At most 15.5 points of any change can be sampling error of the images of both sets (95 %, jointly for all 2 "
+        "models). The average change is not statistically significant, and nothing is attributed."
     )
 
 
 def test_a_drop_beyond_sampling_error_may_have_two_causes_that_only_fresh_images_separate(make_outcomes):
-    # 40 of 100: the Clopper-Pearson interval reaches from 30.3 to 50.3.
     outcomes = make_outcomes([95, 90, 84, 76, 60], [78, 70, 65, 50, 40], total=100)
     assert decomposition_sentence(compute_statistics(outcomes, resamples=0)) == (
-        "At most 10.3 points of any drop can be sampling error of the new images (95 %). The rest is consistent with a "
-        "distribution shift, with adaptive overfitting, or with both; only fresh images of the original distribution "
-        "could separate them."
+        "At most 18.2 points of any drop can be sampling error of the images of both sets (95 %, jointly for all 5 "
+        "models). The average drop is statistically significant; it is consistent with a distribution shift, with "
+        "adaptive overfitting, or with both, and only fresh images of the original distribution could separate them. "
+        "Diminishing returns are not tested: the slope that the images' difficulty makes takes predictions on each "
+        "image from all models."
     )
 
 
 @pytest.mark.parametrize("resamples", [0, 100])
 def test_a_rise_is_not_explained_as_a_drop(make_outcomes, resamples):
-    # A slope of 0.5 well below 1: on an easier set that is what the ceiling gives. 80 of 100 reach from 70.8.
-    outcomes = make_outcomes([95, 90, 84, 76, 60], [97, 95, 92, 88, 80], total=100)
+    outcomes = make_outcomes([85, 80, 74, 66, 50], [97, 95, 92, 88, 80], total=100)
     risen = compute_statistics(outcomes, resamples=resamples)
 
     assert isinstance(risen.lines.diminishing, Missing)
     assert decomposition_sentence(risen) == (
-        "At most 9.2 points of any rise can be sampling error of the new images (95 %). Diminishing returns are not "
-        "tested: accuracies rise on average, and a slope below 1 is then consistent with the ceiling at 100 % alone."
+        "At most 17.3 points of any rise can be sampling error of the images of both sets (95 %, jointly for all 5 "
+        "models)."
     )
-
-
-_BELOW_1 = " The slope of 0.62 on the linear scale is significantly below 1"
 
 
 @pytest.mark.parametrize(
     "p_value,words",
     [
-        (0.31, " There is no evidence of diminishing returns (test of a slope below 1 on the linear scale, p = 0.31)."),
-        (0.004, f"{_BELOW_1} (p = 0.004), which is consistent with diminishing returns."),
-        (0.0002, f"{_BELOW_1} (p < 0.001), which is consistent with diminishing returns."),
+        (0.31, "There is no evidence of diminishing returns ({test}, p = 0.31)."),
+        (
+            0.004,
+            (
+                "The line is flatter than the images make it, which is consistent with diminishing returns "
+                "({test}, p = 0.004)."
+            ),
+        ),
     ],
 )
-def test_the_test_for_diminishing_returns_is_reported_with_its_p_value(found, p_value, words):
-    sign = DiminishingReturns(slope=0.62, p_value=p_value, resamples=100, models=5)
+def test_the_test_for_diminishing_returns_is_reported_with_its_p_value(make_outcomes, p_value, words):
+    outcomes = make_outcomes([95, 90, 84, 76, 60], [78, 70, 65, 50, 40], total=100)
+    found = compute_statistics(outcomes, resamples=0)
+    sign = DiminishingReturns("probit", slope=0.62, expected_slope=0.9, p_value=p_value, df=12.0, models=5)
 
-    assert decomposition_sentence(replace(found, lines=replace(found.lines, diminishing=sign))).endswith(words)
+    said = decomposition_sentence(replace(found, lines=replace(found.lines, diminishing=sign)))
+    test = "slope 0.62 on the probit scale, 0.90 expected from the difficulty of the images"
+    assert said.endswith(f" {words.format(test=test)}")
 
 
 def test_scales_are_named_from_the_best_to_the_worst(found):

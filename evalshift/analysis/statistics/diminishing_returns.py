@@ -1,0 +1,144 @@
+"""Diminishing returns: a line flatter than images of other difficulty make it, as tuning on the original set would."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+from scipy import special, stats
+
+from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty, spread_influence
+from evalshift.analysis.statistics.effective_robustness import sampling_covariance
+from evalshift.analysis.statistics.errors_in_variables import steepness
+from evalshift.analysis.statistics.line_intervals import RandomEffects, random_effects_line
+from evalshift.analysis.statistics.scales import to_scale
+from evalshift.errors import AnalysisError
+
+# Step of the numerical derivatives of the expected slope, on the probit scale.
+_STEP = 1e-4
+
+
+@dataclass(frozen=True)
+class DiminishingReturns:
+    """Whether gains on the original set shrink more on the new one than its images' difficulty makes them.
+
+    slope            of new on original accuracy, on `scale`, corrected for sampling error in the original accuracies
+    expected_slope   that the difficulty model gives on `scale`, from the spread of difficulty in each set
+    p_value          one-sided, of the hypothesis that the slope is no less than the expected one
+    df               degrees of freedom of the test
+    """
+
+    scale: str
+    slope: float
+    expected_slope: float
+    p_value: float
+    df: float
+    models: int
+
+
+def diminishing_returns(
+    original: Bool[np.ndarray, "model image"],
+    new: Bool[np.ndarray, "model new_image"],
+    *,
+    scale: str = "probit",
+) -> DiminishingReturns:
+    """Test that the line is flatter than the difficulty model of the images makes it.
+
+    Takes which images each model classifies correctly, one row per model, on either set. On other images a line has a
+    slope other than 1 without any tuning: on the linear scale nearly always, on the probit scale where the difficulties
+    of one set spread more than those of the other. What is expected comes from each set alone, from how often two
+    models are correct on the same image; it is a straight line on the probit scale, whose slope on another scale is
+    that of least squares through the models' expected accuracies. The difference of the slopes is t-distributed: it
+    errs by the scatter of the models about the line, and by the sampling error of both sets' images, which moves the
+    accuracies and the expectation together.
+    Raises AnalysisError for fewer than three models, for original accuracies that differ by no more than their sampling
+    error, and where the difficulty model cannot be fitted.
+    Source: Recht et al. 2019, sections 2.1, 5.1 (diminishing returns) and 5.3 (the difficulty model).
+    """
+    usable = np.all([(correct.any(axis=1)) & ~correct.all(axis=1) for correct in (original, new)], axis=0)
+    sets = original[usable], new[usable]
+    if usable.sum() < 3:
+        raise AnalysisError(
+            "diminishing returns are not tested",
+            where="slope of new on original accuracy",
+            found=f"{int(usable.sum())} models with correct and incorrect predictions on both sets",
+            expected="at least 3 models",
+            fix="evaluate more models on both test sets",
+        )
+    accuracies = sets[0].mean(axis=1), sets[1].mean(axis=1)
+    covariances = sampling_covariance(sets[0]), sampling_covariance(sets[1])
+    line = random_effects_line(*accuracies, covariances, scale=scale)
+    effects = line.uncertainty
+    assert isinstance(effects, RandomEffects)
+    difficulty = fit_difficulty(*sets)
+    levels = special.ndtri(accuracies[0]), special.ndtri(accuracies[1])
+    expected = _expected_slope(difficulty.line.slope, difficulty.line.offset, levels[0], scale)
+    moves = _moves(sets, accuracies, effects.weights[:, 1], line.slope, scale)
+    of_expected = _moves_of_expected(sets, levels, difficulty, scale)
+    images = sum(float(np.var(one - other)) / len(one) for one, other in zip(moves, of_expected, strict=True))
+    variance, df = effects.with_images(np.array([[0.0, 1.0]]), np.array([images]))
+    return DiminishingReturns(
+        scale=scale,
+        slope=line.slope,
+        expected_slope=expected,
+        p_value=float(stats.t.cdf((line.slope - expected) / np.sqrt(variance[0]), df[0])),
+        df=float(df[0]),
+        models=line.models,
+    )
+
+
+def _expected_slope(slope: float, offset: float, level: np.ndarray, scale: str) -> float:
+    """The least-squares slope, on a scale, through what a line on the probit scale makes of these probit accuracies."""
+    if scale == "probit":
+        return slope
+    x, y = (to_scale(special.ndtr(values), scale) for values in (level, slope * level + offset))
+    apart = x - x.mean()
+    return float(apart @ y / (apart @ apart))
+
+
+def _moves(
+    sets: tuple[np.ndarray, np.ndarray],
+    accuracies: tuple[np.ndarray, np.ndarray],
+    weights: np.ndarray,
+    slope: float,
+    scale: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each image of either set moves the slope, times the number of images."""
+    original, new = (
+        (weights * steepness(accuracy, scale)) @ (correct - accuracy[:, np.newaxis])
+        for correct, accuracy in zip(sets, accuracies, strict=True)
+    )
+    return -slope * original, new
+
+
+def _moves_of_expected(
+    sets: tuple[np.ndarray, np.ndarray], levels: tuple[np.ndarray, np.ndarray], difficulty: FittedDifficulty, scale: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each image of either set moves the expected slope, times the number of images."""
+    slope, offset = difficulty.line.slope, difficulty.line.offset
+    # Of the slope √(σ₁² + 1)/√(σ₂² + 1): d√(σ² + 1) = σ/√(σ² + 1) dσ.
+    spreads = difficulty.original.spread, difficulty.new.spread
+    original, new = (
+        spread / (spread**2 + 1) * slope * spread_influence(correct, spread)
+        for correct, spread in zip(sets, spreads, strict=True)
+    )
+    new = -new
+    if scale == "probit":
+        return original, new
+    by_slope, by_offset = (
+        (
+            _expected_slope(slope + up, offset + over, levels[0], scale)
+            - _expected_slope(slope - up, offset - over, levels[0], scale)
+        )
+        / (2 * _STEP)
+        for up, over in ((_STEP, 0.0), (0.0, _STEP))
+    )
+    # offset = mean level on the new set − slope · mean level on the original set.
+    means = [
+        np.mean((correct - accuracy[:, np.newaxis]) * steepness(accuracy, "probit")[:, np.newaxis], axis=0)
+        for correct, accuracy in ((correct, special.ndtr(level)) for correct, level in zip(sets, levels, strict=True))
+    ]
+    mean = float(levels[0].mean())
+    return (
+        by_slope * original + by_offset * (-slope * means[0] - mean * original),
+        by_slope * new + by_offset * (means[1] - mean * new),
+    )

@@ -1,0 +1,105 @@
+"""The mean drop over models, and what sampling error alone can do to any of their drops."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+from scipy import stats
+
+from evalshift.analysis.statistics.drops import drops
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.paired import accuracy_noise
+from evalshift.shapes import Counts
+
+
+@dataclass(frozen=True)
+class MeanDrop:
+    """Mean over models of original minus new accuracy, a fraction, with its interval at `level`.
+
+    conservative   whether the interval averages those of the models, which no mean exceeds: from counts alone
+    """
+
+    drop: float
+    interval: Interval[float]
+    level: float
+    models: int
+    conservative: bool
+
+    @property
+    def direction(self) -> int:
+        """1 for a drop, −1 for a rise, 0 where the interval holds 0: accuracies do not change significantly."""
+        return 1 if self.interval.low > 0 else -1 if self.interval.high < 0 else 0
+
+
+def mean_drop(
+    original: Bool[np.ndarray, "model image"], new: Bool[np.ndarray, "model new_image"], level: float = 0.95
+) -> MeanDrop | None:
+    """The mean drop of models on the same images, with Welch's interval over the images of both sets.
+
+    Takes which images each model classifies correctly, one row per model. Each image counts with the share of models
+    that classify it correctly: the variance of these shares over the images of a set, over their number, is that of
+    the mean accuracy, however much models agree. The models are held fixed. None where a set has a single image, or
+    all its images the same share, which show no variance.
+    Raises ValueError for a level outside (0, 1).
+    Source: Welch 1947, Biometrika 34(1-2), 28-35.
+
+    >>> found = mean_drop(np.array([[True] * 9 + [False]]), np.array([[True] * 7 + [False] * 3]))
+    >>> round(found.drop, 2), round(found.interval.low, 2), round(found.interval.high, 2)
+    (0.2, -0.18, 0.58)
+    """
+    check_level(level)
+    shares = original.mean(axis=0), new.mean(axis=0)
+    if any(len(share) < 2 or np.ptp(share) == 0 for share in shares):
+        return None
+    around = stats.ttest_ind(*shares, equal_var=False).confidence_interval(level)
+    drop = float(shares[0].mean() - shares[1].mean())
+    return MeanDrop(drop, Interval(float(around.low), float(around.high)), level, len(original), conservative=False)
+
+
+def mean_drop_of_counts(
+    original_correct: Counts, original_total: Counts, new_correct: Counts, new_total: Counts, level: float = 0.95
+) -> MeanDrop:
+    """The same from counts of m models: the mean of the models' own bounds.
+
+    How alike the models' errors are is not known; the mean errs by no more than the models do on average, as it does
+    where all are alike, and by far less where they are not. For one model it is that model's interval; NaN for none.
+    Raises ValueError for impossible counts or level.
+    """
+    if len(original_correct) == 0:
+        return MeanDrop(np.nan, Interval(np.nan, np.nan), level, 0, conservative=False)
+    found = drops(original_correct, original_total, new_correct, new_total, level)
+    around = Interval(float(found.interval.low.mean()), float(found.interval.high.mean()))
+    return MeanDrop(float(found.drop.mean()), around, level, len(found.drop), conservative=len(found.drop) > 1)
+
+
+def drop_margin(
+    original: Bool[np.ndarray, "model image"],
+    new: Bool[np.ndarray, "model new_image"],
+    *,
+    level: float = 0.95,
+    draws: int = 10_000,
+    rng: np.random.Generator,
+) -> float:
+    """How far all models' drops together lie from the true ones at most, with the level's probability; a fraction.
+
+    Takes which images each model classifies correctly, on either set. Both sets' sampling errors are drawn as normal,
+    with the covariance that models have over the images they share; the margin is the level's quantile of the largest
+    absolute error.
+    Raises ValueError for a level outside (0, 1), and for no models or no images.
+    """
+    check_level(level)
+    errors = accuracy_noise(original, draws, rng) - accuracy_noise(new, draws, rng)
+    return float(np.quantile(np.abs(errors).max(axis=0), level))
+
+
+def drop_margin_of_counts(
+    original_correct: Counts, original_total: Counts, new_correct: Counts, new_total: Counts, level: float = 0.95
+) -> float:
+    """The same from counts of m models: the farthest bound of their intervals at level 1 − (1 − level)/m (Bonferroni).
+
+    Raises ValueError for impossible counts or level.
+    """
+    check_level(level)
+    joint = 1 - (1 - level) / max(1, len(original_correct))
+    found = drops(original_correct, original_total, new_correct, new_total, joint)
+    return float(np.max([found.drop - found.interval.low, found.interval.high - found.drop]))
