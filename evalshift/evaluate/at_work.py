@@ -20,8 +20,10 @@ from evalshift.files import file_name, sha256_of_text
 
 # Set in a watched process: is told of each model that begins, with the path of its note, and that it is done (None).
 _told: list[Callable[[str, Path | None], None]] = []
-# Models that this command has been through in processes before this one: done, or to blame for their end.
-been_through: set[str] = set()
+# Models that took down processes of this very command before this one: forcing them again would never end.
+to_blame: set[str] = set()
+# When this command began, in UTC, where this is not its first process; what was stored since then is done.
+began: list[str] = []
 
 
 @dataclass(frozen=True)

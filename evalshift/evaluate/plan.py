@@ -19,6 +19,7 @@ from evalshift.testbed.trust import code_lines
 from evalshift.testbed.weights import current_sha256
 
 NEW = "not run yet"
+FORCED = "run again on request"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def make_plan(
                 hash_of=hash_once,
             )
             if force and reason is None:
-                reason = "run again on request"
+                reason = FORCED
             if reason is None:
                 done.append((model, dataset))
             else:

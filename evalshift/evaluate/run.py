@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.text import Text
 
 from evalshift.errors import StoreError
-from evalshift.evaluate.at_work import at_work, been_through, identity_checksum, notes
+from evalshift.evaluate.at_work import at_work, began, identity_checksum, notes, to_blame
 from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.groups import run_all
 from evalshift.evaluate.model_run import Bench, Keep, Work
 from evalshift.evaluate.options import Options
-from evalshift.evaluate.plan import NEW, Job, Plan, choice_lines, make_plan, stored_fingerprint
+from evalshift.evaluate.plan import FORCED, NEW, Job, Plan, choice_lines, make_plan, stored_fingerprint
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
@@ -226,22 +226,29 @@ def _prepare_folder(results: Results) -> None:
 
 def _without_casualties(plan: Plan, results: Results, force: bool) -> tuple[Plan, list[Failure]]:
     """The plan without models that took a run down before, which are failures of this one; suspects come last."""
-    skipped, suspects, settled = [], set(), set()
+    skipped, suspects = [], set()
     left = notes(results.path) if plan.jobs else {}
     for model in dict.fromkeys(job.model for job in plan.jobs):
         note = left.get(model)
         if note is None or note.identity != identity_checksum(plan.models[model].identity()):
-            settled |= {model} & (been_through if force else set())
             continue
-        if (note.ended is None and note.tries == 0) or (force and model not in been_through):
+        if (note.ended is None and note.tries == 0) or (force and model not in to_blame):
             suspects.add(model)
             continue
         ended = note.ended or "the process ended twice while it ran"
         fix = "correct it, or run it again with `force`"
         skipped.append(Failure(model, None, f"it took a run down: {ended}\n  {'fix:':<10}{fix}"))
-    gone = settled | {failure.model for failure in skipped}
-    jobs = sorted((job for job in plan.jobs if job.model not in gone), key=lambda job: job.model in suspects)
-    return replace(plan, jobs=tuple(jobs)), skipped
+    gone = {failure.model for failure in skipped}
+    jobs = [job for job in plan.jobs if job.model not in gone and not (began and _is_done(job, results, began[0]))]
+    return replace(plan, jobs=tuple(sorted(jobs, key=lambda job: job.model in suspects))), skipped
+
+
+def _is_done(job: Job, results: Results, since: str) -> bool:
+    """Whether an earlier process of this command stored these predictions, which matters where all are forced."""
+    if job.reason != FORCED:
+        return False
+    stored = results.provenance(job.dataset, job.model)
+    return stored is not None and stored.imported is None and stored.start >= since
 
 
 def _refuse_losses(results: Results, kept: Sequence[tuple[str, str]]) -> None:

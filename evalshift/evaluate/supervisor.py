@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,11 +47,13 @@ def supervise(model_timeout: float | None = None, stopped: str = "stopped") -> N
     model_timeout   seconds that a model may take, on all of its datasets; None for any
     stopped         what to say after Ctrl-C where the child does not
     """
+    began = datetime.now(UTC).isoformat(timespec="seconds")
     while True:
         child = _fork()
         if child is None:
             return
         _Watch(child, model_timeout, stopped).go_on()
+        at_work.began[:] = [began]
 
 
 def report_exit(code: Any) -> None:
@@ -106,8 +109,7 @@ class _Watch:
     child: _Child
     model_timeout: float | None
     stopped: str
-    note: Path | None = None
-    since: float = 0.0
+    notes: dict[str, tuple[Path, float]] = field(default_factory=dict)
     code: int | None = None
     overdue: bool = False
     signals: list[int] = field(default_factory=list)
@@ -129,19 +131,22 @@ class _Watch:
             _exit(self.code)
         self._show_cursor()
         if self.signals:  # Ctrl-C, and the child did not come back from a network
-            if self.note:
-                at_work.forget(self.note)
+            for path, _ in self.notes.values():
+                at_work.forget(path)
             self._say(f"\nevalshift: {self.stopped}")
             _exit(130)
         self._blame(status)
 
     def _blame(self, status: int) -> None:
         reason = f"no result after {self.model_timeout:g} s" if self.overdue else _how(status)
-        model = at_work.end(self.note, reason) if self.note else None
+        if len(self.notes) > 1:  # one of them, that run next alone
+            self._say(f"\nevalshift: {reason}, with {len(self.notes)} models at work; each of them is run alone, last")
+            return
+        model = at_work.end(next(iter(self.notes.values()))[0], reason) if self.notes else None
         if model is None:
             self._say(f"\nevalshift: the run ended unexpectedly: {_how(status)}")
             _exit(1)
-        at_work.been_through.add(model)
+        at_work.to_blame.add(model)
         self._say(f"\nevalshift: {model} took the run down: {reason}; the run goes on without it")
 
     def _wait(self) -> int:
@@ -154,10 +159,17 @@ class _Watch:
                 return status
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 os.kill(self.child.process, signal.SIGKILL)
-            if self.model_timeout and self.note and time.monotonic() - self.since > self.model_timeout:
+            if self._is_overdue():
                 self.overdue = True
                 os.kill(self.child.process, signal.SIGKILL)
                 return os.waitpid(self.child.process, 0)[1]
+
+    def _is_overdue(self) -> bool:
+        """Whether a model takes too long; of several at once, each is given the time of all."""
+        if not self.model_timeout or not self.notes:
+            return False
+        begun = min(begun for _, begun in self.notes.values())
+        return time.monotonic() - begun > self.model_timeout * len(self.notes)
 
     def _listen(self, wait: bool = True) -> bool:
         """Take messages of the child, after a short wait for them; whether there were any."""
@@ -170,10 +182,9 @@ class _Watch:
             message = json.loads(line)
             self.code = message.get("exit", self.code)
             if "model" in message:
-                self.note = Path(message["note"]) if message["note"] else None
-                self.since = time.monotonic()
-                if self.note is None:
-                    at_work.been_through.add(message["model"])
+                self.notes.pop(message["model"], None)
+                if message["note"]:
+                    self.notes[message["model"]] = Path(message["note"]), time.monotonic()
         return bool(content)
 
     def _pass_on(self, number: int, _: object) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -124,6 +125,40 @@ def test_models_that_take_the_process_down_or_hang_are_named_and_skipped_and_the
     assert [failure.model for failure in results.failures] == ["b-leave"]
     assert faulty.results.models("new") == ["a-good", "b-hang_in_c", "c-good"]
     assert list(notes(faulty.results.path)) == ["b-leave"]
+
+
+def test_forced_models_that_an_earlier_process_of_the_command_has_done_are_not_run_again(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.model("a")
+    project.run()
+    monkeypatch.setattr("evalshift.evaluate.run.began", ["2020-01-01T00:00:00+00:00"])
+    before = project.results.predictions_file("new", "a").stat().st_mtime_ns
+    project.run(force=True)
+    assert project.results.predictions_file("new", "a").stat().st_mtime_ns == before
+    monkeypatch.setattr("evalshift.evaluate.run.began", ["2999-01-01T00:00:00+00:00"])
+    project.run(force=True)
+    assert project.results.predictions_file("new", "a").stat().st_mtime_ns > before
+
+
+@linux
+def test_of_several_models_at_work_none_is_blamed_and_each_is_tried_alone(tmp_path: Path) -> None:
+    """As where models share one pass over images that fit nowhere."""
+    code = (
+        "import os, sys\nfrom contextlib import ExitStack\nfrom pathlib import Path\n"
+        "from evalshift.evaluate.at_work import at_work, notes\nfrom evalshift.evaluate.supervisor import supervise\n"
+        "supervise()\nleft = notes(Path('.'))\nprint(sorted(left), flush=True)\n"
+        "with ExitStack() as stack:\n"
+        "    for name in ['b'] if 'b' in left else ['a', 'b']:\n"
+        "        stack.enter_context(at_work(Path('.'), name, {}))\n"
+        "    if not left or left['b'].ended is None:\n        os.abort()\n"
+        "from evalshift.evaluate.supervisor import report_exit\nreport_exit(7)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 7
+    assert ran.stdout.splitlines() == ["[]", "['a', 'b']", "['a', 'b']"]
+    assert "evalshift: an abort, with 2 models at work; each of them is run alone, last\n" in ran.stderr
+    assert "evalshift: b took the run down: an abort; the run goes on without it\n" in ran.stderr
 
 
 @linux
