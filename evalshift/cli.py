@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.models import ArgumentInfo
 
+from evalshift.console import completion
 from evalshift.errors import EvalshiftError, RegistryError, UsageError
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.publishing import inert_text
@@ -50,17 +51,46 @@ RegistryOption = Annotated[
     Path | None,
     typer.Option("--registry", metavar="FILE", help="Registry. [default: ./registry.yaml, else the packaged one]"),
 ]
+
+
+def _suggest_flag(scale: str | None) -> None:
+    """The scale is a flag; who writes it as a value is told so."""
+    if scale is not None:
+        shown = f"--{scale}" if scale in _SCALES else ", ".join(f"--{known}" for known in _SCALES)
+        raise typer.BadParameter(f"the scale is a flag of its own: {shown}")
+
+
+_SCALES = ("linear", "probit", "logit")
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", hidden=True, callback=_suggest_flag, help="Refused: the scale is a flag.")
+]
 PairOption = Annotated[
     list[str] | None,
-    typer.Option("--pair", metavar="A:B", help="Original and new test set. Comma-separated; repeatable."),
+    typer.Option(
+        "--pair",
+        metavar="A:B",
+        help="Original and new test set. Comma-separated; repeatable.",
+        autocompletion=completion.pairs,
+    ),
 ]
 ModelsOption = Annotated[
     list[str] | None,
-    typer.Option("--models", metavar="GLOB", help='Models, such as "resnet*". Comma-separated; repeatable.'),
+    typer.Option(
+        "--models",
+        metavar="GLOB",
+        help='Models, such as "resnet*". Comma-separated; repeatable.',
+        autocompletion=completion.models,
+    ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")]
 DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="D",
+        help="auto, cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one.",
+        autocompletion=completion.one_of("auto", "cpu", "cuda", "mps"),
+    ),
 ]
 
 
@@ -82,6 +112,7 @@ SizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="column|page|slide",
+        autocompletion=completion.one_of("column", "page", "slide"),
         help="Size of figures: a column of a paper (3.4 in wide), both columns (7 in), or a slide (10 in, "
         "large letters). [default: column; page where there are several panels]",
     ),
@@ -161,7 +192,14 @@ def run(
     models: ModelsOption = None,
     results: ResultsOption = Path("results"),
     device: DeviceOption = "auto",
-    precision: Annotated[str, typer.Option(metavar="P", help="fp32, tf32, bf16 or fp16.")] = "fp32",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="P",
+            autocompletion=completion.one_of("fp32", "tf32", "bf16", "fp16"),
+            help="fp32, tf32, bf16 or fp16.",
+        ),
+    ] = "fp32",
     batch_size: Annotated[
         str, typer.Option(metavar="auto|N", help="Images per batch; auto searches for the fastest size.")
     ] = "auto",
@@ -172,7 +210,12 @@ def run(
         ),
     ] = None,
     executor: Annotated[
-        str, typer.Option(metavar="local|ray", help="ray: one model per GPU (or core), here or on a cluster.")
+        str,
+        typer.Option(
+            metavar="local|ray",
+            autocompletion=completion.one_of("local", "ray"),
+            help="ray: one model per GPU (or core), here or on a cluster.",
+        ),
     ] = "local",
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile networks (CUDA graphs, torch.compile) where that pays.")
@@ -302,7 +345,11 @@ def report(
     ] = None,
     published: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Report on a published testbed, such as recht2019; needs no results."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.published,
+            help="Report on a published testbed, such as recht2019; needs no results.",
+        ),
     ] = None,
     pair: PairOption = None,
     without: Annotated[
@@ -315,12 +362,22 @@ def report(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Compare each model with a published testbed's line, such as recht2019's."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.published,
+            help="Compare each model with a published testbed's line, such as recht2019's.",
+        ),
     ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
     logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
-    metric: Annotated[str, typer.Option(metavar="top1|top5", help="Which accuracy comes first.")] = "top1",
+    scale: ScaleOption = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy comes first."
+        ),
+    ] = "top1",
     bootstrap: Annotated[
         int, typer.Option(metavar="N", parser=_whole_number, help="Resamples of the models.")
     ] = 100_000,
@@ -379,13 +436,22 @@ def report(
 
 @app.command(epilog="Example: evalshift compare my-resnet resnet50 --pair cifar10:cifar10.1-v6")
 def compare(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Two or more models, by name or glob.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL", autocompletion=completion.stored_models, help="Two or more models, by name or glob."
+        ),
+    ],
     results: Annotated[
         Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
     ] = None,
     published: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Models of a published testbed, such as recht2019; needs no results."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.published,
+            help="Models of a published testbed, such as recht2019; needs no results.",
+        ),
     ] = None,
     pair: PairOption = None,
     without: Annotated[
@@ -395,7 +461,13 @@ def compare(
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies.")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy). [default]")] = False,
     logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
-    metric: Annotated[str, typer.Option(metavar="top1|top5", help="Which accuracy is compared.")] = "top1",
+    scale: ScaleOption = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy is compared."
+        ),
+    ] = "top1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare models: which is more accurate, and which is more robust.
@@ -433,7 +505,14 @@ def compare(
 
 @app.command("list", epilog='Example: evalshift list models --registry mine.yaml --filter "resnet*" --runnable')
 def list_entries(
-    what: Annotated[str, typer.Argument(metavar="models|datasets|pairs", help="What to list.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="models|datasets|pairs",
+            autocompletion=completion.one_of("models", "datasets", "pairs"),
+            help="What to list.",
+        ),
+    ],
     registry: RegistryOption = None,
     names: Annotated[
         list[str] | None,
@@ -461,7 +540,12 @@ def list_entries(
 
 @app.command(epilog="Example: evalshift fetch cifar10 cifar10.1-v6 resnet20-akamaster")
 def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Datasets and models, by name or glob.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME", help="Datasets and models, by name or glob.", autocompletion=completion.datasets_and_models
+        ),
+    ],
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -627,7 +711,9 @@ def dataset_stats(
 def dataset_groups(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of the results folder.")],
     results: ResultsOption = Path("results"),
-    metric: Annotated[str, typer.Option(metavar="top1|top5", help="Which accuracy.")] = "top1",
+    metric: Annotated[
+        str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
+    ] = "top1",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the tables as CSV and Markdown.")] = None,
 ) -> None:
     """Accuracy by group of images, and each model's worst group.
@@ -964,6 +1050,8 @@ def _options(command: Callable[..., Any]) -> dict[str, str]:
     named: dict[str, list[str]] = {}
     for name, parameter in signature(command).parameters.items():
         (declared,) = parameter.annotation.__metadata__
+        if declared.hidden:
+            continue
         long = [word for word in declared.param_decls or () if word.startswith("--")]
         shown = long[0] if long else f"--{name.replace('_', '-')}"
         if isinstance(declared, ArgumentInfo):

@@ -561,6 +561,37 @@ def test_list_refuses_a_name_or_source_that_nothing_has(here: Path) -> None:
     assert 'fix:      did you mean "npy"?' in source.err
 
 
+@pytest.mark.parametrize(
+    "typed, offered",
+    [
+        ("run --models sh", ["shy"]),
+        ("run --models good,dar", ["good,dark"]),
+        ("run --pair orig", ["original:new"]),
+        ("run --precision b", ["bf16"]),
+        ("run --executor r", ["ray"]),
+        ("report --metric top", ["top1", "top5"]),
+        ("report --published r", ["recht2019"]),
+        ("compare --published recht2019 vgg19_", ["vgg19_bn"]),
+        ("fetch orig", ["original"]),
+        ("list d", ["datasets"]),
+        ("run --registry nosuch.yaml --models s", []),
+    ],
+)
+def test_the_shell_completes_values(here: Path, typed: str, offered: list[str]) -> None:
+    words = f"evalshift {typed}"
+    asked = {"_EVALSHIFT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    main = "from evalshift.cli import app; app(prog_name='evalshift')"
+    done = subprocess.run([sys.executable, "-c", main], env=os.environ | asked, capture_output=True, text=True)
+    assert done.stdout.split() == offered
+
+
+def test_a_scale_written_as_a_value_is_told_its_flag(here: Path) -> None:
+    ran = run_here("report", "--scale", "probit")
+    assert ran.code == 2
+    assert "the scale is a flag of its own: --probit" in ran.err
+    assert "the scale is a flag of its own: --linear, --probit, --logit" in run_here("report", "--scale", "log").err
+
+
 def table(printed: str) -> list[list[str]]:
     """The cells of a table that was printed into a pipe, where each row is a line."""
     return [re.split(r"\s{2,}", line.strip()) for line in printed.splitlines()]
@@ -871,7 +902,7 @@ def test_help_shows_an_example_and_explains_each_option(name: str, monkeypatch: 
     command = get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]
     assert " ".join(command.help.split("\f")[0].split()) in shown
     for option in command.params:
-        if option.name != "help":
+        if option.name != "help" and not getattr(option, "hidden", False):
             assert " ".join(option.help.split()) in shown, option.name
             assert all(flag in shown for flag in option.opts if flag.startswith("-"))
     assert run_here(name, "-h") == ran
@@ -894,7 +925,7 @@ def test_help_of_each_import(name: str, monkeypatch: pytest.MonkeyPatch) -> None
     command = get_command(app).commands["import"].commands[name]  # pyright: ignore[reportAttributeAccessIssue]
     assert " ".join(command.help.split("\f")[0].split()) in shown
     for option in command.params:
-        if option.name != "help":
+        if option.name != "help" and not getattr(option, "hidden", False):
             assert option.help.endswith((".", "]")), option.name
             assert " ".join(option.help.split()) in shown, option.name
     words = command.epilog.removeprefix("Example: evalshift import ").split()

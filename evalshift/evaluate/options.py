@@ -7,6 +7,7 @@ from evalshift.errors import UsageError, did_you_mean
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 EXECUTORS = ("local", "ray")
+_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -102,5 +103,5 @@ def check_device_name(name: str) -> None:
         raise UsageError(
             f'"{name}" is not a device',
             expected="auto, cpu, cuda, cuda:1 or mps",
-            fix=did_you_mean(name, ("auto", "cpu", "cuda", "mps")),
+            fix=did_you_mean({"gpu": "cuda", "nvidia": "cuda", "metal": "mps"}.get(name.lower(), name), _DEVICES),
         )

@@ -1,0 +1,99 @@
+"""What the shell offers after Tab: values of options and arguments, from the registry and stored results.
+
+Nothing is printed and nothing is raised: an invalid registry completes to nothing, and the command itself says why.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from evalshift.errors import EvalshiftError
+
+
+def one_of(*values: str) -> Callable[[str], list[str]]:
+    """Completes to these values.
+
+    >>> one_of("top1", "top5")("to")
+    ['top1', 'top5']
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return _beginning(values, incomplete)
+
+    return complete
+
+
+def models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Models of the registry; after a comma, the next one."""
+    return _next(_registry(ctx, lambda registry: registry.models), incomplete)
+
+
+def pairs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Pairs of the registry and those with results; after a comma, the next one."""
+    known = _registry(ctx, lambda registry: map(str, registry.pairs))
+    return _next(dict.fromkeys((*known, *_stored(ctx, lambda results: results.pairs()))), incomplete)
+
+
+def stored_models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Models with predictions, or those of the published testbed that the command names."""
+    if ctx.params.get("published"):
+        return _beginning(_published_models(str(ctx.params["published"])), incomplete)
+    found = _stored(ctx, lambda results: (one for name in results.datasets() for one in results.models(name)))
+    return _beginning(dict.fromkeys(found), incomplete)
+
+
+def datasets_and_models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Datasets and models of the registry."""
+    return _beginning(_registry(ctx, lambda registry: (*registry.datasets, *registry.models)), incomplete)
+
+
+def datasets(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Datasets of the registry."""
+    return _beginning(_registry(ctx, lambda registry: registry.datasets), incomplete)
+
+
+def published(incomplete: str) -> list[str]:
+    """Published testbeds."""
+    from evalshift.testbed.published import published_names
+
+    return _beginning(published_names(), incomplete)
+
+
+def _published_models(name: str) -> list[str]:
+    from evalshift.testbed.published import load_published
+
+    try:
+        testbed = load_published(name)
+    except EvalshiftError:
+        return []
+    tables = (testbed.table_of(pair) for pair in testbed.pairs)
+    return list(dict.fromkeys(model.name for table in tables if table is not None for model in table.models))
+
+
+def _registry(ctx: typer.Context, names: Callable[[Any], Iterable[str]]) -> list[str]:
+    from evalshift.testbed.registry import load_registry
+
+    try:
+        return list(names(load_registry(ctx.params.get("registry"))))
+    except (EvalshiftError, OSError):
+        return []
+
+
+def _stored(ctx: typer.Context, names: Callable[[Any], Iterable[str]]) -> list[str]:
+    from evalshift.evaluate.store import Results
+
+    try:
+        return list(names(Results(ctx.params.get("results") or Path("results"))))
+    except (EvalshiftError, OSError):
+        return []
+
+
+def _next(known: Iterable[str], incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in _beginning(known, last)]
+
+
+def _beginning(known: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in known if name.startswith(incomplete)]
