@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from evalshift.evaluate.memory import release_freed_memory
 from evalshift.shapes import Images
 
 # Pixels between two turns: some hundred images of 224 × 224, so that changing over costs next to nothing.
@@ -38,6 +39,8 @@ class Turns:
                 seen += 1
                 for start in range(0, len(chunk), size):
                     yield np.array(chunk[start : start + size])
+                del chunk
+                release_freed_memory()
         finally:
             self.leave(member)
 
