@@ -30,14 +30,26 @@ _NAME = 30
 def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     """Draw each model's distance above the line of the other models in points, the highest on top, with its interval.
 
-    Statistically significant distances (Holm) are orange diamonds. Of more than `most` models those at both ends are
-    drawn. Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
+    Behind each is the range in which such models scatter about the line. Statistically significant distances (Holm)
+    are orange diamonds. Of more than `most` models those at both ends are drawn.
+    Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
     """
     found = shown_robustness(summary)
     if found is None:
         raise ValueError("robustness: found no model with a defined distance from the line; expected one or more")
     shown, off = found.ends(most).table, found.ends(most).off
     places = np.arange(len(shown))
+    usual = [100 * shown[f"usual_{end}"].to_numpy() for end in ("low", "high")]
+    if np.isfinite(usual).any():
+        ax.hlines(
+            places,
+            *usual,
+            color=QUIET,
+            alpha=0.25,
+            linewidth=font_points(3.2),
+            zorder=0,
+            label=f"{100 * summary.level:g} % of such models",
+        )
     low, high = (100 * shown[f"distance_{end}"].to_numpy() for end in ("low", "high"))
     for beyond, colour, mark, label in (
         (False, MARK, "o", f"{100 * summary.level:g} % CI"),

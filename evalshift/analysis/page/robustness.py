@@ -62,6 +62,9 @@ def year_chart(metric: MetricSummary) -> Chart | None:
 def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
     rows, texts, places = _rows(frame, metric), _texts(frame), np.arange(len(frame))
     data = [strokes([0, 0], [-1, len(frame)], "--quiet", line={"dash": "dash"})]
+    usual = [100 * frame[f"usual_{end}"] for end in ("low", "high")]
+    if np.isfinite(usual).any():
+        data.append(strokes(*bars(usual, places), "--quiet", rows=rows, width=7, opacity=0.25))
     for beyond, colour in ((False, "--mark"), (True, "--line")):
         own = np.flatnonzero(off == beyond)
         if not len(own):
@@ -129,11 +132,16 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 
 def _result(frame: pd.DataFrame, off: np.ndarray) -> str:
     best, worst = frame.iloc[0], frame.iloc[-1]
+    ends = (
+        f"Highest: {best['model']}, {percent(best['distance'])} points; lowest: {worst['model']}, "
+        f"{percent(worst['distance'])} points."
+    )
+    if frame["p_holm"].isna().all():
+        return ends
     count = int(off.sum())
     return (
-        f"{count or 'None'} of {counted(len(frame), 'model')} {'is' if count == 1 else 'are'} significantly above or "
-        f"below the line of the other models (Holm). Highest: {best['model']}, {percent(best['distance'])} points; "
-        f"lowest: {worst['model']}, {percent(worst['distance'])} points."
+        f"{count or 'None'} of {counted(len(frame), 'model')} {'is' if count == 1 else 'are'} significantly farther "
+        f"from the line of the other models than such models scatter (Holm). {ends}"
     )
 
 
@@ -141,7 +149,8 @@ def _caption(metric: MetricSummary, count: int, shown: int) -> str:
     words = (
         "New accuracy minus the accuracy predicted by the line of all other models "
         f"({metric.statistics.lines.scale} scale), with {100 * metric.level:g} % confidence "
-        "intervals. Orange diamonds: statistically significant (Holm)."
+        "intervals. Grey bars: the range in which as many of such models lie. Orange diamonds: statistically "
+        "significant (Holm)."
     )
     return (
         words

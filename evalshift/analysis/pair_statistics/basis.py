@@ -83,6 +83,12 @@ class Basis:
             found = mean_drop(*self.correct, level=self.level)
         return found or mean_drop_of_counts(*self.counts, level=self.level)
 
+    @property
+    def related(self) -> bool:
+        """Whether two models or more are of one family."""
+        named = [family for family in self.families if family is not None]
+        return len(set(named)) < len(named)
+
     def rng(self, statistic: str) -> np.random.Generator:
         """A generator of this statistic's own, see `ReportOptions.rng`."""
         return self.options.rng(self.outcomes, statistic)

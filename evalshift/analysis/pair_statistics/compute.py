@@ -167,6 +167,7 @@ def _robustness(basis: Basis) -> EffectiveRobustness | Missing:
             *basis.counts,
             baseline=basis.in_line,
             covariances=basis.covariances,
+            families=basis.families if basis.related else None,
             scale=basis.scale,
             resamples=basis.resamples,
             level=basis.level,

@@ -1,17 +1,17 @@
 """Effective robustness: how far each model lies above the line of other models, and whether that is significant."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import special
 
 from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
 from evalshift.analysis.statistics.line_fit import fit_line, resampled_lines
-from evalshift.analysis.statistics.multiplicity import adjust
+from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_test
 from evalshift.analysis.statistics.paired import discordant
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
@@ -32,11 +32,17 @@ class EffectiveRobustness:
     predicted_interval  where the resampled lines pass there, at `level`
     distance            new accuracy minus predicted: the effective robustness, above 0 where the model stands above
     interval            of the distance, at `level`: sampling error in both coordinates and the line's uncertainty
-    p_value             two-sided, of the hypothesis that the model lies on the line
+    usual               in which distances `level` of such models lie, from the scatter of the others (`scatter_test`)
+    scatter             τ: the others' standard deviation about their line on the scale, beyond sampling error where the
+                        models' correctness on shared images is known, with it from counts alone
+    p_value             two-sided, of the hypothesis that the model is no farther from the line than such models scatter
     p_holm, p_bh        the same adjusted over the models, by Holm and by Benjamini and Hochberg
+    p_family            as p_holm, tested without the model's family, whose scatter is estimated apart
+    screened            models so far off that the lines of the others leave them out
 
     All are NaN where the other models make no line (fewer than two, or all of one original accuracy). Where there are
-    two, only `predicted` and `distance` are defined: their line fits them whatever is drawn.
+    two, only `predicted` and `distance` are defined: their line fits them whatever is drawn. p_family is NaN without
+    families.
     """
 
     scale: str
@@ -44,16 +50,15 @@ class EffectiveRobustness:
     predicted_interval: Interval[np.ndarray]
     distance: Accuracies
     interval: Interval[np.ndarray]
+    usual: Interval[np.ndarray]
+    scatter: Accuracies
     p_value: Accuracies
     p_holm: Accuracies
     p_bh: Accuracies
+    p_family: Accuracies
+    screened: Bool[np.ndarray, " m"]
     level: float
     resamples: int
-
-    @property
-    def enough_resamples(self) -> bool:
-        """Whether a distance from the line could be significant at all: Holm's least p-value is below 1 − level."""
-        return 2 * int(np.isfinite(self.p_value).sum()) / (self.resamples + 1) < 1 - self.level
 
 
 def effective_robustness(
@@ -64,6 +69,8 @@ def effective_robustness(
     *,
     baseline: Bool[np.ndarray, " m"] | None = None,
     covariances: tuple[Covariance, Covariance] | None = None,
+    families: Sequence[str | None] | None = None,
+    screen: bool = True,
     scale: str = "linear",
     resamples: int = 20_000,
     level: float = 0.95,
@@ -72,11 +79,13 @@ def effective_robustness(
     """Distance of each model from the least-squares line through the others, with interval and p-values.
 
     Takes counts over m models. The line goes through all models, or through those that `baseline` marks, but never
-    through the model itself. Two errors are joined: that of the line, by a bootstrap over its models, and that of the
-    images, as normal on the scale. From counts alone each model's images count as its own, which makes intervals too
-    wide where models were evaluated on the same images and their sampling errors are correlated; `covariances` of the
-    original and of the new accuracies (see `sampling_covariance`) take that into account.
-    p-values are at least 2/(resamples + 1), for a bootstrap shows no less.
+    through the model itself, nor, with `screen`, through models that lie significantly far off, which would tilt it
+    (see `scatter_test`). The interval joins two errors: that of the line, by a bootstrap over its models, and that of
+    the images, as normal on the scale. From counts alone each model's images count as its own, which makes intervals
+    too wide where models were evaluated on the same images and their sampling errors are correlated; `covariances` of
+    the original and of the new accuracies (see `sampling_covariance`) take that into account.
+    p-values are those of `scatter_test` and need no resamples: no model lies on the line exactly, so each is held
+    against the scatter of the others. With `families`, None where a model has none, it is also tested without its own.
     Raises AnalysisError where no model has two others that make a line, ValueError for impossible counts, scale,
     level, resamples or shapes.
     Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Recht et al. 2019, section 3.3 (the bootstrap
@@ -89,10 +98,16 @@ def effective_robustness(
     """
     check_level(level)
     check_resamples(resamples)
-    x, y, steep = _points(original_correct, original_total, new_correct, new_total, scale)
+    counts = original_correct, original_total, new_correct, new_total
+    x, y, steep = _points(*counts, scale)
     if baseline is None:
         baseline = np.ones(len(x), bool)
-    others = (baseline & ~np.eye(len(x), dtype=bool)).astype(np.float64)
+    common = weighted_least_squares(x[np.newaxis], y[np.newaxis], baseline[np.newaxis].astype(np.float64))[0, 0]
+    test = _test_of(x, y, steep, common, covariances, counts, screen)
+    found = test(baseline, None)
+    in_line = found.in_line
+    by_family = None if families is None else test(baseline, _numbered(families))
+    others = (in_line & ~np.eye(len(x), dtype=bool)).astype(np.float64)
     slope, offset = (
         weighted_least_squares(x[np.newaxis], y[np.newaxis], others) if len(x) > 1 else np.full((2, 1), np.nan)
     )
@@ -117,10 +132,11 @@ def effective_robustness(
     # Models with the same correctness on every image leave a variance of 0, of which rounding makes a little less.
     noise = np.sqrt(np.maximum(variance, 0))
     lines = np.empty((len(x), resamples))
-    lines[baseline] = _lines_without(x[baseline], y[baseline], resamples, rng)
-    lines[~baseline] = _lines_with(x[baseline], y[baseline], x[~baseline], resamples, rng)
+    lines[in_line] = _lines_without(x[in_line], y[in_line], resamples, rng)
+    lines[~in_line] = _lines_with(x[in_line], y[in_line], x[~in_line], resamples, rng)
     lines[np.isnan(slope)] = np.nan
-    return _judged(new_correct / new_total, y, slope * x + offset, lines, noise, scale, level, rng)
+    bounds = _bounds(y, slope * x + offset, lines, noise, scale, level, rng)
+    return _judged(new_correct / new_total, y, bounds, found, by_family, baseline & ~in_line, scale, level, resamples)
 
 
 def effective_robustness_against(
@@ -142,7 +158,8 @@ def effective_robustness_against(
     Raises what `effective_robustness` and `fit_line` raise.
     """
     check_resamples(resamples)
-    x, y, steep = _points(original_correct, original_total, new_correct, new_total, scale)
+    own = original_correct, original_total, new_correct, new_total
+    x, y, steep = _points(*own, scale)
     accuracies = (fitted_accuracy(*counts, scale) for counts in (testbed[:2], testbed[2:]))
     line = fit_line(*accuracies, scale=scale, resamples=resamples, level=level, rng=rng)
     noise = np.sqrt(
@@ -150,7 +167,14 @@ def effective_robustness_against(
         + steep[1] ** 2 * binomial_variance(new_correct, new_total)
     )
     lines = line.slopes * x[:, np.newaxis] + line.offsets
-    return _judged(new_correct / new_total, y, line.slope * x + line.offset, lines, noise, scale, level, rng)
+    joined = [np.concatenate(both) for both in zip(own, testbed, strict=True)]
+    all_counts = joined[0], joined[1], joined[2], joined[3]
+    all_x, all_y, all_steep = _points(*all_counts, scale)
+    theirs = np.arange(len(all_x)) >= len(x)
+    test = _test_of(all_x, all_y, all_steep, line.slope, None, all_counts, screen=False)
+    found = test(theirs, None).of(np.arange(len(x)))
+    bounds = _bounds(y, line.slope * x + line.offset, lines, noise, scale, level, rng)
+    return _judged(new_correct / new_total, y, bounds, found, None, np.zeros(len(x), bool), scale, level, resamples)
 
 
 def sampling_covariance(correct: Correct) -> Covariance:
@@ -241,8 +265,53 @@ def _lines_with(x: np.ndarray, y: np.ndarray, at: np.ndarray, resamples: int, rn
     return slopes * at[:, np.newaxis] + offsets
 
 
-def _judged(
-    new_accuracy: np.ndarray,
+def _test_of(
+    x: np.ndarray,
+    y: np.ndarray,
+    steep: tuple[np.ndarray, np.ndarray],
+    slope: float,
+    covariances: tuple[Covariance, Covariance] | None,
+    counts: tuple[np.ndarray, ...],
+    screen: bool,
+) -> Callable[[np.ndarray, np.ndarray | None], ScatterTest]:
+    """The test of these models, to be called with the baseline and the families."""
+    if covariances is not None:
+        apart = tuple(np.outer(one, one) for one in (slope * steep[0], steep[1]))
+        sampling = apart[0] * covariances[0] + apart[1] * covariances[1]
+        return lambda baseline, families: scatter_test(
+            x, y, sampling=sampling, baseline=baseline, families=families, screen=screen
+        )
+    original_correct, original_total, new_correct, new_total = counts
+
+    def test(baseline: np.ndarray, families: np.ndarray | None) -> ScatterTest:
+        # The others' scatter holds their sampling error; that of a model on fewer images is larger.
+        extra = np.zeros(len(x))
+        for steepness_there, correct, total in (
+            (slope * steep[0], original_correct, original_total),
+            (steep[1], new_correct, new_total),
+        ):
+            fewer = np.maximum(0, 1 - total / np.median(total[baseline]))
+            extra += fewer * steepness_there**2 * binomial_variance(correct, total)
+        return scatter_test(x, y, extra=extra, baseline=baseline, families=families, screen=screen)
+
+    return test
+
+
+def _numbered(families: Sequence[str | None]) -> np.ndarray:
+    """A number for each family, and one of its own for each model without."""
+    names = [("", place) if family is None else (family, -1) for place, family in enumerate(families)]
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names])
+
+
+@dataclass(frozen=True, eq=False)
+class _Bounds:
+    predicted: np.ndarray
+    of_prediction: Interval[np.ndarray]
+    of_distance: Interval[np.ndarray]
+
+
+def _bounds(
     y: np.ndarray,
     on_line: np.ndarray,
     lines: np.ndarray,
@@ -250,11 +319,9 @@ def _judged(
     scale: str,
     level: float,
     rng: np.random.Generator,
-) -> EffectiveRobustness:
+) -> _Bounds:
     """Joins the noise of the images (a standard deviation, on the scale) with the resampled lines' values."""
     noise = np.maximum(noise, _NO_NOISE)
-    predicted = from_scale(on_line, scale)
-    p_value = np.full(len(y), np.nan)
     predicted_bounds, distance_bounds = np.full((2, 2, len(y)), np.nan)
     # Model by model: each has its draws side by side, and what is made of them stays near the processor.
     for model, (values, errors) in enumerate(zip(lines, _standard_normal(lines.shape, rng), strict=True)):
@@ -262,21 +329,40 @@ def _judged(
         if not defined.any():
             continue
         values, errors = values[defined], errors[defined]
-        p_value[model] = _p_value((values - y[model]) / noise[model])
         drawn, line = from_scale(y[model] + noise[model] * errors, scale), from_scale(values, scale)
         predicted_bounds[:, model] = _central(line, level)
         distance_bounds[:, model] = _central(drawn - line, level)
+    return _Bounds(from_scale(on_line, scale), Interval(*predicted_bounds), Interval(*distance_bounds))
+
+
+def _judged(
+    new_accuracy: np.ndarray,
+    y: np.ndarray,
+    bounds: _Bounds,
+    test: ScatterTest,
+    by_family: ScatterTest | None,
+    screened: np.ndarray,
+    scale: str,
+    level: float,
+    resamples: int,
+) -> EffectiveRobustness:
+    on_line, reach = y - test.distance, test.reach(level)
+    predicted = from_scale(on_line, scale)
     return EffectiveRobustness(
         scale=scale,
-        predicted=predicted,
-        predicted_interval=Interval(*predicted_bounds),
-        distance=new_accuracy - predicted,
-        interval=Interval(*distance_bounds),
-        p_value=p_value,
-        p_holm=adjust(p_value, "holm"),
-        p_bh=adjust(p_value, "benjamini-hochberg"),
+        predicted=bounds.predicted,
+        predicted_interval=bounds.of_prediction,
+        distance=new_accuracy - bounds.predicted,
+        interval=bounds.of_distance,
+        usual=Interval(*(from_scale(on_line + side * reach, scale) - predicted for side in (-1, 1))),
+        scatter=test.scatter,
+        p_value=test.p_value,
+        p_holm=test.p_holm,
+        p_bh=test.p_bh,
+        p_family=np.full(len(y), np.nan) if by_family is None else by_family.p_holm,
+        screened=screened,
         level=level,
-        resamples=lines.shape[1],
+        resamples=resamples,
     )
 
 
@@ -289,17 +375,6 @@ def _standard_normal(shape: tuple[int, int], rng: np.random.Generator) -> np.nda
         drawn[:, done : done + count] = rng.standard_normal((count, models)).T
         done += count
     return drawn
-
-
-def _p_value(standing: np.ndarray) -> float:
-    """Two-sided p-value from how far each resampled line stands above the model, in units of the images' noise.
-
-    Each line gives the chance that the noise lifts the model from below it to where it stands, and their mean is
-    smoother than a count of noisy draws.
-    """
-    count = len(standing)
-    below = special.ndtr(standing).sum()
-    return min(1.0, 2 * (min(below, count - below) + 1) / (count + 1))
 
 
 def _central(draws: np.ndarray, level: float) -> np.ndarray:

@@ -30,22 +30,18 @@ def details(statistics: Statistics) -> tuple[str, ...]:
 
 
 def robustness_sentence(statistics: Statistics) -> str | None:
-    """Which models are significantly above or below the line fitted without them."""
+    """Which models are farther above or below the line fitted without them than such models scatter."""
     found = statistics.robustness
     if isinstance(found, Missing) or not np.isfinite(found.p_holm).any():
         return None
     significant = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
     test = f"{found.scale} scale, Holm over {len(significant)} models"
-    if not found.enough_resamples:
-        return (
-            f"Whether a model is significantly above or below the line fitted without it ({test}) is not known: "
-            f"{found.resamples:,} bootstrap resamples are too few for it."
-        )
     if not significant.any():
         farthest = int(np.nanargmax(np.abs(found.distance)))
         return (
-            f"No model is significantly above or below the line fitted without it ({test}); the farthest is "
-            f"{statistics.titles.model(statistics.models[farthest])}, {_distance(found.distance[farthest])}."
+            f"No model is significantly farther from the line fitted without it than such models scatter ({test}); "
+            f"the farthest is {statistics.titles.model(statistics.models[farthest])}, "
+            f"{_distance(found.distance[farthest])}."
         )
     sides = []
     for side, beyond in (
@@ -61,7 +57,10 @@ def robustness_sentence(statistics: Statistics) -> str | None:
             ]
             count = "1 model is" if len(order) == 1 else f"{len(order)} models are"
             sides.append(f"{count} significantly {side} the line (points: {name_some(names, _NAMED)})")
-    return f"{'; '.join(sides)}. Each model is compared with the line fitted without it ({test})."
+    return (
+        f"{'; '.join(sides)}. Each model is compared with the line fitted without it, and "
+        f"with how far such models scatter about it ({test})."
+    )
 
 
 def decomposition_sentence(statistics: Statistics) -> str:

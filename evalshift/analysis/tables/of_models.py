@@ -6,9 +6,10 @@ import numpy as np
 
 from evalshift.analysis.pair_statistics.missing import Missing, require
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
+from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table, with_bounds
-from evalshift.formatting import EMPTY, number
+from evalshift.formatting import EMPTY, name_some, number
 
 
 def robustness_table(data: TableData) -> StatisticTable:
@@ -28,28 +29,42 @@ def robustness_table(data: TableData) -> StatisticTable:
             **with_bounds("predicted", found.predicted_interval, order),
             "distance": found.distance[order],
             **with_bounds("distance", found.interval, order),
+            **with_bounds("usual", found.usual, order),
+            "screened": found.screened[order],
             "p_value": found.p_value[order],
             "p_holm": found.p_holm[order],
             "p_bh": found.p_bh[order],
+            "p_family": found.p_family[order],
         },
         [
             Column("model", "Model", "model"),
             bounded("predicted", "Predicted (%)"),
             bounded("distance", "Above the line (points)", "points"),
+            Column("usual", "Such models", "bounds", ("usual_low", "usual_high")),
             Column("p_value", "p", "p"),
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
+            *([Column("p_family", "p (Holm, no family)", "p")] if np.isfinite(found.p_family).any() else []),
         ],
         f"New accuracy against the prediction of the line fitted to all other models, {found.scale} scale; {noise}. "
-        f"p-values test whether the model lies on the line; they are also adjusted over all models. The smallest "
-        f"possible p-value is {_least_p(found.resamples)}.",
-        empty="Intervals and p-values are empty for fewer than three other models and without resamples; where the "
-        "prediction is empty too, no line fits the other models.",
+        f"Such models: {100 * data.statistics.level:g} % of models that scatter as the others do lie within these "
+        "distances. p-values test whether the model is farther from the line than such models scatter (Student's t); "
+        f"they are also adjusted over all models{_family_words(found)}.{_screened_words(data)}",
+        empty="Intervals are empty for fewer than three other models and without resamples, p-values for fewer than "
+        "three; where the prediction is empty too, no line fits the other models.",
     )
 
 
-def _least_p(resamples: int) -> str:
-    return f"{2 / (resamples + 1):.1g}" if resamples else "1"
+def _family_words(found: EffectiveRobustness) -> str:
+    if not np.isfinite(found.p_family).any():
+        return ""
+    return "; without the model's family, whose scatter is estimated apart, in the last column"
+
+
+def _screened_words(data: TableData) -> str:
+    found, statistics = require(data.statistics.robustness), data.statistics
+    names = [statistics.titles.model(statistics.models[place]) for place in np.flatnonzero(found.screened)]
+    return f" Models far off are left out of the others' lines: {name_some(names)}." if names else ""
 
 
 def decomposition_table(data: TableData) -> StatisticTable:

@@ -72,7 +72,7 @@ class Against:
         farthest = table.iloc[int(table["distance"].abs().to_numpy().argmax())]
         name = self.titles.model(farthest["model"])
         most = f"the farthest is {name}, which {_distance(farthest, level)}{_p_words(farthest)}"
-        if table["p_holm"].isna().all() or not self.distances.enough_resamples:
+        if table["p_holm"].isna().all():
             return f"Against {line}, of {len(table)} models {most}."
         off = int((table["p_holm"] < 1 - level).sum())
         count = f"{off or 'none'} of {len(table)} models {'is' if off == 1 else 'are'} significantly above or below it"

@@ -26,7 +26,6 @@ from evalshift.analysis.statistics.rank_sets import rank_sets
 from evalshift.analysis.statistics.scale_choice import compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.summary import summarize_outcomes
-from evalshift.analysis.summary.findings import robustness_sentence
 from evalshift.analysis.tables import TABLES, statistic_tables
 
 CLASSES = tuple("abcd")
@@ -402,11 +401,3 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
         assert bool(table.empty) == bool(undefined.any()), table.name
         assert table.empty or not (undefined & ~said).any()
     assert all(sentence and "nan" not in sentence for sentence in (*summary.findings(), *summary.details()))
-
-
-def test_too_few_resamples_are_not_taken_for_models_on_the_line(pair):
-    few = compute_statistics(counted(pair), pair, scale="probit", resamples=200)
-    assert robustness_sentence(few) == (
-        "Whether a model is significantly above or below the line fitted without it (probit scale, Holm over 8 models) "
-        "is not known: 200 bootstrap resamples are too few for it."
-    )

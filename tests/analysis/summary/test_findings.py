@@ -36,20 +36,20 @@ def test_models_off_the_line_are_counted_and_named_the_farthest_first(found):
 
     assert robustness_sentence(off) == (
         "3 models are significantly above the line (points: b by 3.1, a by 2.0, e by 1.0); 1 model is significantly "
-        "below the line (points: d by 5.5). Each model is compared with the line fitted without it (linear scale, Holm "
-        "over 5 models)."
+        "below the line (points: d by 5.5). Each model is compared with the line fitted without it, and with how far "
+        "such models scatter about it (linear scale, Holm over 5 models)."
     )
 
 
 def test_where_no_model_is_off_the_line_the_farthest_is_named(found):
     assert robustness_sentence(with_p(found, [0.3] * 5, [0.02, 0.03, -0.061, 0.0, 0.01])) == (
-        "No model is significantly above or below the line fitted without it (linear scale, Holm over 5 models); the "
-        "farthest is c, 6.1 points below."
+        "No model is significantly farther from the line fitted without it than such models scatter (linear scale, "
+        "Holm over 5 models); the farthest is c, 6.1 points below."
     )
 
 
 def test_without_p_values_nothing_is_said(found):
-    assert robustness_sentence(found) is None
+    assert robustness_sentence(with_p(found, [np.nan] * 5, [0.0] * 5)) is None
     assert robustness_sentence(replace(found, robustness=Missing("too few models"))) is None
 
 
@@ -121,7 +121,7 @@ def test_scales_are_named_from_the_best_to_the_worst(found):
 
 
 def test_counts_alone_say_what_they_can(found):
-    assert len(findings(found)) == 2
+    assert len(findings(found)) == 3
     assert details(found) == ()
 
 
