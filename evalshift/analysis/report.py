@@ -140,22 +140,25 @@ class Report:
 
         `figure` is a name of `evalshift.figures.FIGURES`, `size` as in `save`; `choices` are what the function of that
         name offers besides, such as `everything=True` for the scatter. With several pairs the scatter has a panel for
-        each; other figures are of one pair. `evalshift.figures.save` writes what comes back, fonts embedded.
+        each, and "grid" one for each and each metric; other figures are of one pair. `evalshift.figures.save` writes
+        what comes back, fonts embedded.
         Raises UsageError for a figure, a size or a choice that is not there, AnalysisError where this pair has not what
         the figure shows.
         """
         from evalshift.analysis import figures
 
+        if figure == "grid":
+            return self._draw_grid(choices, size)
         if figure not in figures.FIGURES:
             raise UsageError(
                 "there is no such figure",
                 found=f'"{figure}"',
-                expected=", ".join(figures.FIGURES),
-                fix=did_you_mean(figure, figures.FIGURES),
+                expected=", ".join((*figures.FIGURES, "grid")),
+                fix=did_you_mean(figure, (*figures.FIGURES, "grid")),
             )
         _check_choices(figure, figures.FIGURES[figure], choices)
         choices |= {"size": None if size is None else find_size(size)}
-        if figure == "scatter":
+        if figure in ("scatter", "scales"):
             choices = {"scale": self.summary.scale, **choices}
         if figure == "scatter" and len(self.pairs) > 1:
             return figures.multiples_figure(self.summary.pairs, self.summary.metric, **choices)
@@ -167,6 +170,20 @@ class Report:
                 f"there is nothing to draw in the figure {figure}",
                 where=pair.name,
                 found=missing.get(_TABLE_OF.get(figure, figure)),
+            )
+        return drawn
+
+    def _draw_grid(self, choices: dict[str, Any], size: str | None) -> "Figure":
+        from evalshift.analysis import figures
+
+        _check_choices("grid", figures.grid_figure, choices)
+        choices = {"scale": self.summary.scale, **choices, "size": None if size is None else find_size(size)}
+        drawn = figures.grid_figure(self.summary.pairs, **choices)
+        if drawn is None:
+            raise AnalysisError(
+                "there is nothing to draw in the figure grid",
+                where=", ".join(self.pairs),
+                found="no pair with both top-1 and top-5 accuracies",
             )
         return drawn
 
@@ -240,7 +257,8 @@ class Report:
             ]
             if self.summary.metric in pair.metrics:
                 for view in (view for view in figures.FIGURES if view != "scatter"):
-                    figure = figures.FIGURES[view](pair, self.summary.metric, size=size)
+                    scaled = {"scale": self.summary.scale} if view == "scales" else {}
+                    figure = figures.FIGURES[view](pair, self.summary.metric, size=size, **scaled)
                     if figure is not None:
                         views.append((self.summary.metric, view, figure))
             for metric, view, figure in views:
@@ -249,6 +267,11 @@ class Report:
         for scale in _drawn_scales(self.summary.scale) if len(alike) > 1 else ():
             figure = figures.multiples_figure(alike, self.summary.metric, scale, size=size)
             figures.save(figure, out / "figures" / f"pairs_{self.summary.metric}_{scale}", kinds)
+            left_out = any(metric.left_out for pair in alike for metric in pair.metrics.values())
+            for everything in (False, True) if left_out else (False,):
+                grid = figures.grid_figure(alike, scale, everything, size)
+                if grid is not None:
+                    figures.save(grid, out / "figures" / f"pairs_grid_{scale}{'_all' if everything else ''}", kinds)
 
     def _metric(self, wanted: str, asked: str | None = None) -> MetricSummary:
         if len(self.summary.pairs) != 1:
@@ -307,7 +330,7 @@ def report(
 
 def _check_choices(figure: str, draw: Callable[..., Any], choices: Mapping[str, Any]) -> None:
     """UsageError for what this figure does not offer, and for a scale that there is not."""
-    offered = [name for name in inspect.signature(draw).parameters if name not in ("pair", "metric", "size")]
+    offered = [name for name in inspect.signature(draw).parameters if name not in ("pair", "pairs", "metric", "size")]
     for name, value in choices.items():
         if name not in offered:
             raise UsageError(

@@ -234,7 +234,7 @@ def test_a_published_testbed_needs_no_results(tmp_path, monkeypatch):
     assert files(tmp_path) == [
         f"out/figures/{stem}_top1_decomposition.svg",
         *(f"out/figures/{stem}_top1_{view}.svg" for view in ("linear", "linear_all", "probit", "probit_all")),
-        *(f"out/figures/{stem}_top1_{view}.svg" for view in ("ranks", "robustness")),
+        *(f"out/figures/{stem}_top1_{view}.svg" for view in ("ranks", "robustness", "scales")),
         *(f"out/figures/{stem}_top5_{view}.svg" for view in ("linear", "linear_all", "probit", "probit_all")),
         "out/summary.json",
         *written_tables(f"out/tables/{stem}_top1", TABLES_OF_COUNTS, ["csv"]),
@@ -408,14 +408,17 @@ def test_several_pairs_are_drawn_side_by_side_or_one_by_one(two_pairs, tmp_path)
     says(caught.value, found="old:new, old:newer")
     found.save(tmp_path, "svg")
     assert [name for name in files(tmp_path) if "pairs_" in name] == [
-        f"figures/pairs_top1_{scale}.svg" for scale in ("linear", "probit")
+        f"figures/pairs_{what}_{scale}.svg" for what in ("grid", "top1") for scale in ("linear", "probit")
     ]
+    assert [ax.get_title().split("\n")[0] for ax in found.draw("grid").axes] == ["old → new", "old → newer"] * 2
+    with pytest.raises(UsageError, match="the figure grid does not offer this choice"):
+        found.draw("grid", metric="top1")
 
 
 def test_a_figure_that_is_not_there_is_met_with_its_nearest(letters):
     with pytest.raises(UsageError) as caught:
         report(letters.results, resamples=0).draw("decompositon")
-    says(caught.value, found='"decompositon"', expected=", ".join(figures.FIGURES))
+    says(caught.value, found='"decompositon"', expected=", ".join((*figures.FIGURES, "grid")))
 
 
 def test_a_figure_of_what_the_pair_has_not_says_why(make_outcomes):

@@ -12,7 +12,7 @@ from evalshift.analysis.figures.classes import classes, classes_figure
 from evalshift.analysis.figures.decomposition import decomposition, decomposition_figure
 from evalshift.analysis.figures.files import FORMATS, render, save
 from evalshift.analysis.figures.intensities import intensities, intensities_figure
-from evalshift.analysis.figures.multiples import multiples_figure
+from evalshift.analysis.figures.multiples import grid_figure, multiples_figure, scales_figure
 from evalshift.analysis.figures.ranks import ranks, ranks_figure
 from evalshift.analysis.figures.robustness import robustness, robustness_figure
 from evalshift.analysis.figures.scatter import scatter, scatter_figure
@@ -34,6 +34,7 @@ __all__ = [
     "classes_figure",
     "decomposition",
     "decomposition_figure",
+    "grid_figure",
     "intensities",
     "intensities_figure",
     "literal",
@@ -44,6 +45,7 @@ __all__ = [
     "robustness",
     "robustness_figure",
     "save",
+    "scales_figure",
     "scatter",
     "scatter_figure",
 ]
@@ -55,5 +57,6 @@ FIGURES: dict[str, Callable[..., Figure | None]] = {
     "decomposition": decomposition_figure,
     "ranks": ranks_figure,
     "robustness": robustness_figure,
+    "scales": scales_figure,
     "scatter": scatter_figure,
 }

@@ -1,27 +1,47 @@
-"""Small multiples of the scatter plot, one panel per pair."""
+"""The scatter plot in several panels: of several pairs, of both metrics, or on two scales."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from evalshift.analysis.figures.scatter import scatter, span
-from evalshift.analysis.figures.style import DPI, INK, font_points, literal, styled, wrapped
+from evalshift.analysis.figures.scatter import draw_scatter
+from evalshift.analysis.figures.style import DPI, INK, font_points, literal, scale_of, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.plot_data.scatter import (
+    Limits,
+    LinePlot,
+    ScatterPlot,
+    common_limits,
+    equal_limits,
+    scatter_plot,
+)
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
-from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.analysis.summary.sentences import slope_words
+from evalshift.analysis.summary import PairSummary
+from evalshift.analysis.summary.sentences import metric_words
 
-_AROUND, _BETWEEN = 0.74, 0.16  # inches: around all panels, and per further row of panels
-_BESIDE = 0.55  # left of all panels
+_AROUND = 0.74  # inches: around all panels
+_BETWEEN, _TITLE = 0.16, 0.11  # inches: between rows of panels, and per line of a title
+_BESIDE = 0.55  # inches: left of all panels
 _LEGEND = 0.5  # extra height of the legend in a column, where it has one entry per line
-_LINE = 0.11  # per line of a title; narrow panels have one line more
 _SMALL = 9.0  # font size in points, where a slide has two rows of panels
 _LETTER = 0.0082  # width of a letter of a title in inches per point
+
+
+@dataclass(frozen=True, eq=False)
+class _Panels:
+    """Scatter plots in rows of `columns` panels, each with its limits, its title and the words before its slope."""
+
+    plots: Sequence[ScatterPlot]
+    limits: Sequence[tuple[Limits, Limits]]
+    titles: Sequence[str]
+    slopes: Sequence[str]
+    columns: int
+    x_label: str
+    y_label: str
+    everything: bool
 
 
 def multiples_figure(
@@ -33,35 +53,108 @@ def multiples_figure(
 ) -> Figure:
     """Draw `scatter` of each pair in a panel of its own.
 
-    All panels share limits and legend; the title of each gives the slope. The default size is PAGE.
-    Layout after Recht et al. 2019, figures 1, 2 and 12.
+    Each panel has its own range, in equal units, so that slopes can be compared by eye; the title of each gives the
+    slope. The default size is PAGE. Layout after Recht et al. 2019, figures 1, 2 and 12.
     """
-    summaries = [pair.metrics[metric] for pair in pairs]
     size = size or PAGE
-    columns = min(2 if size == COLUMN else 3, len(pairs))
-    rows = ceil(len(pairs) / columns)
-    limits = span(summaries, scale, everything)
-    narrow = size == COLUMN
-    side = size.width / (columns if narrow else max(columns, 2))
-    around = (rows - 1) * (_BETWEEN + _LINE * narrow) + _AROUND + _LEGEND * narrow
+    plots = [scatter_plot(pair.metrics[metric], scale, everything) for pair in pairs]
+    unit = plots[0].kind
+    return _draw(
+        _Panels(
+            plots,
+            equal_limits(plots),
+            [pair.title for pair in pairs],
+            ["slope"] * len(pairs),
+            min(2 if size == COLUMN else 3, len(pairs)),
+            f"Original accuracy ({unit})",
+            f"New accuracy ({unit})",
+            everything,
+        ),
+        size,
+    )
+
+
+def grid_figure(
+    pairs: Sequence[PairSummary], scale: str = "linear", everything: bool = False, size: Size | None = None
+) -> Figure | None:
+    """Draw `scatter` of each pair, left to right, by each metric, top to bottom.
+
+    Only pairs that have all metrics are drawn; None without one. The default size is PAGE. Layout after Recht et al.
+    2019, figures 12 and 13.
+    """
+    size = size or PAGE
+    complete = [pair for pair in pairs if set(pair.metrics) == set(METRICS)]
+    if not complete:
+        return None
+    if size == COLUMN and len(complete) > 2:
+        size = replace(size, letters=size.letters * 2.3 / len(complete))
+    plots = [scatter_plot(pair.metrics[metric], scale, everything) for metric in METRICS for pair in complete]
+    titles = [pair.title for _ in METRICS for pair in complete]
+    slopes = [f"{metric_words(metric)}: slope" for metric in METRICS for _ in complete]
+    unit = "%" if scale == "linear" else f"%, {scale} scale"
+    labels = f"Original accuracy ({unit})", f"New accuracy ({unit})"
+    return _draw(_Panels(plots, equal_limits(plots), titles, slopes, len(complete), *labels, everything), size)
+
+
+def scales_figure(
+    pair: PairSummary,
+    metric: str = "top1",
+    scale: str = "probit",
+    everything: bool = True,
+    size: Size | None = None,
+) -> Figure:
+    """Draw `scatter` of one pair on linear axes and on those of `scale`, side by side, with the same models.
+
+    Families that the lines leave out are in both, unless `everything` is False. The default size is PAGE. Layout after
+    Recht et al. 2019, figure 6.
+    """
+    size = size or PAGE
+    summary = pair.metrics[metric]
+    plots = [scatter_plot(summary, one, everything) for one in ("linear", "probit" if scale == "linear" else scale)]
+    limits = [(both, both) for both in (common_limits([plot]) for plot in plots)]
+    unit = f"{metric_words(metric)}, %"
+    titles = [f"{plot.scale.capitalize()} scale" for plot in plots]
+    labels = f"Original accuracy ({unit}): {plots[0].original}", f"New accuracy ({unit}): {plots[0].new}"
+    return _draw(_Panels(plots, limits, titles, ["slope"] * 2, 1 if size == COLUMN else 2, *labels, everything), size)
+
+
+def _draw(panels: _Panels, size: Size) -> Figure:
+    count, columns = len(panels.plots), panels.columns
+    rows = ceil(count / columns)
+    narrow = size.width == COLUMN.width
     if size.height is not None and rows > 1:
         size = replace(size, letters=_SMALL)
+    scale = scale_of(size)
+    side = (size.width - _BESIDE * scale * narrow) / (columns if narrow else max(columns, 2))
     with styled(size):
-        measures = (side * columns, rows * side + around) if size.height is None else (size.width, size.height)
-        figure = Figure(figsize=measures, layout="compressed" if size.height is None else "constrained", dpi=DPI)
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for place, (ax, summary) in enumerate(zip(panels, summaries, strict=False)):
-            scatter(summary, ax, scale=scale, everything=everything, limits=limits, legend=False)
-            letters = int((measures[0] - font_points(_BESIDE)) / (columns * _LETTER * font_points(6.5)))
-            ax.set_title(_title(summary, scale, everything, letters), fontsize=font_points(6.5))
+        letters = int(
+            ((size.width if narrow else side * columns) - _BESIDE * scale) / (columns * _LETTER * font_points(6.5))
+        )
+        titles = [
+            wrapped(title, letters) + _slope(words, plot.line)
+            for title, words, plot in zip(panels.titles, panels.slopes, panels.plots, strict=True)
+        ]
+        lines = max(title.count("\n") for title in titles)
+        around = (_AROUND + _LEGEND * narrow + (rows - 1) * _BETWEEN + rows * (lines - 1) * _TITLE) * scale
+        measures = (
+            (side * columns if not narrow else size.width, rows * side + around)
+            if size.height is None
+            else (size.width, size.height)
+        )
+        layout = "compressed" if size.height is None else "constrained"
+        figure = Figure(figsize=measures, layout=layout, dpi=DPI)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        handles: dict[str, Artist] = {}
+        for ax, plot, limits, title in zip(axes, panels.plots, panels.limits, titles, strict=False):
+            drawn = draw_scatter(plot, ax, limits, everything=panels.everything)
+            for handle in drawn:
+                handles.setdefault(_label(handle, panels.plots), handle)
+            ax.set_title(title, fontsize=font_points(6.5))
             ax.set(xlabel="", ylabel="")
-            ax.tick_params(axis="y", labelleft=place % columns == 0)
-        for ax in panels[len(pairs) :]:
+        for ax in axes[count:]:
             ax.set_visible(False)
-        unit = f"(top-{METRICS[metric]}, %{'' if scale == 'linear' else f', {scale} scale'})"
-        figure.supxlabel(f"Original accuracy {unit}", fontsize=font_points(7), color=INK)
-        figure.supylabel(f"New accuracy {unit}", fontsize=font_points(7), color=INK)
-        handles = _handles(list(panels[: len(pairs)]), summaries, scale, everything)
+        figure.supxlabel(panels.x_label + _unseen(panels), fontsize=font_points(7), color=INK)
+        figure.supylabel(wrapped(panels.y_label, int(measures[1] * 11 / scale)), fontsize=font_points(7), color=INK)
         figure.legend(
             handles=list(handles.values()),
             labels=list(handles),
@@ -77,33 +170,35 @@ def multiples_figure(
     return figure
 
 
-def _title(summary: MetricSummary, scale: str, everything: bool, letters: int) -> str:
-    """The pair and the slope of its line."""
-    line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
-    slope = f"\nslope {slope_words(line)}" if line else ""
-    return f"{wrapped(f'{summary.outcomes.original} → {summary.outcomes.new}', letters)}{slope}"
+def _slope(words: str, line: LinePlot | None) -> str:
+    """The last line of a title."""
+    if line is None:
+        return ""
+    return f"\n{words} {line.slope}" + (f", bootstrap {line.bootstrap}" if line.bootstrap else "")
 
 
-def _region_words(summaries: list[MetricSummary], scale: str) -> str:
-    line = next(line for line in (summary.lines.get(scale) for summary in summaries) if line is not None)
+def _region_words(line: LinePlot) -> str:
+    """What the regions of all panels are."""
     return f"{100 * line.level:g} % of {line.resamples:,} bootstrap lines"
 
 
-def _handles(panels: list[Axes], summaries: list[MetricSummary], scale: str, everything: bool) -> dict[str, Artist]:
-    """Legend entries of all panels by label, once each, without the numbers of a single panel."""
-    counts = {int(summary.in_line.sum()) for summary in summaries}
+def _label(handle: Artist, plots: Sequence[ScatterPlot]) -> str:
+    """What the legend of all panels says of this mark, without the numbers of a single panel."""
+    counts = {int(plot.in_line.sum()) for plot in plots}
     models = f"{counts.pop()} models" if len(counts) == 1 else "Models"
+    scales = {plot.scale for plot in plots}
     words = {
-        "models": f"{models}, {100 * summaries[0].level:g} % CI",
-        "fit": f"{scale.capitalize()} fit",
-        "region": _region_words(summaries, scale),
+        "models": f"{models}, {100 * plots[0].level:g} % CI",
+        "fit": f"{scales.pop().capitalize()} fit" if len(scales) == 1 else "Fit on the scale of the axes",
         "testbed-fit": "Its line",
+        "region": next((_region_words(plot.line) for plot in plots if plot.line is not None), ""),
     }
-    handles: dict[str, Artist] = {}
-    for ax in panels:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(words.get(handle.get_gid() or "", str(label)), handle)
-    if not everything:
-        for family in dict.fromkeys(family for summary in summaries for family in summary.left_out):
-            handles[f"{literal(family)}: not in the fit"] = Line2D([], [], color="none")
-    return handles
+    return words.get(handle.get_gid() or "", str(handle.get_label()))
+
+
+def _unseen(panels: _Panels) -> str:
+    """A line that names the families that are neither in the lines nor shown."""
+    if panels.everything:
+        return ""
+    families = dict.fromkeys(literal(family) for plot in panels.plots for family, _ in plot.left_out)
+    return f"\nNot in the fits: {', '.join(families)}" if families else ""

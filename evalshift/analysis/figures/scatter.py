@@ -1,14 +1,10 @@
 """Scatter plot of new against original accuracy, with the fitted line."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from evalshift.analysis.figures.standouts import name_models, standouts
 from evalshift.analysis.figures.style import (
@@ -23,19 +19,22 @@ from evalshift.analysis.figures.style import (
     styled,
     wrapped,
 )
-from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.plot_data.positions import line_positions, model_positions, outcome_positions
+from evalshift.analysis.plot_data.scatter import (
+    Limits,
+    LinePlot,
+    ScatterPlot,
+    TestbedPlot,
+    common_limits,
+    own_limits,
+    percent_at,
+    position,
+    scatter_plot,
+)
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
-from evalshift.analysis.statistics.line_fit import Line
-from evalshift.analysis.statistics.scales import to_scale
 from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.analysis.summary.sentences import bootstrap_span
-from evalshift.formatting import number
 
-if TYPE_CHECKING:
-    from evalshift.analysis.tables.published_line import Against
-
-
+# Between a legend and the nearest model, in fractions of the axes.
+_ROOM = 0.03
 # Percentages for ticks on a curved axis, the most familiar first; later rows fill in where a range is narrow.
 _LANDMARKS = (
     (1, 10, 50, 90, 99),
@@ -60,51 +59,19 @@ def scatter(
 ) -> Axes:
     """Draw new against original accuracy of every model, with intervals, y = x, the line and its bootstrap region.
 
-    Positions are accuracies on `scale` (fractions, Φ⁻¹ or log-odds); ticks are percentages. Both axes share their
-    limits and their unit, so that slopes can be compared by eye. Families left out of the line have another colour;
-    the limits then follow the models of the line, and models outside are named in the legend. With `everything` all
-    models are shown, and the line is fitted to all. A published testbed that the models are compared with is drawn in
-    grey behind them, with its line. `limits`, on the scale, make several axes share one range.
+    Positions are percentages, on axes of `scale`: "linear", "probit" or "logit". Both axes share their limits and
+    their unit, so that slopes can be compared by eye. Families left out of the line have another colour; the limits
+    then follow the models of the line, and models outside are named below the axes. With `everything` all models are
+    shown, and the line is fitted to all. A published testbed that the models are compared with is drawn in grey behind
+    them, with its line; fewer than five models beside it get no line of their own. `limits`, in percent, make several
+    axes share one range.
     Layout after Recht et al. 2019, figures 1 and 6.
     """
-    marks = _marks(summary, scale)
-    inside = summary.in_line
-    framed = _framed(summary, everything)
-    behind = () if summary.against is None else outcome_positions(summary.against.outcomes, scale)
-    low, high = limits or span([summary], scale, everything)
-    handles: list[Artist] = []
-    spans = []
-    if inside.any():
-        dots, bars = _draw_models(ax, marks, np.flatnonzero(inside), (low, high), MARK, "models")
-        dots.set_label(_models_label(int(inside.sum()), summary.level))
-        handles.append(dots)
-        spans.append(bars)
-    x, y = marks[:2]
-    for family in summary.left_out:
-        members = (summary.table["family"] == family).to_numpy(bool, na_value=False)
-        seen = members & (np.minimum(x, y) >= low) & (np.maximum(x, y) <= high)
-        entry: Artist = Line2D([], [], color="none")  # a legend entry without a marker
-        for row in np.flatnonzero(seen):
-            entry, bars = _draw_models(ax, marks, np.array([row]), (low, high), ASIDE, f"model-{row}")
-            spans.append(bars)
-        label = f"{literal(family)}, {members.sum()} model{'' if members.sum() == 1 else 's'}"
-        entry.set_label(
-            f"Not shown: {label}" if not seen.any() else label if everything else f"{label}, not in the fit"
-        )
-        handles.append(entry)
-    (identity,) = ax.plot(
-        [low, high], [low, high], "--", color=QUIET, linewidth=font_points(0.8), zorder=1, label="y = x (no drop)"
-    )
-    line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
-    handles += [identity, *_draw_line(line, ax, scale, x[framed], low, high)]
-    if summary.against is not None:
-        handles += _draw_against(summary.against, ax, scale, low, high)
-        spans.append(np.stack([np.stack(behind, axis=-1)] * 2, axis=1))
-    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    _set_ticks(ax, scale, low, high)
-    _set_labels(summary, ax, scale)
+    plot = scatter_plot(summary, scale, everything)
+    low, high = limits or common_limits([plot])
+    handles = draw_scatter(plot, ax, ((low, high), (low, high)), everything=everything)
     if legend:
-        _place_legend(ax, handles, (np.concatenate(spans) - low) / (high - low))
+        place_legend(ax, handles, plot)
     return ax
 
 
@@ -115,79 +82,132 @@ def scatter_figure(
     everything: bool = False,
     size: Size | None = None,
 ) -> Figure:
-    """Draw `scatter` as a figure, square except on a slide, where the legend is beside the axes.
+    """Draw `scatter` as a figure, square except on a slide, which the axes fill, each with its own range.
 
     The default size is COLUMN.
     """
     size = size or COLUMN
+    summary = pair.metrics[metric]
+    plot = scatter_plot(summary, scale, everything)
     with styled(size):
         figure = Figure(figsize=(size.width, size.height or size.width), layout="constrained", dpi=DPI)
-        ax = scatter(pair.metrics[metric], figure.add_subplot(), scale=scale, everything=everything)
-        legend = ax.get_legend()
-        if size.height is not None and legend is not None:
-            legend.set_loc("upper left")
-            legend.set_bbox_to_anchor((1.03, 1), ax.transAxes)
-        # Laid out once: otherwise each file repeats the same layout, which doubles the time.
+        ax = figure.add_subplot()
+        if size.height is None:
+            low, high = common_limits([plot])
+            handles = draw_scatter(plot, ax, ((low, high), (low, high)), everything=everything)
+        else:
+            handles = draw_scatter(plot, ax, own_limits(plot), everything=everything, equal=False)
+        # Laid out first: only then is it known how wide the axes are, and so which corner a legend leaves free.
         figure.draw_without_rendering()
+        if place_legend(ax, handles, plot) == "above":
+            figure.draw_without_rendering()
+        # Otherwise each file repeats the same layout, which doubles the time.
         figure.set_layout_engine("none")
-        metric_summary = pair.metrics[metric]
-        rows = standouts(metric_summary)
-        x, y = _marks(metric_summary, scale)[:2]
-        name_models(ax, metric_summary.table["model"].iloc[rows].tolist(), x[rows], y[rows])
+        rows = standouts(summary)
+        name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows])
     return figure
 
 
-def span(summaries: Sequence[MetricSummary], scale: str, everything: bool = False) -> tuple[float, float]:
-    """Limits on the scale that contain what `scatter` shows of all summaries."""
-    parts: list[np.ndarray] = []
-    for summary in summaries:
-        framed = _framed(summary, everything)
-        parts += [part[..., framed] for part in _marks(summary, scale)]
-        parts += [] if summary.against is None else outcome_positions(summary.against.outcomes, scale)
-    return _limits(*parts)
+def use_scale(ax: Axes, scale: str) -> None:
+    """Put both axes, in percent, on `scale`."""
+    if scale == "linear":
+        return
+    functions = (lambda percent: position(percent, scale), lambda place: percent_at(place, scale))
+    ax.set_xscale("function", functions=functions)
+    ax.set_yscale("function", functions=functions)
 
 
-def _framed(summary: MetricSummary, everything: bool) -> np.ndarray:
-    """Rows of the table that set the limits: the models of the line, if there are any."""
-    inside = summary.in_line
-    return inside if inside.any() and not everything else np.ones(len(inside), bool)
+def draw_scatter(
+    plot: ScatterPlot,
+    ax: Axes,
+    limits: tuple[Limits, Limits],
+    *,
+    everything: bool = False,
+    equal: bool = True,
+) -> list[Artist]:
+    """Draw a scatter within the limits (percent, original and new); returns what belongs in the legend, in order."""
+    use_scale(ax, plot.scale)
+    ax.set(xlim=limits[0], ylim=limits[1])
+    if equal:
+        ax.set_aspect("equal")
+    handles: list[Artist] = []
+    if plot.in_line.any():
+        dots = _draw_models(ax, plot, np.flatnonzero(plot.in_line), limits, MARK, "models")
+        dots.set_label(_models_label(int(plot.in_line.sum()), plot.level))
+        handles.append(dots)
+    unseen = []
+    for family, members in plot.left_out:
+        seen = [row for row in members if _within(plot.x[row], limits[0]) and _within(plot.y[row], limits[1])]
+        label = f"{literal(family)}, {len(members)} model{'' if len(members) == 1 else 's'}"
+        drawn = [_draw_models(ax, plot, np.array([row]), limits, ASIDE, f"model-{row}") for row in seen]
+        if drawn:
+            drawn[0].set_label(label if everything else f"{label}, not in the fit")
+            handles.append(drawn[0])
+        else:
+            unseen.append(label)
+    low, high = max(limits[0][0], limits[1][0]), min(limits[0][1], limits[1][1])
+    (identity,) = ax.plot(
+        [low, high], [low, high], "--", color=QUIET, linewidth=font_points(0.8), zorder=1, label="y = x (no drop)"
+    )
+    handles += [identity] if low < high else []
+    if plot.line is not None:
+        label = f"{plot.scale.capitalize()} fit, slope {plot.line.slope}"
+        drawn = _draw_line(plot.line, ax, LINE, ("fit", "region"), label)
+        for shade in drawn[1:]:
+            shade.set_label(f"{100 * plot.line.level:g} % bootstrap ({plot.line.resamples:,}) {plot.line.bootstrap}")
+        handles += drawn
+    if plot.testbed is not None:
+        handles += _draw_testbed(plot.testbed, ax)
+    _set_ticks(ax, plot.scale, limits)
+    ax.set_xlabel(f"Original accuracy ({plot.kind})\n{wrapped(plot.original)}")
+    ax.set_ylabel(f"New accuracy ({plot.kind})\n{wrapped(plot.new)}")
+    if unseen:
+        # A line of its own: an entry of the legend would have no marker.
+        ax.set_xlabel(f"{ax.get_xlabel()}\nNot shown: {'; '.join(unseen)}")
+    return handles
 
 
-def _marks(summary: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    found = model_positions(summary, scale)
-    return found.x, found.y, found.x_ends, found.y_ends
+def place_legend(ax: Axes, handles: list[Artist], plot: ScatterPlot) -> str:
+    """Place the legend in a corner off the diagonal that no model reaches, else above the axes; returns where."""
+    compact = {"handles": handles, "borderaxespad": 0.2, "handlelength": 1.6, "labelspacing": 0.35}
+    legend, box = ax.legend(loc="upper left", **compact), ax.get_window_extent()
+    taken = legend.get_window_extent()
+    wide, tall = taken.width / box.width + _ROOM, taken.height / box.height + _ROOM
+    left, right, bottom, top = _reach(ax, plot)
+    if not ((left < wide) & (top > 1 - tall)).any():
+        return "upper left"
+    if not ((right > 1 - wide) & (bottom < tall)).any():
+        ax.legend(loc="lower right", **compact)
+        return "lower right"
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), **compact)
+    return "above"
 
 
-def _limits(*marks: np.ndarray) -> tuple[float, float]:
-    """Limits shared by both axes: all finite values, with a margin."""
-    everything = np.concatenate([part.ravel() for part in marks])
-    everything = everything[np.isfinite(everything)]
-    low, high = everything.min(), everything.max()
-    margin = 0.05 * (high - low) or 0.05
-    return float(low - margin), float(high + margin)
-
-
-def _finite(centre: np.ndarray, ends: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Lengths of error bars, shape (2, m); infinite ones end at the edge of the axes."""
-    clipped = np.clip(ends, low, high)
-    return np.maximum([centre - clipped[0], clipped[1] - centre], 0)
+def _reach(ax: Axes, plot: ScatterPlot) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """How far each model with its error bars reaches: left, right, bottom, top, in fractions of the axes."""
+    (x_low, x_high), (y_low, y_high) = ax.get_xlim(), ax.get_ylim()
+    inside = (plot.x >= x_low) & (plot.x <= x_high) & (plot.y >= y_low) & (plot.y <= y_high)
+    corners = []
+    for place in (0, 1):
+        x = np.clip(plot.x_ends[place][inside], x_low, x_high)
+        y = np.clip(plot.y_ends[place][inside], y_low, y_high)
+        if plot.testbed is not None:
+            x, y = np.concatenate([x, plot.testbed.x]), np.concatenate([y, plot.testbed.y])
+        corners.append((ax.transData + ax.transAxes.inverted()).transform(np.stack([x, y], axis=1)))
+    (left, bottom), (right, top) = corners[0].T, corners[1].T
+    return left, right, bottom, top
 
 
 def _draw_models(
-    ax: Axes,
-    marks: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    rows: np.ndarray,
-    limits: tuple[float, float],
-    colour: str,
-    gid: str,
-) -> tuple[Artist, np.ndarray]:
-    """Draw the models of these rows of the table; returns their markers, and the ends of their bars (bar, end, 2)."""
-    x, y, x_ends, y_ends = (part[..., rows] for part in marks)
+    ax: Axes, plot: ScatterPlot, rows: np.ndarray, limits: tuple[Limits, Limits], colour: str, gid: str
+) -> Artist:
+    """Draw the models of these rows of the table; returns their markers."""
+    x, y = plot.x[rows], plot.y[rows]
     bars = ax.errorbar(
         x,
         y,
-        xerr=_finite(x, x_ends, *limits),
-        yerr=_finite(y, y_ends, *limits),
+        xerr=_lengths(x, plot.x_ends[:, rows], limits[0]),
+        yerr=_lengths(y, plot.y_ends[:, rows], limits[1]),
         fmt="none",
         ecolor=colour,
         elinewidth=font_points(0.5),
@@ -196,59 +216,46 @@ def _draw_models(
     )
     for collection, name in zip(bars.lines[2], ("original-intervals", "new-intervals"), strict=True):
         collection.set_gid(name if gid == "models" else f"{gid}-{name}")
-    dots = ax.scatter(x, y, s=area(7), color=colour, linewidths=0, zorder=3, gid=gid)
-    return dots, np.concatenate([collection.get_segments() for collection in bars.lines[2]])
+    return ax.scatter(x, y, s=area(7), color=colour, linewidths=0, zorder=3, gid=gid)
 
 
-def _draw_line(line: Line | None, ax: Axes, scale: str, x: np.ndarray, low: float, high: float) -> list[Artist]:
-    if line is None:
-        return []
-    label = f"{scale.capitalize()} fit, slope {number(line.slope)}"
-    drawn = _draw_fit(line, ax, x, (low, high), LINE, "fit", "region", label)
-    for shade in drawn[1:]:
-        shade.set_label(f"{100 * line.level:g} % bootstrap ({line.resamples:,}) {bootstrap_span(line)}")
-    return drawn
+def _lengths(centre: np.ndarray, ends: np.ndarray, limits: Limits) -> np.ndarray:
+    """Lengths of error bars, shape (2, m); those that leave the axes, or end at infinity, end at their edge."""
+    clipped = np.clip(ends, *limits)
+    return np.maximum([centre - clipped[0], clipped[1] - centre], 0)
 
 
-def _draw_against(against: "Against", ax: Axes, scale: str, low: float, high: float) -> list[Artist]:
+def _draw_testbed(testbed: TestbedPlot, ax: Axes) -> list[Artist]:
     """Draw the testbed's models and line behind everything else."""
-    x, y = outcome_positions(against.outcomes, scale)
-    name = literal(against.title)
+    name = literal(testbed.title)
     dots = ax.scatter(
-        x,
-        y,
+        testbed.x,
+        testbed.y,
         s=area(5),
         color=QUIET,
         alpha=0.5,
         linewidths=0,
         zorder=0.9,
         gid="testbed",
-        label=f"{name}, {len(x)} models",
+        label=f"{name}, {len(testbed.x)} models",
     )
-    line = against.lines[scale]
-    label = f"{name}, slope {number(line.slope)}"
-    return [dots, *_draw_fit(line, ax, x, (low, high), QUIET, "testbed-fit", "testbed-region", label, below=True)[:1]]
+    if testbed.line is None:
+        return [dots]
+    gids, label = ("testbed-fit", "testbed-region"), f"{name}, slope {testbed.line.slope}"
+    return [dots, *_draw_line(testbed.line, ax, QUIET, gids, label, below=True)[:1]]
 
 
-def _draw_fit(
-    line: Line,
-    ax: Axes,
-    x: np.ndarray,
-    limits: tuple[float, float],
-    colour: str,
-    gid: str,
-    region_gid: str,
-    label: str,
-    below: bool = False,
+def _draw_line(
+    line: LinePlot, ax: Axes, colour: str, gids: tuple[str, str], label: str, below: bool = False
 ) -> list[Artist]:
-    """Draw the line over the range of the models at `x`, and its bootstrap region, if it has one."""
-    curve, shift = line_positions(line, x, 0.03 * (limits[1] - limits[0])), -2 if below else 0
+    """Draw a line, and its bootstrap region, if it has one; positions are clipped to what the scale can show."""
+    shift = -2 if below else 0
     drawn: list[Artist] = [
-        *ax.plot(curve.x, curve.y, color=colour, linewidth=font_points(1.1), zorder=2.5 + shift, label=label, gid=gid)
+        *ax.plot(line.x, line.y, color=colour, linewidth=font_points(1.1), zorder=2.5 + shift, label=label, gid=gids[0])
     ]
-    if curve.region is not None:
+    if line.region is not None:
         shade = ax.fill_between(
-            curve.x, *curve.region, color=colour, alpha=0.22, linewidth=0, zorder=1.5 + shift, gid=region_gid
+            line.x, *line.region, color=colour, alpha=0.22, linewidth=0, zorder=1.5 + shift, gid=gids[1]
         )
         drawn.append(shade)
     return drawn
@@ -258,61 +265,33 @@ def _models_label(count: int, level: float) -> str:
     return f"{count} models, {100 * level:g} % CI" if count > 1 else "1 model"
 
 
-def _set_labels(summary: MetricSummary, ax: Axes, scale: str) -> None:
-    outcomes = summary.outcomes
-    unit = (
-        f"(top-{METRICS[outcomes.metric]}, %)"
-        if scale == "linear"
-        else f"(top-{METRICS[outcomes.metric]}, %, {scale} scale)"
-    )
-    ax.set_xlabel(f"Original accuracy {unit}\n{wrapped(outcomes.original)}")
-    ax.set_ylabel(f"New accuracy {unit}\n{wrapped(outcomes.new)}")
+def _within(value: float, limits: Limits) -> bool:
+    return bool(limits[0] <= value <= limits[1])
 
 
-def _set_ticks(ax: Axes, scale: str, low: float, high: float) -> None:
-    if scale == "linear":
-        percents = np.array(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]).tick_values(100 * low, 100 * high))
-        positions = percents / 100
-        kept = (positions >= low) & (positions <= high) & (percents >= 0) & (percents <= 100)
-        percents, positions = percents[kept], positions[kept]
-    else:
-        percents, positions = _curved_ticks(scale, low, high)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(FixedLocator(list(positions)))
+def _set_ticks(ax: Axes, scale: str, limits: tuple[Limits, Limits]) -> None:
+    for axis, span in zip((ax.xaxis, ax.yaxis), limits, strict=True):
+        percents = _linear_ticks(*span) if scale == "linear" else _curved_ticks(scale, *span)
+        axis.set_major_locator(FixedLocator(percents.tolist()))
+        axis.set_minor_locator(NullLocator())
         axis.set_ticklabels([f"{percent:.6g}" for percent in percents])
 
 
-def _curved_ticks(
-    scale: str, low: float, high: float, apart: float = 0.08, enough: int = 5
-) -> tuple[np.ndarray, np.ndarray]:
+def _linear_ticks(low: float, high: float) -> np.ndarray:
+    percents = np.array(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+    return percents[(percents >= max(low, 0)) & (percents <= min(high, 100))]
+
+
+def _curved_ticks(scale: str, low: float, high: float, apart: float = 0.08, enough: int = 5) -> np.ndarray:
     """Round percentages within the limits, at least `apart` from each other as a fraction of the axis."""
+    first, last = position(np.array([low, high]), scale)
     chosen: dict[float, float] = {}
     for row in _LANDMARKS:
         for percent in row:
-            position = float(to_scale(np.array([percent / 100]), scale)[0])
-            distance = min((abs(position - other) for other in chosen.values()), default=np.inf)
-            if low <= position <= high and distance >= apart * (high - low):
-                chosen[percent] = position
+            place = float(position(np.array([percent]), scale)[0])
+            distance = min((abs(place - other) for other in chosen.values()), default=np.inf)
+            if first <= place <= last and distance >= apart * (last - first):
+                chosen[percent] = place
         if len(chosen) >= enough:
             break
-    percents = sorted(chosen)
-    return np.array(percents), np.array([chosen[percent] for percent in percents])
-
-
-def _place_legend(ax: Axes, handles: list[Artist], bars: np.ndarray) -> None:
-    """Place the legend in a corner off the diagonal that no error bar reaches, else above the axes.
-
-    `bars` are the ends of the error bars in fractions of the axes, shape (bar, end, 2).
-    """
-    # Slightly more than its lines need; in a column the axes are 2.6 inches wide.
-    box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
-    letters = font_points(1) * 2.6 / min(box.width, box.height)
-    wide, tall = 0.72 * letters, (0.02 + 0.06 * len(handles)) * letters
-    (left, bottom), (right, top) = bars.min(axis=1).T, bars.max(axis=1).T
-    compact = {"handles": handles, "borderaxespad": 0.2, "handlelength": 1.6, "labelspacing": 0.35}
-    if not ((left < wide) & (top > 1 - tall)).any():
-        ax.legend(loc="upper left", **compact)
-    elif not ((right > 1 - wide) & (bottom < tall)).any():
-        ax.legend(loc="lower right", **compact)
-    else:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), **compact)
+    return np.array(sorted(chosen))

@@ -13,6 +13,7 @@ from evalshift.analysis.summary import MetricSummary
 
 _MOST = 8
 _NAME = 26
+_FRAME = 0.02  # distance of names from the edges of the axes, as a fraction of them
 # The legend is filled with this many lines, so that no name is placed in it.
 _HATCHES = 40
 
@@ -49,7 +50,9 @@ def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray) ->
     if not len(shown):
         return []
     marks = np.concatenate([np.asarray(one.get_offsets()) for one in ax.collections if isinstance(one, PathCollection)])
-    lines, frame = _lines(ax), 0.02  # distance from the edges of the axes
+    lines = _lines(ax)
+    # Corners of where names may be: a little within the axes, whose scale may be curved.
+    corners = (ax.transAxes + ax.transData.inverted()).transform([[_FRAME, _FRAME], [1 - _FRAME, 1 - _FRAME]])
     texts: list[Any] = allocate(
         ax,
         x[shown],
@@ -67,8 +70,8 @@ def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray) ->
         min_distance=0.012,
         max_distance=0.2,
         draw_all=False,
-        xlims=(left + frame * (right - left), right - frame * (right - left)),
-        ylims=(bottom + frame * (top - bottom), top - frame * (top - bottom)),
+        xlims=(corners[0, 0], corners[1, 0]),
+        ylims=(corners[0, 1], corners[1, 1]),
         avoid_label_lines_overlap=True,
         avoid_crossing_label_lines=True,
         zorder=4,

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evalshift.analysis.outcomes import Outcomes
-from evalshift.analysis.plot_data.positions import model_positions, outcome_positions, position
-from evalshift.analysis.summary import MetricSummary
+from evalshift.analysis.plot_data.scatter import position
 
 # Percentages for ticks on a curved axis: coarse, and finer ones when zoomed in.
 _TICKS = (
@@ -15,29 +13,6 @@ _TICKS = (
     (0.01, 0.1, *range(1, 100), 99.2, 99.4, 99.6, 99.8, 99.9, 99.99),
     tuple(np.round(np.arange(0.1, 100, 0.1), 1).tolist()),
 )
-
-
-def place(accuracy: np.ndarray, scale: str) -> np.ndarray:
-    """Positions of fractions: percentages on the linear scale, transformed values on the others."""
-    return in_percent(position(accuracy, scale), scale)
-
-
-def in_percent(values: np.ndarray, scale: str) -> np.ndarray:
-    """Positions on the axes of the page: percentages on the linear scale, otherwise unchanged."""
-    return 100 * values if scale == "linear" else values
-
-
-def positions(metric: MetricSummary, scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Original and new positions of the models, shape (m,), and the bounds of their intervals, shape (2, m)."""
-    found = model_positions(metric, scale)
-    x, y, x_ends, y_ends = (in_percent(part, scale) for part in (found.x, found.y, found.x_ends, found.y_ends))
-    return x, y, x_ends, y_ends
-
-
-def testbed_positions(outcomes: Outcomes, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Original and new positions of the models of a published testbed."""
-    x, y = outcome_positions(outcomes, scale)
-    return in_percent(x, scale), in_percent(y, scale)
 
 
 def limits(*parts: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
@@ -55,7 +30,7 @@ def ticks(scale: str) -> list[list[list]]:
         return []
     return [
         [
-            np.round(place(np.array(percents) / 100, scale), 5).tolist(),
+            np.round(position(np.array(percents), scale), 5).tolist(),
             [f"{percent:g}" for percent in percents],
         ]
         for percents in _TICKS

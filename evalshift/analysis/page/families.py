@@ -45,7 +45,7 @@ def grouped(metric: MetricSummary, known: dict[str, tuple[str, str]]) -> list[Fa
     for name, (colour, symbol) in known.items():
         rows = tuple(row for row, family in enumerate(own) if family == name)
         if rows:
-            found.append(Family(name, rows, colour, symbol))
+            found.append(Family(metric.titles.family(name), rows, colour, symbol))
     found.sort(key=lambda family: -len(family.rows))
     rest = tuple(row for row, family in enumerate(own) if family is None)
     if rest:

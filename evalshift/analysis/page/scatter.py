@@ -10,8 +10,7 @@ from evalshift.analysis.page import axes
 from evalshift.analysis.page.chart import Chart, axis, bars, markers, plain, strokes, view
 from evalshift.analysis.page.families import Family
 from evalshift.analysis.page.words import bounds, label, plotly_text
-from evalshift.analysis.plot_data.positions import line_positions
-from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.plot_data.scatter import LinePlot, ScatterPlot, position, scatter_plot
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words
@@ -46,22 +45,18 @@ def scatter_result(metric: MetricSummary, scale: str) -> str:
         around = estimate_ci(estimate)
         slope = f"{number(estimated_slope(line, estimate))}{f' ({around})' if around else ''}"
         fit = f" The fitted line has slope {slope}, R² = {line.r2:.3f}."
+    if line and scatter_plot(metric, scale).line is None:
+        fit = ""  # few models are compared with the line of a testbed alone
     return f"{where} {models} below the line y = x: less accurate on the new set.{fit}"
 
 
 def spans_of(metrics: Sequence[MetricSummary], scale: str) -> dict[str, tuple[float, float]]:
     """Limits of both axes: "line" for the models of the lines and a testbed behind them, "all" for every model."""
-    framed, everything = [], []
-    for metric in metrics:
-        parts = axes.positions(metric, scale)
-        inside = metric.in_line if metric.in_line.any() else np.ones(len(metric.table), bool)
-        framed += [part[..., inside] for part in parts]
-        everything += list(parts)
-        if metric.against is not None:
-            behind = axes.testbed_positions(metric.against.outcomes, scale)
-            framed += behind
-            everything += behind
-    return {"line": axes.limits(*framed), "all": axes.limits(*everything)}
+    spans = {}
+    for name, everything in (("line", False), ("all", True)):
+        plots = [scatter_plot(metric, scale, everything) for metric in metrics]
+        spans[name] = axes.limits(*(position(part, scale) for plot in plots for part in plot.extent))
+    return spans
 
 
 def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> list[tuple[str, list[Chart]]]:
@@ -76,7 +71,7 @@ def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> li
         charts = [
             Chart(
                 key=f"small-{pairs.index(pair) + 1}",
-                title=f"{pair.original} → {pair.new}",
+                title=pair.title,
                 result=scatter_result(pair.metrics[metric], scale),
                 caption="",
                 views={scale: _small(pair.metrics[metric], scale, span)},
@@ -84,7 +79,7 @@ def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> li
             )
             for pair in group
         ]
-        rows.append((original, charts))
+        rows.append((group[0].titles.dataset(original), charts))
     return rows
 
 
@@ -113,10 +108,11 @@ def _point_text(row: Mapping[Any, Any], distance: float | None, titles: Titles) 
 
 
 def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: tuple[float, float]) -> dict[str, Any]:
-    x, y, x_ends, y_ends = axes.positions(metric, scale)
+    plot = scatter_plot(metric, scale)
+    x, y, x_ends, y_ends = (position(part, scale) for part in (plot.x, plot.y, plot.x_ends, plot.y_ends))
     widest = axes.limits(x, y, x_ends, y_ends)
     texts = point_texts(metric)
-    data = _background(metric, scale, widest)
+    data = _background(plot, widest)
     for family in families:
         rows = list(family.rows)
         across = bars(axes.within(x_ends[:, rows], widest), y[rows])
@@ -136,22 +132,20 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
         )
         for family in families
     ]
-    outcomes = metric.outcomes
-    kind = f"{metric_words(outcomes.metric)} accuracy (%)"
+    kind = f"{metric_words(plot.metric)} accuracy (%)"
     return view(
         data,
-        xaxis=_square(scale, span, f"{label(outcomes.original, 44)}: {kind}", constrain="domain"),
-        yaxis=_square(
-            scale, span, f"{label(outcomes.new, 44)}: {kind}", constrain="domain", scaleanchor="x", scaleratio=1
-        ),
+        xaxis=_square(scale, span, f"{label(plot.original, 44)}: {kind}", constrain="domain"),
+        yaxis=_square(scale, span, f"{label(plot.new, 44)}: {kind}", constrain="domain", scaleanchor="x", scaleratio=1),
     )
 
 
 def _small(metric: MetricSummary, scale: str, span: tuple[float, float]) -> dict[str, Any]:
-    x, y, _, y_ends = axes.positions(metric, scale)
+    plot = scatter_plot(metric, scale)
+    x, y, y_ends = (position(part, scale) for part in (plot.x, plot.y, plot.y_ends))
     upright = bars(axes.within(y_ends, span), x)
     data = [
-        *_background(metric, scale, span),
+        *_background(plot, span),
         strokes(upright[1], upright[0], "--mark", opacity=0.4),
         markers(plain(x), plain(y), "--mark", text=point_texts(metric), marker={"size": 5}),
     ]
@@ -168,54 +162,48 @@ def _square(scale: str, span: tuple[float, float], title: str, **more: Any) -> d
     return axis(title, range=list(span), **curved, **more)
 
 
-def _background(metric: MetricSummary, scale: str, span: tuple[float, float]) -> list[dict[str, Any]]:
+def _background(plot: ScatterPlot, span: tuple[float, float]) -> list[dict[str, Any]]:
     data = [strokes(list(span), list(span), "--quiet", line={"dash": "dash"}, width=1.2)]
-    if metric.against is not None:
-        x, y = axes.testbed_positions(metric.against.outcomes, scale)
-        names = [
-            f"<b>{plotly_text(model)}</b><br>{plotly_text(metric.against.title)}"
-            for model in metric.against.outcomes.models
-        ]
-        data.append(markers(plain(x), plain(y), "--quiet", text=names, marker={"size": 5}, opacity=0.45))
-        data += _fit(metric.against.lines.get(scale), x, "--quiet", region=False)
-    inside = axes.positions(metric, scale)[0][metric.in_line if metric.in_line.any() else slice(None)]
-    data += _fit(metric.lines.get(scale), inside, "--line")
-    if metric.left_out:
-        data += _fit(metric.all_lines.get(scale), axes.positions(metric, scale)[0], "--line", dash="dot", region=False)
+    if plot.testbed is not None:
+        x, y = position(plot.testbed.x, plot.scale), position(plot.testbed.y, plot.scale)
+        testbed = plotly_text(plot.testbed.title)
+        texts = [f"<b>{plotly_text(name)}</b><br>{testbed}" for name in plot.testbed.names]
+        data.append(markers(plain(x), plain(y), "--quiet", text=texts, marker={"size": 5}, opacity=0.45))
+        data += _fit(plot.testbed.line, plot.scale, "--quiet", region=False)
+    data += _fit(plot.line, plot.scale, "--line")
+    data += _fit(plot.all_line, plot.scale, "--line", dash="dot", region=False)
     return data
 
 
 def _fit(
-    line: Line | None, x: np.ndarray, colour: str, *, dash: str = "solid", region: bool = True
+    line: LinePlot | None, scale: str, colour: str, *, dash: str = "solid", region: bool = True
 ) -> list[dict[str, Any]]:
-    """The line over the range of the models at `x`, and its bootstrap region."""
-    if line is None or not len(x):
+    """The line over the range of its models, and its bootstrap region."""
+    if line is None:
         return []
-    within = x / 100 if line.scale == "linear" else x
-    found = line_positions(line, within, 0.03 * float(np.ptp(within)))
-    grid, drawn = axes.in_percent(found.x, line.scale), []
-    if region and found.region is not None:
-        low, high = (axes.in_percent(bound, line.scale) for bound in found.region)
+    grid, drawn = position(line.x, scale), []
+    if region and line.region is not None:
+        low, high = (position(bound, scale) for bound in line.region)
         outline = np.concatenate([grid, grid[::-1]]), np.concatenate([high, low[::-1]])
         drawn.append(
             strokes(plain(outline[0]), plain(outline[1]), colour, width=0, fill="toself", fillcolor=f"{colour}/0.2")
         )
-    values = axes.in_percent(found.y, line.scale)
-    drawn.append(strokes(plain(grid), plain(values), colour, width=1.8, line={"dash": dash}))
+    drawn.append(strokes(plain(grid), plain(position(line.y, scale)), colour, width=1.8, line={"dash": dash}))
     return drawn
 
 
 def _caption(metric: MetricSummary, scale: str) -> str:
     level = f"{100 * metric.level:g} %"
     parts = [f"One point per model; bars are {level} Clopper–Pearson confidence intervals. Dashed: y = x, no drop."]
-    line = metric.lines.get(scale)
+    plot = scatter_plot(metric, scale)
+    line = plot.line
     if line is not None:
         fit = "Orange: the least-squares line"
-        if not np.isnan(line.slope_interval.low):
+        if line.region is not None:
             fit += f" with the central {level} of {line.resamples:,} bootstrap lines"
         parts.append(f"{fit}.")
     if metric.left_out:
-        parts.append(f"{', '.join(metric.left_out)}: not in the fit. Dotted: the line of all models.")
+        parts.append(f"{', '.join(metric.left_out_titles)}: not in the fit. Dotted: the line of all models.")
     if metric.against is not None:
         parts.append(f"Grey: the models of {metric.against.title} and their line.")
     return " ".join(parts)

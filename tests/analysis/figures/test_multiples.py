@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures import multiples_figure
+from evalshift.analysis.figures import grid_figure, multiples_figure, scales_figure
+from evalshift.analysis.plot_data.scatter import position
 from evalshift.analysis.plot_data.sizes import SIZES
 from evalshift.analysis.summary import PairSummary, summarize_outcomes
 from evalshift.analysis.summary.published import summarize_published
@@ -21,11 +23,14 @@ def legend(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize("scale", ["linear", "probit"])
-def test_each_pair_has_a_panel_on_the_same_axes(imagenet, scale):
+def test_each_pair_has_a_panel_with_a_range_of_its_own_in_equal_units(imagenet, scale):
     figure = multiples_figure(imagenet, scale=scale)
 
     assert len(figure.axes) == 3
-    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in figure.axes}) == 1
+    assert len({ax.get_ylim() for ax in figure.axes}) == 3
+    assert all(ax.get_aspect() == 1 for ax in figure.axes)
+    lengths = [np.ptp(position(np.array(span), scale)) for ax in figure.axes for span in (ax.get_xlim(), ax.get_ylim())]
+    np.testing.assert_allclose(lengths, lengths[0])
     sides = np.array([ax.get_window_extent().size for ax in figure.axes])
     np.testing.assert_allclose(sides, sides[0, 0], rtol=1e-6)
     for ax, pair in zip(figure.axes, imagenet, strict=True):
@@ -33,9 +38,11 @@ def test_each_pair_has_a_panel_on_the_same_axes(imagenet, scale):
         where = np.asarray(points.get_offsets())
         # 64 models without the three Fisher vectors, whom the axes need not reach.
         assert len(where) == 64
-        assert ((where > ax.get_xlim()[0]) & (where < ax.get_xlim()[1])).all()
+        for values, (low, high) in zip(where.T, (ax.get_xlim(), ax.get_ylim()), strict=True):
+            assert ((values > low) & (values < high)).all()
         title = ax.get_title()
-        assert title.startswith(f"imagenet → {pair.new}\nslope ")
+        assert title.startswith(f"{pair.title}\nslope ")
+        assert pair.title.startswith("ImageNet → ImageNetV2 ")
         assert f"slope {pair.metrics['top1'].lines[scale].slope:.2f}, bootstrap [" in title
 
 
@@ -48,11 +55,11 @@ def test_one_legend_names_what_all_panels_have(imagenet):
         "y = x (no drop)",
         "Linear fit",
         "95 % of 50 bootstrap lines",
-        "fisher-vector: not in the fit",
     ]
+    assert figure.get_supxlabel().endswith("\nNot in the fits: Fisher vectors")
     assert legend(multiples_figure(imagenet, everything=True))[:2] == [
         "64 models, 95 % CI",
-        "fisher-vector, 3 models",
+        "Fisher vectors, 3 models",
     ]
 
 
@@ -90,3 +97,53 @@ def test_titles_lie_on_no_label_of_the_row_above_and_not_on_the_legend(imagenet,
     others = [figure.legends[0].get_window_extent()]
     others += [label.get_window_extent() for ax in figure.axes for label in ax.get_xticklabels()]
     assert not any(title.overlaps(other) for title in titles for other in others)
+
+
+def test_a_panel_is_filled_by_its_own_models(imagenet):
+    (cifar,) = summarize_published("recht2019", "cifar10:cifar10.1-v4", resamples=0).pairs
+    figure = multiples_figure((cifar, imagenet[0]))
+
+    for ax in figure.axes:
+        (dots,) = (one for one in ax.collections if one.get_gid() == "models")
+        spread = np.ptp(np.asarray(dots.get_offsets()), axis=0)
+        assert max(spread) > 0.8 * np.ptp(ax.get_xlim())
+
+
+def test_every_entry_of_the_legend_has_a_mark(imagenet):
+    for everything in (False, True):
+        for handle in multiples_figure(imagenet, everything=everything).legends[0].legend_handles:
+            assert handle is not None
+            assert getattr(handle, "get_color", lambda: "some")() != "none"
+
+
+def test_both_metrics_are_a_grid_over_the_pairs(imagenet):
+    (cifar,) = summarize_published("recht2019", "cifar10:cifar10.1-v4", resamples=0).pairs
+    figure = grid_figure((cifar, *imagenet), scale="probit", everything=True)
+
+    assert figure is not None
+    titles = [ax.get_title().replace("\n", " ") for ax in figure.axes]  # CIFAR-10 was not published by top-5
+    assert [title.split(": slope")[0] for title in titles] == [
+        f"{pair.title} {metric}" for metric in ("top-1", "top-5") for pair in imagenet
+    ]
+    rows = [ax.get_window_extent().y0 for ax in figure.axes]
+    assert rows[0] == pytest.approx(rows[2])
+    assert rows[3] < rows[0]
+    line = imagenet[1].metrics["top5"].all_lines["probit"]
+    assert line is not None
+    assert f"slope {line.slope:.2f}" in titles[4]
+    assert grid_figure((cifar,)) is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_two_scales_stand_side_by_side_with_all_models(imagenet, size):
+    figure = scales_figure(imagenet[0], size=SIZES[size])
+
+    assert figure is not None
+    linear, probit = figure.axes
+    assert (linear.get_xscale(), probit.get_xscale()) == ("linear", "function")
+    for ax, scale in ((linear, "linear"), (probit, "probit")):
+        line = imagenet[0].metrics["top1"].all_lines[scale]
+        assert line is not None
+        assert ax.get_title().startswith(f"{scale.capitalize()} scale\nslope {line.slope:.2f}, bootstrap [")
+        dots = [one for one in ax.collections if isinstance(one, PathCollection)]
+        assert sum(len(one.get_offsets()) for one in dots) == 67

@@ -18,6 +18,7 @@ from messages import says
 from scipy.stats import norm
 
 from evalshift.analysis.figures import FORMATS, STYLE, literal, render, save, scatter, scatter_figure
+from evalshift.analysis.plot_data.sizes import SIZES
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
 from evalshift.analysis.summary.against import hold_against
 from evalshift.errors import StoreError, UsageError
@@ -75,13 +76,17 @@ def pair(five) -> PairSummary:
 
 def test_points_stand_at_the_accuracies(five):
     # Best on the original set first, as in the table.
-    assert points(drawn(summary_of(five))).tolist() == [[0.95, 0.9], [0.9, 0.8], [0.8, 0.66], [0.7, 0.49], [0.6, 0.4]]
+    assert points(drawn(summary_of(five))).tolist() == [[95, 90], [90, 80], [80, 66], [70, 49], [60, 40]]
 
 
 def test_on_the_probit_scale_points_stand_at_the_quantiles(five):
-    expected = norm.ppf([[0.95, 0.9], [0.9, 0.8], [0.8, 0.66], [0.7, 0.49], [0.6, 0.4]])
+    ax = drawn(summary_of(five), "probit")
 
-    assert points(drawn(summary_of(five), "probit")) == pytest.approx(expected)
+    # Half-way between two quantiles, not between two accuracies: the axes are curved, positions are percentages.
+    assert points(ax).tolist() == [[95, 90], [90, 80], [80, 66], [70, 49], [60, 40]]
+    where = ax.transData.transform([[60, 60], [80, 80], [95, 95]])[:, 0]
+    quantiles = norm.ppf([0.6, 0.8, 0.95])
+    assert np.diff(where)[1] / np.diff(where)[0] == pytest.approx(np.diff(quantiles)[1] / np.diff(quantiles)[0])
 
 
 def test_error_bars_span_the_intervals_of_the_table(five):
@@ -91,12 +96,12 @@ def test_error_bars_span_the_intervals_of_the_table(five):
     across = np.array(part(ax, "original-intervals").get_segments())
     up = np.array(part(ax, "new-intervals").get_segments())
     table = summary.table
-    assert across[:, 0, 0] == pytest.approx(table["original_low"])
-    assert across[:, 1, 0] == pytest.approx(table["original_high"])
-    assert across[:, 0, 1] == pytest.approx(table["new_accuracy"])
-    assert up[:, 0, 1] == pytest.approx(table["new_low"])
-    assert up[:, 1, 1] == pytest.approx(table["new_high"])
-    assert up[:, 0, 0] == pytest.approx(table["original_accuracy"])
+    assert across[:, 0, 0] == pytest.approx(100 * table["original_low"])
+    assert across[:, 1, 0] == pytest.approx(100 * table["original_high"])
+    assert across[:, 0, 1] == pytest.approx(100 * table["new_accuracy"])
+    assert up[:, 0, 1] == pytest.approx(100 * table["new_low"])
+    assert up[:, 1, 1] == pytest.approx(100 * table["new_high"])
+    assert up[:, 0, 0] == pytest.approx(100 * table["original_accuracy"])
 
 
 @pytest.mark.parametrize("scale", ["linear", "probit", "logit"])
@@ -114,18 +119,20 @@ def test_both_axes_share_limits_ticks_and_unit_and_hold_every_mark(five, scale):
 def test_the_line_and_its_region_are_those_of_the_fit(five, scale):
     summary = summary_of(five)
     ax = drawn(summary, scale)
-    back = {"linear": lambda value: value, "probit": norm.cdf, "logit": lambda value: 1 / (1 + np.exp(-value))}[scale]
+    there = {"linear": lambda value: value, "probit": norm.ppf, "logit": lambda value: np.log(value / (1 - value))}[
+        scale
+    ]
     line = summary.lines[scale]
     assert line is not None
 
     x, y = part(ax, "fit").get_data()
-    assert y == pytest.approx(line.offset + line.slope * x)
+    assert there(y / 100) == pytest.approx(line.offset + line.slope * there(x / 100))
     assert x.min() < points(ax)[:, 0].min() < points(ax)[:, 0].max() < x.max()
     corners = part(ax, "region").get_paths()[0].vertices
     middle = len(x) // 2
     bounds = sorted(corners[np.isclose(corners[:, 0], x[middle]), 1])
-    region = line.region(back(x[middle : middle + 1]))
-    assert back(np.array([bounds[0], bounds[-1]])) == pytest.approx([region.low[0], region.high[0]])
+    region = line.region(x[middle : middle + 1] / 100)
+    assert [bounds[0], bounds[-1]] == pytest.approx([100 * region.low[0], 100 * region.high[0]])
 
 
 def test_the_diagonal_is_dashed_and_crosses_the_axes(five):
@@ -161,7 +168,7 @@ def test_ticks_are_round_percentages_at_their_places(five, make_outcomes):
     ax = drawn(summary_of(five), "probit")
     labels = np.array([float(text) for text in tick_labels(ax)])
     assert labels.tolist() == [30, 40, 50, 60, 70, 80, 90, 95]
-    assert ax.get_xticks() == pytest.approx(norm.ppf(labels / 100))
+    assert ax.get_xticks() == pytest.approx(labels)
 
 
 def test_a_narrow_range_on_a_curved_axis_still_has_ticks(make_outcomes):
@@ -189,7 +196,7 @@ def test_all_and_none_correct_stay_finite(make_outcomes, scale):
 def test_one_model_needs_no_line(make_outcomes):
     ax = drawn(summary_of(make_outcomes([8], [7])))
 
-    assert points(ax).tolist() == [[0.8, 0.7]]
+    assert points(ax).tolist() == [[80, 70]]
     assert [artist for artist in ax.get_children() if artist.get_gid() in ("fit", "region")] == []
 
 
@@ -259,13 +266,14 @@ class TestFamiliesLeftOut:
         assert self.texts(ax)[:3] == [
             "5 models, 95 % CI",
             "near, 1 model, not in the fit",
-            "Not shown: far, 1 model",
+            "y = x (no drop)",
         ]
+        assert ax.get_xlabel().endswith("\nNot shown: far, 1 model")
 
     def test_a_model_apart_has_another_colour_and_the_number_of_its_row(self, summary):
         ax = drawn(summary)
         row = summary.table["model"].tolist().index("f")
-        assert np.asarray(part(ax, f"model-{row}").get_offsets()).tolist() == [[0.85, 0.6]]
+        assert np.asarray(part(ax, f"model-{row}").get_offsets()).tolist() == [[85, 60]]
         assert to_hex(part(ax, f"model-{row}").get_facecolor()[0]) != to_hex(part(ax, "models").get_facecolor()[0])
         assert not [artist for artist in ax.get_children() if artist.get_gid() == "model-6"]
 
@@ -273,9 +281,9 @@ class TestFamiliesLeftOut:
         with mpl.rc_context(STYLE):
             ax = scatter(summary, Figure().add_subplot(), everything=True)
         low, high = ax.get_xlim()
-        assert low < 0.09 < 0.95 < high
-        assert np.asarray(part(ax, "model-6").get_offsets()).tolist() == [[0.2, 0.09]]
-        slope, offset = np.polyfit([0.95, 0.9, 0.8, 0.6, 0.7, 0.85, 0.2], [0.9, 0.8, 0.66, 0.4, 0.49, 0.6, 0.09], 1)
+        assert low < 9 < 95 < high
+        assert np.asarray(part(ax, "model-6").get_offsets()).tolist() == [[20, 9]]
+        slope, offset = np.polyfit([95, 90, 80, 60, 70, 85, 20], [90, 80, 66, 40, 49, 60, 9], 1)
         x, y = part(ax, "fit").get_xydata().T
         np.testing.assert_allclose(y, slope * x + offset)
         assert self.texts(ax)[:3] == ["5 models, 95 % CI", "near, 1 model", "far, 1 model"]
@@ -292,7 +300,8 @@ class TestAgainstAPublishedTestbed:
     @pytest.fixture
     def pair(self, make_outcomes) -> PairSummary:
         sets = {"original": "cifar10", "new": "cifar10.1-v4", "original_total": 10_000, "new_total": 2021}
-        own = summarize_outcomes({"top1": make_outcomes([9000, 9200], [1700, 1750], **sets)}, resamples=0)
+        counts = [9000, 9200, 9300, 9400, 9500], [1700, 1750, 1760, 1800, 1810]
+        own = summarize_outcomes({"top1": make_outcomes(*counts, **sets)}, resamples=0)
         return hold_against(Summary((own,), "linear", "top1", 0.95, 200, 0, "now", "1"), "recht2019").pairs[0]
 
     @pytest.mark.parametrize("scale", ["linear", "probit"])
@@ -300,11 +309,12 @@ class TestAgainstAPublishedTestbed:
         ax = drawn(pair.metrics["top1"], scale)
         counts = published("cifar10", "cifar10.1-v4")["top1"]
         accuracies = np.stack([counts.original_correct / 10_000, counts.new_correct / 2021], axis=1)
-        on_scale = accuracies if scale == "linear" else norm.ppf(accuracies)
-        np.testing.assert_allclose(np.asarray(part(ax, "testbed").get_offsets()), on_scale)
+        np.testing.assert_allclose(np.asarray(part(ax, "testbed").get_offsets()), 100 * accuracies)
+        on_scale, drawn_line = accuracies, part(ax, "testbed-fit").get_xydata() / 100
+        if scale == "probit":
+            on_scale, drawn_line = norm.ppf(accuracies), norm.ppf(drawn_line)
         slope, offset = np.polyfit(on_scale[:, 0], on_scale[:, 1], 1)
-        x, y = part(ax, "testbed-fit").get_xydata().T
-        np.testing.assert_allclose(y, slope * x + offset)
+        np.testing.assert_allclose(drawn_line[:, 1], slope * drawn_line[:, 0] + offset)
         for behind, before in (("testbed", "models"), ("testbed-fit", "fit"), ("testbed-region", "fit")):
             assert part(ax, behind).get_zorder() < part(ax, before).get_zorder()
         assert to_hex(part(ax, "testbed-fit").get_color()) == "#777777"
@@ -313,8 +323,8 @@ class TestAgainstAPublishedTestbed:
         figure = scatter_figure(pair)
         (ax,) = figure.axes
         counts = published("cifar10", "cifar10.1-v4")["top1"]
-        assert ax.get_xlim()[0] < counts.new_correct.min() / 2021
-        assert ax.get_xlim()[1] > counts.original_correct.max() / 10_000
+        assert ax.get_xlim()[0] < counts.new_correct.min() / 20.21
+        assert ax.get_xlim()[1] > counts.original_correct.max() / 100
         legend = ax.get_legend()
         assert legend is not None
         texts = [text.get_text() for text in legend.get_texts()]
@@ -323,6 +333,35 @@ class TestAgainstAPublishedTestbed:
         assert not covered(figure)
         places = ax.transData.transform(np.asarray(part(ax, "testbed").get_offsets()))
         assert not legend_box(figure).count_contains(places)
+
+    @pytest.mark.parametrize("models, has_line", [(1, False), (4, False), (5, True)])
+    def test_few_models_beside_it_have_no_line_of_their_own(self, make_outcomes, models, has_line):
+        sets = {"original": "cifar10", "new": "cifar10.1-v4", "original_total": 10_000, "new_total": 2021}
+        new = np.array([1700, 1750, 1760, 1800, 1810])[:models]
+        own = summarize_outcomes({"top1": make_outcomes(9000 + 100 * np.arange(models), new, **sets)}, resamples=0)
+        pair = hold_against(Summary((own,), "linear", "top1", 0.95, 200, 0, "now", "1"), "recht2019").pairs[0]
+        for scale in ("linear", "probit"):
+            ax = drawn(pair.metrics["top1"], scale)
+            assert len(points(ax)) == models
+            assert [line.get_gid() for line in ax.lines if line.get_gid() in ("fit", "testbed-fit")] == (
+                ["fit", "testbed-fit"] if has_line else ["testbed-fit"]
+            )
+
+
+@pytest.mark.parametrize("scale", ["linear", "probit"])
+def test_on_a_slide_the_axes_fill_it_each_with_its_own_range(published, scale):
+    pair = summarize_outcomes(published("imagenet", "imagenetv2-matched-frequency", without="fv_"), resamples=50)
+    figure = scatter_figure(pair, scale=scale, size=SIZES["slide"])
+    figure.draw_without_rendering()
+
+    (ax,) = figure.axes
+    box = ax.get_window_extent()
+    assert box.width > 0.8 * figure.bbox.width
+    assert box.height > 0.7 * figure.bbox.height
+    marked = ax.transData.transform(points(ax))
+    assert np.ptp(marked[:, 0]) > 0.8 * box.width
+    assert np.ptp(marked[:, 1]) > 0.8 * box.height
+    assert not covered(figure)
 
 
 def test_names_appear_as_they_are_written(make_outcomes):

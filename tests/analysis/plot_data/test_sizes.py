@@ -118,13 +118,12 @@ def test_the_scatter_keeps_one_unit_on_both_axes_and_its_legend_off_the_models(p
     (ax,) = figure.axes
     extent, legend = ax.get_window_extent(), ax.get_legend()
     assert legend is not None
-    assert extent.width == pytest.approx(extent.height)
-    assert ax.get_xlim() == ax.get_ylim()
+    if size is not SLIDE:  # whose axes fill it, each with a range of its own
+        assert extent.width == pytest.approx(extent.height)
+        assert ax.get_xlim() == ax.get_ylim()
     (models,) = [one for one in ax.collections if one.get_gid() == "models"]
     places = ax.transData.transform(np.asarray(models.get_offsets()))
     assert not legend.get_window_extent().count_contains(places)
-    if size is SLIDE:
-        assert legend.get_window_extent().x0 > extent.x1
 
 
 def test_a_slide_has_fewer_rows_and_says_so(pair):
@@ -190,7 +189,7 @@ def test_a_report_is_saved_in_the_size_that_is_asked_for(letters, tmp_path, name
     widths = {
         path.stem.removeprefix("old_vs_new_top1_"): png(path.read_bytes()).width for path in tmp_path.rglob("*.png")
     }
-    of_panels = {"decomposition", "ranks", "agreement"}
+    of_panels = {"decomposition", "ranks", "agreement", "scales"}
     assert set(widths) > {"linear", "probit", "robustness", "classes", *of_panels}
     assert widths == {view: 1400 if name is None and view in of_panels else width for view in widths}
 
