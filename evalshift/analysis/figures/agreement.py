@@ -1,7 +1,5 @@
 """Heat map of the agreement between models."""
 
-import math
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,8 +27,8 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
 
     For top-1 it is the share of images with the same prediction; for top-5, error consistency (Cohen's κ of correct
     and incorrect), grey where undefined. Similar models are next to each other, in one order for rows and columns of
-    both sets, taken from the original one. Only every second, third, … name is written where there is no room for
-    all. Of more than `MOST` models the most accurate are drawn. Both axes share one colour scale:
+    both sets, taken from the original one. All names are written, or none where there is no room for all. Of more than
+    `MOST` models the most accurate are drawn. Both axes share one colour scale, see `ShownAgreement.span`:
     `original.images[0]` makes the colour bar.
     Raises ValueError for fewer than three models with per-image predictions, and where agreement is undefined.
     """
@@ -45,7 +43,7 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
     side = min(box.width, box.height) / figure.dpi
     # A somewhat smaller font if all names then fit, but none smaller than in a column.
     letters = float(np.clip(0.93 * side / (row * count), max(1.0, 0.85 * font_points(1)), font_points(1)))
-    step = math.ceil(letters * row * count / side)
+    named = letters * row * count <= side
     for ax, side in ((original, "original"), (new, "new")):
         ax.imshow(
             shown.values[side], cmap=mpl.colormaps[_COLOURS], vmin=low, vmax=high, interpolation="nearest", gid=side
@@ -53,8 +51,9 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
         ax.set_facecolor(_UNDEFINED)
         ax.set_title(f"{side.capitalize()} set", fontsize=font_points(7))
         ax.set_xticks([])
-        ax.set_yticks(np.arange(0, count, step))
-        ax.set_yticklabels([shortened(name, _NAME) for name in shown.models[::step]])
+        ax.set_yticks(np.arange(count) if named else [])
+        if named:
+            ax.set_yticklabels([shortened(name, _NAME) for name in shown.models])
         ax.tick_params(axis="y", length=0, labelsize=letters * size, labelleft=ax is original)
         ax.spines[:].set_visible(False)
     return original, new
@@ -72,7 +71,7 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
         return None
     count, of = len(shown.models), len(summary.statistics.image_models)
     of_all = f"; the {count} most accurate of {of:,} models" if count < of else ""
-    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}"
+    pair_words = f"{pair.title}, top-{METRICS[metric]}{of_all}"
     caption, scale, rows = wrapped(pair_words, across(size)), scale_of(size), 2 if size == COLUMN else 1
     with styled(size):
         # The panels are square: more height would be empty.
@@ -83,7 +82,14 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
         axes = figure.subplots(rows, 3 - rows)
         agreement(summary, *axes)
         axes[1].tick_params(axis="y", labelleft=rows > 1)
-        bar = figure.colorbar(axes[0].images[0], ax=list(axes), shrink=0.8 / rows, aspect=24, pad=0.015)
+        bar = figure.colorbar(
+            axes[0].images[0],
+            ax=list(axes),
+            shrink=0.8 / rows,
+            aspect=24,
+            pad=0.015,
+            extend="min" if shown.least < shown.span[0] else "neither",
+        )
         bar.outline.set_visible(False)
         bar.set_label(
             "Images with the same top-1 prediction (%)" if shown.is_share else "Error consistency (Cohen's κ)"

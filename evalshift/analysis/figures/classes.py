@@ -93,7 +93,7 @@ def classes_figure(pair: PairSummary, metric: str = "top1", size: Size | None = 
     if frame is None:
         return None
     count = min(len(frame), size.rows) + (len(frame) > size.rows)
-    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}"
+    pair_words = f"{pair.title}, top-{METRICS[metric]}"
     caption = wrapped(pair_words, across(size))
     room = rows(count, size, _AROUND, caption)
     with styled(size):

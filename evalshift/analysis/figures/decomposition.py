@@ -1,7 +1,8 @@
-"""Decomposition of the drop of each model."""
+"""Decomposition of the drop of each model, one panel per term."""
+
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -17,70 +18,89 @@ from evalshift.analysis.figures.style import (
     across,
     area,
     font_points,
+    scale_of,
     shortened,
     styled,
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, SLIDE, Size
-from evalshift.analysis.statistics.drop_decomposition import BOUND_LEVELS
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
-_AROUND, _AROUND_NARROW = 1.05, 1.35  # inches: in a column the legend has one entry per line
-# Offset of a term from the middle of its row, where two or three terms share it.
-_APART = {2: 0.2, 3: 0.28}
-# Longest name in letters, where the axes need the room.
-_NAMES = {COLUMN: 20, SLIDE: 28}
+_AROUND = 1.0  # inches
+# A colour of its own for each term; the last is the purple of Okabe and Ito.
+_COLOURS = {"adaptivity": ASIDE, "distribution": MARK, "generalization": QUIET, "own": LINE, "shared": "#CC79A7"}
+# Longest name in letters.
+_NAMES = {COLUMN: 24, SLIDE: 28}
+# Letters of a title across the narrowest panel, by size; a panel is as wide as its range, but holds its title.
+_LETTERS = {COLUMN: 12, SLIDE: 14}
+_PERCENT = "\N{NO-BREAK SPACE}%"
+_LETTER = 0.0082  # width of a letter in inches per point
 
 
 def decomposition(
-    summary: MetricSummary, terms: Axes, parts: Axes, most: int = PAGE.rows, longest: int = 34
-) -> tuple[Axes, Axes]:
-    """Draw the drop of each model, one row per model, split in two ways: by cause, and into a shared and an own part.
+    summary: MetricSummary,
+    axes: Sequence[Axes] | np.ndarray,
+    most: int = PAGE.rows,
+    longest: int = 34,
+    letters: int = 18,
+) -> list[Axes]:
+    """Draw the drop of each model term by term, one row per model and one panel per term, all in points.
 
-    `terms` shows adaptivity (where there are fresh images) and distribution shift, with the interval around 0 that the
-    sampling error of the new set alone can reach; `parts` shows the drop predicted by the line of the other models, and
-    the rest. Both axes are in points; models are in the order of the table. Of more than `most` models the first are
-    drawn; names longer than `longest` letters are cut. Source: Recht et al. 2019, section 2.
+    By cause: adaptivity (where there are fresh images), distribution shift, and the interval around 0 that the sampling
+    error of the new set alone can reach. Across models: the drop predicted by the line of the other models, and the
+    rest. Each panel has its term in its title and a colour of its own. `axes` are as many as `decomposition_plot` has
+    terms; models are in the order of the table. Of more than `most` models the first are drawn; names longer than
+    `longest` letters are shortened, titles wrapped at `letters`. Source: Recht et al. 2019, section 2.
     """
-    table = summary.tables["decomposition"].frame.head(most)
-    places = np.arange(len(table))
-    _draw_terms(terms, table, places, summary.level)
-    _draw_term(parts, table, "shared", places - _APART[2], MARK, "Shared: drop predicted by the line")
-    _draw_term(parts, table, "own", places + _APART[2], LINE, "Own: effective robustness")
-    terms.set_yticks(places, [shortened(name, longest) for name in table["model"]])
-    for ax, title in ((terms, "Terms of the drop (points)"), (parts, "Across models (points)")):
+    plot, axes = decomposition_plot(summary, most), list(axes)
+    places = np.arange(len(plot.names))
+    for ax, term in zip(axes, plot.terms, strict=True):
+        _draw_term(ax, term, places)
+        ax.set_title(
+            f"{wrapped(term.title, letters)}\n{wrapped(term.bars.replace(' %', _PERCENT), letters)}",
+            fontsize=font_points(_title_size(letters)),
+            color=_COLOURS[term.key],
+            loc="center",
+        )
         ax.axvline(0, color=QUIET, linewidth=font_points(0.6), zorder=0)
-        ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=title)
+        ax.set(ylim=(len(places) - 0.4, -0.6))
+        ax.set_yticks(places, [""] * len(places))
         ax.tick_params(axis="y", length=0, labelsize=font_points(6))
+        # Faint lines lead from the names to the last panel.
+        ax.grid(axis="y", color=QUIET, alpha=0.2, linewidth=font_points(0.3))
+        ax.set_axisbelow(True)
         ax.spines["left"].set_visible(False)
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
         ax.xaxis.set_major_formatter(FuncFormatter(_points))
-    parts.tick_params(axis="y", labelleft=False)
-    return terms, parts
+    axes[0].set_yticks(places, [shortened(name, longest) for name in plot.names])
+    return axes
 
 
 def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure:
     """Draw `decomposition` as a figure. The default size is PAGE."""
     size = size or PAGE
     summary = pair.metrics[metric]
-    count, models = min(len(summary.table), size.rows), len(summary.table)
+    plot = decomposition_plot(summary, size.rows)
+    count, models = len(plot.names), len(summary.table)
     of_all = f"; the best {count} of {models:,} models" if count < models else ""
-    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}"
-    caption = wrapped(pair_words, across(size))
-    room = rows(count, size, _AROUND_NARROW if size == COLUMN else _AROUND, caption)
+    caption = wrapped(f"Points. {pair.title}, top-{METRICS[metric]}{of_all}", across(size))
+    room = rows(count, size, _AROUND, caption)
+    longest = _NAMES.get(size, 34)
     with styled(size):
+        names = _LETTER * room.name * min(longest, max(map(len, plot.names)))
+        width = size.width - names - 0.3 * scale_of(size)
+        letters = _LETTERS.get(size, 18)
+        limits = _limits(plot, width, letters * _LETTER * font_points(_title_size(letters)))
         # Laid out at the resolution of the file: at another one text has other widths, and long names would be cut off.
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
-        terms, parts = figure.subplots(1, 2, sharey=True)
-        decomposition(summary, terms, parts, size.rows, _NAMES.get(size, 34))
-        # Above the rows: any place inside may hold a model.
-        if size == PAGE:
-            for ax in (terms, parts):
-                ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1.4)
-        else:
-            figure.legend(loc="outside upper left", handlelength=1.4, ncols=1 if size == COLUMN else 2)
-        for ax in (terms, parts):
+        axes = figure.subplots(1, len(limits), width_ratios=[high - low for low, high in limits], squeeze=False)[0]
+        decomposition(summary, axes, size.rows, longest, letters)
+        total = sum(high - low for low, high in limits)
+        for ax, (low, high) in zip(axes, limits, strict=True):
+            ax.set_xlim(low, high)
+            bins = max(1, int(width * (high - low) / total / (0.55 * scale_of(size))))
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=bins, steps=[1, 2, 5, 10], min_n_ticks=1))
             ax.tick_params(axis="y", labelsize=room.name)
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         figure.draw_without_rendering()
@@ -88,36 +108,38 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
     return figure
 
 
-def _draw_terms(ax: Axes, table: pd.DataFrame, places: np.ndarray, level: float) -> None:
-    fresh = bool(table["fresh"].any())
-    apart = _APART[3 if fresh else 2]
-    for bound, width in zip(BOUND_LEVELS, (2.4, 0.8), strict=True):
-        name = f"generalization_{100 * bound:g}"
-        ax.hlines(
-            places if fresh else places - apart,
-            table[f"{name}_low"],
-            table[f"{name}_high"],
-            color=QUIET,
-            linewidth=font_points(width),
-            alpha=0.5,
-            zorder=1,
-            label=f"Sampling error of the new set, {100 * bound:g} %",
-            gid=name.replace(".", "-"),
-        )
-    label = "Distribution shift" if table["fresh"].all() else "Distribution shift or adaptivity"
-    _draw_term(ax, table, "distribution", places + apart, MARK, f"{label}, {100 * level:g} % CI")
-    if fresh:
-        _draw_term(
-            ax, table, "adaptivity", places - apart, ASIDE, f"Adaptivity, with sampling error, {100 * level:g} % CI"
-        )
+def _title_size(letters: int) -> float:
+    """Font size of a title in points in a column: the longest word fits into a narrow panel."""
+    return 6.0 if letters > _LETTERS[COLUMN] else 5.2
 
 
-def _draw_term(ax: Axes, table: pd.DataFrame, name: str, places: np.ndarray, colour: str, label: str) -> None:
-    """Draw dots with intervals; undefined values are left out."""
-    ends = table[f"{name}_low"], table[f"{name}_high"]
-    ax.hlines(places, *ends, color=colour, linewidth=font_points(0.6), alpha=0.7, zorder=2, gid=f"{name}-intervals")
-    ax.scatter(table[name], places, s=area(6), color=colour, linewidths=0, zorder=3, label=label, gid=name)
+def _limits(plot: DecompositionPlot, width: float, least: float) -> list[tuple[float, float]]:
+    """The range of each panel in points, so that a point is as long in all; none is narrower than `least` inches."""
+    spans = [term.span for term in plot.terms]
+    reach = max(high - low for low, high in spans) or 1.0
+    spans = [(low - 0.06 * reach, high + 0.06 * reach) for low, high in spans]
+    total = sum(high - low for low, high in spans)
+    shortest = total * least / max(width, least * len(spans))
+    return [_widened(low, high, shortest) for low, high in spans]
 
 
-def _points(fraction: float, _: int | None = None) -> str:
-    return f"{100 * fraction:z.6g}".replace("-", "−")
+def _widened(low: float, high: float, shortest: float) -> tuple[float, float]:
+    missing = max(0.0, shortest - (high - low)) / 2
+    return low - missing, high + missing
+
+
+def _draw_term(ax: Axes, term: TermPlot, places: np.ndarray) -> None:
+    """Draw dots with intervals, and of sampling error the intervals alone; undefined values are left out."""
+    colour = _COLOURS[term.key]
+    if term.wide is not None:
+        for (low, high), width, gid in (((term.low, term.high), 2.4, ""), (term.wide, 0.8, "-wide")):
+            line = {"linewidth": font_points(width), "alpha": 0.5, "zorder": 1}
+            ax.hlines(places, low, high, color=colour, gid=f"{term.key}-intervals{gid}", **line)
+        return
+    line = {"linewidth": font_points(0.6), "alpha": 0.7, "zorder": 2}
+    ax.hlines(places, term.low, term.high, color=colour, gid=f"{term.key}-intervals", **line)
+    ax.scatter(term.estimate, places, s=area(6), color=colour, linewidths=0, zorder=3, gid=term.key)
+
+
+def _points(value: float, _: int | None = None) -> str:
+    return f"{value:z.6g}".replace("-", "−")

@@ -128,10 +128,11 @@ def _draw(panels: _Panels, size: Size) -> Figure:
     side = (size.width - _BESIDE * scale * narrow) / (columns if narrow else max(columns, 2))
     with styled(size):
         letters = int(
-            ((size.width if narrow else side * columns) - _BESIDE * scale) / (columns * _LETTER * font_points(6.5))
+            ((size.width if narrow else side * columns) - _BESIDE * scale)
+            / (columns * 1.15 * _LETTER * font_points(6.5))
         )
         titles = [
-            wrapped(title, letters) + _slope(words, plot.line)
+            wrapped(title, letters) + _slope(words, plot.line, letters)
             for title, words, plot in zip(panels.titles, panels.slopes, panels.plots, strict=True)
         ]
         lines = max(title.count("\n") for title in titles)
@@ -170,11 +171,15 @@ def _draw(panels: _Panels, size: Size) -> Figure:
     return figure
 
 
-def _slope(words: str, line: LinePlot | None) -> str:
-    """The last line of a title."""
+def _slope(words: str, line: LinePlot | None, letters: int) -> str:
+    """The last line of a title, or the last two where one has no room for it."""
     if line is None:
         return ""
-    return f"\n{words} {line.slope}" + (f", bootstrap {line.bootstrap}" if line.bootstrap else "")
+    slope, bootstrap = f"{words} {line.slope}", f"bootstrap {line.bootstrap}"
+    if not line.bootstrap:
+        return f"\n{slope}"
+    joint = ", " if len(slope) + len(bootstrap) + 2 <= letters else "\n"
+    return f"\n{slope}{joint}{bootstrap}"
 
 
 def _region_words(line: LinePlot) -> str:

@@ -27,13 +27,15 @@ from evalshift.analysis.summary import MetricSummary, PairSummary
 
 _AROUND = 0.85  # inches
 _NAME = 30
-_KINDS = ((False, MARK, QUIET, 0.6, 0.6), (True, LINE, LINE, 1.3, 1.0))
+# Colours of markers and lines, width and opacity of lines.
+_KINDS = {"quiet": (QUIET, QUIET, 0.6, 0.45), "mover": (MARK, MARK, 1.3, 1.0), "significant": (LINE, LINE, 1.3, 1.0)}
 
 
 def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = None, most: int = PAGE.rows) -> Axes:
     """Draw each model's rank on the original set, left, joined with its rank on the new set, right; the best on top.
 
-    Statistically significant changes are orange, others grey. Names carry ranks; tied models share one. The axes
+    Statistically significant changes are orange, others grey; where none is, or none is known to be, the largest are
+    blue. Names carry ranks; tied models share one. The axes
     `sides`, left and right of `ax`, show simultaneous confidence sets of ranks: with a probability of the level they
     contain all true ranks of a set. They need per-image predictions. Of more than `most` models the best on the
     original set are drawn. Raises ValueError for fewer than two models.
@@ -44,15 +46,18 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
         raise ValueError(f"ranks: found {len(summary.table)} models; expected at least two")
     count = len(shown.table)
     places = np.arange(count)
-    for beyond, colour, stroke, width, alpha in _KINDS:
-        own = shown.real == beyond
+    kinds = {"quiet": ~shown.real & ~shown.movers, "mover": shown.movers, "significant": shown.real}
+    for kind, own in kinds.items():
         if not own.any():
             continue
-        kind = "significant" if beyond else "quiet"
+        colour, stroke, width, alpha = _KINDS[kind]
         joins = np.stack([np.stack([np.zeros(count), places], 1), np.stack([np.ones(count), shown.right], 1)], 1)
         ax.add_collection(_lines(joins[own], stroke, width, alpha, f"changes-{kind}"))
         ends = np.concatenate([joins[own, 0], joins[own, 1]])
-        label = "Statistically significant rank changes" if beyond else None
+        label = {
+            "significant": "Statistically significant rank changes",
+            "mover": f"Largest rank changes, {shown.table['delta_rank'].abs()[own].min()} places or more",
+        }.get(kind)
         ax.scatter(
             *ends.T, s=area(9), color=colour, linewidths=0, zorder=3, label=label, gid=f"ranks-{kind}", clip_on=False
         )
@@ -64,9 +69,11 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
         (ax.secondary_yaxis("right"), "right", "new_rank", shown.new_order),
     ):
         table = shown.table.iloc[order]
-        side.set_yticks(places, [_named(*one, name) for one in zip(table["model"], table[column], strict=True)])
+        side.set_yticks(places, [_named(*one, name) for one in zip(table["title"], table[column], strict=True)])
         side.tick_params(axis="y", length=0, labelsize=font_points(6))
         side.spines[name].set_visible(False)
+        for text, mover in zip(side.get_yticklabels(), (shown.movers | shown.real)[order], strict=True):
+            text.set_fontweight("bold" if mover else "normal")
     if sides is not None:
         _draw_sets(shown, sides, summary.level)
     return ax
@@ -84,14 +91,14 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
     count = len(shown.table)
     size = size or (COLUMN if shown.sets is None else PAGE)
     of_all = f"; the best {count} of {len(summary.table):,} models" if count < len(summary.table) else ""
-    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}{of_all}"
+    pair_words = f"{pair.title}, top-{METRICS[metric]}{of_all}"
     caption = wrapped(pair_words, across(size))
     room = rows(count, size, _AROUND, caption)
     with styled(size):
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         if shown.sets is None or size == COLUMN:
             middle = ranks(summary, figure.add_subplot(), most=size.rows)
-            if shown.real.any():
+            if shown.real.any() or shown.movers.any():
                 figure.legend(loc="outside upper center")
         else:
             left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.2, 1))
@@ -124,7 +131,7 @@ def _draw_sets(shown: ShownRanks, sides: tuple[Axes, Axes], level: float) -> Non
     for ax, side, places in zip(sides, ("original", "new"), (np.arange(count), shown.right), strict=True):
         rows = places[shown.with_sets]
         low, high, rank = (shown.sets[f"{side}_rank{end}"].to_numpy(float) for end in ("_low", "_high", ""))
-        for beyond, colour, *_ in _KINDS:
+        for beyond, colour in ((False, MARK), (True, LINE)):
             own = real == beyond
             if own.any():
                 ends = np.stack([np.stack([low, rows], 1), np.stack([high, rows], 1)], 1)[own]

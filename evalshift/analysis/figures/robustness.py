@@ -57,6 +57,8 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     ):
         own = off == beyond
         if own.any():
+            if not np.isfinite(low[own]).any():
+                label = "Without confidence intervals"
             ax.hlines(places[own], low[own], high[own], color=colour, linewidth=font_points(0.8), alpha=0.6, zorder=2)
             ax.scatter(
                 100 * shown["distance"][own],
@@ -69,7 +71,7 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
                 label=label,
             )
     ax.axvline(0, color=QUIET, linewidth=font_points(0.7), linestyle="--", zorder=1)
-    ax.set_yticks(places, [shortened(name, _NAME) for name in shown["model"]])
+    ax.set_yticks(places, [shortened(name, _NAME) for name in shown["title"]])
     ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
     left_out = len(found.table) - len(shown)
@@ -89,7 +91,7 @@ def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None
     if found is None:
         return None
     count = len(found.table)
-    pair_words = f"{summary.outcomes.original} → {summary.outcomes.new}, top-{METRICS[metric]}"
+    pair_words = f"{pair.title}, top-{METRICS[metric]}"
     caption = wrapped(pair_words, across(size))
     room = rows(min(count, size.rows), size, _AROUND, caption, CLOSE_ROW)
     with styled(size):

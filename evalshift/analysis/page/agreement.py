@@ -25,6 +25,11 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
         result=_result(shown),
         caption=f"{shown.what[0].upper()}{shown.what[1:]} of every two models. Similar models are next to each other; "
         "both sets have the order of the original one."
+        + (
+            f" Values below {_said(shown, shown.span[0])} are in the lightest colour."
+            if shown.least < shown.span[0]
+            else ""
+        )
         + ("" if len(names) == len(models) else f" The {len(names)} most accurate of {len(models):,} models."),
         views={side: _view(shown, side, size) for side in shown.values},
         height=size,
@@ -65,15 +70,17 @@ def _view(shown: ShownAgreement, side: str, size: int) -> dict:
 
 
 def _result(shown: ShownAgreement) -> str:
-    names, values, share = shown.models, shown.values, shown.is_share
+    names, values = shown.models, shown.values
     means = {side: float(np.nanmean(matrix[np.triu_indices(len(names), k=1)])) for side, matrix in values.items()}
     apart = np.where(np.eye(len(names), dtype=bool), -np.inf, np.nan_to_num(values["original"], nan=-np.inf))
     one, other = np.unravel_index(int(np.argmax(apart)), apart.shape)
 
-    def said(value: float) -> str:
-        return f"{percent(value)} %" if share else number(value)
-
     return (
-        f"Mean {shown.what}: {said(means['original'])} on the original set, {said(means['new'])} on the new set. Most "
-        f"similar on the original set: {names[one]} and {names[other]}, {said(float(apart[one, other]))}."
+        f"Mean {shown.what}: {_said(shown, means['original'])} on the original set, {_said(shown, means['new'])} on "
+        f"the new set. Most similar on the original set: {names[one]} and {names[other]}, "
+        f"{_said(shown, float(apart[one, other]))}."
     )
+
+
+def _said(shown: ShownAgreement, value: float) -> str:
+    return f"{percent(value)} %" if shown.is_share else number(value)

@@ -47,7 +47,7 @@ def _view(shown: ShownRanks) -> dict:
     if sets is not None:
         for side, ranks, x_axis, y_axis in (("original", left, "x", "y"), ("new", right, "x3", "y2")):
             data += _sets(sets, shown.with_sets.tolist(), side, ranks, colours, texts, x_axis, y_axis)
-    names = [label(str(model)) for model in table["model"]]
+    names = [label(str(title)) for title in table["title"]]
     flank = 0.24 if sets is not None else 0.0
     last = count if sets is None else sets[["original_rank_high", "new_rank_high"]].to_numpy().max()
     aside = axis("Confidence set of the rank", range=[0, float(last) + 1], fixedrange=True, nticks=4)
@@ -110,7 +110,7 @@ def _texts(table: pd.DataFrame, sets: pd.DataFrame | None) -> list[str]:
     for row in table.to_dict("records"):
         own = found.get(row["model"])
         change = f"{row['delta_rank']:+d}".replace("-", "−") if row["delta_rank"] else "0"
-        lines = [f"<b>{plotly_text(str(row['model']))}</b>"]
+        lines = [f"<b>{plotly_text(str(row['title']))}</b>"]
         for side in ("original", "new"):
             reach = "" if own is None else f" [{own[f'{side}_rank_low']:.0f}, {own[f'{side}_rank_high']:.0f}]"
             lines.append(f"{side} rank {row[f'{side}_rank']}{reach}")
@@ -135,7 +135,7 @@ def _result(metric: MetricSummary) -> str:
 
 def _most(table: pd.DataFrame) -> str:
     row = table.iloc[int(table["delta_rank"].abs().to_numpy().argmax())]
-    return f"{counted(abs(int(row['delta_rank'])), 'place')} ({row['model']})"
+    return f"{counted(abs(int(row['delta_rank'])), 'place')} ({row['title']})"
 
 
 def _caption(metric: MetricSummary, with_sets: bool, shown: int) -> str:

@@ -1,29 +1,22 @@
 """Decomposition of the drop by cause, side by side on one axis of points; Recht et al. 2019, section 2."""
 
 import numpy as np
-import pandas as pd
 
 from evalshift.analysis.page.chart import Chart, axis, bars, markers, plain, strokes, view
-from evalshift.analysis.page.words import bounds, plotly_text
+from evalshift.analysis.page.words import plotly_text
+from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.findings import decomposition_sentence
-from evalshift.formatting import percent
+from evalshift.formatting import number
 
 _HEIGHT = 340
 
 
 def decomposition_charts(metric: MetricSummary) -> list[Chart]:
     """One panel per term, with a common axis: adaptivity if it is known, distribution shift, sampling error."""
-    frame = metric.tables["decomposition"].frame
-    fresh = bool(frame["fresh"].any())
-    span = _span(frame)
-    rest = "Distribution shift" if fresh else "Adaptivity and distribution shift"
-    charts = [_term(frame, metric, "adaptivity", "Adaptivity", span)] if fresh else []
-    return [
-        *charts,
-        _term(frame, metric, "distribution", rest, span),
-        _sampling(frame, metric, span),
-    ]
+    plot = decomposition_plot(metric)
+    span = _span(plot)
+    return [_sampling(plot, term, span) if term.wide else _term(plot, term, span) for term in plot.by_cause]
 
 
 def cannot_be_told(metric: MetricSummary) -> str:
@@ -31,85 +24,68 @@ def cannot_be_told(metric: MetricSummary) -> str:
     return decomposition_sentence(metric.statistics)
 
 
-def _span(frame: pd.DataFrame) -> list[float]:
-    columns = [
-        f"{name}_{end}"
-        for name in ("adaptivity", "distribution", "generalization", "generalization_99.99")
-        for end in ("low", "high")
-    ]
-    values = 100 * frame[columns].to_numpy(float)
-    low, high = np.nanmin(values), np.nanmax(values)
+def _span(plot: DecompositionPlot) -> list[float]:
+    spans = [term.span for term in plot.by_cause]
+    low, high = min(low for low, _ in spans), max(high for _, high in spans)
     margin = 0.05 * (high - low) or 0.5
-    return [float(min(low, 0) - margin), float(max(high, 0) + margin)]
+    return [low - margin, high + margin]
 
 
-def _term(frame: pd.DataFrame, metric: MetricSummary, name: str, title: str, span: list[float]) -> Chart:
-    known = frame[np.isfinite(frame[name])]
-    x = 100 * metric.table.set_index("model").loc[known["model"], "original_accuracy"].to_numpy()
-    rows = _rows(known, metric)
+def _term(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:
+    rows = np.flatnonzero(np.isfinite(term.estimate)).tolist()
+    x, value, low, high = (values[rows] for values in (plot.accuracy, term.estimate, term.low, term.high))
     texts = [
-        f"<b>{plotly_text(str(row['model']))}</b><br>drop {percent(row['drop'])}<br>{title.lower()} "
-        f"{percent(row[name])} {bounds(row[f'{name}_low'], row[f'{name}_high'])}"
-        for row in known.to_dict("records")
+        f"<b>{plotly_text(plot.names[row])}</b><br>drop {number(plot.drop[row], 1)}<br>{term.title.lower()} "
+        f"{number(term.estimate[row], 1)} {_bounds(term.low[row], term.high[row])}"
+        for row in rows
     ]
-    y, at = bars([100 * known[f"{name}_low"], 100 * known[f"{name}_high"]], x)
-    mean = float(known[name].mean())
+    y, at = bars([low, high], x)
     data = [
-        _zero(metric),
+        _zero(plot),
         strokes(at, y, "--mark", rows=rows, opacity=0.45),
-        markers(plain(x), plain(100 * known[name]), "--mark", text=texts, rows=rows),
+        markers(plain(x), plain(value), "--mark", text=texts, rows=rows),
     ]
-    return Chart(
-        key=f"decomposition-{name}",
-        title=title,
-        result=f"{title}: {percent(mean)} points on average over {len(known)} models.",
-        caption="",
-        views={name: _panel(data, metric, span)},
-        height=_HEIGHT,
-    )
+    result = f"{term.title}: {number(float(value.mean()), 1)} points on average over {len(rows)} models."
+    return _chart(term.key, term.title, result, data, span)
 
 
-def _sampling(frame: pd.DataFrame, metric: MetricSummary, span: list[float]) -> Chart:
-    x = 100 * metric.table.set_index("model").loc[frame["model"], "original_accuracy"].to_numpy()
-    rows = _rows(frame, metric)
-    data = [_zero(metric)]
-    for name, width, opacity in (("generalization_99.99", 1, 0.6), ("generalization", 4, 0.5)):
-        y, at = bars([100 * frame[f"{name}_low"], 100 * frame[f"{name}_high"]], x)
+def _sampling(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:
+    assert term.wide is not None
+    x, rows = plot.accuracy, list(range(len(plot.names)))
+    data = [_zero(plot)]
+    for ends, width, opacity in ((term.wide, 1, 0.6), ((term.low, term.high), 4, 0.5)):
+        y, at = bars(list(ends), x)
         data.append(strokes(at, y, "--aside", rows=rows, width=width, opacity=opacity))
+    narrow, wide = term.bars.split(" and ")
     texts = [
-        f"<b>{plotly_text(str(row['model']))}</b><br>sampling error of the new set"
-        f"<br>{bounds(row['generalization_low'], row['generalization_high'])} at {100 * metric.level:g} %"
-        f"<br>{bounds(row['generalization_99.99_low'], row['generalization_99.99_high'])} at 99.99 %"
-        for row in frame.to_dict("records")
+        f"<b>{plotly_text(name)}</b><br>sampling error of the new set<br>{_bounds(term.low[row], term.high[row])} at "
+        f"{narrow}<br>{_bounds(term.wide[0][row], term.wide[1][row])} at {wide}"
+        for row, name in enumerate(plot.names)
     ]
-    data.append(markers(plain(x), [0] * len(frame), "--aside", text=texts, rows=rows, marker={"size": 5}))
-    widest = float(frame[["generalization_99.99_low", "generalization_99.99_high"]].abs().to_numpy().max())
-    return Chart(
-        key="decomposition-sampling",
-        title="Sampling error",
-        result=f"Sampling error of the new set: 0 on average, and for no model more than {percent(widest)} points in "
-        "either direction (99.99 %).",
-        caption="",
-        views={"sampling": _panel(data, metric, span)},
-        height=_HEIGHT,
+    data.append(markers(plain(x), [0] * len(rows), "--aside", text=texts, rows=rows, marker={"size": 5}))
+    widest = float(np.abs(np.stack(term.wide)).max())
+    result = (
+        f"Sampling error of the new set: 0 on average, and for no model more than {number(widest, 1)} points in either "
+        f"direction ({wide})."
     )
+    return _chart("sampling", term.title, result, data, span)
 
 
-def _panel(data: list[dict], metric: MetricSummary, span: list[float]) -> dict:
-    return view(
+def _chart(key: str, title: str, result: str, data: list[dict], span: list[float]) -> Chart:
+    panel = view(
         data,
         height=_HEIGHT,
         margin={"l": 44, "r": 8, "t": 8, "b": 44},
         xaxis=axis("Original accuracy (%)", fixedrange=True),
         yaxis=axis("Points", range=span, fixedrange=True),
     )
+    return Chart(key=f"decomposition-{key}", title=title, result=result, caption="", views={key: panel}, height=_HEIGHT)
 
 
-def _zero(metric: MetricSummary) -> dict:
-    accuracy = 100 * metric.table["original_accuracy"]
-    return strokes([float(accuracy.min()), float(accuracy.max())], [0, 0], "--quiet", line={"dash": "dash"})
+def _zero(plot: DecompositionPlot) -> dict:
+    ends = [float(plot.accuracy.min()), float(plot.accuracy.max())]
+    return strokes(ends, [0, 0], "--quiet", line={"dash": "dash"})
 
 
-def _rows(frame: pd.DataFrame, metric: MetricSummary) -> list[int]:
-    place = {model: row for row, model in enumerate(metric.table["model"])}
-    return [place[model] for model in frame["model"]]
+def _bounds(low: float, high: float) -> str:
+    return f"[{number(low, 1)}, {number(high, 1)}]"

@@ -87,7 +87,7 @@ def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
         data,
         height=height_of(len(frame)),
         xaxis=axis("Effective robustness (points)", fixedrange=True),
-        yaxis=named_axis([label(str(model)) for model in frame["model"]]),
+        yaxis=named_axis([label(str(title)) for title in frame["title"]]),
     )
 
 
@@ -123,7 +123,7 @@ def _rows(frame: pd.DataFrame, metric: MetricSummary) -> list[int]:
 
 def _texts(frame: pd.DataFrame) -> list[str]:
     return [
-        f"<b>{plotly_text(str(row['model']))}</b><br>{percent(row['distance'])} "
+        f"<b>{plotly_text(str(row['title']))}</b><br>{percent(row['distance'])} "
         f"{bounds(row['distance_low'], row['distance_high']) if np.isfinite(row['distance_low']) else ''} points"
         f"<br>p (Holm) {'–' if np.isnan(row['p_holm']) else number(row['p_holm'], 3)}"
         for row in frame.to_dict("records")
@@ -133,7 +133,7 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 def _result(frame: pd.DataFrame, off: np.ndarray) -> str:
     best, worst = frame.iloc[0], frame.iloc[-1]
     ends = (
-        f"Highest: {best['model']}, {percent(best['distance'])} points; lowest: {worst['model']}, "
+        f"Highest: {best['title']}, {percent(best['distance'])} points; lowest: {worst['title']}, "
         f"{percent(worst['distance'])} points."
     )
     if frame["p_holm"].isna().all():

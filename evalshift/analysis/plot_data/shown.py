@@ -10,6 +10,8 @@ from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.plot_data.ordering import alike_first, both_ends
 from evalshift.analysis.summary import MetricSummary
 
+_MOVERS = 8  # models that stand out for their rank changes, at most
+
 
 @dataclass(frozen=True, eq=False)
 class ShownRanks:
@@ -27,6 +29,19 @@ class ShownRanks:
     real: Bool[np.ndarray, " m"]
     sets: pd.DataFrame | None
     with_sets: Int[np.ndarray, " k"]
+
+    @property
+    def movers(self) -> Bool[np.ndarray, " m"]:
+        """The models with the largest rank changes, at most eight, each of two places or more.
+
+        None where some changes are statistically significant: those are the ones to look at.
+        """
+        moved = self.table["delta_rank"].abs().to_numpy(int)
+        if self.real.any() or len(moved) == 0:
+            return np.zeros(len(moved), bool)
+        least = max(2, int(np.sort(moved)[::-1][:_MOVERS][-1]))
+        most = moved >= least
+        return most if most.sum() <= _MOVERS else moved > least
 
     @property
     def new_order(self) -> Int[np.ndarray, " m"]:
@@ -66,7 +81,7 @@ def shown_classes(metric: MetricSummary) -> pd.DataFrame | None:
 class ShownRobustness:
     """Distances of models from the line fitted without them, the highest above it first.
 
-    table   the table `robustness`, limited to models whose distance is defined
+    table   the table `robustness` with the column `title`, limited to models whose distance is defined
     level   confidence level of its intervals; tests are at one minus this level
     """
 
@@ -93,6 +108,7 @@ def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
     if "robustness" not in metric.tables:
         return None
     table = metric.tables["robustness"].frame
+    table = table.assign(title=[metric.titles.model(model) for model in table["model"]])
     table = table[np.isfinite(table["distance"])].sort_values("distance", ascending=False, kind="stable")
     return None if table.empty else ShownRobustness(table, metric.level)
 
@@ -101,7 +117,7 @@ def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
 class ShownAgreement:
     """Pairwise agreement of m models, ordered so that similar models are next to each other.
 
-    models    ordered by similarity on the original set
+    models    their titles, ordered by similarity on the original set
     values    "original" and "new" -> agreement of every two models, NaN where it is not defined
     is_share  whether values are shares of images with the same top-1 prediction, in [0, 1]; else Cohen's κ, at most 1
     """
@@ -116,10 +132,27 @@ class ShownAgreement:
         return "share of images with the same top-1 prediction" if self.is_share else "error consistency (Cohen's κ)"
 
     @property
+    def least(self) -> float:
+        """The smallest agreement of two different models on either set."""
+        return float(np.nanmin([matrix[np.triu_indices(len(matrix), k=1)] for matrix in self.values.values()]))
+
+    @property
     def span(self) -> tuple[float, float]:
-        """The smallest agreement of two different models on either set, and 1; starts at 0 if all agree fully."""
-        least = float(np.nanmin([matrix[np.triu_indices(len(matrix), k=1)] for matrix in self.values.values()]))
+        """Range of the colours: from the smallest agreement of two different models on either set, to 1.
+
+        One model that is unlike all others is left out of it where the range would be a quarter longer for it alone;
+        values below the range are as its lower end. Starts at 0 if all agree fully.
+        """
+        least = self.least
+        if len(self.models) > 3:
+            without = max(self._least_without(model) for model in range(len(self.models)))
+            least = without if 1 - without < 0.8 * (1 - least) else least
         return (least, 1.0) if least < 1 else (0.0, 1.0)
+
+    def _least_without(self, model: int) -> float:
+        rest = np.delete(np.arange(len(self.models)), model)
+        above = np.triu_indices(len(rest), k=1)
+        return float(np.nanmin([matrix[np.ix_(rest, rest)][above] for matrix in self.values.values()]))
 
 
 def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
@@ -143,4 +176,6 @@ def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
     apart = ~np.eye(len(order), dtype=bool)
     if not all(np.isfinite(matrix[apart]).any() for matrix in values.values()):
         return None
-    return ShownAgreement(tuple(models[place] for place in order), values, metric.outcomes.metric == "top1")
+    return ShownAgreement(
+        tuple(metric.titles.model(models[place]) for place in order), values, metric.outcomes.metric == "top1"
+    )

@@ -82,3 +82,10 @@ def test_names_stand_as_they_are(make_outcomes):
 
 def test_without_others_to_be_held_against_there_is_no_figure(make_outcomes):
     assert robustness_figure(summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0)) is None
+
+
+def test_three_models_have_no_intervals_and_the_legend_says_so(three, many):
+    for pair, entry in ((three, "Without confidence intervals"), (many, "95 % CI")):
+        figure = robustness_figure(pair)
+        assert figure is not None
+        assert entry in figure.axes[0].get_legend_handles_labels()[1]

@@ -162,7 +162,7 @@ def test_agreement_has_one_order_for_both_sets(predicted_by):
 def test_the_drop_is_parted_on_one_axis_of_points(counted):
     rest, sampling = decomposition_charts(counted)
 
-    assert (rest.title, sampling.title) == ("Adaptivity and distribution shift", "Sampling error")
+    assert (rest.title, sampling.title) == ("Distribution shift or adaptivity", "Sampling error")
     ranges = [chart.views[chart.names[0]]["layout"]["yaxis"]["range"] for chart in (rest, sampling)]
     assert ranges[0] == ranges[1]
     assert traces(rest, "distribution", "markers")[0]["y"] == [30, 10, 20]

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from evalshift.analysis.outcomes import ImagePredictions
-from evalshift.analysis.plot_data.shown import shown_agreement, shown_classes, shown_ranks, shown_robustness
+from evalshift.analysis.plot_data.shown import (
+    ShownAgreement,
+    shown_agreement,
+    shown_classes,
+    shown_ranks,
+    shown_robustness,
+)
 from evalshift.analysis.summary import MetricSummary, summarize_outcomes
 
 
@@ -97,3 +103,37 @@ def test_models_are_shown_by_their_distance_from_the_line(make_outcomes):
 
 def test_one_model_has_no_line_to_be_shown_against(make_outcomes):
     assert shown_robustness(summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0).metrics["top1"]) is None
+
+
+def test_one_model_unlike_all_others_does_not_stretch_the_colours():
+    alike = np.full((5, 5), 0.9)
+    np.fill_diagonal(alike, 1)
+    outlier = alike.copy()
+    outlier[4, :4] = outlier[:4, 4] = 0.1
+    models = tuple("abcde")
+
+    assert ShownAgreement(models, {"original": alike, "new": alike}, True).span == (pytest.approx(0.9), 1)
+    shown = ShownAgreement(models, {"original": alike, "new": outlier}, True)
+    assert shown.least == pytest.approx(0.1)
+    assert shown.span == (pytest.approx(0.9), 1)
+    two = outlier.copy()
+    two[3, :3] = two[:3, 3] = 0.1
+    assert ShownAgreement(models, {"original": two, "new": two}, True).span == (pytest.approx(0.1), 1)
+
+
+def test_the_largest_rank_changes_stand_out_where_none_is_significant(make_outcomes):
+    original, new = list(range(90, 60, -1)), list(range(80, 50, -1))
+    new[0], new[1], new[10] = 76, 79, 60  # from ranks 1 and 11 down a few places
+    names = tuple(f"m{place:02}" for place in range(30))
+    metric = summarize_outcomes({"top1": make_outcomes(original, new, total=100, models=names)}, resamples=0)
+    shown = shown_ranks(metric.metrics["top1"], 30)
+
+    assert shown is not None
+    moved = shown.table["delta_rank"].abs().to_numpy()
+    assert 1 <= shown.movers.sum() <= 8
+    assert moved[shown.movers].min() >= 2
+    assert moved[shown.movers].min() > moved[~shown.movers].max() - 1
+    same = summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 7, 6])}, resamples=0).metrics["top1"]
+    kept = shown_ranks(same, 9)
+    assert kept is not None
+    assert not kept.movers.any()
