@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
@@ -51,3 +53,17 @@ def table_bytes(table: pa.Table) -> bytes:
     stream = pa.BufferOutputStream()
     pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
     return stream.getvalue().to_pybytes()
+
+
+def as_numpy(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers or flags without empty cells as an array, not to be written to.
+
+    By DLPack: Arrow's own `to_numpy` imports pandas, which takes a quarter of a second.
+
+    >>> as_numpy(pa.chunked_array([[1, 2], [3]])), as_numpy(pa.array([True, False]))
+    (array([1, 2, 3]), array([ True, False]))
+    """
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_boolean(whole.type):
+        return np.from_dlpack(pc.cast(whole, pa.uint8())).astype(bool)
+    return np.from_dlpack(whole)

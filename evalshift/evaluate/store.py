@@ -56,6 +56,7 @@ from evalshift.evaluate.stored_schema import (
     read_top,
 )
 from evalshift.files import file_name, is_shortened, registry_name, write_atomic
+from evalshift.parquet import as_numpy
 from evalshift.shapes import Labels
 from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import (
@@ -321,7 +322,7 @@ class Results:
             return StoredDataset(
                 name=dataset,
                 ids=tuple(used["id"].to_pylist()),
-                labels=used["label"].to_numpy(),
+                labels=as_numpy(used["label"]),
                 accepted=None if lists is None else padded(lists),
                 whole=None if len(used) == len(table) else tuple(names.to_pylist()),
                 classes=facts["classes"],

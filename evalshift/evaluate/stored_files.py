@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from evalshift.errors import StoreError, first_line
 from evalshift.files import write_atomic
-from evalshift.parquet import read_metadata, read_table, table_bytes
+from evalshift.parquet import as_numpy, read_metadata, read_table, table_bytes
 
 SCHEMA_VERSION = 5
 
@@ -83,16 +83,21 @@ def type_name(kind: pa.DataType) -> str:
 
 
 def _add(digest: Any, column: pa.Array) -> None:
-    digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())
+    digest.update(np.packbits(as_numpy(column.is_valid())).tobytes())
     if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
-        _add(digest, _compute.fill_null(_compute.list_value_length(column), 0))
+        _add(digest, _filled(_compute.list_value_length(column), 0))
         _add(digest, column.flatten())
     elif pa.types.is_string(column.type):
-        filled = _compute.fill_null(column, "")
+        filled = _filled(column, "")
         _add(digest, _compute.binary_length(filled))
         digest.update("".join(filled.to_pylist()).encode())
     else:
-        digest.update(_compute.fill_null(column, 0).to_numpy(zero_copy_only=False).tobytes())
+        digest.update(as_numpy(_filled(column, 0)).tobytes())
+
+
+def _filled(column: pa.Array, value: Any) -> pa.Array:
+    # Making a scalar of Arrow imports pandas, which most files can do without.
+    return _compute.fill_null(column, value) if column.null_count else column
 
 
 def _facts_sha256(metadata: Mapping[bytes, bytes]) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from evalshift.evaluate.stored_files import type_name
+from evalshift.parquet import as_numpy
 
 # float32 rounding of a softmax in half precision.
 _ABOVE_ONE = 1e-3
@@ -96,7 +97,7 @@ def read_top(table: pa.Table, classes: int | None) -> np.ndarray:
         raise ValueError(f"column top is of type {type_name(kind)}, expected list<int32>[k]")
     if column.null_count or column.flatten().null_count:
         raise ValueError("column top has empty cells")
-    top = column.flatten().to_numpy().reshape(len(table), kind.list_size)
+    top = as_numpy(column.flatten()).reshape(len(table), kind.list_size)
     if not len(top):
         raise ValueError("no rows")
     _check_range("class", top, -1, classes)
@@ -113,7 +114,7 @@ def read_prob(table: pa.Table, may_lack: bool) -> np.ndarray | None:
     check_columns(table, prob="float")
     if table["prob"].null_count:
         raise ValueError("column prob has empty cells")
-    prob = table["prob"].to_numpy()
+    prob = as_numpy(table["prob"])
     undefined = np.isnan(prob)
     if undefined.any() and not may_lack:
         raise ValueError(f"prob of row {np.flatnonzero(undefined)[0]:,} is NaN")
@@ -132,7 +133,7 @@ def check_dataset_rows(table: pa.Table, classes: int) -> None:
         raise ValueError("column id has empty cells")
     if len(set(ids)) != len(ids):
         raise ValueError("column id has the same id several times")
-    labels = table["label"].drop_null().to_numpy()
+    labels = as_numpy(table["label"].drop_null())
     if not len(labels):
         raise ValueError("no row has a label")
     _check_range("label", labels, 0, classes)
@@ -141,7 +142,7 @@ def check_dataset_rows(table: pa.Table, classes: int) -> None:
         lists = table["labels"].combine_chunks()
         if lists.filter(table["label"].combine_chunks().is_valid()).null_count or lists.flatten().null_count:
             raise ValueError("column labels has empty cells")
-        _check_range("label", lists.flatten().to_numpy(), 0, classes)
+        _check_range("label", as_numpy(lists.flatten()), 0, classes)
     for name in table.column_names:
         if name.startswith("attribute."):
             check_columns(table, **{name: "string"})

@@ -38,7 +38,7 @@ class EffectiveRobustness:
     p_value             two-sided, of the hypothesis that the model is no farther from the line than such models scatter
     p_holm, p_bh        the same adjusted over the models, by Holm and by Benjamini and Hochberg
     p_family            as p_holm, tested without the model's family, whose scatter is estimated apart
-    screened            models so far off that the lines of the others leave them out
+    screened            models so far off that the lines through the others leave them out
 
     All are NaN where the other models make no line (fewer than two, or all of one original accuracy). Where there are
     two, only `predicted` and `distance` are defined: their line fits them whatever is drawn. p_family is NaN without

@@ -16,7 +16,7 @@ _NEAR = 3.0
 # leverage, times this.
 _AT_THE_ENDS = 4.0
 _MAD_TO_SD = float(1 / stats.norm.ppf(0.75))
-# Models whose adjusted p-value is below this stay out of the lines of the others.
+# Models whose adjusted p-value is below this stay out of the lines through the others.
 _OUTLYING = 0.05
 # With fewer models than these a robust line can be drawn through any.
 _FEWEST_SCREENED = 7
@@ -36,7 +36,7 @@ Marked = Bool[np.ndarray, " m"]
 class ScatterTest:
     """Each of m models held against the scatter of the others about their line; see `scatter_test`.
 
-    distance  from the line of the others, on the scale
+    distance  from the line through the others, on the scale
     error     standard deviation of the distance of a model like the others: their scatter, sampling error, the line
     scatter   τ, standard deviation of the others about their line beyond sampling error (from counts alone: with it)
     df        degrees of freedom of the t distribution
@@ -98,10 +98,10 @@ def scatter_test(
     equal values for models of one family, they go through no model of its family either; variance between and within
     families is then estimated apart, and the degrees of freedom are the number of other families minus 2.
 
-    With `screen`, models that are significantly far off stay out of the lines of the others, which they would tilt and
-    whose scatter they would inflate: Theil and Sen's line is the first, models within three robust standard deviations
-    of it (more at the ends of the line) give the first scatter, and then those whose p_bh is at least 0.05, until these
-    no longer change.
+    With `screen`, models that are significantly far off stay out of the lines through the others, which they would tilt
+    and whose scatter they would inflate: Theil and Sen's line is the first, models within three robust standard
+    deviations of it (more at the ends of the line) give the first scatter, and then those whose p_bh is at least 0.05,
+    until these no longer change.
 
     Source: R. D. Cook and S. Weisberg, Residuals and Influence in Regression, 1982, section 2.2.1 (externally
     studentised residuals); L. V. Hedges, Psychological Bulletin 93(2), 1983, 388-395 (variance by moments); P. K. Sen,

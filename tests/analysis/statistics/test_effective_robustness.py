@@ -226,7 +226,7 @@ class TestUncertainty:
             within = (result.usual.low <= result.distance) & (result.distance <= result.usual.high)
             assert within.tolist() == (result.p_value >= 0.05).tolist()
 
-    def test_a_model_far_off_does_not_tilt_the_line_of_the_others(self):
+    def test_a_model_far_off_does_not_tilt_the_line_through_the_others(self):
         counts = some_counts(14)
         sound = effective_robustness(*(count[1:] for count in counts), resamples=2000, rng=rng())
         counts[2][0] += 2000
