@@ -13,7 +13,7 @@ help:
 	@echo "make faults   kills, crashes and damaged files on purpose, and docs/reliability.md's table of what is lost"
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
-	@echo "make bench    benchmarks, each beside what one would write without evalshift (about five minutes)"
+	@echo "make bench    benchmarks, each beside what one would write without evalshift (about half an hour)"
 	@echo "make coverage coverage and error rates of the headline's statistics, by simulation (some minutes)"
 	@echo "make gold     renew the page that tests/test_gold.py holds the report's page against"
 	@echo "make messages renew tests/messages.txt, the texts of all errors (read the difference)"
@@ -59,6 +59,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench_statistics.py
 	$(BIN)/python benchmarks/bench_inference.py
 	$(BIN)/python benchmarks/bench_decoding.py
+	$(BIN)/python benchmarks/bench_photographs.py
 	$(BIN)/python benchmarks/bench_page.py
 
 coverage: $(VENV)/.installed-test

@@ -237,6 +237,14 @@ def run(
             "predictions that change is stored.",
         ),
     ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=_whole_number,
+            help="A quick look: the first N images of each dataset, balanced over the classes, stored in DIR/limit-N.",
+        ),
+    ] = None,
     save_logits: Annotated[bool, typer.Option("--save-logits", help="Store all logits too, as float16.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again even where stored predictions are valid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and why; run nothing.")] = False,
@@ -268,6 +276,7 @@ def run(
             cache_size=cache_size,
             cache_dir=None if cache_dir is None else str(cache_dir),
             fast_decode=fast_decode,
+            limit=limit,
         )
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
@@ -293,12 +302,13 @@ def run(
             cache_size=options.cache_size,
             cache_dir=options.cache_dir,
             fast_decode=options.fast_decode,
+            limit=options.limit,
             console=stderr(),
         )
         if stored.failures:
-            print_failures(stored.failures, results)
+            print_failures(stored.failures, stored.path)
             raise typer.Exit(1)
-        stderr().print(f"results   {results}")
+        stderr().print(f"results   {stored.path}")
 
 
 def _supervise(options: "Options", model_timeout: float | None) -> None:
@@ -319,11 +329,14 @@ def _dry_run(
     registry: Path | None, pairs: list[str], models: list[str], results: Path, options: "Options", force: bool
 ) -> None:
     from evalshift.console.output import print_plan
-    from evalshift.evaluate.plan import make_plan, stored_fingerprint
+    from evalshift.evaluate.estimates import limited_results
+    from evalshift.evaluate.plan import limited_pairs, make_plan, stored_fingerprint
     from evalshift.evaluate.store import Results
     from evalshift.testbed.registry import load_registry
 
     known, store = load_registry(registry), Results(results)
+    if options.limit is not None:
+        pairs, store = [*limited_pairs(known, pairs, options.limit)], limited_results(store, options.limit)
     plan = make_plan(
         known,
         store,
@@ -335,7 +348,7 @@ def _dry_run(
         force=force,
         fingerprint=lambda name: stored_fingerprint(known, store, name),
     )
-    print_plan(plan, known, results)
+    print_plan(plan, known, store.path)
 
 
 @app.command(epilog="Example: evalshift report --probit --pair cifar10:cifar10.1-v6 --out report")

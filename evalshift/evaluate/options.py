@@ -18,6 +18,7 @@ class Options:
     batch_size   "auto" searches for the batch and the memory layout that suit each network
     workers      threads that decode image files; None means one per core
     executor     local: one model after the other in this process; ray: as many at once as there are GPUs or cores
+    limit        images of each dataset that models are run on, balanced over the classes; None for all
     compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
     cache_size   bytes that decoded images may take on disk, also as "20GB"; None for the default, 0 for none
     fast_decode  decode JPEG files at a reduced size where they are shrunk anyway, which changes pixels
@@ -36,6 +37,7 @@ class Options:
     cache_size: int | str | None = None
     cache_dir: str | None = None
     fast_decode: bool = False
+    limit: int | None = None
 
     @property
     def cache_bytes(self) -> int | None:
@@ -51,6 +53,8 @@ class Options:
             raise UsageError(f'"{size}" is not a batch size', expected="auto, or a whole number of images from 1 up")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"invalid number of workers: {self.workers}", expected="a whole number from 1 up")
+        if self.limit is not None and (isinstance(self.limit, bool) or self.limit < 1):
+            raise UsageError(f"invalid limit: {self.limit}", expected="a whole number of images from 1 up")
         if self.precision not in PRECISIONS:
             raise UsageError(
                 f'"{self.precision}" is not a precision',

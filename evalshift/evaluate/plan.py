@@ -13,6 +13,7 @@ from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.files import sha256_of
 from evalshift.testbed.datasets import source_checksum
+from evalshift.testbed.limits import limited_name
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.registry import Pair, Registry
 from evalshift.testbed.trust import code_lines
@@ -116,6 +117,15 @@ def make_plan(
             else:
                 jobs.append(Job(model, dataset, reason))
     return Plan(chosen, tuple(jobs), tuple(done))
+
+
+def limited_pairs(registry: Registry, pairs: Iterable[str], limit: int) -> tuple[str, ...]:
+    """The pairs meant, of the first images of each of their datasets; see `testbed.limits`.
+
+    Raises UsageError for names that are not in the registry.
+    """
+    chosen = tuple(registry.pair(pair) for pair in _listed(pairs)) or registry.default_pairs
+    return tuple(f"{limited_name(pair.original, limit)}:{limited_name(pair.new, limit)}" for pair in chosen)
 
 
 def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterable[str] = ()) -> Choice:

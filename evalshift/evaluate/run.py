@@ -14,12 +14,24 @@ from rich.text import Text
 from evalshift.errors import StoreError
 from evalshift.evaluate.at_work import at_work, began, identity_checksum, notes, to_blame
 from evalshift.evaluate.decode_cache import DecodeCache
+from evalshift.evaluate.estimates import Outlook, download_line, full_run_line, limited_results, read_paces, work_line
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.groups import run_all
 from evalshift.evaluate.model_run import Bench, Keep, Work
 from evalshift.evaluate.options import Options
-from evalshift.evaluate.plan import FORCED, NEW, Job, Plan, choice_lines, make_plan, stored_fingerprint
+from evalshift.evaluate.plan import (
+    FORCED,
+    NEW,
+    Job,
+    Plan,
+    choice_lines,
+    choose_models,
+    datasets_of,
+    limited_pairs,
+    make_plan,
+    stored_fingerprint,
+)
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
@@ -27,7 +39,7 @@ from evalshift.files import remove_leftovers, write_atomic
 from evalshift.formatting import name_some
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Pair, Registry, load_registry
 from evalshift.testbed.views import Superclasses
 
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light
@@ -54,6 +66,7 @@ def run(
     cache_size: int | str | None = None,
     cache_dir: str | Path | None = None,
     fast_decode: bool = False,
+    limit: int | None = None,
     console: Console | None = None,
 ) -> Results:
     """Evaluate models on pairs of test sets, whatever is not stored yet, and store each as soon as it is done.
@@ -71,6 +84,8 @@ def run(
     cache_dir    their folder; None for EVALSHIFT_CACHE, else a folder in the user's cache
     fast_decode  decode JPEG files at a reduced size where they are shrunk anyway: quicker, with other pixels. How many
                  predictions that changes is stored with them
+    limit        only so many images of each dataset, balanced over the classes, for a quick look: they are datasets of
+                 their own, cifar10@first-100, and are stored in the folder limit-100 of the results
 
     A model that fails is reported and listed in the `failures` of the returned Results; the others go on.
     Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
@@ -87,11 +102,15 @@ def run(
         cache_size=cache_size,
         cache_dir=None if cache_dir is None else str(cache_dir),
         fast_decode=fast_decode,
+        limit=limit,
     )
     registry = registry if isinstance(registry, Registry) else load_registry(registry)
     results = results if isinstance(results, Results) else Results(results)
     console = console or Console(stderr=True)
+    if limit is not None:
+        pairs, results = limited_pairs(registry, pairs, limit), limited_results(results, limit)
     datasets = _Datasets(registry, results, options, lambda line: _say(console, line))
+    _say_downloads(choose_models(registry, pairs, models).pairs, registry, console)
     plan = make_plan(
         registry,
         results,
@@ -283,6 +302,12 @@ def say_plan(plan: Plan, registry: Registry, results: Results, console: Console)
     _say(console, "\n".join(lines))
 
 
+def _say_downloads(pairs: Iterable[Pair], registry: Registry, console: Console) -> None:
+    line = download_line(registry, dict.fromkeys(name for pair in pairs for name in datasets_of(registry, pair)))
+    if line:
+        _say(console, line)
+
+
 def say_warnings(plan: Plan, datasets: _Datasets, console: Console) -> None:
     """Print what affects accuracies on each dataset, such as files that were not read."""
     for name in dict.fromkeys(job.dataset for job in plan.jobs):
@@ -312,12 +337,23 @@ def _carry_out(
         # All data is read, and errors are raised, before the first model runs.
         images = sum(len(datasets.load(job.dataset)) for job in plan.jobs)
         say_warnings(plan, datasets, console)
+        lengths = {name: len(datasets.load(name)) for name in dict.fromkeys(job.dataset for job in plan.jobs)}
+        paces = read_paces(datasets.results, plan.models, describe(device), options.precision)
+        if line := work_line(plan, lengths, paces):
+            _say(console, line)
+        outlook, started = Outlook(plan, lengths, paces), time.perf_counter()
+
+        def keep_and_say(predictions: Predictions, logits: np.ndarray | None) -> None:
+            keep(predictions, logits)
+            if line := outlook.after(predictions.provenance):
+                _say(console, line)
+
         try:
             with RunProgress(console, images) as progress:
                 bench = Bench(
                     reader=datasets.reader,
                     fingerprint=datasets.fingerprint,
-                    keep=keep,
+                    keep=keep_and_say,
                     options=options,
                     device=device,
                     progress=progress,
@@ -331,6 +367,12 @@ def _carry_out(
             line = bench.spent.line(datasets.images_decoded)
             if line:
                 _say(console, line)
+            if options.limit is not None and outlook.stored:
+                whole = {name: datasets.load(name).limited_from or count for name, count in lengths.items()}
+                decode = bench.spent.decode
+                besides = time.perf_counter() - started - decode - sum(one.seconds or 0 for one in outlook.stored)
+                decode *= sum(whole.values()) / sum(lengths.values())
+                _say(console, full_run_line(outlook.stored, whole, max(0.0, besides), decode))
         finally:
             datasets.close()
     if bench.damaged:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from evalshift.errors import near_match
 from evalshift.testbed.entries import About, Entry, FileEntry, FilePath
+from evalshift.testbed.limits import limited_name
 from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 
 
@@ -54,6 +55,7 @@ class DatasetEntry(About):
     view: str | dict[Any, Any] | list[Any] | None = None
     multi_labels: FilePath | None = None
     _seen: View | None = PrivateAttr(default=None)
+    _limit: int | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -85,6 +87,22 @@ class DatasetEntry(About):
             changed |= {"title": f"{self.title} (view {name})" if self.title else None}
         copy = self.model_copy(update=changed)
         copy._seen = None if isinstance(view, str) else view
+        return copy
+
+    @property
+    def limit(self) -> int | None:
+        """How many of the images, balanced over the classes, belong to it; None for all."""
+        return self._limit
+
+    def limited(self, limit: int) -> "DatasetEntry":
+        """The first images of this dataset, for a quick look; what is known of all of them need not hold for these."""
+        changed = {
+            "title": f"{self.title} (first {limit:,} images)" if self.title else None,
+            "fresh": limited_name(self.fresh, limit) if self.fresh else None,
+            "near_duplicates": None,
+        }
+        copy = self.model_copy(update=changed)
+        copy._limit = limit
         return copy
 
     def chosen(self, text: str) -> "DatasetEntry":

@@ -22,6 +22,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry
 from evalshift.testbed.entries import Entry, FileEntry, expand
 from evalshift.testbed.families import is_family, listed, members
+from evalshift.testbed.limits import limit_of
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry_titles import read_families, read_title, with_family_titles
@@ -84,6 +85,8 @@ class Registry:
     def dataset(self, name: str) -> AnyDataset:
         """The dataset of that name; `name@choice` is one of several that a name stands for, or a dataset in a view.
 
+        `name@first-100` is its first 100 images, balanced over the classes.
+
         Raises UsageError with the nearest known name.
         """
         if name in self.datasets:
@@ -112,6 +115,8 @@ class Registry:
         return entry.seen if entry is not None else self.view(choice) if base else None
 
     def _chosen(self, name: str, entry: AnyDataset, choice: str) -> AnyDataset:
+        if (limit := limit_of(choice)) is not None:
+            return cast(AnyDataset, entry.limited(limit))
         if BUILT_IN_VIEWS.get(choice) == entry.classes:
             return cast(AnyDataset, entry.seen_in(choice))
         view = self.view(choice)

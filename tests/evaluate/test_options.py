@@ -46,3 +46,9 @@ def test_a_misspelt_executor_is_told_its_nearest() -> None:
 def test_options_need_no_torch(python: Callable[..., str]) -> None:
     code = "import sys, evalshift.evaluate.options as options; options.Options(); print('torch' in sys.modules)"
     assert python(code) == "False\n"
+
+
+@pytest.mark.parametrize("limit", [0, -5, True])
+def test_a_limit_is_a_number_of_images(limit: object) -> None:
+    with pytest.raises(UsageError, match=f"invalid limit: {limit}"):
+        Options(limit=limit)  # pyright: ignore[reportArgumentType]

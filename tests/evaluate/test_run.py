@@ -653,3 +653,36 @@ def test_entries_are_kept_as_they_were_written(project: Any) -> None:
     assert provenance is not None
     written = yaml.safe_load(project.registry.read_text())["models"]["good"]
     assert provenance.entry == written == json.loads(json.dumps(written))
+
+
+def test_a_limited_run_stores_the_first_images_apart_under_names_that_say_so(project: Any) -> None:
+    project.model("good")
+    full, _ = project.run()
+    limited, said = project.run(limit=4)
+    assert limited.path == full.path / "limit-4"
+    assert limited.pairs() == ["old@first-4:new@first-4"]
+    assert full.pairs() == ["old:new"]
+    assert full.datasets() == ["new", "old"]
+    assert limited.datasets() == ["new@first-4", "old@first-4"]
+    assert limited.load_dataset("old@first-4").labels.tolist() == [0, 1, 2, 3]
+    stored = limited.load_predictions("old@first-4", "good")
+    assert stored.top[:, 0].tolist() == [0, 1, 2, 3]
+    assert "only the first 4 of 12 images, balanced over the classes" in stored.provenance.warnings
+    assert "old@first-4 only the first 4 of 12 images" in said
+    # 12 and 8 images in all.
+    assert re.search(r"full run  about .+ for 1 model and all images \(20 in all, each counted per model\)", said)
+    again, _ = project.run()
+    assert again.load_predictions("old", "good").provenance == full.load_predictions("old", "good").provenance
+
+
+def test_the_report_of_a_limited_run_names_it_everywhere(project: Any) -> None:
+    for name, shade in (("good", 0.9), ("weak", 0.7), ("other", 0.8)):
+        project.model(name, arguments={"shades": [0.1, 0.4, 0.6, shade]})
+    project.content["datasets"]["old"]["title"] = "Old"
+    limited, _ = project.run(limit=8)
+    made = es.report(limited, resamples=0)
+    files = made.save(project.path / "report", "html,csv,png").parent
+    assert all("first-8" in path.name for path in (files / "figures").iterdir())
+    page = (files / "index.html").read_text("utf-8")
+    assert "Old (first 8 images)" in page
+    assert json.loads((files / "summary.json").read_text())["pairs"][0]["original"] == "old@first-8"

@@ -55,7 +55,8 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
                 expected="a list of the correct classes for each image, such as ReaL's real.json",
             )
         dataset = dataset.with_several_labels(aligned(lists, dataset.ids, dataset.labels, name))
-    return dataset if entry.seen is None else dataset.seen_in(entry.seen)
+    dataset = dataset if entry.seen is None else dataset.seen_in(entry.seen)
+    return dataset if entry.limit is None else dataset.limited(entry.limit)
 
 
 def source_checksum(entry: AnyDataset) -> str | None:

@@ -15,6 +15,7 @@ from evalshift.formatting import name_some
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import StoredImage, content_hash
+from evalshift.testbed.limits import first_balanced
 from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import View
 
@@ -47,6 +48,7 @@ class Dataset:
               None where each image has one
     whole     names of the images that the source holds, in its order, where some are left out: those that have no label
               or whose classes a view leaves out; else None
+    limited_from  how many images there are in all, where these are the first of them for a quick look; else None
     """
 
     name: str
@@ -59,6 +61,7 @@ class Dataset:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     accepted: Int[np.ndarray, "_ several"] | None = None
     whole: tuple[str, ...] | None = None
+    limited_from: int | None = None
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.labels) == len(self.images):
@@ -140,6 +143,12 @@ class Dataset:
         """The images at these positions, in that order, as if the dataset had no others."""
         accepted = None if self.accepted is None else self.accepted[positions]
         return replace(self._part(positions, labels=self.labels[positions], accepted=accepted), whole=None)
+
+    def limited(self, limit: int) -> "Dataset":
+        """The first images, balanced over the classes, which say so; see `testbed.limits`."""
+        part = self.only(first_balanced(self.labels, limit))
+        said = f"only the first {len(part):,} of {len(self):,} images, balanced over the classes"
+        return replace(part, warnings=(*self.warnings, said), limited_from=len(self))
 
     def _with_labels(
         self, lists: Sequence[Sequence[int]], first: Labels, kept: np.ndarray, space: ClassSpace, view: View | None

@@ -1,0 +1,190 @@
+"""How long a run will take and what it downloads, from earlier runs on this machine; imports no torch."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from evalshift.errors import EvalshiftError, StoreError
+from evalshift.evaluate.plan import Plan
+from evalshift.evaluate.predictions import Provenance
+from evalshift.evaluate.store import Results
+from evalshift.formatting import duration
+from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.weights import local_weights, remote_weights
+
+# Runs that are over sooner begin without a word of how long they take.
+WORTH_SAYING_SECONDS = 60.0
+# In a results folder, the folders of limited runs.
+LIMITED = "limit-{}"
+
+
+@dataclass(frozen=True)
+class Paces:
+    """Images/s of models on this machine, from what is stored: model → of its newest run on this device.
+
+    Only runs on the same device in the same precision count.
+    """
+
+    images_per_second: Mapping[str, float]
+
+    def seconds(self, images: Mapping[str, int]) -> float | None:
+        """For so many images per model; a model that never ran takes the mean of the others. None where none ran."""
+        known = {model: count / self.images_per_second[model] for model, count in images.items() if self.knows(model)}
+        if not known:
+            return None
+        per_image = fmean(1 / self.images_per_second[model] for model in known)
+        return sum(known.values()) + sum(per_image * images[model] for model in images.keys() - known.keys())
+
+    def knows(self, model: str) -> bool:
+        return model in self.images_per_second
+
+
+def limited_results(results: Results, limit: int) -> Results:
+    """Where predictions on the first images are stored: in a folder of their own in the results folder."""
+    return Results(results.path / LIMITED.format(limit))
+
+
+def read_paces(results: Results, models: Iterable[str], device: str, precision: str) -> Paces:
+    """What earlier runs of these models in this results folder tell, those with a limit included.
+
+    device   in the words of the provenance, such as "cpu (2 threads)"
+    """
+    newest: dict[str, tuple[str, float]] = {}
+    for stored in _runs(results, models):
+        rate = stored.images_per_second
+        same = (stored.device, stored.precision) == (device, precision)
+        if same and rate and stored.start > newest.get(stored.model, ("", 0.0))[0]:
+            newest[stored.model] = (stored.start, rate)
+    return Paces({model: rate for model, (_, rate) in newest.items()})
+
+
+def _runs(results: Results, models: Iterable[str]) -> Iterator[Provenance]:
+    """How stored predictions of these models came about, those of limited runs too; damaged files are left out."""
+    beside = results.path.parent if results.path.name.startswith(LIMITED.format("")) else results.path
+    for folder in (beside, *sorted(beside.glob(LIMITED.format("*")))):
+        one = Results(folder)
+        for dataset in one.datasets():
+            for model in sorted(set(one.models(dataset)) & set(models)):
+                try:
+                    stored = one.provenance(dataset, model)
+                except StoreError:
+                    continue
+                if stored is not None and stored.imported is None:
+                    yield stored
+
+
+def work_line(plan: Plan, lengths: Mapping[str, int], paces: Paces) -> str | None:
+    """What is to be done and how long it takes, in a line; None for a run that is known to be short.
+
+    lengths   images of each dataset
+    """
+    images = images_per_model(plan, lengths)
+    seconds, total = paces.seconds(images), sum(images.values())
+    downloads = sum(_downloads_weights(plan.models[model]) for model in images)
+    if not downloads and (seconds is None or seconds < WORTH_SAYING_SECONDS):
+        return None
+    parts = [_count(len(images), "model"), _count(total, "image")]
+    if downloads:
+        parts.append(f"weights of {_count(downloads, 'model')} to download")
+    if seconds is not None:
+        known = sum(map(paces.knows, images))
+        source = "timed before" if known == len(images) else f"{known} of {len(images)} models were timed before"
+        parts.append(f"about {duration(seconds)} ({source})")
+    return f"work      {', '.join(parts)}"
+
+
+def images_per_model(plan: Plan, lengths: Mapping[str, int]) -> dict[str, int]:
+    """How many images each model of a plan is to be run on."""
+    images: dict[str, int] = {}
+    for job in plan.jobs:
+        images[job.model] = images.get(job.model, 0) + lengths[job.dataset]
+    return images
+
+
+class Outlook:
+    """What is said of a run's length while it runs: once, after the first model, where that could not be said before.
+
+    lengths   images of each dataset
+    Keeps how predictions came about, for the time that a limited run would take without its limit.
+    """
+
+    def __init__(self, plan: Plan, lengths: Mapping[str, int], paces: Paces) -> None:
+        self._left = images_per_model(plan, lengths)
+        self._jobs = {model: len(plan.jobs_of(model)) for model in self._left}
+        self._said = any(map(paces.knows, self._left))
+        self.stored: list[Provenance] = []
+
+    def after(self, stored: Provenance) -> str | None:
+        """The line to print after these predictions; None where there is nothing to say."""
+        self.stored.append(stored)
+        self._jobs[stored.model] -= 1
+        if self._said or self._jobs[stored.model]:
+            return None
+        self._said = True
+        return rest_line(self._left, stored)
+
+
+def rest_line(images: Mapping[str, int], first: Provenance) -> str | None:
+    """How long the other models take, going by the first; None where that is not worth saying.
+
+    images   per model, of all
+    """
+    left = {model: count for model, count in images.items() if model != first.model}
+    if not left or not first.images_per_second:
+        return None
+    count = sum(left.values())
+    seconds = count / first.images_per_second
+    if seconds < WORTH_SAYING_SECONDS:
+        return None
+    models = _count(len(left), "model")
+    return f"work      {models} left, {_count(count, 'image')}, about {duration(seconds)} if they are as fast"
+
+
+def full_run_line(stored: Iterable[Provenance], lengths: Mapping[str, int], besides: float, decode: float = 0.0) -> str:
+    """How long the run takes without its limit, from what the limited one took.
+
+    lengths   images of each limited dataset without the limit
+    besides   seconds that do not grow with the images: loading models, finding batch sizes
+    decode    seconds in which all images would be decoded, where that is not a part of the images/s
+    """
+    runs = list(stored)
+    images = sum(lengths[one.dataset] for one in runs)
+    forward = sum(lengths[one.dataset] / one.images_per_second for one in runs if one.images_per_second)
+    models = len({one.model for one in runs})
+    return (
+        f"full run  about {duration(forward + besides + decode)} for {_count(models, 'model')} and all images "
+        f"({images:,} in all, each counted per model)"
+    )
+
+
+def download_line(registry: Registry, datasets: Iterable[str]) -> str | None:
+    """The images that are to be downloaded before anything runs; None where all are stored, or for a few megabytes."""
+    from evalshift.testbed.datasets import data_folder
+
+    sizes = {
+        name: sum(
+            file.size or 0
+            for file in registry.dataset(name).needed_files()
+            if not (data_folder() / file.name).is_file()
+        )
+        for name in datasets
+    }
+    missing = {name: size for name, size in sizes.items() if size}
+    if sum(missing.values()) < 10e6:
+        return None
+    return f"download  {sum(missing.values()) / 1e9:,.1f} GB of images: {', '.join(missing)}"
+
+
+def _downloads_weights(entry: AnyModel) -> bool:
+    try:
+        return any(
+            local_weights(one) is None and remote_weights(one) is not None
+            for one in getattr(entry, "parts", ()) or (entry,)
+        )
+    except EvalshiftError:  # it is raised again where the model is loaded
+        return False
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
