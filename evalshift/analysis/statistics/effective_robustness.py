@@ -290,6 +290,8 @@ def _test_of(
             (slope * steep[0], original_correct, original_total),
             (steep[1], new_correct, new_total),
         ):
+            if not baseline.any():
+                continue
             fewer = np.maximum(0, 1 - total / np.median(total[baseline]))
             extra += fewer * steepness_there**2 * binomial_variance(correct, total)
         return scatter_test(x, y, extra=extra, baseline=baseline, families=families, screen=screen)
