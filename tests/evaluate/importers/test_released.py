@@ -17,8 +17,9 @@ from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.report import report
 from evalshift.analysis.statistics.near_duplicates import WithoutDuplicates
 from evalshift.errors import HashMismatchError
-from evalshift.evaluate.importers import released
-from evalshift.evaluate.importers.released import RELEASES, RENAMED, import_released, model_name
+from evalshift.evaluate.importers.released import import_released
+from evalshift.evaluate.importers.releases import RELEASES, download, published
+from evalshift.evaluate.importers.releases.release import listed_files
 from evalshift.evaluate.store import Results
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.published import load_published
@@ -237,15 +238,19 @@ def test_a_folder_without_predictions(
 
 def test_every_renamed_model_stands_in_the_published_tables() -> None:
     published = {model.name for table in load_published("recht2019").tables for model in table.models if model.exact}
-    listed = {row["path"].rpartition("/")[2] for row in released._listing() if "predictions/" in row["path"]}
-    stems = {name.removesuffix(".npy").removesuffix("_predictions.json") for name in listed}
-    assert RENAMED.keys() <= stems
+    names: set[str] = set()
+    for release in RELEASES.values():
+        datasets = {one.dataset for one in release.sets}
+        listed = [Path(row["path"]).name for row in listed_files(release.listing) if row["dataset"] in datasets]
+        stems = {name.removesuffix(release.suffix) for name in listed if name.endswith(release.suffix)}
+        assert release.renamed.keys() <= stems
+        names |= {release.model_name(stem) for stem in stems}
     # alexnet_tf_ben was released, and stands in none of the paper's tables.
-    assert {model_name(stem)[0] for stem in stems} == published | {"alexnet_tf_ben"}
+    assert names == published | {"alexnet_tf_ben"}
 
 
 def test_every_released_file_is_known_by_its_place_and_most_by_their_content() -> None:
-    listing = released._listing()
+    listing = listed_files("recht2019.csv")
     sizes = {name: sum(row["dataset"] == name for row in listing) for name in {row["dataset"] for row in listing}}
     assert sizes == {
         **dict.fromkeys(("cifar10", "cifar10.1-v4", "cifar10.1-v6"), 30),
@@ -279,12 +284,13 @@ def small(tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch) -
                 f"modestyachts/ImageNetV2/{commit}/{place}",
                 body[:-200] + b"\3" + body[-199:] if spoil and spoil in place else body,
             )
-        monkeypatch.setattr(released, "_listing", lambda: tuple(rows))
-        monkeypatch.setattr(released, "_balanced", lambda labels: True)
+        monkeypatch.setattr(download, "listed_files", lambda listing: tuple(rows))
+        monkeypatch.setattr(download, "_balanced", lambda labels, classes: True)
         truth = {"resnet50": (3, 5), "fv_16k": (3, 5)}
         counts = {(name, model): right for name in ("imagenet", V2) for model, right in truth.items()}
-        monkeypatch.setattr(released, "_published_counts", lambda: counts)
-        monkeypatch.setattr(released, "_GITHUB", server.url)
+        for module in (download, published):
+            monkeypatch.setattr(module, "published_counts", lambda release: counts)
+        monkeypatch.setattr(download, "_GITHUB", server.url)
 
     return listed
 
@@ -371,7 +377,7 @@ def test_released_imagenet_gives_the_published_counts(
 
 @needs_imagenet
 def test_known_contents_are_those_of_the_released_files() -> None:
-    by_place = {row["path"]: row for row in released._listing()}
+    by_place = {row["path"]: row for row in listed_files("recht2019.csv")}
     for place in ("imagenet-validation-original/resnet50", "imagenetv2-b-33/fv_16k"):
         short = "imagenet-val" if "validation" in place else "matched-frequency"
         top = np.load(IMAGENET / short / f"{place.partition('/')[2]}.npy")

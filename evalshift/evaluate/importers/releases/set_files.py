@@ -1,0 +1,42 @@
+"""The files of a release in a folder: a checkout of the repository, or the sets and labels alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalshift.errors import DataError
+from evalshift.evaluate.importers.releases.release import Release, ReleasedSet
+
+
+@dataclass(frozen=True)
+class SetFiles:
+    """The files of one set; `predictions` by the name that stands before their suffix."""
+
+    labels: Path | None
+    predictions: Mapping[str, Path]
+
+
+def find_files(release: Release, folder: Path) -> dict[ReleasedSet, SetFiles]:
+    """The files of each set that the folder has; raises DataError where it has none of the release."""
+    if not folder.is_dir():
+        raise DataError("the folder to import is not there", where=folder, found="no folder of that name")
+    found: dict[ReleasedSet, SetFiles] = {}
+    for released in release.sets:
+        for place in released.predictions:
+            files = {
+                path.name.removesuffix(release.suffix): path
+                for path in (folder / place).glob(f"*{release.suffix}")
+                if not path.name.startswith(".")
+            }
+            if files:
+                labels = (folder / labels for labels in released.labels)
+                found[released] = SetFiles(next((path for path in labels if path.is_file()), None), files)
+                break
+    if not found:
+        raise DataError(
+            f"the folder holds no predictions of {release.name}",
+            where=folder,
+            found=", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing",
+            expected=f"a checkout of {release.repository}, or {', '.join(one.predictions[0] for one in release.sets)}",
+        )
+    return found
