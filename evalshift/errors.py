@@ -9,6 +9,7 @@ EvalshiftError                  base class of all
 │   └── HashMismatchError       a file's checksum is not the expected one
 ├── ModelError                  a model cannot be built or its outputs are unusable; the others go on
 ├── StoreError                  results cannot be written or read
+│   └── NewerResultsError       a newer evalshift wrote them; they are neither read nor overwritten
 └── AnalysisError               not computable from the stored results (too few models, nothing to compare)
 
 Each has the fields problem, where, found, expected and fix; those that apply are set.
@@ -105,6 +106,10 @@ class ModelError(EvalshiftError):
 
 class StoreError(EvalshiftError):
     """Results cannot be written or read."""
+
+
+class NewerResultsError(StoreError):
+    """Results written by a newer evalshift, which are neither read nor overwritten."""
 
 
 class AnalysisError(EvalshiftError):

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from evalshift.errors import EvalshiftError, StoreError, UsageError, first_line
+from evalshift.errors import EvalshiftError, NewerResultsError, StoreError, UsageError, first_line
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.files import sha256_of
@@ -199,9 +199,9 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
     entry = registry.dataset(dataset)
     try:
         facts = results.dataset_facts(dataset)
-    except StoreError as error:
-        if "newer" in error.problem:
-            raise
+    except NewerResultsError:
+        raise
+    except StoreError:
         return None
     if facts is None or facts.get("source_checksum") is None:
         return None
@@ -237,9 +237,9 @@ def why_redo(
     """Why stored predictions are no longer valid for this entry; None when they are."""
     try:
         stored = results.provenance(dataset, model)
+    except NewerResultsError:
+        raise
     except StoreError as error:
-        if "newer" in error.problem:
-            raise
         return f"the stored file cannot be read ({error.found})"
     if stored is None:
         return NEW

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute
 from pydantic import ValidationError
 
-from evalshift.errors import StoreError, first_line
+from evalshift.errors import NewerResultsError, StoreError, first_line
 from evalshift.files import write_atomic
 from evalshift.parquet import as_numpy, read_metadata, read_table, table_bytes
 
@@ -130,11 +130,11 @@ def _decode(metadata: Mapping[bytes, bytes], path: Path) -> dict[str, Any]:
 
 
 def refuse_newer(version: Any, path: Path) -> None:
-    """Raise StoreError for a file of a later schema, which must be neither read nor overwritten."""
+    """Raise NewerResultsError for a file of a later schema, which must be neither read nor overwritten."""
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ValueError(f"schema version {version}")
     if version > SCHEMA_VERSION:
-        raise StoreError(
+        raise NewerResultsError(
             "these results were written by a newer evalshift",
             where=path,
             found=f"schema version {version}",

@@ -34,6 +34,10 @@ class NearDuplicatesEntry(Entry):
     source: str
 
 
+class NoVariantsError(ValueError):
+    """Raised for `name@text` where the name stands for one dataset only."""
+
+
 class DatasetEntry(About):
     """Labelled images in a fixed order.
 
@@ -106,8 +110,11 @@ class DatasetEntry(About):
         return copy
 
     def chosen(self, text: str) -> "DatasetEntry":
-        """The dataset that `name@text` stands for where the name has several. ValueError for an unknown `text`."""
-        raise ValueError(f"nothing called {text}")
+        """The dataset that `name@text` stands for where the name has several.
+
+        NoVariantsError where it has one only; ValueError for an unknown `text`, whose message says what is expected.
+        """
+        raise NoVariantsError(text)
 
     def needed_files(self) -> tuple[FileEntry, ...]:
         """What must be downloaded before this dataset can be read; empty where all files are stored."""

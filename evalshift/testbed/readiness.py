@@ -4,25 +4,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-READY = "ready"
-
 
 @dataclass(frozen=True)
 class State:
     """Whether something can be run now.
 
-    words    "ready", "to download, 170 MB", "missing"
-    source   where it comes from, or what is missing
+    words      "ready", "to download, 170 MB", "missing"
+    source     where it comes from, or what is missing
+    is_ready   whether nothing is missing, to download or to be trained first
     """
 
     can_run: bool
     words: str
     source: str = ""
+    is_ready: bool = False
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether nothing is missing, to download or to be trained first."""
-        return self.words == READY
+    @classmethod
+    def ready(cls, source: str = "") -> "State":
+        """The state of what can be run as it is."""
+        return cls(True, "ready", source, is_ready=True)
 
 
 def state_of_files(paths: Iterable[Path]) -> State:
@@ -30,7 +30,7 @@ def state_of_files(paths: Iterable[Path]) -> State:
     paths = tuple(paths)
     absent = [path for path in paths if not path.exists()]
     shown = ", ".join(str(path) for path in absent or paths)
-    return State(not absent, "missing" if absent else READY, shown)
+    return State(False, "missing", shown) if absent else State.ready(shown)
 
 
 def size_words(size: int) -> str:

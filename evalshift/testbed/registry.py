@@ -19,7 +19,7 @@ from evalshift.errors import RegistryError, RegistryErrors, UsageError, did_you_
 from evalshift.formatting import name_some
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry
+from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry, NoVariantsError
 from evalshift.testbed.entries import Entry, FileEntry, expand
 from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.limits import limit_of
@@ -127,7 +127,7 @@ class Registry:
             return cast(AnyDataset, entry.chosen(choice))
         except ValueError as error:
             expected = str(error)
-            if expected.startswith("nothing"):
+            if isinstance(error, NoVariantsError):
                 known = [view.name for view in self._views() if view.fits(space)]
                 expected = f"a view of {entry.classes}: {', '.join(known) or 'there is none'}"
             raise UsageError(

@@ -10,7 +10,7 @@ from evalshift.testbed import download
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import fetch_dataset, format_of
 from evalshift.testbed.model_entries import AnyModel, ModelEntry, WeightsPart
-from evalshift.testbed.readiness import READY, State, size_words, state_of_files
+from evalshift.testbed.readiness import State, size_words, state_of_files
 from evalshift.testbed.registry import Registry, with_built_in_files
 from evalshift.testbed.trust import code_of, needs_trust
 from evalshift.testbed.weights import find_weights, local_weights, remote_weights, weights_folder
@@ -51,7 +51,7 @@ def _function_state(function: str) -> State:
         found = importlib.util.find_spec(module.partition(".")[0]) is not None
     except (ImportError, ValueError):
         found = False
-    return State(found, READY if found else "missing: not installed", function)
+    return State.ready(function) if found else State(False, "missing: not installed", function)
 
 
 def _weights_state(entry: ModelEntry | WeightsPart) -> State | None:
@@ -62,7 +62,7 @@ def _weights_state(entry: ModelEntry | WeightsPart) -> State | None:
     except EvalshiftError as error:
         return State(False, error.problem, str(error.where or ""))
     if path is not None:
-        return State(True, READY, str(path))
+        return State.ready(str(path))
     if remote is not None:
         return State(True, f"to download{size_words(remote.size or 0)}", remote.urls[0])
     places = entry.weights_files()

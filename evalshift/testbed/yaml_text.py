@@ -27,6 +27,10 @@ class _Loader(_Fastest):
             ) from error
 
 
+class _DuplicateKeyError(yaml.constructor.ConstructorError):
+    """A key that a mapping has already."""
+
+
 def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
     seen: dict[Any, yaml.Mark] = {}
     for key_node, _ in node.value:
@@ -36,7 +40,7 @@ def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
         if not isinstance(key, str | int | float | bool | None):
             raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
         if key in seen:
-            raise yaml.constructor.ConstructorError(
+            raise _DuplicateKeyError(
                 f'the key "{key}" stands at line {seen[key].line + 1}', None, "and again", key_node.start_mark
             )
         seen[key] = key_node.start_mark
@@ -104,7 +108,7 @@ class YamlText:
     def _broken(self, error: yaml.MarkedYAMLError) -> RegistryError:
         mark = error.problem_mark or error.context_mark
         where = f"{self.path}, line {mark.line + 1}, column {mark.column + 1}" if mark else self.path
-        duplicate = error.problem == "and again"
+        duplicate = isinstance(error, _DuplicateKeyError)
         return RegistryError(
             "duplicate key" if duplicate else "invalid YAML",
             where=where,

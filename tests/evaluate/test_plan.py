@@ -12,7 +12,7 @@ import torch
 from messages import says
 from safetensors.torch import save_file
 
-from evalshift.errors import StoreError, UsageError
+from evalshift.errors import NewerResultsError, StoreError, UsageError
 from evalshift.evaluate.plan import NEW, Plan, choice_lines, choose_models, differences, make_plan, stored_fingerprint
 from evalshift.evaluate.predictions import Imported
 from evalshift.evaluate.store import SCHEMA_VERSION, Results
@@ -401,7 +401,7 @@ def test_a_dataset_of_a_newer_evalshift_is_never_overwritten(ran: Any) -> None:
     table = pq.read_table(path)
     pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"evalshift.schema_version": b"7"}), path)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"^these results were written by a newer evalshift\n"):
+    with pytest.raises(NewerResultsError, match=r"^these results were written by a newer evalshift\n"):
         ran.run()
     assert path.read_bytes() == before
 

@@ -38,7 +38,7 @@ class TestDatasets:
         return lambda **content: dataset_state(registry(datasets={"d": content}).datasets["d"])
 
     def test_embedded(self, state: Callable[..., State]) -> None:
-        assert state(source="digits", part="new") == State(True, "ready", "embedded")
+        assert state(source="digits", part="new") == State.ready("embedded")
 
     def test_arrays(self, state: Callable[..., State], tmp_path: Path) -> None:
         content = {"source": "npy", "images": "x.npy", "labels": "y.npy", "ids": "ids.txt", "classes": "cifar10"}
@@ -47,13 +47,13 @@ class TestDatasets:
         np.save(tmp_path / "y.npy", np.zeros(1))
         (tmp_path / "ids.txt").touch()
         files = ", ".join(str(tmp_path / name) for name in ("x.npy", "y.npy", "ids.txt"))
-        assert state(**content) == State(True, "ready", files)
+        assert state(**content) == State.ready(files)
 
     def test_a_folder(self, state: Callable[..., State], tmp_path: Path) -> None:
         content = {"source": "folder", "path": "images", "classes": "cifar10"}
         assert state(**content) == State(False, "missing", str(tmp_path / "images"))
         (tmp_path / "images").mkdir()
-        assert state(**content) == State(True, "ready", str(tmp_path / "images"))
+        assert state(**content) == State.ready(str(tmp_path / "images"))
 
     def test_downloads(self, state: Callable[..., State], cache: Path) -> None:
         assert state(source="cifar10") == State(True, "to download, 170 MB", "cifar-10-python.tar.gz")
@@ -64,7 +64,7 @@ class TestDatasets:
         (cache / "datasets" / "cifar10.1_v6_data.npy").touch()
         assert state(**v6) == State(True, "to download", names)  # 8 kB are not worth a word
         (cache / "datasets" / "cifar10.1_v6_labels.npy").touch()
-        assert state(**v6) == State(True, "ready", names)
+        assert state(**v6) == State.ready(names)
 
     def test_what_needs_a_login(self, state: Callable[..., State], cache: Path, tmp_path: Path) -> None:
         names = "ILSVRC2012_img_val.tar, ILSVRC2012_devkit_t12.tar.gz"
@@ -73,12 +73,12 @@ class TestDatasets:
         (cache / "datasets").mkdir(parents=True)
         for name in names.split(", "):
             (cache / "datasets" / name).touch()
-        assert state(source="imagenet") == State(True, "ready", names)
+        assert state(source="imagenet") == State.ready(names)
 
     def test_own_copies(self, state: Callable[..., State], tmp_path: Path) -> None:
         assert state(source="cifar10", path="c.tar.gz") == State(False, "missing", str(tmp_path / "c.tar.gz"))
         (tmp_path / "c.tar.gz").touch()
-        assert state(source="cifar10", path="c.tar.gz") == State(True, "ready", str(tmp_path / "c.tar.gz"))
+        assert state(source="cifar10", path="c.tar.gz") == State.ready(str(tmp_path / "c.tar.gz"))
 
 
 class TestModels:
@@ -98,7 +98,7 @@ class TestModels:
     def test_local_weights(self, state: Callable[..., State], tmp_path: Path) -> None:
         assert state(**self.CHECKPOINT) == State(False, "missing", str(tmp_path / "w.pt"))
         (tmp_path / "w.pt").touch()
-        assert state(**self.CHECKPOINT) == State(True, "ready", str(tmp_path / "w.pt"))
+        assert state(**self.CHECKPOINT) == State.ready(str(tmp_path / "w.pt"))
 
     def test_weights_to_download(self, state: Callable[..., State], cache: Path) -> None:
         url = "https://example.org/resnet20-12fca82f.th"
@@ -106,7 +106,7 @@ class TestModels:
         assert state(**content) == State(True, "to download", url)
         (cache / "weights").mkdir(parents=True)
         (cache / "weights" / "resnet20-12fca82f.th").touch()
-        assert state(**content) == State(True, "ready", str(cache / "weights" / "resnet20-12fca82f.th"))
+        assert state(**content) == State.ready(str(cache / "weights" / "resnet20-12fca82f.th"))
 
     def test_weights_of_a_package_that_is_not_installed(self, state: Callable[..., State]) -> None:
         assert state(**{**self.CHECKPOINT, "weights": "package:no_such_package.inside/w.pt"}) == State(
@@ -140,14 +140,14 @@ class TestModels:
         own = {**self.HUB, "weights": "w.pt"}
         assert state(**own) == State(False, "missing", str(tmp_path / "w.pt"))
         (tmp_path / "w.pt").touch()
-        assert state(**own) == State(True, "ready", str(tmp_path / "w.pt"))
+        assert state(**own) == State.ready(str(tmp_path / "w.pt"))
 
     def test_a_checkout_of_ones_own(self, state: Callable[..., State], tmp_path: Path) -> None:
         hubconf = tmp_path / "checkout" / "hubconf.py"
         assert state(**self.HUB, path="checkout") == State(False, "missing", str(hubconf))
         hubconf.parent.mkdir()
         hubconf.touch()
-        assert state(**self.HUB, path="checkout") == State(True, "ready", str(hubconf))
+        assert state(**self.HUB, path="checkout") == State.ready(str(hubconf))
         assert state(**self.HUB, path="checkout", weights="w.pt") == State(False, "missing", str(tmp_path / "w.pt"))
 
     def test_libraries_that_bring_weights(self, state: Callable[..., State]) -> None:
@@ -163,7 +163,7 @@ class TestModels:
         registry = load_registry(Path(__file__).parents[2] / "registry.yaml")
         words = {name: model_state(entry) for name, entry in registry.models.items()}
         assert all(state.can_run for state in words.values())
-        ready = {name for name, state in words.items() if state.words == "ready"}
+        ready = {name for name, state in words.items() if state.is_ready}
         assert ready == {name for name in words if name.startswith("digits-")}
 
 

@@ -162,4 +162,4 @@ def state_of_download(entry: DownloadedDataset) -> State:
     if any(not file.urls for file in absent):
         return State(False, "needs a login", f"{source} in {data_folder()}, or path: in the registry")
     size = size_words(sum(file.size or 0 for file in absent))
-    return State(True, f"to download{size}" if absent else "ready", source)
+    return State(True, f"to download{size}", source) if absent else State.ready(source)
