@@ -63,6 +63,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "fused": False,
         "half_weights": False,
         "compiled": None,
+        "fast_decode": None,
         "comparison_with_fp32": None,
         "skipped_optimizations": {},
         "output": None,
