@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evalshift.analysis.report import Report, report
-from evalshift.analysis.summary.records import accuracy_table
+from evalshift.analysis.summary.summarize import accuracy_table
 from evalshift.analysis.summary.summary_json import to_json
 from evalshift.analysis.tables.of_accuracies import accuracies_table
 from evalshift.analysis.tables.read import readable_statistic, statistic_csv, statistic_latex, statistic_markdown

@@ -10,8 +10,9 @@ from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary.published import published_outcomes
-from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary, fit_outcomes
+from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
+from evalshift.analysis.summary.summarize import fit_outcomes
 from evalshift.analysis.tables.published_line import Against
 from evalshift.errors import AnalysisError, did_you_mean
 from evalshift.formatting import name_some

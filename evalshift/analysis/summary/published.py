@@ -6,8 +6,9 @@ from typing import Unpack
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import Outcomes, split_pair
 from evalshift.analysis.summary.conventions import of_publication
-from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
+from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
+from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published

@@ -9,8 +9,9 @@ from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.summary.conventions import of_imports
-from evalshift.analysis.summary.records import PairSummary, Summary, put_together, summarize_outcomes
+from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
+from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
 from evalshift.errors import AnalysisError
 from evalshift.evaluate.store import Results
 

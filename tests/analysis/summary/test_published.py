@@ -12,7 +12,8 @@ from evalshift.analysis.statistics.drops import drops
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.summary.average_changes import average_changes
 from evalshift.analysis.summary.published import published_outcomes, summarize_published
-from evalshift.analysis.summary.records import Summary, accuracy_table
+from evalshift.analysis.summary.records import Summary
+from evalshift.analysis.summary.summarize import accuracy_table
 from evalshift.errors import UsageError
 from evalshift.testbed.published import load_published
 
