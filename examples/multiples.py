@@ -1,6 +1,6 @@
 """Several pairs side by side
 
-Three new test sets, each sampled by a different rule, on common axes: the easier the images that a rule selects, the
+Three new test sets, each sampled by a different rule: the easier the images that a rule selects, the
 smaller the drop.
 """
 

@@ -17,7 +17,9 @@ WORK = ROOT / "build" / "gallery"
 ORDER = (
     "scatter",
     "scatter_probit",
+    "scales",
     "multiples",
+    "grid",
     "scatter_against",
     "robustness",
     "ranks",

@@ -374,7 +374,7 @@ def test_several_pairs_are_put_side_by_side(two_pairs, tmp_path):
     tex = (tmp_path / "tables" / "average_changes.tex").read_text("utf-8")
     assert tex.startswith(
         "% Average change in accuracy, in points. New minus original, over all models of a pair, with 95 % "
-        "intervals in brackets.\n"
+        "intervals in brackets; conservative where only counts are known.\n"
     )
     assert "\nold & newer & 3 & $-$50.0 [" in tex
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
@@ -392,9 +392,11 @@ def test_a_figure_has_the_metric_and_scale_of_the_report(letters):
 
     assert "(top-5, %, probit scale)" in found.draw("scatter").axes[0].get_xlabel()
     assert "(top-5, %)" in found.draw("scatter", scale="linear").axes[0].get_xlabel()
-    assert [ax.get_xlabel() for ax in found.draw("decomposition").axes] == [
-        "Terms of the drop (points)",
-        "Across models (points)",
+    assert [ax.get_title().split("\n")[0] for ax in found.draw("decomposition").axes] == [
+        "Distribution shift",
+        "Sampling error",
+        "Shared with other models",
+        "Own",
     ]
 
 

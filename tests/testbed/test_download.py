@@ -711,7 +711,7 @@ def test_a_full_disk_is_named_and_the_download_goes_on_later(tmp_path: Path, fil
         "except DownloadError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    says(done.stdout, where=f"{tmp_path}/data.bin", found="File too large")
+    says(done.stdout.rstrip(), where=f"{tmp_path}/data.bin", found="File too large")
     assert not (tmp_path / "data.bin").exists()
     assert arrived(tmp_path).read_bytes() == BODY[:500_000]
     assert fetch(remote(url), tmp_path, patience=QUICK).read_bytes() == BODY

@@ -45,7 +45,7 @@ def mean_drop(
 
     >>> found = mean_drop(np.array([[True] * 9 + [False]]), np.array([[True] * 7 + [False] * 3]))
     >>> round(found.drop, 2), round(found.interval.low, 2), round(found.interval.high, 2)
-    (0.2, -0.18, 0.58)
+    (0.2, -0.19, 0.59)
     """
     check_level(level)
     shares = original.mean(axis=0), new.mean(axis=0)

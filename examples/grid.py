@@ -1,0 +1,14 @@
+"""Top-1 and top-5 over several pairs
+
+Two rows of panels, one for each metric, and a column for each new test set, as figures 12 and 13 of the paper.
+"""
+
+import sys
+from pathlib import Path
+
+import evalshift as es
+
+rules = ("matched-frequency", "threshold0.7", "topimages")
+report = es.report(published="recht2019", pairs=[f"imagenet:imagenetv2-{rule}" for rule in rules])
+
+es.figures.save(report.draw("grid"), Path(*sys.argv[1:]) / "grid.png")
