@@ -395,8 +395,8 @@ def test_a_figure_has_the_metric_and_scale_of_the_report(letters):
     assert [ax.get_title().split("\n")[0] for ax in found.draw("decomposition").axes] == [
         "Distribution shift",
         "Sampling error",
-        "Shared with other models",
-        "Own",
+        "Shared by all",
+        "Own: effective",
     ]
 
 

@@ -98,7 +98,9 @@ def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         ax = robustness(summary, figure.add_subplot(), size.rows)
         ax.tick_params(axis="y", labelsize=room.name)
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1, ncols=1 if size.width < 4 else 2)
+        ax.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1, ncols=1 if size.width < 4 else 2
+        )
         ax.set_xlabel(wrapped(ax.get_xlabel(), across(size) * 2 // 3))
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         figure.draw_without_rendering()
