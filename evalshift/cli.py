@@ -702,14 +702,15 @@ def dataset_stats(
     """
     with _complaints(dataset_stats), _data_access(data_dir):
         from evalshift.analysis.plot_data.sizes import find_size
-        from evalshift.console.output import check_stats_formats, print_stats, write_stats
+        from evalshift.analysis.report import check_formats
+        from evalshift.console.output import print_stats, write_stats
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.progress import counted
         from evalshift.testbed.datasets import load_dataset
         from evalshift.testbed.pixels import pixel_statistics
         from evalshift.testbed.registry import load_registry
 
-        wanted = check_stats_formats(_split([formats]))
+        wanted = check_formats(formats, ("png", "pdf", "svg", "csv"), "pixel statistics are")
         drawn_for = None if size is None else find_size(size)
         known, found = load_registry(registry), []
         entries = {name: known.dataset(name) for name in (one, other) if name is not None}

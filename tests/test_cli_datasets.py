@@ -166,7 +166,7 @@ class TestStats:
         [
             (
                 ["original", "--format", "pgn"],
-                'unsupported format of pixel statistics\n  found:    "pgn"\n',
+                'pixel statistics are not written in this format\n  found:    "pgn"\n',
             ),
             (
                 ["original", "--size", "slides"],

@@ -206,7 +206,7 @@ class Report:
         Raises UsageError on an unknown format or size before anything is written, StoreError where `out` cannot be
         written to.
         """
-        chosen, drawn_for = check_formats(formats), None if size is None else find_size(size)
+        chosen, drawn_for = set(check_formats(formats)), None if size is None else find_size(size)
         out = Path(out)
         stems = _stems(self.summary.pairs)
         self._save_figures(out, stems, chosen, drawn_for)
@@ -387,19 +387,24 @@ def _listed(names: Sequence[str] | str | None) -> list[str]:
     return [names] if isinstance(names, str) else list(names or [])
 
 
-def check_formats(formats: Sequence[str] | str) -> set[str]:
-    """The formats named in a list or between commas; UsageError for one that a report is not written in."""
+def check_formats(
+    formats: Sequence[str] | str, allowed: Sequence[str] = _ALLOWED, written: str = "a report is"
+) -> list[str]:
+    """The formats named in a list or between commas, each once; UsageError for one that is not `allowed`.
+
+    written   what is written and its verb, such as "pixel statistics are"
+    """
     wanted = formats.split(",") if isinstance(formats, str) else formats
-    wanted = [format.strip().lower() for format in wanted]
+    wanted = list(dict.fromkeys(format.strip().lower() for format in wanted))
     for format in wanted:
-        if format not in _ALLOWED:
+        if format not in allowed:
             raise UsageError(
-                "a report is not written in this format",
+                f"{written} not written in this format",
                 found=f'"{format}"',
-                expected=", ".join(_ALLOWED),
-                fix=did_you_mean(format, _ALLOWED),
+                expected=", ".join(allowed),
+                fix=did_you_mean(format, allowed),
             )
-    return set(wanted)
+    return wanted
 
 
 def _drawn_scales(scale: str) -> tuple[str, str]:

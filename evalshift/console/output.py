@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalshift.console.terminal import print_table, stderr, stdout, wrapped
-from evalshift.errors import EvalshiftError, UsageError, did_you_mean
+from evalshift.errors import EvalshiftError
 from evalshift.formatting import EMPTY, p_cell, percent, points, span
 
 if TYPE_CHECKING:  # each command imports only the package that it needs
@@ -141,22 +141,6 @@ def print_verified(found: Mapping[str, "Verified"]) -> None:
         print_table(("dataset", "state", "verified"), rows)
     else:
         stdout().print("no dataset is on disk; download one with evalshift fetch NAME")
-
-
-_STATS_FORMATS = ("png", "pdf", "svg", "csv")
-
-
-def check_stats_formats(formats: Sequence[str]) -> list[str]:
-    """The formats as a list; raises UsageError for an unsupported one."""
-    for format in formats:
-        if format not in _STATS_FORMATS:
-            raise UsageError(
-                "unsupported format of pixel statistics",
-                found=f'"{format}"',
-                expected=", ".join(_STATS_FORMATS),
-                fix=did_you_mean(format, _STATS_FORMATS),
-            )
-    return list(formats)
 
 
 def print_stats(found: Sequence["PixelStatistics"], written: Sequence[Path]) -> None:
