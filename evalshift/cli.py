@@ -423,12 +423,7 @@ def report(
         check_formats(formats)  # before the work, not after it
         if size is not None:
             find_size(size)
-        if results is not None and published is not None:
-            raise UsageError(
-                "both stored results and a published testbed were given",
-                found=f"--results {results} --published {published}",
-                expected="one of them",
-            )
+        _refuse_two_sources(results, published)
         families = _split(without)
         with stderr().status("reading predictions, computing statistics") as status:
             made = make_report(
@@ -494,12 +489,7 @@ def compare(
         from evalshift.analysis.comparison.compute import compare as compare_stored
         from evalshift.console.output import print_comparison
 
-        if results is not None and published is not None:
-            raise UsageError(
-                "both stored results and a published testbed were given",
-                found=f"--results {results} --published {published}",
-                expected="one of them",
-            )
+        _refuse_two_sources(results, published)
         scale = _one_of("a line has one scale", linear=linear, probit=probit, logit=logit)
         found = compare_stored(
             results or "results",
@@ -1088,6 +1078,15 @@ def _split(values: list[str] | None) -> list[str]:
 
 def _batch_size(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _refuse_two_sources(results: Path | None, published: str | None) -> None:
+    if results is not None and published is not None:
+        raise UsageError(
+            "both stored results and a published testbed were given",
+            found=f"--results {results} --published {published}",
+            expected="one of them",
+        )
 
 
 def _one_of(problem: str, **flags: bool) -> str:

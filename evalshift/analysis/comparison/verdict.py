@@ -29,7 +29,9 @@ def matrix_verdict(found: "PairComparison") -> str:
     )
     if isinstance(missing := found.differences["robustness"], Missing):
         return f"{accuracy} Effective robustness is not compared: {missing.reason}."
-    return f"{accuracy} In effective robustness, {counts['robustness'] or 'no'} pairs do."
+    count = counts["robustness"]
+    differ = "1 pair differs" if count == 1 else f"{count or 'no'} pairs differ"
+    return f"{accuracy} In effective robustness, {differ} significantly."
 
 
 def _of_accuracy(found: "PairComparison", first: int, second: int) -> str:
