@@ -1,7 +1,7 @@
 """`evalshift list`: models, datasets and pairs of a registry, as a table or as JSON."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from evalshift.errors import UsageError, did_you_mean
 from evalshift.formatting import percent
 
 if TYPE_CHECKING:
+    from evalshift.testbed.readiness import State
     from evalshift.testbed.registry import Registry
 
 
@@ -34,48 +35,48 @@ def list_models(registry: "Registry", choice: Choice) -> list[_Row]:
     """The models with their label space, family, year, expected accuracies, and whether they can run."""
     from evalshift.testbed.state import model_state
 
-    rows = []
-    for name, entry in registry.models.items():
-        if not _is_chosen(name, entry.source, choice):
-            continue
-        state = model_state(entry)
-        rows.append(
-            {
-                "name": name,
-                "title": entry.title,
-                "source": entry.source,
-                "classes": entry.classes,
-                "family": entry.family,
-                "year": entry.year,
-                "expected": dict(entry.expected),
-                "on_request": entry.on_request,
-                "can_run": state.can_run,
-                "state": state.words,
-            }
-        )
-    return _runnable(rows, choice)
+    return _rows(
+        registry.models,
+        choice,
+        model_state,
+        lambda entry: {
+            "family": entry.family,
+            "year": entry.year,
+            "expected": dict(entry.expected),
+            "on_request": entry.on_request,
+        },
+    )
 
 
 def list_datasets(registry: "Registry", choice: Choice) -> list[_Row]:
     """The datasets with their label space, and whether they are on disk."""
     from evalshift.testbed.state import dataset_state
 
+    return _rows(registry.datasets, choice, dataset_state, lambda entry: {"note": entry.note})
+
+
+def _rows(
+    entries: Mapping[str, Any],
+    choice: Choice,
+    state_of: Callable[[Any], "State"],
+    others: Callable[[Any], _Row],
+) -> list[_Row]:
+    """The chosen entries of one kind: what models and datasets have in common, with the `others` of their kind."""
     rows = []
-    for name, entry in registry.datasets.items():
-        if not _is_chosen(name, entry.source, choice):
-            continue
-        state = dataset_state(entry)
-        rows.append(
-            {
-                "name": name,
-                "title": entry.title,
-                "source": entry.source,
-                "classes": entry.classes,
-                "can_run": state.can_run,
-                "state": state.words,
-                "note": entry.note,
-            }
-        )
+    for name, entry in entries.items():
+        if _is_chosen(name, entry.source, choice):
+            state = state_of(entry)
+            rows.append(
+                {
+                    "name": name,
+                    "title": entry.title,
+                    "source": entry.source,
+                    "classes": entry.classes,
+                    **others(entry),
+                    "can_run": state.can_run,
+                    "state": state.words,
+                }
+            )
     return _runnable(rows, choice)
 
 

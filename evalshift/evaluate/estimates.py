@@ -178,10 +178,7 @@ def download_line(registry: Registry, datasets: Iterable[str]) -> str | None:
 
 def _downloads_weights(entry: AnyModel) -> bool:
     try:
-        return any(
-            local_weights(one) is None and remote_weights(one) is not None
-            for one in getattr(entry, "parts", ()) or (entry,)
-        )
+        return any(local_weights(one) is None and remote_weights(one) is not None for one in entry.weights_parts)
     except EvalshiftError:  # it is raised again where the model is loaded
         return False
 

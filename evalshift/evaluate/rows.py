@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-_IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+from evalshift.testbed.image_files import is_image_name
 
 
 def label_checksum(ids: Sequence[str], labels: np.ndarray) -> str:
@@ -65,7 +65,7 @@ def image_keys(ids: Sequence[str]) -> tuple[str, ...]:
 
 def _image_key(name: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
-    key = path.stem if path.suffix.lower() in _IMAGE_SUFFIXES else path.name
+    key = path.stem if is_image_name(path.name) else path.name
     return str(int(key)) if key.isascii() and key.isdigit() else key
 
 

@@ -4,7 +4,6 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from evalshift.errors import ModelError, near_match
 from evalshift.testbed.checkpoint_files import read_content
-from evalshift.testbed.model_entries import AnyModel, OwnWeights, WeightsPart
+from evalshift.testbed.model_entries import OwnWeights, StateDictFile, Weighted, WeightsPart
 from evalshift.testbed.weights import Weights, read_index
 
 Named = TypeVar("Named")
@@ -29,20 +28,6 @@ _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "ema_model"
 _NOT_WEIGHTS = ("optim", "lr_sched", "sched", "scaler", "amp", "rng", "grad")
 _DEEPEST = 5
 _SIMILAR = 0.5  # share of equal shapes from which two places hold the same network
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How an entry wants a file read.
-
-    key     where in it the state dict stands: one name, or several with dots between
-    rename  beginnings of names in the file -> what the network has instead
-    ignore  names of tensors that are not the network's, with * for any text
-    """
-
-    key: str | None = None
-    rename: Mapping[str, str] = field(default_factory=dict)
-    ignore: tuple[str, ...] = ()
 
 
 def read_state(path: Path, key: str | None, where: str, averaged_first: bool = False) -> State:
@@ -247,7 +232,7 @@ def rename_beginnings(state: Mapping[str, Named], rename: Mapping[str, str]) -> 
     return {renamed(name): tensor for name, tensor in state.items()}
 
 
-def prepared(state: State, reading: Reading, own: Collection[str], where: str) -> tuple[State, tuple[str, ...]]:
+def prepared(state: State, reading: StateDictFile, own: Collection[str], where: str) -> tuple[State, tuple[str, ...]]:
     """The tensors under the network's names, and the names of those that the entry leaves out.
 
     Names are matched as the file has them, then without wrappers. Raises ModelError for a pattern that leaves out
@@ -339,20 +324,20 @@ def read_shards(index: Path, shards: Mapping[str, Path], where: str) -> State:
 
 
 def read_weights(
-    entry: AnyModel | WeightsPart, weights: Weights, own: Collection[str], where: str, averaged_first: bool = False
+    entry: Weighted, weights: Weights, own: Collection[str], where: str, averaged_first: bool = False
 ) -> tuple[State, tuple[str, ...]]:
     """The tensors of an entry's weights under the network's names, and the names of those that it leaves out.
 
     own  the network's names, if known; for the rest see read_state and prepared
     """
-    if isinstance(entry, OwnWeights) and entry.parts:
-        return _of_parts(entry.parts, weights.parts, where)
-    key, rename, ignore = (getattr(entry, name, None) for name in ("key", "rename", "ignore"))
+    if entry.separate_parts:
+        return _of_parts(entry.separate_parts, weights.parts, where)
+    reading = entry.reading
     if weights.shards:
         state = read_shards(weights.path, weights.shards, where)
     else:
-        state = read_state(weights.path, key, where, averaged_first)
-    return prepared(state, Reading(key, rename or {}, tuple(ignore or ())), own, f"{where}, {weights.path}")
+        state = read_state(weights.path, reading.key, where, averaged_first)
+    return prepared(state, reading, own, f"{where}, {weights.path}")
 
 
 def _of_parts(
@@ -403,9 +388,8 @@ def load_state(
     module: nn.Module, path: Path, key: str | None, where: str, rename: Mapping[str, str] | None = None
 ) -> None:
     """Fill a network from a checkpoint. ModelError lists the names and shapes that differ; none is let pass."""
-    state, _ = prepared(
-        read_state(path, key, where), Reading(key, rename or {}), module.state_dict(), f"{where}, {path}"
-    )
+    reading = StateDictFile(key=key, rename=dict(rename or {}))
+    state, _ = prepared(read_state(path, key, where), reading, module.state_dict(), f"{where}, {path}")
     fill(module, state, f"{where}, {path}")
 
 

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from evalshift.errors import DataError, first_line
@@ -32,6 +32,16 @@ SUFFIXES = frozenset({
     ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm",
     ".ppm", ".qoi", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp",
 })  # fmt: skip
+_NAMED = SUFFIXES | {".npy"}
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a name is one of an image file by its suffix, or of an image that was saved as an array.
+
+    >>> is_image_name("n01440764/val_293.JPEG"), is_image_name("cat.npy"), is_image_name("labels.csv")
+    (True, True, False)
+    """
+    return PurePosixPath(name).suffix.lower() in _NAMED
 
 
 @runtime_checkable

@@ -81,7 +81,40 @@ class Logits(Entry):
         return self
 
 
-class ModelEntry(About):
+class Weighted(Entry):
+    """What may name files of weights; by itself it names none."""
+
+    def weights_files(self) -> tuple[str, ...]:
+        """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
+        return ()
+
+    @property
+    def given_sha256(self) -> str | None:
+        """The checksum as the entry gives it, "unknown" among them; None where it gives none."""
+        return None
+
+    @property
+    def promised_sha256(self) -> str | None:
+        """What is known of the checksum beforehand: all of its digits, the first ones, or None."""
+        return None if self.given_sha256 == UNKNOWN else self.given_sha256
+
+    @property
+    def shard_checksums(self) -> Mapping[str, str]:
+        """The sha256 of each file that an index of weights names, by that name."""
+        return {}
+
+    @property
+    def separate_parts(self) -> tuple["WeightsPart", ...]:
+        """The parts that the network is put together from; none where one file, or one index, has all of it."""
+        return ()
+
+    @property
+    def reading(self) -> "StateDictFile":
+        """How the state dict is read out of its file."""
+        return StateDictFile()
+
+
+class ModelEntry(Weighted, About):
     """A classifier: where it comes from, what it wants to see, and what is known of it.
 
     family_title what figures call the family; the registry fills it in from `families:`
@@ -116,15 +149,10 @@ class ModelEntry(About):
     expected: dict[str, Accuracy] = Field(default_factory=dict)
     on_request: str | None = Field(default=None, min_length=1)
 
-    def weights_files(self) -> tuple[str, ...]:
-        """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
-        weights = getattr(self, "weights", None)
-        return (weights,) if isinstance(weights, str) else tuple(weights or ())
-
     @property
-    def weights_parts(self) -> tuple["ModelEntry | WeightsPart", ...]:
+    def weights_parts(self) -> tuple[Weighted, ...]:
         """What names a file of weights each: the entry itself, or the parts that its network is put together from."""
-        return (self,)
+        return self.separate_parts or (self,)
 
     @property
     def function_named(self) -> str | None:
@@ -156,7 +184,7 @@ class ModelEntry(About):
         aside = {*About.model_fields, "family", "family_title", "year", "recipe", "selected_on", "expected"}
         aside |= {"on_request", "weights", "sha256", "shards", "path", "parts", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
-        parts = [part.identity() for part in getattr(self, "parts", ())]
+        parts = [part.identity() for part in self.separate_parts]
         if any(parts):
             written["parts"] = parts
         preprocess = getattr(self, "preprocess", None)
@@ -182,7 +210,11 @@ def _code_hashes(kind: str, code: str, arguments: Mapping[str, Any]) -> dict[str
     return hashes_of_function(kind, code) | ({"argument_files": named} if named else {})
 
 
-class Hashed(Entry):
+def _places(weights: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (weights,) if isinstance(weights, str) else weights or ()
+
+
+class Hashed(Weighted):
     """Weights that evalshift itself opens, and so hashes first.
 
     sha256  what the file must be. "unknown" says that nobody published it: what comes first is then held to from then
@@ -202,21 +234,19 @@ class Hashed(Entry):
         return self
 
     @property
-    def promised_sha256(self) -> str | None:
-        """What is known of the hash beforehand: all of its digits, the first ones, or None."""
-        return None if self.sha256 == UNKNOWN else self.sha256
+    def given_sha256(self) -> str | None:
+        return self.sha256
 
-    def weights_files(self) -> tuple[str, ...]:
-        """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
-        weights = getattr(self, "weights", None)
-        return (weights,) if isinstance(weights, str) else tuple(weights or ())
+    @property
+    def shard_checksums(self) -> Mapping[str, str]:
+        return self.shards
 
 
 class WithWeights(Hashed, ModelEntry):
     """A model whose weights are a file that is hashed."""
 
 
-class Read(Entry):
+class StateDictFile(Entry):
     """How a state dict is read out of its file.
 
     key     where in the file it stands: a name, or several with dots between, such as checkpoint.model. Without, the
@@ -229,15 +259,22 @@ class Read(Entry):
     rename: dict[str, str] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
 
+    @property
+    def reading(self) -> "StateDictFile":
+        return self
 
-class WeightsPart(Hashed, Read):
+
+class WeightsPart(StateDictFile, Hashed):
     """One of several files that hold a network together, such as a backbone and a head."""
 
     weights: Locations
 
+    def weights_files(self) -> tuple[str, ...]:
+        return _places(self.weights)
+
     def identity(self) -> dict[str, Any]:
         """How it is read; which file it is, its hash says."""
-        return self.model_dump(mode="json", include=set(Read.model_fields), exclude_defaults=True)
+        return self.model_dump(mode="json", include=set(StateDictFile.model_fields), exclude_defaults=True)
 
 
 def _part(content: object) -> object:
@@ -245,7 +282,7 @@ def _part(content: object) -> object:
     return {"weights": content} if isinstance(content, str | Path) else content
 
 
-class OwnWeights(WithWeights, Read):
+class OwnWeights(StateDictFile, WithWeights):
     """A model that takes weights of one's own.
 
     parts  the files of weights that hold the network together, instead of weights: paths, or {weights, sha256, key,
@@ -260,9 +297,12 @@ class OwnWeights(WithWeights, Read):
         """Whether the entry names the weights itself."""
         return self.weights is not None or bool(self.parts)
 
+    def weights_files(self) -> tuple[str, ...]:
+        return _places(self.weights)
+
     @property
-    def weights_parts(self) -> tuple[ModelEntry | WeightsPart, ...]:
-        return self.parts or (self,)
+    def separate_parts(self) -> tuple[WeightsPart, ...]:
+        return self.parts
 
     @model_validator(mode="after")
     def _weights_or_parts(self) -> "OwnWeights":
@@ -474,6 +514,9 @@ class OpenClipModel(WithWeights):
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
 
+    def weights_files(self) -> tuple[str, ...]:
+        return _places(self.weights)
+
     @model_validator(mode="after")
     def _one_kind_of_weights(self) -> "OpenClipModel":
         if (self.pretrained is None) == (self.weights is None):
@@ -520,6 +563,9 @@ class ProgramModel(WithWeights):
 
     weights: Locations
     preprocess: Preprocess
+
+    def weights_files(self) -> tuple[str, ...]:
+        return _places(self.weights)
 
     @model_validator(mode="after")
     def _programs_are_known(self) -> "ProgramModel":

@@ -9,7 +9,7 @@ from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 from evalshift.testbed import download
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import fetch_dataset, format_of
-from evalshift.testbed.model_entries import AnyModel, ModelEntry, WeightsPart
+from evalshift.testbed.model_entries import AnyModel, Weighted
 from evalshift.testbed.readiness import State, size_words, state_of_files
 from evalshift.testbed.registry import Registry, with_built_in_files
 from evalshift.testbed.trust import code_of, needs_trust
@@ -54,7 +54,7 @@ def _function_state(function: str) -> State:
     return State.ready(function) if found else State(False, "missing: not installed", function)
 
 
-def _weights_state(entry: ModelEntry | WeightsPart) -> State | None:
+def _weights_state(entry: Weighted) -> State | None:
     """Whether a file of weights is there; None where the entry names none."""
     try:
         path = local_weights(entry)
@@ -99,7 +99,7 @@ def _fetch_model(name: str, entry: AnyModel) -> list[Path]:
     return paths
 
 
-def _fetch_weights(entry: ModelEntry | WeightsPart) -> list[Path]:
+def _fetch_weights(entry: Weighted) -> list[Path]:
     """The file of weights, downloaded where it is not there; with those that it names, where it is an index."""
     path = local_weights(entry)
     remote = remote_weights(entry) if path is None else None

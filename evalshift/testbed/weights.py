@@ -15,7 +15,7 @@ from evalshift.errors import DataError, ModelError
 from evalshift.files import sha256_of, sha256_of_text, write_atomic
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, is_url
-from evalshift.testbed.model_entries import UNKNOWN, ModelEntry, WeightsPart
+from evalshift.testbed.model_entries import UNKNOWN, Weighted
 from evalshift.testbed.transfer import web_page
 
 # torch.hub's and torchvision's files carry the first digits of their sha256 in their names.
@@ -23,8 +23,6 @@ _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 
 INDEX = ".index.json"  # of weights in several files, as transformers and accelerate write it
-
-AnyWeights = ModelEntry | WeightsPart
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,14 @@ def weights_folder() -> Path:
     return download.cache_dir() / "weights"
 
 
-def remote_weights(entry: AnyWeights, known_url: str | None = None) -> download.RemoteFile | None:
+def remote_weights(entry: Weighted, known_url: str | None = None) -> download.RemoteFile | None:
     """What is to be downloaded for this entry; None where its weights are a local file or only code knows of them."""
     urls = tuple(place for place in entry.weights_files() if is_url(place)) or ((known_url,) if known_url else ())
     if not urls:
         return None
     name = urls[0].split("?")[0].rsplit("/", 1)[-1]
     in_name = _HASH_IN_NAME.search(name)
-    sha256 = getattr(entry, "sha256", None) or (in_name.group(1) if in_name else None)
+    sha256 = entry.given_sha256 or (in_name.group(1) if in_name else None)
     # Half of all hosts call their file pytorch_model.bin: only a hash keeps two of them apart in the cache.
     digest = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
     if digest is not None and digest[:8] not in name:
@@ -80,11 +78,10 @@ def _no_web_page(path: Path) -> None:
         raise DataError("this is not a file of weights", where=path, found=page)
 
 
-def local_weights(entry: AnyWeights) -> Path | None:
+def local_weights(entry: Weighted) -> Path | None:
     """The weights of this entry that are on this disk now, the first file of several; None unless all are there."""
-    parts = getattr(entry, "parts", ())
-    if parts:
-        paths = [local_weights(part) for part in parts]
+    if entry.separate_parts:
+        paths = [local_weights(part) for part in entry.separate_parts]
         return None if None in paths else paths[0]
     path = _local_file(entry)
     if path is not None and _is_index(entry, path) and None in _local_shards(entry, path).values():
@@ -92,7 +89,7 @@ def local_weights(entry: AnyWeights) -> Path | None:
     return path
 
 
-def _local_file(entry: AnyWeights) -> Path | None:
+def _local_file(entry: Weighted) -> Path | None:
     for place in entry.weights_files():
         if not is_url(place) and (path := _on_disk(place)).is_file():
             return path
@@ -103,7 +100,7 @@ def _local_file(entry: AnyWeights) -> Path | None:
 
 
 def find_weights(
-    entry: AnyWeights,
+    entry: Weighted,
     known_url: str | None = None,
     hub_file: Path | None = None,
     beside: Callable[[str], Path] | None = None,
@@ -115,24 +112,23 @@ def find_weights(
     Raises ModelError when no local file is there, HashMismatchError when it is another one, DownloadError when no
     mirror gives it.
     """
-    parts = tuple(find_weights(part) for part in getattr(entry, "parts", ()))
+    parts = tuple(find_weights(part) for part in entry.separate_parts)
     if parts:
         hashes = [(str(number), part.sha256) for number, part in enumerate(parts, 1)]
         return Weights(parts[0].path, _together(hashes), parts=parts)
     index = _find_file(entry, known_url, hub_file)
     if not _is_index(entry, hub_file or index.path):
         return index
-    promised = getattr(entry, "shards", {})
     shards = {}
     for name, path in _local_shards(entry, hub_file or index.path, beside).items():
-        shards[name] = Weights(*_checked(path or _fetch_shard(entry, name), promised.get(name)))
+        shards[name] = Weights(*_checked(path or _fetch_shard(entry, name), entry.shard_checksums.get(name)))
     hashes = [("index", index.sha256), *((name, shard.sha256) for name, shard in shards.items())]
     return Weights(index.path, _together(hashes), {name: shard.path for name, shard in shards.items()})
 
 
-def _find_file(entry: AnyWeights, known_url: str | None, hub_file: Path | None) -> Weights:
+def _find_file(entry: Weighted, known_url: str | None, hub_file: Path | None) -> Weights:
     path = hub_file or _local_file(entry)
-    promised = getattr(entry, "promised_sha256", None) or _named_by_hub(hub_file)
+    promised = entry.promised_sha256 or _named_by_hub(hub_file)
     if path is None:
         remote = remote_weights(entry, known_url)
         if remote is None:
@@ -156,17 +152,15 @@ def _checked(path: Path, promised: str | None) -> tuple[Path, str]:
     return path, _as_first_seen(path) if downloaded else sha256_of(path)
 
 
-def _is_index(entry: AnyWeights, path: Path) -> bool:
+def _is_index(entry: Weighted, path: Path) -> bool:
     places = (*(place.split("?")[0] for place in entry.weights_files()), path.name)
     return path.suffix == ".json" and any(place.endswith(INDEX) for place in places)
 
 
-def _local_shards(
-    entry: AnyWeights, index: Path, beside: Callable[[str], Path] | None = None
-) -> dict[str, Path | None]:
+def _local_shards(entry: Weighted, index: Path, beside: Callable[[str], Path] | None = None) -> dict[str, Path | None]:
     """Each file that an index names -> where it lies; None where it is still to be downloaded."""
     names = sorted(set(read_index(index).values()))
-    strange = [name for name in getattr(entry, "shards", {}) if name not in names]
+    strange = [name for name in entry.shard_checksums if name not in names]
     if strange:
         raise ModelError(
             "shards names a file that is not in the index", where=index, found=strange[0], expected=", ".join(names)
@@ -187,9 +181,9 @@ def _there(path: Path, index: Path) -> Path:
     return path
 
 
-def _remote_shard(entry: AnyWeights, name: str) -> download.RemoteFile:
+def _remote_shard(entry: Weighted, name: str) -> download.RemoteFile:
     """A file that an index names, at the addresses of the index."""
-    sha256 = getattr(entry, "shards", {}).get(name)
+    sha256 = entry.shard_checksums.get(name)
     if sha256 is None:
         raise ModelError(
             "weights without a checksum",
@@ -204,7 +198,7 @@ def _remote_shard(entry: AnyWeights, name: str) -> download.RemoteFile:
     return download.RemoteFile(file_name, urls, sha256)
 
 
-def _fetch_shard(entry: AnyWeights, name: str) -> Path:
+def _fetch_shard(entry: Weighted, name: str) -> Path:
     return download.fetch(_remote_shard(entry, name), weights_folder())
 
 
@@ -233,26 +227,24 @@ def _together(hashes: list[tuple[str, str]]) -> str:
     return sha256_of_text("".join(f"{sha256}  {name}\n" for name, sha256 in hashes))
 
 
-def current_sha256(entry: AnyWeights, hash_of: Callable[[Path], str] = sha256_of) -> str | None:
+def current_sha256(entry: Weighted, hash_of: Callable[[Path], str] = sha256_of) -> str | None:
     """What the sha256 of this entry's weights must be now, or its first digits; None where nothing tells.
 
     Raises ModelError as local_weights does.
     """
-    parts = getattr(entry, "parts", ())
-    if parts:
+    if parts := entry.separate_parts:
         known = [(str(number), _all_digits(part, hash_of)) for number, part in enumerate(parts, 1)]
         return _together([(name, sha256) for name, sha256 in known if sha256]) if all(one for _, one in known) else None
     path = local_weights(entry)
     if path is not None and _is_index(entry, path):
         files = {"index": path, **{name: one for name, one in _local_shards(entry, path).items() if one}}
         return _together([(name, hash_of(one)) for name, one in files.items()])
-    promised = getattr(entry, "promised_sha256", None)
-    if promised is not None and not any(place.split("?")[0].endswith(INDEX) for place in entry.weights_files()):
-        return promised
+    if entry.promised_sha256 and not any(place.split("?")[0].endswith(INDEX) for place in entry.weights_files()):
+        return entry.promised_sha256
     return None if path is None else hash_of(path)
 
 
-def _all_digits(entry: AnyWeights, hash_of: Callable[[Path], str]) -> str | None:
+def _all_digits(entry: Weighted, hash_of: Callable[[Path], str]) -> str | None:
     known = current_sha256(entry, hash_of)
     if known is not None and len(known) < 64:
         path = local_weights(entry)

@@ -70,3 +70,10 @@ def test_no_order_without_the_same_names(given: tuple[str, ...]) -> None:
 
 def test_names_that_is_duplicate_are_found() -> None:
     assert duplicates(("a", "b", "a", "c", "b", "b")) == ["a", "b"]
+
+
+def test_suffixes_of_every_image_format_are_left_out_of_names() -> None:
+    """The same image is named with whatever suffix its copy of the dataset has."""
+    assert image_keys(("a/1.JFIF", "b/2.avif", "c/3.jp2", "d/4.tiff")) == ("1", "2", "3", "4")
+    assert order_of(("cat.jfif", "dog.npy"), ("dog", "cat")) is not None
+    assert image_keys(("net.v2", "net.v3")) == ("net.v2", "net.v3")

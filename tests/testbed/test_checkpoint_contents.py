@@ -19,7 +19,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from evalshift.errors import ModelError
-from evalshift.testbed.checkpoints import Reading, fill, load_state, prepared, read_state
+from evalshift.testbed.checkpoints import fill, load_state, prepared, read_state
+from evalshift.testbed.model_entries import StateDictFile
 from evalshift.testbed.safe_types import Beside
 
 State = dict[str, torch.Tensor]
@@ -34,8 +35,8 @@ def put(state: State, prefix: str) -> State:
     return {prefix + name: value for name, value in state.items()}
 
 
-def loaded(path: Path, reading: Reading | None = None) -> nn.Module:
-    reading = reading or Reading()
+def loaded(path: Path, reading: StateDictFile | None = None) -> nn.Module:
+    reading = reading or StateDictFile()
     module = network(9)
     state, _ = prepared(read_state(path, reading.key, "model m"), reading, module.state_dict(), "model m")
     fill(module, state, "model m")
@@ -57,8 +58,8 @@ class TestAveragedWeights:
         assert message.startswith(f"the checkpoint holds more than one set of weights\n  where:    model m, {path}\n")
         assert f"  found:    {raw} (9 tensors); {name} (9 tensors; differs from {raw} by " in message
         assert message.endswith(f"\n  fix:      write key: {raw} or key: {name}")
-        assert same_weights(loaded(path, Reading(raw)), RAW)
-        assert same_weights(loaded(path, Reading(name)), AVERAGED)
+        assert same_weights(loaded(path, StateDictFile(key=raw)), RAW)
+        assert same_weights(loaded(path, StateDictFile(key=name)), AVERAGED)
 
     def test_by_how_much_they_differ(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         state = {"a": torch.tensor([3.0, 4.0]), "b": torch.ones(2)}
@@ -77,7 +78,7 @@ class TestAveragedWeights:
         assert "model_ema (10 tensors, averaged over 2 updates; differs" in complaint(
             ModelError, read_state, tmp_path / "w.pth", None, "model m"
         )
-        for reading in (Reading("model_ema"), Reading("model_ema", {"module.": ""})):
+        for reading in (StateDictFile(key="model_ema"), StateDictFile(key="model_ema", rename={"module.": ""})):
             assert same_weights(loaded(tmp_path / "w.pth", reading), averaged.module)
 
     def test_in_a_list_without_names(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
@@ -119,7 +120,7 @@ class TestPlaces:
     )
     def test_a_key_of_several_parts(self, tmp_path: Path, content: Any, key: str) -> None:
         torch.save(content, tmp_path / "w.pth")
-        assert same_weights(loaded(tmp_path / "w.pth", Reading(key)), RAW)
+        assert same_weights(loaded(tmp_path / "w.pth", StateDictFile(key=key)), RAW)
 
     def test_a_wrong_key_names_the_places_that_are_there(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         torch.save({"model": {"net": RAW.state_dict()}}, tmp_path / "w.pth")
@@ -140,7 +141,7 @@ class TestNames:
         advised = prefix.removeprefix("module.") if prefix.startswith("module.") else prefix
         assert message.endswith(f'write rename: {{{advised}: ""}}, with which all names and shapes fit')
         for begins in {advised, prefix}:  # also as the file has it
-            assert same_weights(loaded(tmp_path / "w.ckpt", Reading(rename={begins: ""})), RAW)
+            assert same_weights(loaded(tmp_path / "w.ckpt", StateDictFile(rename={begins: ""})), RAW)
 
     def test_backbone_and_head_are_advised(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         state = {f"{'head' if name[0] == '2' else 'backbone'}.{name}": v for name, v in RAW.state_dict().items()}
@@ -151,7 +152,7 @@ class TestNames:
     def test_two_tensors_of_one_name(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         torch.save({**put(RAW.state_dict(), "a."), **put(AVERAGED.state_dict(), "b.")}, tmp_path / "w.pth")
         assert "rename gives two tensors the same name" in complaint(
-            ModelError, loaded, tmp_path / "w.pth", Reading(rename={"a.": "", "b.": ""})
+            ModelError, loaded, tmp_path / "w.pth", StateDictFile(rename={"a.": "", "b.": ""})
         )
 
 
@@ -162,7 +163,7 @@ class TestLeftOut:
         for patterns in (("*total_ops", "criterion.*"), ("total_ops", "0.total_ops", "criterion.weight")):
             module = network(9)
             state = read_state(tmp_path / "w.pth", None, "model m")
-            state, left_out = prepared(state, Reading(ignore=patterns), module.state_dict(), "model m")
+            state, left_out = prepared(state, StateDictFile(ignore=patterns), module.state_dict(), "model m")
             fill(module, state, "model m")
             assert same_weights(module, RAW)
             assert sorted(left_out) == sorted(extra)
@@ -177,17 +178,19 @@ class TestLeftOut:
         rename = {"model.": ""} if prefix == "model." else {}
         assert ("write rename: {model.: " in message) == bool(rename)
         patterns = ("*total_ops", "*total_params", "*criterion.weight")
-        assert same_weights(loaded(tmp_path / "w.pth", Reading(rename=rename, ignore=patterns)), RAW)
+        assert same_weights(loaded(tmp_path / "w.pth", StateDictFile(rename=rename, ignore=patterns)), RAW)
 
     def test_a_pattern_of_nothing(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         torch.save(RAW.state_dict(), tmp_path / "w.pth")
-        message = complaint(ModelError, loaded, tmp_path / "w.pth", Reading(ignore=("0.wieght",)))
+        message = complaint(ModelError, loaded, tmp_path / "w.pth", StateDictFile(ignore=("0.wieght",)))
         assert message.startswith('ignore leaves out nothing by "0.wieght"\n')
         assert message.endswith('did you mean "0.weight"?')
 
     def test_a_tensor_that_the_network_needs(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         torch.save(RAW.state_dict(), tmp_path / "w.pth")
-        assert "1 missing: 0.weight" in complaint(ModelError, loaded, tmp_path / "w.pth", Reading(ignore=("0.weight",)))
+        assert "1 missing: 0.weight" in complaint(
+            ModelError, loaded, tmp_path / "w.pth", StateDictFile(ignore=("0.weight",))
+        )
 
 
 class Config(dict[str, Any]):
