@@ -345,11 +345,11 @@ def _print_two(pair: "PairComparison") -> None:
 
 
 def _print_matrix(pair: "PairComparison", quantity: str) -> None:
-    from evalshift.analysis.pair_statistics.missing import Missing
+    from evalshift.analysis.pair_statistics.missing import computed
 
-    found = pair.differences[quantity]
-    if isinstance(found, Missing):
+    if quantity not in (differences := computed(pair.differences)):
         return
+    found = differences[quantity]
     rows = []
     for first, model in enumerate(pair.models):
         cells = [_difference(pair, found, first, second) for second in range(len(pair.models))]

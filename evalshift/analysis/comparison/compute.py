@@ -13,12 +13,12 @@ from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, require
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.paired import compare_drops, compare_models
-from evalshift.analysis.statistics.robustness_differences import robustness_differences
+from evalshift.analysis.statistics.robustness_differences import RobustnessDifferences, robustness_differences
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.analysis.summary.stored import wanted_pairs
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
@@ -137,15 +137,7 @@ def _compare_pair(
             level=level,
         )
     )
-    differences["robustness"] = (
-        robustness
-        if isinstance(robustness, Missing)
-        else _adjusted(
-            robustness.difference[np.ix_(order, order)],
-            Interval(robustness.interval.low[np.ix_(order, order)], robustness.interval.high[np.ix_(order, order)]),
-            robustness.p_value[np.ix_(order, order)],
-        )
-    )
+    differences["robustness"] = attempt(lambda: _of_robustness(require(robustness), order))
     return PairComparison(
         original=outcomes.original,
         new=outcomes.new,
@@ -159,11 +151,11 @@ def _compare_pair(
             clopper_pearson(original_correct, original_total, level),
             clopper_pearson(new_correct, new_total, level),
         ),
-        distances=robustness if isinstance(robustness, Missing) else robustness.distance[order],
+        distances=attempt(lambda: require(robustness).distance[order]),
         differences=differences,
         only=only,
         predictions=predictions,
-        line_models=0 if isinstance(robustness, Missing) else robustness.line_models,
+        line_models=either(robustness, lambda found: found.line_models, lambda reason: 0),
         notes=(
             *source.notes,
             *run_notes({model: source.provenance[model] for model in models if model in source.provenance}),
@@ -250,6 +242,12 @@ def _of_counts(
     nothing = np.full_like(drop, np.nan)
     drops = Differences(drop, Interval(drop - low, drop + high), nothing, nothing)
     return {"original": original, "new": new, "drop": drops}, None
+
+
+def _of_robustness(found: RobustnessDifferences, order: np.ndarray) -> Differences:
+    both = np.ix_(order, order)
+    interval = Interval(found.interval.low[both], found.interval.high[both])
+    return _adjusted(found.difference[both], interval, found.p_value[both])
 
 
 def _unpaired(correct: np.ndarray, total: np.ndarray, level: float) -> Differences:

@@ -15,7 +15,7 @@ from markupsafe import escape
 
 from evalshift.analysis.comparison.verdict import matrix_verdict, verdict
 from evalshift.analysis.outcomes import ImagePredictions
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, computed, or_else, reasons
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.shapes import Accuracies
@@ -101,7 +101,7 @@ class PairComparison:
                 "new_low": self.intervals[1].low,
                 "new_high": self.intervals[1].high,
                 "drop": original - new,
-                "robustness": np.nan if isinstance(self.distances, Missing) else self.distances,
+                "robustness": or_else(self.distances, np.nan),
             }
         )
 
@@ -113,9 +113,7 @@ class PairComparison:
         """
         rows = []
         for first, second in combinations(range(len(self.models)), 2):
-            for quantity, found in self.differences.items():
-                if isinstance(found, Missing):
-                    continue
+            for quantity, found in computed(self.differences).items():
                 side = {"original": 0, "new": 1}.get(quantity)
                 only = None if side is None or self.only is None else self.only[side]
                 rows.append(
@@ -162,7 +160,6 @@ class PairComparison:
 
     def facts(self) -> dict[str, Any]:
         """All of it but the images, as what JSON holds."""
-        missing = {name: found.reason for name, found in self.differences.items() if isinstance(found, Missing)}
         return {
             "original": self.original,
             "new": self.new,
@@ -173,7 +170,7 @@ class PairComparison:
             "line_models": self.line_models,
             "models": _records(self.accuracy_table),
             "differences": _records(self.table),
-            "missing": missing,
+            "missing": reasons(self.differences),
             "notes": list(self.notes),
         }
 

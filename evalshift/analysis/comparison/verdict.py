@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import computed, either, require
 from evalshift.formatting import points, points_ci
 
 if TYPE_CHECKING:
@@ -18,26 +18,30 @@ def verdict(found: "PairComparison", first: int, second: int) -> str:
 def matrix_verdict(found: "PairComparison") -> str:
     """How many pairs of models differ significantly in accuracy on either set, and in effective robustness."""
     two = list(combinations(range(len(found.models)), 2))
-    counts: dict[str, int] = {}
-    for quantity, differences in found.differences.items():
-        if not isinstance(differences, Missing):
-            counts[quantity] = sum(differences.is_significant(i, j, found.level) for i, j in two)
+    counts = {
+        quantity: sum(differences.is_significant(i, j, found.level) for i, j in two)
+        for quantity, differences in computed(found.differences).items()
+    }
     original, new = map(found.titles.dataset, (found.original, found.new))
     accuracy = (
         f"Of the {len(two)} pairs of {len(found.models)} models, {counts['original']} differ significantly in "
         f"accuracy on {original} and {counts['new']} on {new}."
     )
-    if isinstance(missing := found.differences["robustness"], Missing):
-        return f"{accuracy} Effective robustness is not compared: {missing.reason}."
-    count = counts["robustness"]
-    differ = "1 pair differs" if count == 1 else f"{count or 'no'} pairs differ"
-    return f"{accuracy} In effective robustness, {differ} significantly."
+    robustness = either(
+        found.differences["robustness"],
+        lambda differences: f"In effective robustness, {_pairs_differ(counts['robustness'])} significantly.",
+        lambda reason: f"Effective robustness is not compared: {reason}.",
+    )
+    return f"{accuracy} {robustness}"
+
+
+def _pairs_differ(count: int) -> str:
+    return "1 pair differs" if count == 1 else f"{count or 'no'} pairs differ"
 
 
 def _of_accuracy(found: "PairComparison", first: int, second: int) -> str:
-    sides = [found.differences["original"], found.differences["new"]]
+    known = [require(found.differences[side]) for side in ("original", "new")]
     names = [found.titles.dataset(found.original), found.titles.dataset(found.new)]
-    known = [side for side in sides if not isinstance(side, Missing)]
     significant = [side.is_significant(first, second, found.level) for side in known]
     models = (found.titles.model(found.models[first]), found.titles.model(found.models[second]))
     if not any(significant):
@@ -68,24 +72,31 @@ def _of_accuracy(found: "PairComparison", first: int, second: int) -> str:
 
 
 def _of_robustness(found: "PairComparison", first: int, second: int) -> str:
-    robustness, drop = found.differences["robustness"], found.differences["drop"]
+    return either(
+        found.differences["robustness"],
+        lambda robustness: _of_distances(robustness, found, first, second),
+        lambda reason: f"Effective robustness is not compared: {reason}{_of_drops(found, first, second)}.",
+    )
+
+
+def _of_distances(robustness: "Differences", found: "PairComparison", first: int, second: int) -> str:
     models = (found.titles.model(found.models[first]), found.titles.model(found.models[second]))
-    if not isinstance(robustness, Missing):
-        if not robustness.is_significant(first, second, found.level):
-            return (
-                f"Their effective robustness does not differ significantly: {models[0]} minus {models[1]} is "
-                f"{_signed(robustness, first, second, found)}."
-            )
-        ahead = robustness.difference[first, second] > 0
+    if not robustness.is_significant(first, second, found.level):
         return (
-            f"{models[0] if ahead else models[1]} is more robust: its effective robustness is "
-            f"{_amount(robustness, first, second, found)} higher."
+            f"Their effective robustness does not differ significantly: {models[0]} minus {models[1]} is "
+            f"{_signed(robustness, first, second, found)}."
         )
-    reason = f"Effective robustness is not compared: {robustness.reason}"
-    if isinstance(drop, Missing):
-        return f"{reason}."
+    ahead = robustness.difference[first, second] > 0
+    return (
+        f"{models[0] if ahead else models[1]} is more robust: its effective robustness is "
+        f"{_amount(robustness, first, second, found)} higher."
+    )
+
+
+def _of_drops(found: "PairComparison", first: int, second: int) -> str:
+    drop = require(found.differences["drop"])
     sure = "" if drop.is_significant(first, second, found.level) else ", which is not significant"
-    return f"{reason}; the difference of their drops is {_signed(drop, first, second, found)}{sure}."
+    return f"; the difference of their drops is {_signed(drop, first, second, found)}{sure}"
 
 
 def _amount(found: "Differences", first: int, second: int, pair: "PairComparison") -> str:

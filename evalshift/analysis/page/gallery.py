@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
+from evalshift.analysis.pair_statistics.missing import or_else, require
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.errors import EvalshiftError
 from evalshift.testbed.classes import ClassSpace
@@ -50,9 +49,7 @@ def gallery_view(pair: PairSummary, metric: MetricSummary, thumbnails: Thumbnail
         return None
     sides = []
     for side, name in (("original", pair.original), ("new", pair.new)):
-        found = metric.statistics.original if side == "original" else metric.statistics.new
-        assert isinstance(found, SetStatistics)
-        missed, hard = found.missed_by_all, found.hard
+        found = require(metric.statistics.original if side == "original" else metric.statistics.new)
         images = [
             {**row, "picture": thumbnails[name, row["position"]]}
             for row in _hardest(metric, side)
@@ -65,8 +62,8 @@ def gallery_view(pair: PairSummary, metric: MetricSummary, thumbnails: Thumbnail
                 "title": metric.titles.dataset(name),
                 "images": found.images,
                 "models": len(found.models),
-                "by_all": 0 if isinstance(missed, Missing) else missed,
-                "by_most": 0 if isinstance(hard, Missing) else len(hard),
+                "by_all": or_else(found.missed_by_all, 0),
+                "by_most": or_else(found.missed_by_most, 0),
                 "shown": images,
             }
         )

@@ -22,7 +22,7 @@ from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.table import model_table
 from evalshift.analysis.page.words import breakable, counted, typeset
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import either, or_none, require
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.average_changes import changes_table
 from evalshift.analysis.summary.sentences import estimated_slope
@@ -30,6 +30,9 @@ from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.formatting import name_some, number, p_cell, percent, points, span
+
+# A key number, its interval or its whole, and what it is.
+Tile = tuple[str, str, str]
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
@@ -125,28 +128,47 @@ def _metric_view(
     }
 
 
-def _tiles(metric: MetricSummary, scale: str) -> list[tuple[str, str, str]]:
-    """The key numbers: value, interval, text."""
-    mean, line, robustness = metric.mean_drop_interval, metric.lines.get(scale), metric.statistics.robustness
-    several = len(metric.table) > 1
-    average = "average " if several else ""
+def _tiles(metric: MetricSummary, scale: str) -> list[Tile]:
+    """The key numbers."""
+    tiles = (_drop_tile(metric), _slope_tile(metric, scale), _robustness_tile(metric), _ranks_tile(metric))
+    return [tile for tile in tiles if tile is not None]
+
+
+def _drop_tile(metric: MetricSummary) -> Tile:
+    mean = metric.mean_drop_interval
+    average = "average " if len(metric.table) > 1 else ""
     unit = "points, conservative CI" if metric.statistics.mean_drop.conservative else "points"
-    drop = (points(metric.mean_drop), span(mean.low, mean.high), f"{average}drop ({unit})")
-    rise = (points(-metric.mean_drop), span(-mean.high, -mean.low), f"{average}rise ({unit})")
-    tiles: list[tuple[str, str, str]] = [drop if metric.mean_drop >= 0 else rise]
-    if line is not None:
-        estimate = metric.estimate(scale)
-        around = ""
-        if not isinstance(estimate, Missing):
-            around = f"[{number(estimate.slope_interval.low)}, {number(estimate.slope_interval.high)}]"
-        tiles.append((number(estimated_slope(line, estimate)), around, f"slope of the line, {scale} scale"))
-    if not isinstance(robustness, Missing) and np.isfinite(robustness.p_holm).any():
-        off = int(np.sum(np.nan_to_num(robustness.p_holm, nan=1.0) < 1 - metric.level))
-        tiles.append((f"{off:,}", f"of {len(metric.table):,}", "models significantly above or below the line (Holm)"))
+    if metric.mean_drop >= 0:
+        return points(metric.mean_drop), span(mean.low, mean.high), f"{average}drop ({unit})"
+    return points(-metric.mean_drop), span(-mean.high, -mean.low), f"{average}rise ({unit})"
+
+
+def _slope_tile(metric: MetricSummary, scale: str) -> Tile | None:
+    line, estimate = metric.lines.get(scale), metric.estimate(scale)
+    if line is None:
+        return None
+    around = either(
+        estimate,
+        lambda found: f"[{number(found.slope_interval.low)}, {number(found.slope_interval.high)}]",
+        lambda reason: "",
+    )
+    return number(estimated_slope(line, estimate)), around, f"slope of the line, {scale} scale"
+
+
+@or_none
+def _robustness_tile(metric: MetricSummary) -> Tile | None:
+    p_holm = require(metric.statistics.robustness).p_holm
+    if not np.isfinite(p_holm).any():
+        return None
+    off = int(np.sum(np.nan_to_num(p_holm, nan=1.0) < 1 - metric.level))
+    return f"{off:,}", f"of {len(metric.table):,}", "models significantly above or below the line (Holm)"
+
+
+def _ranks_tile(metric: MetricSummary) -> Tile | None:
     known = metric.table["delta_rank_real"].dropna()
-    if several and len(known):
-        tiles.append((f"{int(known.sum()):,}", f"of {len(known):,}", "statistically significant rank changes"))
-    return tiles
+    if len(metric.table) < 2 or not len(known):
+        return None
+    return f"{int(known.sum()):,}", f"of {len(known):,}", "statistically significant rank changes"
 
 
 def _beyond(metric: MetricSummary) -> bool:

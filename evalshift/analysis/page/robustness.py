@@ -15,8 +15,9 @@ from evalshift.analysis.page.chart import (
     view,
 )
 from evalshift.analysis.page.words import bounds, counted, label, plotly_text
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.plot_data.shown import ShownRobustness, shown_robustness
+from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import number, percent
 
@@ -160,9 +161,14 @@ def _caption(metric: MetricSummary, count: int, shown: int) -> str:
 
 
 def _trend(metric: MetricSummary, count: int) -> str:
-    found = metric.statistics.year
-    if isinstance(found, Missing):
-        return f"{counted(count, 'model')} by year; a trend over years is not computed: {found.reason}."
+    return either(
+        metric.statistics.year,
+        _trend_sentence,
+        lambda reason: f"{counted(count, 'model')} by year; a trend over years is not computed: {reason}.",
+    )
+
+
+def _trend_sentence(found: YearTrend) -> str:
     way = "fall" if found.per_year < 0 else "rise"
     p = "" if np.isnan(found.p_value) else f" (one-sided test of a fall, p = {number(found.p_value, 3)})"
     return (

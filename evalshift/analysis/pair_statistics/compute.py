@@ -12,7 +12,7 @@ from evalshift.analysis.outcomes import METRICS, ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, Basis
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
 from evalshift.analysis.pair_statistics.superclass_errors import SuperclassErrors, superclass_errors
 from evalshift.analysis.statistics.agreement import AgreementLine, agreement_line
@@ -28,6 +28,7 @@ from evalshift.analysis.statistics.paired import DropDifferences, compare_drops
 from evalshift.analysis.statistics.per_class import ClassDrops, class_drops
 from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_sets
 from evalshift.analysis.statistics.scales import fitted_accuracy
+from evalshift.errors import AnalysisError
 from evalshift.titles import UNTITLED, Titles
 
 
@@ -142,7 +143,7 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         decomposition=decomposition,
         with_fresh=with_fresh,
         fresh=fresh.dataset if fresh is not None and with_fresh.any() else None,
-        split=_split(basis, robustness),
+        split=attempt(lambda: _split(basis, require(robustness))),
         year=_year(line),
         original=original,
         new=new,
@@ -151,8 +152,8 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
             least=2,
         ),
         drop_differences=basis.of_images(lambda original, new: _compared(original, new, basis.level), least=2),
-        without_labels=_without_labels(original, new),
-        class_drops=_class_drops(original, new, basis.level),
+        without_labels=attempt(lambda: _without_labels(require(original), require(new))),
+        class_drops=attempt(lambda: _class_drops(require(original), require(new), basis.level)),
         superclass_errors=_superclass_errors(basis),
         difficulty=line.of_images(fit_difficulty),
         duplicates=_duplicates(basis, near_duplicates),
@@ -221,9 +222,7 @@ def _joined(without: Decomposition, fresh: Decomposition, marked: np.ndarray) ->
     )
 
 
-def _split(basis: Basis, robustness: EffectiveRobustness | Missing) -> SplitDrop | Missing:
-    if isinstance(robustness, Missing):
-        return robustness
+def _split(basis: Basis, robustness: EffectiveRobustness) -> SplitDrop:
     original_correct, original_total, new_correct, new_total = basis.counts
     return split_drop(original_correct / original_total, new_correct / new_total, robustness)
 
@@ -264,24 +263,20 @@ def _compared(original: np.ndarray, new: np.ndarray, level: float) -> DropCompar
     return DropComparison(found, adjust_pairs(found.p_value), adjust_pairs(found.p_value, "benjamini-hochberg"))
 
 
-def _without_labels(original: SetStatistics | Missing, new: SetStatistics | Missing) -> AgreementLine | Missing:
-    if isinstance(original, Missing) or isinstance(new, Missing):
-        return ONLY_COUNTS
-    if isinstance(original.pairs, Missing) or isinstance(new.pairs, Missing):
-        return Missing("agreement takes two models")
-    before, after = original.pairs.agreement, new.pairs.agreement
+def _without_labels(original: SetStatistics, new: SetStatistics) -> AgreementLine:
+    if len(original.models) < 2:
+        raise AnalysisError("agreement takes two models")
+    before, after = require(original.pairs).agreement, require(new.pairs).agreement
     if before is None or after is None:
-        return Missing("agreement is defined on top-1 predictions: see top-1")
+        raise AnalysisError("agreement is defined on top-1 predictions: see top-1")
     correct = original.classes.correct.sum(axis=1)
     accuracy = fitted_accuracy(correct, np.full(len(correct), original.images), "probit")
-    return attempt(lambda: agreement_line(accuracy, before, after))
+    return agreement_line(accuracy, before, after)
 
 
-def _class_drops(original: SetStatistics | Missing, new: SetStatistics | Missing, level: float) -> ClassDrops | Missing:
-    if isinstance(original, Missing) or isinstance(new, Missing):
-        return ONLY_COUNTS
+def _class_drops(original: SetStatistics, new: SetStatistics, level: float) -> ClassDrops:
     if not np.any((original.classes.total > 0) & (new.classes.total > 0)):
-        return Missing("no class has images on both sets")
+        raise AnalysisError("no class has images on both sets")
     return class_drops(original.classes, new.classes, level)
 
 

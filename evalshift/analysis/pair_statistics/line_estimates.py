@@ -1,9 +1,9 @@
 """The line of new on original accuracy with the confidence intervals that the report gives first, on every scale."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evalshift.analysis.pair_statistics.basis import ONLY_COUNTS, Basis
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_else
 from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
 from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy
 
@@ -32,12 +32,17 @@ class LineEstimates:
 
         Families are allowed for where that makes the interval of the slope wider by a fifth or more.
         """
-        models, families = self.models_and_images, self.families_and_images
-        if isinstance(models, Missing):
+        models = or_else(self.models_and_images, None)
+        if models is None:
             return self.counts
-        if not isinstance(families, Missing) and _width(families) >= _MATTERS * _width(models):
-            return families
-        return models
+        families = or_else(self.families_and_images, models)
+        return families if _width(families) >= _MATTERS * _width(models) else models
+
+    @property
+    def clustered(self) -> bool:
+        """Whether `counts` are clustered by family."""
+        counts = or_else(self.counts, None)
+        return counts is not None and counts.by_family
 
 
 def line_estimates(basis: Basis) -> dict[str, LineEstimates]:
@@ -57,12 +62,13 @@ def _on_scale(basis: Basis, scale: str) -> LineEstimates:
     if covariances is None:
         return LineEstimates(ONLY_COUNTS, ONLY_COUNTS, counts)
     models = attempt(lambda: random_effects_line(*accuracies, covariances, scale=scale, level=basis.level))
-    by_family: LineEstimate | Missing = _NO_FAMILIES
-    if not isinstance(counts, Missing) and counts.by_family:
-        by_family = attempt(
-            lambda: random_effects_line(*accuracies, covariances, families=families, scale=scale, level=basis.level)
-        )
-    return LineEstimates(models, by_family, counts)
+    without = LineEstimates(models, _NO_FAMILIES, counts)
+    if not without.clustered:
+        return without
+    by_family = attempt(
+        lambda: random_effects_line(*accuracies, covariances, families=families, scale=scale, level=basis.level)
+    )
+    return replace(without, families_and_images=by_family)
 
 
 def _width(line: LineEstimate) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evalshift.analysis.pair_statistics.basis import NO_DROP, NOT_RESAMPLED, Basis
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_else, require
 from evalshift.analysis.statistics import errors_in_variables as eiv
 from evalshift.analysis.statistics.bootstraps import (
     DrawnImages,
@@ -17,6 +17,7 @@ from evalshift.analysis.statistics.bootstraps import (
 from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns, diminishing_returns
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.scale_choice import ScaleFit, best_scale, compare_scales
+from evalshift.errors import AnalysisError
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +51,12 @@ def line_statistics(basis: Basis) -> LineStatistics:
     return LineStatistics(
         scale=basis.scale,
         scale_fits=fits,
-        by_family=_by_family(basis),
+        by_family=attempt(lambda: _by_family(basis)),
         york=_york(basis),
         york_own=_york_own(basis),
-        over_images=_over_images(basis, drawn),
-        over_both=_over_both(basis, drawn),
-        over_families=_over_families(basis),
+        over_images=attempt(lambda: _over_images(basis, require(drawn))),
+        over_both=attempt(lambda: _over_both(basis, require(drawn))),
+        over_families=attempt(lambda: _over_families(basis)),
         diminishing=_diminishing(basis, fits),
     )
 
@@ -68,9 +69,7 @@ def _drawn(basis: Basis) -> DrawnImages | Missing:
     )
 
 
-def _over_images(basis: Basis, drawn: DrawnImages | Missing) -> Line | Missing:
-    if isinstance(drawn, Missing):
-        return drawn
+def _over_images(basis: Basis, drawn: DrawnImages) -> Line | Missing:
     line = basis.of_images(
         lambda original, new: image_bootstrap(
             original, new, scale=basis.scale, level=basis.level, drawn=drawn, rng=basis.rng("line over images")
@@ -79,9 +78,7 @@ def _over_images(basis: Basis, drawn: DrawnImages | Missing) -> Line | Missing:
     return _with_interval(line, "no drawn images make a line")
 
 
-def _over_both(basis: Basis, drawn: DrawnImages | Missing) -> Line | Missing:
-    if isinstance(drawn, Missing):
-        return drawn
+def _over_both(basis: Basis, drawn: DrawnImages) -> Line | Missing:
     line = basis.of_images(
         lambda original, new: two_way_bootstrap(
             original,
@@ -96,38 +93,32 @@ def _over_both(basis: Basis, drawn: DrawnImages | Missing) -> Line | Missing:
 
 
 def _over_families(basis: Basis) -> Line | Missing:
-    if missing := _unrelated(basis):
-        return missing
+    _check_related(basis)
     if not basis.resamples:
         return NOT_RESAMPLED
-    line = attempt(
-        lambda: family_bootstrap(
-            *basis.accuracies,
-            basis.families,
-            scale=basis.scale,
-            resamples=basis.resamples,
-            level=basis.level,
-            rng=basis.rng(f"families {basis.scale}"),
-        )
+    line = family_bootstrap(
+        *basis.accuracies,
+        basis.families,
+        scale=basis.scale,
+        resamples=basis.resamples,
+        level=basis.level,
+        rng=basis.rng(f"families {basis.scale}"),
     )
     return _with_interval(line, "there are fewer than three families")
 
 
-def _by_family(basis: Basis) -> tuple[ScaleFit, ...] | Missing:
-    if missing := _unrelated(basis):
-        return missing
-    fits = attempt(lambda: compare_scales(*basis.counts, families=basis.families))
-    if isinstance(fits, Missing) or any(np.isfinite(fit.rms_error) for fit in fits):
-        return fits
-    return Missing("without a model's family no line is left")
+def _by_family(basis: Basis) -> tuple[ScaleFit, ...]:
+    _check_related(basis)
+    fits = compare_scales(*basis.counts, families=basis.families)
+    if not any(np.isfinite(fit.rms_error) for fit in fits):
+        raise AnalysisError("without a model's family no line is left")
+    return fits
 
 
-def _unrelated(basis: Basis) -> Missing | None:
-    """Why families say nothing that models do not; None where they do."""
-    named = [family for family in basis.families if family is not None]
-    if len(set(named)) == len(named):
-        return Missing("no two models are of one family (`family` in the registry)")
-    return None
+def _check_related(basis: Basis) -> None:
+    """Raise AnalysisError where families say nothing that models do not."""
+    if not basis.related:
+        raise AnalysisError("no two models are of one family (`family` in the registry)")
 
 
 def _york(basis: Basis) -> eiv.YorkLine | Missing:
@@ -157,7 +148,7 @@ def _diminishing(basis: Basis, fits: tuple[ScaleFit, ...] | Missing) -> Diminish
         return NO_DROP
     if basis.correct is None or not basis.complete:
         return Missing("the slope that the images' difficulty makes takes predictions on each image from all models")
-    scale = basis.scale if isinstance(fits, Missing) else best_scale(fits, otherwise=basis.scale)
+    scale = best_scale(or_else(fits, ()), otherwise=basis.scale)
     return basis.of_images(lambda original, new: diminishing_returns(original, new, scale=scale), least=3)
 
 

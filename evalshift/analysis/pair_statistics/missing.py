@@ -1,12 +1,15 @@
 """Statistics that are not computed: a reason in words in place of the result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from evalshift.errors import AnalysisError
 
 Result = TypeVar("Result")
+Other = TypeVar("Other")
+Arguments = ParamSpec("Arguments")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,58 @@ def require(result: Result | Missing) -> Result:
     return result
 
 
-def there(*results: object) -> bool:
-    """Whether all of these were computed."""
-    return not any(isinstance(result, Missing) for result in results)
+def or_none(make: Callable[Arguments, Result]) -> Callable[Arguments, Result | None]:
+    """A function that gives None where a result that it requires is missing.
+
+    >>> half = or_none(lambda result: require(result) / 2)
+    >>> half(7), half(Missing("too few models"))
+    (3.5, None)
+    """
+
+    @wraps(make)
+    def made(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result | None:
+        return or_else(attempt(lambda: make(*arguments, **named)), None)
+
+    return made
+
+
+def either(result: Result | Missing, use: Callable[[Result], Other], otherwise: Callable[[str], Other]) -> Other:
+    """What `use` makes of the result; where there is none, what `otherwise` makes of the reason.
+
+    >>> either(Missing("too few models"), str, lambda reason: f"not computed: {reason}")
+    'not computed: too few models'
+    """
+    reason = _reason(result)
+    return use(require(result)) if reason is None else otherwise(reason)
+
+
+def or_else(result: Result | Missing, default: Other) -> Result | Other:
+    """The result; `default` where there is none.
+
+    >>> or_else(7, 0), or_else(Missing("too few models"), 0)
+    (7, 0)
+    """
+    return default if _reason(result) is not None else require(result)
+
+
+def computed(results: Mapping[str, Result | Missing]) -> dict[str, Result]:
+    """Those results by name that are computed.
+
+    >>> computed({"slope": 1.1, "year": Missing("too few years")})
+    {'slope': 1.1}
+    """
+    return {name: require(result) for name, result in results.items() if _reason(result) is None}
+
+
+def reasons(results: Mapping[str, object]) -> dict[str, str]:
+    """Why each of the others is not, by name.
+
+    >>> reasons({"slope": 1.1, "year": Missing("too few years")})
+    {'year': 'too few years'}
+    """
+    found = {name: _reason(result) for name, result in results.items()}
+    return {name: reason for name, reason in found.items() if reason is not None}
+
+
+def _reason(result: object) -> str | None:
+    return result.reason if isinstance(result, Missing) else None

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evalshift.analysis.outcomes import ImagePredictions
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.statistics.agreement import (
     Dominance,
     ErrorConsistency,
@@ -80,9 +80,12 @@ class SetStatistics:
     @property
     def missed_by_all(self) -> int | Missing:
         """How many images every model misses."""
-        if isinstance(self.hard, Missing):
-            return self.hard
-        return int(np.sum(self.hard.missed == self.hard.models))
+        return attempt(lambda: int(np.sum(require(self.hard).missed == require(self.hard).models)))
+
+    @property
+    def missed_by_most(self) -> int | Missing:
+        """How many images more than half of the models miss."""
+        return attempt(lambda: len(require(self.hard)))
 
 
 def set_statistics(
@@ -117,7 +120,7 @@ def set_statistics(
         pairs=pairs,
         ranks=rank_sets(correct, level=level, rng=rank_rng),
         union_margin=reuse_margin(images, models, level=level),
-        cover_margin=_cover_margin(pairs, images, models, level),
+        cover_margin=attempt(lambda: _cover_margin(require(pairs), images, models, level)),
         joint=joint_margin(correct, level=level, rng=margin_rng),
         classes=class_accuracies(correct, predictions.truth, len(predictions.class_names), level),
         hard=hard,
@@ -141,9 +144,7 @@ def _pairwise(correct: Correct, predictions: ImagePredictions, metric: str, leve
     )
 
 
-def _cover_margin(pairs: PairwiseStatistics | Missing, images: int, models: int, level: float) -> float | Missing:
-    if isinstance(pairs, Missing):
-        return pairs
+def _cover_margin(pairs: PairwiseStatistics, images: int, models: int, level: float) -> float:
     return reuse_margin(images, models, cover=similarity_cover(pairs.consistency.observed), level=level)
 
 

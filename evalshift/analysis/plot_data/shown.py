@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.plot_data.ordering import alike_first, both_ends
 from evalshift.analysis.summary import MetricSummary
 
@@ -155,6 +155,7 @@ class ShownAgreement:
         return float(np.nanmin([matrix[np.ix_(rest, rest)][above] for matrix in self.values.values()]))
 
 
+@or_none
 def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
     """The best `most` models: agreement of top-1 predictions, or for top-5 of correctness.
 
@@ -162,9 +163,7 @@ def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
     """
     found = {}
     for side, statistics in (("original", metric.statistics.original), ("new", metric.statistics.new)):
-        if isinstance(statistics, Missing) or isinstance(statistics.pairs, Missing):
-            return None
-        pairs = statistics.pairs
+        pairs = require(require(statistics).pairs)
         found[side] = pairs.consistency.kappa if pairs.agreement is None else pairs.agreement
     models = metric.statistics.image_models
     rank = {model: place for place, model in enumerate(metric.table["model"])}

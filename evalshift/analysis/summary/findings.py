@@ -3,8 +3,9 @@
 import numpy as np
 
 from evalshift.analysis.pair_statistics.compute import Statistics
-from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics, SetStatistics
+from evalshift.analysis.pair_statistics.missing import either, or_else, or_none, require
+from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
+from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
 
@@ -29,10 +30,11 @@ def details(statistics: Statistics) -> tuple[str, ...]:
     )
 
 
+@or_none
 def robustness_sentence(statistics: Statistics) -> str | None:
     """Which models are farther above or below the line fitted without them than such models scatter."""
-    found = statistics.robustness
-    if isinstance(found, Missing) or not np.isfinite(found.p_holm).any():
+    found = require(statistics.robustness)
+    if not np.isfinite(found.p_holm).any():
         return None
     significant = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
     test = f"{found.scale} scale, Holm over {len(significant)} models"
@@ -105,23 +107,27 @@ def _measured_parts(statistics: Statistics) -> str:
 
 
 def _diminishing_returns(statistics: Statistics) -> str:
-    found = statistics.lines.diminishing
-    if isinstance(found, Missing):
-        return f" Diminishing returns are not tested: {found.reason}."
+    return either(
+        statistics.lines.diminishing,
+        lambda found: _test_of_diminishing_returns(found, statistics.level),
+        lambda reason: f" Diminishing returns are not tested: {reason}.",
+    )
+
+
+def _test_of_diminishing_returns(found: DiminishingReturns, level: float) -> str:
     test = (
         f"slope {number(found.slope)} on the {found.scale} scale, {number(found.expected_slope)} expected from the "
         f"difficulty of the images, {p_words(found.p_value)}"
     )
-    if found.p_value < 1 - statistics.level:
+    if found.p_value < 1 - level:
         return f" The line is flatter than the images make it, which is consistent with diminishing returns ({test})."
     return f" There is no evidence of diminishing returns ({test})."
 
 
+@or_none
 def scale_sentence(statistics: Statistics) -> str | None:
     """On which scale the line predicts best a model that it was fitted without."""
-    fits = statistics.lines.scale_fits
-    if isinstance(fits, Missing):
-        return None
+    fits = require(statistics.lines.scale_fits)
     known = sorted((fit for fit in fits if np.isfinite(fit.rms_error)), key=lambda fit: fit.rms_error)
     if len(known) < 2:
         return None
@@ -129,12 +135,11 @@ def scale_sentence(statistics: Statistics) -> str | None:
     return f"Leave-one-out error (root mean square): {', '.join(errors[:-1])} and {errors[-1]} scale."
 
 
-def chance_sentence(statistics: Statistics) -> str | None:
+@or_none
+def chance_sentence(statistics: Statistics) -> str:
     """What the slope's interval becomes where models of one family are allowed to lie together off the line."""
     found = statistics.estimates[statistics.lines.scale]
-    models, families = found.models_and_images, found.families_and_images
-    if isinstance(models, Missing) or isinstance(families, Missing):
-        return None
+    models, families = require(found.models_and_images), require(found.families_and_images)
     return (
         f"Slope with models taken as independent: {_slope_ci(models)}; with a variance between their "
         f"{families.clusters} families: {_slope_ci(families)} ({models.scale} scale)."
@@ -145,38 +150,41 @@ def _slope_ci(line: LineEstimate) -> str:
     return ci_words(number(line.slope_interval.low), number(line.slope_interval.high), line.level)
 
 
-def pairs_sentence(statistics: Statistics) -> str | None:
+@or_none
+def pairs_sentence(statistics: Statistics) -> str:
     """How many pairs of models differ significantly, and how small a difference the images show."""
-    sides = statistics.original, statistics.new
-    told = []
-    for found, words in zip(sides, ("original", "new"), strict=True):
-        if not isinstance(found, SetStatistics) or not isinstance(found.pairs, PairwiseStatistics):
-            return None
-        above = np.triu_indices(len(found.models), k=1)
-        apart = int(np.sum(found.pairs.p_holm[above] < 1 - statistics.level))
-        smallest = found.pairs.detectable
-        shown = "" if isinstance(smallest, Missing) else f" ({points(smallest)} points are detected with 80 % power)"
-        told.append(f"{apart:,} of {len(above[0]):,} pairs of models on the {found.images:,} {words} images{shown}")
-    return f"Significantly different accuracies (McNemar's exact test, Holm): {told[0]}, and {told[1]}."
+    original, new = (_significant_pairs(*side, statistics.level) for side in _sides(statistics))
+    return f"Significantly different accuracies (McNemar's exact test, Holm): {original}, and {new}."
 
 
-def hard_sentence(statistics: Statistics) -> str | None:
+def _significant_pairs(words: str, found: SetStatistics, level: float) -> str:
+    pairs = require(found.pairs)
+    p_values = pairs.p_holm[np.triu_indices(len(found.models), k=1)]
+    count = int(np.sum(p_values < 1 - level))
+    detected = either(
+        pairs.detectable, lambda least: f" ({points(least)} points are detected with 80 % power)", lambda reason: ""
+    )
+    return f"{count:,} of {len(p_values):,} pairs of models on the {found.images:,} {words} images{detected}"
+
+
+@or_none
+def hard_sentence(statistics: Statistics) -> str:
     """How many images all models miss."""
-    sides = statistics.original, statistics.new
-    missed = []
-    for found, words in zip(sides, ("original", "new"), strict=True):
-        if not isinstance(found, SetStatistics) or isinstance(found.missed_by_all, Missing):
-            return None
-        missed.append(f"{found.missed_by_all:,} of the {found.images:,} {words} images")
-    return f"All models miss {missed[0]} and {missed[1]}."
+    original, new = (
+        f"{require(found.missed_by_all):,} of the {found.images:,} {words} images"
+        for words, found in _sides(statistics)
+    )
+    return f"All models miss {original} and {new}."
+
+
+def _sides(statistics: Statistics) -> tuple[tuple[str, SetStatistics], tuple[str, SetStatistics]]:
+    return ("original", require(statistics.original)), ("new", require(statistics.new))
 
 
 def superclass_sentences(statistics: Statistics) -> list[str]:
     """How many of the mistakes are within the superclass, for each declaration of superclasses; means over models."""
-    if isinstance(statistics.superclass_errors, Missing):
-        return []
     said = []
-    for found in statistics.superclass_errors:
+    for found in or_else(statistics.superclass_errors, ()):
         both = np.isfinite(found.change.difference)
         if not both.any():
             continue
@@ -191,11 +199,10 @@ def superclass_sentences(statistics: Statistics) -> list[str]:
     return said
 
 
+@or_none
 def without_labels_sentence(statistics: Statistics) -> str | None:
     """How well agreement alone predicts the new accuracies."""
-    found, new = statistics.without_labels, statistics.new
-    if isinstance(found, Missing) or not isinstance(new, SetStatistics):
-        return None
+    found, new = require(statistics.without_labels), require(statistics.new)
     error = np.abs(found.aline_d - new.classes.correct.sum(axis=1) / new.images)
     known = error[np.isfinite(error)]
     if not len(known):
@@ -206,11 +213,10 @@ def without_labels_sentence(statistics: Statistics) -> str | None:
     )
 
 
-def difficulty_sentence(statistics: Statistics) -> str | None:
+@or_none
+def difficulty_sentence(statistics: Statistics) -> str:
     """The line that the difficulty model of the images predicts."""
-    found = statistics.difficulty
-    if isinstance(found, Missing):
-        return None
+    found = require(statistics.difficulty)
     return (
         "The difficulty model, fitted to the single images, predicts a line on the probit scale with slope "
         f"{number(found.line.slope)} and offset {number(found.line.offset)}."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, either, or_else
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.statistics.mean_drop import MeanDrop
@@ -127,13 +127,15 @@ def bootstrap_span(line: Line) -> str:
 
 def estimated_slope(line: Line, estimate: LineEstimate | Missing) -> float:
     """The slope that stands first: that with the confidence interval, otherwise that of least squares."""
-    return line.slope if isinstance(estimate, Missing) else estimate.slope
+    return or_else(estimate, line).slope
 
 
 def estimate_ci(estimate: LineEstimate | Missing) -> str:
     """The slope's confidence interval in words, and what it leaves out; nothing where there is none."""
-    if isinstance(estimate, Missing):
-        return ""
+    return either(estimate, _slope_ci, lambda reason: "")
+
+
+def _slope_ci(estimate: LineEstimate) -> str:
     around = estimate.slope_interval
     parts = [ci_words(number(around.low), number(around.high), estimate.level), *estimate_basis(estimate)]
     return "; ".join(parts)

@@ -11,7 +11,7 @@ from evalshift._version import __version__
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.statistics.drops import drops
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.statistics.line_fit import Line, fit_line
@@ -149,9 +149,11 @@ def _summarize_metric(
 
 def _real_changes(statistics: Statistics, models: Sequence[str]) -> pd.Series:
     """Whether the rank of each model changes significantly; missing where that is not computed."""
-    real: dict[str, bool] = {}
-    if not isinstance(statistics.rank_changes, Missing):
-        real = dict(zip(statistics.image_models, statistics.rank_changes.real.tolist(), strict=True))
+    real: dict[str, bool] = either(
+        statistics.rank_changes,
+        lambda changes: dict(zip(statistics.image_models, changes.real.tolist(), strict=True)),
+        lambda reason: {},
+    )
     return pd.Series([real.get(model, pd.NA) for model in models], dtype="boolean")
 
 

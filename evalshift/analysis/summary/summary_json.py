@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.line_estimates import LineEstimates
+from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
@@ -73,10 +74,8 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
         "left_out": summary.left_out,
         "lines": {name: line and _line_facts(line) for name, line in summary.lines.items()},
         "all_lines": {name: line and _line_facts(line) for name, line in summary.all_lines.items()},
-        "line_estimates": {name: _estimate_facts(found.headline) for name, found in statistics.estimates.items()},
-        "all_line_estimates": {
-            name: _estimate_facts(found.headline) for name, found in statistics.all_estimates.items()
-        },
+        "line_estimates": _all_estimate_facts(statistics.estimates),
+        "all_line_estimates": _all_estimate_facts(statistics.all_estimates),
         "against": summary.against and _against_facts(summary.against),
         "table": summary.table.to_dict("records"),
         "statistics": {name: _table_facts(table) for name, table in summary.tables.items()},
@@ -117,9 +116,14 @@ def _line_facts(line: Line) -> dict[str, Any]:
     }
 
 
-def _estimate_facts(line: LineEstimate | Missing) -> dict[str, Any]:
-    if isinstance(line, Missing):
-        return {"missing": line.reason}
+def _all_estimate_facts(estimates: Mapping[str, LineEstimates]) -> dict[str, Any]:
+    return {
+        scale: either(found.headline, _estimate_facts, lambda reason: {"missing": reason})
+        for scale, found in estimates.items()
+    }
+
+
+def _estimate_facts(line: LineEstimate) -> dict[str, Any]:
     return {
         "slope": line.slope,
         "slope_interval": line.slope_interval,

@@ -6,14 +6,17 @@ from functools import partial
 
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.compute import Statistics
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, computed, reasons
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables import (
+    of_classes,
     of_groups,
     of_images,
     of_lines,
+    of_model_pairs,
     of_models,
     of_recipes,
+    of_sets,
     of_superclasses,
 )
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData
@@ -30,11 +33,11 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "trends": of_lines.trends_table,
     "duplicates": of_models.duplicates_table,
     "ranks": of_models.ranks_table,
-    "sets": of_images.sets_table,
-    "pairs": of_images.pairs_table,
+    "sets": of_sets.sets_table,
+    "pairs": of_model_pairs.pairs_table,
     "without_labels": of_models.without_labels_table,
-    "classes": of_images.classes_table,
-    "model_classes": of_images.model_classes_table,
+    "classes": of_classes.classes_table,
+    "model_classes": of_classes.model_classes_table,
     "hierarchical_errors": of_superclasses.hierarchical_errors_table,
     "worst_groups": of_groups.worst_groups_table,
     "groups": of_groups.groups_table,
@@ -60,10 +63,6 @@ def statistic_tables(
     data = TableData(statistics, outcomes, tuple(models), lines, predictions)
     made = {name: attempt(partial(make, data)) for name, make in _MAKERS.items()}
     return (
-        {
-            name: replace(table, titles=outcomes.titles)
-            for name, table in made.items()
-            if isinstance(table, StatisticTable)
-        },
-        {name: table.reason for name, table in made.items() if isinstance(table, Missing)},
+        {name: replace(table, titles=outcomes.titles) for name, table in computed(made).items() if table is not None},
+        reasons(made),
     )

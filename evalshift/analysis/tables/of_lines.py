@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing, require
+from evalshift.analysis.pair_statistics.missing import Missing, either, require
+from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.errors_in_variables import YorkLine
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
+from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 
 
@@ -17,9 +19,7 @@ def lines_table(data: TableData) -> StatisticTable:
     drawn = data.lines.get(lines.scale)
     least_squares: Line | Missing = Missing("no line can be fitted") if drawn is None else drawn
     estimates = statistics.estimates[lines.scale]
-    clusters = "models"
-    if not isinstance(estimates.counts, Missing) and estimates.counts.by_family:
-        clusters = "families of models"
+    clusters = "families of models" if estimates.clustered else "models"
     rows = [
         _line_row("random effects", "models and images", estimates.models_and_images),
         _line_row("random effects", "families of models and images", estimates.families_and_images),
@@ -56,14 +56,15 @@ def lines_table(data: TableData) -> StatisticTable:
 
 
 def _line_row(name: str, drawn: str, line: Line | YorkLine | LineEstimate | Missing) -> dict[str, Any]:
-    if isinstance(line, Missing):
-        undefined = dict.fromkeys(
-            ("slope", "slope_low", "slope_high", "offset", "offset_low", "offset_high", "df", "reduced_chi2"), np.nan
-        )
-        return {"line": name, "drawn": drawn, **undefined, "missing": line.reason}
+    cells = either(line, _line_cells, lambda reason: dict.fromkeys(_LINE_CELLS, np.nan) | {"missing": reason})
+    return {"line": name, "drawn": drawn, **cells}
+
+
+_LINE_CELLS = ("slope", "slope_low", "slope_high", "offset", "offset_low", "offset_high", "df", "reduced_chi2")
+
+
+def _line_cells(line: Line | YorkLine | LineEstimate) -> dict[str, Any]:
     return {
-        "line": name,
-        "drawn": drawn,
         "slope": line.slope,
         "slope_low": line.slope_interval.low,
         "slope_high": line.slope_interval.high,
@@ -80,11 +81,11 @@ def scales_table(data: TableData) -> StatisticTable:
     """One row per scale: how well its line fits, and predicts models it has not seen."""
     lines = data.statistics.lines
     fits = require(lines.scale_fits)
-    by_family = [np.nan] * len(fits)
-    why = "so is the error by family: " + (lines.by_family.reason if isinstance(lines.by_family, Missing) else "")
-    if not isinstance(lines.by_family, Missing):
-        by_family = [fit.rms_error for fit in lines.by_family]
-        why = ""
+    by_family, why = either(
+        lines.by_family,
+        lambda found: ([fit.rms_error for fit in found], ""),
+        lambda reason: ([np.nan] * len(fits), f"; so is the error by family: {reason}"),
+    )
     largest = [int(np.nanargmax(np.abs(fit.error))) if np.isfinite(fit.error).any() else None for fit in fits]
     return make_table(
         "scales",
@@ -107,31 +108,17 @@ def scales_table(data: TableData) -> StatisticTable:
         ],
         "Error of the new accuracy predicted by the line fitted without the model, or without its family: root mean "
         "square over models, and the largest. Compare these, not R², which is computed on each scale separately.",
-        empty="An error is empty where no line fits the remaining models" + (f"; {why}." if why else "."),
+        empty="An error is empty where no line fits the remaining models" + f"{why}.",
     )
 
 
 def trends_table(data: TableData) -> StatisticTable:
     """The tests for signs of tuning on the original set."""
-    diminishing, year = data.statistics.lines.diminishing, data.statistics.year
-    rows: list[tuple[Any, ...]] = []
-    if isinstance(diminishing, Missing):
-        rows.append(("flatter line (diminishing returns)", np.nan, np.nan, np.nan, np.nan, diminishing.reason))
-    else:
-        name = f"flatter line (diminishing returns), {diminishing.scale} scale"
-        estimate = diminishing.slope, diminishing.expected_slope, diminishing.p_value, diminishing.models
-        rows.append((name, *estimate, ""))
-    if isinstance(year, Missing):
-        rows.append(("fall with the year", np.nan, np.nan, np.nan, np.nan, year.reason))
-    else:
-        rows.append(("fall with the year", year.per_year, 0.0, year.p_value, year.models, ""))
+    rows = [_flatter_row(data.statistics.lines.diminishing), _year_row(data.statistics.year)]
     return make_table(
         "trends",
         "Signs of tuning on the original set",
-        {
-            key: [row[place] for row in rows]
-            for place, key in enumerate(("test", "estimate", "expected", "p_value", "models", "missing"))
-        },
+        dict(zip(_TREND_CELLS, zip(*rows, strict=True), strict=True)),
         [
             Column("test", "Test", "text"),
             Column("estimate", "Estimate", "number"),
@@ -144,6 +131,35 @@ def trends_table(data: TableData) -> StatisticTable:
         "difficulty model of the images; the trend is the change of new accuracy per year at equal original accuracy, "
         "as a fraction. A test that is not significant does not rule out tuning, which need not change the slope.",
         empty="A test that is not computed has no numbers.",
+    )
+
+
+_TREND_CELLS = ("test", "estimate", "expected", "p_value", "models", "missing")
+_NO_TREND = (np.nan, np.nan, np.nan, np.nan)
+
+
+def _flatter_row(diminishing: DiminishingReturns | Missing) -> tuple[Any, ...]:
+    test = "flatter line (diminishing returns)"
+    return either(
+        diminishing,
+        lambda found: (
+            f"{test}, {found.scale} scale",
+            found.slope,
+            found.expected_slope,
+            found.p_value,
+            found.models,
+            "",
+        ),
+        lambda reason: (test, *_NO_TREND, reason),
+    )
+
+
+def _year_row(year: YearTrend | Missing) -> tuple[Any, ...]:
+    test = "fall with the year"
+    return either(
+        year,
+        lambda found: (test, found.per_year, 0.0, found.p_value, found.models, ""),
+        lambda reason: (test, *_NO_TREND, reason),
     )
 
 

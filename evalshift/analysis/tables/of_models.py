@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing, require
-from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
+from evalshift.analysis.pair_statistics.missing import Missing, either, require
+from evalshift.analysis.statistics.drop_decomposition import SplitDrop, Term
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table, with_bounds
@@ -78,17 +78,7 @@ def decomposition_table(data: TableData) -> StatisticTable:
     columns |= with_bounds("generalization", parts.generalization.interval, order)
     for level, bounds in parts.generalization_bounds.items():
         columns |= with_bounds(f"generalization_{100 * level:g}", bounds, order)
-    nothing = np.full(len(order), np.nan)
-    for name, term in (
-        ("shared", None if isinstance(split, Missing) else split.shared),
-        ("own", None if isinstance(split, Missing) else split.own),
-    ):
-        columns |= {name: nothing if term is None else term.estimate[order]}
-        columns |= (
-            with_bounds(name, Interval(nothing, nothing), np.arange(len(order)))
-            if term is None
-            else (with_bounds(name, term.interval, order))
-        )
+    columns |= _split_columns(split, order)
     fresh = (
         f"Adaptivity is measured on {statistics.titles.dataset(statistics.fresh)}, fresh images of the original "
         "distribution."
@@ -96,7 +86,7 @@ def decomposition_table(data: TableData) -> StatisticTable:
         else "No fresh images of the original distribution were evaluated, so adaptivity is not separated and is "
         "part of the distribution term."
     )
-    why = f" ({split.reason})" if isinstance(split, Missing) else ""
+    why = either(split, lambda _: "", lambda reason: f" ({reason})")
     tuned = [bounded("adaptivity", "Adaptivity", "points"), Column("adaptivity_p", "p", "p")]
     return make_table(
         "decomposition",
@@ -117,6 +107,16 @@ def decomposition_table(data: TableData) -> StatisticTable:
         empty="Adaptivity is empty without predictions on fresh images, shared and own where no line fits the other "
         f"models{why}, and their intervals where these are fewer than three.",
     )
+
+
+def _split_columns(split: SplitDrop | Missing, order: np.ndarray) -> dict[str, np.ndarray]:
+    nothing = np.full(len(order), np.nan)
+    undefined = Term(nothing, Interval(nothing, nothing))
+    terms = either(split, lambda found: (found.shared, found.own), lambda reason: (undefined, undefined))
+    columns = {}
+    for name, term in zip(("shared", "own"), terms, strict=True):
+        columns |= {name: term.estimate[order], **with_bounds(name, term.interval, order)}
+    return columns
 
 
 def ranks_table(data: TableData) -> StatisticTable:
@@ -152,8 +152,7 @@ def ranks_table(data: TableData) -> StatisticTable:
 def without_labels_table(data: TableData) -> StatisticTable:
     """New accuracies estimated from agreement alone, beside the true ones."""
     found, order = require(data.statistics.without_labels), data.image_order
-    new = data.statistics.new
-    assert isinstance(new, SetStatistics)
+    new = require(data.statistics.new)
     accuracy = new.classes.correct.sum(axis=1) / new.images
     r2 = EMPTY if np.isnan(found.r2) else number(found.r2, 3)
     return make_table(

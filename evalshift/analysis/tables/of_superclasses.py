@@ -4,16 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 from evalshift.formatting import name_some
 
 
-def hierarchical_errors_table(data: TableData) -> StatisticTable | Missing | None:
+def hierarchical_errors_table(data: TableData) -> StatisticTable | None:
     """One row per declaration of superclasses and model; None where none is declared."""
-    found = data.statistics.superclass_errors
-    if isinstance(found, Missing):
-        return found
+    found = require(data.statistics.superclass_errors)
     if not found:
         return None
     order = data.image_order

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
+from evalshift.analysis.pair_statistics.basis import ONLY_COUNTS
 from evalshift.analysis.pair_statistics.compute import Statistics
+from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.titles import UNTITLED, Titles
@@ -95,6 +97,21 @@ class TableData:
         """The models of the rows that have predictions to each image."""
         known = set(self.statistics.image_models)
         return [model for model in self.models if model in known]
+
+    @property
+    def image_predictions(self) -> tuple[ImagePredictions, ImagePredictions]:
+        """`predictions`; raises AnalysisError where there are only counts."""
+        return require(ONLY_COUNTS if self.predictions is None else self.predictions)
+
+    @property
+    def class_names(self) -> list[str]:
+        """What the classes are called; raises AnalysisError where there are only counts."""
+        return list(self.image_predictions[0].class_names)
+
+    @property
+    def error_words(self) -> str:
+        """The significance level of tests, as "5 %"."""
+        return f"{100 * (1 - self.statistics.level):.3g} %"
 
     @property
     def image_order(self) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""Tables of the accuracy per class: over all models, and of each model."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.pair_statistics.missing import require
+from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.per_class import ClassDrops
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
+
+_READ_ROWS = 20
+
+
+def classes_table(data: TableData) -> StatisticTable:
+    """One row per class: its accuracy on both sets, over models."""
+    return make_table(
+        "classes",
+        "Accuracy per class",
+        _means_over_models(data),
+        [
+            Column("class", "Class", "text"),
+            Column("original_total", "Original images", "count"),
+            Column("new_total", "New images", "count"),
+            bounded("original_accuracy", "Original (%)"),
+            bounded("new_accuracy", "New (%)"),
+            Column("drop", "Drop (points)", "points"),
+            Column("original_rank", "Original rank", "count"),
+            Column("new_rank", "New rank", "count"),
+            Column("fell", "Models that fall", "count"),
+            Column("rose", "that rise", "count"),
+        ],
+        f"Means over {len(data.image_models)} models, the classes that fall most first; bounds are means of the "
+        "models' own, which errs on the wide side. A model falls or rises on a class where Fisher's exact test says so "
+        f"at {data.error_words}, by Holm over its classes; the CSV table model_classes has them one by one.",
+        empty="A class without images on a set has no accuracy there, and no rank.",
+        choose=lambda frame: frame.sort_values("drop", ascending=False, kind="stable").head(_READ_ROWS),
+    )
+
+
+def model_classes_table(data: TableData) -> StatisticTable:
+    """One row per model and class."""
+    return make_table(
+        "model_classes",
+        "Accuracy per model and class",
+        _single_models(data),
+        (),
+        "Drop of each class with Newcombe's interval, Fisher's exact test, adjusted over the classes of the model.",
+        empty="A class without images on either set has no drop.",
+    )
+
+
+def _means_over_models(data: TableData) -> dict[str, Any]:
+    original, new = require(data.statistics.original).classes, require(data.statistics.new).classes
+    drops = require(data.statistics.class_drops)
+    before, after = original.accuracy.mean(axis=0), new.accuracy.mean(axis=0)
+    return {
+        "class": data.class_names,
+        "original_total": original.total,
+        "new_total": new.total,
+        "original_accuracy": before,
+        **_mean_bounds("original_accuracy", original.interval),
+        "new_accuracy": after,
+        **_mean_bounds("new_accuracy", new.interval),
+        "drop": before - after,
+        "original_rank": _rank_of_means(before),
+        "new_rank": _rank_of_means(after),
+        "fell": _significant(drops, 1, data.statistics.level),
+        "rose": _significant(drops, -1, data.statistics.level),
+    }
+
+
+def _mean_bounds(name: str, interval: Interval[np.ndarray]) -> dict[str, np.ndarray]:
+    """Around the mean over models: no mean spreads more than the mean of the spreads, however alike the models are."""
+    return {f"{name}_low": interval.low.mean(axis=0), f"{name}_high": interval.high.mean(axis=0)}
+
+
+def _rank_of_means(accuracy: np.ndarray) -> pd.Series:
+    # Sums of the same accuracies in another order differ in their last digits, which is no difference in rank.
+    return pd.Series(np.round(accuracy, 12)).rank(method="min", ascending=False)
+
+
+def _significant(drops: ClassDrops, sign: int, level: float) -> np.ndarray:
+    """On each class, how many models have a significant drop (`sign` 1) or rise (−1)."""
+    return np.sum((drops.p_holm < 1 - level) & (sign * drops.drop > 0), axis=0)
+
+
+def _single_models(data: TableData) -> dict[str, Any]:
+    original, new = require(data.statistics.original).classes, require(data.statistics.new).classes
+    drops, order, names = require(data.statistics.class_drops), data.image_order, data.class_names
+
+    def cells(matrix: np.ndarray) -> np.ndarray:
+        return matrix[order].ravel()
+
+    return {
+        "model": np.repeat(np.array(data.image_models, dtype=object), len(names)),
+        "class": names * len(order),
+        "original_correct": cells(original.correct),
+        "original_total": np.tile(original.total, len(order)),
+        "new_correct": cells(new.correct),
+        "new_total": np.tile(new.total, len(order)),
+        "drop": cells(drops.drop),
+        "drop_low": cells(drops.interval.low),
+        "drop_high": cells(drops.interval.high),
+        "p_value": cells(drops.p_value),
+        "p_holm": cells(drops.p_holm),
+        "p_bh": cells(drops.p_bh),
+    }
