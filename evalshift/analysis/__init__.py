@@ -12,16 +12,8 @@ if TYPE_CHECKING:
     from evalshift.analysis.outcomes.stored_pair import StoredPair, load_outcomes, load_pair
     from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
     from evalshift.analysis.pair_statistics.missing import Missing
-    from evalshift.analysis.statistics.agreement import (
-        agreement,
-        agreement_line,
-        dominance,
-        error_consistency,
-        expected_agreement,
-        joint_margin,
-        reuse_margin,
-        similarity_cover,
-    )
+    from evalshift.analysis.statistics.agreement import agreement, dominance, error_consistency, expected_agreement
+    from evalshift.analysis.statistics.agreement_line import agreement_line
     from evalshift.analysis.statistics.bootstraps import (
         draw_images,
         family_bootstrap,
@@ -62,15 +54,14 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.paired import (
         compare_drops,
         compare_models,
-        detectable_accuracies,
-        detectable_difference,
         exact_mcnemar,
-        mcnemar_power,
         paired_difference_interval,
     )
     from evalshift.analysis.statistics.per_class import class_accuracies, class_drops
+    from evalshift.analysis.statistics.power import detectable_accuracies, detectable_difference, mcnemar_power
     from evalshift.analysis.statistics.rank_sets import better_models, rank_change_sets, rank_sets
     from evalshift.analysis.statistics.ranks import rank, rank_changes
+    from evalshift.analysis.statistics.reuse_margins import joint_margin, reuse_margin, similarity_cover
     from evalshift.analysis.statistics.scale_choice import compare_scales
     from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
     from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
@@ -179,14 +170,11 @@ _NAMES = {
     "pair_statistics.missing": ("Missing",),
     "statistics.agreement": (
         "agreement",
-        "agreement_line",
         "dominance",
         "error_consistency",
         "expected_agreement",
-        "joint_margin",
-        "reuse_margin",
-        "similarity_cover",
     ),
+    "statistics.agreement_line": ("agreement_line",),
     "statistics.bootstraps": (
         "draw_images",
         "family_bootstrap",
@@ -258,15 +246,17 @@ _NAMES = {
     "statistics.paired": (
         "compare_drops",
         "compare_models",
-        "detectable_accuracies",
-        "detectable_difference",
         "exact_mcnemar",
-        "mcnemar_power",
         "paired_difference_interval",
     ),
     "statistics.per_class": (
         "class_accuracies",
         "class_drops",
+    ),
+    "statistics.power": (
+        "detectable_accuracies",
+        "detectable_difference",
+        "mcnemar_power",
     ),
     "statistics.rank_sets": (
         "better_models",
@@ -276,6 +266,11 @@ _NAMES = {
     "statistics.ranks": (
         "rank",
         "rank_changes",
+    ),
+    "statistics.reuse_margins": (
+        "joint_margin",
+        "reuse_margin",
+        "similarity_cover",
     ),
     "statistics.scale_choice": ("compare_scales",),
     "statistics.scales": (

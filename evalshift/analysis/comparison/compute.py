@@ -17,7 +17,10 @@ from evalshift.analysis.pair_statistics.missing import Missing, attempt, either,
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
-from evalshift.analysis.statistics.paired import compare_drops, compare_models
+from evalshift.analysis.statistics.paired import (
+    compare_drops,
+    compare_models,
+)
 from evalshift.analysis.statistics.robustness_differences import RobustnessDifferences, robustness_differences
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.analysis.summary.stored import wanted_pairs

@@ -15,7 +15,7 @@ from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, l
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
 from evalshift.analysis.pair_statistics.superclass_errors import SuperclassErrors, superclass_errors
-from evalshift.analysis.statistics.agreement import AgreementLine, agreement_line
+from evalshift.analysis.statistics.agreement_line import AgreementLine, agreement_line
 from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty
 from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness, effective_robustness

@@ -7,22 +7,14 @@ from jaxtyping import Float
 
 from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
-from evalshift.analysis.statistics.agreement import (
-    Dominance,
-    ErrorConsistency,
-    JointMargin,
-    agreement,
-    dominance,
-    error_consistency,
-    joint_margin,
-    reuse_margin,
-    similarity_cover,
-)
+from evalshift.analysis.statistics.agreement import Dominance, ErrorConsistency, agreement, dominance, error_consistency
 from evalshift.analysis.statistics.hard_images import HardImages, hard_images, hardest_share
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
-from evalshift.analysis.statistics.paired import PairedComparison, compare_models, detectable_difference
+from evalshift.analysis.statistics.paired import PairedComparison, compare_models
 from evalshift.analysis.statistics.per_class import ClassAccuracies, class_accuracies
+from evalshift.analysis.statistics.power import detectable_difference
 from evalshift.analysis.statistics.rank_sets import RankSets, rank_sets
+from evalshift.analysis.statistics.reuse_margins import JointMargin, joint_margin, reuse_margin, similarity_cover
 from evalshift.shapes import Correct
 
 # Of the hardest images as the paper has them (appendix B.2.5).

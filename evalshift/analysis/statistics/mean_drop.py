@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool
 from scipy import stats
 
+from evalshift.analysis.statistics.accuracy_noise import accuracy_noise
 from evalshift.analysis.statistics.drops import drops
 from evalshift.analysis.statistics.intervals import Interval, check_level
-from evalshift.analysis.statistics.paired import accuracy_noise
 from evalshift.shapes import Counts
 
 

@@ -1,11 +1,10 @@
-"""Models compared on the same images: tests, intervals, and the smallest difference that a test set can show."""
+"""Models compared on the same images: tests and confidence intervals of differences."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import optimize, special, stats
+from scipy import special
 
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.shapes import Correct
@@ -14,8 +13,6 @@ from evalshift.shapes import Correct
 # processor's cache: all at once takes three times as long, ten times where other programs keep its cores busy.
 _IMAGES_IN_A_CHUNK = 2**24
 _CELLS_IN_A_CHUNK = 2**18
-# Numbers of discordant images outside this central probability are left out of the power: they cannot change it.
-_NEGLIGIBLE = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,25 +64,6 @@ def discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
         right = correct[:, start : start + step].astype(np.float32)
         both += right @ right.T
     return (np.diagonal(both)[:, np.newaxis] - both).astype(np.int64)
-
-
-def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "m draw"]:
-    """Gaussian draws of how far the measured accuracies of models lie from the true ones, as fractions.
-
-    Takes correctness over models and images. The models' errors go together as they do on the images: the draws have
-    the covariance of their correctness, over the number of images. (That of a bootstrap over images, for many images.)
-    Raises ValueError for fewer than 1 draw and where there are no models or no images.
-    """
-    if draws < 1:
-        raise ValueError(f"draws: found {draws}; expected at least 1")
-    if len(correct) == 0:
-        raise ValueError("found no models; expected at least 1")
-    only, accuracy, images = discordant(correct), correct.mean(axis=1), correct.shape[1]
-    both = accuracy[:, np.newaxis] - only / images
-    covariance = both - np.outer(accuracy, accuracy)
-    # Not by Cholesky: the covariance is singular as soon as two models are correct on the same images.
-    of_one_image = rng.multivariate_normal(np.zeros(len(correct)), covariance, size=draws, method="eigh")
-    return of_one_image.T / np.sqrt(images)
 
 
 def exact_mcnemar(only_1: Int[np.ndarray, "*pair"], only_2: Int[np.ndarray, "*pair"]) -> Float[np.ndarray, "*pair"]:
@@ -196,75 +174,6 @@ def compare_drops(
     )
 
 
-def mcnemar_power(images: int, difference: float, discordance: float, level: float = 0.95) -> float:
-    """Probability that McNemar's exact test tells two models apart on `images` images.
-
-    Takes the true difference of their accuracies and the share of images that only one of the two classifies correctly
-    (discordance), fractions with |difference| ≤ discordance, and the level 1 − α of the test. Exact: summed over the
-    number of discordant images and over which model they favour.
-    Raises ValueError for arguments outside these ranges.
-
-    >>> round(mcnemar_power(10_000, 0.01, 0.12), 3)
-    0.816
-    """
-    check_level(level)
-    _check_discordance(images, discordance)
-    if abs(difference) > discordance:
-        raise ValueError(f"difference: found {difference}; expected at most the discordance, {discordance}, in size")
-    few, many = stats.binom.ppf([_NEGLIGIBLE, 1 - _NEGLIGIBLE], images, discordance)
-    discordants = np.arange(few, many + 1)
-    critical = _largest_in_tail((1 - level) / 2, discordants, 0.5)
-    favoured = (1 + difference / discordance) / 2
-    rejected = stats.binom.cdf(critical, discordants, favoured)
-    rejected += stats.binom.sf(discordants - critical - 1, discordants, favoured)
-    return float(stats.binom.pmf(discordants, images, discordance) @ rejected)
-
-
-def detectable_difference(images: int, discordance: float, *, power: float = 0.8, level: float = 0.95) -> float:
-    """Smallest difference of two accuracies that McNemar's exact test finds on `images` images with this power.
-
-    Takes the share of images that only one of the two models classifies correctly, in (0, 1], a power in
-    (1 − level, 1) and the level 1 − α of the test. Gives a fraction of at most the discordance, or NaN where not even
-    a model that wins all discordant images is found.
-    Raises ValueError for arguments outside these ranges.
-    Source: exact form of Connor 1987, Biometrics 43(1), 207-211.
-
-    >>> round(detectable_difference(10_000, 0.12), 4)
-    0.0098
-    """
-    check_level(level)
-    _check_power(power, level)
-    _check_discordance(images, discordance)
-    return _smallest(lambda difference: mcnemar_power(images, difference, discordance, level), 0.0, discordance, power)
-
-
-def detectable_accuracies(images: int, expected: float, *, power: float = 0.8, level: float = 0.95) -> Interval[float]:
-    """The nearest accuracies below and above an expected one that `images` images tell from it with this power.
-
-    The test is exact: it rejects where the Clopper-Pearson interval of the accuracy leaves out `expected`. Takes a
-    fraction in [0, 1], a power in (1 − level, 1) and the level of the interval. Gives fractions; NaN on a side where
-    no accuracy is told from the expected one.
-    Raises ValueError for arguments outside these ranges.
-    Source: Clopper and Pearson 1934, Biometrika 26(4), 404-413; the power is summed over the binomial distribution.
-
-    >>> nearest = detectable_accuracies(10_000, 0.9173)
-    >>> round(nearest.low, 4), round(nearest.high, 4)
-    (0.9094, 0.925)
-    """
-    check_level(level)
-    _check_power(power, level)
-    check_number_of_images(images)
-    if not 0 <= expected <= 1:
-        raise ValueError(f"expected: found {expected}; expected a fraction from 0 to 1")
-    few = _largest_in_tail((1 - level) / 2, images, expected)
-    many = images - _largest_in_tail((1 - level) / 2, images, 1 - expected)
-
-    def found(accuracy: float) -> float:
-        return float(stats.binom.cdf(few, images, accuracy) + stats.binom.sf(many - 1, images, accuracy))
-
-    return Interval(_smallest(found, expected, 0.0, power), _smallest(found, expected, 1.0, power))
-
-
 def check_images(correct: np.ndarray) -> None:
     """Raise ValueError where `correct`, over models and images, has no images."""
     if correct.shape[1] == 0:
@@ -288,17 +197,6 @@ def _check_counts(**counts: np.ndarray) -> None:
         if (count < 0).any():
             first = [int(i) for i in np.argwhere(count < 0)[0]]
             raise ValueError(f"{name}{first}: found {count[tuple(first)]}; expected a count of at least 0")
-
-
-def _check_power(power: float, level: float) -> None:
-    if not 1 - level < power < 1:
-        raise ValueError(f"power: found {power}; expected a fraction between 1 − level = {1 - level:.4g} and 1")
-
-
-def _check_discordance(images: int, discordance: float) -> None:
-    check_number_of_images(images)
-    if not 0 < discordance <= 1:
-        raise ValueError(f"discordance: found {discordance}; expected a fraction above 0 and up to 1")
 
 
 def _correlation(both: np.ndarray, only_1: np.ndarray, only_2: np.ndarray, neither: np.ndarray) -> np.ndarray:
@@ -333,16 +231,3 @@ def _between_models(values: np.ndarray) -> np.ndarray:
 
 def _variance(compared: PairedComparison, images: int) -> np.ndarray:
     return ((compared.only + compared.only.T) / images - compared.difference**2) / images
-
-
-def _largest_in_tail(tail: float, total: np.ndarray | int, probability: float) -> np.ndarray:
-    """The most that a binomial can be with at most `tail` of its distribution at or below; −1 where that is nothing."""
-    quantile = stats.binom.ppf(tail, total, probability)
-    return np.where(stats.binom.cdf(quantile, total, probability) <= tail, quantile, quantile - 1)
-
-
-def _smallest(power_at: Callable[[float], float], start: float, end: float, power: float) -> float:
-    """Where a power that rises from `start` to `end` reaches `power`; NaN where it does not."""
-    if power_at(end) < power:
-        return float("nan")
-    return optimize.root_scalar(lambda value: power_at(value) - power, bracket=(start, end), method="brentq").root

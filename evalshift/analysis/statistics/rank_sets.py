@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Int
 from scipy import special
 
+from evalshift.analysis.statistics.accuracy_noise import accuracy_noise
 from evalshift.analysis.statistics.intervals import Interval, check_level
-from evalshift.analysis.statistics.paired import accuracy_noise, check_same_models, discordant
+from evalshift.analysis.statistics.paired import check_same_models, discordant
 from evalshift.analysis.statistics.ranks import rank, rank_changes
 from evalshift.shapes import Correct
 

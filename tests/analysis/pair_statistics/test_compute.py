@@ -14,15 +14,18 @@ from evalshift.analysis.pair_statistics.compute import Statistics, compute_stati
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics, SetStatistics
-from evalshift.analysis.statistics.agreement import agreement, agreement_line, joint_margin, reuse_margin
+from evalshift.analysis.statistics.agreement import agreement
+from evalshift.analysis.statistics.agreement_line import agreement_line
 from evalshift.analysis.statistics.difficulty_model import Difficulty, fit_difficulty, simulate
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, own_variance, york_line
 from evalshift.analysis.statistics.hard_images import hardest_share
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
-from evalshift.analysis.statistics.paired import compare_drops, compare_models, detectable_difference
+from evalshift.analysis.statistics.paired import compare_drops, compare_models
 from evalshift.analysis.statistics.per_class import class_accuracies, class_drops
+from evalshift.analysis.statistics.power import detectable_difference
 from evalshift.analysis.statistics.rank_sets import rank_sets
+from evalshift.analysis.statistics.reuse_margins import joint_margin, reuse_margin
 from evalshift.analysis.statistics.scale_choice import compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.summary import summarize_outcomes

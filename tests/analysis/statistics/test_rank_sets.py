@@ -246,23 +246,9 @@ CSRANKS = {
 
 
 class TestReleasedPredictions:
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def both_sets(imagenetv2_predictions) -> list[np.ndarray]:
-        # fv_16k's five columns on the new set are stored in reverse order.
-        correct = []
-        for folder in ("imagenet-val", "matched-frequency"):
-            labels = np.load(imagenetv2_predictions / f"{folder}_labels.npy")
-            first = [
-                np.load(file)[:, -1 if (file.stem, folder) == ("fv_16k", "matched-frequency") else 0]
-                for file in sorted((imagenetv2_predictions / folder).glob("*.npy"))
-            ]
-            correct.append(np.array(first) == labels)
-        return correct
-
     @pytest.mark.parametrize("simultaneous", [True, False])
-    def test_imagenet_ranks_agree_with_csranks(self, both_sets, simultaneous):
-        sets = rank_sets(both_sets[0], simultaneous=simultaneous, rng=rng())
+    def test_imagenet_ranks_agree_with_csranks(self, released_imagenet, simultaneous):
+        sets = rank_sets(released_imagenet.correct[0], simultaneous=simultaneous, rng=rng())
         theirs = np.array([lines.split() for lines in CSRANKS[simultaneous].split("\n\n")], dtype=int)
         for ours, of_csranks in zip((sets.interval.low, sets.interval.high), theirs, strict=True):
             # Both draw at random: a pair on the edge may fall on either side of it.
@@ -270,8 +256,8 @@ class TestReleasedPredictions:
             assert off.max() <= 1
             assert (off > 0).sum() <= 4
 
-    def test_no_rank_change_of_table_11_is_significant(self, both_sets):
-        changes = rank_change_sets(*both_sets, draws=2000, rng=rng())
+    def test_no_rank_change_of_table_11_is_significant(self, released_imagenet):
+        changes = rank_change_sets(*released_imagenet.correct, draws=2000, rng=rng())
         assert (changes.change != 0).sum() == 35
         assert np.abs(changes.change).max() == 5
         assert not changes.real.any()
