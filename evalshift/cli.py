@@ -53,6 +53,12 @@ RegistryOption = Annotated[
 ]
 
 
+TitlesOption = Annotated[
+    Path | None,
+    typer.Option("--registry", metavar="FILE", help="Registry whose titles are shown. [default: ./registry.yaml]"),
+]
+
+
 def _suggest_flag(scale: str | None) -> None:
     """The scale is a flag; who writes it as a value is told so."""
     if scale is not None:
@@ -365,6 +371,7 @@ def report(
         ),
     ] = None,
     pair: PairOption = None,
+    registry: TitlesOption = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -436,6 +443,7 @@ def report(
                 published=published,
                 without=None if without is None else [] if families == ["none"] else families,
                 against=against,
+                registry=registry,
             )
             status.update(f"drawing figures, writing {out}")
             written = made.save(out, formats, size, anonymous=anonymous)
@@ -462,6 +470,7 @@ def compare(
         ),
     ] = None,
     pair: PairOption = None,
+    registry: TitlesOption = None,
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="FAMILY", help="Family to leave out of the line. Comma-separated; repeatable."),
@@ -499,6 +508,7 @@ def compare(
             metric=metric,
             without=None if without is None else [family for family in _split(without) if family != "none"],
             published=published,
+            registry=registry,
         )
         if as_json:
             typer.echo(found.to_json(), nl=False)

@@ -155,6 +155,12 @@ class TestStats:
         assert ran.code == 0
         assert [path.name for path in here.glob("*_intensities*")] == ["new_intensities.png"]
 
+    def test_titles_are_shown_and_names_filed(self, here: Path) -> None:
+        ran = run_here("dataset", "stats", "digits", "--format", "svg,csv")
+        assert table(ran.out)[2][0] == "Digits"
+        assert "Digits" in Path("digits_intensities.svg").read_text()
+        assert Path("digits_intensities.csv").read_text().splitlines()[1].startswith("digits,0,0,")
+
     def test_the_figure_has_the_size_that_is_asked_for(self, here: Path) -> None:
         write_testbed(here)
         assert run_here("dataset", "stats", "new", "--format", "png", "--size", "slide").code == 0

@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import escape
 
 from evalshift.analysis.options import ReportOptions
+from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.plot_data.sizes import Size, find_size
@@ -35,6 +36,8 @@ from evalshift.testbed.published import load_published
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from evalshift.testbed.registry import Registry
 
 FORMATS = ("html", "png", "pdf", "svg", "csv", "md", "tex")
 _FIGURES = ("png", "pdf", "svg")
@@ -295,6 +298,7 @@ def report(
     published: str | None = None,
     without: Sequence[str] | str | None = None,
     against: str | None = None,
+    registry: "str | Path | Registry | None" = None,
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
@@ -302,7 +306,9 @@ def report(
     "top1" or "top5", `level` that of all intervals. `published` names a published testbed, such as "recht2019", to
     report on instead of results. `without` names families that the lines leave out; for a published testbed, and
     for predictions imported from its release, None stands for those that its own publication leaves out. `against`
-    names a published testbed to whose line each model is held.
+    names a published testbed to whose line each model is held. `registry` (a path or a Registry; without it,
+    ./registry.yaml where there is one) gives the titles of models and datasets; those that it does not know keep the
+    titles that were stored with them.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -315,6 +321,7 @@ def report(
             )
     options = ReportOptions(scale, metric, level, resamples, seed, without)
     if published is not None:
+        refuse_registry_of_published(registry, published)
         command = _command(published, True, pairs, against, options)
         summary = summarize_published(published, pairs, options=options, command=command)
     else:
@@ -324,7 +331,7 @@ def report(
         # The name alone: where a user's folders lie is nobody else's.
         folder = results.path.name if results.path.is_absolute() else str(results.path)
         command = _command(folder, False, pairs, against, options)
-        summary = summarize(results, pairs, options=options, command=command)
+        summary = summarize(results, pairs, options=options, command=command, titles=present_titles(registry))
     return Report(summary if against is None else hold_against(summary, against, options.named))
 
 

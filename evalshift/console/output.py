@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalshift.console.terminal import print_table, stderr, stdout, wrapped
 from evalshift.errors import EvalshiftError
 from evalshift.formatting import EMPTY, p_cell, percent, points, span
+from evalshift.titles import distinct
 
 if TYPE_CHECKING:  # each command imports only the package that it needs
     from evalshift.analysis.comparison.records import Comparison, Differences, PairComparison
@@ -149,7 +150,8 @@ def print_stats(found: Sequence["PixelStatistics"], written: Sequence[Path]) -> 
     def listed(values: Iterable[float]) -> str:
         return f"[{', '.join(f'{value:.4f}' for value in values)}]"
 
-    rows = [(one.dataset, f"{one.images:,}", listed(one.mean), listed(one.std)) for one in found]
+    titles = distinct({one.dataset: one.title or one.dataset for one in found})
+    rows = [(titles[one.dataset], f"{one.images:,}", listed(one.mean), listed(one.std)) for one in found]
     print_table(("dataset", "images", "mean", "std"), rows, "lrll")
     if written:
         stdout().print(f"\n{', '.join(map(str, written))}")

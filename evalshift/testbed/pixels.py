@@ -20,11 +20,13 @@ class PixelStatistics:
     """All pixels of a dataset, whatever image they stand in: large images count for more, where sizes differ.
 
     histogram  how many pixels of each channel have each of the 256 intensities
+    title      what figures and tables call the dataset; None where it has no other name
     """
 
     dataset: str
     images: int
     histogram: Int[np.ndarray, "c 256"]
+    title: str | None = None
 
     @property
     def channels(self) -> int:
@@ -72,7 +74,7 @@ def pixel_statistics(
             histogram = counts if histogram is None else histogram + counts
             advance(min(_TOGETHER, len(dataset) - start))
     assert histogram is not None  # a dataset without images is refused when it is made
-    return PixelStatistics(dataset.name, len(dataset), histogram)
+    return PixelStatistics(dataset.name, len(dataset), histogram, dataset.title)
 
 
 def _count(dataset: Dataset, start: int) -> Int[np.ndarray, "c 256"]:

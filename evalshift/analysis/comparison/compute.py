@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalshift.analysis.comparison.records import Comparison, Differences, PairComparison
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
+from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
@@ -29,6 +31,9 @@ from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.formatting import name_some
 from evalshift.testbed.published import load_published
+
+if TYPE_CHECKING:
+    from evalshift.testbed.registry import Registry
 
 _COUNTS_ALONE = (
     "Only counts are known for these models: differences are computed as if the models had seen different images, "
@@ -55,6 +60,7 @@ def compare(
     level: float = 0.95,
     without: Sequence[str] | str | None = None,
     published: str | None = None,
+    registry: "str | Path | Registry | None" = None,
 ) -> Comparison:
     """Compare models on the same images: is one more accurate than the other, and is it more robust?
 
@@ -62,7 +68,8 @@ def compare(
     names instead. `pairs` are "original:new"; without them, all pairs that hold at least two of the models. Accuracies
     are compared by McNemar's exact test with Newcombe's interval for paired proportions, drops by their paired
     variances, effective robustness against the line through the models that are not compared, on `scale`, without the
-    families of `without`. Over more than two models p-values are Holm-adjusted.
+    families of `without`. Over more than two models p-values are Holm-adjusted. `registry` (a path or a Registry;
+    without it, ./registry.yaml where there is one) gives the titles.
     Raises UsageError for a model or pair that is not there, AnalysisError where no pair holds two of the models.
 
     >>> found = compare("results", "resnet50", "vgg19", published="recht2019", pairs="imagenet:imagenetv2-topimages")
@@ -75,6 +82,7 @@ def compare(
             "it takes two models to compare", found=", ".join(models) or "none", expected="two names, or a glob"
         )
     if published is not None:
+        refuse_registry_of_published(registry, published)
         testbed = load_published(published)
         names = testbed.pairs if pairs is None else [pairs] if isinstance(pairs, str) else list(pairs)
         families = {
@@ -86,13 +94,14 @@ def compare(
 
     else:
         store = results if isinstance(results, Results) else Results(results)
-        names, families = wanted_pairs(store, pairs), {}
+        names, families, titles = wanted_pairs(store, pairs), {}, present_titles(registry)
 
         def load(name: str) -> dict[str, _Source]:
             stored = load_pair(store, name)
             shared = shared_images_note(stored.original, stored.new)
+            notes = tuple(note for note in (titles.note, shared) if note is not None)
             return {
-                metric: _Source(found, stored.predictions, stored.provenance, () if shared is None else (shared,))
+                metric: _Source(titles.of(found), stored.predictions, stored.provenance, notes)
                 for metric, found in stored.outcomes.items()
             }
 

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from evalshift.analysis.figures.style import DPI, LINE, MARK, font_points, literal, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
+from evalshift.titles import distinct
 
-if TYPE_CHECKING:  # slow to import, and not needed by other figures
+if TYPE_CHECKING:
     from evalshift.testbed.pixels import PixelStatistics
 
 _COLOURS = (MARK, LINE)
@@ -19,15 +20,16 @@ _FEW_SHADES = 64
 
 
 def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
-    """Draw a step histogram per dataset, at most two, and its mean as a dashed line.
+    """Draw a step histogram per dataset, at most two, under its title, and its mean as a dashed line.
 
     Pixels of all channels are pooled, so the mean is the mean over channels.
     """
+    titles = distinct({one.dataset: one.title or one.dataset for one in sets})
     levels, edges = _bins(sets)
     for one, colour in zip(sets, _COLOURS, strict=False):
         shares = 100 * one.shares[levels]
         ax.stairs(shares, edges, color=colour, alpha=0.25, fill=True, gid=f"area-{one.dataset}")
-        ax.stairs(shares, edges, color=colour, lw=font_points(0.8), label=literal(one.dataset), gid=one.dataset)
+        ax.stairs(shares, edges, color=colour, lw=font_points(0.8), label=literal(titles[one.dataset]), gid=one.dataset)
         mean = 255 * float(one.mean.mean())
         ax.axvline(mean, color=colour, lw=font_points(0.8), ls="--", gid=f"mean-{one.dataset}")
     ax.set_xlim(0, 256)

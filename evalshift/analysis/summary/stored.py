@@ -6,6 +6,7 @@ from typing import Unpack
 from evalshift.analysis.checks.review import review_pair
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.outcomes.present_titles import AS_STORED, PresentTitles
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.summary.conventions import of_imports
@@ -22,6 +23,7 @@ def summarize(
     *,
     options: ReportOptions | None = None,
     command: str | None = None,
+    titles: PresentTitles = AS_STORED,
     **choices: Unpack[Choices],
 ) -> Summary:
     """Work out everything a report says on stored results.
@@ -32,6 +34,7 @@ def summarize(
     of it, models of equal accuracy are numbered as its tables do. Lines are fitted on every scale; the one chosen
     is that of all other statistics that need one. Each statistic has a generator of its own, so that its numbers do
     not depend on what else is asked for.
+    `titles` are those of the registry as it is now, without them those that were stored with the predictions.
     Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
     hold nothing to compare, StoreError when they cannot be read.
     """
@@ -55,7 +58,7 @@ def summarize(
         conventions = of_imports(f"{stored.original.name}:{stored.new.name}", runs)
         summaries.append(
             summarize_outcomes(
-                stored.outcomes,
+                {metric: titles.of(outcomes) for metric, outcomes in stored.outcomes.items()},
                 predictions=stored.predictions,
                 fresh=stored.fresh,
                 near_duplicates=_near_duplicates(stored),
@@ -72,7 +75,10 @@ def summarize(
         summaries,
         options,
         command=command,
-        notes=[f"{error.where} is not in this report: {error.problem} ({error.found})." for error in refused],
+        notes=[
+            *([titles.note] if titles.note else []),
+            *(f"{error.where} is not in this report: {error.problem} ({error.found})." for error in refused),
+        ],
     )
 
 

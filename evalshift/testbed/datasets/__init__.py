@@ -45,7 +45,9 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
     attributes = {name: tuple(values) for name, values in parts.attributes.items()}
     if entry.attributes is not None:
         attributes |= read_attributes(entry.attributes, ids, f"dataset {name}")
-    dataset = Dataset(name, space, ids, parts.labels, parts.images, parts.warnings, attributes=attributes)
+    dataset = Dataset(
+        name, space, ids, parts.labels, parts.images, parts.warnings, attributes=attributes, title=entry.title
+    )
     if entry.multi_labels is not None:
         lists = read_label_lists(entry.multi_labels, space)
         if lists is None:

@@ -49,6 +49,7 @@ class Dataset:
     whole     names of the images that the source holds, in its order, where some are left out: those that have no label
               or whose classes a view leaves out; else None
     limited_from  how many images there are in all, where these are the first of them for a quick look; else None
+    title     what figures and tables call it; None where its entry has none
     """
 
     name: str
@@ -62,6 +63,7 @@ class Dataset:
     accepted: Int[np.ndarray, "_ several"] | None = None
     whole: tuple[str, ...] | None = None
     limited_from: int | None = None
+    title: str | None = None
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.labels) == len(self.images):

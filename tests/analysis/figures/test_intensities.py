@@ -57,3 +57,11 @@ def test_steps_of_few_shades_meet_half_way_between_them() -> None:
 
 def test_the_same_bytes_each_time() -> None:
     assert render(intensities_figure([FLAT, DARK]), "svg") == render(intensities_figure([FLAT, DARK]), "svg")
+
+
+def test_titles_name_the_curves_and_names_tell_equal_titles_apart() -> None:
+    histogram = np.ones((1, 256), np.int64)
+    sets = [PixelStatistics(name, 1, histogram, title) for name, title in (("a", "Letters"), ("b", "Digits"))]
+    assert [text.get_text() for text in marks(*sets)[0].get_legend().get_texts()] == ["Letters", "Digits"]
+    alike = [PixelStatistics(name, 1, histogram, "Letters") for name in ("a", "b")]
+    assert [text.get_text() for text in marks(*alike)[0].get_legend().get_texts()] == ["Letters (a)", "Letters (b)"]
