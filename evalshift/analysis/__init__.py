@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         mean_drop,
         mean_drop_of_counts,
     )
+    from evalshift.analysis.statistics.mistake_distances import class_distances, distance_change, mistake_distances
     from evalshift.analysis.statistics.multiplicity import adjust, adjust_pairs
     from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
     from evalshift.analysis.statistics.outliers import off_the_line
@@ -91,6 +92,7 @@ __all__ = [
     "better_models",
     "binomial_variance",
     "class_accuracies",
+    "class_distances",
     "class_drops",
     "clopper_pearson",
     "cluster_robust_line",
@@ -103,6 +105,7 @@ __all__ = [
     "detectable_difference",
     "difference_interval",
     "diminishing_returns",
+    "distance_change",
     "dominance",
     "draw_images",
     "drop_margin",
@@ -130,6 +133,7 @@ __all__ = [
     "mean_drop",
     "mean_drop_of_counts",
     "missed_by",
+    "mistake_distances",
     "off_the_line",
     "own_variance",
     "paired_difference_interval",
@@ -232,6 +236,11 @@ _NAMES = {
         "drop_margin_of_counts",
         "mean_drop",
         "mean_drop_of_counts",
+    ),
+    "statistics.mistake_distances": (
+        "class_distances",
+        "distance_change",
+        "mistake_distances",
     ),
     "statistics.multiplicity": (
         "adjust",

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from evalshift.errors import UsageError
 from evalshift.shapes import Correct, Counts, Labels
+from evalshift.testbed.class_tree import ClassTree
 from evalshift.testbed.views import Superclasses
 from evalshift.titles import Titles, titles_of
 
@@ -97,6 +98,7 @@ class ImagePredictions:
     accepted     all correct labels of each image, shape (n, c), shorter lists filled up with one of their own; None
                  where each image has one
     superclasses  of the classes, as the registry declares them
+    tree         of the classes, where one is known
     """
 
     dataset: str
@@ -109,6 +111,7 @@ class ImagePredictions:
     confidence: tuple[float | None, ...] = ()
     accepted: Int[np.ndarray, "n c"] | None = None
     superclasses: tuple[Superclasses, ...] = ()
+    tree: ClassTree | None = None
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:

@@ -15,6 +15,7 @@ from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
 from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
 from evalshift.formatting import name_some
+from evalshift.testbed.class_tree import known_tree
 from evalshift.titles import title_of
 
 
@@ -377,6 +378,7 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
         class_names=dataset.class_names,
         attributes=dataset.attributes,
         superclasses=dataset.superclasses,
+        tree=known_tree(tuple(dataset.class_names), None if dataset.view is None else dataset.view.labels),
     )
 
 

@@ -13,6 +13,7 @@ from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS,
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
+from evalshift.analysis.pair_statistics.mistake_severity import MistakeSeverity, mistake_severity
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
 from evalshift.analysis.pair_statistics.superclass_errors import SuperclassErrors, superclass_errors
 from evalshift.analysis.statistics.agreement_line import AgreementLine, agreement_line
@@ -63,6 +64,7 @@ class Statistics:
     without_labels     new accuracies estimated from agreement alone; of top-1 predictions
     class_drops        of each model on each class
     superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
+    mistake_severity   how far mistakes are from the true class; None where no tree of the classes is known
     difficulty         the difficulty model, and the line that it predicts
     duplicates         original accuracies without the images that `near_duplicates` speaks of
     titles             what models and datasets are called in sentences
@@ -91,6 +93,7 @@ class Statistics:
     without_labels: AgreementLine | Missing
     class_drops: ClassDrops | Missing
     superclass_errors: tuple[SuperclassErrors, ...] | Missing
+    mistake_severity: MistakeSeverity | Missing | None
     difficulty: FittedDifficulty | Missing
     duplicates: WithoutDuplicates | Missing
     near_duplicates: NearDuplicates | None
@@ -155,6 +158,7 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         without_labels=attempt(lambda: _without_labels(require(original), require(new))),
         class_drops=attempt(lambda: _class_drops(require(original), require(new), basis.level)),
         superclass_errors=_superclass_errors(basis),
+        mistake_severity=mistake_severity(basis),
         difficulty=line.of_images(fit_difficulty),
         duplicates=_duplicates(basis, near_duplicates),
         near_duplicates=near_duplicates,

@@ -25,6 +25,7 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         pairs_sentence(statistics),
         hard_sentence(statistics),
         *superclass_sentences(statistics),
+        severity_sentence(statistics),
         without_labels_sentence(statistics),
         difficulty_sentence(statistics),
     )
@@ -197,6 +198,25 @@ def superclass_sentences(statistics: Statistics) -> list[str]:
             f"{after} % on the new set, mean over models; {chance} % if mistakes fell on any other class alike."
         )
     return said
+
+
+@or_none
+def severity_sentence(statistics: Statistics) -> str | None:
+    """How far mistakes are from the true class in the class tree, mean over models."""
+    found = require(statistics.mistake_severity)
+    if found is None:
+        return None
+    both = np.isfinite(found.change.difference)
+    if not both.any():
+        return None
+    before, after, chance = (
+        number(float(values[both].mean()))
+        for values in (found.original.distance, found.new.distance, found.new.expected)
+    )
+    return (
+        f"Mistakes are {before} bits from the true class on the original set and {after} bits on the new set "
+        f"({found.tree} tree, mean over models); {chance} bits if mistakes fell on any other class alike."
+    )
 
 
 @or_none

@@ -13,6 +13,7 @@ from evalshift.analysis.tables import (
     of_groups,
     of_images,
     of_lines,
+    of_mistakes,
     of_model_pairs,
     of_models,
     of_recipes,
@@ -23,8 +24,8 @@ from evalshift.analysis.tables.table import Column, StatisticTable, TableData
 
 __all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
 
-# None stands for a table that this pair does not call for: no attributes of images, no superclasses, no recipes with
-# several seeds.
+# None stands for a table that this pair does not call for: no attributes of images, no superclasses, no class tree, no
+# recipes with several seeds.
 _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "lines": of_lines.lines_table,
     "scales": of_lines.scales_table,
@@ -39,6 +40,7 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "classes": of_classes.classes_table,
     "model_classes": of_classes.model_classes_table,
     "hierarchical_errors": of_superclasses.hierarchical_errors_table,
+    "mistake_severity": of_mistakes.mistake_severity_table,
     "worst_groups": of_groups.worst_groups_table,
     "groups": of_groups.groups_table,
     "recipes": of_recipes.recipes_table,

@@ -394,8 +394,8 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
         {"top1": counted(pair)}, predictions=pair_predictions, scale=scale, resamples=4
     ).metrics["top1"]
 
-    # What these pairs do not call for, without attributes, superclasses and recipes, needs no word.
-    uncalled = {"worst_groups", "groups", "recipes", "hierarchical_errors"}
+    # What these pairs do not call for, without attributes, superclasses, a class tree and recipes, needs no word.
+    uncalled = {"worst_groups", "groups", "recipes", "hierarchical_errors", "mistake_severity"}
     assert sorted([*summary.tables, *summary.missing]) == sorted({*TABLES} - uncalled)
     assert all(summary.missing.values())
     for table in summary.tables.values():
