@@ -1,5 +1,7 @@
 """Accuracy per class on both sets, averaged over models."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,8 +21,7 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.plot_data.ordering import both_ends
-from evalshift.analysis.plot_data.shown import shown_classes
+from evalshift.analysis.plot_data.classes import ClassesOnSet, ClassPlot, class_plot
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -37,62 +38,69 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     largest and the smallest drops are drawn; a row between them gives the number left out. Raises KeyError where the
     summary has no such table.
     """
-    frame = shown_classes(summary)
-    if frame is None:
+    plot = class_plot(summary, most)
+    if plot is None:
         raise KeyError("classes")
-    shown = frame.iloc[both_ends(len(frame), most)]
-    between = len(frame) - len(shown)
-    places = np.arange(len(shown))
-    if between:
-        places[len(shown) // 2 :] += 1
-    before, after = (100 * shown[f"{side}_accuracy"].to_numpy() for side in ("original", "new"))
-    ax.hlines(places, before, after, color=QUIET, linewidth=font_points(1.4), alpha=0.55, zorder=2, gid="drops")
-    level = f"{100 * summary.level:g} % CI"
-    for side, where, colour, mark, size, apart in (
-        ("original", before, MARK, "o", 10, -_APART),
-        ("new", after, LINE, "D", 9, _APART),
-    ):
-        ends = (100 * shown[f"{side}_accuracy_{end}"].to_numpy() for end in ("low", "high"))
-        ax.hlines(
-            places + apart,
-            *ends,
-            color=colour,
-            linewidth=font_points(0.6),
-            alpha=0.55,
-            zorder=1,
-            gid=f"{side}-intervals",
-        )
-        ax.scatter(
-            where,
-            places,
-            s=area(size),
-            marker=mark,
-            color=colour,
-            linewidths=0,
-            zorder=3,
-            label=f"{side.capitalize()}, {level}",
-            gid=side,
-        )
-    names = [shortened(name, _NAME) for name in shown["class"]]
-    if between:
-        places, names = np.append(places, len(shown) // 2), [*names, f"… {between:,} more classes …"]
+    places = _places(plot)
+    ax.hlines(
+        places,
+        plot.original.accuracy,
+        plot.new.accuracy,
+        color=QUIET,
+        linewidth=font_points(1.4),
+        alpha=0.55,
+        zorder=2,
+        gid="drops",
+    )
+    level = f"{100 * plot.level:g} % CI"
+    _draw_set(ax, plot.original, places, -_APART, color=MARK, marker="o", s=area(10), label=f"Original, {level}")
+    _draw_set(ax, plot.new, places, _APART, color=LINE, marker="D", s=area(9), label=f"New, {level}")
+    _name_rows(ax, plot, places)
+    mean = "Accuracy" if plot.models == 1 else f"Mean accuracy of {plot.models:,} models"
+    ax.set(ylim=(places.max() + 0.6, -0.6), xlabel=f"{mean} (%)")
+    return ax
+
+
+def _places(plot: ClassPlot) -> np.ndarray:
+    """The row of each class; one is left free for the number of classes that are not shown."""
+    places = np.arange(len(plot.names))
+    if plot.left_out:
+        places[len(places) // 2 :] += 1
+    return places
+
+
+def _draw_set(ax: Axes, found: ClassesOnSet, places: np.ndarray, apart: float, **marks: Any) -> None:
+    side = marks["label"].split(",")[0].lower()
+    ax.hlines(
+        places + apart,
+        found.low,
+        found.high,
+        color=marks["color"],
+        linewidth=font_points(0.6),
+        alpha=0.55,
+        zorder=1,
+        gid=f"{side}-intervals",
+    )
+    ax.scatter(found.accuracy, places, linewidths=0, zorder=3, gid=side, **marks)
+
+
+def _name_rows(ax: Axes, plot: ClassPlot, places: np.ndarray) -> None:
+    names = [shortened(name, _NAME) for name in plot.names]
+    if plot.left_out:
+        places, names = np.append(places, len(plot.names) // 2), [*names, f"… {plot.left_out:,} more classes …"]
     ax.set_yticks(places, names)
     ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
-    models = len(summary.statistics.image_models)
-    mean = "Accuracy" if models == 1 else f"Mean accuracy of {models:,} models"
-    ax.set(ylim=(places.max() + 0.6, -0.6), xlabel=f"{mean} (%)")
-    return ax
 
 
 def classes_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
     """Draw `classes` as a figure; None where no class has images in both sets. The default size is COLUMN."""
     size = size or COLUMN
     summary = pair.metrics[metric]
-    frame = shown_classes(summary)
-    if frame is None:
+    plot = class_plot(summary, size.rows)
+    if plot is None:
         return None
-    count = min(len(frame), size.rows) + (len(frame) > size.rows)
+    count = len(plot.names) + (plot.left_out > 0)
     pair_words = f"{pair.title}, top-{METRICS[metric]}"
     caption = wrapped(pair_words, across(size))
     room = rows(count, size, _AROUND, caption)

@@ -1,74 +1,70 @@
 """Accuracy per class on both sets, averaged over models."""
 
-import pandas as pd
-
-from evalshift.analysis.page.chart import Chart, axis, height_of, markers, named_axis, plain, strokes, view
+from evalshift.analysis.page.chart import Chart, axis, bars, height_of, markers, named_axis, plain, strokes, view
 from evalshift.analysis.page.words import counted, label, plotly_text
-from evalshift.analysis.plot_data.ordering import both_ends
-from evalshift.analysis.plot_data.shown import shown_classes
+from evalshift.analysis.plot_data.classes import ClassesOnSet, ClassPlot, class_plot
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import percent
+from evalshift.formatting import number
 
 MOST = 60
 
 
 def class_chart(metric: MetricSummary) -> Chart | None:
     """One dumbbell per class: mean accuracy of all models on either set, the largest drop first."""
-    frame = shown_classes(metric)
-    if frame is None:
+    plot = class_plot(metric, MOST)
+    if plot is None:
         return None
-    chosen = frame.iloc[both_ends(len(frame), MOST)]
     return Chart(
         key="classes",
         title="Accuracy per class",
-        result=_result(frame),
-        caption=_caption(metric, len(frame), len(chosen)),
-        views={"classes": _view(chosen)},
-        height=height_of(len(chosen)),
+        result=_result(plot),
+        caption=_caption(plot),
+        views={"classes": _view(plot)},
+        height=height_of(len(plot.names)),
     )
 
 
-def _view(frame: pd.DataFrame) -> dict:
-    count = len(frame)
-    places = list(range(count))
-    before, after = plain(100 * frame["original_accuracy"]), plain(100 * frame["new_accuracy"])
-    x = [value for both in zip(before, after, strict=True) for value in (*both, None)]
-    y = [value for place in places for value in (place, place, None)]
-    texts = [
-        f"<b>{plotly_text(str(row['class']))}</b><br>original {percent(row['original_accuracy'])} %, "
-        f"{row['original_total']:,} images, rank {row['original_rank']:.0f}<br>new {percent(row['new_accuracy'])} %, "
-        f"{row['new_total']:,} images, rank {row['new_rank']:.0f}<br>statistically significant: "
-        f"{counted(int(row['fell']), 'model')} fall, {row['rose']} rise"
-        for row in frame.to_dict("records")
-    ]
+def _view(plot: ClassPlot) -> dict:
+    places = list(range(len(plot.names)))
+    x, y = bars((plot.original.accuracy, plot.new.accuracy), places)
+    texts = [_text(plot, place) for place in places]
     return view(
         [
             strokes(x, y, "--quiet", width=2, opacity=0.55),
-            markers(before, places, "--mark", text=texts, marker={"size": 8}),
-            markers(after, places, "--line", text=texts, marker={"size": 8, "symbol": "diamond"}),
+            markers(plain(plot.original.accuracy), places, "--mark", text=texts, marker={"size": 8}),
+            markers(plain(plot.new.accuracy), places, "--line", text=texts, marker={"size": 8, "symbol": "diamond"}),
         ],
-        height=height_of(count),
+        height=height_of(len(places)),
         xaxis=axis("Mean accuracy of all models (%)", fixedrange=True),
-        yaxis=named_axis([label(str(name)) for name in frame["class"]]),
+        yaxis=named_axis([label(name) for name in plot.names]),
     )
 
 
-def _result(frame: pd.DataFrame) -> str:
-    most, least = frame.iloc[0], frame.iloc[-1]
-    fallen = int((frame["drop"] > 0).sum())
-    largest = "largest drop" if most["drop"] > 0 else "smallest rise"
+def _text(plot: ClassPlot, place: int) -> str:
+    lines = [f"<b>{plotly_text(plot.names[place])}</b>"]
+    lines += [_on_set(side, found, place) for side, found in (("original", plot.original), ("new", plot.new))]
+    lines.append(f"statistically significant: {counted(int(plot.fell[place]), 'model')} fall, {plot.rose[place]} rise")
+    return "<br>".join(lines)
+
+
+def _on_set(side: str, found: ClassesOnSet, place: int) -> str:
+    return f"{side} {number(found.accuracy[place], 1)} %, {found.total[place]:,} images, rank {found.rank[place]}"
+
+
+def _result(plot: ClassPlot) -> str:
+    before, after = plot.original.accuracy, plot.new.accuracy
+    largest = "largest drop" if before[0] > after[0] else "smallest rise"
     return (
-        f"{fallen:,} of {counted(len(frame), 'class', 'classes')} have a lower mean accuracy on the new set. The "
-        f"{largest} is that of {most['class']}, from {percent(most['original_accuracy'])} to "
-        f"{percent(most['new_accuracy'])} %; {least['class']} goes from {percent(least['original_accuracy'])} to "
-        f"{percent(least['new_accuracy'])} %."
+        f"{plot.declining:,} of {counted(plot.classes, 'class', 'classes')} have a lower mean accuracy on the new set. "
+        f"The {largest} is that of {plot.names[0]}, from {number(before[0], 1)} to {number(after[0], 1)} %; "
+        f"{plot.names[-1]} goes from {number(before[-1], 1)} to {number(after[-1], 1)} %."
     )
 
 
-def _caption(metric: MetricSummary, count: int, shown: int) -> str:
-    models = counted(len(metric.statistics.image_models), "model")
+def _caption(plot: ClassPlot) -> str:
+    models = counted(plot.models, "model")
     words = f"Blue circle: original; orange diamond: new. Means over {models}; the largest drop first."
-    if shown == count:
+    if not plot.left_out:
         return words
-    half = shown // 2
-    return f"{words} The {half} classes with the largest and the {half} with the smallest drop, of {count:,}."
+    half = len(plot.names) // 2
+    return f"{words} The {half} classes with the largest and the {half} with the smallest drop, of {plot.classes:,}."

@@ -68,15 +68,6 @@ def shown_ranks(metric: MetricSummary, most: int) -> ShownRanks | None:
     return ShownRanks(table, right, real, sets, with_sets)
 
 
-def shown_classes(metric: MetricSummary) -> pd.DataFrame | None:
-    """The table `classes` of classes with images in both sets, the largest drop first; None if there are none."""
-    if "classes" not in metric.tables:
-        return None
-    frame = metric.tables["classes"].frame
-    frame = frame[np.isfinite(frame["drop"])].sort_values("drop", ascending=False, kind="stable")
-    return None if frame.empty else frame
-
-
 @dataclass(frozen=True, eq=False)
 class ShownRobustness:
     """Distances of models from the line fitted without them, the highest above it first.

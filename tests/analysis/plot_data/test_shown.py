@@ -3,39 +3,13 @@
 import numpy as np
 import pytest
 
-from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.plot_data.shown import (
     ShownAgreement,
     shown_agreement,
-    shown_classes,
     shown_ranks,
     shown_robustness,
 )
-from evalshift.analysis.summary import MetricSummary, summarize_outcomes
-
-
-@pytest.fixture(scope="module")
-def mixed(make_outcomes) -> MetricSummary:
-    """Ten images of two classes, a third has none; five models, of which c is known by counts alone."""
-    models = ("a", "b", "d", "e")
-    right = np.arange(10) < np.array([[9], [8], [8], [3]])
-    after = np.arange(10) < np.array([[6], [7], [5], [5]])
-    labels = np.arange(10) % 2
-    stored_predictions = [
-        ImagePredictions(
-            dataset,
-            models,
-            np.where(hit, labels, 1 - labels)[:, :, np.newaxis],
-            labels,
-            tuple("0123456789"),
-            ("even", "odd", "none"),
-        )
-        for dataset, hit in (("old", right), ("new", after))
-    ]
-    outcomes = make_outcomes([9, 8, 8, 8, 3], [6, 7, 9, 5, 5])
-    return summarize_outcomes(
-        {"top1": outcomes}, predictions=(stored_predictions[0], stored_predictions[1]), resamples=0
-    ).metrics["top1"]
+from evalshift.analysis.summary import summarize_outcomes
 
 
 def test_equal_ranks_stand_in_the_order_of_the_other_set_then_of_names(mixed):
@@ -58,15 +32,6 @@ def test_models_known_by_counts_alone_have_no_rank_sets(mixed):
     assert shown.real.tolist() == [False] * 4
 
 
-def test_classes_without_images_are_not_shown(mixed):
-    shown = shown_classes(mixed)
-
-    assert shown is not None
-    assert shown["class"].tolist() == ["odd", "even"]
-    # Right on the images 0, 2, 4, … of four models: 5, 4, 4, 2 before and 3, 4, 3, 3 after; of odd ones the rest.
-    assert shown["drop"].tolist() == pytest.approx([(13 - 10) / 20, (15 - 13) / 20])
-
-
 def test_agreement_keeps_to_the_most_accurate(mixed):
     shown = shown_agreement(mixed, 3)
 
@@ -84,7 +49,6 @@ def test_counts_alone_show_ranks_only(tiny):
     assert shown is not None
     assert shown.sets is None
     assert shown.with_sets.tolist() == []
-    assert shown_classes(metric) is None
     assert shown_agreement(metric, 9) is None
 
 
