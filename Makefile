@@ -65,6 +65,7 @@ bench: $(VENV)/.installed-test
 coverage: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/coverage_robustness.py
+	$(BIN)/python benchmarks/coverage_shifts.py
 
 messages: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder --renew-messages tests

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from evalshift.analysis.statistics.errors_in_variables import binomial_variance, own_variance, york_line
     from evalshift.analysis.statistics.hard_images import hard_images, hardest_share, missed_by
+    from evalshift.analysis.statistics.image_sets import ImageSets
     from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
     from evalshift.analysis.statistics.line_fit import Line, fit_line
     from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.reuse_margins import joint_margin, reuse_margin, similarity_cover
     from evalshift.analysis.statistics.scale_choice import compare_scales
     from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
+    from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
     from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
     from evalshift.analysis.summary.stored import summarize
 
@@ -73,6 +75,7 @@ __all__ = [
     "Difficulty",
     "Drops",
     "ImagePredictions",
+    "ImageSets",
     "Interval",
     "Line",
     "LineEstimate",
@@ -82,6 +85,8 @@ __all__ = [
     "NearDuplicates",
     "Outcomes",
     "PairSummary",
+    "SetCounts",
+    "SeveralShifts",
     "Statistics",
     "StoredPair",
     "Summary",
@@ -144,6 +149,7 @@ __all__ = [
     "rank_sets",
     "reuse_margin",
     "sampling_covariance",
+    "several_shifts",
     "similarity_cover",
     "simulate",
     "split_drop",
@@ -216,6 +222,7 @@ _NAMES = {
         "hardest_share",
         "missed_by",
     ),
+    "statistics.image_sets": ("ImageSets",),
     "statistics.intervals": (
         "Interval",
         "clopper_pearson",
@@ -287,6 +294,11 @@ _NAMES = {
         "fitted_accuracy",
         "from_scale",
         "to_scale",
+    ),
+    "statistics.several_shifts": (
+        "SetCounts",
+        "SeveralShifts",
+        "several_shifts",
     ),
     "summary": (
         "MetricSummary",

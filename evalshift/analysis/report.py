@@ -138,6 +138,15 @@ class Report:
         """Average change of accuracy, one row per pair; columns as in `average_changes.average_changes`."""
         return average_changes(self.summary.pairs)
 
+    @property
+    def several_sets(self) -> dict[str, pd.DataFrame]:
+        """Tables over all pairs, of the chosen metric, by name; their columns stand in docs/statistics.md.
+
+        Empty where the report has a single pair.
+        """
+        found = self.summary.several_sets.get(self.summary.metric)
+        return {} if found is None else {name: table.frame for name, table in found.tables.items()}
+
     def draw(self, figure: str = "scatter", *, size: str | None = None, **choices: Any) -> "Figure":
         """One of the report's figures, of the chosen metric and scale, as a Figure of matplotlib.
 
@@ -241,6 +250,9 @@ class Report:
                 yield f"{stem}_expected_accuracy", verdicts_table(pair.expected_accuracy, pair.titles)
         if len(self.pairs) > 1:
             yield "average_changes", changes_table(self.summary.pairs, self.summary.level)
+        for metric, several in self.summary.several_sets.items():
+            for table in several.tables.values():
+                yield f"several_sets_{metric}_{table.name}", table
 
     def _save_figures(self, out: Path, stems: list[str], formats: set[str], size: Size | None) -> None:
         kinds = sorted(formats & set(_FIGURES))

@@ -201,6 +201,7 @@ def test_pairs_whose_names_only_differ_in_odd_letters_get_files_of_their_own(mak
                 f"tables/old_vs_{stem}_top1", ("decomposition", "lines", "scales", "trends"), ["csv"]
             )
         ),
+        *(f"tables/several_sets_top1_{name}.csv" for name in ("mean_over_sets", "shifts")),
     ]
 
 

@@ -99,6 +99,7 @@ class ImagePredictions:
                  where each image has one
     superclasses  of the classes, as the registry declares them
     tree         of the classes, where one is known
+    source       what the images are taken from, see `shared_images.image_source`; "" where that is not known
     """
 
     dataset: str
@@ -112,6 +113,7 @@ class ImagePredictions:
     accepted: Int[np.ndarray, "n c"] | None = None
     superclasses: tuple[Superclasses, ...] = ()
     tree: ClassTree | None = None
+    source: str = ""
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:

@@ -9,7 +9,7 @@ from jaxtyping import Int
 
 from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outcomes, split_pair
 from evalshift.analysis.outcomes.run_notes import run_notes
-from evalshift.analysis.outcomes.shared_images import shared_images_note
+from evalshift.analysis.outcomes.shared_images import image_source, shared_images_note
 from evalshift.errors import AnalysisError, StoreError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
@@ -379,6 +379,7 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
         attributes=dataset.attributes,
         superclasses=dataset.superclasses,
         tree=known_tree(tuple(dataset.class_names), None if dataset.view is None else dataset.view.labels),
+        source=image_source(dataset.name, dataset.entry),
     )
 
 

@@ -50,6 +50,7 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
         pairs=[_pair_view(number, pair, summary, thumbnails or {}) for number, pair in enumerate(summary.pairs, 1)],
         changes=changes,
         small=small,
+        several=_several_views(summary),
         level=f"{100 * summary.level:g} %",
         title=_title(summary.pairs),
         # Part of evalshift: they contain no names from a registry.
@@ -199,6 +200,12 @@ def _against_view(against: Against) -> dict[str, Any]:
             )
         ],
     }
+
+
+def _several_views(summary: Summary) -> list[dict[str, Any]]:
+    """The tables over all pairs, of the report's metric."""
+    found = summary.several_sets.get(summary.metric)
+    return [] if found is None else [_table_view(table) for table in found.tables.values()]
 
 
 def _table_view(table: StatisticTable) -> dict[str, Any]:

@@ -73,12 +73,15 @@ class _Part:
 
 
 def combined_covariance(
-    sets: ImageSets, weights: Mapping[tuple[Combination, SetNumber], Float[np.ndarray, "row m"]], combinations: int
+    sets: ImageSets,
+    weights: Mapping[tuple[Combination, SetNumber], Float[np.ndarray, "row m"] | Float[np.ndarray, " m"]],
+    combinations: int,
 ) -> Float[np.ndarray, "row _ _"]:
     """Covariance of linear combinations of accuracies over draws of the images, shape (row, combination, combination).
 
     `weights` has, for a combination and a set that counts in it, the weight of each model's accuracy on the set in
-    each row. Images that sets share are drawn once for all of them, and so are images that models share.
+    each row; where it has one dimension, rows are models, and each has weight on its own accuracy alone. Images that
+    sets share are drawn once for all of them, and so are images that models share.
     Source: the infinitesimal jackknife, Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6.
 
     >>> sets = ImageSets((np.array([[True, True, False, False]]),) * 2, (np.arange(4), np.arange(4)))
@@ -87,7 +90,7 @@ def combined_covariance(
     array([[[0.0625, 0.0625],
             [0.0625, 0.0625]]])
     """
-    rows = next(iter(weights.values())).shape[0]
+    rows = len(next(iter(weights.values())))
     found = np.zeros((rows, combinations, combinations))
     for part in sets.parts:
         inside = {key: weight for key, weight in weights.items() if key[1] in part.places}
@@ -98,9 +101,13 @@ def combined_covariance(
             influence = np.zeros((rows, len(touched), size))
             for (combination, number), weight in inside.items():
                 places, of_models = block[number]
-                influence[:, touched.index(combination), places] += weight @ of_models
+                influence[:, touched.index(combination), places] += _weighted(weight, of_models)
             found[np.ix_(range(rows), touched, touched)] += influence @ influence.transpose(0, 2, 1)
     return found
+
+
+def _weighted(weight: np.ndarray, of_models: np.ndarray) -> np.ndarray:
+    return weight[:, np.newaxis] * of_models if weight.ndim == 1 else weight @ of_models
 
 
 def model_covariance(sets: ImageSets, weights: Mapping[SetNumber, Float[np.ndarray, " m"]]) -> Float[np.ndarray, "m m"]:

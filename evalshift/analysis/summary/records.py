@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.outcomes.correctness import SetCorrectness
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.intervals import Interval
@@ -15,6 +17,7 @@ from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary.findings import details, findings
 from evalshift.analysis.summary.sentences import drop_sentence, line_sentence, rank_sentence
+from evalshift.analysis.summary.several_sets import SeveralSets, several_sets
 from evalshift.analysis.tables import StatisticTable
 from evalshift.analysis.tables.of_accuracies import accuracies_table
 from evalshift.analysis.tables.published_line import Against
@@ -37,6 +40,7 @@ class MetricSummary:
     mean_drop  mean of the models' drops, a fraction, and `mean_drop_interval`; see `statistics.mean_drop`
     statistics  all else that is computed, on the report's scale
     tables      the same as tables by name; `missing` has the reason for each one that is not computed
+    correctness  which images of the original and of the new set each model with predictions classifies correctly
     """
 
     outcomes: Outcomes
@@ -50,6 +54,7 @@ class MetricSummary:
     left_out: tuple[str, ...] = ()
     all_lines: dict[str, Line | None] = field(default_factory=dict)
     against: Against | None = None
+    correctness: tuple[SetCorrectness, SetCorrectness] | None = None
 
     @property
     def in_line(self) -> np.ndarray:
@@ -170,6 +175,11 @@ class Summary:
     def options(self) -> ReportOptions:
         """The same choices as one record; the families left out are each metric's own."""
         return ReportOptions(self.scale, self.metric, self.level, self.resamples, self.seed)
+
+    @cached_property
+    def several_sets(self) -> dict[str, SeveralSets]:
+        """What the pairs say together, by metric; nothing of a metric that fewer than two pairs have."""
+        return several_sets(self.pairs, self.scale, self.level)
 
 
 def _safe(name: str) -> str:

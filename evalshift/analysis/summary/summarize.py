@@ -10,6 +10,7 @@ import pandas as pd
 from evalshift._version import __version__
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
+from evalshift.analysis.outcomes.correctness import packed
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.statistics.drops import drops
@@ -144,6 +145,7 @@ def _summarize_metric(
         notes=tuple(dict.fromkeys(notes)),
         left_out=left_out,
         all_lines=all_lines,
+        correctness=predictions and (packed(predictions[0], outcomes.metric), packed(predictions[1], outcomes.metric)),
     )
 
 

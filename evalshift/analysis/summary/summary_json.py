@@ -14,6 +14,7 @@ from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
+from evalshift.analysis.summary.several_sets import SeveralSets
 from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.publishing import publishable
@@ -21,6 +22,8 @@ from evalshift.publishing import publishable
 SUMMARY_SCHEMA = 2
 # Longer tables stand in CSV files alone: summary.json says how many rows they have.
 _MOST_ROWS = 200
+# A matrix of a hundred models on all of CIFAR-10-C.
+_MOST_ROWS_OVER_SETS = 10_000
 
 
 def to_json(summary: Summary, tables: Mapping[str, pd.DataFrame] | None = None) -> str:
@@ -40,6 +43,7 @@ def to_json(summary: Summary, tables: Mapping[str, pd.DataFrame] | None = None) 
         "seed": summary.seed,
         "notes": summary.notes,
         **{name: table.to_dict("records") for name, table in (tables or {}).items()},
+        "several_sets": {metric: _several_facts(found) for metric, found in summary.several_sets.items()},
         "pairs": [_pair_facts(pair, summary.scale) for pair in summary.pairs],
     }
     return json.dumps(_jsonable(written), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -83,6 +87,13 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
     }
 
 
+def _several_facts(found: SeveralSets) -> dict[str, Any]:
+    return {
+        "tables": {name: _table_facts(table, _MOST_ROWS_OVER_SETS) for name, table in found.tables.items()},
+        "missing": found.missing,
+    }
+
+
 def _against_facts(against: Against) -> dict[str, Any]:
     return {
         "testbed": against.testbed,
@@ -97,8 +108,8 @@ def _against_facts(against: Against) -> dict[str, Any]:
     }
 
 
-def _table_facts(table: StatisticTable) -> dict[str, Any]:
-    short = len(table.frame) <= _MOST_ROWS
+def _table_facts(table: StatisticTable, most_rows: int = _MOST_ROWS) -> dict[str, Any]:
+    short = len(table.frame) <= most_rows
     rows = {"rows": table.frame.to_dict("records")} if short else {"rows_in_csv": len(table.frame)}
     return {"title": table.title, "note": table.words, **rows}
 

@@ -1,5 +1,7 @@
 """Means over new sets: by hand, in closed form, against statsmodels, by simulation, and properties."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,7 +94,7 @@ def test_sampling_error_of_one_set_is_that_of_effective_robustness():
 
 @pytest.mark.parametrize("scale, shared", [("linear", False), ("probit", True)])
 def test_the_covariance_is_that_of_distances_over_drawn_images(scale, shared):
-    """By simulation: models and their difficulty stay, the images are drawn again, and distances vary and covary."""
+    """By simulation: models and their skill stay, images are new ones each time, and distances vary and covary."""
     drawn = [of_images(images(100 + seed, shared=shared), scale=scale) for seed in range(120)]
     distances = np.array([one.distance for one in drawn])
     empirical = np.array([np.cov(distances[:, :, model].T) for model in range(8)])
@@ -110,7 +112,7 @@ def test_heterogeneity_is_that_of_statsmodels_where_sets_are_independent():
     rng = np.random.default_rng(5)
     distance, variance = rng.normal(0, 0.02, 6), rng.uniform(1e-4, 4e-4, 6)
     q, q_p, i_squared = _heterogeneity(distance[:, np.newaxis], np.diag(variance)[np.newaxis])
-    theirs = combine_effects(distance, variance)
+    theirs: Any = combine_effects(distance, variance)
     assert q[0] == pytest.approx(theirs.q)
     assert q_p[0] == pytest.approx(theirs.test_homogeneity().pvalue)
     assert i_squared[0] == pytest.approx(max(0, theirs.i2))
@@ -155,7 +157,7 @@ def test_released_models_on_both_versions_of_cifar10_1(scale):
     found = of_images(ImageSets(correct, numbers), scale=scale)
     alone = effective_robustness(
         *v4.counts,
-        covariances=tuple(map(sampling_covariance, v4.correct)),
+        covariances=(sampling_covariance(v4.correct[0]), sampling_covariance(v4.correct[1])),
         scale=scale,
         screen=False,
         resamples=2000,

@@ -23,7 +23,7 @@ def test_json_holds_everything_and_reads_back(tiny):
 
     assert list(read) == [
         *("schema_version", "evalshift", "created", "command", "scale", "metric", "level", "resamples", "seed"),
-        *("notes", "pairs"),
+        *("notes", "several_sets", "pairs"),
     ]
     pair = read["pairs"][0]
     assert (pair["original"], pair["new"], pair["notes"]) == ("old", "new", ["something"])
