@@ -234,7 +234,7 @@ def tables_of(stem: str, *formats: str) -> list[str]:
 
 def tables_of_images(stem: str, *formats: str) -> list[str]:
     """Those that take the predictions to each image."""
-    names = ("classes", "hard_images", "ranks", "sets", "without_labels")
+    names = ("calibration", "classes", "hard_images", "ranks", "sets", "without_labels")
     return [
         *(f"tables/{stem}_{name}.csv" for name in ("model_classes", "pairs")),
         *(f"tables/{stem}_{name}.{suffix}" for name in names for suffix in formats or ("csv", "md", "tex")),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         image_bootstrap,
         two_way_bootstrap,
     )
+    from evalshift.analysis.statistics.calibration import calibration, ece_change, reliability_bins
     from evalshift.analysis.statistics.difficulty_model import (
         Difficulty,
         expected_accuracy,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.hard_images import hard_images, hardest_share, missed_by
     from evalshift.analysis.statistics.image_sets import ImageSets
     from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
+    from evalshift.analysis.statistics.likelihood import fit_temperature, label_likelihoods
     from evalshift.analysis.statistics.line_fit import Line, fit_line
     from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
     from evalshift.analysis.statistics.mean_drop import (
@@ -96,6 +98,7 @@ __all__ = [
     "agreement_line",
     "better_models",
     "binomial_variance",
+    "calibration",
     "class_accuracies",
     "class_distances",
     "class_drops",
@@ -116,6 +119,7 @@ __all__ = [
     "drop_margin",
     "drop_margin_of_counts",
     "drops",
+    "ece_change",
     "effective_robustness",
     "effective_robustness_against",
     "error_consistency",
@@ -126,12 +130,14 @@ __all__ = [
     "family_bootstrap",
     "fit_difficulty",
     "fit_line",
+    "fit_temperature",
     "fitted_accuracy",
     "from_scale",
     "hard_images",
     "hardest_share",
     "image_bootstrap",
     "joint_margin",
+    "label_likelihoods",
     "load_outcomes",
     "load_pair",
     "mcnemar_power",
@@ -147,6 +153,7 @@ __all__ = [
     "rank_change_sets",
     "rank_changes",
     "rank_sets",
+    "reliability_bins",
     "reuse_margin",
     "sampling_covariance",
     "several_shifts",
@@ -191,6 +198,11 @@ _NAMES = {
         "image_bootstrap",
         "two_way_bootstrap",
     ),
+    "statistics.calibration": (
+        "calibration",
+        "ece_change",
+        "reliability_bins",
+    ),
     "statistics.difficulty_model": (
         "Difficulty",
         "expected_accuracy",
@@ -227,6 +239,10 @@ _NAMES = {
         "Interval",
         "clopper_pearson",
         "difference_interval",
+    ),
+    "statistics.likelihood": (
+        "fit_temperature",
+        "label_likelihoods",
     ),
     "statistics.line_fit": (
         "Line",

@@ -26,6 +26,7 @@ def files(folder: Path) -> list[str]:
 TABLES_OF_COUNTS = ("decomposition", "lines", "robustness", "scales", "trends")
 TABLES_OF_IMAGES = (
     *TABLES_OF_COUNTS,
+    "calibration",
     "classes",
     "hard_images",
     "model_classes",

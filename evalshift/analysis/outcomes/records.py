@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from evalshift.errors import UsageError
 from evalshift.shapes import Correct, Counts, Labels
@@ -95,6 +95,8 @@ class ImagePredictions:
     class_names  position = class number
     attributes   what else is known of each image, such as its place: name → text, shape (n,)
     confidence   mean probability of each model's first prediction, in [0, 1], None where it has none; () for none known
+    prob         probability of each first prediction, shape (m, n), in [0, 1]; NaN where a model has none; None where
+                 no model has any
     accepted     all correct labels of each image, shape (n, c), shorter lists filled up with one of their own; None
                  where each image has one
     superclasses  of the classes, as the registry declares them
@@ -114,6 +116,7 @@ class ImagePredictions:
     superclasses: tuple[Superclasses, ...] = ()
     tree: ClassTree | None = None
     source: str = ""
+    prob: Float[np.ndarray, "m n"] | None = None
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:
@@ -132,6 +135,7 @@ class ImagePredictions:
             models=tuple(self.models[place] for place in places),
             top=self.top[list(places)],
             confidence=tuple(self.confidence[place] for place in places) if self.confidence else (),
+            prob=None if self.prob is None else self.prob[list(places)],
         )
 
     def correct(self, metric: str = "top1") -> Correct:

@@ -5,11 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float32, Int
 
 from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outcomes, split_pair
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.shared_images import image_source, shared_images_note
+from evalshift.analysis.outcomes.stored_logits import StoredLogits
 from evalshift.errors import AnalysisError, StoreError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
@@ -28,6 +29,7 @@ class StoredPair:
                  them; None where the registry names no such dataset
     predictions  on the original and on the new set, of the same models in the same order: those of `outcomes` that were
                  not imported as counts alone; None where there are none
+    logits       model -> its logits on the original and on the new set, read when they are asked for
     provenance   model -> how its predictions on the original and on the new set came about
     notes        what was left out and why, and what else the reader should know
     unreported   metric -> why no accuracy by it is in `outcomes`
@@ -38,6 +40,7 @@ class StoredPair:
     outcomes: dict[str, Outcomes]
     predictions: tuple[ImagePredictions, ImagePredictions] | None
     fresh: ImagePredictions | None
+    logits: StoredLogits
     provenance: dict[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...]
     unreported: dict[str, str]
@@ -100,7 +103,17 @@ def load_pair(results: Results, pair: str) -> StoredPair:
             f"{name_some(bare)}."
         )
     fresh = _load_fresh(results, original.dataset.entry.get("fresh"), known, notes)
-    return StoredPair(original.dataset, new.dataset, outcomes, predictions, fresh, provenance, tuple(notes), unreported)
+    return StoredPair(
+        original=original.dataset,
+        new=new.dataset,
+        outcomes=outcomes,
+        predictions=predictions,
+        fresh=fresh,
+        logits=StoredLogits(results, original.dataset, new.dataset, predictions[0].models if predictions else ()),
+        provenance=provenance,
+        notes=tuple(notes),
+        unreported=unreported,
+    )
 
 
 def load_predictions(results: Results, name: str) -> tuple[ImagePredictions, tuple[str, ...]]:
@@ -221,6 +234,7 @@ class _Known:
     top: Int[np.ndarray, "n k"] | None
     provenance: Provenance
     confidence: float | None = None
+    prob: Float32[np.ndarray, " n"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +260,7 @@ class _Side:
                 for metric, k in METRICS.items()
             }
             top = _narrow(predictions.top, self.dataset)
-            return _Known(correct, top, predictions.provenance, predictions.mean_confidence)
+            return _Known(correct, top, predictions.provenance, predictions.mean_confidence, predictions.prob)
         counted = self.counted[model]
         return _Known({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
 
@@ -332,9 +346,22 @@ def _gather_both(
 
     def gather(side: int, dataset: StoredDataset) -> ImagePredictions:
         confidence = tuple(known[model][side].confidence for model in tops)
-        return replace(_gather(dataset, {model: both[side] for model, both in tops.items()}, k), confidence=confidence)
+        prob = _gather_prob([known[model][side].prob for model in tops], len(dataset))
+        found = _gather(dataset, {model: both[side] for model, both in tops.items()}, k)
+        return replace(found, confidence=confidence, prob=prob)
 
     return gather(0, original.dataset), gather(1, new.dataset)
+
+
+def _gather_prob(probs: Sequence[np.ndarray | None], images: int) -> np.ndarray | None:
+    """One row per model, NaN for those without; None where none has any."""
+    if all(prob is None for prob in probs):
+        return None
+    gathered = np.full((len(probs), images), np.nan, dtype=np.float32)
+    for row, prob in zip(gathered, probs, strict=True):
+        if prob is not None:
+            row[:] = prob
+    return gathered
 
 
 def _load_fresh(

@@ -10,6 +10,13 @@ from threadpoolctl import threadpool_limits
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS, ImagePredictions, Outcomes
 from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, Basis
+from evalshift.analysis.pair_statistics.calibration_shift import (
+    CalibrationShift,
+    LikelihoodShift,
+    Logits,
+    calibration_shift,
+    likelihood_shift,
+)
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
@@ -63,6 +70,8 @@ class Statistics:
     drop_differences   of all pairs of models
     without_labels     new accuracies estimated from agreement alone; of top-1 predictions
     class_drops        of each model on each class
+    calibration        of the first predictions' probabilities on either set
+    likelihood         of the labels, and temperatures, for models with logits
     superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
     mistake_severity   how far mistakes are from the true class; None where no tree of the classes is known
     difficulty         the difficulty model, and the line that it predicts
@@ -92,6 +101,8 @@ class Statistics:
     drop_differences: DropComparison | Missing
     without_labels: AgreementLine | Missing
     class_drops: ClassDrops | Missing
+    calibration: CalibrationShift | Missing
+    likelihood: LikelihoodShift | Missing
     superclass_errors: tuple[SuperclassErrors, ...] | Missing
     mistake_severity: MistakeSeverity | Missing | None
     difficulty: FittedDifficulty | Missing
@@ -106,27 +117,31 @@ def compute_statistics(
     *,
     fresh: ImagePredictions | None = None,
     near_duplicates: NearDuplicates | None = None,
+    logits: Logits | None = None,
     options: ReportOptions | None = None,
     **choices: Unpack[Choices],
 ) -> Statistics:
     """Compute all statistics of one metric of a pair.
 
     `predictions` on the original and the new set may be of fewer models than the outcomes, in the same order; `fresh`
-    are predictions on other images of the original distribution. `choices` are those of `ReportOptions`, or `options`
-    has them all. Each statistic has its own random generator, seeded by the seed and its name, so that no number
-    depends on which others are computed. Families that are left out are no part of lines, of the difficulty model or of
-    trends; they are compared with the line of the other models. Bootstraps take as many resamples as asked for, but at
-    most `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
+    are predictions on other images of the original distribution, `logits` those of models on both sets by name, one
+    column per class number; they are asked for one model after the other. `choices` are those of `ReportOptions`, or
+    `options` has them all. Each statistic has its own random generator, seeded by the seed and its name, so that no
+    number depends on which others are computed. Families that are left out are no part of lines, of the difficulty
+    model or of trends; they are compared with the line of the other models. Bootstraps take as many resamples as asked
+    for, but at most `basis.IMAGE_RESAMPLES` of images and `basis.SECONDARY_RESAMPLES` of models.
     Degenerate models and images are no error: what they leave undefined is Missing, with the reason.
     """
     # The matrices are small: where other programs keep the cores busy, several threads wait for each other and take
     # five times as long as one.
     with threadpool_limits(1):
         basis = Basis(outcomes, predictions, options or ReportOptions(**choices))
-        return _statistics(basis, fresh, near_duplicates)
+        return _statistics(basis, fresh, near_duplicates, logits)
 
 
-def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: NearDuplicates | None) -> Statistics:
+def _statistics(
+    basis: Basis, fresh: ImagePredictions | None, near_duplicates: NearDuplicates | None, logits: Logits | None
+) -> Statistics:
     robustness = _robustness(basis)
     decomposition, with_fresh = _decomposition(basis, fresh)
     line = basis.of_line()
@@ -157,6 +172,8 @@ def _statistics(basis: Basis, fresh: ImagePredictions | None, near_duplicates: N
         drop_differences=basis.of_images(lambda original, new: _compared(original, new, basis.level), least=2),
         without_labels=attempt(lambda: _without_labels(require(original), require(new))),
         class_drops=attempt(lambda: _class_drops(require(original), require(new), basis.level)),
+        calibration=calibration_shift(basis),
+        likelihood=likelihood_shift(basis, logits),
         superclass_errors=_superclass_errors(basis),
         mistake_severity=mistake_severity(basis),
         difficulty=line.of_images(fit_difficulty),

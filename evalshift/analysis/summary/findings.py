@@ -7,6 +7,7 @@ from evalshift.analysis.pair_statistics.missing import either, or_else, or_none,
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.line_intervals import LineEstimate
+from evalshift.analysis.summary.confidence_sentences import calibration_sentence
 from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
 
 # Models that a sentence names, of those significantly above or below the line.
@@ -26,6 +27,7 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         hard_sentence(statistics),
         *superclass_sentences(statistics),
         severity_sentence(statistics),
+        calibration_sentence(statistics),
         without_labels_sentence(statistics),
         difficulty_sentence(statistics),
     )

@@ -62,6 +62,7 @@ def summarize(
                 predictions=stored.predictions,
                 fresh=stored.fresh,
                 near_duplicates=_near_duplicates(stored),
+                logits=stored.logits,
                 options=conventions.applied_to(options),
                 ties=conventions.ties,
                 provenance=_provenance(stored),

@@ -11,6 +11,7 @@ from evalshift._version import __version__
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.correctness import packed
+from evalshift.analysis.pair_statistics.calibration_shift import Logits
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.statistics.drops import drops
@@ -55,6 +56,7 @@ def summarize_outcomes(
     predictions: tuple[ImagePredictions, ImagePredictions] | None = None,
     fresh: ImagePredictions | None = None,
     near_duplicates: NearDuplicates | None = None,
+    logits: Logits | None = None,
     options: ReportOptions | None = None,
     ties: str = "shared",
     provenance: dict[str, dict] | None = None,
@@ -65,15 +67,16 @@ def summarize_outcomes(
     """The summary of one pair from its counts, by metric: for stored results and published counts alike.
 
     `predictions` on both sets give what needs each image, `fresh` and `near_duplicates` what the registry knows of the
-    original set; see `compute_statistics`. `ties` is "shared" where models of equal accuracy share the better rank,
-    "alphabetical" where they are numbered on. `choices` are those of `ReportOptions`, or `options` has them all.
+    original set, `logits` of models on both sets their likelihoods; see `compute_statistics`. `ties` is "shared" where
+    models of equal accuracy share the better rank, "alphabetical" where they are numbered on. `choices` are those of
+    `ReportOptions`, or `options` has them all.
     """
     options = options or ReportOptions(**choices)
     first = next(iter(outcomes.values()))
     metrics = {}
     for name, counts in outcomes.items():
         statistics = compute_statistics(
-            counts, predictions, fresh=fresh, near_duplicates=near_duplicates, options=options
+            counts, predictions, fresh=fresh, near_duplicates=near_duplicates, logits=logits, options=options
         )
         metrics[name] = _summarize_metric(counts, predictions, statistics, options, ties)
     # The same model is missing its line on every scale and metric for the same reason: said once.

@@ -1,0 +1,184 @@
+"""Calibration and likelihood of a pair's models on both sets, and how they change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from evalshift.analysis.outcomes import ImagePredictions
+from evalshift.analysis.pair_statistics.basis import ONLY_COUNTS, Basis
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.calibration import Calibration, calibration, ece_change
+from evalshift.analysis.statistics.image_means import ChangeOfMeans, ImageMeans, change_of_means, image_means
+from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.likelihood import Temperature, fit_temperature, label_likelihoods
+from evalshift.analysis.statistics.multiplicity import adjust
+from evalshift.errors import AnalysisError, StoreError
+from evalshift.evaluate.predictions import labels_for
+
+NO_PROBABILITIES = Missing("the probability of the first prediction is not stored for any model on both sets")
+FIRST_ALONE = Missing("probabilities are stored of the first prediction alone: see top-1")
+NO_LOGITS = Missing("logits are not stored for any model on both sets (a run keeps them with `save_logits`)")
+
+# Model -> its logits on both sets. Not typed further: who checks the type of a value would read it from disk.
+Logits = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationShift:
+    """Calibration of m models on either set; NaN for models without probabilities on one of them.
+
+    over_confidence   change, new − original; `p_holm` are its p-values adjusted over the models
+    brier             change
+    ece_change        change of the debiased calibration error, with its interval
+    mean              over-confidence of the models' mean on the original and the new set, shape (1,), and its change
+    models            that have probabilities on both sets: positions among the m
+    """
+
+    original: Calibration
+    new: Calibration
+    over_confidence: ChangeOfMeans
+    p_holm: Float[np.ndarray, " m"]
+    brier: ChangeOfMeans
+    ece_change: Float[np.ndarray, " m"]
+    ece_change_interval: Interval[np.ndarray]
+    mean: tuple[ImageMeans, ImageMeans, ChangeOfMeans]
+    models: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelLikelihood:
+    """Negative log-likelihood of one model, per image in nats; means over either set, shape (1,).
+
+    temperatures   the best on either set
+    scaled         on the new set with the temperature of the original one; NaN where that is undefined
+    """
+
+    model: str
+    original: ImageMeans
+    new: ImageMeans
+    change: ChangeOfMeans
+    temperatures: tuple[Temperature, Temperature]
+    scaled: ImageMeans
+
+
+@dataclass(frozen=True, eq=False)
+class LikelihoodShift:
+    """Those of the models whose logits are stored on both sets, and why logits of others could not be used."""
+
+    models: tuple[ModelLikelihood, ...]
+    unusable: dict[str, str]
+
+
+def with_probabilities(basis: Basis) -> tuple[ImagePredictions, ImagePredictions, tuple[int, ...]] | Missing:
+    """The predictions on both sets, and which of the models have probabilities on both; or why there are none."""
+    if basis.predictions is None:
+        return ONLY_COUNTS
+    if basis.outcomes.metric != "top1":
+        return FIRST_ALONE
+    original, new = basis.predictions
+    if original.prob is None or new.prob is None:
+        return NO_PROBABILITIES
+    both = np.isfinite(original.prob).any(axis=1) & np.isfinite(new.prob).any(axis=1)
+    return (original, new, tuple(np.flatnonzero(both).tolist())) if both.any() else NO_PROBABILITIES
+
+
+def calibration_shift(basis: Basis) -> CalibrationShift | Missing:
+    """Calibration of all models on either set, and its change."""
+    found = with_probabilities(basis)
+    if isinstance(found, Missing):
+        return found
+    *sides, models = found
+    resamples = basis.image_resamples if basis.image_resamples > 1 else 0
+    probs, rights = [probabilities(side, models) for side in sides], [side.correct() for side in sides]
+    original, new = (
+        calibration(prob, correct, resamples=resamples, level=basis.level, rng=basis.rng(f"calibration {name}"))
+        for name, prob, correct in zip(("original", "new"), probs, rights, strict=True)
+    )
+    over_confidence = change_of_means(original.over_confidence, new.over_confidence, basis.level)
+    change, interval = ece_change(original, new)
+    mean = [_mean_over_models(prob, right, models) for prob, right in zip(probs, rights, strict=True)]
+    return CalibrationShift(
+        original=original,
+        new=new,
+        over_confidence=over_confidence,
+        p_holm=_adjusted(over_confidence.p_value),
+        brier=change_of_means(original.brier, new.brier, basis.level),
+        ece_change=change,
+        ece_change_interval=interval,
+        mean=(mean[0], mean[1], change_of_means(mean[0], mean[1], basis.level)),
+        models=models,
+    )
+
+
+def probabilities(side: ImagePredictions, models: tuple[int, ...]) -> np.ndarray:
+    """Probabilities of the first predictions, NaN in the rows of all other models."""
+    assert side.prob is not None
+    kept = np.full_like(side.prob, np.nan)
+    kept[list(models)] = side.prob[list(models)]
+    return kept
+
+
+def likelihood_shift(basis: Basis, logits: Logits | None) -> LikelihoodShift | Missing:
+    """Negative log-likelihood and temperature of the models whose logits are stored on both sets."""
+    if basis.predictions is None:
+        return ONLY_COUNTS
+    if basis.outcomes.metric != "top1":
+        return Missing("the likelihood of a label does not depend on how many predictions may hold it: see top-1")
+    models = [model for model in basis.predictions[0].models if logits is not None and model in logits]
+    if logits is None or not models:
+        return NO_LOGITS
+    found, unusable = [], {}
+    for model in models:
+        try:
+            found.append(_of_model(model, logits[model], basis.predictions, basis.level))
+        except (AnalysisError, StoreError) as error:
+            unusable[model] = error.problem
+    if not found:
+        return Missing(f"no stored logits can be used ({next(iter(unusable.values()))})")
+    return LikelihoodShift(tuple(found), unusable)
+
+
+def _of_model(
+    model: str,
+    logits: tuple[np.ndarray, np.ndarray],
+    predictions: tuple[ImagePredictions, ImagePredictions],
+    level: float,
+) -> ModelLikelihood:
+    place = predictions[0].models.index(model)
+    labels = [labels_for(side.top[place], side.labels, side.accepted) for side in predictions]
+    temperatures = [fit_temperature(*one, level) for one in zip(logits, labels, strict=True)]
+    means = [_mean(label_likelihoods(*one)) for one in zip(logits, labels, strict=True)]
+    best = temperatures[0].temperature
+    scaled = label_likelihoods(logits[1], labels[1], best) if np.isfinite(best) else np.full(len(labels[1]), np.nan)
+    return ModelLikelihood(
+        model=model,
+        original=means[0],
+        new=means[1],
+        change=change_of_means(means[0], means[1], level),
+        temperatures=(temperatures[0], temperatures[1]),
+        scaled=_mean(scaled),
+    )
+
+
+def _mean(likelihoods: np.ndarray) -> ImageMeans:
+    """Undefined rather than a mean over the rest where a label is impossible for the model."""
+    values = likelihoods if np.isfinite(likelihoods).all() else np.full_like(likelihoods, np.nan)
+    return image_means(values[np.newaxis])
+
+
+def _mean_over_models(prob: np.ndarray, correct: np.ndarray, models: tuple[int, ...]) -> ImageMeans:
+    """Over-confidence of the mean of models, which share the images: one value per image."""
+    gap = prob[list(models)] - correct[list(models)]
+    known = np.isfinite(gap)
+    with np.errstate(invalid="ignore"):
+        return image_means((np.where(known, gap, 0).sum(axis=0) / known.sum(axis=0))[np.newaxis])
+
+
+def _adjusted(p_values: np.ndarray) -> np.ndarray:
+    adjusted = np.full_like(p_values, np.nan)
+    known = np.isfinite(p_values)
+    adjusted[known] = adjust(p_values[known])
+    return adjusted

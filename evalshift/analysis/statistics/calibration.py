@@ -1,0 +1,271 @@
+"""Calibration of the first prediction: is a model that says 80 % correct on 80 % of such images?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import special
+
+from evalshift.analysis.statistics.draws import check_resamples
+from evalshift.analysis.statistics.image_means import ImageMeans, image_means
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.shapes import Correct
+
+# Bins of equal mass, as many as are usual; fewer where a bin would have less images than its accuracy needs.
+BINS = 15
+_IMAGES_IN_A_BIN = 20
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityBins:
+    """Images of m models by their confidence, in b bins of about as many images each; see `reliability_bins`.
+
+    images      in each bin; 0 in bins that a model does not have
+    confidence  mean probability of the first prediction, in [0, 1], NaN in empty bins
+    accuracy    share of correct predictions, NaN in empty bins
+    variance    of confidence − correct over the images of a bin
+    expected    that variance for a calibrated model: mean of p(1 − p) over the probabilities p of a bin
+    """
+
+    images: Float[np.ndarray, "m b"]
+    confidence: Float[np.ndarray, "m b"]
+    accuracy: Float[np.ndarray, "m b"]
+    variance: Float[np.ndarray, "m b"]
+    expected: Float[np.ndarray, "m b"]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How m models' probabilities of the first prediction agree with what is correct on one set of images.
+
+    confidence       mean probability of the first prediction
+    accuracy         on the images that have one
+    over_confidence  confidence − accuracy, in [−1, 1], negative for under-confidence
+    brier            mean squared difference of probability and correctness, in [0, 1]
+    ece              calibration error, debiased, at least 0
+    ece_interval     bootstrap interval over images, from 0 where `p_value` is above 1 − level; NaN without resamples,
+                     and where no bin has variance
+    ece_plain        the same as it is usually computed, too high by about the sampling error of the bins
+    p_value          of the null hypothesis that the model is calibrated; NaN without resamples
+    bins             what is in a reliability diagram
+    """
+
+    confidence: ImageMeans
+    accuracy: ImageMeans
+    over_confidence: ImageMeans
+    brier: ImageMeans
+    ece: Float[np.ndarray, " m"]
+    ece_interval: Interval[np.ndarray]
+    ece_plain: Float[np.ndarray, " m"]
+    p_value: Float[np.ndarray, " m"]
+    bins: ReliabilityBins
+
+
+def calibration(
+    prob: Float[np.ndarray, "m n"],
+    correct: Correct,
+    *,
+    bins: int = BINS,
+    resamples: int = 1000,
+    level: float = 0.95,
+    rng: np.random.Generator,
+) -> Calibration:
+    """Over-confidence, Brier score and calibration error of m models on n images.
+
+    Takes the probability of each first prediction, in [0, 1], NaN where there is none, and whether it is correct.
+    Images without a probability are left out; all numbers of a model that has none are NaN. The calibration error is
+    the mean of |confidence − accuracy| over the images of `reliability_bins`, less what sampling error adds to it:
+    in a bin of n images with accuracy a, the error of a is taken as normal with variance a(1 − a)/n. The p-value is the
+    share of `resamples` draws of a calibrated model with these probabilities whose plain error is as large.
+    Raises ValueError for values outside [0, 1], shapes that differ, bins below 1, a level outside (0, 1), and for a
+    negative number of resamples, or a single one.
+    Source: Kumar, Liang, Ma 2019, NeurIPS, arXiv 1909.10155 (debiased); Roelofs et al. 2022, AISTATS, arXiv 2012.08668
+    (equal mass); Bröcker and Smith 2007, Weather and Forecasting 22(3), 651-661 (draws of a calibrated model); Brier
+    1950, Monthly Weather Review 78(1), 1-3.
+
+    >>> prob = np.array([[0.6, 0.6, 0.9, 0.9]])
+    >>> found = calibration(prob, np.array([[True, False, True, False]]), rng=np.random.default_rng(0))
+    >>> found.over_confidence.mean.round(2), found.brier.mean.round(3)
+    (array([0.25]), array([0.335]))
+    """
+    check_level(level)
+    check_resamples(resamples)
+    binned = reliability_bins(prob, correct, bins)
+    gap, known = prob.astype(np.float64) - correct, np.isfinite(prob)
+    error = debiased_error(binned)
+    plain = _plain_error(binned)
+    draws = _error_draws(binned, resamples, rng) - plain[:, np.newaxis]
+    p_value = _p_value(binned, plain, resamples, rng)
+    return Calibration(
+        confidence=image_means(prob),
+        accuracy=image_means(np.where(known, correct, np.nan)),
+        over_confidence=image_means(gap),
+        brier=image_means(gap**2),
+        ece=error,
+        ece_interval=_from_zero(_wider_interval(error, draws, level), p_value > 1 - level),
+        ece_plain=plain,
+        p_value=p_value,
+        bins=binned,
+    )
+
+
+def ece_change(original: Calibration, new: Calibration) -> tuple[np.ndarray, Interval[np.ndarray]]:
+    """New minus original debiased calibration error of each model, shape (m,), with its interval at their level.
+
+    The two sets are independent, so the interval adds the squares of the distances from either estimate to its bounds.
+    Where an interval begins at 0 the estimate is too high rather than scattered, and its distance to 0 is added whole.
+    Source: Zou and Donner 2008, Statistics in Medicine 27(10), 1693-1702 (squares of distances).
+    """
+    change = new.ece - original.ece
+    (below, above), (before_below, before_above) = (_reach(found) for found in (new, original))
+    low = np.where(new.ece_interval.low == 0, below + before_above, np.hypot(below, before_above))
+    high = np.where(original.ece_interval.low == 0, above + before_below, np.hypot(above, before_below))
+    return change, Interval(change - low, change + high)
+
+
+def _reach(found: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    """How far the interval reaches below and above the estimate."""
+    bounds = found.ece_interval
+    return np.maximum(found.ece - bounds.low, 0), np.maximum(bounds.high - found.ece, 0)
+
+
+def reliability_bins(prob: Float[np.ndarray, "m n"], correct: Correct, bins: int = BINS) -> ReliabilityBins:
+    """Each model's images in bins of about equal mass, from the least to the most confident.
+
+    Images of the same confidence are in one bin, so that the order of the images does not matter; a model then has
+    fewer bins, as it has where bins would have less than 20 images.
+    Raises ValueError for values outside [0, 1], shapes that differ, and bins below 1.
+    """
+    _check(prob, correct, bins)
+    parts = [_binned(*one, bins) for one in zip(prob, correct, strict=True)]
+    sums = np.zeros((6, len(prob), max((part.shape[1] for part in parts), default=1)))
+    for model, part in enumerate(parts):
+        sums[:, model, : part.shape[1]] = part
+    images, *sums = sums
+    with np.errstate(invalid="ignore"):
+        confidence, accuracy, gap, squared, expected = (part / images for part in sums)
+    return ReliabilityBins(images, confidence, accuracy, np.maximum(squared - gap**2, 0), expected)
+
+
+def debiased_error(bins: ReliabilityBins) -> Float[np.ndarray, " m"]:
+    """Twice the plain calibration error minus its mean over normal errors of the accuracies of the bins.
+
+    0 where that is below 0, as it can be where bins err less than sampling error alone; NaN for a model without images.
+    """
+    with np.errstate(invalid="ignore"):
+        spread = np.sqrt(bins.accuracy * (1 - bins.accuracy) / bins.images)
+    gap = np.abs(bins.confidence - bins.accuracy)
+    return np.maximum(_mean_over(2 * gap - folded_mean(gap, spread), bins.images), 0)
+
+
+def folded_mean(mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """The mean of |x| where x is normal; |mean| where the spread is 0.
+
+    >>> folded_mean(np.array([0.0, 2.0]), np.array([1.0, 0.0])).round(4)
+    array([0.7979, 2.    ])
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(spread > 0, np.abs(mean) / spread, np.inf)
+        beyond = spread * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2)
+    return beyond + np.abs(mean) * (1 - 2 * special.ndtr(-ratio))
+
+
+def _wider_interval(estimate: np.ndarray, draws: np.ndarray, level: float) -> Interval[np.ndarray]:
+    """From draws of the error of an estimate, one row per model; NaN where nothing was drawn.
+
+    The basic bootstrap interval, or the percentile one where it is wider: each alone is too short on one side where
+    some bins are calibrated, because |x| has a corner at 0.
+    """
+    if draws.shape[1] == 0:
+        return Interval(np.full_like(estimate, np.nan), np.full_like(estimate, np.nan))
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return Interval(estimate + np.minimum(low, -high), estimate + np.maximum(high, -low))
+
+
+def _from_zero(interval: Interval[np.ndarray], calibrated: np.ndarray) -> Interval[np.ndarray]:
+    """No calibration error is below 0 or above 1, and 0 is in the interval of a model that may be calibrated.
+
+    Where all bins are without variance, resampling shows nothing: NaN.
+    """
+    shown = interval.high > interval.low
+    low = np.where(calibrated, np.minimum(interval.low, 0), interval.low)
+    return Interval(*(np.where(shown, bound.clip(0, 1), np.nan) for bound in (low, interval.high)))
+
+
+def _p_value(bins: ReliabilityBins, plain: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often a calibrated model with the probabilities of these bins has a plain error as large; shape (m,)."""
+    found = np.full(len(plain), np.nan)
+    for model, images in enumerate(bins.images):
+        there = images > 0
+        if there.any() and resamples:
+            spread = np.sqrt(bins.expected[model, there] / images[there])
+            gaps = np.abs(rng.standard_normal((resamples, len(spread))) * spread)
+            drawn = gaps @ images[there] / images.sum()
+            # A model that is always as sure as it is correct has nothing but rounding to its error.
+            found[model] = (1 + np.sum(drawn >= plain[model] - 1e-12)) / (1 + resamples)
+    return found
+
+
+def _plain_error(bins: ReliabilityBins) -> np.ndarray:
+    return _mean_over(np.abs(bins.confidence - bins.accuracy), bins.images)
+
+
+def _mean_over(values: np.ndarray, images: np.ndarray) -> np.ndarray:
+    total = images.sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return np.where(images > 0, values * images, 0).sum(axis=-1) / np.where(total > 0, total, np.nan)
+
+
+def _error_draws(bins: ReliabilityBins, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """The debiased error on resampled images, shape (m, resamples).
+
+    How many of the drawn images fall into each bin is drawn; their mean of confidence − correct is drawn as normal, as
+    the mean of the 20 images or more of a bin nearly is. That is thousands of times as fast as drawing images.
+    """
+    draws = np.full((len(bins.images), resamples), np.nan)
+    for model, images in enumerate(bins.images):
+        there = images > 0
+        if not there.any() or not resamples:
+            continue
+        drawn = rng.multinomial(int(images.sum()), images[there] / images.sum(), size=resamples).astype(np.float64)
+        accuracy = bins.accuracy[model, there]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gap = (bins.confidence[model, there] - accuracy) + rng.standard_normal(drawn.shape) * np.sqrt(
+                bins.variance[model, there] / drawn
+            )
+            spread = np.sqrt(accuracy * (1 - accuracy) / drawn)
+        draws[model] = _mean_over(2 * np.abs(gap) - folded_mean(gap, spread), drawn)
+    return draws
+
+
+def _binned(prob: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], bins: int) -> np.ndarray:
+    """Of one model, by bin, shape (6, b): images, and sums of p, correct c, p − c, (p − c)², and p(1 − p)."""
+    known = np.isfinite(prob)
+    prob, correct = prob[known], correct[known]
+    count = len(prob)
+    if count == 0:
+        return np.zeros((6, 1))
+    order = np.argsort(prob, kind="stable")
+    ordered, gap = prob[order].astype(np.float64), prob[order] - correct[order].astype(np.float64)
+    wanted = max(1, min(bins, count // _IMAGES_IN_A_BIN))
+    last = np.arange(1, wanted) * count // wanted
+    starts = np.unique(np.append(0, np.searchsorted(ordered, ordered[last - 1], side="right")))
+    starts = starts[starts < count]
+    images = np.diff(np.append(starts, count))
+    parts = (ordered, correct[order].astype(np.float64), gap, gap**2, ordered * (1 - ordered))
+    return np.array([images, *(np.add.reduceat(part, starts) for part in parts)])
+
+
+def _check(prob: np.ndarray, correct: np.ndarray, bins: int) -> None:
+    if bins < 1:
+        raise ValueError(f"bins: found {bins}; expected at least 1")
+    check_probabilities(prob, correct)
+
+
+def check_probabilities(prob: np.ndarray, correct: np.ndarray) -> None:
+    """Raise ValueError for a probability outside [0, 1], and for shapes that differ."""
+    if prob.shape != correct.shape:
+        raise ValueError(f"found shape {prob.shape} for {correct.shape} predictions; expected one probability each")
+    invalid = (prob < 0) | (prob > 1)
+    if invalid.any():
+        raise ValueError(f"prob: found {prob[invalid][0]}; expected fractions from 0 to 1, or NaN")

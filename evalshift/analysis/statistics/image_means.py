@@ -1,0 +1,78 @@
+"""Means over the images of a test set with their standard errors, and how they change from one set to another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from evalshift.analysis.statistics.intervals import Interval, check_level
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMeans:
+    """Means over images, one per model, and the variance of each mean over draws of the images.
+
+    mean      shape (m,); NaN where a model has no image
+    variance  of the mean, shape (m,); NaN below two images, and where all images have the same value
+    images    that the mean is taken over, shape (m,)
+    """
+
+    mean: Float[np.ndarray, " m"]
+    variance: Float[np.ndarray, " m"]
+    images: Float[np.ndarray, " m"]
+
+    def interval(self, level: float = 0.95, within: tuple[float, float] = (-np.inf, np.inf)) -> Interval[np.ndarray]:
+        """Student's t interval of each mean, cut at the range that means can have (`within`).
+
+        Raises ValueError for a level outside (0, 1).
+        """
+        check_level(level)
+        reach = stats.t.ppf((1 + level) / 2, np.maximum(self.images - 1, 1)) * np.sqrt(self.variance)
+        return Interval(np.clip(self.mean - reach, *within), np.clip(self.mean + reach, *within))
+
+
+@dataclass(frozen=True, eq=False)
+class ChangeOfMeans:
+    """New minus original mean of each model, shape (m,), with Welch's interval and two-sided p-value of no change."""
+
+    change: Float[np.ndarray, " m"]
+    interval: Interval[np.ndarray]
+    p_value: Float[np.ndarray, " m"]
+
+
+def image_means(values: Float[np.ndarray, "m n"]) -> ImageMeans:
+    """The means of m models' values over n images; images where a model's value is NaN are left out.
+
+    >>> found = image_means(np.array([[0.0, 1.0, 1.0, np.nan]]))
+    >>> found.mean.round(3), found.variance.round(3), found.images
+    (array([0.667]), array([0.111]), array([3.]))
+    """
+    there = np.isfinite(values)
+    images = there.sum(axis=1).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(there, values, 0).sum(axis=1, dtype=np.float64) / images
+        squares = np.where(there, values - mean[:, np.newaxis], 0)
+        variance = np.einsum("mn,mn->m", squares, squares) / (images - 1) / images
+    return ImageMeans(mean, np.where(variance > 0, variance, np.nan), images)
+
+
+def change_of_means(original: ImageMeans, new: ImageMeans, level: float = 0.95) -> ChangeOfMeans:
+    """How m models' means change from one set of images to another, drawn independently of it.
+
+    A model without variance on one set has that of the other alone; without any, its interval and p-value are NaN.
+    Raises ValueError for a level outside (0, 1).
+    Source: Welch 1947, Biometrika 34(1-2), 28-35.
+    """
+    check_level(level)
+    parts = np.array([original.variance, new.variance])
+    degrees = np.array([original.images, new.images]) - 1
+    known = np.isfinite(parts)
+    variance = np.where(known, parts, 0).sum(axis=0)
+    change = new.mean - original.mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = variance**2 / np.where(known, parts**2 / degrees, 0).sum(axis=0)
+        error = np.where(variance > 0, np.sqrt(variance), np.nan)
+        reach = stats.t.ppf((1 + level) / 2, df) * error
+        p_value = 2 * stats.t.sf(np.abs(change) / error, df)
+    return ChangeOfMeans(change, Interval(change - reach, change + reach), p_value)
