@@ -74,7 +74,7 @@ def test_files_for_machines_are_joined_by_names(found):
     accuracies = pd.read_csv(io.StringIO(statistic_csv(metric.accuracies)))
     assert accuracies["model"].tolist() == ["good", "fair", "poor"]
     assert accuracies["title"].tolist() == [GOOD, "Twin (fair)", "Twin (poor)"]
-    for name in ("robustness", "decomposition", "ranks"):
+    for name in ("decomposition", "ranks"):
         assert set(pd.read_csv(io.StringIO(statistic_csv(metric.tables[name])))["model"]) == {"good", "fair", "poor"}
     pair = json.loads(to_json(found.summary))["pairs"][0]
     assert (pair["original"], pair["new"]) == ("old", "new")

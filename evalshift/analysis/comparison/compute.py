@@ -163,7 +163,7 @@ def _compare_pair(
             clopper_pearson(original_correct, original_total, level),
             clopper_pearson(new_correct, new_total, level),
         ),
-        distances=attempt(lambda: require(robustness).distance[order]),
+        distances=attempt(lambda: require(robustness).reported[order]),
         differences=differences,
         only=only,
         predictions=predictions,

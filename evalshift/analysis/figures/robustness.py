@@ -31,7 +31,8 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     """Draw each model's distance above the line of the other models in points, the highest on top, with its interval.
 
     Behind each is the range in which such models scatter about the line. Statistically significant distances (Holm)
-    are orange diamonds. Of more than `most` models those at both ends are drawn.
+    are orange diamonds. Models beyond the range of the line have hollow markers; where such a distance is
+    smaller than its standard error only the interval is drawn. Of more than `most` models those at both ends are drawn.
     Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
     """
     found = shown_robustness(summary)
@@ -65,8 +66,9 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
                 places[own],
                 s=area(9),
                 marker=mark,
-                color=colour,
-                linewidths=0,
+                facecolors=np.where(shown["extrapolated"][own], "white", colour),
+                edgecolors=colour,
+                linewidths=font_points(0.6),
                 zorder=3,
                 label=label,
             )

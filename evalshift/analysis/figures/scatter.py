@@ -35,6 +35,7 @@ from evalshift.analysis.summary import MetricSummary, PairSummary
 
 # Between a legend and the nearest model, in fractions of the axes.
 _ROOM = 0.03
+_WIDTH, _FEW_WIDTH = 1.1, 0.5  # of a line, in points; the latter for one through few models
 # Percentages for ticks on a curved axis, the most familiar first; later rows fill in where a range is narrow.
 _LANDMARKS = (
     (1, 10, 50, 90, 99),
@@ -63,7 +64,8 @@ def scatter(
     their unit, so that slopes can be compared by eye. Families left out of the line have another colour; the limits
     then follow the models of the line, and models outside are named below the axes. With `everything` all models are
     shown, and the line is fitted to all. A published testbed that the models are compared with is drawn in grey behind
-    them, with its line; fewer than five models beside it get no line of their own. `limits`, in percent, make several
+    them, with its line; fewer than five models beside it get no line of their own. Otherwise a line
+    through fewer than five models is drawn thin. `limits`, in percent, make several
     axes share one range.
     Layout after Recht et al. 2019, figures 1 and 6.
     """
@@ -251,7 +253,15 @@ def _draw_line(
     """Draw a line, and its bootstrap region, if it has one; positions are clipped to what the scale can show."""
     shift = -2 if below else 0
     drawn: list[Artist] = [
-        *ax.plot(line.x, line.y, color=colour, linewidth=font_points(1.1), zorder=2.5 + shift, label=label, gid=gids[0])
+        *ax.plot(
+            line.x,
+            line.y,
+            color=colour,
+            linewidth=font_points(_FEW_WIDTH if line.few else _WIDTH),
+            zorder=2.5 + shift,
+            label=label,
+            gid=gids[0],
+        )
     ]
     if line.region is not None:
         shade = ax.fill_between(

@@ -1,5 +1,8 @@
 """Effective robustness: the distance of each model above the line fitted without it; and the same by year."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -19,7 +22,7 @@ from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.plot_data.shown import ShownRobustness, shown_robustness
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import number, percent
+from evalshift.formatting import EMPTY, number, percent
 
 MOST = 80
 
@@ -81,7 +84,7 @@ def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
                 colour,
                 text=[texts[place] for place in own],
                 rows=kept,
-                marker={"symbol": "diamond" if beyond else "circle"},
+                marker={"symbol": [_symbol(beyond, outside) for outside in part["extrapolated"]]},
             )
         )
     return view(
@@ -90,6 +93,10 @@ def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
         xaxis=axis("Effective robustness (points)", fixedrange=True),
         yaxis=named_axis([label(str(title)) for title in frame["title"]]),
     )
+
+
+def _symbol(significant: bool, extrapolated: bool) -> str:
+    return ("diamond" if significant else "circle") + ("-open" if extrapolated else "")
 
 
 def _years_view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
@@ -124,26 +131,34 @@ def _rows(frame: pd.DataFrame, metric: MetricSummary) -> list[int]:
 
 def _texts(frame: pd.DataFrame) -> list[str]:
     return [
-        f"<b>{plotly_text(str(row['title']))}</b><br>{percent(row['distance'])} "
-        f"{bounds(row['distance_low'], row['distance_high']) if np.isfinite(row['distance_low']) else ''} points"
-        f"<br>p (Holm) {'–' if np.isnan(row['p_holm']) else number(row['p_holm'], 3)}"
+        f"<b>{plotly_text(str(row['title']))}</b><br>{_distance_text(row)}"
+        f"<br>p (Holm) {EMPTY if np.isnan(row['p_holm']) else number(row['p_holm'], 3)}"
         for row in frame.to_dict("records")
     ]
 
 
+def _distance_text(row: Mapping[Any, Any]) -> str:
+    interval = bounds(row["distance_low"], row["distance_high"]) if np.isfinite(row["distance_low"]) else ""
+    value = EMPTY if np.isnan(row["distance"]) else percent(row["distance"])
+    return f"{value} {interval} points" + ("<br>extrapolated" if row["extrapolated"] else "")
+
+
 def _result(frame: pd.DataFrame, off: np.ndarray) -> str:
-    best, worst = frame.iloc[0], frame.iloc[-1]
-    ends = (
-        f"Highest: {best['title']}, {percent(best['distance'])} points; lowest: {worst['title']}, "
-        f"{percent(worst['distance'])} points."
-    )
+    known = frame[frame["distance"].notna()]
+    ends = ""
+    if len(known):
+        best, worst = known.iloc[0], known.iloc[-1]
+        ends = (
+            f"Highest: {best['title']}, {percent(best['distance'])} points; lowest: {worst['title']}, "
+            f"{percent(worst['distance'])} points."
+        )
     if frame["p_holm"].isna().all():
         return ends
     count = int(off.sum())
     return (
         f"{count or 'None'} of {counted(len(frame), 'model')} {'is' if count == 1 else 'are'} significantly farther "
         f"from the line of the other models than such models scatter (Holm). {ends}"
-    )
+    ).strip()
 
 
 def _caption(metric: MetricSummary, count: int, shown: int) -> str:
@@ -151,7 +166,8 @@ def _caption(metric: MetricSummary, count: int, shown: int) -> str:
         "New accuracy minus the accuracy predicted by the line of all other models "
         f"({metric.statistics.lines.scale} scale), with {100 * metric.level:g} % confidence "
         "intervals. Grey bars: the range in which as many of such models lie. Orange diamonds: statistically "
-        "significant (Holm)."
+        "significant (Holm). Hollow: extrapolated beyond the other models' accuracies; without a marker where the "
+        "distance is then smaller than its standard error."
     )
     return (
         words

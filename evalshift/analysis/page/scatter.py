@@ -13,7 +13,7 @@ from evalshift.analysis.page.words import bounds, label, plotly_text
 from evalshift.analysis.plot_data.scatter import LinePlot, ScatterPlot, position, scatter_plot
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
-from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words
+from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words, r2_words
 from evalshift.formatting import number, percent
 from evalshift.titles import Titles
 
@@ -44,7 +44,7 @@ def scatter_result(metric: MetricSummary, scale: str) -> str:
         estimate = metric.estimate(scale)
         around = estimate_ci(estimate)
         slope = f"{number(estimated_slope(line, estimate))}{f' ({around})' if around else ''}"
-        fit = f" The fitted line has slope {slope}, R² = {line.r2:.3f}."
+        fit = f" The fitted line has slope {', '.join((slope, *r2_words(line)))}."
     if line and scatter_plot(metric, scale).line is None:
         fit = ""  # few models are compared with the line of a testbed alone
     return f"{where} {models} below the line y = x: less accurate on the new set.{fit}"
@@ -188,7 +188,11 @@ def _fit(
         drawn.append(
             strokes(plain(outline[0]), plain(outline[1]), colour, width=0, fill="toself", fillcolor=f"{colour}/0.2")
         )
-    drawn.append(strokes(plain(grid), plain(position(line.y, scale)), colour, width=1.8, line={"dash": dash}))
+    drawn.append(
+        strokes(
+            plain(grid), plain(position(line.y, scale)), colour, width=0.8 if line.few else 1.8, line={"dash": dash}
+        )
+    )
     return drawn
 
 
@@ -201,6 +205,7 @@ def _caption(metric: MetricSummary, scale: str) -> str:
         fit = "Orange: the least-squares line"
         if line.region is not None:
             fit += f" with the central {level} of {line.resamples:,} bootstrap lines"
+        fit += f" (thin: through only {int(metric.in_line.sum())} models)" if line.few else ""
         parts.append(f"{fit}.")
     if metric.left_out:
         parts.append(f"{', '.join(metric.left_out_titles)}: not in the fit. Dotted: the line of all models.")

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evalshift.analysis.outcomes import METRICS, Outcomes
-from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, Line
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import bootstrap_span
@@ -16,8 +16,6 @@ from evalshift.formatting import number
 
 _GRID = 60  # positions along a line, which is curved where it is clipped at 0 or 1
 _BEYOND = 0.03  # of the range of its models, which a line is extended by at either end
-# A line through fewer models of one's own says little beside that of a published testbed.
-_FEWEST = 5
 
 Limits = tuple[float, float]
 
@@ -29,6 +27,7 @@ class LinePlot:
     x, y, region  percent
     slope         as text
     bootstrap     its bootstrap interval as text, in brackets; empty without resamples
+    few           whether it goes through so few models that it is drawn thin
     """
 
     x: Float[np.ndarray, " position"]
@@ -38,6 +37,7 @@ class LinePlot:
     bootstrap: str
     level: float
     resamples: int
+    few: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def scatter_plot(summary: MetricSummary, scale: str, everything: bool = False) -
     framed = inside if inside.any() and not everything else np.ones(len(inside), bool)
     families = table["family"].fillna("").to_numpy(str)
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
-    if summary.against is not None and framed.sum() < _FEWEST:
+    if summary.against is not None and framed.sum() < LEAST_LINE_MODELS:
         line = None
     return ScatterPlot(
         scale=scale,
@@ -170,6 +170,7 @@ def line_plot(line: Line | None, x: Float[np.ndarray, " m"]) -> LinePlot | None:
         span,
         line.level,
         line.resamples,
+        line.models < LEAST_LINE_MODELS,
     )
 
 

@@ -72,7 +72,8 @@ def shown_ranks(metric: MetricSummary, most: int) -> ShownRanks | None:
 class ShownRobustness:
     """Distances of models from the line fitted without them, the highest above it first.
 
-    table   the table `robustness` with the column `title`, limited to models whose distance is defined
+    table   the table `robustness` with the columns `title` and `place`, where the model stands among the others: its
+            distance, or the middle of its interval where that is not given; limited to models that have either
     level   confidence level of its intervals; tests are at one minus this level
     """
 
@@ -85,8 +86,9 @@ class ShownRobustness:
         return (self.table["p_holm"].fillna(1) < 1 - self.level).to_numpy(bool)
 
     def farthest_first(self) -> "ShownRobustness":
-        """The same, sorted by the absolute distance, the largest first."""
+        """The same, sorted by the absolute distance, the largest first, without models whose distance is not given."""
         table = self.table.sort_index().sort_values("distance", key=abs, ascending=False, kind="stable")
+        table = table[table["distance"].notna()]
         return ShownRobustness(table, self.level)
 
     def ends(self, most: int) -> "ShownRobustness":
@@ -95,12 +97,13 @@ class ShownRobustness:
 
 
 def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
-    """Effective robustness of all models for which it is defined; None if there are none."""
+    """Effective robustness of all models that have a distance or its interval; None if there are none."""
     if "robustness" not in metric.tables:
         return None
     table = metric.tables["robustness"].frame
     table = table.assign(title=[metric.titles.model(model) for model in table["model"]])
-    table = table[np.isfinite(table["distance"])].sort_values("distance", ascending=False, kind="stable")
+    table = table.assign(place=table["distance"].fillna((table["distance_low"] + table["distance_high"]) / 2))
+    table = table[np.isfinite(table["place"])].sort_values("place", ascending=False, kind="stable")
     return None if table.empty else ShownRobustness(table, metric.level)
 
 

@@ -119,7 +119,8 @@ def decompose(
 def split_drop(original_accuracy: Accuracies, new_accuracy: Accuracies, robustness: EffectiveRobustness) -> SplitDrop:
     """Each model's drop as the shift that the other models' line explains and its own distance from that line.
 
-    Takes accuracies of m models as fractions and what `effective_robustness` gives for the same models.
+    Takes accuracies of m models as fractions and what `effective_robustness` gives for the same models. A model's own
+    part is NaN where an extrapolated line leaves it undetermined.
     Source: Recht et al. 2019, section 3.3 (the line); Taori et al. 2020, arXiv 2007.00644 (the distance).
     """
     line = robustness.predicted_interval
@@ -129,7 +130,7 @@ def split_drop(original_accuracy: Accuracies, new_accuracy: Accuracies, robustne
             original_accuracy - robustness.predicted,
             Interval(original_accuracy - line.high, original_accuracy - line.low),
         ),
-        own=Term(robustness.distance, robustness.interval),
+        own=Term(robustness.reported, robustness.interval),
     )
 
 

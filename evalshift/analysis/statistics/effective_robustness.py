@@ -10,7 +10,7 @@ from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
-from evalshift.analysis.statistics.line_fit import fit_line, resampled_lines
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, fit_line, resampled_lines
 from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_test
 from evalshift.analysis.statistics.paired import discordant
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
@@ -38,10 +38,11 @@ class EffectiveRobustness:
     p_value             two-sided, of the hypothesis that the model is no farther from the line than such models scatter
     p_holm, p_bh        the same adjusted over the models, by Holm and by Benjamini and Hochberg
     p_family            as p_holm, tested without the model's family, whose scatter is estimated apart
-    screened            models so far off that the lines through the others leave them out
+    screened            models so far off that the lines through others leave them out; against a testbed, its models
+    extrapolated        models whose original accuracy lies beyond those of all models of the line
+    undetermined        those of them whose distance is smaller than its standard error, see `reported`
 
-    All are NaN where the other models make no line (fewer than two, or all of one original accuracy). Where there are
-    two, only `predicted` and `distance` are defined: their line fits them whatever is drawn. p_family is NaN without
+    All are NaN where too few other models make the line, or all of one original accuracy. p_family is NaN without
     families.
     """
 
@@ -56,9 +57,16 @@ class EffectiveRobustness:
     p_holm: Accuracies
     p_bh: Accuracies
     p_family: Accuracies
-    screened: Bool[np.ndarray, " m"]
+    screened: Bool[np.ndarray, " k"]
+    extrapolated: Bool[np.ndarray, " m"]
+    undetermined: Bool[np.ndarray, " m"]
     level: float
     resamples: int
+
+    @property
+    def reported(self) -> Accuracies:
+        """The distances without those that an extrapolated line leaves undetermined, which are NaN."""
+        return np.where(self.undetermined, np.nan, self.distance)
 
 
 def effective_robustness(
@@ -71,6 +79,7 @@ def effective_robustness(
     covariances: tuple[Covariance, Covariance] | None = None,
     families: Sequence[str | None] | None = None,
     screen: bool = True,
+    least_others: int = LEAST_LINE_MODELS,
     scale: str = "linear",
     resamples: int = 20_000,
     level: float = 0.95,
@@ -80,21 +89,22 @@ def effective_robustness(
 
     Takes counts over m models. The line goes through all models, or through those that `baseline` marks, but never
     through the model itself, nor, with `screen`, through models that lie significantly far off, which would tilt it
-    (see `scatter_test`). The interval joins two errors: that of the line, by a bootstrap over its models, and that of
-    the images, as normal on the scale. From counts alone each model's images count as its own, which makes intervals
-    too wide where models were evaluated on the same images and their sampling errors are correlated; `covariances` of
-    the original and of the new accuracies (see `sampling_covariance`) take that into account.
+    (see `scatter_test`). A line through fewer than `least_others` models gives no distance. The interval joins two
+    errors: that of the line, by a bootstrap over its models, and that of the images, as normal on the scale. From
+    counts alone each model's images count as its own, which makes intervals too wide where models were evaluated on the
+    same images and their sampling errors are correlated; `covariances` of the original and of the new accuracies (see
+    `sampling_covariance`) take that into account.
     p-values are those of `scatter_test` and need no resamples: no model lies on the line exactly, so each is held
     against the scatter of the others. With `families`, None where a model has none, it is also tested without its own.
-    Raises AnalysisError where no model has two others that make a line, ValueError for impossible counts, scale,
+    Raises AnalysisError where no model has as many others that make a line, ValueError for impossible counts, scale,
     level, resamples or shapes.
     Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Recht et al. 2019, section 3.3 (the bootstrap
     over models).
 
-    >>> n = np.full(5, 10_000)
-    >>> original, new = np.array([6000, 7000, 7500, 8000, 9000]), np.array([4000, 5400, 6100, 7200, 8200])
+    >>> n = np.full(6, 10_000)
+    >>> original, new = np.array([6000, 6500, 7000, 7500, 8000, 9000]), np.array([4000, 4700, 5400, 6100, 7200, 8200])
     >>> effective_robustness(original, n, new, n, rng=np.random.default_rng(0)).distance.round(3)
-    array([-0.006, -0.008, -0.01 ,  0.04 , -0.04 ])
+    array([-0.001, -0.004, -0.006, -0.009,  0.04 , -0.04 ])
     """
     check_level(level)
     check_resamples(resamples)
@@ -103,7 +113,7 @@ def effective_robustness(
     if baseline is None:
         baseline = np.ones(len(x), bool)
     common = weighted_least_squares(x[np.newaxis], y[np.newaxis], baseline[np.newaxis].astype(np.float64))[0, 0]
-    test = _test_of(x, y, steep, common, covariances, counts, screen)
+    test = _test_of(x, y, steep, common, covariances, counts, screen, least_others)
     found = test(baseline, None)
     in_line = found.in_line
     by_family = None if families is None else test(baseline, _numbered(families))
@@ -111,22 +121,24 @@ def effective_robustness(
     slope, offset = (
         weighted_least_squares(x[np.newaxis], y[np.newaxis], others) if len(x) > 1 else np.full((2, 1), np.nan)
     )
+    slope[others.sum(axis=1) < least_others] = np.nan
     if np.isnan(slope).all():
         raise AnalysisError(
-            "no model can be held against a line of others",
+            f"a distance takes a line through at least {least_others} other models",
             where=f"effective robustness, {scale} scale",
             found=f"{len(x)} models, {int(baseline.sum())} of them in the baseline",
-            expected="at least two other models that differ in original accuracy",
+            expected=f"at least {least_others + 1} models that differ in original accuracy",
             fix="evaluate more models on both test sets, or compare with a published testbed",
         )
+    hat = _hat(x, others)
+    apart = np.eye(len(x))
     if covariances is None:
-        apart = np.eye(len(x))
         covariances = (
             np.diag(binomial_variance(original_correct, original_total)),
             np.diag(binomial_variance(new_correct, new_total)),
         )
     else:
-        apart = np.eye(len(x)) - _hat(x, others)
+        apart = apart - hat
     variance = slope**2 * _variance_of(apart * steep[0], covariances[0])
     variance += _variance_of(apart * steep[1], covariances[1])
     # Models with the same correctness on every image leave a variance of 0, of which rounding makes a little less.
@@ -135,8 +147,21 @@ def effective_robustness(
     lines[in_line] = _lines_without(x[in_line], y[in_line], resamples, rng)
     lines[~in_line] = _lines_with(x[in_line], y[in_line], x[~in_line], resamples, rng)
     lines[np.isnan(slope)] = np.nan
-    bounds = _bounds(y, slope * x + offset, lines, noise, scale, level, rng)
-    return _judged(new_correct / new_total, y, bounds, found, by_family, baseline & ~in_line, scale, level, resamples)
+    on_line = slope * x + offset
+    bounds = _bounds(y, on_line, lines, noise, scale, level, rng)
+    residual = others * (y - slope[:, np.newaxis] * x - offset[:, np.newaxis])
+    return _judged(
+        new_correct / new_total,
+        y,
+        bounds,
+        found,
+        by_family,
+        baseline & ~in_line,
+        _reach_of_line(x, y - on_line, others, np.hypot(noise, _line_error(residual, others, hat))),
+        scale,
+        level,
+        resamples,
+    )
 
 
 def effective_robustness_against(
@@ -154,27 +179,56 @@ def effective_robustness_against(
     """As `effective_robustness`, against the line of another testbed's models, such as a published one.
 
     `testbed` holds that testbed's counts: original correct, original total, new correct, new total, one for each of
-    its models. It must not hold the models that are compared. p-values are adjusted over the latter.
-    Raises what `effective_robustness` and `fit_line` raise.
+    its models. It must not hold the models that are compared. Models of it that lie significantly far off are screened
+    as there. p-values are adjusted over the models that are compared.
+    Raises what `effective_robustness` and `fit_line` raise, and AnalysisError for a line through fewer than
+    `LEAST_LINE_MODELS`.
     """
     check_resamples(resamples)
     own = original_correct, original_total, new_correct, new_total
     x, y, steep = _points(*own, scale)
-    accuracies = (fitted_accuracy(*counts, scale) for counts in (testbed[:2], testbed[2:]))
-    line = fit_line(*accuracies, scale=scale, resamples=resamples, level=level, rng=rng)
+    in_line = _screened_testbed(testbed, scale)
+    models = tuple(counts[in_line] for counts in testbed)
+    original, new = fitted_accuracy(models[0], models[1], scale), fitted_accuracy(models[2], models[3], scale)
+    line = fit_line(original, new, scale=scale, resamples=resamples, level=level, rng=rng)
     noise = np.sqrt(
         line.slope**2 * steep[0] ** 2 * binomial_variance(original_correct, original_total)
         + steep[1] ** 2 * binomial_variance(new_correct, new_total)
     )
     lines = line.slopes * x[:, np.newaxis] + line.offsets
-    joined = [np.concatenate(both) for both in zip(own, testbed, strict=True)]
+    joined = [np.concatenate(both) for both in zip(own, models, strict=True)]
     all_counts = joined[0], joined[1], joined[2], joined[3]
     all_x, all_y, all_steep = _points(*all_counts, scale)
     theirs = np.arange(len(all_x)) >= len(x)
-    test = _test_of(all_x, all_y, all_steep, line.slope, None, all_counts, screen=False)
+    test = _test_of(all_x, all_y, all_steep, line.slope, None, all_counts, screen=False, least_others=LEAST_LINE_MODELS)
     found = test(theirs, None).of(np.arange(len(x)))
-    bounds = _bounds(y, line.slope * x + line.offset, lines, noise, scale, level, rng)
-    return _judged(new_correct / new_total, y, bounds, found, None, np.zeros(len(x), bool), scale, level, resamples)
+    on_line = line.slope * x + line.offset
+    bounds = _bounds(y, on_line, lines, noise, scale, level, rng)
+    others = np.tile(theirs.astype(np.float64), (len(x), 1))
+    hat = _hat(all_x, others, at=x)
+    residual = others * (all_y - line.slope * all_x - line.offset)
+    beyond = _reach_of_line(all_x, y - on_line, others, np.hypot(noise, _line_error(residual, others, hat)), at=x)
+    return _judged(new_correct / new_total, y, bounds, found, None, ~in_line, beyond, scale, level, resamples)
+
+
+def _screened_testbed(testbed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], scale: str) -> np.ndarray:
+    """Which of a testbed's models its line goes through: those that do not lie far off."""
+    x, y, steep = _points(*testbed, scale)
+    everyone = np.ones(len(x), bool)
+    if len(x) < LEAST_LINE_MODELS:
+        raise AnalysisError(
+            "too few models for a line that others are held against",
+            where=f"effective robustness, {scale} scale",
+            found=f"{len(x)} models of the testbed",
+            expected=f"at least {LEAST_LINE_MODELS}",
+            fix="leave fewer families out, or compare with another testbed",
+        )
+    slope = weighted_least_squares(x[np.newaxis], y[np.newaxis], everyone[np.newaxis].astype(np.float64))[0, 0]
+    in_line = _test_of(x, y, steep, slope, None, testbed, screen=True, least_others=LEAST_LINE_MODELS)(
+        everyone, None
+    ).in_line
+    # Without half of its models it would be another testbed.
+    return in_line if in_line.sum() >= max(LEAST_LINE_MODELS, len(x) / 2) else everyone
 
 
 def sampling_covariance(correct: Correct) -> Covariance:
@@ -201,13 +255,44 @@ def _points(
     return to_scale(original, scale), to_scale(new, scale), (steepness(original, scale), steepness(new, scale))
 
 
-def _hat(x: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """What each of the others adds to the line's value at each model: prediction = hat @ y, rows over models."""
+def _hat(x: np.ndarray, others: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
+    """What each of the others adds to the line's value at each model: prediction = hat @ y, rows over models.
+
+    The models stand at `at`, or are those of x.
+    """
     count = others.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN where the others make no line
         mean = others @ x[:, np.newaxis] / count
         apart = others * (x - mean)
-        return others / count + (x[:, np.newaxis] - mean) * apart / np.sum(apart**2, axis=1, keepdims=True)
+        reach = (x if at is None else at)[:, np.newaxis] - mean
+        return others / count + reach * apart / np.sum(apart**2, axis=1, keepdims=True)
+
+
+def _line_error(residual: np.ndarray, others: np.ndarray, hat: np.ndarray) -> np.ndarray:
+    """Standard error of the line's value at each model, from the scatter of the others about it; rows over models."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # two others lie on their line
+        scatter = np.sum(residual**2, axis=1) / (others.sum(axis=1) - 2)
+        return np.sqrt(scatter * np.sum(hat**2, axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Reach:
+    """Which models lie beyond the models of the line, and for which of them it says nothing."""
+
+    extrapolated: np.ndarray
+    undetermined: np.ndarray
+
+
+def _reach_of_line(
+    x: np.ndarray, distance: np.ndarray, others: np.ndarray, error: np.ndarray, at: np.ndarray | None = None
+) -> _Reach:
+    """Takes distances and their standard errors on the scale, of the models at `at`, or of those of x."""
+    at = x if at is None else at
+    low = np.where(others > 0, x, np.inf).min(axis=1)
+    high = np.where(others > 0, x, -np.inf).max(axis=1)
+    with np.errstate(invalid="ignore"):
+        beyond = ((at < low) | (at > high)) & np.isfinite(distance)
+        return _Reach(beyond, beyond & (error > np.abs(distance)))
 
 
 def _variance_of(combination: np.ndarray, covariance: np.ndarray) -> np.ndarray:
@@ -273,13 +358,20 @@ def _test_of(
     covariances: tuple[Covariance, Covariance] | None,
     counts: tuple[np.ndarray, ...],
     screen: bool,
+    least_others: int,
 ) -> Callable[[np.ndarray, np.ndarray | None], ScatterTest]:
     """The test of these models, to be called with the baseline and the families."""
     if covariances is not None:
         apart = tuple(np.outer(one, one) for one in (slope * steep[0], steep[1]))
         sampling = apart[0] * covariances[0] + apart[1] * covariances[1]
         return lambda baseline, families: scatter_test(
-            x, y, sampling=sampling, baseline=baseline, families=families, screen=screen
+            x,
+            y,
+            sampling=sampling,
+            baseline=baseline,
+            families=families,
+            screen=screen,
+            least_others=least_others,
         )
     original_correct, original_total, new_correct, new_total = counts
 
@@ -294,7 +386,9 @@ def _test_of(
                 continue
             fewer = np.maximum(0, 1 - total / np.median(total[baseline]))
             extra += fewer * steepness_there**2 * binomial_variance(correct, total)
-        return scatter_test(x, y, extra=extra, baseline=baseline, families=families, screen=screen)
+        return scatter_test(
+            x, y, extra=extra, baseline=baseline, families=families, screen=screen, least_others=least_others
+        )
 
     return test
 
@@ -344,6 +438,7 @@ def _judged(
     test: ScatterTest,
     by_family: ScatterTest | None,
     screened: np.ndarray,
+    beyond: _Reach,
     scale: str,
     level: float,
     resamples: int,
@@ -363,6 +458,8 @@ def _judged(
         p_bh=test.p_bh,
         p_family=np.full(len(y), np.nan) if by_family is None else by_family.p_holm,
         screened=screened,
+        extrapolated=beyond.extrapolated,
+        undetermined=beyond.undetermined,
         level=level,
         resamples=resamples,
     )

@@ -11,6 +11,8 @@ from evalshift.analysis.statistics.least_squares import weighted_least_squares
 from evalshift.analysis.statistics.scales import check_accuracies, check_scale, from_scale, to_scale
 from evalshift.errors import AnalysisError
 
+# Through fewer models a line says little about where others would lie: it is drawn thin, and gives no distances.
+LEAST_LINE_MODELS = 5
 _LINES_IN_A_CHUNK = 300_000
 # 0 and 1 lie at infinity on probit and logit. A huge finite value in their place maps back to exactly 0 or 1,
 # and has neither 0·∞ nor ∞ − ∞ on the way.
@@ -76,10 +78,10 @@ def fit_line(
     """Least-squares line of new on original accuracy, with percentile intervals from a bootstrap over models.
 
     Takes fractions in [0, 1] over models, finite on `scale` (see `scales.fitted_accuracy`). Slope, offset and R² are
-    on the fitted scale; R² is NaN where all new accuracies are the same. The intervals are NaN where `resamples` is
-    0, and for two models, whose line passes through both whatever is drawn. A resample that draws one original
-    accuracy only has no slope: it is left out of the percentiles and of `Line.slopes`. With m models that is one in
-    m^(m−1): 1 in 9 for three, 1 in 625 for five, none to speak of from ten on.
+    on the fitted scale; R² is NaN where all new accuracies are the same, and for two models, which every line fits. The
+    intervals are NaN where `resamples` is 0, and for two models, whose line passes through both whatever is drawn. A
+    resample that draws one original accuracy only has no slope: it is left out of the percentiles and of `Line.slopes`.
+    With m models that is one in m^(m−1): 1 in 9 for three, 1 in 625 for five, none to speak of from ten on.
     Raises AnalysisError for fewer than two models or one original accuracy for all, ValueError for a scale, level,
     number of resamples, length or accuracy that cannot be.
     Source: Recht et al. 2019, section 3.3 and appendix C.2; Efron 1979, Annals of Statistics 7(1), 1-26.
@@ -162,7 +164,7 @@ def _finite(accuracy: np.ndarray, name: str, scale: str) -> np.ndarray:
 
 
 def _r2(x: np.ndarray, y: np.ndarray, slope: float, offset: float) -> float:
-    if np.ptp(y) == 0:
+    if np.ptp(y) == 0 or len(y) < 3:
         return float("nan")
     residual = y - (slope * x + offset)
     return float(1 - residual @ residual / np.sum((y - y.mean()) ** 2))

@@ -44,7 +44,7 @@ class ScatterTest:
     p_holm, p_bh   the same adjusted over the models, by Holm and by Benjamini and Hochberg
     in_line   which models the lines go through: those of the baseline that do not lie far off
 
-    NaN where fewer than three others are left, or all of one original accuracy.
+    NaN where fewer than `least_others` are left, or all of one original accuracy.
     """
 
     distance: OnScale
@@ -84,6 +84,7 @@ def scatter_test(
     baseline: Marked | None = None,
     families: np.ndarray | None = None,
     screen: bool = True,
+    least_others: int = _FEWEST_OTHERS,
 ) -> ScatterTest:
     """Test, for each model, that it lies no farther from the line than the other models scatter about it.
 
@@ -96,7 +97,8 @@ def scatter_test(
 
     Lines go through the models that `baseline` marks (default all), never through the model itself. With `families`,
     equal values for models of one family, they go through no model of its family either; variance between and within
-    families is then estimated apart, and the degrees of freedom are the number of other families minus 2.
+    families is then estimated apart, and the degrees of freedom are the number of other families minus 2. A model with
+    fewer than `least_others` (3 or more) is not tested.
 
     With `screen`, models that are significantly far off stay out of the lines through the others, which they would tilt
     and whose scatter they would inflate: Theil and Sen's line is the first, models within three robust standard
@@ -117,6 +119,7 @@ def scatter_test(
         sampling=sampling,
         extra=np.zeros(len(x)) if extra is None else extra,
         families=None if families is None else np.unique(families, return_inverse=True)[1],
+        least_others=max(least_others, _FEWEST_OTHERS),
     )
     baseline = np.ones(len(x), bool) if baseline is None else baseline
     if not screen or baseline.sum() < _FEWEST_SCREENED:
@@ -137,6 +140,7 @@ class _Problem:
     sampling: np.ndarray | None
     extra: np.ndarray
     families: np.ndarray | None
+    least_others: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +207,8 @@ def _groups(problem: _Problem, in_line: np.ndarray) -> Iterator[tuple[np.ndarray
 
 
 def _line(problem: _Problem, others: np.ndarray) -> _Line | None:
-    """None where fewer than three models are marked, or all have one x."""
-    if others.sum() < _FEWEST_OTHERS or np.ptp(problem.x[others]) == 0:
+    """None where too few models are marked, or all have one x."""
+    if others.sum() < problem.least_others or np.ptp(problem.x[others]) == 0:
         return None
     design = others[:, np.newaxis] * np.stack([np.ones_like(problem.x), problem.x - problem.x[others].mean()], axis=1)
     inverse = np.diag(1 / np.sum(design**2, axis=0))  # the columns are orthogonal

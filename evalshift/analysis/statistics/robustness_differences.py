@@ -9,12 +9,11 @@ from scipy import stats
 from evalshift.analysis.statistics.effective_robustness import Covariance
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
 from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
 from evalshift.shapes import Accuracies, Counts
 
-# Through fewer models a line says little about where others would lie.
-LEAST_LINE_MODELS = 5
 # The accuracies of two models with the same correctness on every image differ by rounding alone.
 _NO_NOISE = 1e-9
 
@@ -24,6 +23,8 @@ class RobustnessDifferences:
     """Distances of c chosen models above the line through `line_models` others; entry [i, j] is of i minus j.
 
     distance     of each chosen model, in accuracies (fractions), above 0 where it lies above the line
+    extrapolated whether its original accuracy lies beyond those of all models of the line
+    undetermined whether it is extrapolated and its distance smaller than its standard error, see `reported`
     difference   fractions; antisymmetric
     interval     of the difference; NaN on the diagonal
     p_value      of the hypothesis that both distances are the same; NaN on the diagonal
@@ -32,9 +33,16 @@ class RobustnessDifferences:
     scale: str
     line_models: int
     distance: Accuracies
+    extrapolated: Bool[np.ndarray, " c"]
+    undetermined: Bool[np.ndarray, " c"]
     difference: Float[np.ndarray, "c c"]
     interval: Interval[np.ndarray]
     p_value: Float[np.ndarray, "c c"]
+
+    @property
+    def reported(self) -> Accuracies:
+        """The distances without those that an extrapolated line leaves undetermined, which are NaN."""
+        return np.where(self.undetermined, np.nan, self.distance)
 
 
 def robustness_differences(
@@ -110,11 +118,14 @@ def robustness_differences(
     variance = np.diag(covariance)[:, np.newaxis] + np.diag(covariance) - 2 * covariance
     error = np.sqrt(np.maximum(variance, _NO_NOISE**2))
     np.fill_diagonal(error, np.nan)
+    extrapolated = (x[chosen] < x[line].min()) | (x[chosen] > x[line].max())
     arm = stats.t.ppf((1 + level) / 2, models - 2) * error
     return RobustnessDifferences(
         scale=scale,
         line_models=models,
         distance=distance,
+        extrapolated=extrapolated,
+        undetermined=extrapolated & (np.sqrt(np.maximum(np.diag(covariance), 0)) > np.abs(distance)),
         difference=difference,
         interval=Interval(difference - arm, difference + arm),
         p_value=2 * stats.t.sf(np.abs(difference) / error, models - 2),

@@ -6,6 +6,7 @@ from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import either, or_else, or_none, require
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
+from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary.confidence_sentences import calibration_sentence
 from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
@@ -42,11 +43,13 @@ def robustness_sentence(statistics: Statistics) -> str | None:
     significant = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
     test = f"{found.scale} scale, Holm over {len(significant)} models"
     if not significant.any():
-        farthest = int(np.nanargmax(np.abs(found.distance)))
+        none = f"No model is significantly farther from the line fitted without it than such models scatter ({test})"
+        if np.isnan(found.reported).all():
+            return f"{none}."
+        farthest = int(np.nanargmax(np.abs(found.reported)))
         return (
-            f"No model is significantly farther from the line fitted without it than such models scatter ({test}); "
-            f"the farthest is {statistics.titles.model(statistics.models[farthest])}, "
-            f"{_distance(found.distance[farthest])}."
+            f"{none}; the farthest is {statistics.titles.model(statistics.models[farthest])}, "
+            f"{_distance(found.distance[farthest])}{_extrapolated(found, farthest)}."
         )
     sides = []
     for side, beyond in (
@@ -57,8 +60,8 @@ def robustness_sentence(statistics: Statistics) -> str | None:
         order = order[np.argsort(-np.abs(found.distance[order]), kind="stable")]
         if len(order):
             names = [
-                f"{statistics.titles.model(statistics.models[model])} by {points(float(abs(found.distance[model])))}"
-                for model in order
+                f"{statistics.titles.model(statistics.models[model])}{_by(found, model)}{_extrapolated(found, model)}"
+                for model in order.tolist()
             ]
             count = "1 model is" if len(order) == 1 else f"{len(order)} models are"
             sides.append(f"{count} significantly {side} the line (points: {name_some(names, _NAMED)})")
@@ -66,6 +69,14 @@ def robustness_sentence(statistics: Statistics) -> str | None:
         f"{'; '.join(sides)}. Each model is compared with the line fitted without it, and "
         f"with how far such models scatter about it ({test})."
     )
+
+
+def _by(found: EffectiveRobustness, model: int) -> str:
+    return "" if found.undetermined[model] else f" by {points(float(abs(found.distance[model])))}"
+
+
+def _extrapolated(found: EffectiveRobustness, model: int) -> str:
+    return " (extrapolated: beyond the other models' accuracies)" if found.extrapolated[model] else ""
 
 
 def decomposition_sentence(statistics: Statistics) -> str:

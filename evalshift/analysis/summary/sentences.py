@@ -7,7 +7,7 @@ import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.pair_statistics.missing import Missing, either, or_else
-from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.statistics.mean_drop import MeanDrop
 from evalshift.formatting import ci_words, number, points, points_ci
@@ -70,7 +70,8 @@ def line_sentence(
         return None
     original, new = names
     around, slope = estimate_ci(estimate), estimated_slope(line, estimate)
-    squares = "" if number(slope) == number(line.slope) else f"least-squares slope {number(line.slope)}, "
+    squares = [] if number(slope) == number(line.slope) else [f"least-squares slope {number(line.slope)}"]
+    inside = ", ".join((*squares, *r2_words(line)))
     where = "" if line.scale == "linear" else f" on the {line.scale} scale"
     least = f" without {' and '.join(left_out)}" if left_out else ""
     step, steps = ("point", "points") if line.scale == "linear" else ("unit", "units")
@@ -78,14 +79,26 @@ def line_sentence(
     sentence = (
         f"Slope {number(slope)}{where}{least}{f' ({around})' if around else ''}: "
         f"one {step}{of_what} more on {original} goes with {number(abs(slope))} {steps} "
-        f"{'more' if slope >= 0 else 'less'} on {new} ({squares}R² = {number(line.r2, 3)})."
+        f"{'more' if slope >= 0 else 'less'} on {new}{f' ({inside})' if inside else ''}.{_few_models(line)}"
     )
     if all_lines is None or all_lines[0] is None:
         return sentence
     everything, of_all = all_lines[0], all_lines[1]
-    inside = "; ".join(filter(None, (estimate_ci(of_all), f"R² = {number(everything.r2, 3)}")))
+    inside = "; ".join(filter(None, (estimate_ci(of_all), *r2_words(everything))))
     slope = number(estimated_slope(everything, of_all))
-    return f"{sentence} With all {everything.models} models the slope is {slope} ({inside})."
+    around = f" ({inside})" if inside else ""
+    return f"{sentence} With all {everything.models} models the slope is {slope}{around}."
+
+
+def r2_words(line: Line) -> tuple[str, ...]:
+    """R² in words; nothing where it is undefined."""
+    return () if math.isnan(line.r2) else (f"R² = {number(line.r2, 3)}",)
+
+
+def _few_models(line: Line) -> str:
+    if line.models >= LEAST_LINE_MODELS:
+        return ""
+    return f" A line through only {line.models} models says little about others, and no distances from it are given."
 
 
 def rank_sentence(table: pd.DataFrame) -> str | None:

@@ -8,6 +8,7 @@ from evalshift.analysis.pair_statistics.missing import Missing, either, require
 from evalshift.analysis.statistics.drop_decomposition import SplitDrop, Term
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table, with_bounds
 from evalshift.formatting import EMPTY, name_some, number
 
@@ -27,8 +28,9 @@ def robustness_table(data: TableData) -> StatisticTable:
             "model": data.models,
             "predicted": found.predicted[order],
             **with_bounds("predicted", found.predicted_interval, order),
-            "distance": found.distance[order],
+            "distance": found.reported[order],
             **with_bounds("distance", found.interval, order),
+            "extrapolated": found.extrapolated[order],
             **with_bounds("usual", found.usual, order),
             "screened": found.screened[order],
             "p_value": found.p_value[order],
@@ -40,6 +42,7 @@ def robustness_table(data: TableData) -> StatisticTable:
             Column("model", "Model", "model"),
             bounded("predicted", "Predicted (%)"),
             bounded("distance", "Above the line (points)", "points"),
+            *([Column("extrapolated", "Extrapolated", "flag")] if found.extrapolated.any() else []),
             Column("usual", "Such models", "bounds", ("usual_low", "usual_high")),
             Column("p_value", "p", "p"),
             Column("p_holm", "p (Holm)", "p"),
@@ -49,9 +52,21 @@ def robustness_table(data: TableData) -> StatisticTable:
         f"New accuracy against the prediction of the line fitted to all other models, {found.scale} scale; {noise}. "
         f"Such models: {100 * data.statistics.level:g} % of models that scatter as the others do lie within these "
         "distances. p-values test whether the model is farther from the line than such models scatter (Student's t); "
-        f"they are also adjusted over all models{_family_words(found)}.{_screened_words(data)}",
-        empty="Intervals are empty for fewer than three other models and without resamples, p-values for fewer than "
-        "three; where the prediction is empty too, no line fits the other models.",
+        f"they are also adjusted over all models{_family_words(found)}."
+        f"{extrapolated_words(found)}{_screened_words(data)}",
+        empty=f"Where the prediction is empty, fewer than {LEAST_LINE_MODELS} other models make a line. Without "
+        "resamples there are no intervals.",
+    )
+
+
+def extrapolated_words(found: EffectiveRobustness, others: str = "all other models of the line") -> str:
+    """What is said of models beyond the range of the line, where there are some."""
+    if not found.extrapolated.any():
+        return ""
+    withheld = " and is not given where it is smaller than its standard error" if found.undetermined.any() else ""
+    return (
+        f" Extrapolated: the original accuracy is below or above that of {others}, so the distance depends on the "
+        f"line beyond their range{withheld}."
     )
 
 
@@ -105,7 +120,7 @@ def decomposition_table(data: TableData) -> StatisticTable:
         "is shown. Across models drop = shared − own: shared is the drop that the line of the other models predicts at "
         "this original accuracy, own the model's distance above that line.",
         empty="Adaptivity is empty without predictions on fresh images, shared and own where no line fits the other "
-        f"models{why}, and their intervals where these are fewer than three.",
+        f"models{why}, and own where effective robustness is not given.",
     )
 
 

@@ -116,24 +116,62 @@ def test_one_model_has_no_rank_to_change(make_outcomes):
     assert class_chart(metric) is None
 
 
-def test_robustness_is_sorted_with_the_highest_on_top(counted):
-    chart = robustness_chart(counted)
+@pytest.fixture(scope="module")
+def eight(make_outcomes):
+    """Seven models 20 points below y = x, within half a point, and b, 15 points above their line; e is the lowest."""
+    years = {model: {"year": 2014 + place % 3} for place, model in enumerate("abcdefgh")}
+    outcomes = make_outcomes(
+        [900, 850, 800, 750, 500, 700, 780, 650],
+        [705, 800, 598, 549, 301, 502, 581, 449],
+        total=1000,
+        attributes=years,
+    )
+    return summarize_outcomes({"top1": outcomes}, resamples=200).metrics["top1"]
+
+
+def test_robustness_is_sorted_with_the_highest_on_top(eight):
+    chart = robustness_chart(eight)
 
     assert chart is not None
     assert chart.views["robustness"]["layout"]["yaxis"]["ticktext"][0] == "b"
-    (points,) = traces(chart, "robustness", "markers")
-    assert points["x"] == sorted(points["x"], reverse=True)
-    assert points["x"][0] == pytest.approx(15)  # the line through the others is at 55 there
-    assert points["meta"]["rows"][0] == 1
-    # Two other models have no scatter: nothing is tested, and nothing is said to be.
-    assert chart.result.startswith("Highest: b, 15.0 points; lowest: ")
+    points = [trace for trace in traces(chart, "robustness", "markers") if 1 in trace["meta"]["rows"]]
+    assert points[0]["x"][0] == pytest.approx(15, abs=0.6)  # the line through the others is at 65 there
+    assert points[0]["meta"]["rows"][0] == 1
+    assert "Highest: b, 14.9 points; lowest: c, " in chart.result
 
 
-def test_years_are_where_the_registry_has_them(counted, predicted_by):
-    chart = year_chart(counted)
+def test_distances_beyond_the_other_models_have_open_markers_or_none(eight):
+    chart = robustness_chart(eight)
 
     assert chart is not None
-    assert traces(chart, "years", "markers")[0]["x"] == [2015, 2014, 2014]
+    table = eight.tables["robustness"].frame.set_index("model")
+    assert table.index[table["extrapolated"]].tolist() == ["a", "e"]
+    symbols, places = {}, {}
+    for trace in traces(chart, "robustness", "markers"):
+        for row, symbol, x in zip(trace["meta"]["rows"], trace["marker"]["symbol"], trace["x"], strict=True):
+            symbols[eight.table["model"][row]], places[eight.table["model"][row]] = symbol, x
+    assert {model for model, symbol in symbols.items() if symbol.endswith("-open")} == {"a", "e"}
+    assert {model for model, x in places.items() if x is None} == set(table.index[table["distance"].isna()])
+
+
+def test_a_line_through_few_models_is_thin(counted, eight):
+    widths = []
+    for metric in (counted, eight):
+        (line,) = [
+            trace
+            for trace in traces(scatter_chart(metric, "linear", grouped(metric, colours([metric]))), "linear", "lines")
+            if trace["line"].get("dash") == "solid"
+        ]
+        widths.append(line["line"]["width"])
+    assert widths[0] < widths[1]
+
+
+def test_years_are_where_the_registry_has_them(eight, predicted_by):
+    chart = year_chart(eight)
+
+    assert chart is not None
+    # In the order of the table: a, b, c, g, d, f, h, e.
+    assert traces(chart, "years", "markers")[0]["x"] == [2014, 2015, 2016, 2014, 2014, 2016, 2015, 2015]
     assert year_chart(predicted_by) is None  # all of one year
 
 

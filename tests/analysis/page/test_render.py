@@ -43,7 +43,6 @@ def test_the_page_is_whole_and_complete(stored):
         "All models",
         "Decomposition of the drop",
         "Rank changes",
-        "Effective robustness",
         "Accuracy per class",
         "Agreement",
     ]
@@ -111,7 +110,7 @@ def test_headings_are_in_order(stored, evil):
 def test_every_figure_says_its_result(stored):
     pictures = [attributes["aria-label"] for _, attributes in stored.tags if attributes.get("role") == "img"]
 
-    assert len(pictures) == len(stored.with_class("chart")) == 14  # seven of each metric, without a year's
+    assert len(pictures) == len(stored.with_class("chart")) == 12  # six of each metric, without robustness and years
     assert pictures[0].startswith(
         "New against original top-1 accuracy. All 3 models lie below the line y = x: less accurate on the new set. "
         "The fitted line has slope "
@@ -261,7 +260,9 @@ def test_imported_counts_say_whence_they_come_and_nothing_of_a_run(store):
 
 
 def test_counts_alone_leave_out_what_needs_images(make_outcomes):
-    page = Page(summary_of(summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 6, 5])}, resamples=50)))
+    page = Page(
+        summary_of(summarize_outcomes({"top1": make_outcomes([9, 8, 7, 6, 5, 4], [8, 6, 5, 5, 3, 2])}, resamples=50))
+    )
 
     assert [text for text in page.text_in("h3") if text.strip()] == [
         "New against original top-1 accuracy",

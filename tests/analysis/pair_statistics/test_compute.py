@@ -297,7 +297,7 @@ class TestDegenerate:
         assert of_set(found.original).pairs == Missing("a comparison takes two models")
         assert of_set(found.original).cover_margin == Missing("a comparison takes two models")
         assert found.robustness == Missing(
-            "no model can be held against a line of others (1 models, 1 of them in the baseline)"
+            "a distance takes a line through at least 5 other models (1 models, 1 of them in the baseline)"
         )
         assert found.lines.scale_fits == Missing("no line can be fitted (1 models with 1 distinct original accuracies)")
         assert found.without_labels == Missing("agreement takes two models")

@@ -53,12 +53,13 @@ def test_counts_alone_show_ranks_only(tiny):
 
 
 def test_models_are_shown_by_their_distance_from_the_line(make_outcomes):
-    outcomes = make_outcomes([90, 80, 70, 60, 50], [80, 50, 60, 50, 41], total=100)
+    outcomes = make_outcomes([90, 80, 70, 60, 50, 40], [80, 50, 60, 50, 41, 20], total=100)
     metric = summarize_outcomes({"top1": outcomes}, resamples=200).metrics["top1"]
     found = shown_robustness(metric)
 
     assert found is not None
-    distances = found.table["distance"].tolist()
+    assert found.table["place"].is_monotonic_decreasing
+    distances = found.table["distance"].dropna().tolist()
     assert distances == sorted(distances, reverse=True)
     assert found.ends(2).table["model"].tolist() == [found.table["model"].iloc[0], found.table["model"].iloc[-1]]
     assert found.farthest_first().table["distance"].abs().is_monotonic_decreasing

@@ -135,7 +135,7 @@ class TestAcrossModels:
         # less 0.05 by which it stands above their line.
         total = np.full(4, 1000)
         counts = np.array([500, 600, 700, 900]), total, np.array([300, 400, 500, 750]), total
-        robustness = effective_robustness(*counts, resamples=200, rng=rng())
+        robustness = effective_robustness(*counts, least_others=2, resamples=200, rng=rng())
         split = split_drop(counts[0] / total, counts[2] / total, robustness)
         assert split.drop[3] == pytest.approx(0.15)
         assert split.shared.estimate[3] == pytest.approx(0.2)

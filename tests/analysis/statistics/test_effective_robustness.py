@@ -16,7 +16,6 @@ from statsmodels.stats.outliers_influence import OLSInfluence
 from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.statistics.draws import drawn_counts
 from evalshift.analysis.statistics.effective_robustness import (
-    EffectiveRobustness,
     effective_robustness,
     effective_robustness_against,
     sampling_covariance,
@@ -66,7 +65,7 @@ class TestDistance:
         # (−0.2 · −0.21667 + 0.2 · 0.23333)/0.08 = 1.125, at 0.6 0.40417: 0.00417 below.
         total = np.full(4, 1000)
         counts = np.array([500, 600, 700, 900]), total, np.array([300, 400, 500, 750]), total
-        result = effective_robustness(*counts, resamples=100, rng=rng())
+        result = effective_robustness(*counts, least_others=2, resamples=100, rng=rng())
         assert result.predicted[[3, 1]] == pytest.approx([0.7, 0.404167], abs=1e-6)
         assert result.distance[[3, 1]] == pytest.approx([0.05, -0.004167], abs=1e-6)
 
@@ -109,7 +108,7 @@ class TestDistance:
         # Five models are five tests, whatever the size of the testbed.
         assert against.p_holm.tolist() == adjust(against.p_value, "holm").tolist()
 
-    @given(st.integers(3, 12), st.sampled_from(SCALES), st.integers(0, 2**32 - 1))
+    @given(st.integers(6, 12), st.sampled_from(SCALES), st.integers(0, 2**32 - 1))
     def test_the_order_of_the_models_does_not_matter(self, models, scale, seed):
         draw = np.random.default_rng(seed)
         total = np.full(models, 500)
@@ -126,7 +125,7 @@ class TestDistance:
 
 class TestUncertainty:
     @pytest.mark.parametrize("scale", SCALES)
-    @pytest.mark.parametrize("models, far", [(4, False), (13, False), (13, True), (70, False)])
+    @pytest.mark.parametrize("models, far", [(6, False), (13, False), (13, True), (70, False)])
     def test_is_that_of_refitting_each_resample_without_the_model(self, scale, models, far):
         # Draw by draw: the counts of a resample are for the others in their order, and one line is fitted for each
         # model; the sampling error of the images comes from the same generator, one resample after the other.
@@ -323,13 +322,22 @@ class TestCovariance:
 
 
 class TestDegenerate:
-    def check_only_the_distance(self, result: EffectiveRobustness):
+    def test_three_models_have_no_distance_unless_asked_for_and_then_no_interval(self):
+        with pytest.raises(AnalysisError):
+            effective_robustness(*some_counts(3), resamples=100, rng=rng())
+        result = effective_robustness(*some_counts(3), least_others=2, resamples=100, rng=rng())
         assert np.isfinite([result.predicted, result.distance]).all()
         for values in (result.interval.low, result.predicted_interval.high, result.p_value, result.p_holm, result.p_bh):
             assert np.isnan(values).all()
 
-    def test_three_models_have_a_distance_but_no_interval(self):
-        self.check_only_the_distance(effective_robustness(*some_counts(3), resamples=100, rng=rng()))
+    def test_a_model_with_four_others_has_no_distance_and_one_with_five_has(self):
+        # Five models of the line and one beside it: only the latter is held against five.
+        baseline = np.arange(6) < 5
+        result = effective_robustness(*some_counts(6), baseline=baseline, resamples=100, rng=rng())
+        for values in (result.predicted, result.distance, result.interval.low, result.p_value, result.p_holm):
+            assert np.isfinite(values).tolist() == [False] * 5 + [True]
+        with pytest.raises(AnalysisError):
+            effective_robustness(*some_counts(5), resamples=0, rng=rng())
 
     def test_no_resamples(self):
         result = effective_robustness(*some_counts(8), resamples=0, rng=rng())
@@ -338,9 +346,9 @@ class TestDegenerate:
 
     @pytest.mark.parametrize("shared", [False, True])
     def test_a_model_whose_others_are_all_alike_is_left_open(self, shared):
-        total = np.full(5, 100)
-        counts = np.array([70, 70, 70, 70, 90]), total, np.array([50, 52, 54, 56, 70]), total
-        covariances = (np.eye(5) * 0.002, np.eye(5) * 0.002) if shared else None
+        total = np.full(6, 100)
+        counts = np.array([70, 70, 70, 70, 90, 70]), total, np.array([50, 52, 54, 56, 70, 53]), total
+        covariances = (np.eye(6) * 0.002, np.eye(6) * 0.002) if shared else None
         result = effective_robustness(*counts, covariances=covariances, resamples=300, rng=rng())
         open_values = [result.distance[4], result.p_value[4], result.interval.low[4], result.predicted_interval.low[4]]
         assert np.isnan(open_values).all()
@@ -348,8 +356,8 @@ class TestDegenerate:
 
     @pytest.mark.parametrize("scale", ["probit", "logit"])
     def test_none_and_all_correct(self, scale):
-        total = np.full(5, 50)
-        counts = np.array([0, 20, 30, 40, 50]), total, np.array([0, 15, 25, 33, 50]), total
+        total = np.full(6, 50)
+        counts = np.array([0, 10, 20, 30, 40, 50]), total, np.array([0, 9, 15, 25, 33, 50]), total
         result = effective_robustness(*counts, scale=scale, resamples=500, rng=rng())
         for values in (result.distance, result.interval.low, result.interval.high, result.p_holm):
             assert np.isfinite(values).all()
@@ -382,12 +390,71 @@ class TestDegenerate:
     )
     def test_impossible_options(self, options, message):
         for call in (
-            lambda: effective_robustness(*some_counts(5), **options, rng=rng()),
+            lambda: effective_robustness(*some_counts(6), **options, rng=rng()),
             lambda: effective_robustness_against(*some_counts(5), some_counts(9), **options, rng=rng()),
         ):
             with pytest.raises(ValueError) as complaint:  # noqa: PT011, the whole text is compared
                 call()
             assert str(complaint.value) == message
+
+
+class TestExtrapolation:
+    def counts(self, *model: int) -> Counts:
+        """Eight models near new = original − 0.1 between 60 % and 74 % of 10,000 images, and one more."""
+        total = np.full(9, 10_000)
+        original = np.append(np.arange(6000, 7500, 200), model[0])
+        new = np.append(np.arange(5000, 6500, 200) + np.array([9, -8, 7, -9, 8, -7, 9, -8]) * 10, model[1])
+        return original, total, new, total
+
+    def test_models_at_the_ends_are_beyond_the_others(self):
+        result = effective_robustness(*self.counts(9500, 8450), resamples=100, rng=rng())
+        assert result.extrapolated.tolist() == [True] + [False] * 7 + [True]
+
+    def test_a_distance_larger_than_its_standard_error_is_reported(self):
+        # The standard error of the line there is about s · 0.28/0.13, s about 0.01: 2 points, and the distance is 14.
+        result = effective_robustness(*self.counts(9500, 9900), resamples=1000, rng=rng())
+        assert result.distance[8] == pytest.approx(0.14, abs=0.01)
+        assert result.reported[8] == result.distance[8]
+
+    def test_one_smaller_than_its_standard_error_is_not(self):
+        result = effective_robustness(*self.counts(9500, 8450), resamples=5000, rng=rng())
+        assert abs(result.distance[8]) < 0.01
+        assert np.isnan(result.reported[8])
+        # The interval that says why stays.
+        error = (result.interval.high[8] - result.interval.low[8]) / (2 * 1.96)
+        assert error > abs(result.distance[8])
+
+    def test_inside_the_range_small_distances_are_reported(self):
+        result = effective_robustness(*self.counts(6700, 5701), resamples=100, rng=rng())
+        assert abs(result.distance[8]) < 0.003
+        assert not result.extrapolated[8]
+        assert result.reported[8] == result.distance[8]
+
+    def test_against_a_testbed_its_models_make_the_range(self):
+        counts = self.counts(6700, 5700)
+        testbed: Counts = (counts[0][:8], counts[1][:8], counts[2][:8], counts[3][:8])
+        total = np.full(3, 10_000)
+        ours = np.array([6700, 9500, 9500]), total, np.array([5701, 8450, 9900]), total
+        result = effective_robustness_against(*ours, testbed, resamples=1000, rng=rng())
+        assert result.extrapolated.tolist() == [False, True, True]
+        assert np.isnan(result.reported).tolist() == [False, True, False]
+
+
+def test_a_testbed_model_far_off_does_not_tilt_the_line():
+    sound = some_counts(20)
+    far: Counts = (sound[0].copy(), sound[1], sound[2].copy(), sound[3])
+    far[0][3], far[2][3] = 8900, 2000
+    ours = some_counts(4)
+    without: Counts = tuple(np.delete(count, 3) for count in sound)  # type: ignore[assignment]
+    found, clean = (effective_robustness_against(*ours, one, resamples=100, rng=rng()) for one in (far, without))
+    assert found.distance == pytest.approx(clean.distance, rel=1e-9)
+    assert found.screened.tolist() == [place == 3 for place in range(20)]
+
+
+def test_a_testbed_of_four_models_makes_no_line():
+    with pytest.raises(AnalysisError) as complaint:
+        effective_robustness_against(*some_counts(2), some_counts(4), rng=rng())
+    says(complaint.value, found="4 models of the testbed", expected="at least 5")
 
 
 @needs_imagenet

@@ -22,34 +22,67 @@ from evalshift.analysis.summary.findings import (
 
 @pytest.fixture
 def found(make_outcomes) -> Statistics:
-    return compute_statistics(make_outcomes([95, 90, 84, 76, 60], [88, 80, 75, 66, 50], total=100), resamples=0)
+    return compute_statistics(make_outcomes([95, 90, 84, 76, 68, 60], [88, 80, 75, 66, 60, 50], total=100), resamples=0)
 
 
 def with_p(found: Statistics, p_holm: list[float], distance: list[float]) -> Statistics:
     robustness = found.robustness
     assert isinstance(robustness, EffectiveRobustness)
-    return replace(found, robustness=replace(robustness, p_holm=np.array(p_holm), distance=np.array(distance)))
+    inside = np.zeros(len(p_holm), bool)
+    changed = replace(
+        robustness,
+        p_holm=np.array(p_holm),
+        distance=np.array(distance),
+        extrapolated=inside,
+        undetermined=inside,
+    )
+    return replace(found, robustness=changed)
+
+
+def beyond(found: Statistics, extrapolated: list[int], undetermined: list[int]) -> Statistics:
+    """These models beyond the range of the line, and those whose distance it does not determine."""
+    robustness = found.robustness
+    assert isinstance(robustness, EffectiveRobustness)
+    places = np.arange(len(robustness.distance))
+    marked = np.isin(places, extrapolated), np.isin(places, undetermined)
+    return replace(found, robustness=replace(robustness, extrapolated=marked[0], undetermined=marked[1]))
 
 
 def test_models_off_the_line_are_counted_and_named_the_farthest_first(found):
-    off = with_p(found, [0.01, 0.02, 0.6, 0.001, 0.04], [0.02, 0.031, -0.2, -0.055, 0.01])
+    off = with_p(found, [0.01, 0.02, 0.6, 0.001, 0.04, 1.0], [0.02, 0.031, -0.2, -0.055, 0.01, 0.0])
 
     assert robustness_sentence(off) == (
         "3 models are significantly above the line (points: b by 3.1, a by 2.0, e by 1.0); 1 model is significantly "
         "below the line (points: d by 5.5). Each model is compared with the line fitted without it, and with how far "
-        "such models scatter about it (linear scale, Holm over 5 models)."
+        "such models scatter about it (linear scale, Holm over 6 models)."
     )
 
 
 def test_where_no_model_is_off_the_line_the_farthest_is_named(found):
-    assert robustness_sentence(with_p(found, [0.3] * 5, [0.02, 0.03, -0.061, 0.0, 0.01])) == (
+    assert robustness_sentence(with_p(found, [0.3] * 6, [0.02, 0.03, -0.061, 0.0, 0.01, 0.0])) == (
         "No model is significantly farther from the line fitted without it than such models scatter (linear scale, "
-        "Holm over 5 models); the farthest is c, 6.1 points below."
+        "Holm over 6 models); the farthest is c, 6.1 points below."
+    )
+
+
+def test_a_distance_beyond_the_other_models_is_flagged_and_an_undetermined_one_not_given(found):
+    distances = with_p(found, [0.3] * 6, [0.02, 0.03, -0.061, 0.0, 0.01, 0.0])
+    assert robustness_sentence(beyond(distances, [2], [])) == (
+        "No model is significantly farther from the line fitted without it than such models scatter (linear scale, "
+        "Holm over 6 models); the farthest is c, 6.1 points below (extrapolated: beyond the other models' accuracies)."
+    )
+    assert (robustness_sentence(beyond(distances, [2], [2])) or "").endswith("the farthest is b, 3.0 points above.")
+    assert (robustness_sentence(beyond(distances, [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])) or "").endswith("6 models).")
+
+    off = with_p(found, [0.01, 0.01, 0.6, 0.6, 0.6, 0.6], [0.02, 0.031, -0.2, -0.055, 0.01, 0.0])
+    assert (robustness_sentence(beyond(off, [0, 1], [1])) or "").startswith(
+        "2 models are significantly above the line (points: b (extrapolated: beyond the other models' accuracies), "
+        "a by 2.0 (extrapolated: beyond the other models' accuracies))."
     )
 
 
 def test_without_p_values_nothing_is_said(found):
-    assert robustness_sentence(with_p(found, [np.nan] * 5, [0.0] * 5)) is None
+    assert robustness_sentence(with_p(found, [np.nan] * 6, [0.0] * 6)) is None
     assert robustness_sentence(replace(found, robustness=Missing("too few models"))) is None
 
 

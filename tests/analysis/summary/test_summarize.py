@@ -127,19 +127,22 @@ def test_headlines_say_what_the_numbers_are(make_outcomes):
         "18.7)."
     )
     # Three models on one line: nothing shows how far others would scatter.
-    assert line == "Slope 1.20: one point more on old goes with 1.20 points more on new (R² = 1.000)."
+    assert line == (
+        "Slope 1.20: one point more on old goes with 1.20 points more on new (R² = 1.000). A line through only 3 "
+        "models says little about others, and no distances from it are given."
+    )
     assert ranks == "All models keep their rank."
 
 
 def test_probit_headlines_speak_of_probit_units(make_outcomes):
-    metric = top1_of(make_outcomes([50, 84, 98, 70], [50, 84, 98, 72], total=100))
+    metric = top1_of(make_outcomes([50, 84, 98, 70, 60], [50, 84, 98, 72, 61], total=100))
 
     assert metric.headline("probit")[1] == (
-        "Slope 0.99 on the probit scale (95 % CI 0.87 to 1.11; images' sampling error not included): one unit of "
+        "Slope 0.99 on the probit scale (95 % CI 0.93 to 1.05; images' sampling error not included): one unit of "
         "Φ⁻¹(accuracy) more on old goes with 0.99 units more on new (R² = 0.999)."
     )
     assert metric.headline("logit")[1] == (
-        "Slope 0.99 on the logit scale (95 % CI 0.89 to 1.09; images' sampling error not included): one unit of "
+        "Slope 0.99 on the logit scale (95 % CI 0.94 to 1.04; images' sampling error not included): one unit of "
         "log-odds more on old goes with 0.99 units more on new (R² = 0.999)."
     )
 
@@ -173,7 +176,8 @@ def test_two_models_have_a_line_without_an_interval(make_outcomes):
     pair = summarize_outcomes({"top1": make_outcomes([80, 60], [70, 40], total=100)}, resamples=100)
 
     assert pair.metrics["top1"].headline()[1] == (
-        "Slope 1.50: one point more on old goes with 1.50 points more on new (R² = 1.000)."
+        "Slope 1.50: one point more on old goes with 1.50 points more on new. A line through only 2 "
+        "models says little about others, and no distances from it are given."
     )
     assert pair.notes == ("The line has no interval: it passes through two models, whatever is drawn.",)
 
