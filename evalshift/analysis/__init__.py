@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         two_way_bootstrap,
     )
     from evalshift.analysis.statistics.calibration import calibration, ece_change, reliability_bins
+    from evalshift.analysis.statistics.class_correlations import class_correlations
+    from evalshift.analysis.statistics.curvature import curvature
     from evalshift.analysis.statistics.difficulty_model import (
         Difficulty,
         expected_accuracy,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.errors_in_variables import binomial_variance, own_variance, york_line
     from evalshift.analysis.statistics.hard_images import hard_images, hardest_share, missed_by
     from evalshift.analysis.statistics.image_sets import ImageSets
+    from evalshift.analysis.statistics.image_trends import held_out_trend, image_trends
     from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
     from evalshift.analysis.statistics.likelihood import fit_temperature, label_likelihoods
     from evalshift.analysis.statistics.line_fit import Line, fit_line
@@ -100,6 +103,7 @@ __all__ = [
     "binomial_variance",
     "calibration",
     "class_accuracies",
+    "class_correlations",
     "class_distances",
     "class_drops",
     "clopper_pearson",
@@ -108,6 +112,7 @@ __all__ = [
     "compare_models",
     "compare_scales",
     "compute_statistics",
+    "curvature",
     "decompose",
     "detectable_accuracies",
     "detectable_difference",
@@ -135,7 +140,9 @@ __all__ = [
     "from_scale",
     "hard_images",
     "hardest_share",
+    "held_out_trend",
     "image_bootstrap",
+    "image_trends",
     "joint_margin",
     "label_likelihoods",
     "load_outcomes",
@@ -203,6 +210,8 @@ _NAMES = {
         "ece_change",
         "reliability_bins",
     ),
+    "statistics.class_correlations": ("class_correlations",),
+    "statistics.curvature": ("curvature",),
     "statistics.difficulty_model": (
         "Difficulty",
         "expected_accuracy",
@@ -235,6 +244,10 @@ _NAMES = {
         "missed_by",
     ),
     "statistics.image_sets": ("ImageSets",),
+    "statistics.image_trends": (
+        "held_out_trend",
+        "image_trends",
+    ),
     "statistics.intervals": (
         "Interval",
         "clopper_pearson",

@@ -30,13 +30,14 @@ TABLES_OF_IMAGES = (
     "calibration",
     "classes",
     "hard_images",
+    "image_trends",
     "model_classes",
     "pairs",
     "ranks",
     "sets",
     "without_labels",
 )
-TABLES_OF_TOP5 = (*TABLES_OF_COUNTS, "classes", "model_classes", "pairs", "ranks", "sets")
+TABLES_OF_TOP5 = (*TABLES_OF_COUNTS, "classes", "image_trends", "model_classes", "pairs", "ranks", "sets")
 # Drawn of the metric that comes first alone.
 FIGURES = tuple(name for name in figures.FIGURES if name not in ("scatter", "robustness"))
 FOR_MACHINES = ("model_classes", "pairs")
@@ -240,8 +241,8 @@ def test_a_published_testbed_needs_no_results(tmp_path, monkeypatch):
         *(f"out/figures/{stem}_top1_{view}.svg" for view in ("ranks", "robustness", "scales")),
         *(f"out/figures/{stem}_top5_{view}.svg" for view in ("linear", "linear_all", "probit", "probit_all")),
         "out/summary.json",
-        *written_tables(f"out/tables/{stem}_top1", (*TABLES_OF_COUNTS, "robustness"), ["csv"]),
-        *written_tables(f"out/tables/{stem}_top5", (*TABLES_OF_COUNTS, "robustness"), ["csv"]),
+        *written_tables(f"out/tables/{stem}_top1", (*TABLES_OF_COUNTS, "robustness", "curvature"), ["csv"]),
+        *written_tables(f"out/tables/{stem}_top5", (*TABLES_OF_COUNTS, "robustness", "curvature"), ["csv"]),
     ]
     read = json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))["pairs"][0]["metrics"]["top1"]
     assert read["left_out"] == ["fisher-vector"]

@@ -18,6 +18,7 @@ from evalshift.analysis.pair_statistics.calibration_shift import (
     likelihood_shift,
 )
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
+from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.pair_statistics.mistake_severity import MistakeSeverity, mistake_severity
@@ -58,6 +59,7 @@ class Statistics:
     estimates          the line of new on original accuracy with its confidence intervals, by scale
     all_estimates      the line of all models, by scale; empty where no family is left out
     lines              other intervals and fits of the line
+    shape              its curvature, images whose hit rate falls as accuracy rises, correlations by class
     robustness         each model against the line of the other models, on the scale of `lines`
     shared_images      whether it allows for the sampling error that models share on the same images
     mean_drop          mean of the models' drops with its interval
@@ -86,6 +88,7 @@ class Statistics:
     estimates: dict[str, LineEstimates]
     all_estimates: dict[str, LineEstimates]
     lines: LineStatistics
+    shape: LineShape
     robustness: EffectiveRobustness | Missing
     shared_images: bool
     mean_drop: MeanDrop
@@ -145,15 +148,17 @@ def _statistics(
     robustness = _robustness(basis)
     decomposition, with_fresh = _decomposition(basis, fresh)
     line = basis.of_line()
+    estimates = line_estimates(line)
     original, new = _sets(basis)
     return Statistics(
         metric=basis.outcomes.metric,
         level=basis.level,
         models=basis.outcomes.models,
         image_models=() if basis.predictions is None else basis.predictions[0].models,
-        estimates=line_estimates(line),
+        estimates=estimates,
         all_estimates={} if line is basis else line_estimates(basis),
         lines=line_statistics(line),
+        shape=line_shape(line, estimates),
         robustness=robustness,
         shared_images=basis.complete,
         mean_drop=basis.mean_drop,

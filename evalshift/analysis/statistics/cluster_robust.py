@@ -1,4 +1,4 @@
-"""Cluster-robust variances of a least-squares line, corrected for few clusters, with their degrees of freedom."""
+"""Cluster-robust variances of a least-squares line or parabola, corrected for few clusters, with degrees of freedom."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ _FULL_LEVERAGE = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class ClusterRobust:
-    """Least squares of y on a constant and x, with CR2 variances; see `cluster_robust`.
+    """Least squares of y on the powers of x, with CR2 variances; see `cluster_robust`.
 
-    coefficients   offset and slope
+    coefficients   of the powers, from the 0th: offset, slope, ...
     residuals      of each of m points
     """
 
-    coefficients: Float[np.ndarray, "2"]
+    coefficients: Float[np.ndarray, " k"]
     residuals: Float[np.ndarray, " m"]
-    _combining: Float[np.ndarray, "2 2"]
-    _leverage: Float[np.ndarray, "cluster 2 2"]
-    _adjustment: Float[np.ndarray, "cluster 2 2"]
-    _scores: Float[np.ndarray, "cluster 2"]
+    _combining: Float[np.ndarray, "k k"]
+    _leverage: Float[np.ndarray, "cluster k k"]
+    _adjustment: Float[np.ndarray, "cluster k k"]
+    _scores: Float[np.ndarray, "cluster k"]
 
     @property
     def clusters(self) -> int:
@@ -31,11 +31,11 @@ class ClusterRobust:
         return len(self._scores)
 
     def variance(
-        self, combinations: Float[np.ndarray, "combination 2"]
+        self, combinations: Float[np.ndarray, "combination k"]
     ) -> tuple[Float[np.ndarray, " combination"], Float[np.ndarray, " combination"]]:
-        """CR2 variances of combinations of offset and slope, and their Bell–McCaffrey degrees of freedom.
+        """CR2 variances of combinations of the coefficients, and their Bell–McCaffrey degrees of freedom.
 
-        A row (1, x) stands for the line's value at x, (0, 1) for the slope.
+        For a line a row (1, x) stands for its value at x, (0, 1) for the slope.
         """
         adjusted = np.einsum("cij,kj->kci", self._adjustment, combinations @ self._combining)
         variance = np.einsum("kci,ci->kc", adjusted, self._scores) ** 2
@@ -52,22 +52,22 @@ class ClusterRobust:
 
 
 def cluster_robust(
-    x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"], group: Int[np.ndarray, " m"]
+    x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"], group: Int[np.ndarray, " m"], degree: int = 1
 ) -> ClusterRobust:
-    """Fit y on a constant and x by least squares, for points whose errors go together within groups.
+    """Fit y on the powers of x up to `degree` by least squares, for points whose errors go together within groups.
 
-    Takes at least two points with two distinct x, and each point's group, numbered from 0. With every point a group of
-    its own the variances are HC2, which allow for errors of unequal variance. CR2 multiplies the residuals of a group g
-    by (I − H_g)^(−½), H_g its block of the hat matrix, which makes the variance unbiased where all errors are
-    independent and alike. All work is linear in the number of points.
+    Takes more distinct x than the degree, and each point's group, numbered from 0. With every point a group of its own
+    the variances are HC2, which allow for errors of unequal variance. CR2 multiplies the residuals of a group g by
+    (I − H_g)^(−½), H_g its block of the hat matrix, which makes the variance unbiased where all errors are independent
+    and alike. All work is linear in the number of points.
     Source: Bell and McCaffrey 2002, Survey Methodology 28(2), 169-181; Pustejovsky and Tipton 2018, Journal of Business
     and Economic Statistics 36(4), 672-683.
     """
-    basis, triangle = np.linalg.qr(np.stack([np.ones_like(x), x], axis=1))
+    basis, triangle = np.linalg.qr(np.vander(x, degree + 1, increasing=True))
     projected = basis.T @ y
     residuals = y - basis @ projected
     clusters = int(group.max()) + 1
-    leverage, scores = np.zeros((clusters, 2, 2)), np.zeros((clusters, 2))
+    leverage, scores = np.zeros((clusters, degree + 1, degree + 1)), np.zeros((clusters, degree + 1))
     np.add.at(leverage, group, basis[:, :, np.newaxis] * basis[:, np.newaxis])
     np.add.at(scores, group, basis * residuals[:, np.newaxis])
     return ClusterRobust(
@@ -75,7 +75,7 @@ def cluster_robust(
         residuals=residuals,
         _combining=np.linalg.inv(triangle),
         _leverage=leverage,
-        _adjustment=_inverse_root(np.eye(2) - leverage),
+        _adjustment=_inverse_root(np.eye(degree + 1) - leverage),
         _scores=scores,
     )
 

@@ -103,7 +103,7 @@ def cluster_robust_line(
     check_level(level)
     x, y = line_points(original_accuracy, new_accuracy, scale)
     _check_models(len(x), scale)
-    fit = cluster_robust(x, y, _clusters(families, len(x)))
+    fit = cluster_robust(x, y, model_clusters(families, len(x)))
     if np.abs(fit.residuals).max() <= _ROUNDING * (1 + np.abs(y).max()):
         raise AnalysisError(
             "the line has no confidence interval: all models lie exactly on it",
@@ -150,7 +150,7 @@ def random_effects_line(
     check_level(level)
     x, y = line_points(original_accuracy, new_accuracy, scale)
     _check_models(len(x), scale)
-    group = _clusters(families, len(x))
+    group = model_clusters(families, len(x))
     original, new = (
         covariance * np.outer(steep, steep)
         for covariance, steep in zip(
@@ -158,7 +158,7 @@ def random_effects_line(
         )
     )
     apart = x - x.mean()
-    centred = _centred(original)
+    centred = centred_covariance(original)
     spread = float(apart @ apart - np.trace(centred))
     if spread <= 0:
         raise AnalysisError(
@@ -170,7 +170,7 @@ def random_effects_line(
         )
     slope = float(apart @ y / spread)
     errors = new + slope**2 * original
-    between = _between_models(x, y, errors, group)
+    between = between_models(np.stack([np.ones_like(x), x], axis=1), y, errors, group)
     weights = np.stack([1 / len(x) - x.mean() * apart / spread, apart / spread], axis=1)
     # Noise in x stands in the weights too: the part of the variance that is quadratic in it.
     of_noise = (slope / spread) ** 2 * float(np.sum(centred * centred.T))
@@ -199,19 +199,19 @@ class BetweenModels:
 
 @dataclass(frozen=True, eq=False)
 class RandomEffects:
-    """How uncertain offset and slope are together, by what makes them so.
+    """How uncertain offset and slope, or the coefficients of a parabola, are together, by what makes them so.
 
-    weights   of the new accuracies in offset and slope, given the spread of the original ones
+    weights   of the new accuracies in the coefficients, given the spread of the original ones
     between   variance of the models about the line
-    images    variance of offset and slope by the images of both sets
+    images    covariance of the coefficients by the images of both sets
     """
 
-    weights: Float[np.ndarray, "m 2"]
+    weights: Float[np.ndarray, "m k"]
     between: BetweenModels
-    images: Float[np.ndarray, "2 2"]
+    images: Float[np.ndarray, "k k"]
 
     def variance(self, combinations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Variances of combinations of offset and slope, shape (combination, 2), and their degrees of freedom."""
+        """Variances of combinations of coefficients, shape (combination, k), and their degrees of freedom."""
         return self.with_images(combinations, np.einsum("ki,ij,kj->k", combinations, self.images, combinations))
 
     def with_images(self, combinations: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -224,13 +224,15 @@ class RandomEffects:
             return total, 2 * total**2 / uncertain
 
 
-def _between_models(x: np.ndarray, y: np.ndarray, errors: np.ndarray, group: np.ndarray) -> BetweenModels:
+def between_models(design: np.ndarray, y: np.ndarray, errors: np.ndarray, group: np.ndarray) -> BetweenModels:
     """By moments of the residuals: their sum of squares and, with families, that of the families' means.
 
+    Takes the regressors, shape (m, k), new accuracies on the scale, shape (m,), the covariance of what sampling adds to
+    them, shape (m, m), and each model's family, numbered from 0; m of them where each counts for itself.
     Negative variances are 0. The covariance of the estimates is that for normal errors.
     """
-    models = len(x)
-    basis = np.linalg.qr(np.stack([np.ones_like(x), x], axis=1))[0]
+    models = len(y)
+    basis = np.linalg.qr(design)[0]
     residuals = y - basis @ (basis.T @ y)
     alone = np.eye(models)
     families = (group[:, np.newaxis] == group).astype(np.float64)
@@ -257,13 +259,14 @@ def _residual(form: np.ndarray, basis: np.ndarray) -> np.ndarray:
     return form - across @ basis.T - basis @ (across - basis @ (basis.T @ across)).T
 
 
-def _centred(covariance: np.ndarray) -> np.ndarray:
+def centred_covariance(covariance: np.ndarray) -> np.ndarray:
     """The covariance of deviations from the mean over models."""
     means = covariance.mean(axis=0)
     return covariance - means - means[:, np.newaxis] + means.mean()
 
 
-def _clusters(families: Sequence[str | None] | None, models: int) -> np.ndarray:
+def model_clusters(families: Sequence[str | None] | None, models: int) -> np.ndarray:
+    """Each model's family, numbered from 0; each model for itself where there are fewer than three families."""
     group = family_groups(families, models)
     return group if group.max() + 1 >= FEWEST_FAMILIES else np.arange(models)
 

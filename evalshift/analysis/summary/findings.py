@@ -26,6 +26,8 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         chance_sentence(statistics),
         pairs_sentence(statistics),
         hard_sentence(statistics),
+        falling_images_sentence(statistics),
+        curvature_sentence(statistics),
         *superclass_sentences(statistics),
         severity_sentence(statistics),
         calibration_sentence(statistics),
@@ -162,6 +164,42 @@ def chance_sentence(statistics: Statistics) -> str:
 
 def _slope_ci(line: LineEstimate) -> str:
     return ci_words(number(line.slope_interval.low), number(line.slope_interval.high), line.level)
+
+
+@or_none
+def curvature_sentence(statistics: Statistics) -> str | None:
+    """Whether the points bend on the report's scale."""
+    scale = statistics.lines.scale
+    found = require(statistics.shape.curvature[scale])
+    if not np.isfinite(found.p_value):
+        return None
+    significant = found.p_value < 1 - statistics.level
+    ci = points_ci(found.bend_interval.low, found.bend_interval.high, found.level)
+    bend = (
+        f"{points(abs(found.bend))} points {'above' if found.bend > 0 else 'below'} the straight line between its ends"
+    )
+    test = f"{scale} scale, {p_words(found.p_value)}"
+    if significant:
+        return f"The line bends significantly ({test}): in the middle a parabola runs {bend} ({ci})."
+    return f"The line does not bend significantly ({test}): in the middle a parabola runs {bend} ({ci})."
+
+
+@or_none
+def falling_images_sentence(statistics: Statistics) -> str:
+    """On how many new images more accurate models are correct less often, and whether that holds for other models."""
+    found = require(statistics.shape.new)
+    images, correlation = found.images, require(found.held_out).correlation
+    significant = f"{len(images.falling):,}" if len(images.falling) else "none"
+    said = (
+        f"On {images.negative:,} of the {images.decided:,} new images on which models differ, more accurate models are "
+        f"correct less often, significantly on {significant} (Benjamini–Hochberg)"
+    )
+    if np.isnan(correlation):
+        return f"{said}."
+    return (
+        f"{said}; on the images where that holds for half of the models, new and original accuracy of the other half "
+        f"have a rank correlation of {number(correlation)}."
+    )
 
 
 @or_none

@@ -12,6 +12,7 @@ from evalshift.analysis.tables import (
     of_classes,
     of_groups,
     of_images,
+    of_line_shape,
     of_lines,
     of_mistakes,
     of_model_pairs,
@@ -30,6 +31,7 @@ __all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
 _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "lines": of_lines.lines_table,
     "scales": of_lines.scales_table,
+    "curvature": of_line_shape.curvature_table,
     "robustness": of_models.robustness_table,
     "decomposition": of_models.decomposition_table,
     "trends": of_lines.trends_table,
@@ -44,10 +46,13 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "model_classes": of_classes.model_classes_table,
     "hierarchical_errors": of_superclasses.hierarchical_errors_table,
     "mistake_severity": of_mistakes.mistake_severity_table,
+    "class_correlations": of_line_shape.class_correlations_table,
     "worst_groups": of_groups.worst_groups_table,
     "groups": of_groups.groups_table,
     "recipes": of_recipes.recipes_table,
     "hard_images": of_images.hard_images_table,
+    "image_trends": of_line_shape.image_trends_table,
+    "falling_images": of_line_shape.falling_images_table,
     "difficulty": of_lines.difficulty_table,
 }
 TABLES = tuple(_MAKERS)

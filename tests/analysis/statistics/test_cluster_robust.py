@@ -18,9 +18,11 @@ def points(models: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return x, 1.1 * x - 0.2 + draw.normal(0, 0.01, models)
 
 
-def dense(x: np.ndarray, y: np.ndarray, group: np.ndarray, combination: np.ndarray) -> tuple[float, float]:
+def dense(
+    x: np.ndarray, y: np.ndarray, group: np.ndarray, combination: np.ndarray, degree: int = 1
+) -> tuple[float, float]:
     """The definition with whole matrices, as Pustejovsky and Tipton 2018 write it (identity as working covariance)."""
-    design = np.stack([np.ones_like(x), x], axis=1)
+    design = np.vander(x, degree + 1, increasing=True)
     bread = np.linalg.inv(design.T @ design)
     residual_maker = np.eye(len(x)) - design @ bread @ design.T
     shares, columns = [], []
@@ -84,3 +86,17 @@ def test_neither_order_nor_origin_matters(seed, shift):
     first = cluster_robust(x, y, group).variance(SLOPE)
     other = cluster_robust(x[order] + shift, y[order] - shift, (3 - group)[order]).variance(SLOPE)
     assert np.concatenate(first) == pytest.approx(np.concatenate(other), rel=1e-6)
+
+
+@given(models=st.integers(7, 20), groups=st.integers(4, 7), seed=st.integers(0, 100))
+@settings(max_examples=20)
+def test_a_parabola_is_the_definition_by_whole_matrices(models, groups, seed):
+    x, y = points(models, seed)
+    x = x - x.mean()
+    group = np.random.default_rng(seed).permutation(np.arange(models) % groups)
+    fit = cluster_robust(x, y, group, degree=2)
+    variance, df = fit.variance(np.eye(3))
+    assert fit.coefficients == pytest.approx(np.polynomial.polynomial.polyfit(x, y, 2))
+    for place, combination in enumerate(np.eye(3)):
+        theirs = dense(x, y, group, combination, degree=2)
+        assert (variance[place], df[place]) == pytest.approx(theirs, rel=1e-4)

@@ -155,7 +155,11 @@ def test_scales_are_named_from_the_best_to_the_worst(found):
 
 def test_counts_alone_say_what_they_can(found):
     assert len(findings(found)) == 3
-    assert details(found) == ()
+    (bend,) = details(found)
+    assert bend == (
+        "The line does not bend significantly (linear scale, p = 0.34): in the middle a parabola runs 1.3 points below "
+        "the straight line between its ends (95 % CI −6.9 to 4.3)."
+    )
 
 
 def test_details_of_predictions(letters):
