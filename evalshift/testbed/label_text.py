@@ -6,19 +6,20 @@ import numpy as np
 
 from evalshift.errors import DataError, did_you_mean
 from evalshift.shapes import Labels
+from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.classes import ClassSpace
 
 
 def labels_of_text(values: Sequence[str], space: ClassSpace, where: object) -> Labels:
-    """The label of each text, shape (n,): one rule must explain all of them, as for class folders.
+    """The label of each text, shape (n,): all are names of classes, as `ClassNames` knows them, or all are numbers.
 
-    Tried in this order: the names of the label space, its other names (wnids), whole numbers. Raises DataError naming
-    the first text that the best rule leaves open, and its row.
+    Names come first where both would do. Raises DataError naming the first text that is no class, and its row.
     """
     distinct = dict.fromkeys(values)
-    rules = [{name: label for label, name in enumerate(names)} for names in (space.names, space.folders) if names]
-    rules.append({text: int(float(text)) for text in distinct if _is_label(text, len(space))})
-    best = max(rules, key=lambda rule: sum(text in rule for text in distinct))
+    classes = ClassNames(space.names, space.folders)
+    names = {text: number for text in distinct if (number := classes.number(text)) is not None}
+    numbers = {text: int(float(text)) for text in distinct if _is_label(text, len(space))}
+    best = max(names, numbers, key=len)
     unknown = next((text for text in distinct if text not in best), None)
     if unknown is None:
         return np.array([best[text] for text in values], dtype=np.int64)

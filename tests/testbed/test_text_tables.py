@@ -1,65 +1,97 @@
-"""Tables of text, told by their content."""
+"""Text tables of every dialect, and the cells that they hold."""
 
-from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from evalshift.errors import DataError
-from evalshift.testbed.text_tables import TextTable, read_text_table
+from evalshift.evaluate.importers.headings import is_known
+from evalshift.testbed.text_tables import find_dialect, read_text_table
 
-ROWS = (("a b.png", "3"), ("c.png", "10"))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a b.png,3\nc.png,10\n",
-        "\ufeffa b.png,3\r\nc.png,10\r\n",
-        "a b.png\t3\nc.png\t10",
-        '"a b.png";3\n# left out\n\nc.png; 10\n',
-        "a b.png|3\nc.png|10\n",
-    ],
-)
-def test_delimiters(tmp_path: Path, text: str) -> None:
-    (tmp_path / "t").write_text(text, "utf-8", newline="")
-    assert read_text_table(tmp_path / "t", "d").rows == ROWS
-
-
-def test_words(tmp_path: Path) -> None:
-    (tmp_path / "val.txt").write_text("ILSVRC2012_val_00000001.JPEG 65\nILSVRC2012_val_00000002.JPEG 970\n")
-    found = read_text_table(tmp_path / "val.txt", "d")
-    assert found == TextTable((("ILSVRC2012_val_00000001.JPEG", "65"), ("ILSVRC2012_val_00000002.JPEG", "970")), (1, 2))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"file": "a b.png", "y": 3}\n\n{"file": "c.png", "y": 10}\n',
-        '[{"file": "a b.png", "y": "3"}, {"y": 10, "file": "c.png"}]',
-    ],
-)
-def test_records(tmp_path: Path, text: str) -> None:
-    (tmp_path / "t").write_text(text)
-    found = read_text_table(tmp_path / "t", "d")
-    assert (found.names, found.rows) == (("file", "y"), ROWS)
+FORMS = {
+    "comma": ("id,pred\na,1\nb,2\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "tab": ("id\tpred\na\t1\nb\t2\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "blanks": ("id   pred\n a    1\n b    2\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "pipe": ("id|pred\na|1\nb|2\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "Windows lines": ("id,pred\r\na,1\r\nb,2\r\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "no end of the last line": ("id,pred\na,1\nb,2", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "decimal commas": ("id;score\na;0,5\nb;1\n", ("id", "score"), [["a", "b"], ["0.5", "1"]]),
+    "decimal commas in quotes": ('id,score\na,"0,5"\nb,"1,25"\n', ("id", "score"), [["a", "b"], ["0.5", "1.25"]]),
+    "thousands": ('id,n\na,"1,234"\nb,"2,345"\n', ("id", "n"), [["a", "b"], ["1,234", "2,345"]]),
+    "Excel's hint": ("sep=;\nid;pred\na;1\nb;2\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "comments": ("# net, 2024\n% more\nid,pred\na,1\n# end of a\nb,2\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "a header in a comment": ("# id,pred\na,1\nb,2\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "blank lines": ("id,pred\n\na,1\n\nb,2\n\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "a comma at each end": ("id,pred,\na,1,\nb,2,\n", ("id", "pred"), [["a", "b"], ["1", "2"]]),
+    "R's row names": ('"pred"\n"a" 1\n"b" 2\n', ("", "pred"), [["a", "b"], ["1", "2"]]),
+    "quotes": (
+        'id,answer\n"a, b","# no\ncomment"\nc,"say ""d"""\n',
+        ("id", "answer"),
+        [["a, b", "c"], ["# no\ncomment", 'say "d"']],
+    ),
+    "a list in a cell": ("id,top\na,3;5;1\nb,0;1;2\n", ("id", "top"), [["a", "b"], ["3;5;1", "0;1;2"]]),
+    "lists without a header": ("a.png,3;5;1\nb.png,0;1;2\n", None, [["a.png", "b.png"], ["3;5;1", "0;1;2"]]),
+    "no header": ("a.png,1\nb.png,2\n", None, [["a.png", "b.png"], ["1", "2"]]),
+    "no header, blanks": ("a.png 1\nb.png 2\n", None, [["a.png", "b.png"], ["1", "2"]]),
+    "no header, names with blanks": ("my cat.png 1\na.png 2\n", None, [["my cat.png", "a.png"], ["1", "2"]]),
+    "no header, all text": ("a.png,cat\nb.png,dog\n", None, [["a.png", "b.png"], ["cat", "dog"]]),
+    "numbers": ("1 2\n3 4\n", None, [["1", "3"], ["2", "4"]]),
+    "one column": ("pred\ncat\ndog\n", ("pred",), [["cat", "dog"]]),
+    "one column of several words": ("pred\npolar bear\nice cream\n", ("pred",), [["polar bear", "ice cream"]]),
+    "one column of values": ("cat\ndog\ncat\n", None, [["cat", "dog", "cat"]]),
+}
 
 
-def test_an_object_from_names_to_labels(tmp_path: Path) -> None:
-    (tmp_path / "t").write_text('{"a.png": 3, "b.png": 10, "c.png": 0}')
-    assert read_text_table(tmp_path / "t", "d").rows == (("a.png", "3"), ("b.png", "10"), ("c.png", "0"))
+@pytest.mark.parametrize("case", FORMS)
+def test_text_tables(tmp_path: Path, case: str) -> None:
+    text, names, columns = FORMS[case]
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode())
+    table = read_text_table(path, is_heading=is_known, is_value=lambda cell: cell in ("cat", "dog"))
+    assert (table.names, [column.tolist() for column in table.columns]) == (names, columns)
 
 
-def test_refusals(tmp_path: Path, complaint: Callable[..., str]) -> None:
-    for text, said in {
-        "a,1\nb,2,3\n": "rows of different length\n  where:    d, HERE/t, line 2\n  found:    3 cells\n",
-        "": "a table is empty\n",
-        "# nothing\n": "a table is empty\n",
-        '{"a": 1}\n[2]\n': "a table cannot be read\n",
-        '[["a", 1]]': "a table cannot be read\n",
-    }.items():
-        (tmp_path / "t").write_text(text)
-        assert (
-            complaint(DataError, read_text_table, tmp_path / "t", "d").replace(str(tmp_path), "HERE").startswith(said)
-        )
-    assert complaint(DataError, read_text_table, tmp_path / "x", "d").startswith("a table does not exist\n")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("id,pred\nbär,1\nmaß,2\n".encode(encoding))
+    table = read_text_table(path)
+    assert table.names == ("id", "pred")
+    assert [column.tolist() for column in table.columns] == [["bär", "maß"], ["1", "2"]]
+
+
+def test_tables_with_many_columns_are_read_as_numbers(tmp_path: Path) -> None:
+    """As logits of many classes are: too many to be kept as text."""
+    values = np.random.default_rng(0).normal(size=(30, 100)).round(4)
+    lines = [f"0{row:02d};" + ";".join(f"{value}".replace(".", ",") for value in values[row]) for row in range(30)]
+    path = tmp_path / "a.csv"
+    path.write_text("# net\nid;" + ";".join(f"logit_{number}" for number in range(100)) + "\n" + "\n".join(lines))
+    table = read_text_table(path, is_heading=is_known)
+    assert table.names is not None
+    assert (table.names[0], table.names[-1], table.columns[0].tolist()[:2]) == ("id", "logit_99", ["000", "001"])
+    np.testing.assert_allclose(np.column_stack(table.columns[1:]), values, rtol=1e-15)
+    np.savetxt(path, values, delimiter=",")
+    bare = read_text_table(path, is_heading=is_known)
+    assert bare.names is None
+    np.testing.assert_allclose(np.column_stack(bare.columns), values, rtol=1e-15)  # pandas 2 rounds the last bit
+
+
+def test_a_header_may_count_the_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("0,1\n3,4\n5,6\n")
+    assert read_text_table(path, rows=2).names == ("0", "1")
+    assert read_text_table(path, rows=3).names is None
+
+
+def test_long_tables_are_read_to_their_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,pred\n" + "".join(f"image_{row:06d}.png,{row % 10}\n" for row in range(20_000)))
+    table = read_text_table(path)
+    assert [len(column) for column in table.columns] == [20_000, 20_000]
+    assert table.columns[0][-1] == "image_019999.png"
+
+
+def test_what_is_not_plain_is_said() -> None:
+    dialect = find_dialect(["# mine", "a;0,5", "b;1,5"])
+    assert dialect.rules == ("comment lines are left out", "commas in numbers are decimal commas")
+    assert find_dialect(["a,0.5", "b,1"]).rules == ()

@@ -1,13 +1,10 @@
 """What others have predicted or counted → the results folder: checked, in the order of the dataset, with its source.
 
-dialects.py        how a text table is written: encoding, delimiter, decimal sign, comments, header
-cells.py           numbers and lists in its cells, and words for a missing value
 files.py           one file of any format -> its columns by name
 headings.py        what a column is by its heading
 columns.py         which columns hold the predictions, and which the labels beside them
 images_of_rows.py  which column names the images
 matching.py        names in a file against the ids of a dataset
-class_names.py     classes by name
 values.py          class numbers, names, logits or probabilities -> the best classes
 checks.py          what stands beside the predictions, held against the dataset
 label_files.py     a file of labels

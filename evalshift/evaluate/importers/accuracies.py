@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import ceil, floor
 
 from evalshift.errors import DataError, UsageError
-from evalshift.evaluate.importers.cells import is_missing
+from evalshift.testbed.cells import is_missing
 
 SCALES = ("auto", "percent", "fraction", "counts")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.evaluate.importers.cells import as_numbers, is_missing
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.columns import is_surely_labels
 from evalshift.evaluate.importers.headings import is_labels
 from evalshift.evaluate.importers.values import NO_CLASS
 from evalshift.evaluate.store import StoredDataset
 from evalshift.shapes import Labels
+from evalshift.testbed.cells import as_numbers, is_missing
+from evalshift.testbed.class_names import ClassNames
 
 # So many standard errors by which one way of counting classes must make more predictions correct than the other.
 _SURELY = 3.1

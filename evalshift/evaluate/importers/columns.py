@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evalshift.errors import DataError, EvalshiftError, did_you_mean
-from evalshift.evaluate.importers.cells import as_lists, as_numbers
-from evalshift.evaluate.importers.class_names import ClassNames, class_columns
 from evalshift.evaluate.importers.files import WHOLE, FileContent
 from evalshift.evaluate.importers.headings import (
     is_confidence,
@@ -23,6 +21,8 @@ from evalshift.evaluate.importers.headings import (
 )
 from evalshift.evaluate.importers.values import top_classes
 from evalshift.formatting import name_some
+from evalshift.testbed.cells import as_lists, as_numbers
+from evalshift.testbed.class_names import ClassNames, class_columns
 
 Columns = Mapping[str, np.ndarray]
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, first_line
-from evalshift.evaluate.importers.dialects import read_text_table
 from evalshift.evaluate.importers.headings import is_known
 from evalshift.files import sha256_of
 from evalshift.parquet import read_table
+from evalshift.testbed.text_tables import read_text_table
 
 TEXT_FORMATS = (".csv", ".tsv", ".txt")
 JSON_LINES = (".jsonl", ".ndjson")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.columns import Columns, as_number_column
 from evalshift.evaluate.importers.files import FileContent
 from evalshift.evaluate.importers.headings import is_confidence, is_ids, is_labels, is_predictions, plain
@@ -15,6 +14,7 @@ from evalshift.evaluate.importers.matching import ImageNames, Match, match_posit
 from evalshift.evaluate.rows import duplicates
 from evalshift.evaluate.store import StoredDataset
 from evalshift.formatting import name_some
+from evalshift.testbed.class_names import ClassNames
 
 _NEARLY_ALL = 0.95
 # Headings that name images, but are used of classes and counters as well.

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.evaluate.importers.cells import as_numbers
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.columns import (
     Columns,
     as_number_column,
@@ -19,15 +17,21 @@ from evalshift.evaluate.importers.files import FileContent, read_file
 from evalshift.evaluate.importers.headings import is_ids, is_labels
 from evalshift.evaluate.importers.images_of_rows import as_names
 from evalshift.shapes import Labels
+from evalshift.testbed.cells import as_numbers
+from evalshift.testbed.class_names import ClassNames
 
 
 @dataclass(frozen=True, eq=False)
 class LabelFile:
-    """What a file of labels holds: class numbers, shape (n,), and the images' names where it has any."""
+    """What a file of labels holds: class numbers, shape (n,), and the images' names where it has any.
+
+    columns  all of its columns by name, shape (n,) or (n, k); none where the file does not name them
+    """
 
     labels: Labels
     ids: tuple[str, ...] | None
     sha256: str
+    columns: Columns
 
 
 def read_labels(path: Path, classes: ClassNames, rows: int | None = None, id_column: str | None = None) -> LabelFile:
@@ -44,7 +48,7 @@ def read_labels(path: Path, classes: ClassNames, rows: int | None = None, id_col
     named = id_column if id_column is not None else _id_column(columns, classes)
     ids = None if named is None else as_names(columns[named])
     values = _label_column(content, {name: column for name, column in columns.items() if name != named}, classes)
-    return LabelFile(_as_classes(values, classes, path), ids, content.sha256)
+    return LabelFile(_as_classes(values, classes, path), ids, content.sha256, columns if content.named else {})
 
 
 def _id_column(columns: Columns, classes: ClassNames) -> str | None:

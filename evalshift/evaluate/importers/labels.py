@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, near_match
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.label_files import read_labels
 from evalshift.evaluate.importers.label_spaces import in_view, of_lists
 from evalshift.evaluate.importers.matching import ImageNames
@@ -17,6 +16,7 @@ from evalshift.evaluate.rows import duplicates, label_checksum
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
 from evalshift.shapes import Labels
+from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.classes import BUILT_IN, ClassSpace
 from evalshift.testbed.datasets import load_dataset, source_checksum
 from evalshift.testbed.known_sizes import known_images
@@ -24,7 +24,6 @@ from evalshift.testbed.label_text import labels_of_text
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.several_labels import read_label_lists
-from evalshift.testbed.text_tables import read_text_table
 from evalshift.testbed.views import BUILT_IN_VIEWS, built_in_groupings, built_in_view, superclasses_among
 
 
@@ -224,21 +223,17 @@ def _from_file(
     digits = len(str(max(len(labels) - 1, 0)))
     ids = given.ids or tuple(f"{place:0{digits}d}" for place in range(len(labels)))
     found = labels_alone(name, ids, labels, space, files={path.name: given.sha256}, **facts)
-    return replace(found, attributes=_other_columns(path, found, space))
+    return replace(found, attributes=_other_columns(given.columns, found, space))
 
 
-def _other_columns(path: Path, dataset: StoredDataset, space: ClassSpace) -> dict[str, tuple[str, ...]]:
-    """The columns of a file of labels that hold neither these nor ids; none where it is no table with a header."""
-    try:
-        table = read_text_table(path, "labels").with_names()
-    except DataError:
-        return {}
-    if len(table.rows) != len(dataset):
-        return {}
-    columns = {name: table.column(place) for place, name in enumerate(table.names or ())}
+def _other_columns(
+    columns: Mapping[str, np.ndarray], dataset: StoredDataset, space: ClassSpace
+) -> dict[str, tuple[str, ...]]:
+    """The columns of a file of labels that hold neither these nor ids, as text."""
+    texts = {name: tuple(map(str, column.tolist())) for name, column in columns.items() if column.ndim == 1}
     return {
         name: values
-        for name, values in columns.items()
+        for name, values in texts.items()
         if values != dataset.ids and not _are_labels(values, dataset.labels, space)
     }
 

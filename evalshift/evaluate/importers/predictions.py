@@ -10,7 +10,6 @@ import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.importers.checks import hold_correctness, hold_labels, refuse_shifted
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.columns import (
     check_named,
     columns_of_rows,
@@ -28,6 +27,7 @@ from evalshift.evaluate.importers.values import NO_CLASS, TopClasses, check_kind
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance, among, labels_for
 from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
 from evalshift.formatting import name_some
+from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.published import load_published, published_names
 from evalshift.testbed.registry import Registry, load_registry
 

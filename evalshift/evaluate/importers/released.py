@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.files import read_array
 from evalshift.evaluate.importers.predictions import (
     ImportReport,
@@ -28,6 +27,7 @@ from evalshift.evaluate.importers.values import TopClasses, top_classes
 from evalshift.evaluate.predictions import Imported, Predictions
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
+from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.registry import Registry, load_registry
 
 

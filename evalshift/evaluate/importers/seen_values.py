@@ -8,10 +8,10 @@ import numpy as np
 
 from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.importers.checks import class_numbers
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.headings import is_labels
 from evalshift.evaluate.importers.label_spaces import seen_numbers, seen_scores
 from evalshift.evaluate.importers.values import NO_CLASS, TopClasses, numeric_values, top_classes
+from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.views import View
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from evalshift.errors import DataError
 from evalshift.evaluate.importers.accuracy_headings import is_accuracy
-from evalshift.evaluate.importers.dialects import read_text_table
 from evalshift.evaluate.importers.files import (
     JSON_LINES,
     TEXT_FORMATS,
@@ -25,6 +24,7 @@ from evalshift.evaluate.importers.files import (
 )
 from evalshift.files import sha256_of
 from evalshift.parquet import read_table
+from evalshift.testbed.text_tables import read_text_table
 
 _MARKDOWN = (".md", ".markdown")
 _JSON = (".json", *JSON_LINES)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from evalshift.errors import DataError, did_you_mean
 from evalshift.evaluate.importers.accuracy_headings import is_accuracy, is_error, is_no_rate, tells_models_apart
-from evalshift.evaluate.importers.cells import is_number
 from evalshift.evaluate.importers.table_files import MODEL_HEADINGS
 from evalshift.evaluate.importers.table_layout import dataset_columns, some
+from evalshift.testbed.cells import is_number
 
 
 @dataclass(frozen=True)

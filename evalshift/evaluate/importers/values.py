@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.evaluate.importers.cells import as_lists, as_numbers, is_missing
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.files import array_of
 from evalshift.formatting import name_some
 from evalshift.shapes import Prob, Top
+from evalshift.testbed.cells import as_lists, as_numbers, is_missing
+from evalshift.testbed.class_names import ClassNames
 
 KINDS = ("auto", "top1", "topk", "logits", "probabilities")
 KEPT = 5  # as many as a run keeps

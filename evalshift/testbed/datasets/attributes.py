@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from evalshift.errors import DataError
-from evalshift.testbed.text_tables import read_text_table
+from evalshift.testbed.image_tables import read_image_table
 
 
 def read_attributes(path: Path, ids: Sequence[str], where: str) -> dict[str, tuple[str, ...]]:
@@ -13,7 +13,7 @@ def read_attributes(path: Path, ids: Sequence[str], where: str) -> dict[str, tup
     Images are named by their ids, or by the last part of these without its suffix. Rows of other images are left out.
     Raises DataError where no column names the images, an image has no row or two.
     """
-    table = read_text_table(path, where).with_names()
+    table = read_image_table(path, where).with_names()
     names = table.names or ()
     columns = [table.column(place) for place in range(len(names))]
     best = max(((len(_rows(column, ids, key)), place, key) for place, column in enumerate(columns) for key in _KEYS),

@@ -12,9 +12,10 @@ from evalshift.testbed.dataset_entries import ListDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.image_listing import Unread, alike_but_for_case, files_below, is_hidden
 from evalshift.testbed.image_files import SUFFIXES
+from evalshift.testbed.image_tables import read_image_table
 from evalshift.testbed.label_text import labels_of_text
 from evalshift.testbed.readiness import State, state_of_files
-from evalshift.testbed.text_tables import TextTable, read_text_table
+from evalshift.testbed.text_tables import TextTable
 
 # What columns of labels are called: in Kaggle's sets, ImageNet's solution, WILDS and Hugging Face's metadata.csv.
 LABEL_NAMES = (
@@ -35,15 +36,15 @@ def read(entry: ListDataset, space: ClassSpace, where: str) -> Parts:
         raise DataError("the image folder does not exist", where=where, found=root, expected="a folder of images")
     source = f"{where}, {entry.labels}"
     files = _Files(root)
-    table = read_text_table(entry.labels, where)
+    table = read_image_table(entry.labels, where)
     image_column, label_column, table = _columns(table, entry, files, space, source)
     written = table.column(image_column)
     paths = files.found(written, source)
     ids = tuple(map(files.id_of, paths))
     _refuse_repeated(ids, table, source)
     labels = labels_of_text(tuple(map(_label_text, table.column(label_column))), space, source)
-    others = [place for place in range(len(table.rows[0])) if place not in (image_column, label_column)]
-    names = table.names or tuple(f"column {place + 1}" for place in range(len(table.rows[0])))
+    others = [place for place in range(len(table.columns)) if place not in (image_column, label_column)]
+    names = table.names or tuple(f"column {place + 1}" for place in range(len(table.columns)))
     attributes = {names[place]: table.column(place) for place in others}
     notes = (*files.unread(paths, entry.labels), *alike_but_for_case(ids))
     return Parts(ids, tuple(paths), labels, notes, attributes)
@@ -136,9 +137,9 @@ def _columns(
 def _has_header(table: TextTable, files: _Files, space: ClassSpace) -> bool:
     """Whether the first row holds names of columns: none of its cells can be an image or a label, found or not."""
     known = {*space.names, *space.folders}
-    return len(table.rows) > 1 and not any(
+    return len(table) > 1 and not any(
         files.find(cell) or Path(cell).suffix.lower() in SUFFIXES or cell in known or _is_number(cell)
-        for cell in table.rows[0]
+        for cell in table.row(0)
     )
 
 
@@ -153,13 +154,13 @@ def _is_number(text: str) -> bool:
 def _image_column(table: TextTable, entry: ListDataset, files: _Files, where: str) -> int:
     if entry.image_column is not None:
         return _named(table, entry.image_column, "image_column", where)
-    sample = table.rows[:: max(1, len(table.rows) // 200)]
-    hits = [_hits([row[place] for row in sample], files) for place in range(len(table.rows[0]))]
+    step = max(1, len(table) // 200)
+    hits = [_hits(table.column(place)[::step], files) for place in range(len(table.columns))]
     if not max(hits)[1]:
         raise DataError(
             "the list names no image of the folder",
             where=where,
-            found=f"rows such as {', '.join(table.rows[0])}",
+            found=f"rows such as {', '.join(table.row(0))}",
             expected=f"paths of images below {files.root}",
             fix="name the folder with `path`, and the column of the images with `image_column`",
         )
@@ -175,7 +176,7 @@ def _hits(cells: Sequence[str], files: _Files) -> tuple[int, int]:
 def _label_column(table: TextTable, image: int, entry: ListDataset, space: ClassSpace, where: str) -> int:
     if entry.label_column is not None:
         return _named(table, entry.label_column, "label_column", where)
-    others = [place for place in range(len(table.rows[0])) if place != image]
+    others = [place for place in range(len(table.columns)) if place != image]
     if len(others) == 1:
         return others[0]
     names = table.names or ()
@@ -188,7 +189,7 @@ def _label_column(table: TextTable, image: int, entry: ListDataset, space: Class
     raise DataError(
         "the column of the labels is ambiguous",
         where=where,
-        found=f"columns {', '.join(names) or len(table.rows[0])}",
+        found=f"columns {', '.join(names) or len(table.columns)}",
         expected=f"one column of classes of {space.name}",
         fix="name it with `label_column`",
     )

@@ -156,7 +156,7 @@ def test_safetensors(tmp_path: Path) -> None:
         ("a.json", "[[0.5, 2], [1]]", "row 1 has 1 values, row 0 2 values", "a whole .json file"),
         ("a.jsonl", "{}\n{]\n", "line 2: Expecting property name enclosed in double quotes", "a whole .jsonl file"),
         ("a.csv", "", "there is no row in it", "a whole .csv file"),
-        ("a.csv", "id,pred\nx,1\ny,1,2\n", "row 3 has 3 cells, the header 2", "a whole .csv file"),
+        ("a.csv", "id,pred\nx,1\ny,1,2\n", "line 3 has 3 cells, the header 2", "a whole .csv file"),
         ("a.csv", "id,id\nx,1\n", 'two columns are called "id"', "a whole .csv file"),
         ("a.json", "7", "neither a list nor an object", "a whole .json file"),
         ("a.json", "[1", "Expecting ',' delimiter: line 1 column 3 (char 2)", "a whole .json file"),

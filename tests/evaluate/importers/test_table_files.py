@@ -30,7 +30,7 @@ def test_cells_keep_their_digits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, found",
     [
-        ("model,a\nx,1,2\n", "row 2 has 3 cells, the header 2"),
+        ("model,a\nx,1,2\n", "line 2 has 3 cells, the header 2"),
         ("model,a,a\nx,1,2\n", 'two columns are called "a"'),
     ],
 )

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import softmax
 
-from evalshift.evaluate.importers.class_names import ClassNames
 from evalshift.evaluate.importers.values import KEPT, KINDS, TopClasses, top_classes
 from evalshift.evaluate.inference import TOP_K
+from evalshift.testbed.class_names import ClassNames
 
 PATH = Path("values.npy")
 RIGHT = [0, 1, 2, 3, 4, 5]

@@ -50,6 +50,17 @@ def test_in_the_order_of_the_list(load: Load, write: Any, tmp_path: Path, text: 
     assert dataset.warnings == ()
 
 
+def test_a_list_as_excel_writes_it_with_spellings_of_the_names(load: Load, tmp_path: Path) -> None:
+    """Semicolons, UTF-16, an attribute with decimal commas, and class names in another case."""
+    for name in ("felix.png", "rex.png"):
+        put_image(tmp_path / "images" / name, name)
+    text = "sep=;\nfile;label;weight\nfelix.png;C;0,5\nrex.png; a ;1,25\n"
+    (tmp_path / "labels.csv").write_bytes(text.encode("utf-16"))
+    dataset = load(LIST)
+    assert (dataset.ids, dataset.labels.tolist()) == (("felix.png", "rex.png"), [2, 0])
+    assert dataset.attributes == {"weight": ("0.5", "1.25")}
+
+
 def test_imagenets_solution_of_kaggle(load: Load, write: Any) -> None:
     text = (
         "ImageId,PredictionString\n"

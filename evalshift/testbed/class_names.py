@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from evalshift.errors import DataError, near_match
-from evalshift.evaluate.importers.cells import is_missing
+from evalshift.testbed.cells import is_missing
 
 
 def folded(name: str) -> str:
