@@ -404,7 +404,12 @@ def report(
     seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the bootstrap.")] = 0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")] = Path("report"),
     formats: Annotated[
-        str, typer.Option("--format", metavar="LIST", help="Of html, png, pdf, svg, csv, md, tex.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="LIST",
+            help="Of html, png, pdf, svg, csv, md, tex; json alone prints every number and writes nothing.",
+        ),
     ] = "html,png,pdf,svg,csv,md,tex",
     size: SizeOption = None,
     anonymous: Annotated[
@@ -427,7 +432,9 @@ def report(
         from evalshift.console.terminal import stderr
 
         scale = _one_of("a report has one scale", linear=linear, probit=probit, logit=logit)
-        check_formats(formats)  # before the work, not after it
+        as_json = formats.strip().lower() == "json"
+        if not as_json:
+            check_formats(formats)  # before the work, not after it
         if size is not None:
             find_size(size)
         _refuse_two_sources(results, published)
@@ -445,6 +452,9 @@ def report(
                 against=against,
                 registry=registry,
             )
+            if as_json:
+                typer.echo(made.to_json(anonymous=anonymous), nl=False)
+                return
             status.update(f"drawing figures, writing {out}")
             written = made.save(out, formats, size, anonymous=anonymous)
         print_findings(made.summary, written)
@@ -597,6 +607,7 @@ def check(
     ] = False,
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; not with --build or --data.")] = False,
 ) -> None:
     """Check a registry: what would run, on what, and what is missing.
 
@@ -606,12 +617,14 @@ def check(
     Exit code: 0 all can run, 1 something is damaged, or missing and not downloadable, 2 the registry is invalid.
     """
     with _complaints(check), _data_access(data_dir):
+        if as_json and (build or data):
+            raise UsageError("check prints JSON of what would run alone", found="--json with --build or --data")
         if build or data:
             sound = not build or _check_build(registry, _split(pair), _split(models))
             if not (_check_data(registry, _split(pair), workers) if data else True) or not sound:
                 raise typer.Exit(1)
             return
-        from evalshift.console.output import print_choice, print_states
+        from evalshift.console.output import print_choice, print_states, states_json
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.plan import choose_models, datasets_of
         from evalshift.testbed.registry import load_registry
@@ -619,14 +632,20 @@ def check(
 
         known = load_registry(registry)
         chosen = choose_models(known, _split(pair), _split(models))
-        print_choice(chosen, known)
+        if not as_json:
+            print_choice(chosen, known)
         with stderr().status("loading torch"):
             from evalshift.evaluate.devices import choose_device, describe
-        typer.echo(f"device    {describe(choose_device(device))}\n")
+        described = describe(choose_device(device))
+        if not as_json:
+            typer.echo(f"device    {described}\n")
         names = dict.fromkeys(name for one in chosen.pairs for name in datasets_of(known, one))
         states = [("dataset", name, dataset_state(known.dataset(name))) for name in names]
         states += [("model", name, model_state(entry)) for name, entry in chosen.models.items()]
-        print_states(states)
+        if as_json:
+            typer.echo(states_json(known, chosen, described, states))
+        else:
+            print_states(states)
         if not all(state.can_run for _, _, state in states):
             raise typer.Exit(1)
 

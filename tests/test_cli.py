@@ -329,6 +329,13 @@ def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -
     assert ran.out.endswith(f"\nreport: {out}\n")
 
 
+def test_report_prints_json_alone_and_writes_nothing(stored: Path, out: Path) -> None:
+    ran = run_here("report", "--results", stored, "--bootstrap", "0", "--format", "json", "--pair", "original:new")
+    assert (ran.code, ran.err) == (0, "")
+    assert [pair["original"] for pair in json.loads(ran.out)["pairs"]] == ["original"]
+    assert not out.exists()
+
+
 def test_report_draws_in_the_size_that_is_asked_for(stored: Path, out: Path) -> None:
     run_here("report", "--results", stored, "--format", "png", "--bootstrap", "0", "--size", "slide")
     drawn = sorted((out / "figures").iterdir())
@@ -710,6 +717,26 @@ def test_check_of_what_can_run(here: Path) -> None:
         "all can run"
     )
     assert contents(here) == before
+
+
+def test_check_prints_json(here: Path) -> None:
+    ran = run_here("check", "--json", "--models", "good")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)
+    assert found["device"].startswith("cpu")
+    del found["device"]
+    state = {"can_run": True, "state": "ready"}
+    assert found == {
+        "registry": "registry.yaml",
+        "pairs": ["original:new"],
+        "can_run": True,
+        "datasets": [
+            {"name": "original", **state, "from": "original_x.npy, original_y.npy"},
+            {"name": "new", **state, "from": "new_x.npy, new_y.npy"},
+        ],
+        "models": [{"name": "good", **state, "from": "networks.py"}],
+    }
+    assert run_here("check", "--json", "--data").code == 2
 
 
 def test_check_names_what_is_missing(here: Path) -> None:

@@ -199,6 +199,11 @@ class Report:
             )
         return drawn
 
+    def to_json(self, *, anonymous: bool = False) -> str:
+        """All numbers of the report as JSON, the content of summary.json; `anonymous` as in `save`."""
+        summary = _anonymous(self.summary) if anonymous else self.summary
+        return to_json(summary, {"average_changes": self.average_changes})
+
     def save(
         self,
         out: str | Path = "report",
@@ -227,7 +232,7 @@ class Report:
             for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
                 write_atomic(out / "tables" / f"{name}.{suffix}", WRITERS[suffix](table).encode())
         summary = _anonymous(self.summary) if anonymous else self.summary
-        write_atomic(out / "summary.json", to_json(summary, {"average_changes": self.average_changes}).encode())
+        write_atomic(out / "summary.json", self.to_json(anonymous=anonymous).encode())
         if "html" not in chosen:
             return out
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.

@@ -1,5 +1,6 @@
 """The output of each command, from the records that the library returns: results to stdout, errors to stderr."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -115,6 +116,25 @@ def print_states(states: Sequence[tuple[str, str, "State"]]) -> None:
         stdout().print(f"\nmissing: {', '.join(missing)}", style="red")
     else:
         stdout().print("\nall can run")
+
+
+def states_json(registry: "Registry", chosen: "Choice", device: str, states: Sequence[tuple[str, str, "State"]]) -> str:
+    """What `print_choice` and `print_states` say, as JSON: the registry, the pairs, and each dataset and model."""
+    content = {
+        "registry": str(registry.path),
+        "pairs": [str(pair) for pair in chosen.pairs],
+        "device": device,
+        "can_run": all(state.can_run for _, _, state in states),
+        **{
+            f"{wanted}s": [
+                {"name": name, "can_run": state.can_run, "state": state.words, "from": _nearer(state.source)}
+                for kind, name, state in states
+                if kind == wanted
+            ]
+            for wanted in ("dataset", "model")
+        },
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def print_built(built: Sequence["BuildResult"], errors: Sequence[EvalshiftError]) -> None:

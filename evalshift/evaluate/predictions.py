@@ -137,6 +137,9 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.top)
 
+    def __repr__(self) -> str:
+        return f"Predictions({self.model} on {self.dataset}: {len(self):,} images, best {self.k} each)"
+
     @property
     def k(self) -> int:
         """Number of predictions stored per image."""

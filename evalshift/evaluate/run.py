@@ -87,7 +87,9 @@ def run(
     limit        only so many images of each dataset, balanced over the classes, for a quick look: they are datasets of
                  their own, cifar10@first-100, and are stored in the folder limit-100 of the results
 
-    A model that fails is reported and listed in the `failures` of the returned Results; the others go on.
+    A model that fails is reported and listed in the `failures` of the returned Results; the others go on. What comes
+    back looks at the pairs and the models of this run alone, those skipped as up to date among them; a report on all
+    that the folder holds is `report(results.path)`.
     Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
     was finished is kept.
     """
@@ -110,7 +112,8 @@ def run(
     if limit is not None:
         pairs, results = limited_pairs(registry, pairs, limit), limited_results(results, limit)
     datasets = _Datasets(registry, results, options, lambda line: _say(console, line))
-    _say_downloads(choose_models(registry, pairs, models).pairs, registry, console)
+    chosen = choose_models(registry, pairs, models)
+    _say_downloads(chosen.pairs, registry, console)
     plan = make_plan(
         registry,
         results,
@@ -148,7 +151,7 @@ def run(
     if off:
         some = ", ".join(list(off)[:3]) + (", …" if len(off) > 3 else "")
         _say(console, f"accuracy differs from the expected one: {some}; `evalshift report` names the likely cause")
-    return Results(results.path, only=names, failures=tuple(failures))
+    return Results(results.path, only=names, failures=tuple(failures), only_models=tuple(chosen.models))
 
 
 class _Datasets:

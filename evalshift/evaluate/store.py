@@ -116,6 +116,9 @@ class StoredDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"StoredDataset({self.name}: {len(self):,} images, {len(self.class_names)} classes)"
+
     @property
     def truth(self) -> Int[np.ndarray, "..."]:
         """What predictions are held against: `accepted`, or `labels` where each image has one."""
@@ -184,16 +187,22 @@ class Counted:
 class Results:
     """A results folder. Making one reads and writes nothing; the folder need not be there yet.
 
-    only       look at these pairs alone, as the handle does that a run gives back; none means all that were run here
-    failures   of the run that gave this handle
+    only        look at these pairs alone, as the handle does that a run gives back; none means all that were run here
+    failures    of the run that gave this handle
+    only_models look at these models alone, those of the run that gave this handle; none means all that are stored here
     """
 
     def __init__(
-        self, path: str | Path = "results", only: tuple[str, ...] = (), failures: tuple[Failure, ...] = ()
+        self,
+        path: str | Path = "results",
+        only: tuple[str, ...] = (),
+        failures: tuple[Failure, ...] = (),
+        only_models: tuple[str, ...] = (),
     ) -> None:
         self.path = Path(path)
         self.only = only
         self.failures = failures
+        self.only_models = frozenset(only_models)
 
     def __repr__(self) -> str:
         return f"Results({str(self.path)!r})"
@@ -216,7 +225,10 @@ class Results:
 
     def models(self, dataset: str) -> list[str]:
         """Names of the models with predictions on `dataset`, sorted."""
-        return _names(self.path / "predictions" / file_name(dataset), "model")
+        return list(filter(self._is_meant, _names(self.path / "predictions" / file_name(dataset), "model")))
+
+    def _is_meant(self, model: str) -> bool:
+        return not self.only_models or model in self.only_models
 
     def pairs(self) -> list[str]:
         """The pairs to look at, "original:new", in the order of their first run."""
@@ -417,7 +429,7 @@ class Results:
     def save_counts(self, dataset: CountedDataset, counts: Iterable[Counted]) -> None:
         """Store counts beside those that are there already; a model's new row overwrites its old one."""
         with self._alone():
-            _, rows = self.load_counts(dataset.name) or (dataset, {})
+            _, rows = self._all_counts(dataset.name) or (dataset, {})
             self._write_counts(dataset, rows | {counted.model: counted for counted in counts})
 
     def _write_counts(self, dataset: CountedDataset, rows: Mapping[str, Counted]) -> None:
@@ -443,6 +455,10 @@ class Results:
 
         Raises StoreError when the file is damaged or comes from a newer evalshift.
         """
+        found = self._all_counts(dataset)
+        return found and (found[0], {name: row for name, row in found[1].items() if self._is_meant(name)})
+
+    def _all_counts(self, dataset: str) -> tuple[CountedDataset, dict[str, Counted]] | None:
         path = self.counts_file(dataset)
         try:
             with reading(path, "delete it and import the counts again"):

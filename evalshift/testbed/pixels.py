@@ -28,6 +28,10 @@ class PixelStatistics:
     histogram: Int[np.ndarray, "c 256"]
     title: str | None = None
 
+    def __repr__(self) -> str:
+        mean = ", ".join(f"{value:.3f}" for value in self.mean)
+        return f"PixelStatistics({self.dataset}: {self.images:,} image{'' if self.images == 1 else 's'}, mean {mean})"
+
     @property
     def channels(self) -> int:
         return len(self.histogram)

@@ -77,6 +77,9 @@ class Registry:
     title: str | None = None
     families: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Registry({str(self.path)!r}: {len(self.models)} models, {len(self.datasets)} datasets)"
+
     @property
     def default_pairs(self) -> tuple[Pair, ...]:
         """The pairs of a run that names none: a user's own pairs, else the embedded one, which needs no download."""

@@ -469,6 +469,19 @@ def test_the_summary_file_holds_the_headline_and_the_command(letters, tmp_path):
     assert read["pairs"][0]["metrics"]["top1"]["headline"][0].startswith("Top-1 accuracy drops by ")
 
 
+def test_a_notebook_shows_figures_as_pictures(letters):
+    picture = report(letters.results, resamples=0).draw("scatter")._repr_png_()  # pyright: ignore
+
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_json_is_the_content_of_the_summary_file(letters, tmp_path):
+    found = report(letters.results, resamples=0)
+    found.save(tmp_path, "csv")
+    assert found.to_json() == (tmp_path / "summary.json").read_text("utf-8")
+    assert json.loads(found.to_json(anonymous=True))["command"] == ""
+
+
 def test_a_notebook_shows_words_and_table_with_names_escaped(make_outcomes):
     pair = summarize_outcomes({"top1": make_outcomes([9, 8], [8, 6], models=("<i>", "b"))}, resamples=0)
 

@@ -279,6 +279,16 @@ def test_force_runs_all_again_and_says_why(project: Any) -> None:
     }
 
 
+def test_what_a_run_gives_back_is_about_its_models_alone(project: Any) -> None:
+    project.model("good")
+    project.model("other")
+    project.run()
+    results, _ = project.run(models=["good"])
+    assert results.models("old") == results.models("new") == ["good"]
+    assert set(results.to_frame()["model"]) == {"good"}
+    assert Results(results.path).models("old") == ["good", "other"]
+
+
 def test_several_pairs_share_their_datasets_and_are_listed_in_order(project: Any) -> None:
     project.dataset("newer", 4)
     project.content["pairs"].append("old:newer")

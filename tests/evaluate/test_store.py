@@ -442,6 +442,14 @@ def test_counts_come_back_as_they_were_and_are_added_to(results: Results) -> Non
     }
 
 
+def test_a_handle_of_some_models_leaves_the_others_in_their_files(results: Results) -> None:
+    results.save_counts(CountedDataset("old", 10, None), [counted("old", "x", 5), counted("old", "y", 6)])
+    some = Results(results.path, only_models=("y",))
+    assert list((some.load_counts("old") or ({}, {}))[1]) == ["y"]
+    some.save_counts(CountedDataset("old", 10, None), [counted("old", "y", 7)])
+    assert list((results.load_counts("old") or ({}, {}))[1]) == ["x", "y"]
+
+
 def test_damaged_counts_are_a_complaint(results: Results) -> None:
     results.save_counts(CountedDataset("old", 10, None), [counted("old", "x", 5)])
     path = results.counts_file("old")

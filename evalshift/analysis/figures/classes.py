@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from evalshift.analysis.figures.rows import rows
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     DPI,
     INK,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from evalshift.analysis.figures.rows import rows
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     ASIDE,
     DPI,

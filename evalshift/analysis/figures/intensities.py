@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import DPI, LINE, MARK, font_points, literal, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.titles import distinct

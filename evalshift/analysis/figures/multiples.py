@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from matplotlib.artist import Artist
-from matplotlib.figure import Figure
 
 from evalshift.analysis.figures.scatter import draw_scatter
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import DPI, INK, font_points, literal, scale_of, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.scatter import (

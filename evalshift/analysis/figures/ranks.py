@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from evalshift.analysis.figures.rows import rows
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     DPI,
     INK,

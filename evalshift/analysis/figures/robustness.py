@@ -2,9 +2,9 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from evalshift.analysis.figures.rows import CLOSE_ROW, rows
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     DPI,
     INK,

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.standouts import name_models, standouts
 from evalshift.analysis.figures.style import (
     ASIDE,

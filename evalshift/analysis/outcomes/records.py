@@ -41,6 +41,9 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.models)
 
+    def __repr__(self) -> str:
+        return f"Outcomes({self.original}:{self.new}, {self.metric}: {len(self)} models)"
+
     @property
     def counts(self) -> tuple[Counts, Counts, Counts, Counts]:
         """Original correct and total, new correct and total, shape (m,) each."""

@@ -62,6 +62,11 @@ class ImportReport:
     rules: tuple[str, ...]
     pairs: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        models = dict.fromkeys(one.model for one in self.models)
+        datasets = dict.fromkeys(one.dataset for one in self.models)
+        return f"ImportReport({name_some(list(models), 3)} on {name_some(list(datasets), 3)})"
+
 
 def import_predictions(
     file: str | Path,
