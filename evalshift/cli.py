@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, no_type_check
 
 import typer
 from typer.models import ArgumentInfo
@@ -53,6 +53,33 @@ RegistryOption = Annotated[
 ]
 
 
+@no_type_check  # the context that typer gives is of another class than the one that it has callbacks ask for
+def _use_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Let a file of options stand for those that are not given; called before any of them is read."""
+    if path is not None and not ctx.resilient_parsing:
+        with _complaints(run):
+            from evalshift.console.config_file import read_config
+
+            options = {
+                max(one.opts, key=len).removeprefix("--"): (str(one.name), bool(one.multiple))
+                for one in ctx.command.params
+                if one.param_type_name == "option" and one.name not in ("config", "help")
+            }
+            ctx.default_map = read_config(path, options)
+            typer.echo(f"config    {path}", err=True)
+    return path
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=_use_config,
+        help="Options in YAML, such as `batch-size: 64`; those given here override it.",
+    ),
+]
 TitlesOption = Annotated[
     Path | None,
     typer.Option("--registry", metavar="FILE", help="Registry whose titles are shown. [default: ./registry.yaml]"),
@@ -193,6 +220,7 @@ def _evalshift(
 
 @app.command(epilog='Example: evalshift run --registry mine.yaml --pair cifar10:cifar10.1-v6 --models "resnet*"')
 def run(
+    config: ConfigOption = None,
     registry: RegistryOption = None,
     pair: PairOption = None,
     models: ModelsOption = None,

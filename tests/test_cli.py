@@ -205,6 +205,41 @@ def test_models_of_other_classes_are_left_out(here: Path) -> None:
     assert "models    1, 2 of other classes left out\n" in ran.out
 
 
+def test_run_takes_its_options_from_a_file_and_flags_override_it(here: Path) -> None:
+    Path("run.yaml").write_text("models: [good, dark]\npair: original:new\nbatch_size: 2\nresults: elsewhere\n")
+    ran = run_here("run", "--config", "run.yaml", "--models", "good")
+    assert ran.code == 0, ran.err
+    assert ran.err.startswith("config    run.yaml\n")
+    stored = Results("elsewhere")
+    assert stored.models("new") == ["good"]
+    provenance = stored.provenance("new", "good")
+    assert provenance is not None
+    assert provenance.batch_size == 2
+    assert run_here("run", "--config", "run.yaml").code == 0
+    assert stored.models("new") == ["dark", "good"]
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("modles: good\n", "unknown option\n  where:    run.yaml, line 1\n  found:    modles\n"),
+        ("force: true\nworkers: [1, 2]\n", "an option has an invalid value\n  where:    run.yaml, line 2\n"),
+        ("batch-size: many\n", "is not a batch size\n"),
+    ],
+)
+def test_errors_in_a_file_of_options(here: Path, text: str, said: str) -> None:
+    Path("run.yaml").write_text(text)
+    ran = run_here("run", "--config", "run.yaml")
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_a_file_of_options_that_does_not_exist(here: Path) -> None:
+    ran = run_here("run", "--config", "nosuch.yaml")
+    assert ran.code == 2
+    assert ran.err.startswith("evalshift: the file of options does not exist\n")
+
+
 # ------------------------------------------------------------------------------------------------------------- report
 
 
