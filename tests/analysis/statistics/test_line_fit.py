@@ -325,3 +325,15 @@ class TestComplaints:
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             getattr(line_of_40, method)(np.array([0.5, 70.0]))
         assert str(complaint.value) == "accuracy[1]: found 70.0; expected a fraction from 0 to 1"
+
+
+def test_a_region_that_was_asked_for_before_is_the_same_and_cannot_be_written_to() -> None:
+    original = np.array([0.5, 0.6, 0.7, 0.8])
+    line = fit_line(original, original - 0.1, resamples=1000, rng=np.random.default_rng(0))
+    first = line.region(original)
+    other = line.region(original + 0.1)
+    again = line.region(original)
+    np.testing.assert_array_equal(again.low, first.low)
+    assert not np.array_equal(other.low, first.low)
+    with pytest.raises(ValueError, match="read-only"):
+        first.low[0] = 0
