@@ -34,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Commands that run in another folder are to be those that stand beside the tests, whichever are installed.
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    # They compile the package once, not each of them anew, whatever the shell of the tests is set to.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Decoded images of tests stay among the files of tests.
     os.environ["EVALSHIFT_CACHE"] = tempfile.mkdtemp(prefix="evalshift-decoded-")
     # A shell makes what it starts in the background deaf to Ctrl-C, and so would be the commands that tests stop by it.

@@ -60,8 +60,7 @@ def outputs(results: Results) -> dict[tuple[str, str], tuple[list, np.ndarray]]:
     }
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("batch_size, workers", [(1, 3), (7, 1), (64, 3)])
 def test_predictions_are_the_same_with_memory_with_a_cache_and_streamed(
     photos: Any, decoded: list[str], monkeypatch: pytest.MonkeyPatch, batch_size: int, workers: int
 ) -> None:
