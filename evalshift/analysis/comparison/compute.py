@@ -17,7 +17,7 @@ from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, require
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
-from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
+from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval, square_and_add
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.paired import (
     compare_drops,
@@ -247,12 +247,10 @@ def _of_counts(
     """As if each model had its own images: Newcombe's intervals for independent proportions, and no tests."""
     original = _unpaired(original_correct, original_total, level)
     new = _unpaired(new_correct, new_total, level)
-    # Square-and-add, as for two independent differences: Zou and Donner 2008.
     drop = original.difference - new.difference
-    low = np.hypot(original.difference - original.interval.low, new.interval.high - new.difference)
-    high = np.hypot(original.interval.high - original.difference, new.difference - new.interval.low)
+    interval = square_and_add(original.difference, original.interval, new.difference, new.interval)
     nothing = np.full_like(drop, np.nan)
-    drops = Differences(drop, Interval(drop - low, drop + high), nothing, nothing)
+    drops = Differences(drop, interval, nothing, nothing)
     return {"original": original, "new": new, "drop": drops}, None
 
 

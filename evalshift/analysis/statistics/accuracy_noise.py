@@ -1,10 +1,25 @@
-"""Sampling error of the accuracies of many models on the same images, drawn jointly."""
+"""Sampling error of the accuracies of many models on the same images: its covariance, and joint draws of it."""
 
 import numpy as np
 from jaxtyping import Float
 
 from evalshift.analysis.statistics.paired import discordant
 from evalshift.shapes import Correct
+
+
+def image_covariance(correct: Correct) -> Float[np.ndarray, "m m"]:
+    """Covariance of the correctness of m models over the images that they share: of a single image, not of a mean.
+
+    Takes correctness over models and images. The diagonal holds p(1 − p).
+    Raises ValueError where there are no images.
+
+    >>> image_covariance(np.array([[True, True, False, False], [True, True, True, False]]))
+    array([[0.25  , 0.125 ],
+           [0.125 , 0.1875]])
+    """
+    accuracy = correct.mean(axis=1)
+    both = accuracy[:, np.newaxis] - discordant(correct) / correct.shape[1]
+    return both - np.outer(accuracy, accuracy)
 
 
 def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "m draw"]:
@@ -18,9 +33,6 @@ def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Fl
         raise ValueError(f"draws: found {draws}; expected at least 1")
     if len(correct) == 0:
         raise ValueError("found no models; expected at least 1")
-    only, accuracy, images = discordant(correct), correct.mean(axis=1), correct.shape[1]
-    both = accuracy[:, np.newaxis] - only / images
-    covariance = both - np.outer(accuracy, accuracy)
     # Not by Cholesky: the covariance is singular as soon as two models are correct on the same images.
-    of_one_image = rng.multivariate_normal(np.zeros(len(correct)), covariance, size=draws, method="eigh")
-    return of_one_image.T / np.sqrt(images)
+    of_one_image = rng.multivariate_normal(np.zeros(len(correct)), image_covariance(correct), size=draws, method="eigh")
+    return of_one_image.T / np.sqrt(correct.shape[1])

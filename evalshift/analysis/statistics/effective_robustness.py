@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from evalshift.analysis.statistics.accuracy_noise import image_covariance
 from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, fit_line, resampled_lines
 from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_test
-from evalshift.analysis.statistics.paired import discordant
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
 from evalshift.shapes import Accuracies, Correct, Counts
@@ -240,10 +240,7 @@ def sampling_covariance(correct: Correct) -> Covariance:
     array([[0.0625  , 0.03125 ],
            [0.03125 , 0.046875]])
     """
-    images = correct.shape[1]
-    accuracy = correct.mean(axis=1)
-    both = accuracy[:, np.newaxis] - discordant(correct) / images
-    return (both - np.outer(accuracy, accuracy)) / images
+    return image_covariance(correct) / correct.shape[1]
 
 
 def _points(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 Bound = TypeVar("Bound", float, np.ndarray)
 
@@ -66,6 +66,26 @@ def difference_interval(
         correct_1, total_1, correct_2, total_2, method="newcomb", compare="diff", alpha=1 - level
     )
     return Interval(low, high)
+
+
+def square_and_add(
+    first: Float[np.ndarray, "*shape"],
+    first_interval: Interval[np.ndarray],
+    second: Float[np.ndarray, "*shape"],
+    second_interval: Interval[np.ndarray],
+) -> Interval[np.ndarray]:
+    """Interval of first − second for independent estimates with intervals of one level, which need not be symmetric.
+
+    Source: Zou and Donner 2008, Statistics in Medicine 27, 1693-1702 (square-and-add for any two independent limits).
+
+    >>> first, second = Interval(np.array([0.0]), np.array([0.7])), Interval(np.array([0.0]), np.array([0.5]))
+    >>> around = square_and_add(np.array([0.3]), first, np.array([0.1]), second)
+    >>> around.low.round(4), around.high.round(4)
+    (array([-0.3]), array([0.6123]))
+    """
+    low = np.hypot(first - first_interval.low, second_interval.high - second)
+    high = np.hypot(first_interval.high - first, second - second_interval.low)
+    return Interval(first - second - low, first - second + high)
 
 
 def check_level(level: float) -> None:

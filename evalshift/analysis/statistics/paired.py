@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import special
 
-from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.intervals import Interval, check_level, square_and_add
 from evalshift.shapes import Correct
 
 # Sums of ones in float32 are exact up to 2^24, and matrix products of floats are the fast ones. A chunk stays in the
@@ -162,14 +162,12 @@ def compare_drops(
     check_same_models(original_correct, new_correct)
     original, new = compare_models(original_correct, level), compare_models(new_correct, level)
     difference = original.difference - new.difference
-    low = np.hypot(original.difference - original.interval.low, new.interval.high - new.difference)
-    high = np.hypot(original.interval.high - original.difference, new.difference - new.interval.low)
     variance = _variance(original, original_correct.shape[1]) + _variance(new, new_correct.shape[1])
     z = np.full_like(difference, np.nan)
     np.divide(difference, np.sqrt(variance), out=z, where=variance > 0)
     return DropDifferences(
         difference=difference,
-        interval=Interval(difference - low, difference + high),
+        interval=square_and_add(original.difference, original.interval, new.difference, new.interval),
         p_value=_between_models(2 * special.ndtr(-np.abs(z))),
     )
 

@@ -1,6 +1,9 @@
 """Figures of the page by their marks: what stands where, in which colour, and what is said of it."""
 
+from typing import Any
+
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from evalshift.analysis.page.agreement import agreement_chart
@@ -211,3 +214,34 @@ def test_nothing_in_data_ends_its_element():
     assert str(script_json({"</script>": "<!-- & \u2028"})) == (
         '{"\\u003c/script\\u003e":"\\u003c!-- \\u0026 \\u2028"}'
     )
+
+
+def with_real_colours(node: Any) -> Any:
+    """A view, with a colour in place of each name of the page's colours."""
+    if isinstance(node, dict):
+        return {key: with_real_colours(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [with_real_colours(value) for value in node]
+    return "#0072b2" if isinstance(node, str) and node.startswith("--") else node
+
+
+@pytest.mark.parametrize("metric", ["counted", "predicted_by"])
+def test_every_view_is_valid_for_plotly(metric, request):
+    summary = request.getfixturevalue(metric)
+    families = grouped(summary, colours([summary]))
+    charts = [
+        scatter_chart(summary, "probit", families),
+        bump_chart(summary),
+        *decomposition_charts(summary),
+        robustness_chart(summary),
+        year_chart(summary),
+        class_chart(summary),
+        agreement_chart(summary),
+    ]
+    views = [view for chart in charts if chart for view in chart.views.values()]
+
+    assert len(views) > 5
+    for view in views:
+        go.Figure(with_real_colours(view))
+    with pytest.raises(ValueError, match="colour"):
+        go.Figure(with_real_colours({"data": [{"type": "scatter", "colour": "red"}]}))

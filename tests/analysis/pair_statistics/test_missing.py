@@ -56,7 +56,7 @@ def test_a_function_that_gives_none_keeps_its_name_and_its_arguments():
     assert (share.__name__, share.__doc__) == ("share", "A share.")
 
 
-def test_results_and_reasons_are_told_apart_by_name():
+def test_results_and_reasons_are_split_by_name():
     results = {"slope": 1.1, "year": FEW}
     assert computed(results) == {"slope": 1.1}
     assert reasons(results) == {"year": "too few models"}
