@@ -269,7 +269,7 @@ def tables_of(stem: str, *formats: str) -> list[str]:
 
 def tables_of_images(stem: str, *formats: str) -> list[str]:
     """Those that take the predictions to each image."""
-    names = ("calibration", "classes", "hard_images", "ranks", "sets", "without_labels")
+    names = ("calibration", "classes", "hard_images", "ranks", "selective", "sets", "without_labels")
     return [
         *(f"tables/{stem}_{name}.csv" for name in ("model_classes", "pairs")),
         *(f"tables/{stem}_{name}.{suffix}" for name in names for suffix in formats or ("csv", "md", "tex")),
@@ -324,6 +324,8 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         "figures/original_vs_new_top1_ranks.pdf",
         "figures/original_vs_new_top1_ranks.png",
         "figures/original_vs_new_top1_ranks.svg",
+        *(f"figures/original_vs_new_top1_reliability.{suffix}" for suffix in ("pdf", "png", "svg")),
+        *(f"figures/original_vs_new_top1_risk_coverage.{suffix}" for suffix in ("pdf", "png", "svg")),
         "figures/original_vs_new_top1_robustness.pdf",
         "figures/original_vs_new_top1_robustness.png",
         "figures/original_vs_new_top1_robustness.svg",
@@ -355,6 +357,8 @@ def test_report_writes_the_formats_that_are_asked_for(stored: Path, out: Path) -
         "figures/original_vs_new_top1_linear.svg",
         "figures/original_vs_new_top1_probit.svg",
         "figures/original_vs_new_top1_ranks.svg",
+        "figures/original_vs_new_top1_reliability.svg",
+        "figures/original_vs_new_top1_risk_coverage.svg",
         "figures/original_vs_new_top1_robustness.svg",
         "figures/original_vs_new_top1_scales.svg",
         "summary.json",

@@ -25,6 +25,8 @@ ORDER = (
     "ranks",
     "classes",
     "agreement",
+    "reliability",
+    "risk_coverage",
     "decomposition",
     "intensities",
     "own_figure",

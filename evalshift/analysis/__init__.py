@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from evalshift.analysis.statistics.calibration import calibration, ece_change, reliability_bins
     from evalshift.analysis.statistics.class_correlations import class_correlations
+    from evalshift.analysis.statistics.confidence_estimates import confidence_estimates
     from evalshift.analysis.statistics.curvature import curvature
     from evalshift.analysis.statistics.difficulty_model import (
         Difficulty,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.reuse_margins import joint_margin, reuse_margin, similarity_cover
     from evalshift.analysis.statistics.scale_choice import compare_scales
     from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
+    from evalshift.analysis.statistics.selective import accuracy_drop, selective_prediction
     from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
     from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
     from evalshift.analysis.summary.stored import summarize
@@ -95,6 +97,7 @@ __all__ = [
     "Statistics",
     "StoredPair",
     "Summary",
+    "accuracy_drop",
     "adjust",
     "adjust_pairs",
     "agreement",
@@ -112,6 +115,7 @@ __all__ = [
     "compare_models",
     "compare_scales",
     "compute_statistics",
+    "confidence_estimates",
     "curvature",
     "decompose",
     "detectable_accuracies",
@@ -163,6 +167,7 @@ __all__ = [
     "reliability_bins",
     "reuse_margin",
     "sampling_covariance",
+    "selective_prediction",
     "several_shifts",
     "similarity_cover",
     "simulate",
@@ -211,6 +216,7 @@ _NAMES = {
         "reliability_bins",
     ),
     "statistics.class_correlations": ("class_correlations",),
+    "statistics.confidence_estimates": ("confidence_estimates",),
     "statistics.curvature": ("curvature",),
     "statistics.difficulty_model": (
         "Difficulty",
@@ -323,6 +329,10 @@ _NAMES = {
         "fitted_accuracy",
         "from_scale",
         "to_scale",
+    ),
+    "statistics.selective": (
+        "accuracy_drop",
+        "selective_prediction",
     ),
     "statistics.several_shifts": (
         "SetCounts",

@@ -44,7 +44,7 @@ _FIGURES = ("png", "pdf", "svg")
 _ALLOWED = ("html", *_FIGURES, *WRITERS)
 
 # Tables that figures of another name are drawn from.
-_TABLE_OF = {"agreement": "pairs"}
+_TABLE_OF = {"agreement": "pairs", "reliability": "calibration", "risk_coverage": "selective"}
 
 
 @dataclass(frozen=True, eq=False)

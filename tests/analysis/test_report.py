@@ -34,6 +34,7 @@ TABLES_OF_IMAGES = (
     "model_classes",
     "pairs",
     "ranks",
+    "selective",
     "sets",
     "without_labels",
 )

@@ -14,6 +14,8 @@ from evalshift.analysis.figures.files import FORMATS, render, save
 from evalshift.analysis.figures.intensities import intensities, intensities_figure
 from evalshift.analysis.figures.multiples import grid_figure, multiples_figure, scales_figure
 from evalshift.analysis.figures.ranks import ranks, ranks_figure
+from evalshift.analysis.figures.reliability import reliability, reliability_figure
+from evalshift.analysis.figures.risk_coverage import risk_coverage, risk_coverage_figure
 from evalshift.analysis.figures.robustness import robustness, robustness_figure
 from evalshift.analysis.figures.scatter import scatter, scatter_figure
 from evalshift.analysis.figures.style import STYLE, literal
@@ -41,7 +43,11 @@ __all__ = [
     "multiples_figure",
     "ranks",
     "ranks_figure",
+    "reliability",
+    "reliability_figure",
     "render",
+    "risk_coverage",
+    "risk_coverage_figure",
     "robustness",
     "robustness_figure",
     "save",
@@ -56,6 +62,8 @@ FIGURES: dict[str, Callable[..., Figure | None]] = {
     "classes": classes_figure,
     "decomposition": decomposition_figure,
     "ranks": ranks_figure,
+    "reliability": reliability_figure,
+    "risk_coverage": risk_coverage_figure,
     "robustness": robustness_figure,
     "scales": scales_figure,
     "scatter": scatter_figure,

@@ -18,6 +18,8 @@ from evalshift.analysis.page.families import Family, colours, grouped
 from evalshift.analysis.page.gallery import Thumbnails, gallery_view
 from evalshift.analysis.page.per_class import class_chart
 from evalshift.analysis.page.provenance import provenance_view
+from evalshift.analysis.page.reliability import reliability_chart
+from evalshift.analysis.page.risk_coverage import risk_coverage_chart
 from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.table import model_table
@@ -122,6 +124,7 @@ def _metric_view(
         "ranks": of_ranks,
         "robustness": [chart for chart in (robustness_chart(metric), year_chart(metric)) if chart],
         "classes": [chart for chart in (class_chart(metric),) if chart],
+        "confidence": [chart for chart in (reliability_chart(metric), risk_coverage_chart(metric)) if chart],
         "agreement": [chart for chart in (agreement_chart(metric),) if chart],
         "gallery": gallery_view(pair, metric, thumbnails),
         "statistics": [_table_view(shown) for shown in metric.tables.values() if shown.columns],
@@ -221,5 +224,5 @@ def _table_view(table: StatisticTable) -> dict[str, Any]:
 
 def charts_of(view: dict[str, Any]) -> list[Chart]:
     """All figures of a metric, in the order of the page."""
-    parts = ("decomposition", "ranks", "robustness", "classes", "agreement")
+    parts = ("decomposition", "ranks", "robustness", "confidence", "classes", "agreement")
     return [view["scatter"], *(chart for part in parts for chart in view[part])]

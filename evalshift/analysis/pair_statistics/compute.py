@@ -22,9 +22,15 @@ from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.pair_statistics.mistake_severity import MistakeSeverity, mistake_severity
+from evalshift.analysis.pair_statistics.selective_shift import (
+    SelectiveShift,
+    estimates_from_confidence,
+    selective_shift,
+)
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
 from evalshift.analysis.pair_statistics.superclass_errors import SuperclassErrors, superclass_errors
 from evalshift.analysis.statistics.agreement_line import AgreementLine, agreement_line
+from evalshift.analysis.statistics.confidence_estimates import ConfidenceEstimates
 from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty
 from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness, effective_robustness
@@ -73,6 +79,8 @@ class Statistics:
     without_labels     new accuracies estimated from agreement alone; of top-1 predictions
     class_drops        of each model on each class
     calibration        of the first predictions' probabilities on either set
+    selective          error rates on the images that models are most confident on
+    confidence_estimates  new accuracies estimated from each model's confidence
     likelihood         of the labels, and temperatures, for models with logits
     superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
     mistake_severity   how far mistakes are from the true class; None where no tree of the classes is known
@@ -105,6 +113,8 @@ class Statistics:
     without_labels: AgreementLine | Missing
     class_drops: ClassDrops | Missing
     calibration: CalibrationShift | Missing
+    selective: SelectiveShift | Missing
+    confidence_estimates: ConfidenceEstimates | Missing
     likelihood: LikelihoodShift | Missing
     superclass_errors: tuple[SuperclassErrors, ...] | Missing
     mistake_severity: MistakeSeverity | Missing | None
@@ -178,6 +188,8 @@ def _statistics(
         without_labels=attempt(lambda: _without_labels(require(original), require(new))),
         class_drops=attempt(lambda: _class_drops(require(original), require(new), basis.level)),
         calibration=calibration_shift(basis),
+        selective=selective_shift(basis),
+        confidence_estimates=estimates_from_confidence(basis),
         likelihood=likelihood_shift(basis, logits),
         superclass_errors=_superclass_errors(basis),
         mistake_severity=mistake_severity(basis),

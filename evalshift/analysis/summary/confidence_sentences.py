@@ -1,10 +1,10 @@
-"""What the probabilities of the first predictions show, as sentences."""
+"""What the probabilities of the first predictions show, and accuracies without labels, as sentences."""
 
 import numpy as np
 
 from evalshift.analysis.pair_statistics.compute import Statistics
-from evalshift.analysis.pair_statistics.missing import or_none, require
-from evalshift.formatting import points, points_ci
+from evalshift.analysis.pair_statistics.missing import Missing, or_none, require
+from evalshift.formatting import percent, points, points_ci
 
 
 @or_none
@@ -23,3 +23,37 @@ def calibration_sentence(statistics: Statistics) -> str | None:
         f"new set{f', mean over {models} models' if models > 1 else ''} (change {points(float(change.change[0]))} "
         f"points{interval}){several}."
     )
+
+
+@or_none
+def selective_sentence(statistics: Statistics) -> str | None:
+    """How accurate models are on the half of the images that they are most confident on."""
+    found = require(statistics.selective)
+    coverage = min(found.original.accuracy)
+    places = list(found.models)
+    before, after = (float(side.accuracy[coverage].mean[places].mean()) for side in (found.original, found.new))
+    mean = f", mean over {len(places)} models" if len(places) > 1 else ""
+    return (
+        f"On the {100 * coverage:g} % of the images that a model is most confident on, accuracy is {percent(before)} % "
+        f"on the original set and {percent(after)} % on the new set{mean}."
+    )
+
+
+def without_labels_sentence(statistics: Statistics) -> str | None:
+    """How well agreement and confidence predict the new accuracies."""
+    new = statistics.new
+    if isinstance(new, Missing):
+        return None
+    accuracy = new.classes.correct.sum(axis=1) / new.images
+    told = []
+    for found, key, title in (
+        (statistics.without_labels, "aline_d", "agreement, ALine-D"),
+        (statistics.confidence_estimates, "atc", "confidence, ATC"),
+        (statistics.confidence_estimates, "doc", "confidence, DoC"),
+    ):
+        error = np.abs(getattr(found, key, np.full_like(accuracy, np.nan)) - accuracy)
+        if np.isfinite(error).any():
+            told.append(f"{points(float(np.nanmean(error)))} points ({title})")
+    if not told:
+        return None
+    return f"Mean absolute error of new accuracies estimated without labels: {', '.join(told)}."

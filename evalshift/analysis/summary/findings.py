@@ -8,7 +8,11 @@ from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.line_intervals import LineEstimate
-from evalshift.analysis.summary.confidence_sentences import calibration_sentence
+from evalshift.analysis.summary.confidence_sentences import (
+    calibration_sentence,
+    selective_sentence,
+    without_labels_sentence,
+)
 from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
 
 # Models that a sentence names, of those significantly above or below the line.
@@ -31,6 +35,7 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         *superclass_sentences(statistics),
         severity_sentence(statistics),
         calibration_sentence(statistics),
+        selective_sentence(statistics),
         without_labels_sentence(statistics),
         difficulty_sentence(statistics),
     )
@@ -267,20 +272,6 @@ def severity_sentence(statistics: Statistics) -> str | None:
     return (
         f"Mistakes are {before} bits from the true class on the original set and {after} bits on the new set "
         f"({found.tree} tree, mean over models); {chance} bits if mistakes fell on any other class alike."
-    )
-
-
-@or_none
-def without_labels_sentence(statistics: Statistics) -> str | None:
-    """How well agreement alone predicts the new accuracies."""
-    found, new = require(statistics.without_labels), require(statistics.new)
-    error = np.abs(found.aline_d - new.classes.correct.sum(axis=1) / new.images)
-    known = error[np.isfinite(error)]
-    if not len(known):
-        return None
-    return (
-        "Estimated from the agreement of the models, without labels, their new accuracies have a mean absolute error "
-        f"of {points(float(known.mean()))} points (ALine-D)."
     )
 
 

@@ -10,6 +10,7 @@ from evalshift.analysis.pair_statistics.missing import Missing, attempt, compute
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables import (
     of_classes,
+    of_estimates,
     of_groups,
     of_images,
     of_line_shape,
@@ -39,8 +40,9 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "ranks": of_models.ranks_table,
     "sets": of_sets.sets_table,
     "pairs": of_model_pairs.pairs_table,
-    "without_labels": of_models.without_labels_table,
+    "without_labels": of_estimates.without_labels_table,
     "calibration": of_probabilities.calibration_table,
+    "selective": of_probabilities.selective_table,
     "likelihood": of_probabilities.likelihood_table,
     "classes": of_classes.classes_table,
     "model_classes": of_classes.model_classes_table,

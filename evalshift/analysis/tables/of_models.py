@@ -10,7 +10,7 @@ from evalshift.analysis.statistics.effective_robustness import EffectiveRobustne
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table, with_bounds
-from evalshift.formatting import EMPTY, name_some, number
+from evalshift.formatting import name_some
 
 
 def robustness_table(data: TableData) -> StatisticTable:
@@ -161,37 +161,6 @@ def ranks_table(data: TableData) -> StatisticTable:
         ],
         f"Sets that hold all true ranks together with a probability of {100 * statistics.level:g} %, on either set of "
         "images, and of all rank changes; a change is statistically significant where its interval excludes 0.",
-    )
-
-
-def without_labels_table(data: TableData) -> StatisticTable:
-    """New accuracies estimated from agreement alone, beside the true ones."""
-    found, order = require(data.statistics.without_labels), data.image_order
-    new = require(data.statistics.new)
-    accuracy = new.classes.correct.sum(axis=1) / new.images
-    r2 = EMPTY if np.isnan(found.r2) else number(found.r2, 3)
-    return make_table(
-        "without_labels",
-        "New accuracy without labels",
-        {
-            "model": data.image_models,
-            "new_accuracy": accuracy[order],
-            "aline_d": found.aline_d[order],
-            "aline_d_error": (found.aline_d - accuracy)[order],
-            "aline_s": found.aline_s[order],
-            "aline_s_error": (found.aline_s - accuracy)[order],
-        },
-        [
-            Column("model", "Model", "model"),
-            Column("new_accuracy", "New (%)", "percent"),
-            Column("aline_d", "ALine-D (%)", "percent"),
-            Column("aline_d_error", "Error (points)", "points"),
-            Column("aline_s", "ALine-S (%)", "percent"),
-            Column("aline_s_error", "Error (points)", "points"),
-        ],
-        f"Estimated from how the models agree on either set, without the new set's labels. The line of agreement goes "
-        f"through {found.pairs:,} pairs of models: slope {found.slope:.2f}, R² {r2}, probit scale.",
-        empty="ALine-D is empty for a model whose pairs leave it open.",
     )
 
 

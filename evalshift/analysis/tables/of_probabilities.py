@@ -1,5 +1,7 @@
 """Tables of what the probabilities of the first predictions say, and logits where they are stored."""
 
+from typing import Any
+
 import numpy as np
 
 from evalshift.analysis.pair_statistics.calibration_shift import LikelihoodShift, ModelLikelihood
@@ -70,6 +72,52 @@ def without_probabilities(data: TableData) -> str:
         if place not in known
     ]
     return f" Without stored probabilities on both sets, so empty: {name_some(names)}." if names else ""
+
+
+def selective_table(data: TableData) -> StatisticTable:
+    """Area under the risk–coverage curve and accuracy at fixed coverages of each model on both sets, and changes."""
+    found, order = require(data.statistics.selective), data.image_order
+    level, percents = data.statistics.level, {coverage: f"{100 * coverage:g}" for coverage in found.drops}
+    columns: dict[str, Any] = {"model": data.image_models}
+    for side, one in (("original", found.original), ("new", found.new)):
+        columns |= {
+            f"{side}_aurc": one.aurc.mean[order],
+            **with_bounds(f"{side}_aurc", one.aurc.interval(level, (0.0, 1.0)), order),
+            f"{side}_excess_aurc": one.excess_aurc[order],
+        }
+        for coverage, words in percents.items():
+            columns |= {
+                f"{side}_accuracy_at_{words}": one.accuracy[coverage].mean[order],
+                **with_bounds(f"{side}_accuracy_at_{words}", one.accuracy_interval(coverage, level), order),
+            }
+    columns |= {"aurc_change": found.aurc.change[order], **with_bounds("aurc_change", found.aurc.interval, order)}
+    for coverage, words in percents.items():
+        drop, around = found.drops[coverage]
+        columns |= {f"drop_at_{words}": drop[order], **with_bounds(f"drop_at_{words}", around, order)}
+    at = [
+        column
+        for words in percents.values()
+        for column in (
+            bounded(f"original_accuracy_at_{words}", f"Accuracy at {words} %, original (%)"),
+            bounded(f"new_accuracy_at_{words}", "New"),
+        )
+    ]
+    return make_table(
+        "selective",
+        "Selective prediction",
+        columns,
+        [
+            Column("model", "Model", "model"),
+            bounded("original_aurc", "AURC, original (%)"),
+            bounded("new_aurc", "New"),
+            bounded("aurc_change", "Change (points)", "points"),
+            *at,
+        ],
+        "AURC: area under the risk–coverage curve, the error rate on the most confident images averaged over all "
+        "shares of images that are kept (coverages); low is good. Accuracy at a coverage: on that share of most "
+        f"confident images of the set itself.{without_probabilities(data)}",
+        empty="The bounds of an area are empty where the model makes no error.",
+    )
 
 
 def likelihood_table(data: TableData) -> StatisticTable:

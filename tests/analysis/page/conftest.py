@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from browser import Opened, browser
 from pages import EVIL, summary_of
+from scipy.special import softmax
 
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.page import render_page
@@ -25,7 +26,8 @@ def predicted_by(dataset: str, images: int, skill: np.ndarray, rng: np.random.Ge
     right = labels[:, np.newaxis] == np.arange(len(CLASSES))
     score = noise + right * np.maximum(skill[:, np.newaxis, np.newaxis] - difficulty[:, np.newaxis], -1)
     top = np.argsort(-score, axis=2)[:, :, :5].astype(np.int16)
-    return ImagePredictions(dataset, MODELS, top, labels, tuple(map(str, range(images))), CLASSES)
+    prob = softmax(score, axis=2).max(axis=2).astype(np.float32)
+    return ImagePredictions(dataset, MODELS, top, labels, tuple(map(str, range(images))), CLASSES, prob=prob)
 
 
 def pair_of(new: str, fall: float, seed: int) -> PairSummary:

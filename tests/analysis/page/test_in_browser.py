@@ -16,7 +16,18 @@ pytestmark = needs_chromium
 ROOT = Path(__file__).parents[3]
 # What people look at after a run; `build` is no part of the repository.
 ARTEFACTS = Path(os.environ.get("EVALSHIFT_TEST_ARTEFACTS") or ROOT / "build" / "page")
-SECTIONS = ("figure", "table", "drop", "ranks", "robustness", "classes", "agreement", "hard", "statistics")
+SECTIONS = (
+    "figure",
+    "table",
+    "drop",
+    "ranks",
+    "robustness",
+    "confidence",
+    "classes",
+    "agreement",
+    "hard",
+    "statistics",
+)
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 
 

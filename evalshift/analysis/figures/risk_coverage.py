@@ -1,0 +1,48 @@
+"""Risk–coverage curves of both sets."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evalshift.analysis.figures.model_curves import curves_figure, draw_curves
+from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.plot_data.risk_coverage import risk_coverage_curves
+from evalshift.analysis.plot_data.sizes import PAGE, Size
+from evalshift.analysis.summary import MetricSummary, PairSummary
+
+
+def risk_coverage(
+    summary: MetricSummary, original: Axes, new: Axes, models: Sequence[str] | None = None
+) -> tuple[Axes, Axes]:
+    """Draw the error rate of each model on its most confident images against their share, on either set.
+
+    At 100 % coverage it is one minus the accuracy. Up to seven models have a colour each; of more the lines are thin,
+    and a thick one is their mean. `models` are names, by default all models with probabilities on both sets. Both axes
+    have the same limits.
+    Raises ValueError where no model has probabilities, UsageError for a model that has none.
+    """
+    curves = risk_coverage_curves(summary, models)
+    if curves is None:
+        raise ValueError("risk_coverage: found no model with probabilities on both sets; expected at least one")
+    draw_curves(curves, (original, new), ("Coverage (%)", "Error rate (%)"), marked=False)
+    top = max(1.0, 105 * curves.span("y")[1])
+    for ax in (original, new):
+        ax.set(xlim=(0, 101), ylim=(-0.02 * top, top))
+    return original, new
+
+
+def risk_coverage_figure(
+    pair: PairSummary, metric: str = "top1", size: Size | None = None, models: Sequence[str] | None = None
+) -> Figure | None:
+    """Draw `risk_coverage` as a figure; None where no model has probabilities. The default size is PAGE."""
+    summary = pair.metrics[metric]
+    curves = risk_coverage_curves(summary, models)
+    if curves is None:
+        return None
+    return curves_figure(
+        curves,
+        lambda original, new: risk_coverage(summary, original, new, models),
+        f"{pair.title}, top-{METRICS[metric]}",
+        size or PAGE,
+    )

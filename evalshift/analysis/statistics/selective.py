@@ -1,0 +1,182 @@
+"""Selective prediction: the error rate of a model that predicts only where it is most confident."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import stats
+
+from evalshift.analysis.statistics.calibration import check_probabilities
+from evalshift.analysis.statistics.image_means import ImageMeans
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.shapes import Correct
+
+COVERAGES = (0.5, 0.8, 0.95)
+# Shares of the images at which curves are drawn.
+CURVE = np.arange(1, 101) / 100
+_NEAREST = 5  # images on either side of a threshold, at least
+
+
+@dataclass(frozen=True, eq=False)
+class SelectivePrediction:
+    """m models on one set, each with its images from the most to the least confident.
+
+    aurc         mean error rate over all coverages, in [0, 1]: area under the risk–coverage curve
+    excess_aurc  less the least area that a model of this accuracy can have, shape (m,): 0 where all errors are last
+    accuracy     coverage -> accuracy on this share of most confident images
+    risk         error rate at the coverages of `CURVE`, shape (m, 100)
+    """
+
+    aurc: ImageMeans
+    excess_aurc: Float[np.ndarray, " m"]
+    accuracy: dict[float, ImageMeans]
+    risk: Float[np.ndarray, "m coverage"]
+
+    def accuracy_interval(self, coverage: float, level: float = 0.95) -> Interval[np.ndarray]:
+        """The interval of the accuracy at a coverage: Clopper–Pearson's for as many images as have its variance.
+
+        At an accuracy of 0 or 1, which have none, these are the images that are kept.
+        Raises ValueError for a level outside (0, 1).
+        Source: Korn and Graubard 1998, Survey Methodology 24(2), 193-201.
+        """
+        check_level(level)
+        found = self.accuracy[coverage]
+        kept = _kept(1, coverage * found.images)
+        with np.errstate(invalid="ignore"):
+            images = np.where(np.isfinite(found.variance), found.mean * (1 - found.mean) / found.variance, kept)
+            correct = found.mean * images
+            low = np.where(correct > 0, stats.beta.ppf((1 - level) / 2, correct, images - correct + 1), 0.0)
+            high = np.where(correct < images, stats.beta.ppf((1 + level) / 2, correct + 1, images - correct), 1.0)
+        unknown = np.isnan(found.mean)
+        return Interval(np.where(unknown, np.nan, low), np.where(unknown, np.nan, high))
+
+
+@dataclass(frozen=True, eq=False)
+class _Ordered:
+    """One model's images from the most to the least confident, with ties as if in all orders at once.
+
+    wrong    0 or 1
+    shared   mean of `wrong` over the images of the same confidence
+    starts   where each confidence begins
+    """
+
+    wrong: np.ndarray
+    shared: np.ndarray
+    starts: np.ndarray
+
+    def over_ties(self, values: np.ndarray) -> np.ndarray:
+        """The mean of these over the images of the same confidence."""
+        sizes = np.diff(np.append(self.starts, len(values)))
+        return np.repeat(np.add.reduceat(values, self.starts) / sizes, sizes)
+
+
+def selective_prediction(
+    prob: Float[np.ndarray, "m n"], correct: Correct, *, coverages: Sequence[float] = COVERAGES
+) -> SelectivePrediction:
+    """Risk and coverage of m models on n images, by the probability of the first prediction.
+
+    Takes these probabilities, in [0, 1], NaN where there is none, and whether the predictions are correct. An image
+    without a probability comes last; all numbers of a model that has none are NaN. Images of the same
+    confidence count as the mean over their orders. A coverage of c is that of the ⌈c·n⌉ most confident images.
+    Standard errors are those of the influence function, which allows for the threshold that is estimated too.
+    Raises ValueError for probabilities outside [0, 1], coverages outside (0, 1], and shapes that differ.
+    Source: Geifman and El-Yaniv 2017, NeurIPS, arXiv 1705.08500; Geifman, Uziel, El-Yaniv 2019, ICLR, arXiv 1805.08206
+    (AURC, excess); Hampel 1974, JASA 69(346), 383-393 (influence).
+
+    >>> prob, correct = np.array([[0.9, 0.8, 0.7, 0.6]]), np.array([[True, True, False, True]])
+    >>> found = selective_prediction(prob, correct, coverages=[0.5])
+    >>> found.accuracy[0.5].mean, found.aurc.mean.round(4)  # 0, 0, 1/3 and 1/4 over 4
+    (array([1.]), array([0.1458]))
+    """
+    check_probabilities(prob, correct)
+    for coverage in coverages:
+        if not 0 < coverage <= 1:
+            raise ValueError(f"coverages: found {coverage}; expected shares above 0, up to 1")
+    models = [_ordered(*one) if np.isfinite(one[0]).any() else None for one in zip(prob, correct, strict=True)]
+    images = np.full(len(prob), float(prob.shape[1]))
+    return SelectivePrediction(
+        aurc=_gathered([one and _aurc(one) for one in models], images),
+        excess_aurc=np.array([_excess(one) if one else np.nan for one in models]),
+        accuracy={
+            float(coverage): _gathered([one and _accuracy_at(one, coverage) for one in models], images)
+            for coverage in coverages
+        },
+        risk=np.array([_risk_at(one, CURVE) if one else np.full(len(CURVE), np.nan) for one in models]),
+    )
+
+
+def accuracy_drop(
+    original: SelectivePrediction, new: SelectivePrediction, coverage: float, level: float = 0.95
+) -> tuple[Float[np.ndarray, " m"], Interval[np.ndarray]]:
+    """Original minus new accuracy at a coverage, shape (m,), with its interval from those of both sets.
+
+    Source: Newcombe 1998, Statistics in Medicine 17, 873-890, method 10, with these intervals for Wilson's.
+    """
+    before, after = original.accuracy[coverage].mean, new.accuracy[coverage].mean
+    (one, other), drop = (side.accuracy_interval(coverage, level) for side in (original, new)), before - after
+    low = drop - np.hypot(before - one.low, other.high - after)
+    return drop, Interval(low, drop + np.hypot(one.high - before, after - other.low))
+
+
+def _ordered(prob: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> _Ordered:
+    confidence = np.where(np.isfinite(prob), prob, -1)
+    order = np.argsort(-confidence, kind="stable")
+    ordered, wrong = confidence[order], 1.0 - correct[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    one = _Ordered(wrong, wrong, starts)
+    return _Ordered(wrong, one.over_ties(wrong), starts)
+
+
+def _risk_at(one: _Ordered, coverages: np.ndarray) -> np.ndarray:
+    kept = _kept(len(one.wrong), coverages)
+    return np.cumsum(one.shared)[kept - 1] / kept
+
+
+def _kept(images: int, coverage: float | np.ndarray) -> np.ndarray:
+    # 0.7 · 10 is a little more than 7.
+    return np.asarray(np.ceil(np.asarray(coverage) * images - 1e-9), dtype=np.int64)
+
+
+def _aurc(one: _Ordered) -> tuple[float, float]:
+    """The area, and its variance.
+
+    An error at place j raises the risk at all later coverages: by w_j = Σ 1/k over k ≥ j, over n. An image at place j
+    also moves all less confident ones down, which gives the second term of its influence.
+    """
+    place = np.arange(1, len(one.wrong) + 1)
+    weight = one.over_ties(np.cumsum(1 / place[::-1])[::-1])
+    area = float(np.mean(one.shared * weight))
+    moved = one.over_ties(np.cumsum((one.shared / place)[::-1])[::-1])
+    return area, _variance_of(one.wrong * weight - moved)
+
+
+def _accuracy_at(one: _Ordered, coverage: float) -> tuple[float, float]:
+    """The accuracy at a coverage, and its variance.
+
+    An image beyond the threshold counts too: it lets another image in, which is correct as often as those about there.
+    """
+    images = len(one.wrong)
+    kept = int(_kept(images, coverage))
+    inside = one.over_ties((np.arange(images) < kept).astype(np.float64))
+    accuracy = 1 - float(one.shared[:kept].mean())
+    nearest = max(_NEAREST, int(np.sqrt(images)))
+    at_threshold = 1 - float(one.shared[max(0, kept - nearest) : kept + nearest].mean())
+    influence = ((1 - one.wrong) * inside - at_threshold * inside) / (kept / images)
+    return accuracy, _variance_of(influence)
+
+
+def _variance_of(influence: np.ndarray) -> float:
+    return float(np.var(influence, ddof=1) / len(influence)) if len(influence) > 1 else np.nan
+
+
+def _excess(one: _Ordered) -> float:
+    """Over the area where all errors are last: then risk begins to rise behind the last correct image."""
+    images, errors = len(one.wrong), int(one.wrong.sum())
+    place = np.arange(images - errors + 1, images + 1)
+    return _aurc(one)[0] - float(np.sum((place - (images - errors)) / place) / images)
+
+
+def _gathered(found: Sequence[tuple[float, float] | None], images: np.ndarray) -> ImageMeans:
+    mean, variance = np.array([one or (np.nan, np.nan) for one in found], dtype=np.float64).reshape(-1, 2).T
+    return ImageMeans(mean, np.where(variance > 0, variance, np.nan), images)
