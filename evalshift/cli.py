@@ -150,6 +150,16 @@ SizeOption = Annotated[
         "large letters). [default: column; page where there are several panels]",
     ),
 ]
+HighlightOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--highlight",
+        metavar="GLOB",
+        help="Models to name and mark in every table and figure; none for none. Comma-separated; repeatable. "
+        "[default: those of your own registry file]",
+        autocompletion=completion.stored_models,
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite predictions that a run made.")]
 
 
@@ -416,6 +426,16 @@ def report(
             help="Compare each model with a published testbed's line, such as recht2019's.",
         ),
     ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--models",
+            metavar="GLOB",
+            help='Report on these models alone, such as "resnet*". Comma-separated; repeatable.',
+            autocompletion=completion.stored_models,
+        ),
+    ] = None,
+    highlight: HighlightOption = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
     logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
@@ -466,7 +486,6 @@ def report(
         if size is not None:
             find_size(size)
         _refuse_two_sources(results, published)
-        families = _split(without)
         with stderr().status("reading predictions, computing statistics") as status:
             made = make_report(
                 results or "results",
@@ -476,9 +495,11 @@ def report(
                 resamples=bootstrap,
                 seed=seed,
                 published=published,
-                without=None if without is None else [] if families == ["none"] else families,
+                without=_none_or_listed(without),
                 against=against,
                 registry=registry,
+                models=_split(models) or None,
+                highlight=_none_or_listed(highlight),
             )
             if as_json:
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)
@@ -544,7 +565,7 @@ def compare(
             pairs=_split(pair) or None,
             scale="probit" if not (linear or probit or logit) else scale,
             metric=metric,
-            without=None if without is None else [family for family in _split(without) if family != "none"],
+            without=_none_or_listed(without),
             published=published,
             registry=registry,
         )
@@ -1131,6 +1152,11 @@ def _with_options(text: str, options: Mapping[str, str]) -> str:
 
 def _split(values: list[str] | None) -> list[str]:
     return [part.strip() for value in values or () for part in value.split(",") if part.strip()]
+
+
+def _none_or_listed(values: list[str] | None) -> list[str] | None:
+    """The names given; none of them where the word none was, and None where nothing was."""
+    return None if values is None else [name for name in _split(values) if name != "none"]
 
 
 def _batch_size(text: str) -> int | str:

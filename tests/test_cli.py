@@ -509,6 +509,28 @@ def test_report_prints_ten_models_and_counts_the_rest(digits: Path, out: Path) -
     assert "\n… and 2 more\n" in ran.out
 
 
+def test_report_always_prints_highlighted_models(digits: Path, out: Path) -> None:
+    ran = run_here("report", "--results", digits, "--highlight", "digits-ridge*", "--bootstrap", 0, "--format", "csv")
+    assert ran.code == 0, ran.err
+    marked = [line for line in ran.out.splitlines() if line.startswith("▸ digits-ridge")]
+    assert len(marked) == len([name for name in Results(digits).models("digits") if name.startswith("digits-ridge")])
+    assert "\n  digits-ridge: " in ran.out
+
+
+def test_report_on_chosen_models(digits: Path, out: Path) -> None:
+    ran = run_here("report", "--results", digits, "--models", "digits-lda*", "--bootstrap", 0, "--format", "csv")
+    assert ran.code == 0, ran.err
+    assert "… and" not in ran.out
+    assert "digits-ridge" not in ran.out
+
+
+def test_a_glob_that_matches_no_model_names_the_option(digits: Path, out: Path) -> None:
+    ran = run_here("report", "--results", digits, "--highlight", "digit-lda")
+    assert ran.code == 2
+    assert "--highlight" in ran.err
+    assert 'did you mean "digits-lda"?' in ran.err
+
+
 # --------------------------------------------------------------------------------------------------------------- list
 
 

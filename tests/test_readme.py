@@ -112,6 +112,16 @@ def test_every_command_of_the_readme_runs(followed: tuple[Path, dict[str, str]])
     assert (folder / "report/index.html").is_file()
 
 
+def test_the_readers_own_model_is_named_in_terminal_figure_and_page(followed: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = followed
+    done = run("evalshift report --pair digits:digits-new-writers --probit --out mine", folder)
+    assert re.search(r"^  my-network: [\d.]+ % on Digits \(rank ", done.stdout, re.MULTILINE)
+    assert re.search(r"^▸ my-network +\d", done.stdout, re.MULTILINE)
+    figure = folder / "mine/figures/digits_vs_digits-new-writers_top1_probit.svg"
+    assert 'id="highlighted"' in figure.read_text("utf-8")
+    assert '<span class="star" title="highlighted">★</span> my-network</th>' in (folder / "mine/index.html").read_text()
+
+
 def test_an_installed_wheel_needs_nothing_of_the_repository(site: Path, followed: tuple[Path, dict[str, str]]) -> None:
     _, printed = followed
     assert printed["evalshift run"].startswith(f"registry  {site}/evalshift/registry.yaml\n")

@@ -8,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from evalshift.analysis.outcomes import METRICS, Outcomes
+from evalshift.analysis.selection import check_selection, select_models
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.errors import UsageError, did_you_mean
 
@@ -24,6 +25,8 @@ class Choices(TypedDict, total=False):
     resamples: int
     seed: int
     without: Sequence[str] | str | None
+    models: Sequence[str] | str | None
+    highlight: Sequence[str] | str | None
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class ReportOptions:
     seed       of the bootstraps
     without    families that the lines leave out, one name or several. None stands for those that the publication of a
                published testbed, or of an imported release, leaves out, and for none where the models are one's own
+    models     names or globs of the models of the report, one or several; None for all
+    highlight  names or globs of the models that are named and marked wherever models are shown. None stands for those
+               of the user's own registry file; an empty list for none
     """
 
     scale: str = "linear"
@@ -45,10 +51,15 @@ class ReportOptions:
     resamples: int = 100_000
     seed: int = 0
     without: Sequence[str] | str | None = None
+    models: Sequence[str] | str | None = None
+    highlight: Sequence[str] | str | None = None
 
     def __post_init__(self) -> None:
         if self.without is not None:
             object.__setattr__(self, "without", self.named)
+        for name in ("models", "highlight"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _listed(getattr(self, name)))
         for word, value, allowed in (("scale", self.scale, SCALES), ("metric", self.metric, tuple(METRICS))):
             if value not in allowed:
                 raise UsageError(
@@ -73,7 +84,28 @@ class ReportOptions:
     @property
     def named(self) -> tuple[str, ...]:
         """The families of `without`; none where that leaves them to a publication."""
-        return (self.without,) if isinstance(self.without, str) else tuple(dict.fromkeys(self.without or ()))
+        return _listed(self.without)
+
+    def chosen(self, outcomes: Outcomes) -> list[int]:
+        """The places of the models that the report is about."""
+        names = set(outcomes.models if self.models is None else select_models(_listed(self.models), outcomes.models))
+        return [place for place, model in enumerate(outcomes.models) if model in names]
+
+    def highlighted(self, outcomes: Outcomes, own: Iterable[str] = ()) -> frozenset[str]:
+        """The models to highlight; `own` are those of the user's own registry file.
+
+        Where nothing says which, the user's own are highlighted, unless there are no others.
+        """
+        if self.highlight is not None:
+            return frozenset(select_models(_listed(self.highlight), outcomes.models))
+        found = frozenset(own) & frozenset(outcomes.models)
+        return found if len(found) < len(outcomes) else frozenset()
+
+    def check_models(self, known: Iterable[str]) -> None:
+        """UsageError for a name or glob of `models` or `highlight` that is none of the known models."""
+        known = list(known)
+        check_selection("models", _listed(self.models), known)
+        check_selection("highlight", _listed(self.highlight), known)
 
     def left_out(self, outcomes: Outcomes) -> tuple[str, ...]:
         """The families of `without` that some of these models belong to."""
@@ -95,3 +127,8 @@ class ReportOptions:
         """A generator of this statistic's own: its numbers do not depend on what else is computed."""
         name = f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{statistic}"
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+
+
+def _listed(names: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Each name once; one name alone is easily written without its list."""
+    return (names,) if isinstance(names, str) else tuple(dict.fromkeys(names or ()))

@@ -316,6 +316,8 @@ def report(
     without: Sequence[str] | str | None = None,
     against: str | None = None,
     registry: "str | Path | Registry | None" = None,
+    models: Sequence[str] | str | None = None,
+    highlight: Sequence[str] | str | None = None,
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
@@ -325,7 +327,9 @@ def report(
     for predictions imported from its release, None stands for those that its own publication leaves out. `against`
     names a published testbed to whose line each model is held. `registry` (a path or a Registry; without it,
     ./registry.yaml where there is one) gives the titles of models and datasets; those that it does not know keep the
-    titles that were stored with them.
+    titles that were stored with them. `models` are names or globs of the models of the report; lines are fitted to
+    these alone. Those of `highlight` (without it, those of your own registry file) are named and marked in every table
+    and figure; an empty list is none.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -336,7 +340,7 @@ def report(
                 found=f'published="{published}", against="{against}"',
                 fix="leave one of them out",
             )
-    options = ReportOptions(scale, metric, level, resamples, seed, without)
+    options = ReportOptions(scale, metric, level, resamples, seed, without, models, highlight)
     if published is not None:
         refuse_registry_of_published(registry, published)
         command = _command(published, True, pairs, against, options)
@@ -395,6 +399,11 @@ def _command(
         first = f"published={source!r}" if published else repr(source)
         last = "" if left_open else f", without={families!r}"
         last += "" if against is None else f", against={against!r}"
+        last += "".join(
+            f", {name}={list(value)!r}"
+            for name in ("models", "highlight")
+            if (value := getattr(options, name)) is not None
+        )
         return f"evalshift.report({first}, pairs={named or None!r}, {chosen}{last}).save()"
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
@@ -402,6 +411,9 @@ def _command(
     if not left_open and not families:
         words += ["--without", "none"]
     words += [] if against is None else ["--against", against]
+    words += [word for model in options.models or () for word in ("--models", model)]
+    words += [word for model in options.highlight or () for word in ("--highlight", model)]
+    words += ["--highlight", "none"] if options.highlight is not None and not options.highlight else []
     words += [f"--{options.scale}", "--metric", options.metric]
     words += ["--bootstrap", str(options.resamples), "--seed", str(options.seed)]
     return shlex.join(words)

@@ -287,11 +287,31 @@ def _print_best(metric: "MetricSummary") -> None:
     from evalshift.analysis.tables.read import readable_statistic
 
     table = readable_statistic(metric.accuracies).drop(columns=["Rank", "New rank"])
-    print_table([str(title) for title in table], table.head(_MODELS_PRINTED).to_numpy().tolist(), "lrrrr")
-    if len(table) > _MODELS_PRINTED:
-        stdout().print(f"… and {len(table) - _MODELS_PRINTED} more")
+    rows, last = _rows_printed(table.to_numpy().tolist(), metric.highlighted.tolist())
+    print_table([str(title) for title in table], rows, "lrrrr")
+    if last < len(table):
+        stdout().print(f"… and {len(table) - last} more")
+    if metric.highlighted.any():
+        stdout().print(f"{_HIGHLIGHTED} highlighted")
     if has_real_changes(metric.table):
         stdout().print(SIGNIFICANT)
+
+
+# Before the name of a highlighted model.
+_HIGHLIGHTED = "▸"
+
+
+def _rows_printed(rows: list[list[str]], highlighted: list[bool]) -> tuple[list[list[str]], int]:
+    """The first rows and all highlighted ones, with a row for each gap; and the number of the last row printed."""
+    chosen = [place for place, marked in enumerate(highlighted) if marked or place < _MODELS_PRINTED]
+    printed, last = [], 0
+    for place in chosen:
+        if place > last:
+            printed.append([f"… {place - last} more …", *[""] * (len(rows[place]) - 1)])
+        model, *cells = rows[place]
+        printed.append([f"{_HIGHLIGHTED} {model}" if highlighted[place] else model, *cells])
+        last = place + 1
+    return printed, last
 
 
 # More models than that make a matrix wider than a screen.

@@ -19,11 +19,15 @@ from evalshift.evaluate.store import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Origin:
-    """Origin of a classifier, for provenance: its entry, the part that can change predictions, the commit."""
+    """Origin of a classifier, for provenance: its entry, the part that can change predictions, the commit.
+
+    own   whether the entry is of the user's own registry file
+    """
 
     entry: Mapping[str, Any]
     identity: Mapping[str, Any]
     git_revision: str | None
+    own: bool = False
 
 
 def evaluate_classifier(
@@ -88,6 +92,7 @@ def _evaluate(
         dataset=dataset.name,
         classes=classifier.classes.name,
         entry=dict(origin.entry),
+        own=origin.own,
         identity=dict(origin.identity),
         checkpoint_sha256=classifier.checkpoint_sha256,
         dataset_fingerprint=dataset_fingerprint,

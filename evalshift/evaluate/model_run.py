@@ -46,6 +46,7 @@ class Work:
     """A model and the datasets that want it.
 
     written    the registry entry as it stands in YAML, for the record
+    own        whether it is of the user's own registry file
     revision   commit of the user's own project
     """
 
@@ -55,6 +56,7 @@ class Work:
     space: ClassSpace
     written: Mapping[str, Any]
     revision: str | None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def load(work: Work, bench: Bench) -> Loaded | Failure:
         return _failed(work.name, None, str(error), bench)
     if classifier.left_out:
         bench.progress.note(Text(f"{work.name}: {_left_out(classifier.left_out)}"))
-    return Loaded(work, classifier, Origin(work.written, work.entry.identity(), work.revision))
+    return Loaded(work, classifier, Origin(work.written, work.entry.identity(), work.revision, work.own))
 
 
 def run_group(group: Sequence[Loaded], bench: Bench) -> list[Failure]:

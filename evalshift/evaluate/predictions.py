@@ -56,6 +56,7 @@ class Provenance(BaseModel):
     What only a run can know is None for imported predictions.
 
     entry               the registry entry as it was written
+    own                 whether that is an entry of the user's own registry file, rather than of one that it extends
     identity            the part of it that can change predictions; a run compares it to find out what to redo
     dataset_fingerprint of imported predictions, the checksum of the labels they were compared with (`label_checksum`)
     preprocess          what was done to the images, with what the source says of itself filled in
@@ -85,6 +86,7 @@ class Provenance(BaseModel):
     dataset: str
     classes: str
     entry: dict
+    own: bool = False
     identity: dict
     checkpoint_sha256: str | None = None
     dataset_fingerprint: str

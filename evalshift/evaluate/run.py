@@ -393,6 +393,7 @@ def _works(plan: Plan, registry: Registry) -> list[Work]:
             space=registry.class_space(entry.classes),
             written=publishable(registry.written.get(f"models/{name}", {})),
             revision=revision,
+            own=name in registry.own_models,
         )
         for name in dict.fromkeys(job.model for job in plan.jobs)
         for entry, jobs in [(plan.models[name], plan.jobs_of(name))]

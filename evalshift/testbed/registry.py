@@ -58,6 +58,8 @@ class Registry:
     """All that one registry file says, with what it extends.
 
     own_pairs  the pairs that a user wrote: of the file itself, else of the one that it extends; none in the default
+    own_models the models that a user wrote in the file itself, not in one that it extends; none in the default
+    inherited  the models that come from the default registry, unchanged
     written    the entries of models and datasets as written in YAML, for provenance
     views      those that it declares, under `views` or in a dataset's entry
     title      what figures and tables call this testbed; None without one
@@ -76,6 +78,14 @@ class Registry:
     found: bool = False
     title: str | None = None
     families: Mapping[str, str] = field(default_factory=dict)
+    own_models: frozenset[str] = frozenset()
+    inherited: frozenset[str] = frozenset()
+
+    @property
+    def default_models(self) -> dict[str, AnyModel]:
+        """The models of a run that names none: those that a user wrote, else all of the default registry."""
+        written = {name: entry for name, entry in self.models.items() if name not in self.inherited}
+        return written or dict(self.models)
 
     def __repr__(self) -> str:
         return f"Registry({str(self.path)!r}: {len(self.models)} models, {len(self.datasets)} datasets)"
@@ -424,6 +434,10 @@ def _read(path: Path, below: tuple[Path, ...], faults: _Faults) -> Registry:
         registry,
         datasets={**(parent.datasets if parent else {}), **datasets},
         models={**(parent.models if parent else {}), **models},
+        own_models=frozenset() if is_default(path) else frozenset(models),
+        inherited=frozenset(models)
+        if is_default(path)
+        else (parent.inherited if parent else frozenset()) - set(models),
         written={**(parent.written if parent else {}), **written_datasets, **written_models},
     )
     if ("views",) not in faults.broken:

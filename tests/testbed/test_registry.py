@@ -532,6 +532,31 @@ class TestEntries:
         says(refused(text), where="FILE, line 2: models.m")
 
 
+class TestOwnModels:
+    MODEL = "models:\n  {}: {{source: checkpoint, builder: 'a:b', weights: w.pt, classes: digits, preprocess: {{}}}}\n"
+
+    def test_those_of_the_file_itself_are_own_and_run_where_none_is_named(self, load: Load) -> None:
+        registry = load("extends: default\n" + self.MODEL.format("mine"))
+        assert registry.own_models == {"mine"}
+        assert list(registry.default_models) == ["mine"]
+        assert len(registry.models) > 250
+
+    def test_those_of_a_users_base_run_but_are_not_of_the_file(self, tmp_path: Path, load: Load) -> None:
+        (tmp_path / "base.yaml").write_text("extends: default\n" + self.MODEL.format("base"))
+        registry = load("extends: base.yaml\n" + self.MODEL.format("mine"))
+        assert registry.own_models == {"mine"}
+        assert set(registry.default_models) == {"base", "mine"}
+
+    def test_an_entry_of_the_default_registry_that_is_written_anew_is_own(self, load: Load) -> None:
+        registry = load("extends: default\n" + self.MODEL.format("digits-ridge"))
+        assert registry.own_models == set(registry.default_models) == {"digits-ridge"}
+
+    def test_without_models_of_its_own_a_registry_runs_those_that_it_extends(self, load: Load) -> None:
+        registry = load("extends: default\n")
+        assert registry.own_models == frozenset()
+        assert registry.default_models == registry.models == load_registry(default_path()).models
+
+
 class TestPairs:
     def test_own_pairs_are_the_default_pairs(self, load: Load) -> None:
         registry = load("extends: default\npairs: ['cifar10:cifar10.1-v6', 'cifar10:cifar10.1-v6']\n")

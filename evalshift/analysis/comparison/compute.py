@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, require
+from evalshift.analysis.selection import is_glob, matching
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval, square_and_add
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
@@ -77,7 +77,7 @@ def compare(
     [0.038, 0.039, -0.002, 0.004]
     """
     options = ReportOptions(scale=scale, metric=metric, level=level, without=without)
-    if len(set(models)) < 2 and not any(map(_is_glob, models)):
+    if len(set(models)) < 2 and not any(map(is_glob, models)):
         raise UsageError(
             "it takes two models to compare", found=", ".join(models) or "none", expected="two names, or a glob"
         )
@@ -180,9 +180,7 @@ def _chosen(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
     """The models of these names and globs, each once; UsageError for one that matches none."""
     chosen: dict[str, None] = {}
     for name in wanted:
-        matches = [name] if name in outcomes.models else []
-        if not matches and _is_glob(name):
-            matches = [model for model in outcomes.models if fnmatchcase(model, name)]
+        matches = matching(name, outcomes.models)
         if not matches:
             raise UsageError(
                 "there is no such model on this pair",
@@ -200,10 +198,6 @@ def _chosen(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
             expected="two names, or a glob that matches two models",
         )
     return list(chosen)
-
-
-def _is_glob(name: str) -> bool:
-    return any(sign in name for sign in "*?[")
 
 
 def _predictions_of(source: _Source, models: Sequence[str]) -> tuple[ImagePredictions, ImagePredictions] | None:

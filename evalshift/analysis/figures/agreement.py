@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from evalshift.analysis.figures.shown import Figure
+from evalshift.analysis.figures.rows import mark_names
 from evalshift.analysis.figures.style import DPI, INK, across, font_points, scale_of, shortened, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.shown import shown_agreement
@@ -27,7 +28,8 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
 
     For top-1 it is the share of images with the same prediction; for top-5, error consistency (Cohen's κ of correct
     and incorrect), grey where undefined. Similar models are next to each other, in one order for rows and columns of
-    both sets, taken from the original one. All names are written, or none where there is no room for all. Of more than
+    both sets, taken from the original one. All names are written, or only those of highlighted models where there is no
+    room for all. Of more than
     `MOST` models the most accurate are drawn. Both axes share one colour scale, see `ShownAgreement.span`:
     `original.images[0]` makes the colour bar.
     Raises ValueError for fewer than three models with per-image predictions, and where agreement is undefined.
@@ -51,9 +53,10 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
         ax.set_facecolor(_UNDEFINED)
         ax.set_title(f"{side.capitalize()} set", fontsize=font_points(7))
         ax.set_xticks([])
-        ax.set_yticks(np.arange(count) if named else [])
-        if named:
-            ax.set_yticklabels([shortened(name, _NAME) for name in shown.models])
+        # Where there is no room for all names, those of highlighted models are written.
+        rows = np.arange(count) if named else np.flatnonzero(shown.highlighted)
+        ax.set_yticks(rows, [shortened(shown.models[row], _NAME) for row in rows])
+        mark_names(ax.get_yticklabels(), shown.highlighted[rows])
         ax.tick_params(axis="y", length=0, labelsize=letters * size, labelleft=ax is original)
         ax.spines[:].set_visible(False)
     return original, new

@@ -6,11 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from evalshift.analysis.figures.rows import rows
+from evalshift.analysis.figures.rows import rows, shade_rows
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     ASIDE,
     DPI,
+    HIGHLIGHT_MARKER,
     INK,
     LINE,
     MARK,
@@ -25,6 +26,7 @@ from evalshift.analysis.figures.style import (
 )
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
+from evalshift.analysis.plot_data.shown import of_all_words
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, SLIDE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -57,7 +59,7 @@ def decomposition(
     plot, axes = decomposition_plot(summary, most), list(axes)
     places = np.arange(len(plot.names))
     for ax, term in zip(axes, plot.terms, strict=True):
-        _draw_term(ax, term, places)
+        _draw_term(ax, term, places, plot.highlighted)
         ax.set_title(
             f"{wrapped(term.title, letters)}\n{wrapped(term.bars.replace(' %', _PERCENT), letters)}",
             fontsize=font_points(_title_size(letters)),
@@ -74,6 +76,8 @@ def decomposition(
         ax.spines["left"].set_visible(False)
         ax.xaxis.set_major_formatter(FuncFormatter(_points))
     axes[0].set_yticks(places, [shortened(name, longest) for name in plot.names])
+    for ax in axes:
+        shade_rows(ax, plot.highlighted)
     return axes
 
 
@@ -82,9 +86,9 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
     size = size or PAGE
     summary = pair.metrics[metric]
     plot = decomposition_plot(summary, size.rows)
-    count, models = len(plot.names), len(summary.table)
-    of_all = f"; the best {count} of {models:,} models" if count < models else ""
-    caption = wrapped(f"Points. {pair.title}, top-{METRICS[metric]}{of_all}", across(size))
+    count, of_all = len(plot.names), of_all_words(plot.rows, len(summary.table))
+    words = "; ".join(filter(None, (f"Points. {pair.title}, top-{METRICS[metric]}", of_all)))
+    caption = wrapped(words, across(size))
     room = rows(count, size, _AROUND, caption)
     longest = _NAMES.get(size, 34)
     with styled(size):
@@ -128,8 +132,11 @@ def _widened(low: float, high: float, shortest: float) -> tuple[float, float]:
     return low - missing, high + missing
 
 
-def _draw_term(ax: Axes, term: TermPlot, places: np.ndarray) -> None:
-    """Draw dots with intervals, and of sampling error the intervals alone; undefined values are left out."""
+def _draw_term(ax: Axes, term: TermPlot, places: np.ndarray, highlighted: np.ndarray) -> None:
+    """Draw dots with intervals, and of sampling error the intervals alone; undefined values are left out.
+
+    Highlighted models have stars.
+    """
     colour = _COLOURS[term.key]
     if term.wide is not None:
         for (low, high), width, gid in (((term.low, term.high), 2.4, ""), (term.wide, 0.8, "-wide")):
@@ -138,7 +145,12 @@ def _draw_term(ax: Axes, term: TermPlot, places: np.ndarray) -> None:
         return
     line = {"linewidth": font_points(0.6), "alpha": 0.7, "zorder": 2}
     ax.hlines(places, term.low, term.high, color=colour, gid=f"{term.key}-intervals", **line)
-    ax.scatter(term.estimate, places, s=area(6), color=colour, linewidths=0, zorder=3, gid=term.key)
+    others = ~highlighted
+    dots = {"color": colour, "linewidths": 0, "zorder": 3}
+    ax.scatter(term.estimate[others], places[others], s=area(6), gid=term.key, **dots)
+    if highlighted.any():
+        stars = {"s": area(34), "marker": HIGHLIGHT_MARKER, "gid": f"{term.key}-highlighted"}
+        ax.scatter(term.estimate[highlighted], places[highlighted], **dots, **stars)
 
 
 def _points(value: float, _: int | None = None) -> str:

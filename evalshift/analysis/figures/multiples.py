@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
+import numpy as np
 from matplotlib.artist import Artist
 
 from evalshift.analysis.figures.scatter import draw_scatter
 from evalshift.analysis.figures.shown import Figure
+from evalshift.analysis.figures.standouts import name_models
 from evalshift.analysis.figures.style import DPI, INK, font_points, literal, scale_of, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.scatter import (
@@ -168,6 +170,9 @@ def _draw(panels: _Panels, size: Size) -> Figure:
         figure.draw_without_rendering()
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+        for ax, plot in zip(axes, panels.plots, strict=False):
+            rows = np.flatnonzero(plot.highlighted)
+            name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows], len(rows))
     return figure
 
 
@@ -189,11 +194,13 @@ def _region_words(line: LinePlot) -> str:
 
 def _label(handle: Artist, plots: Sequence[ScatterPlot]) -> str:
     """What the legend of all panels says of this mark, without the numbers of a single panel."""
-    counts = {int(plot.in_line.sum()) for plot in plots}
-    models = f"{counts.pop()} models" if len(counts) == 1 else "Models"
+    marked = {plot.names[row] for plot in plots for row in np.flatnonzero(plot.highlighted)}
+    counts = {int((plot.in_line & ~plot.highlighted).sum()) for plot in plots}
+    models = f"{counts.pop()} {'other ' if marked else ''}models" if len(counts) == 1 else "Models"
     scales = {plot.scale for plot in plots}
     words = {
         "models": f"{models}, {100 * plots[0].level:g} % CI",
+        "highlighted": str(handle.get_label()) if len(marked) == 1 else "Highlighted models",
         "fit": f"{scales.pop().capitalize()} fit" if len(scales) == 1 else "Fit on the scale of the axes",
         "testbed-fit": "Its line",
         "region": next((_region_words(plot.line) for plot in plots if plot.line is not None), ""),

@@ -5,10 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from evalshift.analysis.figures.rows import rows
+from evalshift.analysis.figures.rows import mark_names, rows
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     DPI,
+    HIGHLIGHT,
+    HIGHLIGHT_MARKER,
     INK,
     LINE,
     MARK,
@@ -21,7 +23,7 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.plot_data.shown import ShownRanks, shown_ranks
+from evalshift.analysis.plot_data.shown import ShownRanks, of_all_words, shown_ranks
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -38,7 +40,7 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
     blue. Names carry ranks; tied models share one. The axes
     `sides`, left and right of `ax`, show simultaneous confidence sets of ranks: with a probability of the level they
     contain all true ranks of a set. They need per-image predictions. Of more than `most` models the best on the
-    original set are drawn. Raises ValueError for fewer than two models.
+    original set, and highlighted ones, are drawn. Raises ValueError for fewer than two models.
     Source: Mogstad, Romano, Shaikh, Wilhelm 2024, Review of Economic Studies 91(1), 476-518 (the sets).
     """
     shown = shown_ranks(summary, most)
@@ -61,6 +63,21 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
         ax.scatter(
             *ends.T, s=area(9), color=colour, linewidths=0, zorder=3, label=label, gid=f"ranks-{kind}", clip_on=False
         )
+    if shown.highlighted.any():
+        ends = np.stack([np.stack([np.zeros(count), places], 1), np.stack([np.ones(count), shown.right], 1)], 1)
+        calm = shown.highlighted & ~shown.real
+        ax.add_collection(_lines(ends[calm], HIGHLIGHT, 1.3, 1.0, "changes-highlighted"))
+        ax.scatter(
+            *ends[shown.highlighted].reshape(-1, 2).T,
+            s=area(34),
+            marker=HIGHLIGHT_MARKER,
+            color=HIGHLIGHT,
+            linewidths=0,
+            zorder=4,
+            label="Highlighted",
+            gid="highlighted-models",
+            clip_on=False,
+        )
     ax.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[0, 1], xticklabels=["Original", "New"])
     ax.tick_params(axis="x", length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
@@ -74,6 +91,7 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
         side.spines[name].set_visible(False)
         for text, mover in zip(side.get_yticklabels(), (shown.movers | shown.real)[order], strict=True):
             text.set_fontweight("bold" if mover else "normal")
+        mark_names(side.get_yticklabels(), shown.highlighted[order])
     if sides is not None:
         _draw_sets(shown, sides, summary.level)
     return ax
@@ -90,15 +108,15 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
         return None
     count = len(shown.table)
     size = size or (COLUMN if shown.sets is None else PAGE)
-    of_all = f"; the best {count} of {len(summary.table):,} models" if count < len(summary.table) else ""
-    pair_words = f"{pair.title}, top-{METRICS[metric]}{of_all}"
+    of_all = of_all_words(shown.rows, len(summary.table))
+    pair_words = "; ".join(filter(None, (f"{pair.title}, top-{METRICS[metric]}", of_all)))
     caption = wrapped(pair_words, across(size))
     room = rows(count, size, _AROUND, caption)
     with styled(size):
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         if shown.sets is None or size == COLUMN:
             middle = ranks(summary, figure.add_subplot(), most=size.rows)
-            if shown.real.any() or shown.movers.any():
+            if shown.real.any() or shown.movers.any() or shown.highlighted.any():
                 figure.legend(loc="outside upper center")
         else:
             left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.2, 1))

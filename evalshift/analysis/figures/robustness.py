@@ -3,10 +3,12 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from evalshift.analysis.figures.rows import CLOSE_ROW, rows
+from evalshift.analysis.figures.rows import CLOSE_ROW, rows, shade_rows
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     DPI,
+    HIGHLIGHT,
+    HIGHLIGHT_MARKER,
     INK,
     LINE,
     MARK,
@@ -32,13 +34,15 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
 
     Behind each is the range in which such models scatter about the line. Statistically significant distances (Holm)
     are orange diamonds. Models beyond the range of the line have hollow markers; where such a distance is
-    smaller than its standard error only the interval is drawn. Of more than `most` models those at both ends are drawn.
+    smaller than its standard error only the interval is drawn. Of more than `most` models those at both ends, and
+    highlighted ones, are drawn.
     Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
     """
     found = shown_robustness(summary)
     if found is None:
         raise ValueError("robustness: found no model with a defined distance from the line; expected one or more")
-    shown, off = found.ends(most).table, found.ends(most).off
+    chosen = found.ends(most)
+    shown, off = chosen.table, chosen.off
     places = np.arange(len(shown))
     usual = [100 * shown[f"usual_{end}"].to_numpy() for end in ("low", "high")]
     if np.isfinite(usual).any():
@@ -76,6 +80,20 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     ax.set_yticks(places, [shortened(name, _NAME) for name in shown["title"]])
     ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
+    marked = chosen.highlighted
+    shade_rows(ax, marked)
+    if marked.any():
+        ax.scatter(
+            100 * shown["distance"][marked],
+            places[marked],
+            s=area(34),
+            marker=HIGHLIGHT_MARKER,
+            color=HIGHLIGHT,
+            linewidths=0,
+            zorder=4,
+            label="Highlighted",
+            gid="highlighted-models",
+        )
     left_out = len(found.table) - len(shown)
     between = f"; {left_out:,} in between not shown" if left_out else ""
     ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Effective robustness (points above the line{between})")

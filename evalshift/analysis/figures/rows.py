@@ -1,8 +1,13 @@
 """Height and font size of figures with one row per model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalshift.analysis.figures.style import scale_of
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+
+from evalshift.analysis.figures.style import HIGHLIGHT, scale_of
 from evalshift.analysis.plot_data.sizes import Size
 
 _LINE = 0.11  # inches in a column
@@ -29,3 +34,17 @@ def rows(count: int, size: Size, around: float, caption: str, row: float = ROW) 
     taken = min(row * scale, left) if size.height is None else left
     height = around * scale + taken * count if size.height is None else size.height
     return Rows(height, min(_NAME * scale, _NAME_IN_ROW * taken))
+
+
+def shade_rows(ax: Axes, highlighted: np.ndarray) -> None:
+    """Draw a band behind the rows of highlighted models, and their names in its colour and bold."""
+    for place in np.flatnonzero(highlighted).tolist():
+        ax.axhspan(place - 0.5, place + 0.5, color=HIGHLIGHT, alpha=0.1, linewidth=0, zorder=-1, gid="highlighted")
+    mark_names(ax.get_yticklabels(), highlighted)
+
+
+def mark_names(names: Sequence[Text], highlighted: np.ndarray) -> None:
+    """Write the names of highlighted models in their colour and bold."""
+    for text, marked in zip(names, highlighted.tolist(), strict=True):
+        if marked:
+            text.set(color=HIGHLIGHT, fontweight="bold")

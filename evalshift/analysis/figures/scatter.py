@@ -10,12 +10,15 @@ from evalshift.analysis.figures.standouts import name_models, standouts
 from evalshift.analysis.figures.style import (
     ASIDE,
     DPI,
+    HIGHLIGHT,
+    HIGHLIGHT_MARKER,
     LINE,
     MARK,
     QUIET,
     area,
     font_points,
     literal,
+    shortened,
     styled,
     wrapped,
 )
@@ -33,6 +36,7 @@ from evalshift.analysis.plot_data.scatter import (
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
+_LABEL = 30  # letters of a name in a legend
 # Between a legend and the nearest model, in fractions of the axes.
 _ROOM = 0.03
 _WIDTH, _FEW_WIDTH = 1.1, 0.5  # of a line, in points; the latter for one through few models
@@ -61,7 +65,8 @@ def scatter(
     """Draw new against original accuracy of every model, with intervals, y = x, the line and its bootstrap region.
 
     Positions are percentages, on axes of `scale`: "linear", "probit" or "logit". Both axes share their limits and
-    their unit, so that slopes can be compared by eye. Families left out of the line have another colour; the limits
+    their unit, so that slopes can be compared by eye. Highlighted models are stars.
+    Families left out of the line have another colour; the limits
     then follow the models of the line, and models outside are named below the axes. With `everything` all models are
     shown, and the line is fitted to all. A published testbed that the models are compared with is drawn in grey behind
     them, with its line; fewer than five models beside it get no line of their own. Otherwise a line
@@ -105,8 +110,9 @@ def scatter_figure(
             figure.draw_without_rendering()
         # Otherwise each file repeats the same layout, which doubles the time.
         figure.set_layout_engine("none")
-        rows = standouts(summary)
-        name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows])
+        marked = np.flatnonzero(plot.highlighted).tolist()
+        rows = [*marked, *(row for row in standouts(summary) if row not in marked)]
+        name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows], len(marked))
     return figure
 
 
@@ -133,13 +139,22 @@ def draw_scatter(
     if equal:
         ax.set_aspect("equal")
     handles: list[Artist] = []
-    if plot.in_line.any():
-        dots = _draw_models(ax, plot, np.flatnonzero(plot.in_line), limits, MARK, "models")
-        dots.set_label(_models_label(int(plot.in_line.sum()), plot.level))
+    if plot.highlighted.any():
+        stars = _draw_models(ax, plot, np.flatnonzero(plot.highlighted), limits, HIGHLIGHT, "highlighted")
+        stars.set_label(_highlighted_label(plot))
+        handles.append(stars)
+    others = plot.in_line & ~plot.highlighted
+    if others.any():
+        dots = _draw_models(ax, plot, np.flatnonzero(others), limits, MARK, "models")
+        dots.set_label(_models_label(int(others.sum()), plot.level, other=bool(plot.highlighted.any())))
         handles.append(dots)
     unseen = []
     for family, members in plot.left_out:
-        seen = [row for row in members if _within(plot.x[row], limits[0]) and _within(plot.y[row], limits[1])]
+        seen = [
+            row
+            for row in members
+            if not plot.highlighted[row] and _within(plot.x[row], limits[0]) and _within(plot.y[row], limits[1])
+        ]
         label = f"{literal(family)}, {len(members)} model{'' if len(members) == 1 else 's'}"
         drawn = [_draw_models(ax, plot, np.array([row]), limits, ASIDE, f"model-{row}") for row in seen]
         if drawn:
@@ -218,6 +233,8 @@ def _draw_models(
     )
     for collection, name in zip(bars.lines[2], ("original-intervals", "new-intervals"), strict=True):
         collection.set_gid(name if gid == "models" else f"{gid}-{name}")
+    if gid == "highlighted":
+        return ax.scatter(x, y, s=area(40), marker=HIGHLIGHT_MARKER, color=colour, linewidths=0, zorder=3.5, gid=gid)
     return ax.scatter(x, y, s=area(7), color=colour, linewidths=0, zorder=3, gid=gid)
 
 
@@ -271,8 +288,15 @@ def _draw_line(
     return drawn
 
 
-def _models_label(count: int, level: float) -> str:
-    return f"{count} models, {100 * level:g} % CI" if count > 1 else "1 model"
+def _models_label(count: int, level: float, other: bool = False) -> str:
+    more = "other " if other else ""
+    return f"{count} {more}models, {100 * level:g} % CI" if count > 1 else f"1 {more}model"
+
+
+def _highlighted_label(plot: ScatterPlot) -> str:
+    """The name of the only highlighted model, or how many there are."""
+    rows = np.flatnonzero(plot.highlighted).tolist()
+    return shortened(plot.names[rows[0]], _LABEL) if len(rows) == 1 else f"{len(rows)} highlighted models"
 
 
 def _within(value: float, limits: Limits) -> bool:

@@ -1,18 +1,21 @@
 """Names of notable models, placed beside their markers without overlap."""
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
-from evalshift.analysis.figures.style import INK, QUIET, font_points, shortened
+from evalshift.analysis.figures.style import HIGHLIGHT, INK, QUIET, font_points, shortened
 from evalshift.analysis.plot_data.shown import shown_robustness
 from evalshift.analysis.summary import MetricSummary
 
 _MOST = 8
+_ALWAYS = 12  # highlighted models with a name in any case
 _NAME = 26
+_FARTHEST, _FARTHEST_HIGHLIGHTED = 0.2, 0.35  # distance of names from their markers, as a fraction of the axes
 _FRAME = 0.02  # distance of names from the edges of the axes, as a fraction of them
 # The legend is filled with this many lines, so that no name is placed in it.
 _HATCHES = 40
@@ -36,51 +39,87 @@ def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
     return list(dict.fromkeys(rows))[:most]
 
 
-def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray) -> list[str]:
+def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, highlighted: int = 0) -> list[str]:
     """Write names beside the markers at `x`, `y` where they cover no marker, bar, line or name; returns those written.
+
+    The first `highlighted` names are in the colour of their markers. Of them a dozen are written in any case, beside
+    their markers where there is no free place.
 
     The axes must be final: laid out, with limits and markers. A name with no free place within a fifth of the axes is
     left out. A thin line connects a name that is farther away with its marker. Placed by textalloc, each in turn at
     the nearest of 200 candidate positions that is free.
     """
+    first, others = np.arange(min(highlighted, len(names))), np.arange(highlighted, len(names))
+    written = _placed(ax, names, x, y, first, _FARTHEST_HIGHLIGHTED)
+    for place in first[:_ALWAYS].tolist():
+        if written.get(place, True) is None:
+            written[place] = _beside(ax, shortened(names[place], _NAME), x[place], y[place])
+    for text in filter(None, written.values()):
+        text.set_color(HIGHLIGHT)
+    # After them, so that they keep clear of them.
+    written |= _placed(ax, names, x, y, others, _FARTHEST)
+    return [text.get_text() for text in written.values() if text is not None]
+
+
+def _placed(
+    ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, places: np.ndarray, farthest: float
+) -> dict[int, Any]:
+    """Write the names at these places that are within the axes; each with its text, None where it has no free place."""
     from textalloc import allocate  # slow to import, and few figures have names
 
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    shown = np.flatnonzero((left <= x) & (x <= right) & (bottom <= y) & (y <= top))
+    shown = places[(left <= x[places]) & (x[places] <= right) & (bottom <= y[places]) & (y[places] <= top)]
     if not len(shown):
-        return []
+        return {}
     marks = np.concatenate([np.asarray(one.get_offsets()) for one in ax.collections if isinstance(one, PathCollection)])
     lines = _lines(ax)
     # Corners of where names may be: a little within the axes, whose scale may be curved.
     corners = (ax.transAxes + ax.transData.inverted()).transform([[_FRAME, _FRAME], [1 - _FRAME, 1 - _FRAME]])
-    texts: list[Any] = allocate(
-        ax,
-        x[shown],
-        y[shown],
-        [shortened(names[place], _NAME) for place in shown.tolist()],
-        x_scatter=marks[:, 0],
-        y_scatter=marks[:, 1],
-        x_lines=[line[:, 0] for line in lines],
-        y_lines=[line[:, 1] for line in lines],
-        textsize=font_points(6),
-        textcolor=INK,
-        linecolor=QUIET,
-        linewidth=font_points(0.4),
-        margin=0.012,
-        min_distance=0.012,
-        max_distance=0.2,
-        draw_all=False,
-        xlims=(corners[0, 0], corners[1, 0]),
-        ylims=(corners[0, 1], corners[1, 1]),
-        avoid_label_lines_overlap=True,
-        avoid_crossing_label_lines=True,
+    with redirect_stdout(None):  # it prints where it finds no place
+        texts: list[Any] = allocate(
+            ax,
+            x[shown],
+            y[shown],
+            [shortened(names[place], _NAME) for place in shown.tolist()],
+            x_scatter=marks[:, 0],
+            y_scatter=marks[:, 1],
+            x_lines=[line[:, 0] for line in lines],
+            y_lines=[line[:, 1] for line in lines],
+            textsize=font_points(6),
+            textcolor=INK,
+            linecolor=QUIET,
+            linewidth=font_points(0.4),
+            margin=0.012,
+            min_distance=0.012,
+            max_distance=farthest,
+            draw_all=False,
+            xlims=(corners[0, 0], corners[1, 0]),
+            ylims=(corners[0, 1], corners[1, 1]),
+            avoid_label_lines_overlap=True,
+            avoid_crossing_label_lines=True,
+            zorder=4,
+        )[2]
+    return dict(zip(shown.tolist(), texts, strict=True))
+
+
+def _beside(ax: Axes, name: str, x: float, y: float) -> Any:
+    """Write a name to the side of its marker on which there is more room."""
+    across = float((ax.transData + ax.transAxes.inverted()).transform([[x, y]])[0, 0])
+    sign, side = (1, "left") if across < 0.5 else (-1, "right")
+    return ax.annotate(
+        name,
+        (x, y),
+        (sign * font_points(4), 0),
+        textcoords="offset points",
+        ha=side,
+        va="center",
+        fontsize=font_points(6),
         zorder=4,
-    )[2]
-    return [text.get_text() for text in texts if text is not None]
+    )
 
 
 def _lines(ax: Axes) -> list[np.ndarray]:
-    """What a name must not cross besides markers: lines, error bars, the legend; in data units, shape (position, 2)."""
+    """What a name must not cross besides markers: lines, error bars, legend, names; in data units, (position, 2)."""
     lines = [np.asarray(line.get_xydata()) for line in ax.lines]
     for collection in ax.collections:
         if isinstance(collection, LineCollection):
@@ -89,4 +128,9 @@ def _lines(ax: Axes) -> list[np.ndarray]:
     if legend is not None:
         box = legend.get_window_extent().transformed(ax.transData.inverted())
         lines += [np.array([[box.x0, height], [box.x1, height]]) for height in np.linspace(box.y0, box.y1, _HATCHES)]
+    for text in ax.texts:
+        box = text.get_window_extent().transformed(ax.transData.inverted())
+        lines += [
+            np.array([[box.x0, height], [box.x1, height]]) for height in np.linspace(box.y0, box.y1, _HATCHES // 8)
+        ]
     return lines

@@ -15,6 +15,9 @@ DPI = 200  # of a PNG
 # The palette of Okabe and Ito, distinguishable with any colour vision.
 INK, QUIET, MARK, LINE, ASIDE = "#222222", "#777777", "#0072B2", "#D55E00", "#009E73"
 
+# A highlighted model: wine of Tol's muted palette, dark enough for text, and a marker that nothing else has.
+HIGHLIGHT, HIGHLIGHT_MARKER = "#882255", "*"
+
 # For one column of a paper; other sizes scale everything measured in points.
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",

@@ -25,6 +25,7 @@ class Outcomes:
     original_correct, new_correct   shape (m,), 0 to the total of their set, in the order of `models`
     attributes                      model -> facts of its registry entry ("family", "year", "title", ...)
     dataset_titles                  name -> title of both sets and of a set of fresh images, where they have one
+    highlighted                     models that readers are to find first: named and marked wherever models are shown
     """
 
     original: str
@@ -37,6 +38,7 @@ class Outcomes:
     new_total: int
     attributes: dict[str, dict]
     dataset_titles: Mapping[str, str] = field(default_factory=dict)
+    highlighted: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.models)

@@ -11,6 +11,7 @@ from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outco
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.shared_images import image_source, shared_images_note
 from evalshift.analysis.outcomes.stored_logits import StoredLogits
+from evalshift.analysis.selection import select_models
 from evalshift.errors import AnalysisError, StoreError, near_match
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
@@ -51,20 +52,20 @@ def load_outcomes(results: Results, pair: str) -> dict[str, Outcomes]:
     return load_pair(results, pair).outcomes
 
 
-def load_pair(results: Results, pair: str) -> StoredPair:
+def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = None) -> StoredPair:
     """Counts, predictions, provenance and notes of the models stored on both sets of `pair` ("original:new").
 
     A model takes part when its predictions on both sets can be read, belong to the datasets as they are stored now,
     and come from one checkpoint, or when counts of it were imported in their place; every other model is named in the
     notes. Each file is read once, and only its predictions are kept. "top5" is there when every model with predictions
     has five per image and there are more than five classes; models with top-1 counts alone are left out of it.
-    `pair` may be named as it was typed to run it, see `seen_alike`.
+    `pair` may be named as it was typed to run it, see `seen_alike`; `models` are names or globs, None for all.
     Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
     """
     pair = seen_alike(results, pair)
     names = split_pair(pair)
     notes: list[str] = []
-    original, new = (_load_side(results, name, pair, notes) for name in names)
+    original, new = (_load_side(results, name, pair, notes, models) for name in names)
     _refuse_unlike(original.dataset, new.dataset)
     known: dict[str, tuple[_Known, _Known]] = {}
     for model in _common_models(original, new, notes):
@@ -155,6 +156,16 @@ def stored_families(results: Results, pairs: Iterable[str]) -> set[str]:
                 origin = results.provenance(dataset, model)
                 found |= {origin.entry.get("family")} if origin else set()
     return {family for family in found if family is not None}
+
+
+def stored_models(results: Results, pairs: Iterable[str]) -> list[str]:
+    """The names of all models with predictions or counts on a set of these pairs; no predictions are read."""
+    found: dict[str, None] = {}
+    for dataset in dict.fromkeys(name for pair in pairs for name in split_pair(seen_alike(results, pair))):
+        with suppress(StoreError):  # what cannot be read is said when its pair is loaded
+            _, counted = results.load_counts(dataset) or (None, {})
+            found |= dict.fromkeys((*results.models(dataset), *counted))
+    return list(found)
 
 
 def seen_alike(results: Results, pair: str) -> str:
@@ -265,9 +276,12 @@ class _Side:
         return _Known({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
 
 
-def _load_side(results: Results, name: str, pair: str, notes: list[str]) -> _Side:
+def _load_side(results: Results, name: str, pair: str, notes: list[str], models: Sequence[str] | str | None) -> _Side:
     predicted = frozenset(results.models(name))
     counted, rows = results.load_counts(name) or (None, {})
+    if models is not None:
+        wanted = set(select_models((models,) if isinstance(models, str) else models, (*predicted, *rows)))
+        predicted, rows = predicted & wanted, {model: row for model, row in rows.items() if model in wanted}
     stored = results.datasets()
     if name in stored:
         dataset = results.load_dataset(name)

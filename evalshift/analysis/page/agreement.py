@@ -3,7 +3,7 @@
 import numpy as np
 
 from evalshift.analysis.page.chart import Chart, named_axis, plain, view
-from evalshift.analysis.page.words import label, plotly_text
+from evalshift.analysis.page.words import named, plotly_text
 from evalshift.analysis.plot_data.shown import ShownAgreement, shown_agreement
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import number, percent
@@ -40,7 +40,7 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
 def _view(shown: ShownAgreement, side: str, size: int) -> dict:
     names, share = shown.models, shown.is_share
     low, high = shown.span
-    short = [label(name) for name in names]
+    short = [named(name, mine) for name, mine in zip(names, shown.highlighted, strict=True)]
     heat = {
         "type": "heatmap",
         "z": [plain(row, 3) for row in shown.values[side]],
@@ -59,13 +59,13 @@ def _view(shown: ShownAgreement, side: str, size: int) -> dict:
             "yanchor": "top",
         },
     }
-    named = named_axis(short) | {"type": "category", "showgrid": False, "tickfont": {"size": 9}}
+    along = named_axis(short) | {"type": "category", "showgrid": False, "tickfont": {"size": 9}}
     return view(
         [heat],
         height=size,
         margin={"l": 40, "r": 10, "t": 10, "b": 40},
-        xaxis=named | {"range": [-0.5, len(names) - 0.5], "tickangle": -90},
-        yaxis=named | {"range": [len(names) - 0.5, -0.5]},
+        xaxis=along | {"range": [-0.5, len(names) - 0.5], "tickangle": -90},
+        yaxis=along | {"range": [len(names) - 0.5, -0.5]},
     )
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.page.chart import Chart, axis, height_of, markers, named_axis, strokes, view
-from evalshift.analysis.page.words import counted, label, plotly_text
-from evalshift.analysis.plot_data.shown import ShownRanks, shown_ranks
+from evalshift.analysis.page.words import counted, named, plotly_text
+from evalshift.analysis.plot_data.shown import ShownRanks, of_all_words, shown_ranks
 from evalshift.analysis.summary import MetricSummary
 
 MOST = 80
@@ -21,7 +21,7 @@ def bump_chart(metric: MetricSummary) -> Chart | None:
         key="ranks",
         title="Rank changes",
         result=_result(metric),
-        caption=_caption(metric, shown.sets is not None, count),
+        caption=_caption(metric, shown.sets is not None, of_all_words(shown.rows, len(metric.table))),
         views={"ranks": _view(shown)},
         height=height_of(count),
     )
@@ -42,12 +42,24 @@ def _view(shown: ShownRanks) -> dict:
     colours = ["--line" if beyond else "--mark" for beyond in real]
     for at, ranks, axis_name in ((0, left, "y"), (1, right, "y2")):
         data.append(
-            markers([at] * count, ranks.tolist(), colours, text=texts, rows=range(count), xaxis="x2", yaxis=axis_name)
+            markers(
+                [at] * count,
+                ranks.tolist(),
+                ["--highlight" if mine else colour for mine, colour in zip(shown.highlighted, colours, strict=True)],
+                text=texts,
+                rows=range(count),
+                marker={
+                    "symbol": ["star" if mine else "circle" for mine in shown.highlighted],
+                    "size": [13 if mine else 7 for mine in shown.highlighted],
+                },
+                xaxis="x2",
+                yaxis=axis_name,
+            )
         )
     if sets is not None:
         for side, ranks, x_axis, y_axis in (("original", left, "x", "y"), ("new", right, "x3", "y2")):
             data += _sets(sets, shown.with_sets.tolist(), side, ranks, colours, texts, x_axis, y_axis)
-    names = [label(str(title)) for title in table["title"]]
+    names = [named(str(title), mine) for title, mine in zip(table["title"], shown.highlighted, strict=True)]
     flank = 0.24 if sets is not None else 0.0
     last = count if sets is None else sets[["original_rank_high", "new_rank_high"]].to_numpy().max()
     aside = axis("Confidence set of the rank", range=[0, float(last) + 1], fixedrange=True, nticks=4)
@@ -138,13 +150,13 @@ def _most(table: pd.DataFrame) -> str:
     return f"{counted(abs(int(row['delta_rank'])), 'place')} ({row['title']})"
 
 
-def _caption(metric: MetricSummary, with_sets: bool, shown: int) -> str:
+def _caption(metric: MetricSummary, with_sets: bool, of_all: str) -> str:
     words = "Models in order of their accuracy on the original set (left) and on the new set (right)."
     if with_sets:
         words += (
             f" Bars are simultaneous confidence sets: they contain all true ranks of a set with a probability of "
             f"{100 * metric.level:g} %. Orange: the rank change is statistically significant."
         )
-    if shown < len(metric.table):
-        words += f" The first {shown} of {len(metric.table):,} models."
+    if of_all:
+        words += f" {of_all[0].upper()}{of_all[1:]}."
     return words

@@ -43,10 +43,19 @@ def _term(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:
     data = [
         _zero(plot),
         strokes(at, y, "--mark", rows=rows, opacity=0.45),
-        markers(plain(x), plain(value), "--mark", text=texts, rows=rows),
+        markers(plain(x), plain(value), _colours(plot, rows), text=texts, rows=rows, marker=_kinds(plot, rows)),
     ]
     result = f"{term.title}: {number(float(value.mean()), 1)} points on average over {len(rows)} models."
     return _chart(term.key, term.title, result, data, span)
+
+
+def _colours(plot: DecompositionPlot, rows: list[int]) -> list[str]:
+    return ["--highlight" if plot.highlighted[row] else "--mark" for row in rows]
+
+
+def _kinds(plot: DecompositionPlot, rows: list[int]) -> dict[str, list]:
+    marked = plot.highlighted[rows]
+    return {"symbol": ["star" if mine else "circle" for mine in marked], "size": [13 if mine else 7 for mine in marked]}
 
 
 def _sampling(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:

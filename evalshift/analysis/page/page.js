@@ -192,6 +192,8 @@
         if (target.scrollTop + 2 * target.clientHeight > target.scrollHeight) this.more(150);
       });
       this.rows = [...this.order];  // by position in the table as written
+      for (const row of data.highlighted) this.mark(row, true);
+      if (data.highlighted.length) this.show();
       this.wire();
     }
     get shown() {
@@ -244,12 +246,15 @@
     }
     pin(row) {
       const on = !this.pins.has(row);
-      this.pins[on ? "add" : "delete"](row);
-      this.rows[row].classList.toggle("pinned", on);
-      this.rows[row].querySelector(".pin").setAttribute("aria-pressed", on);
+      this.mark(row, on);
       this.show();
       redraw(all(".chart.main", this.element));
       this.say(`${this.models[row]} is ${on ? "pinned to the top of the table" : "no longer pinned"}`);
+    }
+    mark(row, on) {
+      this.pins[on ? "add" : "delete"](row);
+      this.rows[row].classList.toggle("pinned", on);
+      this.rows[row].querySelector(".pin").setAttribute("aria-pressed", on);
     }
     // The pinned models again, with ring and label.
     marked(data) {

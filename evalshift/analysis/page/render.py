@@ -189,7 +189,8 @@ def _panel(metric: MetricSummary, families: Sequence[Family], copies: dict) -> d
     titles, names = metric.table["title"].tolist(), metric.table["model"].tolist()
     # A model is found by its title and by its name.
     found = [title if title == name else f"{title} {name}" for title, name in zip(titles, names, strict=True)]
-    return {"models": titles, "found": found, "family": family, "copies": copies}
+    marked = np.flatnonzero(metric.highlighted).tolist()
+    return {"models": titles, "found": found, "family": family, "copies": copies, "highlighted": marked}
 
 
 def _against_view(against: Against) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from evalshift.analysis.page.chart import (
     strokes,
     view,
 )
-from evalshift.analysis.page.words import bounds, counted, label, plotly_text
+from evalshift.analysis.page.words import bounds, counted, named, plotly_text
 from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.plot_data.shown import ShownRobustness, shown_robustness
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
@@ -65,6 +65,7 @@ def year_chart(metric: MetricSummary) -> Chart | None:
 
 def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
     rows, texts, places = _rows(frame, metric), _texts(frame), np.arange(len(frame))
+    marked = metric.highlighted[rows]
     data = [strokes([0, 0], [-1, len(frame)], "--quiet", line={"dash": "dash"})]
     usual = [100 * frame[f"usual_{end}"] for end in ("low", "high")]
     if np.isfinite(usual).any():
@@ -84,14 +85,20 @@ def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
                 colour,
                 text=[texts[place] for place in own],
                 rows=kept,
-                marker={"symbol": [_symbol(beyond, outside) for outside in part["extrapolated"]]},
+                marker={
+                    "symbol": [
+                        "star" if marked[place] else _symbol(beyond, outside)
+                        for place, outside in zip(own, part["extrapolated"], strict=True)
+                    ],
+                    "size": [13 if marked[place] else 7 for place in own],
+                },
             )
         )
     return view(
         data,
         height=height_of(len(frame)),
         xaxis=axis("Effective robustness (points)", fixedrange=True),
-        yaxis=named_axis([label(str(title)) for title in frame["title"]]),
+        yaxis=named_axis([named(str(title), mine) for title, mine in zip(frame["title"], marked, strict=True)]),
     )
 
 

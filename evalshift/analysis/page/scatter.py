@@ -1,6 +1,7 @@
 """Scatter plot of new against original accuracy, the first figure of the page, and small multiples of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,11 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
     widest = axes.limits(x, y, x_ends, y_ends)
     texts = point_texts(metric)
     data = _background(plot, widest)
-    for family in families:
+    marked = np.flatnonzero(plot.highlighted).tolist()
+    shown = [replace(family, rows=tuple(row for row in family.rows if row not in marked)) for family in families]
+    if marked:
+        shown.append(Family("Highlighted", tuple(marked), "--highlight", "star"))
+    for family in shown:
         rows = list(family.rows)
         across = bars(axes.within(x_ends[:, rows], widest), y[rows])
         upright = bars(axes.within(y_ends[:, rows], widest), x[rows])
@@ -127,10 +132,10 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
             family.colour,
             text=[texts[row] for row in family.rows],
             rows=family.rows,
-            marker={"symbol": family.symbol},
+            marker={"symbol": family.symbol, "size": 14 if family.colour == "--highlight" else 7},
             name=plotly_text(family.name),
         )
-        for family in families
+        for family in shown
     ]
     kind = f"{metric_words(plot.metric)} accuracy (%)"
     return view(
@@ -147,7 +152,16 @@ def _small(metric: MetricSummary, scale: str, span: tuple[float, float]) -> dict
     data = [
         *_background(plot, span),
         strokes(upright[1], upright[0], "--mark", opacity=0.4),
-        markers(plain(x), plain(y), "--mark", text=point_texts(metric), marker={"size": 5}),
+        markers(
+            plain(x),
+            plain(y),
+            ["--highlight" if mine else "--mark" for mine in plot.highlighted],
+            text=point_texts(metric),
+            marker={
+                "size": [12 if mine else 5 for mine in plot.highlighted],
+                "symbol": ["star" if mine else "circle" for mine in plot.highlighted],
+            },
+        ),
     ]
     return view(
         data,
@@ -207,6 +221,8 @@ def _caption(metric: MetricSummary, scale: str) -> str:
             fit += f" with the central {level} of {line.resamples:,} bootstrap lines"
         fit += f" (thin: through only {int(metric.in_line.sum())} models)" if line.few else ""
         parts.append(f"{fit}.")
+    if metric.highlighted.any():
+        parts.append("Stars: highlighted models.")
     if metric.left_out:
         parts.append(f"{', '.join(metric.left_out_titles)}: not in the fit. Dotted: the line of all models.")
     if metric.against is not None:

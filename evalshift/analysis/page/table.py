@@ -51,6 +51,7 @@ def model_table(metric: MetricSummary) -> ModelTable:
     table = metric.table
     known = table["delta_rank_real"].dropna()
     sides = [table[f"{side}_{end}"].to_numpy() for side in ("original", "new") for end in ("low", "high")]
+    table = table.assign(highlighted=metric.highlighted)
     return ModelTable(
         rows=table.astype(object).where(table.notna(), None).to_dict("records"),
         span=axes.limits(*sides, margin=0.0),

@@ -6,6 +6,8 @@ from markupsafe import Markup, escape
 
 from evalshift.formatting import percent
 
+STAR = "★"  # before the name of a highlighted model
+
 # plotly interprets a few tags in texts, but no quotes.
 _PLOTLY = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -40,6 +42,15 @@ def label(name: str, longest: int = 26) -> str:
         end = (longest - 1) * 4 // 9
         name = f"{name[: longest - 1 - end]}…{name[-end:]}"
     return plotly_text(name)
+
+
+def named(name: str, highlighted: bool) -> str:
+    """`label`, after a star where the model is highlighted.
+
+    >>> named("resnet50", True)
+    '★ resnet50'
+    """
+    return f"{STAR} {label(name)}" if highlighted else label(name)
 
 
 def bounds(low: float, high: float) -> str:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
+from evalshift.analysis.plot_data.ordering import first_of
 from evalshift.analysis.statistics.drop_decomposition import BOUND_LEVELS
 from evalshift.analysis.summary import MetricSummary
 
@@ -44,6 +45,8 @@ class DecompositionPlot:
     accuracy      original accuracy in percent
     drop          points
     by_cause      adaptivity, where fresh images measure it, distribution shift, and sampling error of the new set
+    rows          row numbers of the models in the whole table
+    highlighted   which of them are highlighted
     across        what the line of the other models predicts, and the model's own part; empty where no line is known
     """
 
@@ -52,6 +55,8 @@ class DecompositionPlot:
     drop: Float[np.ndarray, " m"]
     by_cause: tuple[TermPlot, ...]
     across: tuple[TermPlot, ...]
+    rows: Int[np.ndarray, " m"]
+    highlighted: Bool[np.ndarray, " m"]
 
     @property
     def terms(self) -> tuple[TermPlot, ...]:
@@ -60,8 +65,10 @@ class DecompositionPlot:
 
 
 def decomposition_plot(metric: MetricSummary, most: int | None = None) -> DecompositionPlot:
-    """The decomposition of the first `most` models of the table, or of all."""
-    frame = metric.tables["decomposition"].frame.head(most if most is not None else len(metric.table))
+    """The decomposition of the first `most` models of the table, highlighted ones among them, or of all."""
+    frame = metric.tables["decomposition"].frame
+    rows = first_of(len(frame), most or len(frame), np.flatnonzero(metric.highlighted).tolist())
+    frame = frame.iloc[rows]
     table = metric.table.set_index("model").loc[frame["model"]]
     level = f"{100 * metric.level:g} % CI"
 
@@ -89,5 +96,7 @@ def decomposition_plot(metric: MetricSummary, most: int | None = None) -> Decomp
         accuracy=100 * table["original_accuracy"].to_numpy(float),
         drop=100 * frame["drop"].to_numpy(float),
         by_cause=(*causes, sampling()),
+        rows=rows,
+        highlighted=metric.highlighted[rows],
         across=tuple(one for one in across if np.isfinite(one.estimate).any()),
     )

@@ -1,5 +1,7 @@
 """Orders for figures: similar models next to each other; of too many rows, those at both ends."""
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster import hierarchy
@@ -30,13 +32,30 @@ def alike_first(similarity: Float[np.ndarray, "m m"]) -> Int[np.ndarray, " m"]:
     return order.astype(np.int64) if forwards else order[::-1].astype(np.int64)
 
 
-def both_ends(count: int, most: int) -> Int[np.ndarray, " shown"]:
-    """Indices of the rows to show, at most `most` of `count`: the same number from either end.
+def first_of(count: int, most: int, kept: Iterable[int] = ()) -> Int[np.ndarray, " shown"]:
+    """Indices of the rows to show, at most `most` of `count`: those of `kept`, and as many of the first as fit.
+
+    >>> first_of(7, 4), first_of(7, 4, [5]), first_of(7, 4, [0, 3])
+    (array([0, 1, 2, 3]), array([0, 1, 2, 5]), array([0, 1, 2, 3]))
+    """
+    return _filled(count, most, kept, lambda taken: range(taken))
+
+
+def both_ends(count: int, most: int, kept: Iterable[int] = ()) -> Int[np.ndarray, " shown"]:
+    """Indices of the rows to show, at most `most` of `count`: those of `kept`, and as many from either end as fit.
 
     >>> both_ends(7, 4), both_ends(3, 4)
     (array([0, 1, 5, 6]), array([0, 1, 2]))
     """
+    return _filled(count, most, kept, lambda taken: (*range(taken // 2), *range(count - taken // 2, count)))
+
+
+def _filled(
+    count: int, most: int, kept: Iterable[int], taken: Callable[[int], Iterable[int]]
+) -> Int[np.ndarray, " shown"]:
+    """`kept` and the longest choice of others with which there are at most `most` rows, in order."""
     if count <= most:
         return np.arange(count)
-    half = most // 2
-    return np.concatenate([np.arange(half), np.arange(count - half, count)])
+    always = sorted(set(kept))[:most]
+    choices = (sorted({*always, *taken(rows)}) for rows in range(most, -1, -1))
+    return np.array(next(choice for choice in choices if len(choice) <= most), dtype=np.int64)

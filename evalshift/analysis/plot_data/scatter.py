@@ -65,6 +65,7 @@ class ScatterPlot:
     in_line          which models the line is fitted to
     framed           which models the axes must show
     left_out         families that are not in the line: title and rows of each
+    highlighted      which models are highlighted
     line             of the models of the line, or of all with `everything`; None where there are too few, and for
                      fewer than five models beside those of a testbed
     all_line         of all models, where families are left out
@@ -84,6 +85,7 @@ class ScatterPlot:
     in_line: Bool[np.ndarray, " m"]
     framed: Bool[np.ndarray, " m"]
     left_out: tuple[tuple[str, tuple[int, ...]], ...]
+    highlighted: Bool[np.ndarray, " m"]
     line: LinePlot | None
     all_line: LinePlot | None
     testbed: TestbedPlot | None
@@ -137,7 +139,8 @@ def scatter_plot(summary: MetricSummary, scale: str, everything: bool = False) -
         x_ends=ends[0],
         y_ends=ends[1],
         in_line=inside,
-        framed=framed,
+        framed=framed | summary.highlighted,
+        highlighted=summary.highlighted,
         left_out=tuple(
             (titles.family(family), tuple(np.flatnonzero(families == family).tolist())) for family in summary.left_out
         ),

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from evalshift.analysis.pair_statistics.missing import or_none, require
-from evalshift.analysis.plot_data.ordering import alike_first, both_ends
+from evalshift.analysis.plot_data.ordering import alike_first, both_ends, first_of
 from evalshift.analysis.summary import MetricSummary
 
 _MOVERS = 8  # models that stand out for their rank changes, at most
@@ -15,13 +15,15 @@ _MOVERS = 8  # models that stand out for their rank changes, at most
 
 @dataclass(frozen=True, eq=False)
 class ShownRanks:
-    """Ranks of the first m models of a table on either set.
+    """Ranks of m models of a table on either set: the first, and those that are highlighted.
 
     table      their rows, the best on the original set first: model k is in row k on the left
     right      the row of each on the right, in the order of the new set
     real       whose rank change is statistically significant; False where that is not known
     sets       confidence sets of ranks from the table `ranks`, of the models that have one; None if none has
     with_sets  row numbers in `table` of the models in `sets`, in that order
+    rows       row numbers of the models in the whole table
+    highlighted  which of them are highlighted
     """
 
     table: pd.DataFrame
@@ -29,6 +31,8 @@ class ShownRanks:
     real: Bool[np.ndarray, " m"]
     sets: pd.DataFrame | None
     with_sets: Int[np.ndarray, " k"]
+    rows: Int[np.ndarray, " m"]
+    highlighted: Bool[np.ndarray, " m"]
 
     @property
     def movers(self) -> Bool[np.ndarray, " m"]:
@@ -52,11 +56,13 @@ class ShownRanks:
 def shown_ranks(metric: MetricSummary, most: int) -> ShownRanks | None:
     """The best `most` models on the original set and their ranks on the new one; None for fewer than two models.
 
+    Highlighted models are among them, whatever their rank.
     Tied models are ordered by their rank on the other set, then by name.
     """
     if len(metric.table) < 2:
         return None
-    table = metric.table.head(most)
+    rows = first_of(len(metric.table), most, np.flatnonzero(metric.highlighted).tolist())
+    table = metric.table.iloc[rows].reset_index(drop=True)
     right = np.empty(len(table), dtype=np.int64)
     right[table.sort_values(["new_rank", "original_rank", "model"]).index.to_numpy()] = np.arange(len(table))
     sets, with_sets = None, np.arange(0)
@@ -65,7 +71,20 @@ def shown_ranks(metric: MetricSummary, most: int) -> ShownRanks | None:
         with_sets = np.flatnonzero(table["model"].isin(found.index))
         sets = found.loc[table["model"].iloc[with_sets]]
     real = table["delta_rank_real"].fillna(False).to_numpy(bool)
-    return ShownRanks(table, right, real, sets, with_sets)
+    return ShownRanks(table, right, real, sets, with_sets, rows, metric.highlighted[rows])
+
+
+def of_all_words(shown: Int[np.ndarray, " m"], models: int) -> str:
+    """Which models of a table are shown, for a caption; nothing where it is all of them.
+
+    >>> of_all_words(np.array([0, 1]), 5), of_all_words(np.array([0, 4]), 5), of_all_words(np.arange(5), 5)
+    ('the best 2 of 5 models', 'the best 1 of 5 models, and the highlighted ones', '')
+    """
+    if len(shown) == models:
+        return ""
+    first = int(np.argmax(np.append(shown, models) != np.arange(len(shown) + 1)))
+    beyond = ", and the highlighted ones" if first < len(shown) else ""
+    return f"the best {first:,} of {models:,} models{beyond}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +94,17 @@ class ShownRobustness:
     table   the table `robustness` with the columns `title` and `place`, where the model stands among the others: its
             distance, or the middle of its interval where that is not given; limited to models that have either
     level   confidence level of its intervals; tests are at one minus this level
+    marked  the names of highlighted models
     """
 
     table: pd.DataFrame
     level: float
+    marked: frozenset[str] = frozenset()
+
+    @property
+    def highlighted(self) -> Bool[np.ndarray, " m"]:
+        """Who is highlighted."""
+        return self.table["model"].isin(self.marked).to_numpy(bool)
 
     @property
     def off(self) -> Bool[np.ndarray, " m"]:
@@ -89,11 +115,12 @@ class ShownRobustness:
         """The same, sorted by the absolute distance, the largest first, without models whose distance is not given."""
         table = self.table.sort_index().sort_values("distance", key=abs, ascending=False, kind="stable")
         table = table[table["distance"].notna()]
-        return ShownRobustness(table, self.level)
+        return ShownRobustness(table, self.level, self.marked)
 
     def ends(self, most: int) -> "ShownRobustness":
-        """The same, limited to the models at both ends if there are more than `most`."""
-        return ShownRobustness(self.table.iloc[both_ends(len(self.table), most)], self.level)
+        """The same, limited to the models at both ends and to highlighted ones if there are more than `most`."""
+        rows = both_ends(len(self.table), most, np.flatnonzero(self.highlighted).tolist())
+        return ShownRobustness(self.table.iloc[rows], self.level, self.marked)
 
 
 def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
@@ -104,7 +131,7 @@ def shown_robustness(metric: MetricSummary) -> ShownRobustness | None:
     table = table.assign(title=[metric.titles.model(model) for model in table["model"]])
     table = table.assign(place=table["distance"].fillna((table["distance_low"] + table["distance_high"]) / 2))
     table = table[np.isfinite(table["place"])].sort_values("place", ascending=False, kind="stable")
-    return None if table.empty else ShownRobustness(table, metric.level)
+    return None if table.empty else ShownRobustness(table, metric.level, metric.outcomes.highlighted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +140,14 @@ class ShownAgreement:
 
     models    their titles, ordered by similarity on the original set
     values    "original" and "new" -> agreement of every two models, NaN where it is not defined
+    highlighted  which of them are highlighted
     is_share  whether values are shares of images with the same top-1 prediction, in [0, 1]; else Cohen's κ, at most 1
     """
 
     models: tuple[str, ...]
     values: dict[str, Float[np.ndarray, "m m"]]
     is_share: bool
+    highlighted: Bool[np.ndarray, " m"]
 
     @property
     def what(self) -> str:
@@ -151,7 +180,7 @@ class ShownAgreement:
 
 @or_none
 def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
-    """The best `most` models: agreement of top-1 predictions, or for top-5 of correctness.
+    """The best `most` models, highlighted ones among them: agreement of top-1 predictions, or for top-5 of correctness.
 
     None for fewer than three models, and where κ is undefined for every pair on a set (no model makes an error).
     """
@@ -161,7 +190,9 @@ def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
         found[side] = pairs.consistency.kappa if pairs.agreement is None else pairs.agreement
     models = metric.statistics.image_models
     rank = {model: place for place, model in enumerate(metric.table["model"])}
-    first = np.array(sorted(range(len(models)), key=lambda place: rank[models[place]])[:most])
+    best = np.array(sorted(range(len(models)), key=lambda place: rank[models[place]]), dtype=np.int64)
+    marked = np.array([models[place] in metric.outcomes.highlighted for place in best], dtype=bool)
+    first = best[first_of(len(best), most, np.flatnonzero(marked).tolist())]
     if len(first) < 3:
         return None
     order = first[alike_first(np.nan_to_num(found["original"][np.ix_(first, first)]))]
@@ -170,5 +201,8 @@ def shown_agreement(metric: MetricSummary, most: int) -> ShownAgreement | None:
     if not all(np.isfinite(matrix[apart]).any() for matrix in values.values()):
         return None
     return ShownAgreement(
-        tuple(metric.titles.model(models[place]) for place in order), values, metric.outcomes.metric == "top1"
+        tuple(metric.titles.model(models[place]) for place in order),
+        values,
+        metric.outcomes.metric == "top1",
+        np.array([models[place] in metric.outcomes.highlighted for place in order], dtype=bool),
     )

@@ -114,6 +114,7 @@ def _metric_against(
             distances=distances,
             members=members,
             titles=own.titles,
+            highlighted=own.highlighted,
         ),
     )
 

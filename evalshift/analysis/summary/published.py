@@ -9,7 +9,7 @@ from evalshift.analysis.summary.conventions import of_publication
 from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
 
@@ -79,8 +79,10 @@ def summarize_published(
         )
     wanted = [pair for pair in wanted if pair not in refused]
     options.check_families(model.family for pair in wanted for model in _table_of(testbed, pair).models)
+    options.check_models(model.name for pair in wanted for model in _table_of(testbed, pair).models)
+    chosen = [pair for pair in wanted if pairs is not None or _has_chosen(testbed, pair, options)]
     return put_together(
-        [_summarize_pair(testbed, pair, options) for pair in wanted],
+        [_summarize_pair(testbed, pair, options) for pair in chosen],
         options,
         command=command,
         notes=(
@@ -88,22 +90,42 @@ def summarize_published(
             _COUNTS_ALONE,
             *of_publication(testbed, testbed.tables[0]).rank_notes,
             *(f"{pair} is not in this report: {metric_words(metric)} was not published on it." for pair in refused),
+            *(
+                f"{pair} is not in this report: none of the chosen models was published on it."
+                for pair in wanted
+                if pair not in chosen
+            ),
         ),
     )
+
+
+def _has_chosen(testbed: PublishedTestbed, pair: str, options: ReportOptions) -> bool:
+    return any(map(options.chosen, published_outcomes(testbed, pair).values()))
 
 
 def _summarize_pair(testbed: PublishedTestbed, pair: str, options: ReportOptions) -> PairSummary:
     table = _table_of(testbed, pair)
     conventions = of_publication(testbed, table)
     notes = conventions.family_notes(options)
-    inexact = [model.name for model in table.models if not model.exact]
+    outcomes = {
+        metric: counts.subset(options.chosen(counts)) for metric, counts in published_outcomes(testbed, pair).items()
+    }
+    known = {model for counts in outcomes.values() for model in counts.models}
+    if not known:
+        raise AnalysisError(
+            "none of the chosen models was published on this pair",
+            where=f"{testbed.name}, {pair}",
+            found=", ".join(options.models or ()),
+            expected=name_some([model.name for model in table.models]),
+        )
+    inexact = [model.name for model in table.models if not model.exact and model.name in known]
     if inexact:
         notes.append(
             f"The counts of {len(inexact)} models were worked out from printed tables, for want of released "
             f"predictions, and may be off by a few images: {name_some(inexact)}."
         )
     return summarize_outcomes(
-        published_outcomes(testbed, pair),
+        outcomes,
         options=conventions.applied_to(options),
         ties=conventions.ties,
         notes=notes,

@@ -1,7 +1,7 @@
 """All that a report says, as one frozen Summary: computed once, then only drawn, tabulated and printed."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary.findings import details, findings
+from evalshift.analysis.summary.highlighted import highlighted_sentences
 from evalshift.analysis.summary.sentences import drop_sentence, line_sentence, rank_sentence
 from evalshift.analysis.summary.several_sets import SeveralSets, several_sets
 from evalshift.analysis.tables import StatisticTable
@@ -62,9 +63,15 @@ class MetricSummary:
         return ~self.table["family"].isin(self.left_out).to_numpy()
 
     @property
+    def highlighted(self) -> np.ndarray:
+        """Which rows of the table are of models that are named and marked wherever models are shown, as booleans."""
+        return self.table["model"].isin(self.outcomes.highlighted).to_numpy()
+
+    @property
     def accuracies(self) -> StatisticTable:
         """The table as it is read and written."""
-        return accuracies_table(self.table, self.outcomes.metric, self.level, self.titles)
+        table = accuracies_table(self.table, self.outcomes.metric, self.level, self.titles)
+        return replace(table, highlighted=self.outcomes.highlighted)
 
     @property
     def mean_drop(self) -> float:
@@ -96,13 +103,17 @@ class MetricSummary:
         return estimates[scale].headline
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
-        """What was found, in sentences: the drop, the line on `scale`, a published line beside it, the ranks."""
+        """What was found, in sentences: highlighted models, drop, line on `scale`, published line beside it, ranks."""
         names = self.titles.dataset(self.outcomes.original), self.titles.dataset(self.outcomes.new)
         everything = (self.all_lines.get(scale), self.estimate(scale, everything=True)) if self.left_out else None
         line = line_sentence(self.lines.get(scale), self.estimate(scale), names, self.left_out_titles, everything)
         against = self.against.sentence() if self.against else None
+        statistics = self.statistics
+        mine = highlighted_sentences(
+            self.table, self.highlighted, names, statistics.models, statistics.robustness, self.level
+        )
         drop = drop_sentence(self.table, self.outcomes.metric, self.statistics.mean_drop)
-        sentences = (drop, line, against, rank_sentence(self.table))
+        sentences = (*mine, drop, line, against, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 
     def findings(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from evalshift.analysis.checks.review import review_pair
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.outcomes.present_titles import AS_STORED, PresentTitles
-from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families
+from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families, stored_models
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.summary.conventions import of_imports
 from evalshift.analysis.summary.records import PairSummary, Summary
@@ -42,11 +42,13 @@ def summarize(
     wanted = wanted_pairs(results, pairs)
     if options.named:  # a misspelt one is found before the work
         options.check_families(stored_families(results, wanted))
+    if options.models is not None or options.highlight:
+        options.check_models(stored_models(results, wanted))
     summaries: list[PairSummary] = []
     refused: list[AnalysisError] = []
     for pair in wanted:
         try:
-            stored = load_pair(results, pair)
+            stored = load_pair(results, pair, options.models)
             _require_metric(stored, options.metric)
         except AnalysisError as error:
             if pairs is not None:
@@ -66,6 +68,7 @@ def summarize(
                 options=conventions.applied_to(options),
                 ties=conventions.ties,
                 provenance=_provenance(stored),
+                own=[model for model, both in stored.provenance.items() if any(run.own for run in both)],
                 notes=(*conventions.family_notes(options), *conventions.rank_notes, *stored.notes, *review.notes),
                 expected_accuracy=review.expected_accuracy,
             )

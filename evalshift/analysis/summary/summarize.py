@@ -1,7 +1,8 @@
 """Counts and predictions of a pair -> its summary: accuracies, lines, statistics, tables."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Unpack
 
@@ -60,6 +61,7 @@ def summarize_outcomes(
     options: ReportOptions | None = None,
     ties: str = "shared",
     provenance: dict[str, dict] | None = None,
+    own: Iterable[str] = (),
     notes: Sequence[str] = (),
     expected_accuracy: pd.DataFrame | None = None,
     **choices: Unpack[Choices],
@@ -68,13 +70,15 @@ def summarize_outcomes(
 
     `predictions` on both sets give what needs each image, `fresh` and `near_duplicates` what the registry knows of the
     original set, `logits` of models on both sets their likelihoods; see `compute_statistics`. `ties` is "shared" where
-    models of equal accuracy share the better rank, "alphabetical" where they are numbered on. `choices` are those of
+    models of equal accuracy share the better rank, "alphabetical" where they are numbered on; `own` are models of the
+    user's own registry file. `choices` are those of
     `ReportOptions`, or `options` has them all.
     """
     options = options or ReportOptions(**choices)
     first = next(iter(outcomes.values()))
     metrics = {}
     for name, counts in outcomes.items():
+        counts = replace(counts, highlighted=options.highlighted(counts, own))
         statistics = compute_statistics(
             counts, predictions, fresh=fresh, near_duplicates=near_duplicates, logits=logits, options=options
         )

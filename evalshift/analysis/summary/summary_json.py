@@ -73,6 +73,7 @@ def _metric_facts(summary: MetricSummary, scale: str) -> dict[str, Any]:
         "models": len(outcomes),
         "original_total": outcomes.original_total,
         "new_total": outcomes.new_total,
+        "highlighted": summary.table["model"][summary.highlighted].tolist(),
         "mean_drop": summary.mean_drop,
         "mean_drop_interval": summary.mean_drop_interval,
         "left_out": summary.left_out,

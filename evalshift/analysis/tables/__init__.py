@@ -75,6 +75,10 @@ def statistic_tables(
     data = TableData(statistics, outcomes, tuple(models), lines, predictions)
     made = {name: attempt(partial(make, data)) for name, make in _MAKERS.items()}
     return (
-        {name: replace(table, titles=outcomes.titles) for name, table in computed(made).items() if table is not None},
+        {
+            name: replace(table, titles=outcomes.titles, highlighted=outcomes.highlighted)
+            for name, table in computed(made).items()
+            if table is not None
+        },
         reasons(made),
     )

@@ -1,6 +1,6 @@
 """The line of a published testbed and the models held against it: as a table, and in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ class Against:
     distances how far each is above the line on `scale`, see `effective_robustness_against`
     members   models of the report that are the testbed's own: same name, same counts
     titles    what the models of the report are called where they are read of
+    highlighted  those that are marked wherever models are shown
     """
 
     testbed: str
@@ -38,6 +39,7 @@ class Against:
     distances: EffectiveRobustness
     members: tuple[str, ...]
     titles: Titles = UNTITLED
+    highlighted: frozenset[str] = frozenset()
 
     @property
     def left_out_titles(self) -> tuple[str, ...]:
@@ -109,7 +111,7 @@ def _all_undetermined(line: str) -> str:
 
 def distances_table(against: Against) -> StatisticTable:
     """The distances to be read, in points."""
-    return make_table(
+    made = make_table(
         "against",
         f"Against {against.title}",
         against.table,
@@ -127,6 +129,7 @@ def distances_table(against: Against) -> StatisticTable:
         empty="Without resamples there are no intervals.",
         titles=against.titles,
     )
+    return replace(made, highlighted=against.highlighted)
 
 
 def _distance(row: pd.Series, level: float) -> str:

@@ -52,23 +52,30 @@ def statistic_markdown(table: StatisticTable) -> str:
 
 
 def statistic_latex(table: StatisticTable) -> str:
-    """A `tabular` for a document that loads booktabs and nothing else; the note is a comment."""
-    text = readable_statistic(table).map(_latex)
+    """A `tabular` for a document that loads booktabs, and colortbl where rows are shaded; the note is a comment."""
+    text, shaded = readable_statistic(table).map(_latex), table.is_highlighted
     sides = "".join(_side(column) for column in table.shown)
     rows = (" & ".join(cells) for cells in text.to_numpy())
     lines = [
         f"% {table.title}. {table.words}",
+        *([r"% Needs \usepackage{booktabs,colortbl}."] if any(shaded) else []),
         rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}",
         r"\toprule",
         rf"{' & '.join(map(_latex, text.columns))} \\",
         r"\midrule",
         # What stands in brackets after \midrule or \\ would be read as a distance, and a star there as an order.
-        *(rf"{'{}' if row.startswith(('[', '*')) else ''}{row} \\" for row in rows),
+        *(
+            rf"{_SHADE if grey else '{}' if row.startswith(('[', '*')) else ''}{row} \\"
+            for row, grey in zip(rows, shaded, strict=True)
+        ),
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
 
+
+# The row of a highlighted model.
+_SHADE = r"\rowcolor[gray]{0.9} "
 
 WRITERS: dict[str, Callable[[StatisticTable], str]] = {
     "csv": statistic_csv,

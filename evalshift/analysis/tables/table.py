@@ -49,6 +49,7 @@ class StatisticTable:
     note      what the table shows
     empty     what an empty cell means, where there is one; else nothing
     titles    what models and datasets are called where the table is read; `frame` has their names
+    highlighted  models whose rows are shaded where the format can
     """
 
     name: str
@@ -59,11 +60,19 @@ class StatisticTable:
     note: str
     empty: str
     titles: Titles = UNTITLED
+    highlighted: frozenset[str] = frozenset()
 
     @property
     def shown(self) -> tuple[Column, ...]:
         """The columns that are read, without reasons that no row has."""
         return tuple(column for column in self.columns if column.key != "missing" or (self.read["missing"] != "").any())
+
+    @property
+    def is_highlighted(self) -> list[bool]:
+        """Which rows that are read are of a highlighted model."""
+        if "model" not in self.read:
+            return [False] * len(self.read)
+        return self.read["model"].isin(self.highlighted).tolist()
 
     @property
     def words(self) -> str:

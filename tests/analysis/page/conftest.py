@@ -30,7 +30,7 @@ def predicted_by(dataset: str, images: int, skill: np.ndarray, rng: np.random.Ge
     return ImagePredictions(dataset, MODELS, top, labels, tuple(map(str, range(images))), CLASSES, prob=prob)
 
 
-def pair_of(new: str, fall: float, seed: int) -> PairSummary:
+def pair_of(new: str, fall: float, seed: int, **choices: Any) -> PairSummary:
     rng = np.random.default_rng(seed)
     skill = np.linspace(3.2, 1.2, len(MODELS))
     stored_predictions = predicted_by("old", 400, skill, rng), predicted_by(new, 250, skill - fall, rng)
@@ -50,8 +50,16 @@ def pair_of(new: str, fall: float, seed: int) -> PairSummary:
         for metric in ("top1", "top5")
     }
     return summarize_outcomes(
-        outcomes, predictions=stored_predictions, resamples=100, without="odd one", notes=["A note."]
+        outcomes, predictions=stored_predictions, resamples=100, without="odd one", notes=["A note."], **choices
     )
+
+
+@pytest.fixture(scope="session")
+def highlighted_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of one pair with a highlighted model, the last but one."""
+    file = tmp_path_factory.mktemp("highlighted") / "index.html"
+    file.write_text(render_page(summary_of(pair_of("new", 0.8, 1, highlight="vit_101"))), "utf-8")
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,25 @@ def test_a_click_on_a_point_pins_its_model(opened):
     assert page.page.locator("#p1-top1 tr.pinned").count() == 0
 
 
+def test_highlighted_models_are_pinned_and_marked_at_first(chromium, highlighted_site):
+    page = Opened(chromium, highlighted_site)
+    try:
+        page.see("#p1-top1-chart-scatter")
+        assert page.texts("#p1-top1 tr.pinned th") == ["★ vit_101"]
+        assert rows(page)[0] == "★ vit_101"
+        assert "vit_101" in page.texts("#p1-top1-chart-scatter .textpoint text")
+        for chart in ("ranks", "robustness"):
+            page.see(f"#p1-top1-chart-{chart}")
+            assert "★ vit_101" in page.texts(f"#p1-top1-chart-{chart} .yaxislayer-above text")
+        page.page.click("#p1-top1 tr.pinned .pin")
+        assert page.page.locator("#p1-top1 tr.pinned").count() == 0
+        assert page.complaints == []
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        page.page.screenshot(path=ARTEFACTS / "highlighted.png", full_page=True)
+    finally:
+        page.close()
+
+
 def test_a_pinned_model_stays_when_others_are_filtered(opened):
     page = opened()
     page.page.click("#p1-top1 tr:has(th:text-is('odd one')) .pin")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial import distance
 
-from evalshift.analysis.plot_data.ordering import alike_first, both_ends
+from evalshift.analysis.plot_data.ordering import alike_first, both_ends, first_of
 
 
 def symmetric(size: int, seed: int) -> np.ndarray:
@@ -83,3 +83,13 @@ def test_of_many_both_ends_are_shown():
     assert both_ends(7, 4).tolist() == [0, 1, 5, 6]
     assert both_ends(4, 4).tolist() == [0, 1, 2, 3]
     assert both_ends(0, 4).tolist() == []
+
+
+@given(st.integers(0, 30), st.integers(1, 12), st.sets(st.integers(0, 29)))
+def test_rows_to_keep_are_shown_wherever_they_stand(count: int, most: int, kept: set[int]) -> None:
+    kept = {row for row in kept if row < count}
+    for choose in (first_of, both_ends):
+        rows = choose(count, most, kept).tolist()
+        assert rows == sorted(set(rows))
+        assert len(rows) <= max(most, 0 if count > most else count)
+        assert len(kept) > most or kept <= set(rows)

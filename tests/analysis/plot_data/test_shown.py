@@ -75,15 +75,15 @@ def test_one_model_unlike_all_others_does_not_stretch_the_colours():
     np.fill_diagonal(alike, 1)
     outlier = alike.copy()
     outlier[4, :4] = outlier[:4, 4] = 0.1
-    models = tuple("abcde")
+    models, none = tuple("abcde"), np.zeros(5, bool)
 
-    assert ShownAgreement(models, {"original": alike, "new": alike}, True).span == (pytest.approx(0.9), 1)
-    shown = ShownAgreement(models, {"original": alike, "new": outlier}, True)
+    assert ShownAgreement(models, {"original": alike, "new": alike}, True, none).span == (pytest.approx(0.9), 1)
+    shown = ShownAgreement(models, {"original": alike, "new": outlier}, True, none)
     assert shown.least == pytest.approx(0.1)
     assert shown.span == (pytest.approx(0.9), 1)
     two = outlier.copy()
     two[3, :3] = two[:3, 3] = 0.1
-    assert ShownAgreement(models, {"original": two, "new": two}, True).span == (pytest.approx(0.1), 1)
+    assert ShownAgreement(models, {"original": two, "new": two}, True, none).span == (pytest.approx(0.1), 1)
 
 
 def test_the_largest_rank_changes_stand_out_where_none_is_significant(make_outcomes):

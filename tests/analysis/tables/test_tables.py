@@ -119,6 +119,13 @@ def test_a_name_in_brackets_is_no_argument_of_latex(table):
     assert [row.split(" & ")[0] for row in rows] == ["{}[1em]", "{}*"]
 
 
+def test_rows_of_highlighted_models_are_shaded_in_latex(table):
+    marked = replace(table, highlighted=frozenset({"a_b"}))
+    lines = statistic_latex(marked).splitlines()
+    assert "% Needs \\usepackage{booktabs,colortbl}." in lines
+    assert [line.split(" & ")[0] for line in lines if line.startswith("\\rowcolor")] == ["\\rowcolor[gray]{0.9} a\\_b"]
+
+
 def test_reasons_that_no_row_has_take_no_column(table):
     assert "Not computed because" in readable_statistic(table).columns
     assert "Not computed because" not in readable_statistic(replace(table, read=table.read.head(1))).columns
