@@ -297,14 +297,18 @@ def run(
         typer.Option(metavar="SECONDS", min=1, help="Give up a model that takes longer, on all its datasets. [Linux]"),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing; missing files are errors.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Download without asking. Only a terminal is asked, and never in CI.")
+    ] = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """Run models on both test sets of a pair; store their predictions.
 
     Stored predictions that are still valid are skipped. Models on request, such as those that train first,
-    run only when --models names them. Without a registry and a pair, the models that come with evalshift run on the
-    embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, 2 invalid usage or input, 130
-    stopped with Ctrl-C; finished predictions are always kept.
+    run only when --models names them, and so do models of the default registry beside those of your own file. Before
+    anything is downloaded, the plan says how much, and asks. Without a registry and a pair, the models that come with
+    evalshift run on the embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, or a download
+    was declined, 2 invalid usage or input, 130 stopped with Ctrl-C; finished predictions are always kept.
     """
     with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
         from evalshift.evaluate.options import Options
@@ -325,6 +329,8 @@ def run(
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
             return
+        if not (yes or offline) and _can_ask():
+            _ask_before_downloads(registry, _split(pair), _split(models), results, options, force)
         _supervise(options, model_timeout)
         from evalshift.console.output import print_failures
         from evalshift.console.terminal import stderr
@@ -355,6 +361,40 @@ def run(
         stderr().print(f"results   {stored.path}")
 
 
+def _can_ask() -> bool:
+    """Whether somebody is there to answer: a terminal on both ends, and no CI."""
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return not in_ci and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask_before_downloads(
+    registry: Path | None, pairs: list[str], models: list[str], results: Path, options: "Options", force: bool
+) -> None:
+    """Say what would be run and downloaded, and exit unless that is wanted; nothing where all is on this disk."""
+    from evalshift.evaluate.estimates import limited_results
+    from evalshift.evaluate.plan import limited_pairs
+    from evalshift.evaluate.run import planned_downloads
+    from evalshift.evaluate.store import Results
+    from evalshift.testbed.registry import load_registry
+
+    known, store = load_registry(registry), Results(results)
+    if options.limit is not None:
+        pairs, store = [*limited_pairs(known, pairs, options.limit)], limited_results(store, options.limit)
+    line = planned_downloads(
+        known,
+        pairs,
+        models,
+        store,
+        precision=options.precision,
+        save_logits=options.save_logits,
+        fast_decode=options.fast_decode,
+        force=force,
+    )
+    if line and not typer.confirm(f"{line}. Download and run?", default=True, err=True):
+        typer.echo("evalshift: nothing was downloaded or run; choose less with --models or --pair", err=True)
+        raise typer.Exit(1)
+
+
 def _supervise(options: "Options", model_timeout: float | None) -> None:
     """Go on in a process that a model may take down; ray has such processes of its own."""
     from evalshift.evaluate.supervisor import CAN_SUPERVISE, supervise
@@ -373,6 +413,7 @@ def _dry_run(
     registry: Path | None, pairs: list[str], models: list[str], results: Path, options: "Options", force: bool
 ) -> None:
     from evalshift.console.output import print_plan
+    from evalshift.evaluate.downloads import downloads_line
     from evalshift.evaluate.estimates import limited_results
     from evalshift.evaluate.plan import limited_pairs, make_plan, stored_fingerprint
     from evalshift.evaluate.store import Results
@@ -392,7 +433,7 @@ def _dry_run(
         force=force,
         fingerprint=lambda name: stored_fingerprint(known, store, name),
     )
-    print_plan(plan, known, store.path)
+    print_plan(plan, known, store.path, downloads_line(plan, known, store))
 
 
 @app.command(epilog="Example: evalshift report --probit --pair cifar10:cifar10.1-v6 --out report")

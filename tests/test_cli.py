@@ -1085,17 +1085,39 @@ def test_on_a_terminal_tables_fold_to_its_width(tmp_path: Path) -> None:
     assert [line for line in narrow if re.match("vit_base_patch16_224_in21k_ft-detectors +cifar10  ", line)]
 
 
-def on_a_terminal(arguments: list[str], folder: Path, columns: int) -> list[str]:
-    """The lines that a command prints on a real terminal of that width."""
+def test_a_terminal_is_asked_before_anything_is_downloaded(tmp_path: Path) -> None:
+    arguments = ["run", "--pair", "cifar10:cifar10.1-v6", "--models", "resnet20-*"]
+    lines = on_a_terminal(arguments, tmp_path, columns=100, typed="n\n", code=1)
+    assert "2 models, 4 downloads, 179 MB. Download and run? [Y/n]: " in "\n".join(lines)
+    assert "evalshift: nothing was downloaded or run; choose less with --models or --pair" in lines
+    assert not (tmp_path / "results").exists()
+
+
+def test_no_one_is_asked_in_ci_with_yes_or_without_a_terminal(tmp_path: Path) -> None:
+    arguments = ["run", "--pair", "cifar10:cifar10.1-v6", "--models", "resnet20-*"]
+    nowhere = {"EVALSHIFT_DATA": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    for more, variables in (([], {"CI": "true"}), (["--yes"], {})):
+        lines = on_a_terminal([*arguments, *more], tmp_path, 100, code=2, **nowhere, **variables)
+        assert "plan      2 models, 4 downloads, 179 MB" in lines
+    ran = run_apart(*arguments, folder=tmp_path, **nowhere)
+    assert ran.code == 2
+    assert "Download and run?" not in ran.err
+
+
+def on_a_terminal(
+    arguments: list[str], folder: Path, columns: int, *, typed: str = "", code: int = 0, **variables: str
+) -> list[str]:
+    """The lines that a command prints on a real terminal of that width, where `typed` is typed."""
     mine, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "CI")}
     command = [sys.executable, "-m", "evalshift", *arguments]
     terminal = {"TERM": "xterm-256color", "EVALSHIFT_DATA": str(folder), "PYTHONIOENCODING": "utf-8"}
     with subprocess.Popen(
-        command, cwd=folder, env=environment | terminal, stdin=its, stdout=its, stderr=its
+        command, cwd=folder, env=environment | terminal | variables, stdin=its, stdout=its, stderr=its
     ) as process:
         os.close(its)
+        os.write(mine, typed.encode())
         printed = b""
         while True:
             try:
@@ -1106,7 +1128,7 @@ def on_a_terminal(arguments: list[str], folder: Path, columns: int) -> list[str]
                 break
             printed += piece
     os.close(mine)
-    assert process.returncode == 0, printed
+    assert process.returncode == code, printed
     return printed.decode().splitlines()
 
 

@@ -79,9 +79,11 @@ def print_choice(chosen: "Choice", registry: "Registry") -> None:
     stdout().print("\n".join(choice_lines(chosen, registry)))
 
 
-def print_plan(plan: "Plan", registry: "Registry", results: Path) -> None:
-    """What a run would do, and why."""
+def print_plan(plan: "Plan", registry: "Registry", results: Path, downloads: str | None = None) -> None:
+    """What a run would do, and why; `downloads` is what it would download first, in a line."""
     print_choice(plan.chosen, registry)
+    if downloads:
+        stdout().print(f"plan      {downloads}")
     if plan.done:
         stdout().print(f"skipped   {len(plan.done)}, stored and still valid")
     if plan.jobs:

@@ -10,7 +10,6 @@ from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.formatting import duration
 from evalshift.testbed.model_entries import AnyModel
-from evalshift.testbed.registry import Registry
 from evalshift.testbed.weights import local_weights, remote_weights
 
 # Runs that are over sooner begin without a word of how long they take.
@@ -45,15 +44,15 @@ def limited_results(results: Results, limit: int) -> Results:
     return Results(results.path / LIMITED.format(limit))
 
 
-def read_paces(results: Results, models: Iterable[str], device: str, precision: str) -> Paces:
+def read_paces(results: Results, models: Iterable[str], device: str | None, precision: str | None) -> Paces:
     """What earlier runs of these models in this results folder tell, those with a limit included.
 
-    device   in the words of the provenance, such as "cpu (2 threads)"
+    device   in the words of the provenance, such as "cpu (2 threads)"; None for any, and so for the precision
     """
     newest: dict[str, tuple[str, float]] = {}
     for stored in _runs(results, models):
         rate = stored.images_per_second
-        same = (stored.device, stored.precision) == (device, precision)
+        same = device in (None, stored.device) and precision in (None, stored.precision)
         if same and rate and stored.start > newest.get(stored.model, ("", 0.0))[0]:
             newest[stored.model] = (stored.start, rate)
     return Paces({model: rate for model, (_, rate) in newest.items()})
@@ -84,9 +83,9 @@ def work_line(plan: Plan, lengths: Mapping[str, int], paces: Paces) -> str | Non
     downloads = sum(_downloads_weights(plan.models[model]) for model in images)
     if not downloads and (seconds is None or seconds < WORTH_SAYING_SECONDS):
         return None
-    parts = [_count(len(images), "model"), _count(total, "image")]
+    parts = [count_of(len(images), "model"), count_of(total, "image")]
     if downloads:
-        parts.append(f"weights of {_count(downloads, 'model')} to download")
+        parts.append(f"weights of {count_of(downloads, 'model')} to download")
     if seconds is not None:
         known = sum(map(paces.knows, images))
         source = "timed before" if known == len(images) else f"{known} of {len(images)} models were timed before"
@@ -137,8 +136,8 @@ def rest_line(images: Mapping[str, int], first: Provenance) -> str | None:
     seconds = count / first.images_per_second
     if seconds < WORTH_SAYING_SECONDS:
         return None
-    models = _count(len(left), "model")
-    return f"work      {models} left, {_count(count, 'image')}, about {duration(seconds)} if they are as fast"
+    models = count_of(len(left), "model")
+    return f"work      {models} left, {count_of(count, 'image')}, about {duration(seconds)} if they are as fast"
 
 
 def full_run_line(stored: Iterable[Provenance], lengths: Mapping[str, int], besides: float, decode: float = 0.0) -> str:
@@ -153,27 +152,9 @@ def full_run_line(stored: Iterable[Provenance], lengths: Mapping[str, int], besi
     forward = sum(lengths[one.dataset] / one.images_per_second for one in runs if one.images_per_second)
     models = len({one.model for one in runs})
     return (
-        f"full run  about {duration(forward + besides + decode)} for {_count(models, 'model')} and all images "
+        f"full run  about {duration(forward + besides + decode)} for {count_of(models, 'model')} and all images "
         f"({images:,} in all, each counted per model)"
     )
-
-
-def download_line(registry: Registry, datasets: Iterable[str]) -> str | None:
-    """The images that are to be downloaded before anything runs; None where all are stored, or for a few megabytes."""
-    from evalshift.testbed.datasets import data_folder
-
-    sizes = {
-        name: sum(
-            file.size or 0
-            for file in registry.dataset(name).needed_files()
-            if not (data_folder() / file.name).is_file()
-        )
-        for name in datasets
-    }
-    missing = {name: size for name, size in sizes.items() if size}
-    if sum(missing.values()) < 10e6:
-        return None
-    return f"download  {sum(missing.values()) / 1e9:,.1f} GB of images: {', '.join(missing)}"
 
 
 def _downloads_weights(entry: AnyModel) -> bool:
@@ -183,5 +164,6 @@ def _downloads_weights(entry: AnyModel) -> bool:
         return False
 
 
-def _count(number: int, thing: str) -> str:
+def count_of(number: int, thing: str) -> str:
+    """A count with its noun, as "36 downloads"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

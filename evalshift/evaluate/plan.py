@@ -38,6 +38,7 @@ class Choice:
 
     models      that fit one of the pairs
     unfit       models that were asked for but whose classes no pair has, with those classes
+    unnamed     models of the default registry that would fit, but are not run beside a user's own unless they are named
     on_request  models that would fit, but run only when they are named
     """
 
@@ -45,6 +46,7 @@ class Choice:
     models: Mapping[str, AnyModel]
     unfit: Mapping[str, str]
     on_request: tuple[str, ...]
+    unnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,19 @@ def limited_pairs(registry: Registry, pairs: Iterable[str], limit: int) -> tuple
 def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterable[str] = ()) -> Choice:
     """The pairs meant, each once, and the models that fit one of them: those named, or all but those on request.
 
+    Of a registry with models of its own that extends the default one, its own are all.
+
     Raises UsageError for names that are not in the registry, and when no model fits any pair.
     """
     chosen_pairs = tuple(dict.fromkeys(registry.pair(pair) for pair in _listed(pairs))) or registry.default_pairs
     globs = tuple(_listed(models))
-    selected = registry.select_models(globs)
+    selected = registry.select_models(globs) if globs else registry.default_models
     spaces = {registry.dataset(pair.original).predicted_in for pair in chosen_pairs}
+    unnamed = tuple(
+        name
+        for name, entry in registry.models.items()
+        if not globs and name not in selected and entry.classes in spaces
+    )
     fitting = {name: entry for name, entry in selected.items() if entry.classes in spaces}
     unfit = {name: entry.classes for name, entry in selected.items() if entry.classes not in spaces}
     if not fitting:
@@ -145,7 +154,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
             where=registry.path,
             found=f"{len(unfit)} models of {', '.join(sorted(set(unfit.values()))) or 'no classes at all'}",
             expected=f"models of {', '.join(sorted(spaces))}",
-            fix="add models of these classes, or `extends: default` for those that come with evalshift",
+            fix=_how_to_fit(registry, unfit, unnamed),
         )
     waiting = () if globs else tuple(name for name, entry in fitting.items() if entry.on_request)
     unasked = {name: entry for name, entry in fitting.items() if name not in waiting}
@@ -156,7 +165,16 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
             found=", ".join(f"{name} ({fitting[name].on_request})" for name in waiting),
             fix=f"name them in `models`: {','.join(waiting)}",
         )
-    return Choice(chosen_pairs, unasked, unfit, waiting)
+    return Choice(chosen_pairs, unasked, unfit, waiting, unnamed)
+
+
+def _how_to_fit(registry: Registry, unfit: Mapping[str, str], unnamed: tuple[str, ...]) -> str:
+    """What to do where none of the models fits the pairs."""
+    if not unnamed:
+        return "add models of these classes, or `extends: default` for those that come with evalshift"
+    fitting = [str(pair) for pair in registry.pairs if registry.dataset(pair.original).predicted_in in unfit.values()]
+    pair = f"choose a pair of theirs with `pairs`, such as {fitting[0]}, or " if fitting else ""
+    return f"{pair}name models of the default registry with `models`, such as {unnamed[0]}"
 
 
 def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
@@ -172,6 +190,8 @@ def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
     ]
     if chosen.on_request:
         lines.append(f"not run   {', '.join(chosen.on_request)}: run only when named")
+    if chosen.unnamed:
+        lines.append(f"not run   {len(chosen.unnamed)} models of the default registry: run beside your own when named")
     return lines
 
 

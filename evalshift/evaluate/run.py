@@ -14,7 +14,8 @@ from rich.text import Text
 from evalshift.errors import StoreError
 from evalshift.evaluate.at_work import at_work, began, identity_checksum, notes, to_blame
 from evalshift.evaluate.decode_cache import DecodeCache
-from evalshift.evaluate.estimates import Outlook, download_line, full_run_line, limited_results, read_paces, work_line
+from evalshift.evaluate.downloads import chosen_downloads, downloads_line
+from evalshift.evaluate.estimates import Outlook, full_run_line, limited_results, read_paces, work_line
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.groups import run_all
@@ -27,7 +28,6 @@ from evalshift.evaluate.plan import (
     Plan,
     choice_lines,
     choose_models,
-    datasets_of,
     limited_pairs,
     make_plan,
     stored_fingerprint,
@@ -39,7 +39,7 @@ from evalshift.files import remove_leftovers, write_atomic
 from evalshift.formatting import name_some
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
-from evalshift.testbed.registry import Pair, Registry, load_registry
+from evalshift.testbed.registry import Registry, load_registry
 from evalshift.testbed.views import Superclasses
 
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light
@@ -113,7 +113,17 @@ def run(
         pairs, results = limited_pairs(registry, pairs, limit), limited_results(results, limit)
     datasets = _Datasets(registry, results, options, lambda line: _say(console, line))
     chosen = choose_models(registry, pairs, models)
-    _say_downloads(chosen.pairs, registry, console)
+    if line := planned_downloads(
+        registry,
+        pairs,
+        models,
+        results,
+        precision=precision,
+        save_logits=save_logits,
+        fast_decode=fast_decode,
+        force=force,
+    ):
+        _say(console, f"plan      {line}")
     plan = make_plan(
         registry,
         results,
@@ -305,10 +315,22 @@ def say_plan(plan: Plan, registry: Registry, results: Results, console: Console)
     _say(console, "\n".join(lines))
 
 
-def _say_downloads(pairs: Iterable[Pair], registry: Registry, console: Console) -> None:
-    line = download_line(registry, dict.fromkeys(name for pair in pairs for name in datasets_of(registry, pair)))
-    if line:
-        _say(console, line)
+def planned_downloads(
+    registry: Registry, pairs: Iterable[str], models: Iterable[str], results: Results, **choices: bool | str
+) -> str | None:
+    """What is to be run and downloaded, in a line; None where nothing is to be downloaded. No dataset is read."""
+    chosen = choose_models(registry, pairs, models)
+    if chosen_downloads(registry, chosen) is None:
+        return None
+    plan = make_plan(
+        registry,
+        results,
+        pairs=pairs,
+        models=models,
+        fingerprint=lambda name: stored_fingerprint(registry, results, name),
+        **choices,  # type: ignore[arg-type]
+    )
+    return downloads_line(plan, registry, results)
 
 
 def say_warnings(plan: Plan, datasets: _Datasets, console: Console) -> None:

@@ -1,4 +1,7 @@
-"""How many images well-known test sets have, for accuracies that come without images."""
+"""How many images well-known test sets have, and how large well-known weights are.
+
+For accuracies that come without images, and for the plan of a run before anything is downloaded.
+"""
 
 # Counted in the released files, or stated by the paper; sizes of published testbeds come with their counts.
 _SIZES = {
@@ -27,6 +30,43 @@ _SIZES = {
 
 # Each corruption at each severity has all images of the test set (Hendrycks and Dietterich 2019).
 _EACH = {"cifar10-c": 10_000, "cifar100-c": 10_000}
+
+# Bytes of released weights, by the name of their file. They are for plans alone: what is downloaded is checked by its
+# checksum. chenyaofo/pytorch-cifar-models and akamaster/pytorch_resnet_cifar10.
+_WEIGHTS = {
+    "cifar10_resnet20-4118986f.pt": 1_139_055,
+    "cifar10_resnet32-ef93fc4d.pt": 1_944_567,
+    "cifar10_resnet44-2a3cabcb.pt": 2_750_015,
+    "cifar10_resnet56-187c023a.pt": 3_555_463,
+    "cifar10_vgg11_bn-eaeebf42.pt": 39_068_509,
+    "cifar10_vgg13_bn-c01e4a43.pt": 39_814_235,
+    "cifar10_vgg16_bn-6ee7ea24.pt": 61_080_472,
+    "cifar10_vgg19_bn-57191229.pt": 82_346_709,
+    "cifar10_mobilenetv2_x0_5-ca14ced9.pt": 2_986_233,
+    "cifar10_mobilenetv2_x0_75-a53c314e.pt": 5_688_121,
+    "cifar10_mobilenetv2_x1_0-fe6a5b48.pt": 9_193_273,
+    "cifar10_mobilenetv2_x1_4-3bbbd6e2.pt": 17_635_961,
+    "cifar10_shufflenetv2_x0_5-1308b4e9.pt": 1_554_833,
+    "cifar10_shufflenetv2_x1_0-98807be3.pt": 5_230_673,
+    "cifar10_shufflenetv2_x1_5-296694dd.pt": 10_164_241,
+    "cifar10_shufflenetv2_x2_0-ec31611c.pt": 21_707_473,
+    "cifar10_repvgg_a0-ef08a50e.pt": 31_582_451,
+    "cifar10_repvgg_a1-38d2431b.pt": 51_541_043,
+    "cifar10_repvgg_a2-09488915.pt": 107_555_782,
+    "resnet20-12fca82f.th": 1_099_231,
+    "resnet32-d509ac18.th": 1_890_043,
+    "resnet44-014dd654.th": 2_680_855,
+    "resnet56-4bfd9763.th": 3_471_733,
+}
+
+
+def known_bytes(name: str) -> int | None:
+    """How large the weights of this file name are; None where that is not known.
+
+    >>> known_bytes("resnet20-12fca82f.th"), known_bytes("mine.pt")
+    (1099231, None)
+    """
+    return _WEIGHTS.get(name)
 
 
 def known_images(name: str) -> int | None:

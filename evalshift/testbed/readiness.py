@@ -35,6 +35,16 @@ def state_of_files(paths: Iterable[Path]) -> State:
 
 def size_words(size: int) -> str:
     """A size in bytes as it follows "to download": ", 170 MB"; nothing for less than a megabyte."""
-    if size >= 1e9:
-        return f", {size / 1e9:,.1f} GB"
-    return f", {size / 1e6:,.0f} MB" if size >= 1e6 else ""
+    return f", {size_text(size)}" if size >= 1e6 else ""
+
+
+def size_text(size: int) -> str:
+    """A size in bytes as "3.1 GB" or "170 MB".
+
+    >>> size_text(3_061_000_000), size_text(170_498_071), size_text(8_212)
+    ('3.1 GB', '170 MB', '8 kB')
+    """
+    for unit, one in (("GB", 1e9), ("MB", 1e6)):
+        if size >= one:
+            return f"{size / one:,.{int(unit == 'GB')}f} {unit}"
+    return f"{size / 1e3:,.0f} kB"

@@ -434,3 +434,35 @@ plan = make_plan(load_registry(sys.argv[1]), Results(sys.argv[2]), fingerprint=l
 print(len(plan.jobs), "torch" in sys.modules, "timm" in sys.modules)
 """
     assert python(code, project.save(), project.results.path) == "2 False False\n"
+
+
+OWN = """
+extends: default
+models:
+  mine: {source: checkpoint, builder: "a:b", weights: w.pt, classes: CLASSES, preprocess: {}}
+"""
+
+
+def own_registry(folder: Path, classes: str) -> Registry:
+    (folder / "own.yaml").write_text(OWN.replace("CLASSES", classes))
+    return load_registry(folder / "own.yaml")
+
+
+def test_models_of_the_default_registry_run_beside_a_users_own_when_named(tmp_path: Path) -> None:
+    registry = own_registry(tmp_path, "digits")
+    chosen = choose_models(registry)
+    assert list(chosen.models) == ["mine"]
+    assert choice_lines(chosen, registry)[-1] == (
+        "not run   36 models of the default registry: run beside your own when named"
+    )
+    named = choose_models(registry, models=["mine", "digits-ridge"])
+    assert (set(named.models), named.unnamed) == ({"mine", "digits-ridge"}, ())
+    assert len(choose_models(registry, models="*").models) == 37
+
+
+def test_own_models_of_other_classes_are_told_of_their_pairs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        choose_models(own_registry(tmp_path, "cifar10"))
+    assert caught.value.fix is not None
+    assert "such as cifar10:cifar10.1-v" in caught.value.fix
+    assert "name models of the default registry with `models`, such as digits-" in caught.value.fix

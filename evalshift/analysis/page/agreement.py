@@ -3,7 +3,7 @@
 import numpy as np
 
 from evalshift.analysis.page.chart import Chart, named_axis, plain, view
-from evalshift.analysis.page.words import named, plotly_text
+from evalshift.analysis.page.words import labels, plotly_text
 from evalshift.analysis.plot_data.shown import ShownAgreement, shown_agreement
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import number, percent
@@ -40,7 +40,7 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
 def _view(shown: ShownAgreement, side: str, size: int) -> dict:
     names, share = shown.models, shown.is_share
     low, high = shown.span
-    short = [named(name, mine) for name, mine in zip(names, shown.highlighted, strict=True)]
+    short = labels(names, shown.highlighted)
     heat = {
         "type": "heatmap",
         "z": [plain(row, 3) for row in shown.values[side]],

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.page.chart import Chart, axis, height_of, markers, named_axis, strokes, view
-from evalshift.analysis.page.words import counted, named, plotly_text
+from evalshift.analysis.page.words import counted, labels, plotly_text
 from evalshift.analysis.plot_data.shown import ShownRanks, of_all_words, shown_ranks
 from evalshift.analysis.summary import MetricSummary
 
@@ -59,7 +59,7 @@ def _view(shown: ShownRanks) -> dict:
     if sets is not None:
         for side, ranks, x_axis, y_axis in (("original", left, "x", "y"), ("new", right, "x3", "y2")):
             data += _sets(sets, shown.with_sets.tolist(), side, ranks, colours, texts, x_axis, y_axis)
-    names = [named(str(title), mine) for title, mine in zip(table["title"], shown.highlighted, strict=True)]
+    names = labels(map(str, table["title"]), shown.highlighted)
     flank = 0.24 if sets is not None else 0.0
     last = count if sets is None else sets[["original_rank_high", "new_rank_high"]].to_numpy().max()
     aside = axis("Confidence set of the rank", range=[0, float(last) + 1], fixedrange=True, nticks=4)

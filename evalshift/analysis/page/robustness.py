@@ -17,7 +17,7 @@ from evalshift.analysis.page.chart import (
     strokes,
     view,
 )
-from evalshift.analysis.page.words import bounds, counted, named, plotly_text
+from evalshift.analysis.page.words import bounds, counted, labels, plotly_text
 from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.plot_data.shown import ShownRobustness, shown_robustness
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
@@ -98,7 +98,7 @@ def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
         data,
         height=height_of(len(frame)),
         xaxis=axis("Effective robustness (points)", fixedrange=True),
-        yaxis=named_axis([named(str(title), mine) for title, mine in zip(frame["title"], marked, strict=True)]),
+        yaxis=named_axis(labels(map(str, frame["title"]), marked)),
     )
 
 

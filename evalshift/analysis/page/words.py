@@ -1,7 +1,9 @@
 """Text for the page: in HTML and inside plotly's figures."""
 
 import re
+from collections.abc import Iterable
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from evalshift.formatting import percent
@@ -44,13 +46,13 @@ def label(name: str, longest: int = 26) -> str:
     return plotly_text(name)
 
 
-def named(name: str, highlighted: bool) -> str:
-    """`label`, after a star where the model is highlighted.
+def labels(names: Iterable[str], highlighted: np.ndarray) -> list[str]:
+    """The `label` of each name, after a star where the model is highlighted.
 
-    >>> named("resnet50", True)
-    '★ resnet50'
+    >>> labels(["resnet50", "vgg16"], np.array([True, False]))
+    ['★ resnet50', 'vgg16']
     """
-    return f"{STAR} {label(name)}" if highlighted else label(name)
+    return [f"{STAR} {label(name)}" if mine else label(name) for name, mine in zip(names, highlighted, strict=True)]
 
 
 def bounds(low: float, high: float) -> str:
