@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # rich, torch, pandas and the rest are imported by the command that needs them, so that `evalshift --help` is quick.
 
+# As in analysis.scopes, which takes a moment to import.
+_FIGURES = ("agreement", "classes", "decomposition", "grid", "ranks", "robustness", "scales", "scatter")
+
 _STOPPED_HALF_WAY = "stopped; finished results are kept, and the same command resumes there"
 
 app = typer.Typer(
@@ -505,6 +508,14 @@ def report(
         bool,
         typer.Option("--anonymous", help="Leave out machine, time, commit, versions, entries and links, for review."),
     ] = False,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIST",
+            help="Columns of the main table in LaTeX and Markdown, of rank, model, family, year, original, new, drop, "
+            "new-rank, delta-rank.",
+        ),
+    ] = None,
 ) -> None:
     """Report confidence intervals, lines, figures and tables.
 
@@ -517,6 +528,7 @@ def report(
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
+        from evalshift.analysis.tables.of_accuracies import check_columns
         from evalshift.console.output import print_findings
         from evalshift.console.terminal import stderr
 
@@ -524,6 +536,7 @@ def report(
         as_json = formats.strip().lower() == "json"
         if not as_json:
             check_formats(formats)  # before the work, not after it
+        check_columns(_split(columns))
         if size is not None:
             find_size(size)
         _refuse_two_sources(results, published)
@@ -546,8 +559,129 @@ def report(
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)
                 return
             status.update(f"drawing figures, writing {out}")
-            written = made.save(out, formats, size, anonymous=anonymous)
+            written = made.save(out, formats, size, anonymous=anonymous, columns=_split(columns) or None)
         print_findings(made.summary, written)
+
+
+@app.command(epilog="Example: evalshift figure scatter --published recht2019 --add results --out fig1.pdf")
+def figure(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completion.one_of(*_FIGURES),
+            help=f"Of {', '.join(_FIGURES)}.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A .pdf, .svg or .png file.")],
+    results: Annotated[
+        Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", autocompletion=completion.published, help="Draw a published testbed, such as recht2019."
+        ),
+    ] = None,
+    add: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Results whose models are shown with those of --published, highlighted and left out of the line.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", autocompletion=completion.published, help="A published testbed behind your own models."
+        ),
+    ] = None,
+    pair: PairOption = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--models",
+            metavar="GLOB",
+            help="These models alone. Comma-separated; repeatable.",
+            autocompletion=completion.stored_models,
+        ),
+    ] = None,
+    highlight: HighlightOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FAMILY", help="Family to leave out of the line. Comma-separated; repeatable."),
+    ] = None,
+    linear: Annotated[bool, typer.Option("--linear", help="Linear axes. [default]")] = False,
+    probit: Annotated[bool, typer.Option("--probit", help="Axes of Φ⁻¹(accuracy).")] = False,
+    logit: Annotated[bool, typer.Option("--logit", help="Axes of log-odds.")] = False,
+    scale: ScaleOption = None,
+    metric: Annotated[
+        str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
+    ] = "top1",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TEXT", help="What a model or dataset is called in the figure. Repeatable."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Written above the figure.")] = None,
+    size: SizeOption = None,
+    width: Annotated[float | None, typer.Option(metavar="INCHES", help="Width of the figure.")] = None,
+    font: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FONT",
+            help='Size in points, a font family, or both: "Times New Roman, 9". [default: 8 points; a slide 14]',
+        ),
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Settings of matplotlib (.mplstyle), or one of its styles.")
+    ] = None,
+    xlim: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="Range of the x-axis, such as 60,100; of both of a scatter.")
+    ] = None,
+    ylim: Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Range of the y-axis of a scatter.")] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", parser=_whole_number, help="Resamples of the models.")
+    ] = 100_000,
+    seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Draw one figure; nothing else is computed.
+
+    Text is of 8 points at the width of the figure, and fonts are embedded. Without --size a figure is as wide as a
+    column of a paper, or as both where it has several panels.
+    """
+    with _complaints(figure):
+        from evalshift.analysis.report import report as make_report
+        from evalshift.console.terminal import stderr
+
+        chosen = _one_of("a figure has one scale", linear=linear, probit=probit, logit=logit)
+        _refuse_two_sources(results, published)
+        kind = out.suffix.removeprefix(".").lower()
+        if kind not in ("pdf", "svg", "png"):
+            raise UsageError("a figure is a .pdf, .svg or .png file (`out`)", found=out.name, fix=f"{out.stem}.pdf")
+        limits = {key: _two_numbers(key, text) for key, text in (("xlim", xlim), ("ylim", ylim)) if text is not None}
+        with stderr().status("drawing"):
+            made = make_report(
+                results or "results",
+                pairs=_split(pair) or None,
+                scale=chosen,
+                metric=metric,
+                resamples=bootstrap,
+                seed=seed,
+                published=published,
+                without=_none_or_listed(without),
+                against=against,
+                models=_split(models) or None,
+                highlight=_none_or_listed(highlight),
+                add=add,
+                labels=_labels(label),
+                only=name,
+            )
+            from evalshift.analysis.figures import save
+
+            in_points = font if font is not None or size == "slide" else "8"
+            drawn = made.draw(name, size=size, title=title, width=width, font=in_points, style=style, **limits)
+            save(drawn, out.with_suffix(""), [kind])
+        typer.echo(f"figure: {out}")
 
 
 @app.command(epilog="Example: evalshift compare my-resnet resnet50 --pair cifar10:cifar10.1-v6")
@@ -1198,6 +1332,25 @@ def _split(values: list[str] | None) -> list[str]:
 def _none_or_listed(values: list[str] | None) -> list[str] | None:
     """The names given; none of them where the word none was, and None where nothing was."""
     return None if values is None else [name for name in _split(values) if name != "none"]
+
+
+def _labels(texts: list[str] | None) -> dict[str, str]:
+    """NAME=TEXT, each, as a mapping; the first equals sign parts them."""
+    labels = {}
+    for one in texts or ():
+        name, equals, text = one.partition("=")
+        if not (name and equals and text):
+            raise UsageError("this is not a label (`label`)", found=f'"{one}"', expected="NAME=TEXT")
+        labels[name] = text
+    return labels
+
+
+def _two_numbers(name: str, text: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise UsageError(f"`{name}` is a range", found=f'"{text}"', expected="LOW,HIGH, such as 60,100") from None
+    return low, high
 
 
 def _batch_size(text: str) -> int | str:

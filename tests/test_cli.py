@@ -531,6 +531,35 @@ def test_a_glob_that_matches_no_model_names_the_option(digits: Path, out: Path) 
     assert 'did you mean "digits-lda"?' in ran.err
 
 
+def test_figure_draws_one_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    choices = ["--published", "recht2019", "--pair", "cifar10:cifar10.1-v6", "--bootstrap", 100, "--highlight", "nas"]
+    ran = run_here("figure", "scatter", *choices, "--label", "nas=NASNet", "--xlim", "60,100", "--out", "a/fig.1.svg")
+    assert (ran.code, ran.out) == (0, "figure: a/fig.1.svg\n")
+    assert sorted(contents(tmp_path)) == ["a/fig.1.svg"]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["scater", "--out", "a.pdf"], 'did you mean "scatter"?'),
+        (["scatter", "--out", "a.jpg"], "a figure is a .pdf, .svg or .png file (--out)"),
+        (["scatter", "--out", "a.pdf", "--xlim", "60"], "--xlim is a range"),
+        (["scatter", "--out", "a.pdf", "--label", "nas"], "this is not a label (--label)"),
+        (["scatter", "--out", "a.pdf", "--width", "0.1"], "the --width of the figure is out of range"),
+        (["ranks", "--out", "a.pdf", "--xlim", "1,2"], "does not offer this choice"),
+    ],
+)
+def test_figure_says_what_it_cannot_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run_here("figure", *arguments, "--published", "recht2019", "--pair", "cifar10:cifar10.1-v6", "--bootstrap", 0)
+    assert ran.code == 2
+    assert words in ran.err
+    assert contents(tmp_path) == {}
+
+
 # --------------------------------------------------------------------------------------------------------------- list
 
 
@@ -1089,7 +1118,7 @@ def test_a_terminal_is_asked_before_anything_is_downloaded(tmp_path: Path) -> No
     arguments = ["run", "--pair", "cifar10:cifar10.1-v6", "--models", "resnet20-*"]
     lines = on_a_terminal(arguments, tmp_path, columns=100, typed="n\n", code=1)
     assert "2 models, 4 downloads, 179 MB. Download and run? [Y/n]: " in "\n".join(lines)
-    assert "evalshift: nothing was downloaded or run; choose less with --models or --pair" in lines
+    assert "evalshift: nothing was downloaded or run; choose less with --models or --pair" in lines[-1]
     assert not (tmp_path / "results").exists()
 
 

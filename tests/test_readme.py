@@ -154,7 +154,7 @@ def test_commands_that_need_the_network_name_what_the_registry_has() -> None:
 
     registry = load_registry()
     needing = [line for line in README.splitlines() if "# needs the network" in line]
-    assert len(needing) == 5
+    assert len(needing) == 6
     assert registry.pair("cifar10:cifar10.1-v6")
     assert len(registry.select_models(["resnet*-akamaster"])) == 6
     assert fetch_all(registry, ["cifar10", "cifar10.1-v6", "resnet*-akamaster"])

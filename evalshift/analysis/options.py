@@ -1,8 +1,8 @@
 """The options that shape a report's numbers: made once, checked as they are made, passed whole."""
 
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import numpy as np
@@ -11,6 +11,7 @@ from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.selection import check_selection, select_models
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.errors import UsageError, did_you_mean
+from evalshift.formatting import name_some
 
 # Percentiles move by less than the third digit long before; memory and time grow on.
 MOST_RESAMPLES = 10_000_000
@@ -27,6 +28,23 @@ class Choices(TypedDict, total=False):
     without: Sequence[str] | str | None
     models: Sequence[str] | str | None
     highlight: Sequence[str] | str | None
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What alone is computed, for a single figure.
+
+    parts    fields of `pair_statistics.compute.Statistics`; the others are Missing
+    tables   by name
+    scales   of the lines
+    metrics  "top1", "top5"
+    """
+
+    parts: frozenset[str]
+    tables: frozenset[str]
+    scales: tuple[str, ...]
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,8 @@ class ReportOptions:
     models     names or globs of the models of the report, one or several; None for all
     highlight  names or globs of the models that are named and marked wherever models are shown. None stands for those
                of the user's own registry file; an empty list for none
+    labels     model or dataset -> what it is called in place of its title
+    scope      what alone is computed; None for everything
     """
 
     scale: str = "linear"
@@ -53,6 +73,8 @@ class ReportOptions:
     without: Sequence[str] | str | None = None
     models: Sequence[str] | str | None = None
     highlight: Sequence[str] | str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    scope: Scope | None = None
 
     def __post_init__(self) -> None:
         if self.without is not None:
@@ -86,6 +108,15 @@ class ReportOptions:
         """The families of `without`; none where that leaves them to a publication."""
         return _listed(self.without)
 
+    @property
+    def line_scales(self) -> tuple[str, ...]:
+        """The scales on which lines are fitted."""
+        return SCALES if self.scope is None else self.scope.scales
+
+    def wants(self, part: str) -> bool:
+        """Whether this field of `Statistics` is computed."""
+        return self.scope is None or part in self.scope.parts
+
     def chosen(self, outcomes: Outcomes) -> list[int]:
         """The places of the models that the report is about."""
         names = set(outcomes.models if self.models is None else select_models(_listed(self.models), outcomes.models))
@@ -100,6 +131,29 @@ class ReportOptions:
             return frozenset(select_models(_listed(self.highlight), outcomes.models))
         found = frozenset(own) & frozenset(outcomes.models)
         return found if len(found) < len(outcomes) else frozenset()
+
+    def labelled(self, outcomes: Outcomes) -> Outcomes:
+        """The same with the titles of `labels`."""
+        models = {name: {"title": title} for name, title in self.labels.items() if name in outcomes.models}
+        sets = {name: title for name, title in self.labels.items() if name in (outcomes.original, outcomes.new)}
+        if not models and not sets:
+            return outcomes
+        attributes = outcomes.attributes | {
+            name: outcomes.attributes.get(name, {}) | one for name, one in models.items()
+        }
+        return replace(outcomes, attributes=attributes, dataset_titles={**outcomes.dataset_titles, **sets})
+
+    def check_labels(self, outcomes: Iterable[Outcomes]) -> None:
+        """UsageError for a label of what is neither a model nor a dataset of the report."""
+        known = dict.fromkeys(name for one in outcomes for name in (*one.models, one.original, one.new))
+        for name in self.labels:
+            if name not in known:
+                raise UsageError(
+                    "a label is of no model or dataset of the report (`labels`)",
+                    found=f'"{name}"',
+                    expected=name_some(list(known)),
+                    fix=did_you_mean(name, known),
+                )
 
     def check_models(self, known: Iterable[str]) -> None:
         """UsageError for a name or glob of `models` or `highlight` that is none of the known models."""

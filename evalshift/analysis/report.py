@@ -15,7 +15,8 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import require
-from evalshift.analysis.plot_data.sizes import Size, find_size
+from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size, find_size
+from evalshift.analysis.scopes import scope_of
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
@@ -24,9 +25,10 @@ from evalshift.analysis.summary.average_changes import average_changes, changes_
 from evalshift.analysis.summary.published import summarize_published
 from evalshift.analysis.summary.stored import summarize, wanted_pairs
 from evalshift.analysis.summary.summary_json import to_json
+from evalshift.analysis.tables.of_accuracies import check_columns, printed_table
 from evalshift.analysis.tables.of_expected_accuracy import verdicts_table
 from evalshift.analysis.tables.published_line import distances_table
-from evalshift.analysis.tables.read import WRITERS, readable_statistic
+from evalshift.analysis.tables.read import WRITERS, latex_file, readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.evaluate.store import Results
@@ -147,16 +149,43 @@ class Report:
         found = self.summary.several_sets.get(self.summary.metric)
         return {} if found is None else {name: table.frame for name, table in found.tables.items()}
 
-    def draw(self, figure: str = "scatter", *, size: str | None = None, **choices: Any) -> "Figure":
+    def draw(
+        self,
+        figure: str = "scatter",
+        *,
+        size: str | None = None,
+        title: str | None = None,
+        width: float | None = None,
+        font: float | str | None = None,
+        style: str | Path | None = None,
+        **choices: Any,
+    ) -> "Figure":
         """One of the report's figures, of the chosen metric and scale, as a Figure of matplotlib.
 
-        `figure` is a name of `evalshift.figures.FIGURES`, `size` as in `save`; `choices` are what the function of that
-        name offers besides, such as `everything=True` for the scatter. With several pairs the scatter has a panel for
-        each, and "grid" one for each and each metric; other figures are of one pair. `evalshift.figures.save` writes
-        what comes back, fonts embedded.
+        `figure` is a name of `evalshift.figures.FIGURES`, `size` as in `save`; `title` is written above it, `width` is
+        in inches, `font` a size in points, a font family or both ("Times New Roman, 9"), `style` a file of matplotlib
+        settings. `choices` are what the function of that name offers besides, such as `xlim=(60, 100)` and
+        `everything=True` for the scatter. With several pairs the scatter has a panel for each, and "grid" one for each
+        and each metric; other figures are of one pair. `evalshift.figures.save` writes what comes back, fonts embedded.
         Raises UsageError for a figure, a size or a choice that is not there, AnalysisError where this pair has not what
         the figure shows.
         """
+        from evalshift.analysis.figures.custom import custom_size, remember, with_title
+
+        drawn_for = custom_size(self._default_size(figure), size, width, font, style)
+        custom = any(one is not None for one in (size, title, width, font, style))
+        drawn = self._draw(figure, drawn_for if custom else None, choices)
+        return remember(with_title(drawn, title, drawn_for), drawn_for)
+
+    def _default_size(self, figure: str) -> Size:
+        """The size that a figure has where nothing says which."""
+        if len(self.pairs) > 1:
+            return PAGE
+        with_sets = "ranks" in self.summary.pairs[0].metrics[self.summary.metric].tables
+        narrow = figure in ("scatter", "robustness", "classes") or (figure == "ranks" and not with_sets)
+        return COLUMN if narrow else PAGE
+
+    def _draw(self, figure: str, size: Size | None, choices: dict[str, Any]) -> "Figure":
         from evalshift.analysis import figures
 
         if figure == "grid":
@@ -169,10 +198,11 @@ class Report:
                 fix=did_you_mean(figure, (*figures.FIGURES, "grid")),
             )
         _check_choices(figure, figures.FIGURES[figure], choices)
-        choices |= {"size": None if size is None else find_size(size)}
+        choices |= {"size": size}
         if figure in ("scatter", "scales"):
             choices = {"scale": self.summary.scale, **choices}
         if figure == "scatter" and len(self.pairs) > 1:
+            _check_choices("scatter of several pairs", figures.multiples_figure, choices)
             return figures.multiples_figure(self.summary.pairs, self.summary.metric, **choices)
         missing = self._metric("figure", f'draw("{figure}")').missing
         (pair,) = self.summary.pairs
@@ -185,11 +215,11 @@ class Report:
             )
         return drawn
 
-    def _draw_grid(self, choices: dict[str, Any], size: str | None) -> "Figure":
+    def _draw_grid(self, choices: dict[str, Any], size: Size | None) -> "Figure":
         from evalshift.analysis import figures
 
         _check_choices("grid", figures.grid_figure, choices)
-        choices = {"scale": self.summary.scale, **choices, "size": None if size is None else find_size(size)}
+        choices = {"scale": self.summary.scale, **choices, "size": size}
         drawn = figures.grid_figure(self.summary.pairs, **choices)
         if drawn is None:
             raise AnalysisError(
@@ -211,6 +241,7 @@ class Report:
         size: str | None = None,
         *,
         anonymous: bool = False,
+        columns: Sequence[str] | None = None,
     ) -> Path:
         """Write the report into the folder `out`; gives the path of index.html, or of the folder without a page.
 
@@ -219,18 +250,23 @@ class Report:
         (16:9, 10 inches, large letters); None leaves each its own: a page for those of several panels, else a column.
         `anonymous` leaves out what tells who made the predictions, for double-blind review: machine, time, commit,
         versions, registry entries with their links, names of imported files; names of models and datasets stay.
+        `columns` of the main tables in Markdown and LaTeX are of rank, model, family, year, original, new, drop,
+        new-rank and delta-rank, in the order given; without them LaTeX has all but family and year.
         Each file is whole or absent; the page comes last, so it never speaks of files that are not there yet.
         Raises UsageError on an unknown format or size before anything is written, StoreError where `out` cannot be
         written to.
         """
         chosen, drawn_for = set(check_formats(formats)), None if size is None else find_size(size)
+        check_columns(columns)
         out = Path(out)
         stems = _stems(self.summary.pairs)
         self._save_figures(out, stems, chosen, drawn_for)
         for name, table in self._tables(stems):
             # A table that nobody reads row by row is one for machines.
             for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
-                write_atomic(out / "tables" / f"{name}.{suffix}", WRITERS[suffix](table).encode())
+                shown = _printed(table, suffix, columns)
+                text = latex_file(shown, name) if suffix == "tex" else WRITERS[suffix](shown)
+                write_atomic(out / "tables" / f"{name}.{suffix}", text.encode())
         summary = _anonymous(self.summary) if anonymous else self.summary
         write_atomic(out / "summary.json", self.to_json(anonymous=anonymous).encode())
         if "html" not in chosen:
@@ -318,6 +354,9 @@ def report(
     registry: "str | Path | Registry | None" = None,
     models: Sequence[str] | str | None = None,
     highlight: Sequence[str] | str | None = None,
+    add: Results | str | Path | None = None,
+    labels: Mapping[str, str] | None = None,
+    only: str | None = None,
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
@@ -329,7 +368,9 @@ def report(
     ./registry.yaml where there is one) gives the titles of models and datasets; those that it does not know keep the
     titles that were stored with them. `models` are names or globs of the models of the report; lines are fitted to
     these alone. Those of `highlight` (without it, those of your own registry file) are named and marked in every table
-    and figure; an empty list is none.
+    and figure; an empty list is none. `add` is a results folder whose models are shown beside those of `published`, on
+    the same pairs, highlighted and left out of the lines. `labels` are what models and datasets are called in place of
+    their titles. `only` is the name of a figure to draw: nothing else is computed.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -340,11 +381,17 @@ def report(
                 found=f'published="{published}", against="{against}"',
                 fix="leave one of them out",
             )
-    options = ReportOptions(scale, metric, level, resamples, seed, without, models, highlight)
+    scope = None if only is None else scope_of(only, scale, metric)
+    options = ReportOptions(scale, metric, level, resamples, seed, without, models, highlight, labels or {}, scope)
+    if add is not None and published is None:
+        raise UsageError(
+            "results are added to a published testbed alone", found="`add` without `published`", fix="name one"
+        )
     if published is not None:
         refuse_registry_of_published(registry, published)
         command = _command(published, True, pairs, against, options)
-        summary = summarize_published(published, pairs, options=options, command=command)
+        added = add if isinstance(add, Results) or add is None else Results(add)
+        summary = summarize_published(published, pairs, options=options, command=command, add=added)
     else:
         results = results if isinstance(results, Results) else Results(results)
         if against is not None:  # nothing to hold them against is found before the work
@@ -354,6 +401,13 @@ def report(
         command = _command(folder, False, pairs, against, options)
         summary = summarize(results, pairs, options=options, command=command, titles=present_titles(registry))
     return Report(summary if against is None else hold_against(summary, against, options.named))
+
+
+def _printed(table: StatisticTable, suffix: str, columns: Sequence[str] | None) -> StatisticTable:
+    """The main table with the columns that are printed in this format; any other table as it is."""
+    if table.name != "accuracies" or suffix == "csv" or (suffix == "md" and columns is None):
+        return table
+    return printed_table(table, columns)
 
 
 def _check_choices(figure: str, draw: Callable[..., Any], choices: Mapping[str, Any]) -> None:

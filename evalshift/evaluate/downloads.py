@@ -11,9 +11,9 @@ from evalshift.formatting import duration
 from evalshift.testbed.known_sizes import known_bytes, known_images
 from evalshift.testbed.limits import limit_of
 from evalshift.testbed.model_entries import AnyModel
-from evalshift.testbed.readiness import size_text
+from evalshift.testbed.readiness import State, size_text
 from evalshift.testbed.registry import Registry
-from evalshift.testbed.state import dataset_state
+from evalshift.testbed.state import dataset_state, model_state
 from evalshift.testbed.weights import local_weights, remote_weights
 
 
@@ -53,7 +53,7 @@ class Downloads:
 def missing_files(registry: Registry, datasets: Iterable[str], models: Mapping[str, AnyModel]) -> Downloads | None:
     """What of these datasets and models would be downloaded; None where nothing is."""
     sizes: dict[str, int | None] = {}
-    absent = [name for name in datasets if "to download" in dataset_state(registry.dataset(name)).words]
+    absent = [name for name in datasets if _comes_later(dataset_state(registry.dataset(name)))]
     for name in absent:
         sizes[f"datasets/{name}"] = _bytes_of_dataset(registry, name)
     lacking = []
@@ -62,11 +62,17 @@ def missing_files(registry: Registry, datasets: Iterable[str], models: Mapping[s
         if files:
             lacking.append(name)
             sizes[f"models/{name}"] = None if None in files else sum(size or 0 for size in files)
-    library = sum(entry.fetches and not entry.weights_files() for entry in models.values())
+    library = sum(
+        entry.fetches and not entry.weights_files() and _comes_later(model_state(entry)) for entry in models.values()
+    )
     if not sizes and not library:
         return None
     known = [size for size in sizes.values() if size is not None]
     return Downloads(tuple(lacking), tuple(absent), sum(known), len(sizes) - len(known), library)
+
+
+def _comes_later(state: State) -> bool:
+    return state.can_run and not state.is_ready
 
 
 def _bytes_of_dataset(registry: Registry, name: str) -> int | None:

@@ -75,7 +75,7 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
     count, of = len(shown.models), len(summary.statistics.image_models)
     of_all = f"; the {count} most accurate of {of:,} models" if count < of else ""
     pair_words = f"{pair.title}, top-{METRICS[metric]}{of_all}"
-    caption, scale, rows = wrapped(pair_words, across(size)), scale_of(size), 2 if size == COLUMN else 1
+    caption, scale, rows = wrapped(pair_words, across(size)), scale_of(size), 2 if size.name == COLUMN.name else 1
     with styled(size):
         # The panels are square: more height would be empty.
         names = _LETTER * scale * _room(count)[1] * min(_NAME, max(map(len, shown.models)))

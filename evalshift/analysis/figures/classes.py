@@ -93,8 +93,13 @@ def _name_rows(ax: Axes, plot: ClassPlot, places: np.ndarray) -> None:
     ax.spines["left"].set_visible(False)
 
 
-def classes_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
-    """Draw `classes` as a figure; None where no class has images in both sets. The default size is COLUMN."""
+def classes_figure(
+    pair: PairSummary, metric: str = "top1", size: Size | None = None, xlim: tuple[float, float] | None = None
+) -> Figure | None:
+    """Draw `classes` as a figure; None where no class has images in both sets. The default size is COLUMN.
+
+    `xlim` are limits in percent.
+    """
     size = size or COLUMN
     summary = pair.metrics[metric]
     plot = class_plot(summary, size.rows)
@@ -108,6 +113,8 @@ def classes_figure(pair: PairSummary, metric: str = "top1", size: Size | None = 
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         ax = classes(summary, figure.add_subplot(), size.rows)
         ax.tick_params(axis="y", labelsize=room.name)
+        if xlim is not None:
+            ax.set_xlim(xlim)
         figure.legend(loc="outside upper center", handlelength=1.2, ncols=2)
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         figure.draw_without_rendering()

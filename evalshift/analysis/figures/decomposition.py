@@ -34,9 +34,9 @@ _AROUND = 1.0  # inches
 # A colour of its own for each term; the last is the purple of Okabe and Ito.
 _COLOURS = {"adaptivity": ASIDE, "distribution": MARK, "generalization": QUIET, "own": LINE, "shared": "#CC79A7"}
 # Longest name in letters.
-_NAMES = {COLUMN: 24, SLIDE: 28}
+_NAMES = {COLUMN.name: 24, SLIDE.name: 28}
 # Letters of a title across the narrowest panel, by size; a panel is as wide as its range, but holds its title.
-_LETTERS = {COLUMN: 12, SLIDE: 14}
+_LETTERS = {COLUMN.name: 12, SLIDE.name: 14}
 _PERCENT = "\N{NO-BREAK SPACE}%"
 _LETTER = 0.0082  # width of a letter in inches per point
 
@@ -90,11 +90,11 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
     words = "; ".join(filter(None, (f"Points. {pair.title}, top-{METRICS[metric]}", of_all)))
     caption = wrapped(words, across(size))
     room = rows(count, size, _AROUND, caption)
-    longest = _NAMES.get(size, 34)
+    longest = _NAMES.get(size.name, 34)
     with styled(size):
         names = _LETTER * room.name * min(longest, max(map(len, plot.names)))
         width = size.width - names - 0.3 * scale_of(size)
-        letters = _LETTERS.get(size, 18)
+        letters = _LETTERS.get(size.name, 18)
         limits = _limits(plot, width, letters * _LETTER * font_points(_title_size(letters)))
         # Laid out at the resolution of the file: at another one text has other widths, and long names would be cut off.
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
@@ -114,7 +114,7 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
 
 def _title_size(letters: int) -> float:
     """Font size of a title in points in a column: the longest word fits into a narrow panel."""
-    return 6.0 if letters > _LETTERS[COLUMN] else 5.2
+    return 6.0 if letters > _LETTERS[COLUMN.name] else 5.2
 
 
 def _limits(plot: DecompositionPlot, width: float, least: float) -> list[tuple[float, float]]:

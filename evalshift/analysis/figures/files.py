@@ -4,10 +4,12 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
+from evalshift.analysis.figures.custom import settings_of
 from evalshift.analysis.figures.style import DPI, styled
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.files import write_atomic
@@ -26,7 +28,7 @@ def render(figure: Figure, format: str) -> bytes:
         )
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()
-    with styled():
+    with styled(), mpl.rc_context(dict(settings_of(figure))):
         if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
             # The layout is done already; matplotlib would draw the figure a second time to repeat it.
             figure.set_layout_engine(None)

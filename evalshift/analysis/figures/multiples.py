@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from evalshift.analysis.figures.scatter import draw_scatter
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.standouts import name_models
-from evalshift.analysis.figures.style import DPI, INK, font_points, literal, scale_of, styled, wrapped
+from evalshift.analysis.figures.style import DPI, INK, across, font_points, literal, scale_of, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.scatter import (
     Limits,
@@ -28,6 +28,7 @@ _AROUND = 0.74  # inches: around all panels
 _BETWEEN, _TITLE = 0.16, 0.11  # inches: between rows of panels, and per line of a title
 _BESIDE = 0.55  # inches: left of all panels
 _LEGEND = 0.5  # extra height of the legend in a column, where it has one entry per line
+_KEY = 6  # width of a key of the legend, in letters
 _SMALL = 9.0  # font size in points, where a slide has two rows of panels
 _LETTER = 0.0082  # width of a letter of a title in inches per point
 
@@ -67,7 +68,7 @@ def multiples_figure(
             equal_limits(plots),
             [pair.title for pair in pairs],
             ["slope"] * len(pairs),
-            min(2 if size == COLUMN else 3, len(pairs)),
+            min(2 if size.name == COLUMN.name else 3, len(pairs)),
             f"Original accuracy ({unit})",
             f"New accuracy ({unit})",
             everything,
@@ -88,7 +89,7 @@ def grid_figure(
     complete = [pair for pair in pairs if set(pair.metrics) == set(METRICS)]
     if not complete:
         return None
-    if size == COLUMN and len(complete) > 2:
+    if size.name == COLUMN.name and len(complete) > 2:
         size = replace(size, letters=size.letters * 2.3 / len(complete))
     plots = [scatter_plot(pair.metrics[metric], scale, everything) for metric in METRICS for pair in complete]
     titles = [pair.title for _ in METRICS for pair in complete]
@@ -117,13 +118,15 @@ def scales_figure(
     unit = f"{metric_words(metric)}, %"
     titles = [f"{plot.scale.capitalize()} scale" for plot in plots]
     labels = f"Original accuracy ({unit}): {plots[0].original}", f"New accuracy ({unit}): {plots[0].new}"
-    return _draw(_Panels(plots, limits, titles, ["slope"] * 2, 1 if size == COLUMN else 2, *labels, everything), size)
+    return _draw(
+        _Panels(plots, limits, titles, ["slope"] * 2, 1 if size.name == COLUMN.name else 2, *labels, everything), size
+    )
 
 
 def _draw(panels: _Panels, size: Size) -> Figure:
     count, columns = len(panels.plots), panels.columns
     rows = ceil(count / columns)
-    narrow = size.width == COLUMN.width
+    narrow = size.name == COLUMN.name
     if size.height is not None and rows > 1:
         size = replace(size, letters=_SMALL)
     scale = scale_of(size)
@@ -162,7 +165,7 @@ def _draw(panels: _Panels, size: Size) -> Figure:
             handles=list(handles.values()),
             labels=list(handles),
             loc="outside upper center",
-            ncols=1 if narrow else 5 if size == PAGE and columns > 1 else 2,
+            ncols=1 if narrow else _legend_columns(list(handles), size) if columns > 1 else 2,
             handlelength=1.6,
             columnspacing=1.2,
         )
@@ -174,6 +177,15 @@ def _draw(panels: _Panels, size: Size) -> Figure:
             rows = np.flatnonzero(plot.highlighted)
             name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows], len(rows))
     return figure
+
+
+def _legend_columns(labels: Sequence[str], size: Size) -> int:
+    """How many entries of the legend fit side by side, each as wide as the longest of its column."""
+    for columns in range(5, 1, -1):
+        widest = [max(map(len, labels[column::columns]), default=0) for column in range(columns)]
+        if sum(widest) + _KEY * columns <= across(size):
+            return columns
+    return 1
 
 
 def _slope(words: str, line: LinePlot | None, letters: int) -> str:

@@ -114,7 +114,7 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
     room = rows(count, size, _AROUND, caption)
     with styled(size):
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
-        if shown.sets is None or size == COLUMN:
+        if shown.sets is None or size.name == COLUMN.name:
             middle = ranks(summary, figure.add_subplot(), most=size.rows)
             if shown.real.any() or shown.movers.any() or shown.highlighted.any():
                 figure.legend(loc="outside upper center")

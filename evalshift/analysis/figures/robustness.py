@@ -100,10 +100,12 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     return ax
 
 
-def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
+def robustness_figure(
+    pair: PairSummary, metric: str = "top1", size: Size | None = None, xlim: tuple[float, float] | None = None
+) -> Figure | None:
     """Draw `robustness` as a figure; None where no model has a distance.
 
-    The default size is COLUMN.
+    `xlim` are limits in points. The default size is COLUMN.
     """
     size = size or COLUMN
     summary = pair.metrics[metric]
@@ -118,6 +120,8 @@ def robustness_figure(pair: PairSummary, metric: str = "top1", size: Size | None
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         ax = robustness(summary, figure.add_subplot(), size.rows)
         ax.tick_params(axis="y", labelsize=room.name)
+        if xlim is not None:
+            ax.set_xlim(xlim)
         ax.legend(
             loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1, ncols=1 if size.width < 4 else 2
         )

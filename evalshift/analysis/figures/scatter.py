@@ -35,6 +35,7 @@ from evalshift.analysis.plot_data.scatter import (
 )
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
+from evalshift.errors import UsageError
 
 _LABEL = 30  # letters of a name in a legend
 # Between a legend and the nearest model, in fractions of the axes.
@@ -88,22 +89,25 @@ def scatter_figure(
     scale: str = "linear",
     everything: bool = False,
     size: Size | None = None,
+    xlim: Limits | None = None,
+    ylim: Limits | None = None,
 ) -> Figure:
     """Draw `scatter` as a figure, square except on a slide, which the axes fill, each with its own range.
 
-    The default size is COLUMN.
+    `xlim` and `ylim` are limits in percent; of one alone, both axes have these. The default size is COLUMN.
     """
     size = size or COLUMN
     summary = pair.metrics[metric]
     plot = scatter_plot(summary, scale, everything)
+    given = _checked(xlim or ylim, scale), _checked(ylim or xlim, scale)
     with styled(size):
         figure = Figure(figsize=(size.width, size.height or size.width), layout="constrained", dpi=DPI)
         ax = figure.add_subplot()
-        if size.height is None:
-            low, high = common_limits([plot])
-            handles = draw_scatter(plot, ax, ((low, high), (low, high)), everything=everything)
-        else:
-            handles = draw_scatter(plot, ax, own_limits(plot), everything=everything, equal=False)
+        same = common_limits([plot]) if size.height is None else None
+        limits = (same, same) if same else own_limits(plot)
+        limits = given[0] or limits[0], given[1] or limits[1]
+        equal = size.height is None and limits[0] == limits[1]
+        handles = draw_scatter(plot, ax, limits, everything=everything, equal=equal)
         # Laid out first: only then is it known how wide the axes are, and so which corner a legend leaves free.
         figure.draw_without_rendering()
         if place_legend(ax, handles, plot) == "above":
@@ -114,6 +118,23 @@ def scatter_figure(
         rows = [*marked, *(row for row in standouts(summary) if row not in marked)]
         name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows], len(marked))
     return figure
+
+
+def _checked(limits: Limits | None, scale: str) -> Limits | None:
+    """Limits that the scale can show; UsageError for others."""
+    if limits is None:
+        return None
+    low, high = (float(end) for end in limits)
+    least, most = (-100.0, 200.0) if scale == "linear" else (0.0, 100.0)
+    beyond = not least <= low < high <= most or (scale != "linear" and (low == least or high == most))
+    if beyond:
+        raise UsageError(
+            "limits that the axis cannot show (`xlim`, `ylim`)",
+            found=f"{low:g}, {high:g}",
+            expected=f"two percentages between {least:g} and {most:g}, the lower one first"
+            + ("" if scale == "linear" else f", neither of them 0 or 100 on the {scale} scale"),
+        )
+    return low, high
 
 
 def use_scale(ax: Axes, scale: str) -> None:

@@ -64,7 +64,9 @@ def scale_of(size: Size) -> float:
 def style_of(size: Size) -> dict[Any, Any]:
     """`STYLE` with everything measured in points scaled to the font size of this figure size."""
     scale = scale_of(size)
-    return {key: scale * value if key.endswith(_IN_POINTS) else value for key, value in STYLE.items()}
+    return {key: scale * value if key.endswith(_IN_POINTS) else value for key, value in STYLE.items()} | dict(
+        size.settings
+    )
 
 
 def font_points(in_column: float | int) -> float:

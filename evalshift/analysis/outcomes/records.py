@@ -25,6 +25,7 @@ class Outcomes:
     original_correct, new_correct   shape (m,), 0 to the total of their set, in the order of `models`
     attributes                      model -> facts of its registry entry ("family", "year", "title", ...)
     dataset_titles                  name -> title of both sets and of a set of fresh images, where they have one
+    beside                          models that lines leave out, whatever their family
     highlighted                     models that readers are to find first: named and marked wherever models are shown
     """
 
@@ -38,6 +39,7 @@ class Outcomes:
     new_total: int
     attributes: dict[str, dict]
     dataset_titles: Mapping[str, str] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
     highlighted: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -72,8 +74,12 @@ class Outcomes:
         return tuple(self.attributes.get(model, {}).get("year") for model in self.models)
 
     def in_line(self, left_out: Sequence[str]) -> Bool[np.ndarray, " m"]:
-        """Which models lines are fitted to: all but those of the families left out."""
-        return np.array([family is None or family not in left_out for family in self.families], dtype=bool)
+        """Which models lines are fitted to: all but those of the families left out, and those beside."""
+        inside = [
+            (family is None or family not in left_out) and model not in self.beside
+            for model, family in zip(self.models, self.families, strict=True)
+        ]
+        return np.array(inside, dtype=bool)
 
     def of_line(self, left_out: Sequence[str]) -> "Outcomes":
         """The same for the models that lines are fitted to."""

@@ -1,7 +1,9 @@
 """All statistics of one metric of a pair as one frozen record: each a result, or the reason why it is not computed."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import TypeVar, Unpack
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,7 +21,7 @@ from evalshift.analysis.pair_statistics.calibration_shift import (
 )
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
-from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics
+from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics, without_line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.pair_statistics.mistake_severity import MistakeSeverity, mistake_severity
 from evalshift.analysis.pair_statistics.selective_shift import (
@@ -45,6 +47,9 @@ from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_set
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.errors import AnalysisError
 from evalshift.titles import UNTITLED, Titles
+
+Result = TypeVar("Result")
+NOT_ASKED = Missing("it is no part of this figure")
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,48 +160,58 @@ def compute_statistics(
 def _statistics(
     basis: Basis, fresh: ImagePredictions | None, near_duplicates: NearDuplicates | None, logits: Logits | None
 ) -> Statistics:
-    robustness = _robustness(basis)
+    def asked(part: str, compute: Callable[[], Result]) -> Result | Missing:
+        return compute() if basis.options.wants(part) else NOT_ASKED
+
+    robustness = asked("robustness", lambda: _robustness(basis))
     decomposition, with_fresh = _decomposition(basis, fresh)
     line = basis.of_line()
-    estimates = line_estimates(line)
-    original, new = _sets(basis)
+    original, new = _sets(basis) if basis.options.wants("sets") else (NOT_ASKED, NOT_ASKED)
+    every = basis.options.scope is None
+    estimates = line_estimates(line) if every else {}
     return Statistics(
         metric=basis.outcomes.metric,
         level=basis.level,
         models=basis.outcomes.models,
         image_models=() if basis.predictions is None else basis.predictions[0].models,
         estimates=estimates,
-        all_estimates={} if line is basis else line_estimates(basis),
-        lines=line_statistics(line),
-        shape=line_shape(line, estimates),
+        all_estimates={} if line is basis or not every else line_estimates(basis),
+        lines=line_statistics(line) if every else without_line_statistics(basis.scale, NOT_ASKED),
+        shape=asked("shape", lambda: line_shape(line, estimates)),
         robustness=robustness,
         shared_images=basis.complete,
         mean_drop=basis.mean_drop,
-        drop_margin=_drop_margin(basis),
+        drop_margin=_drop_margin(basis) if every else math.nan,
         decomposition=decomposition,
         with_fresh=with_fresh,
         fresh=fresh.dataset if fresh is not None and with_fresh.any() else None,
         split=attempt(lambda: _split(basis, require(robustness))),
-        year=_year(line),
+        year=asked("year", lambda: _year(line)),
         original=original,
         new=new,
-        rank_changes=basis.of_images(
-            lambda original, new: rank_change_sets(original, new, level=basis.level, rng=basis.rng("rank changes")),
-            least=2,
+        rank_changes=asked("rank_changes", lambda: _rank_changes(basis)),
+        drop_differences=asked(
+            "drop_differences",
+            lambda: basis.of_images(lambda original, new: _compared(original, new, basis.level), least=2),
         ),
-        drop_differences=basis.of_images(lambda original, new: _compared(original, new, basis.level), least=2),
         without_labels=attempt(lambda: _without_labels(require(original), require(new))),
         class_drops=attempt(lambda: _class_drops(require(original), require(new), basis.level)),
-        calibration=calibration_shift(basis),
-        selective=selective_shift(basis),
-        confidence_estimates=estimates_from_confidence(basis),
-        likelihood=likelihood_shift(basis, logits),
-        superclass_errors=_superclass_errors(basis),
-        mistake_severity=mistake_severity(basis),
-        difficulty=line.of_images(fit_difficulty),
-        duplicates=_duplicates(basis, near_duplicates),
+        calibration=asked("calibration", lambda: calibration_shift(basis)),
+        selective=asked("selective", lambda: selective_shift(basis)),
+        confidence_estimates=asked("confidence_estimates", lambda: estimates_from_confidence(basis)),
+        likelihood=asked("likelihood", lambda: likelihood_shift(basis, logits)),
+        superclass_errors=asked("superclass_errors", lambda: _superclass_errors(basis)),
+        mistake_severity=asked("mistake_severity", lambda: mistake_severity(basis)),
+        difficulty=asked("difficulty", lambda: line.of_images(fit_difficulty)),
+        duplicates=asked("duplicates", lambda: _duplicates(basis, near_duplicates)),
         near_duplicates=near_duplicates,
         titles=basis.outcomes.titles,
+    )
+
+
+def _rank_changes(basis: Basis) -> RankChanges | Missing:
+    return basis.of_images(
+        lambda original, new: rank_change_sets(original, new, level=basis.level, rng=basis.rng("rank changes")), least=2
     )
 
 

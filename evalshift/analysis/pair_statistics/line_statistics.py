@@ -1,6 +1,6 @@
 """The line of new on original accuracy: other confidence intervals than that over models, other fits, other scales."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -59,6 +59,12 @@ def line_statistics(basis: Basis) -> LineStatistics:
         over_families=attempt(lambda: _over_families(basis)),
         diminishing=_diminishing(basis, fits),
     )
+
+
+def without_line_statistics(scale: str, reason: Missing) -> LineStatistics:
+    """None of these, for one reason."""
+    names = [field.name for field in fields(LineStatistics) if field.name != "scale"]
+    return LineStatistics(scale, **dict.fromkeys(names, reason))
 
 
 def _drawn(basis: Basis) -> DrawnImages | Missing:

@@ -124,6 +124,10 @@ def scatter_plot(summary: MetricSummary, scale: str, everything: bool = False) -
     inside = summary.in_line
     framed = inside if inside.any() and not everything else np.ones(len(inside), bool)
     families = table["family"].fillna("").to_numpy(str)
+    by_family = [
+        (titles.family(family), tuple(np.flatnonzero(families == family).tolist())) for family in summary.left_out
+    ]
+    beside = tuple(np.flatnonzero(table["model"].isin(outcomes.beside) & ~summary.highlighted).tolist())
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
     if summary.against is not None and framed.sum() < LEAST_LINE_MODELS:
         line = None
@@ -141,9 +145,7 @@ def scatter_plot(summary: MetricSummary, scale: str, everything: bool = False) -
         in_line=inside,
         framed=framed | summary.highlighted,
         highlighted=summary.highlighted,
-        left_out=tuple(
-            (titles.family(family), tuple(np.flatnonzero(families == family).tolist())) for family in summary.left_out
-        ),
+        left_out=(*by_family, *([("Added", beside)] if beside else [])),
         line=line_plot(line, centres[0][framed]),
         all_line=line_plot(summary.all_lines.get(scale), centres[0]) if summary.left_out else None,
         testbed=None if summary.against is None else _testbed_plot(summary.against, scale),

@@ -1,6 +1,8 @@
 """Figure sizes: width, font size, and the largest number of rows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from evalshift.errors import UsageError, did_you_mean
 
@@ -14,6 +16,7 @@ class Size:
     height   inches, for a fixed shape; None if a figure takes the height that it needs, at most `tallest`
     tallest  inches
     rows     largest number of models in a figure with one row per model
+    settings of matplotlib (rcParams) over the style of all figures
     """
 
     name: str
@@ -22,6 +25,7 @@ class Size:
     height: float | None
     tallest: float
     rows: int
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 # The text of a letter or A4 page is 9.2 inches high. All figures of a paper have one font size, whatever their width.

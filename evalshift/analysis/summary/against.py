@@ -8,7 +8,6 @@ import numpy as np
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
-from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
@@ -108,7 +107,7 @@ def _metric_against(
             title=testbed.title,
             outcomes=line_models,
             left_out=left_out,
-            lines={scale: fit_outcomes(line_models, scale, options) for scale in SCALES},
+            lines={scale: fit_outcomes(line_models, scale, options) for scale in options.line_scales},
             scale=options.scale,
             models=tuple(rows["model"]),
             distances=distances,

@@ -1,15 +1,20 @@
 """Published testbeds as pairs of counts, summarized as stored results are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Unpack
+
+import numpy as np
 
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import Outcomes, split_pair
+from evalshift.analysis.outcomes.stored_pair import load_pair, stored_models
 from evalshift.analysis.summary.conventions import of_publication
 from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.evaluate.store import Results
 from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
 
@@ -56,10 +61,12 @@ def summarize_published(
     *,
     options: ReportOptions | None = None,
     command: str | None = None,
+    add: Results | None = None,
     **choices: Unpack[Choices],
 ) -> Summary:
     """Work out everything a report says on a published testbed, from its counts.
 
+    `add` are results whose models are shown beside the published ones, on the same pairs, and left out of the lines.
     `pairs` are of the testbed's; without them, all on which the chosen metric was published. `choices` are those of
     `ReportOptions`, or `options` has them all; families that they leave open are those that the publication's own
     figures leave out, `without=()` is none.
@@ -79,10 +86,20 @@ def summarize_published(
         )
     wanted = [pair for pair in wanted if pair not in refused]
     options.check_families(model.family for pair in wanted for model in _table_of(testbed, pair).models)
-    options.check_models(model.name for pair in wanted for model in _table_of(testbed, pair).models)
+    if add is not None and pairs is None:
+        wanted = [pair for pair in wanted if pair in add.pairs()]
+        if not wanted:
+            raise AnalysisError(
+                "the results to add hold none of the published pairs (`add`)",
+                where=add.path,
+                found=", ".join(add.pairs()) or "no pairs",
+                expected=f"one of {', '.join(testbed.pairs)}",
+            )
+    names = [model.name for pair in wanted for model in _table_of(testbed, pair).models]
+    options.check_models([*names, *([] if add is None else stored_models(add, wanted))])
     chosen = [pair for pair in wanted if pairs is not None or _has_chosen(testbed, pair, options)]
     return put_together(
-        [_summarize_pair(testbed, pair, options) for pair in chosen],
+        [_summarize_pair(testbed, pair, options, add) for pair in chosen],
         options,
         command=command,
         notes=(
@@ -99,17 +116,62 @@ def summarize_published(
     )
 
 
+def _with_added(outcomes: dict[str, Outcomes], added: Results, pair: str) -> dict[str, Outcomes]:
+    """The same with the models of a results folder, which lines leave out; published ones that it holds stay once."""
+    stored = load_pair(added, pair).outcomes
+    return {metric: _joined(counts, stored[metric]) for metric, counts in outcomes.items() if metric in stored}
+
+
+def _joined(published: Outcomes, own: Outcomes) -> Outcomes:
+    totals = [(one.original_total, one.new_total) for one in (published, own)]
+    if totals[0] != totals[1]:
+        raise AnalysisError(
+            "the results to add are of other images than the published ones",
+            where=f"{own.original}:{own.new}",
+            found=" and ".join(f"{total:,}" for total in totals[1]),
+            expected=" and ".join(f"{total:,} images" for total in totals[0]),
+        )
+    counts = {model: place for place, model in enumerate(published.models)}
+    new = [place for place, model in enumerate(own.models) if not _is_member(own, place, published, counts)]
+    double = [own.models[place] for place in new if own.models[place] in counts]
+    if double:
+        raise AnalysisError(
+            "models to add have the names of published ones, and other counts",
+            found=name_some(double),
+            fix="store them under other names",
+        )
+    models = tuple(own.models[place] for place in new)
+    return replace(
+        published,
+        models=(*published.models, *models),
+        original_correct=np.append(published.original_correct, own.original_correct[new]),
+        new_correct=np.append(published.new_correct, own.new_correct[new]),
+        attributes=published.attributes | {model: own.attributes.get(model, {}) for model in models},
+        beside=frozenset(models),
+    )
+
+
+def _is_member(own: Outcomes, place: int, published: Outcomes, counts: dict[str, int]) -> bool:
+    there = counts.get(own.models[place])
+    if there is None:
+        return False
+    ours = own.original_correct[place], own.new_correct[place]
+    return ours == (published.original_correct[there], published.new_correct[there])
+
+
 def _has_chosen(testbed: PublishedTestbed, pair: str, options: ReportOptions) -> bool:
     return any(map(options.chosen, published_outcomes(testbed, pair).values()))
 
 
-def _summarize_pair(testbed: PublishedTestbed, pair: str, options: ReportOptions) -> PairSummary:
+def _summarize_pair(
+    testbed: PublishedTestbed, pair: str, options: ReportOptions, added: Results | None = None
+) -> PairSummary:
     table = _table_of(testbed, pair)
     conventions = of_publication(testbed, table)
     notes = conventions.family_notes(options)
-    outcomes = {
-        metric: counts.subset(options.chosen(counts)) for metric, counts in published_outcomes(testbed, pair).items()
-    }
+    found = published_outcomes(testbed, pair)
+    found = found if added is None else _with_added(found, added, pair)
+    outcomes = {metric: counts.subset(options.chosen(counts)) for metric, counts in found.items()}
     known = {model for counts in outcomes.values() for model in counts.models}
     if not known:
         raise AnalysisError(
@@ -127,7 +189,8 @@ def _summarize_pair(testbed: PublishedTestbed, pair: str, options: ReportOptions
     return summarize_outcomes(
         outcomes,
         options=conventions.applied_to(options),
-        ties=conventions.ties,
+        ties=conventions.ties if added is None else "shared",
+        own={model for counts in outcomes.values() for model in counts.beside},
         notes=notes,
     )
 

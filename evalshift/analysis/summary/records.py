@@ -60,7 +60,8 @@ class MetricSummary:
     @property
     def in_line(self) -> np.ndarray:
         """Which rows of the table the lines are fitted to, as booleans."""
-        return ~self.table["family"].isin(self.left_out).to_numpy()
+        out = self.table["family"].isin(self.left_out) | self.table["model"].isin(self.outcomes.beside)
+        return ~out.to_numpy(bool)
 
     @property
     def highlighted(self) -> np.ndarray:

@@ -55,7 +55,8 @@ def summarize(
                 raise
             refused.append(error)
             continue
-        review = review_pair(stored, options.level)
+        review = None if options.scope else review_pair(stored, options.level)
+        reviewed = review.notes if review else ()
         runs = [run for both in stored.provenance.values() for run in both]
         conventions = of_imports(f"{stored.original.name}:{stored.new.name}", runs)
         summaries.append(
@@ -69,8 +70,13 @@ def summarize(
                 ties=conventions.ties,
                 provenance=_provenance(stored),
                 own=[model for model, both in stored.provenance.items() if any(run.own for run in both)],
-                notes=(*conventions.family_notes(options), *conventions.rank_notes, *stored.notes, *review.notes),
-                expected_accuracy=review.expected_accuracy,
+                notes=(
+                    *conventions.family_notes(options),
+                    *conventions.rank_notes,
+                    *stored.notes,
+                    *reviewed,
+                ),
+                expected_accuracy=review.expected_accuracy if review else None,
             )
         )
     if not summaries:

@@ -20,7 +20,7 @@ from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.statistics.line_fit import Line, fit_line
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.statistics.ranks import rank, rank_changes
-from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy
+from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.tables import statistic_tables
 from evalshift.errors import AnalysisError
@@ -37,6 +37,7 @@ def put_together(
     options.check_families(
         family for pair in pairs for metric in pair.metrics.values() for family in metric.outcomes.families
     )
+    options.check_labels(metric.outcomes for pair in pairs for metric in pair.metrics.values())
     return Summary(
         pairs=tuple(pairs),
         scale=options.scale,
@@ -77,8 +78,11 @@ def summarize_outcomes(
     options = options or ReportOptions(**choices)
     first = next(iter(outcomes.values()))
     metrics = {}
+    scope = options.scope
     for name, counts in outcomes.items():
-        counts = replace(counts, highlighted=options.highlighted(counts, own))
+        if scope is not None and name not in scope.metrics:
+            continue
+        counts = options.labelled(replace(counts, highlighted=options.highlighted(counts, own)))
         statistics = compute_statistics(
             counts, predictions, fresh=fresh, near_duplicates=near_duplicates, logits=logits, options=options
         )
@@ -140,7 +144,8 @@ def _summarize_metric(
     left_out = options.left_out(outcomes)
     lines = _fit_lines(outcomes.of_line(left_out), options, notes)
     all_lines = _fit_lines(outcomes, options, notes) if left_out else {}
-    tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, predictions)
+    only = None if options.scope is None else options.scope.tables
+    tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, predictions, only)
     return MetricSummary(
         outcomes=outcomes,
         table=table,
@@ -169,7 +174,7 @@ def _real_changes(statistics: Statistics, models: Sequence[str]) -> pd.Series:
 def _fit_lines(outcomes: Outcomes, options: ReportOptions, notes: list[str]) -> dict[str, Line | None]:
     """The line on every scale, None where it cannot be fitted; `notes` takes up why, and what a line lacks."""
     lines: dict[str, Line | None] = {}
-    for scale in SCALES:
+    for scale in options.line_scales:
         try:
             line = lines[scale] = fit_outcomes(outcomes, scale, options)
             if math.isnan(line.slope_interval.low):

@@ -1,6 +1,6 @@
 """The statistics of one metric as tables by name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -66,14 +66,15 @@ def statistic_tables(
     models: Sequence[str],
     lines: Mapping[str, Line | None],
     predictions: tuple[ImagePredictions, ImagePredictions] | None,
+    only: Collection[str] | None = None,
 ) -> tuple[dict[str, StatisticTable], dict[str, str]]:
     """The tables that are computed, and the reason for each one that is not, both by name.
 
     `models` is the order of rows, `lines` the least-squares line on each scale; images and classes are called as in
-    `predictions`.
+    `predictions`. `only` names the tables to make; None is all.
     """
     data = TableData(statistics, outcomes, tuple(models), lines, predictions)
-    made = {name: attempt(partial(make, data)) for name, make in _MAKERS.items()}
+    made = {name: attempt(partial(make, data)) for name, make in _MAKERS.items() if only is None or name in only}
     return (
         {
             name: replace(table, titles=outcomes.titles, highlighted=outcomes.highlighted)

@@ -41,3 +41,12 @@ def escape_latex(text: str) -> str:
     """
     escaped = "".join(_LATEX_SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
     return escaped.replace("--", "-{}-")  # else two hyphens would become a dash
+
+
+def escape_label(name: str) -> str:
+    """A name as a label of LaTeX, which takes letters, digits and a few signs.
+
+    >>> escape_label("digits_vs_new_top1")
+    'digits-vs-new-top1'
+    """
+    return re.sub(r"[^A-Za-z0-9.:+-]+", "-", name)

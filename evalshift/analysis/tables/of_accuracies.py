@@ -1,9 +1,13 @@
 """The main table: accuracies, drops and ranks of all models."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.tables.table import Column, StatisticTable, make_table
+from evalshift.errors import UsageError, did_you_mean
 from evalshift.titles import Titles
 
 SIGNIFICANT = "* statistically significant"
@@ -34,6 +38,46 @@ def accuracies_table(table: pd.DataFrame, metric: str, level: float, titles: Tit
         titles=titles,
         choose=_starred,
     )
+
+
+# What a user may call the columns of the main table.
+_COLUMNS = {
+    "rank": Column("original_rank", "Rank", "count"),
+    "model": Column("model", "Model", "model"),
+    "family": Column("family", "Family", "text"),
+    "year": Column("year", "Year", "written"),
+    "original": Column("original_accuracy", "Original", "percent", ("original_low", "original_high")),
+    "new": Column("new_accuracy", "New", "percent", ("new_low", "new_high")),
+    "drop": Column("drop", "Drop", "points", ("drop_low", "drop_high")),
+    "new-rank": Column("new_rank", "New rank", "count"),
+    "delta-rank": Column("delta_rank", "Δ rank", "written"),
+}
+COLUMN_NAMES = tuple(_COLUMNS)
+_PRINTED = ("rank", "model", "original", "new", "drop", "new-rank", "delta-rank")
+
+
+def check_columns(columns: Sequence[str] | None) -> None:
+    """UsageError for a column that the main table does not have."""
+    for name in columns or ():
+        if name not in _COLUMNS:
+            raise UsageError(
+                "there is no such column (`columns`)",
+                found=f'"{name}"',
+                expected=", ".join(COLUMN_NAMES),
+                fix=did_you_mean(name, COLUMN_NAMES),
+            )
+
+
+def printed_table(table: StatisticTable, columns: Sequence[str] | None = None) -> StatisticTable:
+    """The main table as it is printed: drops with their interval, or chosen columns in their order.
+
+    Raises UsageError for a column that there is not.
+    """
+    known = {column.key: column for column in table.columns}
+    check_columns(columns)
+    chosen = [_COLUMNS[name] for name in columns or _PRINTED]
+    # The heading says the metric.
+    return replace(table, columns=tuple(replace(one, title=known.get(one.key, one).title) for one in chosen))
 
 
 def has_real_changes(table: pd.DataFrame) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from evalshift.analysis.tables.markup import escape_latex, escape_markdown
+from evalshift.analysis.tables.markup import escape_label, escape_latex, escape_markdown
 from evalshift.analysis.tables.table import Column, StatisticTable
 from evalshift.formatting import EMPTY, number, p_cell, percent, points
 from evalshift.publishing import inert_cell
@@ -74,13 +74,52 @@ def statistic_latex(table: StatisticTable) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Rows of a table that fit on a page with its caption.
+_PAGE = 45
 # The row of a highlighted model.
 _SHADE = r"\rowcolor[gray]{0.9} "
+
+
+def latex_file(table: StatisticTable, label: str = "") -> str:
+    """A table for a document: `statistic_latex` in a `table`, or a `longtable` beyond a page, with caption and label.
+
+    Loads booktabs; longtable and colortbl where the comment at the top says so. `label` is `tab:` and the table's name
+    without one.
+    """
+    bare = statistic_latex(table).splitlines()
+    begin = next(place for place, line in enumerate(bare) if line.startswith(r"\begin"))
+    caption = rf"\caption{{{_latex(table.title)}. {_latex(table.words)}}}"
+    named = rf"\label{{tab:{escape_label(label or table.name)}}}"
+    is_long = len(table.read) > _PAGE
+    packages = ["booktabs", *(["longtable"] if is_long else []), *(["colortbl"] if any(table.is_highlighted) else [])]
+    comment = rf"% \usepackage{{{','.join(packages)}}}"
+    tabular, (top, heads, middle), rows = bare[begin], bare[begin + 1 : begin + 4], bare[begin + 4 : -2]
+    if not is_long:
+        whole = [r"\begin{table}[htbp]", r"\centering", caption, named, *bare[begin:], r"\end{table}"]
+        return "\n".join([comment, *whole]) + "\n"
+    columns = tabular.removeprefix(r"\begin{tabular}")
+    width = len(table.shown)
+    lines = [
+        comment,
+        rf"\begin{{longtable}}{columns}",
+        rf"{caption}{named} \\",
+        *(top, heads, middle, r"\endfirsthead"),
+        *(top, heads, middle, r"\endhead"),
+        r"\midrule",
+        rf"\multicolumn{{{width}}}{{r@{{}}}}{{continued on the next page}} \\",
+        r"\endfoot",
+        r"\bottomrule",
+        r"\endlastfoot",
+        *rows,
+        r"\end{longtable}",
+    ]
+    return "\n".join(lines) + "\n"
+
 
 WRITERS: dict[str, Callable[[StatisticTable], str]] = {
     "csv": statistic_csv,
     "md": statistic_markdown,
-    "tex": statistic_latex,
+    "tex": latex_file,
 }
 
 
@@ -89,7 +128,8 @@ def _side(column: Column) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in escape_latex(text).replace("²", "$^2$"))
+    escaped = escape_latex(text).replace("²", "$^2$").replace("⁻¹", "$^{-1}$")
+    return "".join(_LATEX.get(sign, sign) for sign in escaped)
 
 
 def _cell(row: Mapping[str, Any], column: Column, titles: Titles) -> str:
@@ -168,4 +208,8 @@ _LATEX = {
     "–": "--",
     "×": r"$\times$",
     "<": r"\textless{}",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
 }

@@ -1,0 +1,36 @@
+"""What each figure needs of a report, so that a single one is drawn without computing the rest."""
+
+from evalshift.analysis.options import Scope
+from evalshift.analysis.outcomes import METRICS
+from evalshift.errors import UsageError, did_you_mean
+
+# The fields of `pair_statistics.compute.Statistics` that a figure shows, besides accuracies and lines. The table
+# that it is drawn from has its name; a scatter names models by the table of effective robustness.
+_PARTS = {
+    "agreement": ("sets",),
+    "classes": ("sets",),
+    "decomposition": ("robustness",),
+    "grid": (),
+    "ranks": ("sets", "rank_changes"),
+    "robustness": ("robustness",),
+    "scales": ("robustness",),
+    "scatter": ("robustness",),
+}
+_WITH_LINES = ("grid", "scales", "scatter")
+FIGURE_NAMES = tuple(_PARTS)
+
+
+def scope_of(figure: str, scale: str, metric: str) -> Scope:
+    """What the figure of this name needs on this scale and by this metric; UsageError for an unknown name."""
+    if figure not in _PARTS:
+        raise UsageError(
+            "there is no such figure",
+            found=f'"{figure}"',
+            expected=", ".join(FIGURE_NAMES),
+            fix=did_you_mean(figure, FIGURE_NAMES),
+        )
+    scales = (scale,) if figure in _WITH_LINES else ()
+    if figure == "scales":
+        scales = ("linear", "probit" if scale == "linear" else scale)
+    tables = frozenset((figure, "robustness"))
+    return Scope(frozenset(_PARTS[figure]), tables, scales, tuple(METRICS) if figure == "grid" else (metric,))
