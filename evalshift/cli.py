@@ -365,7 +365,7 @@ def run(
 
 
 def _can_ask() -> bool:
-    """Whether somebody is there to answer: a terminal on both ends, and no CI."""
+    """Whether somebody is there to ask: a terminal on both ends, and no CI."""
     in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     return not in_ci and sys.stdin.isatty() and sys.stderr.isatty()
 

@@ -38,6 +38,6 @@ def test_what_is_on_disk_is_not_downloaded(registry: Registry, tmp_path: Path) -
     assert downloads_line(plan, registry, Results(tmp_path / "results")) is None
 
 
-def test_models_that_bring_their_weights_from_a_library_are_told_apart() -> None:
+def test_models_that_bring_their_weights_from_a_library_are_counted_apart() -> None:
     assert Downloads((), (), 0, 0, 2).words == "weights of 2 models from their libraries if not downloaded before"
     assert Downloads(("a",), (), 0, 1, 0).words == "1 download, size not known"

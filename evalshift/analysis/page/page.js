@@ -169,6 +169,42 @@
     return rows;
   };
 
+  const text = (tag, content, properties = {}) => Object.assign(document.createElement(tag), { textContent: content, ...properties });
+  const signed = (value, digits = 1) => value === null ? "–" : value.toFixed(digits).replace(/^-(0\.0+)$/, "$1").replace("-", "−");
+  const pWords = (p) => p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3);
+  // The elements that compare two models, by their numbers in the data: what is of [j, i] is that of [i, j] with its sign turned.
+  const comparison = (pairs, [one, other], names) => {
+    const count = pairs.rows.length, [i, j] = [Math.min(one, other), Math.max(one, other)], sign = one < other ? 1 : -1;
+    const place = i * count - i * (i + 1) / 2 + j - i - 1, all = count * (count - 1) / 2;
+    const difference = (found) => {
+      const value = found.difference[place], ends = [found.low[place], found.high[place]];
+      const [low, high] = sign > 0 ? ends : [ends[1] === null ? null : -ends[1], ends[0] === null ? null : -ends[0]];
+      return [`${signed(sign * value)}${low === null ? "" : ` [${signed(low)}, ${signed(high)}]`}`, pWords(found.p[place])];
+    };
+    const drops = [one, other].map((model) => signed(pairs.sets[0].accuracy[model] - pairs.sets[1].accuracy[model]));
+    const rows = pairs.sets.map((set) => [`Accuracy on ${set.title} (%)`, ...[one, other].map((model) => signed(set.accuracy[model])), ...difference(set),
+      `${[set.only[place], set.only[all + place]][sign > 0 ? 0 : 1].toLocaleString("en")} / ${[set.only[place], set.only[all + place]][sign > 0 ? 1 : 0].toLocaleString("en")}`]);
+    rows.push(["Drop (points)", ...drops, ...difference(pairs.drop), ""]);
+    if (pairs.robustness) {
+      const distances = [one, other].map((model) => pairs.robustness[model]);
+      rows.push(["Effective robustness (points)", ...distances.map((value) => signed(value)), distances.includes(null) ? "–" : signed(distances[0] - distances[1]), "", ""]);
+    }
+    const table = document.createElement("table"), head = document.createElement("tr"), body = document.createElement("tbody");
+    head.append(document.createElement("td"), ...[...names, "Difference", "p", "Only one correct"].map((name) => text("th", name, { scope: "col", className: "n" })));
+    for (const [name, ...cells] of rows) {
+      const row = document.createElement("tr");
+      row.append(text("th", name, { scope: "row", className: "t" }), ...cells.map((cell) => text("td", cell, { className: "n" })));
+      body.append(row);
+    }
+    table.append(text("caption", `First minus second, in points, with ${100 * pairs.level} % confidence intervals for models on the same images. p: McNemar’s exact test for accuracies, a paired test for drops; not adjusted for other comparisons. Only one correct: images that the first / the second model alone classifies correctly. evalshift compare adds the interval for effective robustness.`), document.createElement("thead"), body);
+    table.tHead.append(head);
+    const scroll = document.createElement("div");
+    scroll.className = "scroll";
+    Object.assign(scroll, { tabIndex: 0, role: "region", ariaLabel: `Comparison of ${names.join(" and ")}` });
+    scroll.append(table);
+    return [text("h4", `${names[0]} compared with ${names[1]}`), scroll];
+  };
+
   const panels = new Map();  // the element of a pair's metric -> Panel
   class Panel {
     constructor(element) {
@@ -184,6 +220,7 @@
       this.pins = new Set();
       this.table = element.querySelector(".models table");
       this.status = element.querySelector(".tools-status");
+      this.comparison = element.querySelector(".comparison");
       this.searches = all("input[type=search]", element);
       const later = element.querySelector(".models template");
       this.order = sortable(this.table, [...this.table.tBodies[0].rows, ...(later ? later.content.children : [])], () => this.show());
@@ -194,6 +231,7 @@
       this.rows = [...this.order];  // by position in the table as written
       for (const row of data.highlighted) this.mark(row, true);
       if (data.highlighted.length) this.show();
+      this.compare();
       this.wire();
     }
     get shown() {
@@ -248,6 +286,7 @@
       const on = !this.pins.has(row);
       this.mark(row, on);
       this.show();
+      this.compare();
       redraw(all(".chart.main", this.element));
       this.say(`${this.models[row]} is ${on ? "pinned to the top of the table" : "no longer pinned"}`);
     }
@@ -255,6 +294,14 @@
       this.pins[on ? "add" : "delete"](row);
       this.rows[row].classList.toggle("pinned", on);
       this.rows[row].querySelector(".pin").setAttribute("aria-pressed", on);
+    }
+    // Two pinned models side by side, from differences that Python computed.
+    compare() {
+      if (!this.comparison) return;
+      const pairs = this.pairs ??= json(`${this.element.id}-pairwise`);
+      const models = [...this.pins].map((row) => pairs.rows.indexOf(row));
+      this.comparison.hidden = models.length !== 2 || models.includes(-1);
+      if (!this.comparison.hidden) this.comparison.replaceChildren(...comparison(pairs, models, [...this.pins].map((row) => this.models[row])));
     }
     // The pinned models again, with ring and label.
     marked(data) {

@@ -16,6 +16,7 @@ from evalshift.analysis.page.chart import Chart, script_json
 from evalshift.analysis.page.decomposition import cannot_be_told, decomposition_charts
 from evalshift.analysis.page.families import Family, colours, grouped
 from evalshift.analysis.page.gallery import Thumbnails, gallery_view
+from evalshift.analysis.page.pairwise import pairwise_view
 from evalshift.analysis.page.per_class import class_chart
 from evalshift.analysis.page.provenance import provenance_view
 from evalshift.analysis.page.reliability import reliability_chart
@@ -104,6 +105,7 @@ def _metric_view(
     metric = pair.metrics[name]
     families = grouped(metric, known)
     table = model_table(metric)
+    pairwise = pairwise_view(metric)
     of_ranks = [chart for chart in (bump_chart(metric),) if chart]
     return {
         "id": prefix,
@@ -118,6 +120,7 @@ def _metric_view(
         "beyond": _beyond(metric),
         "table": table,
         "panel": script_json(_panel(metric, families, table.copies)),
+        "pairwise": pairwise and script_json(pairwise),
         "against": metric.against and _against_view(metric.against),
         "decomposition": decomposition_charts(metric),
         "cannot_be_told": cannot_be_told(metric),

@@ -170,6 +170,29 @@ def test_highlighted_models_are_pinned_and_marked_at_first(chromium, highlighted
         page.close()
 
 
+def test_two_pinned_models_are_compared(opened):
+    page = opened()
+    assert not page.page.is_visible("#p1-top1-comparison")
+    for row in (5, 2):
+        page.page.click(f"#p1-top1 .models tbody tr:nth-child({row}) .pin")
+    settle(page)
+    names = page.texts("#p1-top1-comparison th[scope=col]")[:2]
+    assert page.texts("#p1-top1-comparison h4") == [" compared with ".join(names)]
+    assert [text.partition(" ")[0] for text in page.texts("#p1-top1-comparison th[scope=row]")] == [
+        "Accuracy",
+        "Accuracy",
+        "Drop",
+        "Effective",
+    ]
+    cells = page.texts("#p1-top1-comparison tbody tr:first-child td")
+    one, other = (float(cell) for cell in cells[:2])
+    difference = float(cells[2].split(" ")[0].replace("−", "-"))
+    assert abs(difference - (one - other)) < 0.11  # each is rounded to a tenth
+    assert page.complaints == []
+    page.page.click("#p1-top1 tr.pinned .pin")
+    assert not page.page.is_visible("#p1-top1-comparison")
+
+
 def test_a_pinned_model_stays_when_others_are_filtered(opened):
     page = opened()
     page.page.click("#p1-top1 tr:has(th:text-is('odd one')) .pin")

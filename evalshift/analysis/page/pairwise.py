@@ -1,0 +1,72 @@
+"""Every two models of a pair compared, as data for the script of the page, which shows two pinned ones side by side."""
+
+from typing import Any
+
+import numpy as np
+
+from evalshift.analysis.page.chart import plain
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics, SetStatistics
+from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.summary import MetricSummary
+
+# With more models than that the page would be megabytes longer.
+MOST = 150
+
+
+def pairwise_view(metric: MetricSummary) -> dict[str, Any] | None:
+    """Differences in points with intervals and p-values of every two of m models; None where there are no predictions.
+
+    Matrices are flat lists of the entries [i, j] with i < j, row by row; `only` has the entries [j, i] behind them.
+    Models are numbered by `rows`, their rows in the table.
+    """
+    models = metric.statistics.image_models
+    sides = metric.statistics.original, metric.statistics.new
+    drops = metric.statistics.drop_differences
+    if not 2 <= len(models) <= MOST or isinstance(drops, Missing):
+        return None
+    place = {model: row for row, model in enumerate(metric.table["model"])}
+    sets = []
+    for side, name in zip(sides, (metric.outcomes.original, metric.outcomes.new), strict=True):
+        if isinstance(side, Missing) or isinstance(side.pairs, Missing):
+            return None
+        sets.append(_of_set(side, side.pairs, metric.titles.dataset(name)))
+    found = drops.differences
+    return {
+        "rows": [place[model] for model in models],
+        "level": metric.level,
+        "sets": sets,
+        "drop": _differences(found.difference, found.interval, found.p_value),
+        "robustness": _distances(metric, models),
+    }
+
+
+def _of_set(side: SetStatistics, pairs: PairwiseStatistics, title: str) -> dict[str, Any]:
+    compared = pairs.comparison
+    above = np.triu_indices(len(compared.only), k=1)
+    accuracy = side.classes.correct.sum(axis=1) / side.images
+    return {
+        "title": title,
+        "images": side.images,
+        "accuracy": plain(100 * accuracy, 3),
+        **_differences(compared.difference, compared.interval, compared.p_value),
+        "only": [*compared.only[above].tolist(), *compared.only.T[above].tolist()],
+    }
+
+
+def _differences(difference: np.ndarray, interval: Interval[np.ndarray], p_value: np.ndarray) -> dict[str, list]:
+    above = np.triu_indices(len(difference), k=1)
+    return {
+        "difference": plain(100 * difference[above], 3),
+        "low": plain(100 * interval.low[above], 3),
+        "high": plain(100 * interval.high[above], 3),
+        "p": [None if np.isnan(p) else float(f"{p:.3g}") for p in p_value[above]],
+    }
+
+
+def _distances(metric: MetricSummary, models: tuple[str, ...]) -> list[float | None] | None:
+    found = metric.tables.get("robustness")
+    if found is None:
+        return None
+    distance = found.frame.set_index("model")["distance"].reindex(list(models))
+    return plain(100 * distance.to_numpy(float), 3)
