@@ -155,8 +155,8 @@ class Report:
         *,
         size: str | None = None,
         title: str | None = None,
-        width: float | None = None,
-        font: float | str | None = None,
+        width: float | int | None = None,
+        font: float | int | str | None = None,
         style: str | Path | None = None,
         **choices: Any,
     ) -> "Figure":
@@ -197,12 +197,12 @@ class Report:
                 expected=", ".join((*figures.FIGURES, "grid")),
                 fix=did_you_mean(figure, (*figures.FIGURES, "grid")),
             )
-        _check_choices(figure, figures.FIGURES[figure], choices)
+        several = figure == "scatter" and len(self.pairs) > 1
+        _check_choices(figure, figures.multiples_figure if several else figures.FIGURES[figure], choices)
         choices |= {"size": size}
         if figure in ("scatter", "scales"):
             choices = {"scale": self.summary.scale, **choices}
-        if figure == "scatter" and len(self.pairs) > 1:
-            _check_choices("scatter of several pairs", figures.multiples_figure, choices)
+        if several:
             return figures.multiples_figure(self.summary.pairs, self.summary.metric, **choices)
         missing = self._metric("figure", f'draw("{figure}")').missing
         (pair,) = self.summary.pairs

@@ -463,6 +463,6 @@ def test_models_of_the_default_registry_run_beside_a_users_own_when_named(tmp_pa
 def test_own_models_of_other_classes_are_told_of_their_pairs(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         choose_models(own_registry(tmp_path, "cifar10"))
-    assert caught.value.fix is not None
-    assert "such as cifar10:cifar10.1-v" in caught.value.fix
-    assert "name models of the default registry with `models`, such as digits-" in caught.value.fix
+    fix = str(caught.value.fix)
+    assert "such as cifar10:cifar10.1-v" in fix
+    assert "name models of the default registry with `models`, such as digits-" in fix

@@ -22,6 +22,7 @@ from evalshift.analysis.figures.style import (
 )
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.classes import ClassesOnSet, ClassPlot, class_plot
+from evalshift.analysis.plot_data.scatter import Range
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -94,7 +95,10 @@ def _name_rows(ax: Axes, plot: ClassPlot, places: np.ndarray) -> None:
 
 
 def classes_figure(
-    pair: PairSummary, metric: str = "top1", size: Size | None = None, xlim: tuple[float, float] | None = None
+    pair: PairSummary,
+    metric: str = "top1",
+    size: Size | None = None,
+    xlim: Range | None = None,
 ) -> Figure | None:
     """Draw `classes` as a figure; None where no class has images in both sets. The default size is COLUMN.
 

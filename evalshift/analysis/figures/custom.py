@@ -1,6 +1,7 @@
 """Figures to a user's measure: width, font, a matplotlib style, a title, limits."""
 
 import difflib
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib import style as mpl_style
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from evalshift.analysis.figures.style import INK, font_points, literal, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size, find_size
@@ -28,8 +30,8 @@ _settings: WeakKeyDictionary[Figure, Mapping[str, Any]] = WeakKeyDictionary()
 def custom_size(
     default: Size,
     size: str | None = None,
-    width: float | None = None,
-    font: float | str | None = None,
+    width: float | int | None = None,
+    font: float | int | str | None = None,
     style: str | Path | None = None,
 ) -> Size:
     """The size of this name (or the default) with these changes.
@@ -69,8 +71,8 @@ def with_title(figure: Figure, title: str | None, size: Size) -> Figure:
         positions = [(ax, ax.get_position(original=True), ax.get_position()) for ax in figure.axes]
         figure.set_size_inches(width, whole)
         for ax, original, active in positions:
-            for which, box in (("original", original), ("active", active)):
-                ax.set_position((box.x0, box.y0 * share, box.width, box.height * share), which)
+            ax.set_position(_shrunk(original, share), "original")
+            ax.set_position(_shrunk(active, share), "active")
         for text in figure.texts:
             x, y = text.get_position()
             text.set_position((x, y * share))
@@ -80,6 +82,10 @@ def with_title(figure: Figure, title: str | None, size: Size) -> Figure:
     return figure
 
 
+def _shrunk(box: Bbox, share: float) -> tuple[float, float, float, float]:
+    return box.x0, box.y0 * share, box.width, box.height * share
+
+
 def remember(figure: Figure, size: Size) -> Figure:
     """Keep the settings of a figure for when it is written."""
     if size.settings:
@@ -87,12 +93,12 @@ def remember(figure: Figure, size: Size) -> Figure:
     return figure
 
 
-def settings_of(figure: Figure) -> Mapping[str, Any]:
+def settings_of(figure: Figure) -> dict[Any, Any]:
     """The settings that a figure was drawn with, over the style of all figures."""
-    return _settings.get(figure, {})
+    return dict(_settings.get(figure, {}))
 
 
-def _check_range(name: str, value: float, span: tuple[float, float], unit: str) -> None:
+def _check_range(name: str, value: float | int, span: tuple[float, float], unit: str) -> None:
     if not span[0] <= value <= span[1]:
         raise UsageError(
             f"the `{name}` of the figure is out of range", found=value, expected=f"{span[0]:g} to {span[1]:g} {unit}"
@@ -132,12 +138,21 @@ def _read_style(style: str | Path) -> dict[str, Any]:
             expected="a file of matplotlib settings, or one of its styles",
             fix=did_you_mean(str(style), list(mpl_style.library)),
         )
+    told: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: told.append(record.getMessage())
+    logger = logging.getLogger("matplotlib")
+    logger.addHandler(listener)  # matplotlib only logs what it cannot read
     try:
         read = mpl.rc_params_from_file(path, use_default_template=False)
     except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise UsageError("the `style` cannot be read", where=path, found=str(error)) from error
+        raise UsageError("the `style` is invalid", where=path, found=str(error)) from error
+    finally:
+        logger.removeHandler(listener)
+    if told:
+        raise UsageError("the `style` is invalid", where=path, found=" ".join(told[0].split()))
     return _drawn_settings(dict(read))
 
 
-def _drawn_settings(settings: dict[str, Any]) -> dict[str, Any]:
+def _drawn_settings(settings: Mapping[Any, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in _KEPT}

@@ -28,7 +28,7 @@ def render(figure: Figure, format: str) -> bytes:
         )
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()
-    with styled(), mpl.rc_context(dict(settings_of(figure))):
+    with styled(), mpl.rc_context(settings_of(figure)):
         if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
             # The layout is done already; matplotlib would draw the figure a second time to repeat it.
             figure.set_layout_engine(None)

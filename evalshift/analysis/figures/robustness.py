@@ -21,6 +21,7 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.plot_data.scatter import Range
 from evalshift.analysis.plot_data.shown import shown_robustness
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
@@ -101,7 +102,10 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
 
 
 def robustness_figure(
-    pair: PairSummary, metric: str = "top1", size: Size | None = None, xlim: tuple[float, float] | None = None
+    pair: PairSummary,
+    metric: str = "top1",
+    size: Size | None = None,
+    xlim: Range | None = None,
 ) -> Figure | None:
     """Draw `robustness` as a figure; None where no model has a distance.
 

@@ -25,6 +25,7 @@ from evalshift.analysis.figures.style import (
 from evalshift.analysis.plot_data.scatter import (
     Limits,
     LinePlot,
+    Range,
     ScatterPlot,
     TestbedPlot,
     common_limits,
@@ -89,8 +90,8 @@ def scatter_figure(
     scale: str = "linear",
     everything: bool = False,
     size: Size | None = None,
-    xlim: Limits | None = None,
-    ylim: Limits | None = None,
+    xlim: Range | None = None,
+    ylim: Range | None = None,
 ) -> Figure:
     """Draw `scatter` as a figure, square except on a slide, which the axes fill, each with its own range.
 
@@ -120,7 +121,7 @@ def scatter_figure(
     return figure
 
 
-def _checked(limits: Limits | None, scale: str) -> Limits | None:
+def _checked(limits: Range | None, scale: str) -> Limits | None:
     """Limits that the scale can show; UsageError for others."""
     if limits is None:
         return None

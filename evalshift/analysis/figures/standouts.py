@@ -51,9 +51,9 @@ def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, hi
     """
     first, others = np.arange(min(highlighted, len(names))), np.arange(highlighted, len(names))
     written = _placed(ax, names, x, y, first, _FARTHEST_HIGHLIGHTED)
-    for place in first[:_ALWAYS].tolist():
+    for place in map(int, first[:_ALWAYS]):
         if written.get(place, True) is None:
-            written[place] = _beside(ax, shortened(names[place], _NAME), x[place], y[place])
+            written[place] = _beside(ax, shortened(names[place], _NAME), float(x[place]), float(y[place]))
     for text in filter(None, written.values()):
         text.set_color(HIGHLIGHT)
     # After them, so that they keep clear of them.
@@ -80,7 +80,7 @@ def _placed(
             ax,
             x[shown],
             y[shown],
-            [shortened(names[place], _NAME) for place in shown.tolist()],
+            [shortened(names[int(place)], _NAME) for place in shown],
             x_scatter=marks[:, 0],
             y_scatter=marks[:, 1],
             x_lines=[line[:, 0] for line in lines],

@@ -18,6 +18,7 @@ _GRID = 60  # positions along a line, which is curved where it is clipped at 0 o
 _BEYOND = 0.03  # of the range of its models, which a line is extended by at either end
 
 Limits = tuple[float, float]
+Range = tuple[float | int, float | int]  # limits as a user gives them
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,9 +68,10 @@ def test_a_model_that_is_not_there_is_refused_before_the_work(store):
     store.dataset("new", [0, 1, 2])
     for dataset in ("old", "new"):
         store.predictions(dataset, "a", [[0], [1], [0]])
-    for argument in ("models", "highlight"):
-        with pytest.raises(UsageError, match=f"`{argument}`"):
-            report(store.results, pairs="old:new", **{argument: "b"})
+    with pytest.raises(UsageError, match="`models`"):
+        report(store.results, pairs="old:new", models="b")
+    with pytest.raises(UsageError, match="`highlight`"):
+        report(store.results, pairs="old:new", highlight="b")
 
 
 def test_a_published_testbed_can_be_reported_in_part():

@@ -36,12 +36,14 @@ def compiled(body: str, folder: Path) -> str:
     )
     (folder / "tables.tex").write_text(document, "utf-8")
     options = ["-interaction=nonstopmode", "-halt-on-error"] if COMPILER == "pdflatex" else []
+    said = ""
     for _ in range(2):  # references and the widths of a longtable take two
         done = subprocess.run(
             [str(COMPILER), *options, "tables.tex"], cwd=folder, capture_output=True, text=True, errors="replace"
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    return done.stdout
+        said = done.stdout
+    return said
 
 
 def test_a_short_table_floats_with_caption_and_label(make_outcomes):
