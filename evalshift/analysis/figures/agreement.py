@@ -5,8 +5,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.rows import mark_names
+from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import DPI, INK, across, font_points, scale_of, shortened, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.shown import shown_agreement

@@ -177,7 +177,7 @@ def _statistics(
         estimates=estimates,
         all_estimates={} if line is basis or not every else line_estimates(basis),
         lines=line_statistics(line) if every else without_line_statistics(basis.scale, NOT_ASKED),
-        shape=asked("shape", lambda: line_shape(line, estimates)),
+        shape=line_shape(line, estimates) if every else LineShape({}, NOT_ASKED, NOT_ASKED, NOT_ASKED),
         robustness=robustness,
         shared_images=basis.complete,
         mean_drop=basis.mean_drop,
