@@ -480,6 +480,15 @@ def report(
         ),
     ] = None,
     highlight: HighlightOption = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            autocompletion=completion.models,
+            help="Model that corruption errors are normalised by. [default: alexnet if it is there; on ImageNet-C its "
+            "published errors]",
+        ),
+    ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
     logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
@@ -554,6 +563,7 @@ def report(
                 registry=registry,
                 models=_split(models) or None,
                 highlight=_none_or_listed(highlight),
+                reference=reference,
             )
             if as_json:
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)

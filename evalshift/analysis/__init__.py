@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.calibration import calibration, ece_change, reliability_bins
     from evalshift.analysis.statistics.class_correlations import class_correlations
     from evalshift.analysis.statistics.confidence_estimates import confidence_estimates
+    from evalshift.analysis.statistics.corruption_errors import CorruptionErrors, ReferenceErrors, corruption_errors
     from evalshift.analysis.statistics.curvature import curvature
     from evalshift.analysis.statistics.difficulty_model import (
         Difficulty,
@@ -73,12 +74,14 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.scale_choice import compare_scales
     from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
     from evalshift.analysis.statistics.selective import accuracy_drop, selective_prediction
+    from evalshift.analysis.statistics.several_originals import SeveralOriginals, robustness_over_originals
     from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
     from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
     from evalshift.analysis.summary.stored import summarize
 
 __all__ = [
     "SCALES",
+    "CorruptionErrors",
     "Difficulty",
     "Drops",
     "ImagePredictions",
@@ -92,7 +95,9 @@ __all__ = [
     "NearDuplicates",
     "Outcomes",
     "PairSummary",
+    "ReferenceErrors",
     "SetCounts",
+    "SeveralOriginals",
     "SeveralShifts",
     "Statistics",
     "StoredPair",
@@ -116,6 +121,7 @@ __all__ = [
     "compare_scales",
     "compute_statistics",
     "confidence_estimates",
+    "corruption_errors",
     "curvature",
     "decompose",
     "detectable_accuracies",
@@ -166,6 +172,7 @@ __all__ = [
     "rank_sets",
     "reliability_bins",
     "reuse_margin",
+    "robustness_over_originals",
     "sampling_covariance",
     "selective_prediction",
     "several_shifts",
@@ -217,6 +224,11 @@ _NAMES = {
     ),
     "statistics.class_correlations": ("class_correlations",),
     "statistics.confidence_estimates": ("confidence_estimates",),
+    "statistics.corruption_errors": (
+        "CorruptionErrors",
+        "ReferenceErrors",
+        "corruption_errors",
+    ),
     "statistics.curvature": ("curvature",),
     "statistics.difficulty_model": (
         "Difficulty",
@@ -333,6 +345,10 @@ _NAMES = {
     "statistics.selective": (
         "accuracy_drop",
         "selective_prediction",
+    ),
+    "statistics.several_originals": (
+        "SeveralOriginals",
+        "robustness_over_originals",
     ),
     "statistics.several_shifts": (
         "SetCounts",

@@ -29,6 +29,7 @@ class Choices(TypedDict, total=False):
     models: Sequence[str] | str | None
     highlight: Sequence[str] | str | None
     labels: Mapping[str, str]
+    reference: str | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class ReportOptions:
                of the user's own registry file; an empty list for none
     labels     model or dataset -> what it is called in place of its title
     scope      what alone is computed; None for everything
+    reference  model that corruption errors are normalised by; None for one that is called alexnet
     """
 
     scale: str = "linear"
@@ -75,6 +77,7 @@ class ReportOptions:
     highlight: Sequence[str] | str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     scope: Scope | None = None
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         if self.without is not None:
@@ -176,6 +179,17 @@ class ReportOptions:
                     expected=", ".join(families) or "models whose registry entry names a family",
                     fix=did_you_mean(family, families),
                 )
+
+    def check_reference(self, models: Iterable[str]) -> None:
+        """UsageError where the reference is none of the report's models."""
+        known = sorted(set(models))
+        if self.reference is not None and self.reference not in known:
+            raise UsageError(
+                "the reference model is not in the report",
+                found=f'"{self.reference}"',
+                expected=name_some(known, 20),
+                fix=did_you_mean(self.reference, known),
+            )
 
     def rng(self, outcomes: Outcomes, statistic: str) -> np.random.Generator:
         """A generator of this statistic's own: its numbers do not depend on what else is computed."""

@@ -357,6 +357,7 @@ def report(
     add: Results | str | Path | None = None,
     labels: Mapping[str, str] | None = None,
     only: str | None = None,
+    reference: str | None = None,
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
@@ -370,7 +371,8 @@ def report(
     these alone. Those of `highlight` (without it, those of your own registry file) are named and marked in every table
     and figure; an empty list is none. `add` is a results folder whose models are shown beside those of `published`, on
     the same pairs, highlighted and left out of the lines. `labels` are what models and datasets are called in place of
-    their titles. `only` is the name of a figure to draw: nothing else is computed.
+    their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that corruption errors are normalised by; without it one
+    that is called alexnet, or on ImageNet-C AlexNet's published errors.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -382,7 +384,9 @@ def report(
                 fix="leave one of them out",
             )
     scope = None if only is None else scope_of(only, scale, metric)
-    options = ReportOptions(scale, metric, level, resamples, seed, without, models, highlight, labels or {}, scope)
+    options = ReportOptions(
+        scale, metric, level, resamples, seed, without, models, highlight, labels or {}, scope, reference
+    )
     if add is not None and published is None:
         raise UsageError(
             "results are added to a published testbed alone", found="`add` without `published`", fix="name one"
@@ -458,6 +462,7 @@ def _command(
             for name in ("models", "highlight")
             if (value := getattr(options, name)) is not None
         )
+        last += "" if options.reference is None else f", reference={options.reference!r}"
         return f"evalshift.report({first}, pairs={named or None!r}, {chosen}{last}).save()"
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
@@ -468,6 +473,7 @@ def _command(
     words += [word for model in options.models or () for word in ("--models", model)]
     words += [word for model in options.highlight or () for word in ("--highlight", model)]
     words += ["--highlight", "none"] if options.highlight is not None and not options.highlight else []
+    words += [] if options.reference is None else ["--reference", options.reference]
     words += [f"--{options.scale}", "--metric", options.metric]
     words += ["--bootstrap", str(options.resamples), "--seed", str(options.seed)]
     return shlex.join(words)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evalshift.analysis.outcomes.corruptions import corrupted_set
 from evalshift.evaluate.store import CountedDataset, StoredDataset
 
 # What an entry says of labels, views and names, and not of images.
@@ -29,7 +30,9 @@ def image_source(name: str, entry: Mapping[str, Any]) -> str:
         return json.dumps({"source": source})
     known = {key: value for key, value in entry.items() if key not in _NOT_OF_IMAGES}
     if source == "labels" or not known.keys() - {"source"}:
-        return name
+        # Imported predictions on corruptions of one benchmark, whose images are the same at each severity.
+        corrupted = corrupted_set(name, entry)
+        return name if corrupted is None else f"{corrupted.benchmark}, corrupted"
     return json.dumps(known, sort_keys=True, default=str)
 
 

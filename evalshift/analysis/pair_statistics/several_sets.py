@@ -9,6 +9,7 @@ from scipy import stats
 
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.outcomes.correctness import SetCorrectness, number_images
+from evalshift.analysis.outcomes.corruptions import CorruptedSet
 from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance
 from evalshift.analysis.statistics.image_sets import ImageSets, combined_covariance
@@ -23,12 +24,14 @@ class ShiftedPair:
     correctness  on the original and the new set, image by image; None where only counts are stored
     in_line      which models the line goes through, in the order of the outcomes
     baseline     the same, with those that lie so far off that the line leaves them out
+    corrupted    which corruption the new set is, if it is one
     """
 
     outcomes: Outcomes
     correctness: tuple[SetCorrectness, SetCorrectness] | None
     in_line: Bool[np.ndarray, " m"]
     baseline: Bool[np.ndarray, " m"]
+    corrupted: CorruptedSet | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +65,10 @@ def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> Me
     Intervals of mean accuracies and drops are normal, with the covariance that shared images make; from counts alone
     the sets' sampling errors are taken as independent.
     """
-    models = _common(pairs)
+    models = common_models(pairs)
     if not models:
         return Missing("no model has results on all of its new sets")
-    original, new = _counts(pairs, models)
+    original, new = counts_of(pairs, models)
     sets = image_sets(pairs, models)
     accuracy = np.stack([one.accuracy for one in new]).mean(axis=0)
     error = np.sqrt(_variances(original, new, sets))
@@ -110,8 +113,8 @@ def image_sets(pairs: Sequence[ShiftedPair], models: Sequence[str]) -> ImageSets
     return ImageSets(tuple(side.of_models(models) for side in sides), number_images(sides))
 
 
-def _common(pairs: Sequence[ShiftedPair]) -> tuple[str, ...]:
-    """The models of all pairs whose counts on the original set are the same in each."""
+def common_models(pairs: Sequence[ShiftedPair]) -> tuple[str, ...]:
+    """The models of all pairs, in the order of the first, whose counts on the original set are the same in each."""
     known = [dict(zip(pair.outcomes.models, pair.outcomes.original_correct.tolist(), strict=True)) for pair in pairs]
     return tuple(model for model, count in known[0].items() if all(one.get(model) == count for one in known))
 
@@ -121,7 +124,8 @@ def _places(outcomes: Outcomes, models: Sequence[str]) -> list[int]:
     return [place[model] for model in models]
 
 
-def _counts(pairs: Sequence[ShiftedPair], models: Sequence[str]) -> tuple[SetCounts, list[SetCounts]]:
+def counts_of(pairs: Sequence[ShiftedPair], models: Sequence[str]) -> tuple[SetCounts, list[SetCounts]]:
+    """Counts of these models on the original set and on each new one."""
     taken = [pair.outcomes.subset(_places(pair.outcomes, models)).counts for pair in pairs]
     return SetCounts(*taken[0][:2]), [SetCounts(*counts[2:]) for counts in taken]
 

@@ -28,6 +28,7 @@ _SINGULAR = 1e10
 _NO_SCATTER = 1e-20
 
 OnScale = Float[np.ndarray, " m"]
+Coordinates = Float[np.ndarray, "k m"]
 Covariance = Float[np.ndarray, "m m"]
 Marked = Bool[np.ndarray, " m"]
 
@@ -76,7 +77,7 @@ class ScatterTest:
 
 
 def scatter_test(
-    x: OnScale,
+    x: OnScale | Coordinates,
     y: OnScale,
     *,
     sampling: Covariance | None = None,
@@ -88,12 +89,14 @@ def scatter_test(
 ) -> ScatterTest:
     """Test, for each model, that it lies no farther from the line than the other models scatter about it.
 
-    Takes original and new accuracies of m models on the scale of the line. `sampling` is the covariance, on the scale,
-    of the sampling errors of new accuracy minus slope · original accuracy, where the models' correctness on shared
-    images is known. The variance τ² of the models about their line then comes from the other models by moments: their
-    squared residuals beyond what sampling explains, over k − 2 for k others. Without `sampling` that variance holds
-    both, and the statistics are externally studentised residuals; `extra` is what a model's sampling variance exceeds
-    that of the others by, such as one evaluated on fewer images. Either way t has k − 2 degrees of freedom.
+    Takes original and new accuracies of m models on the scale of the line; with several original sets x has a row for
+    each, and the line is the least-squares fit on all of them. `sampling` is the covariance, on the scale, of the
+    sampling errors of new accuracy minus slope · original accuracy, where the models' correctness on shared images is
+    known. The variance τ² of the models about their line then comes from the other models by moments: their squared
+    residuals beyond what sampling explains, over k − 2 for k others (k − 1 less the number of original sets). Without
+    `sampling` that variance holds both, and the statistics are externally studentised residuals; `extra` is what a
+    model's sampling variance exceeds that of the others by, such as one evaluated on fewer images. Either way t has
+    that many degrees of freedom.
 
     Lines go through the models that `baseline` marks (default all), never through the model itself. With `families`,
     equal values for models of one family, they go through no model of its family either; variance between and within
@@ -114,17 +117,17 @@ def scatter_test(
     array([1.e+00, 1.e+00, 1.e+00, 1.e+00, 1.e+00, 1.e+00, 1.e+00, 4.e-04])
     """
     problem = _Problem(
-        x=x,
+        x=np.atleast_2d(x),
         y=y,
         sampling=sampling,
-        extra=np.zeros(len(x)) if extra is None else extra,
+        extra=np.zeros(len(y)) if extra is None else extra,
         families=None if families is None else np.unique(families, return_inverse=True)[1],
         least_others=max(least_others, _FEWEST_OTHERS),
     )
-    baseline = np.ones(len(x), bool) if baseline is None else baseline
+    baseline = np.ones(len(y), bool) if baseline is None else baseline
     if not screen or baseline.sum() < _FEWEST_SCREENED:
         return _tested(problem, baseline)
-    in_line = _near_robust_line(x, y, baseline)
+    in_line = _near_robust_line(problem.x, y, baseline)
     for _ in range(_MOST_STEPS):
         near = baseline & ~(_tested(problem, in_line).p_bh < _OUTLYING)
         if np.array_equal(near, in_line):
@@ -157,23 +160,40 @@ class _Line:
     def count(self) -> int:
         return int(self.marked.sum())
 
+    @property
+    def df(self) -> int:
+        return self.count - self.design.shape[1]
+
 
 def _near_robust_line(x: np.ndarray, y: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     """The models of the baseline within `_NEAR` robust standard deviations of the Theil-Sen line."""
-    if np.ptp(x[baseline]) == 0:
+    if (np.ptp(x[:, baseline], axis=1) == 0).any():
         return baseline
-    # Its interval, which nothing here takes, is undefined where accuracies tie.
-    with np.errstate(invalid="ignore"):
-        line: Any = stats.theilslopes(y[baseline], x[baseline])
-    residual = np.abs(y - line.slope * x - line.intercept)
+    residual = np.abs(y - _robust_line(x, y, baseline))
     spread = _MAD_TO_SD * np.median(residual[baseline])
-    apart = x - x[baseline].mean()
-    allowed = _NEAR * spread * np.sqrt(1 + _AT_THE_ENDS * apart**2 / np.sum(apart[baseline] ** 2))
+    apart = x - x[:, baseline].mean(axis=1, keepdims=True)
+    leverage = np.sum(apart * (np.linalg.pinv(apart[:, baseline] @ apart[:, baseline].T) @ apart), axis=0)
+    allowed = _NEAR * spread * np.sqrt(1 + _AT_THE_ENDS * leverage)
     return baseline & ~(residual > np.maximum(allowed, np.sqrt(_NO_SCATTER)))
 
 
+def _robust_line(x: np.ndarray, y: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """Value at each model of the Theil-Sen line; on several coordinates, of the fit by Tukey's biweight."""
+    if len(x) == 1:
+        # Its interval, which nothing here takes, is undefined where accuracies tie.
+        with np.errstate(invalid="ignore"):
+            line: Any = stats.theilslopes(y[baseline], x[0, baseline])
+        return line.slope * x[0] + line.intercept
+    # Half a second to import.
+    import statsmodels.api as sm
+
+    design = np.stack([np.ones(len(y)), *x], axis=1)
+    found: Any = sm.RLM(y[baseline], design[baseline], M=sm.robust.norms.TukeyBiweight()).fit()
+    return design @ found.params
+
+
 def _tested(problem: _Problem, in_line: np.ndarray) -> ScatterTest:
-    distance, error, scatter, df = np.full((4, len(problem.x)), np.nan)
+    distance, error, scatter, df = np.full((4, len(problem.y)), np.nan)
     for others, models in _groups(problem, in_line):
         line = _line(problem, others)
         if line is None:
@@ -207,18 +227,26 @@ def _groups(problem: _Problem, in_line: np.ndarray) -> Iterator[tuple[np.ndarray
 
 
 def _line(problem: _Problem, others: np.ndarray) -> _Line | None:
-    """None where too few models are marked, or all have one x."""
-    if others.sum() < problem.least_others or np.ptp(problem.x[others]) == 0:
+    """None where too few models are marked (one more per further coordinate), or all have one x."""
+    coordinates = len(problem.x)
+    if others.sum() < problem.least_others + coordinates - 1 or (np.ptp(problem.x[:, others], axis=1) == 0).any():
         return None
-    design = others[:, np.newaxis] * np.stack([np.ones_like(problem.x), problem.x - problem.x[others].mean()], axis=1)
-    inverse = np.diag(1 / np.sum(design**2, axis=0))  # the columns are orthogonal
+    apart = problem.x - problem.x[:, others].mean(axis=1, keepdims=True)
+    design = others[:, np.newaxis] * np.stack([np.ones_like(problem.y), *apart], axis=1)
+    products = design.T @ design
+    if coordinates == 1:
+        inverse = np.diag(1 / np.diag(products))  # the columns are orthogonal
+    elif np.linalg.cond(products) < _SINGULAR:
+        inverse = np.linalg.inv(products)
+    else:
+        return None
     value = inverse @ design.T @ problem.y
     return _Line(others, design, inverse, value, others * problem.y - design @ value)
 
 
 def _combination(problem: _Problem, line: _Line, model: int) -> np.ndarray:
     """How the distance of a model is made of all y."""
-    at = np.array([1.0, problem.x[model] - problem.x[line.marked].mean()])
+    at = np.array([1.0, *(problem.x[:, model] - problem.x[:, line.marked].mean(axis=1))])
     combination = -line.design @ (line.inverse @ at)
     combination[model] += 1
     return combination
@@ -246,11 +274,11 @@ def _variances(problem: _Problem, line: _Line) -> tuple[float, float, int]:
         sampled = float(np.diag(problem.sampling)[line.marked].sum() - np.trace(line.inverse @ crossed))
     excess = total - sampled
     if problem.families is None:
-        return 0.0, max(0.0, excess / (line.count - 2)), line.count - 2
+        return 0.0, max(0.0, excess / line.df), line.df
     family = problem.families
     size = np.bincount(family[line.marked], minlength=family.max() + 1).astype(float)
     present = size > 0
-    freedom = max(1, int(present.sum()) - 2)
+    freedom = max(1, int(present.sum()) - line.design.shape[1])
     sums = np.stack([np.bincount(family, column, len(size)) for column in line.design.T], axis=1)[present]
     means = sums / size[present, np.newaxis]
     projected, joint = sums.T @ means, sums.T @ sums  # X'PX, X'ZX
@@ -267,7 +295,7 @@ def _variances(problem: _Problem, line: _Line) -> tuple[float, float, int]:
         )
     expected = np.array(
         [
-            [line.count - np.trace(line.inverse @ joint), line.count - 2],
+            [line.count - np.trace(line.inverse @ joint), line.df],
             [
                 line.count
                 - 2 * np.trace(line.inverse @ joint)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
@@ -138,7 +138,7 @@ def several_shifts(
         distance=distance,
         covariance=covariance,
         mean=mean,
-        interval=_of_these_sets(mean, _of_mean(sampling), _of_mean(lines), df, level),
+        interval=interval_of_parts(mean, _of_mean(sampling), _of_mean(lines), df, level),
         wider_interval=wider,
         q=q,
         q_p=q_p,
@@ -253,15 +253,18 @@ def _of_mean(covariance: np.ndarray) -> np.ndarray:
     return covariance.mean(axis=(1, 2))
 
 
-def _of_these_sets(
-    mean: np.ndarray, sampling: np.ndarray, lines: np.ndarray, df: np.ndarray, level: float
+def interval_of_parts(
+    estimate: Accuracies, sampling: Accuracies, estimated: Accuracies, df: Int[np.ndarray, " m"], level: float
 ) -> Interval[np.ndarray]:
-    """t, with Satterthwaite's degrees of freedom: the lines' part is estimated, the images' is known."""
-    variance = sampling + lines
+    """t interval of estimates whose variance has a known part and one estimated with `df` degrees of freedom.
+
+    Degrees of freedom by Satterthwaite; NaN where `df` is not above 0, or where there is no variance.
+    """
+    variance = sampling + estimated
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = np.where(lines > 0, variance**2 / (lines**2 / df), np.inf)
+        freedom = np.where(estimated > 0, variance**2 / (estimated**2 / df), np.inf)
         freedom[~(df > 0)] = np.nan
-    return _around(mean, variance, freedom, level)
+    return _around(estimate, variance, freedom, level)
 
 
 def _over_such_sets(

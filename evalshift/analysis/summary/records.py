@@ -170,7 +170,11 @@ class PairSummary:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """A whole report: its pairs, and the choices that shaped its numbers. `created` is an ISO time in UTC."""
+    """A whole report: its pairs, and the choices that shaped its numbers.
+
+    created    an ISO time in UTC
+    reference  the model that corruption errors are normalised by, where one was named
+    """
 
     pairs: tuple[PairSummary, ...]
     scale: str
@@ -182,6 +186,7 @@ class Summary:
     version: str
     command: str | None = None
     notes: tuple[str, ...] = ()
+    reference: str | None = None
 
     @property
     def options(self) -> ReportOptions:
@@ -191,7 +196,7 @@ class Summary:
     @cached_property
     def several_sets(self) -> dict[str, SeveralSets]:
         """What the pairs say together, by metric; nothing of a metric that fewer than two pairs have."""
-        return several_sets(self.pairs, self.scale, self.level)
+        return several_sets(self.pairs, self.scale, self.level, self.reference)
 
 
 def _safe(name: str) -> str:

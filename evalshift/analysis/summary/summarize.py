@@ -33,11 +33,14 @@ def put_together(
     command: str | None = None,
     notes: Sequence[str] = (),
 ) -> Summary:
-    """The summary of these pairs, made now; UsageError for a family left out that none of their models belongs to."""
+    """The summary of these pairs, made now; UsageError where no model is of a family left out, or is the reference."""
     options.check_families(
         family for pair in pairs for metric in pair.metrics.values() for family in metric.outcomes.families
     )
     options.check_labels(metric.outcomes for pair in pairs for metric in pair.metrics.values())
+    options.check_reference(
+        model for pair in pairs for metric in pair.metrics.values() for model in metric.outcomes.models
+    )
     return Summary(
         pairs=tuple(pairs),
         scale=options.scale,
@@ -49,6 +52,7 @@ def put_together(
         version=__version__,
         command=command,
         notes=tuple(notes),
+        reference=options.reference,
     )
 
 

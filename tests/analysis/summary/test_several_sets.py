@@ -144,8 +144,7 @@ def test_stored_predictions_allow_for_shared_images(store, tmp_path):
     assert np.all(means.drop_interval.high - means.drop_interval.low < 0.07)
     found.save(tmp_path, "csv,md,tex")
     assert sorted(path.name for path in (tmp_path / "tables").glob("several_sets*.csv")) == [
-        "several_sets_top1_mean_over_sets.csv",
-        "several_sets_top1_shifts.csv",
+        f"several_sets_top1_{name}.csv" for name in ("corruption_errors", "corruptions", "mean_over_sets", "shifts")
     ]
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "tables/several_sets_top1_shifts.csv"), found.several_sets["shifts"], check_dtype=False
