@@ -371,8 +371,9 @@ def report(
     these alone. Those of `highlight` (without it, those of your own registry file) are named and marked in every table
     and figure; an empty list is none. `add` is a results folder whose models are shown beside those of `published`, on
     the same pairs, highlighted and left out of the lines. `labels` are what models and datasets are called in place of
-    their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that corruption errors are normalised by; without it one
-    that is called alexnet, or on ImageNet-C AlexNet's published errors.
+    their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that
+    corruption errors are normalised by; without it one that is called alexnet, or on ImageNet-C AlexNet's published
+    errors.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:

@@ -147,7 +147,7 @@
     const headings = [...table.tHead.rows[0].cells];
     const columns = new Map();
     const column = (place) => {
-      if (!columns.has(place)) {
+      if (!columns.has(place) || table.dataset.shown) {  // cells of a matrix may show something else by now
         const numeric = headings[place].classList.contains("n");
         columns.set(place, new Map(rows.map((row) => {
           const text = row.cells[place].dataset.value ?? row.cells[place].textContent.trim();
@@ -361,6 +361,18 @@
       });
     }
   };
+  // What the cells of a matrix show, and what it is sorted by.
+  const matrices = () => {
+    for (const group of all("[data-matrix]")) {
+      const table = document.getElementById(group.dataset.matrix);
+      group.addEventListener("click", ({ target }) => {
+        if (!target.matches("button")) return;
+        press(group, target);
+        table.dataset.shown = target.dataset.shown;
+        for (const cell of all(".heat", table)) cell.dataset.value = cell.dataset[target.dataset.shown];
+      });
+    }
+  };
   const tabs = () => {
     const list = document.querySelector("[role=tablist]");
     if (!list) return;
@@ -417,12 +429,14 @@
   const printing = () => {
     addEventListener("beforeprint", () => {
       root.dataset.print = "";
+      for (const part of all("[role=tabpanel]")) { part.dataset.was = part.hidden; part.hidden = false; }
       for (const part of all("details:not(.long)")) { part.dataset.was = part.open; part.open = true; }
       for (const panel of panels.values()) panel.more(Infinity);
       for (const element of charts.keys()) if (element.clientWidth) draw(element);
     });
     addEventListener("afterprint", () => {
       delete root.dataset.print;
+      for (const part of all("[role=tabpanel]")) part.hidden = part.dataset.was === "true";
       for (const part of all("details:not(.long)")) part.open = part.dataset.was === "true";
       redraw(charts.keys());
     });
@@ -443,6 +457,7 @@
     });
   }
   switches();
+  matrices();
   tabs();
   theme();
   printing();

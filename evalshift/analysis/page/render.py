@@ -16,6 +16,7 @@ from evalshift.analysis.page.chart import Chart, script_json
 from evalshift.analysis.page.decomposition import cannot_be_told, decomposition_charts
 from evalshift.analysis.page.families import Family, colours, grouped
 from evalshift.analysis.page.gallery import Thumbnails, gallery_view
+from evalshift.analysis.page.overview import matrices, signed
 from evalshift.analysis.page.pairwise import pairwise_view
 from evalshift.analysis.page.per_class import class_chart
 from evalshift.analysis.page.provenance import provenance_view
@@ -44,7 +45,13 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
     `thumbnails` are pictures of hard images, see `gallery.hard_thumbnails`. All names are escaped.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"breakable": breakable, "percent": percent, "typeset": typeset, "pairs": _doubled}
+    environment.filters |= {
+        "breakable": breakable,
+        "percent": percent,
+        "typeset": typeset,
+        "pairs": _doubled,
+        "signed": signed,
+    }
     environment.globals |= {"name_some": name_some, "counted": counted}
     changes = readable_statistic(changes_table(summary.pairs, summary.level)) if len(summary.pairs) > 1 else None
     small = small_multiples(summary.pairs, summary.metric, summary.scale) if len(summary.pairs) > 1 else []
@@ -54,6 +61,7 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
         changes=changes,
         small=small,
         several=_several_views(summary),
+        matrices=matrices(summary),
         level=f"{100 * summary.level:g} %",
         title=_title(summary.pairs),
         # Part of evalshift: they contain no names from a registry.

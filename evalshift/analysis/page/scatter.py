@@ -165,9 +165,11 @@ def _small(metric: MetricSummary, scale: str, span: tuple[float, float]) -> dict
     ]
     return view(
         data,
-        margin={"l": 40, "r": 8, "t": 8, "b": 36},
-        xaxis=_square(scale, span, "", constrain="domain", fixedrange=True),
-        yaxis=_square(scale, span, "", constrain="domain", scaleanchor="x", scaleratio=1, fixedrange=True),
+        margin={"l": 52, "r": 8, "t": 8, "b": 46},
+        xaxis=_square(scale, span, "Original accuracy (%)", constrain="domain", fixedrange=True),
+        yaxis=_square(
+            scale, span, "New accuracy (%)", constrain="domain", scaleanchor="x", scaleratio=1, fixedrange=True
+        ),
     )
 
 

@@ -1,0 +1,131 @@
+"""The overview of several pairs: a matrix of models and new sets for each original set."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.several_sets import MeanOverSets
+from evalshift.analysis.summary import Summary
+from evalshift.analysis.summary.several_sets import SeveralSets
+from evalshift.formatting import percent, points, span
+
+# The colour is full at the distance that this share of cells stay within, or at a point where all are nearer.
+_WITHIN = 0.95
+_LEAST_REACH = 0.01
+# Rows that the page has; more would make it slow to open.
+MOST_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model on one new set; fractions. `heat` is −100 to 100, the distance as a share of the matrix's reach."""
+
+    accuracy: float
+    drop: float
+    distance: float | None
+    heat: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: its cells, None where it has no results on the set, and its means over the sets if it has all."""
+
+    model: str
+    title: str
+    original: float
+    cells: tuple[Cell | None, ...]
+    mean_accuracy: float | None
+    mean_distance: tuple[float, float | None, float | None] | None
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The new sets of one original set.
+
+    heads   title of each new set, and the number of its pair from 1
+    reach   the distance of full colour
+    means   whether any row has means
+    hidden  models beyond `MOST_ROWS`
+    """
+
+    original: str
+    title: str
+    heads: tuple[tuple[str, int], ...]
+    rows: tuple[Row, ...]
+    reach: float
+    means: bool
+    hidden: int
+
+
+def matrices(summary: Summary) -> list[Matrix]:
+    """One per original set that is in several pairs, or in one; of the report's metric. None for a single pair."""
+    found = summary.several_sets.get(summary.metric)
+    if found is None:
+        return []
+    numbers = {(pair.original, pair.new): number for number, pair in enumerate(summary.pairs, 1)}
+    return [_matrix(found, original, numbers) for original in dict.fromkeys(found.cells["original"])]
+
+
+def _matrix(found: SeveralSets, original: str, numbers: dict[tuple[str, str], int]) -> Matrix:
+    cells = found.cells[found.cells["original"] == original]
+    sets = list(dict.fromkeys(cells["new"]))
+    known = cells["distance"].abs().dropna()
+    reach = max(_LEAST_REACH, float(known.quantile(_WITHIN)) if len(known) else 0.0)
+    means = next((one for one in found.means if one.original == original), None)
+    rows = [_row(found, model, part, sets, reach, means) for model, part in cells.groupby("model", sort=False)]
+    rows.sort(key=lambda row: (row.mean_accuracy is None, -(row.mean_accuracy or 0), -row.original))
+    return Matrix(
+        original,
+        found.titles.dataset(original),
+        tuple((found.titles.dataset(name), numbers[original, name]) for name in sets),
+        tuple(rows[:MOST_ROWS]),
+        reach,
+        any(row.mean_accuracy is not None for row in rows),
+        max(0, len(rows) - MOST_ROWS),
+    )
+
+
+def _row(
+    found: SeveralSets, model: Any, part: pd.DataFrame, sets: list[str], reach: float, means: MeanOverSets | None
+) -> Row:
+    by_set = {row["new"]: row for row in part.to_dict("records")}
+    accuracy, distance = None, None
+    if means is not None and model in means.models:
+        place = means.models.index(model)
+        accuracy = float(means.accuracy[place])
+        if not isinstance(means.shifts, Missing) and np.isfinite(means.shifts.mean[place]):
+            low, high = (float(one[place]) for one in (means.shifts.interval.low, means.shifts.interval.high))
+            known = np.isfinite(low)
+            distance = float(means.shifts.mean[place]), low if known else None, high if known else None
+    return Row(
+        model,
+        found.titles.model(model),
+        float(part["original_accuracy"].iloc[0]),
+        tuple(_cell(by_set[name], reach) if name in by_set else None for name in sets),
+        accuracy,
+        distance,
+    )
+
+
+def _cell(row: dict[Any, Any], reach: float) -> Cell:
+    distance = float(row["distance"])
+    words = f"{percent(row['new_accuracy'])} %, drop {points(row['drop'])}"
+    if not np.isfinite(distance):
+        return Cell(row["new_accuracy"], row["drop"], None, 0, words)
+    around = "" if np.isnan(row["distance_low"]) else f" {span(row['distance_low'], row['distance_high'])}"
+    words += f", effective robustness {signed(distance)}{around}"
+    return Cell(row["new_accuracy"], row["drop"], distance, round(100 * float(np.clip(distance / reach, -1, 1))), words)
+
+
+def signed(fraction: float) -> str:
+    """Points with their sign.
+
+    >>> signed(0.012), signed(-0.0301), signed(0.0)
+    ('+1.2', '−3.0', '0.0')
+    """
+    text = points(fraction)
+    return text if text.startswith("−") or text == "0.0" else f"+{text}"

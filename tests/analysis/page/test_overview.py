@@ -1,0 +1,109 @@
+"""The overview of several pairs: its matrices by hand, on the page, and in a browser."""
+
+import pytest
+from browser import Opened, browser, needs_chromium
+from pages import Page, summary_of
+
+from evalshift.analysis.page import overview
+from evalshift.analysis.page.overview import matrices
+from evalshift.analysis.page.render import render_page
+from evalshift.analysis.summary import Summary, summarize_outcomes
+
+NAMES = ("a", "b", "c", "d & e")
+
+
+@pytest.fixture(scope="module")
+def three_pairs(make_outcomes) -> Summary:
+    """Two new sets of one original set, and one of another, which has three of the models."""
+    old = [500, 600, 700, 800]
+    pairs = [
+        summarize_outcomes(
+            {"top1": make_outcomes(old[:count], new, total=1000, original=original, new=name, models=NAMES[:count])},
+            resamples=0,
+        )
+        for original, name, count, new in (
+            ("old", "easy <b>", 4, [400, 500, 600, 740]),
+            ("old", "hard", 4, [450, 400, 500, 620]),
+            ("other", "third", 3, [300, 400, 500]),
+        )
+    ]
+    return summary_of(*pairs)
+
+
+def test_one_matrix_per_original_set_by_hand(three_pairs):
+    first, second = matrices(three_pairs)
+    assert [(title, pair) for title, pair in first.heads] == [("easy <b>", 1), ("hard", 2)]
+    assert [row.model for row in first.rows] == ["d & e", "c", "b", "a"]  # 68, 55, 45 and 42.5 % on average
+    best = first.rows[0]
+    assert best.mean_accuracy == pytest.approx(0.68)
+    cell = best.cells[0]
+    assert cell is not None
+    assert (cell.accuracy, cell.drop, cell.distance) == pytest.approx((0.74, 0.06, 0.04))
+    assert cell.heat == round(100 * min(1, 0.04 / first.reach))
+    assert cell.words.startswith("74.0 %, drop 6.0, effective robustness +4.0")
+    assert first.means
+    assert not second.means
+    assert [row.mean_accuracy for row in second.rows] == [None] * 3
+    assert all(-100 <= cell.heat <= 100 for row in first.rows for cell in row.cells if cell is not None)
+
+
+def test_one_pair_has_no_matrix(make_outcomes):
+    assert matrices(summary_of(summarize_outcomes({"top1": make_outcomes([9, 8], [8, 5])}, resamples=0))) == []
+
+
+def test_a_set_that_a_model_lacks_is_an_empty_cell(make_outcomes):
+    pairs = [
+        summarize_outcomes({"top1": make_outcomes(old, new, new=name, models=models)}, resamples=0)
+        for name, models, old, new in (("one", ("a", "b"), [9, 8], [8, 5]), ("two", ("b",), [8], [4]))
+    ]
+    (found,) = matrices(summary_of(*pairs))
+    assert [(row.model, row.cells[1] is None) for row in found.rows] == [("b", False), ("a", True)]
+
+
+def test_very_many_models_are_left_to_the_table(three_pairs, monkeypatch):
+    monkeypatch.setattr(overview, "MOST_ROWS", 2)
+    first, _ = matrices(three_pairs)
+    assert (len(first.rows), first.hidden) == (2, 2)
+
+
+def test_it_stands_above_small_multiples_with_axis_titles(three_pairs):
+    page = Page(three_pairs)
+    assert page.html.index('id="matrix-1"') < page.html.index('id="all-chart-small-1"')
+    assert page.html.index('id="matrix-2"') > page.html.index('id="all-chart-small-2"')
+    layout = page.data("all-chart-small-1-plan")["views"]["linear"]["layout"]
+    assert layout["xaxis"]["title"]["text"] == "Original accuracy (%)"
+    assert layout["yaxis"]["title"]["text"] == "New accuracy (%)"
+    assert "d &amp; e" in page.html
+    assert "easy &lt;b&gt;" in page.html
+
+
+@needs_chromium
+def test_cells_show_and_sort_by_what_is_chosen_and_all_pairs_are_printed(three_pairs, tmp_path):
+    file = tmp_path / "page.html"
+    file.write_text(render_page(three_pairs), "utf-8")
+    with browser() as started:
+        page = Opened(started, file)
+        names = "#matrix-1 tbody th"
+        assert page.texts(names) == ["d & e", "c", "b", "a"]
+        page.page.click("#matrix-1 thead >> text=hard")
+        assert page.texts(names) == ["d & e", "c", "a", "b"]
+        page.page.click("[data-matrix=matrix-1] >> text=Effective robustness")
+        page.page.click("#matrix-1 thead >> text=hard")
+        page.page.click("#matrix-1 thead >> text=hard")
+        robust = page.run(
+            "[...document.querySelectorAll('#matrix-1 tbody tr')].map((row) => +row.cells[3].dataset.robustness)"
+        )
+        assert robust == sorted(robust, reverse=True)
+        assert not page.page.locator("#matrix-1 .accuracy").first.is_visible()
+        page.page.emulate_media(media="print")
+        page.run("dispatchEvent(new Event('beforeprint'))")
+        assert page.run("[...document.querySelectorAll('[role=tabpanel]')].every((part) => !part.hidden)")
+        assert page.run("document.querySelectorAll('#pair-3 .chart[data-drawn]').length") > 0
+        page.run("dispatchEvent(new Event('afterprint'))")
+        assert page.run("[...document.querySelectorAll('[role=tabpanel]')].filter((part) => !part.hidden).length") == 1
+        assert page.complaints == []
+        page.close()
+        narrow = Opened(started, file, width=400)
+        narrow.see("#all-chart-small-3")
+        assert narrow.run("document.documentElement.scrollWidth") == 400
+        narrow.close()
