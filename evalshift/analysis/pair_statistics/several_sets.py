@@ -14,6 +14,7 @@ from evalshift.analysis.pair_statistics.missing import Missing, attempt
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance
 from evalshift.analysis.statistics.image_sets import ImageSets, combined_covariance
 from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
 
 
@@ -94,6 +95,7 @@ def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> Me
                 in_line=in_line,
                 baseline=np.asarray(baseline),
                 sets=sets,
+                least_others=LEAST_LINE_MODELS,
                 scale=scale,
                 level=level,
             )

@@ -51,7 +51,7 @@ class SeveralShifts:
     p_value        two-sided, that the mean is no farther from 0 than such models' means scatter; `p_holm` over models
     shared_images  whether predictions on each image were known
 
-    NaN where a model has no line of at least three others that differ in original accuracy; intervals and Q also where
+    NaN where a model has no line of enough others that differ in original accuracy; intervals and Q also where
     no error is known at all.
     """
 
@@ -78,18 +78,20 @@ def several_shifts(
     in_line: Bool[np.ndarray, "shift m"] | None = None,
     baseline: Bool[np.ndarray, " m"] | None = None,
     sets: ImageSets | None = None,
+    least_others: int = _FEWEST_OTHERS,
     scale: str = "linear",
     level: float = 0.95,
 ) -> SeveralShifts:
     """Mean distance of each model from the lines of several new sets, and whether the distances differ between them.
 
-    Takes counts of the same m models on one original and p ≥ 2 new sets. `in_line` are the models that each set's line
-    goes through, all by default; a model's own line never goes through itself. `sets` has which images of the original
-    and then of each new set the models classify correctly. Distances are covariant: an error of the original accuracy
-    moves all of them, images that new sets share do too, and a model that lies off one line tends to lie off the
-    others, which tilts the lines alike. All three are in `covariance`: sampling error by the delta method, summed over
-    images (from counts alone, the model's own binomial variances, the original set's shared and the new sets'
-    independent); the lines by the models' scatter about them, within and between sets, by moments.
+    Takes counts of the same m models on one original and p ≥ 2 new sets. `in_line` are the models that each set's
+    line goes through, all by default; a model's own line never goes through itself, and takes `least_others`
+    models. `sets` has which images of the original and then of each new set the models classify correctly.
+    Distances are covariant: an error of the original accuracy moves all of them, images that new sets share do too,
+    and a model that lies off one line tends to lie off the others, which tilts the lines alike. All three are in
+    `covariance`: sampling error by the delta method, summed over images (from counts alone, the model's own
+    binomial variances, the original set's shared and the new sets' independent); the lines by the models' scatter
+    about them, within and between sets, by moments.
 
     The mean m̄ is unweighted. `interval` is t with Satterthwaite's degrees of freedom for its variance 1ᵀV1/p².
     `wider_interval` treats the sets as a sample: s²/p for the variance s² of the distances over sets, plus the mean
@@ -113,15 +115,15 @@ def several_shifts(
     fits = []
     for number, values in enumerate(y):
         fit = left_out_fits(x[np.newaxis], values, in_line[number])
-        if fit is None or fit.in_fit.sum() < _FEWEST_OTHERS:
+        if fit is None or fit.in_fit.sum() < least_others:
             raise AnalysisError(
-                "a line takes at least three models that differ in original accuracy",
+                f"a line takes at least {least_others} models that differ in original accuracy",
                 where=f"new set {number + 1} of {len(new)}",
                 found=f"{int(in_line[number].sum())} models",
             )
         fits.append(fit)
     problem = _Problem(original, tuple(new), tuple(fits), x, y, sets, scale)
-    known = np.array([np.isfinite(fit.distance) & (_others(fit) >= _FEWEST_OTHERS) for fit in fits]).all(axis=0)
+    known = np.array([np.isfinite(fit.distance) & (_others(fit) >= least_others) for fit in fits]).all(axis=0)
     on_line = from_scale(y - np.stack([fit.distance for fit in fits]), scale)
     distance = np.stack([one.accuracy for one in new]) - on_line
     sampling, lines = _sampling(problem, on_line), _lines(problem, on_line)

@@ -102,7 +102,7 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
             Column("p_holm", "p (Holm)", "p"),
         ],
         note,
-        empty="An empty cell is not defined: a line takes three other models that differ in accuracy.",
+        empty="An empty cell is not defined: a line takes five other models that differ in accuracy.",
         titles=titles,
     )
 

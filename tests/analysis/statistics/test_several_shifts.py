@@ -179,7 +179,7 @@ def test_too_few_sets_and_models_without_a_line_are_refused():
     original = counts(0.5, 0.6, 0.7, 0.8)
     with pytest.raises(AnalysisError, match="takes at least two"):
         several_shifts(original, [original])
-    with pytest.raises(AnalysisError, match="at least three models that differ"):
+    with pytest.raises(AnalysisError, match="at least 3 models that differ"):
         several_shifts(counts(0.5, 0.5, 0.5), [counts(0.4, 0.5, 0.6)] * 2)
     with pytest.raises(ValueError, match="level"):
         several_shifts(original, [original] * 2, level=1.0)
