@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.class_correlations import class_correlations
     from evalshift.analysis.statistics.confidence_estimates import confidence_estimates
     from evalshift.analysis.statistics.corruption_errors import CorruptionErrors, ReferenceErrors, corruption_errors
+    from evalshift.analysis.statistics.clustered import clustered_accuracies, clustered_drop
+    from evalshift.analysis.statistics.clusterings import clusterings
     from evalshift.analysis.statistics.curvature import curvature
     from evalshift.analysis.statistics.difficulty_model import (
         Difficulty,
@@ -75,7 +77,9 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
     from evalshift.analysis.statistics.selective import accuracy_drop, selective_prediction
     from evalshift.analysis.statistics.several_originals import SeveralOriginals, robustness_over_originals
+    from evalshift.analysis.statistics.seeds import seed_spread
     from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
+    from evalshift.analysis.statistics.shrinkage import shrunk_accuracies
     from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
     from evalshift.analysis.summary.stored import summarize
 
@@ -116,6 +120,9 @@ __all__ = [
     "class_drops",
     "clopper_pearson",
     "cluster_robust_line",
+    "clustered_accuracies",
+    "clustered_drop",
+    "clusterings",
     "compare_drops",
     "compare_models",
     "compare_scales",
@@ -175,7 +182,9 @@ __all__ = [
     "robustness_over_originals",
     "sampling_covariance",
     "selective_prediction",
+    "seed_spread",
     "several_shifts",
+    "shrunk_accuracies",
     "similarity_cover",
     "simulate",
     "split_drop",
@@ -229,6 +238,11 @@ _NAMES = {
         "ReferenceErrors",
         "corruption_errors",
     ),
+    "statistics.clustered": (
+        "clustered_accuracies",
+        "clustered_drop",
+    ),
+    "statistics.clusterings": ("clusterings",),
     "statistics.curvature": ("curvature",),
     "statistics.difficulty_model": (
         "Difficulty",
@@ -355,6 +369,8 @@ _NAMES = {
         "SeveralShifts",
         "several_shifts",
     ),
+    "statistics.seeds": ("seed_spread",),
+    "statistics.shrinkage": ("shrunk_accuracies",),
     "summary": (
         "MetricSummary",
         "PairSummary",

@@ -37,8 +37,18 @@ TABLES_OF_IMAGES = (
     "selective",
     "sets",
     "without_labels",
+    "worst_classes",
 )
-TABLES_OF_TOP5 = (*TABLES_OF_COUNTS, "classes", "image_trends", "model_classes", "pairs", "ranks", "sets")
+TABLES_OF_TOP5 = (
+    *TABLES_OF_COUNTS,
+    "classes",
+    "image_trends",
+    "model_classes",
+    "pairs",
+    "ranks",
+    "sets",
+    "worst_classes",
+)
 # Drawn of the metric that comes first alone.
 FIGURES = tuple(name for name in figures.FIGURES if name not in ("scatter", "robustness"))
 FOR_MACHINES = ("model_classes", "pairs")

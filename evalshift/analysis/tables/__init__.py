@@ -11,6 +11,7 @@ from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables import (
     of_classes,
     of_estimates,
+    of_clusters,
     of_groups,
     of_images,
     of_line_shape,
@@ -22,6 +23,7 @@ from evalshift.analysis.tables import (
     of_recipes,
     of_sets,
     of_superclasses,
+    of_worst_classes,
 )
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData
 
@@ -49,6 +51,9 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "hierarchical_errors": of_superclasses.hierarchical_errors_table,
     "mistake_severity": of_mistakes.mistake_severity_table,
     "class_correlations": of_line_shape.class_correlations_table,
+    "worst_classes": of_worst_classes.worst_classes_table,
+    "clusters": of_clusters.clusters_table,
+    "clustered_drops": of_clusters.clustered_drops_table,
     "worst_groups": of_groups.worst_groups_table,
     "groups": of_groups.groups_table,
     "recipes": of_recipes.recipes_table,

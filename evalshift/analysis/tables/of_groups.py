@@ -8,6 +8,7 @@ import numpy as np
 
 from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.statistics.groups import GroupAccuracies, group_accuracies, groupings
+from evalshift.analysis.statistics.shrinkage import shrunk_accuracies
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 
 # Rows that a person reads of a table too long to be read.
@@ -45,6 +46,8 @@ def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
     columns: dict[str, list[Any]] = {}
     for side, found, correct in _found(data):
         names, bounds = found.grouping.groups, found.worst_interval
+        shrunk = shrunk_accuracies(found.accuracies.correct, found.accuracies.total, data.level)
+        estimates = [shrunk.of_worst(one) for one in (shrunk.estimate, shrunk.interval.low, shrunk.interval.high)]
         for model, row in data.rows:
             worst = found.worst[row]
             cells = {
@@ -59,6 +62,10 @@ def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
                 "worst_accuracy_low": float(bounds.low[row]),
                 "worst_accuracy_high": float(bounds.high[row]),
                 "mean_of_groups": float(np.nanmean(found.accuracies.accuracy[row])),
+                "shrunk_group": names[shrunk.worst[row]] if shrunk.worst[row] >= 0 else "",
+                "shrunk_accuracy": float(estimates[0][row]),
+                "shrunk_accuracy_low": float(estimates[1][row]),
+                "shrunk_accuracy_high": float(estimates[2][row]),
             }
             for key, value in cells.items():
                 columns.setdefault(key, []).append(value)
@@ -77,10 +84,13 @@ def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
             Column("worst_group", "Worst group", "text"),
             Column("worst_total", "Images", "count"),
             bounded("worst_accuracy", "Worst group (%)"),
+            Column("shrunk_group", "Lowest after shrinkage", "text"),
+            bounded("shrunk_accuracy", "Shrunk (%)"),
         ],
         f"The group of images with the lowest accuracy of each model, with its exact {100 * data.level:g} % "
-        "confidence interval. The interval does not allow for the choice of the lowest: among many small groups the "
-        f"worst comes out too low. Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        "confidence interval, which does not allow for the choice of the lowest: among many small groups the worst "
+        "comes out too low. Shrunk: mean and interval where true accuracies of the groups have a beta distribution. "
+        f"Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
         choose=lambda frame: frame.head(_READ_ROWS),
     )
 

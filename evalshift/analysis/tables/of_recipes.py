@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.tables.table import Column, StatisticTable, TableData, make_table
+from evalshift.analysis.statistics.seeds import seed_spread
+from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
 
 # How the seed stands at the end of a model's name: erm-seed0, erm_seed_12, erm.seed=3.
 _SEED = re.compile(r"[-_. ]?seed[-_=]?\d+$", re.IGNORECASE)
@@ -14,6 +15,11 @@ _SEED = re.compile(r"[-_. ]?seed[-_=]?\d+$", re.IGNORECASE)
 _NOTE = (
     "Mean and standard deviation (n − 1) over models that differ in their seed alone, on the same images: what another "
     "training run changes. Intervals of the accuracies tell what other images would change."
+)
+
+_PARTED = (
+    " Sd by the test set: what seeds of one true accuracy scatter by on this many images; on its distribution: what "
+    "their true accuracies scatter by, with its interval."
 )
 
 
@@ -63,10 +69,11 @@ def recipes_table(data: TableData) -> StatisticTable | None:
     for name, accuracy in values.items():
         columns[f"{name}_mean"] = [np.mean(accuracy[places]) for places in found.values()]
         columns[f"{name}_sd"] = [np.std(accuracy[places], ddof=1) for places in found.values()]
+    parted = _parted(data, found)
     return make_table(
         "recipes",
         "Recipes over their seeds",
-        columns,
+        columns | parted,
         [
             Column("recipe", "Recipe", "text"),
             Column("seeds", "Seeds", "count"),
@@ -76,6 +83,37 @@ def recipes_table(data: TableData) -> StatisticTable | None:
             Column("new_sd", "± sd (points)", "points"),
             Column("drop_mean", "Drop, mean (points)", "points"),
             Column("drop_sd", "± sd (points)", "points"),
+            *(
+                column
+                for side in ("original", "new")
+                if parted
+                for column in (
+                    Column(f"{side}_sd_test_set", f"{side.capitalize()}, sd by the test set", "hundredths"),
+                    bounded(f"{side}_sd_distribution", "on its distribution", "hundredths"),
+                )
+            ),
         ],
-        _NOTE,
+        _NOTE + (_PARTED if parted else ""),
     )
+
+
+def _parted(data: TableData, found: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
+    """Columns of the seeds' standard deviation by its sources; none unless all these models have predictions."""
+    place = {model: position for position, model in enumerate(data.statistics.image_models)}
+    seeds = [[data.outcomes.models[one] for one in places] for places in found.values()]
+    if data.predictions is None or not all(model in place for models in seeds for model in models):
+        return {}
+    columns: dict[str, list[float]] = {}
+    for side, predictions in zip(("original", "new"), data.predictions, strict=True):
+        correct = predictions.correct(data.statistics.metric)
+        for models in seeds:
+            spread = seed_spread(correct[[place[model] for model in models]], data.statistics.level)
+            cells = {
+                "test_set": spread.test_set,
+                "distribution": spread.distribution,
+                "distribution_low": spread.interval.low,
+                "distribution_high": spread.interval.high,
+            }
+            for key, value in cells.items():
+                columns.setdefault(f"{side}_sd_{key}", []).append(value)
+    return columns

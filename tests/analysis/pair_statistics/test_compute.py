@@ -395,7 +395,15 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
     ).metrics["top1"]
 
     # What these pairs do not call for, without attributes, superclasses, a class tree and recipes, needs no word.
-    uncalled = {"worst_groups", "groups", "recipes", "hierarchical_errors", "mistake_severity"}
+    uncalled = {
+        "clusters",
+        "clustered_drops",
+        "worst_groups",
+        "groups",
+        "recipes",
+        "hierarchical_errors",
+        "mistake_severity",
+    }
     assert sorted([*summary.tables, *summary.missing]) == sorted({*TABLES} - uncalled)
     assert all(summary.missing.values())
     for table in summary.tables.values():

@@ -1,0 +1,72 @@
+"""Models of one recipe trained from several seeds: how far they spread, and how much of that is the test set's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.errors import AnalysisError
+from evalshift.shapes import Correct
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """Accuracy over the seeds of one recipe on one set, fractions; see `seed_spread`.
+
+    mean               of the accuracies, and their standard deviation `sd` (n − 1)
+    test_set           standard deviation that seeds of one true accuracy would have on this many images
+    distribution       standard deviation of the seeds' accuracies on the distribution that the images come from, with
+                       its interval at the level; 0 where the seeds spread by no more than `test_set`
+    seeds              how many there are
+    """
+
+    mean: float
+    sd: float
+    test_set: float
+    distribution: float
+    interval: Interval[float]
+    seeds: int
+
+
+def seed_spread(correct: Correct, level: float = 0.95) -> SeedSpread:
+    """Part the variance over seeds into that of the test set and that of the distribution it is drawn from.
+
+    Takes which of n images each of at least two seeds classifies correctly. With v the variance of the accuracies over
+    seeds, and u the mean over images of the variance of correctness over seeds, u/n is what seeds scatter by that err
+    independently on images alone, and n/(n − 1) (v − u/n) is without bias for the variance of the accuracies on the
+    distribution: the mean covariance of correctness on two images. The interval takes v as χ² with one degree of
+    freedom less than seeds, and u as known.
+    Raises ValueError for a level outside (0, 1), AnalysisError for fewer than two seeds or two images.
+    Source: Jordan 2023, arXiv 2304.01910, section 3 (test-set and distribution-wise variance).
+
+    >>> found = seed_spread(np.array([[True, True, False, True], [True, False, True, True], [True, True, True, True]]))
+    >>> round(found.mean, 3), round(found.sd, 3), round(found.test_set, 3), round(found.distribution, 3)
+    (0.833, 0.144, 0.204, 0.0)
+    """
+    check_level(level)
+    seeds, images = correct.shape
+    if seeds < 2 or images < 2:
+        raise AnalysisError(
+            "a variance over seeds takes two seeds and two images", found=f"{seeds} seeds, {images} images"
+        )
+    accuracy, hits = correct.mean(axis=1), correct.mean(axis=0)
+    total = float(accuracy.var(ddof=1))
+    independent = float(np.mean(hits * (1 - hits))) * seeds / (seeds - 1) / images
+    bounds = [
+        (seeds - 1) * total / float(stats.chi2.ppf(share, seeds - 1)) for share in ((1 + level) / 2, (1 - level) / 2)
+    ]
+    low, estimate, high = (_beyond(variance, independent, images) for variance in (bounds[0], total, bounds[1]))
+    return SeedSpread(
+        mean=float(accuracy.mean()),
+        sd=float(np.sqrt(total)),
+        test_set=float(np.sqrt(independent)),
+        distribution=estimate,
+        interval=Interval(low, high),
+        seeds=seeds,
+    )
+
+
+def _beyond(variance: float, independent: float, images: int) -> float:
+    """The standard deviation on the distribution that leaves this variance over seeds."""
+    return float(np.sqrt(max(0.0, images / (images - 1) * (variance - independent))))
