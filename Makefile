@@ -65,6 +65,7 @@ bench: $(VENV)/.installed-test
 coverage: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/coverage_robustness.py
+	$(BIN)/python benchmarks/coverage_abilities.py
 	$(BIN)/python benchmarks/coverage_shifts.py
 
 messages: $(VENV)/.installed-test

@@ -487,6 +487,13 @@ def report(
             autocompletion=completion.models,
             help="Model that corruption errors are normalised by. [default: alexnet if it is there; on ImageNet-C its "
             "published errors]",
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE",
+            autocompletion=completion.one_of("item_response", "pairs"),
+            help="Table that is made only when asked for: item_response, or pairs of more than 200 models. "
+            "Comma-separated; repeatable.",
         ),
     ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
@@ -564,6 +571,7 @@ def report(
                 models=_split(models) or None,
                 highlight=_none_or_listed(highlight),
                 reference=reference,
+                include=_split(include),
             )
             if as_json:
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.image_sets import ImageSets
     from evalshift.analysis.statistics.image_trends import held_out_trend, image_trends
     from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
+    from evalshift.analysis.statistics.item_response import ability_change, fit_item_response
     from evalshift.analysis.statistics.likelihood import fit_temperature, label_likelihoods
     from evalshift.analysis.statistics.line_fit import Line, fit_line
     from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
@@ -106,6 +107,7 @@ __all__ = [
     "Statistics",
     "StoredPair",
     "Summary",
+    "ability_change",
     "accuracy_drop",
     "adjust",
     "adjust_pairs",
@@ -151,6 +153,7 @@ __all__ = [
     "expected_line",
     "family_bootstrap",
     "fit_difficulty",
+    "fit_item_response",
     "fit_line",
     "fit_temperature",
     "fitted_accuracy",
@@ -284,6 +287,10 @@ _NAMES = {
         "Interval",
         "clopper_pearson",
         "difference_interval",
+    ),
+    "statistics.item_response": (
+        "ability_change",
+        "fit_item_response",
     ),
     "statistics.likelihood": (
         "fit_temperature",

@@ -13,6 +13,9 @@ from evalshift.analysis.statistics.scales import SCALES
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.formatting import name_some
 
+# Tables that a report makes only when asked to: one takes long; the other is long, and made of few models anyway.
+EXTRA_TABLES = ("item_response", "pairs")
+
 # Percentiles move by less than the third digit long before; memory and time grow on.
 MOST_RESAMPLES = 10_000_000
 
@@ -46,6 +49,7 @@ class Scope:
     tables: frozenset[str]
     scales: tuple[str, ...]
     metrics: tuple[str, ...]
+    include: Sequence[str] | str
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class ReportOptions:
     labels     model or dataset -> what it is called in place of its title
     scope      what alone is computed; None for everything
     reference  model that corruption errors are normalised by; None for one that is called alexnet
+    include    tables that are made only when asked for, one name or several of EXTRA_TABLES
     """
 
     scale: str = "linear"
@@ -78,14 +83,22 @@ class ReportOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     scope: Scope | None = None
     reference: str | None = None
+    include: Sequence[str] | str = ()
 
     def __post_init__(self) -> None:
+        extra = (self.include,) if isinstance(self.include, str) else tuple(self.include)
+        object.__setattr__(self, "include", extra)
         if self.without is not None:
             object.__setattr__(self, "without", self.named)
         for name in ("models", "highlight"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _listed(getattr(self, name)))
         for word, value, allowed in (("scale", self.scale, SCALES), ("metric", self.metric, tuple(METRICS))):
+        for word, value, allowed in (
+            ("scale", self.scale, SCALES),
+            ("metric", self.metric, tuple(METRICS)),
+            *(("table to include", name, EXTRA_TABLES) for name in extra),
+        ):
             if value not in allowed:
                 raise UsageError(
                     f"there is no such {word}",

@@ -358,6 +358,7 @@ def report(
     labels: Mapping[str, str] | None = None,
     only: str | None = None,
     reference: str | None = None,
+    include: Sequence[str] | str = (),
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
@@ -374,6 +375,8 @@ def report(
     their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that
     corruption errors are normalised by; without it one that is called alexnet, or on ImageNet-C AlexNet's published
     errors.
+    titles that were stored with them. `include` names tables that are made only when asked for: "item_response", and
+    "pairs" of more than 200 models.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -392,6 +395,7 @@ def report(
         raise UsageError(
             "results are added to a published testbed alone", found="`add` without `published`", fix="name one"
         )
+    options = ReportOptions(scale, metric, level, resamples, seed, without, include)
     if published is not None:
         refuse_registry_of_published(registry, published)
         command = _command(published, True, pairs, against, options)
@@ -464,6 +468,7 @@ def _command(
             if (value := getattr(options, name)) is not None
         )
         last += "" if options.reference is None else f", reference={options.reference!r}"
+        last += f", include={list(options.include)!r}" if options.include else ""
         return f"evalshift.report({first}, pairs={named or None!r}, {chosen}{last}).save()"
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
@@ -475,6 +480,7 @@ def _command(
     words += [word for model in options.highlight or () for word in ("--highlight", model)]
     words += ["--highlight", "none"] if options.highlight is not None and not options.highlight else []
     words += [] if options.reference is None else ["--reference", options.reference]
+    words += [word for table in options.include for word in ("--include", table)]
     words += [f"--{options.scale}", "--metric", options.metric]
     words += ["--bootstrap", str(options.resamples), "--seed", str(options.seed)]
     return shlex.join(words)

@@ -19,6 +19,7 @@ from evalshift.analysis.pair_statistics.calibration_shift import (
     calibration_shift,
     likelihood_shift,
 )
+from evalshift.analysis.pair_statistics.item_response import item_response
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics, without_line_statistics
@@ -37,6 +38,7 @@ from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit
 from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness, effective_robustness
 from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.item_response import AbilityChange
 from evalshift.analysis.statistics.mean_drop import MeanDrop, drop_margin, drop_margin_of_counts
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates, WithoutDuplicates, without_duplicates
@@ -89,6 +91,7 @@ class Statistics:
     likelihood         of the labels, and temperatures, for models with logits
     superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
     mistake_severity   how far mistakes are from the true class; None where no tree of the classes is known
+    item_response      abilities of the models on either set; None where not asked for
     difficulty         the difficulty model, and the line that it predicts
     duplicates         original accuracies without the images that `near_duplicates` speaks of
     titles             what models and datasets are called in sentences
@@ -123,6 +126,7 @@ class Statistics:
     likelihood: LikelihoodShift | Missing
     superclass_errors: tuple[SuperclassErrors, ...] | Missing
     mistake_severity: MistakeSeverity | Missing | None
+    item_response: AbilityChange | Missing | None
     difficulty: FittedDifficulty | Missing
     duplicates: WithoutDuplicates | Missing
     near_duplicates: NearDuplicates | None
@@ -204,6 +208,15 @@ def _statistics(
         mistake_severity=asked("mistake_severity", lambda: mistake_severity(basis)),
         difficulty=asked("difficulty", lambda: line.of_images(fit_difficulty)),
         duplicates=asked("duplicates", lambda: _duplicates(basis, near_duplicates)),
+        calibration=calibration_shift(basis),
+        selective=selective_shift(basis),
+        confidence_estimates=estimates_from_confidence(basis),
+        likelihood=likelihood_shift(basis, logits),
+        superclass_errors=_superclass_errors(basis),
+        mistake_severity=mistake_severity(basis),
+        item_response=item_response(basis),
+        difficulty=line.of_images(fit_difficulty),
+        duplicates=_duplicates(basis, near_duplicates),
         near_duplicates=near_duplicates,
         titles=basis.outcomes.titles,
     )

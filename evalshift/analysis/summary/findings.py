@@ -36,6 +36,7 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         severity_sentence(statistics),
         calibration_sentence(statistics),
         selective_sentence(statistics),
+        difficulty_of_sets_sentence(statistics),
         without_labels_sentence(statistics),
         difficulty_sentence(statistics),
     )
@@ -272,6 +273,22 @@ def severity_sentence(statistics: Statistics) -> str | None:
     return (
         f"Mistakes are {before} bits from the true class on the original set and {after} bits on the new set "
         f"({found.tree} tree, mean over models); {chance} bits if mistakes fell on any other class alike."
+    )
+
+
+@or_none
+def difficulty_of_sets_sentence(statistics: Statistics) -> str | None:
+    """How hard the images of both sets are for these models, by item response."""
+    found = require(statistics.item_response)
+    if found is None:
+        return None
+    original, new = (
+        f"{number(side.value)} ({ci_words(number(side.interval.low), number(side.interval.high), statistics.level)})"
+        for side in (found.original.difficulty, found.new.difficulty)
+    )
+    return (
+        f"In standard deviations of the models' ability from their mean, the images' mean difficulty is {original} on "
+        f"the original set and {new} on the new set (item response, linked by the models)."
     )
 
 

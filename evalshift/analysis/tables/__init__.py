@@ -9,6 +9,7 @@ from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, computed, reasons
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables import (
+    of_abilities,
     of_classes,
     of_estimates,
     of_clusters,
@@ -30,7 +31,7 @@ from evalshift.analysis.tables.table import Column, StatisticTable, TableData
 __all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
 
 # None stands for a table that this pair does not call for: no attributes of images, no superclasses, no class tree, no
-# recipes with several seeds.
+# recipes with several seeds; and for a table that nobody asked for.
 _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "lines": of_lines.lines_table,
     "scales": of_lines.scales_table,
@@ -50,6 +51,8 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "model_classes": of_classes.model_classes_table,
     "hierarchical_errors": of_superclasses.hierarchical_errors_table,
     "mistake_severity": of_mistakes.mistake_severity_table,
+    "item_response": of_abilities.item_response_table,
+    "item_response_sets": of_abilities.item_response_sets_table,
     "class_correlations": of_line_shape.class_correlations_table,
     "worst_classes": of_worst_classes.worst_classes_table,
     "clusters": of_clusters.clusters_table,
