@@ -487,6 +487,8 @@ def report(
             autocompletion=completion.models,
             help="Model that corruption errors are normalised by. [default: alexnet if it is there; on ImageNet-C its "
             "published errors]",
+        ),
+    ] = None,
     include: Annotated[
         list[str] | None,
         typer.Option(

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     )
     from evalshift.analysis.statistics.calibration import calibration, ece_change, reliability_bins
     from evalshift.analysis.statistics.class_correlations import class_correlations
-    from evalshift.analysis.statistics.confidence_estimates import confidence_estimates
-    from evalshift.analysis.statistics.corruption_errors import CorruptionErrors, ReferenceErrors, corruption_errors
     from evalshift.analysis.statistics.clustered import clustered_accuracies, clustered_drop
     from evalshift.analysis.statistics.clusterings import clusterings
+    from evalshift.analysis.statistics.confidence_estimates import confidence_estimates
+    from evalshift.analysis.statistics.corruption_errors import CorruptionErrors, ReferenceErrors, corruption_errors
     from evalshift.analysis.statistics.curvature import curvature
     from evalshift.analysis.statistics.difficulty_model import (
         Difficulty,
@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.reuse_margins import joint_margin, reuse_margin, similarity_cover
     from evalshift.analysis.statistics.scale_choice import compare_scales
     from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
+    from evalshift.analysis.statistics.seeds import seed_spread
     from evalshift.analysis.statistics.selective import accuracy_drop, selective_prediction
     from evalshift.analysis.statistics.several_originals import SeveralOriginals, robustness_over_originals
-    from evalshift.analysis.statistics.seeds import seed_spread
     from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
     from evalshift.analysis.statistics.shrinkage import shrunk_accuracies
     from evalshift.analysis.summary import MetricSummary, PairSummary, Summary, summarize_outcomes
@@ -184,8 +184,8 @@ __all__ = [
     "reuse_margin",
     "robustness_over_originals",
     "sampling_covariance",
-    "selective_prediction",
     "seed_spread",
+    "selective_prediction",
     "several_shifts",
     "shrunk_accuracies",
     "similarity_cover",

@@ -33,6 +33,7 @@ class Choices(TypedDict, total=False):
     highlight: Sequence[str] | str | None
     labels: Mapping[str, str]
     reference: str | None
+    include: Sequence[str] | str
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class Scope:
     tables: frozenset[str]
     scales: tuple[str, ...]
     metrics: tuple[str, ...]
-    include: Sequence[str] | str
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,6 @@ class ReportOptions:
         for name in ("models", "highlight"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _listed(getattr(self, name)))
-        for word, value, allowed in (("scale", self.scale, SCALES), ("metric", self.metric, tuple(METRICS))):
         for word, value, allowed in (
             ("scale", self.scale, SCALES),
             ("metric", self.metric, tuple(METRICS)),

@@ -374,9 +374,8 @@ def report(
     the same pairs, highlighted and left out of the lines. `labels` are what models and datasets are called in place of
     their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that
     corruption errors are normalised by; without it one that is called alexnet, or on ImageNet-C AlexNet's published
-    errors.
-    titles that were stored with them. `include` names tables that are made only when asked for: "item_response", and
-    "pairs" of more than 200 models.
+    errors. `include` names tables that are made only when asked for: "item_response", and "pairs" of more than 200
+    models.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -389,13 +388,12 @@ def report(
             )
     scope = None if only is None else scope_of(only, scale, metric)
     options = ReportOptions(
-        scale, metric, level, resamples, seed, without, models, highlight, labels or {}, scope, reference
+        scale, metric, level, resamples, seed, without, models, highlight, labels or {}, scope, reference, include
     )
     if add is not None and published is None:
         raise UsageError(
             "results are added to a published testbed alone", found="`add` without `published`", fix="name one"
         )
-    options = ReportOptions(scale, metric, level, resamples, seed, without, include)
     if published is not None:
         refuse_registry_of_published(registry, published)
         command = _command(published, True, pairs, against, options)

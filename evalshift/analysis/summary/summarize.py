@@ -149,7 +149,9 @@ def _summarize_metric(
     lines = _fit_lines(outcomes.of_line(left_out), options, notes)
     all_lines = _fit_lines(outcomes, options, notes) if left_out else {}
     only = None if options.scope is None else options.scope.tables
-    tables, missing = statistic_tables(statistics, outcomes, table["model"].tolist(), lines, predictions, only)
+    tables, missing = statistic_tables(
+        statistics, outcomes, table["model"].tolist(), lines, predictions, only, options.include
+    )
     return MetricSummary(
         outcomes=outcomes,
         table=table,

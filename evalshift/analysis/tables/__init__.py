@@ -11,8 +11,8 @@ from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables import (
     of_abilities,
     of_classes,
-    of_estimates,
     of_clusters,
+    of_estimates,
     of_groups,
     of_images,
     of_line_shape,
@@ -75,13 +75,15 @@ def statistic_tables(
     lines: Mapping[str, Line | None],
     predictions: tuple[ImagePredictions, ImagePredictions] | None,
     only: Collection[str] | None = None,
+    included: Sequence[str] = (),
 ) -> tuple[dict[str, StatisticTable], dict[str, str]]:
     """The tables that are computed, and the reason for each one that is not, both by name.
 
     `models` is the order of rows, `lines` the least-squares line on each scale; images and classes are called as in
-    `predictions`. `only` names the tables to make; None is all.
+    `predictions`. `only` names the tables to make; None is all. `included` are tables asked for beyond those that
+    are always made.
     """
-    data = TableData(statistics, outcomes, tuple(models), lines, predictions)
+    data = TableData(statistics, outcomes, tuple(models), lines, predictions, included)
     made = {name: attempt(partial(make, data)) for name, make in _MAKERS.items() if only is None or name in only}
     return (
         {

@@ -7,6 +7,10 @@ from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics
 from evalshift.analysis.statistics.rank_sets import RankChanges
 from evalshift.analysis.tables.table import StatisticTable, TableData, make_table
+from evalshift.errors import AnalysisError
+
+# Of more models the table is made only when it is asked for: a thousand make half a million rows, and 200 MB.
+MOST_MODELS = 200
 
 # Column -> its values over two models.
 Matrices = dict[str, np.ndarray]
@@ -15,6 +19,8 @@ Matrices = dict[str, np.ndarray]
 def pairs_table(data: TableData) -> StatisticTable:
     """One row per pair of models: both sets, and their drops."""
     statistics, order = data.statistics, data.image_order
+    if len(order) > MOST_MODELS and "pairs" not in data.included:
+        raise AnalysisError(f"of more than {MOST_MODELS} models it is made only when asked for (`include`)")
     first, second = (order[places] for places in np.triu_indices(len(order), k=1))
     models = np.array(statistics.image_models, dtype=object)
     matrices = {

@@ -87,6 +87,7 @@ class TableData:
     models   the order of rows
     lines    the least-squares line on each scale
     predictions  what images and classes are called after
+    included  tables that are asked for beyond those that are always made
     """
 
     statistics: Statistics
@@ -94,6 +95,7 @@ class TableData:
     models: tuple[str, ...]
     lines: Mapping[str, Line | None]
     predictions: tuple[ImagePredictions, ImagePredictions] | None
+    included: Sequence[str] = ()
 
     @property
     def order(self) -> np.ndarray:
