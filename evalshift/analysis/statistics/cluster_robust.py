@@ -35,7 +35,7 @@ class ClusterRobust:
     ) -> tuple[Float[np.ndarray, " combination"], Float[np.ndarray, " combination"]]:
         """CR2 variances of combinations of the coefficients, and their Bell–McCaffrey degrees of freedom.
 
-        For a line a row (1, x) stands for its value at x, (0, 1) for the slope.
+        In the case of a line, a row (1, x) stands for its value at x, (0, 1) for the slope.
         """
         adjusted = np.einsum("cij,kj->kci", self._adjustment, combinations @ self._combining)
         variance = np.einsum("kci,ci->kc", adjusted, self._scores) ** 2

@@ -28,7 +28,7 @@ def two_sets(make_outcomes):
 
 def test_means_by_hand(two_sets):
     means = two_sets.tables["mean_over_sets"].frame.set_index("model")
-    # d: 62 % and 50 %, 56 % on average, 12 points below 68 %; 4 and 2 points above the lines of the other five.
+    # d: 62 % and 50 %, 56 % on average, 12 points below 68 %; 4 and 2 points above the lines that the other five make.
     assert means.index.tolist() == ["e", "d", "c", "f", "b", "a"]
     assert list(means.loc["d", ["mean_accuracy", "mean_drop", "mean_distance"]]) == pytest.approx([0.56, 0.12, 0.03])
     assert means["sets"].tolist() == [2] * 6

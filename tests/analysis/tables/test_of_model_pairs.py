@@ -24,8 +24,8 @@ def many() -> tuple[dict[str, Outcomes], tuple[ImagePredictions, ImagePrediction
         )
         for name in ("old", "new")
     )
-    counts = [side.correct().sum(axis=1) for side in (original, new)]
-    return {"top1": Outcomes("old", "new", "top1", models, *counts, 20, 20, {})}, (original, new)
+    first, second = (side.correct().sum(axis=1) for side in (original, new))
+    return {"top1": Outcomes("old", "new", "top1", models, first, second, 20, 20, {})}, (original, new)
 
 
 def test_of_many_models_it_is_made_only_where_it_is_asked_for(many, monkeypatch: pytest.MonkeyPatch) -> None:
