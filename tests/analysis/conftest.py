@@ -73,7 +73,14 @@ class Store:
         )
 
     def counts(
-        self, dataset: str, total: int, counts: Mapping[str, tuple[int, int | None]], within: int = 0, **changes
+        self,
+        dataset: str,
+        total: int,
+        counts: Mapping[str, tuple[int, int | None]],
+        within: int = 0,
+        *,
+        known: bool = True,
+        **changes,
     ) -> None:
         """Imported counts: model -> right by the top-1 prediction, and by one of five."""
         facts: dict[str, Any] = {
@@ -87,7 +94,7 @@ class Store:
             "imported": Imported(source="table", files={"table.csv": "ab" * 32}, kind="counts"),
         }
         self.results.save_counts(
-            CountedDataset(dataset, total, "letters"),
+            CountedDataset(dataset, total, "letters" if known else None),
             [
                 Counted(model, top1, top5, within, Provenance(model=model, **(facts | changes)))
                 for model, (top1, top5) in counts.items()

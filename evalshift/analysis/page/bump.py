@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.page.chart import Chart, axis, height_of, markers, named_axis, strokes, view
-from evalshift.analysis.page.words import counted, labels, plotly_text
+from evalshift.analysis.page.words import labels, plotly_text
 from evalshift.analysis.plot_data.shown import ShownRanks, of_all_words, shown_ranks
 from evalshift.analysis.summary import MetricSummary
+from evalshift.analysis.summary.sentences import rank_words
 
 MOST = 80
 
@@ -135,19 +136,12 @@ def _texts(table: pd.DataFrame, sets: pd.DataFrame | None) -> list[str]:
 
 
 def _result(metric: MetricSummary) -> str:
-    table = metric.table
-    kept = int((table["delta_rank"] == 0).sum())
-    known = table["delta_rank_real"].dropna()
-    words = f"{kept} of {counted(len(table), 'model')} keep their rank; the largest change is {_most(table)}."
+    known = metric.table["delta_rank_real"].dropna()
+    words = f"{rank_words(metric.table)}."
     if len(known) == 0:
         return f"{words} Significance of rank changes is not computed from counts alone."
     real = int(known.sum())
     return f"{words} {real or 'None'} of the changes {'are' if real != 1 else 'is'} statistically significant."
-
-
-def _most(table: pd.DataFrame) -> str:
-    row = table.iloc[int(table["delta_rank"].abs().to_numpy().argmax())]
-    return f"{counted(abs(int(row['delta_rank'])), 'place')} ({row['title']})"
 
 
 def _caption(metric: MetricSummary, with_sets: bool, of_all: str) -> str:

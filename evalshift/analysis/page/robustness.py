@@ -18,7 +18,7 @@ from evalshift.analysis.page.chart import (
     view,
 )
 from evalshift.analysis.page.words import bounds, counted, labels, plotly_text
-from evalshift.analysis.pair_statistics.missing import either
+from evalshift.analysis.pair_statistics.missing import either, require
 from evalshift.analysis.plot_data.shown import ShownRobustness, shown_robustness
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.summary import MetricSummary
@@ -171,7 +171,7 @@ def _result(frame: pd.DataFrame, off: np.ndarray) -> str:
 def _caption(metric: MetricSummary, count: int, shown: int) -> str:
     words = (
         "New accuracy minus the accuracy predicted by the line of all other models "
-        f"({metric.statistics.lines.scale} scale), with {100 * metric.level:g} % confidence "
+        f"({require(metric.statistics.robustness).scale} scale), with {100 * metric.level:g} % confidence "
         "intervals. Grey bars: the range in which as many of such models lie. Orange diamonds: statistically "
         "significant (Holm). Hollow: extrapolated beyond the other models' accuracies; without a marker where the "
         "distance is then smaller than its standard error."

@@ -23,8 +23,9 @@ from evalshift.analysis.pair_statistics.item_response import item_response
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics, without_line_statistics
-from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_else, require
 from evalshift.analysis.pair_statistics.mistake_severity import MistakeSeverity, mistake_severity
+from evalshift.analysis.pair_statistics.report_scale import better_scale
 from evalshift.analysis.pair_statistics.selective_shift import (
     SelectiveShift,
     estimates_from_confidence,
@@ -46,6 +47,7 @@ from evalshift.analysis.statistics.overfitting_tests import YearTrend, year_tren
 from evalshift.analysis.statistics.paired import DropDifferences, compare_drops
 from evalshift.analysis.statistics.per_class import ClassDrops, class_drops
 from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_sets
+from evalshift.analysis.statistics.scale_choice import compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.errors import AnalysisError
 from evalshift.titles import UNTITLED, Titles
@@ -73,7 +75,8 @@ class Statistics:
     all_estimates      the line of all models, by scale; empty where no family is left out
     lines              other intervals and fits of the line
     shape              its curvature, images whose hit rate falls as accuracy rises, correlations by class
-    robustness         each model against the line of the other models, on the scale of `lines`
+    robustness         each model against the line of the other models, on the scale of `lines`, or on the best
+                       one where that fits far worse (see `report_scale.better_scale`)
     shared_images      whether it allows for the sampling error that models share on the same images
     mean_drop          mean of the models' drops with its interval
     drop_margin        how far all drops together lie from the true ones at most, as a fraction, at `level`
@@ -167,9 +170,9 @@ def _statistics(
     def asked(part: str, compute: Callable[[], Result]) -> Result | Missing:
         return compute() if basis.options.wants(part) else NOT_ASKED
 
-    robustness = asked("robustness", lambda: _robustness(basis))
-    decomposition, with_fresh = _decomposition(basis, fresh)
     line = basis.of_line()
+    robustness = asked("robustness", lambda: _robustness(basis, _tested_scale(line)))
+    decomposition, with_fresh = _decomposition(basis, fresh)
     original, new = _sets(basis) if basis.options.wants("sets") else (NOT_ASKED, NOT_ASKED)
     every = basis.options.scope is None
     estimates = line_estimates(line) if every else {}
@@ -220,23 +223,31 @@ def _rank_changes(basis: Basis) -> RankChanges | Missing:
     )
 
 
-def _robustness(basis: Basis) -> EffectiveRobustness | Missing:
+def _tested_scale(line: Basis) -> str:
+    """The scale of effective robustness: the report's, or the one on which the line fits far better."""
+    return or_else(attempt(lambda: better_scale(compare_scales(*line.counts), line.scale)), line.scale)
+
+
+def _robustness(basis: Basis, scale: str) -> EffectiveRobustness | Missing:
     return attempt(
         lambda: effective_robustness(
             *basis.counts,
             baseline=basis.in_line,
             covariances=basis.covariances,
             families=basis.families if basis.related else None,
-            scale=basis.scale,
+            scale=scale,
             resamples=basis.resamples,
             level=basis.level,
-            rng=basis.rng(f"robustness {basis.scale}"),
+            rng=basis.rng(f"robustness {scale}"),
         )
     )
 
 
 def _drop_margin(basis: Basis) -> float:
     if basis.correct is None or not basis.complete or len(basis.outcomes) < 2:
+        return drop_margin_of_counts(*basis.counts, level=basis.level)
+    if any(len(np.unique(side)) == 1 for side in basis.correct):
+        # All models correct on all images, or on none: no draw differs, though others' images would.
         return drop_margin_of_counts(*basis.counts, level=basis.level)
     return drop_margin(*basis.correct, level=basis.level, rng=basis.rng("drop margin"))
 

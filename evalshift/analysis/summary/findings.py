@@ -4,6 +4,7 @@ import numpy as np
 
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import either, or_else, or_none, require
+from evalshift.analysis.pair_statistics.report_scale import better_scale
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
@@ -144,6 +145,28 @@ def _test_of_diminishing_returns(found: DiminishingReturns, level: float) -> str
     if found.p_value < 1 - level:
         return f" The line is flatter than the images make it, which is consistent with diminishing returns ({test})."
     return f" There is no evidence of diminishing returns ({test})."
+
+
+@or_none
+def unfit_scale_sentence(statistics: Statistics, scale: str) -> str | None:
+    """That a line on another scale predicts far better than on this one; None where none does."""
+    fits = require(statistics.lines.scale_fits)
+    better = better_scale(fits, scale)
+    if better == scale:
+        return None
+    error = {fit.scale: points(fit.rms_error, 2) for fit in fits}
+    tested = _scale_of_robustness(statistics) if scale == statistics.lines.scale else None
+    return (
+        f"A line on the {better} scale predicts these models better than one on the {scale} scale: its leave-one-out "
+        f"error is {error[better]} points, not {error[scale]}."
+        f"{f' Effective robustness is given on the {tested} scale.' if tested else ''}"
+    )
+
+
+@or_none
+def _scale_of_robustness(statistics: Statistics) -> str | None:
+    """The scale of effective robustness, where that is computed."""
+    return require(statistics.robustness).scale
 
 
 @or_none

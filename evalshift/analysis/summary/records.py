@@ -15,7 +15,7 @@ from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
-from evalshift.analysis.summary.findings import details, findings
+from evalshift.analysis.summary.findings import details, findings, unfit_scale_sentence
 from evalshift.analysis.summary.highlighted import highlighted_sentences
 from evalshift.analysis.summary.sentences import drop_sentence, line_sentence, rank_sentence
 from evalshift.analysis.summary.several_sets import SeveralSets, several_sets
@@ -104,7 +104,7 @@ class MetricSummary:
         return estimates[scale].headline
 
     def headline(self, scale: str = "linear") -> tuple[str, ...]:
-        """What was found, in sentences: highlighted models, drop, line on `scale`, published line beside it, ranks."""
+        """What was found: that `scale` does not fit, highlighted models, drop, line, published line, ranks."""
         names = self.titles.dataset(self.outcomes.original), self.titles.dataset(self.outcomes.new)
         everything = (self.all_lines.get(scale), self.estimate(scale, everything=True)) if self.left_out else None
         line = line_sentence(self.lines.get(scale), self.estimate(scale), names, self.left_out_titles, everything)
@@ -114,7 +114,8 @@ class MetricSummary:
             self.table, self.highlighted, names, statistics.models, statistics.robustness, self.level
         )
         drop = drop_sentence(self.table, self.outcomes.metric, self.statistics.mean_drop)
-        sentences = (*mine, drop, line, against, rank_sentence(self.table))
+        unfit = unfit_scale_sentence(self.statistics, scale)
+        sentences = (unfit, *mine, drop, line, against, rank_sentence(self.table))
         return tuple(sentence for sentence in sentences if sentence)
 
     def findings(self) -> tuple[str, ...]:

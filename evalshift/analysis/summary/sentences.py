@@ -106,18 +106,42 @@ def rank_sentence(table: pd.DataFrame) -> str | None:
 
     None for a single model.
     """
+    words = rank_words(table)
+    if words is None:
+        return None
+    return f"{words}{_significant(table) if table['delta_rank'].any() else ''}."
+
+
+def rank_words(table: pd.DataFrame) -> str | None:
+    """How many models keep their rank, and the largest change, without a full stop; None for a single model.
+
+    A model that ties with others on one set shares their better rank there, which makes changes of rank that no model
+    has overtaken: the largest change is one of models that were overtaken or overtook, whatever the order of ties.
+    """
     if len(table) < 2:
         return None
     change = table["delta_rank"].abs()
     if not change.any():
-        return "All models keep their rank."
-    most = table.iloc[int(change.to_numpy().argmax())]
-    places = "1 place" if change.max() == 1 else f"{change.max()} places"
-    direction = "up" if most["delta_rank"] > 0 else "down"
-    return (
-        f"{(change == 0).sum()} of {len(table)} models keep their rank; the largest change is {places} {direction} "
-        f"({most['title']}){_significant(table)}."
-    )
+        return "All models keep their rank"
+    count = int((change == 0).sum())
+    kept = f"{count} of {len(table)} models {'keeps its' if count == 1 else 'keep their'} rank"
+    moved = _least_changes(table)
+    if not moved.any():
+        return f"{kept}; other ranks differ only between models of equal accuracy on one of the sets"
+    most = table.iloc[int(moved.abs().to_numpy().argmax())]
+    size = int(moved.abs().max())
+    places = "1 place" if size == 1 else f"{size} places"
+    return f"{kept}; the largest change is {places} {'up' if moved.loc[most.name] > 0 else 'down'} ({most['title']})"
+
+
+def _least_changes(table: pd.DataFrame) -> pd.Series:
+    """The change of each model's rank, up above 0, with ties on either set broken in favour of none."""
+    ranges = []
+    for side in ("original", "new"):
+        low = table[f"{side}_rank"]
+        ranges.append((low, low + low.map(low.value_counts()) - 1))
+    (before, before_last), (after, after_last) = ranges
+    return (before - after_last).clip(lower=0) - (after - before_last).clip(lower=0)
 
 
 def _significant(table: pd.DataFrame) -> str:

@@ -109,11 +109,12 @@ def test_the_check_above_can_fail(make_outcomes):
     assert hidden(ax, ax.text(0.95, 0.1, "over the end", transform=ax.transAxes).get_window_extent())
 
 
-def test_a_name_without_room_is_left_out():
+def test_a_name_without_room_is_left_out_without_a_word(capsys):
     ax = Figure(figsize=(2, 2)).add_subplot(xlim=(0, 1), ylim=(0, 1))
     x, y = (part.ravel() for part in np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1, 40)))
     ax.scatter(x, y)
     assert name_models(ax, ["a model"], np.array([0.5]), np.array([0.5])) == []
+    assert capsys.readouterr().out == ""
 
 
 def test_names_of_models_beyond_the_axes_are_left_out():

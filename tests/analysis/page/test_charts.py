@@ -95,7 +95,7 @@ def test_ranks_are_joined_and_changes_that_are_not_significant_are_grey(counted)
     layout = chart.views["ranks"]["layout"]
     assert (layout["yaxis"]["ticktext"], layout["yaxis2"]["ticktext"]) == (["a", "b", "c"], ["b", "a", "c"])
     assert chart.result == (
-        "1 of 3 models keep their rank; the largest change is 1 place (a). "
+        "1 of 3 models keeps its rank; the largest change is 1 place down (a). "
         "Significance of rank changes is not computed from counts alone."
     )
 

@@ -249,6 +249,16 @@ def test_runs_that_differ_show_both_and_warnings_are_repeated(letters):
     assert "<li>good on new: it &lt;b&gt;smokes</li>" in page.html
 
 
+def test_a_label_space_that_is_not_known_is_not_shown(store):
+    for dataset in ("old", "new"):
+        store.counts(dataset, 10, {"a": (9, None), "b": (8, None)}, known=False)
+    page = Page(summarize(store.results, "old:new", resamples=50))
+
+    assert "<dt>Images</dt><dd>10</dd>" in page.html
+    assert "<dt>Classes</dt>" not in page.html
+    assert "None</dd>" not in page.html
+
+
 def test_imported_counts_say_whence_they_come_and_nothing_of_a_run(store):
     store.counts("old", 10, {"a": (9, None), "b": (8, None)})
     store.counts("new", 10, {"a": (7, None), "b": (5, None)})

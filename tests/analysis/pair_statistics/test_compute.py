@@ -19,6 +19,7 @@ from evalshift.analysis.statistics.agreement_line import agreement_line
 from evalshift.analysis.statistics.difficulty_model import Difficulty, fit_difficulty, simulate
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, own_variance, york_line
 from evalshift.analysis.statistics.hard_images import hardest_share
+from evalshift.analysis.statistics.mean_drop import drop_margin_of_counts
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
 from evalshift.analysis.statistics.paired import compare_drops, compare_models
@@ -182,7 +183,7 @@ class TestNoNumberDependsOnWhatElseIsThere:
         for name in ("original", "new", "rank_changes", "year", "difficulty"):
             assert same(getattr(linear, name), getattr(found, name)), name
         assert same(linear.lines.diminishing, found.lines.diminishing)
-        assert not same(linear.robustness, found.robustness)
+        assert not same(linear.lines.york, found.lines.york)
 
     def test_a_seed_gives_the_same_numbers_and_another_one_others(self, pair, found):
         again, other = (
@@ -287,6 +288,19 @@ class TestFresh:
 
 
 class TestDegenerate:
+    def test_all_correct_on_a_set_leaves_the_margin_of_counts(self, make_outcomes):
+        labels, models = np.zeros(20, np.int64), tuple("abc")
+        sides = [
+            ImagePredictions(
+                name, models, np.zeros((3, 20, 1), np.int64), labels, tuple("0123456789abcdefghij"), ("x",)
+            )
+            for name in ("old", "new")
+        ]
+        outcomes = make_outcomes([20] * 3, [20] * 3, total=20)
+        found = compute_statistics(outcomes, (sides[0], sides[1]), resamples=0)
+        assert found.drop_margin == drop_margin_of_counts(*outcomes.counts)
+        assert found.drop_margin > 0.2
+
     def test_one_model(self, pair):
         one = pair[0].subset([3]), pair[1].subset([3])
 

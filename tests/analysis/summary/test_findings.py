@@ -11,12 +11,14 @@ from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.scale_choice import ScaleFit
+from evalshift.analysis.statistics.scales import from_scale, to_scale
 from evalshift.analysis.summary.findings import (
     decomposition_sentence,
     details,
     findings,
     robustness_sentence,
     scale_sentence,
+    unfit_scale_sentence,
 )
 
 
@@ -157,8 +159,8 @@ def test_counts_alone_say_what_they_can(found):
     assert len(findings(found)) == 3
     (bend,) = details(found)
     assert bend == (
-        "The line does not bend significantly (linear scale, p = 0.34): in the middle a parabola runs 1.3 points below "
-        "the straight line between its ends (95 % CI −6.9 to 4.3)."
+        "The line does not bend significantly (linear scale, p = 0.65): in the middle a parabola runs 0.8 points below "
+        "the straight line between its ends (95 % CI −6.6 to 4.9)."
     )
 
 
@@ -172,3 +174,36 @@ def test_details_of_predictions(letters):
         "Significantly different accuracies (McNemar's exact test, Holm): 0 of 3 pairs of models on the 4 original "
     )
     assert said[1] == "All models miss 0 of the 4 original images and 1 of the 3 new images."
+
+
+def curved(make_outcomes, options: str) -> Statistics:
+    """Eight models exactly on a probit line of slope 1, from 30 to 99 %, of 100,000 images."""
+    original = np.array([0.30, 0.45, 0.60, 0.72, 0.82, 0.90, 0.96, 0.99])
+    new = from_scale(to_scale(original, "probit") - 0.8, "probit")
+    counts = [np.rint(100_000 * side).astype(int).tolist() for side in (original, new)]
+    return compute_statistics(make_outcomes(*counts, total=100_000), scale=options, resamples=0)
+
+
+def test_a_scale_on_which_the_line_does_not_fit_is_said_and_robustness_is_on_the_better_one(make_outcomes):
+    linear, probit = (curved(make_outcomes, scale) for scale in ("linear", "probit"))
+    said = unfit_scale_sentence(linear, "linear")
+    assert said is not None
+    assert said.startswith("A line on the probit scale predicts these models better than one on the linear scale: its leave-one-out ")
+    assert "error is 0.00 points, not " in said
+    assert said.endswith(". Effective robustness is given on the probit scale.")
+    assert unfit_scale_sentence(probit, "probit") is None
+    robustness = [found.robustness for found in (linear, probit)]
+    assert all(isinstance(found, EffectiveRobustness) for found in robustness)
+    assert [found.scale for found in robustness if isinstance(found, EffectiveRobustness)] == ["probit", "probit"]
+
+
+def test_a_scale_that_is_a_little_worse_stays(found):
+    robustness = found.robustness
+    assert isinstance(robustness, EffectiveRobustness)
+    assert robustness.scale == "linear"
+    assert unfit_scale_sentence(found, "linear") is None
+
+
+def test_of_four_models_no_scale_is_called_unfit(make_outcomes):
+    few = compute_statistics(make_outcomes([30, 60, 82, 99], [9, 29, 55, 94], total=100), resamples=0)
+    assert unfit_scale_sentence(few, "linear") is None

@@ -186,3 +186,36 @@ def test_all_and_none_correct_can_be_fitted_on_every_scale(make_outcomes):
     metric = top1_of(make_outcomes([10, 5, 0], [10, 4, 0]))
 
     assert all(line is not None and np.isfinite(line.slope) for line in metric.lines.values())
+
+
+TIED = "other ranks differ only between models of equal accuracy on one of the sets"
+
+
+@pytest.mark.parametrize(
+    "original, new, said",
+    [
+        # a shares the first rank with b and c on the old set, and is third by itself on the new one.
+        (
+            [80, 80, 80, 60],
+            [70, 71, 72, 40],
+            f"2 of 4 models keep their rank; {TIED}",
+        ),
+        (
+            [90, 80, 70],
+            [60, 60, 60],
+            f"1 of 3 models keeps its rank; {TIED}",
+        ),
+        # d overtakes c, and ties with a and b, which it does not overtake.
+        ([90, 80, 70, 60], [65, 65, 50, 65], "1 of 4 models keeps its rank; the largest change is 1 place down (c)"),
+        ([90, 80, 70], [50, 60, 70], "1 of 3 models keeps its rank; the largest change is 2 places down (a)"),
+    ],
+)
+def test_ties_are_no_rank_changes(make_outcomes, original, new, said):
+    assert top1_of(make_outcomes(original, new, total=100)).headline()[-1] == f"{said}."
+
+
+def test_a_scale_on_which_the_line_does_not_fit_is_said_first(make_outcomes):
+    original, new = [30, 45, 60, 72, 82, 90, 96, 99], [9, 18, 29, 42, 55, 69, 83, 94]
+    metric = top1_of(make_outcomes(original, new, total=100))
+    assert metric.headline("linear")[0].startswith("A line on the probit scale predicts these models better than ")
+    assert metric.headline("probit")[0].startswith("Top-1 accuracy drops by ")
