@@ -12,6 +12,8 @@ _PARTS = {
     "decomposition": ("robustness",),
     "grid": (),
     "ranks": ("sets", "rank_changes"),
+    "reliability": ("calibration",),
+    "risk_coverage": ("selective",),
     "robustness": ("robustness",),
     "scales": ("robustness",),
     "scatter": ("robustness",),
@@ -32,5 +34,5 @@ def scope_of(figure: str, scale: str, metric: str) -> Scope:
     scales = (scale,) if figure in _WITH_LINES else ()
     if figure == "scales":
         scales = ("linear", "probit" if scale == "linear" else scale)
-    tables = frozenset((figure, "robustness"))
+    tables = frozenset((figure, *_PARTS[figure], "robustness"))
     return Scope(frozenset(_PARTS[figure]), tables, scales, tuple(METRICS) if figure == "grid" else (metric,))

@@ -26,7 +26,7 @@ def test_it_is_the_figure_of_the_whole_report(name):
     assert figures.render(one(name).draw(name), "svg") == figures.render(whole.draw(name), "svg")
 
 
-@pytest.mark.parametrize("name", ["ranks", "classes", "agreement"])
+@pytest.mark.parametrize("name", ["ranks", "classes", "agreement", "reliability", "risk_coverage"])
 def test_figures_of_images_are_those_of_the_whole_report(kept_letters, name):
     choices = {"pairs": "old:new", "resamples": 50}
     single = report(kept_letters.results, only=name, **choices).draw(name)
