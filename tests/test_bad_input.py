@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,13 @@ def add(section: str, *lines: str) -> None:
     assert f"\n{section}:\n" in text
     added = "".join(f"  {line}\n" for line in lines)
     path.write_text(text.replace(f"\n{section}:\n", f"\n{section}:\n{added}"), "utf-8")
+
+
+def after_plan(ran: Ran) -> Ran:
+    """What was printed after the line that says what is to be downloaded."""
+    first, _, rest = ran.err.partition("\n")
+    assert re.fullmatch(r"plan +1 model, 2 downloads, at least \d+ MB", first), ran.err
+    return replace(ran, err=rest)
 
 
 def refused(ran: Ran, code: int = 2, **fields: object) -> None:
@@ -310,7 +318,7 @@ def far(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes
 def test_download_of_another_hash(here: Path, far: Callable[[bytes, str], None], tmp_path: Path) -> None:
     body, promised = b"not what was promised", hashlib.sha256(b"promised").hexdigest()
     far(body, promised)
-    ran = run_here("run", "--pair", "far:cifar10.1-v6")
+    ran = after_plan(run_here("run", "--pair", "far:cifar10.1-v6"))
     place = tmp_path / "cache/datasets/batch.tar.gz"
     lines = ran.err.splitlines()
     assert ran.code == 2
@@ -327,7 +335,7 @@ def test_download_of_another_hash(here: Path, far: Callable[[bytes, str], None],
 def test_download_that_is_no_archive(here: Path, far: Callable[[bytes, str], None], tmp_path: Path) -> None:
     body = b"no tar archive"
     far(body, hashlib.sha256(body).hexdigest())
-    ran = run_here("run", "--pair", "far:cifar10.1-v6")
+    ran = after_plan(run_here("run", "--pair", "far:cifar10.1-v6"))
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(
         f"evalshift: an archive cannot be read\n  where:    {tmp_path / 'cache/datasets/batch.tar.gz'}\n  found:    "
@@ -348,7 +356,7 @@ def test_pickle_that_would_run_code(here: Path, far: Callable[[bytes, str], None
         archive.addfile(member, io.BytesIO(raw))
     far(buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest())
     refused(
-        run_here("run", "--pair", "far:cifar10.1-v6"),
+        after_plan(run_here("run", "--pair", "far:cifar10.1-v6")),
         where=f"dataset far, {tmp_path / 'cache/datasets/batch.tar.gz'}",
         found="it asks for posix.system, which images do not need",
     )

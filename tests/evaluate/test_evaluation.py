@@ -64,6 +64,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "half_weights": False,
         "compiled": None,
         "fast_decode": None,
+        "own": False,
         "comparison_with_fp32": None,
         "skipped_optimizations": {},
         "output": None,

@@ -17,8 +17,9 @@ def image_covariance(correct: Correct) -> Float[np.ndarray, "m m"]:
     array([[0.25  , 0.125 ],
            [0.125 , 0.1875]])
     """
+    only = discordant(correct)
     accuracy = correct.mean(axis=1)
-    both = accuracy[:, np.newaxis] - discordant(correct) / correct.shape[1]
+    both = accuracy[:, np.newaxis] - only / correct.shape[1]
     return both - np.outer(accuracy, accuracy)
 
 

@@ -39,20 +39,17 @@ def test_the_page_is_whole_and_complete(stored):
     assert [attributes["lang"] for attributes in stored.named("html")] == ["en"]
     assert stored.text_in("title")[0] == "evalshift: old → new"
     sections = [text for text in stored.text_in("h3") if text.strip()]
-    of_metric = [
-        "All models",
-        "Decomposition of the drop",
-        "Rank changes",
-        "Accuracy per class",
-        "Agreement",
-    ]
+    before, after = ["All models", "Decomposition of the drop", "Rank changes"], ["Accuracy per class", "Agreement"]
     assert sections == [
         "New against original top-1 accuracy",
-        *of_metric,
+        *before,
+        "Confidence",
+        *after,
         "Hard images",
         "All statistics",
         "New against original top-5 accuracy",
-        *of_metric,
+        *before,
+        *after,
         "All statistics",
         "Provenance",
     ]
@@ -110,7 +107,8 @@ def test_headings_are_in_order(stored, evil):
 def test_every_figure_says_its_result(stored):
     pictures = [attributes["aria-label"] for _, attributes in stored.tags if attributes.get("role") == "img"]
 
-    assert len(pictures) == len(stored.with_class("chart")) == 12  # six of each metric, without robustness and years
+    assert len(pictures) == len(stored.with_class("chart")) == 14
+    # Six of each metric, without robustness and years; of top-1, the two of confidence.
     assert pictures[0].startswith(
         "New against original top-1 accuracy. All 3 models lie below the line y = x: less accurate on the new set. "
         "The fitted line has slope "

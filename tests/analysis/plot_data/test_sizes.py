@@ -189,7 +189,7 @@ def test_a_report_is_saved_in_the_size_that_is_asked_for(letters, tmp_path, name
     widths = {
         path.stem.removeprefix("old_vs_new_top1_"): png(path.read_bytes()).width for path in tmp_path.rglob("*.png")
     }
-    of_panels = {"decomposition", "ranks", "agreement", "scales"}
+    of_panels = {"decomposition", "ranks", "agreement", "scales", "reliability", "risk_coverage"}
     assert set(widths) > {"linear", "probit", "classes", *of_panels}
     assert widths == {view: 1400 if name is None and view in of_panels else width for view in widths}
 

@@ -188,7 +188,9 @@ def test_a_scale_on_which_the_line_does_not_fit_is_said_and_robustness_is_on_the
     linear, probit = (curved(make_outcomes, scale) for scale in ("linear", "probit"))
     said = unfit_scale_sentence(linear, "linear")
     assert said is not None
-    assert said.startswith("A line on the probit scale predicts these models better than one on the linear scale: its leave-one-out ")
+    assert said.startswith(
+        "A line on the probit scale predicts these models better than one on the linear scale: its leave-one-out "
+    )
     assert "error is 0.00 points, not " in said
     assert said.endswith(". Effective robustness is given on the probit scale.")
     assert unfit_scale_sentence(probit, "probit") is None

@@ -25,11 +25,14 @@ def test_the_users_own_models_are_highlighted_unless_there_are_no_others(outcome
     assert ReportOptions(highlight="*st").highlighted(outcomes, ["my-net"]) == {"first", "last"}
 
 
-def test_a_highlighted_model_has_the_first_sentence(outcomes):
+def test_a_highlighted_model_has_the_first_sentence(make_outcomes):
+    # Five others make a line from which a distance is given.
+    models = (*MODELS, "fifth", "sixth")
+    outcomes = make_outcomes([90, 80, 70, 60, 55, 50], [80, 70, 65, 50, 46, 41], total=100, models=models)
     pair = summarize_outcomes({"top1": outcomes}, resamples=0, own=["my-net"])
     first, *others = pair.metrics["top1"].headline()
     # 70 and 65 of 100: the drop of 5 points has Newcombe's interval.
-    assert first.startswith("my-net: 70.0 % on old (rank 3 of 4), 65.0 % on new (rank 3 of 4); drop 5.0 points (95 %")
+    assert first.startswith("my-net: 70.0 % on old (rank 3 of 6), 65.0 % on new (rank 3 of 6); drop 5.0 points (95 %")
     assert "points above the line of the other models" in first
     assert others == list(summarize_outcomes({"top1": outcomes}, resamples=0).metrics["top1"].headline())
 

@@ -173,7 +173,9 @@ class TestLines:
 
     def test_what_the_report_says_of_both_lines(self, summary):
         pair = next(one for one in summary.pairs if one.name == MATCHED)
-        better = "A line on the logit scale predicts these models better than one on the linear scale: its leave-one-out "
+        better = (
+            "A line on the logit scale predicts these models better than one on the linear scale: its leave-one-out "
+        )
         assert pair.metrics["top1"].headline()[0].startswith(better)
         assert pair.metrics["top1"].headline()[2] == (
             "Slope 1.11 without Fisher vectors (95 % CI 1.02 to 1.20; models clustered by family; images' sampling "
