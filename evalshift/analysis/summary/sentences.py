@@ -120,18 +120,17 @@ def rank_words(table: pd.DataFrame) -> str | None:
     """
     if len(table) < 2:
         return None
-    change = table["delta_rank"].abs()
-    if not change.any():
+    if not table["delta_rank"].any():
         return "All models keep their rank"
-    count = int((change == 0).sum())
+    count = int((table["delta_rank"] == 0).sum())
     kept = f"{count} of {len(table)} models {'keeps its' if count == 1 else 'keep their'} rank"
     moved = _least_changes(table)
     if not moved.any():
         return f"{kept}; other ranks differ only between models of equal accuracy on one of the sets"
-    most = table.iloc[int(moved.abs().to_numpy().argmax())]
-    size = int(moved.abs().max())
-    places = "1 place" if size == 1 else f"{size} places"
-    return f"{kept}; the largest change is {places} {'up' if moved.loc[most.name] > 0 else 'down'} ({most['title']})"
+    most = int(moved.abs().to_numpy().argmax())
+    change = int(moved.iloc[most])
+    places = "1 place" if abs(change) == 1 else f"{abs(change)} places"
+    return f"{kept}; the largest change is {places} {'up' if change > 0 else 'down'} ({table['title'].iloc[most]})"
 
 
 def _least_changes(table: pd.DataFrame) -> pd.Series:

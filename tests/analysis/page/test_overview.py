@@ -1,7 +1,7 @@
 """The overview of several pairs: its matrices by hand, on the page, and in a browser."""
 
 import pytest
-from browser import Opened, browser, needs_chromium
+from browser import Opened, needs_chromium
 from pages import Page, summary_of
 
 from evalshift.analysis.page import overview
@@ -79,32 +79,31 @@ def test_it_stands_above_small_multiples_with_axis_titles(three_pairs):
 
 
 @needs_chromium
-def test_cells_show_and_sort_by_what_is_chosen_and_all_pairs_are_printed(three_pairs, tmp_path):
+def test_cells_show_and_sort_by_what_is_chosen_and_all_pairs_are_printed(three_pairs, chromium, tmp_path):
     file = tmp_path / "page.html"
     file.write_text(render_page(three_pairs), "utf-8")
-    with browser() as started:
-        page = Opened(started, file)
-        names = "#matrix-1 tbody th"
-        assert page.texts(names) == ["f", "d & e", "c", "g", "b", "a"]
-        page.page.click("#matrix-1 thead >> text=hard")
-        assert page.texts(names) == ["f", "d & e", "c", "a", "g", "b"]
-        page.page.click("[data-matrix=matrix-1] >> text=Effective robustness")
-        page.page.click("#matrix-1 thead >> text=hard")
-        page.page.click("#matrix-1 thead >> text=hard")
-        robust = page.run(
-            "[...document.querySelectorAll('#matrix-1 tbody tr')].map((row) => +row.cells[3].dataset.robustness)"
-        )
-        assert robust == sorted(robust, reverse=True)
-        assert not page.page.locator("#matrix-1 .accuracy").first.is_visible()
-        page.page.emulate_media(media="print")
-        page.run("dispatchEvent(new Event('beforeprint'))")
-        assert page.run("[...document.querySelectorAll('[role=tabpanel]')].every((part) => !part.hidden)")
-        assert page.run("document.querySelectorAll('#pair-3 .chart[data-drawn]').length") > 0
-        page.run("dispatchEvent(new Event('afterprint'))")
-        assert page.run("[...document.querySelectorAll('[role=tabpanel]')].filter((part) => !part.hidden).length") == 1
-        assert page.complaints == []
-        page.close()
-        narrow = Opened(started, file, width=400)
-        narrow.see("#all-chart-small-3")
-        assert narrow.run("document.documentElement.scrollWidth") == 400
-        narrow.close()
+    page = Opened(chromium, file)
+    names = "#matrix-1 tbody th"
+    assert page.texts(names) == ["f", "d & e", "c", "g", "b", "a"]
+    page.page.click("#matrix-1 thead >> text=hard")
+    assert page.texts(names) == ["f", "d & e", "c", "a", "g", "b"]
+    page.page.click("[data-matrix=matrix-1] >> text=Effective robustness")
+    page.page.click("#matrix-1 thead >> text=hard")
+    page.page.click("#matrix-1 thead >> text=hard")
+    robust = page.run(
+        "[...document.querySelectorAll('#matrix-1 tbody tr')].map((row) => +row.cells[3].dataset.robustness)"
+    )
+    assert robust == sorted(robust, reverse=True)
+    assert not page.page.locator("#matrix-1 .accuracy").first.is_visible()
+    page.page.emulate_media(media="print")
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    assert page.run("[...document.querySelectorAll('[role=tabpanel]')].every((part) => !part.hidden)")
+    assert page.run("document.querySelectorAll('#pair-3 .chart[data-drawn]').length") > 0
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run("[...document.querySelectorAll('[role=tabpanel]')].filter((part) => !part.hidden).length") == 1
+    assert page.complaints == []
+    page.close()
+    narrow = Opened(chromium, file, width=400)
+    narrow.see("#all-chart-small-3")
+    assert narrow.run("document.documentElement.scrollWidth") == 400
+    narrow.close()
