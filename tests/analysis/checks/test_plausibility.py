@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from false_alarms import sound_model
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from released import CIFAR10, IMAGENET, cifar10, needs_cifar10, needs_imagenet
 from scipy import stats
@@ -284,10 +284,12 @@ def test_sound_predictions_of_any_skill_are_not_reordered(classes, images, kept,
 
 
 @settings(max_examples=30, deadline=None)
+@example(5, 244)
 @given(st.integers(3, 12), st.integers(0, 2**32 - 1))
 def test_any_renumbering_of_good_predictions_is_undone(classes, seed):
     draw = np.random.default_rng(seed)
-    labels = np.arange(60 * classes) % classes
+    # Not one class after the other: a cyclic renumbering would then be a shift of the rows as well.
+    labels = draw.permutation(np.arange(60 * classes) % classes)
     predicted = np.where(draw.random(len(labels)) < 0.8, labels, draw.integers(0, classes, len(labels)))
     order = draw.permutation(classes)
     causes = likely_causes(order[predicted][:, np.newaxis], labels, NUMBERS[:classes])
