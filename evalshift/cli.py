@@ -18,11 +18,16 @@ from evalshift.publishing import inert_text
 
 if TYPE_CHECKING:
     from evalshift.evaluate.options import Options
+    from evalshift.evaluate.store import Results
+    from evalshift.testbed.registry import Registry
 
 # rich, torch, pandas and the rest are imported by the command that needs them, so that `evalshift --help` is quick.
 
 # As in analysis.scopes, which takes a moment to import.
-_FIGURES = ("agreement", "classes", "decomposition", "grid", "ranks", "robustness", "scales", "scatter")
+_FIGURES = (
+    *("agreement", "classes", "decomposition", "grid", "ranks", "reliability", "risk_coverage", "robustness"),
+    *("scales", "scatter"),
+)
 
 _STOPPED_HALF_WAY = "stopped; finished results are kept, and the same command resumes there"
 
@@ -374,15 +379,9 @@ def _ask_before_downloads(
     registry: Path | None, pairs: list[str], models: list[str], results: Path, options: "Options", force: bool
 ) -> None:
     """Say what would be run and downloaded, and exit unless that is wanted; nothing where all is on this disk."""
-    from evalshift.evaluate.estimates import limited_results
-    from evalshift.evaluate.plan import limited_pairs
     from evalshift.evaluate.run import planned_downloads
-    from evalshift.evaluate.store import Results
-    from evalshift.testbed.registry import load_registry
 
-    known, store = load_registry(registry), Results(results)
-    if options.limit is not None:
-        pairs, store = [*limited_pairs(known, pairs, options.limit)], limited_results(store, options.limit)
+    known, store, pairs = _loaded(registry, pairs, results, options)
     line = planned_downloads(
         known,
         pairs,
@@ -396,6 +395,21 @@ def _ask_before_downloads(
     if line and not typer.confirm(f"{line}. Download and run?", default=True, err=True):
         typer.echo("evalshift: nothing was downloaded or run; choose less with --models or --pair", err=True)
         raise typer.Exit(1)
+
+
+def _loaded(
+    registry: Path | None, pairs: list[str], results: Path, options: "Options"
+) -> "tuple[Registry, Results, list[str]]":
+    """The registry, and the results and pairs of a run with these options: others with a limit of images."""
+    from evalshift.evaluate.estimates import limited_results
+    from evalshift.evaluate.plan import limited_pairs
+    from evalshift.evaluate.store import Results
+    from evalshift.testbed.registry import load_registry
+
+    known, store = load_registry(registry), Results(results)
+    if options.limit is None:
+        return known, store, pairs
+    return known, limited_results(store, options.limit), [*limited_pairs(known, pairs, options.limit)]
 
 
 def _supervise(options: "Options", model_timeout: float | None) -> None:
@@ -417,14 +431,9 @@ def _dry_run(
 ) -> None:
     from evalshift.console.output import print_plan
     from evalshift.evaluate.downloads import downloads_line
-    from evalshift.evaluate.estimates import limited_results
-    from evalshift.evaluate.plan import limited_pairs, make_plan, stored_fingerprint
-    from evalshift.evaluate.store import Results
-    from evalshift.testbed.registry import load_registry
+    from evalshift.evaluate.plan import make_plan, stored_fingerprint
 
-    known, store = load_registry(registry), Results(results)
-    if options.limit is not None:
-        pairs, store = [*limited_pairs(known, pairs, options.limit)], limited_results(store, options.limit)
+    known, store, pairs = _loaded(registry, pairs, results, options)
     plan = make_plan(
         known,
         store,

@@ -25,6 +25,7 @@ from typer.main import get_command
 
 from evalshift import __version__, cli
 from evalshift.analysis.outcomes.stored_pair import load_pair
+from evalshift.analysis.scopes import FIGURE_NAMES
 from evalshift.cli import app
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import default_path, load_registry
@@ -55,6 +56,7 @@ def plain(text: str) -> str:
     """Text without what differs from machine to machine and from run to run."""
     text = re.sub(r"[\d,]+ images/s", "N/s", text)
     text = re.sub(r"^device {4}.*", "device    …", text, flags=re.MULTILINE)
+    text = re.sub(r"^time {6}.*\n", "", text, flags=re.MULTILINE)  # of runs that take two seconds or more
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
@@ -1219,3 +1221,8 @@ def test_errors_name_python_arguments_which_the_command_line_shows_as_options(
     given = f"a problem\n  fix:      leave `{argument}` out, not `other`"
     text = cli._with_options(given, cli._options(getattr(cli, command)))
     says(text, fix=f"leave {option} out, not `other`")
+
+
+def test_help_of_figure_names_every_figure() -> None:
+    shown = " ".join(run_here("figure", "--help").out.split())
+    assert f"Of {', '.join(FIGURE_NAMES)}." in shown

@@ -199,7 +199,7 @@ class ReportOptions:
             raise UsageError(
                 "the reference model is not in the report",
                 found=f'"{self.reference}"',
-                expected=name_some(known, 20),
+                expected=name_some(known),
                 fix=did_you_mean(self.reference, known),
             )
 

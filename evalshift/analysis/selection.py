@@ -35,7 +35,7 @@ def check_selection(argument: str, wanted: Sequence[str], models: Iterable[str])
     for one in wanted:
         if not matching(one, known):
             raise UsageError(
-                f"no model of the report is called so (`{argument}`)",
+                f"no model of the report has this name (`{argument}`)",
                 found=f'"{one}"',
                 expected=name_some(known) if known else "models with predictions on both sets",
                 fix=did_you_mean(one.strip("*?"), known),
