@@ -9,7 +9,7 @@ from evalshift.analysis.figures.rows import mark_names
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import DPI, INK, across, font_points, scale_of, shortened, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.plot_data.shown import shown_agreement
+from evalshift.analysis.plot_data.agreement import agreement_plot
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -30,11 +30,11 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
     and incorrect), grey where undefined. Similar models are next to each other, in one order for rows and columns of
     both sets, taken from the original one. All names are written, or only those of highlighted models where there is no
     room for all. Of more than
-    `MOST` models the most accurate are drawn. Both axes share one colour scale, see `ShownAgreement.span`:
+    `MOST` models the most accurate are drawn. Both axes share one colour scale, see `AgreementPlot.span`:
     `original.images[0]` makes the colour bar.
     Raises ValueError for fewer than three models with per-image predictions, and where agreement is undefined.
     """
-    shown = shown_agreement(summary, MOST)
+    shown = agreement_plot(summary, MOST)
     if shown is None:
         raise ValueError("agreement: found fewer than three models for which it is defined; expected three or more")
     low, high = shown.span
@@ -69,7 +69,7 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
     """
     size = size or PAGE
     summary = pair.metrics[metric]
-    shown = shown_agreement(summary, MOST)
+    shown = agreement_plot(summary, MOST)
     if shown is None:
         return None
     count, of = len(shown.models), len(summary.statistics.image_models)

@@ -26,7 +26,7 @@ from evalshift.analysis.figures.style import (
 )
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
-from evalshift.analysis.plot_data.shown import of_all_words
+from evalshift.analysis.plot_data.ordering import describe_shown
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, SLIDE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -86,7 +86,7 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
     size = size or PAGE
     summary = pair.metrics[metric]
     plot = decomposition_plot(summary, size.rows)
-    count, of_all = len(plot.names), of_all_words(plot.rows, len(summary.table))
+    count, of_all = len(plot.names), describe_shown(plot.rows, len(summary.table))
     words = "; ".join(filter(None, (f"Points. {pair.title}, top-{METRICS[metric]}", of_all)))
     caption = wrapped(words, across(size))
     room = rows(count, size, _AROUND, caption)

@@ -1,5 +1,7 @@
 """Rank changes of the models, with confidence sets of ranks."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -23,9 +25,13 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
-from evalshift.analysis.plot_data.shown import ShownRanks, of_all_words, shown_ranks
+from evalshift.analysis.plot_data.ordering import describe_shown
+from evalshift.analysis.plot_data.ranks import RankPlot, RankSets, rank_plot
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
+
+if TYPE_CHECKING:
+    from matplotlib.axes._secondary_axes import SecondaryAxis
 
 _AROUND = 0.85  # inches
 _NAME = 30
@@ -43,58 +49,75 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
     original set, and highlighted ones, are drawn. Raises ValueError for fewer than two models.
     Source: Mogstad, Romano, Shaikh, Wilhelm 2024, Review of Economic Studies 91(1), 476-518 (the sets).
     """
-    shown = shown_ranks(summary, most)
+    shown = rank_plot(summary, most)
     if shown is None:
         raise ValueError(f"ranks: found {len(summary.table)} models; expected at least two")
-    count = len(shown.table)
-    places = np.arange(count)
-    kinds = {"quiet": ~shown.real & ~shown.movers, "mover": shown.movers, "significant": shown.real}
+    places = [side.place for side in shown.sides.values()]
+    ends = np.stack([np.stack([np.full(len(rows), at), rows], 1) for at, rows in enumerate(places)], 1)
+    _draw_changes(ax, shown, ends)
+    if shown.highlighted.any():
+        _draw_highlighted(ax, shown, ends)
+    ax.set(xlim=(0, 1), ylim=(len(ends) - 0.4, -0.6), xticks=[0, 1], xticklabels=["Original", "New"])
+    ax.tick_params(axis="x", length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    _name_rows(ax, shown, "original", "left")
+    _name_rows(ax.secondary_yaxis("right"), shown, "new", "right")
+    if sides is not None and shown.sets is not None:
+        for side, name in zip(sides, shown.sides, strict=True):
+            _draw_sets(side, shown, shown.sets, name, summary.level)
+    return ax
+
+
+def _draw_changes(ax: Axes, shown: RankPlot, ends: np.ndarray) -> None:
+    """Lines and markers of all models, by how notable their rank change is; `ends` are (model, set, x and y)."""
+    kinds = {"quiet": ~shown.significant & ~shown.movers, "mover": shown.movers, "significant": shown.significant}
     for kind, own in kinds.items():
         if not own.any():
             continue
         colour, stroke, width, alpha = _KINDS[kind]
-        joins = np.stack([np.stack([np.zeros(count), places], 1), np.stack([np.ones(count), shown.right], 1)], 1)
-        ax.add_collection(_lines(joins[own], stroke, width, alpha, f"changes-{kind}"))
-        ends = np.concatenate([joins[own, 0], joins[own, 1]])
         label = {
             "significant": "Statistically significant rank changes",
-            "mover": f"Largest rank changes, {shown.table['delta_rank'].abs()[own].min()} places or more",
+            "mover": f"Largest rank changes, {np.abs(shown.change)[own].min()} places or more",
         }.get(kind)
+        ax.add_collection(_lines(ends[own], stroke, width, alpha, f"changes-{kind}"))
         ax.scatter(
-            *ends.T, s=area(9), color=colour, linewidths=0, zorder=3, label=label, gid=f"ranks-{kind}", clip_on=False
-        )
-    if shown.highlighted.any():
-        ends = np.stack([np.stack([np.zeros(count), places], 1), np.stack([np.ones(count), shown.right], 1)], 1)
-        calm = shown.highlighted & ~shown.real
-        ax.add_collection(_lines(ends[calm], HIGHLIGHT, 1.3, 1.0, "changes-highlighted"))
-        ax.scatter(
-            *ends[shown.highlighted].reshape(-1, 2).T,
-            s=area(34),
-            marker=HIGHLIGHT_MARKER,
-            color=HIGHLIGHT,
+            *ends[own].swapaxes(0, 1).reshape(-1, 2).T,
+            s=area(9),
+            color=colour,
             linewidths=0,
-            zorder=4,
-            label="Highlighted",
-            gid="highlighted-models",
+            zorder=3,
+            label=label,
+            gid=f"ranks-{kind}",
             clip_on=False,
         )
-    ax.set(xlim=(0, 1), ylim=(count - 0.4, -0.6), xticks=[0, 1], xticklabels=["Original", "New"])
-    ax.tick_params(axis="x", length=0)
-    ax.spines[["left", "bottom"]].set_visible(False)
-    for side, name, column, order in (
-        (ax, "left", "original_rank", places),
-        (ax.secondary_yaxis("right"), "right", "new_rank", shown.new_order),
-    ):
-        table = shown.table.iloc[order]
-        side.set_yticks(places, [_named(*one, name) for one in zip(table["title"], table[column], strict=True)])
-        side.tick_params(axis="y", length=0, labelsize=font_points(6))
-        side.spines[name].set_visible(False)
-        for text, mover in zip(side.get_yticklabels(), (shown.movers | shown.real)[order], strict=True):
-            text.set_fontweight("bold" if mover else "normal")
-        mark_names(side.get_yticklabels(), shown.highlighted[order])
-    if sides is not None:
-        _draw_sets(shown, sides, summary.level)
-    return ax
+
+
+def _draw_highlighted(ax: Axes, shown: RankPlot, ends: np.ndarray) -> None:
+    calm = shown.highlighted & ~shown.significant
+    ax.add_collection(_lines(ends[calm], HIGHLIGHT, 1.3, 1.0, "changes-highlighted"))
+    ax.scatter(
+        *ends[shown.highlighted].reshape(-1, 2).T,
+        s=area(34),
+        marker=HIGHLIGHT_MARKER,
+        color=HIGHLIGHT,
+        linewidths=0,
+        zorder=4,
+        label="Highlighted",
+        gid="highlighted-models",
+        clip_on=False,
+    )
+
+
+def _name_rows(ax: "Axes | SecondaryAxis", shown: RankPlot, name: str, spine: str) -> None:
+    """Names and ranks of one set, in its order, beside the axes."""
+    side = shown.sides[name]
+    names = [_named(shown.names[model], int(side.rank[model]), spine) for model in side.order]
+    ax.set_yticks(np.arange(len(names)), names)
+    ax.tick_params(axis="y", length=0, labelsize=font_points(6))
+    ax.spines[spine].set_visible(False)
+    for text, notable in zip(ax.get_yticklabels(), (shown.movers | shown.significant)[side.order], strict=True):
+        text.set_fontweight("bold" if notable else "normal")
+    mark_names(ax.get_yticklabels(), shown.highlighted[side.order])
 
 
 def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
@@ -103,20 +126,19 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
     A column has no room for confidence sets. The default size is PAGE where there are confidence sets, else COLUMN.
     """
     summary = pair.metrics[metric]
-    shown = shown_ranks(summary, (size or PAGE).rows)
+    shown = rank_plot(summary, (size or PAGE).rows)
     if shown is None:
         return None
-    count = len(shown.table)
     size = size or (COLUMN if shown.sets is None else PAGE)
-    of_all = of_all_words(shown.rows, len(summary.table))
+    of_all = describe_shown(shown.rows, len(summary.table))
     pair_words = "; ".join(filter(None, (f"{pair.title}, top-{METRICS[metric]}", of_all)))
     caption = wrapped(pair_words, across(size))
-    room = rows(count, size, _AROUND, caption)
+    room = rows(len(shown.names), size, _AROUND, caption)
     with styled(size):
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         if shown.sets is None or size.name == COLUMN.name:
             middle = ranks(summary, figure.add_subplot(), most=size.rows)
-            if shown.real.any() or shown.movers.any() or shown.highlighted.any():
+            if shown.significant.any() or shown.movers.any() or shown.highlighted.any():
                 figure.legend(loc="outside upper center")
         else:
             left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.2, 1))
@@ -141,30 +163,28 @@ def _named(model: str, rank: int, side: str) -> str:
     return f"{name}  {rank}" if side == "left" else f"{rank}  {name}"
 
 
-def _draw_sets(shown: ShownRanks, sides: tuple[Axes, Axes], level: float) -> None:
-    assert shown.sets is not None
-    count = len(shown.table)
-    real = shown.real[shown.with_sets]
-    highest = int(shown.sets[["original_rank_high", "new_rank_high"]].to_numpy().max())
-    for ax, side, places in zip(sides, ("original", "new"), (np.arange(count), shown.right), strict=True):
-        rows = places[shown.with_sets]
-        low, high, rank = (shown.sets[f"{side}_rank{end}"].to_numpy(float) for end in ("_low", "_high", ""))
-        for beyond, colour in ((False, MARK), (True, LINE)):
-            own = real == beyond
-            if own.any():
-                ends = np.stack([np.stack([low, rows], 1), np.stack([high, rows], 1)], 1)[own]
-                bars = _lines(ends, colour, 1.6, 0.4, f"sets-{'significant' if beyond else 'quiet'}")
-                if beyond == real.all():  # only one kind gets a legend entry, whether both occur or not
-                    bars.set_label(f"{100 * level:g} % confidence sets of ranks")
-                ax.add_collection(bars)
-                ax.scatter(rank[own], rows[own], s=area(5), color=colour, linewidths=0, zorder=3, clip_on=False)
-        # The names are at the middle axes: faint lines lead there.
-        ax.set_yticks(np.arange(count), [])
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=font_points(0.3))
-        ax.spines["left"].set_visible(False)
-        ax.set(xlim=(0.4, highest + 0.6), ylim=(count - 0.4, -0.6), xlabel=f"{side.capitalize()} rank")
-        ax.set_xticks(_rank_ticks(highest))
+def _draw_sets(ax: Axes, shown: RankPlot, sets: RankSets, name: str, level: float) -> None:
+    """The confidence sets of one set, each in the row of its model."""
+    side, rows = sets.sides[name], shown.sides[name].place
+    for kind, colour in ((False, MARK), (True, LINE)):
+        own = sets.known & (shown.significant == kind)
+        if own.any():
+            ends = np.stack([np.stack([side.low, rows], 1), np.stack([side.high, rows], 1)], 1)[own]
+            bars = _lines(ends, colour, 1.6, 0.4, f"sets-{'significant' if kind else 'quiet'}")
+            if (
+                kind == shown.significant[sets.known].all()
+            ):  # only one kind gets a legend entry, whether both occur or not
+                bars.set_label(f"{100 * level:g} % confidence sets of ranks")
+            ax.add_collection(bars)
+            ax.scatter(side.value[own], rows[own], s=area(5), color=colour, linewidths=0, zorder=3, clip_on=False)
+    # The names are at the middle axes: faint lines lead there.
+    count, highest = len(shown.names), int(sets.highest)
+    ax.set_yticks(np.arange(count), [])
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=font_points(0.3))
+    ax.spines["left"].set_visible(False)
+    ax.set(xlim=(0.4, highest + 0.6), ylim=(count - 0.4, -0.6), xlabel=f"{name.capitalize()} rank")
+    ax.set_xticks(_rank_ticks(highest))
 
 
 def _rank_ticks(highest: int) -> list[int]:

@@ -21,8 +21,8 @@ from evalshift.analysis.figures.style import (
     wrapped,
 )
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.plot_data.robustness import RobustnessPlot, robustness_plot
 from evalshift.analysis.plot_data.scatter import Range
-from evalshift.analysis.plot_data.shown import shown_robustness
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
@@ -39,54 +39,22 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     highlighted ones, are drawn.
     Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
     """
-    found = shown_robustness(summary)
+    found = robustness_plot(summary)
     if found is None:
         raise ValueError("robustness: found no model with a defined distance from the line; expected one or more")
-    chosen = found.ends(most)
-    shown, off = chosen.table, chosen.off
+    shown = found.ends(most)
     places = np.arange(len(shown))
-    usual = [100 * shown[f"usual_{end}"].to_numpy() for end in ("low", "high")]
-    if np.isfinite(usual).any():
-        ax.hlines(
-            places,
-            *usual,
-            color=QUIET,
-            alpha=0.25,
-            linewidth=font_points(3.2),
-            zorder=0,
-            label=f"{100 * summary.level:g} % of such models",
-        )
-    low, high = (100 * shown[f"distance_{end}"].to_numpy() for end in ("low", "high"))
-    for beyond, colour, mark, label in (
-        (False, MARK, "o", f"{100 * summary.level:g} % CI"),
-        (True, LINE, "D", "Statistically significant (Holm)"),
-    ):
-        own = off == beyond
-        if own.any():
-            if not np.isfinite(low[own]).any():
-                label = "Without confidence intervals"
-            ax.hlines(places[own], low[own], high[own], color=colour, linewidth=font_points(0.8), alpha=0.6, zorder=2)
-            ax.scatter(
-                100 * shown["distance"][own],
-                places[own],
-                s=area(9),
-                marker=mark,
-                facecolors=np.where(shown["extrapolated"][own], "white", colour),
-                edgecolors=colour,
-                linewidths=font_points(0.6),
-                zorder=3,
-                label=label,
-            )
+    _draw_usual(ax, shown)
+    _draw_distances(ax, shown)
     ax.axvline(0, color=QUIET, linewidth=font_points(0.7), linestyle="--", zorder=1)
-    ax.set_yticks(places, [shortened(name, _NAME) for name in shown["title"]])
+    ax.set_yticks(places, [shortened(name, _NAME) for name in shown.names])
     ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
-    marked = chosen.highlighted
-    shade_rows(ax, marked)
-    if marked.any():
+    shade_rows(ax, shown.highlighted)
+    if shown.highlighted.any():
         ax.scatter(
-            100 * shown["distance"][marked],
-            places[marked],
+            shown.distance[shown.highlighted],
+            places[shown.highlighted],
             s=area(34),
             marker=HIGHLIGHT_MARKER,
             color=HIGHLIGHT,
@@ -95,10 +63,50 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
             label="Highlighted",
             gid="highlighted-models",
         )
-    left_out = len(found.table) - len(shown)
+    left_out = len(found) - len(shown)
     between = f"; {left_out:,} in between not shown" if left_out else ""
     ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Effective robustness (points above the line{between})")
     return ax
+
+
+def _draw_usual(ax: Axes, shown: RobustnessPlot) -> None:
+    """Bars behind the distances: the range in which such models scatter."""
+    if np.isfinite([shown.usual_low, shown.usual_high]).any():
+        ax.hlines(
+            np.arange(len(shown)),
+            shown.usual_low,
+            shown.usual_high,
+            color=QUIET,
+            alpha=0.25,
+            linewidth=font_points(3.2),
+            zorder=0,
+            label=f"{100 * shown.level:g} % of such models",
+        )
+
+
+def _draw_distances(ax: Axes, shown: RobustnessPlot) -> None:
+    """Markers and confidence intervals, those of significant distances in another colour and shape."""
+    places = np.arange(len(shown))
+    for significant, colour, mark, label in (
+        (False, MARK, "o", f"{100 * shown.level:g} % CI"),
+        (True, LINE, "D", "Statistically significant (Holm)"),
+    ):
+        own = shown.significant == significant
+        if not own.any():
+            continue
+        low, high = shown.low[own], shown.high[own]
+        ax.hlines(places[own], low, high, color=colour, linewidth=font_points(0.8), alpha=0.6, zorder=2)
+        ax.scatter(
+            shown.distance[own],
+            places[own],
+            s=area(9),
+            marker=mark,
+            facecolors=np.where(shown.extrapolated[own], "white", colour),
+            edgecolors=colour,
+            linewidths=font_points(0.6),
+            zorder=3,
+            label=label if np.isfinite(low).any() else "Without confidence intervals",
+        )
 
 
 def robustness_figure(
@@ -113,13 +121,12 @@ def robustness_figure(
     """
     size = size or COLUMN
     summary = pair.metrics[metric]
-    found = shown_robustness(summary)
+    found = robustness_plot(summary)
     if found is None:
         return None
-    count = len(found.table)
     pair_words = f"{pair.title}, top-{METRICS[metric]}"
     caption = wrapped(pair_words, across(size))
-    room = rows(min(count, size.rows), size, _AROUND, caption, CLOSE_ROW)
+    room = rows(min(len(found), size.rows), size, _AROUND, caption, CLOSE_ROW)
     with styled(size):
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         ax = robustness(summary, figure.add_subplot(), size.rows)

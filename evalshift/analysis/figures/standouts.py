@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
 from evalshift.analysis.figures.style import HIGHLIGHT, INK, QUIET, font_points, shortened
-from evalshift.analysis.plot_data.shown import shown_robustness
+from evalshift.analysis.plot_data.robustness import robustness_plot
 from evalshift.analysis.summary import MetricSummary
 
 _MOST = 8
@@ -28,13 +28,12 @@ def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
     largest distance if there are none; then the largest and the smallest drop.
     """
     table = summary.table
-    named: list[str] = []
-    if found := shown_robustness(summary):
+    rows: list[int] = []
+    if found := robustness_plot(summary):
         farthest = found.farthest_first()
-        named += farthest.table["model"][farthest.off].tolist() or farthest.table["model"].head(1).tolist()
+        rows += farthest.rows[farthest.significant].tolist() or farthest.rows[:1].tolist()
     framed = np.flatnonzero(summary.in_line) if summary.in_line.any() else np.arange(len(table))
     drops = table["drop"].to_numpy()[framed]
-    rows = [table["model"].tolist().index(model) for model in named]
     rows += [int(framed[drops.argmax()]), int(framed[drops.argmin()])]
     return list(dict.fromkeys(rows))[:most]
 

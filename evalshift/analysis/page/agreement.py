@@ -4,7 +4,7 @@ import numpy as np
 
 from evalshift.analysis.page.chart import Chart, named_axis, plain, view
 from evalshift.analysis.page.words import labels, plotly_text
-from evalshift.analysis.plot_data.shown import ShownAgreement, shown_agreement
+from evalshift.analysis.plot_data.agreement import AgreementPlot, agreement_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import number, percent
 
@@ -14,7 +14,7 @@ _COLOURS = [[0, "--heat-0"], [0.25, "--heat-1"], [0.5, "--heat-2"], [0.75, "--he
 
 def agreement_chart(metric: MetricSummary) -> Chart | None:
     """Agreement of every two models on either set, both in the order of the original one."""
-    shown = shown_agreement(metric, MOST)
+    shown = agreement_plot(metric, MOST)
     if shown is None:
         return None
     names, models = shown.models, metric.statistics.image_models
@@ -37,7 +37,7 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
     )
 
 
-def _view(shown: ShownAgreement, side: str, size: int) -> dict:
+def _view(shown: AgreementPlot, side: str, size: int) -> dict:
     names, share = shown.models, shown.is_share
     low, high = shown.span
     short = labels(names, shown.highlighted)
@@ -69,7 +69,7 @@ def _view(shown: ShownAgreement, side: str, size: int) -> dict:
     )
 
 
-def _result(shown: ShownAgreement) -> str:
+def _result(shown: AgreementPlot) -> str:
     names, values = shown.models, shown.values
     means = {side: float(np.nanmean(matrix[np.triu_indices(len(names), k=1)])) for side, matrix in values.items()}
     apart = np.where(np.eye(len(names), dtype=bool), -np.inf, np.nan_to_num(values["original"], nan=-np.inf))
@@ -82,5 +82,5 @@ def _result(shown: ShownAgreement) -> str:
     )
 
 
-def _said(shown: ShownAgreement, value: float) -> str:
+def _said(shown: AgreementPlot, value: float) -> str:
     return f"{percent(value)} %" if shown.is_share else number(value)

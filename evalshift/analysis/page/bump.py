@@ -1,11 +1,13 @@
 """Rank changes of the models, with confidence sets of ranks."""
 
-import numpy as np
-import pandas as pd
+from typing import Any
 
-from evalshift.analysis.page.chart import Chart, axis, height_of, markers, named_axis, strokes, view
+import numpy as np
+
+from evalshift.analysis.page.chart import Chart, axis, bars, height_of, markers, named_axis, strokes, view
 from evalshift.analysis.page.words import labels, plotly_text
-from evalshift.analysis.plot_data.shown import ShownRanks, of_all_words, shown_ranks
+from evalshift.analysis.plot_data.ordering import describe_shown
+from evalshift.analysis.plot_data.ranks import RankPlot, RankSet, RankSets, rank_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import rank_words
 
@@ -14,58 +16,70 @@ MOST = 80
 
 def bump_chart(metric: MetricSummary) -> Chart | None:
     """Ranks on both sets, joined; beside them the confidence sets, if there are per-image predictions."""
-    shown = shown_ranks(metric, MOST)
+    shown = rank_plot(metric, MOST)
     if shown is None:
         return None
-    count = len(shown.table)
     return Chart(
         key="ranks",
         title="Rank changes",
         result=_result(metric),
-        caption=_caption(metric, shown.sets is not None, of_all_words(shown.rows, len(metric.table))),
+        caption=_caption(metric, shown.sets is not None, describe_shown(shown.rows, len(metric.table))),
         views={"ranks": _view(shown)},
-        height=height_of(count),
+        height=height_of(len(shown.names)),
     )
 
 
-def _view(shown: ShownRanks) -> dict:
-    table, right, real, sets = shown.table, shown.right, shown.real, shown.sets
-    count = len(table)
-    left = np.arange(count)
-    texts = _texts(table, sets)
+def _view(shown: RankPlot) -> dict:
+    colours = ["--line" if significant else "--mark" for significant in shown.significant]
+    texts = [_hover(shown, model) for model in range(len(shown.names))]
+    data = [*_changes(shown), *_ends(shown, colours, texts)]
+    if shown.sets is not None:
+        for name, x_axis, y_axis in (("original", "x", "y"), ("new", "x3", "y2")):
+            data += _sets(shown, shown.sets, name, colours, texts, {"xaxis": x_axis, "yaxis": y_axis})
+    return view(data, **_plan(shown))
+
+
+def _changes(shown: RankPlot) -> list[dict]:
+    """A line per model from its place on the original to that on the new set."""
+    places = [side.place for side in shown.sides.values()]
     data = []
-    for beyond, colour, width, opacity in ((False, "--quiet", 1, 0.6), (True, "--line", 2, 1)):
-        rows = np.flatnonzero(real == beyond)
-        if len(rows):
-            x = [value for _ in rows for value in (0, 1, None)]
-            y = [value for row in rows for value in (int(left[row]), int(right[row]), None)]
-            data.append(strokes(x, y, colour, rows=rows.tolist(), width=width, opacity=opacity, xaxis="x2"))
-    colours = ["--line" if beyond else "--mark" for beyond in real]
-    for at, ranks, axis_name in ((0, left, "y"), (1, right, "y2")):
-        data.append(
-            markers(
-                [at] * count,
-                ranks.tolist(),
-                ["--highlight" if mine else colour for mine, colour in zip(shown.highlighted, colours, strict=True)],
-                text=texts,
-                rows=range(count),
-                marker={
-                    "symbol": ["star" if mine else "circle" for mine in shown.highlighted],
-                    "size": [13 if mine else 7 for mine in shown.highlighted],
-                },
-                xaxis="x2",
-                yaxis=axis_name,
-            )
+    for significant, colour, width, opacity in ((False, "--quiet", 1, 0.6), (True, "--line", 2, 1)):
+        own = np.flatnonzero(shown.significant == significant)
+        if len(own):
+            x = [value for _ in own for value in (0, 1, None)]
+            y = [value for model in own for value in (*(int(place[model]) for place in places), None)]
+            data.append(strokes(x, y, colour, rows=shown.rows[own].tolist(), width=width, opacity=opacity, xaxis="x2"))
+    return data
+
+
+def _ends(shown: RankPlot, colours: list[str], texts: list[str]) -> list[dict]:
+    """A marker per model on either set."""
+    mine = shown.highlighted.tolist()
+    marker = {
+        "symbol": ["star" if highlighted else "circle" for highlighted in mine],
+        "size": [13 if highlighted else 7 for highlighted in mine],
+    }
+    return [
+        markers(
+            [at] * len(texts),
+            side.place.tolist(),
+            ["--highlight" if highlighted else colour for highlighted, colour in zip(mine, colours, strict=True)],
+            text=texts,
+            rows=shown.rows.tolist(),
+            marker=marker,
+            xaxis="x2",
+            yaxis=axis_name,
         )
-    if sets is not None:
-        for side, ranks, x_axis, y_axis in (("original", left, "x", "y"), ("new", right, "x3", "y2")):
-            data += _sets(sets, shown.with_sets.tolist(), side, ranks, colours, texts, x_axis, y_axis)
-    names = labels(map(str, table["title"]), shown.highlighted)
-    flank = 0.24 if sets is not None else 0.0
-    last = count if sets is None else sets[["original_rank_high", "new_rank_high"]].to_numpy().max()
-    aside = axis("Confidence set of the rank", range=[0, float(last) + 1], fixedrange=True, nticks=4)
+        for at, (side, axis_name) in enumerate(zip(shown.sides.values(), ("y", "y2"), strict=True))
+    ]
+
+
+def _plan(shown: RankPlot) -> dict:
+    """The layout: ranks in the middle, confidence sets on either side."""
+    names, sets = labels(shown.names, shown.highlighted), shown.sets
+    flank = 0.0 if sets is None else 0.24
     plan = {
-        "height": height_of(count),
+        "height": height_of(len(names)),
         "margin": {"l": 40, "r": 40, "t": 30, "b": 44},
         "xaxis2": axis(
             "",
@@ -79,60 +93,56 @@ def _view(shown: ShownRanks) -> dict:
             ticks="",
         ),
         "yaxis": named_axis(names),
-        "yaxis2": named_axis([names[row] for row in shown.new_order])
+        "yaxis2": named_axis([names[model] for model in shown.sides["new"].order])
         | {"overlaying": "y", "side": "right", "anchor": "free", "position": 1},
     }
-    if sets is not None:
-        plan |= {
-            "xaxis": aside | {"domain": [0, flank]},
-            "xaxis3": aside | {"domain": [1 - flank, 1], "anchor": "y2"},
-        }
-    else:
-        plan |= {"xaxis": axis("", domain=[0, 0.01], visible=False)}
-    return view(data, **plan)
+    if sets is None:
+        return plan | {"xaxis": axis("", domain=[0, 0.01], visible=False)}
+    beside = axis("Confidence set of the rank", range=[0, sets.highest + 1], fixedrange=True, nticks=4)
+    return plan | {
+        "xaxis": beside | {"domain": [0, flank]},
+        "xaxis3": beside | {"domain": [1 - flank, 1], "anchor": "y2"},
+    }
 
 
-def _sets(sets, rows, side, ranks, colours, texts, x_axis, y_axis) -> list[dict]:
-    low, high, rank = (sets[f"{side}_rank{end}"].astype(float).tolist() for end in ("_low", "_high", ""))
+def _sets(
+    shown: RankPlot, sets: RankSets, name: str, colours: list[str], texts: list[str], axes: dict[str, Any]
+) -> list[dict]:
+    """The confidence sets of one set as bars, and the ranks in them."""
+    side, place = sets.sides[name], shown.sides[name].place
+    models = np.flatnonzero(sets.known)
     drawn = []
     for colour in ("--mark", "--line"):
-        own = [place for place, row in enumerate(rows) if colours[row] == colour]
-        x = [value for place in own for value in (low[place], high[place], None)]
-        y = [value for place in own for value in (int(ranks[rows[place]]), int(ranks[rows[place]]), None)]
-        kept = [rows[place] for place in own]
-        drawn.append(strokes(x, y, colour, rows=kept, width=3, opacity=0.45, xaxis=x_axis, yaxis=y_axis))
-    y = [int(ranks[row]) for row in rows]
-    drawn.append(
-        markers(
-            rank,
-            y,
-            [colours[row] for row in rows],
-            text=[texts[row] for row in rows],
-            rows=rows,
-            marker={"size": 5},
-            xaxis=x_axis,
-            yaxis=y_axis,
-        )
+        own = [model for model in models if colours[model] == colour]
+        x, y = bars([side.low[own], side.high[own]], place[own])
+        drawn.append(strokes(x, y, colour, rows=shown.rows[own].tolist(), width=3, opacity=0.45, **axes))
+    dots = markers(
+        side.value[models].tolist(),
+        place[models].tolist(),
+        [colours[model] for model in models],
+        text=[texts[model] for model in models],
+        rows=shown.rows[models].tolist(),
+        marker={"size": 5},
+        **axes,
     )
-    return drawn
+    return [*drawn, dots]
 
 
-def _texts(table: pd.DataFrame, sets: pd.DataFrame | None) -> list[str]:
-    found = {} if sets is None else sets.to_dict("index")
-    texts = []
-    for row in table.to_dict("records"):
-        own = found.get(row["model"])
-        change = f"{row['delta_rank']:+d}".replace("-", "−") if row["delta_rank"] else "0"
-        lines = [f"<b>{plotly_text(str(row['title']))}</b>"]
-        for side in ("original", "new"):
-            reach = "" if own is None else f" [{own[f'{side}_rank_low']:.0f}, {own[f'{side}_rank_high']:.0f}]"
-            lines.append(f"{side} rank {row[f'{side}_rank']}{reach}")
-        reach = "" if own is None else f" [{own['change_low']:.0f}, {own['change_high']:.0f}]".replace("-", "−")
-        lines.append(
-            f"Δ rank {change}{reach}{', statistically significant' if own is not None and own['real'] else ''}"
-        )
-        texts.append("<br>".join(lines))
-    return texts
+def _hover(shown: RankPlot, model: int) -> str:
+    sets = shown.sets
+    lines = [f"<b>{plotly_text(shown.names[model])}</b>"]
+    for name, side in shown.sides.items():
+        lines.append(f"{name} rank {side.rank[model]}{'' if sets is None else _reach(sets.sides[name], model)}")
+    change = f"{shown.change[model]:+d}".replace("-", "−") if shown.change[model] else "0"
+    reach = "" if sets is None else _reach(sets.change, model)
+    lines.append(f"Δ rank {change}{reach}{', statistically significant' if shown.significant[model] else ''}")
+    return "<br>".join(lines)
+
+
+def _reach(found: RankSet, model: int) -> str:
+    if np.isnan(found.low[model]):
+        return ""
+    return f" [{found.low[model]:.0f}, {found.high[model]:.0f}]".replace("-", "−")
 
 
 def _result(metric: MetricSummary) -> str:

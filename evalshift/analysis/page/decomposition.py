@@ -3,7 +3,7 @@
 import numpy as np
 
 from evalshift.analysis.page.chart import Chart, axis, bars, markers, plain, strokes, view
-from evalshift.analysis.page.words import plotly_text
+from evalshift.analysis.page.words import bounds, plotly_text
 from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.findings import decomposition_sentence
@@ -36,7 +36,7 @@ def _term(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:
     x, value, low, high = (values[rows] for values in (plot.accuracy, term.estimate, term.low, term.high))
     texts = [
         f"<b>{plotly_text(plot.names[row])}</b><br>drop {number(plot.drop[row], 1)}<br>{term.title.lower()} "
-        f"{number(term.estimate[row], 1)} {_bounds(term.low[row], term.high[row])}"
+        f"{number(term.estimate[row], 1)} {bounds(term.low[row], term.high[row])}"
         for row in rows
     ]
     y, at = bars([low, high], x)
@@ -67,8 +67,8 @@ def _sampling(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Cha
         data.append(strokes(at, y, "--aside", rows=rows, width=width, opacity=opacity))
     narrow, wide = term.bars.split(" and ")
     texts = [
-        f"<b>{plotly_text(name)}</b><br>sampling error of the new set<br>{_bounds(term.low[row], term.high[row])} at "
-        f"{narrow}<br>{_bounds(term.wide[0][row], term.wide[1][row])} at {wide}"
+        f"<b>{plotly_text(name)}</b><br>sampling error of the new set<br>{bounds(term.low[row], term.high[row])} at "
+        f"{narrow}<br>{bounds(term.wide[0][row], term.wide[1][row])} at {wide}"
         for row, name in enumerate(plot.names)
     ]
     data.append(markers(plain(x), [0] * len(rows), "--aside", text=texts, rows=rows, marker={"size": 5}))
@@ -94,7 +94,3 @@ def _chart(key: str, title: str, result: str, data: list[dict], span: list[float
 def _zero(plot: DecompositionPlot) -> dict:
     ends = [float(plot.accuracy.min()), float(plot.accuracy.max())]
     return strokes(ends, [0, 0], "--quiet", line={"dash": "dash"})
-
-
-def _bounds(low: float, high: float) -> str:
-    return f"[{number(low, 1)}, {number(high, 1)}]"

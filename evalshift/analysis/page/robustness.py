@@ -1,10 +1,6 @@
 """Effective robustness: the distance of each model above the line fitted without it; and the same by year."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
 from evalshift.analysis.page.chart import (
     Chart,
@@ -19,106 +15,100 @@ from evalshift.analysis.page.chart import (
 )
 from evalshift.analysis.page.words import bounds, counted, labels, plotly_text
 from evalshift.analysis.pair_statistics.missing import either, require
-from evalshift.analysis.plot_data.shown import ShownRobustness, shown_robustness
+from evalshift.analysis.plot_data.robustness import RobustnessPlot, robustness_plot
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import EMPTY, number, percent
+from evalshift.formatting import EMPTY, number
 
 MOST = 80
 
 
 def robustness_chart(metric: MetricSummary) -> Chart | None:
     """Distances above the line of the other models, the highest first, with intervals."""
-    found = shown_robustness(metric)
+    found = robustness_plot(metric)
     if found is None:
         return None
-    chosen = found.ends(MOST)
+    shown = found.ends(MOST)
     return Chart(
         key="robustness",
         title="Effective robustness",
-        result=_result(found.table, found.off),
-        caption=_caption(metric, len(found.table), len(chosen.table)),
-        views={"robustness": _view(chosen.table, chosen.off, metric)},
-        height=height_of(len(chosen.table)),
+        result=_result(found),
+        caption=_caption(metric, len(found), len(shown)),
+        views={"robustness": _view(shown)},
+        height=height_of(len(shown)),
     )
 
 
 def year_chart(metric: MetricSummary) -> Chart | None:
     """The same distances by year of the model; None with fewer than two known years."""
-    found = shown_robustness(metric)
+    found = robustness_plot(metric)
     if found is None:
         return None
-    frame = found.table.sort_index().merge(metric.table[["model", "year"]], on="model")
-    frame = frame[frame["year"].notna()]
-    if frame["year"].nunique() < 2:
+    dated = found.with_year()
+    if len(np.unique(dated.year)) < 2:
         return None
     return Chart(
         key="years",
         title="Effective robustness by year",
-        result=_trend(metric, len(frame)),
+        result=_trend(metric, len(dated)),
         caption=f"Points above the line of the other models, with {100 * metric.level:g} % confidence intervals, by "
         "the year in the registry. Adaptive overfitting would make later models fall below the line.",
-        views={"years": _years_view(frame, ShownRobustness(frame, metric.level).off, metric)},
+        views={"years": _years_view(dated)},
         height=360,
     )
 
 
-def _view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
-    rows, texts, places = _rows(frame, metric), _texts(frame), np.arange(len(frame))
-    marked = metric.highlighted[rows]
-    data = [strokes([0, 0], [-1, len(frame)], "--quiet", line={"dash": "dash"})]
-    usual = [100 * frame[f"usual_{end}"] for end in ("low", "high")]
+def _view(shown: RobustnessPlot) -> dict:
+    rows, places = shown.rows.tolist(), np.arange(len(shown))
+    data = [strokes([0, 0], [-1, len(shown)], "--quiet", line={"dash": "dash"})]
+    usual = [shown.usual_low, shown.usual_high]
     if np.isfinite(usual).any():
         data.append(strokes(*bars(usual, places), "--quiet", rows=rows, width=7, opacity=0.25))
-    for beyond, colour in ((False, "--mark"), (True, "--line")):
-        own = np.flatnonzero(off == beyond)
-        if not len(own):
-            continue
-        part = frame.iloc[own]
-        kept = [rows[place] for place in own]
-        x, y = bars([100 * part["distance_low"], 100 * part["distance_high"]], places[own])
-        data.append(strokes(x, y, colour, rows=kept, width=1.5, opacity=0.6))
-        data.append(
-            markers(
-                plain(100 * part["distance"]),
-                places[own].tolist(),
-                colour,
-                text=[texts[place] for place in own],
-                rows=kept,
-                marker={
-                    "symbol": [
-                        "star" if marked[place] else _symbol(beyond, outside)
-                        for place, outside in zip(own, part["extrapolated"], strict=True)
-                    ],
-                    "size": [13 if marked[place] else 7 for place in own],
-                },
-            )
-        )
+    for significant, colour in ((False, "--mark"), (True, "--line")):
+        own = np.flatnonzero(shown.significant == significant)
+        if len(own):
+            data += _distances(shown, own, colour)
     return view(
         data,
-        height=height_of(len(frame)),
+        height=height_of(len(shown)),
         xaxis=axis("Effective robustness (points)", fixedrange=True),
-        yaxis=named_axis(labels(map(str, frame["title"]), marked)),
+        yaxis=named_axis(labels(shown.names, shown.highlighted)),
     )
 
 
-def _symbol(significant: bool, extrapolated: bool) -> str:
-    return ("diamond" if significant else "circle") + ("-open" if extrapolated else "")
+def _distances(shown: RobustnessPlot, own: np.ndarray, colour: str) -> list[dict]:
+    """Confidence intervals and markers of the models in these rows."""
+    places, rows = own.tolist(), shown.rows[own].tolist()
+    x, y = bars([shown.low[own], shown.high[own]], own)
+    marker = {
+        "symbol": [_symbol(shown, place) for place in places],
+        "size": [13 if shown.highlighted[place] else 7 for place in places],
+    }
+    text = [_hover(shown, place) for place in places]
+    return [
+        strokes(x, y, colour, rows=rows, width=1.5, opacity=0.6),
+        markers(plain(shown.distance[own]), places, colour, text=text, rows=rows, marker=marker),
+    ]
 
 
-def _years_view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> dict:
-    rows, texts = _rows(frame, metric), _texts(frame)
-    years = frame["year"].to_numpy(float)
-    marked = {"dtick": 1} if np.ptp(years) <= 9 else {"nticks": 8}
-    y, x = bars([100 * frame["distance_low"], 100 * frame["distance_high"]], years)
+def _symbol(shown: RobustnessPlot, place: int) -> str:
+    if shown.highlighted[place]:
+        return "star"
+    return ("diamond" if shown.significant[place] else "circle") + ("-open" if shown.extrapolated[place] else "")
+
+
+def _years_view(dated: RobustnessPlot) -> dict:
+    rows, years = dated.rows.tolist(), dated.year
+    ticks = {"dtick": 1} if np.ptp(years) <= 9 else {"nticks": 8}
+    y, x = bars([dated.low, dated.high], years)
     data = [
         strokes([years.min() - 0.6, years.max() + 0.6], [0, 0], "--quiet", line={"dash": "dash"}),
         strokes(x, y, "--mark", rows=rows, width=1, opacity=0.35),
         markers(
             years.tolist(),
-            plain(100 * frame["distance"]),
-            ["--line" if beyond else "--mark" for beyond in off],
-            text=texts,
+            plain(dated.distance),
+            ["--line" if significant else "--mark" for significant in dated.significant],
+            text=[_hover(dated, place) for place in range(len(dated))],
             rows=rows,
             opacity=0.75,
         ),
@@ -126,44 +116,35 @@ def _years_view(frame: pd.DataFrame, off: np.ndarray, metric: MetricSummary) -> 
     return view(
         data,
         height=360,
-        xaxis=axis("Year", **marked, tickformat="d", range=[years.min() - 0.6, years.max() + 0.6]),
+        xaxis=axis("Year", **ticks, tickformat="d", range=[years.min() - 0.6, years.max() + 0.6]),
         yaxis=axis("Effective robustness (points)"),
     )
 
 
-def _rows(frame: pd.DataFrame, metric: MetricSummary) -> list[int]:
-    place = {model: row for row, model in enumerate(metric.table["model"])}
-    return [place[model] for model in frame["model"]]
+def _hover(plot: RobustnessPlot, place: int) -> str:
+    distance, low, high, p = plot.distance[place], plot.low[place], plot.high[place], plot.p_holm[place]
+    value = EMPTY if np.isnan(distance) else number(distance, 1)
+    interval = bounds(low, high) if np.isfinite(low) else ""
+    return (
+        f"<b>{plotly_text(plot.names[place])}</b><br>{value} {interval} points"
+        f"{'<br>extrapolated' if plot.extrapolated[place] else ''}"
+        f"<br>p (Holm) {EMPTY if np.isnan(p) else number(p, 3)}"
+    )
 
 
-def _texts(frame: pd.DataFrame) -> list[str]:
-    return [
-        f"<b>{plotly_text(str(row['title']))}</b><br>{_distance_text(row)}"
-        f"<br>p (Holm) {EMPTY if np.isnan(row['p_holm']) else number(row['p_holm'], 3)}"
-        for row in frame.to_dict("records")
-    ]
-
-
-def _distance_text(row: Mapping[Any, Any]) -> str:
-    interval = bounds(row["distance_low"], row["distance_high"]) if np.isfinite(row["distance_low"]) else ""
-    value = EMPTY if np.isnan(row["distance"]) else percent(row["distance"])
-    return f"{value} {interval} points" + ("<br>extrapolated" if row["extrapolated"] else "")
-
-
-def _result(frame: pd.DataFrame, off: np.ndarray) -> str:
-    known = frame[frame["distance"].notna()]
+def _result(found: RobustnessPlot) -> str:
+    known = found.with_distance()
     ends = ""
     if len(known):
-        best, worst = known.iloc[0], known.iloc[-1]
         ends = (
-            f"Highest: {best['title']}, {percent(best['distance'])} points; lowest: {worst['title']}, "
-            f"{percent(worst['distance'])} points."
+            f"Highest: {known.names[0]}, {number(known.distance[0], 1)} points; lowest: {known.names[-1]}, "
+            f"{number(known.distance[-1], 1)} points."
         )
-    if frame["p_holm"].isna().all():
+    if np.isnan(found.p_holm).all():
         return ends
-    count = int(off.sum())
+    count = int(found.significant.sum())
     return (
-        f"{count or 'None'} of {counted(len(frame), 'model')} {'is' if count == 1 else 'are'} significantly farther "
+        f"{count or 'None'} of {counted(len(found), 'model')} {'is' if count == 1 else 'are'} significantly farther "
         f"from the line of the other models than such models scatter (Holm). {ends}"
     ).strip()
 

@@ -96,12 +96,15 @@ def _point_text(row: Mapping[Any, Any], distance: float | None, titles: Titles) 
     about = [*family, *([] if pd.isna(row["year"]) else [str(row["year"])])]
     lines = [f"<b>{plotly_text(str(row['title']))}</b>", *([plotly_text(", ".join(about))] if about else [])]
     for side in ("original", "new"):
+        interval = bounds(100 * row[f"{side}_low"], 100 * row[f"{side}_high"])
         lines.append(
-            f"{side} {percent(row[f'{side}_accuracy'])} {bounds(row[f'{side}_low'], row[f'{side}_high'])} %, "
+            f"{side} {percent(row[f'{side}_accuracy'])} {interval} %, "
             f"{row[f'{side}_correct']:,} of {row[f'{side}_total']:,}, rank {row[f'{side}_rank']}"
         )
     change = f"{row['delta_rank']:+d}".replace("-", "−") if row["delta_rank"] else "0"
-    lines.append(f"drop {percent(row['drop'])} {bounds(row['drop_low'], row['drop_high'])}, Δ rank {change}")
+    lines.append(
+        f"drop {percent(row['drop'])} {bounds(100 * row['drop_low'], 100 * row['drop_high'])}, Δ rank {change}"
+    )
     if distance is not None and np.isfinite(distance):
         side = "above" if distance > 0 else "below"
         lines.append(f"{percent(abs(distance))} points {side} the line of the other models")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from markupsafe import Markup, escape
 
-from evalshift.formatting import percent
+from evalshift.formatting import number
 
 STAR = "★"  # before the name of a highlighted model
 
@@ -56,8 +56,8 @@ def labels(names: Iterable[str], highlighted: np.ndarray) -> list[str]:
 
 
 def bounds(low: float, high: float) -> str:
-    """An interval of fractions in percent, for hover texts."""
-    return f"[{percent(low)}, {percent(high)}]"
+    """An interval of percentages or points, for hover texts."""
+    return f"[{number(low, 1)}, {number(high, 1)}]"
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Orders for figures: similar models next to each other; of too many rows, those at both ends."""
+"""Which rows a figure shows and in which order: similar models next to each other; of too many rows, some."""
 
 from collections.abc import Callable, Iterable
 
@@ -59,3 +59,16 @@ def _filled(
     always = sorted(set(kept))[:most]
     choices = (sorted({*always, *taken(rows)}) for rows in range(most, -1, -1))
     return np.array(next(choice for choice in choices if len(choice) <= most), dtype=np.int64)
+
+
+def describe_shown(shown: Int[np.ndarray, " m"], models: int) -> str:
+    """Which models of a table are shown, for a caption; nothing where it is all of them.
+
+    >>> describe_shown(np.array([0, 1]), 5), describe_shown(np.array([0, 4]), 5), describe_shown(np.arange(5), 5)
+    ('the best 2 of 5 models', 'the best 1 of 5 models, and the highlighted ones', '')
+    """
+    if len(shown) == models:
+        return ""
+    first = int(np.argmax(np.append(shown, models) != np.arange(len(shown) + 1)))
+    beyond = ", and the highlighted ones" if first < len(shown) else ""
+    return f"the best {first:,} of {models:,} models{beyond}"

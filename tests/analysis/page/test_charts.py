@@ -132,6 +132,20 @@ def eight(make_outcomes):
     return summarize_outcomes({"top1": outcomes}, resamples=200).metrics["top1"]
 
 
+def test_ranks_of_a_highlighted_model_beyond_the_best_are_those_of_its_row_in_the_table(make_outcomes):
+    names = tuple(f"model {number}" for number in range(100))
+    correct = list(range(900, 800, -1))
+    outcomes = make_outcomes(correct, [count - 90 for count in correct], total=1000, models=names)
+    metric = summarize_outcomes({"top1": outcomes}, resamples=0, highlight="model 95").metrics["top1"]
+    chart = bump_chart(metric)
+
+    assert chart is not None
+    for mode in ("markers", "lines"):
+        for trace in traces(chart, "ranks", mode):
+            assert trace["meta"]["rows"] == [*range(79), 95]  # by which the page filters and pins models
+    assert traces(chart, "ranks", "markers")[0]["marker"]["symbol"][-1] == "star"
+
+
 def test_robustness_is_sorted_with_the_highest_on_top(eight):
     chart = robustness_chart(eight)
 

@@ -1,0 +1,37 @@
+"""Which models the heat map of agreement shows, and its range of colours."""
+
+import numpy as np
+import pytest
+
+from evalshift.analysis.plot_data.agreement import AgreementPlot, agreement_plot
+from evalshift.analysis.summary import summarize_outcomes
+
+
+def test_agreement_keeps_to_the_most_accurate(mixed):
+    shown = agreement_plot(mixed, 3)
+
+    assert shown is not None
+    assert sorted(shown.models) == ["a", "b", "d"]
+    assert shown.is_share
+    assert shown.span == (pytest.approx(0.8), 1.0)  # b and d on the new set: two of ten images apart
+    assert agreement_plot(mixed, 2) is None
+
+
+def test_counts_alone_have_no_agreement(tiny):
+    assert agreement_plot(summarize_outcomes({"top1": tiny}, resamples=0).metrics["top1"], 9) is None
+
+
+def test_one_model_unlike_all_others_does_not_stretch_the_colours():
+    alike = np.full((5, 5), 0.9)
+    np.fill_diagonal(alike, 1)
+    outlier = alike.copy()
+    outlier[4, :4] = outlier[:4, 4] = 0.1
+    models, none = tuple("abcde"), np.zeros(5, bool)
+
+    assert AgreementPlot(models, {"original": alike, "new": alike}, True, none).span == (pytest.approx(0.9), 1)
+    shown = AgreementPlot(models, {"original": alike, "new": outlier}, True, none)
+    assert shown.least == pytest.approx(0.1)
+    assert shown.span == (pytest.approx(0.9), 1)
+    two = outlier.copy()
+    two[3, :3] = two[:3, 3] = 0.1
+    assert AgreementPlot(models, {"original": two, "new": two}, True, none).span == (pytest.approx(0.1), 1)
