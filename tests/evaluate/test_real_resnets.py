@@ -120,7 +120,11 @@ def test_every_model_gets_exactly_as_many_right_as_published(project: tuple[Path
 
 @pytest.mark.parametrize(
     "dataset, batch_size",
-    [pytest.param("original", 1, marks=pytest.mark.thorough), ("original", 32), ("recompressed", "auto")],
+    [
+        *(pytest.param("original", size, marks=pytest.mark.thorough) for size in (1, 32)),
+        ("recompressed", 32),
+        ("recompressed", "auto"),
+    ],
 )
 def test_trap_33_the_batch_size_does_not_move_a_count(
     project: tuple[Path, Results], tmp_path: Path, dataset: str, batch_size: int | str
