@@ -93,8 +93,20 @@ def values(classifier: Classifier) -> torch.Tensor:
     return apply_arithmetic(pixels, classifier.preprocess)
 
 
+def smallest_of_each_family() -> list[str]:
+    """By source, family and classes; for torchvision and timm by the published accuracy, which grows with size."""
+    smallest: dict[tuple[str, str | None, str], str] = {}
+    for name in sorted(NAMES, key=lambda name: list(REGISTRY.models[name].expected.values()) or [1.0]):
+        entry = REGISTRY.models[name]
+        smallest.setdefault((entry.source, entry.family, entry.classes), name)
+    return list(smallest.values())
+
+
+QUICK = {name for name in smallest_of_each_family() if name not in LARGEST}
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.thorough] if name in LARGEST else []) for name in NAMES]
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.thorough]) for name in NAMES]
 )
 def test_builds_takes_an_image_and_predictions_for_each_class(name: str) -> None:
     classifier = on_meta(name)
@@ -131,15 +143,6 @@ def test_what_such_an_entry_says_holds_without_its_code(name: str) -> None:
     seen = apply_arithmetic(picture(preprocess.geometry, entry.classes), preprocess)
     assert seen.shape == (1, 3, 32, 32)
     assert len(REGISTRY.class_space(entry.classes)) == 10
-
-
-def smallest_of_each_family() -> list[str]:
-    """By source, family and classes; for torchvision and timm by the published accuracy, which grows with size."""
-    smallest: dict[tuple[str, str | None, str], str] = {}
-    for name in sorted(NAMES, key=lambda name: list(REGISTRY.models[name].expected.values()) or [1.0]):
-        entry = REGISTRY.models[name]
-        smallest.setdefault((entry.source, entry.family, entry.classes), name)
-    return list(smallest.values())
 
 
 @pytest.mark.thorough
