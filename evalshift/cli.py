@@ -510,6 +510,15 @@ def report(
             "Comma-separated; repeatable.",
         ),
     ] = None,
+    corrected: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--corrected-labels",
+            metavar="DATASET=FILE",
+            help="Corrected labels of a dataset, one or several per image, such as imagenet=real.json: accuracies and "
+            "ranks by them beside those by its own labels. Repeatable.",
+        ),
+    ] = None,
     linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
     probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
     logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
@@ -586,6 +595,7 @@ def report(
                 highlight=_none_or_listed(highlight),
                 reference=reference,
                 include=_split(include),
+                corrected_labels=_corrected(corrected),
             )
             if as_json:
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)
@@ -1375,6 +1385,19 @@ def _labels(texts: list[str] | None) -> dict[str, str]:
             raise UsageError("this is not a label (`label`)", found=f'"{one}"', expected="NAME=TEXT")
         labels[name] = text
     return labels
+
+
+def _corrected(texts: list[str] | None) -> dict[str, str | Path]:
+    """DATASET=FILE, each, as a mapping."""
+    files: dict[str, str | Path] = {}
+    for one in texts or ():
+        name, equals, path = one.partition("=")
+        if not (name and equals and path):
+            raise UsageError(
+                "this names no dataset and file (`corrected_labels`)", found=f'"{one}"', expected="DATASET=FILE"
+            )
+        files[name] = path
+    return files
 
 
 def _two_numbers(name: str, text: str) -> tuple[float, float]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.image_trends import held_out_trend, image_trends
     from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval
     from evalshift.analysis.statistics.item_response import ability_change, fit_item_response
+    from evalshift.analysis.statistics.label_noise import corrected_drops, label_errors, label_noise
     from evalshift.analysis.statistics.likelihood import fit_temperature, label_likelihoods
     from evalshift.analysis.statistics.line_fit import Line, fit_line
     from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
@@ -130,6 +131,7 @@ __all__ = [
     "compare_scales",
     "compute_statistics",
     "confidence_estimates",
+    "corrected_drops",
     "corruption_errors",
     "curvature",
     "decompose",
@@ -164,7 +166,9 @@ __all__ = [
     "image_bootstrap",
     "image_trends",
     "joint_margin",
+    "label_errors",
     "label_likelihoods",
+    "label_noise",
     "load_outcomes",
     "load_pair",
     "mcnemar_power",
@@ -291,6 +295,11 @@ _NAMES = {
     "statistics.item_response": (
         "ability_change",
         "fit_item_response",
+    ),
+    "statistics.label_noise": (
+        "corrected_drops",
+        "label_errors",
+        "label_noise",
     ),
     "statistics.likelihood": (
         "fit_temperature",

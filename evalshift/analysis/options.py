@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
@@ -34,6 +35,7 @@ class Choices(TypedDict, total=False):
     labels: Mapping[str, str]
     reference: str | None
     include: Sequence[str] | str
+    corrected_labels: Mapping[str, str | Path]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class ReportOptions:
     scope      what alone is computed; None for everything
     reference  model that corruption errors are normalised by; None for one that is called alexnet
     include    tables that are made only when asked for, one name or several of EXTRA_TABLES
+    corrected_labels  dataset -> file of corrected labels of its images, see `testbed.corrected_labels`
     """
 
     scale: str = "linear"
@@ -84,6 +87,7 @@ class ReportOptions:
     scope: Scope | None = None
     reference: str | None = None
     include: Sequence[str] | str = ()
+    corrected_labels: Mapping[str, str | Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         extra = (self.include,) if isinstance(self.include, str) else tuple(self.include)

@@ -359,6 +359,7 @@ def report(
     only: str | None = None,
     reference: str | None = None,
     include: Sequence[str] | str = (),
+    corrected_labels: Mapping[str, str | Path] | None = None,
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
@@ -375,7 +376,8 @@ def report(
     their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that
     corruption errors are normalised by; without it one that is called alexnet, or on ImageNet-C AlexNet's published
     errors. `include` names tables that are made only when asked for: "item_response", and "pairs" of more than 200
-    models.
+    models. `corrected_labels` are files of corrected labels by dataset, such as {"imagenet": "real.json"}: accuracies
+    and ranks by them stand beside those by the dataset's own labels.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
     if against is not None:
@@ -388,13 +390,31 @@ def report(
             )
     scope = None if only is None else scope_of(only, scale, metric)
     options = ReportOptions(
-        scale, metric, level, resamples, seed, without, models, highlight, labels or {}, scope, reference, include
+        scale,
+        metric,
+        level,
+        resamples,
+        seed,
+        without,
+        models,
+        highlight,
+        labels or {},
+        scope,
+        reference,
+        include,
+        corrected_labels or {},
     )
     if add is not None and published is None:
         raise UsageError(
             "results are added to a published testbed alone", found="`add` without `published`", fix="name one"
         )
     if published is not None:
+        if corrected_labels:
+            raise UsageError(
+                "a published testbed has no predictions to hold against corrected labels",
+                found=f"corrected_labels={dict(corrected_labels)!r}, published={published!r}",
+                fix="import the released predictions, and report on these",
+            )
         refuse_registry_of_published(registry, published)
         command = _command(published, True, pairs, against, options)
         added = add if isinstance(add, Results) or add is None else Results(add)
@@ -467,6 +487,8 @@ def _command(
         )
         last += "" if options.reference is None else f", reference={options.reference!r}"
         last += f", include={list(options.include)!r}" if options.include else ""
+        corrected = {name: _without_folder(path) for name, path in options.corrected_labels.items()}
+        last += f", corrected_labels={corrected!r}" if corrected else ""
         return f"evalshift.report({first}, pairs={named or None!r}, {chosen}{last}).save()"
     words = ["evalshift", "report", "--published" if published else "--results", source]
     words += [word for pair in named for word in ("--pair", pair)]
@@ -479,9 +501,15 @@ def _command(
     words += ["--highlight", "none"] if options.highlight is not None and not options.highlight else []
     words += [] if options.reference is None else ["--reference", options.reference]
     words += [word for table in options.include for word in ("--include", table)]
+    for name, path in options.corrected_labels.items():
+        words += ["--corrected-labels", f"{name}={_without_folder(path)}"]
     words += [f"--{options.scale}", "--metric", options.metric]
     words += ["--bootstrap", str(options.resamples), "--seed", str(options.seed)]
     return shlex.join(words)
+
+
+def _without_folder(path: str | Path) -> str:
+    return Path(path).name if Path(path).is_absolute() else str(path)
 
 
 def _listed(names: Sequence[str] | str | None) -> list[str]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from evalshift.errors import StoreError
 from evalshift.evaluate.at_work import at_work, began, identity_checksum, notes, to_blame
+from evalshift.evaluate.corrected import as_registered, note_corrected_labels
 from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.downloads import chosen_downloads, downloads_line
 from evalshift.evaluate.estimates import Outlook, full_run_line, limited_results, read_paces, work_line
@@ -142,7 +143,7 @@ def run(
         _prepare_folder(results)
     # Noted before the first model runs, so that a run that is stopped half-way can be reported.
     results.add_pairs(names)
-    datasets.note_superclasses(dict.fromkeys(name for pair in plan.pairs for name in (pair.original, pair.new)))
+    datasets.note_further(dict.fromkeys(name for pair in plan.pairs for name in (pair.original, pair.new)))
     carry_out = _carry_out_with_ray if options.executor == "ray" else _carry_out
     off: dict[str, None] = {}
     kept: list[tuple[str, str]] = []
@@ -218,7 +219,7 @@ class _Datasets:
         """Load a dataset whose files are new or were touched, and note its labels and fingerprint in the store."""
         entry, dataset = self.registry.dataset(name), self.load(name)
         content = fingerprint(dataset, self.options.workers or 2)
-        self.results.save_dataset(
+        self._save(
             StoredDataset(
                 name=name,
                 ids=dataset.ids,
@@ -237,10 +238,15 @@ class _Datasets:
         )
         return content
 
-    def note_superclasses(self, names: Iterable[str]) -> None:
-        """Store what the registry says of superclasses now beside datasets that were stored before."""
+    def _save(self, dataset: StoredDataset) -> None:
+        self.results.save_dataset(as_registered(dataset, self.registry))
+
+    def note_further(self, names: Iterable[str]) -> None:
+        """Store the superclasses and corrected labels that the registry has now beside datasets stored before."""
+        names = list(names)
         for name in names:
             self.results.note_superclasses(name, self._superclasses(name))
+        note_corrected_labels(self.results, self.registry, names)
 
     def _superclasses(self, name: str) -> tuple[Superclasses, ...]:
         entry = self.registry.dataset(name)

@@ -1,14 +1,16 @@
 """Results on disk: Parquet files that explain themselves, written whole or not at all.
 
     results/datasets/<dataset>.parquet              id, label (null where an image is left out), labels where
-                                                    there are several, attribute.<name>; the rest as metadata
+                                                    there are several, corrected (null without any) where there are
+                                                    corrected labels, attribute.<name>; the rest as metadata
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
     results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, one row per model
     results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
     results/pairs.json                              the pairs that were run or imported, in order
 
 SCHEMA_VERSION history
-5   2026-11  `rows_sha256` and `facts_sha256` in each Parquet file; logits end with the checksum of their predictions
+5   2026-11  `rows_sha256` and `facts_sha256` in each Parquet file; logits end with the checksum of their predictions;
+             `corrected` in a dataset, which readers of this version may pass over
 4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read so;
              superclasses of a dataset's classes
 3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts
@@ -58,6 +60,7 @@ from evalshift.evaluate.stored_schema import (
 from evalshift.files import file_name, is_shortened, registry_name, write_atomic
 from evalshift.parquet import as_numpy
 from evalshift.shapes import Labels
+from evalshift.testbed.corrected_labels import NONE
 from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import (
     BUILT_IN_VIEWS,
@@ -97,6 +100,9 @@ class StoredDataset:
     whole         names of all images of its source, in order, where some are left out: those without a label, or of
                   classes that the view leaves out; else None
     superclasses  of its classes, as the registry declares them
+    corrected     corrected labels of each image, shape (n, c), rows filled up with −1, all of it where an image has
+                  none; None where no corrected labels are known. Predictions are not held against these
+    corrected_checksum  of the file that they come from
     """
 
     name: str
@@ -112,6 +118,8 @@ class StoredDataset:
     accepted: Int[np.ndarray, "_ several"] | None = None
     whole: tuple[str, ...] | None = None
     superclasses: tuple[Superclasses, ...] = ()
+    corrected: Int[np.ndarray, "_ corrected"] | None = None
+    corrected_checksum: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -305,6 +313,7 @@ class Results:
             "entry": dataset.entry,
             "view": None if dataset.view is None else dataset.view.facts(),
             "superclasses": [superclasses.facts() for superclasses in dataset.superclasses],
+            "corrected_checksum": dataset.corrected_checksum,
         }
         write_sealed(table, facts, self.dataset_file(dataset.name))
 
@@ -344,6 +353,8 @@ class Results:
                 entry=facts["entry"],
                 view=_view(facts),
                 superclasses=_superclasses(facts),
+                corrected=_corrected(used),
+                corrected_checksum=facts.get("corrected_checksum"),
                 attributes={
                     name.removeprefix(_ATTRIBUTE): tuple(used[name].to_pylist())
                     for name in table.column_names
@@ -357,6 +368,11 @@ class Results:
         if facts is not None and _superclasses(facts) != superclasses:
             with self._alone():
                 self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
+
+    def note_corrected(self, dataset: StoredDataset) -> None:
+        """Store a dataset that is stored already with other corrected labels."""
+        with self._alone():
+            self.save_dataset(dataset)
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
         """Store a model's predictions, and its logits, shape (n, classes), where they are given.
@@ -519,12 +535,26 @@ def _table_of(dataset: StoredDataset) -> pa.Table:
         for place, row in zip(dataset.places.tolist(), dataset.accepted.tolist(), strict=True):
             several[place] = list(dict.fromkeys(row))
         columns["labels"] = pa.array(several, pa.list_(pa.int64()))
+    if dataset.corrected is not None:
+        corrected: list[list[int] | None] = [None] * len(ids)
+        for place, row in zip(dataset.places.tolist(), dataset.corrected.tolist(), strict=True):
+            corrected[place] = [label for label in row if label != NONE] or None
+        columns["corrected"] = pa.array(corrected, pa.list_(pa.int64()))
     for name, values in dataset.attributes.items():
         texts: list[str | None] = [None] * len(ids)
         for place, value in zip(dataset.places.tolist(), values, strict=True):
             texts[place] = value
         columns[f"{_ATTRIBUTE}{name}"] = pa.array(texts, pa.string())
     return pa.table(columns)
+
+
+def _corrected(used: pa.Table) -> np.ndarray | None:
+    """Shape (n, c), filled up with −1; None where no image has corrected labels."""
+    if "corrected" not in used.column_names:
+        return None
+    lists = [row or [] for row in used["corrected"].to_pylist()]
+    width = max(map(len, lists))
+    return np.array([row + [NONE] * (width - len(row)) for row in lists], dtype=np.int64) if width else None
 
 
 def _view(facts: dict) -> View | None:

@@ -143,6 +143,9 @@ def check_dataset_rows(table: pa.Table, classes: int) -> None:
         if lists.filter(table["label"].combine_chunks().is_valid()).null_count or lists.flatten().null_count:
             raise ValueError("column labels has empty cells")
         _check_range("label", as_numpy(lists.flatten()), 0, classes)
+    if "corrected" in table.column_names:
+        check_columns(table, corrected="list<int64>")
+        _check_range("corrected label", as_numpy(table["corrected"].combine_chunks().flatten().drop_null()), 0, classes)
     for name in table.column_names:
         if name.startswith("attribute."):
             check_columns(table, **{name: "string"})

@@ -48,6 +48,8 @@ class DatasetEntry(About):
     attributes       a table with a row for each image and further columns, such as its place or year
     multi_labels     a file with the correct classes of each image as a list, such as ReaL's real.json, instead
                      of one label per image; `labels` for short, where the source has no labels of that name
+    corrected_labels  a file with one or several corrected labels of each image, or of some: accuracies by them are
+                     reported beside those by the dataset's own
     format           the module of `evalshift.testbed.datasets` that reads it
     """
 
@@ -58,6 +60,7 @@ class DatasetEntry(About):
     near_duplicates: NearDuplicatesEntry | None = None
     view: str | dict[Any, Any] | list[Any] | None = None
     multi_labels: FilePath | None = None
+    corrected_labels: FilePath | None = None
     _seen: View | None = PrivateAttr(default=None)
     _limit: int | None = PrivateAttr(default=None)
 
@@ -104,6 +107,7 @@ class DatasetEntry(About):
             "title": f"{self.title} (first {limit:,} images)" if self.title else None,
             "fresh": limited_name(self.fresh, limit) if self.fresh else None,
             "near_duplicates": None,
+            "corrected_labels": None,
         }
         copy = self.model_copy(update=changed)
         copy._limit = limit

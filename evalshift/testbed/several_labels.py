@@ -50,8 +50,12 @@ def read_label_lists(path: Path, space: ClassSpace) -> LabelLists | None:
     found = _read(path, space)
     if found is None:
         return None
-    ids, lists = found
-    labels = tuple(_as_labels(values, space, f"{path}, row {row:,}") for row, values in enumerate(lists))
+    return label_lists(path, *found, space)
+
+
+def label_lists(path: Path, ids: Sequence[Any] | None, rows: Sequence[Any], space: ClassSpace) -> LabelLists:
+    """Rows of labels as numbers; DataError naming the first that is not a class of `space`, and its row."""
+    labels = tuple(_as_labels(values, space, f"{path}, row {row:,}") for row, values in enumerate(rows))
     return LabelLists(path, labels, None if ids is None else tuple(map(str, ids)))
 
 
@@ -96,9 +100,8 @@ def padded(lists: Sequence[Sequence[int]], first: Labels | None = None) -> Int[n
 
 def _places(lists: LabelLists, ids: Sequence[str], where: str) -> list[int]:
     if lists.ids is None:
-        numbers = [_VALIDATION.search(name) for name in ids]
-        if len(lists) == _VALIDATION_IMAGES and all(numbers):
-            return [int(number[1]) - 1 for number in numbers if number]
+        if (numbers := validation_places(lists, ids)) is not None:
+            return numbers
         if len(lists) != len(ids):
             raise DataError(
                 "labels and images differ in number",
@@ -107,11 +110,9 @@ def _places(lists: LabelLists, ids: Sequence[str], where: str) -> list[int]:
                 expected=f"{len(ids):,}, one per image of {where}",
             )
         return list(range(len(ids)))
-    for key in (str, _stem):
-        places = {key(name): place for place, name in enumerate(lists.ids)}
-        wanted = [key(name) for name in ids]
-        if len(places) == len(lists) and len(set(wanted)) == len(wanted) and all(name in places for name in wanted):
-            return [places[name] for name in wanted]
+    found = [place for place in places_of_names(lists.ids, ids) if place is not None]
+    if len(found) == len(ids):
+        return found
     known = {_stem(name) for name in lists.ids}
     missing = [name for name in ids if _stem(name) not in known]
     raise DataError(
@@ -122,6 +123,29 @@ def _places(lists: LabelLists, ids: Sequence[str], where: str) -> list[int]:
         else "names that are not unique",
         expected=f"a row for each of the {len(ids):,} images of {where}",
     )
+
+
+def validation_places(lists: LabelLists, ids: Sequence[str]) -> list[int] | None:
+    """Rows of ReaL's form: of all of ImageNet's validation images in the order of their numbers; None for others."""
+    numbers = [_VALIDATION.search(name) for name in ids]
+    if len(lists) != _VALIDATION_IMAGES or not all(numbers):
+        return None
+    return [int(number[1]) - 1 for number in numbers if number]
+
+
+def places_of_names(names: Sequence[str], ids: Sequence[str]) -> list[int | None]:
+    """Where each id stands among names, by the whole name or without folders and suffix, whichever finds more.
+
+    None for one that is not there. Names that are not unique in the form that is compared find nothing.
+    """
+    best: list[int | None] = [None] * len(ids)
+    for key in (str, _stem):
+        places = {key(name): place for place, name in enumerate(names)}
+        wanted = [key(name) for name in ids]
+        if len(places) == len(names) and len(set(wanted)) == len(wanted):
+            found = [places.get(name) for name in wanted]
+            best = max(best, found, key=lambda one: sum(place is not None for place in one))
+    return best
 
 
 def _stem(name: str) -> str:

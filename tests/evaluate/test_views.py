@@ -323,6 +323,32 @@ def test_several_labels_per_image_from_registry_to_report(testbed: Path, quiet: 
     assert stored_fingerprint(load_registry(testbed), results, "real") is None
 
 
+def test_corrected_labels_are_stored_beside_the_own_ones_and_renewed_without_a_new_run(
+    testbed: Path, quiet: Any
+) -> None:
+    """In a view they are read as the own labels are; where the entry has none any more, they are forgotten."""
+    text = yaml.safe_load(testbed.read_text())
+    labels = np.load(testbed.parent / "whole_y.npy").tolist()
+    path = testbed.parent / "corrected.json"
+    path.write_text(json.dumps([[label, 999] for label in labels[:-1]] + [[]]))
+    text["datasets"]["whole"]["corrected_labels"] = "corrected.json"
+    del text["datasets"]["rare"]["view"]
+
+    def corrected() -> list[list[int]] | None:
+        testbed.write_text(yaml.safe_dump(text))
+        found = run(testbed, results="results", device="cpu", console=quiet).load_dataset("whole").corrected
+        return None if found is None else found.tolist()
+
+    assert corrected() == [*([label, 999] for label in labels[:-1]), [-1, -1]]
+    predictions = testbed.parent / "results" / "predictions"
+    times = [file.stat().st_mtime_ns for file in sorted(predictions.rglob("*.parquet"))]
+    path.write_text(json.dumps(labels))
+    assert corrected() == [[label] for label in labels]
+    del text["datasets"]["whole"]["corrected_labels"]
+    assert corrected() is None
+    assert [file.stat().st_mtime_ns for file in sorted(predictions.rglob("*.parquet"))] == times
+
+
 def test_labels_of_other_images_are_refused(testbed: Path, quiet: Any) -> None:
     (testbed.parent / "real.json").write_text(json.dumps([[999]] * 8))
     text = yaml.safe_load(testbed.read_text())

@@ -112,6 +112,8 @@ class ImagePredictions:
                  where each image has one
     superclasses  of the classes, as the registry declares them
     tree         of the classes, where one is known
+    corrected    corrected labels of each image, shape (n, c), rows filled up with −1, all of it where an image has
+                 none; None where no corrected labels are known
     source       what the images are taken from, see `shared_images.image_source`; "" where that is not known
     """
 
@@ -128,6 +130,7 @@ class ImagePredictions:
     tree: ClassTree | None = None
     source: str = ""
     prob: Float[np.ndarray, "m n"] | None = None
+    corrected: Int[np.ndarray, "n corrected"] | None = None
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:
@@ -154,6 +157,16 @@ class ImagePredictions:
 
         Raises ValueError where the models keep fewer predictions than that takes.
         """
+        return self._hits(self.truth, metric)
+
+    def correct_by_corrected(self, metric: str = "top1") -> Correct:
+        """The same by the corrected labels; False where an image has none. ValueError where none are known."""
+        if self.corrected is None:
+            raise ValueError(f"no corrected labels are known of {self.dataset}")
+        # −1 also stands for "no prediction"; no prediction may equal it.
+        return self._hits(np.where(self.corrected < 0, np.iinfo(np.int64).min, self.corrected), metric)
+
+    def _hits(self, labels: Int[np.ndarray, "..."], metric: str) -> Correct:
         k = METRICS[metric]
         if k > self.top.shape[2]:
             raise ValueError(
@@ -161,7 +174,7 @@ class ImagePredictions:
             )
         correct = np.zeros(self.top.shape[:2], dtype=bool)
         for place in range(k):
-            for label in self.truth.reshape(len(self.labels), -1).T:
+            for label in labels.reshape(len(self.labels), -1).T:
                 correct |= self.top[:, :, place] == label
         return correct
 

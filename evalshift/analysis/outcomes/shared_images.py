@@ -10,7 +10,18 @@ from evalshift.evaluate.store import CountedDataset, StoredDataset
 
 # What an entry says of labels, views and names, and not of images.
 _NOT_OF_IMAGES = frozenset(
-    ("multi_labels", "labels", "classes", "view", "fresh", "near_duplicates", "attributes", "title", "note")
+    (
+        "multi_labels",
+        "corrected_labels",
+        "labels",
+        "classes",
+        "view",
+        "fresh",
+        "near_duplicates",
+        "attributes",
+        "title",
+        "note",
+    )
 )
 _VALIDATION = re.compile(r"ILSVRC2012_val_\d{8}")
 # Sets whose images are those of another one, altered, in its order.

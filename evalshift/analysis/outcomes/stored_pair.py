@@ -419,6 +419,7 @@ def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> I
         class_names=dataset.class_names,
         attributes=dataset.attributes,
         superclasses=dataset.superclasses,
+        corrected=dataset.corrected,
         tree=known_tree(tuple(dataset.class_names), None if dataset.view is None else dataset.view.labels),
         source=image_source(dataset.name, dataset.entry),
     )

@@ -19,6 +19,7 @@ from evalshift.analysis.pair_statistics.calibration_shift import (
     calibration_shift,
     likelihood_shift,
 )
+from evalshift.analysis.pair_statistics.corrected_labels import CorrectedLabels, corrected_labels
 from evalshift.analysis.pair_statistics.item_response import item_response
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
@@ -94,6 +95,7 @@ class Statistics:
     likelihood         of the labels, and temperatures, for models with logits
     superclass_errors  mistakes within the superclass, for each declaration of superclasses, if any
     mistake_severity   how far mistakes are from the true class; None where no tree of the classes is known
+    corrected_labels   accuracies, ranks and drops by corrected labels; None where no set has any
     item_response      abilities of the models on either set; None where not asked for
     difficulty         the difficulty model, and the line that it predicts
     duplicates         original accuracies without the images that `near_duplicates` speaks of
@@ -129,6 +131,7 @@ class Statistics:
     likelihood: LikelihoodShift | Missing
     superclass_errors: tuple[SuperclassErrors, ...] | Missing
     mistake_severity: MistakeSeverity | Missing | None
+    corrected_labels: CorrectedLabels | Missing | None
     item_response: AbilityChange | Missing | None
     difficulty: FittedDifficulty | Missing
     duplicates: WithoutDuplicates | Missing
@@ -209,6 +212,7 @@ def _statistics(
         likelihood=asked("likelihood", lambda: likelihood_shift(basis, logits)),
         superclass_errors=asked("superclass_errors", lambda: _superclass_errors(basis)),
         mistake_severity=asked("mistake_severity", lambda: mistake_severity(basis)),
+        corrected_labels=asked("corrected_labels", lambda: corrected_labels(basis)),
         difficulty=asked("difficulty", lambda: line.of_images(fit_difficulty)),
         duplicates=asked("duplicates", lambda: _duplicates(basis, near_duplicates)),
         item_response=asked("item_response", lambda: item_response(basis)),

@@ -14,6 +14,7 @@ from evalshift.analysis.summary.confidence_sentences import (
     selective_sentence,
     without_labels_sentence,
 )
+from evalshift.analysis.summary.label_sentences import corrected_label_sentences
 from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
 
 # Models that a sentence names, of those significantly above or below the line.
@@ -35,6 +36,7 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         curvature_sentence(statistics),
         *superclass_sentences(statistics),
         severity_sentence(statistics),
+        *corrected_label_sentences(statistics),
         calibration_sentence(statistics),
         selective_sentence(statistics),
         difficulty_of_sets_sentence(statistics),

@@ -6,6 +6,7 @@ from typing import Unpack
 from evalshift.analysis.checks.review import review_pair
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.outcomes.given_corrections import refuse_unused, with_given_corrections
 from evalshift.analysis.outcomes.present_titles import AS_STORED, PresentTitles
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families, stored_models
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
@@ -14,7 +15,7 @@ from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
 from evalshift.errors import AnalysisError
-from evalshift.evaluate.store import Results
+from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
 
 
 def summarize(
@@ -46,9 +47,11 @@ def summarize(
         options.check_models(stored_models(results, wanted))
     summaries: list[PairSummary] = []
     refused: list[AnalysisError] = []
+    datasets: list[StoredDataset | CountedDataset] = []
     for pair in wanted:
         try:
-            stored = load_pair(results, pair, options.models)
+            stored = with_given_corrections(load_pair(results, pair, options.models), options.corrected_labels)
+            datasets += [stored.original, stored.new]
             _require_metric(stored, options.metric)
         except AnalysisError as error:
             if pairs is not None:
@@ -81,6 +84,7 @@ def summarize(
         )
     if not summaries:
         raise refused[0]
+    refuse_unused(options.corrected_labels, datasets)
     return put_together(
         summaries,
         options,

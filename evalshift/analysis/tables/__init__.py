@@ -12,6 +12,7 @@ from evalshift.analysis.tables import (
     of_abilities,
     of_classes,
     of_clusters,
+    of_corrected_labels,
     of_estimates,
     of_groups,
     of_images,
@@ -31,7 +32,7 @@ from evalshift.analysis.tables.table import Column, StatisticTable, TableData
 __all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
 
 # None stands for a table that this pair does not call for: no attributes of images, no superclasses, no class tree, no
-# recipes with several seeds; and for a table that nobody asked for.
+# corrected labels, no recipes with several seeds; and for a table that nobody asked for.
 _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "lines": of_lines.lines_table,
     "scales": of_lines.scales_table,
@@ -51,6 +52,9 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "model_classes": of_classes.model_classes_table,
     "hierarchical_errors": of_superclasses.hierarchical_errors_table,
     "mistake_severity": of_mistakes.mistake_severity_table,
+    "corrected_labels": of_corrected_labels.corrected_labels_table,
+    "corrected_label_sets": of_corrected_labels.corrected_label_sets_table,
+    "corrected_drops": of_corrected_labels.corrected_drops_table,
     "item_response": of_abilities.item_response_table,
     "item_response_sets": of_abilities.item_response_sets_table,
     "class_correlations": of_line_shape.class_correlations_table,

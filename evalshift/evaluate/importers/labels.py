@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, near_match
+from evalshift.evaluate.corrected import as_registered
 from evalshift.evaluate.importers.label_files import read_labels
 from evalshift.evaluate.importers.label_spaces import in_view, of_lists
 from evalshift.evaluate.importers.matching import ImageNames
@@ -41,12 +42,13 @@ def dataset_for_import(
     What the store holds comes first, then the registry's data on disk, then the file `labels` with the label space
     `classes` (a name that the registry knows; told by the registry or a published testbed where they know `name`).
     A file of labels beside stored ones must agree with them. Nothing is downloaded, and nothing stored yet.
-    Its superclasses are those that the registry declares, else those that are stored.
+    Its superclasses and corrected labels are those that the registry declares, else those that are stored.
     Raises UsageError or DataError where there are no labels, or they contradict each other.
     """
     found, words = _labelled(name, results, registry, labels, classes, id_column)
     declared = registry.superclasses(found.classes, found.class_names, found.view)
-    return (replace(found, superclasses=declared) if declared else found), words
+    found = replace(found, superclasses=declared) if declared else found
+    return as_registered(found, registry), words
 
 
 def _labelled(

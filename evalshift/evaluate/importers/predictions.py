@@ -315,8 +315,12 @@ def store_predictions(results: Results, dataset: StoredDataset, predictions: Pre
     """Save imported predictions, and first their dataset where it is not stored."""
     if dataset.name not in results.datasets():
         results.save_dataset(dataset)
-    elif dataset.superclasses:
-        results.note_superclasses(dataset.name, dataset.superclasses)
+    else:
+        if dataset.superclasses:
+            results.note_superclasses(dataset.name, dataset.superclasses)
+        facts = results.dataset_facts(dataset.name) or {}
+        if dataset.corrected_checksum not in (None, facts.get("corrected_checksum")):
+            results.note_corrected(dataset)
     results.save_predictions(predictions)
 
 

@@ -418,7 +418,7 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
         "hierarchical_errors",
         "mistake_severity",
     }
-    uncalled |= {"item_response", "item_response_sets"}
+    uncalled |= {"corrected_labels", "corrected_label_sets", "corrected_drops", "item_response", "item_response_sets"}
     assert sorted([*summary.tables, *summary.missing]) == sorted({*TABLES} - uncalled)
     assert all(summary.missing.values())
     for table in summary.tables.values():

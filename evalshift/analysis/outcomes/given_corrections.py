@@ -1,0 +1,68 @@
+"""Corrected labels that a report is given as files, beside those that are stored with datasets."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from evalshift.analysis.outcomes.stored_pair import StoredPair
+from evalshift.errors import UsageError, did_you_mean
+from evalshift.evaluate.store import CountedDataset, StoredDataset
+from evalshift.formatting import name_some
+from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
+from evalshift.testbed.corrected_labels import corrected_labels
+
+
+def with_given_corrections(stored: StoredPair, files: Mapping[str, str | Path]) -> StoredPair:
+    """The pair with the corrected labels of these files, dataset → path, in place of any that are stored.
+
+    A dataset in a view is also meant by its name without the view. Pairs without predictions stay as they are.
+    Raises DataError for a file that cannot be read, is of other images or of other classes.
+    """
+    if stored.predictions is None:
+        return stored
+    sides = []
+    for side, dataset in zip(stored.predictions, (stored.original, stored.new), strict=True):
+        path = _file_of(dataset, files)
+        if path is None or isinstance(dataset, CountedDataset):
+            sides.append(side)
+            continue
+        found = corrected_labels(
+            Path(path),
+            _space(dataset),
+            dataset.view,
+            ids=dataset.ids,
+            whole=dataset.whole,
+            truth=dataset.truth,
+            where=dataset.name,
+        )
+        sides.append(replace(side, corrected=found))
+    return replace(stored, predictions=(sides[0], sides[1]))
+
+
+def refuse_unused(files: Mapping[str, str | Path], datasets: list[StoredDataset | CountedDataset]) -> None:
+    """UsageError for a file of corrected labels of a dataset that no pair of the report has."""
+    used = {path for dataset in datasets if (path := _file_of(dataset, files)) is not None}
+    names = list(dict.fromkeys(dataset.name for dataset in datasets))
+    for name, path in files.items():
+        if path not in used:
+            raise UsageError(
+                "corrected labels of a dataset that is not in the report (`corrected_labels`)",
+                found=f'"{name}"',
+                expected=name_some(names),
+                fix=did_you_mean(name, names),
+            )
+
+
+def _file_of(dataset: StoredDataset | CountedDataset, files: Mapping[str, str | Path]) -> str | Path | None:
+    if dataset.name in files:
+        return files[dataset.name]
+    return None if dataset.view is None else files.get(dataset.name.removesuffix(f"@{dataset.view.name}"))
+
+
+def _space(dataset: StoredDataset) -> ClassSpace:
+    """What label numbers in a file mean: the label space of the dataset before any view."""
+    if dataset.classes in BUILT_IN:
+        return built_in(dataset.classes)
+    if dataset.view is not None and dataset.view.of.name == dataset.classes:
+        return dataset.view.of
+    return ClassSpace(dataset.classes, dataset.class_names)
