@@ -103,6 +103,15 @@ def _suggest_flag(scale: str | None) -> None:
 
 
 _SCALES = ("linear", "probit", "logit")
+LinearOption = Annotated[
+    bool,
+    typer.Option(
+        "--linear",
+        help="Fit the line to accuracies. [default: of the three scales, the one with the least leave-one-out error]",
+    ),
+]
+ProbitOption = Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")]
+LogitOption = Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")]
 ScaleOption = Annotated[
     str | None, typer.Option("--scale", hidden=True, callback=_suggest_flag, help="Refused: the scale is a flag.")
 ]
@@ -519,9 +528,9 @@ def report(
             "ranks by them beside those by its own labels. Repeatable.",
         ),
     ] = None,
-    linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies. [default]")] = False,
-    probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")] = False,
-    logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
+    linear: LinearOption = False,
+    probit: ProbitOption = False,
+    logit: LogitOption = False,
     scale: ScaleOption = None,
     metric: Annotated[
         str,
@@ -561,7 +570,7 @@ def report(
     Prints the findings and the best models of each pair, and writes a folder with a page, figures, tables and every
     number as JSON. Accuracies that differ from the published ones, and implausible predictions, are noted with their
     likely cause. Needs only a results folder, or the counts of a published testbed that come with evalshift;
-    no images, no GPU, no torch, no download: evalshift report --published recht2019
+    no images, no GPU, no torch, no download: evalshift report --published recht2019 --linear
     """
     with _complaints(report):
         from evalshift.analysis.plot_data.sizes import find_size
@@ -571,7 +580,7 @@ def report(
         from evalshift.console.output import print_findings
         from evalshift.console.terminal import stderr
 
-        scale = _one_of("a report has one scale", linear=linear, probit=probit, logit=logit)
+        scale = _one_of("a report has one scale", auto=False, linear=linear, probit=probit, logit=logit)
         as_json = formats.strip().lower() == "json"
         if not as_json:
             check_formats(formats)  # before the work, not after it
@@ -653,9 +662,9 @@ def figure(
         list[str] | None,
         typer.Option(metavar="FAMILY", help="Family to leave out of the line. Comma-separated; repeatable."),
     ] = None,
-    linear: Annotated[bool, typer.Option("--linear", help="Linear axes. [default]")] = False,
-    probit: Annotated[bool, typer.Option("--probit", help="Axes of Φ⁻¹(accuracy).")] = False,
-    logit: Annotated[bool, typer.Option("--logit", help="Axes of log-odds.")] = False,
+    linear: LinearOption = False,
+    probit: ProbitOption = False,
+    logit: LogitOption = False,
     scale: ScaleOption = None,
     metric: Annotated[
         str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
@@ -695,7 +704,7 @@ def figure(
         from evalshift.analysis.report import report as make_report
         from evalshift.console.terminal import stderr
 
-        chosen = _one_of("a figure has one scale", linear=linear, probit=probit, logit=logit)
+        chosen = _one_of("a figure has one scale", auto=False, linear=linear, probit=probit, logit=logit)
         _refuse_two_sources(results, published)
         kind = out.suffix.removeprefix(".").lower()
         if kind not in ("pdf", "svg", "png"):
@@ -751,9 +760,9 @@ def compare(
         list[str] | None,
         typer.Option(metavar="FAMILY", help="Family to leave out of the line. Comma-separated; repeatable."),
     ] = None,
-    linear: Annotated[bool, typer.Option("--linear", help="Fit the line to accuracies.")] = False,
-    probit: Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy). [default]")] = False,
-    logit: Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")] = False,
+    linear: LinearOption = False,
+    probit: ProbitOption = False,
+    logit: LogitOption = False,
     scale: ScaleOption = None,
     metric: Annotated[
         str,
@@ -775,12 +784,12 @@ def compare(
         from evalshift.console.output import print_comparison
 
         _refuse_two_sources(results, published)
-        scale = _one_of("a line has one scale", linear=linear, probit=probit, logit=logit)
+        scale = _one_of("a line has one scale", auto=False, linear=linear, probit=probit, logit=logit)
         found = compare_stored(
             results or "results",
             *_split(models),
             pairs=_split(pair) or None,
-            scale="probit" if not (linear or probit or logit) else scale,
+            scale=scale,
             metric=metric,
             without=_none_or_listed(without),
             published=published,

@@ -9,6 +9,6 @@ from pathlib import Path
 import evalshift as es
 
 rules = ("matched-frequency", "threshold0.7", "topimages")
-report = es.report(published="recht2019", pairs=[f"imagenet:imagenetv2-{rule}" for rule in rules])
+report = es.report(published="recht2019", pairs=[f"imagenet:imagenetv2-{rule}" for rule in rules], scale="linear")
 
 es.figures.save(report.draw("grid"), Path(*sys.argv[1:]) / "grid.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import evalshift as es
 
-report = es.report(published="recht2019", pairs="cifar10:cifar10.1-v4")
+report = es.report(published="recht2019", pairs="cifar10:cifar10.1-v4", scale="linear")
 
 # The table of the same name holds the numbers of a figure; docs/statistics.md describes its columns.
 distances = report.tables["robustness"]

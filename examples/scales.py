@@ -9,7 +9,7 @@ from pathlib import Path
 
 import evalshift as es
 
-report = es.report(published="recht2019", pairs=["imagenet:imagenetv2-matched-frequency"])
+report = es.report(published="recht2019", pairs=["imagenet:imagenetv2-matched-frequency"], scale="linear")
 print(report.tables["scales"])  # how far off the line fitted without a model predicts it
 
 es.figures.save(report.draw("scales"), Path(*sys.argv[1:]) / "scales.png")

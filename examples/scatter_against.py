@@ -13,7 +13,7 @@ import evalshift as es
 # (commit 0173a13). Models that `es.run` evaluated on this pair are in the same report.
 table = Path(__file__).with_name("newer_models.csv")
 es.import_table(table, results="results")
-report = es.report("results", pairs="imagenet:imagenetv2-matched-frequency", against="recht2019")
+report = es.report("results", pairs="imagenet:imagenetv2-matched-frequency", against="recht2019", scale="linear")
 print(report.against[["model", "distance", "p_holm"]])
 
 es.figures.save(report.draw("scatter"), Path(*sys.argv[1:]) / "scatter_against.png")

@@ -44,13 +44,13 @@ class Scope:
 
     parts    fields of `pair_statistics.compute.Statistics`; the others are Missing
     tables   by name
-    scales   of the lines
+    lines    on how many scales: 0, 1 for that of the report, 2 for both of `drawn_scales`
     metrics  "top1", "top5"
     """
 
     parts: frozenset[str]
     tables: frozenset[str]
-    scales: tuple[str, ...]
+    lines: int
     metrics: tuple[str, ...]
 
 
@@ -58,7 +58,8 @@ class Scope:
 class ReportOptions:
     """What a report is asked for; raises UsageError when one of them is out of its range.
 
-    scale      "linear", "probit" or "logit", that of all statistics that need one
+    scale      "linear", "probit" or "logit", that of all statistics that need one; "auto" for the one that
+               `scale_choice.choose_scale` finds
     metric     "top1" or "top5", the one that comes first
     level      of all intervals, in (0, 1)
     resamples  of the bootstraps, 0 for none
@@ -75,7 +76,7 @@ class ReportOptions:
     corrected_labels  dataset -> file of corrected labels of its images, see `testbed.corrected_labels`
     """
 
-    scale: str = "linear"
+    scale: str = "auto"
     metric: str = "top1"
     level: float = 0.95
     resamples: int = 100_000
@@ -98,7 +99,7 @@ class ReportOptions:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _listed(getattr(self, name)))
         for word, value, allowed in (
-            ("scale", self.scale, SCALES),
+            ("scale", self.scale, ("auto", *SCALES)),
             ("metric", self.metric, tuple(METRICS)),
             *(("table to include", name, EXTRA_TABLES) for name in extra),
         ):
@@ -130,7 +131,13 @@ class ReportOptions:
     @property
     def line_scales(self) -> tuple[str, ...]:
         """The scales on which lines are fitted."""
-        return SCALES if self.scope is None else self.scope.scales
+        if self.scope is None:
+            return SCALES
+        return ((), (self.scale,), drawn_scales(self.scale))[self.scope.lines]
+
+    def on_scale(self, scale: str) -> "ReportOptions":
+        """The same with this scale."""
+        return replace(self, scale=scale)
 
     def wants(self, part: str) -> bool:
         """Whether this field of `Statistics` is computed."""
@@ -211,6 +218,11 @@ class ReportOptions:
         """A generator of this statistic's own: its numbers do not depend on what else is computed."""
         name = f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{statistic}"
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+
+
+def drawn_scales(scale: str) -> tuple[str, str]:
+    """The scales that figures of lines are drawn on: linear and that of the report, or probit where that is linear."""
+    return "linear", "probit" if scale == "linear" else scale
 
 
 def _listed(names: Sequence[str] | str | None) -> tuple[str, ...]:

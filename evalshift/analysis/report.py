@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import escape
 
-from evalshift.analysis.options import ReportOptions
+from evalshift.analysis.options import ReportOptions, drawn_scales
 from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import require
@@ -160,13 +160,14 @@ class Report:
         style: str | Path | None = None,
         **choices: Any,
     ) -> "Figure":
-        """One of the report's figures, of the chosen metric and scale, as a Figure of matplotlib.
+        """One of the report's figures, of the chosen metric, as a Figure of matplotlib.
 
         `figure` is a name of `evalshift.figures.FIGURES`, `size` as in `save`; `title` is written above it, `width` is
         in inches, `font` a size in points, a font family or both ("Times New Roman, 9"), `style` a file of matplotlib
         settings. `choices` are what the function of that name offers besides, such as `xlim=(60, 100)` and
-        `everything=True` for the scatter. With several pairs the scatter has a panel for each, and "grid" one for each
-        and each metric; other figures are of one pair. `evalshift.figures.save` writes what comes back, fonts embedded.
+        `everything=True` for the scatter; its line is on the report's scale, or on that of `scale`. With several pairs
+        the scatter has a panel for each, and "grid" one for each and each metric; other figures are of one pair.
+        `evalshift.figures.save` writes what comes back, fonts embedded.
         Raises UsageError for a figure, a size or a choice that is not there, AnalysisError where this pair has not what
         the figure shows.
         """
@@ -201,7 +202,7 @@ class Report:
         _check_choices(figure, figures.multiples_figure if several else figures.FIGURES[figure], choices)
         choices |= {"size": size}
         if figure in ("scatter", "scales"):
-            choices = {"scale": self.summary.scale, **choices}
+            choices |= self._scale_of(choices)
         if several:
             return figures.multiples_figure(self.summary.pairs, self.summary.metric, **choices)
         missing = self._metric("figure", f'draw("{figure}")').missing
@@ -215,11 +216,16 @@ class Report:
             )
         return drawn
 
+    def _scale_of(self, choices: Mapping[str, Any]) -> dict[str, str]:
+        """The scale of a figure: the report's, unless another one is chosen."""
+        chosen = choices.get("scale", "auto")
+        return {"scale": self.summary.scale if chosen == "auto" else chosen}
+
     def _draw_grid(self, choices: dict[str, Any], size: Size | None) -> "Figure":
         from evalshift.analysis import figures
 
         _check_choices("grid", figures.grid_figure, choices)
-        choices = {"scale": self.summary.scale, **choices, "size": size}
+        choices |= {"size": size, **self._scale_of(choices)}
         drawn = figures.grid_figure(self.summary.pairs, **choices)
         if drawn is None:
             raise AnalysisError(
@@ -320,7 +326,7 @@ class Report:
             for metric, view, figure in views:
                 figures.save(figure, out / "figures" / f"{stem}_{metric}_{view}", kinds)
         alike = [pair for pair in self.summary.pairs if self.summary.metric in pair.metrics]
-        for scale in _drawn_scales(self.summary.scale) if len(alike) > 1 else ():
+        for scale in drawn_scales(self.summary.scale) if len(alike) > 1 else ():
             figure = figures.multiples_figure(alike, self.summary.metric, scale, size=size)
             figures.save(figure, out / "figures" / f"pairs_{self.summary.metric}_{scale}", kinds)
             left_out = any(metric.left_out for pair in alike for metric in pair.metrics.values())
@@ -343,7 +349,7 @@ def report(
     results: Results | str | Path = "results",
     *,
     pairs: Sequence[str] | str | None = None,
-    scale: str = "linear",
+    scale: str = "auto",
     metric: str = "top1",
     level: float = 0.95,
     resamples: int = 100_000,
@@ -363,10 +369,12 @@ def report(
 ) -> Report:
     """Work out the report of stored results; nothing is written before `.save()`.
 
-    `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit" or "logit", `metric`
-    "top1" or "top5", `level` that of all intervals. `published` names a published testbed, such as "recht2019", to
-    report on instead of results. `without` names families that the lines leave out; for a published testbed, and
-    for predictions imported from its release, None stands for those that its own publication leaves out. `against`
+    `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit", "logit",
+    or "auto" for the one with the least leave-one-out error over all pairs, the simplest of those within noise of it
+    (linear with fewer than five models); `report.summary.scale` says which. `metric` is "top1" or "top5", `level` that
+    of all intervals. `published` names a published testbed, such as "recht2019", to report on instead of results.
+    `without` names families that the lines leave out; for a published testbed, and for predictions imported from its
+    release, None stands for those that its own publication leaves out. `against`
     names a published testbed to whose line each model is held. `registry` (a path or a Registry; without it,
     ./registry.yaml where there is one) gives the titles of models and datasets; those that it does not know keep the
     titles that were stored with them. `models` are names or globs of the models of the report; lines are fitted to
@@ -380,15 +388,16 @@ def report(
     and ranks by them stand beside those by the dataset's own labels.
     Raises as `summarize`, `summarize_published` and `hold_against` do.
     """
+    testbed = None
     if against is not None:
-        load_published(against)  # a misspelt name is found before the work
+        testbed = load_published(against)  # a misspelt name is found before the work
         if against == published:
             raise UsageError(
                 "a published testbed cannot be held against itself",
                 found=f'published="{published}", against="{against}"',
                 fix="leave one of them out",
             )
-    scope = None if only is None else scope_of(only, scale, metric)
+    scope = None if only is None else scope_of(only, metric)
     options = ReportOptions(
         scale,
         metric,
@@ -426,7 +435,9 @@ def report(
         # The name alone: where a user's folders lie is nobody else's.
         folder = results.path.name if results.path.is_absolute() else str(results.path)
         command = _command(folder, False, pairs, against, options)
-        summary = summarize(results, pairs, options=options, command=command, titles=present_titles(registry))
+        summary = summarize(
+            results, pairs, options=options, command=command, titles=present_titles(registry), against=testbed
+        )
     return Report(summary if against is None else hold_against(summary, against, options.named))
 
 
@@ -503,7 +514,8 @@ def _command(
     words += [word for table in options.include for word in ("--include", table)]
     for name, path in options.corrected_labels.items():
         words += ["--corrected-labels", f"{name}={_without_folder(path)}"]
-    words += [f"--{options.scale}", "--metric", options.metric]
+    words += [] if options.scale == "auto" else [f"--{options.scale}"]
+    words += ["--metric", options.metric]
     words += ["--bootstrap", str(options.resamples), "--seed", str(options.seed)]
     return shlex.join(words)
 
@@ -536,14 +548,10 @@ def check_formats(
     return wanted
 
 
-def _drawn_scales(scale: str) -> tuple[str, str]:
-    return ("linear", "probit" if scale == "linear" else scale)
-
-
 def _views(pair: PairSummary, scale: str) -> Iterable[tuple[str, str, bool]]:
     """The figures of a pair: metric, scale, and whether every family is in the line; drawn twice where one is not."""
     for name, metric in pair.metrics.items():
-        for drawn in _drawn_scales(scale):
+        for drawn in drawn_scales(scale):
             for everything in (False, True) if metric.left_out else (False,):
                 yield name, drawn, everything
 

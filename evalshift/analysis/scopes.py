@@ -22,8 +22,8 @@ _WITH_LINES = ("grid", "scales", "scatter")
 FIGURE_NAMES = tuple(_PARTS)
 
 
-def scope_of(figure: str, scale: str, metric: str) -> Scope:
-    """What the figure of this name needs on this scale and by this metric; UsageError for an unknown name."""
+def scope_of(figure: str, metric: str) -> Scope:
+    """What the figure of this name needs by this metric; UsageError for an unknown name."""
     if figure not in _PARTS:
         raise UsageError(
             "there is no such figure",
@@ -31,8 +31,6 @@ def scope_of(figure: str, scale: str, metric: str) -> Scope:
             expected=", ".join(FIGURE_NAMES),
             fix=did_you_mean(figure, FIGURE_NAMES),
         )
-    scales = (scale,) if figure in _WITH_LINES else ()
-    if figure == "scales":
-        scales = ("linear", "probit" if scale == "linear" else scale)
+    lines = 2 if figure == "scales" else int(figure in _WITH_LINES)
     tables = frozenset((figure, *_PARTS[figure], "robustness"))
-    return Scope(frozenset(_PARTS[figure]), tables, scales, tuple(METRICS) if figure == "grid" else (metric,))
+    return Scope(frozenset(_PARTS[figure]), tables, lines, tuple(METRICS) if figure == "grid" else (metric,))

@@ -267,6 +267,8 @@ def print_findings(summary: "Summary", written: Path) -> None:
         console.print()
     if len(summary.pairs) > 1:
         _print_changes(summary)
+    if summary.scale_sentence:
+        console.print(wrapped(summary.scale_sentence, indent=""))
     for note in summary.notes:
         console.print(wrapped(f"note: {note}", indent=""), style="yellow")
     console.print(f"{'page' if written.is_file() else 'report'}: {written.resolve()}")
@@ -334,6 +336,8 @@ def print_comparison(comparison: "Comparison") -> None:
             console.print()
         console.print(pair.name, style="bold")
         console.print(wrapped(pair.verdict))
+        if pair.scale_sentence:
+            console.print(wrapped(pair.scale_sentence))
         for note in pair.notes:
             console.print(wrapped(f"note: {note}"), style="yellow")
         console.print()

@@ -14,7 +14,7 @@ RESAMPLES = "the number of resamples is out of range"
         (
             {"scale": "probits"},
             (
-                'there is no such scale\n  found:    "probits"\n  expected: linear, probit, logit\n'
+                'there is no such scale\n  found:    "probits"\n  expected: auto, linear, probit, logit\n'
                 '  fix:      did you mean "probit"?'
             ),
         ),

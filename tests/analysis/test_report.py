@@ -224,14 +224,14 @@ def test_the_command_makes_the_same_report_again(letters, tmp_path):
         return report(letters.results, resamples=50, **choices).summary.command
 
     results = letters.results.path.name  # from the folder that holds it: where that lies is nobody else's
-    assert command() == f"evalshift report --results {results} --linear --metric top1 --bootstrap 50 --seed 0"
+    assert command() == f"evalshift report --results {results} --metric top1 --bootstrap 50 --seed 0"
     assert command(pairs=["old:new"], scale="probit", metric="top5", seed=3) == (
         f"evalshift report --results {results} --pair old:new --probit --metric top5 --bootstrap 50 --seed 3"
     )
     # The command line has no option for the level.
     again = command(level=0.9)
     assert again == (
-        f"evalshift.report({str(results)!r}, pairs=None, scale='linear', metric='top1', level=0.9, "
+        f"evalshift.report({str(results)!r}, pairs=None, scale='auto', metric='top1', level=0.9, "
         "resamples=50, seed=0).save()"
     )
 
@@ -307,7 +307,7 @@ def test_a_misspelt_family_of_a_published_testbed_is_refused_before_the_work(mon
             'did you mean "scale"?',
         ),
         ("ranks", {"everything": True}, "everything=True", "size", None),
-        ("scatter", {"scale": "probits"}, '"probits"', "linear, probit, logit", 'did you mean "probit"?'),
+        ("scatter", {"scale": "probits"}, '"probits"', "auto, linear, probit, logit", 'did you mean "probit"?'),
     ],
 )
 def test_a_figure_refuses_a_choice_that_it_does_not_offer(letters, figure, choices, found, expected, fix):
@@ -329,7 +329,7 @@ def cifar(store):
 
 
 def test_models_are_held_against_a_published_line(cifar, tmp_path):
-    found = report(cifar.results, resamples=50, against="recht2019")
+    found = report(cifar.results, resamples=50, against="recht2019", scale="linear")
     found.save(tmp_path, "csv,md,tex")
 
     assert found.against["model"].tolist() == ["mine", "other"]
@@ -460,15 +460,15 @@ def test_a_figure_of_single_predictions_says_that_there_are_counts_alone(make_ou
 @pytest.mark.parametrize(
     "choices, words",
     [
-        ({}, "--linear"),
-        ({"pairs": "cifar10:cifar10.1-v4"}, "--pair cifar10:cifar10.1-v4 --linear"),
-        ({"without": ["vgg", "resnet"]}, "--without vgg --without resnet --linear"),
-        ({"without": ()}, "--without none --linear"),
+        ({}, ""),
+        ({"pairs": "cifar10:cifar10.1-v4"}, "--pair cifar10:cifar10.1-v4 "),
+        ({"without": ["vgg", "resnet"]}, "--without vgg --without resnet "),
+        ({"without": (), "scale": "logit"}, "--without none --logit "),
     ],
 )
 def test_the_command_of_a_published_report(choices, words):
     command = report(published="recht2019", resamples=0, **choices).summary.command
-    assert command == f"evalshift report --published recht2019 {words} --metric top1 --bootstrap 0 --seed 0"
+    assert command == f"evalshift report --published recht2019 {words}--metric top1 --bootstrap 0 --seed 0"
 
 
 def test_the_summary_file_holds_the_headline_and_the_command(letters, tmp_path):

@@ -15,6 +15,7 @@ from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, require
+from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.selection import is_glob, matching
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval, square_and_add
@@ -55,7 +56,7 @@ def compare(
     results: Results | str | Path = "results",
     *models: str,
     pairs: Sequence[str] | str | None = None,
-    scale: str = "probit",
+    scale: str = "auto",
     metric: str = "top1",
     level: float = 0.95,
     without: Sequence[str] | str | None = None,
@@ -67,8 +68,9 @@ def compare(
     `models` are two or more names or globs of models stored in `results`, or of the published testbed that `published`
     names instead. `pairs` are "original:new"; without them, all pairs that hold at least two of the models. Accuracies
     are compared by McNemar's exact test with Newcombe's interval for paired proportions, drops by their paired
-    variances, effective robustness against the line through the models that are not compared, on `scale`, without the
-    families of `without`. Over more than two models p-values are Holm-adjusted. `registry` (a path or a Registry;
+    variances, effective robustness against the line through the models that are not compared, without the
+    families of `without`, on `scale`: "linear", "probit", "logit", or "auto" for the one on which a report of this pair
+    has its lines. Over more than two models p-values are Holm-adjusted. `registry` (a path or a Registry;
     without it, ./registry.yaml where there is one) gives the titles.
     Raises UsageError for a model or pair that is not there, AnalysisError where no pair holds two of the models.
 
@@ -131,6 +133,7 @@ def _compare_pair(
     original_correct, original_total, new_correct, new_total = (counts[places] for counts in outcomes.counts)
     chosen = np.zeros(len(outcomes), bool)
     chosen[places] = True
+    options, scale_choice = on_one_scale(options, [outcomes.of_line(left_out)])
     predictions = _predictions_of(source, models)
     differences, only = (
         _of_counts(original_correct, original_total, new_correct, new_total, level)
@@ -168,6 +171,7 @@ def _compare_pair(
         only=only,
         predictions=predictions,
         line_models=either(robustness, lambda found: found.line_models, lambda reason: 0),
+        scale_choice=scale_choice,
         notes=(
             *source.notes,
             *run_notes({model: source.provenance[model] for model in models if model in source.provenance}),

@@ -17,6 +17,8 @@ from evalshift.analysis.comparison.verdict import matrix_verdict, verdict
 from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.missing import Missing, computed, or_else, reasons
 from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.scale_choice import ScaleChoice
+from evalshift.analysis.summary.findings import chosen_scale_sentence
 from evalshift.errors import AnalysisError, UsageError, did_you_mean
 from evalshift.shapes import Accuracies
 from evalshift.titles import Titles
@@ -59,6 +61,7 @@ class PairComparison:
     only          per set, images that one model classifies correctly and another does not; None from counts alone
     predictions   of the chosen models on both sets; None from counts alone
     line_models   how many other models the line of effective robustness goes through
+    scale_choice  how its scale was chosen; None where it was asked for
     """
 
     original: str
@@ -76,6 +79,14 @@ class PairComparison:
     predictions: tuple[ImagePredictions, ImagePredictions] | None
     line_models: int
     notes: tuple[str, ...]
+    scale_choice: ScaleChoice | None = None
+
+    @property
+    def scale_sentence(self) -> str | None:
+        """Which scale was chosen for the line, and why; None where it was asked for, or where there is no line."""
+        if self.scale_choice is None or or_else(self.distances, None) is None:
+            return None
+        return chosen_scale_sentence(self.scale_choice)
 
     @property
     def name(self) -> str:
@@ -165,6 +176,7 @@ class PairComparison:
             "new": self.new,
             "metric": self.metric,
             "scale": self.scale,
+            "scale_choice": self.scale_sentence,
             "level": self.level,
             "verdict": self.verdict,
             "line_models": self.line_models,

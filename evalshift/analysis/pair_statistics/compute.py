@@ -26,7 +26,7 @@ from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics, without_line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_else, require
 from evalshift.analysis.pair_statistics.mistake_severity import MistakeSeverity, mistake_severity
-from evalshift.analysis.pair_statistics.report_scale import better_scale
+from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.pair_statistics.selective_shift import (
     SelectiveShift,
     estimates_from_confidence,
@@ -48,7 +48,7 @@ from evalshift.analysis.statistics.overfitting_tests import YearTrend, year_tren
 from evalshift.analysis.statistics.paired import DropDifferences, compare_drops
 from evalshift.analysis.statistics.per_class import ClassDrops, class_drops
 from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_sets
-from evalshift.analysis.statistics.scale_choice import compare_scales
+from evalshift.analysis.statistics.scale_choice import better_scale, compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.errors import AnalysisError
 from evalshift.titles import UNTITLED, Titles
@@ -77,7 +77,7 @@ class Statistics:
     lines              other intervals and fits of the line
     shape              its curvature, images whose hit rate falls as accuracy rises, correlations by class
     robustness         each model against the line of the other models, on the scale of `lines`, or on the best
-                       one where that fits far worse (see `report_scale.better_scale`)
+                       one where that fits far worse (see `scale_choice.better_scale`)
     shared_images      whether it allows for the sampling error that models share on the same images
     mean_drop          mean of the models' drops with its interval
     drop_margin        how far all drops together lie from the true ones at most, as a fraction, at `level`
@@ -163,7 +163,9 @@ def compute_statistics(
     # The matrices are small: where other programs keep the cores busy, several threads wait for each other and take
     # five times as long as one.
     with threadpool_limits(1):
-        basis = Basis(outcomes, predictions, options or ReportOptions(**choices))
+        options = options or ReportOptions(**choices)
+        options, _ = on_one_scale(options, [outcomes.of_line(options.named)])
+        basis = Basis(outcomes, predictions, options)
         return _statistics(basis, fresh, near_duplicates, logits)
 
 

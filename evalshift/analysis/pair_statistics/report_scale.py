@@ -1,19 +1,35 @@
-"""The scale that tests run on: the report's, or the one on which the line predicts far better models left out of it."""
+"""The one scale of a report or comparison: as asked for, or as the leave-one-out errors of its models choose it."""
 
-from evalshift.analysis.statistics.scale_choice import ScaleFit, best_scale
+from collections.abc import Iterable
 
-# Where the leave-one-out error on the report's scale is this many times that on the best one, the line does not fit.
-_MUCH_WORSE = 1.5
-# Of leave-one-out errors this small, in accuracy, neither speaks against the line.
-_EXACT = 1e-4
+from evalshift.analysis.options import ReportOptions
+from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.pair_statistics.missing import attempt, or_none, require
+from evalshift.analysis.statistics.scale_choice import ScaleChoice, ScaleFit, choose_scale, compare_scales
 
 
-def better_scale(fits: tuple[ScaleFit, ...], chosen: str) -> str:
-    """The chosen scale, or the one with the least leave-one-out error where that is less than 1/1.5 of the chosen's.
+def on_one_scale(
+    options: ReportOptions, line_models: Iterable[Outcomes], otherwise: Iterable[Outcomes] = ()
+) -> tuple[ReportOptions, ScaleChoice | None]:
+    """The options with the scale chosen, and how; as they are, and None, where they fix it.
 
-    The chosen one with fewer than five models, of whose errors one model decides, and where its error is below 0.01
-    points.
+    line_models  counts of the models of the line, of each pair
+    otherwise    counts that decide where those are of fewer than five models each, such as a published testbed's
     """
-    error = {fit.scale: fit.rms_error for fit in fits}
-    best = best_scale(fits, otherwise=chosen)
-    return best if error[chosen] > max(_MUCH_WORSE * error[best], _EXACT) else chosen
+    if options.scale != "auto":
+        return options, None
+    choice = _choice(line_models)
+    if not choice.pairs:
+        choice = _choice(otherwise)
+    return options.on_scale(choice.scale), choice
+
+
+def _choice(line_models: Iterable[Outcomes]) -> ScaleChoice:
+    known = [(fits, outcomes.models) for outcomes in line_models if (fits := _fits(outcomes)) is not None]
+    return choose_scale([fits for fits, _ in known], [models for _, models in known])
+
+
+@or_none
+def _fits(outcomes: Outcomes) -> tuple[ScaleFit, ...] | None:
+    """None where the models make no line."""
+    return require(attempt(lambda: compare_scales(*outcomes.counts)))

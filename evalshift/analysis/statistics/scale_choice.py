@@ -1,6 +1,6 @@
 """Which scale makes the straightest line: linear, probit and logit lines by their fit, and by models they left out."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,10 @@ from evalshift.shapes import Accuracies, Counts
 
 # Fewer models do not tell which scale is the better one.
 FEWEST_MODELS = 5
+# A scale whose leave-one-out error is this many times the least one fits clearly worse, whatever the noise.
+MUCH_WORSE = 1.5
+# Of leave-one-out errors this small, in accuracy, neither speaks against the line.
+_EXACT = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,66 @@ def compare_scales(
     return tuple(_fit(original_correct, original_total, new_correct, new_total, kept, scale) for scale in SCALES)
 
 
+@dataclass(frozen=True)
+class ScaleChoice:
+    """The scale that was chosen for models on one or several pairs of test sets; see `choose_scale`.
+
+    best    the scale with the least leave-one-out error
+    errors  scale -> its root mean square leave-one-out error in accuracy, over several pairs their geometric mean;
+            empty with fewer than five models on each pair
+    pairs   how many pairs had enough models to count
+    """
+
+    scale: str
+    best: str
+    errors: dict[str, float]
+    pairs: int
+
+
+def choose_scale(fits: Sequence[Sequence[ScaleFit]], models: Sequence[Sequence[Hashable]]) -> ScaleChoice:
+    """The simplest scale whose leave-one-out error is within noise of the least, over one or several pairs of sets.
+
+    Takes the fits of `compare_scales` and the names of the models for each pair. Scales are compared by the mean over
+    pairs of log(mean squared leave-one-out error), so that pairs with large errors do not decide alone. The standard
+    error of a difference between two scales comes from the models' own contributions to it, summed over the pairs that
+    a model is in. Of linear, probit and logit, in this order, the first is chosen whose mean is within one standard
+    error of the least, and whose error is at most 1.5 times the least. Errors below 0.01 points count as equal. Pairs
+    of fewer than five models do not count; where there are no others the scale is linear.
+    Source: L. Breiman, J. Friedman, R. Olshen and C. Stone, Classification and Regression Trees, 1984, section 3.4.3
+    (the simplest within one standard error of the best).
+
+    >>> n = np.full(6, 1000)
+    >>> original, new = np.array([300, 500, 600, 700, 800, 900]), np.array([150, 310, 416, 530, 668, 820])
+    >>> choose_scale([compare_scales(original, n, new, n)], ["abcdef"]).scale
+    'probit'
+    """
+    enough = [(pair, names) for pair, names in zip(fits, models, strict=True) if _counts(pair)]
+    if not enough:
+        return ScaleChoice(SCALES[0], SCALES[0], {}, 0)
+    logs = np.zeros(len(SCALES))
+    parts: dict[Hashable, np.ndarray] = {}
+    for pair, names in enough:
+        errors = np.stack([fit.error for fit in pair])
+        squared = np.maximum([fit.rms_error for fit in pair], _EXACT) ** 2
+        logs += np.log(squared) / len(enough)
+        # What each model adds to the logarithm of its pair's mean square, to first order.
+        shares = np.nan_to_num(errors**2) / squared[:, np.newaxis] / np.isfinite(errors).sum(axis=1, keepdims=True)
+        for name, share in zip(names, shares.T, strict=True):
+            parts[name] = parts.get(name, np.zeros(len(SCALES))) + share / len(enough)
+    best = int(np.argmin(logs))
+    apart = np.stack(list(parts.values()))
+    apart = apart - apart[:, [best]]
+    noise = np.sqrt(len(apart) * np.var(apart, axis=0, ddof=1))
+    near = (logs - logs[best] <= noise) & (logs - logs[best] <= 2 * np.log(MUCH_WORSE))
+    means: dict[str, float] = {scale: float(np.exp(log / 2)) for scale, log in zip(SCALES, logs, strict=True)}
+    return ScaleChoice(SCALES[int(np.argmax(near))], SCALES[best], means, len(enough))
+
+
+def _counts(pair: Sequence[ScaleFit]) -> bool:
+    """Whether these fits are of enough models, on every scale."""
+    return all(np.isfinite(fit.error).sum() >= FEWEST_MODELS for fit in pair)
+
+
 def best_scale(fits: Sequence[ScaleFit], otherwise: str = "linear") -> str:
     """The scale with the least leave-one-out error, the first of several; `otherwise` with fewer than five models.
 
@@ -64,6 +128,17 @@ def best_scale(fits: Sequence[ScaleFit], otherwise: str = "linear") -> str:
     """
     known = [fit for fit in fits if np.isfinite(fit.rms_error) and len(fit.error) >= FEWEST_MODELS]
     return min(known, key=lambda fit: fit.rms_error).scale if known else otherwise
+
+
+def better_scale(fits: Sequence[ScaleFit], chosen: str) -> str:
+    """The chosen scale, or the one with the least leave-one-out error where that is less than 1/1.5 of the chosen's.
+
+    The chosen one with fewer than five models, of whose errors one model decides, and where its error is below 0.01
+    points.
+    """
+    error = {fit.scale: fit.rms_error for fit in fits}
+    best = best_scale(fits, otherwise=chosen)
+    return best if error[chosen] > max(MUCH_WORSE * error[best], _EXACT) else chosen
 
 
 def _fit(

@@ -4,11 +4,11 @@ import numpy as np
 
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import either, or_else, or_none, require
-from evalshift.analysis.pair_statistics.report_scale import better_scale
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.diminishing_returns import DiminishingReturns
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.line_intervals import LineEstimate
+from evalshift.analysis.statistics.scale_choice import FEWEST_MODELS, ScaleChoice, better_scale
 from evalshift.analysis.summary.confidence_sentences import (
     calibration_sentence,
     selective_sentence,
@@ -21,9 +21,15 @@ from evalshift.formatting import ci_words, name_some, number, p_words, percent, 
 _NAMED = 3
 
 
-def findings(statistics: Statistics) -> tuple[str, ...]:
-    """What a reader should know at once: effective robustness, what the drop is made of, leave-one-out errors."""
-    return _said(robustness_sentence(statistics), decomposition_sentence(statistics), scale_sentence(statistics))
+def findings(statistics: Statistics, chosen: ScaleChoice | None = None) -> tuple[str, ...]:
+    """What a reader should know at once: effective robustness, what the drop is made of, the scale and its errors.
+
+    `chosen` is how the scale was chosen for this metric of this pair; None where it was fixed, or chosen for others.
+    """
+    scale = scale_sentence(statistics)
+    if chosen is not None and (chosen.errors or scale):
+        scale = chosen_scale_sentence(chosen)
+    return _said(robustness_sentence(statistics), decomposition_sentence(statistics), scale)
 
 
 def details(statistics: Statistics) -> tuple[str, ...]:
@@ -180,6 +186,25 @@ def scale_sentence(statistics: Statistics) -> str | None:
         return None
     errors = [f"{points(fit.rms_error, 2)} points on the {fit.scale}" for fit in known]
     return f"Leave-one-out error (root mean square): {', '.join(errors[:-1])} and {errors[-1]} scale."
+
+
+def chosen_scale_sentence(chosen: ScaleChoice) -> str:
+    """Which scale was chosen for the lines, and why."""
+    if not chosen.errors:
+        why = f"because fewer than {FEWEST_MODELS} models cannot show which scale fits best"
+        return f"Lines are on the {chosen.scale} scale, {why}."
+    error = {scale: points(value, 2) for scale, value in chosen.errors.items()}
+    kind = "leave-one-out error" + ("" if chosen.pairs == 1 else f", geometric mean over {chosen.pairs} pairs,")
+    if chosen.scale == chosen.best:
+        others = " and ".join(f"{error[scale]} on the {scale}" for scale in error if scale != chosen.scale)
+        return (
+            f"Lines are on the {chosen.scale} scale, whose {kind} is the least: {error[chosen.scale]} points, "
+            f"{others} scale."
+        )
+    return (
+        f"Lines are on the {chosen.scale} scale: its {kind} of {error[chosen.scale]} points is within one standard "
+        f"error of the least ({error[chosen.best]}, {chosen.best} scale)."
+    )
 
 
 @or_none

@@ -1,6 +1,6 @@
 """Published testbeds as pairs of counts, summarized as stored results are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Unpack
 
@@ -9,6 +9,7 @@ import numpy as np
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import Outcomes, split_pair
 from evalshift.analysis.outcomes.stored_pair import load_pair, stored_models
+from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.summary.conventions import of_publication
 from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
@@ -98,6 +99,7 @@ def summarize_published(
     names = [model.name for pair in wanted for model in _table_of(testbed, pair).models]
     options.check_models([*names, *([] if add is None else stored_models(add, wanted))])
     chosen = [pair for pair in wanted if pairs is not None or _has_chosen(testbed, pair, options)]
+    options, scale_choice = on_one_scale(options, published_line_models(testbed, chosen, options))
     return put_together(
         [_summarize_pair(testbed, pair, options, add) for pair in chosen],
         options,
@@ -113,7 +115,23 @@ def summarize_published(
                 if pair not in chosen
             ),
         ),
+        scale_choice=scale_choice,
     )
+
+
+def published_line_models(
+    testbed: PublishedTestbed, pairs: Sequence[str], options: ReportOptions
+) -> Iterator[Outcomes]:
+    """Counts, by the metric of the report, of the published models that lines are fitted to, for each of these pairs.
+
+    Pairs and metrics on which nothing was published are left out.
+    """
+    for pair in pairs:
+        table = testbed.table_of(pair)
+        if table is not None and options.metric in table.metrics:
+            counts = published_outcomes(testbed, pair)[options.metric]
+            families = of_publication(testbed, table).applied_to(options).named
+            yield counts.subset(options.chosen(counts)).of_line(families)
 
 
 def _with_added(outcomes: dict[str, Outcomes], added: Results, pair: str) -> dict[str, Outcomes]:

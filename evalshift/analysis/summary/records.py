@@ -15,7 +15,8 @@ from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
-from evalshift.analysis.summary.findings import details, findings, unfit_scale_sentence
+from evalshift.analysis.statistics.scale_choice import ScaleChoice
+from evalshift.analysis.summary.findings import chosen_scale_sentence, details, findings, unfit_scale_sentence
 from evalshift.analysis.summary.highlighted import highlighted_sentences
 from evalshift.analysis.summary.sentences import drop_sentence, line_sentence, rank_sentence
 from evalshift.analysis.summary.several_sets import SeveralSets, several_sets
@@ -42,6 +43,7 @@ class MetricSummary:
     statistics  all else that is computed, on the report's scale
     tables      the same as tables by name; `missing` has the reason for each one that is not computed
     correctness  which images of the original and of the new set each model with predictions classifies correctly
+    scale_choice  how the scale was chosen, where that was left to the models of this pair and metric
     """
 
     outcomes: Outcomes
@@ -56,6 +58,12 @@ class MetricSummary:
     all_lines: dict[str, Line | None] = field(default_factory=dict)
     against: Against | None = None
     correctness: tuple[SetCorrectness, SetCorrectness] | None = None
+    scale_choice: ScaleChoice | None = None
+
+    @property
+    def scale(self) -> str:
+        """The scale of the report, that of all statistics that need one."""
+        return self.statistics.lines.scale
 
     @property
     def in_line(self) -> np.ndarray:
@@ -94,17 +102,18 @@ class MetricSummary:
         """The titles of the families that the lines leave out."""
         return tuple(map(self.titles.family, self.left_out))
 
-    def estimate(self, scale: str = "linear", *, everything: bool = False) -> LineEstimate | Missing:
-        """The line on `scale` with the confidence intervals that the report gives first; see `line_estimates`.
+    def estimate(self, scale: str | None = None, *, everything: bool = False) -> LineEstimate | Missing:
+        """The line on `scale`, or on the report's, with the confidence intervals given first; see `line_estimates`.
 
         With `everything` the line of all models, those of `left_out` too.
         """
         statistics = self.statistics
         estimates = statistics.all_estimates if everything and self.left_out else statistics.estimates
-        return estimates[scale].headline
+        return estimates[scale or self.scale].headline
 
-    def headline(self, scale: str = "linear") -> tuple[str, ...]:
+    def headline(self, scale: str | None = None) -> tuple[str, ...]:
         """What was found: that `scale` does not fit, highlighted models, drop, line, published line, ranks."""
+        scale = scale or self.scale
         names = self.titles.dataset(self.outcomes.original), self.titles.dataset(self.outcomes.new)
         everything = (self.all_lines.get(scale), self.estimate(scale, everything=True)) if self.left_out else None
         line = line_sentence(self.lines.get(scale), self.estimate(scale), names, self.left_out_titles, everything)
@@ -120,7 +129,7 @@ class MetricSummary:
 
     def findings(self) -> tuple[str, ...]:
         """What stands out besides: models off the line, what the drop is made of, the scale that fits."""
-        return findings(self.statistics)
+        return findings(self.statistics, self.scale_choice)
 
     def details(self) -> tuple[str, ...]:
         """What is worth a look beyond that."""
@@ -173,6 +182,8 @@ class PairSummary:
 class Summary:
     """A whole report: its pairs, and the choices that shaped its numbers.
 
+    scale      "linear", "probit" or "logit"
+    scale_choice  how it was chosen; None where it was asked for
     created    an ISO time in UTC
     reference  the model that corruption errors are normalised by, where one was named
     """
@@ -188,6 +199,12 @@ class Summary:
     command: str | None = None
     notes: tuple[str, ...] = ()
     reference: str | None = None
+    scale_choice: ScaleChoice | None = None
+
+    @property
+    def scale_sentence(self) -> str | None:
+        """Which scale was chosen over several pairs, and why; None where one pair's findings say so, or none was."""
+        return None if self.scale_choice is None or len(self.pairs) == 1 else chosen_scale_sentence(self.scale_choice)
 
     @property
     def options(self) -> ReportOptions:

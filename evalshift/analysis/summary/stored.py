@@ -1,21 +1,27 @@
 """Stored results, summarized pair by pair."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Unpack
 
 from evalshift.analysis.checks.review import review_pair
 from evalshift.analysis.options import Choices, ReportOptions
-from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.outcomes.given_corrections import refuse_unused, with_given_corrections
 from evalshift.analysis.outcomes.present_titles import AS_STORED, PresentTitles
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families, stored_models
+from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
-from evalshift.analysis.summary.conventions import of_imports
+from evalshift.analysis.summary.conventions import Conventions, of_imports
+from evalshift.analysis.summary.published import published_line_models
 from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
 from evalshift.errors import AnalysisError
 from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
+from evalshift.testbed.published import PublishedTestbed
+
+# Predictions of several pairs are kept in memory up to this, while the scale of their lines is chosen.
+_KEPT_BYTES = 500_000_000
 
 
 def summarize(
@@ -25,6 +31,7 @@ def summarize(
     options: ReportOptions | None = None,
     command: str | None = None,
     titles: PresentTitles = AS_STORED,
+    against: PublishedTestbed | None = None,
     **choices: Unpack[Choices],
 ) -> Summary:
     """Work out everything a report says on stored results.
@@ -32,8 +39,9 @@ def summarize(
     `pairs` are "original:new"; without them, all that were run here: one that cannot be reported then becomes a note.
     `choices` are those of `ReportOptions`, or `options` has them all. On models that were imported from a release,
     families that the options leave open are those that its publication leaves out, and where all of a pair's models are
-    of it, models of equal accuracy are numbered as its tables do. Lines are fitted on every scale; the one chosen
-    is that of all other statistics that need one. Each statistic has a generator of its own, so that its numbers do
+    of it, models of equal accuracy are numbered as its tables do. Lines are fitted on every scale; that of the options,
+    or the one that fits all pairs best, is that of all other statistics that need one; where the models are too few to
+    tell, those of the testbed `against` do. Each statistic has a generator of its own, so that its numbers do
     not depend on what else is asked for.
     `titles` are those of the registry as it is now, without them those that were stored with the predictions.
     Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
@@ -45,23 +53,17 @@ def summarize(
         options.check_families(stored_families(results, wanted))
     if options.models is not None or options.highlight:
         options.check_models(stored_models(results, wanted))
+    loaded = _LoadedPairs(results, wanted, options, required=pairs is not None)
+    options, scale_choice = on_one_scale(
+        options,
+        (_line_models(stored, options) for stored in loaded),
+        () if against is None else published_line_models(against, wanted, options),
+    )
     summaries: list[PairSummary] = []
-    refused: list[AnalysisError] = []
-    datasets: list[StoredDataset | CountedDataset] = []
-    for pair in wanted:
-        try:
-            stored = with_given_corrections(load_pair(results, pair, options.models), options.corrected_labels)
-            datasets += [stored.original, stored.new]
-            _require_metric(stored, options.metric)
-        except AnalysisError as error:
-            if pairs is not None:
-                raise
-            refused.append(error)
-            continue
+    for stored in loaded:
         review = None if options.scope else review_pair(stored, options.level)
         reviewed = review.notes if review else ()
-        runs = [run for both in stored.provenance.values() for run in both]
-        conventions = of_imports(f"{stored.original.name}:{stored.new.name}", runs)
+        conventions = _conventions(stored)
         summaries.append(
             summarize_outcomes(
                 {metric: titles.of(outcomes) for metric, outcomes in stored.outcomes.items()},
@@ -83,17 +85,71 @@ def summarize(
             )
         )
     if not summaries:
-        raise refused[0]
-    refuse_unused(options.corrected_labels, datasets)
+        raise loaded.refused[0]
+    refuse_unused(options.corrected_labels, loaded.datasets)
     return put_together(
         summaries,
         options,
         command=command,
         notes=[
             *([titles.note] if titles.note else []),
-            *(f"{error.where} is not in this report: {error.problem} ({error.found})." for error in refused),
+            *(f"{error.where} is not in this report: {error.problem} ({error.found})." for error in loaded.refused),
         ],
+        scale_choice=scale_choice,
     )
+
+
+class _LoadedPairs:
+    """The stored pairs, to go through more than once; those that cannot be reported are `refused`, or raise.
+
+    They are kept from one time to the next while that takes little memory, and read again beyond.
+    """
+
+    def __init__(self, results: Results, wanted: Sequence[str], options: ReportOptions, required: bool) -> None:
+        self._results, self._options, self._required = results, options, required
+        self._wanted = list(wanted)
+        self._kept: dict[str, StoredPair] = {}
+        self.refused: list[AnalysisError] = []
+        self.datasets: list[StoredDataset | CountedDataset] = []
+
+    def __iter__(self) -> Iterator[StoredPair]:
+        for pair in list(self._wanted):
+            stored = self._kept.pop(pair, None) or self._load(pair)
+            if stored is None:
+                self._wanted.remove(pair)
+                continue
+            if len(self._wanted) == 1 or sum(map(_bytes, (stored, *self._kept.values()))) < _KEPT_BYTES:
+                self._kept[pair] = stored
+            yield stored
+
+    def _load(self, pair: str) -> StoredPair | None:
+        try:
+            stored = load_pair(self._results, pair, self._options.models)
+            stored = with_given_corrections(stored, self._options.corrected_labels)
+            self.datasets += [stored.original, stored.new]
+            _require_metric(stored, self._options.metric)
+        except AnalysisError as error:
+            if self._required:
+                raise
+            self.refused.append(error)
+            return None
+        return stored
+
+
+def _bytes(stored: StoredPair) -> int:
+    """What the predictions of a pair take up in memory."""
+    arrays = [array for one in stored.predictions or () for array in (one.top, one.prob) if array is not None]
+    return sum(array.nbytes for array in arrays)
+
+
+def _conventions(stored: StoredPair) -> Conventions:
+    runs = [run for both in stored.provenance.values() for run in both]
+    return of_imports(f"{stored.original.name}:{stored.new.name}", runs)
+
+
+def _line_models(stored: StoredPair, options: ReportOptions) -> Outcomes:
+    """Counts, by the metric of the report, of the models that lines are fitted to."""
+    return stored.outcomes[options.metric].of_line(_conventions(stored).applied_to(options).named)
 
 
 def wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[str]:

@@ -15,11 +15,13 @@ from evalshift.analysis.outcomes.correctness import packed
 from evalshift.analysis.pair_statistics.calibration_shift import Logits
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.missing import either
+from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.statistics.drops import drops
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.statistics.line_fit import Line, fit_line
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.statistics.ranks import rank, rank_changes
+from evalshift.analysis.statistics.scale_choice import ScaleChoice
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.tables import statistic_tables
@@ -32,6 +34,7 @@ def put_together(
     *,
     command: str | None = None,
     notes: Sequence[str] = (),
+    scale_choice: ScaleChoice | None = None,
 ) -> Summary:
     """The summary of these pairs, made now; UsageError where no model is of a family left out, or is the reference."""
     options.check_families(
@@ -41,6 +44,10 @@ def put_together(
     options.check_reference(
         model for pair in pairs for metric in pair.metrics.values() for model in metric.outcomes.models
     )
+    if scale_choice is not None and len(pairs) == 1:
+        metrics = dict(pairs[0].metrics)
+        metrics[options.metric] = replace(metrics[options.metric], scale_choice=scale_choice)
+        pairs = [replace(pairs[0], metrics=metrics)]
     return Summary(
         pairs=tuple(pairs),
         scale=options.scale,
@@ -53,6 +60,7 @@ def put_together(
         command=command,
         notes=tuple(notes),
         reference=options.reference,
+        scale_choice=scale_choice,
     )
 
 
@@ -80,6 +88,8 @@ def summarize_outcomes(
     `ReportOptions`, or `options` has them all.
     """
     options = options or ReportOptions(**choices)
+    one = outcomes.get(options.metric) or next(iter(outcomes.values()))
+    options, _ = on_one_scale(options, [one.of_line(options.named)])
     first = next(iter(outcomes.values()))
     metrics = {}
     scope = options.scope

@@ -13,6 +13,8 @@ from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
+from evalshift.analysis.statistics.scale_choice import ScaleChoice
+from evalshift.analysis.summary.findings import chosen_scale_sentence
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.several_sets import SeveralSets
 from evalshift.analysis.tables.published_line import Against
@@ -37,6 +39,7 @@ def to_json(summary: Summary, tables: Mapping[str, pd.DataFrame] | None = None) 
         "created": summary.created,
         "command": summary.command,
         "scale": summary.scale,
+        "scale_choice": summary.scale_choice and _choice_facts(summary.scale_choice),
         "metric": summary.metric,
         "level": summary.level,
         "resamples": summary.resamples,
@@ -47,6 +50,15 @@ def to_json(summary: Summary, tables: Mapping[str, pd.DataFrame] | None = None) 
         "pairs": [_pair_facts(pair, summary.scale) for pair in summary.pairs],
     }
     return json.dumps(_jsonable(written), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _choice_facts(choice: ScaleChoice) -> dict[str, Any]:
+    return {
+        "words": chosen_scale_sentence(choice),
+        "least_error": choice.best if choice.errors else None,
+        "errors": choice.errors,
+        "pairs": choice.pairs,
+    }
 
 
 def _pair_facts(pair: PairSummary, scale: str) -> dict[str, Any]:

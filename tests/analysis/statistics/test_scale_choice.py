@@ -13,7 +13,7 @@ from released import cifar10, imagenet, needs_cifar10, needs_imagenet
 from scipy import stats
 
 from evalshift.analysis.statistics.difficulty_model import Difficulty, expected_accuracy
-from evalshift.analysis.statistics.scale_choice import ScaleFit, compare_scales
+from evalshift.analysis.statistics.scale_choice import ScaleFit, better_scale, choose_scale, compare_scales
 from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
 
@@ -95,6 +95,89 @@ def test_whole_families_are_left_out():
     assert fit.error[:3] == pytest.approx([-0.1, -0.1, -0.1])
     alone = by_scale(original, total, new, total, families=[None] * 6)["linear"]
     assert alone.error.tolist() == by_scale(original, total, new, total)["linear"].error.tolist()
+
+
+def fits_of(errors: dict[str, list[float]]) -> list[ScaleFit]:
+    """Fits with these leave-one-out errors."""
+    return [
+        ScaleFit(scale, 0.9, np.array(error), float(np.sqrt(np.mean(np.square(error)))))
+        for scale, error in errors.items()
+    ]
+
+
+class TestChoice:
+    def test_by_hand(self):
+        # Mean squares 4 and 1 of 10⁻⁴: ln 4 = 1.39 apart. Each model's share of a mean square is a fifth: no noise, and
+        # linear is twice as far off.
+        fits = fits_of({"linear": [0.02] * 5, "probit": [0.01] * 5, "logit": [0.01] * 5})
+        choice = choose_scale([fits], ["abcde"])
+        assert (choice.scale, choice.best, choice.pairs) == ("probit", "probit", 1)
+        assert choice.errors == pytest.approx({"linear": 0.02, "probit": 0.01, "logit": 0.01})
+
+    def test_within_one_standard_error_the_simplest_is_taken(self):
+        # One model of six makes the whole difference: squares of linear (1, 1, 1, 1, 1, 4), of probit six times 1. Mean
+        # squares 1.5 and 1: ln 1.5 = 0.405. Shares are 1/9 (5 times) and 4/9, less 1/6: −1/18 and 5/18. Their standard
+        # deviation is √((5/18² + 25/18²)/5) = 0.136, the standard error √6 · 0.136 = 0.333 < 0.405.
+        noisy = fits_of({"linear": [0.01] * 5 + [0.02], "probit": [0.01] * 6, "logit": [0.03] * 6})
+        assert choose_scale([noisy], ["abcdef"]).scale == "probit"
+        # Two models that differ to either side are noise: squares (2, 0.5, 1, 1, 1, 1), mean 1.083, ln = 0.080; shares
+        # 0.308, 0.077 and 0.154, less 1/6: 0.141, −0.090 and −0.013 four times; √6 · √(0.0287/5) = 0.186 > 0.080.
+        linear = [0.01 * 2**0.5, 0.01 * 0.5**0.5, *[0.01] * 4]
+        even = fits_of({"linear": linear, "probit": [0.01] * 6, "logit": [0.03] * 6})
+        choice = choose_scale([even], ["abcdef"])
+        assert (choice.scale, choice.best) == ("linear", "probit")
+
+    def test_far_worse_is_worse_whatever_the_noise(self):
+        # One model makes linear 2.8 times as bad; its share is all of the noise, which allows for no more than 1.5.
+        fits = fits_of({"linear": [0.01] * 5 + [0.0676], "probit": [0.01] * 6, "logit": [0.01] * 6})
+        assert choose_scale([fits], ["abcdef"]).scale == "probit"
+
+    def test_a_pair_with_large_errors_does_not_decide_alone(self):
+        # Linear is slightly worse where errors are large, and far better on two pairs where they are small.
+        large = fits_of({"linear": [0.1] * 6, "probit": [0.09] * 6, "logit": [0.09] * 6})
+        small = fits_of({"linear": [0.001] * 6, "probit": [0.003] * 6, "logit": [0.003] * 6})
+        assert choose_scale([large, small, small], ["abcdef"] * 3).scale == "linear"
+        errors = choose_scale([large, small], ["abcdef"] * 2).errors
+        assert errors["linear"] == pytest.approx(math.sqrt(0.1 * 0.001))
+
+    def test_the_same_pair_twice_says_no_more_than_once(self):
+        once = choose_scale([compare_scales(*some_counts(12))], [range(12)])
+        assert choose_scale([compare_scales(*some_counts(12))] * 2, [range(12)] * 2).errors == pytest.approx(
+            once.errors
+        )
+        for seed in range(20):
+            fits = compare_scales(*some_counts(12, seed))
+            assert choose_scale([fits], [range(12)]).scale == choose_scale([fits] * 3, [range(12)] * 3).scale
+
+    def test_few_models_and_exact_lines_are_linear(self):
+        four = compare_scales(*some_counts(4))
+        assert choose_scale([four], ["abcd"]).scale == "linear"
+        assert choose_scale([four], ["abcd"]).errors == {}
+        assert choose_scale([], []).pairs == 0
+        total = np.full(6, 10_000)
+        exact = compare_scales(np.arange(1, 7) * 1000, total, np.arange(1, 7) * 500, total)
+        assert choose_scale([exact], ["abcdef"]).scale == "linear"
+        # A pair of few models does not count beside one of many.
+        many = compare_scales(*some_counts(12))
+        assert choose_scale([four, many], ["abcd", range(12)]) == choose_scale([many], [range(12)])
+
+    def test_the_difficulty_model_is_told_on_a_wide_range_and_left_linear_on_a_narrow_one(self):
+        draw, total, chosen = np.random.default_rng(1), np.full(40, 10_000), {"wide": [], "narrow": []}
+        for _ in range(20):
+            for name, skills in (("wide", (-2, 2.5)), ("narrow", (1.0, 1.2))):
+                skill = draw.uniform(*skills, 40)
+                counts = [draw.binomial(total, expected_accuracy(skill, one))
+                          for one in (Difficulty(0.0, 2.0), Difficulty(1.0, 2.1))]  # fmt: skip
+                fits = compare_scales(counts[0], total, counts[1], total)
+                chosen[name].append(choose_scale([fits], [range(40)]).scale)
+        assert chosen["wide"].count("probit") >= 16
+        assert chosen["narrow"].count("linear") >= 12
+
+    def test_a_chosen_scale_never_fits_far_worse_than_another(self):
+        for seed in range(30):
+            fits = compare_scales(*some_counts(6 + seed % 9, seed, images=200))
+            chosen = choose_scale([fits], [range(len(fits[0].error))]).scale
+            assert better_scale(fits, chosen) == chosen
 
 
 class TestDegenerate:

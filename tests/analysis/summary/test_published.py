@@ -176,19 +176,59 @@ class TestLines:
         better = (
             "A line on the logit scale predicts these models better than one on the linear scale: its leave-one-out "
         )
-        assert pair.metrics["top1"].headline()[0].startswith(better)
-        assert pair.metrics["top1"].headline()[2] == (
+        assert pair.metrics["top1"].headline("linear")[0].startswith(better)
+        assert pair.metrics["top1"].headline("linear")[2] == (
             "Slope 1.11 without Fisher vectors (95 % CI 1.02 to 1.20; models clustered by family; images' sampling "
             "error not included): one point more on ImageNet goes with 1.11 points more on ImageNetV2 MatchedFrequency "
             "(R² = 0.991). With all 67 models the slope is 0.97 (95 % CI 0.61 to 1.32; models clustered by family; "
             "images' sampling error not included; R² = 0.991)."
         )
-        assert pair.metrics["top1"].headline("probit")[1] == (
+        assert pair.metrics["top1"].headline()[1] == (
             "Slope 0.97 on the probit scale without Fisher vectors (95 % CI 0.94 to 1.00; models clustered by family; "
             "images' sampling error not included): one unit of Φ⁻¹(accuracy) more on ImageNet goes with 0.97 units "
             "more on ImageNetV2 MatchedFrequency (R² = 0.995). With all 67 models the slope is 0.95 "
             "(95 % CI 0.91 to 0.99; models clustered by family; images' sampling error not included; R² = 0.998)."
         )
+
+
+class TestScale:
+    def test_one_scale_for_all_pairs_is_said_once(self, summary):
+        choice = summary.scale_choice
+        assert choice is not None
+        assert (summary.scale, choice.pairs) == ("probit", 2)
+        # As a geometric mean: CIFAR-10.1's 0.77, 0.80 and 0.85 points, and ImageNetV2's 0.59, 0.41 and 0.39.
+        errors = [round(100 * choice.errors[scale], 2) for scale in ("linear", "probit", "logit")]
+        assert errors == [0.68, 0.57, 0.58]
+        assert summary.scale_sentence == (
+            "Lines are on the probit scale, whose leave-one-out error, geometric mean over 2 pairs, is the least: 0.57 "
+            "points, 0.68 on the linear and 0.58 on the logit scale."
+        )
+        for pair in summary.pairs:
+            assert not any(sentence.startswith("Lines are on") for sentence in pair.metrics["top1"].findings())
+
+    @pytest.mark.parametrize(
+        "pair, scale, said",
+        [
+            (V4, "linear", "whose leave-one-out error is the least: 0.77 points, 0.80 on the probit and"),
+            (
+                THRESHOLD,
+                "linear",
+                "its leave-one-out error of 0.42 points is within one standard error of the least (0.41",
+            ),
+            (MATCHED, "logit", "whose leave-one-out error is the least: 0.39 points, 0.59 on the linear and"),
+        ],
+    )
+    def test_a_single_pair_has_its_own(self, pair, scale, said):
+        found = summarize_published("recht2019", pair, resamples=0)
+        assert (found.scale, found.scale_sentence) == (scale, None)
+        sentence = found.pairs[0].metrics["top1"].findings()[-1]
+        assert sentence.startswith(f"Lines are on the {scale} scale")
+        assert said in sentence
+        assert found.pairs[0].metrics["top1"].statistics.lines.scale == scale
+
+    def test_a_fixed_scale_is_kept(self):
+        found = summarize_published("recht2019", MATCHED, resamples=0, scale="linear")
+        assert (found.scale, found.scale_choice, found.scale_sentence) == ("linear", None, None)
 
 
 class TestSummary:

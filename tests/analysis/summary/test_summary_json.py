@@ -22,8 +22,8 @@ def test_json_holds_everything_and_reads_back(tiny):
     read = json.loads(to_json(summary), parse_constant=lambda token: pytest.fail(f"{token} is no JSON"))
 
     assert list(read) == [
-        *("schema_version", "evalshift", "created", "command", "scale", "metric", "level", "resamples", "seed"),
-        *("notes", "several_sets", "pairs"),
+        *("schema_version", "evalshift", "created", "command", "scale", "scale_choice", "metric", "level", "resamples"),
+        *("seed", "notes", "several_sets", "pairs"),
     ]
     pair = read["pairs"][0]
     assert (pair["original"], pair["new"], pair["notes"]) == ("old", "new", ["something"])
