@@ -40,7 +40,14 @@ class Opened:
     """A page that was opened from disk, with all that it asked of the network and complained about."""
 
     def __init__(
-        self, started: Any, file: Path, width: int = 1280, height: int = 900, scheme: str = "light", **more: Any
+        self,
+        started: Any,
+        file: Path,
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
+        hash: str = "",
+        **more: Any,
     ) -> None:
         context = started.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         self.page = context.new_page()
@@ -49,7 +56,7 @@ class Opened:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(file.as_uri(), wait_until="commit")
+        self.page.goto(f"{file.as_uri()}{'#' if hash else ''}{hash}", wait_until="commit")
         self.page.wait_for_selector("html[data-ready]", state="attached")
 
     def run(self, code: str) -> Any:

@@ -33,6 +33,7 @@ class StoredPair:
     logits       model -> its logits on the original and on the new set, read when they are asked for
     provenance   model -> how its predictions on the original and on the new set came about
     notes        what was left out and why, and what else the reader should know
+    refused      those of the notes on models whose stored predictions cannot be used
     unreported   metric -> why no accuracy by it is in `outcomes`
     """
 
@@ -44,6 +45,7 @@ class StoredPair:
     logits: StoredLogits
     provenance: dict[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...]
+    refused: tuple[str, ...]
     unreported: dict[str, str]
 
 
@@ -68,18 +70,20 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
     original, new = (_load_side(results, name, pair, notes, models) for name in names)
     _refuse_unlike(original.dataset, new.dataset)
     known: dict[str, tuple[_Known, _Known]] = {}
+    refused: list[str] = []
     for model in _common_models(original, new, notes):
         try:
             both = original.read(results, model), new.read(results, model)
         except StoreError as error:
-            notes.append(f"{model} is left out: {error.problem} ({error.where}).")
+            refused.append(f"{model} is left out: {error.problem} ({error.where}).")
             continue
         if isinstance(both[0], str) or isinstance(both[1], str):
-            notes.append(f"{model} is left out: {both[0] if isinstance(both[0], str) else both[1]}.")
+            refused.append(f"{model} is left out: {both[0] if isinstance(both[0], str) else both[1]}.")
         elif objection := _two_checkpoints(both[0].provenance, both[1].provenance):
-            notes.append(f"{model} is left out: {objection}.")
+            refused.append(f"{model} is left out: {objection}.")
         else:
             known[model] = both[0], both[1]
+    notes += refused
     if not known:
         raise AnalysisError(
             "no model can be compared on this pair",
@@ -113,6 +117,7 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
         logits=StoredLogits(results, original.dataset, new.dataset, predictions[0].models if predictions else ()),
         provenance=provenance,
         notes=tuple(notes),
+        refused=tuple(refused),
         unreported=unreported,
     )
 

@@ -22,6 +22,7 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
     return Chart(
         key="agreement",
         title="Agreement",
+        finding=_finding(shown),
         result=_result(shown),
         caption=f"{shown.what[0].upper()}{shown.what[1:]} of every two models. Similar models are next to each other; "
         "both sets have the order of the original one."
@@ -49,6 +50,7 @@ def _view(shown: AgreementPlot, side: str, size: int) -> dict:
         "zmin": low,
         "zmax": high,
         "colorscale": _COLOURS,
+        "meta": {"rows": shown.rows.tolist(), "each": 0},
         "hovertemplate": f"%{{y}}<br>%{{x}}<br>%{{z:{'.1%' if share else '.2f'}}}<extra></extra>",
         "colorbar": {
             "thickness": 12,
@@ -69,9 +71,20 @@ def _view(shown: AgreementPlot, side: str, size: int) -> dict:
     )
 
 
+def _means(shown: AgreementPlot) -> dict[str, float]:
+    above = np.triu_indices(len(shown.models), k=1)
+    return {side: float(np.nanmean(matrix[above])) for side, matrix in shown.values.items()}
+
+
+def _finding(shown: AgreementPlot) -> str:
+    original, new = (_said(shown, mean) for mean in _means(shown).values())
+    if shown.is_share:
+        return f"Two models agree on {original} of the original and {new} of the new images on average"
+    return f"Mean error consistency (κ) of two models: {original} on the original set, {new} on the new one"
+
+
 def _result(shown: AgreementPlot) -> str:
-    names, values = shown.models, shown.values
-    means = {side: float(np.nanmean(matrix[np.triu_indices(len(names), k=1)])) for side, matrix in values.items()}
+    names, values, means = shown.models, shown.values, _means(shown)
     apart = np.where(np.eye(len(names), dtype=bool), -np.inf, np.nan_to_num(values["original"], nan=-np.inf))
     one, other = np.unravel_index(int(np.argmax(apart)), apart.shape)
 

@@ -22,6 +22,7 @@ def bump_chart(metric: MetricSummary) -> Chart | None:
     return Chart(
         key="ranks",
         title="Rank changes",
+        finding=_finding(metric),
         result=_result(metric),
         caption=_caption(metric, shown.sets is not None, describe_shown(shown.rows, len(metric.table))),
         views={"ranks": _view(shown)},
@@ -143,6 +144,17 @@ def _reach(found: RankSet, model: int) -> str:
     if np.isnan(found.low[model]):
         return ""
     return f" [{found.low[model]:.0f}, {found.high[model]:.0f}]".replace("-", "−")
+
+
+def _finding(metric: MetricSummary) -> str:
+    """How many models keep their rank, and whether a change is significant."""
+    table, known = metric.table, metric.table["delta_rank_real"].dropna()
+    kept = int((table["delta_rank"] == 0).sum())
+    words = "All models keep their rank" if kept == len(table) else f"{kept:,} of {len(table):,} models keep their rank"
+    if len(known) == 0 or kept == len(table):
+        return words
+    real = int(known.sum())
+    return f"{words}; {f'{real:,}' if real else 'no'} rank change{'s are' if real > 1 else ' is'} significant"
 
 
 def _result(metric: MetricSummary) -> str:

@@ -26,6 +26,7 @@ class Chart:
 
     key      name of the figure, unique within its metric
     title    what it shows
+    finding  what is found in a few words: the title of its section, where it is the first figure there
     result   the finding in a sentence, which is also the text alternative
     caption  how to read it
     views    name -> {"data", "layout"} of plotly; the first is shown
@@ -42,6 +43,7 @@ class Chart:
     height: int = 0
     widest: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    finding: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from evalshift.analysis.page.words import bounds, plotly_text
 from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.findings import decomposition_sentence
-from evalshift.formatting import number
+from evalshift.formatting import number, points
 
 _HEIGHT = 340
 
@@ -17,6 +17,20 @@ def decomposition_charts(metric: MetricSummary) -> list[Chart]:
     plot = decomposition_plot(metric)
     span = _span(plot)
     return [_sampling(plot, term, span) if term.wide else _term(plot, term, span) for term in plot.by_cause]
+
+
+def decomposition_finding(metric: MetricSummary) -> str:
+    """What of the drop is not sampling error, in a few words."""
+    found = metric.statistics
+    margin, mean = found.drop_margin, found.mean_drop
+    if mean.direction == 0 or not np.isfinite(margin):
+        return "The change of accuracy is not statistically significant" if mean.direction == 0 else "Decomposition"
+    change = "drop" if mean.direction > 0 else "rise"
+    if mean.direction > 0 and found.fresh is not None:
+        parts = (found.decomposition.adaptivity, found.decomposition.distribution)
+        adaptivity, shift = (points(float(part.estimate[found.with_fresh].mean())) for part in parts)
+        return f"Adaptive overfitting accounts for {adaptivity} points of the drop, the distribution shift for {shift}"
+    return f"Sampling error accounts for at most {points(margin)} points of a {change} of {points(abs(mean.drop))}"
 
 
 def cannot_be_told(metric: MetricSummary) -> str:

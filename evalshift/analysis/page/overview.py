@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evalshift.analysis.page.words import signed
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.pair_statistics.several_sets import MeanOverSets
 from evalshift.analysis.summary import Summary
@@ -119,13 +120,3 @@ def _cell(row: dict[Any, Any], reach: float) -> Cell:
     around = "" if np.isnan(row["distance_low"]) else f" {span(row['distance_low'], row['distance_high'])}"
     words += f", effective robustness {signed(distance)}{around}"
     return Cell(row["new_accuracy"], row["drop"], distance, round(100 * float(np.clip(distance / reach, -1, 1))), words)
-
-
-def signed(fraction: float) -> str:
-    """Points with their sign.
-
-    >>> signed(0.012), signed(-0.0301), signed(0.0)
-    ('+1.2', '−3.0', '0.0')
-    """
-    text = points(fraction)
-    return text if text.startswith("−") or text == "0.0" else f"+{text}"

@@ -5,6 +5,28 @@
   const root = document.documentElement;
   const json = (id) => JSON.parse(document.getElementById(id).textContent);
   const touch = matchMedia("(pointer: coarse)").matches;
+  const text = (tag, content, properties = {}) => Object.assign(document.createElement(tag), { textContent: content, ...properties });
+
+  // What is shown, kept in the address: #section?pin=…&find=…&hide=…&scale=…&axes=…&metric=…&theme=… ----------------
+  const ALONE = ["find", "scale", "axes", "metric", "theme"];
+  const state = { at: "", pins: null, hide: [] };  // pins: null where the report's own highlighted models are pinned
+  const readAddress = () => {
+    const [at, query = ""] = location.hash.slice(1).split(/\?(.*)/s), asked = new URLSearchParams(query);
+    state.at = at;
+    state.pins = asked.has("pin") ? asked.getAll("pin").filter(Boolean) : null;
+    state.hide = asked.getAll("hide");
+    for (const name of ALONE) state[name] = asked.get(name) ?? "";
+  };
+  const writeAddress = () => {
+    const asked = new URLSearchParams(ALONE.filter((name) => state[name]).map((name) => [name, state[name]]));
+    for (const family of state.hide) asked.append("hide", family);
+    for (const name of state.pins?.length === 0 ? [""] : state.pins ?? []) asked.append("pin", name);
+    const hash = `${state.at}${asked.size ? `?${asked}` : ""}`;
+    try {
+      if (hash !== location.hash.slice(1)) history.replaceState(history.state, "", `#${hash}`);
+    } catch { /* a page inside another may have no address of its own */ }
+  };
+  readAddress();
 
   // Figures -----------------------------------------------------------------------------------------------------
   const charts = new Map();  // element -> {plan, view, span, drawn}
@@ -55,17 +77,96 @@
     return { tickvals: shown.map(([value]) => value), ticktext: shown.map(([, text]) => text) };
   };
 
+  // The pinned models once more, above the others: rings around points, whole lines; their names beside an axis in bold.
+  const emphasised = (data, layout, pins) => {
+    const added = [];
+    const bold = (axis, place) => { if (axis?.ticktext?.[place]) axis.ticktext[place] = `<b>${axis.ticktext[place]}</b>`; };
+    const named = new Set();
+    for (const { meta, ...trace } of data) {
+      const { rows, each } = meta ?? {}, at = (rows ?? []).flatMap((row, place) => pins.has(row) ? [place] : []);
+      if (!at.length) continue;
+      if (each === 0) for (const place of at) { bold(layout.xaxis, place); bold(layout.yaxis, place); }
+      const pick = (list) => at.flatMap((place) => list.slice(place * each, (place + 1) * each));
+      const again = { type: "scatter", x: each ? pick(trace.x) : [], y: each ? pick(trace.y) : [], hoverinfo: "skip", showlegend: false,
+        ...(trace.xaxis && { xaxis: trace.xaxis }), ...(trace.yaxis && { yaxis: trace.yaxis }) };
+      if (each === 1) {
+        added.push({ ...again, mode: "markers", marker: { size: 14, color: "rgba(0,0,0,0)", line: { width: 2, color: "--ink" } } });
+        const name = `yaxis${(trace.yaxis ?? "y").slice(1)}`, axis = layout[name];
+        for (const value of axis?.ticktext ? again.y : []) {
+          const place = axis.tickvals.indexOf(value);
+          if (!named.has(`${name} ${place}`)) bold(axis, place);
+          named.add(`${name} ${place}`);
+        }
+      } else if (each > 1 && trace.mode === "lines" && trace.line.width <= 3) {
+        added.push({ ...again, mode: "lines", line: { ...trace.line, color: "--ink", width: Math.max(1.6, trace.line.width) } });
+      }
+    }
+    return added;
+  };
+
+  // Names of the pinned points, each where it covers no other name and the fewest points; a line leads to its point.
+  const SIDES = [[1, 1], [1, 0], [0, 1], [-1, -1], [-1, 0], [0, -1], [1, -1], [-1, 1]];
+  const canvas = document.createElement("canvas").getContext("2d");
+  const labelled = (plot, panel) => {
+    const { xaxis, yaxis } = plot._fullLayout, font = getComputedStyle(document.body).fontFamily;
+    const pixels = ([x, y]) => [xaxis.l2p(x), yaxis.l2p(y)];
+    const points = plot.data.flatMap(({ customdata, x, y }) => customdata ? x.map((value, place) => pixels([value, y[place]])) : []);
+    const inside = ([x, y]) => x >= 0 && y >= 0 && x <= xaxis._length && y <= yaxis._length;
+    const boxes = [];
+    canvas.font = `12px ${font}`;
+    return panel.pins.map((row) => [row, panel.places(plot.data).get(row) ?? panel.place(row)]).filter(([, place]) => place && inside(pixels(place))).map(([row, place]) => {
+      const [x, y] = pixels(place), width = canvas.measureText(panel.models[row]).width + 6, height = 18;
+      let best = null;
+      for (const far of [10, 20, 34, 52, 76, 104]) {
+        for (const [right, down] of SIDES) {
+          const left = x + right * (far + width / 2) - width / 2, top = y + down * (far + height / 2) - height / 2;
+          const over = (one) => Math.max(0, Math.min(left + width, one.left + one.width) - Math.max(left, one.left)) * Math.max(0, Math.min(top + height, one.top + height) - Math.max(top, one.top));
+          const covered = points.filter(([px, py]) => px > left - 4 && px < left + width + 4 && py > top - 4 && py < top + height + 4).length;
+          const outside = left < 0 || top < 0 || left + width > xaxis._length || top + height > yaxis._length;
+          const cost = boxes.reduce((sum, one) => sum + over(one), 0) * 10 + covered * 40 + outside * 1e5 + far;
+          if (!best || cost < best.cost) best = { cost, left, top, width };
+        }
+      }
+      boxes.push(best);
+      return { x: place[0], y: place[1], text: escaped(panel.models[row]), xanchor: "center", yanchor: "middle", showarrow: true, arrowhead: 0,
+        ax: best.left + best.width / 2 - x, ay: best.top + height / 2 - y, arrowwidth: 1, arrowcolor: "--quiet", standoff: 7,
+        bgcolor: "--paper/0.8", borderpad: 1, font: { color: "--ink", size: 12 } };
+    });
+  };
+  const escaped = (name) => name.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+  // Arrow keys go from model to model, left and right by original, up and down by new accuracy.
+  const step = (event, plot, panel) => {
+    const places = panel.places(plot.data), way = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowUp: [1, 1], ArrowDown: [1, -1], Home: [0, -Infinity], End: [0, Infinity] }[event.key];
+    if (event.key === "Escape") { Plotly.Fx.unhover(plot); return; }
+    if ((event.key === "Enter" || event.key === " ") && places.has(panel.at)) panel.pin(panel.at);
+    else if (!way || !places.size) return;
+    else {
+      const rows = [...places.keys()].sort((a, b) => places.get(a)[way[0]] - places.get(b)[way[0]] || a - b);
+      const now = rows.indexOf(panel.at);
+      panel.at = rows[Math.max(0, Math.min(rows.length - 1, now < 0 && Number.isFinite(way[1]) ? 0 : now + way[1]))];
+    }
+    event.preventDefault();
+    const curve = plot.data.findIndex(({ customdata }) => customdata?.includes(panel.at));
+    if (curve < 0) return;
+    const point = plot.data[curve].customdata.indexOf(panel.at);
+    Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: point }]);
+    panel.announce(`${plot.data[curve].hovertext[point].replace(/<br>/g, "; ").replace(/<[^>]*>/g, "")}${panel.pins.includes(panel.at) ? "; pinned" : ""}`);
+  };
+
   const draw = (element) => {
     const chart = charts.get(element);
     const { plan } = chart;
     const width = element.clientWidth;
     if (!width) return;
     const planned = plan.views[chart.view];
-    const panel = panels.get(element.closest(".metric"));
+    const panel = panels.get(element.closest(".metric") ?? document.getElementById(plan.panel));
     const owns = element.matches(".main");
     const data = planned.data.map((trace) => kept(trace, owns && panel ? panel.visible : null));
     const layout = structuredClone(planned.layout);
-    const height = plan.height || Math.min(width, Math.max(360, 0.92 * innerHeight), 660);
+    // The first figure ends where the screen does.
+    const left = innerHeight - element.getBoundingClientRect().top - scrollY - 14;
+    const height = plan.height || Math.min(width, owns ? Math.max(320, Math.min(left, 760)) : 660);
     Object.assign(layout, {
       width, height, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: "--ink" },
@@ -97,12 +198,14 @@
         Object.assign(layout.yaxis, ticks(levels, layout.yaxis.range, Math.min(width, height) - 72));
       }
     }
-    if (owns && panel) data.push(...panel.marked(planned.data));
+    if (panel) data.push(...emphasised(planned.data, plan.ticks ? {} : layout, new Set(panel.pins)));
     element.style.height = `${layout.height}px`;
     Plotly.react(element.firstElementChild, painted(data, ""), painted(layout, ""), { displayModeBar: false, doubleClick: false, showTips: false });
+    const plot = element.firstElementChild;
+    if (owns && panel?.pins.length) Plotly.relayout(plot, { annotations: painted(labelled(plot, panel), "") });
     if (!chart.drawn) {
       chart.drawn = true;
-      const plot = element.firstElementChild;
+      if (owns && panel) element.addEventListener("keydown", (event) => step(event, plot, panel));
       plot.on("plotly_click", ({ points: [point] }) => {
         if (panel && typeof point.customdata === "number") panel.pin(point.customdata);
       });
@@ -169,7 +272,6 @@
     return rows;
   };
 
-  const text = (tag, content, properties = {}) => Object.assign(document.createElement(tag), { textContent: content, ...properties });
   const signed = (value, digits = 1) => value === null ? "–" : value.toFixed(digits).replace(/^-(0\.0+)$/, "$1").replace("-", "−");
   const pWords = (p) => p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3);
   // The elements that compare two models, by their numbers in the data: what is of [j, i] is that of [i, j] with its sign turned.
@@ -205,19 +307,40 @@
     return [text("h4", `${names[0]} compared with ${names[1]}`), scroll];
   };
 
+  // The names of the pinned models, the same on every pair: the report's highlighted ones at first.
+  let pinned = [];
+  const everyPin = () => [...new Set([...panels.values()].flatMap((panel) => panel.highlighted))];
+  const pinModels = (names) => {
+    pinned = names;
+    const first = everyPin();
+    state.pins = names.length === first.length && names.every((name) => first.includes(name)) ? null : names;
+    writeAddress();
+    for (const panel of panels.values()) panel.stale = true;
+    refresh();
+  };
+  // What is hidden is brought up to date when it is opened.
+  const refresh = () => {
+    for (const row of all("tr[data-name]")) row.classList.toggle("pinned", pinned.includes(row.dataset.name));
+    for (const panel of panels.values()) if (panel.stale && panel.element.checkVisibility()) panel.refresh();
+    redraw(all("#all-pairs .chart"));
+  };
+
   const panels = new Map();  // the element of a pair's metric -> Panel
   class Panel {
     constructor(element) {
       this.element = element;
       const data = json(element.dataset.panel);
       this.models = data.models;
+      this.names = data.names ?? data.models;
+      this.rowOf = new Map(this.names.map((name, row) => [name, row]));
       this.family = data.family;
+      this.families = data.families;
+      this.distances = data.distances;
       this.copies = data.copies;
+      this.highlighted = data.highlighted.map((row) => this.names[row]);
       this.lower = data.found.map((model) => model.toLowerCase());
       this.visible = null;
-      this.off = new Set();
-      this.query = "";
-      this.pins = new Set();
+      this.stale = true;
       this.table = element.querySelector(".models table");
       this.status = element.querySelector(".tools-status");
       this.comparison = element.querySelector(".comparison");
@@ -229,30 +352,25 @@
         if (target.scrollTop + 2 * target.clientHeight > target.scrollHeight) this.more(150);
       });
       this.rows = [...this.order];  // by position in the table as written
-      for (const row of data.highlighted) this.mark(row, true);
-      if (data.highlighted.length) this.show();
-      this.compare();
       this.wire();
     }
+    // Row numbers of the pinned models, in the order in which they were pinned.
+    get pins() { return pinned.flatMap((name) => this.rowOf.get(name) ?? []); }
     get shown() {
       const found = this.order.filter((row) => !this.visible || this.visible[row.dataset.model]);
-      const pinned = this.order.filter((row) => this.pins.has(Number(row.dataset.model)));
-      return [...pinned, ...found.filter((row) => !this.pins.has(Number(row.dataset.model)))];
+      const pins = new Set(this.pins.map(String));
+      return [...this.order.filter((row) => pins.has(row.dataset.model)), ...found.filter((row) => !pins.has(row.dataset.model))];
     }
     wire() {
       for (const input of this.searches) {
-        input.addEventListener("input", () => {
-          this.query = input.value;
-          for (const other of this.searches) if (other !== input) other.value = input.value;
-          this.filter();
-        });
+        input.addEventListener("input", () => { state.find = input.value; writeAddress(); filterAll(); });
       }
       for (const chip of all(".chip", this.element)) {
         chip.addEventListener("click", () => {
-          const on = chip.getAttribute("aria-pressed") === "false";
-          chip.setAttribute("aria-pressed", on);
-          this.off[on ? "delete" : "add"](Number(chip.dataset.family));
-          this.filter();
+          const name = this.families[chip.dataset.family];
+          state.hide = state.hide.includes(name) ? state.hide.filter((one) => one !== name) : [...state.hide, name];
+          writeAddress();
+          filterAll();
         });
       }
       this.table.addEventListener("click", (event) => {
@@ -260,12 +378,25 @@
         if (button) this.pin(Number(button.closest("tr").dataset.model));
       });
       for (const button of all("[data-copy]", this.element)) button.addEventListener("click", () => this.copy(button.dataset.copy));
+      const models = this.table.closest(".models"), whole = this.element.querySelector(".whole-table");
+      whole?.addEventListener("click", () => {
+        const on = whole.getAttribute("aria-pressed") === "false";
+        whole.setAttribute("aria-pressed", on);
+        models.classList.toggle("whole", on);
+        if (on) this.more(Infinity);
+      });
+      for (const box of all(".columns input", this.element)) {
+        box.addEventListener("change", () => models.classList.toggle(`without-${box.value}`, !box.checked));
+      }
     }
     filter() {
-      const words = this.query.toLowerCase().split(/\s+/).filter(Boolean);
-      this.visible = words.length || this.off.size
-        ? this.lower.map((model, row) => !this.off.has(this.family[row]) && words.every((word) => model.includes(word)))
+      const words = state.find.toLowerCase().split(/\s+/).filter(Boolean);
+      const off = new Set(state.hide.map((name) => this.families.indexOf(name)));
+      this.visible = words.length || state.hide.length
+        ? this.lower.map((model, row) => !off.has(this.family[row]) && words.every((word) => model.includes(word)))
         : null;
+      for (const input of this.searches) if (input.value !== state.find) input.value = state.find;
+      for (const chip of all(".chip", this.element)) chip.setAttribute("aria-pressed", !off.has(Number(chip.dataset.family)));
       this.show();
       clearTimeout(this.soon);  // typing must not wait for the figure
       this.soon = setTimeout(() => redraw(all(".chart.main", this.element)), this.models.length > 200 ? 150 : 0);
@@ -283,40 +414,86 @@
       this.table.tBodies[0].append(...this.listed.slice(there, there + rows));
     }
     pin(row) {
-      const on = !this.pins.has(row);
-      this.mark(row, on);
-      this.show();
-      this.compare();
-      redraw(all(".chart.main", this.element));
+      const name = this.names[row], on = !pinned.includes(name);
+      pinModels(on ? [...pinned, name] : pinned.filter((one) => one !== name));
       this.say(`${this.models[row]} is ${on ? "pinned to the top of the table" : "no longer pinned"}`);
     }
-    mark(row, on) {
-      this.pins[on ? "add" : "delete"](row);
-      this.rows[row].classList.toggle("pinned", on);
-      this.rows[row].querySelector(".pin").setAttribute("aria-pressed", on);
+    // Everything that depends on pins and filters.
+    refresh() {
+      this.stale = false;
+      const pins = new Set(this.pins);
+      this.rows.forEach((row, place) => {
+        if (row.classList.contains("pinned") === pins.has(place)) return;
+        row.classList.toggle("pinned", pins.has(place));
+        row.querySelector(".pin").setAttribute("aria-pressed", pins.has(place));
+      });
+      this.filter();
+      this.element.querySelector(".cards").replaceChildren(...this.pins.map((row) => this.card(row)));
+      this.compare();
+      redraw(all(".chart", this.element));
     }
-    // Two pinned models side by side, from differences that Python computed.
-    compare() {
-      if (!this.comparison) return;
-      const pairs = this.pairs ??= json(`${this.element.id}-pairwise`);
-      const models = [...this.pins].map((row) => pairs.rows.indexOf(row));
-      this.comparison.hidden = models.length !== 2 || models.includes(-1);
-      if (!this.comparison.hidden) this.comparison.replaceChildren(...comparison(pairs, models, [...this.pins].map((row) => this.models[row])));
-    }
-    // The pinned models again, with ring and label.
-    marked(data) {
-      const x = [], y = [], text = [];
-      for (const trace of data) {
-        if (trace.meta?.each !== 1) continue;
-        trace.meta.rows.forEach((row, place) => {
-          if (this.pins.has(row)) { x.push(trace.x[place]); y.push(trace.y[place]); text.push(this.models[row]); }
+    // A pinned model beside the figure.
+    card(row) {
+      const cells = this.rows[row].cells, said = (place) => cells[place].textContent.trim().replace(/\s+/g, " ");
+      const card = text("article", "", { className: "card" }), heading = text("h4", ""), list = document.createElement("dl");
+      const chip = this.element.querySelector(`.chip[data-family="${this.family[row]}"] > span`);
+      heading.append(...(chip ? [chip.cloneNode(true)] : []), text("span", this.models[row]));
+      const facts = [["Original", `${said(2)} %, rank ${cells[0].dataset.value}`], ["New", `${said(3)} %, rank ${said(5)}`], ["Drop", `${said(4)} points`],
+        ["Distance", this.distances[row] && `${this.distances[row]} points from the line`]];
+      for (const [name, value] of facts) if (value) list.append(text("dt", name), text("dd", value));
+      const off = text("button", "×", { type: "button", className: "drop-pin", ariaLabel: `Unpin ${this.models[row]}` });
+      off.addEventListener("click", () => this.pin(row));
+      card.append(heading, list, off);
+      if (this.comparable.length > 1 && this.comparable.includes(row)) {
+        const link = text("button", "Compare", { type: "button", className: "link", ariaLabel: `Compare ${this.models[row]}` });
+        link.addEventListener("click", () => {
+          this.compare([row, this.comparable.filter((other) => other !== row).at(-1)]);
+          this.comparison.scrollIntoView({ block: "nearest" });
         });
+        card.append(link);
       }
-      if (!x.length) return [];
-      const escaped = text.map((name) => name.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;"));
-      return [{ type: "scatter", mode: "markers+text", x, y, text: escaped, textposition: "bottom right", textfont: { color: "--ink", size: 12 },
-        marker: { size: 14, color: "rgba(0,0,0,0)", line: { width: 2, color: "--ink" } }, hoverinfo: "skip", showlegend: false }];
+      return card;
     }
+    // The pinned models with predictions on each image.
+    get comparable() {
+      if (!this.comparison) return [];
+      this.pairs ??= json(`${this.element.id}-pairwise`);
+      return this.pins.filter((row) => this.pairs.rows.includes(row));
+    }
+    // Two pinned models side by side, the last two unless told, from differences that Python computed.
+    compare(chosen) {
+      if (!this.comparison) return;
+      const among = this.comparable;
+      this.comparison.hidden = among.length < 2;
+      if (this.comparison.hidden) return;
+      const two = chosen ?? among.slice(-2), models = two.map((row) => this.pairs.rows.indexOf(row));
+      const parts = comparison(this.pairs, models, two.map((row) => this.models[row]));
+      if (among.length > 2) {
+        const choices = text("div", "", { className: "choices" });
+        for (const place of [0, 1]) {
+          const select = text("select", "", { ariaLabel: place ? "Second model" : "First model" });
+          for (const row of among) if (row !== two[1 - place]) select.append(new Option(this.models[row], row, false, row === two[place]));
+          select.addEventListener("change", () => this.compare(two.with(place, Number(select.value))));
+          choices.append(...(place ? [text("span", "compared with")] : []), select);
+        }
+        parts.splice(1, 0, choices);
+      }
+      this.comparison.replaceChildren(...parts);
+    }
+    // Where the points of the models are in these traces, by row.
+    places(data) {
+      return new Map(data.flatMap(({ customdata, x, y }) => (customdata ?? []).map((row, place) => [row, [x[place], y[place]]])));
+    }
+    // Where a model would be that the filters hide.
+    place(row) {
+      const { plan, view } = charts.get(this.element.querySelector(".chart.main"));
+      for (const { meta, x, y } of plan.views[view].data) {
+        const at = meta?.each === 1 ? meta.rows.indexOf(row) : -1;
+        if (at >= 0) return [x[at], y[at]];
+      }
+      return null;
+    }
+    announce(words) { this.element.querySelector(".announce").textContent = words; }
     async copy(kind) {
       const [before, lines, after] = this.copies[kind];
       const rows = this.shown;
@@ -339,27 +516,56 @@
   // Switches ----------------------------------------------------------------------------------------------------
   const press = (group, button) => { for (const other of all("button", group)) other.setAttribute("aria-pressed", other === button); };
   const switches = () => {
-    for (const pair of all(".pair")) all(".metric", pair).forEach((metric, place) => { metric.hidden = place > 0; });
     for (const group of all(".segmented[data-chart]")) {
-      const element = document.getElementById(group.dataset.chart);
+      const element = document.getElementById(group.dataset.chart), main = element.matches(".main");
       group.addEventListener("click", ({ target }) => {
         if (!target.matches("button")) return;
-        press(group, target);
-        const chart = charts.get(element);
-        chart.zoom = null;
-        if (target.dataset.view) chart.view = target.dataset.view;
-        if (target.dataset.span) chart.span = target.dataset.span;
-        draw(element);
+        const { view, span } = target.dataset;
+        if (!main) {
+          press(group, target);
+          charts.get(element).view = view;
+          draw(element);
+          return;
+        }
+        if (view) state.scale = target === group.firstElementChild ? "" : view;
+        if (span) state.axes = span === "line" ? "" : span;
+        writeAddress();
+        showAxes();
       });
     }
     for (const group of all(".segmented[data-metrics]")) {
       group.addEventListener("click", ({ target }) => {
         if (!target.matches("button")) return;
-        for (const other of all(".segmented[data-metrics]", group.closest(".pair"))) press(other, all("button", other).find((one) => one.dataset.metric === target.dataset.metric));
-        for (const metric of all(".metric", group.closest(".pair"))) metric.hidden = metric.id !== target.dataset.metric;
-        if (group.closest(".metric")?.hidden) all(".metric:not([hidden]) .segmented[data-metrics] [aria-pressed=true]", group.closest(".pair"))[0].focus();
+        state.metric = target === group.firstElementChild ? "" : target.dataset.metric.split("-")[1];
+        writeAddress();
+        showMetric();
+        all(".metric:not([hidden]) .segmented[data-metrics] [aria-pressed=true]", group.closest(".pair"))[0].focus();
       });
     }
+  };
+  // The scatter plots on the scale and with the axes that were asked for.
+  const showAxes = () => {
+    for (const group of all(".segmented[data-chart]")) {
+      const element = document.getElementById(group.dataset.chart), chart = charts.get(element);
+      if (!element.matches(".main")) continue;
+      const kind = group.firstElementChild.dataset.view ? "view" : "span", wanted = kind === "view" ? state.scale : state.axes;
+      const button = all("button", group).find((one) => one.dataset[kind] === wanted) ?? group.firstElementChild;
+      press(group, button);
+      if (chart[kind] === button.dataset[kind]) continue;
+      chart[kind] = button.dataset[kind];
+      chart.zoom = null;
+      redraw([element]);
+    }
+  };
+  const showMetric = () => {
+    for (const pair of all(".pair")) {
+      const metrics = all(".metric", pair), shown = metrics.find(({ id }) => state.metric && id.endsWith(`-${state.metric}`)) ?? metrics[0];
+      for (const metric of metrics) metric.hidden = metric !== shown;
+    }
+    refresh();
+  };
+  const filterAll = () => {
+    for (const panel of panels.values()) if (panel.element.checkVisibility()) panel.filter(); else panel.stale = true;
   };
   // What the cells of a matrix show, and what it is sorted by.
   const matrices = () => {
@@ -373,19 +579,26 @@
       });
     }
   };
+  // The tab, metric and section that the address names.
+  const showPart = (scroll) => {
+    const part = state.at && document.getElementById(state.at), tabs = all("[role=tab]");
+    const metric = part && part.closest(".metric");
+    if (metric?.hidden) { state.metric = metric.id.split("-")[1]; showMetric(); }
+    const panel = part && part.closest("[role=tabpanel]");
+    const chosen = tabs.find((tab) => tab.getAttribute("aria-controls") === panel?.id) ?? tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+    for (const tab of tabs) {
+      tab.setAttribute("aria-selected", tab === chosen);
+      tab.tabIndex = tab === chosen ? 0 : -1;
+      document.getElementById(tab.getAttribute("aria-controls")).hidden = tab !== chosen;
+    }
+    refresh();
+    if (scroll && part && part !== panel) part.scrollIntoView();
+  };
+  const goTo = (id, scroll) => { state.at = id; writeAddress(); showPart(scroll); };
   const tabs = () => {
-    const list = document.querySelector("[role=tablist]");
-    if (!list) return;
-    const buttons = all("[role=tab]", list);
-    const open = (button) => {
-      for (const other of buttons) {
-        other.setAttribute("aria-selected", other === button);
-        other.tabIndex = other === button ? 0 : -1;
-        document.getElementById(other.getAttribute("aria-controls")).hidden = other !== button;
-      }
-    };
-    for (const button of buttons) button.addEventListener("click", () => { open(button); history.replaceState(null, "", `#${button.getAttribute("aria-controls")}`); });
-    list.addEventListener("keydown", (event) => {
+    const list = document.querySelector("[role=tablist]"), buttons = list ? all("[role=tab]", list) : [];
+    for (const button of buttons) button.addEventListener("click", () => goTo(button.getAttribute("aria-controls"), false));
+    list?.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1, Home: -buttons.length, End: buttons.length }[event.key];
       if (!step) return;
       const next = Math.min(buttons.length - 1, Math.max(0, buttons.indexOf(document.activeElement) + step));
@@ -393,20 +606,12 @@
       buttons[next].click();
       event.preventDefault();
     });
-    const named = () => {
-      const part = location.hash && document.getElementById(location.hash.slice(1));
-      const tab = part && buttons.find((button) => button.getAttribute("aria-controls") === part.closest("[role=tabpanel]")?.id);
-      if (tab) open(tab);
-      return tab;
-    };
-    addEventListener("hashchange", named);
     for (const link of all("a[data-tab]")) link.addEventListener("click", (event) => {
       event.preventDefault();
-      const button = buttons.find((one) => one.getAttribute("aria-controls") === link.dataset.tab);
-      button.click();
-      button.focus();
+      goTo(link.dataset.tab, false);
+      buttons.find((one) => one.getAttribute("aria-controls") === link.dataset.tab).focus();
     });
-    if (!named()) open(buttons[0]);
+    for (const link of all("nav.bar a")) link.addEventListener("click", (event) => { event.preventDefault(); goTo(link.hash.slice(1), true); });
   };
   const theme = () => {
     const button = document.querySelector(".theme"), names = ["auto", "light", "dark"];
@@ -417,11 +622,13 @@
       button.dataset.now = name;
       button.textContent = { auto: "Theme: automatic", light: "Theme: light", dark: "Theme: dark" }[name];
     };
-    wear(names.includes(remembered.get()) ? remembered.get() : "auto");
+    wear([state.theme, remembered.get()].find((name) => names.includes(name)) ?? "auto");
     button.addEventListener("click", () => {
       const name = names[(names.indexOf(button.dataset.now) + 1) % names.length];
       wear(name);
       remembered.set(name);
+      state.theme = name === "auto" ? "" : name;
+      writeAddress();
       redraw(charts.keys());
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(charts.keys()));
@@ -431,6 +638,7 @@
       root.dataset.print = "";
       for (const part of all("[role=tabpanel]")) { part.dataset.was = part.hidden; part.hidden = false; }
       for (const part of all("details:not(.long)")) { part.dataset.was = part.open; part.open = true; }
+      refresh();
       for (const panel of panels.values()) panel.more(Infinity);
       for (const element of charts.keys()) if (element.clientWidth) draw(element);
     });
@@ -456,10 +664,20 @@
       Plotly.downloadImage(element.firstElementChild, { format: "svg", filename: button.dataset.name, width: element.clientWidth, height: element.clientHeight });
     });
   }
+  // All that the address says, at first and where it was changed by hand.
+  const obey = (scroll) => {
+    pinned = state.pins ?? everyPin();
+    for (const panel of panels.values()) panel.stale = true;
+    showAxes();
+    showMetric();
+    showPart(scroll);
+  };
   switches();
   matrices();
   tabs();
   theme();
   printing();
+  obey(true);
+  addEventListener("hashchange", () => { readAddress(); obey(true); });
   root.dataset.ready = "";
 })();

@@ -17,6 +17,7 @@ def class_chart(metric: MetricSummary) -> Chart | None:
     return Chart(
         key="classes",
         title="Accuracy per class",
+        finding=_declining(plot),
         result=_result(plot),
         caption=_caption(plot),
         views={"classes": _view(plot)},
@@ -51,11 +52,16 @@ def _on_set(side: str, found: ClassesOnSet, place: int) -> str:
     return f"{side} {number(found.accuracy[place], 1)} %, {found.total[place]:,} images, rank {found.rank[place]}"
 
 
+def _declining(plot: ClassPlot) -> str:
+    of_all = f"{plot.declining:,} of {counted(plot.classes, 'class', 'classes')}"
+    return f"{of_all} {'has' if plot.declining == 1 else 'have'} a lower mean accuracy on the new set"
+
+
 def _result(plot: ClassPlot) -> str:
     before, after = plot.original.accuracy, plot.new.accuracy
     largest = "largest drop" if before[0] > after[0] else "smallest rise"
     return (
-        f"{plot.declining:,} of {counted(plot.classes, 'class', 'classes')} have a lower mean accuracy on the new set. "
+        f"{_declining(plot)}. "
         f"The {largest} is that of {plot.names[0]}, from {number(before[0], 1)} to {number(after[0], 1)} %; "
         f"{plot.names[-1]} goes from {number(before[-1], 1)} to {number(after[-1], 1)} %."
     )

@@ -15,8 +15,9 @@ from evalshift.analysis.page.bump import bump_chart
 from evalshift.analysis.page.chart import Chart, script_json
 from evalshift.analysis.page.decomposition import cannot_be_told, decomposition_charts
 from evalshift.analysis.page.families import Family, colours, grouped
+from evalshift.analysis.page.first_screen import distances_in_words, lead, tiles
 from evalshift.analysis.page.gallery import Thumbnails, gallery_view
-from evalshift.analysis.page.overview import matrices, signed
+from evalshift.analysis.page.overview import matrices
 from evalshift.analysis.page.pairwise import pairwise_view
 from evalshift.analysis.page.per_class import class_chart
 from evalshift.analysis.page.provenance import provenance_view
@@ -24,19 +25,15 @@ from evalshift.analysis.page.reliability import reliability_chart
 from evalshift.analysis.page.risk_coverage import risk_coverage_chart
 from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
+from evalshift.analysis.page.section_titles import section_titles
 from evalshift.analysis.page.table import model_table
-from evalshift.analysis.page.words import breakable, counted, typeset
-from evalshift.analysis.pair_statistics.missing import either, or_none, require
+from evalshift.analysis.page.words import breakable, counted, signed, typeset
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.average_changes import changes_table
-from evalshift.analysis.summary.sentences import estimated_slope
 from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.formatting import name_some, number, p_cell, percent, points, span
-
-# A key number, its interval or its whole, and what it is.
-Tile = tuple[str, str, str]
+from evalshift.formatting import name_some, p_cell, percent
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
@@ -99,6 +96,7 @@ def _pair_view(number: int, pair: PairSummary, summary: Summary, thumbnails: Thu
         "metrics": [_metric_view(f"p{number}-{name}", pair, name, summary, known, thumbnails) for name in metrics],
         "kinds": [(f"p{number}-{name}", f"Top-{METRICS[name]}") for name in metrics],
         "provenance": provenance_view(pair),
+        "notes": [note for note in pair.notes if note not in pair.problems],
     }
 
 
@@ -120,7 +118,9 @@ def _metric_view(
         "kind": f"top-{METRICS[name]}",
         "summary": metric,
         "headline": metric.headline(summary.scale),
-        "tiles": _tiles(metric, summary.scale),
+        "lead": lead(metric),
+        "titles": section_titles(metric),
+        "tiles": tiles(metric, summary.scale),
         "findings": metric.findings(),
         "details": metric.details(),
         "scatter": scatter_chart(metric, summary.scale, families),
@@ -143,49 +143,6 @@ def _metric_view(
     }
 
 
-def _tiles(metric: MetricSummary, scale: str) -> list[Tile]:
-    """The key numbers."""
-    tiles = (_drop_tile(metric), _slope_tile(metric, scale), _robustness_tile(metric), _ranks_tile(metric))
-    return [tile for tile in tiles if tile is not None]
-
-
-def _drop_tile(metric: MetricSummary) -> Tile:
-    mean = metric.mean_drop_interval
-    average = "average " if len(metric.table) > 1 else ""
-    unit = "points, conservative CI" if metric.statistics.mean_drop.conservative else "points"
-    if metric.mean_drop >= 0:
-        return points(metric.mean_drop), span(mean.low, mean.high), f"{average}drop ({unit})"
-    return points(-metric.mean_drop), span(-mean.high, -mean.low), f"{average}rise ({unit})"
-
-
-def _slope_tile(metric: MetricSummary, scale: str) -> Tile | None:
-    line, estimate = metric.lines.get(scale), metric.estimate(scale)
-    if line is None:
-        return None
-    around = either(
-        estimate,
-        lambda found: f"[{number(found.slope_interval.low)}, {number(found.slope_interval.high)}]",
-        lambda reason: "",
-    )
-    return number(estimated_slope(line, estimate)), around, f"slope of the line, {scale} scale"
-
-
-@or_none
-def _robustness_tile(metric: MetricSummary) -> Tile | None:
-    p_holm = require(metric.statistics.robustness).p_holm
-    if not np.isfinite(p_holm).any():
-        return None
-    off = int(np.sum(np.nan_to_num(p_holm, nan=1.0) < 1 - metric.level))
-    return f"{off:,}", f"of {len(metric.table):,}", "models significantly above or below the line (Holm)"
-
-
-def _ranks_tile(metric: MetricSummary) -> Tile | None:
-    known = metric.table["delta_rank_real"].dropna()
-    if len(metric.table) < 2 or not len(known):
-        return None
-    return f"{int(known.sum()):,}", f"of {len(known):,}", "statistically significant rank changes"
-
-
 def _beyond(metric: MetricSummary) -> bool:
     """Whether models are left out of the lines; the scatter can then be widened to show them."""
     return bool(metric.in_line.any() and not metric.in_line.all())
@@ -201,7 +158,16 @@ def _panel(metric: MetricSummary, families: Sequence[Family], copies: dict) -> d
     # A model is found by its title and by its name.
     found = [title if title == name else f"{title} {name}" for title, name in zip(titles, names, strict=True)]
     marked = np.flatnonzero(metric.highlighted).tolist()
-    return {"models": titles, "found": found, "family": family, "copies": copies, "highlighted": marked}
+    return {
+        "models": titles,
+        "names": None if titles == names else names,
+        "found": found,
+        "family": family,
+        "families": [group.name for group in families],
+        "copies": copies,
+        "highlighted": marked,
+        "distances": distances_in_words(metric),
+    }
 
 
 def _against_view(against: Against) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from evalshift.analysis.page.chart import (
     strokes,
     view,
 )
-from evalshift.analysis.page.words import bounds, counted, labels, plotly_text
+from evalshift.analysis.page.words import bounds, counted, labels, plotly_text, signed
 from evalshift.analysis.pair_statistics.missing import either, require
 from evalshift.analysis.plot_data.robustness import RobustnessPlot, robustness_plot
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
@@ -32,6 +32,7 @@ def robustness_chart(metric: MetricSummary) -> Chart | None:
     return Chart(
         key="robustness",
         title="Effective robustness",
+        finding=_finding(found),
         result=_result(found),
         caption=_caption(metric, len(found), len(shown)),
         views={"robustness": _view(shown)},
@@ -130,6 +131,20 @@ def _hover(plot: RobustnessPlot, place: int) -> str:
         f"{'<br>extrapolated' if plot.extrapolated[place] else ''}"
         f"<br>p (Holm) {EMPTY if np.isnan(p) else number(p, 3)}"
     )
+
+
+def _finding(found: RobustnessPlot) -> str:
+    """How many models are off the line, or how far they reach where that is not tested."""
+    if np.isnan(found.p_holm).all():
+        low, high = (end / 100 for end in (found.position.min(), found.position.max()))
+        return f"Models lie from {signed(low)} to {signed(high)} points off the line of the others"
+    above, below = (int((found.significant & side).sum()) for side in (found.position > 0, found.position <= 0))
+    said = [f"{count:,} {word}" for count, word in ((above, "above"), (below, "below")) if count]
+    if not said:
+        return "No model is significantly above or below the line of the others"
+    verb = "model is" if above + below == 1 else "models are"
+    first = said[0].replace(" ", f" {verb} significantly ", 1)
+    return f"{' and '.join((first, *said[1:]))} the line of the others"
 
 
 def _result(found: RobustnessPlot) -> str:

@@ -76,7 +76,11 @@ def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> li
                 result=scatter_result(pair.metrics[metric], scale),
                 caption="",
                 views={scale: _small(pair.metrics[metric], scale, span)},
-                facts={"ticks": {scale: axes.ticks(scale)}, "spans": {scale: {"line": span, "all": span}}},
+                facts={
+                    "ticks": {scale: axes.ticks(scale)},
+                    "spans": {scale: {"line": span, "all": span}},
+                    "panel": f"p{pairs.index(pair) + 1}-{metric}",
+                },
             )
             for pair in group
         ]
@@ -160,6 +164,7 @@ def _small(metric: MetricSummary, scale: str, span: tuple[float, float]) -> dict
             plain(y),
             ["--highlight" if mine else "--mark" for mine in plot.highlighted],
             text=point_texts(metric),
+            rows=range(len(plot.highlighted)),
             marker={
                 "size": [12 if mine else 5 for mine in plot.highlighted],
                 "symbol": ["star" if mine else "circle" for mine in plot.highlighted],

@@ -16,6 +16,14 @@ from evalshift.titles import UNTITLED, Titles
 
 # Further rows are added while scrolling: laying out thousands of cells takes a second.
 AT_FIRST = 150
+_OPTIONAL = (
+    ("original", "Original"),
+    ("new", "New"),
+    ("drop", "Drop"),
+    ("new-rank", "New rank"),
+    ("delta-rank", "Δ rank"),
+    ("intervals", "Confidence intervals"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,12 @@ class ModelTable:
     titles: Titles = UNTITLED
     at_first: int = AT_FIRST
 
+    @property
+    def optional(self) -> tuple[tuple[str, str], ...]:
+        """The columns that a reader may hide: their class in the page and their heading."""
+        about = [("family", "Family")] * self.has_family + [("year", "Year")] * self.has_year
+        return (*_OPTIONAL, *about)
+
     def share(self, value: float, of_drop: bool = False) -> str:
         """Position of a value in its small bar, in percent of its width."""
         low, high = self.drop_span if of_drop else self.span
@@ -50,13 +64,15 @@ def model_table(metric: MetricSummary) -> ModelTable:
     """The table of all models; statistically significant rank changes are marked."""
     table = metric.table
     known = table["delta_rank_real"].dropna()
-    sides = [table[f"{side}_{end}"].to_numpy() for side in ("original", "new") for end in ("low", "high")]
+    # A model far off all others, such as those that the lines leave out, would squeeze the bars of the others.
+    fitted = table[metric.in_line] if metric.in_line.any() else table
+    sides = [fitted[f"{side}_{end}"].to_numpy() for side in ("original", "new") for end in ("low", "high")]
     table = table.assign(highlighted=metric.highlighted)
     return ModelTable(
         rows=table.astype(object).where(table.notna(), None).to_dict("records"),
         span=axes.limits(*sides, margin=0.0),
         drop_span=axes.limits(
-            table["drop_low"].to_numpy(), table["drop_high"].to_numpy(), pd.Series([0.0]).to_numpy(), margin=0.0
+            fitted["drop_low"].to_numpy(), fitted["drop_high"].to_numpy(), pd.Series([0.0]).to_numpy(), margin=0.0
         ),
         has_family=bool(table["family"].notna().any()),
         has_year=bool(table["year"].notna().any()),

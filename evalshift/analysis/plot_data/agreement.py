@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.plot_data.ordering import alike_first, first_of
@@ -16,6 +16,7 @@ class AgreementPlot:
 
     models    their titles, ordered by similarity on the original set
     values    "original" and "new" -> agreement of every two models, NaN where it is not defined
+    rows      their row numbers in the table of all models
     highlighted  which of them are highlighted
     is_share  whether values are shares of images with the same top-1 prediction, in [0, 1]; else Cohen's κ, at most 1
     """
@@ -24,6 +25,7 @@ class AgreementPlot:
     values: dict[str, Float[np.ndarray, "m m"]]
     is_share: bool
     highlighted: Bool[np.ndarray, " m"]
+    rows: Int[np.ndarray, " m"]
 
     @property
     def what(self) -> str:
@@ -81,4 +83,5 @@ def agreement_plot(metric: MetricSummary, most: int) -> AgreementPlot | None:
         values,
         metric.outcomes.metric == "top1",
         np.array([models[place] in metric.outcomes.highlighted for place in order], dtype=bool),
+        np.array([rank[models[place]] for place in order], dtype=np.int64),
     )

@@ -143,6 +143,8 @@ class PairSummary:
     metrics     "top1", and "top5" where it is available
     provenance  "datasets" -> name -> facts; "models" -> name -> dataset -> how its predictions came about
     notes       what was left out, and warnings
+    problems    those of the notes that put numbers in doubt: accuracies that are not the published ones, implausible
+                predictions, and stored predictions that cannot be used
     expected_accuracy   found and published, as `expected_accuracy_table` has them; None where nothing was run
     """
 
@@ -152,6 +154,7 @@ class PairSummary:
     provenance: dict[str, dict] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     expected_accuracy: pd.DataFrame | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """Stored results, summarized pair by pair."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Unpack
 
 from evalshift.analysis.checks.review import review_pair
@@ -64,26 +65,25 @@ def summarize(
         review = None if options.scope else review_pair(stored, options.level)
         reviewed = review.notes if review else ()
         conventions = _conventions(stored)
-        summaries.append(
-            summarize_outcomes(
-                {metric: titles.of(outcomes) for metric, outcomes in stored.outcomes.items()},
-                predictions=stored.predictions,
-                fresh=stored.fresh,
-                near_duplicates=_near_duplicates(stored),
-                logits=stored.logits,
-                options=conventions.applied_to(options),
-                ties=conventions.ties,
-                provenance=_provenance(stored),
-                own=[model for model, both in stored.provenance.items() if any(run.own for run in both)],
-                notes=(
-                    *conventions.family_notes(options),
-                    *conventions.rank_notes,
-                    *stored.notes,
-                    *reviewed,
-                ),
-                expected_accuracy=review.expected_accuracy if review else None,
-            )
+        summary = summarize_outcomes(
+            {metric: titles.of(outcomes) for metric, outcomes in stored.outcomes.items()},
+            predictions=stored.predictions,
+            fresh=stored.fresh,
+            near_duplicates=_near_duplicates(stored),
+            logits=stored.logits,
+            options=conventions.applied_to(options),
+            ties=conventions.ties,
+            provenance=_provenance(stored),
+            own=[model for model, both in stored.provenance.items() if any(run.own for run in both)],
+            notes=(
+                *conventions.family_notes(options),
+                *conventions.rank_notes,
+                *stored.notes,
+                *reviewed,
+            ),
+            expected_accuracy=review.expected_accuracy if review else None,
         )
+        summaries.append(replace(summary, problems=(*stored.refused, *reviewed)))
     if not summaries:
         raise loaded.refused[0]
     refuse_unused(options.corrected_labels, loaded.datasets)

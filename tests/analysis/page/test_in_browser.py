@@ -146,7 +146,9 @@ def test_a_click_on_a_point_pins_its_model(opened):
 
     (pinned,) = page.texts("#p1-top1 tr.pinned th")
     assert rows(page)[0] == pinned
-    assert pinned in page.texts("#p1-top1-chart-scatter .textpoint text")
+    assert pinned in page.texts("#p1-top1-chart-scatter .annotation-text")
+    assert page.texts("#p1-top1 .card h4") == [pinned]
+    assert page.run("location.hash") == f"#pair-1?pin={pinned.replace(' ', '+')}"
     page.page.click("#p1-top1 tr.pinned .pin")
     assert page.page.locator("#p1-top1 tr.pinned").count() == 0
 
@@ -157,7 +159,7 @@ def test_highlighted_models_are_pinned_and_marked_at_first(chromium, highlighted
         page.see("#p1-top1-chart-scatter")
         assert page.texts("#p1-top1 tr.pinned th") == ["★ vit_101"]
         assert rows(page)[0] == "★ vit_101"
-        assert "vit_101" in page.texts("#p1-top1-chart-scatter .textpoint text")
+        assert "vit_101" in page.texts("#p1-top1-chart-scatter .annotation-text")
         for chart in ("ranks", "robustness"):
             page.see(f"#p1-top1-chart-{chart}")
             assert "★ vit_101" in page.texts(f"#p1-top1-chart-{chart} .yaxislayer-above text")
@@ -168,6 +170,109 @@ def test_highlighted_models_are_pinned_and_marked_at_first(chromium, highlighted
         page.page.screenshot(path=ARTEFACTS / "highlighted.png", full_page=True)
     finally:
         page.close()
+
+
+def test_an_address_holds_all_that_is_shown(chromium, site):
+    asked = "pair-1?pin=vit_50&pin=resnet_18&scale=probit&axes=all&find=res&hide=vgg&theme=dark"
+    page = Opened(chromium, site, hash=asked)
+    try:
+        page.see("#p1-top1-chart-scatter")
+        assert page.page.is_visible("#pair-1")
+        assert page.texts("#p1-top1 .card h4") == ["vit_50", "resnet_18"]
+        assert page.run("document.querySelector('#p1-top1-chart-scatter').dataset.drawn") == "probit"
+        assert page.page.input_value("#p1-top1-find") == "res"
+        assert {*rows(page)} == {"vit_50", *(f"resnet_{size}" for size in (18, 34, 50, 101))}
+        assert page.texts(".theme") == ["Theme: dark"]
+        page.page.click("#p1-top1 button[data-metric=p1-top5]")
+        assert page.texts("#p1-top5 .card h4") == ["vit_50", "resnet_18"]
+        assert page.page.input_value("#p1-top5-find") == "res"
+        assert "metric=top5" in page.run("location.hash")
+        page.page.click("#tab-pair-2")
+        assert page.texts("#p2-top5 tr.pinned th[scope=row]") == ["resnet_18", "vit_50"]
+        page.page.click("#tab-all")
+        assert page.texts(".matrix tr.pinned th") and {*page.texts(".matrix tr.pinned th")} == {"resnet_18", "vit_50"}
+        assert page.complaints == []
+    finally:
+        page.close()
+
+
+def test_pinned_models_stand_out_in_every_figure(opened):
+    page = opened()
+    page.page.click("#p1-top1 tr:has(th:text-is('vit_50')) .pin")
+    for chart in ("ranks", "robustness", "agreement"):
+        page.see(f"#p1-top1-chart-{chart}")
+        layout = f"document.querySelector('#p1-top1-chart-{chart} > div').layout"
+        assert [name for name in page.run(f"{layout}.yaxis.ticktext") if "<b>" in name] == ["<b>vit_50</b>"]
+    for chart in ("ranks", "robustness"):
+        data = f"document.querySelector('#p1-top1-chart-{chart} > div').data"
+        assert page.run(f"{data}.filter((one) => one.marker?.size === 14 && one.marker.line.width === 2).length") >= 1
+
+
+def test_arrow_keys_move_between_points_and_enter_pins(opened):
+    page = opened()
+    page.see("#p1-top1-chart-scatter")
+    page.page.focus("#p1-top1-chart-scatter")
+    told = []
+    for key in ("Home", "ArrowRight", "End", "ArrowLeft"):
+        page.page.keyboard.press(key)
+        told.append(page.texts("#p1-top1-figure .announce")[0].partition(";")[0])
+    table = rows(page)
+    accuracy = dict(
+        zip(
+            table,
+            page.run(
+                "[...document.querySelectorAll('#p1-top1 .models tbody tr')].map((row) => Number(row.cells[2].dataset.value))"
+            ),
+            strict=True,
+        )
+    )
+    assert accuracy[told[0]] <= accuracy[told[1]] <= accuracy[told[3]] <= accuracy[told[2]]
+    assert accuracy[told[0]] == min(accuracy.values())
+    page.page.keyboard.press("Enter")
+    assert page.texts("#p1-top1 tr.pinned th") == [told[3]]
+    assert page.run("document.activeElement.id") == "p1-top1-chart-scatter"
+
+
+def test_labels_of_pinned_points_do_not_cover_each_other(chromium, site):
+    names = [f"{family}_{size}" for family in ("resnet", "vgg", "vit") for size in (18, 34, 50, 101)]
+    page = Opened(chromium, site, hash="pair-1?" + "&".join(f"pin={name}" for name in names))
+    try:
+        page.see("#p1-top1-chart-scatter")
+        boxes = [label.bounding_box() for label in page.page.locator("#p1-top1-chart-scatter .annotation-text").all()]
+        assert len(boxes) >= 10
+        for place, one in enumerate(boxes):
+            for other in boxes[:place]:
+                apart = (
+                    one["x"] + one["width"] <= other["x"] + 1
+                    or other["x"] + other["width"] <= one["x"] + 1
+                    or one["y"] + one["height"] <= other["y"] + 1
+                    or other["y"] + other["height"] <= one["y"] + 1
+                )
+                assert apart, (one, other)
+    finally:
+        page.close()
+
+
+def test_rows_and_columns_of_the_table_are_chosen(opened):
+    page = opened()
+    inner = "document.querySelector('#p1-top1 .models').scrollHeight - document.querySelector('#p1-top1 .models').clientHeight"
+    page.page.click("#p1-top1 .whole-table")
+    assert page.run(inner) <= 1
+    page.page.click("#p1-top1 .columns summary")
+    page.page.uncheck("#p1-top1 .columns input[value=drop]")
+    assert page.page.is_hidden("#p1-top1 .models thead >> text=Drop")
+    assert page.page.is_visible("#p1-top1 .models thead >> text=New rank")
+
+
+@pytest.mark.parametrize("width, height", [(1440, 900), (1024, 768), (390, 844)])
+def test_the_first_screen_has_sentence_numbers_and_figure(opened, width, height):
+    page = opened(width=width, height=height)
+    page.see("#p1-top1-chart-scatter")
+    page.run("scrollTo(0, 0)")
+    for part in (".lead", ".tiles li:last-child", ".chart.main"):
+        box = page.page.locator(f"#p1-top1 {part}").bounding_box()
+        assert box["y"] + box["height"] <= height, part
+        assert box["x"] + box["width"] <= width, part
 
 
 def test_two_pinned_models_are_compared(opened):

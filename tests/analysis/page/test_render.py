@@ -34,20 +34,30 @@ def evil(make_outcomes: Callable) -> Page:
     return Page(summary_of(pair, command=f"evalshift report --results '{EVIL}'"))
 
 
+def section_kinds(page: Page) -> list[str]:
+    """What each section is about, in the order of the page."""
+    return re.findall(r'<h3>(?:<span class="kind">)?([^<]+)', page.html)
+
+
+def section_findings(page: Page) -> list[str]:
+    """The findings that are the titles of sections."""
+    return re.findall(r"<h3><span class=.kind.>.*?: </span></span>([^<]+)</h3>", page.html)
+
+
 def test_the_page_is_whole_and_complete(stored):
     assert stored.html.startswith("<!DOCTYPE html>\n")
     assert [attributes["lang"] for attributes in stored.named("html")] == ["en"]
     assert stored.text_in("title")[0] == "evalshift: old → new"
-    sections = [text for text in stored.text_in("h3") if text.strip()]
+    sections = section_kinds(stored)
     before, after = ["All models", "Decomposition of the drop", "Rank changes"], ["Accuracy per class", "Agreement"]
     assert sections == [
-        "New against original top-1 accuracy",
+        "Findings",
         *before,
         "Confidence",
         *after,
         "Hard images",
         "All statistics",
-        "New against original top-5 accuracy",
+        "Findings",
         *before,
         *after,
         "All statistics",
@@ -272,8 +282,8 @@ def test_counts_alone_leave_out_what_needs_images(make_outcomes):
         summary_of(summarize_outcomes({"top1": make_outcomes([9, 8, 7, 6, 5, 4], [8, 6, 5, 5, 3, 2])}, resamples=50))
     )
 
-    assert [text for text in page.text_in("h3") if text.strip()] == [
-        "New against original top-1 accuracy",
+    assert section_kinds(page) == [
+        "Findings",
         "All models",
         "Decomposition of the drop",
         "Rank changes",
@@ -282,6 +292,40 @@ def test_counts_alone_leave_out_what_needs_images(make_outcomes):
         "Provenance",
     ]
     assert [text for text in page.text_in("summary") if "run" in text or "test sets" in text] == []
+
+
+def test_titles_of_sections_say_what_is_found(make_outcomes):
+    outcomes = make_outcomes([90, 80, 70, 60, 50, 40], [80, 60, 50, 51, 31, 20])
+    page = Page(summary_of(summarize_outcomes({"top1": outcomes}, resamples=50)))
+
+    titles = section_findings(page)
+    assert titles[0] == f"{outcomes.models[0]} is first on both sets"
+    assert titles[2] == "4 of 6 models keep their rank"
+    assert "the line of the others" in titles[3]
+
+
+def test_the_first_screen_has_a_sentence_and_three_numbers(make_outcomes):
+    page = Page(
+        summary_of(summarize_outcomes({"top1": make_outcomes([90, 80, 70, 60], [80, 60, 50, 51])}, resamples=50))
+    )
+
+    assert len(page.with_class("lead")) == 1
+    assert "All 4 models are less accurate on new, by 9.0 to 20.0 points" in page.html
+    tiles = page.html[page.html.index('<ul class="tiles">') :]
+    assert tiles[: tiles.index("</ul>")].count("<li>") == 3
+    assert "<b>14.8 <small>[" in tiles
+
+
+def test_notes_fold_into_a_badge_and_problems_stay_in_sight(make_outcomes):
+    pair = summarize_outcomes(
+        {"top1": make_outcomes([9], [7])}, resamples=0, notes=["One.", "Two.", "Off by 30 points."]
+    )
+    page = Page(summary_of(replace(pair, problems=("Off by 30 points.",))))
+
+    (badge,) = re.findall(r'<details class="notes">\s*<summary>(.*?)</summary>(.*?)</details>', page.html, re.DOTALL)
+    assert badge[0] == "3 notes"  # with the one on the line that a model has not
+    assert "Off by" not in badge[1]
+    assert re.search(r'<div class="problems"[^>]*>\s*<ul>\s*<li>Off by 30 points.</li>', page.html)
 
 
 def test_a_single_model_makes_a_page(make_outcomes):
@@ -296,7 +340,7 @@ def test_the_chosen_scale_and_metric_come_first(letters):
 
     assert page.html.index('id="p1-top5"') < page.html.index('id="p1-top1"')
     assert list(page.data("p1-top5-chart-scatter-plan")["views"]) == ["logit", "linear", "probit"]
-    assert len(re.findall(r"Slope [\d.]+ on the logit scale", "".join(page.text_in("p")))) == 2
+    assert len(re.findall(r"Slope [\d.]+ on the logit scale", "".join(page.text_in("li")))) == 2
 
 
 def test_hard_images_have_their_pictures_or_their_count(kept_letters):
