@@ -151,7 +151,8 @@
     if (curve < 0) return;
     const point = plot.data[curve].customdata.indexOf(panel.at);
     Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: point }]);
-    panel.announce(`${plot.data[curve].hovertext[point].replace(/<br>/g, "; ").replace(/<[^>]*>/g, "")}${panel.pins.includes(panel.at) ? "; pinned" : ""}`);
+    const said = new DOMParser().parseFromString(plot.data[curve].hovertext[point].replace(/<br>/g, "; "), "text/html").body.textContent;
+    panel.announce(`${said}${panel.pins.includes(panel.at) ? "; pinned" : ""}`);
   };
 
   const draw = (element) => {

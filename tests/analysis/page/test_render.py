@@ -295,7 +295,7 @@ def test_counts_alone_leave_out_what_needs_images(make_outcomes):
 
 
 def test_titles_of_sections_say_what_is_found(make_outcomes):
-    outcomes = make_outcomes([90, 80, 70, 60, 50, 40], [80, 60, 50, 51, 31, 20])
+    outcomes = make_outcomes([90, 80, 70, 60, 50, 40], [80, 60, 50, 51, 31, 20], total=100)
     page = Page(summary_of(summarize_outcomes({"top1": outcomes}, resamples=50)))
 
     titles = section_findings(page)
@@ -305,9 +305,8 @@ def test_titles_of_sections_say_what_is_found(make_outcomes):
 
 
 def test_the_first_screen_has_a_sentence_and_three_numbers(make_outcomes):
-    page = Page(
-        summary_of(summarize_outcomes({"top1": make_outcomes([90, 80, 70, 60], [80, 60, 50, 51])}, resamples=50))
-    )
+    outcomes = make_outcomes([90, 80, 70, 60], [80, 60, 50, 51], total=100)
+    page = Page(summary_of(summarize_outcomes({"top1": outcomes}, resamples=50)))
 
     assert len(page.with_class("lead")) == 1
     assert "All 4 models are less accurate on new, by 9.0 to 20.0 points" in page.html

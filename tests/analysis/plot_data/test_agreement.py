@@ -26,18 +26,18 @@ def test_one_model_unlike_all_others_does_not_stretch_the_colours():
     np.fill_diagonal(alike, 1)
     outlier = alike.copy()
     outlier[4, :4] = outlier[:4, 4] = 0.1
-    models, none = tuple("abcde"), np.zeros(5, bool)
+    models, none, rows = tuple("abcde"), np.zeros(5, bool), np.arange(5)
 
-    assert AgreementPlot(models, {"original": alike, "new": alike}, True, none, np.arange(len(models))).span == (
+    assert AgreementPlot(models, {"original": alike, "new": alike}, True, none, rows).span == (
         pytest.approx(0.9),
         1,
     )
-    shown = AgreementPlot(models, {"original": alike, "new": outlier}, True, none, np.arange(len(models)))
+    shown = AgreementPlot(models, {"original": alike, "new": outlier}, True, none, rows)
     assert shown.least == pytest.approx(0.1)
     assert shown.span == (pytest.approx(0.9), 1)
     two = outlier.copy()
     two[3, :3] = two[:3, 3] = 0.1
-    assert AgreementPlot(models, {"original": two, "new": two}, True, none, np.arange(len(models))).span == (
+    assert AgreementPlot(models, {"original": two, "new": two}, True, none, rows).span == (
         pytest.approx(0.1),
         1,
     )
