@@ -331,7 +331,9 @@ def run(
     was declined, 2 invalid usage or input, 130 stopped with Ctrl-C; finished predictions are always kept.
     """
     with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
+        from evalshift.evaluate.nothing_to_do import command_key, keep, said_before
         from evalshift.evaluate.options import Options
+        from evalshift.looked_at import looking
 
         options = Options(
             device,
@@ -349,6 +351,11 @@ def run(
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
             return
+        # Another program that calls this may change in ways that no key tells.
+        key = command_key(registry, pair, models, results, options, force) if _own_process else ""
+        if key and (said := said_before(results, key)) is not None:
+            typer.echo(f"{inert_text(said)}\nresults   {results}", err=True)
+            return
         if not (yes or offline) and _can_ask():
             _ask_before_downloads(registry, _split(pair), _split(models), results, options, force)
         _supervise(options, model_timeout)
@@ -356,25 +363,28 @@ def run(
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.run import run as run_models
 
-        stored = run_models(
-            registry,
-            _split(pair),
-            _split(models),
-            results,
-            device=options.device,
-            precision=options.precision,
-            batch_size=options.batch_size,
-            workers=options.workers,
-            save_logits=options.save_logits,
-            force=force,
-            executor=options.executor,
-            compile=options.compile,
-            cache_size=options.cache_size,
-            cache_dir=options.cache_dir,
-            fast_decode=options.fast_decode,
-            limit=options.limit,
-            console=stderr(),
-        )
+        with looking() as seen:
+            stored = run_models(
+                registry,
+                _split(pair),
+                _split(models),
+                results,
+                device=options.device,
+                precision=options.precision,
+                batch_size=options.batch_size,
+                workers=options.workers,
+                save_logits=options.save_logits,
+                force=force,
+                executor=options.executor,
+                compile=options.compile,
+                cache_size=options.cache_size,
+                cache_dir=options.cache_dir,
+                fast_decode=options.fast_decode,
+                limit=options.limit,
+                console=stderr(),
+            )
+        if key and limit is None and not stored.failures:
+            keep(results, key, seen)
         if stored.failures:
             print_failures(stored.failures, stored.path)
             raise typer.Exit(1)

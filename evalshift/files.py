@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from evalshift.errors import StoreError
+from evalshift.looked_at import note
 
 # Distinctive, because old files with this suffix are removed.
 TEMPORARY_SUFFIX = ".evalshift-tmp"
@@ -124,6 +125,7 @@ def stat_checksum(paths: Iterable[Path], root: Path | None = None) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
+        note(path)
         status = path.stat()
         shown = path.relative_to(root).as_posix() if root else str(path)
         digest.update(f"{shown}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))

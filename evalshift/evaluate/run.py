@@ -38,6 +38,7 @@ from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import remove_leftovers, write_atomic
 from evalshift.formatting import name_some
+from evalshift.looked_at import conclude
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry import Registry, load_registry
@@ -114,7 +115,7 @@ def run(
         pairs, results = limited_pairs(registry, pairs, limit), limited_results(results, limit)
     datasets = _Datasets(registry, results, options, lambda line: _say(console, line))
     chosen = choose_models(registry, pairs, models)
-    if line := planned_downloads(
+    line = planned_downloads(
         registry,
         pairs,
         models,
@@ -123,7 +124,8 @@ def run(
         save_logits=save_logits,
         fast_decode=fast_decode,
         force=force,
-    ):
+    )
+    if line:
         _say(console, f"plan      {line}")
     plan = make_plan(
         registry,
@@ -136,7 +138,9 @@ def run(
         force=force,
         fingerprint=datasets.fingerprint,
     )
-    say_plan(plan, registry, results, console)
+    said = say_plan(plan, registry, results, console)
+    if not plan.jobs and line is None:
+        conclude(said)
     plan, skipped = _without_casualties(plan, results, force)
     names = tuple(map(str, plan.pairs))
     if plan.jobs:
@@ -304,8 +308,8 @@ def _refuse_losses(results: Results, kept: Sequence[tuple[str, str]]) -> None:
         )
 
 
-def say_plan(plan: Plan, registry: Registry, results: Results, console: Console) -> None:
-    """Print what will be run, and why stored predictions are not valid."""
+def say_plan(plan: Plan, registry: Registry, results: Results, console: Console) -> str:
+    """Print what will be run, and why stored predictions are not valid; returns that text."""
     lines = choice_lines(plan.chosen, registry)
     if plan.done:
         lines.append(f"skipped   {len(plan.done)} predictions stored and still valid")
@@ -318,7 +322,9 @@ def say_plan(plan: Plan, registry: Registry, results: Results, console: Console)
         lines.append(f"redone    {names}: {reason}")
     if not plan.jobs:
         lines.append(f"nothing to do: all is in {results.path}")
-    _say(console, "\n".join(lines))
+    text = "\n".join(lines)
+    _say(console, text)
+    return text
 
 
 def planned_downloads(

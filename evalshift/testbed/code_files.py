@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.files import sha256_of, sha256_of_text
+from evalshift.looked_at import lose_track, note
 
 # What is said of a file that is not there: its coming is a change too.
 MISSING = "missing"
@@ -53,6 +54,7 @@ def _of_module(kind: str, module: str) -> dict[str, Any]:
 
 def module_file(module: str) -> Path | None:
     """The .py file of "package.module", found without importing the package; None where there is none."""
+    lose_track()
     top, _, rest = module.partition(".")
     try:
         spec = importlib.util.find_spec(top)
@@ -75,6 +77,7 @@ def _is_installed(path: Path) -> bool:
 
 def hashes_of_folder(folder: Path) -> dict[str, str]:
     """A checkout of code by the content of all its files, but for hidden ones and what Python compiles them to."""
+    lose_track()
     files = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -114,6 +117,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _is_file(path: Path) -> bool:
+    note(path)
     try:
         return path.is_file()
     except (OSError, ValueError):  # text that is not a path
@@ -158,14 +162,17 @@ def _imported_by(path: Path, root: Path) -> Iterator[Path]:
 def _places(stem: Path) -> Iterator[Path]:
     """The files that a module of that place may come from."""
     for place in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py"):
+        note(place)
         if place.is_file():
             yield place
+    note(stem.parent)
     if stem.parent.is_dir():
         yield from sorted(stem.parent.glob(f"{glob.escape(stem.name)}.*.so"))
 
 
 def _imports(path: Path) -> list[tuple[tuple[int, str], tuple[str, ...]]]:
     """Each import statement of a file, at any depth: (level, module), names. None where it cannot be read."""
+    note(path)
     if path.suffix != ".py" or not path.is_file():
         return []
     status = path.stat()
@@ -188,6 +195,7 @@ def _imports_once(path: Path, size: int, changed: int) -> list[tuple[tuple[int, 
 
 
 def _hash(path: Path) -> str:
+    note(path)
     if not path.is_file():
         return MISSING
     status = path.stat()

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from evalshift.errors import RegistryError, RegistryErrors, UsageError, did_you_mean, near_match
 from evalshift.formatting import name_some
+from evalshift.looked_at import note
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry, NoVariantsError
@@ -288,6 +289,7 @@ def default_path() -> Path:
 def is_default(path: Path) -> bool:
     """Whether this is the registry that comes with evalshift, or a copy of it, as in a checkout."""
     default = default_path()
+    note(default)
     if path.resolve() == default.resolve():
         return True
     return (
@@ -299,7 +301,9 @@ def find_registry(path: str | Path | None = None) -> Path:
     """The registry to use: the one named, else ./registry.yaml, else the one that comes with evalshift."""
     if path is not None:
         return Path(path)
-    return Path("registry.yaml") if Path("registry.yaml").is_file() else default_path()
+    here = Path("registry.yaml")
+    note(here)
+    return here if here.is_file() else default_path()
 
 
 class _Faults:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from evalshift.errors import DataError, ModelError
 from evalshift.files import sha256_of, sha256_of_text, write_atomic
+from evalshift.looked_at import lose_track, note
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, is_url
 from evalshift.testbed.model_entries import UNKNOWN, Weighted
@@ -91,12 +92,17 @@ def local_weights(entry: Weighted) -> Path | None:
 
 def _local_file(entry: Weighted) -> Path | None:
     for place in entry.weights_files():
-        if not is_url(place) and (path := _on_disk(place)).is_file():
+        if not is_url(place) and _is_file(path := _on_disk(place)):
             return path
     remote = remote_weights(entry) if any(map(is_url, entry.weights_files())) else None
-    if remote is not None and (path := weights_folder() / remote.name).is_file():
+    if remote is not None and _is_file(path := weights_folder() / remote.name):
         return path
     return None
+
+
+def _is_file(path: Path) -> bool:
+    note(path)
+    return path.is_file()
 
 
 def find_weights(
@@ -170,11 +176,11 @@ def _local_shards(entry: Weighted, index: Path, beside: Callable[[str], Path] | 
     if index.absolute().parent != weights_folder().absolute():
         return {name: _there(index.with_name(name), index) for name in names}
     files = {name: weights_folder() / _remote_shard(entry, name).name for name in names}
-    return {name: path if path.is_file() else None for name, path in files.items()}
+    return {name: path if _is_file(path) else None for name, path in files.items()}
 
 
 def _there(path: Path, index: Path) -> Path:
-    if not path.is_file():
+    if not _is_file(path):
         raise ModelError(
             "a file of the weights is not there", where=index, found=path, expected="each file that the index names"
         )
@@ -204,6 +210,7 @@ def _fetch_shard(entry: Weighted, name: str) -> Path:
 
 def read_index(path: Path) -> dict[str, str]:
     """The file that each tensor lies in, out of a *.index.json; ModelError where it does not say."""
+    note(path)
     try:
         files = json.loads(path.read_text("utf-8"))["weight_map"]
         named = isinstance(files, dict) and bool(files) and all(map(_is_file_name, files.values()))
@@ -274,6 +281,8 @@ def _on_disk(place: str) -> Path:
     package, _, inside = place.removeprefix(PACKAGE).partition("/")
     # The folder of a package is looked up by its first name alone: Python would import it to find one inside it.
     top, _, below = package.partition(".")
+    if top != "evalshift":  # another package may be found in any folder
+        lose_track()
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):  # it has been imported in a way that leaves no trace

@@ -8,12 +8,14 @@ One module per format, which the `format` of its entry names. Each has three fun
     state(entry)                whether it can be read now, by a look at the disk
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from evalshift.errors import DataError, first_line
 from evalshift.files import stat_checksum
+from evalshift.looked_at import lose_track
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
@@ -66,12 +68,19 @@ def source_checksum(entry: AnyDataset) -> str | None:
 
     While it is unchanged the dataset's fingerprint is too: no image need be read to know.
     """
+    if not all(path.is_file() for path in _named(entry)):
+        lose_track()  # a folder with all below it, or a pattern
     try:
         own = format_of(entry).source_checksum(entry)
         beside = [path for path in (entry.attributes, entry.multi_labels) if path is not None]
         return f"{own} {stat_checksum(beside)}" if beside else own
     except (OSError, KeyError):  # not on the disk, or not even known by name
         return None
+
+
+def _named(entry: AnyDataset) -> Iterator[Path]:
+    """The files and folders that an entry names."""
+    return (value for name in type(entry).model_fields if isinstance(value := getattr(entry, name), Path))
 
 
 def fetch_dataset(entry: AnyDataset) -> list[Path]:
