@@ -40,7 +40,7 @@ class LookedAt:
 
     def add(self, path: Path) -> None:
         """Note the state of a file before it is read: what changes it later is seen by the next look."""
-        place = os.path.abspath(path)
+        place = str(path.absolute())
         if place in self.files:
             return
         try:
@@ -88,7 +88,7 @@ def state_of(place: str, hashed: bool = False) -> State | None:
     Raises OSError where the file cannot be read.
     """
     try:
-        found = os.stat(place)
+        found = Path(place).stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     state: State = [stat.S_IFMT(found.st_mode), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
@@ -114,8 +114,9 @@ _STAT = ("kind", "size", "modified", "changed", "inode")
 
 def _content(place: str, found: os.stat_result) -> str:
     if stat.S_ISDIR(found.st_mode):
-        return hashlib.sha256("\0".join(sorted(os.listdir(place))).encode(errors="surrogateescape")).hexdigest()
+        names = "\0".join(sorted(one.name for one in Path(place).iterdir()))
+        return hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_HASHED:
         raise OSError("not hashed")
-    with open(place, "rb") as stream:
+    with Path(place).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+
+from evalshift.shapes import UInt8
 
 _Item = TypeVar("_Item")
 _Slot = TypeVar("_Slot")

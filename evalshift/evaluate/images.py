@@ -16,13 +16,12 @@ from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
 
 from evalshift.errors import ModelError
 from evalshift.evaluate.decode_cache import CachedImages, CacheKey, CacheWriter, DecodeCache
 from evalshift.evaluate.environment import pixel_libraries
 from evalshift.evaluate.turns import Turns
-from evalshift.shapes import Images
+from evalshift.shapes import Images, Int, UInt8
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.image_files import StoredImage, open_rgb
 from evalshift.testbed.preprocessing import Preprocess, apply_geometry

@@ -29,7 +29,7 @@ _MOST_FILES = 20_000
 def command_key(*options: Any) -> str:
     """A checksum of all but files that decides what a run would do: options, folder, environment, code, libraries."""
     environment = sorted((name, value) for name, value in os.environ.items() if name not in _VOLATILE)
-    parts = [__version__, sys.version, [repr(one) for one in options], os.getcwd(), environment]
+    parts = [__version__, sys.version, [repr(one) for one in options], str(Path.cwd()), environment]
     parts += [sorted(_own_code()), list(_libraries())]
     text = json.dumps(parts)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
@@ -37,7 +37,7 @@ def command_key(*options: Any) -> str:
 
 def _own_code() -> Iterator[tuple[str, int, int]]:
     """Each file of evalshift's code and data, by size and time: a checkout changes without its version."""
-    folders = [os.path.dirname(os.path.dirname(__file__))]
+    folders = [str(Path(__file__).parents[1])]
     while folders:
         with os.scandir(folders.pop()) as found:
             for one in found:
@@ -51,9 +51,9 @@ def _own_code() -> Iterator[tuple[str, int, int]]:
 def _libraries() -> Iterator[tuple[str, int]]:
     """The folders of installed packages: pip changes them with each package that comes, goes or gets a new version."""
     for folder in sys.path:
-        if os.path.basename(folder) in ("site-packages", "dist-packages"):
+        if Path(folder).name in ("site-packages", "dist-packages"):
             with suppress(OSError):
-                yield folder, os.stat(folder).st_mtime_ns
+                yield folder, Path(folder).stat().st_mtime_ns
 
 
 def said_before(results: Path, key: str) -> str | None:

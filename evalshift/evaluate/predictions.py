@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from evalshift.shapes import Prob, Top
+from evalshift.shapes import Bool, Int, Prob, Top
 
 # What every run records and no import can.
 _OF_A_RUN = ("preprocess", "device", "precision", "batch_size", "memory_format", "seconds", "images_per_second")

@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int
 
 from evalshift.errors import StoreError, did_you_mean
 from evalshift.evaluate.predictions import Failure, Predictions, Provenance
@@ -60,7 +59,7 @@ from evalshift.evaluate.stored_schema import (
 from evalshift.files import file_name, is_shortened, registry_name, write_atomic
 from evalshift.looked_at import note
 from evalshift.parquet import as_numpy
-from evalshift.shapes import Labels
+from evalshift.shapes import Int, Labels
 from evalshift.testbed.corrected_labels import NONE
 from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import (

@@ -3,9 +3,8 @@
 import re
 
 import numpy as np
-from jaxtyping import Int
 
-from evalshift.shapes import Labels
+from evalshift.shapes import Int, Labels
 
 _FIRST = re.compile(r"first-([1-9]\d*)")
 

@@ -10,10 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 
 from evalshift.errors import DataError, did_you_mean, first_line
-from evalshift.shapes import Labels
+from evalshift.shapes import Int, Labels
 from evalshift.testbed.arrays import UNREADABLE
 from evalshift.testbed.classes import ClassSpace
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from evalshift.testbed.cells import is_list, is_missing, is_number
 from evalshift.testbed.image_files import is_image_name
@@ -353,6 +352,8 @@ def _read_wide(
     rows: int | None,
 ) -> TextTable:
     """Many columns, such as logits: numbers at once, and text only where the first rows have text."""
+    import pandas as pd  # half a second, for which commands that read no table need not wait
+
     lines, _ = _head(path, dialect.encoding)
     total = _count_lines(path) if all(map(is_number, beginning[0])) else 0
     is_header = _header_of(beginning, total, header, is_heading, is_value, rows)

@@ -9,7 +9,7 @@ import pytest
 from evalshift.evaluate import nothing_to_do
 from evalshift.evaluate.nothing_to_do import command_key, keep, said_before
 from evalshift.evaluate.run import run
-from evalshift.looked_at import LookedAt, lose_track, looking, note, state_of
+from evalshift.looked_at import LookedAt, looking, lose_track, note, state_of
 
 
 def look(project: Any) -> LookedAt:
@@ -57,8 +57,7 @@ def test_whatever_changes_a_run_is_seen_before_it_is_called_idle(project: Any) -
     project.model("good", arguments={"fault": "weights.txt"})
     project.save()
     for what, change in CHANGES.items():
-        if "time.py" in os.listdir(project.path):
-            (project.path / "time.py").unlink()
+        (project.path / "time.py").unlink(missing_ok=True)
         seen = look(project)
         keep(project.results.path, "key", seen)
         said = said_before(project.results.path, "key")
@@ -80,7 +79,7 @@ def test_an_idle_run_looks_at_no_file_of_the_user_without_noting_it(
     def spied(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(path: Any, *arguments: Any, **choices: Any) -> Any:
             if not isinstance(path, int):
-                places.add(os.path.abspath(os.fsdecode(path)))
+                places.add(str(Path(os.fsdecode(path)).absolute()))
             return function(path, *arguments, **choices)
 
         return call
@@ -107,7 +106,9 @@ def test_a_run_with_something_to_do_is_not_kept(project: Any) -> None:
     assert said_before(project.results.path, "key") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"key": "key"}', '{"key": "key", "said": "", "files": {"/": [1]}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"key": "key"}', '{"key": "key", "said": "nothing to do", "files": {"/": [1]}}']
+)
 def test_a_damaged_note_says_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / ".nothing-to-do").write_text(content)
     assert said_before(tmp_path, "key") is None

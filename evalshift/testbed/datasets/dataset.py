@@ -8,11 +8,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, UInt8
 
 from evalshift.errors import DataError
 from evalshift.formatting import name_some
-from evalshift.shapes import Labels
+from evalshift.shapes import Int, Labels, UInt8
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import StoredImage, content_hash
 from evalshift.testbed.limits import first_balanced
