@@ -1,5 +1,6 @@
 """Imports run one way, and torch stays where models run: reports and help start fast, and work where it is absent."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -74,6 +75,32 @@ def test_every_room_stands_in_a_layer() -> None:
             placed = {name.strip().rpartition(".")[2] for layer in contract["layers"] for name in layer.split("|")}
             folder = ROOT / package.replace(".", "/")
             assert {path.name for path in folder.iterdir() if (path / "__init__.py").is_file()} <= placed
+
+
+def asked_of(classes: set[str], folder: Path) -> set[str]:
+    """Where code below `folder` asks with isinstance whether a value is of one of these classes."""
+    found = set()
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+                names = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
+                names |= {name.attr for name in ast.walk(node.args[1]) if isinstance(name, ast.Attribute)}
+                found |= {f"{path.relative_to(folder)}:{node.lineno}"} if names & classes else set()
+    return found
+
+
+def test_missing_results_are_told_apart_in_one_module() -> None:
+    places = asked_of({"Missing"}, ROOT / "evalshift")
+    assert {place.partition(":")[0] for place in places} == {"analysis/pair_statistics/missing.py"}, (
+        "use require, or_none, or_missing, either, … of analysis/pair_statistics/missing.py"
+    )
+
+
+def test_code_that_asks_for_missing_results_is_found(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(
+        "a = 1\nb = isinstance(a, int | Missing)\nc = isinstance(a, (int, m.Missing))\n"
+    )
+    assert asked_of({"Missing"}, tmp_path) == {"module.py:2", "module.py:3"}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.page.words import signed
-from evalshift.analysis.pair_statistics.missing import Missing, either
+from evalshift.analysis.pair_statistics.missing import either, or_none, require
+from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import estimated_slope
 from evalshift.formatting import number, points, span
@@ -63,11 +64,12 @@ def _by(table: pd.DataFrame) -> str:
     return f", by {least} points" if least == most else f", by {least} to {most} points"
 
 
-def _off_line(metric: MetricSummary) -> str:
-    """How many models lie off the line through the others; nothing where that is not tested."""
-    found = metric.statistics.robustness
-    if isinstance(found, Missing) or not np.isfinite(found.p_holm).any():
-        return ""
+@or_none
+def _off_line(metric: MetricSummary) -> str | None:
+    """How many models lie off the line through the others; None where that is not tested."""
+    found = require(metric.statistics.robustness)
+    if not np.isfinite(found.p_holm).any():
+        return None
     off = np.nan_to_num(found.p_holm, nan=1.0) < 1 - metric.level
     sides = [
         (int((off & side).sum()), word)
@@ -125,10 +127,9 @@ def _cause_tile(metric: MetricSummary) -> Tile | None:
     )
 
 
+@or_none
 def _highlighted_distance(metric: MetricSummary) -> Tile | None:
-    found = metric.statistics.robustness
-    if isinstance(found, Missing):
-        return None
+    found = require(metric.statistics.robustness)
     place = {model: position for position, model in enumerate(metric.statistics.models)}
     for row in metric.table[metric.highlighted].to_dict("records"):
         at = place[row["model"]]
@@ -142,14 +143,15 @@ def _highlighted_distance(metric: MetricSummary) -> Tile | None:
 
 def distances_in_words(metric: MetricSummary) -> Sequence[str]:
     """Effective robustness of each row of the table with its interval, "" where it is not given."""
-    found = metric.statistics.robustness
-    if isinstance(found, Missing):
-        return [""] * len(metric.table)
     place = {model: position for position, model in enumerate(metric.statistics.models)}
-    said = []
-    for model in metric.table["model"]:
-        at = place[model]
-        distance, low = float(found.reported[at]), float(found.interval.low[at])
-        around = f" {span(low, float(found.interval.high[at]))}" if np.isfinite(low) else ""
-        said.append(f"{signed(distance)}{around}" if np.isfinite(distance) else "")
-    return said
+    return either(
+        metric.statistics.robustness,
+        lambda found: [_distance_in_words(found, place[model]) for model in metric.table["model"]],
+        lambda reason: [""] * len(metric.table),
+    )
+
+
+def _distance_in_words(found: EffectiveRobustness, at: int) -> str:
+    distance, low = float(found.reported[at]), float(found.interval.low[at])
+    around = f" {span(low, float(found.interval.high[at]))}" if np.isfinite(low) else ""
+    return f"{signed(distance)}{around}" if np.isfinite(distance) else ""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.page.words import signed
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.pair_statistics.several_sets import MeanOverSets
 from evalshift.analysis.summary import Summary
 from evalshift.analysis.summary.several_sets import SeveralSets
@@ -98,10 +98,7 @@ def _row(
     if means is not None and model in means.models:
         place = means.models.index(model)
         accuracy = float(means.accuracy[place])
-        if not isinstance(means.shifts, Missing) and np.isfinite(means.shifts.mean[place]):
-            low, high = (float(one[place]) for one in (means.shifts.interval.low, means.shifts.interval.high))
-            known = np.isfinite(low)
-            distance = float(means.shifts.mean[place]), low if known else None, high if known else None
+        distance = _mean_distance(means, place)
     return Row(
         model,
         found.titles.model(model),
@@ -110,6 +107,16 @@ def _row(
         accuracy,
         distance,
     )
+
+
+@or_none
+def _mean_distance(means: MeanOverSets, place: int) -> tuple[float, float | None, float | None] | None:
+    """The mean distance of one model with its interval, None where either is not defined."""
+    shifts = require(means.shifts)
+    mean, low, high = (float(one[place]) for one in (shifts.mean, shifts.interval.low, shifts.interval.high))
+    if not np.isfinite(mean):
+        return None
+    return (mean, low, high) if np.isfinite(low) else (mean, None, None)
 
 
 def _cell(row: dict[Any, Any], reach: float) -> Cell:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from evalshift.analysis.page.chart import plain
-from evalshift.analysis.pair_statistics.missing import Missing
-from evalshift.analysis.pair_statistics.set_statistics import PairwiseStatistics, SetStatistics
+from evalshift.analysis.pair_statistics.missing import or_none, require
+from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.summary import MetricSummary
 
@@ -14,6 +14,7 @@ from evalshift.analysis.summary import MetricSummary
 MOST = 150
 
 
+@or_none
 def pairwise_view(metric: MetricSummary) -> dict[str, Any] | None:
     """Differences in points with intervals and p-values of every two of m models; None where there are no predictions.
 
@@ -21,28 +22,25 @@ def pairwise_view(metric: MetricSummary) -> dict[str, Any] | None:
     Models are numbered by `rows`, their rows in the table.
     """
     models = metric.statistics.image_models
-    sides = metric.statistics.original, metric.statistics.new
-    drops = metric.statistics.drop_differences
-    if not 2 <= len(models) <= MOST or isinstance(drops, Missing):
+    if not 2 <= len(models) <= MOST:
         return None
+    found = require(metric.statistics.drop_differences).differences
     place = {model: row for row, model in enumerate(metric.table["model"])}
-    sets = []
-    for side, name in zip(sides, (metric.outcomes.original, metric.outcomes.new), strict=True):
-        if isinstance(side, Missing) or isinstance(side.pairs, Missing):
-            return None
-        sets.append(_of_set(side, side.pairs, metric.titles.dataset(name)))
-    found = drops.differences
+    sides = (
+        (metric.statistics.original, metric.outcomes.original),
+        (metric.statistics.new, metric.outcomes.new),
+    )
     return {
         "rows": [place[model] for model in models],
         "level": metric.level,
-        "sets": sets,
+        "sets": [_of_set(require(side), metric.titles.dataset(name)) for side, name in sides],
         "drop": _differences(found.difference, found.interval, found.p_value),
         "robustness": _distances(metric, models),
     }
 
 
-def _of_set(side: SetStatistics, pairs: PairwiseStatistics, title: str) -> dict[str, Any]:
-    compared = pairs.comparison
+def _of_set(side: SetStatistics, title: str) -> dict[str, Any]:
+    compared = require(side.pairs).comparison
     above = np.triu_indices(len(compared.only), k=1)
     accuracy = side.classes.correct.sum(axis=1) / side.images
     return {

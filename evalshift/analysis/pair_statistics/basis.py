@@ -8,10 +8,11 @@ import numpy as np
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.mean_drop import MeanDrop, mean_drop, mean_drop_of_counts
 from evalshift.analysis.statistics.scales import fitted_accuracy
+from evalshift.errors import AnalysisError
 
 # Resamples at most, whatever is asked for: the bounds then move by less than they are read to. A drawn set of 60,000
 # images costs as much as a thousand draws of models.
@@ -83,6 +84,14 @@ class Basis:
             found = mean_drop(*self.correct, level=self.level)
         return found or mean_drop_of_counts(*self.counts, level=self.level)
 
+    def require_predictions(self) -> tuple[ImagePredictions, ImagePredictions]:
+        """Predictions on the original and the new set. Raises AnalysisError where only counts are stored."""
+        return require(ONLY_COUNTS if self.predictions is None else self.predictions)
+
+    def require_correct(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each of these is correct. Raises AnalysisError where only counts are stored."""
+        return require(ONLY_COUNTS if self.correct is None else self.correct)
+
     @property
     def related(self) -> bool:
         """Whether two models or more are of one family."""
@@ -95,9 +104,13 @@ class Basis:
 
     def of_images(self, compute: Callable[[np.ndarray, np.ndarray], Result], least: int = 1) -> Result | Missing:
         """What `compute` makes of the correctness on the original and the new set of at least `least` models."""
-        if self.correct is None:
-            return ONLY_COUNTS
-        original, new = self.correct
-        if len(original) < least:
-            return Missing(f"it takes {least} models with predictions for each image, and there is {len(original)}")
-        return attempt(lambda: compute(original, new))
+
+        def made() -> Result:
+            original, new = self.require_correct()
+            if len(original) < least:
+                raise AnalysisError(
+                    f"it takes {least} models with predictions for each image, and there is {len(original)}"
+                )
+            return compute(original, new)
+
+        return attempt(made)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from evalshift.analysis.outcomes import ImagePredictions
-from evalshift.analysis.pair_statistics.basis import ONLY_COUNTS, Basis
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.basis import Basis
+from evalshift.analysis.pair_statistics.missing import or_missing
 from evalshift.analysis.statistics.calibration import Calibration, calibration, ece_change
 from evalshift.analysis.statistics.image_means import ChangeOfMeans, ImageMeans, change_of_means, image_means
 from evalshift.analysis.statistics.intervals import Interval
@@ -17,10 +17,6 @@ from evalshift.analysis.statistics.likelihood import Temperature, fit_temperatur
 from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.errors import AnalysisError, StoreError
 from evalshift.evaluate.predictions import labels_for
-
-NO_PROBABILITIES = Missing("the probability of the first prediction is not stored for any model on both sets")
-FIRST_ALONE = Missing("probabilities are stored of the first prediction alone: see top-1")
-NO_LOGITS = Missing("logits are not stored for any model on both sets (a run keeps them with `save_logits`)")
 
 # Model -> its logits on both sets. Not typed further: who checks the type of a value would read it from disk.
 Logits = Mapping[str, Any]
@@ -72,25 +68,28 @@ class LikelihoodShift:
     unusable: dict[str, str]
 
 
-def with_probabilities(basis: Basis) -> tuple[ImagePredictions, ImagePredictions, tuple[int, ...]] | Missing:
-    """The predictions on both sets, and which of the models have probabilities on both; or why there are none."""
-    if basis.predictions is None:
-        return ONLY_COUNTS
+def with_probabilities(basis: Basis) -> tuple[ImagePredictions, ImagePredictions, tuple[int, ...]]:
+    """The predictions on both sets, and which of the models have probabilities on both.
+
+    Raises AnalysisError where no model has.
+    """
+    original, new = basis.require_predictions()
     if basis.outcomes.metric != "top1":
-        return FIRST_ALONE
-    original, new = basis.predictions
-    if original.prob is None or new.prob is None:
-        return NO_PROBABILITIES
-    both = np.isfinite(original.prob).any(axis=1) & np.isfinite(new.prob).any(axis=1)
-    return (original, new, tuple(np.flatnonzero(both).tolist())) if both.any() else NO_PROBABILITIES
+        raise AnalysisError("probabilities are stored of the first prediction alone: see top-1")
+    models = np.flatnonzero(_has_probabilities(original) & _has_probabilities(new))
+    if not len(models):
+        raise AnalysisError("the probability of the first prediction is not stored for any model on both sets")
+    return original, new, tuple(models.tolist())
 
 
-def calibration_shift(basis: Basis) -> CalibrationShift | Missing:
-    """Calibration of all models on either set, and its change."""
-    found = with_probabilities(basis)
-    if isinstance(found, Missing):
-        return found
-    *sides, models = found
+def _has_probabilities(side: ImagePredictions) -> np.ndarray:
+    return np.zeros(len(side.models), bool) if side.prob is None else np.asarray(np.isfinite(side.prob).any(axis=1))
+
+
+@or_missing
+def calibration_shift(basis: Basis) -> CalibrationShift:
+    """Calibration of all models on either set, and its change; Missing where no model has probabilities."""
+    *sides, models = with_probabilities(basis)
     resamples = basis.image_resamples if basis.image_resamples > 1 else 0
     probs, rights = [probabilities(side, models) for side in sides], [side.correct() for side in sides]
     original, new = (
@@ -121,23 +120,23 @@ def probabilities(side: ImagePredictions, models: tuple[int, ...]) -> np.ndarray
     return kept
 
 
-def likelihood_shift(basis: Basis, logits: Logits | None) -> LikelihoodShift | Missing:
-    """Negative log-likelihood and temperature of the models whose logits are stored on both sets."""
-    if basis.predictions is None:
-        return ONLY_COUNTS
+@or_missing
+def likelihood_shift(basis: Basis, logits: Logits | None) -> LikelihoodShift:
+    """Negative log-likelihood and temperature of the models whose logits are stored on both sets; Missing without."""
+    predictions = basis.require_predictions()
     if basis.outcomes.metric != "top1":
-        return Missing("the likelihood of a label does not depend on how many predictions may hold it: see top-1")
-    models = [model for model in basis.predictions[0].models if logits is not None and model in logits]
+        raise AnalysisError("the likelihood of a label does not depend on how many predictions may hold it: see top-1")
+    models = [model for model in predictions[0].models if logits is not None and model in logits]
     if logits is None or not models:
-        return NO_LOGITS
+        raise AnalysisError("logits are not stored for any model on both sets (a run keeps them with `save_logits`)")
     found, unusable = [], {}
     for model in models:
         try:
-            found.append(_of_model(model, logits[model], basis.predictions, basis.level))
+            found.append(_of_model(model, logits[model], predictions, basis.level))
         except (AnalysisError, StoreError) as error:
             unusable[model] = error.problem
     if not found:
-        return Missing(f"no stored logits can be used ({next(iter(unusable.values()))})")
+        raise AnalysisError(f"no stored logits can be used ({next(iter(unusable.values()))})")
     return LikelihoodShift(tuple(found), unusable)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evalshift.analysis.outcomes.corruptions import BENCHMARK, CorruptedSet
-from evalshift.analysis.pair_statistics.several_sets import ShiftedPair, common_models, counts_of, image_sets
+from evalshift.analysis.pair_statistics.several_sets import ShiftedPair, common_models, counts_of, sets_by_image
 from evalshift.analysis.statistics.corruption_errors import (
     ALEXNET_CLEAN_ERROR,
     ALEXNET_ERRORS,
@@ -81,7 +81,7 @@ def _benchmark(
             corrupted,
             np.array([names.index(one.corruption) for one, _ in kept]),
             known,
-            sets=image_sets(taken, models),
+            sets=sets_by_image(taken, models, one="original"),
             level=level,
         ),
         reference=called,

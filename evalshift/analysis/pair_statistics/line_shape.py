@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.basis import ONLY_COUNTS, Basis
+from evalshift.analysis.pair_statistics.basis import Basis
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, or_missing
 from evalshift.analysis.statistics.class_correlations import ClassCorrelations, class_correlations
 from evalshift.analysis.statistics.curvature import Curvature, curvature
 from evalshift.analysis.statistics.image_trends import HeldOutTrend, ImageTrends, held_out_trend, image_trends
 from evalshift.analysis.statistics.per_class import class_accuracies
 from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy
+from evalshift.errors import AnalysisError
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,7 @@ def line_shape(basis: Basis, estimates: Mapping[str, LineEstimates]) -> LineShap
 
 def _curvature(basis: Basis, scale: str, estimates: LineEstimates) -> Curvature | Missing:
     original_correct, original_total, new_correct, new_total = basis.counts
-    headline = estimates.headline
-    by_family = not isinstance(headline, Missing) and headline.by_family
+    by_family = either(estimates.headline, lambda line: line.by_family, lambda reason: False)
     return attempt(
         lambda: curvature(
             fitted_accuracy(original_correct, original_total, scale),
@@ -62,35 +62,29 @@ def _curvature(basis: Basis, scale: str, estimates: LineEstimates) -> Curvature 
 
 
 def _trends(basis: Basis, side: int) -> SetTrends | Missing:
-    if basis.correct is None:
-        return ONLY_COUNTS
-    accuracy, correct = basis.correct[0].mean(axis=1), basis.correct[side]
-    found = attempt(lambda: image_trends(accuracy, correct, basis.level))
-    if isinstance(found, Missing):
-        return found
-    return SetTrends(found, attempt(lambda: held_out_trend(accuracy, correct)))
+    def found(*correct: np.ndarray) -> SetTrends:
+        accuracy, own = correct[0].mean(axis=1), correct[side]
+        return SetTrends(image_trends(accuracy, own, basis.level), attempt(lambda: held_out_trend(accuracy, own)))
+
+    return basis.of_images(found)
 
 
-def _classes(basis: Basis) -> ClassCorrelations | Missing:
-    if basis.correct is None or basis.predictions is None:
-        return ONLY_COUNTS
+@or_missing
+def _classes(basis: Basis) -> ClassCorrelations:
+    sides = basis.require_correct()
     original, new = (
         class_accuracies(correct, predictions.truth, len(predictions.class_names), basis.level)
-        for correct, predictions in zip(basis.correct, basis.predictions, strict=True)
+        for correct, predictions in zip(sides, basis.require_predictions(), strict=True)
     )
     if original.total.shape != new.total.shape:
-        return Missing("the sets have different classes")
-    images = basis.correct[0].shape[1]
-    correct = np.count_nonzero(basis.correct[0], axis=1)
-    return attempt(
-        lambda: class_correlations(
-            correct,
-            images,
-            original.correct,
-            original.total,
-            new.correct,
-            new.total,
-            scale=basis.scale,
-            level=basis.level,
-        )
+        raise AnalysisError("the sets have different classes")
+    return class_correlations(
+        np.count_nonzero(sides[0], axis=1),
+        sides[0].shape[1],
+        original.correct,
+        original.total,
+        new.correct,
+        new.total,
+        scale=basis.scale,
+        level=basis.level,
     )

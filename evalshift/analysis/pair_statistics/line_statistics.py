@@ -75,33 +75,29 @@ def _drawn(basis: Basis) -> DrawnImages | Missing:
     )
 
 
-def _over_images(basis: Basis, drawn: DrawnImages) -> Line | Missing:
-    line = basis.of_images(
-        lambda original, new: image_bootstrap(
-            original, new, scale=basis.scale, level=basis.level, drawn=drawn, rng=basis.rng("line over images")
-        )
+def _over_images(basis: Basis, drawn: DrawnImages) -> Line:
+    original, new = basis.require_correct()
+    line = image_bootstrap(
+        original, new, scale=basis.scale, level=basis.level, drawn=drawn, rng=basis.rng("line over images")
     )
     return _with_interval(line, "no drawn images make a line")
 
 
-def _over_both(basis: Basis, drawn: DrawnImages) -> Line | Missing:
-    line = basis.of_images(
-        lambda original, new: two_way_bootstrap(
-            original,
-            new,
-            scale=basis.scale,
-            level=basis.level,
-            drawn=drawn,
-            rng=basis.rng(f"images and models {basis.scale}"),
-        )
+def _over_both(basis: Basis, drawn: DrawnImages) -> Line:
+    line = two_way_bootstrap(
+        *basis.require_correct(),
+        scale=basis.scale,
+        level=basis.level,
+        drawn=drawn,
+        rng=basis.rng(f"images and models {basis.scale}"),
     )
     return _with_interval(line, "there are fewer than three models")
 
 
-def _over_families(basis: Basis) -> Line | Missing:
+def _over_families(basis: Basis) -> Line:
     _check_related(basis)
     if not basis.resamples:
-        return NOT_RESAMPLED
+        return require(NOT_RESAMPLED)
     line = family_bootstrap(
         *basis.accuracies,
         basis.families,
@@ -158,8 +154,8 @@ def _diminishing(basis: Basis, fits: tuple[ScaleFit, ...] | Missing) -> Diminish
     return basis.of_images(lambda original, new: diminishing_returns(original, new, scale=scale), least=3)
 
 
-def _with_interval(line: Line | Missing, otherwise: str) -> Line | Missing:
-    """The line; Missing where nothing could be drawn that gives it an interval."""
-    if isinstance(line, Line) and np.isnan(line.slope_interval.low):
-        return Missing(otherwise)
+def _with_interval(line: Line, otherwise: str) -> Line:
+    """The line. Raises AnalysisError where nothing could be drawn that gives it an interval."""
+    if np.isnan(line.slope_interval.low):
+        raise AnalysisError(otherwise)
     return line

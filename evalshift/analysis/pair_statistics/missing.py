@@ -42,6 +42,21 @@ def require(result: Result | Missing) -> Result:
     return result
 
 
+def or_missing(make: Callable[Arguments, Result]) -> Callable[Arguments, Result | Missing]:
+    """A function that gives Missing, with the reason, where a result that it requires is missing.
+
+    >>> half = or_missing(lambda result: require(result) / 2)
+    >>> half(7), half(Missing("too few models"))
+    (3.5, Missing(reason='too few models'))
+    """
+
+    @wraps(make)
+    def made(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result | Missing:
+        return attempt(lambda: make(*arguments, **named))
+
+    return made
+
+
 def or_none(make: Callable[Arguments, Result]) -> Callable[Arguments, Result | None]:
     """A function that gives None where a result that it requires is missing.
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from evalshift.analysis.pair_statistics.basis import Basis
 from evalshift.analysis.pair_statistics.calibration_shift import probabilities, with_probabilities
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import or_missing
 from evalshift.analysis.statistics.confidence_estimates import ConfidenceEstimates, confidence_estimates
 from evalshift.analysis.statistics.image_means import ChangeOfMeans, change_of_means
 from evalshift.analysis.statistics.intervals import Interval
@@ -30,12 +30,10 @@ class SelectiveShift:
     models: tuple[int, ...]
 
 
-def selective_shift(basis: Basis) -> SelectiveShift | Missing:
-    """Risk and coverage of all models on either set, and their changes."""
-    found = with_probabilities(basis)
-    if isinstance(found, Missing):
-        return found
-    *sides, models = found
+@or_missing
+def selective_shift(basis: Basis) -> SelectiveShift:
+    """Risk and coverage of all models on either set, and their changes; Missing where no model has probabilities."""
+    *sides, models = with_probabilities(basis)
     original, new = (selective_prediction(probabilities(side, models), side.correct()) for side in sides)
     return SelectiveShift(
         original=original,
@@ -46,10 +44,11 @@ def selective_shift(basis: Basis) -> SelectiveShift | Missing:
     )
 
 
-def estimates_from_confidence(basis: Basis) -> ConfidenceEstimates | Missing:
-    """New accuracies of all models with probabilities on both sets, estimated without the new labels."""
-    found = with_probabilities(basis)
-    if isinstance(found, Missing):
-        return found
-    original, new, models = found
+@or_missing
+def estimates_from_confidence(basis: Basis) -> ConfidenceEstimates:
+    """New accuracies of all models with probabilities on both sets, estimated without the new labels.
+
+    Missing where no model has probabilities.
+    """
+    original, new, models = with_probabilities(basis)
     return confidence_estimates(probabilities(original, models), original.correct(), probabilities(new, models))

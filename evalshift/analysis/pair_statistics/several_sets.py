@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -10,12 +11,13 @@ from scipy import stats
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.outcomes.correctness import SetCorrectness, number_images
 from evalshift.analysis.outcomes.corruptions import CorruptedSet
-from evalshift.analysis.pair_statistics.missing import Missing, attempt
+from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_missing
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance
 from evalshift.analysis.statistics.image_sets import ImageSets, combined_covariance
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
+from evalshift.errors import AnalysisError
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,8 @@ class MeanOverSets:
     shared: tuple[tuple[str, str], ...]
 
 
-def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> MeanOverSets | Missing:
+@or_missing
+def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> MeanOverSets:
     """Means over the new sets of pairs with one original set; Missing where no model has results on all of them.
 
     Intervals of mean accuracies and drops are normal, with the covariance that shared images make; from counts alone
@@ -68,9 +71,9 @@ def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> Me
     """
     models = common_models(pairs)
     if not models:
-        return Missing("no model has results on all of its new sets")
+        raise AnalysisError("no model has results on all of its new sets")
     original, new = counts_of(pairs, models)
-    sets = image_sets(pairs, models)
+    sets = sets_by_image(pairs, models, one="original")
     accuracy = np.stack([one.accuracy for one in new]).mean(axis=0)
     error = np.sqrt(_variances(original, new, sets))
     reach = stats.norm.isf((1 - level) / 2) * error
@@ -106,12 +109,18 @@ def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> Me
     )
 
 
-def image_sets(pairs: Sequence[ShiftedPair], models: Sequence[str]) -> ImageSets | None:
-    """The original and the new sets image by image; None where a model is known by counts alone on one of them."""
+def sets_by_image(
+    pairs: Sequence[ShiftedPair], models: Sequence[str], one: Literal["original", "new"]
+) -> ImageSets | None:
+    """The sets of pairs with one original or one new set, image by image, in the order original, new.
+
+    None where a model is known by counts alone on one of them.
+    """
     kept = [pair.correctness for pair in pairs if pair.correctness is not None]
     if len(kept) < len(pairs) or any(not set(models) <= set(side.models) for both in kept for side in both):
         return None
-    sides = [kept[0][0], *(both[1] for both in kept)]
+    original, new = ([both[side] for both in kept] for side in (0, 1))
+    sides = [original[0], *new] if one == "original" else [*original, new[0]]
     return ImageSets(tuple(side.of_models(models) for side in sides), number_images(sides))
 
 

@@ -4,21 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.plot_data.model_curves import CurveSide, ModelCurves, with_probabilities
 from evalshift.analysis.statistics.calibration import BINS, Calibration, ReliabilityBins
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import points
 
 
+@or_none
 def reliability_curves(metric: MetricSummary, models: Sequence[str] | None = None) -> ModelCurves | None:
     """x confidence, y accuracy of the bins of all models with probabilities on both sets, or of those named.
 
     None where there is none; raises UsageError for a name that is not one of theirs.
     """
-    found = metric.statistics.calibration
-    if isinstance(found, Missing):
-        return None
+    found = require(metric.statistics.calibration)
     chosen = with_probabilities(metric, found.models, models)
     return ModelCurves(
         titles=chosen.titles,

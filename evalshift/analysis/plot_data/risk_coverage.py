@@ -4,22 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.plot_data.model_curves import CurveSide, ModelCurves, with_probabilities
 from evalshift.analysis.statistics.selective import CURVE, SelectivePrediction
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import points
 
 
+@or_none
 def risk_coverage_curves(metric: MetricSummary, models: Sequence[str] | None = None) -> ModelCurves | None:
     """x coverage, y error rate of all models with probabilities on both sets, or of those named.
 
     The curve that stands for all is the mean over models. None where there is no model; raises UsageError for a name
     that is not one of theirs.
     """
-    found = metric.statistics.selective
-    if isinstance(found, Missing):
-        return None
+    found = require(metric.statistics.selective)
     chosen = with_probabilities(metric, found.models, models)
     return ModelCurves(
         titles=chosen.titles,

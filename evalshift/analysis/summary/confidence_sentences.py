@@ -3,7 +3,7 @@
 import numpy as np
 
 from evalshift.analysis.pair_statistics.compute import Statistics
-from evalshift.analysis.pair_statistics.missing import Missing, or_none, require
+from evalshift.analysis.pair_statistics.missing import either, or_none, require
 from evalshift.formatting import percent, points, points_ci
 
 
@@ -39,21 +39,23 @@ def selective_sentence(statistics: Statistics) -> str | None:
     )
 
 
+@or_none
 def without_labels_sentence(statistics: Statistics) -> str | None:
     """How well agreement and confidence predict the new accuracies."""
-    new = statistics.new
-    if isinstance(new, Missing):
-        return None
+    new = require(statistics.new)
     accuracy = new.classes.correct.sum(axis=1) / new.images
-    told = []
-    for found, key, title in (
-        (statistics.without_labels, "aline_d", "agreement, ALine-D"),
-        (statistics.confidence_estimates, "atc", "confidence, ATC"),
-        (statistics.confidence_estimates, "doc", "confidence, DoC"),
-    ):
-        error = np.abs(getattr(found, key, np.full_like(accuracy, np.nan)) - accuracy)
-        if np.isfinite(error).any():
-            told.append(f"{points(float(np.nanmean(error)))} points ({title})")
+    agreed = either(statistics.without_labels, lambda found: {"agreement, ALine-D": found.aline_d}, lambda reason: {})
+    confident = either(
+        statistics.confidence_estimates,
+        lambda found: {"confidence, ATC": found.atc, "confidence, DoC": found.doc},
+        lambda reason: {},
+    )
+    errors = {title: np.abs(estimate - accuracy) for title, estimate in (agreed | confident).items()}
+    told = [
+        f"{points(float(np.nanmean(error)))} points ({title})"
+        for title, error in errors.items()
+        if np.isfinite(error).any()
+    ]
     if not told:
         return None
     return f"Mean absolute error of new accuracies estimated without labels: {', '.join(told)}."

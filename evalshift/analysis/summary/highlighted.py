@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, either
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.formatting import p_words, percent, points, points_ci
 
@@ -31,7 +31,7 @@ def highlighted_sentences(
     place = {model: position for position, model in enumerate(models)}
     said = [
         f"{row['title']}: {_accuracies(row, names, len(table))}; {_drop(row, level)}"
-        f"{'' if isinstance(robustness, Missing) else _distance(robustness, place[row['model']], level)}."
+        f"{_distance(robustness, place[row['model']], level)}."
         for row in found.head(_MOST).to_dict("records")
     ]
     if len(found) > _MOST:
@@ -53,7 +53,11 @@ def _drop(row: dict, level: float) -> str:
     return f"{word} {points(sign * row['drop'])} points ({around})"
 
 
-def _distance(found: EffectiveRobustness, place: int, level: float) -> str:
+def _distance(robustness: EffectiveRobustness | Missing, place: int, level: float) -> str:
+    return either(robustness, lambda found: _distance_words(found, place, level), lambda reason: "")
+
+
+def _distance_words(found: EffectiveRobustness, place: int, level: float) -> str:
     distance = float(found.distance[place])
     if math.isnan(distance):
         return ""

@@ -11,7 +11,7 @@ from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.outcomes.corruptions import corrupted_set
 from evalshift.analysis.pair_statistics.corruption_benchmarks import CorruptionBenchmark, corruption_benchmarks
 from evalshift.analysis.pair_statistics.joint_originals import JointOriginals, joint_originals
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import Missing, computed, either, reasons
 from evalshift.analysis.pair_statistics.several_sets import MeanOverSets, ShiftedPair, mean_over_sets
 from evalshift.analysis.tables.of_corruptions import corruption_errors_table, corruptions_table
 from evalshift.analysis.tables.of_originals import several_originals_table
@@ -101,16 +101,16 @@ def _grouped(pairs: Sequence[ShiftedPair], side: str) -> dict[str, list[ShiftedP
 
 def _computed(results: Mapping[str, Result | Missing], titles: Titles) -> tuple[tuple[Result, ...], str]:
     """The results that there are, and in words why others are not."""
-    kept = tuple(one for one in results.values() if not isinstance(one, Missing))
-    reasons = [f"{titles.dataset(name)}: {one.reason}" for name, one in results.items() if isinstance(one, Missing)]
-    return kept, "; ".join(reasons)
+    why = [f"{titles.dataset(name)}: {reason}" for name, reason in reasons(results).items()]
+    return tuple(computed(results).values()), "; ".join(why)
 
 
 def _shifted(pair: "PairSummary", metric: str) -> ShiftedPair:
     summary = pair.metrics[metric]
     baseline = summary.outcomes.in_line(summary.left_out)
-    robustness = summary.statistics.robustness
-    screened = np.zeros(len(baseline), bool) if isinstance(robustness, Missing) else robustness.screened
+    screened = either(
+        summary.statistics.robustness, lambda found: found.screened, lambda reason: np.zeros(len(baseline), bool)
+    )
     entry = pair.provenance.get("datasets", {}).get(pair.new, {}).get("entry") or {}
     corrupted = corrupted_set(pair.new, entry)
     return ShiftedPair(summary.outcomes, summary.correctness, baseline & ~screened, baseline, corrupted)

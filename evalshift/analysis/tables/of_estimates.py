@@ -5,31 +5,32 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.missing import Missing, require
+from evalshift.analysis.pair_statistics.compute import Statistics
+from evalshift.analysis.pair_statistics.missing import either, reasons, require
 from evalshift.analysis.statistics.agreement_line import AgreementLine
-from evalshift.analysis.statistics.confidence_estimates import ConfidenceEstimates
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, make_table
 from evalshift.errors import AnalysisError
 from evalshift.formatting import EMPTY, number, points
 
-# Key, title, and the methods whose tables show it.
-_METHODS = (("aline_d", "ALine-D"), ("aline_s", "ALine-S"), ("atc", "ATC"), ("doc", "DoC"))
+_METHODS = {"aline_d": "ALine-D", "aline_s": "ALine-S", "atc": "ATC", "doc": "DoC"}
 
 
 def without_labels_table(data: TableData) -> StatisticTable:
     """One row per model: estimates from the agreement of models and from each one's confidence, with their errors."""
-    agreed, confident, order = data.statistics.without_labels, data.statistics.confidence_estimates, data.image_order
-    if isinstance(agreed, Missing) and isinstance(confident, Missing):
-        raise AnalysisError(f"{agreed.reason}; {confident.reason}" if agreed != confident else agreed.reason)
-    new = require(data.statistics.new)
+    statistics, order = data.statistics, data.image_order
+    known = _estimates(statistics)
+    if not known:
+        both = {"agreement": statistics.without_labels, "confidence": statistics.confidence_estimates}
+        raise AnalysisError("; ".join(dict.fromkeys(reasons(both).values())))
+    new = require(statistics.new)
     accuracy = new.classes.correct.sum(axis=1) / new.images
     columns: dict[str, Any] = {"model": data.image_models, "new_accuracy": accuracy[order]}
     read = [Column("model", "Model", "model"), Column("new_accuracy", "New (%)", "percent")]
     nothing = np.full(len(accuracy), np.nan)
-    for key, title in _METHODS:
-        estimate = getattr(agreed if key.startswith("aline") else confident, key, nothing)
+    for key, title in _METHODS.items():
+        estimate = known.get(key, nothing)
         columns |= {key: estimate[order], f"{key}_error": (estimate - accuracy)[order]}
-        if estimate is not nothing:
+        if key in known:
             read += [Column(key, f"{title} (%)", "percent"), Column(f"{key}_error", "Error (points)", "points")]
     return make_table(
         "without_labels",
@@ -37,11 +38,28 @@ def without_labels_table(data: TableData) -> StatisticTable:
         columns,
         read,
         "Estimated without the new set's labels; error is estimate minus truth."
-        + (_agreement_words(agreed) if isinstance(agreed, AgreementLine) else f" No ALine: {agreed.reason}.")
-        + (_CONFIDENCE_WORDS if isinstance(confident, ConfidenceEstimates) else f" No ATC, no DoC: {confident.reason}.")
+        + either(statistics.without_labels, _agreement_words, lambda reason: f" No ALine: {reason}.")
+        + either(
+            statistics.confidence_estimates,
+            lambda found: _CONFIDENCE_WORDS,
+            lambda reason: f" No ATC, no DoC: {reason}.",
+        )
         + _mean_errors(columns),
         empty="ALine-D is empty for a model whose pairs leave it open, ATC and DoC for one without probabilities.",
     )
+
+
+def _estimates(statistics: Statistics) -> dict[str, np.ndarray]:
+    """New accuracies of the models by each method that is computed."""
+    agreed = either(
+        statistics.without_labels,
+        lambda found: {"aline_d": found.aline_d, "aline_s": found.aline_s},
+        lambda reason: {},
+    )
+    confident = either(
+        statistics.confidence_estimates, lambda found: {"atc": found.atc, "doc": found.doc}, lambda reason: {}
+    )
+    return agreed | confident
 
 
 _CONFIDENCE_WORDS = (
@@ -60,6 +78,6 @@ def _agreement_words(found: AgreementLine) -> str:
 
 def _mean_errors(columns: Mapping[str, Any]) -> str:
     """The mean absolute error of each method, as a sentence."""
-    errors = [(title, np.abs(columns[f"{key}_error"])) for key, title in _METHODS]
+    errors = [(title, np.abs(columns[f"{key}_error"])) for key, title in _METHODS.items()]
     told = [f"{title} {points(float(np.nanmean(error)))}" for title, error in errors if np.isfinite(error).any()]
     return f" Mean absolute error (points): {', '.join(told)}." if told else ""

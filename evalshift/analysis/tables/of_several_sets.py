@@ -1,13 +1,13 @@
 """Tables over several pairs: accuracies and distances of each model on each new set, and their means."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.pair_statistics.missing import either, reasons
 from evalshift.analysis.pair_statistics.several_sets import MeanOverSets
+from evalshift.analysis.statistics.several_shifts import SeveralShifts
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
 from evalshift.formatting import points
 from evalshift.titles import Titles
@@ -73,9 +73,8 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
     """One row per original set and model, highest mean accuracy first."""
     frames = [_means(one) for one in found]
     several = [Column("original", "Original", "dataset")] if len(found) > 1 else []
-    unlined = [
-        f"{titles.dataset(one.original)}: {one.shifts.reason}" for one in found if isinstance(one.shifts, Missing)
-    ]
+    without = reasons({one.original: one.shifts for one in found})
+    unlined = [f"{titles.dataset(original)}: {reason}" for original, reason in without.items()]
     note = (
         f"Unweighted means over the new sets ({_counted(found)}) of models that have results on all of them, with "
         f"{100 * level:g} % confidence intervals; drops and distances in points. Distance: above the lines fitted "
@@ -109,7 +108,7 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
 
 def _error_words(found: Sequence[MeanOverSets]) -> str:
     shared = [f"{one} and {other}" for each in found for one, other in each.shared]
-    if all(isinstance(one.shifts, Missing) or one.shifts.shared_images for one in found):
+    if all(either(one.shifts, lambda shifts: shifts.shared_images, lambda reason: True) for one in found):
         if not shared:
             return "No images are known to be shared between sets."
         return f"Images in common are allowed for: {', '.join(shared[:3])}{' …' if len(shared) > 3 else ''}."
@@ -123,22 +122,6 @@ def _counted(found: Sequence[MeanOverSets]) -> str:
 
 def _means(one: MeanOverSets) -> pd.DataFrame:
     nothing = np.full(len(one.models), np.nan)
-    of_shifts: dict[str, Any] = dict.fromkeys(_OF_SHIFTS, nothing)
-    shifts = one.shifts
-    if not isinstance(shifts, Missing):
-        of_shifts = {
-            "mean_distance": shifts.mean,
-            "mean_distance_low": shifts.interval.low,
-            "mean_distance_high": shifts.interval.high,
-            "wider_low": shifts.wider_interval.low,
-            "wider_high": shifts.wider_interval.high,
-            "between": shifts.between,
-            "q": shifts.q,
-            "q_p": shifts.q_p,
-            "i_squared": shifts.i_squared,
-            "p_value": shifts.p_value,
-            "p_holm": shifts.p_holm,
-        }
     frame = pd.DataFrame(
         {
             "original": one.original,
@@ -151,7 +134,23 @@ def _means(one: MeanOverSets) -> pd.DataFrame:
             "mean_drop": one.drop,
             "mean_drop_low": one.drop_interval.low,
             "mean_drop_high": one.drop_interval.high,
-            **of_shifts,
+            **either(one.shifts, _shift_cells, lambda reason: dict.fromkeys(_OF_SHIFTS, nothing)),
         }
     )
     return frame.sort_values("mean_accuracy", ascending=False, kind="stable", ignore_index=True)
+
+
+def _shift_cells(shifts: SeveralShifts) -> dict[str, np.ndarray]:
+    return {
+        "mean_distance": shifts.mean,
+        "mean_distance_low": shifts.interval.low,
+        "mean_distance_high": shifts.interval.high,
+        "wider_low": shifts.wider_interval.low,
+        "wider_high": shifts.wider_interval.high,
+        "between": shifts.between,
+        "q": shifts.q,
+        "q_p": shifts.q_p,
+        "i_squared": shifts.i_squared,
+        "p_value": shifts.p_value,
+        "p_holm": shifts.p_holm,
+    }

@@ -8,6 +8,7 @@ from evalshift.analysis.pair_statistics.missing import (
     computed,
     either,
     or_else,
+    or_missing,
     or_none,
     reasons,
     require,
@@ -34,8 +35,9 @@ def test_other_errors_go_on():
 
     with pytest.raises(DataError):
         attempt(damaged)
-    with pytest.raises(DataError):
-        or_none(damaged)()
+    for made in (or_none, or_missing):
+        with pytest.raises(DataError):
+            made(damaged)()
 
 
 @pytest.mark.parametrize("result", [0, None, "", ()])
