@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.model_curves import curves_figure, draw_curves
+from evalshift.analysis.figures.model_curves import curves_figure, draw_curves, needed
 from evalshift.analysis.figures.style import QUIET, font_points
-from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.plot_data.model_curves import ModelCurves
 from evalshift.analysis.plot_data.reliability import reliability_curves
 from evalshift.analysis.plot_data.sizes import PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
@@ -24,11 +24,12 @@ def reliability(
     `models` are names, by default all models with probabilities on both sets. Both axes have the same limits.
     Raises ValueError where no model has probabilities, UsageError for a model that has none.
     """
-    curves = reliability_curves(summary, models)
-    if curves is None:
-        raise ValueError("reliability: found no model with probabilities on both sets; expected at least one")
+    return _draw(needed(reliability_curves(summary, models), "reliability"), original, new)
+
+
+def _draw(curves: ModelCurves, original: Axes, new: Axes) -> tuple[Axes, Axes]:
     low = 5 * np.floor(20 * min(curves.span("x")[0], curves.span("y")[0]))
-    draw_curves(curves, (original, new), ("Confidence (%)", "Accuracy (%)"), marked=True)
+    draw_curves(curves, (original, new))
     for ax in (original, new):
         style = {"color": QUIET, "linewidth": font_points(0.7), "linestyle": (0, (4, 3)), "zorder": 0}
         ax.plot([0, 100], [0, 100], gid="diagonal", label="_calibrated", **style)
@@ -41,13 +42,4 @@ def reliability_figure(
     pair: PairSummary, metric: str = "top1", size: Size | None = None, models: Sequence[str] | None = None
 ) -> Figure | None:
     """Draw `reliability` as a figure; None where no model has probabilities. The default size is PAGE."""
-    summary = pair.metrics[metric]
-    curves = reliability_curves(summary, models)
-    if curves is None:
-        return None
-    return curves_figure(
-        curves,
-        lambda original, new: reliability(summary, original, new, models),
-        f"{pair.title}, top-{METRICS[metric]}",
-        size or PAGE,
-    )
+    return curves_figure(pair, metric, reliability_curves(pair.metrics[metric], models), _draw, size or PAGE)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalshift.analysis.figures.model_curves import curves_figure, draw_curves
-from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.figures.model_curves import curves_figure, draw_curves, needed
+from evalshift.analysis.plot_data.model_curves import ModelCurves
 from evalshift.analysis.plot_data.risk_coverage import risk_coverage_curves
 from evalshift.analysis.plot_data.sizes import PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
@@ -22,10 +22,11 @@ def risk_coverage(
     have the same limits.
     Raises ValueError where no model has probabilities, UsageError for a model that has none.
     """
-    curves = risk_coverage_curves(summary, models)
-    if curves is None:
-        raise ValueError("risk_coverage: found no model with probabilities on both sets; expected at least one")
-    draw_curves(curves, (original, new), ("Coverage (%)", "Error rate (%)"), marked=False)
+    return _draw(needed(risk_coverage_curves(summary, models), "risk_coverage"), original, new)
+
+
+def _draw(curves: ModelCurves, original: Axes, new: Axes) -> tuple[Axes, Axes]:
+    draw_curves(curves, (original, new))
     top = max(1.0, 105 * curves.span("y")[1])
     for ax in (original, new):
         ax.set(xlim=(0, 101), ylim=(-0.02 * top, top))
@@ -36,13 +37,4 @@ def risk_coverage_figure(
     pair: PairSummary, metric: str = "top1", size: Size | None = None, models: Sequence[str] | None = None
 ) -> Figure | None:
     """Draw `risk_coverage` as a figure; None where no model has probabilities. The default size is PAGE."""
-    summary = pair.metrics[metric]
-    curves = risk_coverage_curves(summary, models)
-    if curves is None:
-        return None
-    return curves_figure(
-        curves,
-        lambda original, new: risk_coverage(summary, original, new, models),
-        f"{pair.title}, top-{METRICS[metric]}",
-        size or PAGE,
-    )
+    return curves_figure(pair, metric, risk_coverage_curves(pair.metrics[metric], models), _draw, size or PAGE)

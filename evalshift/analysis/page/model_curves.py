@@ -1,34 +1,89 @@
-"""Figures of the page with a curve per model, one view per set."""
+"""Figures with a curve per model, one view per set: reliability diagrams and risk–coverage curves."""
 
 import numpy as np
 
-from evalshift.analysis.page.chart import axis, markers, plain, strokes, view
-from evalshift.analysis.page.words import plotly_text
+from evalshift.analysis.page.chart import Chart, axis, markers, plain, strokes, view
+from evalshift.analysis.page.words import counted, plotly_text
+from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.plot_data.model_curves import ModelCurves
-from evalshift.formatting import percent
+from evalshift.analysis.plot_data.reliability import reliability_curves
+from evalshift.analysis.plot_data.risk_coverage import risk_coverage_curves
+from evalshift.analysis.summary import MetricSummary
+from evalshift.formatting import percent, points
 
-HEIGHT, WIDEST = 460, 560
+_HEIGHT, _WIDEST = 460, 560  # pixels
 _COLOURS = {"original": "--mark", "new": "--line"}
 
 
-def curve_views(curves: ModelCurves, labels: tuple[str, str], diagonal: bool = False) -> dict[str, dict]:
-    """Either set: a thin line per model, the one that stands for all, and the diagonal if it is asked for.
+def reliability_chart(metric: MetricSummary) -> Chart | None:
+    """Accuracy against confidence of each model, on either set; None where no model has probabilities on both."""
+    return _chart(
+        reliability_curves(metric),
+        key="reliability",
+        title="Calibration",
+        finding=_over_confidence(metric) or "",
+        result="Original set: {original}. New set: {new}{mean}.",
+        caption="Accuracy against the mean probability of the first prediction (confidence), in bins of about as many "
+        "images each: a thin line per model, a thick one for all models' images together. On the diagonal a model is "
+        "calibrated, below it over-confident. The table of calibration has each model's numbers with confidence "
+        "intervals.",
+    )
 
-    Both sets have the same axes, in percent; `labels` are what stands on them.
-    """
+
+def risk_coverage_chart(metric: MetricSummary) -> Chart | None:
+    """Error rate of each model on its most confident images; None where no model has probabilities on both sets."""
+    return _chart(
+        risk_coverage_curves(metric),
+        key="risk_coverage",
+        title="Selective prediction",
+        result="Area under the risk–coverage curve: original set, {original}; new set, {new}{mean}.",
+        caption="Error rate on the images that a model is most confident on, against their share (coverage): a thin "
+        "line per model, a thick one for their mean. At 100 % it is one minus the accuracy. A model that knows where "
+        "it errs has a low curve that rises late.",
+    )
+
+
+@or_none
+def _over_confidence(metric: MetricSummary) -> str:
+    before, after, _ = require(metric.statistics.calibration).mean
+    return f"Over-confidence goes from {points(float(before.mean[0]))} to {points(float(after.mean[0]))} points"
+
+
+def _chart(
+    curves: ModelCurves | None, *, key: str, title: str, result: str, caption: str, finding: str = ""
+) -> Chart | None:
+    """One diagram per set; `result` has places for the words of either set and for what they are a mean over."""
+    if curves is None:
+        return None
+    models, words = len(curves.titles), {name: side.words for name, side in curves.sides.items()}
+    mean = "" if models == 1 else f" (means over {counted(models, 'model')})"
+    return Chart(
+        key=key,
+        title=title,
+        finding=finding,
+        result=result.format(**words, mean=mean),
+        caption=caption,
+        views=_views(curves),
+        height=_HEIGHT,
+        widest=_WIDEST,
+    )
+
+
+def _views(curves: ModelCurves) -> dict[str, dict]:
+    """Either set: a thin line per model, the one that stands for all, and the diagonal for bins. Equal axes."""
     spans = [curves.span("x"), curves.span("y")]
-    if diagonal:
+    if curves.binned:
         spans = [(min(low for low, _ in spans), 1.0)] * 2
     ranges = [[100 * low - 1, 100 * high + 1] for low, high in spans]
-    return {side: _view(curves, side, labels, ranges, diagonal) for side in curves.sides}
+    return {name: _view(curves, name, ranges) for name in curves.sides}
 
 
-def _view(curves: ModelCurves, name: str, labels: tuple[str, str], ranges: list[list[float]], diagonal: bool) -> dict:
+def _view(curves: ModelCurves, name: str, ranges: list[list[float]]) -> dict:
     side, colour, rows = curves.sides[name], _COLOURS[name], curves.rows.tolist()
     gap = np.full((len(curves.titles), 1), np.nan)
     x, y = (np.hstack([values, gap]) for values in (side.x, side.y))
     each = x.shape[1]
-    named = [label.partition(" (")[0].lower() for label in labels]
+    named = [label.partition(" (")[0].lower() for label in curves.labels]
     texts = [
         f"<b>{plotly_text(title)}</b><br>{named[0]} {percent(along)} %, {named[1]} {percent(up)} %"
         for title, of_x, of_y in zip(curves.titles, x, y, strict=True)
@@ -36,20 +91,19 @@ def _view(curves: ModelCurves, name: str, labels: tuple[str, str], ranges: list[
     ]
     of_models = plain(100 * x.ravel(), 2), plain(100 * y.ravel(), 2)
     together = plain(100 * side.together[0], 2), plain(100 * side.together[1], 2)
-    # Points to hover over; a curve of many has none that can be seen.
-    size = 4 if each < 40 else 3
-    visible = 0.3 if each < 40 else 0.0
+    # Points to hover over; those of bins can be seen.
+    size, visible = (4, 0.3) if curves.binned else (3, 0.0)
     meta = {"rows": rows, "each": each}
-    guide = [strokes([0, 100], [0, 100], "--quiet", line={"dash": "dash"})] if diagonal else []
+    guide = [strokes([0, 100], [0, 100], "--quiet", line={"dash": "dash"})] if curves.binned else []
     return view(
         [
             *guide,
             strokes(*of_models, colour, rows=rows, each=each, opacity=0.35),
             markers(*of_models, colour, text=texts, marker={"size": size, "opacity": visible}, meta=meta),
             strokes(*together, colour, width=3),
-            *([markers(*together, colour)] if each < 40 else []),
+            *([markers(*together, colour)] if curves.binned else []),
         ],
-        height=HEIGHT,
-        xaxis=axis(labels[0], range=ranges[0]),
-        yaxis=axis(labels[1], range=ranges[1]),
+        height=_HEIGHT,
+        xaxis=axis(curves.labels[0], range=ranges[0]),
+        yaxis=axis(curves.labels[1], range=ranges[1]),
     )

@@ -17,12 +17,11 @@ from evalshift.analysis.page.decomposition import cannot_be_told, decomposition_
 from evalshift.analysis.page.families import Family, colours, grouped
 from evalshift.analysis.page.first_screen import distances_in_words, lead, tiles
 from evalshift.analysis.page.gallery import Thumbnails, gallery_view
+from evalshift.analysis.page.model_curves import reliability_chart, risk_coverage_chart
 from evalshift.analysis.page.overview import matrices
 from evalshift.analysis.page.pairwise import pairwise_view
 from evalshift.analysis.page.per_class import class_chart
 from evalshift.analysis.page.provenance import provenance_view
-from evalshift.analysis.page.reliability import reliability_chart
-from evalshift.analysis.page.risk_coverage import risk_coverage_chart
 from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.section_titles import section_titles

@@ -1,7 +1,8 @@
 """A curve per model on either set, such as reliability diagrams and risk–coverage curves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,11 +32,15 @@ class ModelCurves:
 
     titles   of the models, in the order of the table; `rows` are their positions in it
     sides    "original" and "new"
+    labels   of the axes, in percent
+    binned   whether a curve has a point per bin, few enough to be marked, and is compared with the diagonal
     """
 
     titles: tuple[str, ...]
     rows: Int[np.ndarray, " m"]
     sides: dict[str, CurveSide]
+    labels: tuple[str, str]
+    binned: bool
 
     def span(self, values: str) -> tuple[float, float]:
         """The least and the largest "x" or "y" of any model on either set."""
@@ -43,20 +48,18 @@ class ModelCurves:
         return min(float(np.nanmin(one)) for one in found), max(float(np.nanmax(one)) for one in found)
 
 
-@dataclass(frozen=True, eq=False)
-class ChosenModels:
-    """Models of a metric in the order of its table: titles, rows there, and places among those with predictions."""
+def model_curves(
+    metric: MetricSummary,
+    places: Sequence[int],
+    models: Sequence[str] | None,
+    *,
+    side: Callable[[Literal["original", "new"], Int[np.ndarray, " m"]], CurveSide],
+    labels: tuple[str, str],
+    binned: bool,
+) -> ModelCurves:
+    """Curves of the models at these places among those with predictions, or of those that are named.
 
-    titles: tuple[str, ...]
-    rows: Int[np.ndarray, " m"]
-    places: Int[np.ndarray, " m"]
-
-
-def with_probabilities(
-    metric: MetricSummary, places: Sequence[int], models: Sequence[str] | None = None
-) -> ChosenModels:
-    """The models at these places among those with predictions, or those that are named.
-
+    `side` makes those of one set, of the models at places that it is given, in the order of the table.
     Raises UsageError for a name that is not one of theirs.
     """
     names = metric.statistics.image_models
@@ -71,8 +74,11 @@ def with_probabilities(
             )
     wanted = set(known if models is None else models)
     table = [(row, model) for row, model in enumerate(metric.table["model"]) if model in wanted]
-    return ChosenModels(
+    chosen = np.array([known[model] for _, model in table], dtype=np.int64)
+    return ModelCurves(
         titles=tuple(metric.titles.model(model) for _, model in table),
         rows=np.array([row for row, _ in table], dtype=np.int64),
-        places=np.array([known[model] for _, model in table], dtype=np.int64),
+        sides={"original": side("original", chosen), "new": side("new", chosen)},
+        labels=labels,
+        binned=binned,
     )

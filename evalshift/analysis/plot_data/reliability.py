@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evalshift.analysis.pair_statistics.missing import or_none, require
-from evalshift.analysis.plot_data.model_curves import CurveSide, ModelCurves, with_probabilities
+from evalshift.analysis.plot_data.model_curves import CurveSide, ModelCurves, model_curves
 from evalshift.analysis.statistics.calibration import BINS, Calibration, ReliabilityBins
 from evalshift.analysis.summary import MetricSummary
 from evalshift.formatting import points
@@ -18,11 +18,14 @@ def reliability_curves(metric: MetricSummary, models: Sequence[str] | None = Non
     None where there is none; raises UsageError for a name that is not one of theirs.
     """
     found = require(metric.statistics.calibration)
-    chosen = with_probabilities(metric, found.models, models)
-    return ModelCurves(
-        titles=chosen.titles,
-        rows=chosen.rows,
-        sides={"original": _side(found.original, chosen.places), "new": _side(found.new, chosen.places)},
+    sides = {"original": found.original, "new": found.new}
+    return model_curves(
+        metric,
+        found.models,
+        models,
+        side=lambda name, places: _side(sides[name], places),
+        labels=("Confidence (%)", "Accuracy (%)"),
+        binned=True,
     )
 
 

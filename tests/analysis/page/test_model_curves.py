@@ -3,8 +3,7 @@
 import pytest
 from confident import confident_pair, counts_of
 
-from evalshift.analysis.page.reliability import reliability_chart
-from evalshift.analysis.page.risk_coverage import risk_coverage_chart
+from evalshift.analysis.page.model_curves import reliability_chart, risk_coverage_chart
 from evalshift.analysis.summary import MetricSummary, summarize_outcomes
 
 
