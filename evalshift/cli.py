@@ -582,7 +582,7 @@ def report(
     likely cause. Needs only a results folder, or the counts of a published testbed that come with evalshift;
     no images, no GPU, no torch, no download: evalshift report --published recht2019 --linear
     """
-    with _complaints(report):
+    with _complaints(report), _drawing_processes(formats):
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
@@ -622,6 +622,14 @@ def report(
             status.update(f"drawing figures, writing {out}")
             written = made.save(out, formats, size, anonymous=anonymous, columns=_split(columns) or None)
         print_findings(made.summary, written)
+
+
+def _drawing_processes(formats: str) -> AbstractContextManager[None]:
+    """Processes that draw the figures of a report; none for another program that calls this, such as a test."""
+    from evalshift.analysis.drawing_processes import drawing_processes
+
+    drawn = {"png", "pdf", "svg"} & {one.strip().lower() for one in formats.split(",")}
+    return drawing_processes(bool(_own_process and drawn))
 
 
 @app.command(epilog="Example: evalshift figure scatter --published recht2019 --add results --out fig1.pdf")

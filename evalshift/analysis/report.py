@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import escape
 
-from evalshift.analysis.options import ReportOptions, drawn_scales
+from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import require
@@ -39,6 +39,7 @@ from evalshift.testbed.published import load_published
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from evalshift.analysis.drawing_processes import Drawing
     from evalshift.testbed.registry import Registry
 
 FORMATS = ("html", "png", "pdf", "svg", "csv", "md", "tex")
@@ -266,7 +267,7 @@ class Report:
         check_columns(columns)
         out = Path(out)
         stems = _stems(self.summary.pairs)
-        self._save_figures(out, stems, chosen, drawn_for)
+        drawing = self._begin_figures(out, stems, chosen, drawn_for)
         for name, table in self._tables(stems):
             # A table that nobody reads row by row is one for machines.
             for suffix in (suffix for suffix in WRITERS if suffix in chosen and (table.columns or suffix == "csv")):
@@ -276,12 +277,17 @@ class Report:
         summary = _anonymous(self.summary) if anonymous else self.summary
         write_atomic(out / "summary.json", self.to_json(anonymous=anonymous).encode())
         if "html" not in chosen:
+            if drawing is not None:
+                drawing.finish()
             return out
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
         from evalshift.analysis.page import hard_thumbnails, render_page
 
         thumbnails = {place: picture for pair in self.summary.pairs for place, picture in hard_thumbnails(pair).items()}
-        write_atomic(out / "index.html", render_page(summary, thumbnails).encode())
+        page = render_page(summary, thumbnails).encode()
+        if drawing is not None:
+            drawing.finish()
+        write_atomic(out / "index.html", page)
         return out / "index.html"
 
     def _tables(self, stems: list[str]) -> Iterable[tuple[str, StatisticTable]]:
@@ -301,39 +307,14 @@ class Report:
             for table in several.tables.values():
                 yield f"several_sets_{metric}_{table.name}", table
 
-    def _save_figures(self, out: Path, stems: list[str], formats: set[str], size: Size | None) -> None:
+    def _begin_figures(self, out: Path, stems: list[str], formats: set[str], size: Size | None) -> "Drawing | None":
         kinds = sorted(formats & set(_FIGURES))
         if not kinds:
-            return
+            return None
         # matplotlib takes half a second to import; who wants tables alone need not wait for it.
-        from evalshift.analysis import figures
+        from evalshift.analysis.figures_of_report import FiguresOfReport
 
-        for pair, stem in zip(self.summary.pairs, stems, strict=True):
-            views: list[tuple[str, str, Figure]] = [
-                (
-                    metric,
-                    f"{scale}_all" if everything else scale,
-                    figures.scatter_figure(pair, metric, scale, everything, size),
-                )
-                for metric, scale, everything in _views(pair, self.summary.scale)
-            ]
-            if self.summary.metric in pair.metrics:
-                for view in (view for view in figures.FIGURES if view != "scatter"):
-                    scaled = {"scale": self.summary.scale} if view == "scales" else {}
-                    figure = figures.FIGURES[view](pair, self.summary.metric, size=size, **scaled)
-                    if figure is not None:
-                        views.append((self.summary.metric, view, figure))
-            for metric, view, figure in views:
-                figures.save(figure, out / "figures" / f"{stem}_{metric}_{view}", kinds)
-        alike = [pair for pair in self.summary.pairs if self.summary.metric in pair.metrics]
-        for scale in drawn_scales(self.summary.scale) if len(alike) > 1 else ():
-            figure = figures.multiples_figure(alike, self.summary.metric, scale, size=size)
-            figures.save(figure, out / "figures" / f"pairs_{self.summary.metric}_{scale}", kinds)
-            left_out = any(metric.left_out for pair in alike for metric in pair.metrics.values())
-            for everything in (False, True) if left_out else (False,):
-                grid = figures.grid_figure(alike, scale, everything, size)
-                if grid is not None:
-                    figures.save(grid, out / "figures" / f"pairs_grid_{scale}{'_all' if everything else ''}", kinds)
+        return FiguresOfReport(self.summary, stems, out / "figures", kinds, size).begin()
 
     def _metric(self, wanted: str, asked: str | None = None) -> MetricSummary:
         if len(self.summary.pairs) != 1:
@@ -546,14 +527,6 @@ def check_formats(
                 fix=did_you_mean(format, allowed),
             )
     return wanted
-
-
-def _views(pair: PairSummary, scale: str) -> Iterable[tuple[str, str, bool]]:
-    """The figures of a pair: metric, scale, and whether every family is in the line; drawn twice where one is not."""
-    for name, metric in pair.metrics.items():
-        for drawn in drawn_scales(scale):
-            for everything in (False, True) if metric.left_out else (False,):
-                yield name, drawn, everything
 
 
 def _stems(pairs: Iterable[PairSummary]) -> list[str]:

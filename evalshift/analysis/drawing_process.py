@@ -1,0 +1,28 @@
+"""One of `drawing_processes`: reads the figures of a report, then numbers of figures, and draws these."""
+
+import os
+import pickle
+import signal
+import sys
+
+
+def main() -> None:
+    """Draw what is asked for on standard input; answer 1 for each figure that is written, else 0."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one ends it
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever a library prints is no answer
+    # Imported before there is something to draw, while the other process computes it.
+    import evalshift.analysis.figures_of_report  # noqa: F401
+
+    figures = pickle.loads(requests.read(int.from_bytes(requests.read(8))))  # of the process that began this one
+    while number := requests.read(8):
+        try:
+            figures.save_one(int.from_bytes(number))
+            answers.write(b"1")
+        except Exception:  # drawn again where it can be told
+            answers.write(b"0")
+
+
+if __name__ == "__main__":
+    main()
