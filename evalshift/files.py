@@ -123,10 +123,19 @@ def stat_checksum(paths: Iterable[Path], root: Path | None = None) -> str:
     root   names are relative to it, so that a folder can be moved; None for names as given
     Calls stat once per file and reads none, so that a run with nothing to do does not read gigabytes to find that out.
     """
+    return stat_checksum_of(
+        (path.relative_to(root).as_posix() if root else str(path), _noted_stat(path)) for path in paths
+    )
+
+
+def _noted_stat(path: Path) -> os.stat_result:
+    note(path)
+    return path.stat()
+
+
+def stat_checksum_of(files: Iterable[tuple[str, os.stat_result]]) -> str:
+    """The same from what `stat` said of each file."""
     digest = hashlib.sha256()
-    for path in paths:
-        note(path)
-        status = path.stat()
-        shown = path.relative_to(root).as_posix() if root else str(path)
+    for shown, status in files:
         digest.update(f"{shown}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

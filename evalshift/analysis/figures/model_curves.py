@@ -63,8 +63,8 @@ def draw_curves(curves: ModelCurves, axes: tuple[Axes, Axes]) -> None:
                 100 * side.x[place], 100 * side.y[place], gid=f"model-{place}", **style, **_marks(few and curves.binned)
             )
         if not few:
-            _draw_together(ax, name, side, curves.binned, len(curves.titles))
-        mean = "" if len(curves.titles) == 1 else "mean "
+            _draw_together(ax, name, side, curves.binned, curves.models)
+        mean = "" if curves.models == 1 else "mean "
         ax.set_title(f"{name.capitalize()} set\n{mean}{side.words}", fontsize=font_points(6.5))
         ax.set(xlabel=curves.labels[0], ylabel=curves.labels[1])
         for axis in (ax.xaxis, ax.yaxis):
@@ -87,7 +87,8 @@ def curves_figure(
     rows = 2 if size == COLUMN else 1
     columns = 1 if size == COLUMN else 2 if len(curves.titles) > _NAMED else 4
     entries = len(curves.titles) if len(curves.titles) <= _NAMED else 2
-    caption, scale = wrapped(f"{pair.title}, top-{METRICS[metric]}", across(size)), scale_of(size)
+    words = "; ".join(filter(None, (f"{pair.title}, top-{METRICS[metric]}", curves.of_all)))
+    caption, scale = wrapped(words, across(size)), scale_of(size)
     lines = -(-entries // columns) + caption.count("\n")
     with styled(size):
         panel = (size.width - _BESIDE * scale * (3 - rows)) / (3 - rows)

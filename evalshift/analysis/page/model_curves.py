@@ -55,14 +55,14 @@ def _chart(
     """One diagram per set; `result` has places for the words of either set and for what they are a mean over."""
     if curves is None:
         return None
-    models, words = len(curves.titles), {name: side.words for name, side in curves.sides.items()}
+    models, words = curves.models, {name: side.words for name, side in curves.sides.items()}
     mean = "" if models == 1 else f" (means over {counted(models, 'model')})"
     return Chart(
         key=key,
         title=title,
         finding=finding,
         result=result.format(**words, mean=mean),
-        caption=caption,
+        caption=f"{caption} Drawn are {curves.of_all}." if curves.of_all else caption,
         views=_views(curves),
         height=_HEIGHT,
         widest=_WIDEST,

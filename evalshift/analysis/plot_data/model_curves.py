@@ -1,7 +1,7 @@
 """A curve per model on either set, such as reliability diagrams and risk–coverage curves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,9 @@ from jaxtyping import Float, Int
 
 from evalshift.analysis.summary import MetricSummary
 from evalshift.errors import UsageError, did_you_mean
+
+# Curves that are drawn: more cannot be told from each other, and a page would be tens of megabytes longer.
+MOST_CURVES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,7 @@ class ModelCurves:
     sides    "original" and "new"
     labels   of the axes, in percent
     binned   whether a curve has a point per bin, few enough to be marked, and is compared with the diagonal
+    models   that the curve of all together, and the words of a set, stand for: more than m where not all are drawn
     """
 
     titles: tuple[str, ...]
@@ -41,6 +45,13 @@ class ModelCurves:
     sides: dict[str, CurveSide]
     labels: tuple[str, str]
     binned: bool
+    models: int
+
+    @property
+    def of_all(self) -> str:
+        """Which models have a curve, for a caption; nothing where all have."""
+        drawn = len(self.titles)
+        return "" if drawn == self.models else f"curves of {drawn:,} of {self.models:,} models, from all ranks"
 
     def span(self, values: str) -> tuple[float, float]:
         """The least and the largest "x" or "y" of any model on either set."""
@@ -75,10 +86,22 @@ def model_curves(
     wanted = set(known if models is None else models)
     table = [(row, model) for row, model in enumerate(metric.table["model"]) if model in wanted]
     chosen = np.array([known[model] for _, model in table], dtype=np.int64)
+    drawn = _from_all_ranks([model in metric.outcomes.highlighted for _, model in table])
+    sides = {"original": side("original", chosen), "new": side("new", chosen)}
     return ModelCurves(
-        titles=tuple(metric.titles.model(model) for _, model in table),
-        rows=np.array([row for row, _ in table], dtype=np.int64),
-        sides={"original": side("original", chosen), "new": side("new", chosen)},
+        titles=tuple(metric.titles.model(table[place][1]) for place in drawn),
+        rows=np.array([table[place][0] for place in drawn], dtype=np.int64),
+        sides={name: replace(one, x=one.x[drawn], y=one.y[drawn]) for name, one in sides.items()},
         labels=labels,
         binned=binned,
+        models=len(table),
     )
+
+
+def _from_all_ranks(highlighted: Sequence[bool]) -> Int[np.ndarray, " m"]:
+    """Places of the models that are drawn: at most MOST_CURVES, highlighted ones, and others evenly over all ranks."""
+    if len(highlighted) <= MOST_CURVES:
+        return np.arange(len(highlighted))
+    marked = np.flatnonzero(highlighted)[:MOST_CURVES]
+    evenly = np.linspace(0, len(highlighted) - 1, MOST_CURVES - len(marked)).round().astype(np.int64)
+    return np.unique(np.concatenate([marked, evenly]))

@@ -23,6 +23,14 @@ def image_covariance(correct: Correct) -> Float[np.ndarray, "m m"]:
     return both - np.outer(accuracy, accuracy)
 
 
+def usual_draws(models: int) -> int:
+    """How many draws a quantile of the largest of so many errors takes: of many models fewer, for each costs more.
+
+    With 2,000 the 95 % quantile is that of a level between 94 and 96 %.
+    """
+    return 10_000 if models <= 200 else 2_000
+
+
 def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "m draw"]:
     """Gaussian draws of how far the measured accuracies of models lie from the true ones, as fractions.
 

@@ -1,6 +1,7 @@
 """Confidence sets for each model's rank, and which rank changes between two test sets are significant."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from evalshift.shapes import Correct
 
 # Draws are noise: single precision is enough, and a chunk that fits the processor's cache takes a third of the time.
 _CELLS_IN_A_CHUNK = 2**18
+# Draws for a critical value. Of more models fewer: a thousand have a million pairs to draw, and with 1,000 draws the
+# value of their largest difference still lies within 0.04 of what more would give.
+_DRAWS, _FEWEST_DRAWS, _MANY_MODELS = 10_000, 1_000, 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +57,15 @@ class RankChanges:
 
 
 def better_models(
-    correct: Correct, *, level: float = 0.95, draws: int = 10_000, rng: np.random.Generator
+    correct: Correct, *, level: float = 0.95, draws: int | None = None, rng: np.random.Generator
 ) -> Bool[np.ndarray, "m m"]:
     """Which models are significantly better than which: [i, j] where i is better than j.
 
     Takes correctness over models and images. All m(m − 1) hypotheses "i is no better than j" are tested together:
     any false finding among them has probability of about 1 − level at most. The statistic of a pair is the one-sided
     p-value of McNemar's exact test as a standard normal quantile; the critical value is the `level` quantile of the
-    largest among as many Gaussian differences, from `draws` draws with the models' covariance over the images.
+    largest among as many Gaussian differences, from `draws` draws with the models' covariance over the images: 10,000
+    where nothing is said, 1,000 of more than 200 models.
     Stepwise: findings leave the family, and the critical value of the rest is smaller.
     Raises ValueError for a level outside (0, 1), fewer than 1 draw, and where there are no models or no images.
     Source: as for `rank_sets`; csranks (R) divides the difference by its standard error instead, which for many
@@ -75,7 +80,7 @@ def rank_sets(
     *,
     simultaneous: bool = True,
     level: float = 0.95,
-    draws: int = 10_000,
+    draws: int | None = None,
     rng: np.random.Generator,
 ) -> RankSets:
     """Confidence sets for the rank of each model among models evaluated on the same images.
@@ -113,7 +118,7 @@ def rank_change_sets(
     new_correct: Bool[np.ndarray, "m new"],
     *,
     level: float = 0.95,
-    draws: int = 10_000,
+    draws: int | None = None,
     rng: np.random.Generator,
 ) -> RankChanges:
     """Confidence intervals for rank changes between two test sets, and the pairs of models that change places.
@@ -161,7 +166,9 @@ class _Tests:
     spread: np.ndarray
 
     @classmethod
-    def of(cls, correct: np.ndarray, draws: int, rng: np.random.Generator) -> "_Tests":
+    def of(cls, correct: np.ndarray, draws: int | None, rng: np.random.Generator) -> "_Tests":
+        if draws is None:
+            draws = _DRAWS if len(correct) <= _MANY_MODELS else _FEWEST_DRAWS
         noise = accuracy_noise(correct, draws, rng)
         only, images = discordant(correct), correct.shape[1]
         variance = ((only + only.T) / images - ((only - only.T) / images) ** 2) / images
@@ -187,19 +194,32 @@ def _rejected(tests: _Tests, first: np.ndarray, second: np.ndarray, level: float
 
 
 def _critical_value(tests: _Tests, first: np.ndarray, second: np.ndarray, level: float) -> float:
-    draws = tests.noise.shape[1]
+    models, draws = tests.noise.shape
+    largest = np.zeros(draws, dtype=np.float32)
+    # A pair in both directions is drawn once: the largest of one is the smallest of the other.
+    pairs, counts = np.unique(np.minimum(first, second) * models + np.maximum(first, second), return_counts=True)
+    twice = pairs[counts == 2]
+    for difference in _drawn(tests, twice // models, twice % models):
+        np.maximum(largest, difference.max(axis=0), out=largest)
+        np.maximum(largest, -difference.min(axis=0), out=largest)
+    once = np.isin(np.minimum(first, second) * models + np.maximum(first, second), twice, invert=True)
+    for difference in _drawn(tests, first[once], second[once]):
+        np.maximum(largest, difference.max(axis=0), out=largest)
+    # Draws without spread would give 0; no family needs less than one pair alone, looked at from both sides.
+    return max(float(np.quantile(largest, level)), float(special.ndtri((1 + level) / 2)))
+
+
+def _drawn(tests: _Tests, first: np.ndarray, second: np.ndarray) -> Iterator[np.ndarray]:
+    """Draws of the differences of these pairs in units of their spread, shape (pairs, draws), some pairs at a time."""
     spread = tests.spread[first, second]
     # Models that differ on no image, or on all of them in one direction, have no spread: nothing to scale.
     scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)[:, np.newaxis]
-    largest = np.zeros(draws, dtype=np.float32)
-    step = max(1, _CELLS_IN_A_CHUNK // draws)
+    step = max(1, _CELLS_IN_A_CHUNK // tests.noise.shape[1])
     for start in range(0, len(first), step):
         pairs = slice(start, start + step)
         difference = tests.noise[first[pairs]] - tests.noise[second[pairs]]
         difference *= scale[pairs]
-        np.maximum(largest, difference.max(axis=0), out=largest)
-    # Draws without spread would give 0; no family needs less than one pair alone, looked at from both sides.
-    return max(float(np.quantile(largest, level)), float(special.ndtri((1 + level) / 2)))
+        yield difference
 
 
 def _ranks_left_open(better: np.ndarray) -> Interval[np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stat_checksum
+from evalshift.files import stat_checksum_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import FolderDataset
@@ -15,10 +15,10 @@ from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.image_listing import (
     Unread,
     alike_but_for_case,
-    files_below,
     images_below,
     is_hidden,
     refuse_dangling,
+    stats_below,
 )
 from evalshift.testbed.readiness import State, state_of_files
 
@@ -124,7 +124,7 @@ def source_checksum(entry: FolderDataset) -> str:
 def checksum_of_folder(folder: Path) -> str:
     """The same of any folder, also where folders below it are links."""
     # The folder itself counts too: one without files would have a fingerprint, too.
-    return stat_checksum([folder, *files_below(folder)], folder)
+    return stat_checksum_of([(".", folder.stat()), *stats_below(folder)])
 
 
 def state(entry: FolderDataset) -> State:

@@ -1,6 +1,7 @@
 """The image files in a folder and all folders below it, and what else lies there: counted, never dropped in silence."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -75,18 +76,40 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(path for path, entry, _ in _walk(folder, hidden=True) if not _is_folder(entry) and path.is_file())
 
 
+def stats_below(folder: Path) -> list[tuple[str, os.stat_result]]:
+    """All files below a folder, links followed, hidden ones too: relative path and status, sorted by folder and name.
+
+    OSError where the folder does not exist. No Path is made of a name, which for 100,000 would take seconds.
+    """
+    root = len(str(folder).rstrip("/")) + 1
+    found = []
+    for path, entry, _ in _walk_names(str(folder), hidden=True):
+        if not _is_folder(entry):
+            with suppress(OSError):  # a link that leads nowhere
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode):
+                    found.append((tuple(path[root:].split("/")), status))
+    return [("/".join(parts), status) for parts, status in sorted(found, key=lambda one: one[0])]
+
+
 def _walk(folder: Path, hidden: bool = False) -> Iterator[tuple[Path, os.DirEntry[str], bool]]:
+    """As `_walk_names`, with paths."""
+    for path, entry, leads_back in _walk_names(str(folder), hidden):
+        yield Path(path), entry, leads_back
+
+
+def _walk_names(folder: str, hidden: bool = False) -> Iterator[tuple[str, os.DirEntry[str], bool]]:
     """Everything below, links followed, and of each folder whether it is a link back to one that it lies in.
 
     Hidden folders are named and not entered, unless `hidden` says so.
     """
     start = Path(os.path.realpath(folder))
-    waiting = [(folder, frozenset(map(str, (start, *start.parents))))]
+    waiting = [(folder.rstrip("/"), frozenset(map(str, (start, *start.parents))))]
     while waiting:
         here, above = waiting.pop()
-        with os.scandir(here) as entries:
+        with os.scandir(here or "/") as entries:
             for entry in entries:
-                path, real = here / entry.name, None
+                path, real = f"{here}/{entry.name}", None
                 if _is_folder(entry) and (hidden or not is_hidden(entry.name)):
                     real = os.path.realpath(path)
                     if real not in above:

@@ -113,3 +113,15 @@ def test_without_probabilities_there_is_no_figure(make_outcomes):
         assert figure(pair) is None
         with pytest.raises(ValueError, match="found no model with probabilities on both sets"):
             drawn(draw, pair)
+
+
+def test_of_many_models_curves_are_drawn_from_all_ranks_and_the_mean_stands_for_all() -> None:
+    from evalshift.analysis.plot_data.model_curves import MOST_CURVES, _from_all_ranks
+
+    highlighted = np.zeros(1000, dtype=bool)
+    highlighted[[333, 334]] = True
+    drawn = _from_all_ranks(highlighted.tolist())
+    assert len(drawn) == MOST_CURVES
+    assert {0, 333, 334, 999} <= set(drawn.tolist())
+    assert np.diff(drawn).max() <= 11
+    assert _from_all_ranks([False] * MOST_CURVES).tolist() == list(range(MOST_CURVES))
