@@ -1,4 +1,4 @@
-"""Faults on purpose (`make faults`): kills, crashing networks, several writers, damaged files; what is lost.
+"""Faults on purpose (`make faults`): kills, crashing networks, damaged files, full disks, lying servers; what is lost.
 
 Writes the table of docs/reliability.md. Every fault is real: processes are killed, bits flipped, folders deleted.
 Numbers of losses count stored predictions that vanished, cannot be read, or differ from those of an undisturbed run.
@@ -7,8 +7,10 @@ Numbers of losses count stored predictions that vanished, cannot be read, or dif
 """
 
 import argparse
+import hashlib
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,14 +18,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from evalshift.errors import StoreError
 from evalshift.evaluate.store import Results
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests"))  # for the server that lies
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- table of faults: made by `make faults` -->\n", "<!-- end of the table -->\n"
 MODELS = "digits-*"
@@ -190,6 +195,109 @@ def deleted(seconds: float, work: Path) -> Row:
     return Row("the results folder deleted during a run", 1, "said; exit code not 0", int(code != 0), int(code == 0))
 
 
+FULL = """
+mount -t tmpfs -o size={size}k none "$1" || exit 99
+{python} -m evalshift run --models '{models}' --results "$1/results" --device cpu > "$1.full" 2>&1
+echo $? > "$1.code"
+mount -o remount,size=100M "$1"
+{python} -m evalshift run --models '{models}' --results "$1/results" --device cpu > /dev/null 2>&1
+cp -r "$1/results" "$1.kept"
+"""
+
+
+def full_disk(tries: int, reference: Stored, work: Path) -> Row:
+    """A disk that is full at some point of a run, and the same command once it is not (a tmpfs; Linux)."""
+    rng, held, lost, made = random.Random("full disks"), 0, 0, 0
+    for number in range(tries):
+        disk = work / f"disk-{number}"
+        disk.mkdir()
+        script = FULL.format(size=rng.randrange(40, 400), python=shlex.quote(sys.executable), models=MODELS)
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", disk], env=environment
+        )
+        if done.returncode == 99:  # this system has no namespaces for users
+            continue
+        made += 1
+        said = disk.with_suffix(".full").read_text()
+        held += disk.with_suffix(".code").read_text().strip() == "2" and "No space left on device" in said
+        now, now_lost = losses(disk.with_suffix(".kept"), {}, reference)
+        lost += now_lost + len(reference.keys() - now.keys())
+    return Row(
+        "a disk that is full in the midst of a run", made, "said, exit code 2; the same goes on later", held, lost
+    )
+
+
+BODY = random.Random("a download").randbytes(300_000)
+# What a server may do, the requests that it does it on being the first ones, and whether it gives the file in the end.
+LIES: dict[str, tuple[dict[str, Any], bool]] = {
+    "the connection is cut": ({"faults": [("cut", 100_000)]}, True),
+    "and again and again": ({"faults": [("cut", size) for size in (10_000, 0, 50_000, 1)]}, True),
+    "no more bytes come": ({"faults": [("stall", 100_000)]}, True),
+    "ranges are ignored": ({"faults": [("cut", 100_000)], "ranges": False}, True),
+    "another range than asked for": ({"faults": [("cut", 100_000)], "shift": 7}, False),
+    "no length": ({"length": False}, True),
+    "no length, and cut": ({"length": False, "faults": [("cut", 100_000)]}, False),
+    "a length that is too large": ({"claim": 400_000}, False),
+    "a length that is too small": ({"claim": 200_000}, False),
+    "a length beyond any disk": ({"claim": 1 << 50}, False),
+    "503, which passes": ({"faults": [("status", 503)]}, True),
+    "404": ({"status": 404}, False),
+    "one byte at a time": ({"pause": 0.05, "piece": 1}, False),
+    "a page in place of the file": ({"body": b"<!DOCTYPE html><html>sign in", "content_type": "text/html"}, False),
+    "other bytes of the same length": ({"body": BODY[::-1]}, False),
+}
+
+
+def lying_server(kind: str, work: Path) -> Row:
+    """A file downloaded from a server on this machine that lies: it is the right one, or there is none."""
+    from fileserver import Fault, FileServer
+
+    from evalshift.errors import DownloadError
+    from evalshift.testbed.download import RemoteFile, fetch
+    from evalshift.testbed.transfer import Patience
+
+    behaviour, obtainable = LIES[kind]
+    faults = [Fault(*fault) for fault in behaviour.get("faults", ())]
+    folder = work / "downloads" / kind.replace(" ", "-")
+    with FileServer() as server:
+        served: dict[str, Any] = {"body": BODY} | behaviour | {"faults": faults}
+        url = server.put("data.bin", **served)
+        file = RemoteFile("data.bin", (url,), hashlib.sha256(BODY).hexdigest())
+        try:
+            got = fetch(file, folder, patience=Patience(read=0.5, attempts=3, backoff=0.01)).read_bytes() == BODY
+            held, lost = int(got), int(not got)
+        except DownloadError:
+            held, lost = int(not obtainable), int((folder / "data.bin").exists())
+    return Row(f"download: {kind}", 1, "the file" if obtainable else "an error, and no file", held, lost)
+
+
+def killed_worker(tries: int, reference: Stored, seconds: float, work: Path) -> Row:
+    """A ray worker killed at a random moment: what it had not stored is run again, in the same run."""
+    import psutil
+
+    rng, held, lost = random.Random("killed workers"), 0, 0
+    for number in range(tries):
+        results = work / f"ray-{number}"
+        process = start(results, "--executor", "ray")
+        killed, deadline = False, time.monotonic() + 120
+        while not killed and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+            with suppress(psutil.Error):
+                workers = [
+                    one
+                    for one in psutil.Process(process.pid).children(recursive=True)
+                    if "run_unit" in " ".join(one.cmdline())
+                ]
+                if workers and rng.random() < 0.02 / max(seconds / 4, 0.1):
+                    rng.choice(workers).kill()
+                    killed = True
+        held += process.wait() == 0
+        now, now_lost = losses(results, {}, reference)
+        lost += now_lost + len(reference.keys() - now.keys())
+    return Row("a ray worker killed at a random moment", tries, "run again at once; exit code 0", held, lost)
+
+
 def table(rows: list[Row]) -> str:
     lines = ["| fault | tries | what must happen | happened | losses |", "|---|---|---|---|---|"]
     lines += [f"| {row.fault} | {row.tries:,} | {row.expected} | {row.held:,} | {row.lost:,} |" for row in rows]
@@ -219,6 +327,9 @@ def main() -> None:
             lambda: flipped(50 * tries, work / "reference"),
             lambda: exchanged(work / "reference"),
             lambda: deleted(seconds, work),
+            lambda: full_disk(max(2, tries // 4), reference, work),
+            lambda: killed_worker(max(1, tries // 4), reference, seconds, work),
+            *(lambda kind=kind: lying_server(kind, work) for kind in LIES),
         ]
         rows = []
         for make in makers:

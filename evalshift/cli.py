@@ -281,6 +281,21 @@ def run(
             help="ray: one model per GPU (or core), here or on a cluster.",
         ),
     ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Ray cluster to join, such as 10.0.0.1:6379, or auto. [default: ray is started here, for this run]",
+        ),
+    ] = None,
+    handover: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Folder or fsspec URL (s3://bucket/prefix) through which ray's workers hand over predictions. "
+            "[default: the results folder where they see it, else ray]",
+        ),
+    ] = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile networks (CUDA graphs, torch.compile) where that pays.")
     ] = False,
@@ -347,6 +362,9 @@ def run(
             cache_dir=None if cache_dir is None else str(cache_dir),
             fast_decode=fast_decode,
             limit=limit,
+            ray_address=ray_address,
+            handover=handover,
+            model_timeout=model_timeout if executor == "ray" else None,
         )
         if dry_run:
             _dry_run(registry, _split(pair), _split(models), results, options, force)
@@ -381,6 +399,9 @@ def run(
                 cache_dir=options.cache_dir,
                 fast_decode=options.fast_decode,
                 limit=options.limit,
+                ray_address=options.ray_address,
+                handover=options.handover,
+                model_timeout=options.model_timeout,
                 console=stderr(),
             )
         if key and limit is None and not stored.failures:
@@ -440,10 +461,10 @@ def _supervise(options: "Options", model_timeout: float | None) -> None:
 
     if CAN_SUPERVISE and _own_process and options.executor == "local":
         supervise(model_timeout, _STOPPED_HALF_WAY)
-    elif model_timeout is not None:
+    elif model_timeout is not None and options.model_timeout is None:
         raise UsageError(
             "a model cannot be timed here",
-            found="another system than Linux, or another executor than local",
+            found="another system than Linux",
             fix="leave `model_timeout` out",
         )
 

@@ -1,6 +1,7 @@
 """Numbers and names as prose and tables show them."""
 
 import math
+import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -114,3 +115,21 @@ def p_words(p_value: float) -> str:
     ('p = 0.31', 'p = 0.004', 'p < 0.001')
     """
     return "p < 0.001" if p_value < 0.001 else f"p = {number(p_value, 3 if p_value < 0.01 else 2)}"
+
+
+_UNITS = {"": 1, "b": 1} | {
+    prefix + end: base**power
+    for power, prefix in enumerate("kmgt", start=1)
+    for end, base in (("", 1000), ("b", 1000), ("ib", 1024))
+}
+
+
+def bytes_in(size: object) -> int | None:
+    """Bytes of a size such as "20GB", "1.5 TB", "512MiB" or 0; None for what is no size.
+
+    >>> bytes_in("20GB"), bytes_in("512 MiB"), bytes_in(0), bytes_in("much")
+    (20000000000, 536870912, 0, None)
+    """
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)\s*", str(size).lower())
+    unit = _UNITS.get(found[2]) if found and not isinstance(size, bool) else None
+    return None if found is None or unit is None else int(float(found[1]) * unit)

@@ -94,6 +94,12 @@ def end(path: Path, reason: str) -> str | None:
     return None
 
 
+def blame(results: Path, model: str, identity: Mapping[str, object], reason: str) -> None:
+    """Note that a model took down the process that ran it, as another one saw: later runs skip it."""
+    note = Note(model, identity_checksum(identity), os.getpid(), socket.gethostname(), ended=reason)
+    _write(results / ".at-work" / f"{file_name(model)}.json", note)
+
+
 def forget(path: Path) -> None:
     """Remove a note: its model is not to blame."""
     with suppress(OSError):

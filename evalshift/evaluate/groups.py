@@ -57,11 +57,16 @@ def in_order(works: Sequence[Work]) -> list[Work]:
     """
     groups: dict[object, list[Work]] = {}
     for work in works:
-        preprocess = work.entry.preprocess
-        said = preprocess.model_fields_set if preprocess is not None else set()
-        own = preprocess.geometry if preprocess is not None and said & {"resize", "crop", "letterbox"} else None
-        groups.setdefault((work.entry.source if own is None else None, own), []).append(work)
+        groups.setdefault(geometry_of(work), []).append(work)
     return [work for group in groups.values() for work in group]
+
+
+def geometry_of(work: Work) -> tuple:
+    """What the entry of a model says of its geometry, or its source where it leaves that to its library."""
+    preprocess = work.entry.preprocess
+    said = preprocess.model_fields_set if preprocess is not None else set()
+    own = preprocess.geometry if preprocess is not None and said & {"resize", "crop", "letterbox"} else None
+    return (work.entry.source if own is None else None, own)
 
 
 def _gather(group: list[Loaded], queue: deque[Work], set_aside: deque[Loaded], bench: Bench) -> list[Failure]:

@@ -22,6 +22,7 @@ from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
 from evalshift.evaluate.process_state import folder_kept, process_state_kept
 from evalshift.evaluate.progress import RunProgress
+from evalshift.evaluate.store import Results
 from evalshift.evaluate.time_spent import TimeSpent
 from evalshift.formatting import percent
 from evalshift.testbed.classes import ClassSpace
@@ -39,6 +40,20 @@ if TYPE_CHECKING:  # torch is imported when the first model runs
 
 
 Keep = Callable[[Predictions, np.ndarray | None], None]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a run keeps predictions.
+
+    results  the results folder
+    keep     stores predictions there
+    stored   is told of predictions that are there already
+    """
+
+    results: Results
+    keep: Keep
+    stored: Callable[[Predictions], None]
 
 
 @dataclass(frozen=True)
@@ -101,14 +116,29 @@ class Loaded:
         return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
 
 
-def run_model(work: Work, bench: Bench) -> list[Failure]:
-    """Run one model on all of its datasets: predictions are stored, failures are returned.
+def run_shard(work: Work, start: int, stop: int, bench: Bench) -> list[Failure]:
+    """Run one model on the images `start` to `stop` of its one dataset; predictions of these alone are handed on.
 
-    A dataset with an image that cannot be decoded is noted in `bench.damaged` and left out.
+    What is decided on images, such as what the outputs are and how the network is run, is decided on the first of the
+    whole dataset, and so alike for all of its shards. Raises DataError for an image that cannot be decoded.
     """
-    with process_state_kept():
+    from evalshift.evaluate.devices import set_precision
+    from evalshift.evaluate.images import ImageReader
+
+    [name] = work.datasets
+    with process_state_kept(), bench.at_work(work):
         loaded = load(work, bench)
-        return [loaded] if isinstance(loaded, Failure) else run_group([loaded], bench)
+        if isinstance(loaded, Failure):
+            return [loaded]
+        whole = bench.reader(name)
+        part = ImageReader(whole.dataset.only(np.arange(start, stop)), whole.workers, 0, fast_decode=whole.fast_decode)
+        try:
+            with set_precision(bench.options.precision, bench.device), closing(part):
+                if _is_prepared(loaded, name, bench):
+                    _run_one(loaded, name, part, bench)
+        except DataError as error:
+            _note_damage(name, error, bench)
+        return loaded.failures
 
 
 def load(work: Work, bench: Bench) -> Loaded | Failure:
@@ -265,7 +295,7 @@ def _run_one(loaded: Loaded, name: str, reader: "ImageReader | SharedReader", be
         bench.spent.forward += max(0.0, time.perf_counter() - began - waited)
     with bench.spent.storing():
         bench.keep(predictions, result.logits)
-    loaded.lines.append(_line(predictions, result.images_per_second, reader.dataset, work.entry.expected.get(name)))
+    loaded.lines.append(result_line(predictions, result.images_per_second, reader.dataset, work.entry))
 
 
 def _run_in_turns(name: str, models: Sequence[Loaded], bench: Bench) -> None:
@@ -307,7 +337,9 @@ def _comparison_words(comparison: PrecisionComparison, precision: str) -> str:
     return f"{precision}: {comparison.differing:,} of {comparison.images:,} predictions differ from those in fp32"
 
 
-def _line(predictions: Predictions, images_per_second: float, dataset: Dataset, published: float | None) -> str:
+def result_line(predictions: Predictions, images_per_second: float, dataset: Dataset, entry: AnyModel) -> str:
+    """A model's accuracy on a dataset and its speed, as a run prints them."""
+    published = entry.expected.get(dataset.name)
     correct, total = int(predictions.hits(dataset.truth).sum()), len(dataset)
     remarks = (off_words(correct, total, published),)  # warnings are printed once, when they are found
     words = "".join(f" ({remark})" for remark in remarks if remark)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from evalshift.errors import UsageError, did_you_mean
+from evalshift.formatting import bytes_in
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 EXECUTORS = ("local", "ray")
@@ -18,6 +19,11 @@ class Options:
     batch_size   "auto" searches for the batch and the memory layout that suit each network
     workers      threads that decode image files; None means one per core
     executor     local: one model after the other in this process; ray: as many at once as there are GPUs or cores
+    ray_address  of a ray cluster to join, "auto" for the one that RAY_ADDRESS or this machine names; None starts one
+                 on this machine, for this run
+    handover     a folder or an fsspec URL (s3://bucket/prefix) through which workers hand over what they predicted;
+                 None: into the results folder where they see it, else through ray
+    model_timeout  with ray, seconds that a model may take on the datasets of a unit of work; None for any
     limit        images of each dataset that models are run on, balanced over the classes; None for all
     compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
     cache_size   bytes that decoded images may take on disk, also as "20GB"; None for the default, 0 for none
@@ -38,6 +44,9 @@ class Options:
     cache_dir: str | None = None
     fast_decode: bool = False
     limit: int | None = None
+    ray_address: str | None = None
+    handover: str | None = None
+    model_timeout: float | None = None
 
     @property
     def cache_bytes(self) -> int | None:
@@ -67,6 +76,15 @@ class Options:
                 expected=", ".join(EXECUTORS),
                 fix=did_you_mean(self.executor, EXECUTORS),
             )
+        given = [name for name in ("ray_address", "handover", "model_timeout") if getattr(self, name) is not None]
+        if self.executor != "ray" and given:
+            raise UsageError(
+                f"`{given[0]}` is for the executor ray",
+                found=f"executor {self.executor}",
+                fix='choose the executor "ray", or leave it out',
+            )
+        if self.model_timeout is not None and not self.model_timeout > 0:
+            raise UsageError(f"invalid timeout of models: {self.model_timeout}", expected="seconds, above 0")
         if self.executor == "ray" and ":" in self.device:
             raise UsageError(
                 "ray assigns devices to its workers",
@@ -75,11 +93,6 @@ class Options:
             )
 
 
-_UNITS = {"": 1, "b": 1} | {
-    prefix + end: base**power
-    for power, prefix in enumerate("kmgt", start=1)
-    for end, base in (("", 1000), ("b", 1000), ("ib", 1024))
-}
 _SMALLEST_CACHE = 1_000_000
 
 
@@ -89,9 +102,7 @@ def size_in_bytes(size: int | str) -> int:
     >>> size_in_bytes("20GB"), size_in_bytes("512 MiB"), size_in_bytes(0)
     (20000000000, 536870912, 0)
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(size).lower())
-    unit = _UNITS.get(found[2]) if found and not isinstance(size, bool) else None
-    count = None if found is None or unit is None else int(float(found[1]) * unit)
+    count = bytes_in(size)
     if count is None or 0 < count < _SMALLEST_CACHE:
         raise UsageError(
             f'"{size}" is not a size of the cache',

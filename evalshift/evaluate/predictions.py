@@ -61,6 +61,7 @@ class Provenance(BaseModel):
     preprocess          what was done to the images, with what the source says of itself filled in
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
+    shards              parts of the dataset that several workers ran; `seconds` are those of all together
     fused               whether operations of the network were joined, which rounds its last digits otherwise
     half_weights        whether weights were cast to bf16 or fp16, rather than each operation's inputs (autocast)
     compiled            "cuda graph" or "torch.compile" where the network ran so
@@ -95,6 +96,7 @@ class Provenance(BaseModel):
     batch_size: int | None = None
     memory_format: str | None = None
     streams: int | None = 1
+    shards: int = 1
     fused: bool = False
     half_weights: bool = False
     compiled: str | None = None

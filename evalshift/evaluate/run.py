@@ -20,7 +20,7 @@ from evalshift.evaluate.estimates import Outlook, full_run_line, limited_results
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.groups import run_all
-from evalshift.evaluate.model_run import Bench, Keep, Work
+from evalshift.evaluate.model_run import Bench, Store, Work
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import (
     FORCED,
@@ -69,6 +69,9 @@ def run(
     cache_dir: str | Path | None = None,
     fast_decode: bool = False,
     limit: int | None = None,
+    ray_address: str | None = None,
+    handover: str | None = None,
+    model_timeout: float | None = None,
     console: Console | None = None,
 ) -> Results:
     """Evaluate models on pairs of test sets, whatever is not stored yet, and store each as soon as it is done.
@@ -80,6 +83,9 @@ def run(
     batch_size   "auto" finds the batch and the memory layout by a short search
     workers      threads that decode image files; None means one per core
     executor     "ray" runs as many models at once as there are GPUs (or cores) on this machine or in a ray cluster
+    ray_address  of the ray cluster to join, "auto" for one on this machine; None starts ray here, for this run
+    handover     a folder or an fsspec URL (s3://bucket/prefix) through which ray's workers hand over predictions
+    model_timeout  with ray, seconds that a model may take; None for any
     compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
     cache_size   bytes, or a text such as "20GB", that decoded images may take on disk, for later models and runs;
                  None for the smaller of 50 GB and a fifth of the free disk, 0 for none
@@ -107,6 +113,9 @@ def run(
         cache_dir=None if cache_dir is None else str(cache_dir),
         fast_decode=fast_decode,
         limit=limit,
+        ray_address=ray_address,
+        handover=handover,
+        model_timeout=model_timeout,
     )
     registry = registry if isinstance(registry, Registry) else load_registry(registry)
     results = results if isinstance(results, Results) else Results(results)
@@ -152,13 +161,17 @@ def run(
     off: dict[str, None] = {}
     kept: list[tuple[str, str]] = []
 
-    def keep(predictions: Predictions, logits: np.ndarray | None) -> None:
-        results.save_predictions(predictions, logits)
+    def stored(predictions: Predictions) -> None:
         kept.append((predictions.dataset, predictions.model))
         if _is_off(predictions, registry, datasets):
             off[predictions.model] = None
 
-    failures = carry_out(plan, registry, keep, datasets, options, console) if plan.jobs else []
+    def keep(predictions: Predictions, logits: np.ndarray | None) -> None:
+        results.save_predictions(predictions, logits)
+        stored(predictions)
+
+    store = Store(results, keep, stored)
+    failures = carry_out(plan, registry, store, datasets, options, console) if plan.jobs else []
     for failure in skipped:
         _say(console, f"{failure.model} not run: {failure.error}")
     failures = [*skipped, *failures]
@@ -364,7 +377,7 @@ def _say(console: Console, text: str) -> None:
 
 
 def _carry_out(
-    plan: Plan, registry: Registry, keep: Keep, datasets: _Datasets, options: Options, console: Console
+    plan: Plan, registry: Registry, store: Store, datasets: _Datasets, options: Options, console: Console
 ) -> list[Failure]:
     with console.status("loading torch"):
         from evalshift.evaluate.devices import choose_device, describe, set_precision
@@ -381,7 +394,7 @@ def _carry_out(
         outlook, started = Outlook(plan, lengths, paces), time.perf_counter()
 
         def keep_and_say(predictions: Predictions, logits: np.ndarray | None) -> None:
-            keep(predictions, logits)
+            store.keep(predictions, logits)
             if line := outlook.after(predictions.provenance):
                 _say(console, line)
 
@@ -435,7 +448,7 @@ def _works(plan: Plan, registry: Registry) -> list[Work]:
 
 
 def _carry_out_with_ray(
-    plan: Plan, registry: Registry, keep: Keep, datasets: _Datasets, options: Options, console: Console
+    plan: Plan, registry: Registry, store: Store, datasets: _Datasets, options: Options, console: Console
 ) -> list[Failure]:
     from evalshift.evaluate.cluster import run_on_cluster
 
@@ -444,4 +457,4 @@ def _carry_out_with_ray(
     fingerprints = {name: datasets.fingerprint(name) for name in loaded}
     works = _works(plan, registry)
     with RunProgress(console, sum(len(loaded[job.dataset]) for job in plan.jobs)) as progress:
-        return run_on_cluster(works, loaded, fingerprints, options, keep, progress)
+        return run_on_cluster(works, loaded, fingerprints, options, store, progress)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
+from evalshift.formatting import bytes_in
 from evalshift.looked_at import lose_track
 from evalshift.publishing import publishable
 from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder, hashes_of_function
@@ -44,6 +45,13 @@ def _code_location(text: object, info: Any) -> object:
     return text
 
 
+def _size(text: object) -> int:
+    count = bytes_in(text)
+    if not count or count < 1_000_000:
+        raise ValueError('write a size of at least 1 MB, such as "4GB" or "500MB"')
+    return count
+
+
 def _as_list(value: object) -> object:
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -51,6 +59,7 @@ def _as_list(value: object) -> object:
 Code = Annotated[str, BeforeValidator(_code_location), AfterValidator(_code)]
 Known = Annotated[str, AfterValidator(lambda text: text if text == UNKNOWN else checked_sha256(text))]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
+Size = Annotated[int, BeforeValidator(_size)]
 Output = Annotated[int, Field(ge=0)]
 OutputName = Annotated[StrictInt, Field(ge=0)] | Annotated[StrictStr, Field(min_length=1)]
 
@@ -125,6 +134,7 @@ class ModelEntry(Weighted, About):
                  from 0; without it, the only one with a number per class
     logits       which numbers of it are the classes; all of them, in their order, without it
     on_request   why this model is not run unasked, such as "trains here, minutes"; it runs only when it is named
+    memory       bytes of a GPU that it needs, such as "4GB": on a cluster, models that need little share one
 
     What a source says of itself:
 
@@ -149,6 +159,7 @@ class ModelEntry(Weighted, About):
     selected_on: Literal["train", "validation", "test"] | None = None
     expected: dict[str, Accuracy] = Field(default_factory=dict)
     on_request: str | None = Field(default=None, min_length=1)
+    memory: Size | None = None
 
     @property
     def weights_parts(self) -> tuple[Weighted, ...]:
@@ -183,7 +194,7 @@ class ModelEntry(Weighted, About):
     def identity(self) -> dict[str, Any]:
         """The part of this entry that can change a prediction. Weights count by their checksum, wherever they are."""
         aside = {*About.model_fields, "family", "family_title", "year", "recipe", "selected_on", "expected"}
-        aside |= {"on_request", "weights", "sha256", "shards", "path", "parts", "trust"}
+        aside |= {"on_request", "memory", "weights", "sha256", "shards", "path", "parts", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
         parts = [part.identity() for part in self.separate_parts]
         if any(parts):

@@ -1,6 +1,5 @@
 """With ray, models run in workers of their own and are stored as by a run here."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,16 @@ from messages import says
 
 from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.options import Options
+from evalshift.evaluate.ray_connection import connected
 
-ray = pytest.importorskip("ray", reason="ray is not installed")
+pytest.importorskip("ray", reason="ray is not installed")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One for all tests here: starting it takes most of the time."""
-    ray.init(num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    yield
-    ray.shutdown()
+    with connected(None):
+        yield
 
 
 def test_it_stores_what_a_run_here_stores(project: Any, cluster: None) -> None:
