@@ -7,7 +7,17 @@ from matplotlib.ticker import FuncFormatter
 
 from evalshift.analysis.figures.rows import mark_names
 from evalshift.analysis.figures.shown import Figure
-from evalshift.analysis.figures.style import DPI, INK, across, font_points, scale_of, shortened, styled, wrapped
+from evalshift.analysis.figures.style import (
+    DPI,
+    INK,
+    across,
+    font_points,
+    lay_out,
+    scale_of,
+    shortened,
+    styled,
+    wrapped,
+)
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.agreement import agreement_plot
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
@@ -100,7 +110,7 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
         if shown.is_share:
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
-        figure.draw_without_rendering()
+        lay_out(figure)
         figure.set_layout_engine("none")
     return figure
 

@@ -16,6 +16,7 @@ from evalshift.analysis.figures.style import (
     across,
     area,
     font_points,
+    lay_out,
     shortened,
     styled,
     wrapped,
@@ -121,6 +122,6 @@ def classes_figure(
             ax.set_xlim(xlim)
         figure.legend(loc="outside upper center", handlelength=1.2, ncols=2)
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
-        figure.draw_without_rendering()
+        lay_out(figure)
         figure.set_layout_engine("none")
     return figure

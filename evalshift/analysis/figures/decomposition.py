@@ -19,6 +19,7 @@ from evalshift.analysis.figures.style import (
     across,
     area,
     font_points,
+    lay_out,
     scale_of,
     shortened,
     styled,
@@ -107,7 +108,7 @@ def decomposition_figure(pair: PairSummary, metric: str = "top1", size: Size | N
             ax.xaxis.set_major_locator(MaxNLocator(nbins=bins, steps=[1, 2, 5, 10], min_n_ticks=1))
             ax.tick_params(axis="y", labelsize=room.name)
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
-        figure.draw_without_rendering()
+        lay_out(figure)
         figure.set_layout_engine("none")
     return figure
 

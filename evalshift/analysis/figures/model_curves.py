@@ -16,6 +16,7 @@ from evalshift.analysis.figures.style import (
     across,
     area,
     font_points,
+    lay_out,
     scale_of,
     shortened,
     styled,
@@ -99,9 +100,7 @@ def curves_figure(
         handles = {str(line.get_label()): line for ax in axes for line in ax.lines if str(line.get_label())[0] != "_"}
         figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=columns, handlelength=1.6)
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
-        # Twice: the first pass places the titles, and only the second makes room for their height.
-        figure.draw_without_rendering()
-        figure.draw_without_rendering()
+        lay_out(figure, passes=2)
         figure.set_layout_engine("none")
     return figure
 

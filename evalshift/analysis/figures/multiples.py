@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from evalshift.analysis.figures.scatter import draw_scatter
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.standouts import name_models
-from evalshift.analysis.figures.style import DPI, INK, across, font_points, literal, scale_of, styled, wrapped
+from evalshift.analysis.figures.style import DPI, INK, across, font_points, lay_out, literal, scale_of, styled, wrapped
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.plot_data.scatter import (
     Limits,
@@ -169,9 +169,7 @@ def _draw(panels: _Panels, size: Size) -> Figure:
             handlelength=1.6,
             columnspacing=1.2,
         )
-        # Twice: the first pass places the titles, and only the second makes room for their height.
-        figure.draw_without_rendering()
-        figure.draw_without_rendering()
+        lay_out(figure, passes=2)
         figure.set_layout_engine("none")
         for ax, plot in zip(axes, panels.plots, strict=False):
             rows = np.flatnonzero(plot.highlighted)

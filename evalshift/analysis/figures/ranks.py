@@ -20,6 +20,7 @@ from evalshift.analysis.figures.style import (
     across,
     area,
     font_points,
+    lay_out,
     shortened,
     styled,
     wrapped,
@@ -148,7 +149,7 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         for side in (middle, *middle.child_axes):
             side.tick_params(axis="y", labelsize=room.name)
-        figure.draw_without_rendering()
+        lay_out(figure)
         figure.set_layout_engine("none")
     return figure
 

@@ -16,6 +16,7 @@ from evalshift.analysis.figures.style import (
     across,
     area,
     font_points,
+    lay_out,
     shortened,
     styled,
     wrapped,
@@ -138,6 +139,6 @@ def robustness_figure(
         )
         ax.set_xlabel(wrapped(ax.get_xlabel(), across(size) * 2 // 3))
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
-        figure.draw_without_rendering()
+        lay_out(figure)
         figure.set_layout_engine("none")
     return figure

@@ -17,6 +17,7 @@ from evalshift.analysis.figures.style import (
     QUIET,
     area,
     font_points,
+    lay_out,
     literal,
     shortened,
     styled,
@@ -110,9 +111,9 @@ def scatter_figure(
         equal = size.height is None and limits[0] == limits[1]
         handles = draw_scatter(plot, ax, limits, everything=everything, equal=equal)
         # Laid out first: only then is it known how wide the axes are, and so which corner a legend leaves free.
-        figure.draw_without_rendering()
+        lay_out(figure)
         if place_legend(ax, handles, plot) == "above":
-            figure.draw_without_rendering()
+            lay_out(figure)
         # Otherwise each file repeats the same layout, which doubles the time.
         figure.set_layout_engine("none")
         marked = np.flatnonzero(plot.highlighted).tolist()

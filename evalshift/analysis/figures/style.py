@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 
@@ -117,3 +118,15 @@ def shortened(name: str, longest: int) -> str:
 def wrapped(name: str, width: int = 48) -> str:
     """Wrap a name to lines of at most `width` letters; escaped for matplotlib."""
     return literal("\n".join(textwrap.wrap(name, width)))
+
+
+def lay_out(figure: Figure, passes: int = 1) -> None:
+    """Place axes, labels and legends, as drawing would first do, and in half of its time.
+
+    passes   2 where titles wrap: the first pass places them, and only the second makes room for their height
+    """
+    for _ in range(passes):
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+    for ax in figure.axes:
+        ax.apply_aspect()
