@@ -1,17 +1,32 @@
 """One of `drawing_processes`: reads the figures of a report, then numbers of figures, and draws these."""
 
+import gc
 import os
 import pickle
 import signal
 import sys
+from importlib import import_module
+from typing import Any
+
+import scipy
+
+
+class _StatsWhenUsed:
+    """scipy.stats, imported when something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("scipy.stats"), name)
 
 
 def main() -> None:
     """Draw what is asked for on standard input; answer 1 for each figure that is written, else 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one ends it
+    gc.set_threshold(50_000, 20, 20)  # as in the command
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever a library prints is no answer
+    # Modules of statistics are imported for the records in them; none is computed here. It takes a third of a second.
+    scipy.stats = _StatsWhenUsed()  # pyright: ignore[reportAttributeAccessIssue]
     # Imported before there is something to draw, while the other process computes it.
     import evalshift.analysis.figures_of_report  # noqa: F401
 

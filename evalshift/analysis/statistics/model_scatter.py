@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
+from scipy import special, stats
 
 from evalshift.analysis.statistics.multiplicity import adjust
 
@@ -15,7 +15,7 @@ _NEAR = 3.0
 # Far models decide the slope, and a slight curve of the testbed shows there first: the deviation allowed grows with the
 # leverage, times this.
 _AT_THE_ENDS = 4.0
-_MAD_TO_SD = float(1 / stats.norm.ppf(0.75))
+_MAD_TO_SD = float(1 / special.ndtri(0.75))
 # Models whose adjusted p-value is below this stay out of the lines through the others.
 _OUTLYING = 0.05
 # With fewer models than these a robust line can be drawn through any.

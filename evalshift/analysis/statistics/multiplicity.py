@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import false_discovery_control
+from scipy import stats
 
 METHODS = ("holm", "benjamini-hochberg")
 
@@ -29,7 +29,7 @@ def adjust(p_values: Float[np.ndarray, "*test"], method: str = "holm") -> Float[
     tested = ~np.isnan(p_values)
     if tested.any():
         found = p_values[tested]
-        adjusted[tested] = _holm(found) if method == "holm" else false_discovery_control(found, method="bh")
+        adjusted[tested] = _holm(found) if method == "holm" else stats.false_discovery_control(found, method="bh")
     return adjusted
 
 

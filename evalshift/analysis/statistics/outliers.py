@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
-from scipy import stats
+from scipy import special, stats
 
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
@@ -16,7 +16,7 @@ from evalshift.shapes import Accuracies, Counts
 # Points of the line that the robust one does not have: a model this many robust deviations away stays out of the fit.
 _KEPT_WITHIN = 3.0
 # The spread of a normal distribution over its median absolute deviation.
-_MAD_TO_SD = float(1 / stats.norm.ppf(0.75))
+_MAD_TO_SD = float(1 / special.ndtri(0.75))
 # Fewer others than these cannot show what is usual among them.
 _FEWEST_OTHERS = 4
 

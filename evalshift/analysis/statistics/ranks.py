@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
-from scipy.stats import rankdata
+from scipy import stats
 
 
 def rank(correct: Int[np.ndarray, " model"], names: Sequence[str] | None = None) -> Int[np.ndarray, " model"]:
@@ -22,7 +22,7 @@ def rank(correct: Int[np.ndarray, " model"], names: Sequence[str] | None = None)
     """
     negative = -correct.astype(np.int64)
     if names is None:
-        return rankdata(negative, method="min").astype(np.int64)
+        return stats.rankdata(negative, method="min").astype(np.int64)
     if len(names) != len(correct):
         raise ValueError(f"found {len(correct)} counts and {len(names)} names; expected one of each a model")
     places = np.empty(len(correct), np.int64)
