@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-lowest faults lint types bench coverage gold messages images gallery train clean
+.PHONY: help demo test test-lowest faults fuzz lint types bench coverage gold messages images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
 	@echo "make test     install with the test tools, run the whole test suite"
 	@echo "make test-lowest  the quick tests on the lowest declared versions of all libraries, in .venv-lowest"
 	@echo "make faults   kills, crashes and damaged files on purpose, and docs/reliability.md's table of what is lost"
+	@echo "make fuzz     thousands of damaged and forged files of every kind, read (some minutes)"
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about half an hour)"
@@ -44,6 +45,10 @@ test-lowest: $(VENV)/.installed-test
 faults: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "thorough or not thorough" tests/evaluate/test_faults.py tests/evaluate/test_store_faults.py
 	$(BIN)/python benchmarks/faults.py
+
+# Without the hook that checks annotations: what comes all the way to a user is looked for.
+fuzz: $(VENV)/.installed-test
+	EVALSHIFT_FUZZ=2000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o addopts="--import-mode=importlib" -p no:jaxtyping tests/test_fuzz.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ from formats import cifar10_archive, cifar10_batch, idx_bytes, image_bytes, npy_
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evalshift.errors import EvalshiftError
+from evalshift.errors import EvalshiftError, ModelError
 from evalshift.evaluate.importers.predictions import import_predictions
 from evalshift.evaluate.importers.tables import import_table
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
@@ -385,3 +385,19 @@ def attempt(read: Callable[[Path], None], folder: Path, body: bytes) -> None:
     assert time.process_time() - began < MOST_SECONDS
     if sys.platform == "linux":
         assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) * 1024 < MOST_BYTES
+
+
+# --------------------------------------------------------------------------------------------------- what was found
+
+FOUND = {"a pickle that ends after its first byte": ("checkpoint", b"\x80")}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_is_refused(name: str, tmp_path: Path) -> None:
+    target, body = FOUND[name]
+    path = tmp_path / "file.yaml"
+    path.write_bytes(body)
+    if target == "checkpoint":
+        with pytest.raises(ModelError):
+            read_state(path, None, "here")
+    attempt(READERS[target][0], tmp_path, body)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from evalshift.errors import ModelError, first_line
+from evalshift.errors import ModelError, first_line, message_of
 from evalshift.testbed.safe_types import placeholders
 from evalshift.testbed.transfer import web_page
 from evalshift.testbed.weights import INDEX
@@ -122,7 +122,7 @@ def _other_zip(path: Path) -> tuple[str, str] | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, LookupError, struct.error):
         return None
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
@@ -143,11 +143,11 @@ def _other_zip(path: Path) -> tuple[str, str] | None:
 
 def _why(error: Exception, beginning: bytes) -> str:
     """Why a file could not be read, without torch's advice to run what is in it."""
-    said = str(error)
+    said = message_of(error)
     asked = re.search(r"GLOBAL (\S+)", said)
     if asked:
         return f"it asks for {asked.group(1)}, which tensors do not need"
-    if beginning[:1] == b"\x80" and beginning[1] > 2:
+    if beginning[:1] == b"\x80" and beginning[1:2] > b"\x02":
         return "a pickle of a newer protocol than torch.save writes"
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in said:
         return "a pickle of something else"
