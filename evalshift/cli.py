@@ -346,9 +346,9 @@ def run(
     was declined, 2 invalid usage or input, 130 stopped with Ctrl-C; finished predictions are always kept.
     """
     with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
-        from evalshift.evaluate.nothing_to_do import command_key, keep, said_before
+        from evalshift.evaluate.nothing_to_do import command_key, store_output, stored_output
         from evalshift.evaluate.options import Options
-        from evalshift.looked_at import looking
+        from evalshift.file_dependencies import recorded_dependencies
 
         options = Options(
             device,
@@ -371,7 +371,7 @@ def run(
             return
         # Another program that calls this may change in ways that no key tells.
         key = command_key(registry, pair, models, results, options, force) if _own_process else ""
-        if key and (said := said_before(results, key)) is not None:
+        if key and (said := stored_output(results, key)) is not None:
             typer.echo(f"{inert_text(said)}\nresults   {results}", err=True)
             return
         if not (yes or offline) and _can_ask():
@@ -381,7 +381,7 @@ def run(
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.run import run as run_models
 
-        with looking() as seen:
+        with recorded_dependencies() as dependencies:
             stored = run_models(
                 registry,
                 _split(pair),
@@ -405,7 +405,7 @@ def run(
                 console=stderr(),
             )
         if key and limit is None and not stored.failures:
-            keep(results, key, seen)
+            store_output(results, key, dependencies)
         if stored.failures:
             print_failures(stored.failures, stored.path)
             raise typer.Exit(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from evalshift.errors import StoreError
-from evalshift.looked_at import note
+from evalshift.file_dependencies import depends_on
 
 # Distinctive, because old files with this suffix are removed.
 TEMPORARY_SUFFIX = ".evalshift-tmp"
@@ -124,12 +124,12 @@ def stat_checksum(paths: Iterable[Path], root: Path | None = None) -> str:
     Calls stat once per file and reads none, so that a run with nothing to do does not read gigabytes to find that out.
     """
     return stat_checksum_of(
-        (path.relative_to(root).as_posix() if root else str(path), _noted_stat(path)) for path in paths
+        (path.relative_to(root).as_posix() if root else str(path), _recorded_stat(path)) for path in paths
     )
 
 
-def _noted_stat(path: Path) -> os.stat_result:
-    note(path)
+def _recorded_stat(path: Path) -> os.stat_result:
+    depends_on(path)
     return path.stat()
 
 

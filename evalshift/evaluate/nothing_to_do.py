@@ -1,9 +1,9 @@
-"""The same run again, with nothing to do: known from what the last one looked at, without reading it again.
+"""Repeat the output of a run that found nothing to do, for as long as nothing that it depends on has changed.
 
-    results/.nothing-to-do    what a run that found nothing to do printed, its options, and the files it looked at
+    results/.nothing-to-do    the output of the last such run, a checksum of its options, and the files it depends on
 
-While none of these has changed, nor the options, the environment, the libraries or evalshift itself, the answer is the
-same. This imports nothing but Python's own modules, so that it is there in less time than pyarrow takes to import.
+The options, the environment variables, the libraries and evalshift's own code are part of the checksum. This module
+imports only the standard library, so that an idle run takes less time than importing pyarrow. Why: decision 0025.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ from typing import Any
 
 from evalshift._version import __version__
 from evalshift.errors import EvalshiftError
+from evalshift.file_dependencies import Dependencies, is_unchanged
 from evalshift.files import write_atomic
-from evalshift.looked_at import LookedAt, is_unchanged
 
 _NAME = ".nothing-to-do"
-# Variables that differ from one command to the next, or only say what a terminal looks like.
+# Variables that change from one command to the next, or that describe the terminal.
 _VOLATILE = frozenset(("_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES", "CI"))
 _MOST_FILES = 20_000
 
 
 def command_key(*options: Any) -> str:
-    """A checksum of all but files that decides what a run would do: options, folder, environment, code, libraries."""
+    """Checksum of all that a run depends on beside files: options, folder, environment, code and libraries."""
     environment = sorted((name, value) for name, value in os.environ.items() if name not in _VOLATILE)
     parts = [__version__, sys.version, [repr(one) for one in options], str(Path.cwd()), environment]
     parts += [sorted(_own_code()), list(_libraries())]
@@ -36,7 +36,7 @@ def command_key(*options: Any) -> str:
 
 
 def _own_code() -> Iterator[tuple[str, int, int]]:
-    """Each file of evalshift's code and data, by size and time: a checkout changes without its version."""
+    """Size and time of each file of evalshift's code and data: a checkout changes without a new version."""
     folders = [str(Path(__file__).parents[1])]
     while folders:
         with os.scandir(folders.pop()) as found:
@@ -49,27 +49,27 @@ def _own_code() -> Iterator[tuple[str, int, int]]:
 
 
 def _libraries() -> Iterator[tuple[str, int]]:
-    """The folders of installed packages: pip changes them with each package that comes, goes or gets a new version."""
+    """Folders of installed packages with their times, which pip changes whenever it adds, removes or updates one."""
     for folder in sys.path:
         if Path(folder).name in ("site-packages", "dist-packages"):
             with suppress(OSError):
                 yield folder, Path(folder).stat().st_mtime_ns
 
 
-def said_before(results: Path, key: str) -> str | None:
-    """What the last run with this key printed, where it found nothing to do and would find nothing now; else None."""
+def stored_output(results: Path, key: str) -> str | None:
+    """The output of the last run with this key, if it had nothing to do and no file that it depends on changed."""
     try:
         kept = json.loads((results / _NAME).read_text("utf-8"))
         if kept["key"] == key and all(is_unchanged(place, state) for place, state in kept["files"].items()):
-            return str(kept["said"])
+            return str(kept["output"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None
 
 
-def keep(results: Path, key: str, seen: LookedAt) -> None:
-    """Note that a run found nothing to do, if it did; only a note, so it does not matter where it cannot be written."""
-    if seen.answer is not None and seen.is_complete and len(seen.files) <= _MOST_FILES:
-        content = json.dumps({"key": key, "said": seen.answer, "files": seen.files})
+def store_output(results: Path, key: str, dependencies: Dependencies) -> None:
+    """Store the output of a run that had nothing to do; where it cannot be written, the next run checks all again."""
+    if dependencies.output is not None and dependencies.is_complete and len(dependencies.files) <= _MOST_FILES:
+        content = json.dumps({"key": key, "output": dependencies.output, "files": dependencies.files})
         with suppress(EvalshiftError, UnicodeEncodeError):
             write_atomic(results / _NAME, content.encode())

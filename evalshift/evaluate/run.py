@@ -36,9 +36,9 @@ from evalshift.evaluate.plan import (
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
+from evalshift.file_dependencies import conclude
 from evalshift.files import remove_leftovers, write_atomic
 from evalshift.formatting import name_some
-from evalshift.looked_at import conclude
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry import Registry, load_registry

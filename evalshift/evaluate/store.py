@@ -56,8 +56,8 @@ from evalshift.evaluate.stored_schema import (
     read_prob,
     read_top,
 )
+from evalshift.file_dependencies import depends_on
 from evalshift.files import file_name, is_shortened, registry_name, write_atomic
-from evalshift.looked_at import note
 from evalshift.parquet import as_numpy
 from evalshift.shapes import Int, Labels
 from evalshift.testbed.corrected_labels import NONE
@@ -252,7 +252,7 @@ class Results:
 
     def _all_pairs(self) -> list[str]:
         path = self.path / "pairs.json"
-        note(path)
+        depends_on(path)
         try:
             with reading(path, "delete it, and name the pairs with `pairs`"):
                 written = json.loads(read_text(path))
@@ -321,7 +321,7 @@ class Results:
     def dataset_facts(self, dataset: str) -> dict | None:
         """The metadata of a stored dataset without its rows; None when it is not stored."""
         path = self.dataset_file(dataset)
-        note(path)
+        depends_on(path)
         try:
             with reading(path):
                 facts = read_facts(path)
@@ -334,7 +334,7 @@ class Results:
     def load_dataset(self, dataset: str) -> StoredDataset:
         """Raises StoreError when the dataset is not stored, cannot be read, or comes from a newer evalshift."""
         path = self.dataset_file(dataset)
-        note(path)
+        depends_on(path)
         with self._stored(path, dataset, self.datasets):
             table, facts = read_sealed(path)
             check_named(facts, dataset=dataset)
@@ -399,7 +399,7 @@ class Results:
     def has_logits(self, dataset: str, model: str) -> bool:
         """Whether logits are stored that belong to the stored predictions; the logits are not read."""
         path = self.logits_file(dataset, model)
-        note(path)
+        depends_on(path)
         facts = self._prediction_facts(dataset, model)
         return facts is not None and path.is_file() and facts.get(OF_FACTS) in (None, predictions_of(path))
 
@@ -423,7 +423,7 @@ class Results:
 
     def _prediction_facts(self, dataset: str, model: str) -> dict[str, Any] | None:
         path = self.predictions_file(dataset, model)
-        note(path)
+        depends_on(path)
         try:
             with reading(path):
                 return _checked(read_facts(path), dataset, model)
@@ -433,7 +433,7 @@ class Results:
     def load_predictions(self, dataset: str, model: str) -> Predictions:
         """Raises StoreError when there are none, or when the file is damaged or comes from a newer evalshift."""
         path = self.predictions_file(dataset, model)
-        note(path)
+        depends_on(path)
         classes = self._count_classes(dataset)
         with self._stored(path, model, lambda: self.models(dataset)):
             table, facts = read_sealed(path)

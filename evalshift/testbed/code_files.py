@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from evalshift.file_dependencies import dependencies_unknown, depends_on
 from evalshift.files import sha256_of, sha256_of_text
-from evalshift.looked_at import lose_track, note
 
 # What is said of a file that is not there: its coming is a change too.
 MISSING = "missing"
@@ -54,7 +54,7 @@ def _of_module(kind: str, module: str) -> dict[str, Any]:
 
 def module_file(module: str) -> Path | None:
     """The .py file of "package.module", found without importing the package; None where there is none."""
-    lose_track()
+    dependencies_unknown()
     top, _, rest = module.partition(".")
     try:
         spec = importlib.util.find_spec(top)
@@ -77,7 +77,7 @@ def _is_installed(path: Path) -> bool:
 
 def hashes_of_folder(folder: Path) -> dict[str, str]:
     """A checkout of code by the content of all its files, but for hidden ones and what Python compiles them to."""
-    lose_track()
+    dependencies_unknown()
     files = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -117,7 +117,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _is_file(path: Path) -> bool:
-    note(path)
+    depends_on(path)
     try:
         return path.is_file()
     except (OSError, ValueError):  # text that is not a path
@@ -162,17 +162,17 @@ def _imported_by(path: Path, root: Path) -> Iterator[Path]:
 def _places(stem: Path) -> Iterator[Path]:
     """The files that a module of that place may come from."""
     for place in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py"):
-        note(place)
+        depends_on(place)
         if place.is_file():
             yield place
-    note(stem.parent)
+    depends_on(stem.parent)
     if stem.parent.is_dir():
         yield from sorted(stem.parent.glob(f"{glob.escape(stem.name)}.*.so"))
 
 
 def _imports(path: Path) -> list[tuple[tuple[int, str], tuple[str, ...]]]:
     """Each import statement of a file, at any depth: (level, module), names. None where it cannot be read."""
-    note(path)
+    depends_on(path)
     if path.suffix != ".py" or not path.is_file():
         return []
     status = path.stat()
@@ -195,7 +195,7 @@ def _imports_once(path: Path, size: int, changed: int) -> list[tuple[tuple[int, 
 
 
 def _hash(path: Path) -> str:
-    note(path)
+    depends_on(path)
     if not path.is_file():
         return MISSING
     status = path.stat()

@@ -11,8 +11,8 @@ from importlib.metadata import version
 from typing import Any
 
 from evalshift.errors import StoreError
+from evalshift.file_dependencies import dependencies_unknown
 from evalshift.files import write_atomic
-from evalshift.looked_at import lose_track
 from evalshift.testbed import download, listings
 
 # Which keys of an entry name the model, in the order in which they name it.
@@ -31,7 +31,7 @@ def members(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     A published accuracy that the library knows stands under `expected`, unless the entry says something of it.
     """
-    lose_track()
+    dependencies_unknown()
     keys = _KEYS[content["source"]]
     found = {}
     for facts in listed(content["source"]):

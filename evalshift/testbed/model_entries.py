@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
+from evalshift.file_dependencies import dependencies_unknown
 from evalshift.formatting import bytes_in
-from evalshift.looked_at import lose_track
 from evalshift.publishing import publishable
 from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder, hashes_of_function
 from evalshift.testbed.dataset_entries import AnyDataset
@@ -489,7 +489,7 @@ class HuggingfaceModel(WithWeights):
         """The file of weights: as the entry says, or of a folder the usual one that lies there."""
         if self.path is None or "file" in self.model_fields_set:
             return self.file
-        lose_track()
+        dependencies_unknown()
         usual = (self.file, f"{self.file}.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
         return next((name for name in usual if (self.path / name).is_file()), self.file)
 

@@ -16,8 +16,8 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from evalshift.errors import RegistryError, RegistryErrors, UsageError, did_you_mean, near_match
+from evalshift.file_dependencies import depends_on
 from evalshift.formatting import name_some
-from evalshift.looked_at import note
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry, NoVariantsError
@@ -289,7 +289,7 @@ def default_path() -> Path:
 def is_default(path: Path) -> bool:
     """Whether this is the registry that comes with evalshift, or a copy of it, as in a checkout."""
     default = default_path()
-    note(default)
+    depends_on(default)
     if path.resolve() == default.resolve():
         return True
     return (
@@ -302,7 +302,7 @@ def find_registry(path: str | Path | None = None) -> Path:
     if path is not None:
         return Path(path)
     here = Path("registry.yaml")
-    note(here)
+    depends_on(here)
     return here if here.is_file() else default_path()
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalshift.errors import DataError, ModelError
+from evalshift.file_dependencies import dependencies_unknown, depends_on
 from evalshift.files import sha256_of, sha256_of_text, write_atomic
-from evalshift.looked_at import lose_track, note
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, is_url
 from evalshift.testbed.model_entries import UNKNOWN, Weighted
@@ -101,7 +101,7 @@ def _local_file(entry: Weighted) -> Path | None:
 
 
 def _is_file(path: Path) -> bool:
-    note(path)
+    depends_on(path)
     return path.is_file()
 
 
@@ -210,7 +210,7 @@ def _fetch_shard(entry: Weighted, name: str) -> Path:
 
 def read_index(path: Path) -> dict[str, str]:
     """The file that each tensor lies in, out of a *.index.json; ModelError where it does not say."""
-    note(path)
+    depends_on(path)
     try:
         files = json.loads(path.read_text("utf-8"))["weight_map"]
         named = isinstance(files, dict) and bool(files) and all(map(_is_file_name, files.values()))
@@ -282,7 +282,7 @@ def _on_disk(place: str) -> Path:
     # The folder of a package is looked up by its first name alone: Python would import it to find one inside it.
     top, _, below = package.partition(".")
     if top != "evalshift":  # another package may be found in any folder
-        lose_track()
+        dependencies_unknown()
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):  # it has been imported in a way that leaves no trace

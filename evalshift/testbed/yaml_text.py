@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from evalshift.errors import RegistryError, UsageError, did_you_mean
-from evalshift.looked_at import note
+from evalshift.file_dependencies import depends_on
 from evalshift.publishing import inert_text
 
 _Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -61,7 +61,7 @@ class YamlText:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        note(path)
+        depends_on(path)
         try:
             written = path.read_text("utf-8")
         except FileNotFoundError as error:

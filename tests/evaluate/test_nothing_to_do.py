@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from evalshift.evaluate import nothing_to_do
-from evalshift.evaluate.nothing_to_do import command_key, keep, said_before
+from evalshift.evaluate.nothing_to_do import command_key, store_output, stored_output
 from evalshift.evaluate.run import run
-from evalshift.looked_at import LookedAt, looking, lose_track, note, state_of
+from evalshift.file_dependencies import Dependencies, dependencies_unknown, depends_on, recorded_dependencies, state_of
 
 
-def look(project: Any) -> LookedAt:
+def look(project: Any) -> Dependencies:
     """What an idle run looks at, once all is run."""
     run(project.registry, results=project.results, device="cpu", batch_size=4)
-    with looking() as seen:
+    with recorded_dependencies() as dependencies:
         run(project.registry, results=project.results, device="cpu", batch_size=4)
-    return seen
+    return dependencies
 
 
 def edit_in_place(path: Path) -> None:
@@ -58,14 +58,14 @@ def test_whatever_changes_a_run_is_seen_before_it_is_called_idle(project: Any) -
     project.save()
     for what, change in CHANGES.items():
         (project.path / "time.py").unlink(missing_ok=True)
-        seen = look(project)
-        keep(project.results.path, "key", seen)
-        said = said_before(project.results.path, "key")
+        dependencies = look(project)
+        store_output(project.results.path, "key", dependencies)
+        said = stored_output(project.results.path, "key")
         assert said is not None, what
         assert said.endswith(f"nothing to do: all is in {project.results.path}")
-        assert said_before(project.results.path, "another key") is None
+        assert stored_output(project.results.path, "another key") is None
         change(project)
-        assert said_before(project.results.path, "key") is None, what
+        assert stored_output(project.results.path, "key") is None, what
 
 
 def test_an_idle_run_looks_at_no_file_of_the_user_without_noting_it(
@@ -86,24 +86,24 @@ def test_an_idle_run_looks_at_no_file_of_the_user_without_noting_it(
 
     for name in ("stat", "listdir", "scandir", "open"):
         monkeypatch.setattr(os, name, spied(getattr(os, name)))
-    with looking() as seen:
+    with recorded_dependencies() as dependencies:
         run(project.registry, results=project.results, device="cpu", batch_size=4)
     monkeypatch.undo()
-    assert seen.is_complete
+    assert dependencies.is_complete
     own = {place for place in places if Path(place).is_relative_to(project.path)}
     # Where results lie is no part of the answer, and the time of the registry is asked for beside its content.
-    assert own - set(seen.files) <= {str(project.results.path)}
+    assert own - set(dependencies.files) <= {str(project.results.path)}
     assert str(project.path / "networks.py") in own
 
 
 def test_a_run_with_something_to_do_is_not_kept(project: Any) -> None:
     project.model("good")
     project.save()
-    with looking() as seen:
+    with recorded_dependencies() as dependencies:
         run(project.registry, results=project.results, device="cpu", batch_size=4)
-    assert seen.answer is None
-    keep(project.results.path, "key", seen)
-    assert said_before(project.results.path, "key") is None
+    assert dependencies.output is None
+    store_output(project.results.path, "key", dependencies)
+    assert stored_output(project.results.path, "key") is None
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def test_a_run_with_something_to_do_is_not_kept(project: Any) -> None:
 )
 def test_a_damaged_note_says_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / ".nothing-to-do").write_text(content)
-    assert said_before(tmp_path, "key") is None
+    assert stored_output(tmp_path, "key") is None
 
 
 def test_folders_of_images_leave_no_note(tmp_path: Path, project: Any) -> None:
-    with looking() as seen:
-        note(tmp_path / "old_x.npy")
-        lose_track()
-    seen.answer = "nothing to do"
-    keep(tmp_path, "key", seen)
+    with recorded_dependencies() as dependencies:
+        depends_on(tmp_path / "old_x.npy")
+        dependencies_unknown()
+    dependencies.output = "nothing to do"
+    store_output(tmp_path, "key", dependencies)
     assert not (tmp_path / ".nothing-to-do").exists()
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 from evalshift.errors import DataError, first_line
+from evalshift.file_dependencies import dependencies_unknown
 from evalshift.files import stat_checksum
-from evalshift.looked_at import lose_track
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
@@ -69,7 +69,7 @@ def source_checksum(entry: AnyDataset) -> str | None:
     While it is unchanged the dataset's fingerprint is too: no image need be read to know.
     """
     if not all(path.is_file() for path in _named(entry)):
-        lose_track()  # a folder with all below it, or a pattern
+        dependencies_unknown()  # a folder with all below it, or a pattern
     try:
         own = format_of(entry).source_checksum(entry)
         beside = [path for path in (entry.attributes, entry.multi_labels) if path is not None]
