@@ -13,7 +13,7 @@ from evalshift.analysis.pair_statistics.missing import or_missing
 from evalshift.analysis.statistics.calibration import Calibration, calibration, ece_change
 from evalshift.analysis.statistics.image_means import ChangeOfMeans, ImageMeans, change_of_means, image_means
 from evalshift.analysis.statistics.intervals import Interval
-from evalshift.analysis.statistics.likelihood import Temperature, fit_temperature, label_likelihoods
+from evalshift.analysis.statistics.likelihood import LabelledLogits, Temperature
 from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.errors import AnalysisError, StoreError
 from evalshift.evaluate.predictions import labels_for
@@ -148,10 +148,13 @@ def _of_model(
 ) -> ModelLikelihood:
     place = predictions[0].models.index(model)
     labels = [labels_for(side.top[place], side.labels, side.accepted) for side in predictions]
-    temperatures = [fit_temperature(*one, level) for one in zip(logits, labels, strict=True)]
-    means = [_mean(label_likelihoods(*one)) for one in zip(logits, labels, strict=True)]
+    before, after = (LabelledLogits(*one) for one in zip(logits, labels, strict=True))
+    temperatures, means = [before.temperature(level)], [_mean(before.likelihoods())]
+    del before  # which keeps the logits in single precision
+    temperatures.append(after.temperature(level))
+    means.append(_mean(after.likelihoods()))
     best = temperatures[0].temperature
-    scaled = label_likelihoods(logits[1], labels[1], best) if np.isfinite(best) else np.full(len(labels[1]), np.nan)
+    scaled = after.likelihoods(best) if np.isfinite(best) else np.full(len(after), np.nan)
     return ModelLikelihood(
         model=model,
         original=means[0],

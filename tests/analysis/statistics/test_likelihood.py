@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import logsumexp, softmax
 from sklearn.metrics import log_loss
 
-from evalshift.analysis.statistics.likelihood import fit_temperature, label_likelihoods
+from evalshift.analysis.statistics import likelihood
+from evalshift.analysis.statistics.likelihood import LabelledLogits, fit_temperature, label_likelihoods
 
 
 def sampled(images, classes, temperature, seed=0):
@@ -84,6 +85,30 @@ def test_impossible_classes_count_for_nothing_and_an_impossible_label_is_infinit
     assert fit_temperature(logits, labels).temperature == pytest.approx(1 / np.log(3), rel=1e-5)
     assert label_likelihoods(logits, np.full(8, 2))[0] == np.inf
     assert np.isnan(fit_temperature(logits, np.full(8, 2)).temperature)
+
+
+def test_logits_that_are_converted_once_or_at_each_pass_give_the_same_numbers():
+    """Half precision as it is stored, NaN-free but for −∞; and the least likelihood to six digits."""
+    logits, labels = sampled(6_000, 12, 1.4)
+    half = logits.astype(np.float16)
+    half[:50, 11] = -np.inf
+    labels[:50] %= 11
+    kept = LabelledLogits(half, labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(likelihood, "_CELLS_KEPT", 0)
+        patch.setattr(likelihood, "_CELLS_AT_ONCE", 1_000)
+        again = LabelledLogits(half, labels)
+        assert again.temperature() == kept.temperature()
+        assert np.array_equal(again.likelihoods(1.3), kept.likelihoods(1.3))
+    assert kept.temperature() == fit_temperature(half.astype(np.float32), labels)
+    exact = half.astype(np.float64)
+
+    def slope(inverse):
+        weight = softmax(exact * inverse, axis=1)
+        held = np.where(np.isfinite(exact), exact, 0.0)
+        return np.mean((weight * held).sum(axis=1) - exact[np.arange(6_000), labels])
+
+    assert kept.temperature().temperature == pytest.approx(1 / brentq(slope, 0.1, 10, xtol=1e-12), rel=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.2, 5))
