@@ -71,6 +71,8 @@ coverage: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/coverage_robustness.py
 	$(BIN)/python benchmarks/coverage_abilities.py
+	$(BIN)/python benchmarks/coverage_class_difficulties.py
+	$(BIN)/python benchmarks/coverage_clusters.py
 	$(BIN)/python benchmarks/coverage_shifts.py
 
 messages: $(VENV)/.installed-test

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from evalshift.analysis.statistics.calibration import calibration, ece_change, reliability_bins
     from evalshift.analysis.statistics.class_correlations import class_correlations
+    from evalshift.analysis.statistics.class_difficulties import class_difficulties
     from evalshift.analysis.statistics.clustered import clustered_accuracies, clustered_drop
     from evalshift.analysis.statistics.clusterings import clusterings
     from evalshift.analysis.statistics.confidence_estimates import confidence_estimates
@@ -119,6 +120,7 @@ __all__ = [
     "calibration",
     "class_accuracies",
     "class_correlations",
+    "class_difficulties",
     "class_distances",
     "class_drops",
     "clopper_pearson",
@@ -239,6 +241,7 @@ _NAMES = {
         "reliability_bins",
     ),
     "statistics.class_correlations": ("class_correlations",),
+    "statistics.class_difficulties": ("class_difficulties",),
     "statistics.confidence_estimates": ("confidence_estimates",),
     "statistics.corruption_errors": (
         "CorruptionErrors",

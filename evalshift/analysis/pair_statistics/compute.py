@@ -20,7 +20,7 @@ from evalshift.analysis.pair_statistics.calibration_shift import (
     likelihood_shift,
 )
 from evalshift.analysis.pair_statistics.corrected_labels import CorrectedLabels, corrected_labels
-from evalshift.analysis.pair_statistics.item_response import item_response
+from evalshift.analysis.pair_statistics.item_response import difficulty_of_classes, item_response
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics, without_line_statistics
@@ -35,6 +35,7 @@ from evalshift.analysis.pair_statistics.selective_shift import (
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics, set_statistics
 from evalshift.analysis.pair_statistics.superclass_errors import SuperclassErrors, superclass_errors
 from evalshift.analysis.statistics.agreement_line import AgreementLine, agreement_line
+from evalshift.analysis.statistics.class_difficulties import ClassDifficulties
 from evalshift.analysis.statistics.confidence_estimates import ConfidenceEstimates
 from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty
 from evalshift.analysis.statistics.drop_decomposition import Decomposition, SplitDrop, Term, decompose, split_drop
@@ -97,6 +98,7 @@ class Statistics:
     mistake_severity   how far mistakes are from the true class; None where no tree of the classes is known
     corrected_labels   accuracies, ranks and drops by corrected labels; None where no set has any
     item_response      abilities of the models on either set; None where not asked for
+    class_difficulties  of the classes, by the same model; None where not asked for
     difficulty         the difficulty model, and the line that it predicts
     duplicates         original accuracies without the images that `near_duplicates` speaks of
     titles             what models and datasets are called in sentences
@@ -133,6 +135,7 @@ class Statistics:
     mistake_severity: MistakeSeverity | Missing | None
     corrected_labels: CorrectedLabels | Missing | None
     item_response: AbilityChange | Missing | None
+    class_difficulties: ClassDifficulties | Missing | None
     difficulty: FittedDifficulty | Missing
     duplicates: WithoutDuplicates | Missing
     near_duplicates: NearDuplicates | None
@@ -180,6 +183,7 @@ def _statistics(
     decomposition, with_fresh = _decomposition(basis, fresh)
     original, new = _sets(basis) if basis.options.wants("sets") else (NOT_ASKED, NOT_ASKED)
     every = basis.options.scope is None
+    abilities = asked("item_response", lambda: item_response(basis))
     estimates = line_estimates(line) if every else {}
     return Statistics(
         metric=basis.outcomes.metric,
@@ -217,7 +221,8 @@ def _statistics(
         corrected_labels=asked("corrected_labels", lambda: corrected_labels(basis)),
         difficulty=asked("difficulty", lambda: line.of_images(fit_difficulty)),
         duplicates=asked("duplicates", lambda: _duplicates(basis, near_duplicates)),
-        item_response=asked("item_response", lambda: item_response(basis)),
+        item_response=abilities,
+        class_difficulties=asked("class_difficulties", lambda: difficulty_of_classes(basis, abilities)),
         near_duplicates=near_duplicates,
         titles=basis.outcomes.titles,
     )

@@ -47,7 +47,10 @@ class ItemResponse:
     discrimination     of an image of mean difficulty: log-odds per unit of ability, median
     variation          standard deviation of the log discriminations over images of one difficulty
     image_difficulty, image_discrimination   expected given the image's predictions, shape (n,)
+    image_reliability  share of the variance of difficulty over images that its predictions explain, shape (n,): 0 where
+                       they tell nothing of its difficulty
     steps              of the fit
+    converged          whether the last step moved less than the tolerance; else all numbers are those of that step
     """
 
     ability: Float[np.ndarray, " m"]
@@ -59,7 +62,9 @@ class ItemResponse:
     variation: float
     image_difficulty: Float[np.ndarray, " n"]
     image_discrimination: Float[np.ndarray, " n"]
+    image_reliability: Float[np.ndarray, " n"]
     steps: int
+    converged: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +161,12 @@ def fit_item_response(correct: Bool[np.ndarray, "m n"], level: float = 0.95) -> 
         )
     some = _some_images(correct[usable])
     first = everything if some is None else _patterns(some)[0]
-    found, steps = _first_guess(share[usable]), 0
+    found, steps, converged = _first_guess(share[usable]), 0, False
     for patterns, tolerance in zip((first, first, everything), _TOLERANCES, strict=True):
-        found, taken = _maximize(patterns, _make_nodes(found), found, tolerance)
+        found, taken, converged = _maximize(patterns, _make_nodes(found), found, tolerance)
         steps += taken
     covariance, images = _errors(everything, _make_nodes(found, 0.7), found)
-    return _scaled(found, covariance, images[:, place], usable, level, steps)
+    return _scaled(found, covariance, images[:, place], usable, level, steps, converged)
 
 
 def _patterns(correct: np.ndarray) -> tuple[_Patterns, np.ndarray]:
@@ -187,8 +192,10 @@ def _first_guess(share: np.ndarray) -> _Parameters:
     return _Parameters(special.logit(share) / 2, np.log(2.0), 0.0, 0.5)
 
 
-def _maximize(patterns: _Patterns, nodes: _Nodes, start: _Parameters, tolerance: float) -> tuple[_Parameters, int]:
-    """The parameters that move no more, and the steps that it took."""
+def _maximize(
+    patterns: _Patterns, nodes: _Nodes, start: _Parameters, tolerance: float
+) -> tuple[_Parameters, int, bool]:
+    """The parameters that move no more, the steps that it took, and whether they move less than the tolerance."""
     now = start
     for step in range(1, _MOST_STEPS + 1):
         weight, correct, _ = _expect(patterns, nodes, now)
@@ -199,8 +206,8 @@ def _maximize(patterns: _Patterns, nodes: _Nodes, start: _Parameters, tolerance:
         )
         now = then
         if moved < tolerance:
-            return now, step
-    return now, _MOST_STEPS
+            return now, step, True
+    return now, _MOST_STEPS, False
 
 
 def _expect(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.ndarray, np.ndarray, float]:
@@ -251,7 +258,8 @@ def _improve(nodes: _Nodes, now: _Parameters, weight: np.ndarray, correct: np.nd
 
 
 def _errors(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance of abilities, base, tilt and log variation; expected difficulty and log discrimination by pattern."""
+    """Covariance of abilities, base, tilt and log variation; expected difficulty, log discrimination and
+    the variance of difficulty that is left by pattern."""
     models, discrimination = len(at.ability), np.exp(at.log_discrimination(nodes))
     chance = special.expit(at.log_odds(nodes))
     own = np.stack(
@@ -260,7 +268,7 @@ def _errors(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.nda
     size = models + len(own)
     outer, square, second = (np.zeros((size, size)) for _ in range(3))
     weight, correct = np.zeros(len(nodes.x)), np.zeros((models, len(nodes.x)))
-    expected = np.empty((2, len(patterns.images)))
+    expected = np.empty((3, len(patterns.images)))
     of_node = np.vstack([discrimination * chance, own]).astype(np.float32)
     for block, posterior, _ in _posteriors(patterns, nodes, at):
         hits, images = patterns.correct[:, block], patterns.images[block]
@@ -271,7 +279,9 @@ def _errors(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.nda
         scores[:models] = hits * (posterior @ discrimination) - scores[:models]
         outer += (scores * images) @ scores.T
         square[:models, :models] += (hits * (weighted @ discrimination**2)) @ hits.T
-        expected[:, block] = posterior @ nodes.x, posterior @ at.log_discrimination(nodes)
+        mean = posterior @ nodes.x
+        left = posterior @ nodes.x**2 - mean**2
+        expected[:, block] = mean, posterior @ at.log_discrimination(nodes), left
     pulled = correct * discrimination**2 @ chance.T
     square[:models, :models] += (weight * discrimination**2 * chance) @ chance.T - pulled - pulled.T
     square[:models, models:] = ((correct - weight * chance) * discrimination) @ own.T
@@ -297,7 +307,13 @@ def _curvature(nodes: _Nodes, weight: np.ndarray, variation: float) -> np.ndarra
 
 
 def _scaled(
-    found: _Parameters, covariance: np.ndarray, images: np.ndarray, usable: np.ndarray, level: float, steps: int
+    found: _Parameters,
+    covariance: np.ndarray,
+    images: np.ndarray,
+    usable: np.ndarray,
+    level: float,
+    steps: int,
+    converged: bool,
 ) -> ItemResponse:
     """The same in units of the models' abilities, with errors by the delta method."""
     ability, models = found.ability, len(found.ability)
@@ -326,7 +342,9 @@ def _scaled(
         found.variation,
         (images[0] - mean) / size,
         np.exp(images[1]) * size,
+        np.clip(1 - images[2], 0.0, 1.0),
         steps,
+        converged,
     )
 
 

@@ -15,6 +15,7 @@ from evalshift.analysis.summary.confidence_sentences import (
     without_labels_sentence,
 )
 from evalshift.analysis.summary.label_sentences import corrected_label_sentences
+from evalshift.analysis.tables.of_abilities import not_converged
 from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
 
 # Models that a sentence names, of those significantly above or below the line.
@@ -338,7 +339,21 @@ def difficulty_of_sets_sentence(statistics: Statistics) -> str | None:
     )
     return (
         f"In standard deviations of the models' ability from their mean, the images' mean difficulty is {original} on "
-        f"the original set and {new} on the new set (item response, linked by the models)."
+        f"the original set and {new} on the new set (item response, linked by the models).{not_converged(statistics)}"
+        f"{_classes_of_other_difficulty(statistics)}"
+    )
+
+
+def _classes_of_other_difficulty(statistics: Statistics) -> str:
+    """Which classes became harder or easier than all images did; empty where that is not computed."""
+    found = or_else(statistics.class_difficulties, None)
+    if found is None:
+        return ""
+    tested = np.isfinite(found.p_holm)
+    count = int(np.sum(found.p_holm[tested] < 1 - statistics.level))
+    return (
+        f" {count:,} of {int(tested.sum()):,} classes change in difficulty significantly more than the "
+        "median class (Holm)."
     )
 
 

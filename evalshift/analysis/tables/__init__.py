@@ -57,6 +57,7 @@ _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "corrected_drops": of_corrected_labels.corrected_drops_table,
     "item_response": of_abilities.item_response_table,
     "item_response_sets": of_abilities.item_response_sets_table,
+    "item_response_classes": of_abilities.item_response_classes_table,
     "class_correlations": of_line_shape.class_correlations_table,
     "worst_classes": of_worst_classes.worst_classes_table,
     "clusters": of_clusters.clusters_table,

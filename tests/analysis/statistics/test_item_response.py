@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from released import imagenet, needs_imagenet
 from scipy import integrate, optimize, special
 
+from evalshift.analysis.statistics import item_response
 from evalshift.analysis.statistics.item_response import ability_change, fit_item_response
 from evalshift.errors import AnalysisError
 
@@ -41,6 +42,28 @@ def test_images_that_are_all_alike_leave_the_log_odds_of_accuracy() -> None:
     np.testing.assert_allclose(found.ability, standardised(special.logit(correct.mean(axis=1))), atol=0.03)
     # All images are equally hard: what is left of a spread is small beside that of the abilities.
     assert found.spread.value < 0.2
+
+
+def test_a_fit_that_has_not_converged_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    correct = simulated(np.linspace(-0.6, 1.4, 6), 500, np.random.default_rng(4))
+    found = fit_item_response(correct)
+    assert found.converged
+    monkeypatch.setattr(item_response, "_MOST_STEPS", 2)
+    again = fit_item_response(correct)
+    assert (again.converged, again.steps) == (False, 6)  # two of each of three fits
+    assert np.isfinite(again.ability).all()
+
+
+def test_what_predictions_tell_of_a_difficulty_grows_with_the_models() -> None:
+    """Reliability is 1 less the variance that is left: between none and all, and more with more models."""
+    rng = np.random.default_rng(6)
+    few, many = (fit_item_response(simulated(np.linspace(-0.6, 1.4, models), 600, rng)) for models in (5, 40))
+    for found in (few, many):
+        assert ((found.image_reliability > 0) & (found.image_reliability < 1)).all()
+    assert many.image_reliability.mean() > few.image_reliability.mean() + 0.1
+    # The variance over images is that of their expected difficulties and what is left of each: 1 in all.
+    spread = many.spread.value
+    assert np.var(many.image_difficulty / spread) + np.mean(1 - many.image_reliability) == pytest.approx(1, abs=0.02)
 
 
 def test_abilities_are_the_maximum_of_the_likelihood_as_scipy_finds_it() -> None:

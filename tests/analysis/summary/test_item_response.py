@@ -9,6 +9,7 @@ from commandline import run_here
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.report import report
+from evalshift.analysis.statistics import item_response
 from evalshift.errors import UsageError
 from evalshift.evaluate.importers.predictions import import_predictions
 from evalshift.evaluate.store import Results
@@ -35,7 +36,7 @@ def test_a_report_has_it_only_where_it_is_asked_for(stored: Results, tmp_path: P
     options = ("--pair", "one:two", "--bootstrap", "0", "--include", "item_response", "--format", "csv,md,tex,html")
     assert run_here("report", "--results", stored.path, *options, "--out", tmp_path / "rep").code == 0
     for ending in ("csv", "md", "tex"):
-        for table in ("item_response", "item_response_sets"):
+        for table in ("item_response", "item_response_sets", "item_response_classes"):
             assert (tmp_path / "rep" / "tables" / f"one_vs_two_top1_{table}.{ending}").exists()
     written = json.loads((tmp_path / "rep" / "summary.json").read_text("utf-8"))
     assert "--include item_response" in written["command"]
@@ -44,9 +45,24 @@ def test_a_report_has_it_only_where_it_is_asked_for(stored: Results, tmp_path: P
     assert [row["model"] for row in rows] == [f"net-{place}" for place in (5, 4, 3, 2, 1, 0)]
     assert np.mean([row["original_ability"] for row in rows]) == pytest.approx(0, abs=1e-9)
     assert any("the images' mean difficulty is" in sentence for sentence in metric["findings"])
+    assert any("of 10 classes change in difficulty significantly" in sentence for sentence in metric["findings"])
+    assert [row["converged"] for row in metric["statistics"]["item_response_sets"]["rows"]] == [True, True]
+    assert len(metric["statistics"]["item_response_classes"]["rows"]) == 10
     page = (tmp_path / "rep" / "index.html").read_text("utf-8")
     assert "Ability of models (item response)" in page
     assert "Difficulty of images (item response)" in page
+
+
+def test_fits_that_have_not_converged_say_so_in_words(stored: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_response, "_MOST_STEPS", 2)
+    made = report(stored, pairs="one:two", resamples=0, include="item_response")
+    assert made.tables["item_response_sets"]["converged"].tolist() == [False, False]
+    metric = made.summary.pairs[0].metrics["top1"]
+    said = (
+        "The fit of the original set and of the new set had not converged after 6 steps: its numbers are approximate."
+    )
+    assert said in metric.tables["item_response"].note
+    assert any(said in sentence for sentence in metric.details())
 
 
 def test_few_models_are_given_the_reason(stored: Results, tmp_path: Path) -> None:
