@@ -34,8 +34,11 @@ def clopper_pearson(
 
     check_level(level)
     check_counts(correct, total)
-    low, high = proportion_confint(correct, total, alpha=1 - level, method="beta")
-    return Interval(np.asarray(low), np.asarray(high))
+    # Of many cells, such as classes of models, most have the counts of another one; quantiles of beta take long.
+    base = int(total.max(initial=0)) + 1
+    counts, place = np.unique(correct.astype(np.int64) * base + total, return_inverse=True)
+    low, high = proportion_confint(counts // base, counts % base, alpha=1 - level, method="beta")
+    return Interval(np.asarray(low)[place].reshape(correct.shape), np.asarray(high)[place].reshape(correct.shape))
 
 
 def difference_interval(

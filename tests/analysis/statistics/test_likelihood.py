@@ -1,5 +1,7 @@
 """Likelihood and temperature: by hand, in closed form, against scipy and scikit-learn, and properties."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -108,7 +110,8 @@ def test_logits_that_are_converted_once_or_at_each_pass_give_the_same_numbers():
         held = np.where(np.isfinite(exact), exact, 0.0)
         return np.mean((weight * held).sum(axis=1) - exact[np.arange(6_000), labels])
 
-    assert kept.temperature().temperature == pytest.approx(1 / brentq(slope, 0.1, 10, xtol=1e-12), rel=1e-6)
+    root: Any = brentq(slope, 0.1, 10, xtol=1e-12)
+    assert kept.temperature().temperature == pytest.approx(1 / root, rel=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.2, 5))
