@@ -122,9 +122,19 @@ def near_match(name: str, allowed: Iterable[str]) -> str | None:
     >>> near_match("cifar10.1-v7", ["cifar10", "cifar10.1-v4", "cifar10.1-v6"])
     'cifar10.1-v6'
     """
+    return next(iter(near_matches(name, allowed, most=1)), None)
+
+
+def near_matches(name: str, allowed: Iterable[str], most: int, least_alike: float = 0.6) -> list[str]:
+    """At most `most` of the allowed names that a reader may have meant, the likeliest first, in any case of letters.
+
+    `least_alike` is how similar they have to be, in [0, 1]; see `difflib.get_close_matches`.
+
+    >>> near_matches("arial", ["Arial Black", "DejaVu Sans", "Arial"], most=2)
+    ['Arial', 'Arial Black']
+    """
     lowered = {candidate.lower(): candidate for candidate in allowed}
-    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
+    return [lowered[found] for found in difflib.get_close_matches(name.lower(), lowered, n=most, cutoff=least_alike)]
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str | None:
@@ -135,6 +145,29 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str | None:
     """
     nearest = near_match(name, allowed)
     return f'did you mean "{nearest}"?' if nearest else None
+
+
+def unknown_name(
+    problem: str, name: object, known: Iterable[str], *, where: object = None, expected: object = None
+) -> UsageError:
+    """The error about a name that is none of those known, with the one that was probably meant.
+
+    `expected` in place of all known names, where they are many, or where there may be none.
+
+    >>> print(unknown_name("there is no such scale", "probi", ["linear", "probit", "logit"]))
+    there is no such scale
+      found:    "probi"
+      expected: linear, probit, logit
+      fix:      did you mean "probit"?
+    """
+    known = list(known)
+    return UsageError(
+        problem,
+        where=where,
+        found=f'"{name}"',
+        expected=", ".join(known) if expected is None else expected,
+        fix=did_you_mean(str(name).strip("*?"), known),
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.selection import check_selection, select_models
 from evalshift.analysis.statistics.scales import SCALES
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import UsageError, unknown_name
 from evalshift.formatting import name_some
 
 # Tables that a report makes only when asked to: one takes long; the other is long, and made of few models anyway.
@@ -104,12 +104,7 @@ class ReportOptions:
             *(("table to include", name, EXTRA_TABLES) for name in extra),
         ):
             if value not in allowed:
-                raise UsageError(
-                    f"there is no such {word}",
-                    found=f'"{value}"',
-                    expected=", ".join(allowed),
-                    fix=did_you_mean(str(value), allowed),
-                )
+                raise unknown_name(f"there is no such {word}", value, allowed)
         for word, value, holds, expected in (
             ("level", self.level, 0 < self.level < 1, "a fraction between 0 and 1, such as 0.95"),
             (
@@ -174,11 +169,11 @@ class ReportOptions:
         known = dict.fromkeys(name for one in outcomes for name in (*one.models, one.original, one.new))
         for name in self.labels:
             if name not in known:
-                raise UsageError(
+                raise unknown_name(
                     "a label is of no model or dataset of the report (`labels`)",
-                    found=f'"{name}"',
+                    name,
+                    known,
                     expected=name_some(list(known)),
-                    fix=did_you_mean(name, known),
                 )
 
     def check_models(self, known: Iterable[str]) -> None:
@@ -196,22 +191,19 @@ class ReportOptions:
         families = sorted({family for family in known if family is not None})
         for family in self.named:
             if family not in families:
-                raise UsageError(
+                raise unknown_name(
                     "no model of this family is in the report",
-                    found=f'"{family}"',
+                    family,
+                    families,
                     expected=", ".join(families) or "models whose registry entry names a family",
-                    fix=did_you_mean(family, families),
                 )
 
     def check_reference(self, models: Iterable[str]) -> None:
         """UsageError where the reference is none of the report's models."""
         known = sorted(set(models))
         if self.reference is not None and self.reference not in known:
-            raise UsageError(
-                "the reference model is not in the report",
-                found=f'"{self.reference}"',
-                expected=name_some(known),
-                fix=did_you_mean(self.reference, known),
+            raise unknown_name(
+                "the reference model is not in the report", self.reference, known, expected=name_some(known)
             )
 
     def rng(self, outcomes: Outcomes, statistic: str) -> np.random.Generator:

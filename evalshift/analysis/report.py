@@ -30,7 +30,7 @@ from evalshift.analysis.tables.of_expected_accuracy import verdicts_table
 from evalshift.analysis.tables.published_line import distances_table
 from evalshift.analysis.tables.read import WRITERS, latex_file, readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.errors import AnalysisError, UsageError, did_you_mean, unknown_name
 from evalshift.evaluate.store import Results
 from evalshift.files import write_atomic
 from evalshift.publishing import anonymous as without_author
@@ -59,12 +59,7 @@ class Report:
     def __getitem__(self, pair: str) -> "Report":
         names = self.pairs
         if pair not in names:
-            raise UsageError(
-                "this report holds no such pair",
-                found=f'"{pair}"',
-                expected=", ".join(names),
-                fix=did_you_mean(pair, names),
-            )
+            raise unknown_name("this report holds no such pair", pair, names)
         return Report(replace(self.summary, pairs=(self.summary.pairs[names.index(pair)],)))
 
     def __repr__(self) -> str:
@@ -193,12 +188,7 @@ class Report:
         if figure == "grid":
             return self._draw_grid(choices, size)
         if figure not in figures.FIGURES:
-            raise UsageError(
-                "there is no such figure",
-                found=f'"{figure}"',
-                expected=", ".join((*figures.FIGURES, "grid")),
-                fix=did_you_mean(figure, (*figures.FIGURES, "grid")),
-            )
+            raise unknown_name("there is no such figure", figure, (*figures.FIGURES, "grid"))
         several = figure == "scatter" and len(self.pairs) > 1
         _check_choices(figure, figures.multiples_figure if several else figures.FIGURES[figure], choices)
         choices |= {"size": size}
@@ -520,12 +510,7 @@ def check_formats(
     wanted = list(dict.fromkeys(format.strip().lower() for format in wanted))
     for format in wanted:
         if format not in allowed:
-            raise UsageError(
-                f"{written} not written in this format",
-                found=f'"{format}"',
-                expected=", ".join(allowed),
-                fix=did_you_mean(format, allowed),
-            )
+            raise unknown_name(f"{written} not written in this format", format, allowed)
     return wanted
 
 

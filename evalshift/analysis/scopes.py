@@ -2,7 +2,7 @@
 
 from evalshift.analysis.options import Scope
 from evalshift.analysis.outcomes import METRICS
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 
 # The fields of `pair_statistics.compute.Statistics` that a figure shows, besides accuracies and lines. The table
 # that it is drawn from has its name; a scatter names models by the table of effective robustness.
@@ -25,12 +25,7 @@ FIGURE_NAMES = tuple(_PARTS)
 def scope_of(figure: str, metric: str) -> Scope:
     """What the figure of this name needs by this metric; UsageError for an unknown name."""
     if figure not in _PARTS:
-        raise UsageError(
-            "there is no such figure",
-            found=f'"{figure}"',
-            expected=", ".join(FIGURE_NAMES),
-            fix=did_you_mean(figure, FIGURE_NAMES),
-        )
+        raise unknown_name("there is no such figure", figure, FIGURE_NAMES)
     lines = 2 if figure == "scales" else int(figure in _WITH_LINES)
     tables = frozenset((figure, *_PARTS[figure], "robustness"))
     return Scope(frozenset(_PARTS[figure]), tables, lines, tuple(METRICS) if figure == "grid" else (metric,))

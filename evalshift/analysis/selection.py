@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 from evalshift.formatting import name_some
 
 
@@ -34,9 +34,9 @@ def check_selection(argument: str, wanted: Sequence[str], models: Iterable[str])
     known = list(dict.fromkeys(models))
     for one in wanted:
         if not matching(one, known):
-            raise UsageError(
+            raise unknown_name(
                 f"no model of the report has this name (`{argument}`)",
-                found=f'"{one}"',
+                one,
+                known,
                 expected=name_some(known) if known else "models with predictions on both sets",
-                fix=did_you_mean(one.strip("*?"), known),
             )

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from evalshift.console.terminal import print_table, stdout
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import UsageError, did_you_mean, unknown_name
 from evalshift.formatting import percent
 
 if TYPE_CHECKING:
@@ -135,13 +135,7 @@ def _check(what: str, registry: "Registry", choice: Choice) -> None:
     sources = {entry.source for entry in (*registry.models.values(), *registry.datasets.values())}
     for source in choice.sources:
         if source not in sources:
-            raise UsageError(
-                "no entry is of this source",
-                where=registry.path,
-                found=f'"{source}"',
-                expected=", ".join(sorted(sources)),
-                fix=did_you_mean(source, sorted(sources)),
-            )
+            raise unknown_name("no entry is of this source", source, sorted(sources), where=registry.path)
 
 
 def _is_chosen(name: str, source: str, choice: Choice) -> bool:

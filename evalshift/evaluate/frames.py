@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.rows import is_label_checksum, same_labels
 
@@ -53,11 +53,8 @@ def _chosen(kind: str, names: Sequence[str] | str | None, stored: Sequence[str])
     wanted = stored if names is None else [names] if isinstance(names, str) else list(names)
     for name in wanted:
         if name not in stored:
-            raise UsageError(
-                f"this {kind} is not stored",
-                found=f'"{name}"',
-                expected=", ".join(stored) or f"a {kind} with predictions",
-                fix=did_you_mean(name, stored),
+            raise unknown_name(
+                f"this {kind} is not stored", name, stored, expected=", ".join(stored) or f"a {kind} with predictions"
             )
     return list(wanted)
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
-from evalshift.errors import ModelError, near_match
+from evalshift.errors import ModelError, did_you_mean, near_match
 from evalshift.testbed.checkpoint_files import read_content
 from evalshift.testbed.model_entries import OwnWeights, StateDictFile, Weighted, WeightsPart
 from evalshift.testbed.weights import Weights, read_index
@@ -277,19 +277,13 @@ def _without_ignored(state: State, patterns: tuple[str, ...], where: str) -> tup
                 where=where,
                 found=f"{', '.join(list(state)[:3])}{', …' if len(state) > 3 else ''}",
                 expected="the name of a tensor in the file, with * for any text, such as criterion.*",
-                fix=did_you_mean_name(pattern, state),
+                fix=did_you_mean(pattern, state),
             )
     left_out = tuple(name for name in state if any(_matches(one, name, bare[name]) for one in patterns))
     kept = state.copy()
     for name in left_out:
         del kept[name]
     return kept, left_out
-
-
-def did_you_mean_name(pattern: str, names: Collection[str]) -> str | None:
-    """A near name of a tensor as a fix; None where none is near."""
-    near = near_match(pattern, names)
-    return f'did you mean "{near}"?' if near else None
 
 
 def _matches(pattern: str, *names: str) -> bool:

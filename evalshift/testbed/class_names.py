@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evalshift.errors import DataError, near_match
+from evalshift.errors import DataError, did_you_mean
 from evalshift.testbed.cells import is_missing
 
 
@@ -61,13 +61,12 @@ class ClassNames:
             if self.number(cell) is None and not is_missing(cell)
         )
         place, unknown = first
-        nearest = near_match(unknown, [*self.names, *self.folders])
         return DataError(
             "these are not classes",
             where=f"{where}, row {place // max(1, cells[0].size):,}",
             found=f'"{unknown}"',
             expected=f"numbers from 0, or names such as {', '.join(self.names[:3])}",
-            fix=f'did you mean "{nearest}"?' if nearest else None,
+            fix=did_you_mean(unknown, (*self.names, *self.folders)),
         )
 
 

@@ -27,7 +27,7 @@ from evalshift.analysis.statistics.paired import (
 from evalshift.analysis.statistics.robustness_differences import RobustnessDifferences, robustness_differences
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.analysis.summary.stored import wanted_pairs
-from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.errors import AnalysisError, UsageError, unknown_name
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.formatting import name_some
@@ -186,12 +186,12 @@ def _chosen(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
     for name in wanted:
         matches = matching(name, outcomes.models)
         if not matches:
-            raise UsageError(
+            raise unknown_name(
                 "there is no such model on this pair",
+                name,
+                outcomes.models,
                 where=f"{outcomes.original}:{outcomes.new}",
-                found=f'"{name}"',
                 expected=name_some(outcomes.models),
-                fix=did_you_mean(name, outcomes.models),
             )
         chosen |= dict.fromkeys(matches)
     if len(chosen) < 2:

@@ -19,7 +19,8 @@ from evalshift.analysis.pair_statistics.missing import Missing, computed, or_els
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.scale_choice import ScaleChoice
 from evalshift.analysis.summary.findings import chosen_scale_sentence
-from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.errors import AnalysisError, UsageError, unknown_name
+from evalshift.formatting import name_some
 from evalshift.shapes import Accuracies
 from evalshift.titles import Titles
 
@@ -153,11 +154,8 @@ class PairComparison:
         names = [first or self.models[0], second or self.models[1]]
         for name in names:
             if name not in self.models:
-                raise UsageError(
-                    "this model is not in the comparison",
-                    found=f'"{name}"',
-                    expected=", ".join(self.models),
-                    fix=did_you_mean(name, self.models),
+                raise unknown_name(
+                    "this model is not in the comparison", name, self.models, expected=name_some(self.models)
                 )
         if self.predictions is None:
             raise AnalysisError(
@@ -196,12 +194,7 @@ class Comparison:
     def __getitem__(self, pair: str) -> "Comparison":
         names = [one.name for one in self.pairs]
         if pair not in names:
-            raise UsageError(
-                "this comparison holds no such pair",
-                found=f'"{pair}"',
-                expected=", ".join(names),
-                fix=did_you_mean(pair, names),
-            )
+            raise unknown_name("this comparison holds no such pair", pair, names)
         return Comparison((self.pairs[names.index(pair)],))
 
     def __repr__(self) -> str:

@@ -1,6 +1,5 @@
 """Figures to a user's measure: width, font, a matplotlib style, a title, limits."""
 
-import difflib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from evalshift.analysis.figures.style import INK, font_points, literal, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size, find_size
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import UsageError, did_you_mean, near_matches, unknown_name
 
 _WIDTHS, _FONTS = (1.0, 40.0), (3.0, 60.0)  # inches, points
 _NARROW = 5.0  # inches: a figure of one column rather than two
@@ -117,12 +116,12 @@ def _find_family(name: str) -> str:
     generic = ("serif", "sans-serif", "monospace")
     if name in (*known, *generic):
         return name
-    raise UsageError(
+    raise unknown_name(
         "this `font` is not installed",
-        found=f'"{name}"',
+        name,
+        known,
         expected="a font family that matplotlib finds, such as "
-        + ", ".join((*difflib.get_close_matches(name, known, 3, 0.3), *generic)),
-        fix=did_you_mean(name, known),
+        + ", ".join((*near_matches(name, known, most=3, least_alike=0.3), *generic)),
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from evalshift.analysis.figures.custom import settings_of
 from evalshift.analysis.figures.style import DPI, styled
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 from evalshift.files import write_atomic
 
 FORMATS = ("png", "pdf", "svg")
@@ -45,12 +45,7 @@ def _lean_fonts() -> Iterator[None]:
 def render(figure: Figure, format: str) -> bytes:
     """The figure as a PNG (200 dpi), PDF or SVG file in memory; byte for byte reproducible."""
     if format not in FORMATS:
-        raise UsageError(
-            "unknown figure format",
-            found=f'"{format}"',
-            expected=", ".join(FORMATS),
-            fix=did_you_mean(format, FORMATS),
-        )
+        raise unknown_name("unknown figure format", format, FORMATS)
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()
     with styled(), mpl.rc_context(settings_of(figure)), _lean_fonts():

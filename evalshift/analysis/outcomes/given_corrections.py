@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evalshift.analysis.outcomes.stored_pair import StoredPair
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 from evalshift.evaluate.store import CountedDataset, StoredDataset
 from evalshift.formatting import name_some
 from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
@@ -45,11 +45,11 @@ def refuse_unused(files: Mapping[str, str | Path], datasets: list[StoredDataset 
     names = list(dict.fromkeys(dataset.name for dataset in datasets))
     for name, path in files.items():
         if path not in used:
-            raise UsageError(
+            raise unknown_name(
                 "corrected labels of a dataset that is not in the report (`corrected_labels`)",
-                found=f'"{name}"',
+                name,
+                names,
                 expected=name_some(names),
-                fix=did_you_mean(name, names),
             )
 
 

@@ -12,7 +12,7 @@ from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.shared_images import image_source, shared_images_note
 from evalshift.analysis.outcomes.stored_logits import StoredLogits
 from evalshift.analysis.selection import select_models
-from evalshift.errors import AnalysisError, StoreError, near_match
+from evalshift.errors import AnalysisError, StoreError, did_you_mean
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
 from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
@@ -299,13 +299,12 @@ def _load_side(results: Results, name: str, pair: str, notes: list[str], models:
         return _Side(dataset, predicted, rows)
     if counted is not None:
         return _Side(counted, frozenset(), rows)
-    nearest = near_match(pair, results.pairs())
     raise AnalysisError(
         "the results hold no such pair",
         where=results.path,
         found=f'"{pair}"; no dataset "{name}" is stored',
         expected=f"a pair of {name_some(stored)}" if stored else "stored predictions",
-        fix=f'did you mean "{nearest}"?' if nearest else f"`evalshift run --pair {pair}`",
+        fix=did_you_mean(pair, results.pairs()) or f"`evalshift run --pair {pair}`",
     )
 
 

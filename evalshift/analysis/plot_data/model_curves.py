@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evalshift.analysis.summary import MetricSummary
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 
 # Curves that are drawn: more cannot be told from each other, and a page would be tens of megabytes longer.
 MOST_CURVES = 100
@@ -77,11 +77,11 @@ def model_curves(
     known = {names[place]: place for place in places}
     for name in models or ():
         if name not in known:
-            raise UsageError(
+            raise unknown_name(
                 "no probabilities of this model are stored on both sets",
-                found=f'"{name}"',
+                name,
+                list(known),
                 expected=f"models such as {', '.join(list(known)[:3])}",
-                fix=did_you_mean(name, list(known)),
             )
     wanted = set(known if models is None else models)
     table = [(row, model) for row, model in enumerate(metric.table["model"]) if model in wanted]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,5 @@ SIZES = {size.name: size for size in (COLUMN, PAGE, SLIDE)}
 def find_size(name: str) -> Size:
     """The size of this name. Raises UsageError for an unknown name."""
     if name not in SIZES:
-        raise UsageError(
-            "unknown figure size",
-            found=f'"{name}"',
-            expected=", ".join(SIZES),
-            fix=did_you_mean(name, SIZES),
-        )
+        raise unknown_name("unknown figure size", name, SIZES)
     return SIZES[name]

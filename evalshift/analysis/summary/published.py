@@ -14,7 +14,7 @@ from evalshift.analysis.summary.conventions import of_publication
 from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
-from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.errors import AnalysisError, UsageError, unknown_name
 from evalshift.evaluate.store import Results
 from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
@@ -217,11 +217,5 @@ def _table_of(testbed: PublishedTestbed, pair: str) -> PublishedTable:
     table = testbed.table_of(pair)
     if table is None:
         split_pair(pair)
-        raise UsageError(
-            "nothing was published on this pair",
-            where=testbed.name,
-            found=f'"{pair}"',
-            expected=", ".join(testbed.pairs),
-            fix=did_you_mean(pair, testbed.pairs),
-        )
+        raise unknown_name("nothing was published on this pair", pair, testbed.pairs, where=testbed.name)
     return table

@@ -7,7 +7,7 @@ import pandas as pd
 
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.tables.table import Column, StatisticTable, make_table
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 from evalshift.titles import Titles
 
 SIGNIFICANT = "* statistically significant"
@@ -60,12 +60,7 @@ def check_columns(columns: Sequence[str] | None) -> None:
     """UsageError for a column that the main table does not have."""
     for name in columns or ():
         if name not in _COLUMNS:
-            raise UsageError(
-                "there is no such column (`columns`)",
-                found=f'"{name}"',
-                expected=", ".join(COLUMN_NAMES),
-                fix=did_you_mean(name, COLUMN_NAMES),
-            )
+            raise unknown_name("there is no such column (`columns`)", name, COLUMN_NAMES)
 
 
 def printed_table(table: StatisticTable, columns: Sequence[str] | None = None) -> StatisticTable:

@@ -12,7 +12,7 @@ from typing import Any, no_type_check
 import torch
 from torch import nn
 
-from evalshift.errors import ModelError, near_match
+from evalshift.errors import ModelError, did_you_mean
 from evalshift.formatting import name_some
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import Logits
@@ -187,13 +187,13 @@ def _asked_for(
     }
     if not found:
         names = list(map(_name, tensors))
-        near, alone = near_match(name, names), isinstance(returned, torch.Tensor)
+        alone = isinstance(returned, torch.Tensor)
         raise ModelError(
             f'the network has no output "{name}"',
             where=where,
             found=f"a single tensor {_shape(returned)}" if alone else _listed(tensors),
             expected=None if alone else f"one of {', '.join(names)}",
-            fix="leave output out" if alone else f'did you mean "{near}"?' if near else None,
+            fix="leave output out" if alone else did_you_mean(name, names),
         )
     return found
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import yaml
 
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import unknown_name
 from evalshift.shapes import Counts
 
 
@@ -99,12 +99,7 @@ def load_published(name: str) -> PublishedTestbed:
     """
     names = published_names()
     if name not in names:
-        raise UsageError(
-            "unknown published testbed",
-            found=f'"{name}"',
-            expected=", ".join(names),
-            fix=did_you_mean(name, names),
-        )
+        raise unknown_name("unknown published testbed", name, names)
     folder = resources.files(__name__).joinpath(name)
     facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))
     tables = tuple(_load_table(folder, table) for table in facts["tables"])
