@@ -1,23 +1,28 @@
 """Stored predictions of a pair -> each model's predictions on either set, and how many are correct."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int
 
+from evalshift.analysis.outcomes.gathered import gather_both, gather_predictions
+from evalshift.analysis.outcomes.pair_views import refuse_unlike, seen_alike
 from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outcomes, split_pair
 from evalshift.analysis.outcomes.run_notes import run_notes
-from evalshift.analysis.outcomes.shared_images import image_source, shared_images_note
+from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.analysis.outcomes.stored_logits import StoredLogits
-from evalshift.analysis.selection import select_models
-from evalshift.errors import AnalysisError, StoreError, did_you_mean
-from evalshift.evaluate.predictions import Predictions, Provenance
-from evalshift.evaluate.rows import is_label_checksum, same_labels
-from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
+from evalshift.analysis.outcomes.stored_side import (
+    ModelOnSet,
+    Side,
+    check_one_checkpoint,
+    check_predictions,
+    load_side,
+    narrow,
+)
+from evalshift.errors import AnalysisError, EvalshiftError, StoreError
+from evalshift.evaluate.predictions import Provenance
+from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
 from evalshift.formatting import name_some
-from evalshift.testbed.class_tree import known_tree
 from evalshift.titles import title_of
 
 
@@ -65,24 +70,10 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
     Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
     """
     pair = seen_alike(results, pair)
-    names = split_pair(pair)
     notes: list[str] = []
-    original, new = (_load_side(results, name, pair, notes, models) for name in names)
-    _refuse_unlike(original.dataset, new.dataset)
-    known: dict[str, tuple[_Known, _Known]] = {}
-    refused: list[str] = []
-    for model in _common_models(original, new, notes):
-        try:
-            both = original.read(results, model), new.read(results, model)
-        except StoreError as error:
-            refused.append(f"{model} is left out: {error.problem} ({error.where}).")
-            continue
-        if isinstance(both[0], str) or isinstance(both[1], str):
-            refused.append(f"{model} is left out: {both[0] if isinstance(both[0], str) else both[1]}.")
-        elif objection := _two_checkpoints(both[0].provenance, both[1].provenance):
-            refused.append(f"{model} is left out: {objection}.")
-        else:
-            known[model] = both[0], both[1]
+    original, new = (load_side(results, name, pair, notes, models) for name in split_pair(pair))
+    refuse_unlike(original.dataset, new.dataset)
+    known, refused = _read_models(results, original, new, _common_models(original, new, notes))
     notes += refused
     if not known:
         raise AnalysisError(
@@ -92,7 +83,7 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
             expected="at least one model with predictions on both sets",
             fix=f"`evalshift run --pair {pair}`",
         )
-    predictions = _gather_both(original, new, known)
+    predictions = gather_both(original, new, known)
     unreported = {
         metric: reason for metric in METRICS if (reason := _why_unreported(metric, original, new, known, notes))
     }
@@ -122,23 +113,42 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
     )
 
 
+def _read_models(
+    results: Results, original: Side, new: Side, models: Sequence[str]
+) -> tuple[dict[str, tuple[ModelOnSet, ModelOnSet]], list[str]]:
+    """These models on both sets, and a note on each whose predictions cannot be used."""
+    known, refused = {}, []
+    for model in models:
+        try:
+            both = original.read(results, model), new.read(results, model)
+            check_one_checkpoint(both[0].provenance, both[1].provenance)
+        except (StoreError, AnalysisError) as error:
+            refused.append(_left_out(model, error))
+        else:
+            known[model] = both
+    return known, refused
+
+
+def _left_out(model: str, error: EvalshiftError) -> str:
+    where = "" if error.where is None else f" ({error.where})"
+    return f"{model} is left out: {error.problem}{where}."
+
+
 def load_predictions(results: Results, name: str) -> tuple[ImagePredictions, tuple[str, ...]]:
     """The predictions of all models on one stored dataset, and notes on those that are left out.
 
     Raises StoreError where the dataset is not stored, AnalysisError where no model has predictions on it.
     """
     dataset = results.load_dataset(name)
-    side, notes = _Side(dataset, frozenset(results.models(name)), {}), []
+    side, notes = Side(dataset, frozenset(results.models(name)), {}), []
     tops: dict[str, np.ndarray] = {}
     for model in sorted(side.predicted):
         try:
-            known = side.read(results, model)
-        except StoreError as error:
-            known = f"{error.problem} ({error.where})"
-        if isinstance(known, str):
-            notes.append(f"{model} is left out: {known}.")
-        elif known.top is not None:
-            tops[model] = known.top
+            top = side.read(results, model).top
+        except (StoreError, AnalysisError) as error:
+            notes.append(_left_out(model, error))
+        else:
+            tops |= {} if top is None else {model: top}
     if not tops:
         raise AnalysisError(
             "no model has predictions on this dataset",
@@ -146,169 +156,10 @@ def load_predictions(results: Results, name: str) -> tuple[ImagePredictions, tup
             found="; ".join(note.rstrip(".") for note in notes) or "none",
             expected="predictions that were run or imported",
         )
-    return _gather(dataset, tops, min(top.shape[1] for top in tops.values())), tuple(notes)
+    return gather_predictions(dataset, tops, min(top.shape[1] for top in tops.values())), tuple(notes)
 
 
-def stored_families(results: Results, pairs: Iterable[str]) -> set[str]:
-    """The families of all models with predictions or counts on a set of these pairs; no predictions are read."""
-    found: set[str | None] = set()
-    for dataset in dict.fromkeys(name for pair in pairs for name in split_pair(seen_alike(results, pair))):
-        with suppress(StoreError):  # what cannot be read is said when its pair is loaded
-            _, counted = results.load_counts(dataset) or (None, {})
-            found |= {one.provenance.entry.get("family") for one in counted.values()}
-        for model in results.models(dataset):
-            with suppress(StoreError):
-                origin = results.provenance(dataset, model)
-                found |= {origin.entry.get("family")} if origin else set()
-    return {family for family in found if family is not None}
-
-
-def stored_models(results: Results, pairs: Iterable[str]) -> list[str]:
-    """The names of all models with predictions or counts on a set of these pairs; no predictions are read."""
-    found: dict[str, None] = {}
-    for dataset in dict.fromkeys(name for pair in pairs for name in split_pair(seen_alike(results, pair))):
-        with suppress(StoreError):  # what cannot be read is said when its pair is loaded
-            _, counted = results.load_counts(dataset) or (None, {})
-            found |= dict.fromkeys((*results.models(dataset), *counted))
-    return list(found)
-
-
-def seen_alike(results: Results, pair: str) -> str:
-    """The name under which a run stored a pair: where one set has a view, the other one is seen in it too.
-
-    imagenet:imagenet-a was run as imagenet@imagenet-a:imagenet-a. A pair that is stored as it is named is that pair.
-    """
-    names = split_pair(pair)
-    stored = results.pairs()
-    if pair in stored:
-        return pair
-    both = {one for one in stored if _without_view(one) == names}
-    if len(both) == 1 and not set(names) <= set(results.datasets()):
-        return both.pop()
-    views = [_view_of(results, name) for name in names]
-    if None not in views or views[0] == views[1]:
-        return pair
-    right = _right_pair(names, views)
-    return right if any(_is_stored(results, name) for name in right.split(":") if name not in names) else pair
-
-
-def _view_of(results: Results, name: str) -> str | None:
-    """The name of the view that a stored or counted dataset is seen in."""
-    facts = results.dataset_facts(name)
-    if facts is not None:
-        return (facts.get("view") or {}).get("name") or (facts.get("entry") or {}).get("view")
-    counted = results.load_counts(name)
-    return counted[0].view.name if counted and counted[0].view else None
-
-
-def _is_stored(results: Results, name: str) -> bool:
-    return name in results.datasets() or results.load_counts(name) is not None
-
-
-def _right_pair(names: Sequence[str], views: Sequence[str | None]) -> str:
-    """The pair with both sets in the view of one."""
-    view = views[0] or views[1]
-    return ":".join(
-        name if own or name.endswith(f"@{view}") else f"{name}@{view}" for name, own in zip(names, views, strict=True)
-    )
-
-
-def _refuse_unlike(original: StoredDataset | CountedDataset, new: StoredDataset | CountedDataset) -> None:
-    """AnalysisError where one set is of other classes than the other: a view on one side alone, or two views."""
-    views = [dataset.view for dataset in (original, new)]
-    if views[0] is views[1] or (views[0] is not None and views[1] is not None and views[0].same_as(views[1])):
-        return
-    names = [original.name, new.name]
-    seen = [
-        f"{name} is of all classes" if view is None else f"{name} of {len(view.labels)} (view {view.name})"
-        for name, view in zip(names, views, strict=True)
-    ]
-    fix = None
-    if None in views:
-        right = _right_pair(names, [None if view is None else view.name for view in views])
-        fix = f"the pair is {right}: run it, or import what was measured on these classes under these names"
-    raise AnalysisError(
-        "this pair compares different classes",
-        where=":".join(names),
-        found=", ".join(seen),
-        expected="the same classes on both sides",
-        fix=fix,
-    )
-
-
-def _without_view(pair: str) -> tuple[str, str] | None:
-    """The names of a pair's datasets without the view that both are seen in; None where their names have none."""
-    (original, _, view), (new, _, other) = (name.rpartition("@") for name in split_pair(pair))
-    return (original, new) if original and new and view == other else None
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """One model on one set: how many of its predictions are correct, None where that is not stored, and these."""
-
-    correct: Mapping[str, int | None]
-    top: Int[np.ndarray, "n k"] | None
-    provenance: Provenance
-    confidence: float | None = None
-    prob: Float32[np.ndarray, " n"] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """One set of a pair: the models with predictions on it, and those with imported counts."""
-
-    dataset: StoredDataset | CountedDataset
-    predicted: frozenset[str]
-    counted: Mapping[str, Counted]
-
-    @property
-    def models(self) -> set[str]:
-        return {*self.predicted, *self.counted}
-
-    def read(self, results: Results, model: str) -> _Known | str:
-        """What is known of a model here, predictions before counts; or why it may not be used, in words."""
-        if model in self.predicted and isinstance(self.dataset, StoredDataset):
-            predictions = results.load_predictions(self.dataset.name, model)
-            if objection := _objection(predictions, self.dataset):
-                return objection
-            correct = {
-                metric: int(predictions.hits(self.dataset.truth, k).sum()) if k <= predictions.k else None
-                for metric, k in METRICS.items()
-            }
-            top = _narrow(predictions.top, self.dataset)
-            return _Known(correct, top, predictions.provenance, predictions.mean_confidence, predictions.prob)
-        counted = self.counted[model]
-        return _Known({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
-
-
-def _load_side(results: Results, name: str, pair: str, notes: list[str], models: Sequence[str] | str | None) -> _Side:
-    predicted = frozenset(results.models(name))
-    counted, rows = results.load_counts(name) or (None, {})
-    if models is not None:
-        wanted = set(select_models((models,) if isinstance(models, str) else models, (*predicted, *rows)))
-        predicted, rows = predicted & wanted, {model: row for model, row in rows.items() if model in wanted}
-    stored = results.datasets()
-    if name in stored:
-        dataset = results.load_dataset(name)
-        if counted is not None and len(counted) != len(dataset):
-            notes.append(
-                f"The imported counts on {name} are left out: they are of {len(counted):,} images, "
-                f"and {len(dataset):,} are stored."
-            )
-            rows = {}
-        return _Side(dataset, predicted, rows)
-    if counted is not None:
-        return _Side(counted, frozenset(), rows)
-    raise AnalysisError(
-        "the results hold no such pair",
-        where=results.path,
-        found=f'"{pair}"; no dataset "{name}" is stored',
-        expected=f"a pair of {name_some(stored)}" if stored else "stored predictions",
-        fix=did_you_mean(pair, results.pairs()) or f"`evalshift run --pair {pair}`",
-    )
-
-
-def _common_models(original: _Side, new: _Side, notes: list[str]) -> list[str]:
+def _common_models(original: Side, new: Side, notes: list[str]) -> list[str]:
     for one, other in ((original, new), (new, original)):
         lonely = sorted(one.models - other.models)
         if lonely:
@@ -320,70 +171,8 @@ def _common_models(original: _Side, new: _Side, notes: list[str]) -> list[str]:
     return sorted(original.models & new.models)
 
 
-def _objection(predictions: Predictions, dataset: StoredDataset) -> str | None:
-    """Why these predictions may not be held against the labels of `dataset`; None when they may."""
-    mark = predictions.provenance.dataset_fingerprint
-    if is_label_checksum(mark):
-        if not same_labels(mark, dataset.label_checksum):
-            return f"its predictions on {dataset.name} were imported for other labels, or images in another order"
-    elif mark != dataset.fingerprint:
-        return f"its predictions on {dataset.name} belong to another version of that dataset (fingerprints differ)"
-    if len(predictions) != len(dataset):
-        return f"it has {len(predictions):,} predictions for the {len(dataset):,} images of {dataset.name}"
-    return None
-
-
-def _two_checkpoints(original: Provenance, new: Provenance) -> str | None:
-    hashes = (original.checkpoint_sha256, new.checkpoint_sha256)
-    if None not in hashes and hashes[0] != hashes[1]:
-        return (
-            f"two checkpoints made its predictions, {hashes[0]:.8} on {original.dataset} "
-            f"and {hashes[1]:.8} on {new.dataset}"
-        )
-    return None
-
-
-def _narrow(top: np.ndarray, dataset: StoredDataset) -> np.ndarray:
-    """The predictions in the smallest signed type that holds them, the labels and all classes; shape (n, k)."""
-    largest = max(
-        len(dataset.class_names) - 1,
-        *(int(numbers.max(initial=0)) for numbers in (top, dataset.truth)),
-        -int(top.min(initial=0)),
-    )
-    return top.astype(np.min_scalar_type(-largest - 1))
-
-
-def _gather_both(
-    original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]]
-) -> tuple[ImagePredictions, ImagePredictions] | None:
-    """Predictions of the models that have them on both sets; None where no model has."""
-    tops = {model: (a.top, b.top) for model, (a, b) in known.items() if a.top is not None and b.top is not None}
-    if not tops or not isinstance(original.dataset, StoredDataset) or not isinstance(new.dataset, StoredDataset):
-        return None
-    k = min(top.shape[1] for both in tops.values() for top in both)
-
-    def gather(side: int, dataset: StoredDataset) -> ImagePredictions:
-        confidence = tuple(known[model][side].confidence for model in tops)
-        prob = _gather_prob([known[model][side].prob for model in tops], len(dataset))
-        found = _gather(dataset, {model: both[side] for model, both in tops.items()}, k)
-        return replace(found, confidence=confidence, prob=prob)
-
-    return gather(0, original.dataset), gather(1, new.dataset)
-
-
-def _gather_prob(probs: Sequence[np.ndarray | None], images: int) -> np.ndarray | None:
-    """One row per model, NaN for those without; None where none has any."""
-    if all(prob is None for prob in probs):
-        return None
-    gathered = np.full((len(probs), images), np.nan, dtype=np.float32)
-    for row, prob in zip(gathered, probs, strict=True):
-        if prob is not None:
-            row[:] = prob
-    return gathered
-
-
 def _load_fresh(
-    results: Results, name: str | None, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
+    results: Results, name: str | None, known: Mapping[str, tuple[ModelOnSet, ModelOnSet]], notes: list[str]
 ) -> ImagePredictions | None:
     """Predictions of a pair's models on fresh images; a note names the models without valid ones."""
     if name is None:
@@ -395,42 +184,21 @@ def _load_fresh(
     tops: dict[str, np.ndarray] = {}
     without = []
     for model, (original, _) in known.items():
-        found = None
-        with suppress(StoreError):
+        try:
             found = results.load_predictions(name, model)
-        if found is None or _objection(found, dataset) or _two_checkpoints(original.provenance, found.provenance):
+            check_predictions(found, dataset)
+            check_one_checkpoint(original.provenance, found.provenance)
+        except (StoreError, AnalysisError):
             without.append(model)
         else:
-            tops[model] = _narrow(found.top, dataset)
+            tops[model] = narrow(found.top, dataset)
     if without:
         notes.append(f"Adaptivity is not measured for want of valid predictions on {name}: {name_some(without)}.")
-    return _gather(dataset, tops, min(top.shape[1] for top in tops.values())) if tops else None
-
-
-def _gather(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImagePredictions:
-    """The predictions of all models as one array, with all top-1 predictions contiguous in memory."""
-    kind = np.result_type(*tops.values())
-    side_by_side = np.empty((k, len(tops), len(dataset)), dtype=kind)
-    for model, top in enumerate(tops.values()):
-        side_by_side[:, model] = top[:, :k].T
-    return ImagePredictions(
-        dataset=dataset.name,
-        models=tuple(tops),
-        top=side_by_side.transpose(1, 2, 0),
-        labels=dataset.labels,
-        accepted=dataset.accepted,
-        ids=dataset.ids,
-        class_names=dataset.class_names,
-        attributes=dataset.attributes,
-        superclasses=dataset.superclasses,
-        corrected=dataset.corrected,
-        tree=known_tree(tuple(dataset.class_names), None if dataset.view is None else dataset.view.labels),
-        source=image_source(dataset.name, dataset.entry),
-    )
+    return gather_predictions(dataset, tops, min(top.shape[1] for top in tops.values())) if tops else None
 
 
 def _why_unreported(
-    metric: str, original: _Side, new: _Side, known: Mapping[str, tuple[_Known, _Known]], notes: list[str]
+    metric: str, original: Side, new: Side, known: Mapping[str, tuple[ModelOnSet, ModelOnSet]], notes: list[str]
 ) -> str | None:
     """Why there is no accuracy by this metric, None where there is one; `notes` takes up what else is worth saying."""
     k = METRICS[metric]
@@ -469,10 +237,10 @@ def _dataset_titles(
 
 
 def _count(
-    original: _Side,
-    new: _Side,
+    original: Side,
+    new: Side,
     metric: str,
-    known: Mapping[str, tuple[_Known, _Known]],
+    known: Mapping[str, tuple[ModelOnSet, ModelOnSet]],
     dataset_titles: Mapping[str, str],
 ) -> Outcomes:
     counts = {

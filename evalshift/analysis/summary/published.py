@@ -8,7 +8,8 @@ import numpy as np
 
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import Outcomes, split_pair
-from evalshift.analysis.outcomes.stored_pair import load_pair, stored_models
+from evalshift.analysis.outcomes.stored_models import stored_models
+from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.summary.conventions import of_publication
 from evalshift.analysis.summary.records import PairSummary, Summary

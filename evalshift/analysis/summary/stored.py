@@ -8,8 +8,10 @@ from evalshift.analysis.checks.review import review_pair
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS, Outcomes
 from evalshift.analysis.outcomes.given_corrections import refuse_unused, with_given_corrections
+from evalshift.analysis.outcomes.pair_views import seen_alike
 from evalshift.analysis.outcomes.present_titles import AS_STORED, PresentTitles
-from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair, seen_alike, stored_families, stored_models
+from evalshift.analysis.outcomes.stored_models import stored_families, stored_models
+from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.summary.conventions import Conventions, of_imports
