@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # rich, torch, pandas and the rest are imported by the command that needs them, so that `evalshift --help` is quick.
 
-# As in analysis.scopes, which takes a moment to import.
+# As in analysis.plot_data.scopes, which takes a moment to import.
 _FIGURES = (
     *("agreement", "classes", "decomposition", "grid", "ranks", "reliability", "risk_coverage", "robustness"),
     *("scales", "scatter"),

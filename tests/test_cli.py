@@ -25,7 +25,7 @@ from typer.main import get_command
 
 from evalshift import __version__, cli
 from evalshift.analysis.outcomes.stored_pair import load_pair
-from evalshift.analysis.scopes import FIGURE_NAMES
+from evalshift.analysis.plot_data.scopes import FIGURE_NAMES
 from evalshift.cli import app
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import default_path, load_registry

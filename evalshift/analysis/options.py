@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from evalshift.analysis.outcomes import METRICS, Outcomes
-from evalshift.analysis.selection import check_selection, select_models
+from evalshift.analysis.outcomes.selection import check_selection, select_models
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.errors import UsageError, unknown_name
 from evalshift.formatting import name_some

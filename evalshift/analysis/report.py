@@ -15,8 +15,8 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import require
+from evalshift.analysis.plot_data.scopes import scope_of
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size, find_size
-from evalshift.analysis.scopes import scope_of
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary

@@ -9,8 +9,8 @@ from marks import dots
 from evalshift.analysis import figures
 from evalshift.analysis.pair_statistics import compute
 from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.plot_data.scopes import FIGURE_NAMES
 from evalshift.analysis.report import report
-from evalshift.analysis.scopes import FIGURE_NAMES
 from evalshift.errors import AnalysisError, UsageError
 
 PAIR = "cifar10:cifar10.1-v6"

@@ -12,11 +12,11 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.outcomes.run_notes import run_notes
+from evalshift.analysis.outcomes.selection import is_glob, matching
 from evalshift.analysis.outcomes.shared_images import shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, require
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
-from evalshift.analysis.selection import is_glob, matching
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval, square_and_add
 from evalshift.analysis.statistics.multiplicity import adjust_pairs

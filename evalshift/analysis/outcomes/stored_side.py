@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from evalshift.analysis.outcomes.records import METRICS
-from evalshift.analysis.selection import select_models
+from evalshift.analysis.outcomes.selection import select_models
 from evalshift.errors import AnalysisError, did_you_mean
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels

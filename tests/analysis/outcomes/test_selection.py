@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalshift.analysis.selection import check_selection, matching, select_models
+from evalshift.analysis.outcomes.selection import check_selection, matching, select_models
 from evalshift.errors import UsageError
 
 
