@@ -647,7 +647,7 @@ def report(
 
 def _drawing_processes(formats: str) -> AbstractContextManager[None]:
     """Processes that draw the figures of a report; none for another program that calls this, such as a test."""
-    from evalshift.analysis.drawing_processes import drawing_processes
+    from evalshift.analysis.report.drawing_processes import drawing_processes
 
     drawn = {"png", "pdf", "svg"} & {one.strip().lower() for one in formats.split(",")}
     return drawing_processes(bool(_own_process and drawn))

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from evalshift.analysis import drawing_processes as module
-from evalshift.analysis.drawing_processes import Drawing, drawing_processes
+from evalshift.analysis.report import drawing_processes as module
+from evalshift.analysis.report.drawing_processes import Drawing, drawing_processes
 
 REFUSES = """
 import sys

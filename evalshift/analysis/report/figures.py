@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from evalshift.analysis import figures
-from evalshift.analysis.drawing_processes import Drawing
 from evalshift.analysis.options import drawn_scales
 from evalshift.analysis.plot_data.sizes import Size
+from evalshift.analysis.report.drawing_processes import Drawing
 from evalshift.analysis.summary import PairSummary, Summary
 
 

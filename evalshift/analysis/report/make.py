@@ -1,0 +1,132 @@
+"""Stored results, or a published testbed, -> a report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalshift.analysis.options import ReportOptions
+from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
+from evalshift.analysis.plot_data.scopes import scope_of
+from evalshift.analysis.report.command import same_again
+from evalshift.analysis.report.record import Report
+from evalshift.analysis.summary import Summary
+from evalshift.analysis.summary.against import check_against, hold_against
+from evalshift.analysis.summary.published import summarize_published
+from evalshift.analysis.summary.stored import summarize, wanted_pairs
+from evalshift.errors import UsageError
+from evalshift.evaluate.store import Results
+from evalshift.testbed.published import PublishedTestbed, load_published
+
+if TYPE_CHECKING:
+    from evalshift.testbed.registry import Registry
+
+
+def report(
+    results: Results | str | Path = "results",
+    *,
+    pairs: Sequence[str] | str | None = None,
+    scale: str = "auto",
+    metric: str = "top1",
+    level: float = 0.95,
+    resamples: int = 100_000,
+    seed: int = 0,
+    published: str | None = None,
+    without: Sequence[str] | str | None = None,
+    against: str | None = None,
+    registry: "str | Path | Registry | None" = None,
+    models: Sequence[str] | str | None = None,
+    highlight: Sequence[str] | str | None = None,
+    add: Results | str | Path | None = None,
+    labels: Mapping[str, str] | None = None,
+    only: str | None = None,
+    reference: str | None = None,
+    include: Sequence[str] | str = (),
+    corrected_labels: Mapping[str, str | Path] | None = None,
+) -> Report:
+    """Work out the report of stored results; nothing is written before `.save()`.
+
+    `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit", "logit",
+    or "auto" for the one with the least leave-one-out error over all pairs, the simplest of those within noise of it
+    (linear with fewer than five models); `report.summary.scale` says which. `metric` is "top1" or "top5", `level` that
+    of all intervals. `published` names a published testbed, such as "recht2019", to report on instead of results.
+    `without` names families that the lines leave out; for a published testbed, and for predictions imported from its
+    release, None stands for those that its own publication leaves out. `against`
+    names a published testbed to whose line each model is held. `registry` (a path or a Registry; without it,
+    ./registry.yaml where there is one) gives the titles of models and datasets; those that it does not know keep the
+    titles that were stored with them. `models` are names or globs of the models of the report; lines are fitted to
+    these alone. Those of `highlight` (without it, those of your own registry file) are named and marked in every table
+    and figure; an empty list is none. `add` is a results folder whose models are shown beside those of `published`, on
+    the same pairs, highlighted and left out of the lines. `labels` are what models and datasets are called in place of
+    their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that
+    corruption errors are normalised by; without it one that is called alexnet, or on ImageNet-C AlexNet's published
+    errors. `include` names tables that are made only when asked for: "item_response", and "pairs" of more than 200
+    models. `corrected_labels` are files of corrected labels by dataset, such as {"imagenet": "real.json"}: accuracies
+    and ranks by them stand beside those by the dataset's own labels.
+    Raises as `summarize`, `summarize_published` and `hold_against` do.
+    """
+    testbed = None if against is None else load_published(against)  # a misspelt name is found before the work
+    _check_published(published, against, add, corrected_labels)
+    options = ReportOptions(
+        scale=scale,
+        metric=metric,
+        level=level,
+        resamples=resamples,
+        seed=seed,
+        without=without,
+        models=models,
+        highlight=highlight,
+        labels=labels or {},
+        scope=None if only is None else scope_of(only, metric),
+        reference=reference,
+        include=include,
+        corrected_labels=corrected_labels or {},
+    )
+    if published is not None:
+        refuse_registry_of_published(registry, published)
+        command = same_again(published, True, pairs, against, options)
+        added = add if isinstance(add, Results) or add is None else Results(add)
+        summary = summarize_published(published, pairs, options=options, command=command, add=added)
+    else:
+        summary = _of_results(results, pairs, testbed, registry, options)
+    return Report(summary if against is None else hold_against(summary, against, options.named))
+
+
+def _check_published(
+    published: str | None,
+    against: str | None,
+    add: Results | str | Path | None,
+    corrected_labels: Mapping[str, str | Path] | None,
+) -> None:
+    """UsageError for choices that do not go together with reporting on a published testbed, or without one."""
+    if against is not None and against == published:
+        raise UsageError(
+            "a published testbed cannot be held against itself",
+            found=f'published="{published}", against="{against}"',
+            fix="leave one of them out",
+        )
+    if add is not None and published is None:
+        raise UsageError(
+            "results are added to a published testbed alone", found="`add` without `published`", fix="name one"
+        )
+    if corrected_labels and published is not None:
+        raise UsageError(
+            "a published testbed has no predictions to hold against corrected labels",
+            found=f"corrected_labels={dict(corrected_labels)!r}, published={published!r}",
+            fix="import the released predictions, and report on these",
+        )
+
+
+def _of_results(
+    results: Results | str | Path,
+    pairs: Sequence[str] | str | None,
+    against: PublishedTestbed | None,
+    registry: "str | Path | Registry | None",
+    options: ReportOptions,
+) -> Summary:
+    results = results if isinstance(results, Results) else Results(results)
+    if against is not None:  # nothing to hold them against is found before the work
+        check_against(against.name, wanted_pairs(results, pairs))
+    # The name alone: where a user's folders lie is nobody else's.
+    folder = results.path.name if results.path.is_absolute() else str(results.path)
+    command = same_again(folder, False, pairs, against and against.name, options)
+    return summarize(results, pairs, options=options, command=command, titles=present_titles(registry), against=against)

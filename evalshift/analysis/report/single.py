@@ -1,0 +1,26 @@
+"""The one pair of a report, for what is said of one pair alone."""
+
+import json
+
+from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
+from evalshift.errors import UsageError
+
+
+def single_pair(summary: Summary, wanted: str, asked: str | None = None) -> PairSummary:
+    """A report's only pair. Raises UsageError where it has several.
+
+    `wanted` is what has to be of one pair, `asked` how it is asked for in Python where that is not its name.
+    """
+    names = [pair.name for pair in summary.pairs]
+    if len(names) != 1:
+        raise UsageError(
+            f"this report holds {len(names)} pairs, so it has no single {wanted}",
+            found=", ".join(names),
+            fix=f"name one: report[{json.dumps(names[0])}].{asked or wanted}",
+        )
+    return summary.pairs[0]
+
+
+def single_metric(summary: Summary, wanted: str) -> MetricSummary:
+    """The chosen metric of a report's only pair; raises as `single_pair` does."""
+    return single_pair(summary, wanted).metrics[summary.metric]
