@@ -107,27 +107,7 @@ def expected_accuracy_table(
     p_holm, verdict, likely_cause ("" where the accuracy is the published one), selected_on ("test" where the checkpoint
     was chosen by its accuracy on the test set, which flatters both numbers). Farthest off first.
     """
-    sides = (
-        (outcomes.original, outcomes.original_correct, outcomes.original_total),
-        (outcomes.new, outcomes.new_correct, outcomes.new_total),
-    )
-    rows: list[dict[str, Any]] = []
-    places: list[tuple[int, str]] = []
-    for side, (dataset, correct, total) in enumerate(sides):
-        for model, count in zip(outcomes.models, correct.tolist(), strict=True):
-            entry = outcomes.attributes.get(model, {})
-            if (accuracy := (entry.get("expected") or {}).get(dataset)) is not None:
-                rows.append(
-                    {
-                        "model": model,
-                        "dataset": dataset,
-                        "published": float(accuracy),
-                        "correct": count,
-                        "total": total,
-                        "selected_on": entry.get("selected_on"),
-                    }
-                )
-                places.append((side, model))
+    rows = _published_rows(outcomes)
     table = pd.DataFrame(rows, columns=["model", "dataset", "published", "correct", "total", "selected_on"])
     held = check_expected_accuracy(
         table["correct"].to_numpy(np.int64),
@@ -141,10 +121,10 @@ def expected_accuracy_table(
             row["total"],
             row["published"],
             dataset=row["dataset"],
-            predictions=_predictions_of(predictions, side, model),
-            resized=_is_resized(provenance, side, model),
+            predictions=_predictions_of(predictions, row["side"], row["model"]),
+            resized=_is_resized(provenance, row["side"], row["model"]),
         )
-        for row, verdict, (side, model) in zip(rows, held.verdict, places, strict=True)
+        for row in rows
     ]
     table = table.assign(
         accuracy=table["correct"].to_numpy(np.int64) / table["total"].to_numpy(np.int64),
@@ -161,6 +141,29 @@ def expected_accuracy_table(
         *("p_value", "p_holm", "verdict", "likely_cause", "selected_on"),
     ]
     return table.iloc[np.lexsort((-order[1], -order[0]))].reset_index(drop=True)[columns]
+
+
+def _published_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+    """One per model and set whose published accuracy the registry holds; `side` is 0 for the original set, else 1."""
+    sides = (
+        (outcomes.original, outcomes.original_correct, outcomes.original_total),
+        (outcomes.new, outcomes.new_correct, outcomes.new_total),
+    )
+    return [
+        {
+            "side": side,
+            "model": model,
+            "dataset": dataset,
+            "published": float(accuracy),
+            "correct": count,
+            "total": total,
+            "selected_on": entry.get("selected_on"),
+        }
+        for side, (dataset, correct, total) in enumerate(sides)
+        for model, count in zip(outcomes.models, correct.tolist(), strict=True)
+        for entry in [outcomes.attributes.get(model, {})]
+        if (accuracy := (entry.get("expected") or {}).get(dataset)) is not None
+    ]
 
 
 def expected_accuracy_notes(table: pd.DataFrame, most: int = 5) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from evalshift.analysis.comparison.records import Comparison, Differences, PairComparison
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
-from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
+from evalshift.analysis.outcomes.present_titles import PresentTitles, present_titles, refuse_registry_of_published
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.selection import is_glob, matching
 from evalshift.analysis.outcomes.shared_images import shared_images_note
@@ -31,7 +32,7 @@ from evalshift.errors import AnalysisError, UsageError, unknown_name
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.formatting import name_some
-from evalshift.testbed.published import load_published
+from evalshift.testbed.published import PublishedTestbed, load_published
 
 if TYPE_CHECKING:
     from evalshift.testbed.registry import Registry
@@ -44,12 +45,13 @@ _COUNTS_ALONE = (
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """One pair as it is stored or published."""
+    """One pair as it is stored or published; `families` are those that its publication leaves out of the line."""
 
     outcomes: Outcomes
     predictions: tuple[ImagePredictions, ImagePredictions] | None
     provenance: Mapping[str, tuple[Provenance, Provenance]]
     notes: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
 
 
 def compare(
@@ -87,34 +89,19 @@ def compare(
         refuse_registry_of_published(registry, published)
         testbed = load_published(published)
         names = testbed.pairs if pairs is None else [pairs] if isinstance(pairs, str) else list(pairs)
-        families = {
-            name: () if table is None else table.without for name in names for table in [testbed.table_of(name)]
-        }
-
-        def load(name: str) -> dict[str, _Source]:
-            return {metric: _Source(found, None, {}) for metric, found in published_outcomes(testbed, name).items()}
-
+        load = partial(_published_sources, testbed)
     else:
         store = results if isinstance(results, Results) else Results(results)
-        names, families, titles = wanted_pairs(store, pairs), {}, present_titles(registry)
-
-        def load(name: str) -> dict[str, _Source]:
-            stored = load_pair(store, name)
-            shared = shared_images_note(stored.original, stored.new)
-            notes = tuple(note for note in (titles.note, shared) if note is not None)
-            return {
-                metric: _Source(titles.of(found), stored.predictions, stored.provenance, notes)
-                for metric, found in stored.outcomes.items()
-            }
-
+        names, load = wanted_pairs(store, pairs), partial(_stored_sources, store, present_titles(registry))
     compared, refused = [], []
     for name in names:
         try:
             sources = load(name)
             if metric not in sources:
                 raise AnalysisError(f"{metric} is not available on this pair", where=name, found=", ".join(sources))
-            left_out = (*options.named, *(families.get(name, ()) if without is None else ()))
-            compared.append(_compare_pair(sources[metric], models, options, left_out))
+            source = sources[metric]
+            left_out = (*options.named, *(source.families if without is None else ()))
+            compared.append(_compare_pair(source, models, options, left_out))
         except (AnalysisError, UsageError) as error:
             if pairs is not None or len(names) == 1:
                 raise
@@ -122,6 +109,24 @@ def compare(
     if not compared:
         raise refused[0]
     return Comparison(tuple(compared))
+
+
+def _published_sources(testbed: PublishedTestbed, pair: str) -> dict[str, _Source]:
+    """The published counts of a pair, by metric."""
+    found, table = published_outcomes(testbed, pair), testbed.table_of(pair)
+    families = () if table is None else tuple(table.without)
+    return {metric: _Source(outcomes, None, {}, families=families) for metric, outcomes in found.items()}
+
+
+def _stored_sources(store: Results, titles: PresentTitles, pair: str) -> dict[str, _Source]:
+    """The stored predictions of a pair, by metric."""
+    stored = load_pair(store, pair)
+    shared = shared_images_note(stored.original, stored.new)
+    notes = tuple(note for note in (titles.note, shared) if note is not None)
+    return {
+        metric: _Source(titles.of(outcomes), stored.predictions, stored.provenance, notes)
+        for metric, outcomes in stored.outcomes.items()
+    }
 
 
 def _compare_pair(

@@ -11,10 +11,10 @@ from markupsafe import escape
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.plot_data.sizes import find_size
-from evalshift.analysis.report.drawing import default_size, draw_figure
 from evalshift.analysis.report.files import save_report, summary_json
 from evalshift.analysis.report.formats import FORMATS, check_formats
 from evalshift.analysis.report.single import single_metric
+from evalshift.analysis.report.single_figure import default_size, draw_figure
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.summary import Summary

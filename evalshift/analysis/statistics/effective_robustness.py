@@ -118,10 +118,7 @@ def effective_robustness(
     in_line = found.in_line
     by_family = None if families is None else test(baseline, _numbered(families))
     others = (in_line & ~np.eye(len(x), dtype=bool)).astype(np.float64)
-    slope, offset = (
-        weighted_least_squares(x[np.newaxis], y[np.newaxis], others) if len(x) > 1 else np.full((2, 1), np.nan)
-    )
-    slope[others.sum(axis=1) < least_others] = np.nan
+    slope, offset = _through_others(x, y, others, least_others)
     if np.isnan(slope).all():
         raise AnalysisError(
             f"a distance takes a line through at least {least_others} other models",
@@ -131,21 +128,8 @@ def effective_robustness(
             fix="evaluate more models on both test sets, or compare with a published testbed",
         )
     hat = _hat(x, others)
-    apart = np.eye(len(x))
-    if covariances is None:
-        covariances = (
-            np.diag(binomial_variance(original_correct, original_total)),
-            np.diag(binomial_variance(new_correct, new_total)),
-        )
-    else:
-        apart = apart - hat
-    variance = slope**2 * _variance_of(apart * steep[0], covariances[0])
-    variance += _variance_of(apart * steep[1], covariances[1])
-    # Models with the same correctness on every image leave a variance of 0, of which rounding makes a little less.
-    noise = np.sqrt(np.maximum(variance, 0))
-    lines = np.empty((len(x), resamples))
-    lines[in_line] = _lines_without(x[in_line], y[in_line], resamples, rng)
-    lines[~in_line] = _lines_with(x[in_line], y[in_line], x[~in_line], resamples, rng)
+    noise = _sampling_error(counts, covariances, slope, hat, steep)
+    lines = _resampled_lines(x, y, in_line, resamples, rng)
     lines[np.isnan(slope)] = np.nan
     on_line = slope * x + offset
     bounds = _bounds(y, on_line, lines, noise, scale, level, rng)
@@ -250,6 +234,46 @@ def _points(
     original = fitted_accuracy(original_correct, original_total, scale)
     new = fitted_accuracy(new_correct, new_total, scale)
     return to_scale(original, scale), to_scale(new, scale), (steepness(original, scale), steepness(new, scale))
+
+
+def _through_others(
+    x: np.ndarray, y: np.ndarray, others: np.ndarray, least_others: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and offset of the line through each model's others, rows over models; no slope where they are too few."""
+    if len(x) < 2:
+        return np.full(1, np.nan), np.full(1, np.nan)
+    slope, offset = weighted_least_squares(x[np.newaxis], y[np.newaxis], others)
+    slope[others.sum(axis=1) < least_others] = np.nan
+    return slope, offset
+
+
+def _sampling_error(
+    counts: tuple[Counts, Counts, Counts, Counts],
+    covariances: tuple[Covariance, Covariance] | None,
+    slope: np.ndarray,
+    hat: np.ndarray,
+    steep: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Standard error on the scale that the images give each model's distance from its line."""
+    apart = np.eye(len(slope))
+    if covariances is None:
+        covariances = np.diag(binomial_variance(*counts[:2])), np.diag(binomial_variance(*counts[2:]))
+    else:
+        apart = apart - hat
+    variance = slope**2 * _variance_of(apart * steep[0], covariances[0])
+    variance += _variance_of(apart * steep[1], covariances[1])
+    # Models with the same correctness on every image leave a variance of 0, of which rounding makes a little less.
+    return np.sqrt(np.maximum(variance, 0))
+
+
+def _resampled_lines(
+    x: np.ndarray, y: np.ndarray, in_line: np.ndarray, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Value at each model of lines through resamples of the others, shape (model, resample)."""
+    lines = np.empty((len(x), resamples))
+    lines[in_line] = _lines_without(x[in_line], y[in_line], resamples, rng)
+    lines[~in_line] = _lines_with(x[in_line], y[in_line], x[~in_line], resamples, rng)
+    return lines
 
 
 def _hat(x: np.ndarray, others: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:

@@ -98,20 +98,14 @@ def robustness_differences(
     predicted = from_scale(on_line, scale)
     distance = counts[2][chosen] / counts[3][chosen] - predicted
 
-    # Rows over the chosen models, in accuracies: what each model's accuracies add to the distance.
+    # From here on in accuracies, rows over the chosen models.
     steep = 1 / steepness(predicted, scale)[:, np.newaxis]
     hat = np.zeros((len(at), len(x)))
     hat[:, line] = at @ bread @ design.T
-    own = np.eye(len(x))[chosen]
-    of_new = own - steep * hat * steepness(new, scale)
-    of_original = -steep * slope * (own - hat) * steepness(original, scale)
-    if covariances is None:
-        covariances = np.diag(binomial_variance(*counts[:2])), np.diag(binomial_variance(*counts[2:]))
     residual = y[line] - design @ (offset, slope)
     of_line = steep * at
     covariance = (
-        of_original @ covariances[0] @ of_original.T
-        + of_new @ covariances[1] @ of_new.T
+        _covariance_of_images(counts, chosen, covariances, hat, steep, slope, scale)
         + of_line @ (bread * (residual @ residual) / (models - 2)) @ of_line.T
     )
     difference = distance[:, np.newaxis] - distance
@@ -130,3 +124,26 @@ def robustness_differences(
         interval=Interval(difference - arm, difference + arm),
         p_value=2 * stats.t.sf(np.abs(difference) / error, models - 2),
     )
+
+
+def _covariance_of_images(
+    counts: tuple[Counts, Counts, Counts, Counts],
+    chosen: np.ndarray,
+    covariances: tuple[Covariance, Covariance] | None,
+    hat: np.ndarray,
+    steep: np.ndarray,
+    slope: float,
+    scale: str,
+) -> np.ndarray:
+    """Covariance of the chosen models' distances over draws of the images.
+
+    `hat` is what each model's new accuracy adds to the line's value at the chosen models, on the scale, and `steep` how
+    many accuracies a unit of the scale is there.
+    """
+    original, new = fitted_accuracy(*counts[:2], scale), fitted_accuracy(*counts[2:], scale)
+    own = np.eye(len(chosen))[chosen]
+    of_new = own - steep * hat * steepness(new, scale)
+    of_original = -steep * slope * (own - hat) * steepness(original, scale)
+    if covariances is None:
+        covariances = np.diag(binomial_variance(*counts[:2])), np.diag(binomial_variance(*counts[2:]))
+    return of_original @ covariances[0] @ of_original.T + of_new @ covariances[1] @ of_new.T

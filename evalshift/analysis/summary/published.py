@@ -77,26 +77,10 @@ def summarize_published(
     options = options or ReportOptions(**choices)
     metric = options.metric
     testbed = load_published(name)
-    wanted = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else tuple(dict.fromkeys(pairs))
-    refused = [pair for pair in wanted if metric not in _table_of(testbed, pair).metrics]
-    if refused and (pairs is not None or len(refused) == len(wanted)):
-        raise UsageError(
-            f"{metric_words(metric)} accuracy was not published on this pair",
-            where=f"{name}, {refused[0]}",
-            expected=", ".join(metric_words(known) for known in _table_of(testbed, refused[0]).metrics),
-            fix=f'use `metric` "{_table_of(testbed, refused[0]).metrics[0]}"',
-        )
-    wanted = [pair for pair in wanted if pair not in refused]
+    wanted, refused = _with_metric(testbed, pairs, metric)
     options.check_families(model.family for pair in wanted for model in _table_of(testbed, pair).models)
     if add is not None and pairs is None:
-        wanted = [pair for pair in wanted if pair in add.pairs()]
-        if not wanted:
-            raise AnalysisError(
-                "the results to add hold none of the published pairs (`add`)",
-                where=add.path,
-                found=", ".join(add.pairs()) or "no pairs",
-                expected=f"one of {', '.join(testbed.pairs)}",
-            )
+        wanted = _also_in(add, wanted, testbed)
     names = [model.name for pair in wanted for model in _table_of(testbed, pair).models]
     options.check_models([*names, *([] if add is None else stored_models(add, wanted))])
     chosen = [pair for pair in wanted if pairs is not None or _has_chosen(testbed, pair, options)]
@@ -118,6 +102,40 @@ def summarize_published(
         ),
         scale_choice=scale_choice,
     )
+
+
+def _with_metric(
+    testbed: PublishedTestbed, pairs: Sequence[str] | str | None, metric: str
+) -> tuple[list[str], list[str]]:
+    """The pairs that are asked for on which the metric was published, and those on which it was not.
+
+    Without `pairs` all of the testbed's are asked for. Raises UsageError where it was published on none, or not on one
+    that is named.
+    """
+    wanted = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else tuple(dict.fromkeys(pairs))
+    refused = [pair for pair in wanted if metric not in _table_of(testbed, pair).metrics]
+    if refused and (pairs is not None or len(refused) == len(wanted)):
+        known = _table_of(testbed, refused[0]).metrics
+        raise UsageError(
+            f"{metric_words(metric)} accuracy was not published on this pair",
+            where=f"{testbed.name}, {refused[0]}",
+            expected=", ".join(map(metric_words, known)),
+            fix=f'use `metric` "{known[0]}"',
+        )
+    return [pair for pair in wanted if pair not in refused], refused
+
+
+def _also_in(add: Results, wanted: Sequence[str], testbed: PublishedTestbed) -> list[str]:
+    """Those of these pairs that the results to add hold as well; AnalysisError where there is none."""
+    both = [pair for pair in wanted if pair in add.pairs()]
+    if not both:
+        raise AnalysisError(
+            "the results to add hold none of the published pairs (`add`)",
+            where=add.path,
+            found=", ".join(add.pairs()) or "no pairs",
+            expected=f"one of {', '.join(testbed.pairs)}",
+        )
+    return both
 
 
 def published_line_models(

@@ -62,30 +62,7 @@ def summarize(
         (_line_models(stored, options) for stored in loaded),
         () if against is None else published_line_models(against, wanted, options),
     )
-    summaries: list[PairSummary] = []
-    for stored in loaded:
-        review = None if options.scope else review_pair(stored, options.level)
-        reviewed = review.notes if review else ()
-        conventions = _conventions(stored)
-        summary = summarize_outcomes(
-            {metric: titles.of(outcomes) for metric, outcomes in stored.outcomes.items()},
-            predictions=stored.predictions,
-            fresh=stored.fresh,
-            near_duplicates=_near_duplicates(stored),
-            logits=stored.logits,
-            options=conventions.applied_to(options),
-            ties=conventions.ties,
-            provenance=_provenance(stored),
-            own=[model for model, both in stored.provenance.items() if any(run.own for run in both)],
-            notes=(
-                *conventions.family_notes(options),
-                *conventions.rank_notes,
-                *stored.notes,
-                *reviewed,
-            ),
-            expected_accuracy=review.expected_accuracy if review else None,
-        )
-        summaries.append(replace(summary, problems=(*stored.refused, *reviewed)))
+    summaries = [_summarize_pair(stored, options, titles) for stored in loaded]
     if not summaries:
         raise loaded.refused[0]
     refuse_unused(options.corrected_labels, loaded.datasets)
@@ -99,6 +76,26 @@ def summarize(
         ],
         scale_choice=scale_choice,
     )
+
+
+def _summarize_pair(stored: StoredPair, options: ReportOptions, titles: PresentTitles) -> PairSummary:
+    review = None if options.scope else review_pair(stored, options.level)
+    reviewed = review.notes if review else ()
+    conventions = _conventions(stored)
+    summary = summarize_outcomes(
+        {metric: titles.of(outcomes) for metric, outcomes in stored.outcomes.items()},
+        predictions=stored.predictions,
+        fresh=stored.fresh,
+        near_duplicates=_near_duplicates(stored),
+        logits=stored.logits,
+        options=conventions.applied_to(options),
+        ties=conventions.ties,
+        provenance=_provenance(stored),
+        own=[model for model, both in stored.provenance.items() if any(run.own for run in both)],
+        notes=(*conventions.family_notes(options), *conventions.rank_notes, *stored.notes, *reviewed),
+        expected_accuracy=review.expected_accuracy if review else None,
+    )
+    return replace(summary, problems=(*stored.refused, *reviewed))
 
 
 class _LoadedPairs:
