@@ -41,6 +41,25 @@ def points(fraction: float, digits: int = 1) -> str:
     return number(100 * fraction, digits)
 
 
+def signed_points(fraction: float) -> str:
+    """A fraction in percentage points, with its sign.
+
+    >>> signed_points(0.012), signed_points(-0.0301), signed_points(0.0)
+    ('+1.2', '−3.0', '0.0')
+    """
+    text = points(fraction)
+    return text if text.startswith("−") or text == "0.0" else f"+{text}"
+
+
+def signed_count(change: int) -> str:
+    """A change of a count or a rank, with its sign.
+
+    >>> signed_count(3), signed_count(-12), signed_count(0)
+    ('+3', '−12', '0')
+    """
+    return f"{change:+,d}".replace("-", "−") if change else "0"
+
+
 def span(one: float, other: float) -> str:
     """An interval of fractions in percentage points, the lower bound first.
 

@@ -10,6 +10,7 @@ from evalshift.analysis.plot_data.ordering import describe_shown
 from evalshift.analysis.plot_data.ranks import RankPlot, RankSet, RankSets, rank_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import rank_words
+from evalshift.formatting import signed_count
 
 MOST = 80
 
@@ -134,7 +135,7 @@ def _hover(shown: RankPlot, model: int) -> str:
     lines = [f"<b>{plotly_text(shown.names[model])}</b>"]
     for name, side in shown.sides.items():
         lines.append(f"{name} rank {side.rank[model]}{'' if sets is None else _reach(sets.sides[name], model)}")
-    change = f"{shown.change[model]:+d}".replace("-", "−") if shown.change[model] else "0"
+    change = signed_count(int(shown.change[model]))
     reach = "" if sets is None else _reach(sets.change, model)
     lines.append(f"Δ rank {change}{reach}{', statistically significant' if shown.significant[model] else ''}")
     return "<br>".join(lines)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.page.words import signed
 from evalshift.analysis.pair_statistics.missing import either, or_none, require
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import estimated_slope
-from evalshift.formatting import number, points, span
+from evalshift.formatting import number, points, signed_points, span
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def _highlighted_distance(metric: MetricSummary) -> Tile | None:
         if np.isfinite(distance):
             low, high = float(found.interval.low[at]), float(found.interval.high[at])
             around = span(low, high) if np.isfinite(low) else ""
-            return Tile(signed(distance), around, f"effective robustness of {row['title']} (points)")
+            return Tile(signed_points(distance), around, f"effective robustness of {row['title']} (points)")
     return None
 
 
@@ -154,4 +153,4 @@ def distances_in_words(metric: MetricSummary) -> Sequence[str]:
 def _distance_in_words(found: EffectiveRobustness, at: int) -> str:
     distance, low = float(found.reported[at]), float(found.interval.low[at])
     around = f" {span(low, float(found.interval.high[at]))}" if np.isfinite(low) else ""
-    return f"{signed(distance)}{around}" if np.isfinite(distance) else ""
+    return f"{signed_points(distance)}{around}" if np.isfinite(distance) else ""

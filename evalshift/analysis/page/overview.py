@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.page.words import signed
 from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.pair_statistics.several_sets import MeanOverSets
 from evalshift.analysis.summary import Summary
 from evalshift.analysis.summary.several_sets import SeveralSets
-from evalshift.formatting import percent, points, span
+from evalshift.formatting import percent, points, signed_points, span
 
 # The colour is full at the distance that this share of cells stay within, or at a point where all are nearer.
 _WITHIN = 0.95
@@ -125,5 +124,5 @@ def _cell(row: dict[Any, Any], reach: float) -> Cell:
     if not np.isfinite(distance):
         return Cell(row["new_accuracy"], row["drop"], None, 0, words)
     around = "" if np.isnan(row["distance_low"]) else f" {span(row['distance_low'], row['distance_high'])}"
-    words += f", effective robustness {signed(distance)}{around}"
+    words += f", effective robustness {signed_points(distance)}{around}"
     return Cell(row["new_accuracy"], row["drop"], distance, round(100 * float(np.clip(distance / reach, -1, 1))), words)

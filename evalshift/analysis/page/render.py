@@ -26,13 +26,13 @@ from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.section_titles import section_titles
 from evalshift.analysis.page.table import model_table
-from evalshift.analysis.page.words import breakable, counted, signed, typeset
+from evalshift.analysis.page.words import breakable, counted, typeset
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.average_changes import changes_table
 from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.formatting import name_some, p_cell, percent
+from evalshift.formatting import name_some, p_cell, percent, signed_points
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
@@ -46,7 +46,7 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
         "percent": percent,
         "typeset": typeset,
         "pairs": _doubled,
-        "signed": signed,
+        "signed": signed_points,
     }
     environment.globals |= {"name_some": name_some, "counted": counted}
     changes = readable_statistic(changes_table(summary.pairs, summary.level)) if len(summary.pairs) > 1 else None

@@ -13,12 +13,12 @@ from evalshift.analysis.page.chart import (
     strokes,
     view,
 )
-from evalshift.analysis.page.words import bounds, counted, labels, plotly_text, signed
+from evalshift.analysis.page.words import bounds, counted, labels, plotly_text
 from evalshift.analysis.pair_statistics.missing import either, require
 from evalshift.analysis.plot_data.robustness import RobustnessPlot, robustness_plot
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import EMPTY, number
+from evalshift.formatting import EMPTY, number, signed_points
 
 MOST = 80
 
@@ -137,7 +137,7 @@ def _finding(found: RobustnessPlot) -> str:
     """How many models are off the line, or how far they reach where that is not tested."""
     if np.isnan(found.p_holm).all():
         low, high = (end / 100 for end in (found.position.min(), found.position.max()))
-        return f"Models lie from {signed(low)} to {signed(high)} points off the line of the others"
+        return f"Models lie from {signed_points(low)} to {signed_points(high)} points off the line of the others"
     above, below = (int((found.significant & side).sum()) for side in (found.position > 0, found.position <= 0))
     said = [f"{count:,} {word}" for count, word in ((above, "above"), (below, "below")) if count]
     if not said:

@@ -15,7 +15,7 @@ from evalshift.analysis.plot_data.scatter import LinePlot, ScatterPlot, position
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words, r2_words
-from evalshift.formatting import number, percent
+from evalshift.formatting import number, percent, signed_count
 from evalshift.titles import Titles
 
 
@@ -105,7 +105,7 @@ def _point_text(row: Mapping[Any, Any], distance: float | None, titles: Titles) 
             f"{side} {percent(row[f'{side}_accuracy'])} {interval} %, "
             f"{row[f'{side}_correct']:,} of {row[f'{side}_total']:,}, rank {row[f'{side}_rank']}"
         )
-    change = f"{row['delta_rank']:+d}".replace("-", "−") if row["delta_rank"] else "0"
+    change = signed_count(row["delta_rank"])
     lines.append(
         f"drop {percent(row['drop'])} {bounds(100 * row['drop_low'], 100 * row['drop_high'])}, Δ rank {change}"
     )

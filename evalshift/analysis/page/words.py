@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from markupsafe import Markup, escape
 
-from evalshift.formatting import number, points
+from evalshift.formatting import number
 
 STAR = "★"  # before the name of a highlighted model
 
@@ -58,16 +58,6 @@ def labels(names: Iterable[str], highlighted: np.ndarray) -> list[str]:
 def bounds(low: float, high: float) -> str:
     """An interval of percentages or points, for hover texts."""
     return f"[{number(low, 1)}, {number(high, 1)}]"
-
-
-def signed(fraction: float) -> str:
-    """Points with their sign.
-
-    >>> signed(0.012), signed(-0.0301), signed(0.0)
-    ('+1.2', '−3.0', '0.0')
-    """
-    text = points(fraction)
-    return text if text.startswith("−") or text == "0.0" else f"+{text}"
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

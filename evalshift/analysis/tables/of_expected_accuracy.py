@@ -4,6 +4,7 @@ import pandas as pd
 
 from evalshift.analysis.checks.expected_accuracy import as_printed
 from evalshift.analysis.tables.table import Column, StatisticTable, make_table
+from evalshift.formatting import signed_count
 from evalshift.titles import Titles
 
 
@@ -28,10 +29,6 @@ def verdicts_table(found: pd.DataFrame, titles: Titles | None = None) -> Statist
         "other images of the same kind.",
         titles=titles,
         choose=lambda frame: frame.assign(
-            published=frame["published"].map(as_printed), images=frame["images"].map(_signed)
+            published=frame["published"].map(as_printed), images=frame["images"].map(signed_count)
         ),
     )
-
-
-def _signed(images: int) -> str:
-    return f"{images:+,}".replace("-", "−") if images else "0"

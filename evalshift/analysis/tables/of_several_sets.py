@@ -9,7 +9,7 @@ from evalshift.analysis.pair_statistics.missing import either, reasons
 from evalshift.analysis.pair_statistics.several_sets import MeanOverSets
 from evalshift.analysis.statistics.several_shifts import SeveralShifts
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
-from evalshift.formatting import points
+from evalshift.formatting import points, signed_points
 from evalshift.titles import Titles
 
 # New sets that are read side by side; a page of paper has no room for more.
@@ -65,8 +65,7 @@ def _matrix(cells: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFra
 def _cell(accuracy: float, distance: float) -> str:
     if np.isnan(distance):
         return points(accuracy)
-    above = points(distance)
-    return f"{points(accuracy)} ({above if above.startswith('−') or above == '0.0' else f'+{above}'})"
+    return f"{points(accuracy)} ({signed_points(distance)})"
 
 
 def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: float, scale: str) -> StatisticTable:

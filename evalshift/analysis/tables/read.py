@@ -8,7 +8,7 @@ import pandas as pd
 
 from evalshift.analysis.tables.markup import escape_label, escape_latex, escape_markdown
 from evalshift.analysis.tables.table import Column, StatisticTable
-from evalshift.formatting import EMPTY, number, p_cell, percent, points
+from evalshift.formatting import EMPTY, number, p_cell, percent, points, signed_points
 from evalshift.publishing import inert_cell
 from evalshift.titles import Titles
 
@@ -172,11 +172,6 @@ def _thousandths(value: float) -> str:
     return number(value, 3)
 
 
-def _change(fraction: float) -> str:
-    text = points(fraction)
-    return text if text.startswith("−") or text == "0.0" else f"+{text}"
-
-
 def _flag(value: bool) -> str:
     return "yes" if value else ""
 
@@ -188,7 +183,7 @@ _KINDS: dict[str, Callable[[Any], str]] = {
     "count": lambda value: _count(float(value)),
     "percent": percent,
     "points": points,
-    "change": _change,
+    "change": signed_points,
     "bounds": points,
     "hundredths": lambda fraction: points(fraction, 2),
     "number": lambda value: _number(float(value)),
