@@ -307,6 +307,9 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         "shy      66.7 [34.9, 90.1]  66.7 [34.9, 90.1]   0.0       0\n"
         "dark      33.3 [9.9, 65.1]   33.3 [9.9, 65.1]   0.0       0\n"
         "\n"
+        "tables: lines, scales, decomposition, trends, ranks, sets, pairs,\n"
+        "without_labels, calibration, selective, classes, model_classes, worst_classes,\n"
+        "hard_images, image_trends\n"
         f"page: {out / 'index.html'}"
     )
     assert sorted(contents(out)) == [

@@ -267,11 +267,19 @@ def print_findings(summary: "Summary", written: Path) -> None:
         console.print()
     if len(summary.pairs) > 1:
         _print_changes(summary)
+    console.print(wrapped(f"tables: {', '.join(_table_names(summary))}", indent=""))
     if summary.scale_sentence:
         console.print(wrapped(summary.scale_sentence, indent=""))
     for note in summary.notes:
         console.print(wrapped(f"note: {note}", indent=""), style="yellow")
     console.print(f"{'page' if written.is_file() else 'report'}: {written.resolve()}")
+
+
+def _table_names(summary: "Summary") -> list[str]:
+    """Of the chosen metric, those of all pairs and those over several sets, each once: what the report has besides."""
+    several = summary.several_sets.get(summary.metric)
+    tables = [pair.metrics[summary.metric].tables for pair in summary.pairs]
+    return list(dict.fromkeys(name for found in (*tables, several.tables if several else {}) for name in found))
 
 
 def _print_changes(summary: "Summary") -> None:

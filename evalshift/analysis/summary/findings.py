@@ -30,7 +30,14 @@ def findings(statistics: Statistics, chosen: ScaleChoice | None = None) -> tuple
     scale = scale_sentence(statistics)
     if chosen is not None and (chosen.errors or scale):
         scale = chosen_scale_sentence(chosen)
-    return _said(robustness_sentence(statistics), decomposition_sentence(statistics), scale)
+    return _said(
+        robustness_sentence(statistics),
+        decomposition_sentence(statistics),
+        scale,
+        # These are there only where somebody asked for them.
+        *corrected_label_sentences(statistics),
+        difficulty_of_sets_sentence(statistics),
+    )
 
 
 def details(statistics: Statistics) -> tuple[str, ...]:
@@ -43,10 +50,8 @@ def details(statistics: Statistics) -> tuple[str, ...]:
         curvature_sentence(statistics),
         *superclass_sentences(statistics),
         severity_sentence(statistics),
-        *corrected_label_sentences(statistics),
         calibration_sentence(statistics),
         selective_sentence(statistics),
-        difficulty_of_sets_sentence(statistics),
         without_labels_sentence(statistics),
         difficulty_sentence(statistics),
     )

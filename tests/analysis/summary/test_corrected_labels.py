@@ -43,6 +43,8 @@ def test_accuracies_and_ranks_by_hand(stored: Results, tmp_path: Path) -> None:
     options = ("--corrected-labels", f"one={tmp_path / 'real.json'}", "--format", "csv,md,tex,html")
     ran = run_here("report", "--results", stored.path, "--pair", "one:two", "--bootstrap", "0", *options, "--out", out)
     assert ran.code == 0, ran.err
+    assert "By corrected labels of 3 original images" in ran.out
+    assert "corrected_labels, corrected_label_sets" in ran.out.split("tables: ")[1]
     for table in ("corrected_labels", "corrected_label_sets"):
         for ending in ("csv", "md", "tex"):
             assert (out / "tables" / f"one_vs_two_top1_{table}.{ending}").exists()
@@ -77,7 +79,7 @@ def test_drops_where_both_sets_have_them(stored: Results, tmp_path: Path) -> Non
     np.testing.assert_allclose(drops.loc["far", ["plain_drop", "corrected_drop"]].astype(float), [1 / 12, 3 / 4])
     metric = found.summary.pairs[0].metrics["top1"]
     said = "The mean drop on images with corrected labels is 20.8 points by these and 4.2 points by the sets' own."
-    assert said in metric.details()
+    assert said in metric.findings()
 
 
 def test_the_main_table_stays_by_the_own_labels(stored: Results, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_fits_that_have_not_converged_say_so_in_words(stored: Results, monkeypat
         "The fit of the original set and of the new set had not converged after 6 steps: its numbers are approximate."
     )
     assert said in metric.tables["item_response"].note
-    assert any(said in sentence for sentence in metric.details())
+    assert any(said in sentence for sentence in metric.findings())
 
 
 def test_few_models_are_given_the_reason(stored: Results, tmp_path: Path) -> None:
