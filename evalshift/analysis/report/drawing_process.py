@@ -28,7 +28,9 @@ def main() -> None:
     # Modules of statistics are imported for the records in them; none is computed here. It takes a third of a second.
     scipy.stats = _StatsWhenUsed()  # pyright: ignore[reportAttributeAccessIssue]
     # Imported before there is something to draw, while the other process computes it.
-    import evalshift.analysis.report.figures  # noqa: F401
+    from evalshift.analysis.report.figures import warm_up
+
+    warm_up()
 
     figures = pickle.loads(requests.read(int.from_bytes(requests.read(8))))  # of the process that began this one
     while number := requests.read(8):

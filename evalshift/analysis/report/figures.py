@@ -85,3 +85,11 @@ class FiguresOfReport:
             for everything in (False, True) if left_out else (False,):
                 grid = partial(figures.grid_figure, alike, scale, everything, self.size)
                 yield OneFigure(f"pairs_grid_{scale}{'_all' if everything else ''}", grid)
+
+
+def warm_up() -> None:
+    """Have ready what the first figure waits for: fonts, and what writes each format."""
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().set_title("a figure")
+    for kind in figures.FORMATS:
+        figures.render(figure, kind)
