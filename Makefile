@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-lowest faults fuzz lint types bench coverage gold messages images gallery train clean
+.PHONY: help docs release-check demo test test-lowest faults fuzz lint types bench coverage gold messages images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
@@ -20,6 +20,8 @@ help:
 	@echo "make messages renew tests/messages.txt, the texts of all errors (read the difference)"
 	@echo "make images   make README's pictures again (needs chromium)"
 	@echo "make gallery  run the examples, renew docs/gallery.md and its pictures"
+	@echo "make docs     build the documentation into build/site, with all links checked"
+	@echo "make release-check  build the distributions and check what a package index will show"
 	@echo "make train    train the embedded models again (half a minute)"
 	@echo "make clean    remove $(VENV), results and report"
 
@@ -89,6 +91,15 @@ images: $(VENV)/.installed-test
 gallery: $(VENV)/.installed-test
 	$(BIN)/python docs/images/make_gallery.py
 
+docs: $(VENV)/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+release-check: $(VENV)/.installed-test
+	rm -rf build/dist
+	$(BIN)/python -m hatchling build --directory build/dist
+	$(BIN)/twine check --strict build/dist/*
+	$(BIN)/python -m pytest -q tests/test_release.py
+
 train: $(VENV)/.installed
 	$(BIN)/python -m evalshift.testbed.digits.train
 
@@ -101,7 +112,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
 	@touch $@
 
 clean:

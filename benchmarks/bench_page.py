@@ -5,7 +5,7 @@ can be used; and whether 1,500 models are sorted and filtered without a pause.
 
 FOLDER holds the predictions as the authors released them (default: ../shared/data/imagenetv2-predictions). Prints
 seconds of wall time; run it while nothing else keeps the processor busy. What making the page of 1,500 models took of
-the processor, which depends less on that, and of memory is held against the most that it may.
+the processor, which depends less on that, and of memory is compared with the most that it may.
 """
 
 import resource

@@ -86,12 +86,12 @@ ConfigOption = Annotated[
         metavar="FILE",
         is_eager=True,
         callback=_use_config,
-        help="Options in YAML, such as `batch-size: 64`; those given here override it.",
+        help="YAML file of options, such as `batch-size: 64`; options on the command line take precedence.",
     ),
 ]
 TitlesOption = Annotated[
     Path | None,
-    typer.Option("--registry", metavar="FILE", help="Registry whose titles are shown. [default: ./registry.yaml]"),
+    typer.Option("--registry", metavar="FILE", help="Registry to take titles from. [default: ./registry.yaml]"),
 ]
 
 
@@ -99,7 +99,7 @@ def _suggest_flag(scale: str | None) -> None:
     """The scale is a flag; who writes it as a value is told so."""
     if scale is not None:
         shown = f"--{scale}" if scale in _SCALES else ", ".join(f"--{known}" for known in _SCALES)
-        raise typer.BadParameter(f"the scale is a flag of its own: {shown}")
+        raise typer.BadParameter(f"the scale is set by a flag: {shown}")
 
 
 _SCALES = ("linear", "probit", "logit")
@@ -107,13 +107,14 @@ LinearOption = Annotated[
     bool,
     typer.Option(
         "--linear",
-        help="Fit the line to accuracies. [default: of the three scales, the one with the least leave-one-out error]",
+        help="Fit the line to accuracies. [default: the scale with the smallest leave-one-out error]",
     ),
 ]
 ProbitOption = Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")]
 LogitOption = Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")]
 ScaleOption = Annotated[
-    str | None, typer.Option("--scale", hidden=True, callback=_suggest_flag, help="Refused: the scale is a flag.")
+    str | None,
+    typer.Option("--scale", hidden=True, callback=_suggest_flag, help="Invalid: the scale is set by a flag."),
 ]
 PairOption = Annotated[
     list[str] | None,
@@ -156,7 +157,7 @@ app.add_typer(import_app, name="import")
 FromOption = Annotated[
     Path | None,
     typer.Option(
-        "--from", metavar="DIR", help="Read a checkout of the authors' repository, or its predictions alone, instead."
+        "--from", metavar="DIR", help="Read a checkout of the authors' repository, or just its predictions, from disk."
     ),
 ]
 SizeOption = Annotated[
@@ -164,8 +165,8 @@ SizeOption = Annotated[
     typer.Option(
         metavar="column|page|slide",
         autocompletion=completion.one_of("column", "page", "slide"),
-        help="Size of figures: a column of a paper (3.4 in wide), both columns (7 in), or a slide (10 in, "
-        "large letters). [default: column; page where there are several panels]",
+        help="Size of figures: one column of a paper (3.4 in wide), the full page width (7 in), or a slide (10 in, "
+        "large text). [default: column; page for several panels]",
     ),
 ]
 HighlightOption = Annotated[
@@ -173,17 +174,19 @@ HighlightOption = Annotated[
     typer.Option(
         "--highlight",
         metavar="GLOB",
-        help="Models to name and mark in every table and figure; none for none. Comma-separated; repeatable. "
-        "[default: those of your own registry file]",
+        help="Models to highlight and name in every table and figure, or none. Comma-separated; repeatable. "
+        "[default: the models of your own registry file]",
         autocompletion=completion.stored_models,
     ),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite predictions that a run made.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite predictions from a run.")]
 
 
 DataDirOption = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Folder of downloads. [default: EVALSHIFT_DATA, else the cache]"),
+    typer.Option(
+        "--data-dir", metavar="DIR", help="Folder for downloads. [default: EVALSHIFT_DATA, else the user cache]"
+    ),
 ]
 WorkersOption = Annotated[
     int | None,
@@ -195,12 +198,12 @@ CacheDirOption = Annotated[
     typer.Option(
         "--cache-dir",
         metavar="DIR",
-        help="Folder of decoded images. [default: EVALSHIFT_CACHE, else in the folder of downloads]",
+        help="Folder for decoded images. [default: EVALSHIFT_CACHE, else inside the folder for downloads]",
     ),
 ]
 
 cache_app = typer.Typer(
-    help="List or remove decoded images that runs keep on disk.",
+    help="List or remove the decoded images that runs cache on disk.",
     epilog="Example: evalshift cache list",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -278,7 +281,7 @@ def run(
         typer.Option(
             metavar="local|ray",
             autocompletion=completion.one_of("local", "ray"),
-            help="ray: one model per GPU (or core), here or on a cluster.",
+            help="ray runs one model per GPU (or core), on this machine or a cluster.",
         ),
     ] = "local",
     ray_address: Annotated[
@@ -297,14 +300,14 @@ def run(
         ),
     ] = None,
     compile: Annotated[
-        bool, typer.Option("--compile", help="Compile networks (CUDA graphs, torch.compile) where that pays.")
+        bool, typer.Option("--compile", help="Compile networks (CUDA graphs, torch.compile) if that saves time.")
     ] = False,
     cache_size: Annotated[
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Disk for decoded images, which later models and runs read, such as 20GB; 0 for none. "
-            "[default: 50GB, or a fifth of the free disk if that is less]",
+            help="Disk space for decoded images, reused by later models and runs, such as 20GB; 0 for none. "
+            "[default: 50GB, or a fifth of the free space if that is less]",
         ),
     ] = None,
     cache_dir: CacheDirOption = None,
@@ -312,8 +315,8 @@ def run(
         bool,
         typer.Option(
             "--fast-decode",
-            help="Decode JPEG files at a reduced size where they are shrunk anyway: other pixels; the number of "
-            "predictions that change is stored.",
+            help="Decode JPEG files at a reduced size if they are resized to less. Pixels differ slightly; the number "
+            "of predictions that change is stored.",
         ),
     ] = False,
     limit: Annotated[
@@ -321,29 +324,38 @@ def run(
         typer.Option(
             metavar="N",
             parser=_whole_number,
-            help="A quick look: the first N images of each dataset, balanced over the classes, stored in DIR/limit-N.",
+            help="Run on the first N images of each dataset only, balanced over the classes; stored in DIR/limit-N.",
         ),
     ] = None,
-    save_logits: Annotated[bool, typer.Option("--save-logits", help="Store all logits too, as float16.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run again even where stored predictions are valid.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and why; run nothing.")] = False,
+    save_logits: Annotated[bool, typer.Option("--save-logits", help="Also store all logits, as float16.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Rerun models whose stored predictions are still valid.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and why; run nothing.")] = False,
     model_timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=1, help="Give up a model that takes longer, on all its datasets. [Linux]"),
+        typer.Option(
+            metavar="SECONDS", min=1, help="Stop a model that takes longer on all its datasets together. [Linux]"
+        ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Download nothing; missing files are errors.")] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Download without asking. Only a terminal is asked, and never in CI.")
+        bool,
+        typer.Option(
+            "--yes",
+            "-y",
+            help="Download without confirmation. Confirmation is asked only on a terminal, and never in CI.",
+        ),
     ] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Run models on both test sets of a pair; store their predictions.
+    """Run models on both test sets of a pair, and store their predictions.
 
-    Stored predictions that are still valid are skipped. Models on request, such as those that train first,
-    run only when --models names them, and so do models of the default registry beside those of your own file. Before
-    anything is downloaded, the plan says how much, and asks. Without a registry and a pair, the models that come with
-    evalshift run on the embedded pair, which needs no download. Exit code: 0 done, 1 some models failed, or a download
-    was declined, 2 invalid usage or input, 130 stopped with Ctrl-C; finished predictions are always kept.
+    Stored predictions that are still valid are skipped. If your own registry file has models, models of the default
+    registry run only if --models names them; so do models that first have to be trained. Before a download, the plan
+    says how much there is, and asks for confirmation. Without a registry and a pair, the models that come with
+    evalshift run on the embedded pair, which needs no download. Exit code: 0 success, 1 some models failed or a
+    download was declined, 2 invalid usage or input, 130 stopped with Ctrl-C; finished predictions are always kept.
     """
     with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
         from evalshift.evaluate.nothing_to_do import command_key, store_output, stored_output
@@ -436,7 +448,7 @@ def _ask_before_downloads(
         force=force,
     )
     if line and not typer.confirm(f"{line}. Download and run?", default=True, err=True):
-        typer.echo("evalshift: nothing was downloaded or run; choose less with --models or --pair", err=True)
+        typer.echo("evalshift: nothing was downloaded or run; narrow the choice with --models or --pair", err=True)
         raise typer.Exit(1)
 
 
@@ -463,8 +475,8 @@ def _supervise(options: "Options", model_timeout: float | None) -> None:
         supervise(model_timeout, _STOPPED_HALF_WAY)
     elif model_timeout is not None and options.model_timeout is None:
         raise UsageError(
-            "a model cannot be timed here",
-            found="another system than Linux",
+            "`model_timeout` is not supported here",
+            found="a system other than Linux",
             fix="leave `model_timeout` out",
         )
 
@@ -501,7 +513,7 @@ def report(
         typer.Option(
             metavar="NAME",
             autocompletion=completion.published,
-            help="Report on a published testbed, such as recht2019; needs no results.",
+            help="Report on a published testbed, such as recht2019; needs no results folder.",
         ),
     ] = None,
     pair: PairOption = None,
@@ -510,8 +522,8 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="FAMILY",
-            help="Family to leave out of the lines; a second figure includes it. Comma-separated; repeatable. "
-            "[default: none; of a published testbed or release, those that its publication leaves out]",
+            help="Family to leave out of the line fits; a second figure includes it. Comma-separated; repeatable. "
+            "[default: none; for a published testbed or release, the families that its publication leaves out]",
         ),
     ] = None,
     against: Annotated[
@@ -519,7 +531,7 @@ def report(
         typer.Option(
             metavar="NAME",
             autocompletion=completion.published,
-            help="Compare each model with a published testbed's line, such as recht2019's.",
+            help="Compare each model with the line of a published testbed, such as recht2019.",
         ),
     ] = None,
     models: Annotated[
@@ -527,7 +539,7 @@ def report(
         typer.Option(
             "--models",
             metavar="GLOB",
-            help='Report on these models alone, such as "resnet*". Comma-separated; repeatable.',
+            help='Report on these models only, such as "resnet*". Comma-separated; repeatable.',
             autocompletion=completion.stored_models,
         ),
     ] = None,
@@ -537,8 +549,8 @@ def report(
         typer.Option(
             metavar="MODEL",
             autocompletion=completion.models,
-            help="Model that corruption errors are normalised by. [default: alexnet if it is there; on ImageNet-C its "
-            "published errors]",
+            help="Model by whose errors corruption errors are normalised. [default: alexnet if it has results; on "
+            "ImageNet-C, its published errors]",
         ),
     ] = None,
     include: Annotated[
@@ -546,8 +558,7 @@ def report(
         typer.Option(
             metavar="TABLE",
             autocompletion=completion.one_of("item_response", "pairs"),
-            help="Table that is made only when asked for: item_response, or pairs of more than 200 models. "
-            "Comma-separated; repeatable.",
+            help="Optional table: item_response, or pairs for more than 200 models. Comma-separated; repeatable.",
         ),
     ] = None,
     corrected: Annotated[
@@ -566,42 +577,47 @@ def report(
     metric: Annotated[
         str,
         typer.Option(
-            metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy comes first."
+            metavar="top1|top5",
+            autocompletion=completion.one_of("top1", "top5"),
+            help="The main accuracy of the report.",
         ),
     ] = "top1",
     bootstrap: Annotated[
         int, typer.Option(metavar="N", parser=_whole_number, help="Resamples of the models.")
     ] = 100_000,
     seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the bootstrap.")] = 0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")] = Path("report"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("report"),
     formats: Annotated[
         str,
         typer.Option(
             "--format",
             metavar="LIST",
-            help="Of html, png, pdf, svg, csv, md, tex; json alone prints every number and writes nothing.",
+            help="Any of html, png, pdf, svg, csv, md, tex; or json, which prints every number and writes nothing.",
         ),
     ] = "html,png,pdf,svg,csv,md,tex",
     size: SizeOption = None,
     anonymous: Annotated[
         bool,
-        typer.Option("--anonymous", help="Leave out machine, time, commit, versions, entries and links, for review."),
+        typer.Option(
+            "--anonymous",
+            help="For double-blind review: leave out machine, times, commit, versions, registry entries and links.",
+        ),
     ] = False,
     columns: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LIST",
-            help="Columns of the main table in LaTeX and Markdown, of rank, model, family, year, original, new, drop, "
-            "new-rank, delta-rank.",
+            help="Columns of the main table in LaTeX and Markdown; any of rank, model, family, year, original, new, "
+            "drop, new-rank, delta-rank.",
         ),
     ] = None,
 ) -> None:
-    """Report confidence intervals, lines, figures and tables.
+    """Report confidence intervals, line fits, figures and tables.
 
     Prints the findings and the best models of each pair, and writes a folder with a page, figures, tables and every
-    number as JSON. Accuracies that differ from the published ones, and implausible predictions, are noted with their
-    likely cause. Needs only a results folder, or the counts of a published testbed that come with evalshift;
-    no images, no GPU, no torch, no download: evalshift report --published recht2019 --linear
+    number as JSON. Notes point out accuracies that differ from the published ones, and implausible predictions, with
+    the likely cause. Needs only a results folder, or the counts of a published testbed that come with evalshift:
+    no images, no GPU, no torch and no download. Try evalshift report --published recht2019 --linear
     """
     with _complaints(report), _drawing_processes(formats):
         from evalshift.analysis.plot_data.sizes import find_size
@@ -660,10 +676,10 @@ def figure(
         typer.Argument(
             metavar="NAME",
             autocompletion=completion.one_of(*_FIGURES),
-            help=f"Of {', '.join(_FIGURES)}.",
+            help=f"One of {', '.join(_FIGURES)}.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A .pdf, .svg or .png file.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Output file: .pdf, .svg or .png.")],
     results: Annotated[
         Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
     ] = None,
@@ -677,13 +693,13 @@ def figure(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Results whose models are shown with those of --published, highlighted and left out of the line.",
+            help="Results folder whose models are added to those of --published, highlighted and left out of the fit.",
         ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", autocompletion=completion.published, help="A published testbed behind your own models."
+            metavar="NAME", autocompletion=completion.published, help="Draw a published testbed behind your own models."
         ),
     ] = None,
     pair: PairOption = None,
@@ -692,7 +708,7 @@ def figure(
         typer.Option(
             "--models",
             metavar="GLOB",
-            help="These models alone. Comma-separated; repeatable.",
+            help="Draw these models only. Comma-separated; repeatable.",
             autocompletion=completion.stored_models,
         ),
     ] = None,
@@ -710,9 +726,9 @@ def figure(
     ] = "top1",
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=TEXT", help="What a model or dataset is called in the figure. Repeatable."),
+        typer.Option(metavar="NAME=TEXT", help="Text for a model or dataset in the figure. Repeatable."),
     ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Written above the figure.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Title above the figure.")] = None,
     size: SizeOption = None,
     width: Annotated[float | None, typer.Option(metavar="INCHES", help="Width of the figure.")] = None,
     font: Annotated[
@@ -723,10 +739,11 @@ def figure(
         ),
     ] = None,
     style: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Settings of matplotlib (.mplstyle), or one of its styles.")
+        str | None, typer.Option(metavar="FILE", help="Matplotlib style file (.mplstyle), or the name of a style.")
     ] = None,
     xlim: Annotated[
-        str | None, typer.Option(metavar="LOW,HIGH", help="Range of the x-axis, such as 60,100; of both of a scatter.")
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Range of the x-axis, such as 60,100; for a scatter, of both axes."),
     ] = None,
     ylim: Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Range of the y-axis of a scatter.")] = None,
     bootstrap: Annotated[
@@ -734,10 +751,10 @@ def figure(
     ] = 100_000,
     seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Draw one figure; nothing else is computed.
+    """Draw a single figure, and compute nothing else.
 
-    Text is of 8 points at the width of the figure, and fonts are embedded. Without --size a figure is as wide as a
-    column of a paper, or as both where it has several panels.
+    Text is 8 points at the width of the figure, and fonts are embedded. By default a figure is as wide as one column
+    of a paper, or as the page if it has several panels.
     """
     with _complaints(figure):
         from evalshift.analysis.report import report as make_report
@@ -747,7 +764,7 @@ def figure(
         _refuse_two_sources(results, published)
         kind = out.suffix.removeprefix(".").lower()
         if kind not in ("pdf", "svg", "png"):
-            raise UsageError("a figure is a .pdf, .svg or .png file (`out`)", found=out.name, fix=f"{out.stem}.pdf")
+            raise UsageError("unsupported format of a figure (`out`)", found=out.name, fix=f"{out.stem}.pdf")
         limits = {key: _two_numbers(key, text) for key, text in (("xlim", xlim), ("ylim", ylim)) if text is not None}
         with stderr().status("drawing"):
             made = make_report(
@@ -806,17 +823,17 @@ def compare(
     metric: Annotated[
         str,
         typer.Option(
-            metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy is compared."
+            metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="The accuracy to compare."
         ),
     ] = "top1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare models: which is more accurate, and which is more robust.
 
-    Prints a verdict, both accuracies, and the differences of accuracies, drops and effective robustness with 95 %
-    confidence intervals and p-values: McNemar's exact test on the images that both models saw. Effective robustness is
-    the distance above the line through the other models in the results. Over more than two models p-values are
-    Holm-adjusted.
+    Prints a verdict, both accuracies, and the differences in accuracy, drop and effective robustness, with 95 %
+    confidence intervals and p-values. Accuracies are compared by McNemar's exact test on the same images. Effective
+    robustness is the distance above the line fitted to the other models in the results. For more than two models,
+    p-values are Holm-adjusted.
     """
     with _complaints(compare):
         from evalshift.analysis.comparison.compute import compare as compare_stored
@@ -859,13 +876,15 @@ def list_entries(
         list[str] | None,
         typer.Option("--source", metavar="NAME", help="Sources, such as timm. Comma-separated; repeatable."),
     ] = None,
-    runnable: Annotated[bool, typer.Option("--runnable", help="Only what is on disk or downloads by itself.")] = False,
+    runnable: Annotated[
+        bool, typer.Option("--runnable", help="Only entries that are on disk or can be downloaded.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """List the models, datasets or pairs of a registry.
 
-    For each dataset: whether it is on disk, can be downloaded, or needs a login.
+    Shows for each dataset whether it is on disk, can be downloaded, or needs a login.
     """
     with _complaints(list_entries), _data_access(data_dir):
         from evalshift.console.listing import Choice, print_listing
@@ -886,10 +905,10 @@ def fetch(
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Download datasets and weights, to run offline later.
+    """Download datasets and weights for offline runs.
 
-    Checksums are verified, and interrupted downloads resumed. Files go to the folder EVALSHIFT_DATA, or to the user's
-    cache. EVALSHIFT_MIRROR is tried first.
+    Checksums are verified, and interrupted downloads are resumed. Files are stored in the folder EVALSHIFT_DATA, or in
+    the user cache. The mirror EVALSHIFT_MIRROR is tried first.
     """
     with _complaints(fetch, _STOPPED_HALF_WAY), _data_access(data_dir):
         from evalshift.testbed.registry import load_registry
@@ -923,16 +942,16 @@ def check(
     data_dir: DataDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; not with --build or --data.")] = False,
 ) -> None:
-    """Check a registry: what would run, on what, and what is missing.
+    """Check a registry: what would run, on which datasets, and what is missing.
 
-    Nothing is run or downloaded. With --data, the datasets of the pairs, or without --pair all datasets on disk, are
-    verified file by file. With --build, each model is built without its weights (a file that holds a whole network is
-    read if it is on disk), and all errors of the registry and its entries are listed; any error is exit code 1.
-    Exit code: 0 all can run, 1 something is damaged, or missing and not downloadable, 2 the registry is invalid.
+    Nothing is run or downloaded. --data verifies every file of the datasets of the given pairs, or without --pair of
+    all datasets on disk. --build builds each model without its weights (a file that contains a whole network is read
+    if it is on disk) and lists all errors of the registry and its entries. Exit code: 0 everything can run, 1 there
+    are errors, or files are damaged or missing and cannot be downloaded, 2 the registry is invalid.
     """
     with _complaints(check), _data_access(data_dir):
         if as_json and (build or data):
-            raise UsageError("check prints JSON of what would run alone", found="--json with --build or --data")
+            raise UsageError("`as_json` is not supported with this check", found="--json with --build or --data")
         if build or data:
             sound = not build or _check_build(registry, _split(pair), _split(models))
             if not (_check_data(registry, _split(pair), workers) if data else True) or not sound:
@@ -1019,19 +1038,19 @@ def _check_data(registry: Path | None, pairs: list[str], workers: int | None) ->
 def dataset_stats(
     one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
     other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another dataset, for comparison.")] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figure and the histograms.")] = Path(),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder for the figure and the histograms.")] = Path(),
     formats: Annotated[
-        str, typer.Option("--format", metavar="LIST", help="Of png, pdf, svg, csv.")
+        str, typer.Option("--format", metavar="LIST", help="Any of png, pdf, svg, csv.")
     ] = "png,pdf,svg,csv",
     size: SizeOption = None,
     registry: RegistryOption = None,
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Means, standard deviations and intensity histograms of one or two datasets.
+    """Compute means, standard deviations and intensity histograms of one or two datasets.
 
-    Prints the mean and the standard deviation of each channel, on the scale of `preprocess`, and draws histograms of
-    the intensities. Exit code: 0 done, 2 invalid usage or input.
+    Prints the mean and standard deviation of each channel, on the scale of `preprocess`, and draws histograms of the
+    intensities. Exit code: 0 success, 2 invalid usage or input.
     """
     with _complaints(dataset_stats), _data_access(data_dir):
         from evalshift.analysis.plot_data.sizes import find_size
@@ -1056,18 +1075,20 @@ def dataset_stats(
 
 @dataset_app.command("groups", epilog="Example: evalshift dataset groups waterbirds --results results --out groups")
 def dataset_groups(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset of the results folder.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset in the results folder.")],
     results: ResultsOption = Path("results"),
     metric: Annotated[
         str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
     ] = "top1",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the tables as CSV and Markdown.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Output folder for the tables as CSV and Markdown.")
+    ] = None,
 ) -> None:
-    """Accuracy by group of images, and each model's worst group.
+    """Report accuracy by group of images, and each model's worst group.
 
-    Groups are the values of the images' attributes: further columns of a list or of imported labels, or the table that
-    `attributes:` names in the registry. Models whose names end in a seed (erm-seed0, erm-seed1) are averaged.
-    Exit code: 0 done, 2 invalid usage or input.
+    Groups are the values of the images' attributes: further columns of a list or of imported labels, or of the table
+    that `attributes:` names in the registry. Models whose names end in a seed (erm-seed0, erm-seed1) are averaged.
+    Exit code: 0 success, 2 invalid usage or input.
     """
     with _complaints(dataset_groups):
         from evalshift.analysis.summary.set_groups import set_groups
@@ -1085,24 +1106,26 @@ def dataset_groups(
 @dataset_app.command("downsample", epilog="Example: evalshift dataset downsample ILSVRC2012/val --size 32 --filter box")
 def dataset_downsample(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wnid folders, or ImageNet's validation images.")],
-    size: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Pixels on a side.")] = 32,
+    size: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Pixels per side.")] = 32,
     filter: Annotated[
         str, typer.Option("--filter", metavar="F", help="nearest, box, bilinear, hamming, bicubic or lanczos.")
     ] = "box",
     split: Annotated[str, typer.Option(metavar="val|train", help="Name of the split; train is shuffled.")] = "val",
-    batches: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Files of a train split.")] = 1,
+    batches: Annotated[
+        int, typer.Option(metavar="N", parser=_whole_number, help="Number of files of a train split.")
+    ] = 1,
     seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the shuffling.")] = 0,
     devkit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The devkit, if it is not next to flat images.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write. [default: imagenetN]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: imagenetN]")] = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Downsample ImageNet, in the format of Downsampled ImageNet.
+    """Downsample ImageNet to the format of Downsampled ImageNet.
 
-    Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with its channels one after another,
-    labels from 1 in the devkit's order, the mean image. An interrupted run is resumed. Exit code: 0 done, 2 invalid
-    usage or input.
+    Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with the channels in sequence, labels
+    from 1 in the order of the devkit, and the mean image. An interrupted run is resumed.
+    Exit code: 0 success, 2 invalid usage or input.
     """
     with _complaints(dataset_downsample, _STOPPED_HALF_WAY):
         from evalshift.console.terminal import stderr
@@ -1122,7 +1145,7 @@ def dataset_downsample(
                 workers=workers or os.cpu_count() or 1,
                 advance=advance,
             )
-        ready = f", {made.found_ready:,} of them made before" if made.found_ready else ""
+        ready = f", {made.found_ready:,} of them from an earlier run" if made.found_ready else ""
         typer.echo(f"{made.images:,} images{ready}: {', '.join(map(str, made.files))}")
 
 
@@ -1134,7 +1157,7 @@ def import_recht2019_cifar10(
 
     Recht et al. 2019 released the predictions of 30 models on each image of CIFAR-10 and of both versions of
     CIFAR-10.1. The files are downloaded once from their repository, at a fixed commit, and their checksums verified.
-    Models are named as in the paper. Exit code: 0 done, 2 invalid usage or input, and nothing is stored.
+    Models are named as in the paper. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
     """
     _import_released("recht2019-cifar10", folder, results, force)
 
@@ -1147,7 +1170,7 @@ def import_recht2019_imagenet(
 
     Recht et al. 2019 released the top-5 predictions of 67 models on each image of ImageNet's validation set and of the
     three ImageNetV2 sets. The files are downloaded once from their repository, at a fixed commit, and compared with
-    the published counts. Exit code: 0 done, 2 invalid usage or input, and nothing is stored.
+    the published counts. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
     """
     _import_released("recht2019-imagenet", folder, results, force)
 
@@ -1168,17 +1191,18 @@ def import_predictions(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="An npy, npz, pt, JSON, JSON lines, CSV or Parquet file.")
     ],
-    model: Annotated[str, typer.Option(metavar="NAME", help="The model.")],
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="The dataset.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="Name of the model.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Name of the dataset.")],
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Labels, with ids or in dataset order, if none are stored.")
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the numbers mean: cifar10, imagenet-1k, or your own.")
+        str | None,
+        typer.Option(metavar="NAME", help="Label space of class numbers: cifar10, imagenet-1k, or your own."),
     ] = None,
     kind: Annotated[str, typer.Option(metavar="K", help="auto, top1, topk, logits or probabilities.")] = "auto",
     id_column: Annotated[
-        str | None, typer.Option("--id-column", metavar="C", help="The column that names the images.")
+        str | None, typer.Option("--id-column", metavar="C", help="The column that identifies the images.")
     ] = None,
     column: Annotated[
         str | None,
@@ -1186,7 +1210,7 @@ def import_predictions(
     ] = None,
     first_class: Annotated[
         int | None,
-        typer.Option("--first-class", metavar="0|1", parser=_whole_number, help="The number of the first class."),
+        typer.Option("--first-class", metavar="0|1", parser=_whole_number, help="Number of the first class."),
     ] = None,
     file_order: Annotated[
         bool, typer.Option("--file-order", help="Rows are in dataset order; names in the file are ignored.")
@@ -1195,8 +1219,8 @@ def import_predictions(
         str,
         typer.Option(
             metavar="M",
-            help="Images without a prediction count as incorrect where the file marks them (marked) or also where it "
-            "has no row for them (incorrect), or are refused (error).",
+            help="Count images as incorrect if the file marks them as without prediction (marked), also if they have "
+            "no row (incorrect), or refuse the file (error).",
         ),
     ] = "marked",
     family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, shown in the report.")] = None,
@@ -1207,9 +1231,9 @@ def import_predictions(
 ) -> None:
     """Import the predictions of one model.
 
-    The file holds one row per image of a dataset: class numbers or names (one, or the k best), logits or probabilities.
-    Rows are matched to images by a column of ids, and are in dataset order only where there is none; labels in the file
-    must be those of the dataset. Each rule applied is printed; ambiguous files are refused. Exit code: 0 done,
+    The file has one row per image of a dataset: class numbers or names (one, or the k best), logits or probabilities.
+    Rows are matched to images by a column of ids, or taken in dataset order if there is none; labels in the file must
+    agree with those of the dataset. Each rule applied is printed; ambiguous files are refused. Exit code: 0 success,
     2 invalid usage or input, and nothing is stored.
     """
     with _complaints(import_predictions):
@@ -1251,11 +1275,12 @@ def import_table(
         list[str] | None,
         typer.Option(
             metavar="DATASET=COLUMN",
-            help="A dataset's top-1 column, the original first; repeatable. With --dataset-column also COLUMN alone.",
+            help="The top-1 column of a dataset, the original set first; repeatable. With --dataset-column, COLUMN "
+            "alone.",
         ),
     ] = None,
     top5: Annotated[
-        list[str] | None, typer.Option("--top5", metavar="DATASET=COLUMN", help="A dataset's top-5 column.")
+        list[str] | None, typer.Option("--top5", metavar="DATASET=COLUMN", help="The top-5 column of a dataset.")
     ] = None,
     model_column: Annotated[
         str | None,
@@ -1263,21 +1288,25 @@ def import_table(
             "--model-column",
             "--model",
             metavar="C",
-            help='The column that names the models, or several that identify it together, such as "model@img_size".',
+            help='The column of models, or several columns that identify a model together, such as "model@img_size".',
         ),
     ] = None,
     dataset_column: Annotated[
         str | None,
         typer.Option(
-            "--dataset-column", metavar="C", help="The column that names the dataset: one row per model and dataset."
+            "--dataset-column", metavar="C", help="The column of datasets, if there is one row per model and dataset."
         ),
     ] = None,
     dataset_name: Annotated[
         list[str] | None,
-        typer.Option("--dataset-name", metavar="VALUE=DATASET", help="What the table calls a dataset; repeatable."),
+        typer.Option(
+            "--dataset-name",
+            metavar="VALUE=DATASET",
+            help="The dataset that a value in the table stands for; repeatable.",
+        ),
     ] = None,
-    percent: Annotated[bool, typer.Option("--percent", help="The numbers are percent.")] = False,
-    fraction: Annotated[bool, typer.Option("--fraction", help="The numbers are fractions of 1.")] = False,
+    percent: Annotated[bool, typer.Option("--percent", help="The numbers are percentages.")] = False,
+    fraction: Annotated[bool, typer.Option("--fraction", help="The numbers are fractions between 0 and 1.")] = False,
     counts: Annotated[bool, typer.Option("--counts", help="The numbers are counts of correct predictions.")] = False,
     error: Annotated[bool, typer.Option("--error", help="The numbers are error rates.")] = False,
     means: Annotated[
@@ -1285,7 +1314,7 @@ def import_table(
     ] = False,
     n: Annotated[
         list[str] | None,
-        typer.Option("--n", metavar="DATASET=N", help="A dataset's number of images, if unknown."),
+        typer.Option("--n", metavar="DATASET=N", help="Number of images of a dataset, if unknown."),
     ] = None,
     registry: RegistryOption = None,
     results: ResultsOption = Path("results"),
@@ -1293,8 +1322,8 @@ def import_table(
     """Import a table of accuracies or counts.
 
     One row per model, with a column for each dataset; a table for each dataset; or one row per model and dataset.
-    Accuracies become whole counts of images, or are refused. What needs the prediction on each image leaves these
-    models out, and the report says so. Exit code: 0 done, 2 invalid usage or input, and nothing is stored.
+    Accuracies are converted to counts of images, or refused. Statistics that need per-image predictions leave these
+    models out, and the report says so. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
     """
     with _complaints(import_table):
         from evalshift.console.output import print_import
@@ -1328,9 +1357,9 @@ def cache_list(
     cache_dir: CacheDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per file.")] = False,
 ) -> None:
-    """List the decoded images on disk: dataset, size, and when they were last used.
+    """List the decoded images on disk: dataset, size, and time of last use.
 
-    The least recently used come first: they are removed first when there is no room for others.
+    The least recently used come first: they are the first to be removed to make room for others.
     """
     with _complaints(cache_list):
         from evalshift.console.output import print_cache

@@ -20,14 +20,16 @@ from collections.abc import Iterable
 
 
 class EvalshiftError(Exception):
-    """An error in up to five fields; its text has one line for each and can be shown as it is.
+    """An error with up to five fields; its text has one line per field and can be shown to users.
 
     problem   one line: what is wrong
     where     file, entry, field, line or URL
     found     the invalid value
     expected  valid values
     fix       what to do about it
-    Arguments of Python functions are named in backticks, as in `metric`; the command line shows its options instead.
+
+    Messages name arguments of Python functions in backticks, such as `metric`; the command line shows its options
+    instead.
     """
 
     exit_code = 2

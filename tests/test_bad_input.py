@@ -723,7 +723,7 @@ def test_kill_keeps_what_is_finished(here: Path) -> None:
         pq.read_table(path)  # whole, or it could not be read
     assert run_here("report", "--bootstrap", "0", "--format", "csv", "--pair", "original:new").code == 0
     again = run_here("run", "--models", "first")
-    assert "nothing to do: all is in results\n" in again.err
+    assert "nothing to do: everything is in results\n" in again.err
 
 
 # -------------------------------------------------------------------------------------------------------------- options

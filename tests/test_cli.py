@@ -116,7 +116,7 @@ def test_run_skips_what_is_stored(here: Path) -> None:
         "pairs     original:new\n"
         "models    3\n"
         "skipped   6 predictions stored and still valid\n"
-        "nothing to do: all is in results\n"
+        "nothing to do: everything is in results\n"
         "results   results\n"
     )
     assert contents(here / "results") == before
@@ -197,14 +197,14 @@ def test_dry_run_gives_each_reason(here: Path) -> None:
         "dark   original, new  not run yet"
     )
     assert contents(here) == before
-    assert run_here("run", "--dry-run", "--models", "good").out.endswith("\nnothing to do: all is in results\n")
+    assert run_here("run", "--dry-run", "--models", "good").out.endswith("\nnothing to do: everything is in results\n")
 
 
 def test_models_of_other_classes_are_left_out(here: Path) -> None:
     registry = here / "registry.yaml"
     registry.write_text("extends: default\n" + registry.read_text("utf-8"), "utf-8")
     ran = run_here("run", "--dry-run", "--models", "good,digits-lda*")
-    assert "models    1, 2 of other classes left out\n" in ran.out
+    assert "models    1 (2 with other classes left out)\n" in ran.out
 
 
 def test_run_takes_its_options_from_a_file_and_flags_override_it(here: Path) -> None:
@@ -297,7 +297,7 @@ def test_report_prints_the_findings_and_writes_every_file(stored: Path, out: Pat
         "  All models keep their rank.\n"
         "  At most 42.4 points of any change can be sampling error of the images of both\n"
         "  sets (95 %, jointly for all 3 models). The average change is not statistically\n"
-        "  significant, and nothing is attributed.\n"
+        "  significant, so no cause is attributed.\n"
         "  Lines are on the linear scale, because fewer than 5 models cannot show which\n"
         "  scale fits best.\n"
         "\n"
@@ -486,7 +486,7 @@ def test_report_against_a_testbed_that_knows_none_of_the_pairs(stored: Path, out
     ran = run_here("report", "--results", stored, "--against", "recht2019", "--bootstrap", "0")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines()[:3] == [
-        "evalshift: nothing was published on these pairs to hold them against",
+        "evalshift: nothing was published on these pairs to compare with",
         "  where:    recht2019",
         "  found:    original:new, new:original",
     ]
@@ -553,7 +553,7 @@ def test_figure_draws_one_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     "arguments, words",
     [
         (["scater", "--out", "a.pdf"], 'did you mean "scatter"?'),
-        (["scatter", "--out", "a.jpg"], "a figure is a .pdf, .svg or .png file (--out)"),
+        (["scatter", "--out", "a.jpg"], "unsupported format of a figure (--out)"),
         (["scatter", "--out", "a.pdf", "--xlim", "60"], "--xlim is a range"),
         (["scatter", "--out", "a.pdf", "--label", "nas"], "this is not a label (--label)"),
         (["scatter", "--out", "a.pdf", "--width", "0.1"], "the --width of the figure is out of range"),
@@ -699,8 +699,8 @@ def test_the_shell_completes_values(here: Path, typed: str, offered: list[str]) 
 def test_a_scale_written_as_a_value_is_told_its_flag(here: Path) -> None:
     ran = run_here("report", "--scale", "probit")
     assert ran.code == 2
-    assert "the scale is a flag of its own: --probit" in ran.err
-    assert "the scale is a flag of its own: --linear, --probit, --logit" in run_here("report", "--scale", "log").err
+    assert "the scale is set by a flag: --probit" in ran.err
+    assert "the scale is set by a flag: --linear, --probit, --logit" in run_here("report", "--scale", "log").err
 
 
 def table(printed: str) -> list[list[str]]:
@@ -898,7 +898,7 @@ def test_imported_predictions_stand_beside_runs(here: Path) -> None:
         "guest  original      12  100.00 %",
         "",
         "rule: labels of original as stored in results",
-        "rule: no column names the images: rows are taken in dataset order",
+        "rule: no column identifies the images: rows are taken in dataset order",
         "rule: one number per image is its class",
         "results: results",
     ]
@@ -960,7 +960,7 @@ def test_a_table_of_accuracies_is_reported_with_what_it_lacks(here: Path) -> Non
     reported = run_here("report", "--bootstrap", "100", "--format", "html,csv")
     assert reported.code == 0
     assert (
-        "note: Known by imported counts alone, so left out of all statistics that need the prediction for each image: "
+        "note: Only imported counts are known, so all statistics that need per-image predictions leave out: "
         "x, y, z." in " ".join(reported.out.split())
     )
     assert run_here("report", "--metric", "top5").code == 2
@@ -1129,7 +1129,7 @@ def test_a_terminal_is_asked_before_anything_is_downloaded(tmp_path: Path) -> No
     arguments = ["run", "--pair", "cifar10:cifar10.1-v6", "--models", "resnet20-*"]
     lines = on_a_terminal(arguments, tmp_path, columns=100, typed="n\n", code=1)
     assert "2 models, 4 downloads, 179 MB. Download and run? [Y/n]: " in "\n".join(lines)
-    assert "evalshift: nothing was downloaded or run; choose less with --models or --pair" in lines[-1]
+    assert "evalshift: nothing was downloaded or run; narrow the choice with --models or --pair" in lines[-1]
     assert not (tmp_path / "results").exists()
 
 
@@ -1228,4 +1228,4 @@ def test_errors_name_python_arguments_which_the_command_line_shows_as_options(
 
 def test_help_of_figure_names_every_figure() -> None:
     shown = " ".join(run_here("figure", "--help").out.split())
-    assert f"Of {', '.join(FIGURE_NAMES)}." in shown
+    assert f"One of {', '.join(FIGURE_NAMES)}." in shown

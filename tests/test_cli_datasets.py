@@ -245,7 +245,7 @@ def test_help_of_the_group() -> None:
 
 
 def test_space_that_runs_out_is_said(here: Path, monkeypatch: pytest.MonkeyPatch, file_server: FileServer) -> None:
-    """An archive that cannot be unpacked for want of space leaves nothing half-way."""
+    """An archive that cannot be unpacked without space leaves nothing half-way."""
     from formats import image_bytes, tar_bytes
 
     body = tar_bytes({f"set/n0144{wnid}/1.png": image_bytes() for wnid in ("0764", "3537")}, "w")

@@ -89,7 +89,7 @@ def asked_of(classes: set[str], folder: Path) -> set[str]:
     return found
 
 
-def test_missing_results_are_told_apart_in_one_module() -> None:
+def test_missing_results_are_recognised_in_one_module() -> None:
     places = asked_of({"Missing"}, ROOT / "evalshift")
     assert {place.partition(":")[0] for place in places} == {"analysis/pair_statistics/missing.py"}, (
         "use require, or_none, or_missing, either, … of analysis/pair_statistics/missing.py"
@@ -151,7 +151,7 @@ def test_report_and_help_work_where_torch_is_not_installed(tmp_path: Path) -> No
     assert run_apart("list", "models", folder=tmp_path, before=WITHOUT_TORCH).code == 0
     # A run with nothing to do needs none either.
     idle = run_apart("run", folder=tmp_path, before=WITHOUT_TORCH)
-    assert "nothing to do: all is in results\n" in idle.err
+    assert "nothing to do: everything is in results\n" in idle.err
 
 
 def test_a_dataset_of_torchvision_is_not_available_without_it(tmp_path: Path) -> None:

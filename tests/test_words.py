@@ -20,7 +20,12 @@ SAY = {
     r"\bbeyond chance\b": "statistically significant",
     r"\btold apart\b|\btell apart\b": "significantly different",
     r"\b(a|one) (row|image|model|class|batch|line|column|set|pair|file|cell|folder) an? (?!time)\w+": "per",
-    r"\bmodule a format\b|\bimages a second\b": "per",
+    r"\bmodule a format\b|\b(images|models|points|threads|files|seconds) an? "
+    r"(second|batch|class|model|set|core|family|row|year|image)\b|\beach an? (model|image|class|row)\b": "per",
+    r"\b(is|are|be|was|were|not) held against\b": "compared with",
+    r"\b(models?|it|they|one) takes? (two|three|five|at least|a line)\b": "needs",
+    r"\bfor want of\b": "because … is missing",
+    r"\berr(s|ed|ing)? (together|alike)\b": "correlated errors",
     r"\bluck(y|iest|ier)?\b|\bunlucky\b": "sampling error",
     r"\bdr(aw|awn|ew) again\b|\bdrawn models\b": "resampled; bootstrap resamples",
     r"\bstand(s|ing)? (off|above|below) the line": "effective robustness; above or below the line",

@@ -90,7 +90,7 @@ def print_plan(plan: "Plan", registry: "Registry", results: Path, downloads: str
         stdout().print(f"to run    {len(plan.jobs)}\n")
         print_table(("model", "on", "why"), _by_model(plan.jobs))
     else:
-        stdout().print(f"nothing to do: all is in {results}")
+        stdout().print(f"nothing to do: everything is in {results}")
 
 
 def _by_model(jobs: Sequence["Job"]) -> list[tuple[str, str, str]]:
@@ -357,7 +357,7 @@ def print_comparison(comparison: "Comparison") -> None:
             for quantity in pair.differences:
                 _print_matrix(pair, quantity)
         else:
-            console.print(f"the differences of all {len(pair.models)} models, each from each: --json")
+            console.print(f"--json prints the differences of all pairs of the {len(pair.models)} models")
 
 
 def _print_accuracies(pair: "PairComparison") -> None:

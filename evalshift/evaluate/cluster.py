@@ -304,7 +304,7 @@ class _Run:
         if unit is None:
             self._progress.skip(given.unit.images)
             return
-        reason = f"the worker died: {first_line(error)}"
+        reason = f"the worker process ended: {first_line(error)}"
         timeout = self._options.model_timeout
         if timeout is not None and not gone and time.monotonic() - given.since >= timeout:
             reason = f"no result after {timeout:g} s"

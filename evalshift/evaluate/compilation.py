@@ -39,7 +39,7 @@ def compile_if_quicker(
         if name == "cuda graph" and execution.device.type != "cuda":
             continue
         if work < _WORTHWHILE_SECONDS[name]:
-            skipped[name] = f"{work:,.1f} s of work do not repay it"
+            skipped[name] = f"{work:,.1f} s of work do not justify it"
             continue
         wanted = dataclasses.replace(execution, streams=1, fused=False, compiled=name)
         try:
@@ -53,7 +53,7 @@ def compile_if_quicker(
             )
             continue
         if taken * _NOISE > best:
-            skipped[name] = f"no quicker: {1 / taken:,.0f} images/s beside {1 / best:,.0f}, after {spent:,.0f} s"
+            skipped[name] = f"no faster: {1 / taken:,.0f} images/s beside {1 / best:,.0f}, after {spent:,.0f} s"
             continue
         chosen, how, best = form, wanted, taken
     return chosen, how, skipped

@@ -308,7 +308,7 @@ class DecodeCache:
             try:
                 entry.path.unlink(missing_ok=True)
             except OSError as error:
-                raise StoreError("a file cannot be removed", where=entry.path, found=_words(error)) from error
+                raise StoreError("a file could not be removed", where=entry.path, found=_words(error)) from error
         self.remove_leftovers()
         return removed
 

@@ -66,7 +66,7 @@ def fuse(classifier: Classifier, images: Images, reference: Reference | None = N
             joined = _join_to_convolutions(graph)
             _sum_in_place(graph)
         if not joined:
-            raise NotApplied("there is nothing to join")
+            raise NotApplied("there is nothing to fuse")
         fused = dataclasses.replace(classifier, module=graph.eval().requires_grad_(False))
         reference.check(forward(fused, images, execution))
     except NotApplied:

@@ -367,7 +367,7 @@ class ImageReader:
     def _refuse_unequal(self, first: tuple[int, ...], other: tuple[int, ...]) -> None:
         if first != other:
             raise ModelError(
-                "the images are of different sizes and the model's preprocessing does not make them equal",
+                "the images have different sizes, and the model's preprocessing does not make them equal",
                 where=f"dataset {self.dataset.name}",
                 found=f"{first[0]} × {first[1]} and {other[0]} × {other[1]}",
                 expected="one size for all after resize and crop",

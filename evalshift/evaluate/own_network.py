@@ -38,18 +38,25 @@ def predict(
     batch_size: int | str = "auto",
     workers: int | None = None,
 ) -> Predictions:
-    """Run a network of your own, float (n, c, h, w) → logits (n, classes), on one dataset. Nothing is stored.
+    """Run your own network on one dataset, without storing anything.
 
-    dataset      a name from the registry, or a Dataset
-    preprocess   what the network wants to see; `{}` gives it pixels in [0, 1]
-    output       which output holds the classes, by number or name, where the network returns several that could
-    logits       which of its numbers are the classes, and what they are, as in a registry: {"sigmoid": True} for one
-                 output that stands for the second of two classes. Probabilities are recognised without it
-    registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
-    The network runs in eval mode, and is afterwards as it was: modes, device and memory layout.
+    module       a torch module: float images (n, c, h, w) in, logits (n, classes) out
+    dataset      a name in the registry, or a Dataset
+    preprocess   how images are prepared; `{}` gives the network unchanged pixels in [0, 1]
+    output       which output contains the classes, by number or name, if the network returns several that could
+    logits       which of its numbers are the classes, and what they mean, as in a registry: {"sigmoid": True} for one
+                 output that is the second of two classes. Probabilities are detected automatically
+    registry     a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
+    name         name of the model in the result
+    device       "auto", "cpu", "cuda", "cuda:1" or "mps"
+    precision    "fp32", "tf32", "bf16" or "fp16"
+    batch_size   images per batch; "auto" searches for the fastest size
+    workers      threads that decode image files; by default, one per core
 
-    Raises UsageError for a name that is not there, DataError for a faulty dataset, ModelError for unusable outputs;
-    what the network itself raises comes through.
+    The network runs in eval mode; afterwards its modes, device and memory layout are restored.
+
+    Raises UsageError for an unknown name, DataError for a faulty dataset, ModelError for unusable outputs; exceptions
+    of the network itself are passed on.
     """
     from torch import nn
 

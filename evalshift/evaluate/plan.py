@@ -179,7 +179,7 @@ def _how_to_fit(registry: Registry, unfit: Mapping[str, str], unnamed: tuple[str
 
 def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
     """What was chosen from a registry, as lines of text."""
-    left_out = f", {len(chosen.unfit)} of other classes left out" if chosen.unfit else ""
+    left_out = f" ({len(chosen.unfit)} with other classes left out)" if chosen.unfit else ""
     code = code_lines(chosen.models)
     found = ", found in this folder" + ("; it names code" if code else "") if registry.found else ""
     lines = [

@@ -126,9 +126,9 @@ class Provenance(BaseModel):
 class Predictions:
     """One model's predictions on one dataset, one row per image, in dataset order.
 
-    top   class numbers, best first, shape (n, k); −1 where an imported model has no prediction, or fewer than k
-    prob  softmax probability of the first, in [0, 1], shape (n,), NaN where there is no prediction; None where imported
-          predictions came without
+    top   class numbers, best first, shape (n, k); −1 if an imported model has no prediction, or fewer than k
+    prob  softmax probability of the first prediction, in [0, 1], shape (n,); NaN without a prediction; None if
+          predictions were imported without probabilities
     """
 
     model: str

@@ -82,7 +82,7 @@ def take_reference(
     precision: str,
     batch_size: int | None = None,
 ) -> tuple[Reference, str | None]:
-    """What other forms of the network are held against, and a warning where its predictions do not repeat.
+    """What other forms of the network are compared with, and a warning where its predictions do not repeat.
 
     sample          the first few images of the dataset, uint8 (m, h, w, c)
     run             one batch through a classifier → logits

@@ -74,32 +74,38 @@ def run(
     model_timeout: float | None = None,
     console: Console | None = None,
 ) -> Results:
-    """Evaluate models on pairs of test sets, whatever is not stored yet, and store each as soon as it is done.
+    """Evaluate models on pairs of test sets, except where predictions are stored and valid; store each when it is done.
 
-    registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
-    pairs        "original:new" each; none means the registry's own, or the embedded pair
-    models       globs; none means all that fit, but for those that run on request
-    precision    fp32, tf32, bf16 or fp16
-    batch_size   "auto" finds the batch and the memory layout by a short search
-    workers      threads that decode image files; None means one per core
-    executor     "ray" runs as many models at once as there are GPUs (or cores) on this machine or in a ray cluster
-    ray_address  of the ray cluster to join, "auto" for one on this machine; None starts ray here, for this run
-    handover     a folder or an fsspec URL (s3://bucket/prefix) through which ray's workers hand over predictions
-    model_timeout  with ray, seconds that a model may take; None for any
-    compile      try each network as a CUDA graph and compiled by torch, where the time saved repays that
-    cache_size   bytes, or a text such as "20GB", that decoded images may take on disk, for later models and runs;
-                 None for the smaller of 50 GB and a fifth of the free disk, 0 for none
-    cache_dir    their folder; None for EVALSHIFT_CACHE, else a folder in the user's cache
-    fast_decode  decode JPEG files at a reduced size where they are shrunk anyway: quicker, with other pixels. How many
-                 predictions that changes is stored with them
-    limit        only so many images of each dataset, balanced over the classes, for a quick look: they are datasets of
-                 their own, cifar10@first-100, and are stored in the folder limit-100 of the results
+    registry     a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
+    pairs        "original:new" each; by default, those of the registry, or the embedded pair
+    models       names or globs; by default, all that fit, except those that run only on request
+    results      folder of stored predictions
+    device       "auto", "cpu", "cuda", "cuda:1" or "mps"; "auto" uses a GPU if there is one
+    precision    "fp32", "tf32", "bf16" or "fp16"
+    batch_size   images per batch; "auto" searches for the fastest size and memory layout
+    workers      threads that decode image files; by default, one per core
+    save_logits  also store all logits, as float16
+    force        rerun models whose stored predictions are still valid
+    executor     "local", or "ray" to run as many models at once as there are GPUs (or cores) here or in a ray cluster
+    ray_address  address of the ray cluster to join, or "auto" for one on this machine; by default, ray is started here
+    handover     a folder or fsspec URL (s3://bucket/prefix) through which ray's workers hand over predictions
+    model_timeout  with ray, the most seconds that a model may take
+    compile      try each network as a CUDA graph and compiled by torch, if the time saved justifies it
+    cache_size   disk space for decoded images, in bytes or as text such as "20GB", reused by later models and runs; by
+                 default, 50 GB or a fifth of the free space if that is less; 0 for none
+    cache_dir    folder for decoded images; by default EVALSHIFT_CACHE, else a folder in the user cache
+    fast_decode  decode JPEG files at a reduced size if they are resized to less: faster, but pixels differ slightly.
+                 The number of predictions that change is stored
+    limit        run on the first images of each dataset only, balanced over the classes. They are separate datasets,
+                 such as cifar10@first-100, stored in the folder limit-100 of the results
+    console      a rich Console for progress and messages; by default, stderr
 
-    A model that fails is reported and listed in the `failures` of the returned Results; the others go on. What comes
-    back looks at the pairs and the models of this run alone, those skipped as up to date among them; a report on all
-    that the folder holds is `report(results.path)`.
-    Raises UsageError, RegistryError, DataError, DownloadError or StoreError when the run as a whole cannot go on; what
-    was finished is kept.
+    Models that fail are listed in `failures` of the returned Results; the others go on. The returned Results contain
+    the pairs and models of this run only, including those that were up to date; `report(results.path)` reports on all
+    that the folder contains.
+
+    Raises UsageError, RegistryError, DataError, DownloadError or StoreError if the run as a whole cannot go on;
+    finished predictions are kept.
     """
     options = Options(
         device,
@@ -334,7 +340,7 @@ def say_plan(plan: Plan, registry: Registry, results: Results, console: Console)
         names = ", ".join(f"{job.model} on {job.dataset}" for job in jobs[:3]) + (", …" if len(jobs) > 3 else "")
         lines.append(f"redone    {names}: {reason}")
     if not plan.jobs:
-        lines.append(f"nothing to do: all is in {results.path}")
+        lines.append(f"nothing to do: everything is in {results.path}")
     text = "\n".join(lines)
     _say(console, text)
     return text

@@ -101,7 +101,7 @@ class StoredDataset:
                   classes that the view leaves out; else None
     superclasses  of its classes, as the registry declares them
     corrected     corrected labels of each image, shape (n, c), rows filled up with −1, all of it where an image has
-                  none; None where no corrected labels are known. Predictions are not held against these
+                  none; None where no corrected labels are known. Predictions are not compared with these
     corrected_checksum  of the file that they come from
     """
 
@@ -129,7 +129,7 @@ class StoredDataset:
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:
-        """What predictions are held against: `accepted`, or `labels` where each image has one."""
+        """What predictions are compared with: `accepted`, or `labels` where each image has one."""
         return self.labels if self.accepted is None else self.accepted
 
     @cached_property
@@ -193,11 +193,11 @@ class Counted:
 
 
 class Results:
-    """A results folder. Making one reads and writes nothing; the folder need not be there yet.
+    """A results folder. Creating the object reads and writes nothing; the folder need not exist yet.
 
-    only        look at these pairs alone, as the handle does that a run gives back; none means all that were run here
-    failures    of the run that gave this handle
-    only_models look at these models alone, those of the run that gave this handle; none means all that are stored here
+    only         restrict to these pairs, as for the Results of a run; empty for all pairs in the folder
+    failures     failures of the run that returned this object
+    only_models  restrict to these models, as for the Results of a run; empty for all models in the folder
     """
 
     def __init__(
@@ -239,13 +239,13 @@ class Results:
         return not self.only_models or model in self.only_models
 
     def pairs(self) -> list[str]:
-        """The pairs to look at, "original:new", in the order of their first run."""
+        """The pairs, "original:new", in the order of their first run."""
         return list(self.only) or self._all_pairs()
 
     def to_frame(
         self, datasets: Sequence[str] | str | None = None, models: Sequence[str] | str | None = None
     ) -> "pd.DataFrame":
-        """Stored predictions, one row per model and image; columns and errors as in `frames.predictions_frame`."""
+        """Stored predictions as a DataFrame, one row per model and image; columns as in `frames.predictions_frame`."""
         from evalshift.evaluate.frames import predictions_frame  # pandas takes half a second to import
 
         return predictions_frame(self, datasets, models)
@@ -262,7 +262,7 @@ class Results:
             return []
 
     def add_pairs(self, pairs: Iterable[str]) -> None:
-        """Note that these pairs were run or imported; known ones keep their place."""
+        """Record that these pairs were run or imported; known ones keep their position."""
         pairs = list(dict.fromkeys(pairs))
         if set(pairs) <= set(self._all_pairs()):
             return
@@ -319,7 +319,7 @@ class Results:
         write_sealed(table, facts, self.dataset_file(dataset.name))
 
     def dataset_facts(self, dataset: str) -> dict | None:
-        """The metadata of a stored dataset without its rows; None when it is not stored."""
+        """The metadata of a stored dataset, without reading its rows; None if it is not stored."""
         path = self.dataset_file(dataset)
         depends_on(path)
         try:
@@ -332,7 +332,10 @@ class Results:
             return None
 
     def load_dataset(self, dataset: str) -> StoredDataset:
-        """Raises StoreError when the dataset is not stored, cannot be read, or comes from a newer evalshift."""
+        """Load a stored dataset, without its images.
+
+        Raises StoreError if it is not stored, cannot be read, or was written by a newer evalshift.
+        """
         path = self.dataset_file(dataset)
         depends_on(path)
         with self._stored(path, dataset, self.datasets):
@@ -366,22 +369,22 @@ class Results:
             )
 
     def note_superclasses(self, dataset: str, superclasses: tuple[Superclasses, ...]) -> None:
-        """Store these beside a dataset that is stored already, where others or none were noted with it."""
+        """Update the superclasses of a stored dataset, if they changed."""
         facts = self.dataset_facts(dataset)
         if facts is not None and _superclasses(facts) != superclasses:
             with self._alone():
                 self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
 
     def note_corrected(self, dataset: StoredDataset) -> None:
-        """Store a dataset that is stored already with other corrected labels."""
+        """Update the corrected labels of a stored dataset."""
         with self._alone():
             self.save_dataset(dataset)
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
-        """Store a model's predictions, and its logits, shape (n, classes), where they are given.
+        """Store a model's predictions and, if given, its logits, shape (n, classes).
 
-        Logits go first, with the checksum of their predictions, and those of earlier predictions go away: none are
-        ever taken for those of another run.
+        Logits are written first, with the checksum of their predictions, and replace earlier ones, so that they are
+        never mistaken for those of another run.
         """
         top = pa.FixedSizeListArray.from_arrays(pa.array(predictions.top.reshape(-1), pa.int32()), predictions.k)
         table = pa.table({"top": top})
@@ -397,7 +400,7 @@ class Results:
         write_atomic(self.predictions_file(predictions.dataset, predictions.model), content)
 
     def has_logits(self, dataset: str, model: str) -> bool:
-        """Whether logits are stored that belong to the stored predictions; the logits are not read."""
+        """Whether logits are stored that belong to the stored predictions, without reading them."""
         path = self.logits_file(dataset, model)
         depends_on(path)
         facts = self._prediction_facts(dataset, model)
@@ -406,7 +409,7 @@ class Results:
     def load_logits(self, dataset: str, model: str) -> np.ndarray:
         """The logits of stored predictions, shape (n, classes), float16 or float32.
 
-        Raises StoreError where none are stored, or where they are damaged or of another run than the predictions.
+        Raises StoreError if none are stored, or if they are damaged or belong to another run than the predictions.
         """
         path = self.logits_file(dataset, model)
         facts = self._prediction_facts(dataset, model) or {}
@@ -414,7 +417,7 @@ class Results:
             return read_logits(path, facts.get(OF_FACTS))
 
     def provenance(self, dataset: str, model: str) -> Provenance | None:
-        """How stored predictions came about, without reading their rows; None when there are none.
+        """The provenance of stored predictions, without reading their rows; None if there are none.
 
         Raises StoreError when the file is damaged or comes from a newer evalshift.
         """
@@ -431,7 +434,10 @@ class Results:
             return None
 
     def load_predictions(self, dataset: str, model: str) -> Predictions:
-        """Raises StoreError when there are none, or when the file is damaged or comes from a newer evalshift."""
+        """Load stored predictions.
+
+        Raises StoreError if there are none, the file is damaged, or it was written by a newer evalshift.
+        """
         path = self.predictions_file(dataset, model)
         depends_on(path)
         classes = self._count_classes(dataset)
@@ -449,7 +455,7 @@ class Results:
         return None
 
     def save_counts(self, dataset: CountedDataset, counts: Iterable[Counted]) -> None:
-        """Store counts beside those that are there already; a model's new row overwrites its old one."""
+        """Add counts to those already stored; a model's new row overwrites its old one."""
         with self._alone():
             _, rows = self._all_counts(dataset.name) or (dataset, {})
             self._write_counts(dataset, rows | {counted.model: counted for counted in counts})
@@ -473,7 +479,7 @@ class Results:
         write_sealed(pa.table(columns), facts, self.counts_file(dataset.name))
 
     def load_counts(self, dataset: str) -> tuple[CountedDataset, dict[str, Counted]] | None:
-        """The imported counts of a dataset by model; None when there are none.
+        """The imported counts of a dataset, by model; None if there are none.
 
         Raises StoreError when the file is damaged or comes from a newer evalshift.
         """

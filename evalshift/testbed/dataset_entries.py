@@ -1,4 +1,4 @@
-"""Datasets as data: one class for each source."""
+"""Dataset entries: one class per source."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -22,11 +22,11 @@ def _fixed(*names: str) -> AfterValidator:
 
 
 class NearDuplicatesEntry(Entry):
-    """Published figures on the test images that have near-duplicates in the training set.
+    """Published numbers about test images with near-duplicates in the training set.
 
-    share     of the images, from 0 to 1
-    accuracy  of a typical model on them, from 0 to 1
-    source    where these figures are published
+    share     share of the images, from 0 to 1
+    accuracy  accuracy of a typical model on them, from 0 to 1
+    source    where these numbers are published
     """
 
     share: float = Field(gt=0, lt=1)
@@ -35,22 +35,23 @@ class NearDuplicatesEntry(Entry):
 
 
 class NoVariantsError(ValueError):
-    """Raised for `name@text` where the name stands for one dataset only."""
+    """Raised for `name@text` if the name stands for a single dataset."""
 
 
 class DatasetEntry(About):
     """Labelled images in a fixed order.
 
-    fresh            another dataset: images of the same distribution, on which no model was tuned
-    near_duplicates  what is known of near-duplicates of training images
-    view             how labels and predictions are grouped or reduced: the name of a view such as imagenet-a, groups
-                     of classes, or the classes to keep, see `testbed.views`; the registry knows groups by a name too
-    attributes       a table with a row for each image and further columns, such as its place or year
-    multi_labels     a file with the correct classes of each image as a list, such as ReaL's real.json, instead
-                     of one label per image; `labels` for short, where the source has no labels of that name
-    corrected_labels  a file with one or several corrected labels of each image, or of some: accuracies by them are
-                     reported beside those by the dataset's own
-    format           the module of `evalshift.testbed.datasets` that reads it
+    classes           the label space
+    fresh             the name of another dataset: images from the same distribution, never used for tuning
+    near_duplicates   what is known about near-duplicates of training images: share, accuracy and source
+    view              how labels and predictions are grouped or reduced: the name of a view such as imagenet-a, groups
+                      of classes, or the classes to keep
+    attributes        a table with one row per image and further columns, such as its place or year
+    multi_labels      a file with a list of correct classes per image, such as ReaL's real.json, instead of one label
+                      per image; `labels` for short, if the source has no field `labels`
+    corrected_labels  a file with one or several corrected labels of all or some images; accuracies are reported by
+                      these labels as well as by the dataset's own
+    format            the module of `evalshift.testbed.datasets` that reads it
     """
 
     format: ClassVar[str]
@@ -73,20 +74,20 @@ class DatasetEntry(About):
 
     @property
     def seen(self) -> View | None:
-        """The view that `view` names; None without one."""
+        """The view named by `view`; None without one."""
         if self._seen is None and self.view in BUILT_IN_VIEWS:
             return built_in_view(str(self.view))
         return self._seen
 
     @property
     def predicted_in(self) -> str:
-        """The name of the label space that models predict in, which a view reads."""
+        """The name of the label space in which models predict, before any view."""
         if self.view is None:
             return self.classes
         return BUILT_IN_VIEWS[str(self.view)] if self._seen is None else self._seen.of.name
 
     def seen_in(self, view: str | View) -> "DatasetEntry":
-        """This dataset in a view, which must fit its label space; one that is built in is made when it is used."""
+        """Return this dataset in a view, which must fit its label space; built-in views are created on first use."""
         name = view if isinstance(view, str) else view.name
         changed: dict[str, Any] = {"view": name}
         if self.view is None:  # what is known of all images need not hold for a part of them
@@ -98,11 +99,11 @@ class DatasetEntry(About):
 
     @property
     def limit(self) -> int | None:
-        """How many of the images, balanced over the classes, belong to it; None for all."""
+        """The number of images, balanced over the classes; None for all."""
         return self._limit
 
     def limited(self, limit: int) -> "DatasetEntry":
-        """The first images of this dataset, for a quick look; what is known of all of them need not hold for these."""
+        """Return the first images of this dataset, without facts that need not hold for a subset."""
         changed = {
             "title": f"{self.title} (first {limit:,} images)" if self.title else None,
             "fresh": limited_name(self.fresh, limit) if self.fresh else None,
@@ -114,19 +115,22 @@ class DatasetEntry(About):
         return copy
 
     def chosen(self, text: str) -> "DatasetEntry":
-        """The dataset that `name@text` stands for where the name has several.
+        """Return the dataset that `name@text` stands for, if the name has several.
 
-        NoVariantsError where it has one only; ValueError for an unknown `text`, whose message says what is expected.
+        Raises NoVariantsError if it has only one; ValueError for an unknown `text`, saying what is expected.
         """
         raise NoVariantsError(text)
 
     def needed_files(self) -> tuple[FileEntry, ...]:
-        """What must be downloaded before this dataset can be read; empty where all files are stored."""
+        """The files to download before this dataset can be read; empty if all are stored."""
         return ()
 
 
 class DigitsDataset(DatasetEntry):
-    """The embedded pair: scikit-learn's handwritten digits, split by writer."""
+    """The embedded pair: scikit-learn's handwritten digits, split by writer.
+
+    part  original: other digits by the writers of the training set; new: digits by other writers
+    """
 
     format = "digits"
     source: Literal["digits"]
@@ -135,7 +139,12 @@ class DigitsDataset(DatasetEntry):
 
 
 class NpyDataset(DatasetEntry):
-    """Arrays: images uint8 (n, h, w, c), labels whole numbers (n,), ids optional, one per line or as .npy."""
+    """NumPy arrays in .npy files.
+
+    images  uint8, shape (n, h, w) or (n, h, w, channels)
+    labels  whole numbers, shape (n,)
+    ids     optional names of the images: a .npy file, or a text file with one per line
+    """
 
     format = "npy"
     source: Literal["npy"]
@@ -145,7 +154,11 @@ class NpyDataset(DatasetEntry):
 
 
 class FolderDataset(DatasetEntry):
-    """A folder for each class, images inside. `folders` gives their names in class order, where unknown."""
+    """One folder per class.
+
+    path     the folder that contains the class folders; images may be at any depth below them
+    folders  names of the class folders in class order, if they are neither class names, wnids nor numbers
+    """
 
     format = "folder"
     source: Literal["folder"]
@@ -154,12 +167,12 @@ class FolderDataset(DatasetEntry):
 
 
 class ListDataset(DatasetEntry):
-    """Images beside a list of their labels: CSV, TSV, JSON lines, or lines of a path and a label.
+    """Images and a list of their labels.
 
-    labels         the list
-    path           the folder that its paths begin in; the list's own without it
-    image_column   the column that names the images, where it is ambiguous
-    label_column   the column of labels: numbers, class names or wnids
+    labels        the list: CSV, TSV, JSON lines, or lines with a path and a label
+    path          the folder that its paths are relative to; by default, the folder of the list
+    image_column  the column that identifies the images, if it is ambiguous
+    label_column  the column of labels (numbers, class names or wnids), if it is ambiguous
     """
 
     format = "label_list"
@@ -171,16 +184,19 @@ class ListDataset(DatasetEntry):
 
     @property
     def images_folder(self) -> Path:
-        """The folder that the paths begin in."""
+        """The folder that the paths are relative to."""
         return self.labels.parent if self.path is None else self.path
 
 
 class NpzDataset(DatasetEntry):
-    """One file of np.savez: images uint8, labels whole numbers (n,) or (n, 1), or names of classes.
+    """One file of np.savez: images uint8; labels whole numbers, shape (n,) or (n, 1), or class names.
 
-    split           whose arrays, where the file has several splits, such as test_images
-    images, labels  names of the arrays, where they are other ones; `ids` too, where there are any
-    channels        first or last, where the shape is ambiguous
+    path      the .npz file
+    split     which arrays to read if the file has several splits, such as test_images
+    images    name of the array of images, if it cannot be inferred
+    labels    name of the array of labels, if it cannot be inferred
+    ids       name of the array of ids, if there is one
+    channels  first or last, if the shape is ambiguous
     """
 
     format = "npz"
@@ -194,13 +210,13 @@ class NpzDataset(DatasetEntry):
 
 
 class ParquetDataset(DatasetEntry):
-    """Parquet files of Hugging Face's form: encoded images in a column, labels in another.
+    """Parquet files as on the Hugging Face Hub: a column of encoded images and a column of labels.
 
-    path           a file, a folder, a glob, or numbers in braces: data/test-*.parquet
-    split          of a folder with several, such as test: its files begin with it
-    image_column   `image` without it, or the one column of images
-    label_column   `label` without it
-    id_column      names the images; without it, the paths stored with them do, or their positions
+    path          a file, a folder, a glob, or numbers in braces: data/test-*.parquet
+    split         for a folder with several splits, such as test: the prefix of its files
+    image_column  the column of images; by default `image`, or the only column of images
+    label_column  the column of labels; by default `label`
+    id_column     the column of ids; by default, the paths stored with the images, or their positions
     """
 
     format = "parquet"
@@ -213,10 +229,10 @@ class ParquetDataset(DatasetEntry):
 
 
 class WebDataset(DatasetEntry):
-    """Tar files of WebDataset's form, read in order and without unpacking: 000123.jpg beside 000123.cls.
+    """Tar files in the WebDataset format, such as 000123.jpg next to 000123.cls; read in order, without unpacking.
 
     path   a file, a folder, a glob, or numbers in braces: val-{000000..000049}.tar
-    label  what holds the label: `cls` without it, or a field of a json member: json.label
+    label  the member with the label: by default `cls`; or a field of a json member: json.label
     """
 
     format = "webdataset"
@@ -228,9 +244,9 @@ class WebDataset(DatasetEntry):
 class TorchvisionDataset(DatasetEntry):
     """A dataset of torchvision.datasets with one label per image; it must be on disk.
 
-    dataset    its class there, such as USPS
-    path       its root: the folder that it was downloaded into, with nothing else in it
-    arguments  for it, such as {split: test} or {train: false}
+    dataset    the name of its class, such as USPS
+    path       its root folder, with nothing else in it
+    arguments  keyword arguments of the class, such as {split: test} or {train: false}
     """
 
     format = "torchvision_datasets"
@@ -248,10 +264,13 @@ class TorchvisionDataset(DatasetEntry):
 
 
 class DownloadedDataset(DatasetEntry):
-    """A dataset in its official format: downloaded once, or read from `path` where that is given.
+    """A dataset in its official format: downloaded once, or read from `path`.
 
-    roles     the keys of `files`: what each file is for
-    variants  the fields that decide which files those are
+    path      your own copy, instead of a download
+    files     the files to download, by role
+    split     which part of the dataset
+    roles     the keys of `files`
+    variants  the fields that determine which files these are
     """
 
     roles: ClassVar[tuple[str, ...]] = ()
@@ -270,12 +289,15 @@ class DownloadedDataset(DatasetEntry):
 
     @property
     def is_told(self) -> bool:
-        """Whether source and variants identify the dataset, whatever its name."""
+        """Whether source and variants identify the dataset, regardless of its name."""
         return True
 
 
 class Cifar10Dataset(DownloadedDataset):
-    """CIFAR-10 from cifar-10-python.tar.gz; `path` is the archive or the folder that it unpacks to."""
+    """CIFAR-10 from cifar-10-python.tar.gz.
+
+    path  the archive or its unpacked folder
+    """
 
     format = "cifar_batches"
     roles = ("archive",)
@@ -285,7 +307,11 @@ class Cifar10Dataset(DownloadedDataset):
 
 
 class Cifar101Dataset(DownloadedDataset):
-    """CIFAR-10.1, version v4 (2,021 images) or v6 (2,000); `path` is a folder with both .npy files."""
+    """CIFAR-10.1.
+
+    version  v4 (2,021 images) or v6 (2,000 images)
+    path     a folder with both .npy files
+    """
 
     format = "cifar10_1"
     roles = ("images", "labels")
@@ -296,7 +322,10 @@ class Cifar101Dataset(DownloadedDataset):
 
 
 class Cifar102Dataset(DownloadedDataset):
-    """CIFAR-10.2, 2,000 images for testing or 10,000 for training; `path` is the .npz file."""
+    """CIFAR-10.2: 2,000 test images or 10,000 training images.
+
+    path  the .npz file
+    """
 
     format = "cifar10_2"
     roles = ("arrays",)
@@ -307,9 +336,10 @@ class Cifar102Dataset(DownloadedDataset):
 
 
 class Cifar100Dataset(DownloadedDataset):
-    """CIFAR-100 from cifar-100-python.tar.gz; `path` is the archive or the folder that it unpacks to.
+    """CIFAR-100 from cifar-100-python.tar.gz.
 
     classes  cifar100, or cifar100-superclasses for models that were trained on the 20 coarse labels
+    path     the archive or its unpacked folder
     """
 
     format = "cifar_batches"
@@ -327,11 +357,14 @@ Corruption = Literal[
 
 
 class CorruptedCifarDataset(DownloadedDataset):
-    """One corruption at one severity of CIFAR-10-C, or, with classes: cifar100, of CIFAR-100-C: 10,000 images.
+    """One corruption at one severity of CIFAR-10-C, or with `classes: cifar100` of CIFAR-100-C: 10,000 images.
 
-    Without them it stands for all of them, and `name@corruption-severity` chooses: cifar10-c@fog-3.
+    Without both fields the entry stands for all of them, and `name@corruption-severity` selects one: cifar10-c@fog-3.
 
-    path  CIFAR-10-C.tar or the folder that it unpacks to
+    classes     cifar10 for CIFAR-10-C, cifar100 for CIFAR-100-C
+    corruption  the corruption
+    severity    its severity, 1 to 5
+    path        the archive, such as CIFAR-10-C.tar, or its unpacked folder
     """
 
     format = "cifar_c"
@@ -343,7 +376,7 @@ class CorruptedCifarDataset(DownloadedDataset):
     classes: Annotated[str, _fixed("cifar10", "cifar100")] = "cifar10"
 
     def chosen(self, text: str) -> "DatasetEntry":
-        """The dataset that `name@corruption-severity` means."""
+        """Return the dataset that `name@corruption-severity` stands for."""
         corruption, _, severity = text.rpartition("-")
         if self.corruption is not None:
             return super().chosen(text)
@@ -355,11 +388,12 @@ class CorruptedCifarDataset(DownloadedDataset):
 
 
 class Cinic10Dataset(DownloadedDataset):
-    """A part of CINIC-10; `path` is CINIC-10.tar.gz or the folder that it unpacks to.
+    """A part of CINIC-10.
 
-    portion  cifar: the images that came from CIFAR-10; imagenet: those from ImageNet, downsampled; all: both
-    raw      keep CIFAR-10's training images too, which make up half of the cifar portion of CINIC's test set: models
-             trained on CIFAR-10 know their labels
+    portion  cifar: the images from CIFAR-10; imagenet: those from ImageNet, downsampled; all: both
+    raw      whether to keep images from CIFAR-10's training set, which make up half of the cifar portion of CINIC's
+             test set: models trained on CIFAR-10 have seen them
+    path     CINIC-10.tar.gz or its unpacked folder
     """
 
     format = "cinic10"
@@ -381,7 +415,10 @@ class Cinic10Dataset(DownloadedDataset):
 
 
 class MnistDataset(DownloadedDataset):
-    """MNIST in its idx files; `path` is a folder with both, packed or not."""
+    """MNIST in its idx files.
+
+    path  a folder with both files, compressed or not
+    """
 
     format = "idx"
     roles = ("images", "labels")
@@ -392,9 +429,10 @@ class MnistDataset(DownloadedDataset):
 
 
 class QmnistDataset(DownloadedDataset):
-    """QMNIST's 60,000 test digits in their idx files; `path` is a folder with both, packed or not.
+    """QMNIST's 60,000 test digits in their idx files.
 
-    part  lost: the 50,000 that MNIST left out of its test set; known: the 10,000 that it took; all
+    part  lost: the 50,000 that are not in MNIST's test set; known: the 10,000 that are; all: both
+    path  a folder with both files, compressed or not
     """
 
     format = "idx"
@@ -405,7 +443,10 @@ class QmnistDataset(DownloadedDataset):
 
 
 class FashionMnistDataset(DownloadedDataset):
-    """Fashion-MNIST in its idx files; `path` is a folder with both, packed or not."""
+    """Fashion-MNIST in its idx files.
+
+    path  a folder with both files, compressed or not
+    """
 
     format = "idx"
     roles = ("images", "labels")
@@ -416,7 +457,10 @@ class FashionMnistDataset(DownloadedDataset):
 
 
 class SvhnDataset(DownloadedDataset):
-    """The cropped digits of SVHN; `path` is the .mat file."""
+    """The cropped digits of SVHN.
+
+    path  the .mat file
+    """
 
     format = "svhn"
     roles = ("matrices",)
@@ -427,11 +471,11 @@ class SvhnDataset(DownloadedDataset):
 
 
 class ImageNetDataset(DownloadedDataset):
-    """The 50,000 validation images of ILSVRC2012: wnid folders, or flat as they come, with the devkit's ground truth.
+    """The 50,000 validation images of ILSVRC2012, in wnid folders, or in one folder with the devkit's ground truth.
 
     path    the folder, or ILSVRC2012_img_val.tar
-    devkit  for flat images: ILSVRC2012_devkit_t12, packed or unpacked, or ILSVRC2012_validation_ground_truth.txt;
-            without it, looked for beside the images
+    devkit  for images in one folder: ILSVRC2012_devkit_t12, packed or unpacked, or
+            ILSVRC2012_validation_ground_truth.txt; by default, searched for next to the images
     """
 
     format = "imagenet"
@@ -442,9 +486,11 @@ class ImageNetDataset(DownloadedDataset):
 
 
 class ImageNetV2Dataset(DownloadedDataset):
-    """One of the three ImageNetV2 sets, 1,000 classes × 10 images; `path` is the archive or the folder it unpacks to.
+    """One of the three ImageNetV2 sets: 1,000 classes with 10 images each.
 
-    per_class  20 for the release of MatchedFrequency that has 20 images per class
+    version    matched-frequency, threshold0.7 or topimages
+    per_class  20 for the release of MatchedFrequency with 20 images per class
+    path       the archive or its unpacked folder
     """
 
     format = "imagenet_v2"
@@ -457,9 +503,10 @@ class ImageNetV2Dataset(DownloadedDataset):
 
 
 class ClassArchiveDataset(DownloadedDataset):
-    """An archive of class folders; `path` is the archive or the folder that it unpacks to.
+    """An archive of class folders.
 
-    count  how many images there must be
+    path   the archive or its unpacked folder
+    count  the required number of images
     """
 
     format = "class_archive"
@@ -474,9 +521,11 @@ class ClassArchiveDataset(DownloadedDataset):
 
 
 class DownsampledImageNetDataset(DownloadedDataset):
-    """Downsampled ImageNet: 16 × 16, 32 × 32 or 64 × 64; `path` is a batch, a folder of batches, or the archive.
+    """Downsampled ImageNet.
 
-    split  val, or train, which is not downloaded
+    size   pixels per side
+    split  val, or train, which needs `path`
+    path   a batch, a folder of batches, or the archive
     """
 
     format = "downsampled"

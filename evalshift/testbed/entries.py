@@ -1,6 +1,6 @@
-"""The entries of a registry: what all of them share.
+"""What all entries of a registry share.
 
-An entry is frozen, knows no key that is not its own, and opens nothing.
+An entry is frozen, refuses unknown keys, and opens no file.
 """
 
 import os
@@ -16,12 +16,12 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def is_url(place: str) -> bool:
-    """Whether a place is on the net rather than on this disk."""
+    """Whether a location is a URL rather than a path."""
     return _URL.match(place) is not None
 
 
 def expand(text: str) -> str:
-    """Fill in ${VAR}; a variable that is not set is a mistake, not an empty string."""
+    """Expand ${VAR}; an unset variable is an error, not an empty string."""
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -33,7 +33,7 @@ def expand(text: str) -> str:
 
 
 def file_path(text: object, info: Any) -> Path:
-    """A path as it is meant: ${VAR} filled in, ~ the home folder, anything else from the registry's folder."""
+    """The path with ${VAR} and ~ expanded; a relative path is relative to the registry's folder."""
     if not isinstance(text, str | Path):
         raise ValueError("a path must be text")
     path = Path(expand(str(text)))
@@ -45,7 +45,7 @@ def file_path(text: object, info: Any) -> Path:
 
 
 def _location(text: str | Path, info: Any) -> str:
-    """A URL or a package: resource as it is, anything else as a path from the registry's folder."""
+    """A URL or a package: resource unchanged; anything else as a path relative to the registry's folder."""
     if isinstance(text, str) and (is_url(text) or text.startswith(PACKAGE)):
         return expand(text)
     return str(file_path(text, info))
@@ -60,7 +60,7 @@ def _locations(places: object, info: Any) -> str | tuple[str, ...]:
 
 
 def checked_sha256(text: str) -> str:
-    """The digits of a hash, all or the first ones; ValueError for anything else."""
+    """Return a sha256 or its first digits; ValueError for anything else."""
     if not re.fullmatch(r"[0-9a-f]{8,64}", text):
         raise ValueError("write 64 hexadecimal digits in lower case, or at least the first 8")
     return text
@@ -79,7 +79,7 @@ def _file_name(text: str) -> str:
 
 
 def checked_title(title: object) -> str:
-    """A title as given; ValueError unless it is one line of 1 to 120 printable characters."""
+    """Return the title; ValueError unless it is one line of 1 to 120 printable characters."""
     if not isinstance(title, str) or not title.strip() or len(title) > 120 or not title.isprintable():
         raise ValueError("one line of 1 to 120 printable characters (quote a number)")
     return title
@@ -92,18 +92,21 @@ Title = Annotated[str, BeforeValidator(checked_title)]
 
 
 class Entry(BaseModel):
-    """What all entries share: frozen, and no key that we do not know."""
+    """Base of all entries: frozen, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class FileEntry(Entry):
-    """A file to download: tried at each URL in turn, hashed before it is opened.
+    """A file to download: each URL is tried in turn, and the file is hashed before it is opened.
 
-    urls     none where only a login gives it: then it is to be put into the cache, or named by `path`
-    md5      where nobody published a better hash
-    also     sha256 of other releases or packings of the same content, which are as good in a copy of one's own
-    members  md5 of files inside an archive, by their names without folders: for a copy that was unpacked by hand
+    name     the name of the file in the cache
+    urls     mirrors, in order of preference; empty if a login is needed: put the file into the cache, or use `path`
+    sha256   the checksum of the file
+    md5      instead of sha256, if no better checksum is published
+    size     in bytes
+    also     sha256 of other releases or archives with the same content, accepted for your own copy
+    members  md5 of files in the archive, by name without folders, for checking an unpacked copy
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -122,9 +125,13 @@ class FileEntry(Entry):
 
 
 class About(Entry):
-    """Facts for the reader; none of them changes a prediction.
+    """Information for readers, which never changes a prediction.
 
-    title  what figures, tables and the page call it; its name without one
+    title     shown in figures, tables and on the page; the default is the name
+    paper     the publication
+    licence   of the data or weights
+    homepage  where it is described or distributed
+    note      anything else a user should know
     """
 
     title: Title | None = None

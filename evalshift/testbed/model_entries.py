@@ -1,4 +1,4 @@
-"""Models as data: one class per source. A new source is a class here, in `AnyModel`, and the module that it names."""
+"""Model entries: one class per source. A new source is a class here, listed in `AnyModel`, and the module it names."""
 
 import re
 from collections.abc import Mapping
@@ -65,13 +65,13 @@ OutputName = Annotated[StrictInt, Field(ge=0)] | Annotated[StrictStr, Field(min_
 
 
 class Logits(Entry):
-    """Which outputs of a network are the classes, where it has others too or in another order, and what they are.
+    """Which outputs of a network are the classes, if there are others or in another order, and what they mean.
 
-    drop           outputs that are no class, such as 0 for the background that networks from TensorFlow put first
+    drop           outputs that are not classes, such as 0 for the background that networks from TensorFlow put first
     subset         the outputs that are the classes, in the order of the classes
-    sigmoid        one output for two classes: its sigmoid, or the output itself where all lie from 0 to 1, is the
+    sigmoid        one output for two classes: its sigmoid, or the output itself if all are between 0 and 1, is the
                    probability of the second class; with subset: [1, 0], of the first
-    probabilities  whether outputs are probabilities already, as after a softmax; found on the images without it
+    probabilities  whether outputs are already probabilities, as after a softmax; by default, detected on the images
     """
 
     drop: Annotated[tuple[Output, ...], BeforeValidator(_as_list)] = ()
@@ -92,56 +92,61 @@ class Logits(Entry):
 
 
 class Weighted(Entry):
-    """What may name files of weights; by itself it names none."""
+    """An entry that can name files of weights; this base names none."""
 
     def weights_files(self) -> tuple[str, ...]:
-        """Where the weights are, best first: URLs, `package:` resources or paths. Empty when only code knows."""
+        """Locations of the weights by preference: URLs, `package:` resources or paths; empty if only code knows."""
         return ()
 
     @property
     def given_sha256(self) -> str | None:
-        """The checksum as the entry gives it, "unknown" among them; None where it gives none."""
+        """The checksum in the entry, which may be "unknown"; None without one."""
         return None
 
     @property
     def promised_sha256(self) -> str | None:
-        """What is known of the checksum beforehand: all of its digits, the first ones, or None."""
+        """What is known of the checksum in advance: all of its digits, the first ones, or None."""
         return None if self.given_sha256 == UNKNOWN else self.given_sha256
 
     @property
     def shard_checksums(self) -> Mapping[str, str]:
-        """The sha256 of each file that an index of weights names, by that name."""
+        """The sha256 of each file listed in an index of weights, by name."""
         return {}
 
     @property
     def separate_parts(self) -> tuple["WeightsPart", ...]:
-        """The parts that the network is put together from; none where one file, or one index, has all of it."""
+        """The parts of the network; empty if one file, or one index, contains all of it."""
         return ()
 
     @property
     def reading(self) -> "StateDictFile":
-        """How the state dict is read out of its file."""
+        """How to read the state dict from its file."""
         return StateDictFile()
 
 
 class ModelEntry(Weighted, About):
-    """A classifier: where it comes from, what it wants to see, and what is known of it.
+    """A classifier: its source, its input, and what is known about it.
 
-    family_title what figures call the family; the registry fills it in from `families:`
-    selected_on  the data that chose this checkpoint among others; "test" means that its original accuracy flatters it
-    expected     the published accuracy on each dataset, as a fraction
-    output       which output holds the classes where the network returns several: its key, its name or its number
-                 from 0; without it, the only one with a number per class
-    logits       which numbers of it are the classes; all of them, in their order, without it
-    on_request   why this model is not run unasked, such as "trains here, minutes"; it runs only when it is named
-    memory       bytes of a GPU that it needs, such as "4GB": on a cluster, models that need little share one
+    classes       the label space
+    preprocess    how images are resized, cropped and normalised
+    family        the model family, shown in the report
+    family_title  title of the family; by default, from `families:` in the registry
+    year          the year of publication, shown in the report
+    recipe        models with the same recipe differ only in their seed
+    selected_on   the data by which this checkpoint was selected; "test" means that its original accuracy is inflated
+    expected      the published accuracy on each dataset, as a fraction
+    output        which output contains the classes if the network returns several: its name, or its number from 0;
+                  by default, the only one with one number per class
+    logits        which of its numbers are the classes; by default, all of them in order
+    on_request    why this model runs only on request, such as "trains first, minutes"
+    memory        GPU memory that the model needs, such as "4GB"; on a cluster, small models share a GPU
 
-    What a source says of itself:
+    Attributes of a source:
 
     module           the module of `evalshift.testbed.models` that builds the network
-    fetches          whether that module downloads what the entry does not name: its function `fetch`
+    fetches          whether that module has a function `fetch` for downloads that the entry does not name
     runs_to_fetch    whether code of the entry runs to do so
-    builds_on_meta   whether the network can be built without numbers in it, in a tenth of the time
+    builds_on_meta   whether the network can be built without weights, in a tenth of the time
     """
 
     module: ClassVar[str]
@@ -163,36 +168,36 @@ class ModelEntry(Weighted, About):
 
     @property
     def weights_parts(self) -> tuple[Weighted, ...]:
-        """What names a file of weights each: the entry itself, or the parts that its network is put together from."""
+        """What names the files of weights: the entry itself, or the parts of its network."""
         return self.separate_parts or (self,)
 
     @property
     def function_named(self) -> str | None:
-        """The function that builds the network, "module:name", files with their whole path; None where none does."""
+        """The function that builds the network, as "module:name" or "/path/to/file.py:name"; None without one."""
         return None
 
     @property
     def code_file(self) -> Path | None:
-        """A file of code, besides the function's, without which the model cannot be built."""
+        """A file of code, other than the function's, that the model needs to be built."""
         return None
 
     @property
     def program(self) -> str | None:
-        """What else than a function the model runs that is neither evalshift's nor a library's, in words."""
+        """Code other than a function that the model runs and that is not part of a library, in words."""
         return None
 
     @property
     def trained_on(self) -> AnyDataset | None:
-        """The dataset that the model is trained on before it is run; None where its weights come with it."""
+        """The dataset on which the model is trained before it runs; None if it has weights."""
         return None
 
     def state_without_weights(self) -> State:
-        """Whether it can be run where the entry names no weights."""
+        """Whether the model can run if the entry names no weights."""
         library = f"{self.source} {getattr(self, 'name', '')}"  # pyright: ignore[reportAttributeAccessIssue]
         return State(True, "comes with its library, downloaded when it is run", library)
 
     def identity(self) -> dict[str, Any]:
-        """The part of this entry that can change a prediction. Weights count by their checksum, wherever they are."""
+        """The part of this entry that can change a prediction. Weights count by checksum, not by location."""
         aside = {*About.model_fields, "family", "family_title", "year", "recipe", "selected_on", "expected"}
         aside |= {"on_request", "memory", "weights", "sha256", "shards", "path", "parts", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
@@ -211,12 +216,12 @@ class ModelEntry(Weighted, About):
         }
 
     def hashes(self) -> dict[str, Any]:
-        """The files besides the weights that decide what is predicted, by their content."""
+        """Checksums of the other files that affect predictions."""
         return {}
 
 
 def _code_hashes(kind: str, code: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A function by the content of its code, and the files that its arguments name by theirs."""
+    """Checksums of a function's code, and of the files named in its arguments."""
     module = code.rpartition(":")[0]
     named = hashes_of_arguments(arguments, Path(module).parent if module.endswith(".py") else None)
     return hashes_of_function(kind, code) | ({"argument_files": named} if named else {})
@@ -227,11 +232,11 @@ def _places(weights: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 class Hashed(Weighted):
-    """Weights that evalshift itself opens, and so hashes first.
+    """Weights that evalshift itself opens, and therefore hashes first.
 
-    sha256  what the file must be. "unknown" says that nobody published it: what comes first is then held to from then
-            on, and its hash stands in the provenance.
-    shards  the sha256 of each file that the weights name, where they are an index of several (*.index.json)
+    sha256  the checksum of the file. "unknown" if none is published: later copies must then equal the first download,
+            whose checksum is recorded in the provenance.
+    shards  the sha256 of each file listed in the weights, if they are an index of several files (*.index.json)
     """
 
     sha256: Known | None = None
@@ -255,16 +260,16 @@ class Hashed(Weighted):
 
 
 class WithWeights(Hashed, ModelEntry):
-    """A model whose weights are a file that is hashed."""
+    """A model with a file of weights."""
 
 
 class StateDictFile(Entry):
-    """How a state dict is read out of its file.
+    """How to read a state dict from its file.
 
-    key     where in the file it stands: a name, or several with dots between, such as checkpoint.model. Without, the
-            whole file, or the one place that has it; where two have weights of one network, the entry must say which
-    rename  beginnings of the names of tensors in the file -> what the network has instead, such as {backbone.: ""}
-    ignore  tensors of the file that are not the network's, by name, with * for any text, such as "criterion.*"
+    key     the key of the state dict in the file: a name, or several separated by dots, such as checkpoint.model. By
+            default the whole file, or the only state dict in it; required if two contain weights of one network
+    rename  prefixes of tensor names in the file -> prefixes in the network, such as {backbone.: ""}
+    ignore  tensors in the file that do not belong to the network, by name, with * for any text, such as "criterion.*"
     """
 
     key: str | None = None
@@ -277,7 +282,10 @@ class StateDictFile(Entry):
 
 
 class WeightsPart(StateDictFile, Hashed):
-    """One of several files that hold a network together, such as a backbone and a head."""
+    """One of several files that together contain a network, such as a backbone and a head.
+
+    weights  a path, URL or `package:` resource of a state dict, or a list of copies in order of preference
+    """
 
     weights: Locations
 
@@ -285,20 +293,21 @@ class WeightsPart(StateDictFile, Hashed):
         return _places(self.weights)
 
     def identity(self) -> dict[str, Any]:
-        """How it is read; which file it is, its hash says."""
+        """How it is read; its checksum identifies the file."""
         return self.model_dump(mode="json", include=set(StateDictFile.model_fields), exclude_defaults=True)
 
 
 def _part(content: object) -> object:
-    """A path alone says which file; the rest need not be said."""
+    """Accept a bare path for a part."""
     return {"weights": content} if isinstance(content, str | Path) else content
 
 
 class OwnWeights(StateDictFile, WithWeights):
-    """A model that takes weights of one's own.
+    """A model that can load your own weights.
 
-    parts  the files of weights that hold the network together, instead of weights: paths, or {weights, sha256, key,
-           rename, ignore} each
+    weights  a path, URL or `package:` resource of a state dict, or a list of copies in order of preference
+    parts    instead of weights, several files that together contain the network: paths, or {weights, sha256, key,
+             rename, ignore} each
     """
 
     weights: Locations | None = None
@@ -306,7 +315,7 @@ class OwnWeights(StateDictFile, WithWeights):
 
     @property
     def has_own_weights(self) -> bool:
-        """Whether the entry names the weights itself."""
+        """Whether the entry names weights."""
         return self.weights is not None or bool(self.parts)
 
     def weights_files(self) -> tuple[str, ...]:
@@ -328,7 +337,12 @@ class OwnWeights(StateDictFile, WithWeights):
 
 
 class CheckpointModel(OwnWeights):
-    """A state dict (.safetensors, or .pt, .pth, .bin read with weights_only) for a network that `builder` makes."""
+    """A state dict (.safetensors, or .pt, .pth, .bin read with weights_only) for a network built by `builder`.
+
+    builder    the function that returns the network: package.module:function or file.py:function
+    arguments  keyword arguments of the builder
+    trust      true allows the code of this entry to run
+    """
 
     module = "checkpoint"
     source: Literal["checkpoint"]
@@ -351,7 +365,7 @@ class CheckpointModel(OwnWeights):
         return self
 
 
-# What tells timm to load other weights than those that are hashed, or to let some of them be random.
+# Arguments that make timm load weights other than those that were hashed, or leave some of them random.
 TIMM_FILES = (
     "checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict",
     "pretrained_filter_fn", "cache_dir",
@@ -366,11 +380,13 @@ def _refuse_arguments(arguments: Mapping[str, Any], names: tuple[str, ...]) -> N
 
 
 class TorchvisionModel(OwnWeights):
-    """A torchvision classifier; preprocessing, classes and hash come with its weights.
+    """A torchvision classifier; preprocessing, classes and checksum come with its weights.
 
-    pretrained  the name of the weights, such as IMAGENET1K_V2. "DEFAULT" is refused: it means other weights, with
-                other preprocessing, in another release of torchvision.
-    weights     your own state dict for that architecture instead
+    name        the name of the architecture, such as resnet50; wildcards stand for several
+    pretrained  the name of the weights, such as IMAGENET1K_V2. "DEFAULT" is refused, because it changes with the
+                release of torchvision.
+    weights     your own state dict for the architecture instead
+    arguments   keyword arguments of the constructor
     """
 
     module = "torchvision_weights"
@@ -400,7 +416,12 @@ class TorchvisionModel(OwnWeights):
 
 
 class TimmModel(OwnWeights):
-    """A timm classifier with its pretrained weights, or your own `weights`; preprocessing comes with it."""
+    """A timm classifier with its pretrained weights, or your own `weights`; preprocessing comes with it.
+
+    name       the name in timm, such as resnet18.a1_in1k; wildcards stand for several
+    weights    your own state dict for the architecture instead
+    arguments  keyword arguments of timm.create_model
+    """
 
     module = "timm_weights"
     fetches = True
@@ -420,9 +441,15 @@ class TimmModel(OwnWeights):
 class HubModel(OwnWeights):
     """An entry point of a GitHub repository, through torch.hub, pinned to a commit.
 
-    With `weights`, the entry point is called with `arguments` alone and must give the bare network, whose state dict
-    is then hashed and loaded here. Without, `arguments` must make it load its own, such as {pretrained: true}.
-    path  a checkout on disk to use instead of the repository
+    With `weights`, the entry point must return the bare network, and evalshift verifies and loads the state dict.
+    Without `weights`, `arguments` must make the entry point load its own, such as {pretrained: true}.
+
+    repository  owner/name on GitHub
+    commit      all 40 digits of the commit
+    entry       the name of the entry point in hubconf.py
+    arguments   keyword arguments of the entry point
+    path        a checkout on disk to use instead of the repository
+    trust       true allows the code of this entry to run
     """
 
     module = "torch_hub"
@@ -438,7 +465,7 @@ class HubModel(OwnWeights):
     trust: bool = False
 
     def hashes(self) -> dict[str, Any]:
-        """A checkout of one's own counts as a whole: what its hubconf.py imports and reads is not known."""
+        """Checksums of all files of a local checkout: which of them hubconf.py uses is unknown."""
         return {} if self.path is None else hashes_of_folder(self.path)
 
     @property
@@ -463,9 +490,12 @@ class HubModel(OwnWeights):
 
 
 class HuggingfaceModel(WithWeights):
-    """An image classifier of Hugging Face's hub, pinned to a commit, or in a folder; its files say what it is.
+    """An image classifier from the Hugging Face Hub, pinned to a commit, or from a folder with such files.
 
-    file  of its weights, or an index of them; path: a folder with such a repository's files, instead of it
+    repository  owner/name on the Hub
+    revision    all 40 digits of the commit
+    file        the file of weights, or an index of several files
+    path        a folder with the files of such a repository, instead of a download
     """
 
     module = "huggingface"
@@ -486,7 +516,7 @@ class HuggingfaceModel(WithWeights):
 
     @property
     def weights_file(self) -> str:
-        """The file of weights: as the entry says, or of a folder the usual one that lies there."""
+        """The file of weights: as given, or the usual one found in the folder."""
         if self.path is None or "file" in self.model_fields_set:
             return self.file
         dependencies_unknown()
@@ -494,25 +524,27 @@ class HuggingfaceModel(WithWeights):
         return next((name for name in usual if (self.path / name).is_file()), self.file)
 
     def weights_files(self) -> tuple[str, ...]:
-        """The file in the folder; nothing where the hub has it."""
+        """The file in the folder; empty if it is on the Hub."""
         return () if self.path is None else (str(self.path / self.weights_file),)
 
     def state_without_weights(self) -> State:
         return State(True, "downloaded when it is run", f"{self.repository}, commit {(self.revision or '')[:8]}")
 
     def hashes(self) -> dict[str, Any]:
-        """A folder of one's own: the weights, and what says what network they are of and how it sees images."""
+        """Checksums of the weights and of the configurations of network and preprocessing in a local folder."""
         if self.path is None:
             return {}
         return {"files": hashes_of_files(self.path, ("config.json", "preprocessor_config.json", self.weights_file))}
 
 
 class OpenClipModel(WithWeights):
-    """A CLIP network of open_clip (extra `clip`) as a classifier: the class whose name suits the image best.
+    """A CLIP network from open_clip (extra `clip`) as a zero-shot classifier.
 
-    pretrained  the name of the weights, such as laion2b_s34b_b79k, or weights of your own
-    templates   sentences around a class's name, averaged: a set of open_clip's, or a list with {} for the name
-    names       of the classes, in their order; open_clip's for imagenet-1k, else those of the label space
+    name        the name of the network, such as ViT-B-32
+    pretrained  the name of the weights, such as laion2b_s34b_b79k
+    weights     your own weights instead
+    templates   prompts for a class name, averaged: the name of a set in open_clip, or a list with {} for the name
+    names       names of the classes, in order; by default open_clip's for imagenet-1k, else those of the label space
     """
 
     module = "zero_shot"
@@ -540,7 +572,12 @@ class OpenClipModel(WithWeights):
 
 
 class FunctionModel(ModelEntry):
-    """A model that is a function."""
+    """A model given by a function.
+
+    function   package.module:function or file.py:function
+    arguments  keyword arguments of the function
+    trust      true allows the code of this entry to run
+    """
 
     function: Code
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -556,7 +593,7 @@ class FunctionModel(ModelEntry):
 
 
 class PythonModel(FunctionModel):
-    """A function that returns a torch module: float (n, c, h, w) in, logits (n, classes) out."""
+    """A function that returns a torch module: float images (n, c, h, w) in, logits (n, classes) out."""
 
     module = "python"
     fetches = True
@@ -572,7 +609,10 @@ class NumpyModel(FunctionModel):
 
 
 class ProgramModel(WithWeights):
-    """A file that holds a network whole, its operations with its weights, so that no code of it is needed."""
+    """A file that contains the whole network, operations and weights.
+
+    weights  a path, URL or `package:` resource, or a list of copies in order of preference
+    """
 
     weights: Locations
     preprocess: Preprocess
@@ -590,7 +630,7 @@ class ProgramModel(WithWeights):
 
 
 class ExportedModel(ProgramModel):
-    """A program that torch.export.save wrote (.pt2)."""
+    """A program written by torch.export.save (.pt2)."""
 
     module = "exported"
     source: Literal["exported"]
@@ -604,7 +644,10 @@ class OnnxModel(ProgramModel):
 
 
 class TorchscriptModel(ProgramModel):
-    """A script that torch.jit.save wrote: a program, which is run where the entry says `trust: true`."""
+    """A program written by torch.jit.save, which runs only with `trust: true`.
+
+    trust  true allows the code of this entry to run
+    """
 
     module = "torchscript"
     source: Literal["torchscript"]
@@ -616,15 +659,18 @@ class TorchscriptModel(ProgramModel):
 
 
 class RandomFeaturesModel(ModelEntry):
-    """A classifier without layers that learn, trained here on `train`: see evalshift.testbed.models.random_features.
+    """A random-features classifier, trained by evalshift: see evalshift.testbed.models.random_features.
 
-    filters      patches of training images, whitened, as the filters of one convolution
-    patch_size   of the filters, in pixels; pool_size and pool_stride of the average that follows, as in the paper
-    flip         train on mirrored images too
-    bias         what a filter's response must exceed to count
-    whitening    what is added to the variances of the patches before they are evened out
-    regularizer  of the least squares
-    seed         of the patches
+    train        the dataset to train on: an entry with arrays, such as {source: cifar10, split: train}
+    filters      the number of filters: whitened patches of training images
+    patch_size   size of the filters in pixels
+    pool_size    size of the average pooling that follows
+    pool_stride  stride of the average pooling
+    flip         whether to train on mirrored images too
+    bias         the threshold that a filter's response must exceed
+    whitening    the constant that is added to the variances of the patches before whitening
+    regularizer  the regularisation of the least squares
+    seed         the seed of the choice of patches
     """
 
     module = "random_features"

@@ -60,12 +60,16 @@ def pixel_statistics(
     *,
     registry: str | Path | Registry | None = None,
 ) -> PixelStatistics:
-    """Count the intensities of a dataset; exact, since pixels are whole numbers. `advance(n)` hears of n images done.
+    """Compute exact intensity histograms, means and standard deviations of a dataset.
 
-    dataset      a name from the registry, or a Dataset
-    registry     a path, a Registry, or None for ./registry.yaml or the one that comes with evalshift
-    Image files are decoded as RGB. Raises DataError naming a file that is no image, UsageError for a name that is not
-    there.
+    dataset   a name in the registry, or a Dataset
+    workers   threads that decode image files
+    advance   called with the number of images done
+    registry  a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
+
+    Image files are decoded as RGB.
+
+    Raises DataError for a file that is not an image, UsageError for an unknown name.
     """
     if isinstance(dataset, str):
         known = registry if isinstance(registry, Registry) else load_registry(registry)

@@ -41,7 +41,7 @@ def _colour(value: object) -> int | tuple[int, ...]:
     return tuple(whole) if isinstance(value, list | tuple) else whole[0]
 
 
-# One number is the shorter side, the aspect ratio kept; two are height and width, taken as they are.
+# One number is the shorter side, keeping the aspect ratio; two are height and width.
 Size = Annotated[int | tuple[int, ...], BeforeValidator(_size)]
 PerChannel = Annotated[tuple[float, ...], BeforeValidator(_per_channel)]
 Colour = Annotated[int | tuple[int, ...], BeforeValidator(_colour)]
@@ -51,22 +51,22 @@ Channels = Annotated[Literal["rgb", "bgr", "gray"], BeforeValidator(lambda said:
 class Preprocess(BaseModel):
     """Preprocessing of one model, as data.
 
-    pad            "square": before all else, the shorter side is padded at both ends to the length of the longer one
-    resize         256 or [256]: the shorter side; [256, 256]: height and width, the aspect ratio lost
-    letterbox      in place of resize: 224 or [h, w], into which the image is fitted whole, the aspect ratio kept, with
-                   padding around it, as by PIL.ImageOps.pad
-    fill           the colour of that padding, 0 to 255: one number, or red, green and blue
-    interpolation  of the resize
-    antialias      only tensors can do without; Pillow always smooths when it shrinks
-    crop           the central 224 × 224 for 224; [h, w] for others
-    crop_fraction  in place of resize: the square crop is this much of the shorter side, 0.875 of 256 for 224
-    scale          what the brightest pixel (255) becomes before mean and std: 1 (the usual) or 255
-    mean, std      one number per channel, on the scale above; x → (x − mean) / std
-    channels       what the model wants: rgb or bgr, for which images of one channel get three equal ones; gray, for
-                   which colour becomes one channel as in Pillow's mode L. Without it, channels are left as they are,
-                   unless mean or std have three numbers and the images one channel
+    pad            "square": first, pad the shorter side at both ends to the length of the longer one
+    resize         256 or [256]: the shorter side; [256, 256]: height and width, ignoring the aspect ratio
+    letterbox      instead of resize: 224 or [h, w]; fit the whole image into this size, keeping its aspect ratio, and
+                   pad it, like PIL.ImageOps.pad
+    fill           the colour of the padding, 0 to 255: one number, or [r, g, b]
+    interpolation  the interpolation of the resize
+    antialias      whether to smooth when shrinking; false needs tensors, since Pillow always does
+    crop           224: the central 224 × 224; [h, w]: another shape
+    crop_fraction  instead of resize: the square crop is this fraction of the shorter side, such as 0.875 (224 of 256)
+    scale          the value of the brightest pixel (255) before mean and std: 1 or 255
+    mean, std      one number per channel, on that scale: x → (x − mean) / std
+    channels       rgb or bgr: images with one channel get three equal ones; gray: colour becomes one channel as in
+                   Pillow's mode L. By default channels are unchanged, except that images with one channel get three
+                   equal ones if mean or std have three numbers
 
-    An empty one gives the model pixels in [0, 1].
+    An empty `Preprocess` gives the model pixels in [0, 1].
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -339,11 +339,12 @@ class _Faults:
 
 
 def load_registry(path: str | Path | None = None) -> Registry:
-    """Read and check a registry; None means ./registry.yaml or the one that comes with evalshift.
+    """Read and validate a registry; None means ./registry.yaml, else the one that comes with evalshift.
 
-    The built-in datasets can be named in pairs of every registry. Code in .py files below the folder of a registry that
-    is named here is trusted; see `testbed.trust`. Raises RegistryError for an error, RegistryErrors for
-    several.
+    Pairs in any registry can use the built-in datasets. Code in .py files below the folder of a registry that is named
+    here is trusted; see `testbed.trust`.
+
+    Raises RegistryError for an error, RegistryErrors for several.
     """
     faults = _Faults()
     registry = _read_all(path, faults)
@@ -643,7 +644,7 @@ def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> R
 
 
 def _fresh_alike(entry: AnyDataset, registry: Registry) -> AnyDataset:
-    """Fresh images are seen in the view of the images that they are held against."""
+    """Fresh images are seen in the view of the images that they are compared with."""
     fresh = registry.datasets.get(entry.fresh) if entry.fresh and entry.view else None
     if fresh is None or (fresh.seen is not None and entry.seen is not None and fresh.seen.same_as(entry.seen)):
         return entry

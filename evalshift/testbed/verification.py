@@ -26,7 +26,7 @@ _NAMED = 3
 class Verified:
     """What a look at a dataset found.
 
-    files     how many downloaded or unpacked files were held against their hash or their archive
+    files     how many downloaded or unpacked files were compared with their hash or their archive
     images    how many images it has, None where it cannot be read
     faults    the errors found, in words; empty where there is none
     warnings  what is read rightly, and should be known: files that were not read

@@ -156,7 +156,7 @@ def make_outcomes() -> Callable[..., Outcomes]:
 
 @pytest.fixture
 def tiny(make_outcomes: Callable[..., Outcomes]) -> Outcomes:
-    """Three models, ten images a set: 9, 8, 8 right on the original set, 6, 7, 5 on the new one."""
+    """Three models, ten images per set: 9, 8, 8 right on the original set, 6, 7, 5 on the new one."""
     return make_outcomes(
         [9, 8, 8], [6, 7, 5], attributes={"a": {"family": "resnet", "year": 2015}, "b": {"year": 2019}}
     )

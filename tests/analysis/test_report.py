@@ -275,7 +275,7 @@ def test_families_are_left_out_of_stored_results_too(two_pairs):
     "asked, problem",
     [
         ({"without": "vgg"}, "no model of this family is in the report"),
-        ({"against": "recht2019"}, "nothing was published on these pairs to hold them against"),
+        ({"against": "recht2019"}, "nothing was published on these pairs to compare with"),
         ({"against": "recht"}, "unknown published testbed"),
         ({"scale": "probits"}, "there is no such scale"),
     ],
@@ -328,7 +328,7 @@ def cifar(store):
     return store
 
 
-def test_models_are_held_against_a_published_line(cifar, tmp_path):
+def test_models_are_compared_with_a_published_line(cifar, tmp_path):
     found = report(cifar.results, resamples=50, against="recht2019", scale="linear")
     found.save(tmp_path, "csv,md,tex")
 
@@ -359,11 +359,11 @@ def test_models_are_held_against_a_published_line(cifar, tmp_path):
 def test_a_line_to_hold_models_against_is_to_be_asked_for(letters):
     with pytest.raises(AnalysisError) as caught:
         _ = report(letters.results, resamples=0).against
-    assert str(caught.value).startswith("no model is held against a published testbed\n  where:    old:new\n")
+    assert str(caught.value).startswith("no model is compared with a published testbed\n  where:    old:new\n")
     assert str(caught.value).endswith('fix:      ask for one: report(..., against="recht2019")')
 
 
-def test_a_published_testbed_is_not_held_against_itself():
+def test_a_published_testbed_is_not_compared_with_itself():
     with pytest.raises(UsageError) as caught:
         report(published="recht2019", against="recht2019")
     says(caught.value, found='published="recht2019", against="recht2019"')
@@ -454,7 +454,7 @@ def test_a_figure_of_single_predictions_says_that_there_are_counts_alone(make_ou
     found = Report(Summary((pair,), "linear", "top1", 0.95, 0, 0, "now", "1"))
     with pytest.raises(AnalysisError) as caught:
         found.draw(figure)
-    says(caught.value, where="old:new", found="only counts are stored, not the predictions for each image")
+    says(caught.value, where="old:new", found="only counts are stored, not per-image predictions")
 
 
 @pytest.mark.parametrize(

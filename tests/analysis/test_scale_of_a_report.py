@@ -58,7 +58,7 @@ def test_one_pair_and_its_figures_and_comparisons_have_the_scale_of_its_models(s
     assert es.compare(store.results, "m3", "m7", scale="logit").pairs[0].scale_sentence is None
 
 
-def test_few_models_have_the_scale_of_the_testbed_they_are_held_against(store):
+def test_few_models_have_the_scale_of_the_testbed_they_are_compared_with(store):
     original, new = MATCHED.split(":")
     store.counts(original, 50_000, {"a": (38_000, None), "b": (35_000, None)})
     store.counts(new, 10_000, {"a": (6_500, None), "b": (5_800, None)})

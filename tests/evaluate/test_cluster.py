@@ -49,8 +49,8 @@ def test_a_worker_that_dies_is_one_model_that_failed(project: Any, cluster: None
     assert results.models("old") == results.models("new") == ["good"]
     [failure] = results.failures
     assert (failure.model, failure.dataset) == ("dies", None)
-    assert failure.error.startswith("the worker died: ")
-    assert "dies failed: the worker died: " in said
+    assert failure.error.startswith("the worker process ended: ")
+    assert "dies failed: the worker process ended: " in said
 
 
 def test_a_damaged_image_ends_the_run(project: Any, cluster: None) -> None:

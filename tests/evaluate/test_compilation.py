@@ -23,7 +23,7 @@ PLAIN = Execution(CPU, "fp32", 4, "contiguous", streams=2, fused=True)
 def test_short_work_is_not_compiled(make_classifier: Callable[..., Classifier]) -> None:
     classifier = make_classifier([[1.0, 0.0]], 2)
     chosen = compile_if_quicker(classifier, PLAIN, classifier, 10_000, lambda *_: 0.001)
-    assert chosen == (classifier, PLAIN, {"torch.compile": "10.0 s of work do not repay it"})
+    assert chosen == (classifier, PLAIN, {"torch.compile": "10.0 s of work do not justify it"})
 
 
 @pytest.mark.parametrize("compiled_pace, taken", [(0.5, True), (0.98, False), (2.0, False)])

@@ -187,7 +187,7 @@ def test_slow_work_without_time_to_search_takes_a_middling_batch(fake_run: MakeR
 
 
 @pytest.mark.parametrize("seconds, tried", [(1.8, {8}), (1.9, {8, 16, 32})])
-def test_the_usual_size_is_timed_only_where_another_can_be_held_against_it(
+def test_the_usual_size_is_timed_only_where_another_can_be_compared_with_it(
     fake_run: MakeRun, seconds: float, tried: set[int]
 ) -> None:
     # An image takes 0.01 s. Trying the other layout takes 0.38 s of the time, three calls with 32 images 0.96 s, and

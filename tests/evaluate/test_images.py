@@ -26,7 +26,7 @@ PHOTOGRAPHS = DATA / "imagenet-samples"
 MakeDataset = Callable[..., Dataset]
 AS_IT_IS = Preprocess()
 CROP = Preprocess(resize=20, crop=(16,))
-DIFFERENT_SIZES = "the images are of different sizes and the model's preprocessing does not make them equal"
+DIFFERENT_SIZES = "the images have different sizes, and the model's preprocessing does not make them equal"
 
 
 def pictures(folder: Path, count: int, rng: np.random.Generator, size: tuple[int, int] | None = None) -> list[Path]:

@@ -62,7 +62,7 @@ def test_whatever_changes_a_run_is_seen_before_it_is_called_idle(project: Any) -
         store_output(project.results.path, "key", dependencies)
         said = stored_output(project.results.path, "key")
         assert said is not None, what
-        assert said.endswith(f"nothing to do: all is in {project.results.path}")
+        assert said.endswith(f"nothing to do: everything is in {project.results.path}")
         assert stored_output(project.results.path, "another key") is None
         change(project)
         assert stored_output(project.results.path, "key") is None, what
@@ -91,7 +91,7 @@ def test_an_idle_run_looks_at_no_file_of_the_user_without_noting_it(
     monkeypatch.undo()
     assert dependencies.is_complete
     own = {place for place in places if Path(place).is_relative_to(project.path)}
-    # Where results lie is no part of the answer, and the time of the registry is asked for beside its content.
+    # Where results lie is no part of the output, and the time of the registry is asked for beside its content.
     assert own - set(dependencies.files) <= {str(project.results.path)}
     assert str(project.path / "networks.py") in own
 

@@ -333,7 +333,7 @@ def test_models_on_request_run_when_they_are_named(project: Any) -> None:
     unasked = choose_models(registry)
     assert (list(unasked.models), unasked.on_request) == (["quick"], ("slow-1", "slow-2"))
     assert choice_lines(unasked, registry)[-2:] == [
-        "models    1, 1 of other classes left out",
+        "models    1 (1 with other classes left out)",
         "not run   slow-1, slow-2: run only when named",
     ]
     asked = choose_models(registry, models=["*-1"])

@@ -176,7 +176,7 @@ def test_a_second_run_does_nothing_and_says_so(project: tuple[Path, Results]) ->
         "pairs     original:recompressed\n"
         "models    4\n"
         "skipped   8 predictions stored and still valid\n"
-        f"nothing to do: all is in {results.path}\n"
+        f"nothing to do: everything is in {results.path}\n"
     )
     assert again.failures == ()
 

@@ -189,7 +189,7 @@ def test_one_image_and_networks_for_one_size_of_batch_are_no_trouble(images: np.
     assert warning(Net(lambda net, x: x.view(8, 16, 6, 6)), images) is None
 
 
-def test_logits_are_held_against_those_of_the_same_images() -> None:
+def test_logits_are_compared_with_those_of_the_same_images() -> None:
     reference = Reference(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 0.01)
     # Rows of images 1, 5 and 0; of image 5 nothing is known.
     reference.check(torch.tensor([[3.0, 4.005], [9.0, 9.0], [1.0, 2.0]]), np.array([1, 5, 0]))

@@ -76,7 +76,7 @@ def test_the_embedded_pair_runs_from_end_to_end(embedded: tuple[Results, str]) -
     assert lines[:4] == [
         f"registry  {registry.path}",
         "pairs     digits:digits-new-writers",
-        f"models    {len(models)}, {len(registry.models) - len(models)} of other classes left out",
+        f"models    {len(models)} ({len(registry.models) - len(models)} with other classes left out)",
         f"device    cpu ({THREADS} threads), fp32",
     ]
     assert len(lines) == 4 + len(models) + 1
@@ -108,9 +108,9 @@ print(heavy, time.process_time())
     *said, last = python(code, results.path).splitlines()
     models = len(results.models("digits"))
     assert said[2:] == [
-        f"models    {models}, {len(load_registry().models) - models} of other classes left out",
+        f"models    {models} ({len(load_registry().models) - models} with other classes left out)",
         f"skipped   {2 * models} predictions stored and still valid",
-        f"nothing to do: all is in {results.path}",
+        f"nothing to do: everything is in {results.path}",
     ]
     heavy, seconds = last.rsplit(" ", 1)
     assert heavy == "[]"

@@ -65,7 +65,7 @@ def of_one_byte(path: Path) -> None:
         raise DataError("more than one byte", where=path, found="a mixture")
 
 
-def test_a_file_without_a_known_hash_is_held_against_a_check(file_server: FileServer, tmp_path: Path) -> None:
+def test_a_file_without_a_known_hash_is_compared_with_a_check(file_server: FileServer, tmp_path: Path) -> None:
     good = b"\7" * 1_000_000
     file = RemoteFile("data.bin", (file_server.put("data.bin", good),), None, check=of_one_byte)
     assert fetch(file, tmp_path).read_bytes() == good
@@ -233,7 +233,7 @@ def test_hashes_again_only_what_was_touched(tmp_path: Path) -> None:
         is_fetched(remote(), tmp_path)
 
 
-def test_a_new_promise_is_held_against_the_old_file(tmp_path: Path, file_server: FileServer) -> None:
+def test_a_new_promise_is_compared_with_the_old_file(tmp_path: Path, file_server: FileServer) -> None:
     fetch(remote(file_server.put("data.bin", BODY)), tmp_path, patience=QUICK)
     with pytest.raises(HashMismatchError):
         fetch(remote(file_server.put("data.bin", b"new"), body=b"new"), tmp_path, patience=QUICK)

@@ -73,7 +73,7 @@ class TestDownloads:
             (f"{path}: sha256 {sha256(wrong)}, {len(wrong):,} bytes, and not sha256 {sha256(self.BODY)}",),
         )
 
-    def test_what_was_unpacked_is_held_against_its_archive(
+    def test_what_was_unpacked_is_compared_with_its_archive(
         self, verify: Callable[..., Verified], file_server: FileServer, cache: Path
     ) -> None:
         wnids = ("n01440764", "n01443537")

@@ -1,1 +1,1 @@
-"""Is a number wrong? Accuracies beside the published ones, predictions that look wrong, models far off the line."""
+"""Is a number wrong? Measured and published accuracies, predictions that look wrong, models far off the line."""

@@ -21,7 +21,7 @@ from evalshift.formatting import p_words, percent
 AS_PUBLISHED, FEW_IMAGES, CHANCE_ONLY, FAILS = VERDICTS = (
     "as published",
     "within a few images",
-    "within chance only",
+    "within sampling error only",
     "fails",
 )
 
@@ -59,7 +59,7 @@ def check_expected_accuracy(
     images, so no chance lies between the two: "as published" means a count that rounds to it, "within a few images"
     one that is off by at most 1 image in 2,000 (at least 1), as other libraries and devices bring it. Beyond that
     something differs. How much it takes is said by the exact binomial test, which asks what other images of the same
-    kind would give: "within chance only" lies inside (Holm's p at least 1 − level), "fails" outside.
+    kind would give: "within sampling error only" lies inside (Holm's p at least 1 − level), "fails" outside.
     Raises ValueError for impossible counts, a published accuracy outside [0, 1] or a level outside (0, 1).
     Source: the two one-sided tests that make Clopper and Pearson's interval, Biometrika 26(4), 1934, 404-413.
 
@@ -68,7 +68,7 @@ def check_expected_accuracy(
     ...     print(f"{images:5d}  {p_holm:.3f}  {verdict}")
         0  1.000  as published
        -3  1.000  within a few images
-      -33  0.738  within chance only
+      -33  0.738  within sampling error only
      -863  0.000  fails
     """
     check_level(level)
@@ -183,10 +183,11 @@ def expected_accuracy_notes(table: pd.DataFrame, most: int = 5) -> tuple[str, ..
 def off_words(row: Mapping[Any, Any]) -> str:
     """One row of the table whose accuracy is not the published one, as a sentence."""
     size, side = abs(row["images"]), "more" if row["images"] > 0 else "fewer"
-    chance = "as chance would with other images" if row["verdict"] == CHANCE_ONLY else "more than chance would"
+    chance = "no more" if row["verdict"] == CHANCE_ONLY else "more"
     return (
-        f"{row['model']} on {row['dataset']} is right for {percent(row['accuracy'], 2)} % of the images, published are "
-        f"{as_printed(row['published'])} %: {size:,} {side}, {chance} ({p_words(row['p_holm'])}). "
+        f"{row['model']} has an accuracy of {percent(row['accuracy'], 2)} % on {row['dataset']}, but "
+        f"{as_printed(row['published'])} % was published: {size:,} {side} images correct, {chance} than sampling error "
+        f"on other images explains ({p_words(row['p_holm'])}). "
         f"Likely cause: {row['likely_cause']}."
     )
 

@@ -70,7 +70,7 @@ def _another_number(total: int, published: float, dataset: str) -> str:
     official = _OFFICIAL.get(dataset, total)
     if total != official:
         return (
-            f"{total:,} images have predictions, the accuracy was published for {official:,}"
+            f"{total:,} images have predictions, but the published accuracy is for {official:,}"
             f"{_known_part(total, official)}"
         )
     if published_counts(published, total):
@@ -91,7 +91,7 @@ def _known_part(total: int, official: int) -> str:
     if any(official % batch and total == official - official % batch for batch in _BATCHES):
         return " (the last, smaller batch was dropped)"
     if (total, official) == (20_000, 10_000):
-        return " (the release of December 2020 holds 20 images a class)"
+        return " (the release of December 2020 holds 20 images per class)"
     return ""
 
 

@@ -22,7 +22,7 @@ _FAR_P, _FAR = 0.001, 0.05
 _WORDS = {
     "as published": "came out as published",
     "within a few images": "within a few images",
-    "within chance only": "off, as chance would with other images",
+    "within sampling error only": "off, by no more than sampling error on other images",
     "fails": "failed",
 }
 
@@ -92,7 +92,7 @@ def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, .
             f"{name} lies far {'below' if below else 'above'} the line of the other models: its accuracy is "
             f"{percent(new)} % on {outcomes.new}, where {percent(float(found.predicted[model]))} % is expected from "
             f"its {percent(original)} % on {outcomes.original}. "
-            f"Likely cause: one of the two accuracies is invalid, or the model is "
+            f"Likely cause: one of the two accuracies is incorrect, or the model is "
             f"{'less' if below else 'more'} robust than all the others."
         )
     return tuple(notes)
@@ -128,6 +128,6 @@ def expected_accuracy_words(table: pd.DataFrame) -> str | None:
     counts = {verdict: int((table["verdict"] == verdict).sum()) for verdict in _WORDS}
     parts = [f"{counts[verdict]} {words}" for verdict, words in _WORDS.items() if counts[verdict]]
     chosen = int((table["selected_on"] == "test").fillna(False).sum())
-    flattered = f"; {chosen} of them flattered, the checkpoint having been chosen on the test set" if chosen else ""
+    flattered = f"; {chosen} of them inflated, because the checkpoint was selected on the test set" if chosen else ""
     accuracies = "1 published accuracy" if len(table) == 1 else f"{len(table)} published accuracies"
     return f"Of {accuracies} {', '.join(parts)}{flattered}."

@@ -67,14 +67,21 @@ def compare(
 ) -> Comparison:
     """Compare models on the same images: is one more accurate than the other, and is it more robust?
 
-    `models` are two or more names or globs of models stored in `results`, or of the published testbed that `published`
-    names instead. `pairs` are "original:new"; without them, all pairs that hold at least two of the models. Accuracies
-    are compared by McNemar's exact test with Newcombe's interval for paired proportions, drops by their paired
-    variances, effective robustness against the line through the models that are not compared, without the
-    families of `without`, on `scale`: "linear", "probit", "logit", or "auto" for the one on which a report of this pair
-    has its lines. Over more than two models p-values are Holm-adjusted. `registry` (a path or a Registry;
-    without it, ./registry.yaml where there is one) gives the titles.
-    Raises UsageError for a model or pair that is not there, AnalysisError where no pair holds two of the models.
+    results    a Results object, or a results folder
+    models     two or more names or globs of models in `results`, or in the testbed `published`
+    pairs      "original:new" each; by default, all pairs with at least two of the models
+    scale      scale of the line: "linear", "probit", "logit", or "auto" for the one that a report of this pair uses
+    metric     "top1" or "top5"
+    level      level of all confidence intervals
+    without    families to leave out of the line
+    published  name of a published testbed, instead of results
+    registry   a path or a Registry that gives the titles; by default, ./registry.yaml if it exists
+
+    Accuracies are compared by McNemar's exact test, with Newcombe's interval for paired proportions; drops by their
+    paired variances; effective robustness relative to the line of the models that are not compared. For more than two
+    models, p-values are Holm-adjusted.
+
+    Raises UsageError for an unknown model or pair, AnalysisError if no pair has two of the models.
 
     >>> found = compare("results", "resnet50", "vgg19", published="recht2019", pairs="imagenet:imagenetv2-topimages")
     >>> found.table["difference"].round(3).tolist()
@@ -83,7 +90,7 @@ def compare(
     options = ReportOptions(scale=scale, metric=metric, level=level, without=without)
     if len(set(models)) < 2 and not any(map(is_glob, models)):
         raise UsageError(
-            "it takes two models to compare", found=", ".join(models) or "none", expected="two names, or a glob"
+            "a comparison needs two models", found=", ".join(models) or "none", expected="two names, or a glob"
         )
     if published is not None:
         refuse_registry_of_published(registry, published)
@@ -201,7 +208,7 @@ def _chosen(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
         chosen |= dict.fromkeys(matches)
     if len(chosen) < 2:
         raise UsageError(
-            "it takes two models to compare",
+            "a comparison needs two models",
             where=f"{outcomes.original}:{outcomes.new}",
             found=", ".join(chosen),
             expected="two names, or a glob that matches two models",

@@ -194,7 +194,7 @@ class Comparison:
     def __getitem__(self, pair: str) -> "Comparison":
         names = [one.name for one in self.pairs]
         if pair not in names:
-            raise unknown_name("this comparison holds no such pair", pair, names)
+            raise unknown_name("this comparison does not contain this pair", pair, names)
         return Comparison((self.pairs[names.index(pair)],))
 
     def __repr__(self) -> str:

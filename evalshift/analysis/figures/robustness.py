@@ -81,7 +81,7 @@ def _draw_usual(ax: Axes, shown: RobustnessPlot) -> None:
             alpha=0.25,
             linewidth=font_points(3.2),
             zorder=0,
-            label=f"{100 * shown.level:g} % of such models",
+            label=f"{100 * shown.level:g} % of models that scatter alike",
         )
 
 

@@ -134,7 +134,7 @@ class ImagePredictions:
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:
-        """What predictions are held against: `accepted`, or `labels` where each image has one."""
+        """What predictions are compared with: `accepted`, or `labels` where each image has one."""
         return self.labels if self.accepted is None else self.accepted
 
     @property

@@ -30,7 +30,8 @@ def run_notes(provenance: Mapping[str, tuple[Provenance, Provenance]]) -> list[s
         for warning in dict.fromkeys((*original.warnings, *new.warnings)):
             concerned[warning.rstrip(".")].append(model)
         if new.entry.get("selected_on") == "test":
-            concerned["Checkpoint chosen by its test accuracy, which flatters it on the original set"].append(model)
+            text = "Checkpoint selected by its test accuracy, which inflates its accuracy on the original set"
+            concerned[text].append(model)
     notes = [f"{text}: {name_some(models)}." for text, models in concerned.items()]
     return notes + _decoder_notes(provenance)
 
@@ -45,5 +46,5 @@ def _decoder_notes(provenance: Mapping[str, tuple[Provenance, Provenance]]) -> l
     if len(decoded) < 2:
         return []
     ways = "; ".join(f"by {way} for {name_some(list(models))}" for way, models in decoded.items())
-    alike = "`evalshift run --force` runs all of them alike"
-    return [f"JPEG files were not decoded alike, so pixels and a few predictions may differ: {ways}. {alike}."]
+    alike = "`evalshift run --force` runs all of them in the same way"
+    return [f"JPEG files were decoded in different ways, so pixels and a few predictions may differ: {ways}. {alike}."]

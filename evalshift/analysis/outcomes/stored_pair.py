@@ -95,7 +95,7 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
         notes.append(shared)
     if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
         notes.append(
-            "Known by imported counts alone, so left out of all statistics that need the prediction for each image: "
+            "Only imported counts are known, so all statistics that need per-image predictions leave out: "
             f"{name_some(bare)}."
         )
     fresh = _load_fresh(results, original.dataset.entry.get("fresh"), known, notes)
@@ -154,7 +154,7 @@ def load_predictions(results: Results, name: str) -> tuple[ImagePredictions, tup
             "no model has predictions on this dataset",
             where=name,
             found="; ".join(note.rstrip(".") for note in notes) or "none",
-            expected="predictions that were run or imported",
+            expected="predictions from a run or an import",
         )
     return gather_predictions(dataset, tops, min(top.shape[1] for top in tops.values())), tuple(notes)
 
@@ -193,7 +193,8 @@ def _load_fresh(
         else:
             tops[model] = narrow(found.top, dataset)
     if without:
-        notes.append(f"Adaptivity is not measured for want of valid predictions on {name}: {name_some(without)}.")
+        missing = f"valid predictions are missing on {name}: {name_some(without)}"
+        notes.append(f"Adaptivity is not measured, because {missing}.")
     return gather_predictions(dataset, tops, min(top.shape[1] for top in tops.values())) if tops else None
 
 
@@ -219,7 +220,7 @@ def _why_unreported(
         notes.append(f"{reason}.")
         return reason
     if len(lacking) == len(known):
-        return "counts of top-1 alone"
+        return "only top-1 counts"
     if bare:
         notes.append(f"Top-{k} accuracy leaves out what was imported without it: {name_some(bare)}.")
     return None

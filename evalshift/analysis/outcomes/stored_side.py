@@ -79,7 +79,7 @@ def load_side(results: Results, name: str, pair: str, notes: list[str], models: 
     if counted is not None:
         return Side(counted, frozenset(), rows)
     raise AnalysisError(
-        "the results hold no such pair",
+        "the results do not contain this pair",
         where=results.path,
         found=f'"{pair}"; no dataset "{name}" is stored',
         expected=f"a pair of {name_some(stored)}" if stored else "stored predictions",

@@ -75,7 +75,7 @@ def _off_line(metric: MetricSummary) -> str | None:
         for side, word in ((found.distance > 0, "above"), (found.distance <= 0, "below"))
     ]
     said = [f"{count} {_are(count)} significantly {word}" for count, word in sides if count]
-    return f"{' and '.join(said) if said else 'none is significantly above or below'} the line of the others"
+    return f"{' and '.join(said) if said else 'none is significantly above or below'} the line of the other models"
 
 
 def _drop_tile(metric: MetricSummary) -> Tile:

@@ -23,8 +23,8 @@ def reliability_chart(metric: MetricSummary) -> Chart | None:
         title="Calibration",
         finding=_over_confidence(metric) or "",
         result="Original set: {original}. New set: {new}{mean}.",
-        caption="Accuracy against the mean probability of the first prediction (confidence), in bins of about as many "
-        "images each: a thin line per model, a thick one for all models' images together. On the diagonal a model is "
+        caption="Accuracy against the mean probability of the first prediction (confidence), in bins of about equal "
+        "size: a thin line per model, a thick one for all models pooled. On the diagonal a model is "
         "calibrated, below it over-confident. The table of calibration has each model's numbers with confidence "
         "intervals.",
     )
@@ -37,9 +37,9 @@ def risk_coverage_chart(metric: MetricSummary) -> Chart | None:
         key="risk_coverage",
         title="Selective prediction",
         result="Area under the risk–coverage curve: original set, {original}; new set, {new}{mean}.",
-        caption="Error rate on the images that a model is most confident on, against their share (coverage): a thin "
-        "line per model, a thick one for their mean. At 100 % it is one minus the accuracy. A model that knows where "
-        "it errs has a low curve that rises late.",
+        caption="Error rate on the images on which a model is most confident, against their share (coverage): a thin "
+        "line per model, a thick one for their mean. At 100 % it is one minus the accuracy. A model whose "
+        "confidence identifies its errors has a low curve that rises late.",
     )
 
 

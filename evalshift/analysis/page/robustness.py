@@ -137,14 +137,14 @@ def _finding(found: RobustnessPlot) -> str:
     """How many models are off the line, or how far they reach where that is not tested."""
     if np.isnan(found.p_holm).all():
         low, high = (end / 100 for end in (found.position.min(), found.position.max()))
-        return f"Models lie from {signed_points(low)} to {signed_points(high)} points off the line of the others"
+        return f"Models lie from {signed_points(low)} to {signed_points(high)} points off the line of the other models"
     above, below = (int((found.significant & side).sum()) for side in (found.position > 0, found.position <= 0))
     said = [f"{count:,} {word}" for count, word in ((above, "above"), (below, "below")) if count]
     if not said:
-        return "No model is significantly above or below the line of the others"
+        return "No model is significantly above or below the line of the other models"
     verb = "model is" if above + below == 1 else "models are"
     first = said[0].replace(" ", f" {verb} significantly ", 1)
-    return f"{' and '.join((first, *said[1:]))} the line of the others"
+    return f"{' and '.join((first, *said[1:]))} the line of the other models"
 
 
 def _result(found: RobustnessPlot) -> str:
@@ -159,8 +159,8 @@ def _result(found: RobustnessPlot) -> str:
         return ends
     count = int(found.significant.sum())
     return (
-        f"{count or 'None'} of {counted(len(found), 'model')} {'is' if count == 1 else 'are'} significantly farther "
-        f"from the line of the other models than such models scatter (Holm). {ends}"
+        f"{count or 'None'} of {counted(len(found), 'model')} {'is' if count == 1 else 'are'} significantly above "
+        f"or below the line of the other models (Holm). {ends}"
     ).strip()
 
 
@@ -168,7 +168,7 @@ def _caption(metric: MetricSummary, count: int, shown: int) -> str:
     words = (
         "New accuracy minus the accuracy predicted by the line of all other models "
         f"({require(metric.statistics.robustness).scale} scale), with {100 * metric.level:g} % confidence "
-        "intervals. Grey bars: the range in which as many of such models lie. Orange diamonds: statistically "
+        "intervals. Grey bars: the range expected from the scatter of the other models. Orange diamonds: statistically "
         "significant (Holm). Hollow: extrapolated beyond the other models' accuracies; without a marker where the "
         "distance is then smaller than its standard error."
     )
@@ -189,7 +189,7 @@ def _trend(metric: MetricSummary, count: int) -> str:
 
 def _trend_sentence(found: YearTrend) -> str:
     way = "fall" if found.per_year < 0 else "rise"
-    p = "" if np.isnan(found.p_value) else f" (one-sided test of a fall, p = {number(found.p_value, 3)})"
+    p = "" if np.isnan(found.p_value) else f" (one-sided test for a decline, p = {number(found.p_value, 3)})"
     return (
         f"At equal original accuracy, new accuracies {way} by {number(100 * abs(found.per_year))} points per year over "
         f"{counted(found.models, 'model')}{p}."

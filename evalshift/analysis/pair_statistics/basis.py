@@ -19,7 +19,7 @@ from evalshift.errors import AnalysisError
 IMAGE_RESAMPLES = 1_000
 SECONDARY_RESAMPLES = 20_000
 
-ONLY_COUNTS = Missing("only counts are stored, not the predictions for each image")
+ONLY_COUNTS = Missing("only counts are stored, not per-image predictions")
 NOT_RESAMPLED = Missing("nothing was resampled")
 NO_DROP = Missing("accuracies do not drop significantly on average")
 
@@ -108,9 +108,7 @@ class Basis:
         def made() -> Result:
             original, new = self.require_correct()
             if len(original) < least:
-                raise AnalysisError(
-                    f"it takes {least} models with predictions for each image, and there is {len(original)}"
-                )
+                raise AnalysisError(f"fewer than {least} models have per-image predictions: there is {len(original)}")
             return compute(original, new)
 
         return attempt(made)

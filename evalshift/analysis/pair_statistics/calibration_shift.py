@@ -75,7 +75,7 @@ def with_probabilities(basis: Basis) -> tuple[ImagePredictions, ImagePredictions
     """
     original, new = basis.require_predictions()
     if basis.outcomes.metric != "top1":
-        raise AnalysisError("probabilities are stored of the first prediction alone: see top-1")
+        raise AnalysisError("only the probability of the first prediction is stored: see top-1")
     models = np.flatnonzero(_has_probabilities(original) & _has_probabilities(new))
     if not len(models):
         raise AnalysisError("the probability of the first prediction is not stored for any model on both sets")
@@ -125,7 +125,7 @@ def likelihood_shift(basis: Basis, logits: Logits | None) -> LikelihoodShift:
     """Negative log-likelihood and temperature of the models whose logits are stored on both sets; Missing without."""
     predictions = basis.require_predictions()
     if basis.outcomes.metric != "top1":
-        raise AnalysisError("the likelihood of a label does not depend on how many predictions may hold it: see top-1")
+        raise AnalysisError("the likelihood of a label is the same for top-1 and top-5: see top-1")
     models = [model for model in predictions[0].models if logits is not None and model in logits]
     if logits is None or not models:
         raise AnalysisError("logits are not stored for any model on both sets (a run keeps them with `save_logits`)")

@@ -55,7 +55,7 @@ from evalshift.errors import AnalysisError
 from evalshift.titles import UNTITLED, Titles
 
 Result = TypeVar("Result")
-NOT_ASKED = Missing("it is no part of this figure")
+NOT_ASKED = Missing("it is not part of this figure")
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,7 +345,7 @@ def _compared(original: np.ndarray, new: np.ndarray, level: float) -> DropCompar
 
 def _without_labels(original: SetStatistics, new: SetStatistics) -> AgreementLine:
     if len(original.models) < 2:
-        raise AnalysisError("agreement takes two models")
+        raise AnalysisError("agreement needs two models")
     before, after = require(original.pairs).agreement, require(new.pairs).agreement
     if before is None or after is None:
         raise AnalysisError("agreement is defined on top-1 predictions: see top-1")

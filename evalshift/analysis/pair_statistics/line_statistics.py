@@ -80,7 +80,7 @@ def _over_images(basis: Basis, drawn: DrawnImages) -> Line:
     line = image_bootstrap(
         original, new, scale=basis.scale, level=basis.level, drawn=drawn, rng=basis.rng("line over images")
     )
-    return _with_interval(line, "no drawn images make a line")
+    return _with_interval(line, "no resample of the images determines a line")
 
 
 def _over_both(basis: Basis, drawn: DrawnImages) -> Line:
@@ -113,7 +113,7 @@ def _by_family(basis: Basis) -> tuple[ScaleFit, ...]:
     _check_related(basis)
     fits = compare_scales(*basis.counts, families=basis.families)
     if not any(np.isfinite(fit.rms_error) for fit in fits):
-        raise AnalysisError("without a model's family no line is left")
+        raise AnalysisError("without a model's family there is no line")
     return fits
 
 
@@ -134,7 +134,7 @@ def _york(basis: Basis) -> eiv.YorkLine | Missing:
 
 def _york_own(basis: Basis) -> eiv.YorkLine | Missing:
     if basis.correct is None or not basis.complete:
-        return Missing("predictions for each image are not stored for all models")
+        return Missing("per-image predictions are not stored for all models")
     return _york_line(basis, *(eiv.own_variance(correct) for correct in basis.correct))
 
 
@@ -149,7 +149,7 @@ def _diminishing(basis: Basis, fits: tuple[ScaleFit, ...] | Missing) -> Diminish
     if basis.mean_drop.direction < 1:
         return NO_DROP
     if basis.correct is None or not basis.complete:
-        return Missing("the slope that the images' difficulty makes takes predictions on each image from all models")
+        return Missing("the slope expected from the images' difficulty needs per-image predictions of all models")
     scale = best_scale(or_else(fits, ()), otherwise=basis.scale)
     return basis.of_images(lambda original, new: diminishing_returns(original, new, scale=scale), least=3)
 

@@ -94,7 +94,7 @@ def set_statistics(
     """
     correct = predictions.correct(metric)
     models, images = correct.shape
-    pairs = _pairwise(correct, predictions, metric, level) if models > 1 else Missing("a comparison takes two models")
+    pairs = _pairwise(correct, predictions, metric, level) if models > 1 else Missing("a comparison needs two models")
     hard = hardest = Missing("hardness and the usual mistake are defined on top-1 predictions: see top-1")
     if metric == "top1":
         # Any of several labels is as good as the first.
@@ -142,10 +142,10 @@ def _cover_margin(pairs: PairwiseStatistics, images: int, models: int, level: fl
 
 def _detectable(images: int, discordance: float, level: float) -> float | Missing:
     if discordance == 0:
-        return Missing("most pairs of models are right and wrong on the same images")
+        return Missing("most pairs of models are correct and incorrect on the same images")
     if not 1 - level < POWER:
-        return Missing(f"at a level of {level:g} a test finds what is not there more often than with {POWER:.0%} power")
+        return Missing(f"at a level of {level:g} the rate of false positives is not below {POWER:.0%}")
     found = detectable_difference(images, discordance, power=POWER, level=level)
     if np.isnan(found):
-        return Missing(f"{images:,} images show no difference with {100 * POWER:g} % power, however large")
+        return Missing(f"no difference, however large, is detected with {100 * POWER:g} % power on {images:,} images")
     return found

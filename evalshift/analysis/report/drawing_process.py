@@ -19,12 +19,12 @@ class _StatsWhenUsed:
 
 
 def main() -> None:
-    """Draw what is asked for on standard input; answer 1 for each figure that is written, else 0."""
+    """Draw what is requested on standard input; reply 1 for each figure that is written, else 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one ends it
     gc.set_threshold(50_000, 20, 20)  # as in the command
     requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever a library prints is no reply
     # Modules of statistics are imported for the records in them; none is computed here. It takes a third of a second.
     scipy.stats = _StatsWhenUsed()  # pyright: ignore[reportAttributeAccessIssue]
     # Imported before there is something to draw, while the other process computes it.
@@ -36,9 +36,9 @@ def main() -> None:
     while number := requests.read(8):
         try:
             figures.save_one(int.from_bytes(number))
-            answers.write(b"1")
-        except Exception:  # drawn again where it can be told
-            answers.write(b"0")
+            replies.write(b"1")
+        except Exception:  # redrawn where it can be told
+            replies.write(b"0")
 
 
 if __name__ == "__main__":

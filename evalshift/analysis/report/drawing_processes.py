@@ -103,9 +103,9 @@ class _Feeding(threading.Thread):
         self._process, self._content, self._waiting, self._undone = process, content, waiting, undone
 
     def run(self) -> None:
-        requests, answers = self._process.stdin, self._process.stdout
+        requests, replies = self._process.stdin, self._process.stdout
         assert requests is not None
-        assert answers is not None
+        assert replies is not None
         try:
             requests.write(len(self._content).to_bytes(8) + self._content)
         except OSError:
@@ -118,7 +118,7 @@ class _Feeding(threading.Thread):
             try:
                 requests.write(number.to_bytes(8))
                 requests.flush()
-                drawn = answers.read(1) == b"1"
+                drawn = replies.read(1) == b"1"
             except OSError:
                 drawn = False
             if not drawn:

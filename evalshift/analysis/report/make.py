@@ -43,26 +43,37 @@ def report(
     include: Sequence[str] | str = (),
     corrected_labels: Mapping[str, str | Path] | None = None,
 ) -> Report:
-    """Work out the report of stored results; nothing is written before `.save()`.
+    """Compute the report of stored results; nothing is written before `.save()`.
 
-    `pairs` are "original:new" (without them, all that were run), `scale` is "linear", "probit", "logit",
-    or "auto" for the one with the least leave-one-out error over all pairs, the simplest of those within noise of it
-    (linear with fewer than five models); `report.summary.scale` says which. `metric` is "top1" or "top5", `level` that
-    of all intervals. `published` names a published testbed, such as "recht2019", to report on instead of results.
-    `without` names families that the lines leave out; for a published testbed, and for predictions imported from its
-    release, None stands for those that its own publication leaves out. `against`
-    names a published testbed to whose line each model is held. `registry` (a path or a Registry; without it,
-    ./registry.yaml where there is one) gives the titles of models and datasets; those that it does not know keep the
-    titles that were stored with them. `models` are names or globs of the models of the report; lines are fitted to
-    these alone. Those of `highlight` (without it, those of your own registry file) are named and marked in every table
-    and figure; an empty list is none. `add` is a results folder whose models are shown beside those of `published`, on
-    the same pairs, highlighted and left out of the lines. `labels` are what models and datasets are called in place of
-    their titles. `only` is the name of a figure to draw: nothing else is computed. `reference` is the model that
-    corruption errors are normalised by; without it one that is called alexnet, or on ImageNet-C AlexNet's published
-    errors. `include` names tables that are made only when asked for: "item_response", and "pairs" of more than 200
-    models. `corrected_labels` are files of corrected labels by dataset, such as {"imagenet": "real.json"}: accuracies
-    and ranks by them stand beside those by the dataset's own labels.
-    Raises as `summarize`, `summarize_published` and `hold_against` do.
+    results           a Results object, such as `run` returns, or a results folder
+    pairs             "original:new" each; by default, all that were run
+    scale             "linear", "probit", "logit", or "auto": the scale with the smallest leave-one-out error over all
+                      pairs, the simplest of those within noise of it, and linear with fewer than five models;
+                      `report.summary.scale` is the result
+    metric            "top1" or "top5"
+    resamples         number of bootstrap resamples of the models
+    level             level of all confidence intervals
+    seed              seed of the bootstrap
+    published         name of a published testbed, such as "recht2019", to report on instead of results
+    without           families to leave out of the lines; for a published testbed, and for predictions imported from its
+                      release, the default is the families that the publication leaves out
+    against           name of a published testbed; each model is compared with its line
+    registry          a path or a Registry that gives the titles of models and datasets; by default, ./registry.yaml if
+                      it exists. Others keep the titles that are stored with them
+    models            names or globs of the models to report on; lines are fitted to these alone
+    highlight         names or globs of models to name and mark in every table and figure; by default, those of your own
+                      registry file; an empty list for none
+    add               a results folder whose models are added to those of `published`, on the same pairs, highlighted
+                      and left out of the lines
+    labels            text for models and datasets in figures, instead of their titles
+    only              name of a figure; nothing else is computed
+    reference         the model by whose errors corruption errors are normalised; by default, one called alexnet, or on
+                      ImageNet-C AlexNet's published errors
+    include           optional tables: "item_response", and "pairs" for more than 200 models
+    corrected_labels  files of corrected labels by dataset, such as {"imagenet": "real.json"}; accuracies and ranks are
+                      then given by these labels as well as by the dataset's own
+
+    Raises UsageError for an invalid argument, StoreError or AnalysisError if the results cannot be read or compared.
     """
     testbed = None if against is None else load_published(against)  # a misspelt name is found before the work
     _check_published(published, against, add, corrected_labels)
@@ -100,7 +111,7 @@ def _check_published(
     """UsageError for choices that do not go together with reporting on a published testbed, or without one."""
     if against is not None and against == published:
         raise UsageError(
-            "a published testbed cannot be held against itself",
+            "a published testbed cannot be compared with itself",
             found=f'published="{published}", against="{against}"',
             fix="leave one of them out",
         )

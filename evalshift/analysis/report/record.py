@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What `report` found. With several pairs, index first: `report["original:new"]` is the report of that one."""
+    """The result of `report`. With several pairs, index first: `report["original:new"]` is the report of that pair."""
 
     summary: Summary
 
     def __getitem__(self, pair: str) -> "Report":
         names = self.pairs
         if pair not in names:
-            raise unknown_name("this report holds no such pair", pair, names)
+            raise unknown_name("this report does not contain this pair", pair, names)
         return Report(replace(self.summary, pairs=(self.summary.pairs[names.index(pair)],)))
 
     def __repr__(self) -> str:
@@ -58,24 +58,24 @@ class Report:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per model, best on the original set first; columns as in `MetricSummary`. Of the chosen metric."""
+        """One row per model, best on the original set first; columns as in `MetricSummary`. For the report's metric."""
         return single_metric(self.summary, "table").table
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The statistics of the chosen metric as tables by name; their columns stand in docs/statistics.md."""
+        """The statistics of the report's metric as tables by name; docs/statistics.md describes their columns."""
         return {name: table.frame for name, table in single_metric(self.summary, "tables").tables.items()}
 
     @property
     def statistics(self) -> Statistics:
-        """The same as one record of arrays; what is not computed is a `Missing` with the reason."""
+        """The statistics as one record of arrays; those that are not computed are `Missing`, with the reason."""
         return single_metric(self.summary, "statistics").statistics
 
     @property
     def fit(self) -> Line:
-        """The least-squares line on the chosen scale, with its bootstrap over models as in Recht et al. 2019.
+        """The least-squares line on the report's scale, with the bootstrap over models of Recht et al. 2019.
 
-        Raises AnalysisError where there are too few models for one. `line` has the headline's confidence intervals.
+        Raises AnalysisError if there are too few models. `line` has the confidence intervals of the headline.
         """
         metric = single_metric(self.summary, "fit")
         line = metric.lines[self.summary.scale]
@@ -85,23 +85,23 @@ class Report:
 
     @property
     def line(self) -> LineEstimate:
-        """The line on the chosen scale with the confidence intervals of the headline.
+        """The line on the report's scale, with the confidence intervals of the headline.
 
-        Raises AnalysisError where there are too few models for one.
+        Raises AnalysisError if there are too few models.
         """
         metric = single_metric(self.summary, "line")
         return require(metric.estimate(self.summary.scale))
 
     @property
     def against(self) -> pd.DataFrame:
-        """Effective robustness of each model against the line of the published testbed of `report(against=...)`.
+        """Effective robustness of each model relative to the line of the testbed in `report(against=...)`.
 
-        One row per model; columns as in `Against.table`. Raises AnalysisError where none is compared with one.
+        One row per model; columns as in `Against.table`. Raises AnalysisError without such a testbed.
         """
         metric = single_metric(self.summary, "against")
         if metric.against is None:
             raise AnalysisError(
-                "no model is held against a published testbed",
+                "no model is compared with a published testbed",
                 where=self.pairs[0],
                 found=" ".join(self.summary.pairs[0].notes) or None,
                 fix='ask for one: report(..., against="recht2019")',
@@ -110,14 +110,14 @@ class Report:
 
     @property
     def average_changes(self) -> pd.DataFrame:
-        """Average change of accuracy, one row per pair; columns as in `average_changes.average_changes`."""
+        """Average change in accuracy, one row per pair; columns as in `average_changes.average_changes`."""
         return average_changes(self.summary.pairs)
 
     @property
     def several_sets(self) -> dict[str, pd.DataFrame]:
-        """Tables over all pairs, of the chosen metric, by name; their columns stand in docs/statistics.md.
+        """Tables over all pairs, for the report's metric, by name; docs/statistics.md describes their columns.
 
-        Empty where the report has a single pair.
+        Empty if the report has a single pair.
         """
         found = self.summary.several_sets.get(self.summary.metric)
         return {} if found is None else {name: table.frame for name, table in found.tables.items()}
@@ -133,16 +133,21 @@ class Report:
         style: str | Path | None = None,
         **choices: Any,
     ) -> "Figure":
-        """One of the report's figures, of the chosen metric, as a Figure of matplotlib.
+        """Draw one of the report's figures, for its metric and scale, as a matplotlib Figure.
 
-        `figure` is a name of `evalshift.figures.FIGURES`, `size` as in `save`; `title` is written above it, `width` is
-        in inches, `font` a size in points, a font family or both ("Times New Roman, 9"), `style` a file of matplotlib
-        settings. `choices` are what the function of that name offers besides, such as `xlim=(60, 100)` and
-        `everything=True` for the scatter; its line is on the report's scale, or on that of `scale`. With several pairs
-        the scatter has a panel for each, and "grid" one for each and each metric; other figures are of one pair.
-        `evalshift.figures.save` writes what comes back, fonts embedded.
-        Raises UsageError for a figure, a size or a choice that is not there, AnalysisError where this pair has not what
-        the figure shows.
+        figure   a name in `evalshift.figures.FIGURES`
+        size     "column", "page" or "slide", as in `save`
+        title    title above the figure
+        width    width in inches
+        font     size in points, a font family, or both: "Times New Roman, 9"
+        style    a file of matplotlib settings (.mplstyle), or the name of a style
+        choices  further arguments of the figure's function, such as `xlim=(60, 100)` and `everything=True` for the
+                 scatter; `scale` replaces the scale of the report
+
+        With several pairs, the scatter has one panel per pair, and "grid" one per pair and metric; other figures are
+        for a single pair. Write the result with `evalshift.figures.save`, which embeds fonts.
+
+        Raises UsageError for an unknown figure, size or choice, AnalysisError if this pair lacks what the figure shows.
         """
         from evalshift.analysis.figures.custom import custom_size, remember, with_title
 
@@ -164,18 +169,20 @@ class Report:
         anonymous: bool = False,
         columns: Sequence[str] | None = None,
     ) -> Path:
-        """Write the report into the folder `out`; gives the path of index.html, or of the folder without a page.
+        """Write the report to the folder `out`; return the path of index.html, or of the folder if there is no page.
 
-        `formats` are of html, png, pdf, svg, csv, md and tex, as a list or with commas between; summary.json is always
-        written. Figures are drawn for a `size` of "column" (3.4 inches wide), "page" (two columns, 7 inches) or "slide"
-        (16:9, 10 inches, large letters); None leaves each its own: a page for those of several panels, else a column.
-        `anonymous` leaves out what tells who made the predictions, for double-blind review: machine, time, commit,
-        versions, registry entries with their links, names of imported files; names of models and datasets stay.
-        `columns` of the main tables in Markdown and LaTeX are of rank, model, family, year, original, new, drop,
-        new-rank and delta-rank, in the order given; without them LaTeX has all but family and year.
-        Each file is whole or absent; the page comes last, so it never speaks of files that are not there yet.
-        Raises UsageError on an unknown format or size before anything is written, StoreError where `out` cannot be
-        written to.
+        formats    any of html, png, pdf, svg, csv, md and tex, as a list or comma-separated; summary.json is always
+                   written
+        size       "column" (3.4 inches wide), "page" (two columns, 7 inches) or "slide" (16:9, 10 inches, large text);
+                   by default, "page" for figures with several panels and "column" for others
+        anonymous  leave out what identifies the authors, for double-blind review: machine, times, commit, versions,
+                   registry entries with their links, and names of imported files; names of models and datasets are kept
+        columns    columns of the main table in Markdown and LaTeX, in order, from rank, model, family, year, original,
+                   new, drop, new-rank and delta-rank; by default, LaTeX has all but family and year
+
+        Each file is written atomically; the page is written last, so it never refers to missing files.
+
+        Raises UsageError for an unknown format or size before anything is written, StoreError if `out` is not writable.
         """
         chosen, drawn_for = set(check_formats(formats)), None if size is None else find_size(size)
         check_columns(columns)

@@ -1,4 +1,4 @@
-"""How models err together: agreement, error consistency (Cohen's κ), dominance."""
+"""How models have correlated errors: agreement, error consistency (Cohen's κ), dominance."""
 
 from dataclasses import dataclass
 

@@ -146,7 +146,7 @@ def family_groups(families: Sequence[str | None] | None, models: int) -> Int[np.
     if families is None:
         return np.arange(models)
     if len(families) != models:
-        raise ValueError(f"families: found {len(families)} for {models} models; expected one of each a model")
+        raise ValueError(f"families: found {len(families)} for {models} models; expected one per model")
     known: dict[str | int, int] = {}
     keys = (model if name is None else name for model, name in enumerate(families))
     return np.array([known.setdefault(key, len(known)) for key in keys])

@@ -68,7 +68,7 @@ def class_correlations(
     models = len(new_class_correct)
     if models < _FEWEST_MODELS:
         raise AnalysisError(
-            f"a correlation with an interval takes at least {_FEWEST_MODELS} models", found=f"{models} models"
+            f"a correlation with an interval needs at least {_FEWEST_MODELS} models", found=f"{models} models"
         )
     if np.ptp(original_correct) == 0:
         raise AnalysisError("all models have the same original accuracy", found=f"{models} models")

@@ -57,7 +57,7 @@ def clustered_accuracies(
     clusters, images = int(member.max(initial=-1)) + 1, len(member)
     if clusters < FEWEST_CLUSTERS:
         raise AnalysisError(
-            f"standard errors over clusters take at least {FEWEST_CLUSTERS} clusters", found=f"{clusters} clusters"
+            f"standard errors over clusters need at least {FEWEST_CLUSTERS} clusters", found=f"{clusters} clusters"
         )
     accuracy = correct.mean(axis=1)
     sizes = np.bincount(member, minlength=clusters)

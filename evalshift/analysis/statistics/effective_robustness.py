@@ -94,12 +94,11 @@ def effective_robustness(
     counts alone each model's images count as its own, which makes intervals too wide where models were evaluated on the
     same images and their sampling errors are correlated; `covariances` of the original and of the new accuracies (see
     `sampling_covariance`) take that into account.
-    p-values are those of `scatter_test` and need no resamples: no model lies on the line exactly, so each is held
-    against the scatter of the others. With `families`, None where a model has none, it is also tested without its own.
+    p-values are those of `scatter_test` and need no resamples: no model lies on the line exactly, so each is compared
+    with the scatter of the others. With `families`, None where a model has none, it is also tested without its own.
     Raises AnalysisError where no model has as many others that make a line, ValueError for impossible counts, scale,
-    level, resamples or shapes.
-    Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Recht et al. 2019, section 3.3 (the bootstrap
-    over models).
+    level, resamples or shapes. Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Recht et al. 2019, section
+    3.3 (the bootstrap over models).
 
     >>> n = np.full(6, 10_000)
     >>> original, new = np.array([6000, 6500, 7000, 7500, 8000, 9000]), np.array([4000, 4700, 5400, 6100, 7200, 8200])
@@ -121,7 +120,7 @@ def effective_robustness(
     slope, offset = _through_others(x, y, others, least_others)
     if np.isnan(slope).all():
         raise AnalysisError(
-            f"a distance takes a line through at least {least_others} other models",
+            f"a distance needs a line through at least {least_others} other models",
             where=f"effective robustness, {scale} scale",
             found=f"{len(x)} models, {int(baseline.sum())} of them in the baseline",
             expected=f"at least {least_others + 1} models that differ in original accuracy",
@@ -201,7 +200,7 @@ def _screened_testbed(testbed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     everyone = np.ones(len(x), bool)
     if len(x) < LEAST_LINE_MODELS:
         raise AnalysisError(
-            "too few models for a line that others are held against",
+            "too few models for a line to compare others with",
             where=f"effective robustness, {scale} scale",
             found=f"{len(x)} models of the testbed",
             expected=f"at least {LEAST_LINE_MODELS}",

@@ -142,7 +142,7 @@ def steepness(accuracy: Float[np.ndarray, " model"], scale: str) -> Float[np.nda
 def _on_scale(variance: np.ndarray, accuracy: np.ndarray, scale: str, name: str) -> np.ndarray:
     """Variances of accuracies as variances on the scale, by the scale's derivative at each accuracy."""
     if variance.shape != accuracy.shape:
-        raise ValueError(f"{name}: found {len(variance)} for {len(accuracy)} models; expected one of each a model")
+        raise ValueError(f"{name}: found {len(variance)} for {len(accuracy)} models; expected one per model")
     wrong = ~(variance > 0)
     if wrong.any():
         first = int(np.argmax(wrong))
@@ -169,9 +169,9 @@ def _york_slope(x: np.ndarray, y: np.ndarray, x_variance: np.ndarray, y_variance
         if abs(slope - last) <= 1e-12 * abs(slope):
             return float(slope)
     raise AnalysisError(
-        "no errors-in-variables line settles",
+        "the errors-in-variables line does not converge",
         where="line of new on original accuracy, errors in both coordinates",
-        found="a slope that grows without end" if steps < _MOST_STEPS else f"no slope after {steps:,} steps",
+        found="a slope that diverges" if steps < _MOST_STEPS else f"no slope after {steps:,} steps",
         expected="original accuracies that differ by more than their sampling error",
         fix="evaluate models that differ more, or on more images",
     )

@@ -108,7 +108,7 @@ def _favourites(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, 
 def _check(predicted: np.ndarray, labels: np.ndarray) -> None:
     if predicted.shape[1] != len(labels):
         raise ValueError(
-            f"found predictions to {predicted.shape[1]} images and {len(labels)} labels; expected one label each"
+            f"found predictions for {predicted.shape[1]} images and {len(labels)} labels; expected one label each"
         )
     if predicted.size and predicted.min() < -1:
         raise ValueError(f"predicted: found class {predicted.min()}; expected classes from 0, or -1 for none")

@@ -131,7 +131,7 @@ def held_out_trend(accuracy: Float[np.ndarray, " model"], correct: Correct) -> H
     _check(accuracy, correct)
     if len(accuracy) < _FEWEST_HALVED:
         raise AnalysisError(
-            f"two halves of the models take at least {_FEWEST_HALVED} models",
+            f"two halves of the models need at least {_FEWEST_HALVED} models",
             found=f"{len(accuracy)} models",
         )
     order = np.argsort(accuracy, kind="stable")
@@ -198,7 +198,7 @@ def _check(accuracy: np.ndarray, correct: np.ndarray) -> None:
         raise ValueError(f"found {len(accuracy)} accuracies and predictions of {len(correct)} models")
     if len(accuracy) < _FEWEST_MODELS:
         raise AnalysisError(
-            f"a trend over models takes at least {_FEWEST_MODELS} models", found=f"{len(accuracy)} models"
+            f"a trend over models needs at least {_FEWEST_MODELS} models", found=f"{len(accuracy)} models"
         )
     if np.ptp(accuracy) == 0:
         raise AnalysisError("all models have the same original accuracy", found=f"{len(accuracy)} models")

@@ -133,7 +133,7 @@ def fit_item_response(correct: Bool[np.ndarray, "m n"], level: float = 0.95) -> 
     their difficulty b and discrimination a. (b, log a) is normal over images, with a free covariance; the abilities θ
     are free. EM over a grid of difficulties and Gauss–Hermite nodes of log a; errors by the sandwich of Louis'
     observed information and the images' scores, so that they hold for samples of images also where models of a kind
-    err together.
+    have correlated errors.
 
     correct  which images each model classifies correctly, shape (m, n)
     level    two-sided, of the intervals
@@ -147,15 +147,15 @@ def fit_item_response(correct: Bool[np.ndarray, "m n"], level: float = 0.95) -> 
     usable = (share > 0) & (share < 1)
     if usable.sum() < LEAST_MODELS:
         raise AnalysisError(
-            "item response takes five models with correct and incorrect predictions",
+            "item response needs five models with correct and incorrect predictions",
             found=f"{int(usable.sum())} models",
         )
     if np.ptp(share[usable]) == 0:
-        raise AnalysisError("item response takes models that differ in accuracy")
+        raise AnalysisError("item response needs models that differ in accuracy")
     everything, place = _patterns(correct[usable])
     if len(everything.images) < usable.sum() + 3:
         raise AnalysisError(
-            "item response takes more images on which models differ",
+            "item response needs more images on which models differ",
             found=f"{len(everything.images)} patterns of correct predictions",
             expected=f"at least {int(usable.sum()) + 3}, the number of parameters",
         )

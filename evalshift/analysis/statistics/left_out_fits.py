@@ -13,7 +13,7 @@ _RANK = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class LeftOutFits:
-    """Fits of m values y on k coordinates; each model is held against the fit of the others in it.
+    """Fits of m values y on k coordinates; each model is compared with the fit of the others in it.
 
     combination  row i makes the distance of model i from the fit without it: distance = combination @ y
     slope        of the one fit of all models in it, shape (k,)

@@ -144,7 +144,7 @@ def resampled_lines(
 def line_points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """Both accuracies on the scale; raises as `fit_line` does where no line can be fitted to them."""
     if original.shape != new.shape:
-        raise ValueError(f"found {len(original)} original and {len(new)} new accuracies; expected one of each a model")
+        raise ValueError(f"found {len(original)} original and {len(new)} new accuracies; expected one per model")
     x = _finite(original, "original_accuracy", scale)
     y = _finite(new, "new_accuracy", scale)
     distinct = len(np.unique(x))

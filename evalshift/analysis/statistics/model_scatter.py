@@ -212,7 +212,7 @@ def _tested(problem: _Problem, in_line: np.ndarray) -> ScatterTest:
 
 
 def _groups(problem: _Problem, in_line: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Which models the line goes through, and the models that are held against it."""
+    """Which models the line goes through, and the models that are compared with it."""
     if problem.families is not None:
         for family in range(problem.families.max() + 1):
             own = problem.families == family

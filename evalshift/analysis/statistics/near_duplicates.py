@@ -58,7 +58,7 @@ def without_duplicates(
         raise ValueError(f"share: found {share}; expected a fraction from 0 to below 1")
     if duplicate_accuracy.shape != correct.shape:
         found = f"found {len(duplicate_accuracy)} for {len(correct)} models"
-        raise ValueError(f"duplicate_accuracy: {found}; expected one of each a model")
+        raise ValueError(f"duplicate_accuracy: {found}; expected one per model")
     outside = ~((duplicate_accuracy >= 0) & (duplicate_accuracy <= 1))
     if outside.any():
         first = int(np.argmax(outside))

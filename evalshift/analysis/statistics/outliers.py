@@ -32,7 +32,7 @@ class OffTheLine:
     p_holm      the same adjusted over the models, by Holm
     kept        whether the model is among those that the line goes through
 
-    All but `kept` are NaN for a model that has fewer than 4 others to be held against, or whose others are all of one
+    All but `kept` are NaN for a model that has fewer than 4 others to be compared with, or whose others are all of one
     original accuracy.
     """
 

@@ -1,4 +1,4 @@
-"""A fall with the year: whether later models do worse on the new set than their original accuracy says."""
+"""A decline over the years: whether later models do worse on the new set than their original accuracy says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def year_trend(
     check_accuracies(original_accuracy, "original_accuracy")
     check_accuracies(new_accuracy, "new_accuracy")
     if len(years) != len(original_accuracy):
-        raise ValueError(f"years: found {len(years)} for {len(original_accuracy)} models; expected one of each a model")
+        raise ValueError(f"years: found {len(years)} for {len(original_accuracy)} models; expected one per model")
     year = np.array([np.nan if value is None else value for value in years], dtype=np.float64)
     known = np.isfinite(year)
     x, y, year = original_accuracy[known], new_accuracy[known], year[known]
@@ -62,7 +62,7 @@ def year_trend(
             "no trend over the years can be fitted",
             where="new accuracy on original accuracy and year",
             found=f"{len(x)} models with a year, of {len(np.unique(year))} distinct years",
-            expected="at least 4 models with a year, whose years and original accuracies do not tell each other",
+            expected="at least 4 models with a year, whose years and original accuracies are not collinear",
             fix="give the models of the registry their `year`",
         )
     kept = sum(

@@ -203,7 +203,7 @@ def check_number_of_images(images: int) -> None:
 def check_same_models(original: np.ndarray, new: np.ndarray) -> None:
     """Raise ValueError unless both arrays have as many models."""
     if len(original) != len(new):
-        raise ValueError(f"found {len(original)} original and {len(new)} new models; expected the same models twice")
+        raise ValueError(f"found {len(original)} original and {len(new)} new models; expected the same models on both")
 
 
 def _check_counts(**counts: np.ndarray) -> None:

@@ -70,7 +70,7 @@ def class_accuracies(
     check_level(level)
     if correct.shape[1] != len(labels):
         raise ValueError(
-            f"found predictions to {correct.shape[1]} images and {len(labels)} labels; expected one label each"
+            f"found predictions for {correct.shape[1]} images and {len(labels)} labels; expected one label each"
         )
     outside = (labels < 0) | (labels >= classes)
     if outside.any():

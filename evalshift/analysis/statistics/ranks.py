@@ -24,7 +24,7 @@ def rank(correct: Int[np.ndarray, " model"], names: Sequence[str] | None = None)
     if names is None:
         return stats.rankdata(negative, method="min").astype(np.int64)
     if len(names) != len(correct):
-        raise ValueError(f"found {len(correct)} counts and {len(names)} names; expected one of each a model")
+        raise ValueError(f"found {len(correct)} counts and {len(names)} names; expected one per model")
     places = np.empty(len(correct), np.int64)
     places[np.lexsort((np.array(names, dtype=str), negative))] = np.arange(1, len(correct) + 1)
     return places
@@ -46,6 +46,6 @@ def rank_changes(
     """
     if original_correct.shape != new_correct.shape:
         raise ValueError(
-            f"found {len(original_correct)} original and {len(new_correct)} new counts; expected one of each a model"
+            f"found {len(original_correct)} original and {len(new_correct)} new counts; expected one per model"
         )
     return rank(original_correct, names) - rank(new_correct, names)

@@ -93,8 +93,9 @@ def joint_margin(
     """How far all measured accuracies lie from the true ones at most, with the similarity of these models in account.
 
     Takes correctness over models and images. Approximate where `reuse_margin` is a bound: Gaussian draws with the
-    models' covariance over the images, so that models that err together count for less than as many independent ones;
-    without `draws` 10,000 of them, 2,000 of more than 200 models.
+    models' covariance over the images, so that models with correlated errors count for less than as many independent
+    ones; by default 10,000 `draws`, or 2,000 for more than 200 models.
+
     Raises ValueError for a level outside (0, 1), fewer than 1 draw, and where there are no models or no images.
     `independent_models` is NaN where every model is always correct or always incorrect.
 

@@ -84,7 +84,7 @@ def robustness_differences(
     models = int(line.sum())
     if models < LEAST_LINE_MODELS or np.ptp(x[line]) == 0:
         raise AnalysisError(
-            "too few other models for a line that these are held against",
+            "too few other models for a line to compare these with",
             where=f"effective robustness, {scale} scale",
             found=f"{models} models, {len(np.unique(x[line]))} different original accuracies",
             expected=f"at least {LEAST_LINE_MODELS} models that differ in original accuracy",

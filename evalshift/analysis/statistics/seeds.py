@@ -48,7 +48,7 @@ def seed_spread(correct: Correct, level: float = 0.95) -> SeedSpread:
     seeds, images = correct.shape
     if seeds < 2 or images < 2:
         raise AnalysisError(
-            "a variance over seeds takes two seeds and two images", found=f"{seeds} seeds, {images} images"
+            "a variance over seeds needs two seeds and two images", found=f"{seeds} seeds, {images} images"
         )
     accuracy, hits = correct.mean(axis=1), correct.mean(axis=0)
     total = float(accuracy.var(ddof=1))

@@ -58,9 +58,9 @@ def robustness_over_originals(
 
     Takes counts of the same models on k ≥ 2 original sets and on the new one. A model that was trained for one of the
     sets lies off the line of those that were trained for another without being more robust; least squares on all
-    original accuracies on the scale, y = a + Σ bₖxₖ, takes that into account. Each model is held against the fit of the
-    others in `in_fit`. The interval has sampling error on all sets (with `sets`, correctness on each original set and
-    then on the new one, by images; from counts alone the model's own) and the fit's uncertainty, from the models'
+    original accuracies on the scale, y = a + Σ bₖxₖ, takes that into account. Each model is compared with the fit of
+    the others in `in_fit`. The interval has sampling error on all sets (with `sets`, correctness on each original set
+    and then on the new one, by images; from counts alone the model's own) and the fit's uncertainty, from the models'
     scatter about it. p-values are those of `scatter_test`.
 
     Raises AnalysisError for a single original set, where models are too few (k + 4 at least), and where the original
@@ -71,7 +71,7 @@ def robustness_over_originals(
     check_level(level)
     count, models = len(originals), len(new.correct)
     if count < 2:
-        raise AnalysisError("a fit on several original sets takes at least two", found=f"{count}")
+        raise AnalysisError("a fit on several original sets needs at least two", found=f"{count}")
     in_fit = np.ones(models, bool) if in_fit is None else in_fit
     if in_fit.sum() < count + 2 + _SPARE:
         raise AnalysisError(

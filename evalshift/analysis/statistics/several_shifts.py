@@ -107,7 +107,7 @@ def several_shifts(
     """
     check_level(level)
     if len(new) < 2:
-        raise AnalysisError("a mean over new sets takes at least two", found=f"{len(new)}")
+        raise AnalysisError("a mean over new sets needs at least two", found=f"{len(new)}")
     models = len(original.correct)
     in_line = np.ones((len(new), models), bool) if in_line is None else in_line
     x = _on_scale(original, scale)
@@ -117,7 +117,7 @@ def several_shifts(
         fit = left_out_fits(x[np.newaxis], values, in_line[number])
         if fit is None or fit.in_fit.sum() < least_others:
             raise AnalysisError(
-                f"a line takes at least {least_others} models that differ in original accuracy",
+                f"a line needs at least {least_others} models that differ in original accuracy",
                 where=f"new set {number + 1} of {len(new)}",
                 found=f"{int(in_line[number].sum())} models",
             )
@@ -178,7 +178,7 @@ def _on_scale(counts: SetCounts, scale: str) -> np.ndarray:
 
 
 def _others(fit: LeftOutFits) -> np.ndarray:
-    """How many models the line goes through that each model is held against."""
+    """How many models the line goes through that each model is compared with."""
     return fit.in_fit.sum() - fit.in_fit
 
 

@@ -29,7 +29,7 @@ def check_against(name: str, pairs: Sequence[str]) -> PublishedTestbed:
     testbed = load_published(name)
     if not any(map(testbed.table_of, pairs)):
         raise AnalysisError(
-            "nothing was published on these pairs to hold them against",
+            "nothing was published on these pairs to compare with",
             where=testbed.name,
             found=", ".join(pairs),
             expected=f"one of {', '.join(testbed.pairs)}",
@@ -54,7 +54,8 @@ def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ())
 def _pair_against(pair: PairSummary, testbed: PublishedTestbed, options: ReportOptions) -> PairSummary:
     table = testbed.table_of(pair.name)
     if table is None:
-        return replace(pair, notes=(*pair.notes, f"{testbed.title} has nothing on this pair to hold models against."))
+        note = f"{testbed.title} has no results on this pair to compare models with."
+        return replace(pair, notes=(*pair.notes, note))
     notes: list[str] = []
     metrics: dict[str, MetricSummary] = {}
     published = published_outcomes(testbed, pair.name)
@@ -68,7 +69,7 @@ def _pair_against(pair: PairSummary, testbed: PublishedTestbed, options: ReportO
             metrics[name] = _metric_against(metric, published[name], testbed, options, notes)
         except AnalysisError as error:
             metrics[name] = metric
-            notes.append(f"No model is held against {testbed.title}: {error.problem} ({error.found}).")
+            notes.append(f"No model is compared with {testbed.title}: {error.problem} ({error.found}).")
     return replace(pair, metrics=metrics, notes=(*pair.notes, *dict.fromkeys(notes)))
 
 
@@ -82,7 +83,7 @@ def _metric_against(
     own = metric.outcomes
     members = _members(own, published)
     if members:
-        notes.append(f"Models of {testbed.title} itself are not held against it: {name_some(members)}.")
+        notes.append(f"Models of {testbed.title} itself are not compared with it: {name_some(members)}.")
     rows = metric.table[~metric.table["model"].isin(members)]
     if rows.empty:
         return metric

@@ -65,5 +65,5 @@ def changes_table(pairs: Sequence[PairSummary], level: float) -> StatisticTable:
         f"New minus original, over all models of a pair, with {100 * level:g} % intervals in brackets; "
         "conservative where only counts are known.",
         titles=joined(pair.titles for pair in pairs),
-        empty="A pair without a metric has no change in it.",
+        empty="A pair without a metric has no change.",
     )

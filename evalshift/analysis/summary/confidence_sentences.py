@@ -34,8 +34,8 @@ def selective_sentence(statistics: Statistics) -> str | None:
     before, after = (float(side.accuracy[coverage].mean[places].mean()) for side in (found.original, found.new))
     mean = f", mean over {len(places)} models" if len(places) > 1 else ""
     return (
-        f"On the {100 * coverage:g} % of the images that a model is most confident on, accuracy is {percent(before)} % "
-        f"on the original set and {percent(after)} % on the new set{mean}."
+        f"On the {100 * coverage:g} % of the images on which a model is most confident, accuracy is "
+        f"{percent(before)} % on the original set and {percent(after)} % on the new set{mean}."
     )
 
 

@@ -32,7 +32,7 @@ class Conventions:
         if not self.without or options.without is not None:
             return []
         families = name_some(list(self.without.values()))
-        return [f"Lines leave out {families}, as the publication's do; a second line has all models in it."]
+        return [f"Lines leave out {families}, as in the publication; a second line includes all models."]
 
     @property
     def rank_notes(self) -> list[str]:

@@ -66,7 +66,7 @@ def robustness_sentence(statistics: Statistics) -> str | None:
     significant = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
     test = f"{found.scale} scale, Holm over {len(significant)} models"
     if not significant.any():
-        none = f"No model is significantly farther from the line fitted without it than such models scatter ({test})"
+        none = f"No model lies significantly above or below the line of the other models ({test})"
         if np.isnan(found.reported).all():
             return f"{none}."
         farthest = int(np.nanargmax(np.abs(found.reported)))
@@ -89,8 +89,8 @@ def robustness_sentence(statistics: Statistics) -> str | None:
             count = "1 model is" if len(order) == 1 else f"{len(order)} models are"
             sides.append(f"{count} significantly {side} the line (points: {name_some(names, _NAMED)})")
     return (
-        f"{'; '.join(sides)}. Each model is compared with the line fitted without it, and "
-        f"with how far such models scatter about it ({test})."
+        f"{'; '.join(sides)}. Each model is compared with the line of the "
+        f"other models and their scatter about it ({test})."
     )
 
 
@@ -114,7 +114,7 @@ def decomposition_sentence(statistics: Statistics) -> str:
     )
     average = "average " if several else ""
     if mean.direction == 0:
-        return f"{chance} The {average}change is not statistically significant, and nothing is attributed."
+        return f"{chance} The {average}change is not statistically significant, so no cause is attributed."
     if mean.direction < 0:
         return chance
     if statistics.fresh is not None:
@@ -157,7 +157,8 @@ def _test_of_diminishing_returns(found: DiminishingReturns, level: float) -> str
         f"difficulty of the images, {p_words(found.p_value)}"
     )
     if found.p_value < 1 - level:
-        return f" The line is flatter than the images make it, which is consistent with diminishing returns ({test})."
+        flatter = "The line is flatter than the images' difficulty implies"
+        return f" {flatter}, which is consistent with diminishing returns ({test})."
     return f" There is no evidence of diminishing returns ({test})."
 
 
@@ -219,7 +220,7 @@ def chance_sentence(statistics: Statistics) -> str:
     found = statistics.estimates[statistics.lines.scale]
     models, families = require(found.models_and_images), require(found.families_and_images)
     return (
-        f"Slope with models taken as independent: {_slope_ci(models)}; with a variance between their "
+        f"Slope with models treated as independent: {_slope_ci(models)}; with a variance between their "
         f"{families.clusters} families: {_slope_ci(families)} ({models.scale} scale)."
     )
 
@@ -242,8 +243,8 @@ def curvature_sentence(statistics: Statistics) -> str | None:
     )
     test = f"{scale} scale, {p_words(found.p_value)}"
     if significant:
-        return f"The line bends significantly ({test}): in the middle a parabola runs {bend} ({ci})."
-    return f"The line does not bend significantly ({test}): in the middle a parabola runs {bend} ({ci})."
+        return f"The line bends significantly ({test}): in the middle, a parabola is {bend} ({ci})."
+    return f"The line does not bend significantly ({test}): in the middle, a parabola is {bend} ({ci})."
 
 
 @or_none
@@ -307,8 +308,9 @@ def superclass_sentences(statistics: Statistics) -> list[str]:
             for values in (found.original.share, found.new.share, found.new.expected)
         )
         said.append(
-            f"Within the superclass ({found.superclasses.name}) are {before} % of the mistakes on the original set and "
-            f"{after} % on the new set, mean over models; {chance} % if mistakes fell on any other class alike."
+            f"{before} % of the mistakes on the original set and {after} % on the new set are within the superclass "
+            f"({found.superclasses.name}, mean over models); {chance} % if mistakes were spread equally over the "
+            "other classes."
         )
     return said
 
@@ -328,7 +330,7 @@ def severity_sentence(statistics: Statistics) -> str | None:
     )
     return (
         f"Mistakes are {before} bits from the true class on the original set and {after} bits on the new set "
-        f"({found.tree} tree, mean over models); {chance} bits if mistakes fell on any other class alike."
+        f"({found.tree} tree, mean over models); {chance} bits if mistakes were spread equally over the other classes."
     )
 
 

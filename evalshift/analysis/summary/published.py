@@ -21,7 +21,7 @@ from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
 
 _COUNTS_ALONE = (
-    "Statistics that need the prediction for each image are left out: paired comparison of models, rank confidence "
+    "Statistics that need per-image predictions are left out: paired comparison of models, rank confidence "
     "sets, bootstrap over images, agreement, hard images, accuracy per class."
 )
 
@@ -130,7 +130,7 @@ def _also_in(add: Results, wanted: Sequence[str], testbed: PublishedTestbed) -> 
     both = [pair for pair in wanted if pair in add.pairs()]
     if not both:
         raise AnalysisError(
-            "the results to add hold none of the published pairs (`add`)",
+            "the results to add contain none of the published pairs (`add`)",
             where=add.path,
             found=", ".join(add.pairs()) or "no pairs",
             expected=f"one of {', '.join(testbed.pairs)}",
@@ -163,7 +163,7 @@ def _joined(published: Outcomes, own: Outcomes) -> Outcomes:
     totals = [(one.original_total, one.new_total) for one in (published, own)]
     if totals[0] != totals[1]:
         raise AnalysisError(
-            "the results to add are of other images than the published ones",
+            "the results to add are for other images than the published ones",
             where=f"{own.original}:{own.new}",
             found=" and ".join(f"{total:,}" for total in totals[1]),
             expected=" and ".join(f"{total:,} images" for total in totals[0]),
@@ -173,7 +173,7 @@ def _joined(published: Outcomes, own: Outcomes) -> Outcomes:
     double = [own.models[place] for place in new if own.models[place] in counts]
     if double:
         raise AnalysisError(
-            "models to add have the names of published ones, and other counts",
+            "models to add have the names of published ones, but other counts",
             found=name_some(double),
             fix="store them under other names",
         )
@@ -220,8 +220,8 @@ def _summarize_pair(
     inexact = [model.name for model in table.models if not model.exact and model.name in known]
     if inexact:
         notes.append(
-            f"The counts of {len(inexact)} models were worked out from printed tables, for want of released "
-            f"predictions, and may be off by a few images: {name_some(inexact)}."
+            f"The counts of {len(inexact)} models were derived from printed tables, since no predictions were "
+            f"released, and may be off by a few images: {name_some(inexact)}."
         )
     return summarize_outcomes(
         outcomes,

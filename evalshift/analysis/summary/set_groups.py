@@ -39,7 +39,7 @@ def set_groups(
     worst, groups = worst_groups_table(data), groups_table(data)
     if worst is None or groups is None:
         raise AnalysisError(
-            "the images have no attributes that make groups",
+            "the images have no attributes that form groups",
             where=dataset,
             found=", ".join(predictions.attributes) or "no attributes",
             expected="an attribute with at least two values",

@@ -194,7 +194,7 @@ def _fit_lines(outcomes: Outcomes, options: ReportOptions, notes: list[str]) -> 
         try:
             line = lines[scale] = fit_outcomes(outcomes, scale, options)
             if math.isnan(line.slope_interval.low):
-                why = "it passes through two models, whatever is drawn" if line.models == 2 else "nothing was resampled"
+                why = "it passes through two models in every resample" if line.models == 2 else "nothing was resampled"
                 kind = "interval" if line.models == 2 else "bootstrap interval"
                 notes.append(f"The line has no {kind}: {why}.")
         except AnalysisError as error:

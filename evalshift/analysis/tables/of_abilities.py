@@ -12,7 +12,7 @@ from evalshift.analysis.tables.table import Column, StatisticTable, TableData, b
 _READ_CLASSES = 20
 _LINKED = (
     "Unit: the standard deviation of the models' abilities, 0 is their mean, on either set. The sets share no images: "
-    "that models are equally able on both on average is an assumption, not a finding."
+    "that the average ability of the models is the same on both is an assumption, not a finding."
 )
 
 
@@ -38,8 +38,8 @@ def item_response_table(data: TableData) -> StatisticTable | None:
             bounded("new_ability", "New ability", "number"),
             bounded("change", "New − original", "number"),
         ],
-        f"Two-parameter logistic model, with {100 * data.statistics.level:g} % confidence intervals of samples of "
-        f"images. {_LINKED}{not_converged(data.statistics)}",
+        f"Two-parameter logistic model, with {100 * data.statistics.level:g} % confidence intervals for sampling "
+        f"error of the images. {_LINKED}{not_converged(data.statistics)}",
         empty="An ability is empty for a model with none or all correct on one of the sets.",
     )
 
@@ -71,7 +71,7 @@ def item_response_sets_table(data: TableData) -> StatisticTable | None:
             bounded("difficulty", "Mean difficulty", "number"),
             bounded("spread", "Standard deviation", "number"),
             bounded("discrimination", "Discrimination", "number"),
-            Column("variation", "Sd of its log"),
+            Column("variation", "SD of its log"),
         ],
         f"{_LINKED} Discrimination: log-odds per unit of ability, of an image of mean difficulty."
         f"{not_converged(data.statistics)}",
@@ -122,6 +122,6 @@ def item_response_classes_table(data: TableData) -> StatisticTable | None:
         "Mean difficulty of a class's images minus that of all images of the set, in standard deviations of the "
         f"models' ability. New − original is beyond the median class: above 0 the class became harder by more. "
         f"{significant:,} of {len(frame):,} classes change significantly (Holm)."
-        + (f" The first {_READ_CLASSES} are shown; the CSV table holds all." if len(frame) > _READ_CLASSES else ""),
+        + (f" The first {_READ_CLASSES} are shown; the CSV table contains all." if len(frame) > _READ_CLASSES else ""),
         choose=lambda frame: frame.head(_READ_CLASSES),
     )

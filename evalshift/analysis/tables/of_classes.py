@@ -31,9 +31,9 @@ def classes_table(data: TableData) -> StatisticTable:
             Column("fell", "Models that fall", "count"),
             Column("rose", "that rise", "count"),
         ],
-        f"Means over {len(data.image_models)} models, the classes that fall most first; bounds are means of the "
-        "models' own, which errs on the wide side. A model falls or rises on a class where Fisher's exact test says so "
-        f"at {data.error_words}, by Holm over its classes; the CSV table model_classes has them one by one.",
+        f"Means over {len(data.image_models)} models, the largest drops first; bounds are means of the models' "
+        "bounds, which is conservative. A model falls or rises on a class if Fisher's exact test is significant at "
+        f"{data.error_words} (Holm over its classes); the CSV table model_classes has one row per model and class.",
         empty="A class without images on a set has no accuracy there, and no rank.",
         choose=lambda frame: frame.sort_values("drop", ascending=False, kind="stable").head(_READ_ROWS),
     )
@@ -46,7 +46,7 @@ def model_classes_table(data: TableData) -> StatisticTable:
         "Accuracy per model and class",
         _single_models(data),
         (),
-        "Drop of each class with Newcombe's interval, Fisher's exact test, adjusted over the classes of the model.",
+        "Drop on each class with Newcombe's interval; Fisher's exact test, adjusted over the classes of the model.",
         empty="A class without images on either set has no drop.",
     )
 

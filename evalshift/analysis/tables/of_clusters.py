@@ -49,10 +49,10 @@ def clusters_table(data: TableData) -> StatisticTable | None:
             bounded("accuracy", "Accuracy (%)"),
             Column("design_effect", "Design effect"),
         ],
-        f"{100 * data.statistics.level:g} % confidence intervals for clusters of images that are drawn as a whole, by "
-        "Korn and Graubard. Design effect: variance over that of as many independent images; at 4 intervals are about "
-        "twice as long as those of the main table, which take images as independent. "
-        f"Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        f"{100 * data.statistics.level:g} % confidence intervals with whole clusters of images as the sampling unit "
+        "(Korn and Graubard). Design effect: variance relative to that of as many independent images; at 4, intervals "
+        "are about twice as wide as in the main table, which treats images as independent. "
+        f"Up to {_READ_ROWS} rows are shown; the CSV table contains all.",
         empty="A model that is correct on all images, or on none, has no design effect.",
         choose=lambda frame: frame.head(_READ_ROWS),
     )
@@ -78,7 +78,7 @@ def clustered_drops_table(data: TableData) -> StatisticTable | None:
         },
         [Column("model", "Model", "model"), bounded("drop", "Drop (points)", "points")],
         f"{100 * data.statistics.level:g} % confidence intervals with clusters of images ({by}: the attribute with the "
-        "largest design effect); a set without clusters has independent images.",
+        "largest design effect); in a set without clusters, images are treated as independent.",
     )
 
 

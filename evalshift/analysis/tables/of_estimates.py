@@ -45,7 +45,7 @@ def without_labels_table(data: TableData) -> StatisticTable:
             lambda reason: f" No ATC, no DoC: {reason}.",
         )
         + _mean_errors(columns),
-        empty="ALine-D is empty for a model whose pairs leave it open, ATC and DoC for one without probabilities.",
+        empty="ALine-D is empty for a model whose pairs do not determine it; ATC and DoC without probabilities.",
     )
 
 
@@ -63,15 +63,15 @@ def _estimates(statistics: Statistics) -> dict[str, np.ndarray]:
 
 
 _CONFIDENCE_WORDS = (
-    " ATC: share of new images above the confidence that as many original images exceed as are correct. DoC: original "
-    "accuracy less the difference of mean confidences."
+    " ATC: share of new images above the confidence threshold at which the share of original images above it equals "
+    "their accuracy. DoC: original accuracy minus the difference of mean confidences."
 )
 
 
 def _agreement_words(found: AgreementLine) -> str:
     r2 = EMPTY if np.isnan(found.r2) else number(found.r2, 3)
     return (
-        " ALine: from how the models agree on either set; the line of agreement goes through "
+        " ALine: from the agreement of the models on both sets; the line of agreement is fitted to "
         f"{found.pairs:,} pairs of models: slope {found.slope:.2f}, R² {r2}, probit scale."
     )
 

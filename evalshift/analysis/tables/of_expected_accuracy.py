@@ -12,21 +12,21 @@ def verdicts_table(found: pd.DataFrame, titles: Titles | None = None) -> Statist
     """A row for each published accuracy, farthest off first; `found` as `expected_accuracy_table` has it."""
     return make_table(
         "expected_accuracy",
-        "Accuracies beside the published ones",
+        "Measured and published accuracies",
         found,
         [
             Column("model", "Model", "model"),
             Column("dataset", "Test set", "dataset"),
             Column("published", "Published (%)", "written"),
-            Column("accuracy", "Found (%)", "hundredths"),
+            Column("accuracy", "Measured (%)", "hundredths"),
             Column("images", "Images off", "written"),
             Column("p_holm", "p (Holm)", "p"),
             Column("verdict", "Verdict", "text"),
             Column("likely_cause", "Likely cause", "prose"),
-            Column("selected_on", "Checkpoint chosen on", "text"),
+            Column("selected_on", "Checkpoint selected on", "text"),
         ],
-        "Images off: how many more or fewer are correct than round to the published accuracy. p-values are exact, of "
-        "other images of the same kind.",
+        "Images off: difference of the correct images from the counts that round to the published accuracy. p-values "
+        "are exact, for other images of the same kind.",
         titles=titles,
         choose=lambda frame: frame.assign(
             published=frame["published"].map(as_printed), images=frame["images"].map(signed_count)

@@ -88,9 +88,9 @@ def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
             bounded("shrunk_accuracy", "Shrunk (%)"),
         ],
         f"The group of images with the lowest accuracy of each model, with its exact {100 * data.level:g} % "
-        "confidence interval, which does not allow for the choice of the lowest: among many small groups the worst "
-        "comes out too low. Shrunk: mean and interval where true accuracies of the groups have a beta distribution. "
-        f"Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        "confidence interval, which does not account for the selection of the lowest: among many small groups, the "
+        "worst is biased downwards. Shrunk: mean and interval if true accuracies of groups follow a beta distribution. "
+        f"Up to {_READ_ROWS} rows are shown; the CSV table contains all.",
         choose=lambda frame: frame.head(_READ_ROWS),
     )
 
@@ -131,7 +131,7 @@ def groups_table(data: TableData | GroupData) -> StatisticTable | None:
             bounded("accuracy", "Accuracy (%)"),
         ],
         f"Groups by the attributes of the images, with exact {100 * data.level:g} % confidence intervals, "
-        f"group by group.{_not_grouped(data)} Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        f"group by group.{_not_grouped(data)} Up to {_READ_ROWS} rows are shown; the CSV table contains all.",
         choose=lambda frame: frame.head(_READ_ROWS),
     )
 

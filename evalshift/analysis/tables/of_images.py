@@ -33,7 +33,7 @@ def hard_images_table(data: TableData) -> StatisticTable:
             Column("votes", "by", "count"),
         ],
         f"Images that more than half of {len(data.image_models)} models miss, the hardest first, and their most "
-        f"frequent incorrect prediction. Up to {_READ_ROWS} of each set are shown; the CSV table holds all.",
+        f"frequent incorrect prediction. Up to {_READ_ROWS} of each set are shown; the CSV table contains all.",
         choose=_hardest,
     )
 

@@ -38,14 +38,14 @@ def curvature_table(data: TableData) -> StatisticTable | Missing:
             bounded("quadratic", "Quadratic term", "number"),
             Column("p_value", "p", "p"),
             bounded("bend", "Bend in the middle (points)", "change"),
-            Column("slope_lowest", "Slope at the lowest"),
+            Column("slope_lowest", "Slope at the lowest accuracy"),
             Column("slope_highest", "Slope at the highest accuracy"),
             Column("missing", "Not computed because", "text"),
         ],
-        f"A parabola in place of the line, on each scale, {100 * data.statistics.level:g} % intervals"
-        f"{'' if images else '; sampling error of the images not included'}. p is that of a straight line. "
+        f"A parabola instead of the line, on each scale, {100 * data.statistics.level:g} % intervals"
+        f"{'' if images else '; sampling error of the images not included'}. p tests for a straight line. "
         "Bend: new accuracy on the curve minus that on the straight line between its ends, in the middle of the range "
-        "of original accuracies. One model far from the others can make the curve: see the table robustness.",
+        "of original accuracies. One model far from the others can determine the curve: see the table robustness.",
         empty="A scale without a curve has no numbers.",
     )
 
@@ -95,13 +95,13 @@ def image_trends_table(data: TableData) -> StatisticTable:
             Column("decided", "Models differ on", "count"),
             Column("negative", "Falling", "count"),
             Column("nominal", f"p < {1 - level:.2g}", "count"),
-            Column("by_chance", "by chance", "count"),
+            Column("by_chance", "expected by chance", "count"),
             Column("falling", "Significant (BH)", "count"),
-            Column("picked", "Picked by half of the models", "count"),
+            Column("picked", "Selected by half of the models", "count"),
             Column("held_out_correlation", "Correlation for the other half"),
         ],
-        f"Over {models} models. p: Wilcoxon–Mann–Whitney test of each image, one-sided; by chance: expected below "
-        f"{1 - level:.2g} if correctness did not depend on accuracy; significant: after Benjamini and Hochberg's "
+        f"Over {models} models. p: Wilcoxon–Mann–Whitney test of each image, one-sided; expected by chance: number "
+        f"below {1 - level:.2g} if correctness did not depend on accuracy; significant: after Benjamini and Hochberg's "
         "adjustment over the images. Last columns: images on which the hit rate falls for half of the models, and "
         "Spearman's correlation of original accuracy and accuracy on these for the other half. Related models make "
         "trends look stronger than they are.",
@@ -146,7 +146,7 @@ def falling_images_table(data: TableData) -> StatisticTable | Missing:
         ],
         "Trend: rank-biserial correlation of correctness and original accuracy, −1 where every correct model is less "
         f"accurate than every incorrect one. Significant at {1 - data.statistics.level:.2g} by Benjamini and Hochberg "
-        f"over the images of the set. Up to {_READ_ROWS} of each set are shown; the CSV table holds all.",
+        f"over the images of the set. Up to {_READ_ROWS} of each set are shown; the CSV table contains all.",
         choose=lambda frame: frame.groupby("set", sort=False).head(_READ_ROWS),
     )
 
@@ -180,9 +180,10 @@ def class_correlations_table(data: TableData) -> StatisticTable:
         ],
         f"Pearson's correlation over {found.models} models of new accuracy on the class and original accuracy on all "
         f"images, {found.scale} scale, with Fisher's {100 * data.statistics.level:g} % interval, the lowest first. "
-        "Within the class: with original accuracy on that class. Points per point: rise of the accuracy on the class "
-        "per point of original accuracy, least squares. A class of few images has a low correlation by sampling error "
-        f"alone; models are taken as independent. Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
+        "Within the class: with original accuracy on that class. Points per point: increase of the accuracy on the "
+        "class per point of original accuracy, least squares. With few images, sampling error alone lowers the "
+        f"correlation of a class; models are treated as independent. Up to {_READ_ROWS} rows are shown; the CSV table "
+        "contains all.",
         empty="Empty for classes without images and for those on which all models are equally accurate.",
         choose=lambda frame: frame.sort_values("correlation", kind="stable").head(_READ_ROWS),
     )

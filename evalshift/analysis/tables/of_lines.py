@@ -37,7 +37,7 @@ def lines_table(data: TableData) -> StatisticTable:
         {key: [row[key] for row in rows] for key in rows[0]},
         [
             Column("line", "Method", "text"),
-            Column("drawn", "Allows for", "text"),
+            Column("drawn", "Accounts for", "text"),
             bounded("slope", "Slope", "number"),
             bounded("offset", "Offset", "number"),
             Column("df", "df of the slope"),
@@ -46,12 +46,12 @@ def lines_table(data: TableData) -> StatisticTable:
         ],
         f"{lines.scale.capitalize()} scale, {100 * statistics.level:g} % intervals. Random effects: models scatter "
         "about the line and share images, and the slope is corrected for sampling error in the original accuracies; "
-        "the headline has it where predictions on each image are stored, otherwise the cluster-robust interval. "
-        "Bootstrap: least squares with percentiles over what is resampled; over models as in Recht et al. 2019, too "
-        "short for few models. York's line allows for sampling error in both accuracies; where its reduced χ² is above "
-        "1 models scatter more than their images explain.",
-        empty="Only t intervals have degrees of freedom (df), only York's lines a χ², which takes three models; two "
-        "models leave the line no interval.",
+        "the headline uses it if per-image predictions are stored, otherwise the cluster-robust interval. Bootstrap: "
+        "least squares, with percentiles over what is resampled; resampling models, as in Recht et al. 2019, is too "
+        "narrow for few models. York's line accounts for sampling error in both accuracies; if its reduced χ² is above "
+        "1, models scatter more than sampling error explains.",
+        empty="Only t intervals have degrees of freedom (df), and only York's lines a χ², which needs three models; "
+        "with two models the line has no interval.",
     )
 
 
@@ -117,7 +117,7 @@ def trends_table(data: TableData) -> StatisticTable:
     rows = [_flatter_row(data.statistics.lines.diminishing), _year_row(data.statistics.year)]
     return make_table(
         "trends",
-        "Signs of tuning on the original set",
+        "Tests for tuning on the original set",
         dict(zip(_TREND_CELLS, zip(*rows, strict=True), strict=True)),
         [
             Column("test", "Test", "text"),
@@ -127,9 +127,10 @@ def trends_table(data: TableData) -> StatisticTable:
             Column("models", "Models", "count"),
             Column("missing", "Not computed because", "text"),
         ],
-        "One-sided tests. The slope is on the scale with the least leave-one-out error, the expected one that of the "
-        "difficulty model of the images; the trend is the change of new accuracy per year at equal original accuracy, "
-        "as a fraction. A test that is not significant does not rule out tuning, which need not change the slope.",
+        "One-sided tests. The slope is on the scale with the smallest leave-one-out error, and is compared with that "
+        "of the difficulty model of the images; the trend is the change of new accuracy per year at equal original "
+        "accuracy, as a fraction. A test that is not significant does not rule out tuning, which may leave the slope "
+        "unchanged.",
         empty="A test that is not computed has no numbers.",
     )
 
@@ -155,7 +156,7 @@ def _flatter_row(diminishing: DiminishingReturns | Missing) -> tuple[Any, ...]:
 
 
 def _year_row(year: YearTrend | Missing) -> tuple[Any, ...]:
-    test = "fall with the year"
+    test = "decline over the years"
     return either(
         year,
         lambda found: (test, found.per_year, 0.0, found.p_value, found.models, ""),
@@ -194,5 +195,5 @@ def difficulty_table(data: TableData) -> StatisticTable:
         "An image of difficulty τ ~ N(μ, σ²) is classified correctly with probability Φ(skill − τ). σ is estimated "
         "from how often two models are both correct; it predicts the slope of the probit line. The original set's μ is "
         "0.",
-        empty="Only slope and offset are also fitted, and there is no line for models of equal accuracy.",
+        empty="Only slope and offset have a fitted value, and models of equal accuracy have no line.",
     )

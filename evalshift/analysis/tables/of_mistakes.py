@@ -26,7 +26,7 @@ def mistake_severity_table(data: TableData) -> StatisticTable | None:
     level = f"{100 * data.statistics.level:g} %"
     return make_table(
         "mistake_severity",
-        "How severe mistakes are",
+        "Severity of mistakes",
         columns,
         [
             Column("model", "Model", "model"),
@@ -41,8 +41,8 @@ def mistake_severity_table(data: TableData) -> StatisticTable | None:
             bounded("difference", "New − original (bits)", "number"),
         ],
         f"Mean distance of the incorrect predictions from the true class in the tree of {found.tree}, with its {level} "
-        "confidence interval: log2 of how many classes the lowest common ancestor holds, 0 bits where correct. "
-        "Expected: the distance if every mistake fell on any other class with the same probability. Height: mean "
-        "height of the lowest common ancestor above the classes.",
-        empty="A distance is empty for a model without incorrect predictions, its interval for one with a single one.",
+        "confidence interval: log2 of the number of classes below their lowest common ancestor, 0 bits if correct. "
+        "Expected: the distance if mistakes were spread equally over the other classes. Height: mean height of the "
+        "lowest common ancestor above the classes.",
+        empty="A distance is empty for a model without incorrect predictions, its interval for a model with only one.",
     )

@@ -38,9 +38,9 @@ def pairs_table(data: TableData) -> StatisticTable:
             **{column: matrix[first, second] for column, matrix in matrices.items()},
         },
         (),
-        "Each model against each on the same images; model_1 stands higher on the original set.",
-        empty="kappa is empty where both models are correct on all images or both on none; the p of a drop difference "
-        "where neither set has an image that only one of the two classifies correctly.",
+        "Each pair of models on the same images; model_1 is more accurate on the original set.",
+        empty="kappa is empty if both models are correct on all images or both on none; the p of a drop difference, if "
+        "neither set has an image that only one of the two classifies correctly.",
     )
 
 

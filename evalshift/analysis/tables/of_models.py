@@ -19,7 +19,7 @@ def robustness_table(data: TableData) -> StatisticTable:
     noise = (
         "sampling error that models share on the same images is removed"
         if data.statistics.shared_images
-        else "each model's images are treated as its own, so intervals are too wide where models share them"
+        else "models are treated as evaluated on different images, so intervals are too wide if they share images"
     )
     return make_table(
         "robustness",
@@ -43,19 +43,19 @@ def robustness_table(data: TableData) -> StatisticTable:
             bounded("predicted", "Predicted (%)"),
             bounded("distance", "Above the line (points)", "points"),
             *([Column("extrapolated", "Extrapolated", "flag")] if found.extrapolated.any() else []),
-            Column("usual", "Such models", "bounds", ("usual_low", "usual_high")),
+            Column("usual", "Expected range", "bounds", ("usual_low", "usual_high")),
             Column("p_value", "p", "p"),
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
-            *([Column("p_family", "p (Holm, no family)", "p")] if np.isfinite(found.p_family).any() else []),
+            *([Column("p_family", "p (Holm, without family)", "p")] if np.isfinite(found.p_family).any() else []),
         ],
         f"New accuracy against the prediction of the line fitted to all other models, {found.scale} scale; {noise}. "
-        f"Such models: {100 * data.statistics.level:g} % of models that scatter as the others do lie within these "
-        "distances. p-values test whether the model is farther from the line than such models scatter (Student's t); "
-        f"they are also adjusted over all models{_family_words(found)}."
+        f"Expected range: the distances of {100 * data.statistics.level:g} % of models that scatter about the line "
+        "like the others. p-values test whether the model is farther from the line than this scatter explains "
+        f"(Student's t); they are also adjusted over all models{_family_words(found)}."
         f"{extrapolated_words(found)}{_screened_words(data)}",
-        empty=f"Where the prediction is empty, fewer than {LEAST_LINE_MODELS} other models make a line. Without "
-        "resamples there are no intervals.",
+        empty=f"The prediction is empty with fewer than {LEAST_LINE_MODELS} other models for a line. Without resamples "
+        "there are no intervals.",
     )
 
 
@@ -73,13 +73,13 @@ def extrapolated_words(found: EffectiveRobustness, others: str = "all other mode
 def _family_words(found: EffectiveRobustness) -> str:
     if not np.isfinite(found.p_family).any():
         return ""
-    return "; without the model's family, whose scatter is estimated apart, in the last column"
+    return "; in the last column, the line leaves out the model's family, whose scatter is estimated separately"
 
 
 def _screened_words(data: TableData) -> str:
     found, statistics = require(data.statistics.robustness), data.statistics
     names = [statistics.titles.model(statistics.models[place]) for place in np.flatnonzero(found.screened)]
-    return f" Models far off are left out of the others' lines: {name_some(names)}." if names else ""
+    return f" Outliers are left out of the lines of the other models: {name_some(names)}." if names else ""
 
 
 def decomposition_table(data: TableData) -> StatisticTable:
@@ -116,11 +116,11 @@ def decomposition_table(data: TableData) -> StatisticTable:
             bounded("shared", "Shared", "points"),
             bounded("own", "Own", "points"),
         ],
-        f"Points. Drop = adaptivity + distribution + sampling. {fresh} The expected sampling error is 0; its interval "
-        "is shown. Across models drop = shared − own: shared is the drop that the line of the other models predicts at "
-        "this original accuracy, own the model's distance above that line.",
-        empty="Adaptivity is empty without predictions on fresh images, shared and own where no line fits the other "
-        f"models{why}, and own where effective robustness is not given.",
+        f"In points. Drop = adaptivity + distribution + sampling. {fresh} The expected sampling error is 0; the table "
+        "shows its interval. Across models, drop = shared − own: shared is the drop that the line of the other models "
+        "predicts at this original accuracy, and own is the model's distance above that line.",
+        empty="Adaptivity is empty without predictions on fresh images, shared and own if the other models have no "
+        f"line{why}, and own if effective robustness is not given.",
     )
 
 
@@ -159,8 +159,8 @@ def ranks_table(data: TableData) -> StatisticTable:
             bounded("change", "Δ rank", "count"),
             Column("real", "Significant", "flag"),
         ],
-        f"Sets that hold all true ranks together with a probability of {100 * statistics.level:g} %, on either set of "
-        "images, and of all rank changes; a change is statistically significant where its interval excludes 0.",
+        f"Simultaneous {100 * statistics.level:g} % confidence sets: of all ranks on each test set, and of all rank "
+        "changes; a change is statistically significant if its interval excludes 0.",
     )
 
 
@@ -186,6 +186,6 @@ def duplicates_table(data: TableData) -> StatisticTable:
             Column("drop", "Drop (points)", "points"),
         ],
         f"{100 * known.share:g} % of the original images have near-duplicates among the training images. With "
-        f"{100 * known.accuracy:g} % right on these, this is the accuracy on the rest, and what they add "
-        f"({known.source}).",
+        f"{100 * known.accuracy:g} % correct on these, the table shows the accuracy on the rest, and by how "
+        f"much they inflate it ({known.source}).",
     )

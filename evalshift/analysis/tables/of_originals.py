@@ -26,9 +26,9 @@ def several_originals_table(found: Sequence[JointOriginals], titles: Titles, lev
             Column("p_value", "p", "p"),
             Column("p_holm", "p (Holm)", "p"),
         ],
-        f"{' '.join(_words(one, titles) for one in found)} Distance: new accuracy above that fit through the other "
-        f"models, in points, with {100 * level:g} % confidence intervals; p: of lying no farther from it than such "
-        "models scatter.",
+        f"{' '.join(_words(one, titles) for one in found)} Distance: new accuracy above this fit to the other "
+        f"models, in points, with {100 * level:g} % confidence intervals; p: test of whether the distance exceeds the "
+        "scatter of such models.",
         empty="An empty cell is not defined: too few other models.",
         titles=titles,
     )

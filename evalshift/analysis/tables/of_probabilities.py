@@ -56,8 +56,8 @@ def calibration_table(data: TableData) -> StatisticTable:
             bounded("new_brier", "New", "number"),
         ],
         "Over-confidence: mean probability of the first prediction minus accuracy. ECE: mean distance of probability "
-        "and accuracy over bins of about as many images each, debiased; its interval begins at 0 where the model may "
-        "be calibrated. Brier: mean squared difference of probability and correctness. p of no change in "
+        "and accuracy over bins of about equal size, debiased; its interval begins at 0 if the model may be "
+        "calibrated. Brier: mean squared difference of probability and correctness. p of no change in "
         f"over-confidence, adjusted over the models.{without_probabilities(data)}",
         empty="Bounds are empty where all images have the same value or nothing was resampled.",
     )
@@ -71,7 +71,7 @@ def without_probabilities(data: TableData) -> str:
         for model, place in zip(data.image_models, data.image_order, strict=True)
         if place not in known
     ]
-    return f" Without stored probabilities on both sets, so empty: {name_some(names)}." if names else ""
+    return f" Empty, because probabilities are not stored on both sets: {name_some(names)}." if names else ""
 
 
 def selective_table(data: TableData) -> StatisticTable:
@@ -114,9 +114,9 @@ def selective_table(data: TableData) -> StatisticTable:
             *at,
         ],
         "AURC: area under the risk–coverage curve, the error rate on the most confident images averaged over all "
-        "shares of images that are kept (coverages); low is good. Accuracy at a coverage: on that share of most "
-        f"confident images of the set itself.{without_probabilities(data)}",
-        empty="The bounds of an area are empty where the model makes no error.",
+        "coverages (shares of images that are kept); lower is better. Accuracy at a coverage: on that share of the "
+        f"most confident images of the same set.{without_probabilities(data)}",
+        empty="The bounds of an area are empty if the model makes no error.",
     )
 
 
@@ -138,10 +138,10 @@ def likelihood_table(data: TableData) -> StatisticTable:
             bounded("new_temperature", "New", "number"),
             bounded("scaled_nll", "New NLL at the original temperature", "number"),
         ],
-        "Negative log-likelihood (NLL) of the labels per image, in nats, from stored logits. The temperature that the "
-        "logits are divided by for the least NLL: above 1 for an over-confident model. If the original temperature is "
-        f"too low for the new set, calibration does not carry over.{_without_logits(data, found)}",
-        empty="A temperature is empty where none is best, as on a set without mistakes; an NLL where a label has "
+        "Negative log-likelihood (NLL) of the labels per image, in nats, from stored logits. Temperature: the divisor "
+        "of the logits that minimises NLL; above 1 for an over-confident model. If the original temperature is too low "
+        f"for the new set, calibration does not transfer.{_without_logits(data, found)}",
+        empty="A temperature is empty if none minimises the NLL, as on a set without mistakes; an NLL, if a label has "
         "probability 0.",
     )
 

@@ -13,13 +13,13 @@ from evalshift.analysis.tables.table import Column, StatisticTable, TableData, b
 _SEED = re.compile(r"[-_. ]?seed[-_=]?\d+$", re.IGNORECASE)
 
 _NOTE = (
-    "Mean and standard deviation (n − 1) over models that differ in their seed alone, on the same images: what another "
-    "training run changes. Intervals of the accuracies tell what other images would change."
+    "Mean and standard deviation (n − 1) over models that differ in their seed alone, on the same images: the "
+    "effect of another training run. The intervals of the accuracies show the effect of other images."
 )
 
 _PARTED = (
-    " Sd by the test set: what seeds of one true accuracy scatter by on this many images; on its distribution: what "
-    "their true accuracies scatter by, with its interval."
+    " SD from the test set: the scatter of seeds with equal true accuracy on this many images; on the distribution: "
+    "the scatter of their true accuracies, with its interval."
 )
 
 
@@ -88,7 +88,7 @@ def recipes_table(data: TableData) -> StatisticTable | None:
                 for side in ("original", "new")
                 if parted
                 for column in (
-                    Column(f"{side}_sd_test_set", f"{side.capitalize()}, sd by the test set", "hundredths"),
+                    Column(f"{side}_sd_test_set", f"{side.capitalize()}, SD from the test set", "hundredths"),
                     bounded(f"{side}_sd_distribution", "on its distribution", "hundredths"),
                 )
             ),

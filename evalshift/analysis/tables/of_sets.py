@@ -1,4 +1,4 @@
-"""The table of single figures of each test set: how its models compare and err together."""
+"""The table of single figures of each test set: how its models compare and have correlated errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def sets_table(data: TableData) -> StatisticTable:
     original, new = (_values(require(found), statistics.level) for found in (statistics.original, statistics.new))
     return make_table(
         "sets",
-        "How the models compare and err together",
+        "Agreement and differences of the models",
         {
             "statistic": [figure.name for figure in _FIGURES],
             "unit": [figure.unit for figure in _FIGURES],

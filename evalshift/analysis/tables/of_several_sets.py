@@ -79,7 +79,7 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
         f"{100 * level:g} % confidence intervals; drops and distances in points. Distance: above the lines fitted "
         f"without the model ({scale} scale); its first interval is for these sets, the second for sets like these, of "
         "which they are a sample. Between sets: standard deviation of a model's distances beyond sampling error. "
-        f"p (Q): of no difference between sets (Cochran's Q). {_error_words(found)}"
+        f"p (Q): test of no difference between sets (Cochran's Q). {_error_words(found)}"
     )
     if unlined:
         note += f" No mean distance: {'; '.join(unlined)}."
@@ -100,7 +100,7 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
             Column("p_holm", "p (Holm)", "p"),
         ],
         note,
-        empty="An empty cell is not defined: a line takes five other models that differ in accuracy.",
+        empty="An empty cell is not defined: a line needs five other models that differ in accuracy.",
         titles=titles,
     )
 
@@ -110,8 +110,8 @@ def _error_words(found: Sequence[MeanOverSets]) -> str:
     if all(either(one.shifts, lambda shifts: shifts.shared_images, lambda reason: True) for one in found):
         if not shared:
             return "No images are known to be shared between sets."
-        return f"Images in common are allowed for: {', '.join(shared[:3])}{' …' if len(shared) > 3 else ''}."
-    return "From counts alone sets count as independent, and each model's images as its own."
+        return f"Images in common are accounted for: {', '.join(shared[:3])}{' …' if len(shared) > 3 else ''}."
+    return "From counts alone, sets are treated as independent, and models as evaluated on different images."
 
 
 def _counted(found: Sequence[MeanOverSets]) -> str:

@@ -54,7 +54,7 @@ def hierarchical_errors_table(data: TableData) -> StatisticTable | None:
             bounded("difference", "New − original (points)", "change"),
         ],
         "Share of the incorrect predictions that fall in the superclass of the image's class, on images whose class is "
-        f"in one, with its exact {100 * data.statistics.level:g} % confidence interval. Expected: the share if every "
-        f"mistake fell on any other class with the same probability. Superclasses of {names}.",
+        f"in one, with its exact {100 * data.statistics.level:g} % confidence interval. Expected: the share if "
+        f"mistakes were spread equally over the other classes. Superclasses of {names}.",
         empty="A share is empty for a model without incorrect predictions.",
     )

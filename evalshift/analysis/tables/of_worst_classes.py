@@ -54,10 +54,10 @@ def worst_classes_table(data: TableData) -> StatisticTable:
             bounded("shrunk_accuracy", "Shrunk (%)"),
             Column("spread", "Spread of classes (points)", "points"),
         ],
-        "The lowest of many measured accuracies is too low: it is partly sampling error. Shrunk: mean and equal-tailed "
-        f"{100 * data.statistics.level:g} % interval of the class's accuracy where true accuracies of the classes "
-        "have a beta distribution. Spread: standard deviation of the true accuracies between classes. "
-        f"Up to {_READ_ROWS} rows are shown; the CSV table holds all.",
-        empty="With fewer than two classes that have images nothing is shrunk.",
+        "The lowest of many measured accuracies is biased downwards by sampling error. Shrunk: mean and equal-tailed "
+        f"{100 * data.statistics.level:g} % interval of the class's accuracy if true accuracies of the classes "
+        "follow a beta distribution. Spread: standard deviation of the true accuracies between classes. "
+        f"Up to {_READ_ROWS} rows are shown; the CSV table contains all.",
+        empty="Nothing is shrunk with fewer than two classes that have images.",
         choose=lambda frame: frame.head(_READ_ROWS),
     )

@@ -22,7 +22,7 @@ class Against:
     outcomes  its models in the line, as counts
     left_out  its families that are not in the line
     lines     scale -> its line
-    models    the models that are held against it, in the order of the table
+    models    the models that are compared with it, in the order of the table
     distances how far each is above the line on `scale`, see `effective_robustness_against`
     members   models of the report that are the testbed's own: same name, same counts
     titles    what the models of the report are called where they are read of
@@ -75,7 +75,7 @@ class Against:
     def screened_words(self) -> str:
         """The same in a sentence; empty where there are none."""
         names = list(map(self.outcomes.titles.model, self.screened))
-        return f" Models of {self.title} far off are left out of the line: {name_some(names)}." if names else ""
+        return f" Outliers of {self.title} are left out of the line: {name_some(names)}." if names else ""
 
     @property
     def extrapolated_words(self) -> str:

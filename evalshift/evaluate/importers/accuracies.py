@@ -149,7 +149,7 @@ def _decimal(cells: Sequence[_Cell], images: int, scale: str, where: str) -> tup
     commas = [cell.number for cell in cells if "," in cell.number]
     if not commas:
         return ".", ""
-    decimal, thousands = (",", "; commas are decimal commas"), (".", "; commas stand between thousands")
+    decimal, thousands = (",", "; commas are decimal commas"), (".", "; commas are thousands separators")
     if any("." in cell.number for cell in cells):
         return thousands
     if not all(map(_THOUSANDS.fullmatch, commas)) or scale in ("percent", "fraction"):
@@ -165,11 +165,11 @@ def _decimal(cells: Sequence[_Cell], images: int, scale: str, where: str) -> tup
     may_be_counts = all(0 <= count <= images for count in as_counts)
     if may_be_percent and may_be_counts:
         raise UsageError(
-            "it cannot be told whether commas are decimal commas or stand between thousands",
+            "it is not clear whether commas are decimal commas or thousands separators",
             where=where,
             found=f'"{commas[0]}", which can be {as_percent[0]} % or a count of {images:,} images',
             expected="numbers that can be read in one way",
-            fix="say which with `scale`",
+            fix="choose with `scale`",
         )
     return decimal if may_be_percent or (not may_be_counts and max(as_percent) <= 100) else thousands
 
@@ -226,7 +226,7 @@ class _Rounding:
             )
         if not means and not self.is_whole(value):
             raise DataError(
-                "an accuracy makes no whole number of images",
+                "an accuracy does not correspond to a whole number of images",
                 where=where,
                 found=f"{value} is {exact:,.2f} of {self.images:,} images",
                 expected="a whole number, within 0.55 units of the last digit",
@@ -246,7 +246,7 @@ def _decimals(value: Decimal) -> int:
 def _scale(values: Sequence[Decimal], images: int, scale: str, signs: bool, where: str) -> tuple[str, str]:
     """Percent, fraction or counts, and the rule that says so."""
     if scale != "auto":
-        return scale, f"read as {scale}, as asked for"
+        return scale, f"read as {scale}, as requested"
     largest = max(values)
     whole = all(value == value.to_integral_value() for value in values)
     if signs:
@@ -258,9 +258,9 @@ def _scale(values: Sequence[Decimal], images: int, scale: str, signs: bool, wher
     if whole and largest > 100:
         return "counts", f"read as counts of {images:,}: whole numbers, some greater than 100"
     raise UsageError(
-        "it cannot be told whether these are percent, fractions or counts",
+        "it is not clear whether these are percentages, fractions or counts",
         where=where,
         found=f"{'whole numbers' if whole else 'numbers'} up to {largest}",
         expected="fractions up to 1, percent with decimals up to 100, or whole counts, some greater than 100",
-        fix="say which with `scale`",
+        fix="choose with `scale`",
     )

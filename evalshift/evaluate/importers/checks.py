@@ -1,4 +1,4 @@
-"""What stands beside predictions is held against the dataset: labels, correctness, the number of the first class."""
+"""What stands beside predictions is compared with the dataset: labels, correctness, the number of the first class."""
 
 from collections.abc import Mapping
 from math import sqrt
@@ -122,7 +122,7 @@ def _hold_names(
         return [f'each value of the column "{name}" goes with one class of {dataset.name}']
     if not by_name:
         raise DataError(
-            "rows seem to be in another order than the images",
+            "rows seem to be in a different order than the images",
             where=f'{where}, column "{name}"',
             found=f"{len(codes_seen):,} values such as {texts[0]}, which go with no class each",
             expected=f"the labels of {dataset.name}, in its order",
@@ -147,7 +147,7 @@ def _other_order(
             fix="check that the file is of this dataset, and numbers its classes alike",
         )
     return DataError(
-        "rows seem to be in another order than the images",
+        "rows seem to be in a different order than the images",
         where=where,
         found=found,
         expected="the labels of the dataset, in its order",
@@ -167,7 +167,7 @@ def hold_correctness(
         differing = int((column != hits).sum())
         if differing > few_of(len(hits)):
             raise DataError(
-                "the file calls other predictions correct",
+                "the file marks other predictions as correct",
                 where=f'{where}, column "{name}"',
                 found=f"{int(column.sum()):,} correct there and {int(hits.sum()):,} here; {differing:,} rows differ",
                 expected=f"the predictions of {dataset.name}, in its order, with its labels",
@@ -185,7 +185,7 @@ def refuse_shifted(predicted: np.ndarray, labels: Labels, where: Path) -> None:
     now, then = int((predicted == labels)[there].sum()), int((predicted - 1 == labels)[there].sum())
     if now + then and (then - now) / sqrt(now + then) >= _SURELY:
         raise DataError(
-            "the classes seem to count from 1",
+            "class numbers seem to start at 1",
             where=where,
             found=f"{now:,} of {len(labels):,} predictions are correct, and {then:,} if each is one less; none is 0",
             expected="classes that count from 0",

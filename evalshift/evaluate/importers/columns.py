@@ -221,7 +221,7 @@ def _chosen(
             return agreed
         return Found(agreed.names, agreed.values, (f'the column "{agreed.names[0]}" holds the predictions',))
     raise DataError(
-        "it is not clear which column holds the predictions",
+        "it is not clear which column contains the predictions",
         where=content.path,
         found=name_some(rest, 12) or "no column",
         expected="one column, one for each class, or one with a name such as prediction",

@@ -195,7 +195,7 @@ def _torch(path: Path) -> Read:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's own advice is to run what is in the file; it is not passed on
         raise DataError(
-            "the file cannot be read without running what is in it",
+            "the file cannot be read without running code in it",
             where=path,
             found=f"something else than tensors, or damaged ({type(error).__name__})",
             expected="a tensor, a list of tensors, or a dict of them, as torch.save writes them",

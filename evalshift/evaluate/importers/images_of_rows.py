@@ -73,7 +73,7 @@ def find_rows(
     """
     names = ImageNames(dataset, classes.folders)
     if file_order:
-        return _in_order(content, columns, dataset, "rows are taken in dataset order, as asked for")
+        return _in_order(content, columns, dataset, "rows are taken in dataset order, as requested")
     if id_column is not None:
         seen = _asked_for(content, columns, id_column, names, dataset)
         return _checked(content, seen, names, dataset, ())
@@ -89,11 +89,11 @@ def find_rows(
     if weak and others:
         raise _unmatched(content, others[0], names, dataset)
     if chosen is None:
-        return _in_order(content, columns, dataset, "no column names the images: rows are taken in dataset order")
+        return _in_order(content, columns, dataset, "no column identifies the images: rows are taken in dataset order")
     rule = (
         f'the column "{chosen.column}" names the images'
         if content.named or chosen.column
-        else "the first column names the images"
+        else "the first column identifies the images"
     )
     return _checked(content, chosen, names, dataset, (rule,))
 
@@ -158,7 +158,7 @@ def _one_of(matched: Sequence[_Seen], content: FileContent) -> _Seen | None:
     places = [seen.match.places for seen in telling if seen.match is not None]
     if any(not np.array_equal(places[0], other) for other in places[1:]):
         raise DataError(
-            "two columns name the images, and contradict each other",
+            "two columns identify the images, and contradict each other",
             where=content.path,
             found=f'"{telling[0].column}" and "{telling[1].column}"',
             expected="one order of the images",
@@ -221,7 +221,7 @@ def _unmatched(content: FileContent, seen: _Seen, names: ImageNames, dataset: St
             parts.append(f"several images are called {shared[0]}")
     expected = f"the {len(dataset):,} ids of {dataset.name}, such as {dataset.ids[0]}"
     return DataError(
-        "a column names images, but not those of the dataset",
+        "a column identifies images, but not those of the dataset",
         where=f'{content.path}, column "{seen.column}"',
         found="; ".join(part for part in parts if part),
         expected=f"{expected}; it knows its images by number alone" if names.are_positions else expected,
@@ -233,7 +233,7 @@ def _in_order(content: FileContent, columns: Columns, dataset: StoredDataset, ru
     rows = len(next(iter(columns.values()))) if columns else 0
     if rows != len(dataset):
         raise DataError(
-            "the predictions are not as many as the images",
+            "the numbers of predictions and images differ",
             where=content.path,
             found=f"{rows:,} rows",
             expected=f"{len(dataset):,}, one per image of {dataset.name}",

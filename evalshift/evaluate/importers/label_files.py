@@ -40,7 +40,7 @@ def read_labels(path: Path, classes: ClassNames, rows: int | None = None, id_col
     rows        how many there should be, where that is known
     id_column   the column of the images' names; None finds the one that is called so, or whose text differs in each row
 
-    Raises DataError where it is not clear which column holds the labels, or where they are not classes.
+    Raises DataError where it is not clear which column contains the labels, or where they are not classes.
     """
     content = read_file(path, rows=rows, values=classes.spellings())
     check_named(content, (id_column,))
@@ -78,7 +78,7 @@ def _label_column(content: FileContent, columns: Columns, classes: ClassNames) -
     if could and all(np.array_equal(numbers[0], other) for other in numbers[1:]):
         return columns[could[0]]
     raise DataError(
-        "it is not clear which column holds the labels",
+        "it is not clear which column contains the labels",
         where=content.path,
         found=", ".join(columns) or "no column",
         expected="one column, or one that is called label",

@@ -179,7 +179,7 @@ def seen_numbers(top: Top, view: View, where: Path) -> tuple[np.ndarray, str]:
     short = int((there & (counts == 0)).sum())
     if short:
         raise DataError(
-            "the predictions do not tell what the model predicts in the view",
+            "the predictions do not determine what the model predicts in the view",
             where=where,
             found=f"{short:,} of {int(there.sum()):,} images have none of the {len(view.labels):,} classes of the view "
             f"{view.name} among their {top.shape[1]}",

@@ -86,20 +86,27 @@ def import_predictions(
     facts: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> ImportReport:
-    """Store what `model` predicted on `dataset`, read from a file of one of the FORMATS.
+    """Store the predictions of `model` on `dataset`, read from a file in one of the FORMATS.
 
-    labels, classes     a file of labels and their label space, where neither results nor registry know the dataset
-    kind                "top1", "topk", "logits", "probabilities", or "auto"
-    id_column, column   where the file holds the images' names and the predictions, when that is not plain; `column` may
-                        be what stands in front of the numbers of several ("top" for top1, top2, …)
-    first_class         the number of the first class, 0 or 1; None is 0, and refuses what seems to count from 1
-    file_order          rows are in dataset order, whatever columns of names say
-    missing             images without a prediction count as incorrect where the file marks them ("marked"), also where
-                        it has no row for them ("incorrect"), or are refused ("error")
-    facts               such as family and year; what a registry says of a model of that name is taken otherwise
-    force               overwrite predictions that a run made
+    file         the file
+    model        name of the model
+    dataset      name of the dataset
+    results      folder of stored predictions
+    registry     a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
+    labels       a file of labels, if neither the results nor the registry have the dataset
+    classes      the label space of the numbers in the file
+    kind         "top1", "topk", "logits", "probabilities", or "auto"
+    id_column    the column that identifies the images, if it is ambiguous
+    column       the column of predictions, if it is ambiguous; or the prefix of numbered columns: "top" for top1, top2,
+                 …
+    first_class  number of the first class, 0 or 1; by default 0, refusing a file whose classes seem to start at 1
+    file_order   rows are in dataset order, whatever columns of names say
+    missing      count images as incorrect if the file marks them as without prediction ("marked"), also if they have no
+                 row ("incorrect"), or refuse the file ("error")
+    facts        such as family and year; by default, those of a model of this name in the registry
+    force        overwrite predictions from a run
 
-    Raises UsageError or DataError where the file cannot be what it is said to be; nothing is stored then.
+    Raises UsageError or DataError if the file is not what it is said to be; nothing is stored then.
     """
     check_kind(kind)
     _check_missing(missing)

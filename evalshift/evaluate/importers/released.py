@@ -67,13 +67,17 @@ def import_released(
     force: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> ImportReport:
-    """Store the released predictions called `name`: all sets that `folder` has, or all there are, downloaded.
+    """Store the released predictions `name`: all sets in `folder`, or all there are, downloaded.
 
-    folder   a checkout of the authors' repository, or a folder with the sets and labels alone
-    say      is told of each set as it is read
+    name     such as "recht2019-imagenet"
+    results  folder of stored predictions
+    folder   a checkout of the authors' repository, or a folder with just the predictions and labels
+    force    overwrite predictions from a run
+    say       called with a message for each set
+    registry  a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
 
-    Raises UsageError for an unknown name, DownloadError where the files are not available, DataError where they are not
-    those published; nothing is stored then.
+    Raises UsageError for an unknown name, DownloadError if the files are not available, DataError if they are not the
+    published ones; nothing is stored then.
     """
     if name not in RELEASES:
         raise UsageError(
@@ -148,7 +152,7 @@ def _read_values(
     values = read_array(path)
     if len(values) != len(dataset):
         raise DataError(
-            "the predictions are not as many as the images",
+            "the numbers of predictions and images differ",
             where=path,
             found=f"{len(values):,} rows",
             expected=f"{len(dataset):,}, one per image of {dataset.name}",

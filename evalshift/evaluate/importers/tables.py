@@ -45,20 +45,24 @@ def import_table(
 ) -> ImportReport:
     """Store how many images each model classifies correctly, from a CSV, Markdown, LaTeX, JSON or Parquet table.
 
-    file            one row per model, or per model and dataset; or a folder of JSON files, one object per model
-    columns         dataset -> column of its top-1 accuracy, the original set first; without it, columns that are called
-                    as a known dataset is. With `dataset_column`, it can be one column for all datasets
-    top5            dataset -> column of its top-5 accuracy; "top5" beside a column "top1" is taken without being named
-    model_column    the column that names the models, or several that do together: "model@img_size"
-    dataset_column  the column that names the dataset, in a table with one row per model and dataset
-    dataset_names   what the table calls a dataset -> what it is called here
+    file            one row per model, or per model and dataset; or a folder of JSON files with one object per model
+    columns         dataset -> column of its top-1 accuracy, the original set first; by default, columns named after
+                    known datasets. With `dataset_column`, one column for all datasets
+    results         folder of stored predictions
+    top5            dataset -> column of its top-5 accuracy; a column "top5" next to "top1" is read automatically
+    model_column    the column of models, or several that identify a model together: "model@img_size"
+    dataset_column  the column of datasets, in a table with one row per model and dataset
+    dataset_names   name of a dataset in the table -> its name here
     scale           "percent", "fraction", "counts", or "auto"
     error           the numbers are error rates
-    means           the numbers are means over several runs; the nearest counts stand for them
-    sizes           dataset -> how many images it has, where neither results nor a published testbed know
+    means           the numbers are means over several runs; the nearest counts are stored
+    sizes           dataset -> its number of images, if neither the results nor a published testbed have it
+    registry        a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
 
-    An accuracy becomes the nearest whole number of images. Raises DataError where that lies further off than the
-    digits of the table explain, UsageError where it is not clear what a column is; nothing is stored then.
+    An accuracy becomes the nearest whole number of images.
+
+    Raises DataError if the nearest count is farther away than rounding explains, UsageError if the meaning of a column
+    is not clear; nothing is stored then.
     """
     if scale not in SCALES:
         raise UsageError(f'"{scale}" is not a scale', expected=", ".join(SCALES), fix=did_you_mean(scale, SCALES))

@@ -50,8 +50,8 @@ class TestVerdict:
             (38_066, 50_000, 0.7613, 0, "as published"),
             (9168, 10_000, 0.9173, -5, "within a few images"),
             (9178, 10_000, 0.9173, 5, "within a few images"),
-            (9167, 10_000, 0.9173, -6, "within chance only"),
-            (9120, 10_000, 0.9173, -53, "within chance only"),
+            (9167, 10_000, 0.9173, -6, "within sampling error only"),
+            (9120, 10_000, 0.9173, -53, "within sampling error only"),
             (9110, 10_000, 0.9173, -63, "fails"),
             (9240, 10_000, 0.9173, 67, "fails"),
             # No count of 10,000 images gives 93.0689 %, so none is as published.
@@ -69,7 +69,7 @@ class TestVerdict:
         # p = 0.036 alone; as one of two it is 0.072, and chance with other images could do it.
         assert one(9115, 10_000, 0.9173).verdict == ("fails",)
         both = check_expected_accuracy(np.array([9115, 9173]), np.full(2, 10_000), np.full(2, 0.9173))
-        assert both.verdict == ("within chance only", "as published")
+        assert both.verdict == ("within sampling error only", "as published")
         assert both.p_holm[0] == pytest.approx(2 * both.p_value[0])
 
     @given(st.integers(1, 3000), st.integers(0, 1000), st.data())
@@ -169,8 +169,8 @@ class TestMismatch:
                 0.9173,
                 {"dataset": "cifar10"},
                 (
-                    "9,984 images have predictions, the accuracy was published for 10,000 (the last, smaller batch was "
-                    "dropped)"
+                    "9,984 images have predictions, but the published accuracy is for 10,000 (the last, smaller batch "
+                    "was dropped)"
                 ),
             ),
             (
@@ -179,7 +179,7 @@ class TestMismatch:
                 0.7613,
                 {"dataset": "imagenet", "resized": True},
                 (
-                    "48,238 images have predictions, the accuracy was published for 50,000 (ILSVRC's list of 1,762 "
+                    "48,238 images have predictions, but the published accuracy is for 50,000 (ILSVRC's list of 1,762 "
                     f"images to leave out counts for localisation only); {GEOMETRY}"
                 ),
             ),
@@ -189,8 +189,8 @@ class TestMismatch:
                 0.633,
                 {"dataset": "imagenetv2-matched-frequency"},
                 (
-                    "20,000 images have predictions, the accuracy was published for 10,000 (the release of December "
-                    "2020 holds 20 images a class)"
+                    "20,000 images have predictions, but the published accuracy is for 10,000 (the release of December "
+                    "2020 holds 20 images per class)"
                 ),
             ),
             (
@@ -198,7 +198,7 @@ class TestMismatch:
                 7_777,
                 0.6429,
                 {"dataset": "cifar10"},
-                "7,777 images have predictions, the accuracy was published for 10,000",
+                "7,777 images have predictions, but the published accuracy is for 10,000",
             ),
         ],
     )
@@ -267,8 +267,9 @@ class TestTable:
     def test_a_note_for_each_that_is_off(self):
         assert expected_accuracy_notes(self.table()) == (
             (
-                "bgr on cifar10 is right for 83.10 % of the images, published are 91.73 %: 863 fewer, more than chance "
-                f"would (p < 0.001). Likely cause: {WORSE} size, or other weights."
+                "bgr has an accuracy of 83.10 % on cifar10, but 91.73 % was published: 863 fewer images correct, more "
+                f"than sampling error on other images explains (p < 0.001). Likely cause: {WORSE} size, or other "
+                "weights."
             ),
         )
 
@@ -292,8 +293,8 @@ class TestTable:
         assert expected_accuracy_notes(table) == ()
         table = expected_accuracy_table(outcomes(([9220], [1600]), {"mine": {"expected": {"cifar10": 0.9173}}}))
         assert off_words(table.to_dict("records")[0]) == (
-            "mine on cifar10 is right for 92.20 % of the images, published are 91.73 %: 47 more, as chance would with "
-            f"other images (p = 0.09). Likely cause: {BETTER}."
+            "mine has an accuracy of 92.20 % on cifar10, but 91.73 % was published: 47 more images correct, no more "
+            f"than sampling error on other images explains (p = 0.09). Likely cause: {BETTER}."
         )
 
 

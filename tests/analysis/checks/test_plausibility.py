@@ -239,7 +239,7 @@ class TestImageNet:
         assert cause.sentence.startswith(
             "the classes are numbered in another order, such as the ids of ILSVRC's devkit (998 of 1,000 moved: "
         )
-        # Five images a class are few to fit a class's number on: honest, and less than the 6,333.
+        # Five images per class are few to fit a class's number on: honest, and less than the 6,333.
         assert cause.correct is not None
         assert 5900 < cause.correct < 6333
 

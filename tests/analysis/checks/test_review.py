@@ -59,7 +59,8 @@ def test_reversed_columns_are_found_twice(eight):
     assert stored_predictions == REVERSED.format(right[:, 2].sum(), right[:, 0].sum())
     assert line.startswith("model-7 lies far below the line of the other models: its accuracy is ")
     assert line.endswith(
-        "% on old. Likely cause: one of the two accuracies is invalid, or the model is less robust than all the others."
+        "% on old. Likely cause: one of the two accuracies is incorrect, or the model is less robust than all the "
+        "others."
     )
     assert len(review.expected_accuracy) == 0
 
@@ -109,17 +110,17 @@ def test_a_report_holds_the_expected_accuracies_and_what_looks_wrong(store):
         "each prediction is one class above the label, as where classes count from 1 or class 0 is a background: "
         "read this way, 300 of 300 images are correct; as stored, 0"
     )
-    assert [note for note in pair.notes if "shifted on" in note] == [
+    assert [note for note in pair.notes if "shifted " in note] == [
         (
-            "shifted on old is right for 0.00 % of the images, published are 90 %: 255 fewer, more than chance would "
-            f"(p < 0.001). Likely cause: {shift}."
+            "shifted has an accuracy of 0.00 % on old, but 90 % was published: 255 fewer images correct, more than "
+            f"sampling error on other images explains (p < 0.001). Likely cause: {shift}."
         ),
         f"The predictions of shifted on new look wrong: {shift}.",
     ]
     assert '"verdict": "fails"' in to_json(summary)
     assert expected_accuracy_words(pair.expected_accuracy) == (
-        "Of 2 published accuracies 1 came out as published, 1 failed; 2 of them flattered, the checkpoint having been "
-        "chosen on the test set."
+        "Of 2 published accuracies 1 came out as published, 1 failed; 2 of them inflated, because the "
+        "checkpoint was selected on the test set."
     )
 
 
@@ -141,7 +142,7 @@ def test_a_robust_model_is_not_called_wrong_outright(make_outcomes: Callable[...
     (note,) = line_notes(make_outcomes(original.tolist(), new.tolist(), total=10_000))
     assert note == (
         "f lies far above the line of the other models: its accuracy is 74.0 % on new, where 64.6 % is expected "
-        "from its 75.0 % on old. Likely cause: one of the two accuracies is invalid, or the model is more robust "
+        "from its 75.0 % on old. Likely cause: one of the two accuracies is incorrect, or the model is more robust "
         "than all the others."
     )
 
@@ -161,7 +162,7 @@ def test_the_release_as_it_is_has_one_model_off_the_line(make_outcomes: Callable
     (note,) = line_notes(pair)
     assert note == (
         "fv_16k lies far below the line of the other models: its accuracy is 2.5 % on new, where 18.8 % is expected "
-        "from its 28.3 % on old. Likely cause: one of the two accuracies is invalid, or the model is less robust "
+        "from its 28.3 % on old. Likely cause: one of the two accuracies is incorrect, or the model is less robust "
         "than all the others."
     )
     assert line_notes(pair, only={"resnet50"}) == ()

@@ -128,9 +128,9 @@ def test_json_holds_what_the_table_has(stored: Store) -> None:
 @pytest.mark.parametrize(
     "models, problem",
     [
-        (("a",), "it takes two models to compare"),
-        (("a", "a"), "it takes two models to compare"),
-        (("[a]",), "it takes two models to compare"),
+        (("a",), "a comparison needs two models"),
+        (("a", "a"), "a comparison needs two models"),
+        (("[a]",), "a comparison needs two models"),
         (("a", "nosuch"), "there is no such model on this pair"),
         (("a", "nosuch*"), "there is no such model on this pair"),
     ],

@@ -13,7 +13,7 @@ from evalshift.analysis.summary import summarize_outcomes
 
 
 def predicted_by(make_outcomes, original, new, models=None):
-    """A pair of 1,000 images a set, of which each model is right on the first so many."""
+    """A pair of 1,000 images per set, of which each model is right on the first so many."""
     models = tuple("abcdefgh"[: len(original)]) if models is None else models
     sides = []
     for dataset, counts in (("old", original), ("new", new)):

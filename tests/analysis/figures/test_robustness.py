@@ -99,7 +99,7 @@ def test_names_stand_as_they_are(make_outcomes):
     assert b"<script" not in render(figure, "svg")
 
 
-def test_without_others_to_be_held_against_there_is_no_figure(make_outcomes):
+def test_without_others_to_be_compared_with_there_is_no_figure(make_outcomes):
     assert robustness_figure(summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0)) is None
 
 

@@ -189,7 +189,7 @@ def test_what_the_runs_noticed_is_said_once_for_all_models(letters):
 
     assert load_pair(letters.results, "old:new").notes == (
         "an image was grey: fair, good.",
-        "Checkpoint chosen by its test accuracy, which flatters it on the original set: fair, good.",
+        "Checkpoint selected by its test accuracy, which inflates its accuracy on the original set: fair, good.",
         "The registry entry changed between the run on the original and on the new set: poor.",
         "Device or precision differ between the two sets: poor.",
     )
@@ -214,9 +214,9 @@ def test_trap_13_jpeg_files_decoded_in_two_ways_are_named(letters):
     letters.predictions("new", "good", [everything] * 3, **then)
     letters.predictions("new", "poor", [everything] * 3, **then)
     ways = "by Pillow 13.0.0 with libjpeg-turbo 3.2.0 for fair, good; by Pillow 9.3.0 with libjpeg 9.5 for good, poor"
-    alike = "`evalshift run --force` runs all of them alike"
+    alike = "`evalshift run --force` runs all of them in the same way"
     assert load_pair(letters.results, "old:new").notes == (
-        f"JPEG files were not decoded alike, so pixels and a few predictions may differ: {ways}. {alike}.",
+        f"JPEG files were decoded in different ways, so pixels and a few predictions may differ: {ways}. {alike}.",
     )
 
 
@@ -276,12 +276,10 @@ def test_long_lists_of_names_are_cut():
 # ------------------------------------------------------------------------------------------------------------- imports
 
 IMPORTED = Imported(source="predictions", files={"answers.npy": "ef" * 32}, kind="top1")
-KNOWN_BY_COUNTS = (
-    "Known by imported counts alone, so left out of all statistics that need the prediction for each image: "
-)
+KNOWN_BY_COUNTS = "Only imported counts are known, so all statistics that need per-image predictions leave out: "
 
 
-def test_imported_predictions_are_held_against_equal_labels_whatever_the_fingerprint(letters):
+def test_imported_predictions_are_compared_with_equal_labels_whatever_the_fingerprint(letters):
     mark = letters.results.load_dataset("new").label_checksum
     letters.predictions("old", "guest", [[0], [1], [2], [2]], imported=IMPORTED, identity={})
     letters.predictions("new", "guest", [[0], [0], [0]], imported=IMPORTED, identity={}, dataset_fingerprint=mark)
@@ -402,7 +400,7 @@ def test_predictions_on_fresh_images_come_along(with_fresh):
     assert stored.fresh is not None
     assert (stored.fresh.dataset, stored.fresh.models) == ("fresh", ("fair", "good"))
     assert stored.fresh.correct().sum(axis=1).tolist() == [1, 2]
-    assert stored.notes == ("Adaptivity is not measured for want of valid predictions on fresh: poor.",)
+    assert stored.notes == ("Adaptivity is not measured, because valid predictions are missing on fresh: poor.",)
 
 
 def test_fresh_predictions_of_another_checkpoint_or_version_are_none(with_fresh):
@@ -412,7 +410,9 @@ def test_fresh_predictions_of_another_checkpoint_or_version_are_none(with_fresh)
     stored = load_pair(with_fresh.results, "old:new")
 
     assert stored.fresh is None
-    assert stored.notes == ("Adaptivity is not measured for want of valid predictions on fresh: fair, good, poor.",)
+    assert stored.notes == (
+        "Adaptivity is not measured, because valid predictions are missing on fresh: fair, good, poor.",
+    )
 
 
 def test_fresh_images_that_no_model_was_run_on_are_a_note(letters):

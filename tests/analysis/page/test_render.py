@@ -301,7 +301,7 @@ def test_titles_of_sections_say_what_is_found(make_outcomes):
     titles = section_findings(page)
     assert titles[0] == f"{outcomes.models[0]} is first on both sets"
     assert titles[2] == "4 of 6 models keep their rank"
-    assert "the line of the others" in titles[3]
+    assert "the line of the other models" in titles[3]
 
 
 def test_the_first_screen_has_a_sentence_and_three_numbers(make_outcomes):

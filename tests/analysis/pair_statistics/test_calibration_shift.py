@@ -88,7 +88,7 @@ def test_findings_and_table_say_what_is_missing(pair):
     assert "mean over 2 models" in sentence
     assert sentence.endswith("; 2 of 2 change significantly (Holm).")
     table = metric.tables["calibration"]
-    assert "Without stored probabilities on both sets, so empty: silent." in table.words
+    assert "Empty, because probabilities are not stored on both sets: silent." in table.words
     cells = readable_statistic(table).set_index("Model").loc["silent"]
     assert set(cells) == {"–"}
     assert metric.missing["likelihood"].startswith("logits are not stored")

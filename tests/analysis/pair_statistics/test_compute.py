@@ -197,11 +197,11 @@ class TestNoNumberDependsOnWhatElseIsThere:
 def test_counts_alone_say_what_they_lack(pair):
     found = compute_statistics(counted(pair), resamples=RESAMPLES)
 
-    lacking = Missing("only counts are stored, not the predictions for each image")
+    lacking = Missing("only counts are stored, not per-image predictions")
     for name in ("original", "new", "rank_changes", "drop_differences", "without_labels", "class_drops", "difficulty"):
         assert getattr(found, name) == lacking, name
     assert found.lines.over_images == found.lines.over_both == lacking
-    assert found.lines.york_own == Missing("predictions for each image are not stored for all models")
+    assert found.lines.york_own == Missing("per-image predictions are not stored for all models")
     assert not found.shared_images
     assert found.image_models == ()
 
@@ -306,15 +306,15 @@ class TestDegenerate:
 
         found = compute_statistics(counted(one), one, resamples=RESAMPLES)
 
-        alone = "it takes 2 models with predictions for each image, and there is 1"
+        alone = "fewer than 2 models have per-image predictions: there is 1"
         assert found.rank_changes == found.drop_differences == Missing(alone)
-        assert of_set(found.original).pairs == Missing("a comparison takes two models")
-        assert of_set(found.original).cover_margin == Missing("a comparison takes two models")
+        assert of_set(found.original).pairs == Missing("a comparison needs two models")
+        assert of_set(found.original).cover_margin == Missing("a comparison needs two models")
         assert found.robustness == Missing(
-            "a distance takes a line through at least 5 other models (1 models, 1 of them in the baseline)"
+            "a distance needs a line through at least 5 other models (1 models, 1 of them in the baseline)"
         )
         assert found.lines.scale_fits == Missing("no line can be fitted (1 models with 1 distinct original accuracies)")
-        assert found.without_labels == Missing("agreement takes two models")
+        assert found.without_labels == Missing("agreement needs two models")
         assert found.difficulty == Missing("the difficulty model cannot be fitted (1 models that can be used)")
         assert not isinstance(found.class_drops, Missing)
         assert of_set(found.new).ranks.rank.tolist() == [1]
@@ -326,7 +326,7 @@ class TestDegenerate:
 
         assert found.lines.over_both == Missing("there are fewer than three models")
         assert not isinstance(found.lines.york, Missing)
-        assert found.lines.by_family == Missing("without a model's family no line is left")
+        assert found.lines.by_family == Missing("without a model's family there is no line")
         assert not isinstance(found.drop_differences, Missing)
 
     @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -339,7 +339,7 @@ class TestDegenerate:
 
         assert found.lines.york == Missing("no line can be fitted (4 models with 1 distinct original accuracies)")
         assert of_pairs(found.original).detectable == Missing(
-            "most pairs of models are right and wrong on the same images"
+            "most pairs of models are correct and incorrect on the same images"
         )
         assert of_set(found.original).ranks.interval.high.tolist() == [4] * 4
         assert not found.rank_changes.real.any()  # type: ignore[union-attr]

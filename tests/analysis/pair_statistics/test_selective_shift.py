@@ -37,13 +37,13 @@ def test_both_are_what_their_functions_give_and_leave_out_models_without_probabi
 def test_tables_and_sentences_have_them(pair):
     metric = summarize_outcomes({"top1": counts_of(pair)}, predictions=pair, resamples=0).metrics["top1"]
     table = metric.tables["selective"]
-    assert "Without stored probabilities on both sets, so empty: model 2." in table.words
+    assert "Empty, because probabilities are not stored on both sets: model 2." in table.words
     frame = metric.tables["without_labels"].frame.set_index("model")
     assert frame["atc_error"]["model 0"] == pytest.approx(frame["atc"]["model 0"] - frame["new_accuracy"]["model 0"])
     assert frame["doc_error"]["model 1"] == pytest.approx(0.2, abs=0.08)  # as over-confident as the new set makes it
     assert "ATC" in metric.tables["without_labels"].words
     details = " ".join(metric.details())
-    assert "On the 50 % of the images that a model is most confident on, accuracy is" in details
+    assert "On the 50 % of the images on which a model is most confident, accuracy is" in details
     assert "(confidence, DoC)" in details
 
 
@@ -51,7 +51,7 @@ def test_one_model_has_estimates_from_its_confidence_alone():
     pair = confident_pair(1)
     metric = summarize_outcomes({"top1": counts_of(pair)}, predictions=pair, resamples=0).metrics["top1"]
     table = metric.tables["without_labels"]
-    assert "No ALine: agreement takes two models." in table.words
+    assert "No ALine: agreement needs two models." in table.words
     assert [column.key for column in table.columns] == ["model", "new_accuracy", "atc", "atc_error", "doc", "doc_error"]
 
 

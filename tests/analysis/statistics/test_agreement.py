@@ -128,7 +128,7 @@ class TestDominance:
             )
 
 
-def test_imagenet_models_err_together(released_imagenet):
+def test_imagenet_models_have_correlated_errors(released_imagenet):
     pairs = np.triu_indices(67, k=1)
     for correct, observed, expected, kappa, dominated in (
         (released_imagenet.correct[0], 0.824, 0.610, 0.576, 0.042),

@@ -48,7 +48,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 class TestImages:
     def test_each_draw_is_the_mirrored_fit_of_its_images(self):
-        # Four images a set: each of the 256 × 256 ways to draw them, by numpy.polyfit.
+        # Four images per set: each of the 256 × 256 ways to draw them, by numpy.polyfit.
         original = np.array([[True, False, False, False], [True, True, False, True], [False, True, True, True]])
         new = np.array([[False, False, False, True], [True, False, False, True], [True, True, False, True]])
         drawn = [list(images) for images in itertools.product(range(4), repeat=4)]
@@ -119,7 +119,7 @@ class TestImages:
         assert len(np.unique(line.slopes)) == 90
 
     def test_it_covers_what_the_models_would_show_on_all_images(self):
-        # 12 fixed models on 200 images a set; on endless images they lie on a probit line of slope 1.
+        # 12 fixed models on 200 images per set; on endless images they lie on a probit line of slope 1.
         skill, held, percentile = np.linspace(0, 2, 12), [], []
         draw = rng("coverage of images")
         for _ in range(200):
@@ -212,7 +212,7 @@ class TestFamilies:
         assert apart(ours.slopes, theirs.slopes) < 0.02
         assert apart(ours.offsets, theirs.offsets) < 0.02
 
-    def test_covers_its_level_where_models_of_a_family_err_together(self):
+    def test_covers_its_level_where_models_of_a_family_have_correlated_errors(self):
         held, alone = [], []
         draw = rng("family coverage")
         families = np.repeat(np.arange(15), 4)
@@ -293,7 +293,7 @@ class TestDegenerate:
         original, new = predictions()
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             two_way_bootstrap(original, new, families=["a"] * 7, rng=rng())
-        assert str(complaint.value) == "families: found 7 for 8 models; expected one of each a model"
+        assert str(complaint.value) == "families: found 7 for 8 models; expected one per model"
 
 
 @needs_cifar10

@@ -87,7 +87,7 @@ def test_the_order_of_models_and_classes_does_not_matter(seed):
 
 
 @pytest.mark.parametrize(
-    "models, reason", [(slice(0, 3), "takes at least 4 models"), ([0, 0, 0, 0], "the same original accuracy")]
+    "models, reason", [(slice(0, 3), "needs at least 4 models"), ([0, 0, 0, 0], "the same original accuracy")]
 )
 def test_where_it_is_undefined(models, reason):
     with pytest.raises(AnalysisError, match=reason):

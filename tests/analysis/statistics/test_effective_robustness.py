@@ -331,7 +331,7 @@ class TestDegenerate:
             assert np.isnan(values).all()
 
     def test_a_model_with_four_others_has_no_distance_and_one_with_five_has(self):
-        # Five models of the line and one beside it: only the latter is held against five.
+        # Five models of the line and one beside it: only the latter is compared with five.
         baseline = np.arange(6) < 5
         result = effective_robustness(*some_counts(6), baseline=baseline, resamples=100, rng=rng())
         for values in (result.predicted, result.distance, result.interval.low, result.p_value, result.p_holm):

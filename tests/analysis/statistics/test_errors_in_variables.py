@@ -99,8 +99,8 @@ class TestYork:
         assert one.reduced_chi2 == pytest.approx(other.reduced_chi2, rel=1e-6, abs=1e-12)
 
     def test_it_is_not_flattened_and_covers_its_level(self):
-        # 24 models between 60 and 90 % on 200 images a set, each on images of its own: noise flattens least squares to
-        # about 1/(1 + 0.00088/0.0075) = 0.9 of the slope.
+        # 24 models between 60 and 90 % on 200 images per set, each on its own images: noise flattens least squares
+        # to about 1/(1 + 0.00088/0.0075) = 0.9 of the slope.
         draw, models, images = rng("flattened"), 24, np.full(24, 200)
         york, plain, held = [], [], []
         for _ in range(300):
@@ -186,7 +186,7 @@ class TestComplaints:
         x, y, x_variance, y_variance = points(3)
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             inspect.unwrap(york_line)(x, y, x_variance[:2], y_variance)
-        assert str(complaint.value) == "original_variance: found 2 for 3 models; expected one of each a model"
+        assert str(complaint.value) == "original_variance: found 2 for 3 models; expected one per model"
 
     def test_nothing_but_noise(self):
         # Accuracies that do not go together: the nearest line stands upright, and its slope runs away.
@@ -196,5 +196,5 @@ class TestComplaints:
         says(
             complaint.value,
             where="line of new on original accuracy, errors in both coordinates",
-            found="a slope that grows without end",
+            found="a slope that diverges",
         )

@@ -127,7 +127,7 @@ class TestDegenerate:
         for call, option in ((inspect.unwrap(hard_images), 4), (inspect.unwrap(hardest_share), 0.5)):
             with pytest.raises(ValueError) as complaint:  # noqa: PT011
                 call(PREDICTED, LABELS[:4], option)
-            assert str(complaint.value) == "found predictions to 5 images and 4 labels; expected one label each"
+            assert str(complaint.value) == "found predictions for 5 images and 4 labels; expected one label each"
             with pytest.raises(ValueError) as complaint:  # noqa: PT011
                 call(PREDICTED - 2, LABELS, option)
             assert str(complaint.value) == "predicted: found class -2; expected classes from 0, or -1 for none"

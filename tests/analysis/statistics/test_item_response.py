@@ -149,7 +149,7 @@ def test_a_model_with_none_or_all_correct_on_one_set_has_no_ability() -> None:
 def test_what_cannot_be_fitted_is_said() -> None:
     rng = np.random.default_rng(7)
     correct = simulated(np.zeros(4), 200, rng)
-    with pytest.raises(AnalysisError, match="item response takes five models"):
+    with pytest.raises(AnalysisError, match="item response needs five models"):
         fit_item_response(correct)
     same = np.tile(np.arange(10) < 5, (6, 1))
     with pytest.raises(AnalysisError, match="models that differ in accuracy"):

@@ -15,7 +15,7 @@ def test_by_hand():
     np.testing.assert_allclose((found.distance[3], found.slopes[3, 0], found.df), (1, 1, 2))
 
 
-def test_models_that_are_in_no_fit_are_held_against_that_of_the_others():
+def test_models_that_are_in_no_fit_are_compared_with_that_of_the_others():
     in_fit = np.array([True, True, True, False])
     found = left_out_fits(np.array([[0.0, 1, 2, 3]]), np.array([0.0, 1, 2, 9]), in_fit)
     assert found is not None

@@ -318,7 +318,7 @@ class TestComplaints:
         # Unwrapped: as it runs for users, without the tests' shape checker that would speak first.
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             inspect.unwrap(fit_line)(np.array([0.5, 0.6, 0.7]), np.array([0.5, 0.6]), rng=rng())
-        assert str(complaint.value) == "found 3 original and 2 new accuracies; expected one of each a model"
+        assert str(complaint.value) == "found 3 original and 2 new accuracies; expected one per model"
 
     @pytest.mark.parametrize("method", ["predict", "region"])
     def test_points_outside_the_unit_interval(self, line_of_40, method):

@@ -118,4 +118,4 @@ class TestComplaints:
     def test_an_accuracy_less(self):
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             inspect.unwrap(without_duplicates)(np.array([80, 90]), np.array([100, 100]), 0.1, np.ones(1))
-        assert str(complaint.value) == "duplicate_accuracy: found 1 for 2 models; expected one of each a model"
+        assert str(complaint.value) == "duplicate_accuracy: found 1 for 2 models; expected one per model"

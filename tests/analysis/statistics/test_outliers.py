@@ -34,7 +34,7 @@ class TestByHand:
     original = np.array([5, 6, 7, 8, 9, 7]) * 10**8
     new = np.array([3, 4, 5, 6, 7, 3]) * 10**8
 
-    def test_the_wrong_one_is_held_against_the_line_of_the_sound_ones(self):
+    def test_the_wrong_one_is_compared_with_the_line_of_the_sound_ones(self):
         found = off_the_line(self.original, self.total, self.new, self.total, scale="linear")
         assert found.kept.tolist() == [True] * 5 + [False]
         assert found.predicted[5] == pytest.approx(0.5, abs=1e-9)

@@ -1,4 +1,4 @@
-"""The fall with the year: by hand, against statsmodels, planted, and where there is nothing."""
+"""The decline over the years: by hand, against statsmodels, planted, and where there is nothing."""
 
 import math
 
@@ -19,7 +19,7 @@ def rng(name: str = "adaptivity") -> np.random.Generator:
 
 class TestYears:
     def some_models(self, fall: float, name: str = "years") -> tuple[np.ndarray, np.ndarray, list[float]]:
-        """Accuracy rises by 2 points a year; what it is worth on the new set changes by `fall` a year."""
+        """Accuracy rises by 2 points per year; what it is worth on the new set changes by `fall` a year."""
         draw = rng(name)
         year = draw.integers(2012, 2020, 40).astype(float)
         x = 0.6 + 0.02 * (year - 2012) + draw.normal(0, 0.03, 40)
@@ -86,4 +86,4 @@ class TestYears:
         x = np.array([0.5, 0.6, 0.7, 0.8])
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             year_trend(x, x, [2012, 2013, 2014], rng=rng())
-        assert str(complaint.value) == "years: found 3 for 4 models; expected one of each a model"
+        assert str(complaint.value) == "years: found 3 for 4 models; expected one per model"

@@ -179,7 +179,7 @@ class TestPairedDifferenceInterval:
         assert weight.sum() == pytest.approx(1)
         assert 0.94 < weight[inside].sum() < 1
 
-    def test_narrower_than_for_independent_samples_where_models_err_together(self):
+    def test_narrower_than_for_independent_samples_where_models_have_correlated_errors(self):
         low, high = of_table((800, 60, 40, 100))
         loose_low, loose_high = of_table((722, 138, 118, 22))  # independent, same accuracies
         assert high - low < 0.7 * (loose_high - loose_low)
@@ -301,7 +301,7 @@ class TestCompareDrops:
         # Unwrapped: as it runs for users, without the tests' shape checker that would speak first.
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             inspect.unwrap(compare_drops)(predictions(1, 1, 1, 1), predictions(1, 1, 1, 1)[:1])
-        assert str(complaint.value) == "found 2 original and 1 new models; expected the same models twice"
+        assert str(complaint.value) == "found 2 original and 1 new models; expected the same models on both"
 
 
 def test_most_pairs_of_imagenet_models_differ_significantly(released_imagenet):

@@ -63,7 +63,7 @@ class TestAccuracies:
         [
             ([0, 3, 1], 0.95, "labels[1]: found 3; expected 0 to 2"),
             ([0, 1, -1], 0.95, "labels[2]: found -1; expected 0 to 2"),
-            ([0, 1], 0.95, "found predictions to 3 images and 2 labels; expected one label each"),
+            ([0, 1], 0.95, "found predictions for 3 images and 2 labels; expected one label each"),
             ([0, 1, 2], 95.0, "level: found 95.0; expected a fraction between 0 and 1, such as 0.95"),
         ],
     )

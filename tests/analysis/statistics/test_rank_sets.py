@@ -221,7 +221,7 @@ class TestRankChangeSets:
         # Unwrapped: as it runs for users, without the tests' shape checker that would speak first.
         with pytest.raises(ValueError) as complaint:  # noqa: PT011
             inspect.unwrap(rank_change_sets)(alone(1, 2), alone(3), rng=rng())
-        assert str(complaint.value) == "found 2 original and 1 new models; expected the same models twice"
+        assert str(complaint.value) == "found 2 original and 1 new models; expected the same models on both"
 
 
 # csranks_simul and csranks_marg of csranks (github.com/danielwilhelm/R-CS-ranks, R/diffmeans.R at 1c467e1, R/ranks.R at

@@ -56,7 +56,7 @@ def test_different_numbers_of_models():
     # Unwrapped: as it runs for users, without the tests' shape checker that would speak first.
     with pytest.raises(ValueError) as complaint:  # noqa: PT011, the whole text is compared
         inspect.unwrap(rank_changes)(np.array([1, 2]), np.array([1]))
-    assert str(complaint.value) == "found 2 original and 1 new counts; expected one of each a model"
+    assert str(complaint.value) == "found 2 original and 1 new counts; expected one per model"
 
 
 def test_with_names_tied_models_are_numbered_on_in_alphabetical_order():
@@ -79,4 +79,4 @@ def test_names_move_tied_models_alone(correct):
 def test_as_many_names_as_counts():
     with pytest.raises(ValueError) as complaint:  # noqa: PT011, the whole text is compared
         rank(np.array([1, 2]), ["a"])
-    assert str(complaint.value) == "found 2 counts and 1 names; expected one of each a model"
+    assert str(complaint.value) == "found 2 counts and 1 names; expected one per model"

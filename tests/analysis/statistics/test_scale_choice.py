@@ -216,7 +216,7 @@ class TestDegenerate:
     def test_a_family_less(self):
         with pytest.raises(ValueError) as complaint:  # noqa: PT011, the whole text is compared
             inspect.unwrap(compare_scales)(*some_counts(6), families=["a"] * 5)
-        assert str(complaint.value) == "families: found 5 for 6 models; expected one of each a model"
+        assert str(complaint.value) == "families: found 5 for 6 models; expected one per model"
 
 
 @needs_imagenet

@@ -107,7 +107,7 @@ def test_the_order_of_the_original_sets_does_not_matter(seed):
 
 def test_what_makes_no_fit_is_refused():
     new = counts(0.5 * FIRST)
-    with pytest.raises(AnalysisError, match="takes at least two"):
+    with pytest.raises(AnalysisError, match="needs at least two"):
         robustness_over_originals([counts(FIRST)], new)
     with pytest.raises(AnalysisError, match="determine each other"):
         robustness_over_originals([counts(FIRST), counts(FIRST)], new)

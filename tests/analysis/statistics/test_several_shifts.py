@@ -177,7 +177,7 @@ def test_released_models_on_both_versions_of_cifar10_1(scale):
 
 def test_too_few_sets_and_models_without_a_line_are_refused():
     original = counts(0.5, 0.6, 0.7, 0.8)
-    with pytest.raises(AnalysisError, match="takes at least two"):
+    with pytest.raises(AnalysisError, match="needs at least two"):
         several_shifts(original, [original])
     with pytest.raises(AnalysisError, match="at least 3 models that differ"):
         several_shifts(counts(0.5, 0.5, 0.5), [counts(0.4, 0.5, 0.6)] * 2)

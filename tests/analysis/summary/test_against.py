@@ -121,7 +121,7 @@ def test_fisher_vectors_are_not_in_the_papers_line_on_imagenet(of_pair):
     assert (len(against.outcomes), against.left_out) == (54, ("fisher-vector", "vgg"))
 
 
-def test_top5_is_held_against_top5(of_pair):
+def test_top5_is_compared_with_top5(of_pair):
     against, _ = held(of_pair(MATCHED, [45_000], [8000], metric="top5"))
     testbed = published_outcomes(load_published("recht2019"), MATCHED)["top5"]
     # Models far off, of which the table tells, and the families that the publication leaves out are not in the line.
@@ -163,7 +163,7 @@ class TestModelsOfTheTestbedItself:
         outcomes = of_pair(V4, [9593, 9000], [1813, 1700], models=("wrn_28_10", "vgg16_keras"))
         against, pair = held(outcomes)
         assert (against.models, against.members) == (("vgg16_keras",), ("wrn_28_10",))
-        assert pair.notes[-1] == "Models of Recht et al. 2019 itself are not held against it: wrn_28_10."
+        assert pair.notes[-1] == "Models of Recht et al. 2019 itself are not compared with it: wrn_28_10."
 
     def test_nothing_is_left_of_the_testbed_against_itself(self):
         outcomes = published_outcomes(load_published("recht2019"), V4)
@@ -171,7 +171,7 @@ class TestModelsOfTheTestbedItself:
         (found,) = hold_against(report_on(pair), "recht2019").pairs
         assert found.metrics["top1"].against is None
         assert found.notes[-1].startswith(
-            "Models of Recht et al. 2019 itself are not held against it: autoaug_pyramid_net_tf, "
+            "Models of Recht et al. 2019 itself are not compared with it: autoaug_pyramid_net_tf, "
         )
 
     def test_other_totals_are_other_models(self, of_pair):
@@ -185,7 +185,7 @@ class TestWhatWasNotPublished:
         known, unknown = hold_against(report_on(*pairs), "recht2019").pairs
         assert known.metrics["top1"].against is not None
         assert unknown.metrics["top1"].against is None
-        assert unknown.notes[-1] == "Recht et al. 2019 has nothing on this pair to hold models against."
+        assert unknown.notes[-1] == "Recht et al. 2019 has no results on this pair to compare models with."
 
     def test_a_metric(self, of_pair):
         outcomes = {
@@ -227,8 +227,8 @@ class TestWhatWasNotPublished:
         (pair,) = hold_against(summary, "recht2019", sorted(families)).pairs
         assert pair.metrics["top1"].against is None
         assert pair.notes[-1] == (
-            "No model is held against Recht et al. 2019: too few models for a line that others are held "
-            "against (0 models of the testbed)."
+            "No model is compared with Recht et al. 2019: too few models for a line to compare others with "
+            "(0 models of the testbed)."
         )
 
 

@@ -49,4 +49,4 @@ def test_as_read(pairs):
     assert read["Top-5 change"].str.split().str[0].tolist() == ["0.0", "–"]
     assert read["Top-5 models"].tolist() == ["2", "–"]
     assert statistic_latex(table).splitlines()[-3].endswith(r"& -- & -- \\")
-    assert table.words.endswith("A pair without a metric has no change in it.")
+    assert table.words.endswith("A pair without a metric has no change.")

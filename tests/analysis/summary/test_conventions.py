@@ -13,7 +13,7 @@ from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import load_registry
 
 PAIR = "imagenet:imagenetv2-matched-frequency"
-FAMILY = "Lines leave out Fisher vectors, as the publication's do; a second line has all models in it."
+FAMILY = "Lines leave out Fisher vectors, as in the publication; a second line includes all models."
 NUMBERED = "Models of equal accuracy are numbered in alphabetical order, as in the publication's tables."
 # Images of 20 that each model classifies correctly on either set; vgg11 and vgg13 tie on both.
 CORRECT = {"alexnet": (9, 6), "fv_16k": (5, 4), "resnet50": (17, 15), "vgg11": (13, 10), "vgg13": (13, 10)}

@@ -55,14 +55,14 @@ def test_models_off_the_line_are_counted_and_named_the_farthest_first(found):
 
     assert robustness_sentence(off) == (
         "3 models are significantly above the line (points: b by 3.1, a by 2.0, e by 1.0); 1 model is significantly "
-        "below the line (points: d by 5.5). Each model is compared with the line fitted without it, and with how far "
-        "such models scatter about it (linear scale, Holm over 6 models)."
+        "below the line (points: d by 5.5). Each model is compared with the line of the other models and "
+        "their scatter about it (linear scale, Holm over 6 models)."
     )
 
 
 def test_where_no_model_is_off_the_line_the_farthest_is_named(found):
     assert robustness_sentence(with_p(found, [0.3] * 6, [0.02, 0.03, -0.061, 0.0, 0.01, 0.0])) == (
-        "No model is significantly farther from the line fitted without it than such models scatter (linear scale, "
+        "No model lies significantly above or below the line of the other models (linear scale, "
         "Holm over 6 models); the farthest is c, 6.1 points below."
     )
 
@@ -70,7 +70,7 @@ def test_where_no_model_is_off_the_line_the_farthest_is_named(found):
 def test_a_distance_beyond_the_other_models_is_flagged_and_an_undetermined_one_not_given(found):
     distances = with_p(found, [0.3] * 6, [0.02, 0.03, -0.061, 0.0, 0.01, 0.0])
     assert robustness_sentence(beyond(distances, [2], [])) == (
-        "No model is significantly farther from the line fitted without it than such models scatter (linear scale, "
+        "No model lies significantly above or below the line of the other models (linear scale, "
         "Holm over 6 models); the farthest is c, 6.1 points below (extrapolated: beyond the other models' accuracies)."
     )
     assert (robustness_sentence(beyond(distances, [2], [2])) or "").endswith("the farthest is b, 3.0 points above.")
@@ -93,7 +93,7 @@ def test_a_change_within_sampling_error_is_not_explained(make_outcomes):
     outcomes = make_outcomes([80, 60], [76, 55], total=100)
     assert decomposition_sentence(compute_statistics(outcomes, resamples=0)) == (
         "At most 15.5 points of any change can be sampling error of the images of both sets (95 %, jointly for all 2 "
-        "models). The average change is not statistically significant, and nothing is attributed."
+        "models). The average change is not statistically significant, so no cause is attributed."
     )
 
 
@@ -103,8 +103,8 @@ def test_a_drop_beyond_sampling_error_may_have_two_causes_that_only_fresh_images
         "At most 18.2 points of any drop can be sampling error of the images of both sets (95 %, jointly for all 5 "
         "models). The average drop is statistically significant; it is consistent with a distribution shift, with "
         "adaptive overfitting, or with both, and only fresh images of the original distribution could separate them. "
-        "Diminishing returns are not tested: the slope that the images' difficulty makes takes predictions on each "
-        "image from all models."
+        "Diminishing returns are not tested: the slope expected from the images' difficulty needs per-image "
+        "predictions of all models."
     )
 
 
@@ -127,7 +127,7 @@ def test_a_rise_is_not_explained_as_a_drop(make_outcomes, resamples):
         (
             0.004,
             (
-                "The line is flatter than the images make it, which is consistent with diminishing returns "
+                "The line is flatter than the images' difficulty implies, which is consistent with diminishing returns "
                 "({test}, p = 0.004)."
             ),
         ),
@@ -159,7 +159,7 @@ def test_counts_alone_say_what_they_can(found):
     assert len(findings(found)) == 3
     (bend,) = details(found)
     assert bend == (
-        "The line does not bend significantly (linear scale, p = 0.65): in the middle a parabola runs 0.8 points below "
+        "The line does not bend significantly (linear scale, p = 0.65): in the middle, a parabola is 0.8 points below "
         "the straight line between its ends (95 % CI −6.6 to 4.9)."
     )
 

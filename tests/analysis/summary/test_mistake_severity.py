@@ -48,7 +48,7 @@ def test_mistakes_on_cifar10_by_hand(tmp_path: Path) -> None:
         )
         for sentence in metric["findings"]
     )
-    assert "How severe mistakes are" in (tmp_path / "rep" / "index.html").read_text("utf-8")
+    assert "Severity of mistakes" in (tmp_path / "rep" / "index.html").read_text("utf-8")
 
 
 def test_a_model_without_mistakes_has_no_distance_and_no_sentence(tmp_path: Path) -> None:

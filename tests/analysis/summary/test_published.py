@@ -248,19 +248,19 @@ class TestSummary:
                 "Generalize to ImageNet? (https://arxiv.org/abs/1902.10811)."
             ),
             (
-                "Statistics that need the prediction for each image are left out: paired comparison of models, rank "
+                "Statistics that need per-image predictions are left out: paired comparison of models, rank "
                 "confidence sets, bootstrap over images, agreement, hard images, accuracy per class."
             ),
             "Models of equal accuracy are numbered in alphabetical order, as in the publication's tables.",
         )
         cifar, imagenet = summary.pairs
         assert cifar.notes[0] == (
-            "The counts of 5 models were worked out from printed tables, for want of released predictions, and may be "
+            "The counts of 5 models were derived from printed tables, since no predictions were released, and may be "
             "off by a few images: autoaug_pyramid_net_tf, autoaug_shake_shake_112_tf, autoaug_shake_shake_32_tf, "
             "autoaug_shake_shake_96_tf, autoaug_wrn_tf."
         )
         assert imagenet.notes[0] == (
-            "Lines leave out Fisher vectors, as the publication's do; a second line has all models in it."
+            "Lines leave out Fisher vectors, as in the publication; a second line includes all models."
         )
 
     @pytest.mark.parametrize(

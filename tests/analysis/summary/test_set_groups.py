@@ -86,7 +86,7 @@ def test_without_attributes(birds: Path, tmp_path: Path) -> None:
 
     results = Results(birds)
     results.save_dataset(replace(results.load_dataset("old"), attributes={}))
-    with pytest.raises(AnalysisError, match="the images have no attributes that make groups"):
+    with pytest.raises(AnalysisError, match="the images have no attributes that form groups"):
         set_groups(results, "old")
 
 

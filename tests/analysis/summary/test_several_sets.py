@@ -82,7 +82,7 @@ def test_two_models_have_means_and_no_distances(make_outcomes):
     table = found.tables["mean_over_sets"]
     assert table.frame["mean_distance"].isna().all()
     assert table.frame["mean_accuracy"].tolist() == [0.75, 0.55]
-    assert "No mean distance: old: a line takes at least 5 models" in table.words
+    assert "No mean distance: old: a line needs at least 5 models" in table.words
 
 
 def test_pairs_without_an_original_set_in_common_have_a_matrix_alone(make_outcomes):

@@ -34,8 +34,8 @@ def test_without_pairs_one_that_cannot_be_predictioned_becomes_a_note(letters):
 
     assert [pair.name for pair in summary.pairs] == ["old:new"]
     (note,) = summary.notes
-    assert note.endswith('the results hold no such pair ("old:gone"; no dataset "gone" is stored).')
-    with pytest.raises(AnalysisError, match="the results hold no such pair"):
+    assert note.endswith('the results do not contain this pair ("old:gone"; no dataset "gone" is stored).')
+    with pytest.raises(AnalysisError, match="the results do not contain this pair"):
         summarize(letters.results, ["old:new", "old:gone"], resamples=0)
 
 
@@ -76,7 +76,7 @@ def test_what_the_registry_knows_of_the_original_set_is_used(letters):
     # Clopper-Pearson for 4, 2 and 0 of 4: 39.8 to 100, 6.8 to 93.2 and 0 to 60.2 %. From 100, 75 and 50 % these leave
     # 0 to 60.2, −18.2 to 68.2 and −10.2 to 50 points.
     assert metric.findings()[0].endswith(
-        "The average change is not statistically significant, and nothing is attributed."
+        "The average change is not statistically significant, so no cause is attributed."
     )
     mean = replace(metric.statistics.mean_drop, interval=Interval(0.1, 0.5))
     assert decomposition_sentence(replace(metric.statistics, mean_drop=mean)).startswith(

@@ -54,7 +54,7 @@ def test_from_counts_the_mean_drop_averages_the_bounds_of_the_models(tiny):
 
 
 def test_the_interval_of_the_mean_drop_holds_for_models_that_agree_and_models_that_do_not():
-    # 20 models with a true drop of 0.1, on 500 images a set: all the same model, and all independent of each other.
+    # 20 models with a true drop of 0.1, on 500 images per set: all the same model, and all independent of each other.
     draw = np.random.default_rng(list(b"mean drop"))
     covered = {}
     for name, streams in (("alike", 1), ("independent", 20)):
@@ -179,7 +179,7 @@ def test_two_models_have_a_line_without_an_interval(make_outcomes):
         "Slope 1.50: one point more on old goes with 1.50 points more on new. A line through only 2 "
         "models says little about others, and no distances from it are given."
     )
-    assert pair.notes == ("The line has no interval: it passes through two models, whatever is drawn.",)
+    assert pair.notes == ("The line has no interval: it passes through two models in every resample.",)
 
 
 def test_all_and_none_correct_can_be_fitted_on_every_scale(make_outcomes):

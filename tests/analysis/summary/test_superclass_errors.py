@@ -57,8 +57,8 @@ def test_a_view_declared_after_the_run_is_in_the_report(tmp_path: Path) -> None:
     kept = metric["statistics"]["hierarchical_errors"]["rows"]
     assert [(row["model"], row["original_share"]) for row in kept] == [("good", None), ("shy", 0.0), ("dark", 0.5)]
     assert (
-        "Within the superclass (shine) are 25.0 % of the mistakes on the original set and 25.0 % on the new set, mean "
-        "over models; 12.5 % if mistakes fell on any other class alike."
+        "25.0 % of the mistakes on the original set and 25.0 % on the new set are within the superclass (shine, mean "
+        "over models); 12.5 % if mistakes were spread equally over the other classes."
     ) in metric["findings"]
     assert "Mistakes within the superclass" in (tmp_path / "rep" / "index.html").read_text("utf-8")
 

@@ -56,31 +56,31 @@ def test_csv_holds_everything(pair: Outcomes) -> None:
 
 def test_markdown(pair: Outcomes) -> None:
     assert statistic_markdown(verdicts_table(expected_accuracy_table(pair))) == (
-        "**Accuracies beside the published ones**\n"
+        "**Measured and published accuracies**\n"
         "\n"
-        "| Model | Test set | Published (%) | Found (%) | Images off | p (Holm) | Verdict | Likely cause | Checkpoint "
-        "chosen on |\n"
+        "| Model | Test set | Published (%) | Measured (%) | Images off | p (Holm) | Verdict | Likely cause "
+        "| Checkpoint selected on |\n"
         "| :--- | :--- | ---: | ---: | ---: | ---: | :--- | :--- | :--- |\n"
         rf"| a\|b \& c | old | 81.2 | 69.00 | −122 | < 0.001 | fails | {CAUSE} |  |"
         "\n"
         "| good_one | old | 91.7 | 91.70 | 0 | 1.000 | as published |  | test |\n"
         "\n"
-        "Images off: how many more or fewer are correct than round to the published accuracy. p-values are exact, of "
-        "other images of the same kind.\n"
+        "Images off: difference of the correct images from the counts that round to the published accuracy. p-values "
+        "are exact, for other images of the same kind.\n"
     )
 
 
 def test_latex(pair: Outcomes) -> None:
     assert statistic_latex(verdicts_table(expected_accuracy_table(pair))).splitlines() == [
         (
-            "% Accuracies beside the published ones. Images off: how many more or fewer are correct than round to the "
-            "published accuracy. p-values are exact, of other images of the same kind."
+            "% Measured and published accuracies. Images off: difference of the correct images from the counts "
+            "that round to the published accuracy. p-values are exact, for other images of the same kind."
         ),
         r"\begin{tabular}{@{}llrrrrlp{6cm}l@{}}",
         r"\toprule",
         (
-            r"Model & Test set & Published (\%) & Found (\%) & Images off & p (Holm) & Verdict & Likely cause & "
-            r"Checkpoint chosen on \\"
+            r"Model & Test set & Published (\%) & Measured (\%) & Images off & p (Holm) & Verdict & Likely cause & "
+            r"Checkpoint selected on \\"
         ),
         r"\midrule",
         rf"a\textbar{{}}b \& c & old & 81.2 & 69.00 & $-$122 & \textless{{}} 0.001 & fails & {CAUSE} &  \\",
@@ -111,8 +111,8 @@ def test_files_of_a_report(summary: Summary, tmp_path) -> None:
 def test_the_page_shows_it(summary: Summary) -> None:
     page = render_page(summary)
     assert (
-        "<p>Of 2 published accuracies 1 came out as published, 1 failed; 1 of them flattered, the checkpoint having "
-        "been chosen on the test set.</p>" in page
+        "<p>Of 2 published accuracies 1 came out as published, 1 failed; 1 of them inflated, because "
+        "the checkpoint was selected on the test set.</p>" in page
     )
     assert '<tr><th scope="row">good_<wbr>one</th><td>old</td><td>91.7</td><td>91.70</td><td>0</td>' in page
 

@@ -97,5 +97,5 @@ def test_they_are_written_in_every_format(found, tmp_path):
 def test_three_models_have_neither_curve_nor_correlations(letters):
     missing = report(letters.results, resamples=0).summary.pairs[0].metrics["top1"].missing
     assert missing["curvature"] == "no curve can be fitted (3 models with 3 distinct original accuracies)"
-    assert missing["class_correlations"] == "a correlation with an interval takes at least 4 models (3 models)"
+    assert missing["class_correlations"] == "a correlation with an interval needs at least 4 models (3 models)"
     assert missing["falling_images"] == "on no image does the hit rate fall significantly as original accuracy rises"

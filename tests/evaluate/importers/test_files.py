@@ -138,7 +138,7 @@ def test_torch_files_are_read_without_running_anything(tmp_path: Path, complaint
 
     torch.save(Opened(), path)
     words = complaint(read_file, path)
-    assert words.startswith("the file cannot be read without running what is in it\n")
+    assert words.startswith("the file cannot be read without running code in it\n")
     assert "weights_only" not in words
     assert not ran.exists()
 

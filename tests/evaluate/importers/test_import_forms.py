@@ -229,7 +229,7 @@ def test_what_was_decided_is_said(tmp_path: Path, read: Callable) -> None:
     )
     np.savez(tmp_path / "a.npz", logits=LOGITS, targets=LABELS)
     assert read(tmp_path / "a.npz")[1] == (
-        "no column names the images: rows are taken in dataset order",
+        "no column identifies the images: rows are taken in dataset order",
         'the column "logits" holds the predictions',
         "7 columns, one per class, are logits: they are not probabilities",
         'the column "targets" equals the labels of mine',
@@ -277,19 +277,19 @@ OTHER_ORDER = [f"{LABELS[row]},{TOP[row]}" for row in ORDER]
 REFUSED = {
     "labels in another order": (
         table("target,prediction", OTHER_ORDER),
-        "rows seem to be in another order than the images",
+        "rows seem to be in a different order than the images",
     ),
     "labels by name in another order": (
         table("truth,pred", [f"{NAMES[LABELS[row]]},{TOP[row]}" for row in ORDER]),
-        "rows seem to be in another order than the images",
+        "rows seem to be in a different order than the images",
     ),
     "labels of no known name, in another order": (
         table("truth,pred", [f"kind {LABELS[row]},{TOP[row]}" for row in ORDER]),
-        "rows seem to be in another order than the images",
+        "rows seem to be in a different order than the images",
     ),
     "a perfect model in another order": (
         table("y_true,y_pred", [f"{LABELS[row]},{LABELS[row]}" for row in ORDER]),
-        "rows seem to be in another order than the images",
+        "rows seem to be in a different order than the images",
     ),
     "labels of another numbering": (
         table("id,label,pred", [f"{IDS[row]},{6 - LABELS[row]},{TOP[row]}" for row in ORDER]),
@@ -301,23 +301,23 @@ REFUSED = {
     ),
     "correctness in another order": (
         table("pred,correct", [f"{TOP[row]},{TOP[row] == LABELS[row]}" for row in ORDER]),
-        "the file calls other predictions correct",
+        "the file marks other predictions as correct",
     ),
     "names of other images": (
         lines(lambda name, top: f"x{name},{top}", "file,pred"),
-        "a column names images, but not those of the dataset",
+        "a column identifies images, but not those of the dataset",
     ),
     "names of other images under any heading": (
         lines(lambda name, top: f"x{name},{top}", "foo,pred"),
-        "a column names images, but not those of the dataset",
+        "a column identifies images, but not those of the dataset",
     ),
     "file names that repeat": (
         lines(lambda name, top: f"{name[4:]},{top}", "file,pred"),
-        "a column names images, but not those of the dataset",
+        "a column identifies images, but not those of the dataset",
     ),
     "an order of another kind": (
         table("rank,pred", [f"{row},{top}" for row, top in zip(ORDER, TOP, strict=True)]),
-        "a column names images, but not those of the dataset",
+        "a column identifies images, but not those of the dataset",
     ),
     "an image twice": (
         TEXT["ids called Image"].replace(IDS[4], IDS[0]),
@@ -325,11 +325,11 @@ REFUSED = {
     ),
     "two columns that contradict each other": (
         table("a,b,pred", [f"{IDS[row]},{IDS[11 - row]},{TOP[row]}" for row in ORDER]),
-        "two columns name the images, and contradict each other",
+        "two columns identify the images, and contradict each other",
     ),
     "two columns of predictions": (
         table("id,pred,prediction", [f"{IDS[row]},{TOP[row]},{6 - TOP[row]}" for row in ORDER]),
-        "it is not clear which column holds the predictions",
+        "it is not clear which column contains the predictions",
     ),
     "a class without a column": (
         table("id," + ",".join(NAMES[:6]), [f"{IDS[row]}," + ",".join(map(str, LOGITS[row][:6])) for row in ORDER]),
@@ -340,7 +340,7 @@ REFUSED = {
         "a class is predicted twice for one image",
     ),
     "no prediction at all": (table("pred", ["-1"] * 12), "no image has a prediction"),
-    "too few rows": (table("pred", ["1"] * 11), "the predictions are not as many as the images"),
+    "too few rows": (table("pred", ["1"] * 11), "the numbers of predictions and images differ"),
 }
 
 
@@ -389,7 +389,7 @@ def test_one_row_late_is_another_order_however_few_labels_differ(
     late = np.roll(labels, 1)
     np.savez(tmp_path / "a.npz", preds=late, labels=late)
     words = complaint(import_predictions, tmp_path / "a.npz", "net", "sorted", results, registry=registry)
-    assert words.startswith("rows seem to be in another order than the images\n")
+    assert words.startswith("rows seem to be in a different order than the images\n")
 
 
 def test_classes_that_count_from_1_are_noticed(
@@ -416,6 +416,6 @@ def test_columns_by_name(tmp_path: Path, read: Callable, complaint: Callable[...
     assert read(file, column="a", id_column="where")[0][:, 0].tolist() == TOP.tolist()
     assert read(file, column="b")[0][:, 0].tolist() == (6 - TOP).tolist()
     assert 'has no column "c"' in complaint(read, file, column="c")
-    assert "it is not clear which column holds the predictions" in complaint(read, file)
+    assert "it is not clear which column contains the predictions" in complaint(read, file)
     file.write_text(OF_FIVE["columns out of order"])
     assert read(file, column="pred")[0].tolist() == BEST_FIVE.tolist()

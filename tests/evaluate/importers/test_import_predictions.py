@@ -34,7 +34,7 @@ def test_a_dataset_of_the_registry_lends_its_labels(tmp_path: Path, results: Res
     assert report.models == (ImportedModel("known", "old", 6, 5, None),)
     assert report.rules == (
         "labels of old from the registry",
-        "no column names the images: rows are taken in dataset order",
+        "no column identifies the images: rows are taken in dataset order",
         "one number per image is its class",
     )
     assert report.pairs == ()

@@ -312,7 +312,7 @@ class TestCifar10:
         dataset = load({"source": "cifar10", "path": path, "files": OWN_BATCHES})
         np.testing.assert_array_equal(dataset.images, IMAGES, strict=True)
 
-    def test_unpacked_batches_are_held_against_the_official_ones(
+    def test_unpacked_batches_are_compared_with_the_official_ones(
         self, load: Load, tmp_path: Path, complaint: Callable[..., str]
     ) -> None:
         body = cifar10_batch(IMAGES, LABELS)

@@ -81,7 +81,7 @@ class TestLayouts:
         dataset = load(content("v2"))
         assert dataset.ids[:10] == tuple(f"0/{number}.jpeg" for number in range(10))
 
-    def test_trap_2_the_release_with_20_images_a_class(
+    def test_trap_2_the_release_with_20_images_per_class(
         self, load: Load, refused: Refused, image: Path, tmp_path: Path
     ) -> None:
         lay_out(tmp_path / "v2", image, map(str, range(1000)), (f"{name}.jpeg" for name in HASHES))
