@@ -22,6 +22,7 @@ from evalshift.evaluate.decode_cache import CachedImages, CacheKey, CacheWriter,
 from evalshift.evaluate.environment import pixel_libraries
 from evalshift.evaluate.turns import Turns
 from evalshift.shapes import Images, Int, UInt8
+from evalshift.testbed.arrays import in_pieces
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.image_files import StoredImage, open_rgb
 from evalshift.testbed.preprocessing import Preprocess, apply_geometry
@@ -174,9 +175,9 @@ class ImageReader:
         """
         plain = self._plain(preprocess)
         if plain is not None:
-            for start in range(0, len(plain), size):
+            for piece in in_pieces(plain, size):
                 # A copy: torch wants memory that it may write to, and a mapped file is not.
-                yield np.array(plain[start : start + size])
+                yield np.array(piece)
             return
         with closing(self._parts(preprocess, len(self.dataset), size)) as parts:
             yield from rebatched(parts, size)

@@ -2,10 +2,12 @@
 
 import gzip
 import lzma
+import mmap
 import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,32 @@ def load_array(path: Path, where: str) -> np.ndarray:
         raise cannot_read(where, path, error, expected="one array saved with np.save") from error
 
 
+def in_pieces(array: np.ndarray, rows: int | None = None) -> Iterator[np.ndarray]:
+    """An array `rows` rows at a time, or some megabytes; what was read of a mapped file does not stay in memory.
+
+    The system keeps the pages for whoever reads them next; here they would only count until the process ends.
+    """
+    step = rows or max(1, _PIECE_BYTES // max(1, array[:1].nbytes))
+    waiting = 0
+    for start in range(0, len(array), step):
+        piece = array[start : start + step]
+        yield piece
+        waiting += piece.nbytes
+        if waiting >= _PIECE_BYTES:
+            _forget(array)
+            waiting = 0
+    _forget(array)
+
+
+def _forget(array: np.ndarray) -> None:
+    """Let go of the pages of a file that an array is mapped from; nothing where it lies in memory."""
+    source: Any = array
+    while isinstance(source, np.ndarray):
+        source = source.base
+    if isinstance(source, mmap.mmap) and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+        source.madvise(mmap.MADV_DONTNEED)
+
+
 def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray, ...]:
     """The arrays of a file saved with np.savez, by their names there; nothing pickled is read.
 
@@ -56,6 +84,7 @@ def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray,
         raise cannot_read(where, path, error, expected=f"arrays {', '.join(keys)} saved with np.savez") from error
 
 
+_PIECE_BYTES = 32 << 20
 _IDX_TYPES = {0x08: np.dtype("u1"), 0x09: np.dtype("i1"), 0x0B: np.dtype(">i2"), 0x0C: np.dtype(">i4")}
 
 

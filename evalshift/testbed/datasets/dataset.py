@@ -12,6 +12,7 @@ import numpy as np
 from evalshift.errors import DataError
 from evalshift.formatting import name_some
 from evalshift.shapes import Int, Labels, UInt8
+from evalshift.testbed.arrays import in_pieces
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import StoredImage, content_hash
 from evalshift.testbed.limits import first_balanced
@@ -177,7 +178,8 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
         digest.update(b"several" + dataset.accepted.astype("<i8").tobytes())
     if isinstance(dataset.images, np.ndarray):
         digest.update(repr(dataset.images.shape).encode())
-        digest.update(np.ascontiguousarray(dataset.images).data)
+        for piece in in_pieces(dataset.images):
+            digest.update(np.ascontiguousarray(piece).data)
     else:
         with ThreadPoolExecutor(workers) as pool:  # hashing releases the interpreter
             for content in pool.map(content_hash, dataset.images):
