@@ -66,4 +66,7 @@ def as_numpy(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_boolean(whole.type):
         return np.from_dlpack(pc.cast(whole, pa.uint8())).astype(bool)
+    if whole.null_count or not (pa.types.is_integer(whole.type) or pa.types.is_floating(whole.type)):
+        # numpy would warn before it fails.
+        raise pa.ArrowInvalid(f"found {whole.type} with {whole.null_count:,} empty cells; expected numbers")
     return np.from_dlpack(whole)
