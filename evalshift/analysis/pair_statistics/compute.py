@@ -26,6 +26,7 @@ from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
 from evalshift.analysis.pair_statistics.line_statistics import LineStatistics, line_statistics, without_line_statistics
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_else, require
 from evalshift.analysis.pair_statistics.mistake_severity import MistakeSeverity, mistake_severity
+from evalshift.analysis.pair_statistics.narrow import narrowed
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.pair_statistics.selective_shift import (
     SelectiveShift,
@@ -340,7 +341,8 @@ def _sets(basis: Basis) -> tuple[SetStatistics | Missing, SetStatistics | Missin
 
 def _compared(original: np.ndarray, new: np.ndarray, level: float) -> DropComparison:
     found = compare_drops(original, new, level)
-    return DropComparison(found, adjust_pairs(found.p_value), adjust_pairs(found.p_value, "benjamini-hochberg"))
+    p_holm, p_bh = adjust_pairs(found.p_value), adjust_pairs(found.p_value, "benjamini-hochberg")
+    return narrowed(DropComparison(found, p_holm, p_bh))
 
 
 def _without_labels(original: SetStatistics, new: SetStatistics) -> AgreementLine:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
+from evalshift.analysis.pair_statistics.narrow import narrowed
 from evalshift.analysis.statistics.agreement import Dominance, ErrorConsistency, agreement, dominance, error_consistency
 from evalshift.analysis.statistics.hard_images import HardImages, hard_images, hardest_share
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
@@ -125,12 +126,12 @@ def _pairwise(correct: Correct, predictions: ImagePredictions, metric: str, leve
     above = np.triu_indices(len(correct), k=1)
     discordance = float(np.median((comparison.only + comparison.only.T)[above]) / correct.shape[1])
     return PairwiseStatistics(
-        comparison=comparison,
-        p_holm=adjust_pairs(comparison.p_value),
-        p_bh=adjust_pairs(comparison.p_value, "benjamini-hochberg"),
-        consistency=error_consistency(correct),
-        dominance=dominance(correct),
-        agreement=agreement(predictions.predicted) if metric == "top1" else None,
+        comparison=narrowed(comparison),
+        p_holm=narrowed(adjust_pairs(comparison.p_value)),
+        p_bh=narrowed(adjust_pairs(comparison.p_value, "benjamini-hochberg")),
+        consistency=narrowed(error_consistency(correct)),
+        dominance=narrowed(dominance(correct)),
+        agreement=narrowed(agreement(predictions.predicted)) if metric == "top1" else None,
         discordance=discordance,
         detectable=_detectable(correct.shape[1], discordance, level),
     )
