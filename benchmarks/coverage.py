@@ -24,7 +24,12 @@ from evalshift.analysis.statistics.diminishing_returns import diminishing_return
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.line_fit import fit_line
 from evalshift.analysis.statistics.line_intervals import cluster_robust_line, random_effects_line
-from evalshift.analysis.statistics.mean_drop import mean_drop, mean_drop_of_counts
+from evalshift.analysis.statistics.mean_drop import (
+    drop_margin,
+    drop_margin_of_counts,
+    mean_drop,
+    mean_drop_of_counts,
+)
 from evalshift.analysis.statistics.scale_choice import best_scale, compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.errors import AnalysisError
@@ -48,12 +53,12 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Testbed:
-    """One of a setting's: accuracies, families, true mean drop, and which images each model classifies correctly."""
+    """One of a setting's: accuracies, families, true drops, and which images each model classifies correctly."""
 
     original: np.ndarray
     new: np.ndarray
     families: list[str]
-    mean_drop: float
+    drops: np.ndarray
     correct: tuple[np.ndarray, np.ndarray] | None
 
 
@@ -88,7 +93,7 @@ def testbeds(setting: Setting, models: int, count: int, rng: np.random.Generator
             off = off + rng.normal(0, setting.scatter / 5, models)
         moved = skill + off * np.hypot(setting.new.spread, 1)
         new = expected_accuracy(moved, setting.new)
-        drop = float(np.mean(accuracy - new))
+        drop = accuracy - new
         families = [f"family {number}" for number in group]
         if setting.images is None:
             yield Testbed(accuracy, new, families, drop, None)
@@ -160,8 +165,24 @@ def mean_drops(setting: Setting, models: int, count: int, rng: np.random.Generat
             ("counts", mean_drop_of_counts(*counts(testbed))),
         ):
             assert found is not None
-            held[name].append(found.interval.low <= testbed.mean_drop <= found.interval.high)
+            held[name].append(found.interval.low <= testbed.drops.mean() <= found.interval.high)
             widths[name].append(100 * (found.interval.high - found.interval.low))
+    return {name: (float(np.mean(held[name])), float(np.median(widths[name]))) for name in held}
+
+
+def margins(setting: Setting, models: int, count: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+    """Share of the testbeds whose margin holds the errors of all drops, and its median in points."""
+    held: dict[str, list[bool]] = defaultdict(list)
+    widths: dict[str, list[float]] = defaultdict(list)
+    for testbed in testbeds(setting, models, count, rng):
+        assert testbed.correct is not None
+        found = np.subtract(*(side.mean(axis=1) for side in testbed.correct))
+        for name, margin in (
+            ("predictions on each image", drop_margin(*testbed.correct, rng=rng)),
+            ("counts", drop_margin_of_counts(*counts(testbed))),
+        ):
+            held[name].append(bool(np.max(np.abs(found - testbed.drops)) <= margin))
+            widths[name].append(100 * margin)
     return {name: (float(np.mean(held[name])), float(np.median(widths[name]))) for name in held}
 
 
@@ -219,6 +240,11 @@ def main() -> None:
             )
         # Each testbed takes many times as long here.
         few = max(1, count // 4)
+        for name in ("2,000 and 1,000 images", "200 and 200 images"):
+            by_models(
+                f"Margin of all drops, coverage at 95 % (median in points): {name} ({few} testbeds)",
+                {models: margins(SETTINGS[name], models, few, np.random.default_rng(models)) for models in MODELS},
+            )
         show(
             f"Diminishing returns without tuning, p < 5 % ({few} testbeds)",
             {
