@@ -349,7 +349,7 @@ def run(
     ] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Run models on both test sets of a pair, and store their predictions.
+    """Run models on both test sets of a pair; store their predictions.
 
     Stored predictions that are still valid are skipped. If your own registry file has models, models of the default
     registry run only if --models names them; so do models that first have to be trained. Before a download, the plan

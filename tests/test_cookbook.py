@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from commandline import run_here
 
+import evalshift as es
+
 PAGE = (Path(__file__).parents[1] / "docs/cookbook.md").read_text("utf-8")
 RECIPES = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
 BLOCK = re.compile(r"^```(sh|python|yaml|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -71,5 +73,6 @@ def test_numbers_of_the_recipes(followed: tuple[Path, list[str], dict[str, Any]]
     assert known["logged"][f"{row['model']}/drop"] == row["drop"]
     assert all(set(pair["metrics"]) for pair in json.loads((folder / "report/summary.json").read_text())["pairs"])
     assert known["detectable_difference"](10_000, discordance=0.12) == pytest.approx(0.0098, abs=0.0005)
-    same = known["results"].load_predictions("digits", "digits-ridge").top[:, 0]
-    assert (known["results"].load_predictions("digits", "from-csv").top[:, 0] == same).all()
+    results = es.Results(folder / "results")
+    same = results.load_predictions("digits", "digits-ridge").top[:, 0]
+    assert (results.load_predictions("digits", "from-csv").top[:, 0] == same).all()
