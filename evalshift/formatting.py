@@ -118,6 +118,15 @@ def name_some(names: Sequence[str], limit: int = 5) -> str:
     return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "model"), counted(1200, "class", "classes")
+    ('1 model', '1,200 classes')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def p_cell(p_value: float) -> str:
     """A p-value for a table.
 

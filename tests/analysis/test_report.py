@@ -112,7 +112,7 @@ def test_no_line_is_said_when_it_is_asked_for(make_outcomes):
     says(
         caught.value,
         where="old:new",
-        found="No line is fitted: no line can be fitted (1 models with 1 distinct original accuracies).",
+        found="No line is fitted: 1 model with 1 distinct original accuracy.",
     )
 
 

@@ -14,7 +14,7 @@ from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.present_titles import PresentTitles, present_titles, refuse_registry_of_published
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.selection import is_glob, matching
-from evalshift.analysis.outcomes.shared_images import shared_images_note
+from evalshift.analysis.outcomes.shared_images import shared_image_numbers, shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, require
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
@@ -26,6 +26,7 @@ from evalshift.analysis.statistics.paired import (
     compare_models,
 )
 from evalshift.analysis.statistics.robustness_differences import RobustnessDifferences, robustness_differences
+from evalshift.analysis.statistics.shared_image_drops import shared_image_drops
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.analysis.summary.stored import wanted_pairs
 from evalshift.errors import AnalysisError, UsageError, unknown_name
@@ -226,8 +227,10 @@ def _predictions_of(source: _Source, models: Sequence[str]) -> tuple[ImagePredic
 
 
 def _covariances(source: _Source) -> tuple[np.ndarray, np.ndarray] | None:
-    """Of the accuracies of all models on either set; None where one of them has counts alone."""
+    """Of the accuracies of all models on either set; None where one has counts alone, or the sets share images."""
     if source.predictions is None or source.predictions[0].models != source.outcomes.models:
+        return None
+    if shared_image_numbers(*source.predictions) is not None:
         return None
     original, new = (sampling_covariance(one.correct(source.outcomes.metric)) for one in source.predictions)
     return original, new
@@ -238,7 +241,12 @@ def _of_images(
 ) -> tuple[dict[str, Differences | Missing], tuple[np.ndarray, np.ndarray]]:
     original_correct, new_correct = (one.correct(metric) for one in predictions)
     original, new = compare_models(original_correct, level), compare_models(new_correct, level)
-    drops = compare_drops(original_correct, new_correct, level)
+    images = shared_image_numbers(*predictions)
+    drops = (
+        compare_drops(original_correct, new_correct, level)
+        if images is None
+        else shared_image_drops(original_correct, new_correct, images, level).differences()
+    )
     differences: dict[str, Differences | Missing] = {
         "original": _adjusted(original.difference, original.interval, original.p_value),
         "new": _adjusted(new.difference, new.interval, new.p_value),

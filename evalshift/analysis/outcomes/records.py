@@ -26,6 +26,7 @@ class Outcomes:
     attributes                      model -> facts of its registry entry ("family", "year", "title", ...)
     dataset_titles                  name -> title of both sets and of a set of fresh images, where they have one
     beside                          models that lines leave out, whatever their family
+    duplicates                      model -> an earlier one with the very same predictions, which lines count once
     highlighted                     models that readers are to find first: named and marked wherever models are shown
     """
 
@@ -40,6 +41,7 @@ class Outcomes:
     attributes: dict[str, dict]
     dataset_titles: Mapping[str, str] = field(default_factory=dict)
     beside: frozenset[str] = frozenset()
+    duplicates: Mapping[str, str] = field(default_factory=dict)
     highlighted: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -74,12 +76,23 @@ class Outcomes:
         return tuple(self.attributes.get(model, {}).get("year") for model in self.models)
 
     def in_line(self, left_out: Sequence[str]) -> Bool[np.ndarray, " m"]:
-        """Which models lines are fitted to: all but those of the families left out, and those beside."""
+        """Which models lines are fitted to: all but those of the families left out, those beside, and duplicates."""
         inside = [
-            (family is None or family not in left_out) and model not in self.beside
+            (family is None or family not in left_out) and model not in self.beside and not self._is_counted(model)
             for model, family in zip(self.models, self.families, strict=True)
         ]
         return np.array(inside, dtype=bool)
+
+    def distinct(self) -> tuple[Int[np.ndarray, " d"], Int[np.ndarray, " m"]]:
+        """The places of the models that are no duplicates, and of each model the place among these of its like."""
+        kept = [place for place, model in enumerate(self.models) if not self._is_counted(model)]
+        among = {self.models[place]: number for number, place in enumerate(kept)}
+        like = [among[self.duplicates[model] if self._is_counted(model) else model] for model in self.models]
+        return np.array(kept, dtype=np.int64), np.array(like, dtype=np.int64)
+
+    def _is_counted(self, model: str) -> bool:
+        """Whether a model with the same predictions is among these."""
+        return self.duplicates.get(model) in self.models
 
     def of_line(self, left_out: Sequence[str]) -> "Outcomes":
         """The same for the models that lines are fitted to."""

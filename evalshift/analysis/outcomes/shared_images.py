@@ -3,10 +3,17 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Int
 
 from evalshift.analysis.outcomes.corruptions import corrupted_set
 from evalshift.evaluate.store import CountedDataset, StoredDataset
+from evalshift.formatting import counted
+
+if TYPE_CHECKING:
+    from evalshift.analysis.outcomes.records import ImagePredictions
 
 # What an entry says of labels, views and names, and not of images.
 _NOT_OF_IMAGES = frozenset(
@@ -23,6 +30,8 @@ _NOT_OF_IMAGES = frozenset(
         "note",
     )
 )
+# Sets that share a smaller part of the smaller one are as good as independent.
+FEWEST_SHARED = 0.01
 _VALIDATION = re.compile(r"ILSVRC2012_val_\d{8}")
 # Sets whose images are those of another one, altered, in its order.
 _ALTERED = {"cifar-c": ("cifar10", "cifar100")}
@@ -38,6 +47,8 @@ def image_source(name: str, entry: Mapping[str, Any]) -> str:
     if source in _ALTERED:
         return json.dumps({"source": entry.get("classes", _ALTERED[source][0])})
     if source in _ALTERED["cifar-c"]:
+        return json.dumps({"source": source})
+    if source == "imagenetv2":  # an image has one name in all three sets
         return json.dumps({"source": source})
     known = {key: value for key, value in entry.items() if key not in _NOT_OF_IMAGES}
     if source == "labels" or not known.keys() - {"source"}:
@@ -67,7 +78,23 @@ def shared_images_note(original: StoredDataset | CountedDataset, new: StoredData
     shared = set(keys[0]) & set(keys[1])
     if not shared:
         return None
+    named = f"{original.name} and {new.name} share {counted(len(shared), 'image')}"
+    if len(shared) < FEWEST_SHARED * min(len(original), len(new)):
+        return f"{named}: the intervals of drops allow for them; they are too few to matter elsewhere."
     return (
-        f"{original.name} and {new.name} share {len(shared):,} images: the intervals of drops, and all that compares "
-        "the two sets, are those of independent samples, which these are not."
+        f"{named}. The intervals of drops, of their mean and of their differences allow for that; those of lines and "
+        "of effective robustness are from counts. Rank changes and tests of single classes, which take the sets as "
+        "independent, are left out."
     )
+
+
+def shared_image_numbers(
+    original: "ImagePredictions", new: "ImagePredictions"
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " k"]] | None:
+    """A number for each image of either set, equal for the same image; None where they share none."""
+    keys = [image_keys(one.source or one.dataset, one.ids) for one in (original, new)]
+    place = {key: number for number, key in enumerate(keys[0])}
+    if not any(key in place for key in keys[1]):
+        return None
+    numbers = [place.setdefault(key, len(place)) for key in keys[1]]
+    return np.arange(len(keys[0])), np.array(numbers, dtype=np.int64)

@@ -1,10 +1,11 @@
 """Stored predictions of a pair -> each model's predictions on either set, and how many are correct."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evalshift.analysis.outcomes.duplicate_models import duplicate_models, duplicates_note
 from evalshift.analysis.outcomes.gathered import gather_both, gather_predictions
 from evalshift.analysis.outcomes.pair_views import refuse_unlike, seen_alike
 from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outcomes, split_pair
@@ -89,6 +90,10 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
     }
     titles = _dataset_titles(results, original.dataset, new.dataset)
     outcomes = {metric: _count(original, new, metric, known, titles) for metric in METRICS if metric not in unreported}
+    duplicates = {} if predictions is None else duplicate_models(*predictions)
+    outcomes = {metric: replace(counts, duplicates=duplicates) for metric, counts in outcomes.items()}
+    if duplicates:
+        notes.append(duplicates_note(duplicates))
     provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
     notes.extend(run_notes(provenance))
     if shared := shared_images_note(original.dataset, new.dataset):

@@ -10,7 +10,7 @@ from evalshift.analysis.plot_data.ordering import describe_shown
 from evalshift.analysis.plot_data.ranks import RankPlot, RankSet, RankSets, rank_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import rank_words
-from evalshift.formatting import signed_count
+from evalshift.formatting import counted, signed_count
 
 MOST = 80
 
@@ -161,10 +161,13 @@ def _finding(metric: MetricSummary) -> str:
 def _result(metric: MetricSummary) -> str:
     known = metric.table["delta_rank_real"].dropna()
     words = f"{rank_words(metric.table)}."
+    if not metric.table["delta_rank"].any():
+        return words
     if len(known) == 0:
         return f"{words} Significance of rank changes is not computed from counts alone."
     real = int(known.sum())
-    return f"{words} {real or 'None'} of the changes {'are' if real != 1 else 'is'} statistically significant."
+    changes = counted(real, "rank change") if real else "No rank change"
+    return f"{words} {changes} {'is' if real < 2 else 'are'} statistically significant."
 
 
 def _caption(metric: MetricSummary, with_sets: bool, of_all: str) -> str:

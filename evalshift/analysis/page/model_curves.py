@@ -3,13 +3,13 @@
 import numpy as np
 
 from evalshift.analysis.page.chart import Chart, axis, markers, plain, strokes, view
-from evalshift.analysis.page.words import counted, plotly_text
+from evalshift.analysis.page.words import plotly_text
 from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.plot_data.model_curves import ModelCurves
 from evalshift.analysis.plot_data.reliability import reliability_curves
 from evalshift.analysis.plot_data.risk_coverage import risk_coverage_curves
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import percent, points
+from evalshift.formatting import counted, percent, points
 
 _HEIGHT, _WIDEST = 460, 560  # pixels
 _COLOURS = {"original": "--mark", "new": "--line"}

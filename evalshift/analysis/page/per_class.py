@@ -1,10 +1,10 @@
 """Accuracy per class on both sets, averaged over models."""
 
 from evalshift.analysis.page.chart import Chart, axis, bars, height_of, markers, named_axis, plain, strokes, view
-from evalshift.analysis.page.words import counted, label, plotly_text
+from evalshift.analysis.page.words import label, plotly_text
 from evalshift.analysis.plot_data.classes import ClassesOnSet, ClassPlot, class_plot
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import number
+from evalshift.formatting import counted, number
 
 MOST = 60
 

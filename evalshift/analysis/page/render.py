@@ -26,13 +26,13 @@ from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.section_titles import section_titles
 from evalshift.analysis.page.table import model_table
-from evalshift.analysis.page.words import breakable, counted, typeset
+from evalshift.analysis.page.words import breakable, typeset
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.average_changes import changes_table
 from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.formatting import name_some, p_cell, percent, signed_points
+from evalshift.formatting import counted, name_some, p_cell, percent, signed_points
 
 
 def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:

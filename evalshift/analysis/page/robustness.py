@@ -13,12 +13,12 @@ from evalshift.analysis.page.chart import (
     strokes,
     view,
 )
-from evalshift.analysis.page.words import bounds, counted, labels, plotly_text
+from evalshift.analysis.page.words import bounds, labels, plotly_text
 from evalshift.analysis.pair_statistics.missing import either, require
 from evalshift.analysis.plot_data.robustness import RobustnessPlot, robustness_plot
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import EMPTY, number, signed_points
+from evalshift.formatting import EMPTY, counted, number, signed_points
 
 MOST = 80
 
@@ -159,9 +159,14 @@ def _result(found: RobustnessPlot) -> str:
         return ends
     count = int(found.significant.sum())
     return (
-        f"{count or 'None'} of {counted(len(found), 'model')} {'is' if count == 1 else 'are'} significantly above "
-        f"or below the line of the other models (Holm). {ends}"
+        f"{_how_many(count, len(found))} significantly above or below the line of the other models (Holm). {ends}"
     ).strip()
+
+
+def _how_many(count: int, models: int) -> str:
+    if count == 0:
+        return "No model is"
+    return f"{count:,} of {counted(models, 'model')} {'is' if count == 1 else 'are'}"
 
 
 def _caption(metric: MetricSummary, count: int, shown: int) -> str:

@@ -58,12 +58,3 @@ def labels(names: Iterable[str], highlighted: np.ndarray) -> list[str]:
 def bounds(low: float, high: float) -> str:
     """An interval of percentages or points, for hover texts."""
     return f"[{number(low, 1)}, {number(high, 1)}]"
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """A count with its noun.
-
-    >>> counted(1, "model"), counted(1200, "class", "classes")
-    ('1 model', '1,200 classes')
-    """
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

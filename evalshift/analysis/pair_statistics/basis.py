@@ -8,10 +8,12 @@ import numpy as np
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
+from evalshift.analysis.outcomes.shared_images import FEWEST_SHARED, shared_image_numbers
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.mean_drop import MeanDrop, mean_drop, mean_drop_of_counts
 from evalshift.analysis.statistics.scales import fitted_accuracy
+from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops, shared_image_drops
 from evalshift.errors import AnalysisError
 
 # Resamples at most, whatever is asked for: the bounds then move by less than they are read to. A drawn set of 60,000
@@ -21,6 +23,7 @@ SECONDARY_RESAMPLES = 20_000
 
 ONLY_COUNTS = Missing("only counts are stored, not per-image predictions")
 NOT_RESAMPLED = Missing("nothing was resampled")
+SHARED = "the two sets share images, and it takes independent ones"
 NO_DROP = Missing("accuracies do not drop significantly on average")
 
 Result = TypeVar("Result")
@@ -70,17 +73,38 @@ class Basis:
 
     @cached_property
     def covariances(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Covariances of the original and the new accuracies over draws of their images; None unless `complete`."""
-        if self.correct is None or not self.complete:
+        """Covariances of the original and the new accuracies over draws of their images, independent of each other.
+
+        None unless `complete`, and where the sets share images.
+        """
+        if self.correct is None or not self.complete or self.overlap:
             return None
         original, new = self.correct
         return sampling_covariance(original), sampling_covariance(new)
 
     @cached_property
+    def shared_drops(self) -> SharedImageDrops | None:
+        """Drops of the models with predictions, where the two sets share images."""
+        if self.correct is None or self.predictions is None:
+            return None
+        images = shared_image_numbers(*self.predictions)
+        return None if images is None else shared_image_drops(*self.correct, images, self.level)
+
+    @property
+    def overlap(self) -> bool:
+        """Whether the sets share so many images that they are no independent samples."""
+        found = self.shared_drops
+        smaller = min(self.outcomes.original_total, self.outcomes.new_total)
+        return found is not None and found.shared >= FEWEST_SHARED * smaller
+
+    @cached_property
     def mean_drop(self) -> MeanDrop:
         """From the predictions where all of several models have them, otherwise from counts."""
         found = None
-        if self.correct is not None and self.complete and len(self.outcomes) > 1:
+        if self.shared_drops is not None and self.complete:
+            found = self.shared_drops.mean
+            found = found if found.interval.low < found.interval.high else None
+        elif self.correct is not None and self.complete and len(self.outcomes) > 1:
             found = mean_drop(*self.correct, level=self.level)
         return found or mean_drop_of_counts(*self.counts, level=self.level)
 
@@ -102,13 +126,25 @@ class Basis:
         """A generator of this statistic's own, see `ReportOptions.rng`."""
         return self.options.rng(self.outcomes, statistic)
 
-    def of_images(self, compute: Callable[[np.ndarray, np.ndarray], Result], least: int = 1) -> Result | Missing:
-        """What `compute` makes of the correctness on the original and the new set of at least `least` models."""
+    def of_images(
+        self, compute: Callable[[np.ndarray, np.ndarray], Result], least: int = 1, *, independent: bool = False
+    ) -> Result | Missing:
+        """What `compute` makes of the correctness on the original and the new set of at least `least` models.
+
+        With `independent` it takes sets that share no images.
+        """
 
         def made() -> Result:
             original, new = self.require_correct()
+            if independent:
+                self.require_independent()
             if len(original) < least:
-                raise AnalysisError(f"fewer than {least} models have per-image predictions: there is {len(original)}")
+                raise AnalysisError(f"fewer than {least} models have per-image predictions: {len(original)}")
             return compute(original, new)
 
         return attempt(made)
+
+    def require_independent(self) -> None:
+        """Raise AnalysisError where the two sets share images."""
+        if self.overlap:
+            raise AnalysisError(SHARED)

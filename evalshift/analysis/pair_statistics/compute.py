@@ -52,6 +52,7 @@ from evalshift.analysis.statistics.per_class import ClassDrops, class_drops
 from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_sets
 from evalshift.analysis.statistics.scale_choice import better_scale, compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
+from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops
 from evalshift.errors import AnalysisError
 from evalshift.titles import UNTITLED, Titles
 
@@ -81,6 +82,7 @@ class Statistics:
     robustness         each model against the line of the other models, on the scale of `lines`, or on the best
                        one where that fits far worse (see `scale_choice.better_scale`)
     shared_images      whether it allows for the sampling error that models share on the same images
+    shared_drops       drops of the models with predictions, where both sets hold some of the same images; else None
     mean_drop          mean of the models' drops with its interval
     drop_margin        how far all drops together lie from the true ones at most, as a fraction, at `level`
     decomposition      of each drop; for models where `with_fresh` is true, with their predictions on the set `fresh`
@@ -115,6 +117,7 @@ class Statistics:
     shape: LineShape
     robustness: EffectiveRobustness | Missing
     shared_images: bool
+    shared_drops: SharedImageDrops | None
     mean_drop: MeanDrop
     drop_margin: float
     decomposition: Decomposition
@@ -196,7 +199,8 @@ def _statistics(
         lines=line_statistics(line) if every else without_line_statistics(basis.scale, NOT_ASKED),
         shape=line_shape(line, estimates) if every else LineShape({}, NOT_ASKED, NOT_ASKED, NOT_ASKED),
         robustness=robustness,
-        shared_images=basis.complete,
+        shared_images=basis.covariances is not None,
+        shared_drops=basis.shared_drops,
         mean_drop=basis.mean_drop,
         drop_margin=_drop_margin(basis) if every else math.nan,
         decomposition=decomposition,
@@ -209,10 +213,10 @@ def _statistics(
         rank_changes=asked("rank_changes", lambda: _rank_changes(basis)),
         drop_differences=asked(
             "drop_differences",
-            lambda: basis.of_images(lambda original, new: _compared(original, new, basis.level), least=2),
+            lambda: _drop_differences(basis),
         ),
         without_labels=attempt(lambda: _without_labels(require(original), require(new))),
-        class_drops=attempt(lambda: _class_drops(require(original), require(new), basis.level)),
+        class_drops=attempt(lambda: _class_drops(basis, require(original), require(new))),
         calibration=asked("calibration", lambda: calibration_shift(basis)),
         selective=asked("selective", lambda: selective_shift(basis)),
         confidence_estimates=asked("confidence_estimates", lambda: estimates_from_confidence(basis)),
@@ -231,7 +235,9 @@ def _statistics(
 
 def _rank_changes(basis: Basis) -> RankChanges | Missing:
     return basis.of_images(
-        lambda original, new: rank_change_sets(original, new, level=basis.level, rng=basis.rng("rank changes")), least=2
+        lambda original, new: rank_change_sets(original, new, level=basis.level, rng=basis.rng("rank changes")),
+        least=2,
+        independent=True,
     )
 
 
@@ -241,21 +247,26 @@ def _tested_scale(line: Basis) -> str:
 
 
 def _robustness(basis: Basis, scale: str) -> EffectiveRobustness | Missing:
+    """Of each model against the others; of a duplicate, that of the model whose predictions it has."""
+    kept, place = basis.outcomes.distinct()
+    covariances = basis.covariances
     return attempt(
         lambda: effective_robustness(
-            *basis.counts,
-            baseline=basis.in_line,
-            covariances=basis.covariances,
-            families=basis.families if basis.related else None,
+            *(count[kept] for count in basis.counts),
+            baseline=basis.in_line[kept],
+            covariances=covariances and (covariances[0][np.ix_(kept, kept)], covariances[1][np.ix_(kept, kept)]),
+            families=[basis.families[model] for model in kept] if basis.related else None,
             scale=scale,
             resamples=basis.resamples,
             level=basis.level,
             rng=basis.rng(f"robustness {scale}"),
-        )
+        ).of(place)
     )
 
 
 def _drop_margin(basis: Basis) -> float:
+    if basis.shared_drops is not None and basis.complete and basis.shared_drops.covariance.any():
+        return basis.shared_drops.margin(rng=basis.rng("drop margin"))
     if basis.correct is None or not basis.complete or len(basis.outcomes) < 2:
         return drop_margin_of_counts(*basis.counts, level=basis.level)
     if any(len(np.unique(side)) == 1 for side in basis.correct):
@@ -339,8 +350,17 @@ def _sets(basis: Basis) -> tuple[SetStatistics | Missing, SetStatistics | Missin
     return original, new
 
 
-def _compared(original: np.ndarray, new: np.ndarray, level: float) -> DropComparison:
-    found = compare_drops(original, new, level)
+def _drop_differences(basis: Basis) -> DropComparison | Missing:
+    shared = basis.shared_drops
+    return basis.of_images(
+        lambda original, new: _adjusted(
+            compare_drops(original, new, basis.level) if shared is None else shared.differences()
+        ),
+        least=2,
+    )
+
+
+def _adjusted(found: DropDifferences) -> DropComparison:
     p_holm, p_bh = adjust_pairs(found.p_value), adjust_pairs(found.p_value, "benjamini-hochberg")
     return narrowed(DropComparison(found, p_holm, p_bh))
 
@@ -356,10 +376,14 @@ def _without_labels(original: SetStatistics, new: SetStatistics) -> AgreementLin
     return agreement_line(accuracy, before, after)
 
 
-def _class_drops(original: SetStatistics, new: SetStatistics, level: float) -> ClassDrops:
+def _class_drops(basis: Basis, original: SetStatistics, new: SetStatistics) -> ClassDrops:
     if not np.any((original.classes.total > 0) & (new.classes.total > 0)):
         raise AnalysisError("no class has images on both sets")
-    return class_drops(original.classes, new.classes, level)
+    found = class_drops(original.classes, new.classes, basis.level)
+    if not basis.overlap:
+        return found
+    nothing = np.full_like(found.drop, np.nan)
+    return replace(found, interval=Interval(nothing, nothing), p_value=nothing, p_holm=nothing, p_bh=nothing)
 
 
 def _superclass_errors(basis: Basis) -> tuple[SuperclassErrors, ...] | Missing:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from evalshift.analysis.pair_statistics.basis import NO_DROP, NOT_RESAMPLED, Basis
+from evalshift.analysis.pair_statistics.basis import NO_DROP, NOT_RESAMPLED, SHARED, Basis
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_else, require
 from evalshift.analysis.statistics import errors_in_variables as eiv
 from evalshift.analysis.statistics.bootstraps import (
@@ -71,7 +71,9 @@ def _drawn(basis: Basis) -> DrawnImages | Missing:
     if not basis.image_resamples:
         return NOT_RESAMPLED
     return basis.of_images(
-        lambda original, new: draw_images(original, new, basis.image_resamples, basis.rng("images")), least=2
+        lambda original, new: draw_images(original, new, basis.image_resamples, basis.rng("images")),
+        least=2,
+        independent=True,
     )
 
 
@@ -135,6 +137,8 @@ def _york(basis: Basis) -> eiv.YorkLine | Missing:
 def _york_own(basis: Basis) -> eiv.YorkLine | Missing:
     if basis.correct is None or not basis.complete:
         return Missing("per-image predictions are not stored for all models")
+    if basis.overlap:
+        return Missing(SHARED)
     return _york_line(basis, *(eiv.own_variance(correct) for correct in basis.correct))
 
 
@@ -151,7 +155,9 @@ def _diminishing(basis: Basis, fits: tuple[ScaleFit, ...] | Missing) -> Diminish
     if basis.correct is None or not basis.complete:
         return Missing("the slope expected from the images' difficulty needs per-image predictions of all models")
     scale = best_scale(or_else(fits, ()), otherwise=basis.scale)
-    return basis.of_images(lambda original, new: diminishing_returns(original, new, scale=scale), least=3)
+    return basis.of_images(
+        lambda original, new: diminishing_returns(original, new, scale=scale), least=3, independent=True
+    )
 
 
 def _with_interval(line: Line, otherwise: str) -> Line:

@@ -1,17 +1,18 @@
 """Effective robustness: how far each model lies above the line of other models, and whether that is significant."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from evalshift.analysis.statistics.accuracy_noise import image_covariance
 from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance, steepness
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
-from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, fit_line, resampled_lines
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, check_distinct, fit_line, resampled_lines
 from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_test
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
@@ -63,6 +64,15 @@ class EffectiveRobustness:
     level: float
     resamples: int
 
+    def of(self, models: Int[np.ndarray, " k"]) -> "EffectiveRobustness":
+        """The same for the models at these places; p-values are adjusted over all of them as before."""
+        taken: dict[str, Any] = {
+            name: Interval(value.low[models], value.high[models]) if isinstance(value, Interval) else value[models]
+            for name, value in vars(self).items()
+            if name not in ("scale", "level", "resamples")
+        }
+        return replace(self, **taken)
+
     @property
     def reported(self) -> Accuracies:
         """The distances without those that an extrapolated line leaves undetermined, which are NaN."""
@@ -111,6 +121,8 @@ def effective_robustness(
     x, y, steep = _points(*counts, scale)
     if baseline is None:
         baseline = np.ones(len(x), bool)
+    if baseline.sum() > least_others:
+        check_distinct(x[baseline], y[baseline], scale)
     common = weighted_least_squares(x[np.newaxis], y[np.newaxis], baseline[np.newaxis].astype(np.float64))[0, 0]
     test = _test_of(x, y, steep, common, covariances, counts, screen, least_others)
     found = test(baseline, None)

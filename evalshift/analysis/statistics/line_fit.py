@@ -10,6 +10,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
 from evalshift.analysis.statistics.scales import check_accuracies, check_scale, from_scale, to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 
 # Through fewer models a line says little about where others would lie: it is drawn thin, and gives no distances.
 LEAST_LINE_MODELS = 5
@@ -147,16 +148,23 @@ def line_points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.n
         raise ValueError(f"found {len(original)} original and {len(new)} new accuracies; expected one per model")
     x = _finite(original, "original_accuracy", scale)
     y = _finite(new, "new_accuracy", scale)
-    distinct = len(np.unique(x))
-    if distinct < 2:
-        raise AnalysisError(
-            "no line can be fitted",
-            where=f"line of new on original accuracy, {scale} scale",
-            found=f"{len(x)} models with {distinct} distinct original accuracies",
-            expected="at least 2 models that differ in original accuracy",
-            fix="evaluate more models on both test sets",
-        )
+    check_distinct(x, y, scale)
     return x, y
+
+
+def check_distinct(x: np.ndarray, y: np.ndarray, scale: str) -> None:
+    """Raise AnalysisError where the models do not differ in original accuracy, or in new accuracy."""
+    for side, values in (("original", x), ("new", y)):
+        distinct, accuracy = len(np.unique(values)), f"distinct {side} accurac"
+        if distinct < 2:
+            accuracies = counted(distinct, f"{accuracy}y", f"{accuracy}ies")
+            raise AnalysisError(
+                "no line can be fitted",
+                where=f"line of new on original accuracy, {scale} scale",
+                found=f"{counted(len(x), 'model')} with {accuracies}",
+                expected="at least 2 models that differ in original and in new accuracy",
+                fix="evaluate more models on both test sets",
+            )
 
 
 def _finite(accuracy: np.ndarray, name: str, scale: str) -> np.ndarray:

@@ -22,11 +22,14 @@ class JointMargin:
     """What all accuracies of one test set err by at most, together; see `joint_margin`.
 
     margin               fraction: all measured accuracies lie this near to the true ones with the level's probability
-    independent_models   how many models with independent errors would take as large a critical value
+    independent_models   effective number of independent models: so many models with independent errors would take as
+                         large a critical value
+    independent_models_error   its Monte Carlo standard error
     """
 
     margin: float
     independent_models: float
+    independent_models_error: float
 
 
 def similarity_cover(similarity: Float[np.ndarray, "m m"]) -> Float[np.ndarray, " m"]:
@@ -97,7 +100,12 @@ def joint_margin(
     ones; by default 10,000 `draws`, or 2,000 for more than 200 models.
 
     Raises ValueError for a level outside (0, 1), fewer than 1 draw, and where there are no models or no images.
-    `independent_models` is NaN where every model is always correct or always incorrect.
+    `independent_models` is k for which k independent errors stay within the critical value with the level's
+    probability, (1 − p)^k = level with p the two-sided tail of one. Its error comes from the draws: the level's
+    quantile of n of them lies between the order statistics at n level ± √(n level (1 − level)). Both are NaN where
+    every model is always correct or always incorrect.
+    Source: Z. Šidák, Journal of the American Statistical Association 62, 1967, 626-633 (k independent errors);
+    V. Moskvina and K. M. Schmidt, Genetic Epidemiology 32(6), 2008, 567-573 (the effective number of correlated ones).
 
     >>> same = np.array([[True] * 80 + [False] * 20] * 10)
     >>> joint = joint_margin(same, rng=np.random.default_rng(0))
@@ -109,12 +117,14 @@ def joint_margin(
     accuracy = correct.mean(axis=1)
     varies = (accuracy > 0) & (accuracy < 1)
     if not varies.any():
-        return JointMargin(0.0, math.nan)
+        return JointMargin(0.0, math.nan, math.nan)
     spread = np.sqrt(accuracy * (1 - accuracy) / correct.shape[1])[varies, np.newaxis]
-    critical = np.quantile((noise[varies] / spread).max(axis=0), level)
+    reach = math.sqrt(level * (1 - level) / draws)
+    levels = np.clip([level, level - reach, level + reach], 0, 1)
+    critical = np.quantile((noise[varies] / spread).max(axis=0), levels)
     # Of k independent standard normals none lies beyond `critical` with probability (1 − tail)^k.
-    tail = 2 * special.ndtr(-critical)
-    return JointMargin(float(np.quantile(noise.max(axis=0), level)), float(math.log(level) / math.log1p(-tail)))
+    models, fewer, more = math.log(level) / np.log1p(-2 * special.ndtr(-critical))
+    return JointMargin(float(np.quantile(noise.max(axis=0), level)), float(models), float(more - fewer) / 2)
 
 
 def _bennett(exponent: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
-from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.intervals import Interval, check_level, clopper_pearson
 
 # Of the variance between images: with less between groups their accuracies count as equal, with more nothing shrinks.
 _LEAST, _MOST = 1e-9, 1 - 1e-9
@@ -39,8 +39,8 @@ def shrunk_accuracies(
     Takes counts, and the numbers of images of each group. True accuracies of a model's groups are taken as draws of
     Beta(a, b): a/(a + b) is the accuracy on all images, 1/(a + b + 1) the intraclass correlation of correctness by the
     analysis of variance, at least 0. The posterior of a group is Beta(a + k, b + n − k). The intervals take a and b as
-    known. Where groups differ by no more than sampling error, all estimates are the mean; with fewer than two groups
-    that have images nothing is shrunk to: NaN.
+    known. Where groups differ by no more than sampling error, all estimates are the mean, with Clopper and Pearson's
+    interval of all images; with fewer than two groups that have images nothing is shrunk to: NaN.
     Raises ValueError for a level outside (0, 1).
     Source: Efron and Morris 1975, Journal of the American Statistical Association 70, 311-319; Ridout, Demétrio and
     Firth 1999, Biometrics 55(1), 137-148 (the analysis-of-variance estimator for binary data).
@@ -61,11 +61,16 @@ def shrunk_accuracies(
         weight = (1 - related) / related
         first, second = weight * mean + kept, weight * (1 - mean) + total[there] - kept
         estimate[:, there] = first / (first + second)
-        # Where all are correct, or none, the posterior is a point.
-        certain = (mean == 0) | (mean == 1)
-        for bound, share in ((low, (1 - level) / 2), (high, (1 + level) / 2)):
+        # Where groups do not differ, or all are correct or none, the posterior is a point: the mean is what is known.
+        alike = (related <= _LEAST) | (mean == 0) | (mean == 1)
+        of_mean = clopper_pearson(kept.sum(axis=1), np.full(models, total.sum()), level)
+        for bound, share, pooled in (
+            (low, (1 - level) / 2, of_mean.low),
+            (high, (1 + level) / 2, of_mean.high),
+        ):
             with np.errstate(invalid="ignore"):
-                bound[:, there] = np.where(certain, mean, stats.beta.ppf(share, first, second))
+                own = stats.beta.ppf(share, first, second)
+            bound[:, there] = np.where(alike, pooled[:, np.newaxis], own)
         spread = np.where(related <= _LEAST, 0, np.sqrt(related * mean * (1 - mean))).ravel()
         worst = np.flatnonzero(there)[np.argmin(np.round(estimate[:, there], 12), axis=1)]
     return ShrunkAccuracies(estimate, Interval(low, high), spread, worst)

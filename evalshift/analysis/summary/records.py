@@ -68,8 +68,8 @@ class MetricSummary:
     @property
     def in_line(self) -> np.ndarray:
         """Which rows of the table the lines are fitted to, as booleans."""
-        out = self.table["family"].isin(self.left_out) | self.table["model"].isin(self.outcomes.beside)
-        return ~out.to_numpy(bool)
+        inside = dict(zip(self.outcomes.models, self.outcomes.in_line(self.left_out).tolist(), strict=True))
+        return self.table["model"].map(inside).to_numpy(bool)
 
     @property
     def highlighted(self) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Unpack
 
+import numpy as np
 import pandas as pd
 
 from evalshift._version import __version__
@@ -23,6 +24,7 @@ from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.statistics.ranks import rank, rank_changes
 from evalshift.analysis.statistics.scale_choice import ScaleChoice
 from evalshift.analysis.statistics.scales import fitted_accuracy
+from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.tables import statistic_tables
 from evalshift.errors import AnalysisError
@@ -153,6 +155,8 @@ def _summarize_metric(
     ties: str,
 ) -> MetricSummary:
     table = accuracy_table(outcomes, options.level, ties)
+    if statistics.shared_drops is not None:
+        table[["drop_low", "drop_high"]] = _shared_bounds(statistics, statistics.shared_drops, table["model"].tolist())
     table["delta_rank_real"] = _real_changes(statistics, table["model"].tolist())
     notes: list[str] = []
     left_out = options.left_out(outcomes)
@@ -177,6 +181,13 @@ def _summarize_metric(
     )
 
 
+def _shared_bounds(statistics: Statistics, drops: SharedImageDrops, models: Sequence[str]) -> np.ndarray:
+    """Bounds of drops between sets that share images, shape (m, 2); NaN for models of counts alone."""
+    place = {model: number for number, model in enumerate(statistics.image_models)}
+    bounds = np.stack([drops.interval.low, drops.interval.high], axis=1)
+    return np.stack([bounds[place[model]] if model in place else np.full(2, np.nan) for model in models])
+
+
 def _real_changes(statistics: Statistics, models: Sequence[str]) -> pd.Series:
     """Whether the rank of each model changes significantly; missing where that is not computed."""
     real: dict[str, bool] = either(
@@ -199,7 +210,7 @@ def _fit_lines(outcomes: Outcomes, options: ReportOptions, notes: list[str]) -> 
                 notes.append(f"The line has no {kind}: {why}.")
         except AnalysisError as error:
             lines[scale] = None
-            notes.append(f"No line is fitted: {error.problem}" + (f" ({error.found})." if error.found else "."))
+            notes.append(f"No line is fitted: {error.found or error.problem}.")
     return lines
 
 

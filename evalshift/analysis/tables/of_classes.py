@@ -82,7 +82,9 @@ def _rank_of_means(accuracy: np.ndarray) -> pd.Series:
 
 
 def _significant(drops: ClassDrops, sign: int, level: float) -> np.ndarray:
-    """On each class, how many models have a significant drop (`sign` 1) or rise (−1)."""
+    """On each class, how many models have a significant drop (`sign` 1) or rise (−1); NaN where that is not tested."""
+    if np.isnan(drops.p_holm).all():
+        return np.full(drops.drop.shape[1], np.nan)
     return np.sum((drops.p_holm < 1 - level) & (sign * drops.drop > 0), axis=0)
 
 

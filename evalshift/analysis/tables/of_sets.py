@@ -116,10 +116,11 @@ _FIGURES = (
     _Figure("… with the models' similarity", "points", _of_set(lambda found: require(found.cover_margin))),
     _Figure("… jointly, approximate", "points", _of_set(lambda found: found.joint.margin)),
     _Figure(
-        "models with independent errors they count for",
+        "effective number of independent models",
         "number",
         _of_set(lambda found: found.joint.independent_models),
     ),
+    _Figure("… its Monte Carlo standard error", "number", _of_set(lambda found: found.joint.independent_models_error)),
     _Figure("images that all models miss", "count", _of_set(lambda found: require(found.missed_by_all))),
     _Figure("images that more than half miss", "count", _of_set(lambda found: require(found.missed_by_most))),
     _Figure(

@@ -15,6 +15,9 @@ from evalshift.titles import Titles
 # A number this close to a whole one is that but for the order in which its sums were taken.
 _ROUNDING = 1e-9
 
+# Of an interval whose bounds differ by rounding alone no width is known: it is not shown.
+_NO_WIDTH = 1e-12
+
 
 def readable_statistic(table: StatisticTable) -> pd.DataFrame:
     """The rows and columns that are read, all text. Column titles may repeat."""
@@ -145,7 +148,7 @@ def _cell(row: Mapping[str, Any], column: Column, titles: Titles) -> str:
     if column.bounds is None or value == EMPTY:
         return value
     low, high = (row[bound] for bound in column.bounds)
-    if pd.isna(low) or pd.isna(high):
+    if pd.isna(low) or pd.isna(high) or abs(high - low) < _NO_WIDTH:
         return value or EMPTY
     if kind == "number" and not (abs(row[column.key]) >= 100 or all(map(_is_whole, (row[column.key], low, high)))):
         show = _thousandths  # all three have as many digits each

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evalshift.analysis.outcomes.shared_images import shared_images_note
+from evalshift.analysis.outcomes.shared_images import image_source, shared_images_note
 from evalshift.evaluate.store import StoredDataset
 
 
@@ -25,4 +25,9 @@ def test_by_source_or_names_of_imagenet(entries, ids, shared) -> None:
     )
     note = shared_images_note(old, new)
     assert (note is None) == (shared is None)
-    assert note is None or note.startswith("old and new share 1 images: ")
+    assert note is None or note.startswith("old and new share 1 image")
+
+
+def test_the_three_sets_of_imagenetv2_have_one_source_of_images():
+    entries = [{"source": "imagenetv2", "version": version, "files": {}} for version in ("topimages", "threshold0.7")]
+    assert image_source("a", entries[0]) == image_source("b", entries[1])

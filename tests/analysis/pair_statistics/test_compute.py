@@ -306,14 +306,14 @@ class TestDegenerate:
 
         found = compute_statistics(counted(one), one, resamples=RESAMPLES)
 
-        alone = "fewer than 2 models have per-image predictions: there is 1"
+        alone = "fewer than 2 models have per-image predictions: 1"
         assert found.rank_changes == found.drop_differences == Missing(alone)
         assert of_set(found.original).pairs == Missing("a comparison needs two models")
         assert of_set(found.original).cover_margin == Missing("a comparison needs two models")
         assert found.robustness == Missing(
             "a distance needs a line through at least 5 other models (1 models, 1 of them in the baseline)"
         )
-        assert found.lines.scale_fits == Missing("no line can be fitted (1 models with 1 distinct original accuracies)")
+        assert found.lines.scale_fits == Missing("no line can be fitted (1 model with 1 distinct original accuracy)")
         assert found.without_labels == Missing("agreement needs two models")
         assert found.difficulty == Missing("the difficulty model cannot be fitted (1 models that can be used)")
         assert not isinstance(found.class_drops, Missing)
@@ -337,7 +337,7 @@ class TestDegenerate:
 
         found = compute_statistics(counted(both), both, resamples=RESAMPLES)
 
-        assert found.lines.york == Missing("no line can be fitted (4 models with 1 distinct original accuracies)")
+        assert found.lines.york == Missing("no line can be fitted (4 models with 1 distinct original accuracy)")
         assert of_pairs(found.original).detectable == Missing(
             "most pairs of models are correct and incorrect on the same images"
         )

@@ -273,7 +273,7 @@ class TestDegenerate:
         says(
             complaint.value,
             where="line of new on original accuracy, linear scale",
-            found="1 models with 1 distinct original accuracies",
+            found="1 model with 1 distinct original accuracy",
         )
 
     @pytest.mark.parametrize("resamples", [-1, 1])

@@ -254,12 +254,15 @@ class TestUndefined:
         for line in empty:
             self.check_no_intervals(line)
 
-    def test_same_new_accuracy_everywhere(self):
-        line = fit_line(np.array([0.5, 0.6, 0.7]), np.full(3, 0.4), resamples=100, rng=rng())
-        assert (line.slope, line.offset) == (0, 0.4)
-        assert math.isnan(line.r2)
-        assert line.predict(np.array([0.0, 1.0])).tolist() == [0.4, 0.4]
-        assert line.slope_interval.low == line.slope_interval.high == 0
+    def test_the_same_new_accuracy_everywhere_makes_no_line(self):
+        # Least squares would be sure of a slope of 0, whatever models are drawn.
+        with pytest.raises(AnalysisError) as complaint:
+            fit_line(np.array([0.5, 0.6, 0.7]), np.full(3, 0.4), resamples=100, rng=rng())
+        says(
+            complaint.value,
+            where="line of new on original accuracy, linear scale",
+            found="3 models with 1 distinct new accuracy",
+        )
 
 
 FINITE = "scale; expected a finite value (scales.fitted_accuracy gives one)"
@@ -270,8 +273,8 @@ class TestComplaints:
         "original, found",
         [
             ([], "0 models with 0 distinct original accuracies"),
-            ([0.9], "1 models with 1 distinct original accuracies"),
-            ([0.9, 0.9, 0.9], "3 models with 1 distinct original accuracies"),
+            ([0.9], "1 model with 1 distinct original accuracy"),
+            ([0.9, 0.9, 0.9], "3 models with 1 distinct original accuracy"),
         ],
     )
     def test_no_line(self, original, found):

@@ -139,6 +139,14 @@ class TestJointMargin:
         assert joint.margin == pytest.approx(1.96 * math.sqrt(0.16 / 100), rel=0.01)
         assert joint.independent_models == pytest.approx(1, rel=0.03)
 
+    def test_the_monte_carlo_error_is_that_of_repeated_draws(self):
+        correct = independent(10, 1, 1)
+        found = [joint_margin(correct, draws=4_000, rng=rng(str(one))) for one in range(60)]
+        spread = np.std([one.independent_models for one in found], ddof=1)
+        assert np.mean([one.independent_models_error for one in found]) == pytest.approx(spread, rel=0.25)
+        # A hundred times the draws, a tenth of the error.
+        assert joint_margin(correct, draws=400_000, rng=rng()).independent_models_error < 0.15 * spread
+
     def test_holds_all_accuracies_at_its_level(self):
         draw = rng("coverage")
         held = []
@@ -154,6 +162,7 @@ class TestJointMargin:
         joint = joint_margin(np.array([[True] * 9, [False] * 9]), rng=rng())
         assert joint.margin == pytest.approx(0, abs=1e-7)
         assert math.isnan(joint.independent_models)
+        assert math.isnan(joint.independent_models_error)
 
     def test_complaints(self):
         one = np.array([[True, False]])

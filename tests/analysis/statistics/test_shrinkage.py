@@ -28,7 +28,18 @@ def test_groups_that_differ_by_sampling_alone_are_all_the_mean():
 def test_all_correct_and_none_correct():
     found = shrunk_accuracies(np.array([[5, 8], [0, 0]]), np.array([5, 8]))
     assert found.estimate == pytest.approx(np.array([[1, 1], [0, 0]]), abs=1e-6)
-    assert found.interval.low == pytest.approx(np.array([[1, 1], [0, 0]]))
+    # What 13 images alike say of all groups, not a point: (0.025)^(1/13) = 0.7529.
+    assert found.interval.low == pytest.approx(np.array([[0.7529, 0.7529], [0, 0]]), abs=1e-4)
+    assert found.interval.high == pytest.approx(np.array([[1, 1], [0.2471, 0.2471]]), abs=1e-4)
+
+
+def test_groups_that_do_not_differ_have_the_interval_of_all_images():
+    # 15, 16 and 15 of 20: less than sampling makes them differ. Clopper-Pearson of 46 of 60.
+    found = shrunk_accuracies(np.array([[15, 16, 15]]), np.array([20, 20, 20]))
+    around = stats.binomtest(46, 60).proportion_ci()
+    assert found.spread[0] == 0
+    assert found.interval.low[0] == pytest.approx([around.low] * 3)
+    assert found.interval.high[0] == pytest.approx([around.high] * 3)
 
 
 def test_many_images_are_not_shrunk():

@@ -73,7 +73,7 @@ def test_few_models_are_given_the_reason(stored: Results, tmp_path: Path) -> Non
         import_predictions(tmp_path / "labels.npy", "net", dataset, **options)
     made = report(results, pairs="one:two", resamples=0, include="item_response")
     missing = made.summary.pairs[0].metrics["top1"].missing
-    assert missing["item_response"] == "fewer than 5 models have per-image predictions: there is 1"
+    assert missing["item_response"] == "fewer than 5 models have per-image predictions: 1"
 
 
 def test_unknown_tables_are_refused() -> None:

@@ -287,7 +287,7 @@ class TestSummary:
         pair = summarize_published("recht2019", V4, without=others, resamples=0).pairs[0]
         assert set(pair.metrics["top1"].lines.values()) == {None}
         assert pair.metrics["top1"].all_lines["linear"] is not None
-        assert "No line is fitted: no line can be fitted (1 models with 1 distinct original accuracies)." in pair.notes
+        assert "No line is fitted: 1 model with 1 distinct original accuracy." in pair.notes
 
     @pytest.mark.parametrize(
         "choices, lines",

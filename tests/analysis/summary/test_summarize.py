@@ -169,7 +169,7 @@ def test_one_model_has_a_drop_and_no_line(make_outcomes):
     # between 0.1 − √(0.0888² + 0.0811²) = −0.020 and 0.1 + √(0.0666² + 0.0958²) = 0.217.
     assert pair.metrics["top1"].headline() == ("The top-1 accuracy of a drops by 10.0 points (95 % CI −2.0 to 21.7).",)
     assert set(pair.metrics["top1"].lines.values()) == {None}
-    assert pair.notes == ("No line is fitted: no line can be fitted (1 models with 1 distinct original accuracies).",)
+    assert pair.notes == ("No line is fitted: 1 model with 1 distinct original accuracy.",)
 
 
 def test_two_models_have_a_line_without_an_interval(make_outcomes):

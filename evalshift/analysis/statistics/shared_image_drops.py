@@ -1,0 +1,113 @@
+"""Drops between two sets that hold some of the same images, so that their sampling errors are correlated."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import special, stats
+
+from evalshift.analysis.statistics.image_sets import ImageSets, model_covariance
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.mean_drop import MeanDrop
+from evalshift.analysis.statistics.paired import DropDifferences, check_same_models, paired_difference_interval
+
+
+@dataclass(frozen=True, eq=False)
+class SharedImageDrops:
+    """Drops of m models between two sets with images in common, fractions.
+
+    covariance  of the drops over draws of the images, each of which counts once in both sets; shape (m, m)
+    interval    of each drop
+    images      distinct images in both sets together, `shared` of them in both
+    """
+
+    drop: Float[np.ndarray, " m"]
+    covariance: Float[np.ndarray, "m m"]
+    interval: Interval[np.ndarray]
+    images: int
+    shared: int
+    level: float
+
+    @property
+    def mean(self) -> MeanDrop:
+        """The mean over models, with the interval of Student's t."""
+        weights = np.full(len(self.drop), 1 / len(self.drop))
+        drop = float(self.drop.mean())
+        reach = float(self._quantile * np.sqrt(max(0.0, float(weights @ self.covariance @ weights))))
+        return MeanDrop(drop, Interval(drop - reach, drop + reach), self.level, len(self.drop), conservative=False)
+
+    @cached_property
+    def _quantile(self) -> float:
+        return float(stats.t.isf((1 - self.level) / 2, max(1, self.images - 1)))
+
+    def margin(self, *, draws: int = 10_000, rng: np.random.Generator) -> float:
+        """How far all drops together lie from the true ones at most, with the level's probability."""
+        nothing = np.zeros(len(self.drop))
+        errors = rng.multivariate_normal(nothing, self.covariance, size=draws, method="eigh")
+        return float(np.quantile(np.abs(errors).max(axis=1), self.level))
+
+    def differences(self) -> DropDifferences:
+        """Differences of all pairs of drops; the p-value is that of the large-sample z test."""
+        difference = self.drop[:, np.newaxis] - self.drop
+        own = np.diag(self.covariance)
+        variance = np.maximum(0, own[:, np.newaxis] + own - 2 * self.covariance)
+        reach = self._quantile * np.sqrt(variance)
+        z = np.full_like(difference, np.nan)
+        np.divide(difference, np.sqrt(variance), out=z, where=variance > 0)
+        np.fill_diagonal(z, np.nan)
+        apart = np.where(np.eye(len(own), dtype=bool), np.nan, reach)
+        interval = Interval(difference - apart, difference + apart)
+        return DropDifferences(difference=difference, interval=interval, p_value=2 * special.ndtr(-np.abs(z)))
+
+
+def shared_image_drops(
+    original: Bool[np.ndarray, "m n"],
+    new: Bool[np.ndarray, "m k"],
+    images: tuple[Int[np.ndarray, " n"], Int[np.ndarray, " k"]],
+    level: float = 0.95,
+) -> SharedImageDrops:
+    """The drops of m models between sets that share images, with intervals that allow for it.
+
+    Takes which images of either set each model classifies correctly, and a number for each image of each set, equal
+    for the same image: the same picture, or one altered, such as a photograph and its corrupted copy. The variance of
+    a drop is the sum over distinct images of the square of what each adds to it, (correct − accuracy)/n on the original
+    set minus the same on the new set. Where every image is in both sets, the interval is Newcombe's for paired
+    proportions, otherwise that of Student's t, NaN where no image adds anything.
+    Raises ValueError for a level outside (0, 1), for different numbers of models, and where an image comes twice in a
+    set.
+    Source: B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6 (the variance); R. G.
+    Newcombe, Statistics in Medicine 17, 1998, 2635-2650 (paired proportions).
+
+    >>> original, new = np.array([[True, True, True, False]]), np.array([[True, True, False, False]])
+    >>> found = shared_image_drops(original, new, (np.arange(4), np.arange(4)))
+    >>> found.drop, found.covariance, found.shared
+    (array([0.25]), array([[0.046875]]), 4)
+    """
+    check_level(level)
+    check_same_models(original, new)
+    numbers = [np.unique(one) for one in images]
+    if any(len(one) < len(given) for one, given in zip(numbers, images, strict=True)):
+        raise ValueError("found an image twice in one set; expected each once")
+    shared = len(np.intersect1d(*numbers, assume_unique=True))
+    distinct = len(numbers[0]) + len(numbers[1]) - shared
+    ones = np.ones(len(original))
+    covariance = model_covariance(ImageSets((original, new), images), {0: ones, 1: -ones})
+    drop = original.mean(axis=1) - new.mean(axis=1)
+    if shared == distinct:
+        ordered = new[:, np.argsort(images[1])], original[:, np.argsort(images[0])]
+        both, fell, rose, neither = (
+            np.count_nonzero(one, axis=1)
+            for one in (
+                ordered[0] & ordered[1],
+                ordered[1] & ~ordered[0],
+                ordered[0] & ~ordered[1],
+                ~ordered[0] & ~ordered[1],
+            )
+        )
+        interval = paired_difference_interval(both, fell, rose, neither, level)
+    else:
+        error = np.sqrt(np.diag(covariance))
+        reach = np.where(error > 0, stats.t.isf((1 - level) / 2, max(1, distinct - 1)) * error, np.nan)
+        interval = Interval(drop - reach, drop + reach)
+    return SharedImageDrops(drop, covariance, interval, distinct, shared, level)

@@ -1,0 +1,57 @@
+"""Reports of pairs whose sets hold the same images: what allows for that, and what is left out."""
+
+import numpy as np
+import pytest
+
+import evalshift as es
+from evalshift.analysis.pair_statistics.missing import Missing, require
+from evalshift.analysis.report import report
+
+IMAGES = 60
+
+
+def paired(store, shared: bool):
+    """Six models on 60 images, and on the same images (or on others) under another label file."""
+    entry = {"source": "npy", "images": "x.npy"}
+    labels = [image % 6 for image in range(IMAGES)]
+    store.dataset("plain", labels, entry=entry)
+    store.dataset("blurred", labels, entry=entry if shared else {"source": "npy", "images": "y.npy"})
+    draw = np.random.default_rng(3)
+    hard = draw.uniform(size=IMAGES)
+    for number, model in enumerate("abcdef"):
+        for dataset, harder in (("plain", 0.0), ("blurred", 0.1)):
+            missed = hard + 0.1 * draw.uniform(size=IMAGES) > 0.95 - 0.08 * number - harder
+            rows = [[(label + 1) % 6 if wrong else label] for label, wrong in zip(labels, missed, strict=True)]
+            store.predictions(dataset, model, rows)
+    store.results.add_pairs(["plain:blurred"])
+    return report(store.results, resamples=50)
+
+
+def test_drops_allow_for_shared_images_and_the_rest_is_from_counts_or_left_out(store):
+    found = paired(store, shared=True)
+    (pair,) = found.summary.pairs
+    statistics = found.statistics
+    drops = statistics.shared_drops
+
+    assert drops is not None
+    assert drops.shared == IMAGES
+    assert [note for note in pair.notes if note.startswith("plain and blurred share 60 images. ")]
+    assert statistics.mean_drop.interval == drops.mean.interval
+    order = [statistics.image_models.index(model) for model in found.table["model"]]
+    assert found.table["drop_low"].tolist() == drops.interval.low[order].tolist()
+    assert require(statistics.drop_differences).differences.p_value[0, 1] == drops.differences().p_value[0, 1]
+    assert isinstance(statistics.rank_changes, Missing)
+    assert isinstance(statistics.lines.over_both, Missing)
+    assert isinstance(statistics.lines.york_own, Missing)
+    assert not require(statistics.estimates["linear"].headline).images
+    assert np.isnan(require(statistics.class_drops).p_holm).all()
+    assert found.tables["classes"]["fell"].isna().all()
+    compared = es.compare(store.results, "a", "f").pairs[0]
+    assert require(compared.differences["drop"]).p_value[0, 1] == pytest.approx(drops.differences().p_value[0, 5])
+
+
+def test_other_images_under_the_same_ids_are_independent(store):
+    found = paired(store, shared=False)
+    assert found.statistics.shared_drops is None
+    assert not isinstance(found.statistics.rank_changes, Missing)
+    assert not any("share" in note for note in found.summary.pairs[0].notes)
