@@ -19,7 +19,7 @@ def duplicate_models(original: ImagePredictions, new: ImagePredictions) -> dict[
     That is the same top-1 prediction for each image of both sets, at least five of them incorrect, and the same
     probabilities within 0.01 where both models have them.
     """
-    errors = sum(np.count_nonzero(~one.correct(), axis=1) for one in (original, new))
+    errors = np.sum([np.count_nonzero(~one.correct(), axis=1) for one in (original, new)], axis=0)
     first: dict[tuple[bytes, bytes], list[int]] = {}
     found: dict[str, str] = {}
     for place, model in enumerate(original.models):

@@ -1,6 +1,6 @@
 """What the statistics of one metric of a pair are worked out from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -10,8 +10,10 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.shared_images import FEWEST_SHARED, shared_image_numbers
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
+from evalshift.analysis.statistics.clustered import cluster_mean
+from evalshift.analysis.statistics.clusterings import clusterings
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
-from evalshift.analysis.statistics.mean_drop import MeanDrop, mean_drop, mean_drop_of_counts
+from evalshift.analysis.statistics.mean_drop import MeanDrop, mean_drop, mean_drop_of_clusters, mean_drop_of_counts
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops, shared_image_drops
 from evalshift.errors import AnalysisError
@@ -98,12 +100,31 @@ class Basis:
         return found is not None and found.shared >= FEWEST_SHARED * smaller
 
     @cached_property
+    def clusters(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The clusters that the images of either set come in, by the attribute that matters most; None without any."""
+        if self.correct is None or self.predictions is None:
+            return None
+        sides = [
+            _strongest(correct.mean(axis=0), predictions.attributes)
+            for correct, predictions in zip(self.correct, self.predictions, strict=True)
+        ]
+        if all(side is None for side in sides):
+            return None
+        original, new = (
+            np.full(correct.shape[1], -1) if side is None else side
+            for side, correct in zip(sides, self.correct, strict=True)
+        )
+        return original, new
+
+    @cached_property
     def mean_drop(self) -> MeanDrop:
         """From the predictions where all of several models have them, otherwise from counts."""
         found = None
         if self.shared_drops is not None and self.complete:
             found = self.shared_drops.mean
             found = found if found.interval.low < found.interval.high else None
+        elif self.correct is not None and self.complete and self.clusters is not None:
+            found = mean_drop_of_clusters(*self.correct, self.clusters, self.level)
         elif self.correct is not None and self.complete and len(self.outcomes) > 1:
             found = mean_drop(*self.correct, level=self.level)
         return found or mean_drop_of_counts(*self.counts, level=self.level)
@@ -148,3 +169,9 @@ class Basis:
         """Raise AnalysisError where the two sets share images."""
         if self.overlap:
             raise AnalysisError(SHARED)
+
+
+def _strongest(shares: np.ndarray, attributes: Mapping[str, Sequence[str]]) -> np.ndarray | None:
+    """The clusters with the largest standard error of the mean share; None where no attribute has clusters."""
+    found = clusterings(attributes).values()
+    return max(found, key=lambda cluster: cluster_mean(shares, cluster).error, default=None)

@@ -82,6 +82,33 @@ def clustered_accuracies(
     )
 
 
+@dataclass(frozen=True)
+class ClusterMean:
+    """A mean over images in clusters, its standard error (NaN for a single cluster) and its degrees of freedom."""
+
+    mean: float
+    error: float
+    df: float
+
+
+def cluster_mean(values: Float[np.ndarray, " image"], cluster: Int[np.ndarray, " image"]) -> ClusterMean:
+    """The mean of a value of each image, with the standard error of clusters that are drawn as a whole (CR2).
+
+    `cluster` as in `clustered_accuracies`.
+
+    >>> found = cluster_mean(np.repeat([0.0, 1.0, 1.0, 0.0], 5), np.repeat(np.arange(4), 5))
+    >>> found.mean, round(found.error, 3), round(found.df, 3)
+    (0.5, 0.289, 3.0)
+    """
+    member = _numbered(cluster)
+    sizes = np.bincount(member)
+    mean = float(values.mean())
+    if len(sizes) < 2:
+        return ClusterMean(mean, np.nan, np.nan)
+    apart = (np.bincount(member, values) - mean * sizes) / np.sqrt(1 - sizes / len(member))
+    return ClusterMean(mean, float(np.sqrt(np.sum(apart**2)) / len(member)), _degrees_of_freedom(member))
+
+
 def clustered_drop(original: ClusteredAccuracies, new: ClusteredAccuracies) -> Interval[np.ndarray]:
     """Interval of original minus new accuracy from the intervals on both sets, of independent images, shape (m,).
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from scipy import stats
 
 from evalshift.analysis.statistics.accuracy_noise import accuracy_noise, usual_draws
+from evalshift.analysis.statistics.clustered import cluster_mean
 from evalshift.analysis.statistics.drops import drops
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.shapes import Counts
@@ -54,6 +55,31 @@ def mean_drop(
     around = stats.ttest_ind(*shares, equal_var=False).confidence_interval(level)
     drop = float(shares[0].mean() - shares[1].mean())
     return MeanDrop(drop, Interval(float(around.low), float(around.high)), level, len(original), conservative=False)
+
+
+def mean_drop_of_clusters(
+    original: Bool[np.ndarray, "model image"],
+    new: Bool[np.ndarray, "model new_image"],
+    clusters: tuple[Int[np.ndarray, " image"], Int[np.ndarray, " new_image"]],
+    level: float = 0.95,
+) -> MeanDrop | None:
+    """The same where images come in clusters that are drawn as a whole, such as the frames of a video.
+
+    Takes each image's cluster on either set, numbered from 0; −1 for an image that is in none. The variance of each
+    set's mean share is cluster-robust (CR2) with Bell and McCaffrey's degrees of freedom; those of the difference are
+    Satterthwaite's. None where a set has a single cluster or no variance between them.
+    Raises ValueError for a level outside (0, 1).
+    Source: as `clustered.clustered_accuracies`; Satterthwaite 1946, Biometrics Bulletin 2(6), 110-114.
+    """
+    check_level(level)
+    sides = [cluster_mean(one.mean(axis=0), cluster) for one, cluster in zip((original, new), clusters, strict=True)]
+    if any(not side.error > 0 for side in sides):
+        return None
+    variances = np.array([side.error**2 for side in sides])
+    df = variances.sum() ** 2 / np.sum(variances**2 / [side.df for side in sides])
+    drop = sides[0].mean - sides[1].mean
+    reach = float(stats.t.isf((1 - level) / 2, df) * np.sqrt(variances.sum()))
+    return MeanDrop(drop, Interval(drop - reach, drop + reach), level, len(original), conservative=False)
 
 
 def mean_drop_of_counts(

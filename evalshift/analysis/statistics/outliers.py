@@ -17,7 +17,9 @@ from evalshift.shapes import Accuracies, Counts
 _KEPT_WITHIN = 3.0
 # The spread of a normal distribution over its median absolute deviation.
 _MAD_TO_SD = float(1 / special.ndtri(0.75))
-# Fewer others than these cannot show what is usual among them.
+# Fewer others than these cannot show what is usual among them. Reports give no distance from a line through fewer than
+# five (`line_fit.LEAST_LINE_MODELS`); here a distance only warns of predictions that are wrong altogether, and
+# Student's t with two degrees of freedom keeps false alarms as rare as with many models.
 _FEWEST_OTHERS = 4
 
 

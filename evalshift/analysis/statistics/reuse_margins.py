@@ -119,7 +119,7 @@ def joint_margin(
     if not varies.any():
         return JointMargin(0.0, math.nan, math.nan)
     spread = np.sqrt(accuracy * (1 - accuracy) / correct.shape[1])[varies, np.newaxis]
-    reach = math.sqrt(level * (1 - level) / draws)
+    reach = math.sqrt(level * (1 - level) / noise.shape[1])
     levels = np.clip([level, level - reach, level + reach], 0, 1)
     critical = np.quantile((noise[varies] / spread).max(axis=0), levels)
     # Of k independent standard normals none lies beyond `critical` with probability (1 − tail)^k.

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import special, stats
 
+from evalshift.analysis.statistics.accuracy_noise import usual_draws
 from evalshift.analysis.statistics.image_sets import ImageSets, model_covariance
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.mean_drop import MeanDrop
@@ -41,9 +42,10 @@ class SharedImageDrops:
     def _quantile(self) -> float:
         return float(stats.t.isf((1 - self.level) / 2, max(1, self.images - 1)))
 
-    def margin(self, *, draws: int = 10_000, rng: np.random.Generator) -> float:
+    def margin(self, *, draws: int | None = None, rng: np.random.Generator) -> float:
         """How far all drops together lie from the true ones at most, with the level's probability."""
         nothing = np.zeros(len(self.drop))
+        draws = usual_draws(len(self.drop)) if draws is None else draws
         errors = rng.multivariate_normal(nothing, self.covariance, size=draws, method="eigh")
         return float(np.quantile(np.abs(errors).max(axis=1), self.level))
 

@@ -16,7 +16,9 @@ def predictions(wrong: dict[str, list[int]], prob: dict[str, float] | None = Non
     top = np.tile(LABELS, (len(wrong), 1))
     for row, images in zip(top, wrong.values(), strict=True):
         row[images] = (row[images] + 1) % 5
-    known = prob and np.array([[prob.get(model, np.nan)] * len(LABELS) for model in wrong], np.float32)
+    known = None
+    if prob is not None:
+        known = np.array([[prob.get(model, np.nan)] * len(LABELS) for model in wrong], np.float32)
     return ImagePredictions(
         "set", tuple(wrong), top[:, :, np.newaxis], LABELS, tuple(map(str, range(40))), tuple("abcde"), prob=known
     )

@@ -13,6 +13,8 @@ from statsmodels.stats.outliers_influence import OLSInfluence
 
 from evalshift.analysis.statistics.effective_robustness import effective_robustness, sampling_covariance
 from evalshift.analysis.statistics.model_scatter import scatter_test
+from evalshift.analysis.summary.published import published_outcomes
+from evalshift.testbed.published import load_published
 
 
 def models_on_a_line(models: int, draw: np.random.Generator, scatter: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +154,24 @@ class TestDegenerate:
         found = scatter_test(np.array([0.7, 0.7, 0.7, 0.7, 0.9]), np.array([0.5, 0.52, 0.54, 0.56, 0.7]))
         assert np.isnan(found.p_value[4])
         assert np.isfinite(found.p_value[:4]).all()
+
+
+class TestPublishedCounts:
+    """All 67 models of Recht et al. 2019 on the other two sets of ImageNetV2, from counts."""
+
+    def significant(self, pair: str, scale: str) -> dict[str, float]:
+        outcomes = published_outcomes(load_published("recht2019"), pair)["top1"]
+        found = effective_robustness(*outcomes.counts, scale=scale, resamples=0, rng=np.random.default_rng(0))
+        return {outcomes.models[place]: found.p_holm[place] for place in np.flatnonzero(found.p_holm < 0.05)}
+
+    @pytest.mark.parametrize("scale", ["probit", "logit"])
+    def test_none_on_threshold(self, scale):
+        assert self.significant("imagenet:imagenetv2-threshold0.7", scale) == {}
+
+    def test_the_fisher_vectors_on_top_images(self):
+        found = self.significant("imagenet:imagenetv2-topimages", "probit")
+        assert sorted(found) == ["fv_16k", "fv_4k", "fv_64k"]
+        assert max(found["fv_16k"], found["fv_64k"]) < 0.001 < 0.03 < found["fv_4k"]
 
 
 @needs_imagenet
