@@ -36,9 +36,9 @@ _APART = 0.2
 def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     """Draw the mean accuracy of all models per class, original joined with new, the largest drop on top.
 
-    Intervals are those of the table `classes` in `MetricSummary.tables`. Of more than `most` classes those with the
-    largest and the smallest drops are drawn; a row between them gives the number left out. Raises KeyError where the
-    summary has no such table.
+    Accuracies and intervals are the shrunk ones of the table `classes` in `MetricSummary.tables`, where there are any.
+    Of more than `most` classes those with the largest and the smallest drops are drawn; a row between them gives the
+    number left out. Raises KeyError where the summary has no such table.
     """
     plot = class_plot(summary, most)
     if plot is None:
@@ -59,7 +59,8 @@ def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
     _draw_set(ax, plot.new, places, _APART, color=LINE, marker="D", s=area(9), label=f"New, {level}")
     _name_rows(ax, plot, places)
     mean = "Accuracy" if plot.models == 1 else f"Mean accuracy of {plot.models:,} models"
-    ax.set(ylim=(places.max() + 0.6, -0.6), xlabel=f"{mean} (%)")
+    shrunk = ", shrunk" if plot.shrunk else ""
+    ax.set(ylim=(places.max() + 0.6, -0.6), xlabel=f"{mean} (%{shrunk})")
     return ax
 
 
@@ -111,7 +112,7 @@ def classes_figure(
     if plot is None:
         return None
     count = len(plot.names) + (plot.left_out > 0)
-    pair_words = f"{pair.title}, top-{METRICS[metric]}"
+    pair_words = f"{pair.title}, top-{METRICS[metric]}; {plot.shown_words}"
     caption = wrapped(pair_words, across(size))
     room = rows(count, size, _AROUND, caption)
     with styled(size):

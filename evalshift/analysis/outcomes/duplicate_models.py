@@ -17,13 +17,14 @@ def duplicate_models(original: ImagePredictions, new: ImagePredictions) -> dict[
     """Models with the very predictions of an earlier one, and the name of that one.
 
     That is the same top-1 prediction for each image of both sets, at least five of them incorrect, and the same
-    probabilities within 0.01 where both models have them.
+    probabilities within 0.01 where both models have them. Models that predict one class whatever the image, as broken
+    ones do, are not compared.
     """
     errors = np.sum([np.count_nonzero(~one.correct(), axis=1) for one in (original, new)], axis=0)
     first: dict[tuple[bytes, bytes], list[int]] = {}
     found: dict[str, str] = {}
     for place, model in enumerate(original.models):
-        if errors[place] < _FEWEST_ERRORS:
+        if errors[place] < _FEWEST_ERRORS or np.ptp(original.predicted[place]) == 0:
             continue
         alike = first.setdefault((original.predicted[place].tobytes(), new.predicted[place].tobytes()), [])
         twin = next((other for other in alike if _same_probabilities((original, new), other, place)), None)

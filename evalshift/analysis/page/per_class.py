@@ -69,7 +69,8 @@ def _result(plot: ClassPlot) -> str:
 
 def _caption(plot: ClassPlot) -> str:
     models = counted(plot.models, "model")
-    words = f"Blue circle: original; orange diamond: new. Means over {models}; the largest drop first."
+    shrunk = ", shrunk by as much as sampling error explains" if plot.shrunk else ""
+    words = f"Blue circle: original; orange diamond: new. Means over {models}{shrunk}; the largest drop first."
     if not plot.left_out:
         return words
     half = len(plot.names) // 2

@@ -53,6 +53,7 @@ from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_set
 from evalshift.analysis.statistics.scale_choice import better_scale, compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops
+from evalshift.analysis.statistics.shrunk_classes import ShrunkClasses, shrunk_classes
 from evalshift.errors import AnalysisError
 from evalshift.titles import UNTITLED, Titles
 
@@ -93,6 +94,7 @@ class Statistics:
     drop_differences   of all pairs of models
     without_labels     new accuracies estimated from agreement alone; of top-1 predictions
     class_drops        of each model on each class
+    shrunk_classes     mean accuracy over models of each class, shrunk by as much as sampling error explains
     calibration        of the first predictions' probabilities on either set
     selective          error rates on the images that models are most confident on
     confidence_estimates  new accuracies estimated from each model's confidence
@@ -131,6 +133,7 @@ class Statistics:
     drop_differences: DropComparison | Missing
     without_labels: AgreementLine | Missing
     class_drops: ClassDrops | Missing
+    shrunk_classes: ShrunkClasses | Missing
     calibration: CalibrationShift | Missing
     selective: SelectiveShift | Missing
     confidence_estimates: ConfidenceEstimates | Missing
@@ -216,6 +219,7 @@ def _statistics(
             lambda: _drop_differences(basis),
         ),
         without_labels=attempt(lambda: _without_labels(require(original), require(new))),
+        shrunk_classes=asked("sets", lambda: _shrunk_classes(basis)),
         class_drops=attempt(lambda: _class_drops(basis, require(original), require(new))),
         calibration=asked("calibration", lambda: calibration_shift(basis)),
         selective=asked("selective", lambda: selective_shift(basis)),
@@ -374,6 +378,18 @@ def _without_labels(original: SetStatistics, new: SetStatistics) -> AgreementLin
     correct = original.classes.correct.sum(axis=1)
     accuracy = fitted_accuracy(correct, np.full(len(correct), original.images), "probit")
     return agreement_line(accuracy, before, after)
+
+
+def _shrunk_classes(basis: Basis) -> ShrunkClasses | Missing:
+    if basis.correct is None or basis.predictions is None:
+        return ONLY_COUNTS
+    original, new = (
+        (correct, predictions.truth) for correct, predictions in zip(basis.correct, basis.predictions, strict=True)
+    )
+    names = [len(predictions.class_names) for predictions in basis.predictions]
+    if names[0] != names[1]:
+        return Missing("the sets have different classes")
+    return attempt(lambda: shrunk_classes(original, new, names[0], basis.level))
 
 
 def _class_drops(basis: Basis, original: SetStatistics, new: SetStatistics) -> ClassDrops:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from evalshift.analysis.plot_data.ordering import both_ends
 from evalshift.analysis.summary import MetricSummary
+from evalshift.analysis.tables.of_classes import by_drop
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,8 +16,8 @@ class ClassesOnSet:
     """k classes on one test set.
 
     total      how many images each has
-    accuracy   percent, mean over models
-    low, high  its confidence interval
+    accuracy   percent, mean over models, shrunk where that is computed
+    low, high  its interval
     rank       1 for the most accurate class of all; classes of equal accuracy share the better rank
     """
 
@@ -38,6 +39,7 @@ class ClassPlot:
     declining    how many of these have a lower mean accuracy on the new set
     models       how many models the means are over
     level        confidence level of the intervals
+    shrunk       whether accuracies are shrunk
     """
 
     names: tuple[str, ...]
@@ -49,6 +51,12 @@ class ClassPlot:
     declining: int
     models: int
     level: float
+    shrunk: bool
+
+    @property
+    def shown_words(self) -> str:
+        """How many of how many classes are shown."""
+        return f"{len(self.names):,} of {self.classes:,} classes shown"
 
     @property
     def left_out(self) -> int:
@@ -64,7 +72,7 @@ def class_plot(metric: MetricSummary, most: int) -> ClassPlot | None:
     if "classes" not in metric.tables:
         return None
     frame = metric.tables["classes"].frame
-    frame = frame[np.isfinite(frame["drop"])].sort_values("drop", ascending=False, kind="stable")
+    frame = by_drop(frame[np.isfinite(frame["drop"])])
     if frame.empty:
         return None
     shown = frame.iloc[both_ends(len(frame), most)]
@@ -78,10 +86,12 @@ def class_plot(metric: MetricSummary, most: int) -> ClassPlot | None:
         declining=int((frame["drop"] > 0).sum()),
         models=len(metric.statistics.image_models),
         level=metric.level,
+        shrunk=bool(frame["shrunk_drop"].notna().any()),
     )
 
 
 def _on_set(shown: pd.DataFrame, side: str) -> ClassesOnSet:
-    accuracy, low, high = (100 * shown[f"{side}_accuracy{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+    kind = f"shrunk_{side}" if shown["shrunk_drop"].notna().any() else f"{side}_accuracy"
+    accuracy, low, high = (100 * shown[f"{kind}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
     rank, total = (shown[f"{side}_{column}"].to_numpy(np.int64) for column in ("rank", "total"))
     return ClassesOnSet(total, accuracy, low, high, rank)

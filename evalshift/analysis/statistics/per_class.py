@@ -76,7 +76,7 @@ def class_accuracies(
     if outside.any():
         first = int(np.argmax(outside.reshape(len(labels), -1).any(axis=1)))
         raise ValueError(f"labels[{first}]: found {labels[first]}; expected 0 to {classes - 1}")
-    image, of_class = _memberships(labels, classes)
+    image, of_class = memberships(labels, classes)
     total = np.bincount(of_class, minlength=classes)
     counts = np.zeros((len(correct), classes), dtype=np.int64)
     for model, right in enumerate(correct):
@@ -98,7 +98,7 @@ def class_accuracies(
     )
 
 
-def _memberships(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def memberships(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Each image with each of its classes once: places of images and classes, of equal length."""
     if labels.ndim == 1:
         return np.arange(len(labels)), labels

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.pair_statistics.missing import require
+from evalshift.analysis.pair_statistics.missing import or_else, require
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.per_class import ClassDrops
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
@@ -26,16 +26,19 @@ def classes_table(data: TableData) -> StatisticTable:
             bounded("original_accuracy", "Original (%)"),
             bounded("new_accuracy", "New (%)"),
             Column("drop", "Drop (points)", "points"),
+            bounded("shrunk_drop", "Shrunk drop (points)", "points"),
             Column("original_rank", "Original rank", "count"),
             Column("new_rank", "New rank", "count"),
             Column("fell", "Models that fall", "count"),
             Column("rose", "that rise", "count"),
         ],
-        f"Means over {len(data.image_models)} models, the largest drops first; bounds are means of the models' "
-        "bounds, which is conservative. A model falls or rises on a class if Fisher's exact test is significant at "
-        f"{data.error_words} (Holm over its classes); the CSV table model_classes has one row per model and class.",
+        f"Means over {len(data.image_models)} models, the largest shrunk drops first; bounds of accuracies are means "
+        "of the models' bounds, which is conservative. The largest of many measured drops is partly sampling error. "
+        "Shrunk: what is left of a drop, from how much classes differ beyond that. A model falls or rises on a class "
+        f"if Fisher's exact test is significant at {data.error_words} (Holm over its classes); the CSV table "
+        "model_classes has one row per model and class.",
         empty="A class without images on a set has no accuracy there, and no rank.",
-        choose=lambda frame: frame.sort_values("drop", ascending=False, kind="stable").head(_READ_ROWS),
+        choose=lambda frame: by_drop(frame).head(_READ_ROWS),
     )
 
 
@@ -64,11 +67,30 @@ def _means_over_models(data: TableData) -> dict[str, Any]:
         "new_accuracy": after,
         **_mean_bounds("new_accuracy", new.interval),
         "drop": before - after,
+        **_shrunk(data),
         "original_rank": _rank_of_means(before),
         "new_rank": _rank_of_means(after),
         "fell": _significant(drops, 1, data.statistics.level),
         "rose": _significant(drops, -1, data.statistics.level),
     }
+
+
+def by_drop(frame: pd.DataFrame) -> pd.DataFrame:
+    """The classes with the largest drop first: the shrunk ones, or the measured ones where none are computed."""
+    column = "shrunk_drop" if frame["shrunk_drop"].notna().any() else "drop"
+    return frame.sort_values(column, ascending=False, kind="stable")
+
+
+def _shrunk(data: TableData) -> dict[str, Any]:
+    """Shrunk accuracies and drops of the classes with their bounds; NaN where they are not computed."""
+    found = or_else(data.statistics.shrunk_classes, None)
+    columns: dict[str, Any] = {}
+    for name in ("original", "new", "drop"):
+        value, around = (np.nan, Interval(np.nan, np.nan))
+        if found is not None:
+            value, around = getattr(found, name), getattr(found, f"{name}_interval")
+        columns |= {f"shrunk_{name}": value, f"shrunk_{name}_low": around.low, f"shrunk_{name}_high": around.high}
+    return columns
 
 
 def _mean_bounds(name: str, interval: Interval[np.ndarray]) -> dict[str, np.ndarray]:

@@ -45,6 +45,9 @@ def test_models_that_differ_on_one_image_are_two():
         duplicate_models(predictions({"a": [0, 1, 2, 3], "b": [0, 1, 2, 3]}), predictions({"a": [5, 6], "b": [5, 7]}))
         == {}
     )
+    constant = predictions({"a": [], "b": []})
+    constant.top[:] = 3
+    assert duplicate_models(constant, constant) == {}
     all_three = predictions({"a": [0, 1, 2, 3, 4], "b": [9], "c": [0, 1, 2, 3, 4], "d": [0, 1, 2, 3, 4]})
     assert duplicate_models(all_three, all_three) == {"c": "a", "d": "a"}
 

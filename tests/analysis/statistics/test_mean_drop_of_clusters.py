@@ -64,7 +64,9 @@ def test_intervals_cover_where_single_images_do_not():
             for quantile in (0.8, 0.4)
         ]
         truth = stats.norm.cdf(0.8) - stats.norm.cdf(0.4)
-        for place, found in enumerate((mean_drop_of_clusters(*sides, (cluster, cluster)), mean_drop(*sides))):
+        for place, found in enumerate(
+            (mean_drop_of_clusters(sides[0], sides[1], (cluster, cluster)), mean_drop(*sides))
+        ):
             assert found is not None
             held[place] += found.interval.low < truth < found.interval.high
     # A standard error of 1.3 points.

@@ -1,0 +1,123 @@
+"""Accuracies of classes on both sets, shrunk together, so that the largest drop of many is not the unluckiest class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import stats
+
+from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.per_class import memberships
+from evalshift.errors import AnalysisError
+
+# Fewer do not show how much classes differ.
+_FEWEST = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ShrunkClasses:
+    """Mean accuracy over models of c classes on both sets, fractions, as a bivariate normal prior leaves it.
+
+    original, new   posterior means with their intervals, within [0, 1]; NaN for a class without images on either set
+    drop            of these, with its interval
+    spread          standard deviation of the true drops between classes
+    """
+
+    original: Float[np.ndarray, " c"]
+    original_interval: Interval[np.ndarray]
+    new: Float[np.ndarray, " c"]
+    new_interval: Interval[np.ndarray]
+    drop: Float[np.ndarray, " c"]
+    drop_interval: Interval[np.ndarray]
+    spread: float
+
+
+def shrunk_classes(
+    original: tuple[Bool[np.ndarray, "m n"], Int[np.ndarray, "n ..."]],
+    new: tuple[Bool[np.ndarray, "m k"], Int[np.ndarray, "k ..."]],
+    classes: int,
+    level: float = 0.95,
+) -> ShrunkClasses:
+    """Shrink the classes' mean accuracies towards their mean by as much as sampling error explains.
+
+    Takes, for each set, which images each of m models classifies correctly, and the images' labels. The value of an
+    image is the share of models that are correct on it. A class's two accuracies are taken as a draw of a bivariate
+    normal distribution, so that a class that is hard on one set is expected to be hard on the other; its covariance is
+    that of the measured accuracies less the mean sampling variance, which is σ²/n with the variance σ² of the values
+    within classes. Intervals are those of the posterior, with the errors of the overall mean and of the shrinkage;
+    where classes hardly differ, that they do is uncertain, and intervals can be too short.
+    Raises AnalysisError where fewer than four classes have images on both sets, or none has two on one of them.
+    Source: Efron and Morris 1972, Biometrika 59(2), 335-347 (empirical Bayes on vectors); 1975, Journal of the American
+    Statistical Association 70, 311-319; Morris 1983, ibid. 78, 47-55 (intervals).
+
+    >>> labels = np.repeat(np.arange(4), 50)
+    >>> correct = np.array([np.arange(200) % 50 < 5 * (8 - labels)])
+    >>> found = shrunk_classes((correct, labels), (correct, labels), 4)
+    >>> found.original.round(2), found.drop.round(2)
+    (array([0.78, 0.69, 0.61, 0.52]), array([0., 0., 0., 0.]))
+    """
+    check_level(level)
+    sides = [_class_values(*side, classes) for side in (original, new)]
+    total = np.stack([count for count, _, _ in sides])
+    there = (total > 0).all(axis=0)
+    if there.sum() < _FEWEST or any(np.isnan(within) for _, _, within in sides):
+        raise AnalysisError(
+            f"classes are shrunk where at least {_FEWEST} have images on both sets, and some several",
+            found=f"{int(there.sum())} classes",
+        )
+    accuracy = np.stack([mean for _, mean, _ in sides])[:, there]
+    sampling = np.array([within for _, _, within in sides])[:, np.newaxis] / total[:, there]
+    middle = accuracy.mean(axis=1)
+    between = _positive(np.cov(accuracy) - np.diag(sampling.mean(axis=1)))
+    noise = np.zeros((accuracy.shape[1], 2, 2))
+    noise[:, [0, 1], [0, 1]] = sampling.T
+    kept = between @ np.linalg.pinv(between + noise, hermitian=True)
+    estimate = middle + np.einsum("cij,jc->ci", kept, accuracy - middle[:, np.newaxis])
+    left = np.eye(2) - kept
+    of_middle = (between + noise.mean(axis=0)) / accuracy.shape[1]
+    posterior = left @ between + left @ of_middle @ left.transpose(0, 2, 1)
+    # How far each is shrunk rests on a covariance that is estimated itself (Morris 1983).
+    moved = accuracy.T - estimate
+    moved = np.stack([moved[:, 0], moved[:, 1], moved[:, 0] - moved[:, 1]])
+    variance = np.maximum(0, _variances(posterior)) + 2 / (accuracy.shape[1] - 3) * moved**2
+    reach = stats.norm.isf((1 - level) / 2) * np.sqrt(variance)
+    values = np.stack([estimate[:, 0], estimate[:, 1], estimate[:, 0] - estimate[:, 1]])
+    bounds = np.stack([values - reach, values + reach])
+    values[:2], bounds[:, :2] = np.clip(values[:2], 0, 1), np.clip(bounds[:, :2], 0, 1)
+    whole = [np.full(classes, np.nan) for _ in range(9)]
+    for place, one in enumerate((*values, *bounds[0], *bounds[1])):
+        whole[place][there] = one
+    spread = float(np.sqrt(max(0.0, between[0, 0] + between[1, 1] - 2 * between[0, 1])))
+    return ShrunkClasses(
+        whole[0],
+        Interval(whole[3], whole[6]),
+        whole[1],
+        Interval(whole[4], whole[7]),
+        whole[2],
+        Interval(whole[5], whole[8]),
+        spread,
+    )
+
+
+def _class_values(correct: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Images of each class, the mean of their values, and the variance of values within classes (NaN without any)."""
+    image, of_class = memberships(labels, classes)
+    value = correct.mean(axis=0)[image]
+    count = np.bincount(of_class, minlength=classes)
+    mean = np.full(classes, np.nan)
+    np.divide(np.bincount(of_class, value, classes), count, out=mean, where=count > 0)
+    free = len(image) - np.count_nonzero(count)
+    within = float(np.sum((value - mean[of_class]) ** 2) / free) if free > 0 else float("nan")
+    return count, mean, within
+
+
+def _positive(matrix: np.ndarray) -> np.ndarray:
+    """The nearest covariance: eigenvalues below 0 become 0."""
+    value, vector = np.linalg.eigh(matrix)
+    return vector * np.maximum(value, 0) @ vector.T
+
+
+def _variances(posterior: np.ndarray) -> np.ndarray:
+    """Of both accuracies and of their difference, shape (3, c)."""
+    own = posterior[:, 0, 0], posterior[:, 1, 1]
+    return np.stack([*own, own[0] + own[1] - posterior[:, 0, 1] - posterior[:, 1, 0]])
