@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help docs release-check demo test test-lowest faults fuzz lint types bench coverage gold messages images gallery train clean
+.PHONY: help docs release-check demo test test-lowest test-light faults fuzz lint types bench coverage gold messages
+.PHONY: images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
 	@echo "make test     install with the test tools, run the whole test suite"
 	@echo "make test-lowest  the quick tests on the lowest declared versions of all libraries, in .venv-lowest"
+	@echo "make test-light  reports and imports without torch, as pip install evalshift has it, in .venv-light"
 	@echo "make faults   kills, crashes and damaged files on purpose, and docs/reliability.md's table of what is lost"
 	@echo "make fuzz     thousands of damaged and forged files of every kind, read (some minutes)"
 	@echo "make lint     ruff, and the layers of the package"
@@ -43,6 +45,18 @@ test-lowest: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -o filterwarnings=ignore -p no:jaxtyping \
 		-o addopts="--import-mode=importlib --strict-markers --benchmark-disable" -m "not thorough" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder --deselect tests/test_gold.py tests
+
+# What reports and imports need: no torch, and less than 600 MB besides Python's compiled files.
+test-light:
+	test -x .venv-light/bin/python || $(PYTHON) -m venv .venv-light
+	.venv-light/bin/pip install --quiet --disable-pip-version-check --editable .
+	! .venv-light/bin/python -c 'import torch' 2> /dev/null
+	find .venv-light -type f ! -name '*.pyc' -printf '%s\n' | awk '{sum += $$1} END {print sum / 1e6, "MB"; exit sum > 600e6}'
+	rm -rf build/light && mkdir -p build/light
+	.venv-light/bin/evalshift report --published recht2019 --bootstrap 100 --format html,csv --out build/light/report
+	.venv-light/bin/evalshift compare vgg19 resnet50 --published recht2019
+	.venv-light/bin/evalshift run --results build/light/results 2> build/light/complaint; test $$? = 2
+	grep -q 'this needs torch, which is not installed: pip install "evalshift\[run\]"' build/light/complaint
 
 faults: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "thorough or not thorough" tests/evaluate/test_faults.py tests/evaluate/test_store_faults.py
@@ -108,7 +122,7 @@ $(VENV)/.installed: pyproject.toml
 		|| { echo "evalshift needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing evalshift and its libraries into $(VENV): some minutes and up to 6 GB, the first time"
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[run]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed

@@ -13,7 +13,7 @@ import typer
 from typer.models import ArgumentInfo
 
 from evalshift.console import completion
-from evalshift.errors import EvalshiftError, RegistryError, UsageError
+from evalshift.errors import EvalshiftError, RegistryError, UsageError, explain_missing_packages
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.publishing import inert_text
 
@@ -1412,7 +1412,8 @@ def _complaints(command: Callable[..., Any], stopped: str = "stopped") -> Iterat
     stopped   what to say after Ctrl-C
     """
     try:
-        yield
+        with explain_missing_packages():
+            yield
     except EvalshiftError as error:
         typer.echo(f"evalshift: {inert_text(_with_options(str(error), _options(command)))}", err=True)
         raise typer.Exit(error.exit_code) from None

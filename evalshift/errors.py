@@ -16,7 +16,8 @@ Each has the fields problem, where, found, expected and fix; those that apply ar
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class EvalshiftError(Exception):
@@ -184,3 +185,19 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # its own __str__ is somebody's code, too
         return ""
+
+
+# What `pip install evalshift` leaves out, as reports and imports need none of it.
+_OF_RUNS = ("sklearn", "timm", "torch", "torchvision")
+
+
+@contextmanager
+def explain_missing_packages() -> Iterator[None]:
+    """Where a package is imported that only runs need and that is not installed, say how to install it: UsageError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _OF_RUNS:
+            raise
+        raise UsageError(f'this needs {package}, which is not installed: pip install "evalshift[run]"') from error

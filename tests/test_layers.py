@@ -168,5 +168,29 @@ def test_a_run_would_miss_torch(tmp_path: Path) -> None:
     write_testbed(tmp_path)
     with start("run", folder=tmp_path, before=WITHOUT_TORCH) as process:
         _, complaint = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert "No module named 'torch'" in complaint
+    assert process.returncode == 2
+    assert complaint.endswith('evalshift: this needs torch, which is not installed: pip install "evalshift[run]"\n')
+    assert "Traceback" not in complaint
+
+
+CLASSES_WITHOUT_TORCH = f"""
+import sys
+{WITHOUT_TORCH}
+from evalshift import run
+from evalshift.errors import UsageError
+from evalshift.testbed.classes import built_in
+from evalshift.testbed.views import built_in_view
+print(len(built_in("imagenet-1k")), sum(label is not None for label in built_in_view("imagenet-r").meaning))
+try:
+    run(pairs="digits:digits-new-writers", results="results")
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_imagenet_is_known_where_timm_is_not_installed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CLASSES_WITHOUT_TORCH]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    known, complaint = done.stdout.splitlines()
+    assert known == "1000 200"
+    assert complaint == 'this needs torch, which is not installed: pip install "evalshift[run]"'

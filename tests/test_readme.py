@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(sh|python|yaml|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (\S+\.(?:py|yaml))\n")
 # The first has a test of its own; the second would run these tests again, the third needs the network.
-ELSEWHERE = ("make demo", "make test", "pip install .")
+ELSEWHERE = ("make demo", "make test", 'pip install ".[run]"', "pip install .")
 
 
 def blocks() -> list[tuple[str, str]]:

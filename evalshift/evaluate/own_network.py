@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from evalshift.errors import UsageError, did_you_mean
+from evalshift.errors import UsageError, did_you_mean, explain_missing_packages
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _Given = TypeVar("_Given", bound=BaseModel)
 
 
+@explain_missing_packages()
 def predict(
     module: "torch.nn.Module",
     dataset: str | Dataset,

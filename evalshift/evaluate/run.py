@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from evalshift.errors import StoreError
+from evalshift.errors import StoreError, explain_missing_packages
 from evalshift.evaluate.at_work import at_work, began, identity_checksum, notes, to_blame
 from evalshift.evaluate.corrected import as_registered, note_corrected_labels
 from evalshift.evaluate.decode_cache import DecodeCache
@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run 
 _LEFTOVER_SECONDS = 24 * 3600
 
 
+@explain_missing_packages()
 def run(
     registry: str | Path | Registry | None = None,
     pairs: Iterable[str] = (),

@@ -1,6 +1,5 @@
 """Label spaces: what the label numbers mean, and which folder name stands for which class."""
 
-import importlib.util
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,27 +92,29 @@ def built_in(name: str) -> ClassSpace:
     return _imagenet_1k() if name == "imagenet-1k" else ClassSpace(name, _NAMES[name])
 
 
-def timm_tables() -> Path:
-    """The folder of timm's tables of classes."""
-    spec = importlib.util.find_spec("timm")  # finds the files without the seconds that importing timm takes
-    if spec is None or not spec.submodule_search_locations:
-        raise RegistryError(
-            "the names of the ImageNet classes come with timm, which is not installed",
-            where="classes imagenet-1k",
-            fix="pip install timm",
-        )
-    return Path(spec.submodule_search_locations[0]) / "data" / "_info"
+@cache
+def _imagenet_classes() -> tuple[tuple[str, str, str], ...]:
+    """wnid, lemma of WordNet, and in which of ImageNet-A and ImageNet-R it is, by sorted wnid.
+
+    As timm's tables have them (imagenet_synsets.txt, imagenet_synset_to_lemma.txt, imagenet_a_synsets.txt,
+    imagenet_r_synsets.txt); a copy, so that they are there where timm is not installed.
+    """
+    table = Path(__file__).with_name("spaces") / "imagenet_classes.tsv"
+    rows = (line.split("\t") for line in table.read_text("utf-8").splitlines())
+    return tuple((wnid, lemma, kept) for wnid, lemma, kept in rows)
+
+
+def imagenet_subset(name: str) -> frozenset[str]:
+    """The wnids of the 200 classes of "imagenet-a" or "imagenet-r"."""
+    letter = name[-1].upper()
+    return frozenset(wnid for wnid, _, kept in _imagenet_classes() if letter in kept)
 
 
 def _imagenet_1k() -> ClassSpace:
-    """The 1,000 classes in the order of sorted wnids (not of the devkit's ILSVRC numbers), from timm's tables."""
-    tables = timm_tables()
-    wnids = tuple((tables / "imagenet_synsets.txt").read_text("utf-8").split())
-    lemmas = dict(
-        line.split("\t", 1) for line in (tables / "imagenet_synset_to_lemma.txt").read_text("utf-8").splitlines()
-    )
+    """The 1,000 classes in the order of sorted wnids (not of the devkit's ILSVRC numbers)."""
+    wnids = tuple(wnid for wnid, _, _ in _imagenet_classes())
     # Two pairs of classes share a lemma ("crane", "maillot"), so the names alone would not tell them apart.
-    return ClassSpace("imagenet-1k", tuple(f"{lemmas[wnid]} ({wnid})" for wnid in wnids), wnids)
+    return ClassSpace("imagenet-1k", tuple(f"{lemma} ({wnid})" for wnid, lemma, _ in _imagenet_classes()), wnids)
 
 
 @cache

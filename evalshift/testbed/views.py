@@ -13,7 +13,7 @@ from evalshift.testbed.classes import (
     CIFAR100_SUPERCLASSES,
     ClassSpace,
     built_in,
-    timm_tables,
+    imagenet_subset,
 )
 
 
@@ -153,7 +153,7 @@ def built_in_view(name: str) -> View:
         groups = tuple(CIFAR100_SUPERCLASSES.values())
         coarse = (next(place for place, group in enumerate(groups) if fine in group) for fine in CIFAR100)
         return View(name, space, tuple(coarse), built_in("cifar100-superclasses"))
-    kept = set((timm_tables() / f"{name.replace('-', '_')}_synsets.txt").read_text("utf-8").split())
+    kept = imagenet_subset(name)
     meaning = tuple(label if wnid in kept else None for label, wnid in enumerate(space.folders))
     return View(name, space, meaning, space)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 
 from evalshift.errors import DataError
 from evalshift.testbed.class_tree import known_tree, make_tree
-from evalshift.testbed.classes import CIFAR10, built_in, timm_tables
+from evalshift.testbed.classes import CIFAR10, built_in
 from evalshift.testbed.wordnet import build
 from evalshift.testbed.wordnet.hypernyms import CIFAR10_SYNSETS, FILE, hypernyms
 
@@ -82,7 +83,7 @@ def test_only_classes_with_a_synset_each_are_known() -> None:
 
 
 def test_all_of_imagenet_is_there() -> None:
-    wnids = (timm_tables() / "imagenet22k_synsets.txt").read_text("utf-8").split()
+    wnids = (Path(timm.__file__).parent / "data/_info/imagenet22k_synsets.txt").read_text("utf-8").split()
     assert len(wnids) == 21_841
     assert set(wnids) | set(CIFAR10_SYNSETS.values()) <= set(hypernyms())
     assert all(above in hypernyms() for synset in hypernyms().values() for above in synset)

@@ -3,12 +3,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import timm
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import says
 
 from evalshift.errors import DataError, RegistryError
-from evalshift.testbed.classes import BUILT_IN, CIFAR10, ClassSpace, built_in, labels_of_folders
+from evalshift.testbed.classes import BUILT_IN, CIFAR10, ClassSpace, built_in, imagenet_subset, labels_of_folders
 
 LETTERS = ClassSpace("letters", ("a", "b", "c"))
 
@@ -146,3 +147,15 @@ class TestLabelsOfFolders:
             expected=expected,
             fix=fix,
         )
+
+
+def test_classes_of_imagenet_are_those_of_timm() -> None:
+    tables = Path(timm.__file__).parent / "data" / "_info"
+    lemmas = dict(line.split("\t", 1) for line in (tables / "imagenet_synset_to_lemma.txt").read_text().splitlines())
+    wnids = (tables / "imagenet_synsets.txt").read_text().split()
+    space = built_in("imagenet-1k")
+    assert space.folders == tuple(wnids)
+    assert space.names == tuple(f"{lemmas[wnid]} ({wnid})" for wnid in wnids)
+    for subset in ("imagenet-a", "imagenet-r"):
+        kept = (tables / f"{subset.replace('-', '_')}_synsets.txt").read_text().split()
+        assert imagenet_subset(subset) == set(kept)

@@ -326,6 +326,9 @@
     redraw(all("#all-pairs .chart"));
   };
 
+  // Whether a model, by its row, misses the image of a picture: bit `row` of its hexadecimal digits.
+  const misses = (picture, row) => ((Number.parseInt(picture.dataset.missed[row >> 2] ?? "0", 16) >> (3 - (row & 3))) & 1) === 1;
+
   const panels = new Map();  // the element of a pair's metric -> Panel
   class Panel {
     constructor(element) {
@@ -354,6 +357,7 @@
       });
       this.rows = [...this.order];  // by position in the table as written
       this.wire();
+      this.wirePictures();
     }
     // Row numbers of the pinned models, in the order in which they were pinned.
     get pins() { return pinned.flatMap((name) => this.rowOf.get(name) ?? []); }
@@ -479,7 +483,41 @@
         }
         parts.splice(1, 0, choices);
       }
-      this.comparison.replaceChildren(...parts);
+      this.comparison.replaceChildren(...parts, ...this.divided(two));
+    }
+    // Pictures of hard images: all, those that all models miss, or those that one model misses and another does not.
+    wirePictures() {
+      const choices = this.element.querySelector(".pictures");
+      if (!choices) return;
+      const [which, one, other] = ["which", "one", "other"].map((name) => choices.querySelector(`.${name}`));
+      const filter = () => {
+        const between = which.value === "between";
+        if (between && !one.options.length) {
+          for (const select of [one, other]) select.append(...this.models.map((name, row) => new Option(name, row)));
+          const [first, second] = [...this.pins, 0, 1].filter((row, place, all) => all.indexOf(row) === place);
+          one.value = first;
+          other.value = second ?? first;
+        }
+        choices.querySelector(".two").hidden = !between;
+        const pictures = all(".gallery li", this.element);
+        for (const picture of pictures) {
+          picture.hidden = between ? !(misses(picture, one.value) && !misses(picture, other.value)) : which.value === "all" && !("all" in picture.dataset);
+        }
+        choices.querySelector("[role=status]").textContent = which.value ? `${pictures.filter((one) => !one.hidden).length} of ${pictures.length} pictures` : "";
+      };
+      for (const select of [which, one, other]) select.addEventListener("change", filter);
+    }
+    // Pictures that only the first or only the second of two models classifies correctly.
+    divided([first, second]) {
+      const parts = [];
+      for (const [right, wrong] of [[first, second], [second, first]]) {
+        const pictures = all(".gallery li", this.element).filter((one) => misses(one, wrong) && !misses(one, right)).slice(0, 12);
+        if (!pictures.length) continue;
+        const list = text("ul", "", { className: "gallery" });
+        list.append(...pictures.map((one) => { const copy = one.cloneNode(true); copy.hidden = false; return copy; }));
+        parts.push(text("h5", `Correct by ${this.models[right]} alone (of the pictures on this page)`), list);
+      }
+      return parts;
     }
     // Where the points of the models are in these traces, by row.
     places(data) {

@@ -1,6 +1,6 @@
 """Summary -> page: collects the content of each section and renders the template."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -34,11 +34,17 @@ from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.formatting import counted, name_some, p_cell, percent, signed_points
 
+# Thumbnails, and why a dataset has none.
+Pictures = tuple[Thumbnails, Mapping[str, str]]
 
-def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
+
+def render_page(
+    summary: Summary, thumbnails: Thumbnails | None = None, missing: Mapping[str, str] | None = None
+) -> str:
     """Render the report as one HTML file that loads nothing from a network.
 
-    `thumbnails` are pictures of hard images, see `gallery.hard_thumbnails`. All names are escaped.
+    `thumbnails` are pictures of hard images, and `missing` says why a dataset has none, see `gallery.hard_thumbnails`.
+    All names are escaped.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
@@ -49,11 +55,12 @@ def render_page(summary: Summary, thumbnails: Thumbnails | None = None) -> str:
         "signed": signed_points,
     }
     environment.globals |= {"name_some": name_some, "counted": counted}
+    pictures = thumbnails or {}, missing or {}
     changes = readable_statistic(changes_table(summary.pairs, summary.level)) if len(summary.pairs) > 1 else None
     small = small_multiples(summary.pairs, summary.metric, summary.scale) if len(summary.pairs) > 1 else []
     return environment.from_string(_part("page.html")).render(
         summary=summary,
-        pairs=[_pair_view(number, pair, summary, thumbnails or {}) for number, pair in enumerate(summary.pairs, 1)],
+        pairs=[_pair_view(number, pair, summary, pictures) for number, pair in enumerate(summary.pairs, 1)],
         changes=changes,
         small=small,
         several=_several_views(summary),
@@ -86,13 +93,13 @@ def _title(pairs: Sequence[PairSummary]) -> str:
     return pairs[0].title if len(pairs) == 1 else f"{len(pairs)} pairs of test sets"
 
 
-def _pair_view(number: int, pair: PairSummary, summary: Summary, thumbnails: Thumbnails) -> dict[str, Any]:
+def _pair_view(number: int, pair: PairSummary, summary: Summary, pictures: Pictures) -> dict[str, Any]:
     metrics = sorted(pair.metrics, key=lambda name: (name != summary.metric, name))
     known = colours(pair.metrics.values())
     return {
         "id": f"pair-{number}",
         "summary": pair,
-        "metrics": [_metric_view(f"p{number}-{name}", pair, name, summary, known, thumbnails) for name in metrics],
+        "metrics": [_metric_view(f"p{number}-{name}", pair, name, summary, known, pictures) for name in metrics],
         "kinds": [(f"p{number}-{name}", f"Top-{METRICS[name]}") for name in metrics],
         "provenance": provenance_view(pair),
         "notes": [note for note in pair.notes if note not in pair.problems],
@@ -105,7 +112,7 @@ def _metric_view(
     name: str,
     summary: Summary,
     known: dict[str, tuple[str, str]],
-    thumbnails: Thumbnails,
+    pictures: Pictures,
 ) -> dict[str, Any]:
     metric = pair.metrics[name]
     families = grouped(metric, known)
@@ -136,7 +143,7 @@ def _metric_view(
         "classes": [chart for chart in (class_chart(metric),) if chart],
         "confidence": [chart for chart in (reliability_chart(metric), risk_coverage_chart(metric)) if chart],
         "agreement": [chart for chart in (agreement_chart(metric),) if chart],
-        "gallery": gallery_view(pair, metric, thumbnails),
+        "gallery": gallery_view(pair, metric, *pictures),
         "statistics": [_table_view(shown) for shown in metric.tables.values() if shown.columns],
         "missing": [(name.replace("_", " "), reason) for name, reason in metric.missing.items()],
     }

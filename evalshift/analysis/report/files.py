@@ -55,8 +55,11 @@ def save_report(
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
         from evalshift.analysis.page import hard_thumbnails, render_page
 
-        thumbnails = {place: picture for pair in summary.pairs for place, picture in hard_thumbnails(pair).items()}
-        page = render_page(_anonymous(summary) if anonymous else summary, thumbnails)
+        missing: dict[str, str] = {}
+        thumbnails: dict[tuple[str, int], str] = {}
+        for pair in summary.pairs:
+            thumbnails |= hard_thumbnails(pair, missing)
+        page = render_page(_anonymous(summary) if anonymous else summary, thumbnails, missing)
     if drawing is not None:
         drawing.finish()
     if page is None:

@@ -1,6 +1,6 @@
 """The embedded pair: scikit-learn's handwritten digits, parted by writer."""
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import DigitsDataset
@@ -17,8 +17,11 @@ def read(entry: DigitsDataset, space: ClassSpace, where: str) -> Parts:
 
 
 def source_checksum(entry: DigitsDataset) -> str:
-    """The release of scikit-learn, which brings the images."""
-    return f"scikit-learn {version('scikit-learn')}"
+    """The release of scikit-learn, which brings the images; OSError where it is not installed."""
+    try:
+        return f"scikit-learn {version('scikit-learn')}"
+    except PackageNotFoundError as error:
+        raise FileNotFoundError("scikit-learn, which brings the digits, is not installed") from error
 
 
 def state(entry: DigitsDataset) -> State:

@@ -99,6 +99,8 @@ def _read_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Labels]:
         if file.is_file():
             rows = np.loadtxt(file, np.uint8, delimiter=",")
             return rows[:, :64].reshape(-1, 8, 8), rows[:, 64].astype(np.int64)
+    if package is None:
+        raise DataError("the digits come with scikit-learn, which is not installed", fix='pip install "evalshift[run]"')
     from sklearn.datasets import load_digits  # a release that keeps them elsewhere
 
     bunch: Any = load_digits()

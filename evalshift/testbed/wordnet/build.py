@@ -16,7 +16,6 @@ from rich.console import Console
 
 from evalshift.errors import DataError
 from evalshift.files import write_atomic
-from evalshift.testbed.classes import timm_tables
 from evalshift.testbed.wordnet.hypernyms import CIFAR10_SYNSETS, FILE
 
 # "is a kind of" and "is an instance of".
@@ -84,13 +83,19 @@ def write(above: Mapping[str, tuple[str, ...]], licence: Iterable[str], out: Pat
     write_atomic(out, lzma.compress("\n".join((*lines, "")).encode("ascii"), preset=9 | lzma.PRESET_EXTREME))
 
 
+def _timm_tables() -> Path:
+    import timm
+
+    return Path(timm.__file__).parent / "data" / "_info"
+
+
 def main(
     nouns: Annotated[Path, typer.Option("--from", help="WordNet's data.noun.")],
     out: Annotated[Path, typer.Option(help="The file to write.")] = FILE,
 ) -> None:
     """Take the classes of ImageNet and CIFAR-10, and all synsets above them, out of WordNet."""
     licence, above = read_nouns(nouns)
-    tables = (timm_tables() / f"{name}_synsets.txt" for name in ("imagenet22k", "imagenet"))
+    tables = (_timm_tables() / f"{name}_synsets.txt" for name in ("imagenet22k", "imagenet"))
     wnids = [wnid for table in tables for wnid in table.read_text("utf-8").split()]
     kept = closure([*wnids, *CIFAR10_SYNSETS.values()], above, nouns)
     write(kept, licence, out)

@@ -346,7 +346,7 @@ def test_hard_images_have_their_pictures_or_their_count(kept_letters):
     summary = summarize(kept_letters.results, resamples=0)
     bare, drawn = Page(summary), Page(summary, {("new", 2): "data:image/png;base64,AA=="})
 
-    assert "All 3 models miss 1 of 3 new images, more than half of them 2. The image files were not" in bare.html
+    assert "All 3 models miss 1 of 3 new images, more than half of them 2. No pictures: the image files" in bare.html
     assert bare.named("img") == []
     assert [image["alt"] for image in drawn.named("img")] == ["Image 2, a f"]
     assert "<b>f</b>all 3 incorrect; 2 predict a</li>" in drawn.html
