@@ -669,6 +669,46 @@ def _drawing_processes(formats: str) -> AbstractContextManager[None]:
     return drawing_processes(bool(_own_process and drawn))
 
 
+@app.command(epilog="Example: evalshift view --results results")
+def view(
+    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")] = Path(
+        "results"
+    ),
+    pair: PairOption = None,
+    registry: TitlesOption = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--models",
+            metavar="GLOB",
+            help='Show these models alone, such as "resnet*". Comma-separated; repeatable.',
+            autocompletion=completion.stored_models,
+        ),
+    ] = None,
+    highlight: HighlightOption = None,
+    port: Annotated[
+        int, typer.Option(metavar="N", parser=_whole_number, help="Port on 127.0.0.1; 0 for any that is free.")
+    ] = 0,
+) -> None:
+    """Show the report in a browser, and renew it while a run goes on.
+
+    Serves the page of a results folder on this machine alone (127.0.0.1), with pictures from the datasets on disk,
+    until Ctrl-C. evalshift report writes the same page as one file to share.
+    """
+    with _complaints(view, stopped="stopped; the results are as they were"):
+        from evalshift.console.view import serve
+
+        choices = {"pairs": _split(pair) or None, "models": _split(models) or None}
+        choices |= {"highlight": _none_or_listed(highlight), "registry": registry}
+        try:
+            server = serve(results, port=port, **choices)
+        except (OSError, OverflowError) as error:
+            raise UsageError("this port cannot be served", found=f"{port} ({error})", fix="leave it out") from error
+        typer.echo(f"http://127.0.0.1:{server.server_address[1]}/    (Ctrl-C ends)")
+        with server:
+            server.serve_forever()
+
+
 @app.command(epilog="Example: evalshift figure scatter --published recht2019 --add results --out fig1.pdf")
 def figure(
     name: Annotated[

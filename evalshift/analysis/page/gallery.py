@@ -33,7 +33,23 @@ def hard_thumbnails(pair: PairSummary, missing: dict[str, str] | None = None) ->
     From datasets that are on this disk, unchanged since the evaluation; nothing is downloaded. `missing` takes up why a
     dataset gives no pictures.
     """
+    sources = picture_sources(pair, missing if missing is not None else {})
     found: dict[tuple[str, int], str] = {}
+    for name, (dataset, positions) in sources.items():
+        try:
+            found |= {(name, position): _data_url(*encode_picture(dataset.images[position])) for position in positions}
+        except (EvalshiftError, OSError) as error:
+            if missing is not None:
+                missing[name] = _reason(error)
+    return found
+
+
+def picture_sources(pair: PairSummary, missing: dict[str, str]) -> dict[str, tuple[Dataset, list[int]]]:
+    """The datasets of a pair that are on this disk as they were evaluated, with the positions of the chosen images.
+
+    `missing` takes up why a dataset is not among them.
+    """
+    found: dict[str, tuple[Dataset, list[int]]] = {}
     metric = pair.metrics.get("top1")
     if metric is None or "hard_images" not in metric.tables:
         return found
@@ -44,12 +60,10 @@ def hard_thumbnails(pair: PairSummary, missing: dict[str, str] | None = None) ->
             continue
         try:
             dataset = load_as_evaluated(name, pair.provenance.get("datasets", {}).get(name, {}), classes, wanted)
-            pictures = {(name, row["position"]): _thumbnail(dataset.images[row["position"]]) for row in wanted}
         except (EvalshiftError, OSError) as error:
-            if missing is not None:
-                missing[name] = _reason(error)
+            missing[name] = _reason(error)
         else:
-            found |= pictures
+            found[name] = dataset, [int(row["position"]) for row in wanted]
     return found
 
 
@@ -151,16 +165,20 @@ def _as_evaluated(dataset: Dataset, facts: Mapping[str, Any], wanted: Sequence[M
     )
 
 
-def _thumbnail(image: Any) -> str:
-    """A picture as a data: URL. Small images stay exact (PNG), others become small JPEGs."""
+def encode_picture(image: Any, size: int = SIZE) -> tuple[str, bytes]:
+    """A picture's media type and bytes, its longer side `size` pixels at most; small ones stay exact (PNG)."""
     if isinstance(image, np.ndarray):
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     else:
         with open_image(image) as opened:
-            opened.draft("RGB", (2 * SIZE, 2 * SIZE))
+            opened.draft("RGB", (2 * size, 2 * size))
             picture = opened.convert("RGB")
     kind = "PNG" if max(picture.size) <= SIZE // 2 else "JPEG"
-    picture.thumbnail((SIZE, SIZE))
+    picture.thumbnail((size, size))
     buffer = io.BytesIO()
     picture.save(buffer, kind, **({"optimize": True} if kind == "PNG" else {"quality": 80}))
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"image/{kind.lower()}", buffer.getvalue()
+
+
+def _data_url(kind: str, picture: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(picture).decode()}"

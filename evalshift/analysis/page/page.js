@@ -711,6 +711,16 @@
     showMetric();
     showPart(scroll);
   };
+  // A page of `evalshift view` asks whether predictions have come since, and then shows itself anew at the same address.
+  const live = document.querySelector("meta[name=evalshift-live]");
+  if (live) {
+    setInterval(async () => {
+      try {
+        const now = await (await fetch("/state")).json();
+        if (now.shown && now.shown !== live.content) location.reload();
+      } catch { /* the server has ended: what is shown stays */ }
+    }, 3000);
+  }
   switches();
   matrices();
   tabs();

@@ -39,11 +39,12 @@ Pictures = tuple[Thumbnails, Mapping[str, str]]
 
 
 def render_page(
-    summary: Summary, thumbnails: Thumbnails | None = None, missing: Mapping[str, str] | None = None
+    summary: Summary, thumbnails: Thumbnails | None = None, missing: Mapping[str, str] | None = None, live: str = ""
 ) -> str:
     """Render the report as one HTML file that loads nothing from a network.
 
     `thumbnails` are pictures of hard images, and `missing` says why a dataset has none, see `gallery.hard_thumbnails`.
+    `live` is the state of the results that a server shows, which the page then asks for; "" for a page by itself.
     All names are escaped.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -60,6 +61,7 @@ def render_page(
     small = small_multiples(summary.pairs, summary.metric, summary.scale) if len(summary.pairs) > 1 else []
     return environment.from_string(_part("page.html")).render(
         summary=summary,
+        live=live,
         pairs=[_pair_view(number, pair, summary, pictures) for number, pair in enumerate(summary.pairs, 1)],
         changes=changes,
         small=small,
