@@ -595,6 +595,18 @@ def report(
             help="Any of html, png, pdf, svg, csv, md, tex; or json, which prints every number and writes nothing.",
         ),
     ] = "html,png,pdf,svg,csv,md,tex",
+    publish: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write the report into a folder of this one instead, for a static site such as GitHub Pages, with an "
+            "index of its reports and preview images. The folder has the name of --out, or of the results.",
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Address that the folder of --publish will have, for previews of links."),
+    ] = None,
     size: SizeOption = None,
     anonymous: Annotated[
         bool,
@@ -635,6 +647,11 @@ def report(
         if size is not None:
             find_size(size)
         _refuse_two_sources(results, published)
+        name = published or (results or Path("results")).resolve().name
+        if publish is not None:
+            from evalshift.analysis.publication import check_name
+
+            name = check_name(out.name if out != Path("report") else name)
         with stderr().status("reading predictions, computing statistics") as status:
             made = make_report(
                 results or "results",
@@ -656,8 +673,14 @@ def report(
             if as_json:
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)
                 return
-            status.update(f"drawing figures, writing {out}")
-            written = made.save(out, formats, size, anonymous=anonymous, columns=_split(columns) or None)
+            status.update(f"drawing figures, writing {publish or out}")
+            kept = {"formats": formats, "size": size, "anonymous": anonymous, "columns": _split(columns) or None}
+            if publish is None:
+                written = made.save(out, **kept)
+            else:
+                from evalshift.analysis.publication import publish as publish_report
+
+                written = publish_report(made, publish, name, url, **kept)
         print_findings(made.summary, written)
 
 
