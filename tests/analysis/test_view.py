@@ -10,7 +10,8 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from evalshift.console.view import serve, state_of
+from evalshift.analysis.report import report
+from evalshift.console.view import LiveReport, serve, state_of
 from evalshift.evaluate.store import StoredDataset
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import NpyDataset
@@ -65,12 +66,12 @@ def get(filled) -> Iterator[Get]:
 
 def wait_for(get: Get, other_than: str = "") -> str:
     """The state that is shown, once it is another one."""
-    for _ in range(300):
+    for _ in range(600):
         state = json.loads(get("/state")[1])
         if state["shown"] and state["shown"] != other_than and not state["computing"]:
             return state["shown"]
         time.sleep(0.05)
-    raise AssertionError(state)
+    raise AssertionError("no report within half a minute")
 
 
 def test_the_page_is_renewed_when_predictions_come(get, filled):
@@ -112,14 +113,10 @@ def test_no_other_host_is_answered(get):
 
 
 def test_an_empty_folder_is_waited_for(tmp_path):
-    server = serve(tmp_path / "nothing", resamples=20)
-    try:
-        live = server.RequestHandlerClass.shown  # pyright: ignore[reportAttributeAccessIssue]
-        live.page()
-        for _ in range(100):
-            if live.state()["words"]:
-                break
-            time.sleep(0.05)
-        assert "This page renews itself when predictions come." in live.page().decode()
-    finally:
-        server.server_close()
+    live = LiveReport(tmp_path, lambda: report(tmp_path / "nothing", resamples=20).summary)
+    assert "computing statistics" in live.page().decode()
+    for _ in range(200):
+        if live.state()["words"]:
+            break
+        time.sleep(0.05)
+    assert "This page renews itself when predictions come." in live.page().decode()
