@@ -121,8 +121,8 @@ def _cause_tile(metric: MetricSummary) -> Tile | None:
     change = "rise" if statistics.mean_drop.drop < 0 else "drop"
     return Tile(
         f"≤ {points(statistics.drop_margin)}",
-        f"of {points(abs(statistics.mean_drop.drop))}",
-        f"points of {'a model’s' if len(metric.table) > 1 else 'the'} {change} can be sampling error",
+        "",
+        f"points of {'any' if len(metric.table) > 1 else 'the'} {change} can be sampling error",
     )
 
 

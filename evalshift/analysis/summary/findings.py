@@ -73,6 +73,7 @@ def robustness_sentence(statistics: Statistics) -> str | None:
         return (
             f"{none}; the farthest is {statistics.titles.model(statistics.models[farthest])}, "
             f"{_distance(found.distance[farthest])}{_extrapolated(found, farthest)}."
+            f"{_extrapolation(found.extrapolated[farthest])}"
         )
     sides = []
     for side, beyond in (
@@ -91,6 +92,7 @@ def robustness_sentence(statistics: Statistics) -> str | None:
     return (
         f"{'; '.join(sides)}. Each model is compared with the line of the "
         f"other models and their scatter about it ({test})."
+        f"{_extrapolation(bool(found.extrapolated[significant].any()))}"
     )
 
 
@@ -99,7 +101,11 @@ def _by(found: EffectiveRobustness, model: int) -> str:
 
 
 def _extrapolated(found: EffectiveRobustness, model: int) -> str:
-    return " (extrapolated: beyond the other models' accuracies)" if found.extrapolated[model] else ""
+    return " (extrapolated)" if found.extrapolated[model] else ""
+
+
+def _extrapolation(any_extrapolated: bool) -> str:
+    return " Extrapolated: the line is used beyond the other models' accuracies." if any_extrapolated else ""
 
 
 def decomposition_sentence(statistics: Statistics) -> str:

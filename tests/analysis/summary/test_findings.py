@@ -71,16 +71,18 @@ def test_a_distance_beyond_the_other_models_is_flagged_and_an_undetermined_one_n
     distances = with_p(found, [0.3] * 6, [0.02, 0.03, -0.061, 0.0, 0.01, 0.0])
     assert robustness_sentence(beyond(distances, [2], [])) == (
         "No model lies significantly above or below the line of the other models (linear scale, "
-        "Holm over 6 models); the farthest is c, 6.1 points below (extrapolated: beyond the other models' accuracies)."
+        "Holm over 6 models); the farthest is c, 6.1 points below (extrapolated). Extrapolated: the line is used "
+        "beyond the other models' accuracies."
     )
     assert (robustness_sentence(beyond(distances, [2], [2])) or "").endswith("the farthest is b, 3.0 points above.")
     assert (robustness_sentence(beyond(distances, [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])) or "").endswith("6 models).")
 
     off = with_p(found, [0.01, 0.01, 0.6, 0.6, 0.6, 0.6], [0.02, 0.031, -0.2, -0.055, 0.01, 0.0])
-    assert (robustness_sentence(beyond(off, [0, 1], [1])) or "").startswith(
-        "2 models are significantly above the line (points: b (extrapolated: beyond the other models' accuracies), "
-        "a by 2.0 (extrapolated: beyond the other models' accuracies))."
+    sentence = robustness_sentence(beyond(off, [0, 1], [1])) or ""
+    assert sentence.startswith(
+        "2 models are significantly above the line (points: b (extrapolated), a by 2.0 (extrapolated)). Each model is "
     )
+    assert sentence.endswith(". Extrapolated: the line is used beyond the other models' accuracies.")
 
 
 def test_without_p_values_nothing_is_said(found):
