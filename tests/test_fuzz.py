@@ -42,7 +42,7 @@ from evalshift.testbed.pickled_arrays import unpickle_arrays
 from evalshift.testbed.registry import Registry, load_registry
 from evalshift.testbed.weights import Weights, read_index
 
-EXAMPLES = int(os.environ.get("EVALSHIFT_FUZZ", "12"))
+EXAMPLES = int(os.environ.get("EVALSHIFT_FUZZ", "8"))
 MOST_SECONDS, MOST_BYTES = 10.0, 4 << 30
 UNCHECKED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 IDS = tuple(f"image-{number}" for number in range(6))
