@@ -3,17 +3,29 @@
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from inspect import signature
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, no_type_check
+from typing import TYPE_CHECKING, Annotated, no_type_check
 
 import typer
-from typer.models import ArgumentInfo
 
+from evalshift.commands.dataset import dataset_app
+from evalshift.commands.shared import (
+    STOPPED_HALF_WAY,
+    DataDirOption,
+    DeviceOption,
+    ModelsOption,
+    RegistryOption,
+    ResultsOption,
+    SizeOption,
+    WorkersOption,
+    complaints,
+    data_access_of,
+    split,
+    whole_number,
+)
 from evalshift.console import completion
-from evalshift.errors import EvalshiftError, RegistryError, UsageError, explain_missing_packages
+from evalshift.errors import RegistryError, UsageError
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.publishing import inert_text
 
@@ -30,21 +42,12 @@ _FIGURES = (
     *("scales", "scatter"),
 )
 
-_STOPPED_HALF_WAY = "stopped; finished results are kept, and the same command resumes there"
-
 app = typer.Typer(
     epilog="Begin with: evalshift run && evalshift report --probit",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     rich_markup_mode=None,
 )
-
-
-def _whole_number(text: str | int) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f'"{text}" is not a whole number') from None
 
 
 def _say_version(wanted: bool) -> bool:
@@ -56,17 +59,11 @@ def _say_version(wanted: bool) -> bool:
     return wanted
 
 
-RegistryOption = Annotated[
-    Path | None,
-    typer.Option("--registry", metavar="FILE", help="Registry. [default: ./registry.yaml, else the packaged one]"),
-]
-
-
 @no_type_check  # the context that typer gives is of another class than the one that it has callbacks ask for
 def _use_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Let a file of options stand for those that are not given; called before any of them is read."""
     if path is not None and not ctx.resilient_parsing:
-        with _complaints(run):
+        with complaints(run):
             from evalshift.console.config_file import read_config
 
             options = {
@@ -125,25 +122,6 @@ PairOption = Annotated[
         autocompletion=completion.pairs,
     ),
 ]
-ModelsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--models",
-        metavar="GLOB",
-        help='Models, such as "resnet*". Comma-separated; repeatable.',
-        autocompletion=completion.models,
-    ),
-]
-ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")]
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        metavar="D",
-        help="auto, cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one.",
-        autocompletion=completion.one_of("auto", "cpu", "cuda", "mps"),
-    ),
-]
 
 
 import_app = typer.Typer(
@@ -160,15 +138,6 @@ FromOption = Annotated[
         "--from", metavar="DIR", help="Read a checkout of the authors' repository, or just its predictions, from disk."
     ),
 ]
-SizeOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="column|page|slide",
-        autocompletion=completion.one_of("column", "page", "slide"),
-        help="Size of figures: one column of a paper (3.4 in wide), the full page width (7 in), or a slide (10 in, "
-        "large text). [default: column; page for several panels]",
-    ),
-]
 HighlightOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -181,17 +150,6 @@ HighlightOption = Annotated[
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite predictions from a run.")]
 
-
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", metavar="DIR", help="Folder for downloads. [default: EVALSHIFT_DATA, else the user cache]"
-    ),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(metavar="N", parser=_whole_number, help="Threads that decode images. [default: one per core]"),
-]
 
 CacheDirOption = Annotated[
     Path | None,
@@ -210,12 +168,6 @@ cache_app = typer.Typer(
 )
 app.add_typer(cache_app, name="cache")
 
-dataset_app = typer.Typer(
-    help="Pixel statistics, accuracy by group, downsampling.",
-    epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(dataset_app, name="dataset")
 
 
@@ -272,9 +224,7 @@ def run(
     ] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", parser=_whole_number, help="Threads that decode image files. [default: one per core]"
-        ),
+        typer.Option(metavar="N", parser=whole_number, help="Threads that decode image files. [default: one per core]"),
     ] = None,
     executor: Annotated[
         str,
@@ -323,7 +273,7 @@ def run(
         int | None,
         typer.Option(
             metavar="N",
-            parser=_whole_number,
+            parser=whole_number,
             help="Run on the first N images of each dataset only, balanced over the classes; stored in DIR/limit-N.",
         ),
     ] = None,
@@ -357,7 +307,7 @@ def run(
     evalshift run on the embedded pair, which needs no download. Exit code: 0 success, 1 some models failed or a
     download was declined, 2 invalid usage or input, 130 stopped with Ctrl-C; finished predictions are always kept.
     """
-    with _complaints(run, _STOPPED_HALF_WAY), _data_access(data_dir, offline):
+    with complaints(run, STOPPED_HALF_WAY), data_access_of(data_dir, offline):
         from evalshift.evaluate.nothing_to_do import command_key, store_output, stored_output
         from evalshift.evaluate.options import Options
         from evalshift.file_dependencies import recorded_dependencies
@@ -379,7 +329,7 @@ def run(
             model_timeout=model_timeout if executor == "ray" else None,
         )
         if dry_run:
-            _dry_run(registry, _split(pair), _split(models), results, options, force)
+            _dry_run(registry, split(pair), split(models), results, options, force)
             return
         # Another program that calls this may change in ways that no key tells.
         key = command_key(registry, pair, models, results, options, force) if _own_process else ""
@@ -387,7 +337,7 @@ def run(
             typer.echo(f"{inert_text(said)}\nresults   {results}", err=True)
             return
         if not (yes or offline) and _can_ask():
-            _ask_before_downloads(registry, _split(pair), _split(models), results, options, force)
+            _ask_before_downloads(registry, split(pair), split(models), results, options, force)
         _supervise(options, model_timeout)
         from evalshift.console.output import print_failures
         from evalshift.console.terminal import stderr
@@ -396,8 +346,8 @@ def run(
         with recorded_dependencies() as dependencies:
             stored = run_models(
                 registry,
-                _split(pair),
-                _split(models),
+                split(pair),
+                split(models),
                 results,
                 device=options.device,
                 precision=options.precision,
@@ -472,7 +422,7 @@ def _supervise(options: "Options", model_timeout: float | None) -> None:
     from evalshift.evaluate.supervisor import CAN_SUPERVISE, supervise
 
     if CAN_SUPERVISE and _own_process and options.executor == "local":
-        supervise(model_timeout, _STOPPED_HALF_WAY)
+        supervise(model_timeout, STOPPED_HALF_WAY)
     elif model_timeout is not None and options.model_timeout is None:
         raise UsageError(
             "`model_timeout` is not supported here",
@@ -583,9 +533,9 @@ def report(
         ),
     ] = "top1",
     bootstrap: Annotated[
-        int, typer.Option(metavar="N", parser=_whole_number, help="Resamples of the models.")
+        int, typer.Option(metavar="N", parser=whole_number, help="Resamples of the models.")
     ] = 100_000,
-    seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the bootstrap.")] = 0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("report"),
     formats: Annotated[
         str,
@@ -631,7 +581,7 @@ def report(
     the likely cause. Needs only a results folder, or the counts of a published testbed that come with evalshift:
     no images, no GPU, no torch and no download. Try evalshift report --published recht2019 --linear
     """
-    with _complaints(report), _drawing_processes(formats):
+    with complaints(report), _drawing_processes(formats):
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
@@ -643,7 +593,7 @@ def report(
         as_json = formats.strip().lower() == "json"
         if not as_json:
             check_formats(formats)  # before the work, not after it
-        check_columns(_split(columns))
+        check_columns(split(columns))
         if size is not None:
             find_size(size)
         _refuse_two_sources(results, published)
@@ -655,7 +605,7 @@ def report(
         with stderr().status("reading predictions, computing statistics") as status:
             made = make_report(
                 results or "results",
-                pairs=_split(pair) or None,
+                pairs=split(pair) or None,
                 scale=scale,
                 metric=metric,
                 resamples=bootstrap,
@@ -664,17 +614,17 @@ def report(
                 without=_none_or_listed(without),
                 against=against,
                 registry=registry,
-                models=_split(models) or None,
+                models=split(models) or None,
                 highlight=_none_or_listed(highlight),
                 reference=reference,
-                include=_split(include),
+                include=split(include),
                 corrected_labels=_corrected(corrected),
             )
             if as_json:
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)
                 return
             status.update(f"drawing figures, writing {publish or out}")
-            kept = {"formats": formats, "size": size, "anonymous": anonymous, "columns": _split(columns) or None}
+            kept = {"formats": formats, "size": size, "anonymous": anonymous, "columns": split(columns) or None}
             if publish is None:
                 written = made.save(out, **kept)
             else:
@@ -710,7 +660,7 @@ def view(
     ] = None,
     highlight: HighlightOption = None,
     port: Annotated[
-        int, typer.Option(metavar="N", parser=_whole_number, help="Port on 127.0.0.1; 0 for any that is free.")
+        int, typer.Option(metavar="N", parser=whole_number, help="Port on 127.0.0.1; 0 for any that is free.")
     ] = 0,
 ) -> None:
     """Show the report in a browser, and renew it while a run goes on.
@@ -718,10 +668,10 @@ def view(
     Serves the page of a results folder on this machine alone (127.0.0.1), with pictures from the datasets on disk,
     until Ctrl-C. evalshift report writes the same page as one file to share.
     """
-    with _complaints(view, stopped="stopped; the results are as they were"):
+    with complaints(view, stopped="stopped; the results are as they were"):
         from evalshift.console.view import serve
 
-        choices = {"pairs": _split(pair) or None, "models": _split(models) or None}
+        choices = {"pairs": split(pair) or None, "models": split(models) or None}
         choices |= {"highlight": _none_or_listed(highlight), "registry": registry}
         try:
             server = serve(results, port=port, **choices)
@@ -810,16 +760,16 @@ def figure(
     ] = None,
     ylim: Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Range of the y-axis of a scatter.")] = None,
     bootstrap: Annotated[
-        int, typer.Option(metavar="N", parser=_whole_number, help="Resamples of the models.")
+        int, typer.Option(metavar="N", parser=whole_number, help="Resamples of the models.")
     ] = 100_000,
-    seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Draw a single figure, and compute nothing else.
 
     Text is 8 points at the width of the figure, and fonts are embedded. By default a figure is as wide as one column
     of a paper, or as the page if it has several panels.
     """
-    with _complaints(figure):
+    with complaints(figure):
         from evalshift.analysis.report import report as make_report
         from evalshift.console.terminal import stderr
 
@@ -832,7 +782,7 @@ def figure(
         with stderr().status("drawing"):
             made = make_report(
                 results or "results",
-                pairs=_split(pair) or None,
+                pairs=split(pair) or None,
                 scale=chosen,
                 metric=metric,
                 resamples=bootstrap,
@@ -840,7 +790,7 @@ def figure(
                 published=published,
                 without=_none_or_listed(without),
                 against=against,
-                models=_split(models) or None,
+                models=split(models) or None,
                 highlight=_none_or_listed(highlight),
                 add=add,
                 labels=_labels(label),
@@ -898,7 +848,7 @@ def compare(
     robustness is the distance above the line fitted to the other models in the results. For more than two models,
     p-values are Holm-adjusted.
     """
-    with _complaints(compare):
+    with complaints(compare):
         from evalshift.analysis.comparison.compute import compare as compare_stored
         from evalshift.console.output import print_comparison
 
@@ -906,8 +856,8 @@ def compare(
         scale = _one_of("a line has one scale", auto=False, linear=linear, probit=probit, logit=logit)
         found = compare_stored(
             results or "results",
-            *_split(models),
-            pairs=_split(pair) or None,
+            *split(models),
+            pairs=split(pair) or None,
             scale=scale,
             metric=metric,
             without=_none_or_listed(without),
@@ -949,11 +899,11 @@ def list_entries(
 
     Shows for each dataset whether it is on disk, can be downloaded, or needs a login.
     """
-    with _complaints(list_entries), _data_access(data_dir):
+    with complaints(list_entries), data_access_of(data_dir):
         from evalshift.console.listing import Choice, print_listing
         from evalshift.testbed.registry import load_registry
 
-        choice = Choice(_split(names), _split(source), runnable)
+        choice = Choice(split(names), split(source), runnable)
         print_listing(what, load_registry(registry), choice, as_json=as_json)
 
 
@@ -973,7 +923,7 @@ def fetch(
     Checksums are verified, and interrupted downloads are resumed. Files are stored in the folder EVALSHIFT_DATA, or in
     the user cache. The mirror EVALSHIFT_MIRROR is tried first.
     """
-    with _complaints(fetch, _STOPPED_HALF_WAY), _data_access(data_dir):
+    with complaints(fetch, STOPPED_HALF_WAY), data_access_of(data_dir):
         from evalshift.testbed.registry import load_registry
         from evalshift.testbed.state import fetch_all, model_state, run_by_fetching
         from evalshift.testbed.trust import code_lines
@@ -1012,12 +962,12 @@ def check(
     if it is on disk) and lists all errors of the registry and its entries. Exit code: 0 everything can run, 1 there
     are errors, or files are damaged or missing and cannot be downloaded, 2 the registry is invalid.
     """
-    with _complaints(check), _data_access(data_dir):
+    with complaints(check), data_access_of(data_dir):
         if as_json and (build or data):
             raise UsageError("`as_json` is not supported with this check", found="--json with --build or --data")
         if build or data:
-            sound = not build or _check_build(registry, _split(pair), _split(models))
-            if not (_check_data(registry, _split(pair), workers) if data else True) or not sound:
+            sound = not build or _check_build(registry, split(pair), split(models))
+            if not (_check_data(registry, split(pair), workers) if data else True) or not sound:
                 raise typer.Exit(1)
             return
         from evalshift.console.output import print_choice, print_states, states_json
@@ -1027,7 +977,7 @@ def check(
         from evalshift.testbed.state import dataset_state, model_state
 
         known = load_registry(registry)
-        chosen = choose_models(known, _split(pair), _split(models))
+        chosen = choose_models(known, split(pair), split(models))
         if not as_json:
             print_choice(chosen, known)
         with stderr().status("loading torch"):
@@ -1097,121 +1047,6 @@ def _check_data(registry: Path | None, pairs: list[str], workers: int | None) ->
     return not any(one.faults for one in found.values())
 
 
-@dataset_app.command("stats", epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet --out figures")
-def dataset_stats(
-    one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
-    other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another dataset, for comparison.")] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder for the figure and the histograms.")] = Path(),
-    formats: Annotated[
-        str, typer.Option("--format", metavar="LIST", help="Any of png, pdf, svg, csv.")
-    ] = "png,pdf,svg,csv",
-    size: SizeOption = None,
-    registry: RegistryOption = None,
-    workers: WorkersOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Compute means, standard deviations and intensity histograms of one or two datasets.
-
-    Prints the mean and standard deviation of each channel, on the scale of `preprocess`, and draws histograms of the
-    intensities. Exit code: 0 success, 2 invalid usage or input.
-    """
-    with _complaints(dataset_stats), _data_access(data_dir):
-        from evalshift.analysis.plot_data.sizes import find_size
-        from evalshift.analysis.report import check_formats
-        from evalshift.console.output import print_stats, write_stats
-        from evalshift.console.terminal import stderr
-        from evalshift.evaluate.progress import counted
-        from evalshift.testbed.datasets import load_dataset
-        from evalshift.testbed.pixels import pixel_statistics
-        from evalshift.testbed.registry import load_registry
-
-        wanted = check_formats(formats, ("png", "pdf", "svg", "csv"), "pixel statistics are")
-        drawn_for = None if size is None else find_size(size)
-        known, found = load_registry(registry), []
-        entries = {name: known.dataset(name) for name in (one, other) if name is not None}
-        for name, entry in entries.items():
-            dataset = load_dataset(name, entry, known.class_space(entry.classes))
-            with counted(stderr(), name, len(dataset)) as advance:
-                found.append(pixel_statistics(dataset, workers or os.cpu_count() or 1, advance))
-        print_stats(found, write_stats(found, out, wanted, drawn_for))
-
-
-@dataset_app.command("groups", epilog="Example: evalshift dataset groups waterbirds --results results --out groups")
-def dataset_groups(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset in the results folder.")],
-    results: ResultsOption = Path("results"),
-    metric: Annotated[
-        str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
-    ] = "top1",
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Output folder for the tables as CSV and Markdown.")
-    ] = None,
-) -> None:
-    """Report accuracy by group of images, and each model's worst group.
-
-    Groups are the values of the images' attributes: further columns of a list or of imported labels, or of the table
-    that `attributes:` names in the registry. Models whose names end in a seed (erm-seed0, erm-seed1) are averaged.
-    Exit code: 0 success, 2 invalid usage or input.
-    """
-    with _complaints(dataset_groups):
-        from evalshift.analysis.summary.set_groups import set_groups
-        from evalshift.console.output import print_statistics, write_statistics
-        from evalshift.evaluate.store import Results
-
-        tables, notes = set_groups(Results(results), dataset, metric)
-        print_statistics({name: table for name, table in tables.items() if name != "groups" or len(table.frame) <= 40})
-        for note in notes:
-            typer.echo(f"note: {note}")
-        if out is not None:
-            write_statistics(tables, out)
-
-
-@dataset_app.command("downsample", epilog="Example: evalshift dataset downsample ILSVRC2012/val --size 32 --filter box")
-def dataset_downsample(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wnid folders, or ImageNet's validation images.")],
-    size: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Pixels per side.")] = 32,
-    filter: Annotated[
-        str, typer.Option("--filter", metavar="F", help="nearest, box, bilinear, hamming, bicubic or lanczos.")
-    ] = "box",
-    split: Annotated[str, typer.Option(metavar="val|train", help="Name of the split; train is shuffled.")] = "val",
-    batches: Annotated[
-        int, typer.Option(metavar="N", parser=_whole_number, help="Number of files of a train split.")
-    ] = 1,
-    seed: Annotated[int, typer.Option(metavar="N", parser=_whole_number, help="Seed of the shuffling.")] = 0,
-    devkit: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The devkit, if it is not next to flat images.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: imagenetN]")] = None,
-    workers: WorkersOption = None,
-) -> None:
-    """Downsample ImageNet to the format of Downsampled ImageNet.
-
-    Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with the channels in sequence, labels
-    from 1 in the order of the devkit, and the mean image. An interrupted run is resumed.
-    Exit code: 0 success, 2 invalid usage or input.
-    """
-    with _complaints(dataset_downsample, _STOPPED_HALF_WAY):
-        from evalshift.console.terminal import stderr
-        from evalshift.evaluate.progress import counted
-        from evalshift.testbed.downsampling import downsample
-
-        with counted(stderr(), f"{size} × {size}, {filter}", None) as advance:
-            made = downsample(
-                folder,
-                out or Path(f"imagenet{size}"),
-                size,
-                filter,
-                split=split,
-                batches=batches,
-                seed=seed,
-                devkit=devkit,
-                workers=workers or os.cpu_count() or 1,
-                advance=advance,
-            )
-        ready = f", {made.found_ready:,} of them from an earlier run" if made.found_ready else ""
-        typer.echo(f"{made.images:,} images{ready}: {', '.join(map(str, made.files))}")
-
-
 @import_app.command("recht2019-cifar10", epilog="Example: evalshift import recht2019-cifar10 --results results")
 def import_recht2019_cifar10(
     folder: FromOption = None, results: ResultsOption = Path("results"), force: ForceOption = False
@@ -1227,19 +1062,30 @@ def import_recht2019_cifar10(
 
 @import_app.command("recht2019-imagenet", epilog="Example: evalshift import recht2019-imagenet --from ImageNetV2")
 def import_recht2019_imagenet(
-    folder: FromOption = None, results: ResultsOption = Path("results"), force: ForceOption = False
+    folder: FromOption = None,
+    revisions: Annotated[
+        bool,
+        typer.Option(
+            "--revisions", help="The 24 released revisions of MatchedFrequency instead; needs --from, a checkout."
+        ),
+    ] = False,
+    results: ResultsOption = Path("results"),
+    force: ForceOption = False,
 ) -> None:
     """Import released ImageNet predictions.
 
     Recht et al. 2019 released the top-5 predictions of 67 models on each image of ImageNet's validation set and of the
     three ImageNetV2 sets. The files are downloaded once from their repository, at a fixed commit, and compared with
-    the published counts. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
+    the published counts. With --revisions, predictions on MatchedFrequency as it was at each of 23 reviewing passes and
+    in the end are read from a checkout: datasets imagenetv2-b-1 to imagenetv2-b-33, of which `evalshift dataset
+    revisions` draws figure 7. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
     """
-    _import_released("recht2019-imagenet", folder, results, force)
+    name = "recht2019-imagenet-revisions" if revisions else "recht2019-imagenet"
+    _import_released(name, folder, results, force)
 
 
 def _import_released(name: str, folder: Path | None, results: Path, force: bool) -> None:
-    with _complaints(import_recht2019_imagenet, _STOPPED_HALF_WAY):
+    with complaints(import_recht2019_imagenet, STOPPED_HALF_WAY):
         from evalshift.console.output import print_import
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.importers.released import import_released
@@ -1273,7 +1119,7 @@ def import_predictions(
     ] = None,
     first_class: Annotated[
         int | None,
-        typer.Option("--first-class", metavar="0|1", parser=_whole_number, help="Number of the first class."),
+        typer.Option("--first-class", metavar="0|1", parser=whole_number, help="Number of the first class."),
     ] = None,
     file_order: Annotated[
         bool, typer.Option("--file-order", help="Rows are in dataset order; names in the file are ignored.")
@@ -1287,7 +1133,7 @@ def import_predictions(
         ),
     ] = "marked",
     family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, shown in the report.")] = None,
-    year: Annotated[int | None, typer.Option(metavar="N", parser=_whole_number, help="The model's year.")] = None,
+    year: Annotated[int | None, typer.Option(metavar="N", parser=whole_number, help="The model's year.")] = None,
     registry: RegistryOption = None,
     results: ResultsOption = Path("results"),
     force: ForceOption = False,
@@ -1299,7 +1145,7 @@ def import_predictions(
     agree with those of the dataset. Each rule applied is printed; ambiguous files are refused. Exit code: 0 success,
     2 invalid usage or input, and nothing is stored.
     """
-    with _complaints(import_predictions):
+    with complaints(import_predictions):
         from evalshift.console.output import print_import
         from evalshift.evaluate.importers import predictions
 
@@ -1388,7 +1234,7 @@ def import_table(
     Accuracies are converted to counts of images, or refused. Statistics that need per-image predictions leave these
     models out, and the report says so. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
     """
-    with _complaints(import_table):
+    with complaints(import_table):
         from evalshift.console.output import print_import
         from evalshift.evaluate.importers import tables
 
@@ -1424,7 +1270,7 @@ def cache_list(
 
     The least recently used come first: they are the first to be removed to make room for others.
     """
-    with _complaints(cache_list):
+    with complaints(cache_list):
         from evalshift.console.output import print_cache
         from evalshift.evaluate.decode_cache import DecodeCache
 
@@ -1439,82 +1285,20 @@ def cache_clear(
     cache_dir: CacheDirOption = None,
 ) -> None:
     """Remove decoded images from disk. They are decoded again when a run needs them."""
-    with _complaints(cache_clear):
+    with complaints(cache_clear):
         from rich.filesize import decimal
 
         from evalshift.evaluate.decode_cache import DecodeCache
 
         cache = DecodeCache(cache_dir)
-        removed = cache.clear(_split(datasets))
+        removed = cache.clear(split(datasets))
         files = f"{len(removed):,} file{'' if len(removed) == 1 else 's'}"
         typer.echo(f"removed   {files}, {decimal(sum(entry.bytes for entry in removed))}, from {cache.folder}")
 
 
-def _data_access(data_dir: Path | None, offline: bool = False) -> AbstractContextManager[None]:
-    from evalshift.testbed.data_access import data_access
-
-    return data_access(data_dir, offline)
-
-
-# Options, by parameter of their command, whose Python argument has another name.
-_PYTHON_NAMES = {
-    "pair": "pairs",
-    "bootstrap": "resamples",
-    "column": "columns",
-    "dataset_name": "dataset_names",
-    "n": "sizes",
-    **dict.fromkeys(("linear", "probit", "logit", "percent", "fraction", "counts"), "scale"),
-}
-
-
-@contextmanager
-def _complaints(command: Callable[..., Any], stopped: str = "stopped") -> Iterator[None]:
-    """Print errors as text and exit with their code, never with a traceback.
-
-    command   whose options errors are told by: library code names Python arguments as `argument`
-    stopped   what to say after Ctrl-C
-    """
-    try:
-        with explain_missing_packages():
-            yield
-    except EvalshiftError as error:
-        typer.echo(f"evalshift: {inert_text(_with_options(str(error), _options(command)))}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo(f"\nevalshift: {stopped}", err=True)
-        raise typer.Exit(130) from None
-
-
-def _options(command: Callable[..., Any]) -> dict[str, str]:
-    """Python argument → option of a command, such as resamples → --bootstrap; an argument of it by its place: FILE."""
-    named: dict[str, list[str]] = {}
-    for name, parameter in signature(command).parameters.items():
-        (declared,) = parameter.annotation.__metadata__
-        if declared.hidden:
-            continue
-        long = [word for word in declared.param_decls or () if word.startswith("--")]
-        shown = long[0] if long else f"--{name.replace('_', '-')}"
-        if isinstance(declared, ArgumentInfo):
-            shown = declared.metavar or shown
-        for known in {name, _PYTHON_NAMES.get(name, name)}:
-            named.setdefault(known, []).append(shown)
-    return {name: " or ".join(filter(None, (", ".join(options[:-1]), options[-1]))) for name, options in named.items()}
-
-
-def _with_options(text: str, options: Mapping[str, str]) -> str:
-    """A message with options in place of Python arguments: --id-column for `id_column`."""
-    import re
-
-    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), text)
-
-
-def _split(values: list[str] | None) -> list[str]:
-    return [part.strip() for value in values or () for part in value.split(",") if part.strip()]
-
-
 def _none_or_listed(values: list[str] | None) -> list[str] | None:
     """The names given; none of them where the word none was, and None where nothing was."""
-    return None if values is None else [name for name in _split(values) if name != "none"]
+    return None if values is None else [name for name in split(values) if name != "none"]
 
 
 def _labels(texts: list[str] | None) -> dict[str, str]:

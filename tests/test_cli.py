@@ -27,6 +27,8 @@ from evalshift import __version__, cli
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.plot_data.scopes import FIGURE_NAMES
 from evalshift.cli import app
+from evalshift.commands import dataset as dataset_commands
+from evalshift.commands import shared
 from evalshift.evaluate.store import Results
 from evalshift.testbed.registry import default_path, load_registry
 
@@ -1215,6 +1217,7 @@ def test_help_takes_at_most_three_times_an_import_of_its_libraries(tmp_path: Pat
         ("import_table", "columns", "--column"),
         ("import_table", "scale", "--percent, --fraction or --counts"),
         ("import_predictions", "id_column", "--id-column"),
+        ("import_recht2019_imagenet", "folder", "--from"),
         ("dataset_groups", "dataset", "DATASET"),
     ],
 )
@@ -1222,7 +1225,9 @@ def test_errors_name_python_arguments_which_the_command_line_shows_as_options(
     command: str, argument: str, option: str
 ) -> None:
     given = f"a problem\n  fix:      leave `{argument}` out, not `other`"
-    text = cli._with_options(given, cli._options(getattr(cli, command)))
+    text = shared._with_options(
+        given, shared._options(getattr(cli, command, None) or getattr(dataset_commands, command))
+    )
     says(text, fix=f"leave {option} out, not `other`")
 
 

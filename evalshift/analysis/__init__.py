@@ -62,7 +62,11 @@ if TYPE_CHECKING:
     )
     from evalshift.analysis.statistics.mistake_distances import class_distances, distance_change, mistake_distances
     from evalshift.analysis.statistics.multiplicity import adjust, adjust_pairs
-    from evalshift.analysis.statistics.near_duplicates import NearDuplicates, without_duplicates
+    from evalshift.analysis.statistics.near_duplicates import (
+        NearDuplicates,
+        accuracy_on_duplicates,
+        without_duplicates,
+    )
     from evalshift.analysis.statistics.outliers import off_the_line
     from evalshift.analysis.statistics.overfitting_tests import year_trend
     from evalshift.analysis.statistics.paired import (
@@ -79,6 +83,11 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.scale_choice import compare_scales
     from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
     from evalshift.analysis.statistics.seeds import seed_spread
+    from evalshift.analysis.statistics.selection_frequencies import (
+        corrected_gap,
+        fit_beta_binomial,
+        mean_after_matching,
+    )
     from evalshift.analysis.statistics.selective import accuracy_drop, selective_prediction
     from evalshift.analysis.statistics.several_originals import SeveralOriginals, robustness_over_originals
     from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
@@ -111,6 +120,7 @@ __all__ = [
     "Summary",
     "ability_change",
     "accuracy_drop",
+    "accuracy_on_duplicates",
     "adjust",
     "adjust_pairs",
     "agreement",
@@ -134,6 +144,7 @@ __all__ = [
     "compute_statistics",
     "confidence_estimates",
     "corrected_drops",
+    "corrected_gap",
     "corruption_errors",
     "curvature",
     "decompose",
@@ -156,6 +167,7 @@ __all__ = [
     "expected_agreement",
     "expected_line",
     "family_bootstrap",
+    "fit_beta_binomial",
     "fit_difficulty",
     "fit_item_response",
     "fit_line",
@@ -174,6 +186,7 @@ __all__ = [
     "load_outcomes",
     "load_pair",
     "mcnemar_power",
+    "mean_after_matching",
     "mean_drop",
     "mean_drop_of_counts",
     "missed_by",
@@ -335,6 +348,7 @@ _NAMES = {
     ),
     "statistics.near_duplicates": (
         "NearDuplicates",
+        "accuracy_on_duplicates",
         "without_duplicates",
     ),
     "statistics.outliers": ("off_the_line",),
@@ -389,6 +403,7 @@ _NAMES = {
         "several_shifts",
     ),
     "statistics.seeds": ("seed_spread",),
+    "statistics.selection_frequencies": ("corrected_gap", "fit_beta_binomial", "mean_after_matching"),
     "statistics.shrinkage": ("shrunk_accuracies",),
     "summary": (
         "MetricSummary",

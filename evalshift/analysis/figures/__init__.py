@@ -15,6 +15,7 @@ from evalshift.analysis.figures.intensities import intensities, intensities_figu
 from evalshift.analysis.figures.multiples import grid_figure, multiples_figure, scales_figure
 from evalshift.analysis.figures.ranks import ranks, ranks_figure
 from evalshift.analysis.figures.reliability import reliability, reliability_figure
+from evalshift.analysis.figures.revisions import revisions, revisions_figure
 from evalshift.analysis.figures.risk_coverage import risk_coverage, risk_coverage_figure
 from evalshift.analysis.figures.robustness import robustness, robustness_figure
 from evalshift.analysis.figures.scatter import scatter, scatter_figure
@@ -46,6 +47,8 @@ __all__ = [
     "reliability",
     "reliability_figure",
     "render",
+    "revisions",
+    "revisions_figure",
     "risk_coverage",
     "risk_coverage_figure",
     "robustness",

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool
 from scipy import stats
 
-from evalshift.analysis.statistics.intervals import Interval, check_counts, check_level
+from evalshift.analysis.statistics.intervals import Interval, check_counts, check_level, clopper_pearson
 from evalshift.errors import AnalysisError
-from evalshift.shapes import Accuracies, Counts
+from evalshift.shapes import Accuracies, Correct, Counts
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,42 @@ def _beta_interval(right: np.ndarray, wrong: np.ndarray, level: float) -> Interv
         low = stats.beta.ppf((1 - level) / 2, right, wrong + 1)
         high = stats.beta.ppf((1 + level) / 2, right + 1, wrong)
     return Interval(np.where(right > 0, low, 0.0), np.where(wrong > 0, high, 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class OnDuplicates:
+    """Accuracies of m models on the images that are near-duplicates and on the rest, as fractions.
+
+    duplicates            on the near-duplicates
+    accuracy, interval    on the rest, with its Clopper–Pearson interval
+    inflation             accuracy on the whole set minus that on the rest
+    """
+
+    duplicates: Accuracies
+    accuracy: Accuracies
+    interval: Interval[np.ndarray]
+    inflation: Accuracies
+
+
+def accuracy_on_duplicates(correct: Correct, duplicate: Bool[np.ndarray, " n"], level: float = 0.95) -> OnDuplicates:
+    """Accuracy with and without images that were found to be near-duplicates, from predictions on each image.
+
+    correct    which of n images each of m models classifies correctly, shape (m, n)
+    duplicate  which images are near-duplicates, shape (n,)
+    Raises AnalysisError where none of the images is one, or all are.
+    Source: Recht et al. 2019, appendix B.2.2, where the images are known rather than their share.
+
+    >>> found = accuracy_on_duplicates(np.array([[True, True, False, True]]), np.array([True, False, False, False]))
+    >>> found.duplicates, found.accuracy.round(3), found.inflation.round(3)
+    (array([1.]), array([0.667]), array([0.083]))
+    """
+    count = int(duplicate.sum())
+    if not 0 < count < len(duplicate):
+        raise AnalysisError(
+            "accuracy with and without near-duplicates needs both",
+            found=f"{count:,} near-duplicates among {len(duplicate):,} images",
+        )
+    rest = correct[:, ~duplicate]
+    accuracy = rest.mean(axis=1)
+    interval = clopper_pearson(rest.sum(axis=1), np.full(len(rest), rest.shape[1]), level)
+    return OnDuplicates(correct[:, duplicate].mean(axis=1), accuracy, interval, correct.mean(axis=1) - accuracy)

@@ -11,6 +11,7 @@ from evalshift.analysis.outcomes import Outcomes, split_pair
 from evalshift.analysis.outcomes.stored_models import stored_models
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
+from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.summary.conventions import of_publication
 from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
@@ -223,11 +224,13 @@ def _summarize_pair(
             f"The counts of {len(inexact)} models were derived from printed tables, since no predictions were "
             f"released, and may be off by a few images: {name_some(inexact)}."
         )
+    known_duplicates = testbed.near_duplicates.get(split_pair(pair)[0])
     return summarize_outcomes(
         outcomes,
         options=conventions.applied_to(options),
         ties=conventions.ties if added is None else "shared",
         own={model for counts in outcomes.values() for model in counts.beside},
+        near_duplicates=None if known_duplicates is None else NearDuplicates(**known_duplicates),
         notes=notes,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from evalshift.evaluate.importers.releases.download import download_files
 from evalshift.evaluate.importers.releases.labels import read_rows, rows_in_store
 from evalshift.evaluate.importers.releases.published import best_first, differences, published_facts
 from evalshift.evaluate.importers.releases.release import Release, ReleasedSet
-from evalshift.evaluate.importers.releases.set_files import SetFiles, find_files
+from evalshift.evaluate.importers.releases.set_files import SetFiles, find_files, unpack_archives
 from evalshift.evaluate.importers.values import TopClasses, top_classes
 from evalshift.evaluate.predictions import Imported, Predictions
 from evalshift.evaluate.store import Results, StoredDataset
@@ -86,13 +87,21 @@ def import_released(
     release = RELEASES[name]
     store = results if isinstance(results, Results) else Results(results)
     known = registry if isinstance(registry, Registry) else load_registry(registry)
-    found = find_files(release, Path(folder)) if folder is not None else download_files(release, say)
+    if folder is None and not release.downloaded:
+        raise UsageError(
+            f"{name} is imported from a checkout alone (`folder`)",
+            expected=f"a checkout of {release.repository}, or a folder with its sets",
+            fix=f"git clone https://github.com/{release.repository}",
+        )
     read: list[_ReadSet] = []
-    for released, files in found.items():
-        say(f"{released.dataset}: {len(files.predictions)} models")
-        read.append(_read_set(release, released, files, store, known, download=folder is None))
-        for one in read[-1].models:
-            refuse_overwriting(store, released.dataset, one.predictions.model, force)
+    with TemporaryDirectory() as unpacked:
+        source = None if folder is None else unpack_archives(release, Path(folder), Path(unpacked))
+        found = download_files(release, say) if source is None else find_files(release, source)
+        for released, files in found.items():
+            say(f"{released.dataset}: {len(files.predictions)} models")
+            read.append(_read_set(release, released, files, store, known, download=folder is None))
+            for one in read[-1].models:
+                refuse_overwriting(store, released.dataset, one.predictions.model, force)
     return _store(release, read, store)
 
 
@@ -117,7 +126,7 @@ def _read_set(
 ) -> _ReadSet:
     rows = read_rows(released, files, registry.class_space(release.classes), registry, download=download)
     dataset, order = rows_in_store(rows, store)
-    facts = published_facts(release.name)
+    facts = published_facts(release.facts_from or release.name)
     models = tuple(
         _read_model(stem, path, release, released, dataset, order, facts)
         for stem, path in sorted(files.predictions.items())

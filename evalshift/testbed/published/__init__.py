@@ -8,7 +8,7 @@ import csv
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -64,6 +64,7 @@ class PublishedTestbed:
     ties       how its tables rank models of equal accuracy: "shared" or "alphabetical"
     families   the title of each family of its models that has one, by its name
     datasets   the title of each dataset that has one, by its name
+    near_duplicates  what was published of near-duplicates of training images: dataset → share, accuracy, source
     """
 
     name: str
@@ -73,6 +74,7 @@ class PublishedTestbed:
     ties: Literal["shared", "alphabetical"]
     families: dict[str, str]
     datasets: dict[str, str]
+    near_duplicates: dict[str, dict[str, Any]]
     tables: tuple[PublishedTable, ...]
 
     @property
@@ -103,11 +105,12 @@ def load_published(name: str) -> PublishedTestbed:
     folder = resources.files(__name__).joinpath(name)
     facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))
     tables = tuple(_load_table(folder, table) for table in facts["tables"])
+    near = {known: entry["near_duplicates"] for known, entry in facts["datasets"].items() if "near_duplicates" in entry}
     families, datasets = (
         {known: entry["title"] for known, entry in facts.get(kind, {}).items()} for kind in ("families", "datasets")
     )
     return PublishedTestbed(
-        name, facts["title"], facts["reference"], facts["paper"], facts["ties"], families, datasets, tables
+        name, facts["title"], facts["reference"], facts["paper"], facts["ties"], families, datasets, near, tables
     )
 
 

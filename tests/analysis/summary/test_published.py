@@ -337,3 +337,15 @@ class TestSummary:
         with pytest.raises(UsageError) as complaint:
             summarize_published("recht2019", resamples=0, **choices)
         assert str(complaint.value).splitlines() == lines
+
+
+def test_near_duplicates_explain_little_of_the_drop_as_the_paper_says() -> None:
+    (pair,) = summarize_published("recht2019", "cifar10:cifar10.1-v4", scale="linear").pairs
+    frame = pair.metrics["top1"].tables["duplicates"].frame.set_index("model")
+    accuracy, inflation = (float(frame[column].to_dict()["vgg16_keras"]) for column in ("accuracy", "inflation"))
+    # Appendix B.2.2: 8 % of 10,000 images, all correct: (k − 800) / 9,200.
+    correct = round((accuracy + inflation) * 10_000)
+    assert accuracy == pytest.approx((correct - 800) / 9200)
+    assert round(100 * inflation, 1) == 0.6
+    (imagenet,) = summarize_published("recht2019", "imagenet:imagenetv2-matched-frequency", scale="linear").pairs
+    assert "duplicates" not in imagenet.metrics["top1"].tables

@@ -63,6 +63,8 @@ def differences(release: Release, predictions: list[Predictions], dataset: Store
     published = {
         model: counts for (name, model), counts in published_counts(release.name).items() if name == dataset.name
     }
+    if not published:  # nothing was published of this set, so nothing can differ
+        return []
     lines: list[str] = []
     for one in predictions:
         counted = count_correct(one, dataset)

@@ -69,3 +69,30 @@ IMAGENET = Release(
     ),
     extra_suffix=_EXTRA_SUFFIX,
 )
+
+# Of the 33 revisions of MatchedFrequency, those whose predictions are in the repository; b-33 is the final one. A few
+# were stored before they were full: 9,933 to 10,000 images.
+REVISIONS = (*range(1, 24), 33)
+
+IMAGENET_REVISIONS = Release(
+    name="recht2019-imagenet-revisions",
+    repository="modestyachts/ImageNetV2",
+    commits=IMAGENET.commits,
+    classes="imagenet-1k",
+    suffix=".npy",
+    listing="recht2019.csv",
+    sets=tuple(
+        ReleasedSet(
+            f"imagenetv2-b-{number}",
+            (f"imagenetv2-b-{number}", f"data/predictions/imagenetv2-b-{number}"),
+            (f"imagenetv2-b-{number}_labels.npy", f"data/datasets/imagenetv2-b-{number}.json"),
+            class_folders=True,
+            reversed_models=_REVERSED,
+        )
+        for number in REVISIONS
+    ),
+    extra_suffix=_EXTRA_SUFFIX,
+    downloaded=False,
+    facts_from="recht2019-imagenet",
+    original="imagenet",
+)

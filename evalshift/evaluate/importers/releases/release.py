@@ -36,6 +36,9 @@ class Release:
     sets          the original set first
     renamed       name of a file -> what the paper calls the model, where they differ
     extra_suffix  what some files have behind the paper's name of the model
+    downloaded    whether its files are listed; else they are imported from a checkout alone
+    original      the original set of its pairs, where it is in another release; else the first of `sets`
+    facts_from    the release whose table says family and year of its models, where it has none of its own
     """
 
     name: str
@@ -47,11 +50,14 @@ class Release:
     sets: tuple[ReleasedSet, ...]
     renamed: Mapping[str, str] = field(default_factory=dict)
     extra_suffix: str = ""
+    downloaded: bool = True
+    facts_from: str = ""
+    original: str = ""
 
     @property
     def pairs(self) -> tuple[str, ...]:
         """Original and new sets, as the report is to find them."""
-        first, *others = (one.dataset for one in self.sets)
+        first, *others = dict.fromkeys(filter(None, (self.original, *(one.dataset for one in self.sets))))
         return tuple(f"{first}:{other}" for other in others)
 
     def model_name(self, stem: str) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalshift.errors import DataError
+import numpy as np
+
+from evalshift.errors import DataError, first_line
 from evalshift.evaluate.importers.releases.release import Release, ReleasedSet
 
 
@@ -40,3 +42,33 @@ def find_files(release: Release, folder: Path) -> dict[ReleasedSet, SetFiles]:
             expected=f"a checkout of {release.repository}, or {', '.join(one.predictions[0] for one in release.sets)}",
         )
     return found
+
+
+def unpack_archives(release: Release, folder: Path, empty: Path) -> Path:
+    """The folder itself; where its sets are .npz files, a file per model with `labels`, these unpacked into `empty`.
+
+    An archive is called by what follows the last "imagenetv2-" of its dataset: b-23.npz. Raises DataError for one that
+    cannot be read or has no labels.
+    """
+    archives = {
+        released: path
+        for released in release.sets
+        if (path := folder / f"{released.dataset.removeprefix('imagenetv2-')}.npz").is_file()
+    }
+    for released, path in archives.items():
+        place = empty / released.predictions[0]
+        place.mkdir(parents=True)
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                np.save(empty / released.labels[0], content["labels"])
+                for model in content.files:
+                    if model != "labels":
+                        np.save(place / f"{model}{release.suffix}", content[model])
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(
+                "the archive cannot be read",
+                where=path,
+                found=first_line(error),
+                expected="labels, and classes (n, 5) for each model",
+            ) from error
+    return empty if archives else folder

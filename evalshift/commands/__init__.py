@@ -1,0 +1,1 @@
+"""The commands of `evalshift`, one subject per file: parse, call, print."""

@@ -1,0 +1,136 @@
+"""What commands share: options that several take, and errors printed in terms of these options."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from inspect import signature
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.models import ArgumentInfo
+
+from evalshift.console import completion
+from evalshift.errors import EvalshiftError, explain_missing_packages
+from evalshift.publishing import inert_text
+
+STOPPED_HALF_WAY = "stopped; finished results are kept, and the same command resumes there"
+
+
+def whole_number(text: str | int) -> int:
+    """The number that an option gives; a usage error where it is not whole."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f'"{text}" is not a whole number') from None
+
+
+RegistryOption = Annotated[
+    Path | None,
+    typer.Option("--registry", metavar="FILE", help="Registry. [default: ./registry.yaml, else the packaged one]"),
+]
+
+
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models",
+        metavar="GLOB",
+        help='Models, such as "resnet*". Comma-separated; repeatable.',
+        autocompletion=completion.models,
+    ),
+]
+ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="D",
+        help="auto, cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one.",
+        autocompletion=completion.one_of("auto", "cpu", "cuda", "mps"),
+    ),
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="column|page|slide",
+        autocompletion=completion.one_of("column", "page", "slide"),
+        help="Size of figures: one column of a paper (3.4 in wide), the full page width (7 in), or a slide (10 in, "
+        "large text). [default: column; page for several panels]",
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="DIR", help="Folder for downloads. [default: EVALSHIFT_DATA, else the user cache]"
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=whole_number, help="Threads that decode images. [default: one per core]"),
+]
+
+
+def data_access_of(data_dir: Path | None, offline: bool = False) -> AbstractContextManager[None]:
+    """The context in which a command reads and downloads data."""
+    from evalshift.testbed.data_access import data_access
+
+    return data_access(data_dir, offline)
+
+
+# Options, by parameter of their command, whose Python argument has another name.
+_PYTHON_NAMES = {
+    "pair": "pairs",
+    "bootstrap": "resamples",
+    "column": "columns",
+    "dataset_name": "dataset_names",
+    "n": "sizes",
+    **dict.fromkeys(("linear", "probit", "logit", "percent", "fraction", "counts"), "scale"),
+}
+
+
+@contextmanager
+def complaints(command: Callable[..., Any], stopped: str = "stopped") -> Iterator[None]:
+    """Print errors as text and exit with their code, never with a traceback.
+
+    command   whose options errors are told by: library code names Python arguments as `argument`
+    stopped   what to say after Ctrl-C
+    """
+    try:
+        with explain_missing_packages():
+            yield
+    except EvalshiftError as error:
+        typer.echo(f"evalshift: {inert_text(_with_options(str(error), _options(command)))}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.echo(f"\nevalshift: {stopped}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _options(command: Callable[..., Any]) -> dict[str, str]:
+    """Python argument → option of a command, such as resamples → --bootstrap; an argument of it by its place: FILE."""
+    named: dict[str, list[str]] = {}
+    for name, parameter in signature(command).parameters.items():
+        (declared,) = parameter.annotation.__metadata__
+        if declared.hidden:
+            continue
+        # In an annotation, typer takes the first of the names for the default value.
+        written = (declared.default, *(declared.param_decls or ()))
+        long = [word for word in written if isinstance(word, str) and word.startswith("--")]
+        shown = long[0] if long else f"--{name.replace('_', '-')}"
+        if isinstance(declared, ArgumentInfo):
+            shown = declared.metavar or shown
+        for known in {name, _PYTHON_NAMES.get(name, name)}:
+            named.setdefault(known, []).append(shown)
+    return {name: " or ".join(filter(None, (", ".join(options[:-1]), options[-1]))) for name, options in named.items()}
+
+
+def _with_options(text: str, options: Mapping[str, str]) -> str:
+    """A message with options in place of Python arguments: --id-column for `id_column`."""
+    import re
+
+    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), text)
+
+
+def split(values: list[str] | None) -> list[str]:
+    """The parts of options that are comma-separated and repeatable."""
+    return [part.strip() for value in values or () for part in value.split(",") if part.strip()]

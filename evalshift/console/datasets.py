@@ -1,0 +1,156 @@
+"""What the commands below `evalshift dataset` print."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalshift.console.terminal import print_table, stdout, wrapped
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evalshift.testbed.candidate_sampling import Candidate, Sample
+    from evalshift.testbed.datasets import Dataset
+    from evalshift.testbed.duplicates import Decisions, Search
+
+_NEAREST_PRINTED = 5
+
+
+def print_equal(pairs: Sequence[tuple[int, int]], one: "Dataset", other: "Dataset | None") -> None:
+    """How many images have equal pixels, and the first few of them."""
+    among = one if other is None else other
+    where = "in the same dataset" if other is None else f"in {other.name}"
+    said = f"{len(pairs):,} of {len(one):,} images of {one.name} are {where} pixel by pixel"
+    if other is None:
+        said = f"{len(pairs):,} of {len(one):,} images of {one.name} repeat an earlier one pixel by pixel"
+    shown = [f"{one.ids[first]} = {among.ids[second]}" for first, second in pairs[:3]]
+    differing = sum(one.labels[first] != among.labels[second] for first, second in pairs)
+    examples = f" ({', '.join([*shown, *(['…'] if len(pairs) > 3 else [])])})" if pairs else ""
+    stdout().print(wrapped(f"{said}{examples}.", ""))
+    if differing and one.classes.name == among.classes.name:
+        stdout().print(wrapped(f"{differing:,} of these have another label there.", ""))
+
+
+def print_search(search: "Search") -> None:
+    """Distances of the nearest neighbours by each metric, and the nearest few pairs."""
+    from evalshift.testbed.duplicates import quantiles
+
+    rows = [
+        (metric, *(f"{value:.4g}" for value in quantiles(found.distance[:, 0]).values()), _same_class(search, metric))
+        for metric, found in search.found.items()
+    ]
+    print_table(("nearest by", "smallest", "1 %", "5 %", "median", "same class"), rows, "lrrrrr")
+    for metric, found in search.found.items():
+        near = found.distance[:, 0].argsort(kind="stable")[:_NEAREST_PRINTED]
+        stdout().print(f"\nnearest by {metric}")
+        print_table(
+            ("image", "class", "neighbour", "class", "distance"),
+            [
+                (
+                    search.queries.ids[place],
+                    search.queries.classes.names[search.queries.labels[place]],
+                    search.references.ids[other := int(found.position[place, 0])],
+                    search.references.classes.names[search.references.labels[other]],
+                    f"{found.distance[place, 0]:.4g}",
+                )
+                for place in near.tolist()
+            ],
+            "llllr",
+        )
+
+
+def _same_class(search: "Search", metric: str) -> str:
+    if search.queries.classes.names != search.references.classes.names:
+        return ""
+    near = search.references.labels[search.found[metric].position[:, 0]]
+    return f"{100 * (near == search.queries.labels).mean():.1f} %"
+
+
+def print_decisions(decisions: "Decisions", images: int, path: Path) -> None:
+    """How many images were seen, and how many of these are near-duplicates."""
+    count = len(decisions.duplicates)
+    stdout().print(
+        wrapped(
+            f"{count:,} of {images:,} images ({100 * count / images:.2f} %) are near-duplicates by {path}, in which "
+            f"{len(decisions.seen):,} images were decided; those without a decision count as none.",
+            "",
+        )
+    )
+
+
+def print_near_duplicates_entry(share: float, accuracy: float, models: int, path: Path) -> None:
+    """The lines for the registry that say so."""
+    source = f"reviewed by eye, {path.name}; mean accuracy of {models} model{'' if models == 1 else 's'}"
+    stdout().print(
+        f"for the registry:\n  near_duplicates: {{share: {share:.6g}, accuracy: {accuracy:.4g}, source: "
+        f"{_yaml_text(source)}}}",
+        soft_wrap=True,
+    )
+
+
+def _yaml_text(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def print_written(paths: Sequence[Path]) -> None:
+    """Where files were written."""
+    stdout().print(", ".join(map(str, paths)), soft_wrap=True)
+
+
+def print_sample(found: "Sample", candidates: Sequence["Candidate"], reference: Sequence["Candidate"]) -> None:
+    """Mean selection frequencies, what could not be matched, and what noise in the frequencies leaves."""
+    rows = [("chosen", f"{len(found.chosen):,}", f"{found.mean_frequency:.3f}")]
+    for name, several in (("candidates", candidates), ("reference", reference)):
+        if several:
+            mean = sum(one.frequency for one in several) / len(several)
+            rows.append((name, f"{len(several):,}", f"{mean:.3f}"))
+    print_table(("", "images", "mean selection frequency"), rows, "lrr")
+    if found.raised:
+        share = 100 * len(found.raised) / len(found.chosen)
+        stdout().print(
+            wrapped(
+                f"{len(found.raised):,} images ({share:.1f} %) are from a higher bin than they were to match, which "
+                "had run out of candidates.",
+                "",
+            )
+        )
+    if found.missing:
+        shown = ", ".join(f"{name} {count}" for name, count in list(found.missing.items())[:5])
+        more = f" and {len(found.missing) - 5:,} more classes" if len(found.missing) > 5 else ""
+        count = sum(found.missing.values())
+        stdout().print(wrapped(f"{count:,} images are missing: no candidate was left ({shown}{more}).", ""))
+    if noise := _noise(candidates, reference):
+        stdout().print(wrapped(noise, ""))
+
+
+def _noise(candidates: Sequence["Candidate"], reference: Sequence["Candidate"]) -> str | None:
+    """What matching on noisy frequencies leaves; None where not all images were shown to as many people."""
+    import numpy as np
+
+    from evalshift.analysis.statistics.selection_frequencies import fit_beta_binomial, mean_after_matching
+
+    shown = {one.shown for one in (*candidates, *reference)}
+    people = next(iter(shown))
+    if not reference or len(shown) != 1 or people is None or min(len(candidates), len(reference)) < 30:
+        return None
+    fitted = [
+        fit_beta_binomial(
+            np.array([round(one.frequency * people) for one in several]), np.full(len(several), people, dtype=np.int64)
+        )
+        for several in (reference, candidates)
+    ]
+    left = mean_after_matching(fitted[0], fitted[1], people)
+    return (
+        f"Frequencies of {people} people are noisy: matched on them, the chosen images have a true mean frequency of "
+        f"about {left.matched:.3f}, the reference {left.reference:.3f} (beta-binomial fit over all classes; "
+        "Engstrom et al. 2020)."
+    )
+
+
+def print_frame(frame: "pd.DataFrame") -> None:
+    """A small table of texts with its row names."""
+    stdout().print()
+    rows = [(str(name), *map(str, row)) for name, row in zip(frame.index, frame.to_numpy(), strict=True)]
+    print_table(("", *map(str, frame.columns)), rows, "l" + "l" * len(frame.columns))

@@ -1,0 +1,166 @@
+"""Duplicates between two datasets or within one: equal pixels, nearest neighbours, and decisions made by eye."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from evalshift.errors import DataError, UsageError, did_you_mean, first_line
+from evalshift.files import write_atomic
+from evalshift.testbed.datasets import Dataset
+from evalshift.testbed.nearest import Neighbours
+
+METRICS = ("l2", "ssim", "features")
+YES, NO = "yes", "no"
+_DECISION_COLUMNS = ("image", "duplicate", "neighbour")
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """The nearest images of `references` to each image of `queries`, by each metric.
+
+    found  metric → neighbours; both datasets are the same where one was searched in itself
+    """
+
+    queries: Dataset
+    references: Dataset
+    found: Mapping[str, Neighbours]
+
+    @property
+    def order(self) -> np.ndarray:
+        """Positions of the queries, the likeliest duplicates first: by their best rank by any metric."""
+        ranks = [np.argsort(np.argsort(one.distance[:, 0], kind="stable")) for one in self.found.values()]
+        return np.argsort(np.min(ranks, axis=0), kind="stable")
+
+    def candidates(self, position: int, most: int) -> list[int]:
+        """References to look at for one query, the nearest by each metric in turn."""
+        ranked = np.stack([one.position[position] for one in self.found.values()], axis=1).ravel().tolist()
+        return list(dict.fromkeys(ranked))[:most]
+
+
+def equal_images(one: Sequence[bytes], other: Sequence[bytes] | None = None) -> list[tuple[int, int]]:
+    """Pairs of positions with equal hashes: of `one` in `other`, the first each; or in `one` of a later and the first.
+
+    >>> equal_images([b"x", b"y", b"x"]), equal_images([b"x", b"y"], [b"z", b"y", b"y"])
+    ([(2, 0)], [(1, 1)])
+    """
+    first: dict[bytes, int] = {}
+    for place, content in enumerate(one if other is None else other):
+        first.setdefault(content, place)
+    pairs = [(place, first[content]) for place, content in enumerate(one) if content in first]
+    return [pair for pair in pairs if other is not None or pair[0] != pair[1]]
+
+
+def neighbours_csv(search: Search) -> bytes:
+    """A row per image, metric and neighbour: ids, rank from 1, distance and both classes.
+
+    Distances of pixels are on the scale of intensities from 0 to 1; those by SSIM are 1 − SSIM.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("image", "metric", "rank", "neighbour", "distance", "class", "neighbour_class"))
+    for metric, found in search.found.items():
+        for place, (near, far) in enumerate(zip(found.position.tolist(), found.distance.tolist(), strict=True)):
+            own = (search.queries.ids[place], search.queries.classes.names[search.queries.labels[place]])
+            for rank, (other, distance) in enumerate(zip(near, far, strict=True), 1):
+                name = search.references.classes.names[search.references.labels[other]]
+                writer.writerow((own[0], metric, rank, search.references.ids[other], f"{distance:.6g}", own[1], name))
+    return text.getvalue().encode()
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What someone saw: image id → id of the neighbour that it duplicates, or None where it duplicates none."""
+
+    seen: Mapping[str, str | None]
+
+    @property
+    def duplicates(self) -> dict[str, str]:
+        """The images that are near-duplicates, and of which."""
+        return {image: near for image, near in self.seen.items() if near is not None}
+
+
+def read_decisions(path: Path, search_ids: Sequence[str], name: str = "the dataset") -> Decisions:
+    """Decisions as the review page saves them: CSV with the columns image, duplicate (yes or no) and neighbour.
+
+    search_ids  ids of the dataset that was reviewed
+    Raises DataError for a file that is not so, for an id that the dataset lacks, and for contradicting rows.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError("the decisions cannot be read", where=path, found=first_line(error)) from error
+    known, seen = set(search_ids), {}
+    for line, row in enumerate(rows, 2):
+        if None in row or not {"image", "duplicate"} <= row.keys() or row["duplicate"] not in (YES, NO):
+            raise DataError(
+                "this is not a decision",
+                where=f"{path}, line {line}",
+                found=",".join(str(value) for value in row.values()),
+                expected=f"columns {', '.join(_DECISION_COLUMNS)}, with {YES} or {NO} under duplicate",
+            )
+        image = row["image"]
+        if image not in known:
+            raise DataError(
+                f"{name} has no such image",
+                where=f"{path}, line {line}",
+                found=image,
+                fix=did_you_mean(image, search_ids) if len(search_ids) < 100_000 else None,
+            )
+        decided = (row.get("neighbour") or "") if row["duplicate"] == YES else None
+        if image in seen and (seen[image] is None) != (decided is None):
+            raise DataError(
+                "two decisions on one image contradict each other", where=f"{path}, line {line}", found=image
+            )
+        seen[image] = decided
+    return Decisions(seen)
+
+
+def write_decisions(path: Path, decisions: Decisions) -> None:
+    """The file that `read_decisions` reads."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_DECISION_COLUMNS)
+    for image, near in decisions.seen.items():
+        writer.writerow((image, NO if near is None else YES, near or ""))
+    write_atomic(path, text.getvalue().encode())
+
+
+def flagged_ids(decisions: Decisions, dataset: Dataset) -> np.ndarray:
+    """Which images of the dataset are near-duplicates, bool (n,)."""
+    duplicates = decisions.duplicates
+    return np.array([name in duplicates for name in dataset.ids])
+
+
+def groups_of_equal(pairs: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
+    """First position → positions that repeat it, of pairs that `equal_images` gives within one dataset."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, first in pairs:
+        groups[first].append(place)
+    return dict(groups)
+
+
+def check_metrics(text: str) -> tuple[str, ...]:
+    """Metrics of a comma-separated list, each once. UsageError for one that is unknown."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names or ("",):
+        if name not in METRICS:
+            raise UsageError(
+                f'there is no metric "{name}" (`metric`)', expected=", ".join(METRICS), fix=did_you_mean(name, METRICS)
+            )
+    return names
+
+
+def quantiles(distance: Float[np.ndarray, " n"]) -> dict[str, float]:
+    """Smallest, 1 %, 5 % and median distance."""
+    return {
+        "smallest": float(distance.min()),
+        "1 %": float(np.quantile(distance, 0.01)),
+        "5 %": float(np.quantile(distance, 0.05)),
+        "median": float(np.median(distance)),
+    }

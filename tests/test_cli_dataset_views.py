@@ -1,0 +1,170 @@
+"""`evalshift dataset compare`, `show` and `discriminate` on two small sets of files and arrays."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commandline import run_here
+from messages import says
+from PIL import Image
+
+from evalshift.image_pages.contact_sheet import CORRECT, INCORRECT, choose_images
+from evalshift.testbed.datasets import Dataset, load_dataset
+from evalshift.testbed.registry import load_registry
+
+REGISTRY = """\
+classes:
+  shades: [dark, bright]
+datasets:
+  files: {source: list, labels: files.csv, classes: shades}
+  more: {source: list, labels: more.csv, classes: shades}
+  array: {source: npy, images: x.npy, labels: y.npy, classes: shades}
+  copy: {source: npy, images: x.npy, labels: y.npy, classes: shades}
+  old-digits: {source: digits, part: original}
+models:
+  net: {source: python, trust: true, function: "net.py:net", classes: shades, preprocess: {}}
+pairs: ["array:copy"]
+"""
+NET = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        mean = x.mean(dim=(1, 2, 3))
+        return torch.stack([0.5 - mean, mean - 0.5], dim=1)
+
+
+def net():
+    return Net()
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """12 JPEG files of quality 80, 6 of them dark; 8 others of quality 60, wider, of which 2 are dark and 3 equal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    rng = np.random.default_rng(0)
+    for name, width, quality, dark, count in (("files", 20, 80, 6, 12), ("more", 30, 60, 2, 8)):
+        lines = ["image,class,place"]
+        for number in range(count):
+            level = 60 if number < dark else 190
+            pixels = np.clip(rng.normal(level, 20, (16, width, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(f"{name}{number}.jpg", quality=quality)
+            lines.append(
+                f"{name}{number}.jpg,{'dark' if number < dark else 'bright'},{'north' if number % 2 else 'south'}"
+            )
+        Path(f"{name}.csv").write_text("\n".join(lines))
+    for number in (5, 6, 7):  # the same pixels in another format
+        Image.open(f"files{number + 1}.jpg").save("again.png")
+        text = Path("more.csv").read_text().replace(f"more{number}.jpg", f"again{number}.png")
+        Path("again.png").rename(f"again{number}.png")
+        Path("more.csv").write_text(text)
+    shades = np.clip(rng.normal(np.repeat([60, 190], 20)[:, None, None, None], 20, (40, 8, 8, 3)), 0, 255)
+    np.save("x.npy", shades.astype(np.uint8))
+    np.save("y.npy", np.where(np.arange(40) == 3, 1, np.repeat([0, 1], 20)))  # one label that the network misses
+    Path("registry.yaml").write_text(REGISTRY)
+    Path("net.py").write_text(NET)
+    return tmp_path
+
+
+def cells(printed: str, first: str) -> list[str]:
+    (line,) = (line for line in printed.splitlines() if line.strip().startswith(first))
+    return re.split(r"\s{2,}", line.strip())
+
+
+def test_compare_by_hand(here: Path) -> None:
+    done = run_here("dataset", "compare", "files", "more", "--out", "tables")
+    assert done.code == 0, done.err
+    assert "3 of 12 images of files are in more pixel by pixel (files6.jpg = again5.png, " in done.out
+    assert cells(done.out, "width") == ["width (median, range)", "20, 20 to 20", "30, 20 to 30"]
+    assert cells(done.out, "height") == ["height (median, range)", "16, 16 to 16", "16, 16 to 16"]
+    assert cells(done.out, "formats") == ["formats", "JPEG 12", "JPEG 5, PNG 3"]
+    assert cells(done.out, "JPEG quality") == ["JPEG quality (median, range)", "80, 80 to 80", "60, 60 to 60"]
+    # 6 of 12 and 2 of 8 are dark; 6 of 12 and 4 of 8 in the north.
+    assert cells(done.out, "dark") == ["dark", "6", "2", "50.0", "25.0", "−25.0"]
+    assert cells(done.out, "north") == ["north", "6", "4", "50.0", "50.0", "0.0"]
+    assert "Equal shares: p = 1.000 (χ² test)." in done.out
+    assert (here / "tables/balance_place.csv").is_file()
+
+
+def test_sheets_of_two_datasets(here: Path) -> None:
+    done = run_here(
+        *("dataset", "show", "files", "more", "--per-class", "3", "--size", "20", "--format", "png,pdf,html"),
+        *("--out", "sheets"),
+    )
+    assert done.code == 0, done.err
+    with Image.open("sheets/files_and_more_sheet.png") as sheet:
+        assert sheet.height == 22 + 2 * 30 + 4
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    # In each row the middle of the first picture has the brightness of its class.
+    found = [pixels[22 + row * 30 + 8 : 22 + row * 30 + 18, -20:-10].mean() for row in (0, 1)]
+    dark = [pixels[22 + 8 : 22 + 18, column : column + 10].mean() for column in range(0, pixels.shape[1] - 10, 5)]
+    assert min(dark) < 80
+    assert found[1] > 120
+    page = Path("sheets/files_and_more_sheet.html").read_text()
+    assert page.count("<img ") == 3 + 2 + 3 + 3
+    assert "files" in page
+    assert Path("sheets/files_and_more_sheet.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_model_frames_images(here: Path) -> None:
+    assert run_here("run").code == 0
+    done = run_here("dataset", "show", "array", "--per-class", "30", "--model", "net", "--format", "png,html")
+    assert done.code == 0, done.err
+    page = Path("array_sheet.html").read_text()
+    assert page.count('class="small incorrect"') == 1
+    assert page.count('class="small correct"') == 39
+    with Image.open("array_sheet.png") as sheet:
+        colours = {colour for _, colour in sheet.convert("RGB").getcolors(1 << 24) or []}
+    assert {tuple(bytes.fromhex(colour[1:])) for colour in (CORRECT, INCORRECT)} <= colours
+
+
+def test_the_seed_draws_and_other_classes_do_not(here: Path) -> None:
+    dataset = _dataset("array")
+    one, again, other = (choose_images([dataset], 3, seed).rows for seed in (1, 1, 2))
+    assert one == again != other
+    assert choose_images([dataset], 3, 1, ["bright"]).rows == {1: one[1]}
+    assert all((dataset.labels[list(positions)] == label).all() for label, (positions,) in one.items())
+
+
+def test_what_cannot_be_shown_is_refused(here: Path) -> None:
+    done = run_here("dataset", "show", "array", "--classes", "brigt")
+    says(done.err, fix='did you mean "bright"?')
+    done = run_here("dataset", "show", "array", "old-digits")
+    says(done.err, found="shades and digits")
+    done = run_here("dataset", "show", "array", "--model", "net")
+    says(done.err, where="results")
+
+
+def test_a_discriminator_of_what_differs_and_of_what_does_not(here: Path) -> None:
+    rng = np.random.default_rng(5)
+    for name, level in (("near", 100), ("far", 140), ("alike", 100)):
+        np.save(f"{name}_x.npy", np.clip(rng.normal(level, 20, (60, 6, 6, 1)), 0, 255).astype(np.uint8))
+    np.save("six_y.npy", np.arange(60) % 2)
+    lines = [
+        f"  {name}: {{source: npy, images: {name}_x.npy, labels: six_y.npy, classes: shades}}\n"
+        for name in ("near", "far", "alike")
+    ]
+    Path("registry.yaml").write_text(REGISTRY.replace("  files:", "".join(lines) + "  files:"))
+    done = run_here("dataset", "discriminate", "near", "far")
+    assert done.code == 0, done.err
+    assert cells(done.out, "all")[1:3] == ["60", "100.0 [94.0, 100.0]"]
+    assert "logistic on pixels: trained on 60 images" in done.out
+    done = run_here("dataset", "discriminate", "near", "alike", "--method", "ridge")
+    assert done.code == 0, done.err
+    low, high = map(float, re.findall(r"\[(\S+), (\S+)\]", " ".join(cells(done.out, "all")))[0])
+    assert low < 50 < high
+    done = run_here("dataset", "discriminate", "near", "old-digits")
+    says(done.err, found="shades and digits")
+    done = run_here("dataset", "discriminate", "near", "far", "--method", "forest")
+    says(done.err, expected="logistic, ridge")
+
+
+def _dataset(name: str) -> Dataset:
+    known = load_registry(None)
+    entry = known.dataset(name)
+    return load_dataset(name, entry, known.class_space(entry.classes))

@@ -1,0 +1,67 @@
+"""Revisions of a test set: imported from a checkout or archives, and their accuracies in order."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commandline import run_here
+from messages import says
+
+from evalshift.analysis.figures import revisions_figure
+from evalshift.analysis.summary.set_series import set_series
+from evalshift.evaluate.store import Results
+
+
+@pytest.fixture
+def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Revisions 2, 10 and 33 of 20 images: alexnet is correct on 5, 8 and 12, resnet152 on 10, 12 and 16."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    for number, (few, many) in {2: (5, 10), 10: (8, 12), 33: (12, 16)}.items():
+        labels = np.random.default_rng(number).integers(0, 1000, 20)
+        tops = {}
+        for model, correct in (("alexnet", few), ("resnet152", many)):
+            first = np.where(np.arange(20) < correct, labels, (labels + 1) % 1000)
+            tops[model] = np.stack([first, *((labels + step) % 1000 for step in (2, 3, 4, 5))], axis=1).astype(np.int16)
+        np.savez(folder / f"b-{number}.npz", labels=labels, **tops)  # pyright: ignore[reportArgumentType]
+    return folder
+
+
+def test_imported_and_shown_in_the_order_of_their_numbers(archives: Path) -> None:
+    done = run_here("import", "recht2019-imagenet", "--revisions", "--from", str(archives))
+    assert done.code == 0, done.err
+    done = run_here("dataset", "revisions", "--out", "shown")
+    assert done.code == 0, done.err
+    rows = [line.split() for line in done.out.splitlines() if line.startswith("imagenetv2-b-")]
+    assert [(row[0], row[1], row[3]) for row in rows] == [
+        ("imagenetv2-b-2", "alexnet", "25.0"),
+        ("imagenetv2-b-2", "resnet152", "50.0"),
+        ("imagenetv2-b-10", "alexnet", "40.0"),
+        ("imagenetv2-b-10", "resnet152", "60.0"),
+        ("imagenetv2-b-33", "alexnet", "60.0"),
+        ("imagenetv2-b-33", "resnet152", "80.0"),
+    ]
+    assert sorted(path.name for path in Path("shown").iterdir())[-3:] == [
+        f"revisions.{suffix}" for suffix in ("pdf", "png", "svg")
+    ]
+    table = set_series(Results(Path("results")), ["imagenetv2-b-2", "imagenetv2-b-10"], models=["resnet152"])
+    (axes,) = revisions_figure(table.frame).axes
+    (drawn,) = (one for one in axes.lines if one.get_marker() == "o")
+    assert np.asarray(drawn.get_xdata()).tolist() == [2, 10]
+    assert np.asarray(drawn.get_ydata()).tolist() == pytest.approx([50, 60])
+
+
+def test_without_a_checkout_or_without_revisions_it_says_so(archives: Path) -> None:
+    done = run_here("import", "recht2019-imagenet", "--revisions")
+    assert done.code == 2
+    says(done.err)
+    np.savez(archives / "b-1.npz", alexnet=np.zeros((3, 5), np.int16))
+    done = run_here("import", "recht2019-imagenet", "--revisions", "--from", str(archives))
+    assert done.code == 2
+    says(done.err, where=archives / "b-1.npz")
+    assert run_here("import", "recht2019-imagenet", "--revisions", "--from", "nowhere").code == 2
+    done = run_here("dataset", "revisions")
+    assert done.code == 2
+    says(done.err)
