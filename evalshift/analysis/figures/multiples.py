@@ -124,57 +124,66 @@ def scales_figure(
 
 
 def _draw(panels: _Panels, size: Size) -> Figure:
-    count, columns = len(panels.plots), panels.columns
-    rows = ceil(count / columns)
-    narrow = size.name == COLUMN.name
+    rows = ceil(len(panels.plots) / panels.columns)
     if size.height is not None and rows > 1:
         size = replace(size, letters=_SMALL)
-    scale = scale_of(size)
-    side = (size.width - _BESIDE * scale * narrow) / (columns if narrow else max(columns, 2))
     with styled(size):
-        letters = int(
-            ((size.width if narrow else side * columns) - _BESIDE * scale)
-            / (columns * 1.15 * _LETTER * font_points(6.5))
-        )
-        titles = [
-            wrapped(title, letters) + _slope(words, plot.line, letters)
-            for title, words, plot in zip(panels.titles, panels.slopes, panels.plots, strict=True)
-        ]
-        lines = max(title.count("\n") for title in titles)
-        around = (_AROUND + _LEGEND * narrow + (rows - 1) * _BETWEEN + rows * (lines - 1) * _TITLE) * scale
-        measures = (
-            (side * columns if not narrow else size.width, rows * side + around)
-            if size.height is None
-            else (size.width, size.height)
-        )
+        titles, measures = _titles_and_measures(panels, rows, size)
         layout = "compressed" if size.height is None else "constrained"
         figure = Figure(figsize=measures, layout=layout, dpi=DPI)
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        handles: dict[str, Artist] = {}
-        for ax, plot, limits, title in zip(axes, panels.plots, panels.limits, titles, strict=False):
-            drawn = draw_scatter(plot, ax, limits, everything=panels.everything)
-            for handle in drawn:
-                handles.setdefault(_label(handle, panels.plots), handle)
-            ax.set_title(title, fontsize=font_points(6.5))
-            ax.set(xlabel="", ylabel="")
-        for ax in axes[count:]:
-            ax.set_visible(False)
-        figure.supxlabel(panels.x_label + _unseen(panels), fontsize=font_points(7), color=INK)
-        figure.supylabel(wrapped(panels.y_label, int(measures[1] * 11 / scale)), fontsize=font_points(7), color=INK)
+        axes = figure.subplots(rows, panels.columns, squeeze=False).ravel()
+        handles = _draw_panels(axes, panels, titles)
+        below, beside = (
+            panels.x_label + _unseen(panels),
+            wrapped(panels.y_label, int(measures[1] * 11 / scale_of(size))),
+        )
+        figure.supxlabel(below, fontsize=font_points(7), color=INK)
+        figure.supylabel(beside, fontsize=font_points(7), color=INK)
+        wide = _legend_columns(list(handles), size) if panels.columns > 1 else 2
         figure.legend(
             handles=list(handles.values()),
             labels=list(handles),
             loc="outside upper center",
-            ncols=1 if narrow else _legend_columns(list(handles), size) if columns > 1 else 2,
+            ncols=1 if size.name == COLUMN.name else wide,
             handlelength=1.6,
             columnspacing=1.2,
         )
         lay_out(figure, passes=2)
         figure.set_layout_engine("none")
         for ax, plot in zip(axes, panels.plots, strict=False):
-            rows = np.flatnonzero(plot.highlighted)
-            name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows], len(rows))
+            marked = np.flatnonzero(plot.highlighted)
+            name_models(ax, [plot.names[row] for row in marked], plot.x[marked], plot.y[marked], len(marked))
     return figure
+
+
+def _titles_and_measures(panels: _Panels, rows: int, size: Size) -> tuple[list[str], tuple[float, float]]:
+    """Titles wrapped to the width of a panel, and width and height of the figure in inches."""
+    columns, narrow, scale = panels.columns, size.name == COLUMN.name, scale_of(size)
+    side = (size.width - _BESIDE * scale * narrow) / (columns if narrow else max(columns, 2))
+    width = size.width if narrow else side * columns
+    letters = int((width - _BESIDE * scale) / (columns * 1.15 * _LETTER * font_points(6.5)))
+    titles = [
+        wrapped(title, letters) + _slope(words, plot.line, letters)
+        for title, words, plot in zip(panels.titles, panels.slopes, panels.plots, strict=True)
+    ]
+    if size.height is not None:
+        return titles, (size.width, size.height)
+    lines = max(title.count("\n") for title in titles)
+    around = (_AROUND + _LEGEND * narrow + (rows - 1) * _BETWEEN + rows * (lines - 1) * _TITLE) * scale
+    return titles, (width, rows * side + around)
+
+
+def _draw_panels(axes: np.ndarray, panels: _Panels, titles: Sequence[str]) -> dict[str, Artist]:
+    """Draw each plot on its axes; gives the entries of the common legend."""
+    handles: dict[str, Artist] = {}
+    for ax, plot, limits, title in zip(axes, panels.plots, panels.limits, titles, strict=False):
+        for handle in draw_scatter(plot, ax, limits, everything=panels.everything):
+            handles.setdefault(_label(handle, panels.plots), handle)
+        ax.set_title(title, fontsize=font_points(6.5))
+        ax.set(xlabel="", ylabel="")
+    for ax in axes[len(panels.plots) :]:
+        ax.set_visible(False)
+    return handles
 
 
 def _legend_columns(labels: Sequence[str], size: Size) -> int:

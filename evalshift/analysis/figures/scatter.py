@@ -161,6 +161,31 @@ def draw_scatter(
     ax.set(xlim=limits[0], ylim=limits[1])
     if equal:
         ax.set_aspect("equal")
+    handles = _draw_in_line(plot, ax, limits)
+    families, unseen = _draw_left_out(plot, ax, limits, everything)
+    low, high = max(limits[0][0], limits[1][0]), min(limits[0][1], limits[1][1])
+    (identity,) = ax.plot(
+        [low, high], [low, high], "--", color=QUIET, linewidth=font_points(0.8), zorder=1, label="y = x (no drop)"
+    )
+    handles += [*families, *([identity] if low < high else [])]
+    if plot.line is not None:
+        label = f"{plot.scale.capitalize()} fit, slope {plot.line.slope}"
+        drawn = _draw_line(plot.line, ax, LINE, ("fit", "region"), label)
+        for shade in drawn[1:]:
+            shade.set_label(f"{100 * plot.line.level:g} % bootstrap ({plot.line.resamples:,}) {plot.line.bootstrap}")
+        handles += drawn
+    if plot.testbed is not None:
+        handles += _draw_testbed(plot.testbed, ax)
+    _set_ticks(ax, plot.scale, limits)
+    # What is not shown has a line of its own: an entry of the legend would have no marker.
+    below = f"\nNot shown: {'; '.join(unseen)}" if unseen else ""
+    ax.set_xlabel(f"Original accuracy ({plot.kind})\n{wrapped(plot.original)}{below}")
+    ax.set_ylabel(f"New accuracy ({plot.kind})\n{wrapped(plot.new)}")
+    return handles
+
+
+def _draw_in_line(plot: ScatterPlot, ax: Axes, limits: tuple[Limits, Limits]) -> list[Artist]:
+    """Highlighted models, and the others that the line goes through."""
     handles: list[Artist] = []
     if plot.highlighted.any():
         stars = _draw_models(ax, plot, np.flatnonzero(plot.highlighted), limits, HIGHLIGHT, "highlighted")
@@ -171,7 +196,15 @@ def draw_scatter(
         dots = _draw_models(ax, plot, np.flatnonzero(others), limits, MARK, "models")
         dots.set_label(_models_label(int(others.sum()), plot.level, other=bool(plot.highlighted.any())))
         handles.append(dots)
-    unseen = []
+    return handles
+
+
+def _draw_left_out(
+    plot: ScatterPlot, ax: Axes, limits: tuple[Limits, Limits], everything: bool
+) -> tuple[list[Artist], list[str]]:
+    """The families that the line leaves out: those with a model within the limits, and the names of the others."""
+    handles: list[Artist] = []
+    unseen: list[str] = []
     for family, members in plot.left_out:
         seen = [
             row
@@ -185,26 +218,7 @@ def draw_scatter(
             handles.append(drawn[0])
         else:
             unseen.append(label)
-    low, high = max(limits[0][0], limits[1][0]), min(limits[0][1], limits[1][1])
-    (identity,) = ax.plot(
-        [low, high], [low, high], "--", color=QUIET, linewidth=font_points(0.8), zorder=1, label="y = x (no drop)"
-    )
-    handles += [identity] if low < high else []
-    if plot.line is not None:
-        label = f"{plot.scale.capitalize()} fit, slope {plot.line.slope}"
-        drawn = _draw_line(plot.line, ax, LINE, ("fit", "region"), label)
-        for shade in drawn[1:]:
-            shade.set_label(f"{100 * plot.line.level:g} % bootstrap ({plot.line.resamples:,}) {plot.line.bootstrap}")
-        handles += drawn
-    if plot.testbed is not None:
-        handles += _draw_testbed(plot.testbed, ax)
-    _set_ticks(ax, plot.scale, limits)
-    ax.set_xlabel(f"Original accuracy ({plot.kind})\n{wrapped(plot.original)}")
-    ax.set_ylabel(f"New accuracy ({plot.kind})\n{wrapped(plot.new)}")
-    if unseen:
-        # A line of its own: an entry of the legend would have no marker.
-        ax.set_xlabel(f"{ax.get_xlabel()}\nNot shown: {'; '.join(unseen)}")
-    return handles
+    return handles, unseen
 
 
 def place_legend(ax: Axes, handles: list[Artist], plot: ScatterPlot) -> str:
