@@ -3,7 +3,7 @@
     results/.nothing-to-do    the output of the last such run, a checksum of its options, and the files it depends on
 
 The options, the environment variables, the libraries and evalshift's own code are part of the checksum. This module
-imports only the standard library, so that an idle run takes less time than importing pyarrow. Why: decision 0025.
+imports only the standard library, so that an idle run takes less time than importing pyarrow. Why: decision 0026.
 """
 
 import hashlib
