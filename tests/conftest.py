@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scipy.stats  # noqa: F401
@@ -29,6 +30,7 @@ def modules_with_arrays() -> list[str]:
 install_import_hook(modules_with_arrays(), "beartype.beartype")
 
 pytest.register_assert_rewrite("messages")
+from browser import browser  # noqa: E402
 from messages import SNAPSHOT  # noqa: E402
 
 # No test fails because the machine is busy. Fifty examples of a property each time add up over the runs.
@@ -72,6 +74,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         asked = [any(map(item.get_closest_marker, ("network", "thorough"))) for item in items]
         config.hook.pytest_deselected(items=[item for item, out in zip(items, asked, strict=True) if out])
         items[:] = [item for item, out in zip(items, asked, strict=True) if not out]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser. One for all tests of a process: Playwright runs once in each."""
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture(scope="session", autouse=True)

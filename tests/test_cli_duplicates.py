@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Opened, browser, needs_chromium
+from browser import Opened, needs_chromium
 from commandline import run_here
 from messages import says
 
@@ -164,12 +164,6 @@ def test_options_that_cannot_be_are_refused(here: Path, options: list[str], expe
 def test_equal_images_by_hand() -> None:
     assert equal_images([b"x", b"y", b"x", b"x"]) == [(2, 0), (3, 0)]
     assert equal_images([b"x", b"y"], [b"y", b"y"]) == [(1, 0)]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as started:
-        yield started
 
 
 @needs_chromium

@@ -29,6 +29,7 @@ ORDER = (
     "risk_coverage",
     "decomposition",
     "intensities",
+    "revisions",
     "own_figure",
 )
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from evalshift.testbed.registry import Registry
 
 dataset_app = typer.Typer(
-    help="Build test sets and examine them: duplicates, pixel statistics, groups, downsampling.",
+    help="Build and examine test sets: duplicates, samples, pixels, groups.",
     epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -599,7 +599,7 @@ def dataset_show(
 
 
 def _correct_of(results: Path, dataset: "Dataset", model: str) -> "np.ndarray":
-    """Which images a model classifies correctly, by its stored predictions; in the order of the dataset."""
+    """The images that a model classifies correctly, by its stored predictions; in the order of the dataset."""
     import numpy as np
 
     from evalshift.evaluate.store import Results

@@ -124,17 +124,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._is_own_host():
-            self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"this server is for 127.0.0.1 alone")
+            self._respond(HTTPStatus.FORBIDDEN, "text/plain", b"this server is for 127.0.0.1 alone")
             return
         path = self.path.partition("?")[0]
         if path == "/":
-            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.shown.page())
+            self._respond(HTTPStatus.OK, "text/html; charset=utf-8", self.shown.page())
         elif path == "/state":
-            self._answer(HTTPStatus.OK, "application/json", json.dumps(self.shown.state()).encode())
+            self._respond(HTTPStatus.OK, "application/json", json.dumps(self.shown.state()).encode())
         elif (found := self._picture(path)) is not None:
-            self._answer(HTTPStatus.OK, *found)
+            self._respond(HTTPStatus.OK, *found)
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"not found")
+            self._respond(HTTPStatus.NOT_FOUND, "text/plain", b"not found")
 
     def _is_own_host(self) -> bool:
         """Whether the request names this machine: a page elsewhere whose name is made to lead here does not."""
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (EvalshiftError, OSError, ValueError):  # removed or damaged since; a position of too many digits
             return None
 
-    def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+    def _respond(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

@@ -25,7 +25,7 @@ _GAP, _FRAME, _LABEL = 4, 3, 22
 class Chosen:
     """The images of a sheet: for each class, positions in each dataset.
 
-    correct  for each dataset which images a model classifies correctly, or None
+    correct  for each dataset the images classified correctly, or None
     """
 
     datasets: tuple[Dataset, ...]

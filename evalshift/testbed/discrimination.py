@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from evalshift.errors import UsageError
+from evalshift.errors import DataError, UsageError
 
 METHODS = ("logistic", "ridge")
 # Strengths of the penalty among which cross-validation on the training half chooses.
@@ -68,9 +68,16 @@ def discriminate(
     else:
         chooser = GridSearchCV(LogisticRegression(max_iter=2000), {"C": (1 / _PENALTIES).tolist()}, cv=5)
     scaler = StandardScaler().fit(values)
-    chooser.fit(scaler.transform(values), source)
-    values, source, label = gathered(test)
-    right = chooser.predict(scaler.transform(values)) == source
+    # The matrix products of some BLAS libraries raise flags for finite values; the result is checked instead.
+    with np.errstate(all="ignore"):
+        chooser.fit(scaler.transform(values), source)
+        values, source, label = gathered(test)
+        decided = chooser.decision_function(scaler.transform(values))
+    if not np.isfinite(decided).all():
+        raise DataError(
+            "no discriminator can be trained", found="values that are not finite", expected="finite features"
+        )
+    right = (decided > 0) == source
     penalty = float(chooser.alpha_) if method == "ridge" else 1 / chooser.best_params_["C"]
     by_class = {int(one): (int(right[label == one].sum()), int((label == one).sum())) for one in np.unique(label)}
     return Discrimination(int(right.sum()), len(right), by_class, sum(len(a) + len(b) for a, b in train), penalty)

@@ -107,7 +107,7 @@ def test_pictures_are_those_of_the_datasets_and_no_file_else(get, tmp_path):
         assert get(path) == (404, b"not found"), path
 
 
-def test_no_other_host_is_answered(get):
+def test_no_other_host_is_served(get):
     assert get("/", host="evil.example:80")[0] == 403
     assert get("/state", host="")[0] == 403
 

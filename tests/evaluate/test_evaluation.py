@@ -60,6 +60,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "batch_size": 4,
         "memory_format": "channels_last",
         "streams": 2,
+        "shards": 1,
         "fused": False,
         "half_weights": False,
         "compiled": None,

@@ -39,7 +39,7 @@ def revisions(frame: pd.DataFrame, ax: Axes) -> Axes:
         )
     ax.set_xlabel("Revision of the test set")
     ax.set_ylabel("Accuracy (%)")
-    ax.legend()
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 
 

@@ -100,7 +100,7 @@ def gallery_view(
                 "by_all": or_else(found.missed_by_all, 0),
                 "by_most": or_else(found.missed_by_most, 0),
                 "shown": images,
-                "why_not": (missing or {}).get(name, "the image files were not found"),
+                "no_pictures": (missing or {}).get(name, "the image files were not found"),
             }
         )
     return {"sides": sides, "pictures": any(side["shown"] for side in sides)}

@@ -161,7 +161,7 @@ def _summarize_metric(
     notes: list[str] = []
     left_out = options.left_out(outcomes)
     lines = _fit_lines(outcomes.of_line(left_out), options, notes)
-    all_lines = _fit_lines(outcomes, options, notes) if left_out else {}
+    all_lines = _fit_lines(outcomes.of_line(()), options, notes) if left_out else {}
     only = None if options.scope is None else options.scope.tables
     tables, missing = statistic_tables(
         statistics, outcomes, table["model"].tolist(), lines, predictions, only, options.include

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Opened, browser
+from browser import Opened
 from pages import EVIL, summary_of
 from scipy.special import softmax
 
@@ -92,12 +92,6 @@ def long_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("long") / "index.html"
     file.write_text(render_page(summary_of(summarize_outcomes({"top1": outcomes}, resamples=2))), "utf-8")
     return file
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    with browser() as started:
-        yield started
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_rank_sets_stand_beside_the_ranks(predicted_by):
     assert chart is not None
     sets = [trace for trace in traces(chart, "ranks", "lines") if trace.get("xaxis") in ("x", "x3")]
     assert [value for value in sets[0]["x"] if value is not None] == [1, 3] * 3  # four images leave all ranks open
-    assert chart.result.endswith("None of the changes are statistically significant.")
+    assert chart.result.endswith("No rank change is statistically significant.")
 
 
 def test_one_model_has_no_rank_to_change(make_outcomes):

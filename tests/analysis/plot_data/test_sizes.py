@@ -36,6 +36,7 @@ def pair(published) -> PairSummary:
 def drawn(draw: Draw, pair: PairSummary, size: Size | None) -> Figure:
     figure = draw(pair, "top1", size=size)
     assert figure is not None
+    figure.draw_without_rendering()
     return figure
 
 
@@ -159,6 +160,7 @@ def test_intensities_are_drawn_in_each_size(size):
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_panels_of_several_pairs_share_a_size_and_lie_inside(pair, size, count):
     figure = figures.multiples_figure([pair] * count, size=size)
+    figure.draw_without_rendering()
 
     assert figure.get_figwidth() == (size.width / 2 if count == 1 and size is PAGE else size.width)
     panels = [ax for ax in figure.axes if ax.get_visible()]

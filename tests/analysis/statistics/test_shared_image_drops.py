@@ -13,7 +13,7 @@ from evalshift.analysis.statistics.paired import compare_drops
 from evalshift.analysis.statistics.shared_image_drops import shared_image_drops
 
 
-def drawn(models: int, images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def simulated(models: int, images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Models on images, and on the same images altered, which are harder and alike in difficulty."""
     draw = np.random.default_rng(seed)
     hard = draw.standard_normal(images)
@@ -40,7 +40,7 @@ def test_by_hand():
 
 
 def test_without_shared_images_it_is_the_same_as_for_independent_sets():
-    original, new = drawn(5, 3000)
+    original, new = simulated(5, 3000)
     found = shared_image_drops(original, new, (np.arange(3000), np.arange(3000, 6000)))
     counts = original.sum(axis=1), np.full(5, 3000), new.sum(axis=1), np.full(5, 3000)
     assert found.interval.low == pytest.approx(drops(*counts).interval.low, abs=2e-4)
@@ -57,7 +57,7 @@ def test_without_shared_images_it_is_the_same_as_for_independent_sets():
 
 
 def test_pairs_of_all_images_in_any_order_are_newcombes_pairs():
-    original, new = drawn(3, 400)
+    original, new = simulated(3, 400)
     order = np.random.default_rng(1).permutation(400)
     found = shared_image_drops(original, new[:, order], (np.arange(400), order))
     assert found.shared == found.images == 400
@@ -72,7 +72,7 @@ def test_pairs_of_all_images_in_any_order_are_newcombes_pairs():
 
 
 def test_the_covariance_is_that_of_a_bootstrap_over_distinct_images():
-    original, new = drawn(3, 300)
+    original, new = simulated(3, 300)
     new = new[:, 100:]
     found = shared_image_drops(original, new, (np.arange(300), np.arange(100, 300)))
     draw, resampled = np.random.default_rng(2), []
@@ -86,10 +86,10 @@ def test_the_covariance_is_that_of_a_bootstrap_over_distinct_images():
 
 def test_intervals_and_margins_cover():
     held, together, mean = [], [], []
-    big = drawn(4, 400_000, seed=99)
+    big = simulated(4, 400_000, seed=99)
     truth = big[0].mean(axis=1) - big[1].mean(axis=1)
     for seed in range(300):
-        original, new = drawn(4, 250, seed)
+        original, new = simulated(4, 250, seed)
         found = shared_image_drops(original, new[:, 50:], (np.arange(250), np.arange(50, 250)))
         held.append((found.interval.low < truth) & (truth < found.interval.high))
         mean.append(found.mean.interval.low < truth.mean() < found.mean.interval.high)
