@@ -955,7 +955,7 @@ def check(
     data_dir: DataDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; not with --build or --data.")] = False,
 ) -> None:
-    """Check a registry: what would run, on which datasets, and what is missing.
+    """Check a registry: what would run, and what is missing.
 
     Nothing is run or downloaded. --data verifies every file of the datasets of the given pairs, or without --pair of
     all datasets on disk. --build builds each model without its weights (a file that contains a whole network is read
