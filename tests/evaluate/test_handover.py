@@ -106,7 +106,7 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path, make_predictions: Mak
 @pytest.mark.thorough
 def test_through_s3(results: Results, make_predictions: MakePredictions, monkeypatch: pytest.MonkeyPatch) -> None:
     """moto responds as S3 does; an object is there once all of it was sent."""
-    pytest.importorskip("s3fs")
+    s3fs = pytest.importorskip("s3fs")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
     server.start()
     try:
@@ -116,9 +116,7 @@ def test_through_s3(results: Results, make_predictions: MakePredictions, monkeyp
             "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
-        import boto3
-
-        boto3.client("s3").create_bucket(Bucket="bucket")
+        s3fs.S3FileSystem(endpoint_url=f"http://{host}:{port}").mkdir("bucket")
         handover = Handover("s3://bucket/run")
         handover.put(make_predictions([[0, 1], [1, 2]], model="a/b"), LOGITS)
         assert list(Handover("s3://bucket/run").collect(results)) == [("old", "a/b")]
