@@ -74,7 +74,7 @@ def says(
 
     `expected` and `fix` are named where they are computed; `messages.txt` then has … for them.
     """
-    text = str(message)
+    text = str(message).rstrip("\n")  # a command ends its line
     named = {"where": where, "found": found, "expected": expected, "fix": fix}
     fields = dict(re.findall(r"^ {2}(where|found|expected|fix): +(.*(?:\n(?! {2}\w+: ).+)*)", text, re.MULTILINE))
     given = {label: str(value) for label, value in named.items() if value is not UNNAMED}
