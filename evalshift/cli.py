@@ -677,6 +677,10 @@ def view(
             server = serve(results, port=port, **choices)
         except (OSError, OverflowError) as error:
             raise UsageError("this port cannot be served", found=f"{port} ({error})", fix="leave it out") from error
+        if not results.is_dir():
+            typer.echo(
+                f"{inert_text(str(results))} does not exist yet: the page waits for the first predictions", err=True
+            )
         typer.echo(f"http://127.0.0.1:{server.server_address[1]}/    (Ctrl-C ends)")
         with server:
             server.serve_forever()

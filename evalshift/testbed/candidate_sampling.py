@@ -3,8 +3,6 @@
 The selection frequency of an image is the share of people who said that it shows its class.
 """
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evalshift.errors import DataError, UsageError, first_line
+from evalshift.errors import DataError, UsageError
+from evalshift.testbed.csv_records import csv_bytes, read_csv_records
 
 STRATEGIES = ("matched", "threshold", "top")
 # As released: upper edges of the first four of five bins; a frequency on an edge belongs to the higher bin.
@@ -54,17 +53,12 @@ def read_candidates(path: Path) -> tuple[Candidate, ...]:
     Raises DataError naming file and line for a missing column, a frequency outside 0 to 1 and an image that is listed
     twice in one class.
     """
-    try:
-        reader = csv.DictReader(io.StringIO(path.read_text("utf-8-sig")))
-        rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError("the candidates cannot be read", where=path, found=first_line(error)) from error
-    columns = set(reader.fieldnames or ())
-    if not {"image", "class"} <= columns or not ("frequency" in columns or {"selected", "shown"} <= columns):
+    columns, rows = read_csv_records(path, "candidates")
+    if not {"image", "class"} <= {*columns} or not ("frequency" in columns or {"selected", "shown"} <= {*columns}):
         raise DataError(
             "these are not candidates",
             where=path,
-            found=", ".join(reader.fieldnames or ()) or "an empty file",
+            found=", ".join(columns) or "an empty file",
             expected="columns image, class, and frequency, or selected and shown",
         )
     found = [_candidate(row, f"{path}, line {line}") for line, row in enumerate(rows, 2)]
@@ -197,8 +191,5 @@ def _by_class(candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:
 
 def sample_csv(chosen: Sequence[Candidate]) -> bytes:
     """The chosen images as CSV: image, class, frequency; a list that the registry's source `list` reads."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image", "class", "frequency"))
-    writer.writerows((one.image, one.class_name, f"{one.frequency:.6g}") for one in chosen)
-    return text.getvalue().encode()
+    rows = ((one.image, one.class_name, f"{one.frequency:.6g}") for one in chosen)
+    return csv_bytes(("image", "class", "frequency"), rows)

@@ -1,7 +1,5 @@
 """Duplicates between two datasets or within one: equal pixels, nearest neighbours, and decisions made by eye."""
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from evalshift.errors import DataError, UsageError, did_you_mean, first_line
+from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.files import write_atomic
+from evalshift.testbed.csv_records import csv_bytes, read_csv_records
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.nearest import Neighbours
 
@@ -61,16 +60,14 @@ def neighbours_csv(search: Search) -> bytes:
 
     Distances of pixels are on the scale of intensities from 0 to 1; those by SSIM are 1 − SSIM.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image", "metric", "rank", "neighbour", "distance", "class", "neighbour_class"))
+    rows = []
     for metric, found in search.found.items():
         for place, (near, far) in enumerate(zip(found.position.tolist(), found.distance.tolist(), strict=True)):
             own = (search.queries.ids[place], search.queries.classes.names[search.queries.labels[place]])
             for rank, (other, distance) in enumerate(zip(near, far, strict=True), 1):
                 name = search.references.classes.names[search.references.labels[other]]
-                writer.writerow((own[0], metric, rank, search.references.ids[other], f"{distance:.6g}", own[1], name))
-    return text.getvalue().encode()
+                rows.append((own[0], metric, rank, search.references.ids[other], f"{distance:.6g}", own[1], name))
+    return csv_bytes(("image", "metric", "rank", "neighbour", "distance", "class", "neighbour_class"), rows)
 
 
 @dataclass(frozen=True)
@@ -91,10 +88,7 @@ def read_decisions(path: Path, search_ids: Sequence[str], name: str = "the datas
     search_ids  ids of the dataset that was reviewed
     Raises DataError for a file that is not so, for an id that the dataset lacks, and for contradicting rows.
     """
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError("the decisions cannot be read", where=path, found=first_line(error)) from error
+    _, rows = read_csv_records(path, "decisions")
     known, seen = set(search_ids), {}
     for line, row in enumerate(rows, 2):
         if None in row or not {"image", "duplicate"} <= row.keys() or row["duplicate"] not in (YES, NO):
@@ -123,12 +117,8 @@ def read_decisions(path: Path, search_ids: Sequence[str], name: str = "the datas
 
 def write_decisions(path: Path, decisions: Decisions) -> None:
     """The file that `read_decisions` reads."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_DECISION_COLUMNS)
-    for image, near in decisions.seen.items():
-        writer.writerow((image, NO if near is None else YES, near or ""))
-    write_atomic(path, text.getvalue().encode())
+    rows = ((image, NO if near is None else YES, near or "") for image, near in decisions.seen.items())
+    write_atomic(path, csv_bytes(_DECISION_COLUMNS, rows))
 
 
 def flagged_ids(decisions: Decisions, dataset: Dataset) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Splitting a dataset into folds of equal size."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +7,7 @@ from jaxtyping import Int
 
 from evalshift.errors import UsageError
 from evalshift.shapes import Labels
+from evalshift.testbed.csv_records import csv_bytes
 
 
 def fold_numbers(labels: Labels, folds: int, seed: int = 0, *, stratify: bool = True) -> Int[np.ndarray, " n"]:
@@ -34,8 +33,4 @@ def fold_numbers(labels: Labels, folds: int, seed: int = 0, *, stratify: bool = 
 
 def folds_csv(ids: Sequence[str], numbers: Int[np.ndarray, " n"]) -> bytes:
     """A row per image: its id and its fold."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image", "fold"))
-    writer.writerows(zip(ids, numbers.tolist(), strict=True))
-    return text.getvalue().encode()
+    return csv_bytes(("image", "fold"), zip(ids, numbers.tolist(), strict=True))
