@@ -79,6 +79,26 @@ def inert_cell(value: Any) -> Any:
     return value
 
 
+def inert_name(name: str) -> str:
+    """A name in a CSV file that is read again, such as an image's id: inert, and `name_of_cell` gives it back exactly.
+
+    As `inert_cell`; what begins with an apostrophe gets another.
+
+    >>> inert_name("=1+1.png"), inert_name("'a"), inert_name("cat/1.png")
+    ("'=1+1.png", "''a", 'cat/1.png')
+    """
+    return f"'{name}" if name.startswith("'") else inert_cell(name)
+
+
+def name_of_cell(cell: str) -> str:
+    """The name that `inert_name` wrote as this cell.
+
+    >>> name_of_cell("'=1+1.png"), name_of_cell("''a"), name_of_cell("'a"), name_of_cell("-0.5")
+    ('=1+1.png', "'a", "'a", '-0.5')
+    """
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(("'", *_FORMULA)) else cell
+
+
 def inert_text(text: str) -> str:
     r"""Text that a terminal shows and does not obey.
 

@@ -1,6 +1,7 @@
 """`evalshift dataset duplicates`: from two datasets to a page, decisions, and accuracy without near-duplicates."""
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from commandline import run_here
 from messages import says
 
 from evalshift.evaluate.predictions import Predictions
+from evalshift.testbed.csv_records import csv_bytes
 from evalshift.testbed.duplicates import Decisions, equal_images, read_decisions, write_decisions
 
 REGISTRY = """\
@@ -117,6 +119,23 @@ def test_decisions_give_the_share_the_accuracies_and_the_lines_for_the_registry(
     assert f"near_duplicates: {{share: 0.25, accuracy: {on:.4g}, source:" in done.out
 
 
+def test_lists_of_cifair_are_decisions_and_tell_what_each_metric_finds(here: Path) -> None:
+    Path("cifair.csv").write_text("TestID,TrainID,Distance,Judgment\n0,11,0.07,0\n1,5,0.1,1\n7,2,0.2,2\n")
+    done = run_here(
+        *("dataset", "duplicates", "tests", "train", "--metric", "l2,ssim", "--top", "1", "--review", "2"),
+        *("--decisions", "cifair.csv"),
+    )
+    assert done.code == 0, done.err
+    assert "3 of 8 images (37.50 %) are near-duplicates by cifair.csv" in done.out
+    # Image 7 is noise: 2 is not its nearest, and two images are nearer to what they repeat than any noise is.
+    assert "of 3 near-duplicates whose neighbour was decided:" in done.out
+    rows = [line.split(maxsplit=1) for line in done.out.splitlines() if line.startswith(("l2 ", "ssim "))][-2:]
+    assert [" ".join(row[1].split()) for row in rows] == ["2 (66.7 %) 2 (66.7 %) 2 (66.7 %)"] * 2
+    Path("cifair.csv").write_text("TestID,TrainID,Distance,Judgment\n0,30,0.07,0\n")
+    done = run_here("dataset", "duplicates", "tests", "train", "--decisions", "cifair.csv")
+    says(done.err, where="cifair.csv, line 2", found="TrainID 30", expected="0 to 29")
+
+
 def _correct() -> np.ndarray:
     from evalshift.evaluate.store import Results
 
@@ -210,6 +229,12 @@ class TestReviewPage:
         third.page.wait_for_function("document.getElementById('saved').textContent.includes('loaded')")
         assert third.texts("#where") == ["Image 4 of 5; 3 decided, 2 near-duplicates."]
         third.close()
+
+    def test_names_like_formulas_are_inert_in_the_saved_file_as_in_those_of_the_command(self, opened: Opened) -> None:
+        names = ["=1+1.png", "+a", "-b", "@x", "'quoted'", "'=x", "''", "-0.5", "a,b", 'a"b']
+        saved = opened.run(f"{json.dumps(names)}.map(inert).map(quoted)")
+        assert csv_bytes(("image",), [[name] for name in names]).decode().splitlines()[1:] == saved
+        assert opened.run(f"{json.dumps(saved)}.map(line => cells(line)[0])") == names
 
     def test_a_click_says_of_which(self, opened: Opened) -> None:
         opened.page.locator("#near button").nth(2).click()

@@ -48,6 +48,22 @@ def test_matched_to_a_reference_and_read_back(here: Path) -> None:
     assert f"{frequencies.mean():.3f}" in done.out
 
 
+def test_names_like_formulas_are_inert_in_the_list_and_in_folds_and_read_back(here: Path) -> None:
+    for old, name in (("3-0.png", "=3.png"), ("3-1.png", "@3.png")):
+        (here / "pool" / old).rename(here / "pool" / name)
+    Path("pool/pool.csv").write_text("image,class,frequency\n=3.png,3,0.9\n@3.png,3,1\n")
+    assert run_here("dataset", "sample", "pool/pool.csv", "--top", "--classes", "digits", "--name", "mine").code == 0
+    lines = Path("mine.csv").read_text().splitlines()
+    assert lines[1:] == ["'=3.png,3,0.9", "'@3.png,3,1"]
+    assert run_here("dataset", "split", "mine", "--folds", "2", "--registry", "mine.yaml").code == 0
+    assert sorted(line[:8] for line in Path("mine_folds.csv").read_text().splitlines()[1:]) == ["'=3.png,", "'@3.png,"]
+    Path("registry.yaml").write_text(Path("mine.yaml").read_text() + "    attributes: mine_folds.csv\n")
+    known = load_registry(Path("registry.yaml"))
+    dataset = load_dataset("mine", known.dataset("mine"), known.class_space("digits"))
+    assert dataset.ids == ("=3.png", "@3.png")
+    assert sorted(dataset.attributes["fold"]) == ["1", "2"]
+
+
 def test_missing_images_are_told(here: Path) -> None:
     done = run_here("dataset", "sample", "pool/pool.csv", "--threshold", "1", "--per-class", "40")
     assert done.code == 0

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from evalshift.testbed.models import Classifier
     from evalshift.testbed.registry import Registry
 
+# Images on the review page.
+_REVIEWED = 300
+
 dataset_app = typer.Typer(
     help="Build and examine test sets: duplicates, samples, pixels, groups.",
     epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet",
@@ -191,7 +194,7 @@ def dataset_duplicates(
         typer.Option(
             metavar="N", parser=whole_number, help="Images on the review page, likeliest first; 0 for no page."
         ),
-    ] = 300,
+    ] = _REVIEWED,
     beside: Annotated[
         int, typer.Option(metavar="K", parser=whole_number, help="Neighbours beside each image on the page.")
     ] = 8,
@@ -230,7 +233,11 @@ def dataset_duplicates(
         most = _number_or_all("among", among)
         known = load_registry(registry)
         first, second = _load(known, one), None if other is None else _load(known, other)
-        decided = None if decisions is None else duplicates.read_decisions(decisions, first.ids, first.name)
+        decided = (
+            None
+            if decisions is None
+            else duplicates.read_decisions(decisions, first.ids, first.name, (second or first).ids)
+        )
         classifier = None if model is None else _load_model(known, model)
 
         def counting(name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
@@ -262,6 +269,7 @@ def dataset_duplicates(
             write_atomic(written[1], review_page(found, review, beside, decided).encode())
         printed.print_written(written)
         if decisions is not None and decided is not None:
+            printed.print_recall(found, decided, review or _REVIEWED)
             _print_duplicates(decided, len(first), decisions, results, one)
 
 

@@ -78,6 +78,26 @@ def print_decisions(decisions: "Decisions", images: int, path: Path) -> None:
     )
 
 
+def print_recall(search: "Search", decisions: "Decisions", likely: int) -> None:
+    """What each metric finds of the near-duplicates that were decided."""
+    from evalshift.testbed.duplicates import recall_of
+
+    recalls = recall_of(search, decisions, likely)
+    if not recalls:
+        return
+    neighbours = next(iter(search.found.values())).position.shape[1]
+    stdout().print(f"\nof {recalls[0].pairs:,} near-duplicates whose neighbour was decided:")
+    print_table(
+        ("metric", "neighbour is nearest", f"among {neighbours:,} nearest", f"image among {likely:,} likeliest"),
+        [(one.metric, *(_share(n, one.pairs) for n in (one.first, one.among, one.likely))) for one in recalls],
+        "lrrr",
+    )
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count:,} ({100 * count / total:.1f} %)"
+
+
 def print_near_duplicates_entry(share: float, accuracy: float, models: int, path: Path) -> None:
     """The lines for the registry that say so."""
     source = f"reviewed by eye, {path.name}; mean accuracy of {models} model{'' if models == 1 else 's'}"

@@ -17,6 +17,7 @@ from evalshift.testbed.nearest import Neighbours
 METRICS = ("l2", "ssim", "features")
 YES, NO = "yes", "no"
 _DECISION_COLUMNS = ("image", "duplicate", "neighbour")
+_CIFAIR = ("TestID", "TrainID", "Judgment")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +83,20 @@ class Decisions:
         return {image: near for image, near in self.seen.items() if near is not None}
 
 
-def read_decisions(path: Path, search_ids: Sequence[str], name: str = "the dataset") -> Decisions:
+def read_decisions(
+    path: Path, search_ids: Sequence[str], name: str = "the dataset", reference_ids: Sequence[str] = ()
+) -> Decisions:
     """Decisions as the review page saves them: CSV with the columns image, duplicate (yes or no) and neighbour.
 
-    search_ids  ids of the dataset that was reviewed
+    Also ciFAIR's lists (Barz and Denzler 2020), with the columns TestID, TrainID and Judgment: positions in CIFAR's
+    test and training sets, of pairs that are all near-duplicates.
+    search_ids     ids of the dataset that was reviewed
+    reference_ids  ids of the dataset that it was searched in
     Raises DataError for a file that is not so, for an id that the dataset lacks, and for contradicting rows.
     """
-    _, rows = read_csv_records(path, "decisions")
+    columns, rows = read_csv_records(path, "decisions")
+    if {*_CIFAIR} <= {*columns}:
+        rows = [_of_cifair(row, search_ids, reference_ids, f"{path}, line {line}") for line, row in enumerate(rows, 2)]
     known, seen = set(search_ids), {}
     for line, row in enumerate(rows, 2):
         if None in row or not {"image", "duplicate"} <= row.keys() or row["duplicate"] not in (YES, NO):
@@ -113,6 +121,58 @@ def read_decisions(path: Path, search_ids: Sequence[str], name: str = "the datas
             )
         seen[image] = decided
     return Decisions(seen)
+
+
+def _of_cifair(
+    row: dict[str, str], search_ids: Sequence[str], reference_ids: Sequence[str], where: str
+) -> dict[str, str]:
+    """A row of ciFAIR's lists as a decision."""
+    found = {}
+    for column, name, ids in (("TestID", "image", search_ids), ("TrainID", "neighbour", reference_ids)):
+        text = row[column] or ""
+        if not (text.isascii() and text.isdigit() and int(text) < len(ids)):
+            raise DataError(
+                "this is not a position in the dataset",
+                where=where,
+                found=f"{column} {text}",
+                expected=f"0 to {len(ids) - 1:,}",
+            )
+        found[name] = ids[int(text)]
+    return {**found, "duplicate": YES}
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many of n known near-duplicates a search finds by one metric.
+
+    first   the duplicated image is the nearest
+    among   it is one of the neighbours that were searched for
+    likely  the image is one of the `likely` whose nearest neighbours are nearest, so that a review of as many sees it
+    """
+
+    metric: str
+    pairs: int
+    first: int
+    among: int
+    likely: int
+
+
+def recall_of(search: Search, decisions: Decisions, likely: int) -> tuple[Recall, ...]:
+    """What each metric finds of the near-duplicates of which the decisions name the neighbour; none without any."""
+    place = {name: position for position, name in enumerate(search.queries.ids)}
+    other = {name: position for position, name in enumerate(search.references.ids)}
+    pairs = [(place[image], other[near]) for image, near in decisions.duplicates.items() if near in other]
+    if not pairs:
+        return ()
+    image, near = np.array(pairs).T
+    recalls = []
+    for metric, found in search.found.items():
+        hit = found.position[image] == near[:, None]
+        rank = np.argsort(np.argsort(found.distance[:, 0], kind="stable"))[image]
+        recalls.append(
+            Recall(metric, len(pairs), int(hit[:, 0].sum()), int(hit.any(axis=1).sum()), int((rank < likely).sum()))
+        )
+    return tuple(recalls)
 
 
 def write_decisions(path: Path, decisions: Decisions) -> None:

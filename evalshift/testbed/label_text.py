@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evalshift.errors import DataError, did_you_mean
+from evalshift.publishing import name_of_cell
 from evalshift.shapes import Labels
 from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.classes import ClassSpace
@@ -17,7 +18,7 @@ def labels_of_text(values: Sequence[str], space: ClassSpace, where: object) -> L
     """
     distinct = dict.fromkeys(values)
     classes = ClassNames(space.names, space.folders)
-    names = {text: number for text in distinct if (number := classes.number(text)) is not None}
+    names = {text: number for text in distinct if (number := _class_number(classes, text)) is not None}
     numbers = {text: int(float(text)) for text in distinct if _is_label(text, len(space))}
     best = max(names, numbers, key=len)
     unknown = next((text for text in distinct if text not in best), None)
@@ -30,6 +31,12 @@ def labels_of_text(values: Sequence[str], space: ClassSpace, where: object) -> L
         expected=f"0 to {len(space) - 1}, or names such as {', '.join((space.folders or space.names)[:2])}",
         fix=did_you_mean(unknown, (*space.names, *space.folders)) or _from_one(distinct, len(space)),
     )
+
+
+def _class_number(classes: ClassNames, text: str) -> int | None:
+    """The class of a name, as it is or as evalshift wrote it so that no spreadsheet takes it for a formula."""
+    number = classes.number(text)
+    return classes.number(name_of_cell(text)) if number is None else number
 
 
 def _is_label(text: str, classes: int) -> bool:

@@ -9,10 +9,11 @@ from jaxtyping import Float, Int, Shaped
 
 from evalshift.errors import UsageError
 
-# Rows of queries and of references whose distances stand in memory at once: 80 MB.
-_QUERIES, _REFERENCES = 1000, 5000
-# Products of whole numbers from -128 to 127 stay exact in float32 over so many columns: 1024 · 128² = 2²⁴.
-_EXACT_COLUMNS = 1024
+# Rows of queries and of references that are compared at once: 80 MB of distances.
+_QUERIES, _REFERENCES = 1000, 20_000
+# Columns over which sums of products of whole numbers from -128 to 127 stay exact: in float32, 1024 · 128² = 2²⁴; in
+# int32 also once they are doubled and added to, 32,768 · 128² = 2²⁹.
+_EXACT_IN_FLOAT32, _EXACT_IN_INT32 = 1024, 32_768
 # Neighbours found in float32 beyond those asked for, before distances of features are computed in float64.
 _SPARE = 16
 
@@ -88,13 +89,18 @@ def _search(
 ) -> tuple[np.ndarray, np.ndarray]:
     position = np.zeros((len(queries), kept), np.int64)
     squared = np.full((len(queries), kept), np.inf)
+    # Distances of centred features lose less to rounding.
+    centre = None if references.dtype == np.uint8 else references.mean(axis=0, dtype=np.float64).astype(np.float32)
+    lengths = np.concatenate([_lengths(references[part], centre) for part, _ in _blocks(len(references), _QUERIES)])
     for rows, first in _blocks(len(queries), _QUERIES):
-        asked = _on(queries[rows], device)
+        asked = _on(queries[rows], centre, device)
+        own = _lengths(queries[rows], centre)
         for columns, start in _blocks(len(references), _REFERENCES):
-            block = _squared(asked, _on(references[columns], device))
+            given = _on(references[columns], centre, device)
+            score = _score(asked, given, torch.from_numpy(lengths[columns]).to(device))
             if same:
-                _exclude_self(block, first, start)
-            _keep_nearest(position[rows], squared[rows], block, start)
+                _exclude_self(score, first, start)
+            _keep_nearest(position[rows], squared[rows], score, own, start)
         advance(rows.stop - rows.start)
     return position, squared
 
@@ -115,53 +121,105 @@ def _blocks(count: int, size: int) -> Iterator[tuple[slice, int]]:
         yield slice(start, min(start + size, count)), start
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Rows in float32, centred where they are pixels, and their squared lengths."""
-
-    values: torch.Tensor
-    lengths: torch.Tensor
-    step: int
-
-
-def _on(rows: np.ndarray, device: torch.device | str) -> _Rows:
-    values = torch.from_numpy(rows.astype(np.float32)).to(device)
-    whole = rows.dtype == np.uint8
-    if whole:
-        values -= 128
-    lengths = values.double().square().sum(dim=1)
-    return _Rows(values, lengths, _EXACT_COLUMNS if whole else max(1, values.shape[1]))
+def _lengths(rows: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
+    """Squared lengths of rows less their centre, shape (n,): whole numbers of pixels, float32 of features."""
+    if centre is None:
+        values = rows.astype(np.int32) - 128
+        return np.einsum("nd,nd->n", values, values, dtype=np.int64).astype(_score_type(rows.shape[1]))
+    return np.square(rows - centre).sum(axis=1, dtype=np.float32)
 
 
-def _squared(asked: _Rows, given: _Rows) -> torch.Tensor:
-    """|x|² + |y|² − 2 x·y in float64."""
-    block = asked.lengths[:, None] + given.lengths[None, :]
-    for start in range(0, asked.values.shape[1], asked.step):
-        columns = slice(start, start + asked.step)
-        block.sub_(asked.values[:, columns] @ given.values[:, columns].T, alpha=2)
-    return block
+def _score_type(columns: int) -> type:
+    return np.int32 if columns <= _EXACT_IN_INT32 else np.int64
 
 
-def _exclude_self(block: torch.Tensor, first: int, start: int) -> None:
-    rows = torch.arange(len(block), device=block.device)
+def _on(rows: np.ndarray, centre: np.ndarray | None, device: torch.device | str) -> torch.Tensor:
+    """Rows less their centre: of pixels int8, where their products are quick, else float32."""
+    if centre is not None:
+        return torch.from_numpy(rows.astype(np.float32) - centre).to(device)
+    signed = torch.from_numpy((rows ^ 128).view(np.int8)).to(device)  # less 128
+    return signed if _int8_products_are_exact(signed.device) else signed.float()
+
+
+def _int8_products_are_exact(device: torch.device) -> bool:
+    """Whether torch multiplies int8 on this device, several times as quickly as float32.
+
+    Without these instructions, sums of products saturate at 16 bits. GPUs restrict the shapes.
+    """
+    supported = getattr(torch.cpu, "_is_vnni_supported", bool)  # neither name is public, so either may go
+    return device.type == "cpu" and hasattr(torch, "_int_mm") and bool(supported())
+
+
+def _int8_products(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return torch._int_mm(one, other)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _score(asked: torch.Tensor, given: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """|y|² − 2 x·y: the squared distance less |x|², which does not change the order."""
+    if lengths.is_floating_point():
+        return torch.add(lengths[None, :], asked @ given.T, alpha=-2)
+    score, whole = lengths[None, :], asked.dtype == torch.int8
+    step = _EXACT_IN_INT32 if whole else _EXACT_IN_FLOAT32
+    for start in range(0, asked.shape[1], step):
+        one, other = asked[:, start : start + step], given[:, start : start + step].T
+        products = _int8_products(one, other) if whole else (one @ other).to(torch.int32)
+        score = torch.add(score, products, alpha=-2)
+    return score
+
+
+def _exclude_self(score: torch.Tensor, first: int, start: int) -> None:
+    rows = torch.arange(len(score), device=score.device)
     columns = rows + first - start
-    inside = (columns >= 0) & (columns < block.shape[1])
-    block[rows[inside], columns[inside]] = torch.inf
+    inside = (columns >= 0) & (columns < score.shape[1])
+    score[rows[inside], columns[inside]] = _largest(score)
 
 
-def _keep_nearest(position: np.ndarray, squared: np.ndarray, block: torch.Tensor, start: int) -> None:
+def _largest(score: torch.Tensor) -> float | int:
+    return torch.inf if score.is_floating_point() else torch.iinfo(score.dtype).max
+
+
+def _keep_nearest(
+    position: np.ndarray, squared: np.ndarray, score: torch.Tensor, lengths: np.ndarray, start: int
+) -> None:
     """Merge the nearest of one block into those found so far, in place."""
-    k = min(position.shape[1], block.shape[1])
-    found, places = torch.topk(block, k, dim=1, largest=False)
+    limit = squared[:, -1] - lengths
+    full = bool(np.isfinite(limit).all())
+    rows, places = _nearer(score, limit) if full else _nearest_of_block(score, position.shape[1])
+    found = score[rows, places].cpu().numpy().astype(np.float64)
+    by_row = rows.cpu().numpy()
+    _merge(position, squared, by_row, places.cpu().numpy() + start, found + lengths[by_row])
+
+
+def _nearer(score: torch.Tensor, limit: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows and columns of all that are nearer than the last one kept; as near ones of a later block come after it."""
+    kept = torch.from_numpy(limit).to(score)
+    rows, places = torch.nonzero(score < kept[:, None], as_tuple=True)
+    return rows, places
+
+
+def _nearest_of_block(score: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows and columns of the k nearest of each row, all where there are fewer."""
+    k = min(k, score.shape[1])
+    found, places = torch.topk(score, k, dim=1, largest=False)
     # Of columns as near as the last one taken, topk takes any.
-    for row in torch.nonzero((block <= found.amax(dim=1, keepdim=True)).sum(dim=1) > k)[:, 0].tolist():
-        places[row] = torch.argsort(block[row], stable=True)[:k]
-        found[row] = block[row, places[row]]
-    both = np.concatenate([squared, found.cpu().numpy()], axis=1)
-    where = np.concatenate([position, places.cpu().numpy() + start], axis=1)
-    order = np.lexsort((where, both), axis=1)[:, : position.shape[1]]
-    squared[:] = np.take_along_axis(both, order, 1)
-    position[:] = np.take_along_axis(where, order, 1)
+    for row in torch.nonzero((score <= found.amax(dim=1, keepdim=True)).sum(dim=1) > k)[:, 0].tolist():
+        places[row] = torch.argsort(score[row], stable=True)[:k]
+    rows = torch.arange(len(score), device=score.device).repeat_interleave(k)
+    return rows, places.reshape(-1)
+
+
+def _merge(
+    position: np.ndarray, squared: np.ndarray, rows: np.ndarray, places: np.ndarray, distances: np.ndarray
+) -> None:
+    """Put the nearest of those kept and of further ones, given by row, into `position` and `squared`."""
+    count, k = position.shape
+    row = np.concatenate([np.repeat(np.arange(count), k), rows])
+    where = np.concatenate([position.ravel(), places])
+    far = np.concatenate([squared.ravel(), distances])
+    order = np.lexsort((where, far, row))
+    rank = np.arange(len(row)) - np.searchsorted(row[order], row[order])
+    taken = order[rank < k]
+    position[:], squared[:] = where[taken].reshape(count, k), far[taken].reshape(count, k)
 
 
 def _in_float64(queries: np.ndarray, references: np.ndarray, position: np.ndarray) -> np.ndarray:

@@ -163,6 +163,7 @@ FILES = {
     ],
 }
 FILES |= {
+    "cifar10-train": FILES["cifar10"],
     "imagenet-a": [("imagenet-a.tar", 687_552_512, "3bb3632277e6ba6392ea64c02ddbf4dd2266c9caffd6bc09c9656d28f012589e")],
     "imagenet-r": [
         ("imagenet-r.tar", 2_191_079_936, "18c6bf493b39a0d975d48e587437f562caab9c52ae6327dcfa9dd8eb54aa1b52")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from evalshift.errors import DataError
+from evalshift.publishing import name_of_cell
 from evalshift.testbed.image_tables import read_image_table
 
 
@@ -50,6 +51,6 @@ def _rows(column: Sequence[str], ids: Sequence[str], key: Callable[[str], str]) 
     wanted = set(map(key, ids))
     rows: dict[str, list[int]] = {}
     for row, value in enumerate(column):
-        if (found := key(value)) in wanted:
+        if (found := key(value)) in wanted or (found := key(name_of_cell(value))) in wanted:
             rows.setdefault(found, []).append(row)
     return rows

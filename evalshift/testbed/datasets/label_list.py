@@ -7,6 +7,7 @@ from pathlib import Path
 from evalshift.errors import DataError, did_you_mean
 from evalshift.files import stat_checksum
 from evalshift.formatting import name_some
+from evalshift.publishing import name_of_cell
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import ListDataset
 from evalshift.testbed.datasets.dataset import Parts
@@ -74,7 +75,15 @@ class _Files:
         return text[self._start :] if text.startswith(self.root.as_posix()) else text
 
     def find(self, written: str) -> Path | None:
-        """The file that a list means: by its path, by the last parts of it, with or without its suffix."""
+        """The file that a list means: by its path, by the last parts of it, with or without its suffix.
+
+        A name that evalshift wrote with an apostrophe before it, so that no spreadsheet takes it for a formula, counts
+        without it where no file is called so.
+        """
+        found = self._find(written)
+        return self._find(name) if found is None and (name := name_of_cell(written)) != written else found
+
+    def _find(self, written: str) -> Path | None:
         parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".")]
         for start in range(len(parts)):
             name = "/".join(parts[start:])
