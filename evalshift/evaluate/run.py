@@ -40,7 +40,7 @@ from evalshift.file_dependencies import conclude
 from evalshift.files import remove_leftovers, write_atomic
 from evalshift.formatting import name_some
 from evalshift.publishing import publishable
-from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
+from evalshift.testbed.datasets import Dataset, load_dataset, read_content, source_checksum
 from evalshift.testbed.registry import Registry, load_registry
 from evalshift.testbed.views import Superclasses
 
@@ -242,7 +242,7 @@ class _Datasets:
     def _read(self, name: str) -> str:
         """Load a dataset whose files are new or were touched, and note its labels and fingerprint in the store."""
         entry, dataset = self.registry.dataset(name), self.load(name)
-        content = fingerprint(dataset, self.options.workers or 2)
+        content = read_content(dataset, self.options.workers or 2)
         self._save(
             StoredDataset(
                 name=name,
@@ -250,7 +250,7 @@ class _Datasets:
                 labels=dataset.labels,
                 classes=entry.classes,
                 class_names=dataset.classes.names,
-                fingerprint=content,
+                fingerprint=content.fingerprint,
                 source_checksum=source_checksum(entry),
                 entry=entry.model_dump(mode="json", exclude_defaults=True),
                 view=dataset.view,
@@ -258,9 +258,10 @@ class _Datasets:
                 accepted=dataset.accepted,
                 whole=dataset.whole,
                 superclasses=self._superclasses(name),
+                pictures=content.pictures,
             )
         )
-        return content
+        return content.fingerprint
 
     def _save(self, dataset: StoredDataset) -> None:
         self.results.save_dataset(as_registered(dataset, self.registry))

@@ -2,7 +2,8 @@
 
     results/datasets/<dataset>.parquet              id, label (null where an image is left out), labels where
                                                     there are several, corrected (null without any) where there are
-                                                    corrected labels, attribute.<name>; the rest as metadata
+                                                    corrected labels, picture (null where an image is left out),
+                                                    attribute.<name>; the rest as metadata
     results/predictions/<dataset>/<model>.parquet   top: fixed list of k int32, prob: float32; provenance as metadata
     results/counts/<dataset>.parquet                model, top1, top5, within, provenance: counts, one row per model
     results/logits/<dataset>/<model>.npy            float16 (float32 where that is too narrow), only when asked for
@@ -10,7 +11,7 @@
 
 SCHEMA_VERSION history
 5   2026-11  `rows_sha256` and `facts_sha256` in each Parquet file; logits end with the checksum of their predictions;
-             `corrected` in a dataset, which readers of this version may pass over
+             `corrected` and `picture` in a dataset, which readers of this version may pass over
 4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read so;
              superclasses of a dataset's classes
 3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts
@@ -103,6 +104,8 @@ class StoredDataset:
     corrected     corrected labels of each image, shape (n, c), rows filled up with −1, all of it where an image has
                   none; None where no corrected labels are known. Predictions are not compared with these
     corrected_checksum  of the file that they come from
+    pictures      of each image: equal texts are the same picture, here and in other sets, such as checksums of pixels
+                  (`testbed.pictures`); None where nothing is known
     """
 
     name: str
@@ -120,6 +123,7 @@ class StoredDataset:
     superclasses: tuple[Superclasses, ...] = ()
     corrected: Int[np.ndarray, "_ corrected"] | None = None
     corrected_checksum: str | None = None
+    pictures: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -360,6 +364,7 @@ class Results:
                 view=_view(facts),
                 superclasses=_superclasses(facts),
                 corrected=_corrected(used),
+                pictures=tuple(used["picture"].to_pylist()) if "picture" in used.column_names else None,
                 corrected_checksum=facts.get("corrected_checksum"),
                 attributes={
                     name.removeprefix(_ATTRIBUTE): tuple(used[name].to_pylist())
@@ -374,6 +379,13 @@ class Results:
         if facts is not None and _superclasses(facts) != superclasses:
             with self._alone():
                 self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
+
+    def note_pictures(self, dataset: str, pictures: tuple[str, ...]) -> None:
+        """Note what tells the images of a stored dataset apart, if nothing is known of that."""
+        stored = self.load_dataset(dataset)
+        if stored.pictures is None and len(stored) == len(pictures):
+            with self._alone():
+                self.save_dataset(replace(stored, pictures=pictures))
 
     def note_corrected(self, dataset: StoredDataset) -> None:
         """Update the corrected labels of a stored dataset."""
@@ -552,11 +564,14 @@ def _table_of(dataset: StoredDataset) -> pa.Table:
         for place, row in zip(dataset.places.tolist(), dataset.corrected.tolist(), strict=True):
             corrected[place] = [label for label in row if label != NONE] or None
         columns["corrected"] = pa.array(corrected, pa.list_(pa.int64()))
-    for name, values in dataset.attributes.items():
+    further = {f"{_ATTRIBUTE}{name}": values for name, values in dataset.attributes.items()}
+    if dataset.pictures is not None:
+        further["picture"] = dataset.pictures
+    for name, values in further.items():
         texts: list[str | None] = [None] * len(ids)
         for place, value in zip(dataset.places.tolist(), values, strict=True):
             texts[place] = value
-        columns[f"{_ATTRIBUTE}{name}"] = pa.array(texts, pa.string())
+        columns[name] = pa.array(texts, pa.string())
     return pa.table(columns)
 
 

@@ -146,6 +146,10 @@ def check_dataset_rows(table: pa.Table, classes: int) -> None:
     if "corrected" in table.column_names:
         check_columns(table, corrected="list<int64>")
         _check_range("corrected label", as_numpy(table["corrected"].combine_chunks().flatten().drop_null()), 0, classes)
+    if "picture" in table.column_names:
+        check_columns(table, picture="string")
+        if table["picture"].filter(table["label"].is_valid()).null_count:
+            raise ValueError("column picture has empty cells")
     for name in table.column_names:
         if name.startswith("attribute."):
             check_columns(table, **{name: "string"})

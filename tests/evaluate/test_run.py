@@ -316,7 +316,23 @@ def test_image_files_run_like_arrays(project: Any, tmp_path: Path) -> None:
     results, _ = project.run()
     assert accuracies(results, "new") == {"also-good": 1.0, "good": 1.0}
     assert results.load_dataset("new").ids[:3] == ("black/0.png", "black/4.png", "black/8.png")
+    assert results.load_dataset("new").pictures[:2] != results.load_dataset("old").pictures[:2]
     assert "nothing to do" in project.run()[1]
+
+
+def test_images_in_other_files_under_other_names_are_known_by_their_pixels(project: Any, tmp_path: Path) -> None:
+    registry = load_registry(project.save())
+    old = load_dataset("old", registry.dataset("old"), registry.class_space("shades"))
+    names = ["black", "grey", "light", "white"]
+    for number, (image, label) in enumerate(zip(old.images, old.labels, strict=True)):
+        folder = tmp_path / "pictures" / names[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[:, :, 0]).save(folder / f"copy-{number}.png")
+    project.content["datasets"]["new"] = {"source": "folder", "path": "pictures", "classes": "shades"}
+    project.model("good")
+    results, _ = project.run()
+    notes = es.report(results, resamples=0).summary.pairs[0].notes
+    assert [note for note in notes if note.startswith(f"old and new share {len(old)} images. ")]
 
 
 # ------------------------------------------------------------------------------------------------------------- failures

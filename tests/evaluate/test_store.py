@@ -73,6 +73,18 @@ def test_making_a_handle_touches_nothing(tmp_path: Path) -> None:
     assert repr(Results("results")) == "Results('results')"
 
 
+def test_pictures_are_kept_for_the_images_that_have_labels_and_older_files_have_none(results: Results) -> None:
+    stored = stored_dataset(pictures=("p", "q", "p", "r"), whole=("0", "cat/1.png", "größe", "<b>", ""))
+    results.save_dataset(stored)
+    assert results.load_dataset("old").pictures == ("p", "q", "p", "r")
+    results.note_pictures("old", ("s",) * 4)
+    assert results.load_dataset("old").pictures == ("p", "q", "p", "r")
+    results.save_dataset(stored_dataset())
+    assert results.load_dataset("old").pictures is None
+    results.note_pictures("old", ("s",) * 4)
+    assert results.load_dataset("old").pictures == ("s",) * 4
+
+
 @pytest.mark.parametrize("source_checksum", ["a checksum", None])
 def test_a_dataset_comes_back_as_it_was_stored(results: Results, source_checksum: str | None) -> None:
     stored = stored_dataset(source_checksum=source_checksum)

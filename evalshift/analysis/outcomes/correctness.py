@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from evalshift.analysis.outcomes.records import ImagePredictions
-from evalshift.analysis.outcomes.shared_images import image_keys
+from evalshift.analysis.outcomes.shared_images import NamedImages, number_images
 from evalshift.shapes import Correct
 
 
@@ -18,6 +18,7 @@ class SetCorrectness:
     source  what the images are taken from, see `image_source`
     ids     the images' names, in the set's order
     bits    shape (m, n / 8), rounded up
+    pictures  of each image, equal for the same picture in another set; None where nothing is known
     """
 
     dataset: str
@@ -25,6 +26,7 @@ class SetCorrectness:
     ids: tuple[str, ...]
     models: tuple[str, ...]
     bits: UInt8[np.ndarray, "m bytes"]
+    pictures: tuple[str, ...] | None = None
 
     def of_models(self, models: Sequence[str]) -> Correct:
         """Which images these models classify correctly, in the order asked for."""
@@ -41,13 +43,10 @@ def packed(predictions: ImagePredictions, metric: str) -> SetCorrectness:
         predictions.ids,
         predictions.models,
         np.packbits(predictions.correct(metric), axis=1),
+        predictions.pictures,
     )
 
 
-def number_images(sets: Sequence[SetCorrectness]) -> tuple[Int[np.ndarray, " _"], ...]:
+def numbers_of_images(sets: Sequence[SetCorrectness]) -> tuple[Int[np.ndarray, " _"], ...]:
     """A number for each image of each set: equal where two sets hold the same image."""
-    numbers: dict[str, int] = {}
-    return tuple(
-        np.array([numbers.setdefault(key, len(numbers)) for key in image_keys(one.source, one.ids)], dtype=np.int64)
-        for one in sets
-    )
+    return number_images([NamedImages(one.source, one.ids, one.pictures) for one in sets])

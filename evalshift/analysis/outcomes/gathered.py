@@ -49,6 +49,7 @@ def gather_predictions(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k
         corrected=dataset.corrected,
         tree=known_tree(tuple(dataset.class_names), None if dataset.view is None else dataset.view.labels),
         source=image_source(dataset.name, dataset.entry),
+        pictures=dataset.pictures,
     )
 
 

@@ -128,6 +128,7 @@ class ImagePredictions:
     corrected    corrected labels of each image, shape (n, c), rows filled up with −1, all of it where an image has
                  none; None where no corrected labels are known
     source       what the images are taken from, see `shared_images.image_source`; "" where that is not known
+    pictures     of each image, equal for the same picture in another set; None where nothing is known
     """
 
     dataset: str
@@ -144,6 +145,7 @@ class ImagePredictions:
     source: str = ""
     prob: Float[np.ndarray, "m n"] | None = None
     corrected: Int[np.ndarray, "n corrected"] | None = None
+    pictures: tuple[str, ...] | None = None
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:

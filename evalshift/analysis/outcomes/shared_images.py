@@ -1,8 +1,10 @@
-"""Which images two sets have in common, as far as their sources and names tell."""
+"""Which images two sets have in common, as far as their sources and names, and their pictures tell."""
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +38,24 @@ _VALIDATION = re.compile(r"ILSVRC2012_val_\d{8}")
 # Sets whose images are those of another one, altered, in its order.
 _ALTERED = {"cifar-c": ("cifar10", "cifar100")}
 
+# Sets that have images in common, where neither names nor stored pictures need to tell which: most of CIFAR-10.1 v4
+# and v6; CINIC-10's part from CIFAR-10; the validation set in several sizes; sets of ImageNetV2, of one pool.
+_POOL = "imagenetv2-"
+_KIN = tuple(
+    map(
+        frozenset,
+        (
+            ("cifar10.1-v4", "cifar10.1-v6"),
+            ("cifar10", "cinic10-cifar"),
+            ("imagenet", "imagenet16", "imagenet32", "imagenet64"),
+        ),
+    )
+)
+_UNSEEN = (
+    "{} and {} share images, and it is not known which ones. Intervals of drops, which take the sets as independent, "
+    "are too wide then; what would be too narrow is left out."
+)
+
 
 def image_source(name: str, entry: Mapping[str, Any]) -> str:
     """What the images of a set are taken from: equal for two sets where equal ids are the same images.
@@ -67,24 +87,84 @@ def image_keys(source: str, ids: Sequence[str]) -> list[str]:
     return [found[0] if (found := _VALIDATION.search(name)) else f"{name} {source}" for name in ids]
 
 
+@dataclass(frozen=True)
+class NamedImages:
+    """The images of one set: what they are taken from, see `image_source`, their names, and their pictures."""
+
+    source: str
+    ids: Sequence[str]
+    pictures: Sequence[str] | None = None
+
+
+def number_images(sets: Sequence[NamedImages]) -> tuple[Int[np.ndarray, " _"], ...]:
+    """A number for each image of each set: equal where two sets hold the same image, and once in a set.
+
+    Images are the same by their names in one source, else by their pictures. Of several alike in one set the first is
+    the first of another set, and so on.
+
+    >>> number_images([NamedImages("mine", ["1", "2"], ["a", "b"]), NamedImages("yours", ["1", "2"], ["c", "a"])])
+    (array([0, 1]), array([2, 0]))
+    """
+    by_name: dict[str, int] = {}
+    by_picture: dict[tuple[str, int], int] = {}
+    count, found = 0, []
+    for one in sets:
+        names = image_keys(one.source, one.ids)
+        shown = [None] * len(names) if one.pictures is None else _counted_up(one.pictures)
+        numbers = [by_name.get(name) for name in names]
+        taken = set(numbers)
+        for place, (name, picture) in enumerate(zip(names, shown, strict=True)):
+            number = numbers[place]
+            if number is None:
+                number = by_picture.get(picture) if picture is not None else None
+                if number is None or number in taken:
+                    number, count = count, count + 1
+                taken.add(number)
+                numbers[place] = by_name[name] = number
+            if picture is not None:
+                by_picture.setdefault(picture, number)
+        found.append(np.array(numbers, dtype=np.int64))
+    return tuple(found)
+
+
+def _counted_up(pictures: Sequence[str]) -> list[tuple[str, int]]:
+    """Each picture with how many of the same come before it."""
+    before: Counter[str] = Counter()
+    found = []
+    for picture in pictures:
+        found.append((picture, before[picture]))
+        before[picture] += 1
+    return found
+
+
+def overlaps_unseen(one: str, other: str) -> bool:
+    """Whether sets of these names are known to have images in common, whichever these are.
+
+    >>> overlaps_unseen("cifar10.1-v4", "cifar10.1-v6"), overlaps_unseen("cifar10", "cifar10.1-v6")
+    (True, False)
+    """
+    names = {name.partition("@")[0] for name in (one, other)}
+    return one != other and (any(names <= kin for kin in _KIN) or all(name.startswith(_POOL) for name in names))
+
+
 def shared_images_note(original: StoredDataset | CountedDataset, new: StoredDataset | CountedDataset) -> str | None:
-    """A sentence where both sets hold the same images, by one source of images or names of ImageNet's validation set.
+    """A sentence where both sets hold the same images: by their source and names, or by their pixels.
 
     Images that were altered, such as those of CIFAR-10-C, are the same images.
     """
-    if not isinstance(original, StoredDataset) or not isinstance(new, StoredDataset):
-        return None
-    keys = [image_keys(image_source(one.name, one.entry), one.ids) for one in (original, new)]
-    shared = set(keys[0]) & set(keys[1])
-    if not shared:
-        return None
-    named = f"{original.name} and {new.name} share {counted(len(shared), 'image')}"
-    if len(shared) < FEWEST_SHARED * min(len(original), len(new)):
+    numbers = None
+    if isinstance(original, StoredDataset) and isinstance(new, StoredDataset):
+        numbers = _known_shared(*map(_named, (original, new)))
+    if numbers is None:
+        return _UNSEEN.format(original.name, new.name) if overlaps_unseen(original.name, new.name) else None
+    shared = len(np.intersect1d(*numbers))
+    named = f"{original.name} and {new.name} share {counted(shared, 'image')}"
+    if shared < FEWEST_SHARED * min(len(original), len(new)):
         return f"{named}: the intervals of drops allow for them; they are too few to matter elsewhere."
     return (
-        f"{named}. The intervals of drops, of their mean and of their differences allow for that; those of lines and "
-        "of effective robustness are from counts. Rank changes and tests of single classes, which take the sets as "
-        "independent, are left out."
+        f"{named}. The intervals of drops, of their mean and of their differences, and those of changes in confidence, "
+        "allow for that; those of lines and of effective robustness are from counts. What else takes the sets as "
+        "independent is left out, such as rank changes and tests of single classes."
     )
 
 
@@ -92,9 +172,13 @@ def shared_image_numbers(
     original: "ImagePredictions", new: "ImagePredictions"
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " k"]] | None:
     """A number for each image of either set, equal for the same image; None where they share none."""
-    keys = [image_keys(one.source or one.dataset, one.ids) for one in (original, new)]
-    place = {key: number for number, key in enumerate(keys[0])}
-    if not any(key in place for key in keys[1]):
-        return None
-    numbers = [place.setdefault(key, len(place)) for key in keys[1]]
-    return np.arange(len(keys[0])), np.array(numbers, dtype=np.int64)
+    return _known_shared(*(NamedImages(one.source or one.dataset, one.ids, one.pictures) for one in (original, new)))
+
+
+def _known_shared(original: NamedImages, new: NamedImages) -> tuple[np.ndarray, np.ndarray] | None:
+    numbers = number_images((original, new))
+    return (numbers[0], numbers[1]) if np.isin(numbers[1], numbers[0]).any() else None
+
+
+def _named(dataset: StoredDataset) -> NamedImages:
+    return NamedImages(image_source(dataset.name, dataset.entry), dataset.ids, dataset.pictures)

@@ -8,11 +8,12 @@ import numpy as np
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
-from evalshift.analysis.outcomes.shared_images import FEWEST_SHARED, shared_image_numbers
+from evalshift.analysis.outcomes.shared_images import FEWEST_SHARED, overlaps_unseen, shared_image_numbers
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.statistics.clustered import cluster_mean
 from evalshift.analysis.statistics.clusterings import clusterings
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
+from evalshift.analysis.statistics.image_means import SharedPlaces
 from evalshift.analysis.statistics.mean_drop import MeanDrop, mean_drop, mean_drop_of_clusters, mean_drop_of_counts
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops, shared_image_drops
@@ -89,15 +90,29 @@ class Basis:
         """Drops of the models with predictions, where the two sets share images."""
         if self.correct is None or self.predictions is None:
             return None
-        images = shared_image_numbers(*self.predictions)
+        images = self._image_numbers
         return None if images is None else shared_image_drops(*self.correct, images, self.level)
+
+    @cached_property
+    def _image_numbers(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return None if self.predictions is None else shared_image_numbers(*self.predictions)
+
+    @property
+    def shared_places(self) -> SharedPlaces | None:
+        """Where the images that both sets hold are in either; None where they hold none in common."""
+        if self._image_numbers is None:
+            return None
+        _, original, new = np.intersect1d(*self._image_numbers, assume_unique=True, return_indices=True)
+        return original, new
 
     @property
     def overlap(self) -> bool:
         """Whether the sets share so many images that they are no independent samples."""
         found = self.shared_drops
+        if found is None:
+            return overlaps_unseen(self.outcomes.original, self.outcomes.new)
         smaller = min(self.outcomes.original_total, self.outcomes.new_total)
-        return found is not None and found.shared >= FEWEST_SHARED * smaller
+        return found.shared >= FEWEST_SHARED * smaller
 
     @cached_property
     def clusters(self) -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,6 +1,6 @@
 """Calibration and likelihood of a pair's models on both sets, and how they change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,14 @@ from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.basis import Basis
 from evalshift.analysis.pair_statistics.missing import or_missing
 from evalshift.analysis.statistics.calibration import Calibration, calibration, ece_change
-from evalshift.analysis.statistics.image_means import ChangeOfMeans, ImageMeans, change_of_means, image_means
-from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.image_means import (
+    ChangeOfMeans,
+    ImageMeans,
+    change_of_means,
+    image_means,
+    shared_covariance,
+)
+from evalshift.analysis.statistics.intervals import Interval, undefined_interval
 from evalshift.analysis.statistics.likelihood import LabelledLogits, Temperature
 from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.errors import AnalysisError, StoreError
@@ -28,7 +34,7 @@ class CalibrationShift:
 
     over_confidence   change, new − original; `p_holm` are its p-values adjusted over the models
     brier             change
-    ece_change        change of the debiased calibration error, with its interval
+    ece_change        change of the debiased calibration error, with its interval; NaN where the sets share images
     mean              over-confidence of the models' mean on the original and the new set, shape (1,), and its change
     models            that have probabilities on both sets: positions among the m
     """
@@ -96,18 +102,24 @@ def calibration_shift(basis: Basis) -> CalibrationShift:
         calibration(prob, correct, resamples=resamples, level=basis.level, rng=basis.rng(f"calibration {name}"))
         for name, prob, correct in zip(("original", "new"), probs, rights, strict=True)
     )
-    over_confidence = change_of_means(original.over_confidence, new.over_confidence, basis.level)
+    gaps = [prob.astype(np.float64) - right for prob, right in zip(probs, rights, strict=True)]
+    over_confidence = change_of_means(
+        original.over_confidence, new.over_confidence, basis.level, _covariance(gaps, basis)
+    )
     change, interval = ece_change(original, new)
-    mean = [_mean_over_models(prob, right, models) for prob, right in zip(probs, rights, strict=True)]
+    if basis.overlap:
+        interval = undefined_interval(change)
+    shares = [_mean_over_models(prob, right, models) for prob, right in zip(probs, rights, strict=True)]
+    mean = [image_means(share) for share in shares]
     return CalibrationShift(
         original=original,
         new=new,
         over_confidence=over_confidence,
         p_holm=_adjusted(over_confidence.p_value),
-        brier=change_of_means(original.brier, new.brier, basis.level),
+        brier=change_of_means(original.brier, new.brier, basis.level, _covariance([gap**2 for gap in gaps], basis)),
         ece_change=change,
         ece_change_interval=interval,
-        mean=(mean[0], mean[1], change_of_means(mean[0], mean[1], basis.level)),
+        mean=(mean[0], mean[1], change_of_means(mean[0], mean[1], basis.level, _covariance(shares, basis))),
         models=models,
     )
 
@@ -132,7 +144,7 @@ def likelihood_shift(basis: Basis, logits: Logits | None) -> LikelihoodShift:
     found, unusable = [], {}
     for model in models:
         try:
-            found.append(_of_model(model, logits[model], predictions, basis.level))
+            found.append(_of_model(model, logits[model], predictions, basis))
         except (AnalysisError, StoreError) as error:
             unusable[model] = error.problem
     if not found:
@@ -144,39 +156,46 @@ def _of_model(
     model: str,
     logits: tuple[np.ndarray, np.ndarray],
     predictions: tuple[ImagePredictions, ImagePredictions],
-    level: float,
+    basis: Basis,
 ) -> ModelLikelihood:
     place = predictions[0].models.index(model)
     labels = [labels_for(side.top[place], side.labels, side.accepted) for side in predictions]
     before, after = (LabelledLogits(*one) for one in zip(logits, labels, strict=True))
-    temperatures, means = [before.temperature(level)], [_mean(before.likelihoods())]
+    temperatures, values = [before.temperature(basis.level)], [_defined(before.likelihoods())]
     del before  # which keeps the logits in single precision
-    temperatures.append(after.temperature(level))
-    means.append(_mean(after.likelihoods()))
+    temperatures.append(after.temperature(basis.level))
+    values.append(_defined(after.likelihoods()))
+    means = [image_means(value) for value in values]
     best = temperatures[0].temperature
     scaled = after.likelihoods(best) if np.isfinite(best) else np.full(len(after), np.nan)
     return ModelLikelihood(
         model=model,
         original=means[0],
         new=means[1],
-        change=change_of_means(means[0], means[1], level),
+        change=change_of_means(means[0], means[1], basis.level, _covariance(values, basis)),
         temperatures=(temperatures[0], temperatures[1]),
-        scaled=_mean(scaled),
+        scaled=image_means(_defined(scaled)),
     )
 
 
-def _mean(likelihoods: np.ndarray) -> ImageMeans:
-    """Undefined rather than a mean over the rest where a label is impossible for the model."""
+def _covariance(values: Sequence[np.ndarray], basis: Basis) -> np.ndarray | float:
+    """Of the means on both sets; 0 where these share no images."""
+    places = basis.shared_places
+    return 0.0 if places is None else shared_covariance(values[0], values[1], places)
+
+
+def _defined(likelihoods: np.ndarray) -> np.ndarray:
+    """Shape (1, n); undefined rather than a mean over the rest where a label is impossible for the model."""
     values = likelihoods if np.isfinite(likelihoods).all() else np.full_like(likelihoods, np.nan)
-    return image_means(values[np.newaxis])
+    return values[np.newaxis]
 
 
-def _mean_over_models(prob: np.ndarray, correct: np.ndarray, models: tuple[int, ...]) -> ImageMeans:
-    """Over-confidence of the mean of models, which share the images: one value per image."""
+def _mean_over_models(prob: np.ndarray, correct: np.ndarray, models: tuple[int, ...]) -> np.ndarray:
+    """Over-confidence of the mean of models, which share the images: one value per image, shape (1, n)."""
     gap = prob[list(models)] - correct[list(models)]
     known = np.isfinite(gap)
     with np.errstate(invalid="ignore"):
-        return image_means((np.where(known, gap, 0).sum(axis=0) / known.sum(axis=0))[np.newaxis])
+        return (np.where(known, gap, 0).sum(axis=0) / known.sum(axis=0))[np.newaxis]
 
 
 def _adjusted(p_values: np.ndarray) -> np.ndarray:

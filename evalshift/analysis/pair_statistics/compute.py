@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import METRICS, ImagePredictions, Outcomes
-from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, Basis
+from evalshift.analysis.pair_statistics.basis import NOT_RESAMPLED, ONLY_COUNTS, SHARED, Basis
 from evalshift.analysis.pair_statistics.calibration_shift import (
     CalibrationShift,
     LikelihoodShift,
@@ -83,6 +83,7 @@ class Statistics:
     robustness         each model against the line of the other models, on the scale of `lines`, or on the best
                        one where that fits far worse (see `scale_choice.better_scale`)
     shared_images      whether it allows for the sampling error that models share on the same images
+    overlap            whether the sets share images, so that what takes them as independent is left out
     shared_drops       drops of the models with predictions, where both sets hold some of the same images; else None
     mean_drop          mean of the models' drops with its interval
     drop_margin        how far all drops together lie from the true ones at most, as a fraction, at `level`
@@ -119,6 +120,7 @@ class Statistics:
     shape: LineShape
     robustness: EffectiveRobustness | Missing
     shared_images: bool
+    overlap: bool
     shared_drops: SharedImageDrops | None
     mean_drop: MeanDrop
     drop_margin: float
@@ -203,6 +205,7 @@ def _statistics(
         shape=line_shape(line, estimates) if every else LineShape({}, NOT_ASKED, NOT_ASKED, NOT_ASKED),
         robustness=robustness,
         shared_images=basis.covariances is not None,
+        overlap=basis.overlap,
         shared_drops=basis.shared_drops,
         mean_drop=basis.mean_drop,
         drop_margin=_drop_margin(basis) if every else math.nan,
@@ -389,7 +392,11 @@ def _shrunk_classes(basis: Basis) -> ShrunkClasses | Missing:
     names = [len(predictions.class_names) for predictions in basis.predictions]
     if names[0] != names[1]:
         return Missing("the sets have different classes")
-    return attempt(lambda: shrunk_classes(original, new, names[0], basis.level))
+    places = basis.shared_places
+    if places is not None and basis.overlap and (original[1].ndim > 1 or new[1].ndim > 1):
+        return Missing(SHARED)
+    shared = places if basis.overlap else None
+    return attempt(lambda: shrunk_classes(original, new, names[0], basis.level, shared))
 
 
 def _class_drops(basis: Basis, original: SetStatistics, new: SetStatistics) -> ClassDrops:
@@ -407,7 +414,7 @@ def _superclass_errors(basis: Basis) -> tuple[SuperclassErrors, ...] | Missing:
         return ()
     if basis.outcomes.metric != "top1":
         return Missing("mistakes within the superclass are about first predictions: see top-1")
-    return superclass_errors(basis.predictions, basis.level)
+    return superclass_errors(basis.predictions, basis.level, overlap=basis.overlap)
 
 
 def _duplicates(basis: Basis, known: NearDuplicates | None) -> WithoutDuplicates | Missing:

@@ -1,10 +1,11 @@
 """What corrected labels change on the sets of a pair that have them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.basis import Basis
 from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.intervals import undefined_interval
 from evalshift.analysis.statistics.label_noise import (
     CorrectedDrops,
     LabelErrors,
@@ -27,7 +28,8 @@ class SetLabels:
 class CorrectedLabels:
     """What corrected labels change; None for a set without any.
 
-    drops   by both kinds of label; Missing where only one of the sets has corrected labels
+    drops   by both kinds of label, without intervals where the sets share images; Missing where only one of
+            them has corrected labels
     """
 
     original: SetLabels | None
@@ -53,6 +55,8 @@ def corrected_labels(basis: Basis) -> CorrectedLabels | None:
         drops = Missing(f"only {name} has corrected labels, and a drop would compare two kinds of labels")
     else:
         drops = corrected_drops(original.noise, new.noise)
+        if basis.overlap:
+            drops = replace(drops, interval=undefined_interval(drops.difference))
     return CorrectedLabels(original, new, drops)
 
 

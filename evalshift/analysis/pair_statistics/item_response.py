@@ -27,6 +27,7 @@ def difficulty_of_classes(
 
 def _of_classes(basis: Basis, abilities: AbilityChange) -> ClassDifficulties:
     assert basis.predictions is not None
+    basis.require_independent()
     original, new = basis.predictions
     found = class_difficulties(abilities, original.labels, new.labels, len(original.class_names), basis.level)
     if np.isnan(found.p_holm).all():

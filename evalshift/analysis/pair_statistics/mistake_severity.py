@@ -1,9 +1,10 @@
 """How far mistakes are from the true class, on both sets of a pair."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evalshift.analysis.pair_statistics.basis import Basis
 from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.intervals import undefined_interval
 from evalshift.analysis.statistics.mistake_distances import (
     DistanceChange,
     MistakeDistances,
@@ -15,6 +16,8 @@ from evalshift.analysis.statistics.mistake_distances import (
 @dataclass(frozen=True, eq=False)
 class MistakeSeverity:
     """Distances of m models' mistakes from the true class on either set, and how their mean changes.
+
+    Where the sets share images, the change has no interval.
 
     tree   what the tree of the classes is taken from
     """
@@ -38,4 +41,7 @@ def mistake_severity(basis: Basis) -> MistakeSeverity | Missing | None:
         mistake_distances(side.predicted, side.truth, tree, basis.level)
         for side, tree in zip(basis.predictions, trees, strict=True)
     )
-    return MistakeSeverity(trees[0].name, original, new, distance_change(original, new, basis.level))
+    change = distance_change(original, new, basis.level)
+    if basis.overlap:
+        change = replace(change, interval=undefined_interval(change.difference))
+    return MistakeSeverity(trees[0].name, original, new, change)

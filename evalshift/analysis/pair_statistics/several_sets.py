@@ -1,7 +1,8 @@
 """What the new sets of one original set say together of the models that all of them have."""
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,12 +10,13 @@ from jaxtyping import Bool, Float
 from scipy import stats
 
 from evalshift.analysis.outcomes import Outcomes
-from evalshift.analysis.outcomes.correctness import SetCorrectness, number_images
+from evalshift.analysis.outcomes.correctness import SetCorrectness, numbers_of_images
 from evalshift.analysis.outcomes.corruptions import CorruptedSet
+from evalshift.analysis.outcomes.shared_images import overlaps_unseen
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_missing
 from evalshift.analysis.statistics.errors_in_variables import binomial_variance
 from evalshift.analysis.statistics.image_sets import ImageSets, combined_covariance
-from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.intervals import Interval, undefined_interval
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.statistics.several_shifts import SetCounts, SeveralShifts, several_shifts
 from evalshift.errors import AnalysisError
@@ -47,6 +49,8 @@ class MeanOverSets:
     drop           original accuracy minus that, with its interval
     shifts         distances from the lines and their mean, or why there are none
     shared         names of sets that have images in common, two by two
+    unseen         those that are known to have some, where it is not known which: intervals, which would
+                   be too narrow, are then NaN
     """
 
     original: str
@@ -60,6 +64,7 @@ class MeanOverSets:
     drop_interval: Interval[np.ndarray]
     shifts: SeveralShifts | Missing
     shared: tuple[tuple[str, str], ...]
+    unseen: tuple[tuple[str, str], ...] = ()
 
 
 @or_missing
@@ -78,6 +83,11 @@ def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> Me
     error = np.sqrt(_variances(original, new, sets))
     reach = stats.norm.isf((1 - level) / 2) * error
     drop = original.accuracy - accuracy
+    names = (pairs[0].outcomes.original, *(one.outcomes.new for one in pairs))
+    shared = () if sets is None else _shared(sets, names)
+    unseen = tuple(two for two in itertools.combinations(names, 2) if overlaps_unseen(*two) and two not in shared)
+    if unseen:
+        reach = np.full_like(reach, np.nan)
     places = [_places(pair.outcomes, models) for pair in pairs]
     baseline = np.stack([pair.baseline[place] for pair, place in zip(pairs, places, strict=True)]).all(axis=0)
     in_line = np.stack([pair.in_line[place] for pair, place in zip(pairs, places, strict=True)])
@@ -92,21 +102,34 @@ def mean_over_sets(pairs: Sequence[ShiftedPair], scale: str, level: float) -> Me
         drop=drop,
         drop_interval=Interval(drop - reach[1], drop + reach[1]),
         shifts=attempt(
-            lambda: several_shifts(
-                original,
-                new,
-                in_line=in_line,
-                baseline=np.asarray(baseline),
-                sets=sets,
-                least_others=LEAST_LINE_MODELS,
-                scale=scale,
-                level=level,
+            lambda: _without_errors(
+                unseen,
+                several_shifts(
+                    original,
+                    new,
+                    in_line=in_line,
+                    baseline=np.asarray(baseline),
+                    sets=sets,
+                    least_others=LEAST_LINE_MODELS,
+                    scale=scale,
+                    level=level,
+                ),
             )
         ),
-        shared=()
-        if sets is None
-        else _shared(sets, (pairs[0].outcomes.original, *(one.outcomes.new for one in pairs))),
+        shared=shared,
+        unseen=unseen,
     )
+
+
+def _without_errors(unseen: Sequence[object], found: SeveralShifts) -> SeveralShifts:
+    """Without intervals where images in common make the sets' errors correlated, and nobody knows how much.
+
+    Cochran's Q then errs on the safe side: the distances differ less by chance than it takes them to.
+    """
+    if not unseen:
+        return found
+    around = undefined_interval(found.mean)
+    return replace(found, interval=around, wider_interval=around)
 
 
 def sets_by_image(
@@ -121,7 +144,7 @@ def sets_by_image(
         return None
     original, new = ([both[side] for both in kept] for side in (0, 1))
     sides = [original[0], *new] if one == "original" else [*original, new[0]]
-    return ImageSets(tuple(side.of_models(models) for side in sides), number_images(sides))
+    return ImageSets(tuple(side.of_models(models) for side in sides), numbers_of_images(sides))
 
 
 def common_models(pairs: Sequence[ShiftedPair]) -> tuple[str, ...]:

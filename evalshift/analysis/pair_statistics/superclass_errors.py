@@ -1,6 +1,6 @@
 """Mistakes within the superclass, on both sets of a pair and for each way to take classes together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from evalshift.analysis.statistics.hierarchical_errors import (
     hierarchical_errors,
     share_change,
 )
+from evalshift.analysis.statistics.intervals import undefined_interval
 from evalshift.testbed.views import Superclasses
 
 
@@ -25,9 +26,12 @@ class SuperclassErrors:
 
 
 def superclass_errors(
-    predictions: tuple[ImagePredictions, ImagePredictions], level: float
+    predictions: tuple[ImagePredictions, ImagePredictions], level: float, *, overlap: bool = False
 ) -> tuple[SuperclassErrors, ...]:
-    """These for each declaration of superclasses that either set has; where two have one name, that of the new set."""
+    """These for each declaration of superclasses that either set has; where two have one name, that of the new set.
+
+    With `overlap` the sets share images, and changes have no intervals.
+    """
     declared = {one.name: one for side in predictions for one in side.superclasses}
     found = []
     for superclasses in declared.values():
@@ -36,5 +40,8 @@ def superclass_errors(
             hierarchical_errors(side.predicted, side.truth, of_class, level, classes=superclasses.classes)
             for side in predictions
         )
-        found.append(SuperclassErrors(superclasses, original, new, share_change(original, new, level)))
+        change = share_change(original, new, level)
+        if overlap:
+            change = replace(change, interval=undefined_interval(change.difference))
+        found.append(SuperclassErrors(superclasses, original, new, change))
     return tuple(found)

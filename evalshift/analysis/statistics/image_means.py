@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from evalshift.analysis.statistics.intervals import Interval, check_level
+
+# Where the images that two sets have in common are in either.
+SharedPlaces = tuple[Int[np.ndarray, " shared"], Int[np.ndarray, " shared"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +60,39 @@ def image_means(values: Float[np.ndarray, "m n"]) -> ImageMeans:
     return ImageMeans(mean, np.where(variance > 0, variance, np.nan), images)
 
 
-def change_of_means(original: ImageMeans, new: ImageMeans, level: float = 0.95) -> ChangeOfMeans:
-    """How m models' means change from one set of images to another, drawn independently of it.
+def shared_covariance(
+    original: Float[np.ndarray, "m n"], new: Float[np.ndarray, "m k"], shared: SharedPlaces
+) -> Float[np.ndarray, " m"]:
+    """Covariance of the means of m models' values on two sets that hold some of the same images.
 
+    Takes where these images are in either set. Images where a value is NaN are left out, as in `image_means`.
+    Source: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6.
+
+    >>> values = np.array([[0.0, 1.0, 1.0]])
+    >>> shared_covariance(values, values, (np.arange(3), np.arange(3))).round(4)  # 2/3 over 3 · 2
+    array([0.1111])
+    """
+
+    def deviations(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+        known = np.isfinite(values)
+        images = known.sum(axis=1, keepdims=True, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = np.where(known, values, 0).sum(axis=1, keepdims=True, dtype=np.float64) / images
+            return np.nan_to_num((values[:, places] - mean) / np.sqrt(images * (images - 1)), posinf=0, neginf=0)
+
+    return np.einsum("mi,mi->m", deviations(original, shared[0]), deviations(new, shared[1]))
+
+
+def change_of_means(
+    original: ImageMeans,
+    new: ImageMeans,
+    level: float = 0.95,
+    covariance: Float[np.ndarray, " m"] | float = 0.0,
+) -> ChangeOfMeans:
+    """How m models' means change from one set of images to another.
+
+    `covariance` is that of the two means, where the sets hold some of the same images (`shared_covariance`); without
+    it they are drawn independently. Degrees of freedom are then Welch's, otherwise those of the smaller set.
     A model without variance on one set has that of the other alone; without any, its interval and p-value are NaN.
     Raises ValueError for a level outside (0, 1).
     Source: Welch 1947, Biometrika 34(1-2), 28-35.
@@ -68,10 +101,14 @@ def change_of_means(original: ImageMeans, new: ImageMeans, level: float = 0.95) 
     parts = np.array([original.variance, new.variance])
     degrees = np.array([original.images, new.images]) - 1
     known = np.isfinite(parts)
-    variance = np.where(known, parts, 0).sum(axis=0)
+    separate = np.where(known, parts, 0).sum(axis=0)
+    variance = separate - 2 * np.asarray(covariance)
+    # What rounding leaves where all images are shared and no value changes is no variance.
+    variance = np.where(variance > 1e-12 * separate, variance, 0.0)
     change = new.mean - original.mean
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = variance**2 / np.where(known, parts**2 / degrees, 0).sum(axis=0)
+        welch = separate**2 / np.where(known, parts**2 / degrees, 0).sum(axis=0)
+        df = np.where(np.asarray(covariance) == 0, welch, degrees.min(axis=0))
         error = np.where(variance > 0, np.sqrt(variance), np.nan)
         reach = stats.t.ppf((1 + level) / 2, df) * error
         p_value = 2 * stats.t.sf(np.abs(change) / error, df)

@@ -17,6 +17,11 @@ class Interval(Generic[Bound]):
     high: Bound
 
 
+def undefined_interval(values: Float[np.ndarray, "*cells"]) -> Interval[np.ndarray]:
+    """An interval of each value that is not defined: NaN twice."""
+    return Interval(np.full_like(values, np.nan), np.full_like(values, np.nan))
+
+
 def clopper_pearson(
     correct: Int[np.ndarray, " cell"], total: Int[np.ndarray, " cell"], level: float = 0.95
 ) -> Interval[np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
+from evalshift.analysis.statistics.image_means import SharedPlaces
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.per_class import memberships
 from evalshift.errors import AnalysisError
@@ -37,6 +38,7 @@ def shrunk_classes(
     new: tuple[Bool[np.ndarray, "m k"], Int[np.ndarray, "k ..."]],
     classes: int,
     level: float = 0.95,
+    shared: SharedPlaces | None = None,
 ) -> ShrunkClasses:
     """Shrink the classes' mean accuracies towards their mean by as much as sampling error explains.
 
@@ -45,8 +47,11 @@ def shrunk_classes(
     normal distribution, so that a class that is hard on one set is expected to be hard on the other; its covariance is
     that of the measured accuracies less the mean sampling variance, which is σ²/n with the variance σ² of the values
     within classes. Intervals are those of the posterior, with the errors of the overall mean and of the shrinkage;
-    where classes hardly differ, that they do is uncertain, and intervals can be too short.
-    Raises AnalysisError where fewer than four classes have images on both sets, or none has two on one of them.
+    where classes hardly differ, that they do is uncertain, and intervals can be too short. `shared` are the places of
+    images that both sets hold, where they hold some: the errors of a class's two accuracies are then correlated, by the
+    covariance of their values within classes.
+    Raises ValueError for several labels per image with `shared`, AnalysisError where fewer than four classes have
+    images on both sets, or none has two on one of them.
     Source: Efron and Morris 1972, Biometrika 59(2), 335-347 (empirical Bayes on vectors); 1975, Journal of the American
     Statistical Association 70, 311-319; Morris 1983, ibid. 78, 47-55 (intervals).
 
@@ -68,9 +73,11 @@ def shrunk_classes(
     accuracy = np.stack([mean for _, mean, _ in sides])[:, there]
     sampling = np.array([within for _, _, within in sides])[:, np.newaxis] / total[:, there]
     middle = accuracy.mean(axis=1)
-    between = _positive(np.cov(accuracy) - np.diag(sampling.mean(axis=1)))
     noise = np.zeros((accuracy.shape[1], 2, 2))
     noise[:, [0, 1], [0, 1]] = sampling.T
+    if shared is not None:
+        noise[:, 0, 1] = noise[:, 1, 0] = _shared_noise(original, new, shared, classes)[there]
+    between = _positive(np.cov(accuracy) - noise.mean(axis=0))
     kept = between @ np.linalg.pinv(between + noise, hermitian=True)
     estimate = middle + np.einsum("cij,jc->ci", kept, accuracy - middle[:, np.newaxis])
     left = np.eye(2) - kept
@@ -109,6 +116,28 @@ def _class_values(correct: np.ndarray, labels: np.ndarray, classes: int) -> tupl
     free = len(image) - np.count_nonzero(count)
     within = float(np.sum((value - mean[of_class]) ** 2) / free) if free > 0 else float("nan")
     return count, mean, within
+
+
+def _shared_noise(
+    original: tuple[np.ndarray, np.ndarray], new: tuple[np.ndarray, np.ndarray], shared: SharedPlaces, classes: int
+) -> np.ndarray:
+    """Covariance of the sampling errors of each class's two accuracies, shape (c,), from the images in both sets."""
+    if original[1].ndim > 1 or new[1].ndim > 1:
+        raise ValueError("found several labels per image of sets that share images; expected one")
+    values, labels = [], []
+    for (correct, label), places in zip((original, new), shared, strict=True):
+        value = correct.mean(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean = np.bincount(label, value, classes) / np.bincount(label, minlength=classes)
+        values.append((value - mean[label])[places])
+        labels.append(label[places])
+    alike = labels[0] == labels[1]
+    count = np.bincount(labels[0][alike], minlength=classes)
+    free = count.sum() - np.count_nonzero(count)
+    within = float(np.sum((values[0] * values[1])[alike]) / free) if free > 0 else 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = np.bincount(original[1], minlength=classes) * np.bincount(new[1], minlength=classes)
+        return within * np.where(total > 0, count / total, 0.0)
 
 
 def _positive(matrix: np.ndarray) -> np.ndarray:

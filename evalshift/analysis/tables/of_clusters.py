@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from evalshift.analysis.outcomes import ImagePredictions
+from evalshift.analysis.pair_statistics.basis import SHARED
 from evalshift.analysis.statistics.clustered import ClusteredAccuracies, clustered_accuracies, clustered_drop
 from evalshift.analysis.statistics.clusterings import clusterings
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
+from evalshift.errors import AnalysisError
 
 # Rows that a person reads of a table too long to be read.
 _READ_ROWS = 40
@@ -62,6 +64,8 @@ def clustered_drops_table(data: TableData) -> StatisticTable | None:
     """One row per model: the drop with clusters on either set; None where neither set has any."""
     if data.predictions is None or not any(clusterings(predictions.attributes) for predictions in data.predictions):
         return None
+    if data.statistics.overlap:
+        raise AnalysisError(SHARED)
     (original_name, original), (new_name, new) = (_strongest(predictions, data) for predictions in data.predictions)
     order, around = data.image_order, clustered_drop(original, new)
     by = "; ".join(f"{side} by {name}" for side, name in (("original", original_name), ("new", new_name)) if name)

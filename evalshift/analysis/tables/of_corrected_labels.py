@@ -118,5 +118,5 @@ def corrected_drops_table(data: TableData) -> StatisticTable | None:
             bounded("difference", "Difference (points)", "points"),
         ],
         f"{_SAME_IMAGES}. Difference: drop by corrected labels minus drop by the sets' own, with "
-        f"{100 * data.statistics.level:g} % confidence intervals.",
+        f"{100 * data.statistics.level:g} % confidence intervals.{data.no_intervals_of_changes}",
     )

@@ -43,6 +43,7 @@ def mistake_severity_table(data: TableData) -> StatisticTable | None:
         f"Mean distance of the incorrect predictions from the true class in the tree of {found.tree}, with its {level} "
         "confidence interval: log2 of the number of classes below their lowest common ancestor, 0 bits if correct. "
         "Expected: the distance if mistakes were spread equally over the other classes. Height: mean height of the "
-        "lowest common ancestor above the classes.",
+        "lowest common ancestor above the classes."
+        f"{data.no_intervals_of_changes}",
         empty="A distance is empty for a model without incorrect predictions, its interval for a model with only one.",
     )

@@ -58,8 +58,17 @@ def calibration_table(data: TableData) -> StatisticTable:
         "Over-confidence: mean probability of the first prediction minus accuracy. ECE: mean distance of probability "
         "and accuracy over bins of about equal size, debiased; its interval begins at 0 if the model may be "
         "calibrated. Brier: mean squared difference of probability and correctness. p of no change in "
-        f"over-confidence, adjusted over the models.{without_probabilities(data)}",
+        f"over-confidence, adjusted over the models.{_of_shared_images(data)}{without_probabilities(data)}",
         empty="Bounds are empty where all images have the same value or nothing was resampled.",
+    )
+
+
+def _of_shared_images(data: TableData) -> str:
+    if not data.statistics.overlap:
+        return ""
+    return (
+        " The sets share images: intervals of changes in over-confidence and in the Brier score allow for that, the "
+        "change of ECE has none."
     )
 
 
@@ -115,7 +124,7 @@ def selective_table(data: TableData) -> StatisticTable:
         ],
         "AURC: area under the risk–coverage curve, the error rate on the most confident images averaged over all "
         "coverages (shares of images that are kept); lower is better. Accuracy at a coverage: on that share of the "
-        f"most confident images of the same set.{without_probabilities(data)}",
+        f"most confident images of the same set.{data.no_intervals_of_changes}{without_probabilities(data)}",
         empty="The bounds of an area are empty if the model makes no error.",
     )
 

@@ -79,7 +79,7 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
         f"{100 * level:g} % confidence intervals; drops and distances in points. Distance: above the lines fitted "
         f"without the model ({scale} scale); its first interval is for these sets, the second for sets like these, of "
         "which they are a sample. Between sets: standard deviation of a model's distances beyond sampling error. "
-        f"p (Q): test of no difference between sets (Cochran's Q). {_error_words(found)}"
+        f"p (Q): test of no difference between sets (Cochran's Q). {_error_words(found, titles)}"
     )
     if unlined:
         note += f" No mean distance: {'; '.join(unlined)}."
@@ -105,11 +105,26 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
     )
 
 
-def _error_words(found: Sequence[MeanOverSets]) -> str:
-    shared = [f"{one} and {other}" for each in found for one, other in each.shared]
-    if all(either(one.shifts, lambda shifts: shifts.shared_images, lambda reason: True) for one in found):
+def _error_words(found: Sequence[MeanOverSets], titles: Titles) -> str:
+    return " ".join(filter(None, (_words_of_shared(found, titles), _words_of_unseen(found, titles))))
+
+
+def _words_of_unseen(found: Sequence[MeanOverSets], titles: Titles) -> str:
+    unseen = [f"{titles.dataset(one)} and {titles.dataset(other)}" for each in found for one, other in each.unseen]
+    if not unseen:
+        return ""
+    return (
+        "Means have no intervals, and Q errs on the safe side, where sets share images and it is not known which: "
+        f"{', '.join(unseen[:3])}{' …' if len(unseen) > 3 else ''}."
+    )
+
+
+def _words_of_shared(found: Sequence[MeanOverSets], titles: Titles) -> str:
+    shared = [f"{titles.dataset(one)} and {titles.dataset(other)}" for each in found for one, other in each.shared]
+    known = [one for one in found if not one.unseen]
+    if all(either(one.shifts, lambda shifts: shifts.shared_images, lambda reason: True) for one in known):
         if not shared:
-            return "No images are known to be shared between sets."
+            return "" if len(known) < len(found) else "No images are known to be shared between sets."
         return f"Images in common are accounted for: {', '.join(shared[:3])}{' …' if len(shared) > 3 else ''}."
     return "From counts alone, sets are treated as independent, and models as evaluated on different images."
 

@@ -55,6 +55,7 @@ def hierarchical_errors_table(data: TableData) -> StatisticTable | None:
         ],
         "Share of the incorrect predictions that fall in the superclass of the image's class, on images whose class is "
         f"in one, with its exact {100 * data.statistics.level:g} % confidence interval. Expected: the share if "
-        f"mistakes were spread equally over the other classes. Superclasses of {names}.",
+        f"mistakes were spread equally over the other classes. Superclasses of {names}."
+        f"{data.no_intervals_of_changes}",
         empty="A share is empty for a model without incorrect predictions.",
     )

@@ -98,6 +98,11 @@ class TableData:
     included: Sequence[str] = ()
 
     @property
+    def no_intervals_of_changes(self) -> str:
+        """A sentence on changes between the sets whose intervals are left out because these share images, or ""."""
+        return " The sets share images: changes have no intervals." if self.statistics.overlap else ""
+
+    @property
     def order(self) -> np.ndarray:
         """Where the models of the rows stand in arrays over all models."""
         place = {model: position for position, model in enumerate(self.outcomes.models)}

@@ -326,6 +326,8 @@ def store_predictions(results: Results, dataset: StoredDataset, predictions: Pre
         if dataset.superclasses:
             results.note_superclasses(dataset.name, dataset.superclasses)
         facts = results.dataset_facts(dataset.name) or {}
+        if dataset.pictures is not None:
+            results.note_pictures(dataset.name, dataset.pictures)
         if dataset.corrected_checksum not in (None, facts.get("corrected_checksum")):
             results.note_corrected(dataset)
     results.save_predictions(predictions)

@@ -1,7 +1,7 @@
 """Per-image predictions that came with a paper, from the authors' repositories or a folder → the store."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from evalshift.evaluate.importers.predictions import (
     store_predictions,
 )
 from evalshift.evaluate.importers.releases import RELEASES
+from evalshift.evaluate.importers.releases.common_pictures import common_pictures
 from evalshift.evaluate.importers.releases.download import download_files
 from evalshift.evaluate.importers.releases.labels import read_rows, rows_in_store
 from evalshift.evaluate.importers.releases.published import best_first, differences, published_facts
@@ -102,7 +103,23 @@ def import_released(
             read.append(_read_set(release, released, files, store, known, download=folder is None))
             for one in read[-1].models:
                 refuse_overwriting(store, released.dataset, one.predictions.model, force)
-    return _store(release, read, store)
+    return _store(release, _with_pictures(release, read), store)
+
+
+def _with_pictures(release: Release, read: list[_ReadSet]) -> list[_ReadSet]:
+    """The sets with what tells their images apart, where several hold the same ones and no pixels are known."""
+    bare = {one.dataset.name: one for one in read if one.dataset.pictures is None}
+    sets = {
+        name: (one.dataset.labels, {model.predictions.model: model.predictions.top[:, 0] for model in one.models})
+        for name, one in bare.items()
+    }
+    pictures = common_pictures(sets, release.common_images)
+    return [
+        replace(one, dataset=replace(one.dataset, pictures=pictures[one.dataset.name]))
+        if one.dataset.name in pictures
+        else one
+        for one in read
+    ]
 
 
 def _store(release: Release, read: list[_ReadSet], store: Results) -> ImportReport:

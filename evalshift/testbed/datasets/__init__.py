@@ -20,11 +20,21 @@ from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
 from evalshift.testbed.datasets.attributes import read_attributes
-from evalshift.testbed.datasets.dataset import Dataset, fingerprint
+from evalshift.testbed.datasets.dataset import Content, Dataset, fingerprint, read_content
 from evalshift.testbed.datasets.places import data_folder, remote
 from evalshift.testbed.several_labels import aligned, read_label_lists
 
-__all__ = ["Dataset", "data_folder", "fetch_dataset", "fingerprint", "format_of", "load_dataset", "source_checksum"]
+__all__ = [
+    "Content",
+    "Dataset",
+    "data_folder",
+    "fetch_dataset",
+    "fingerprint",
+    "format_of",
+    "load_dataset",
+    "read_content",
+    "source_checksum",
+]
 
 
 def format_of(entry: DatasetEntry | type[DatasetEntry]) -> ModuleType:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from evalshift.testbed.arrays import in_pieces
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import StoredImage, content_hash
 from evalshift.testbed.limits import first_balanced
+from evalshift.testbed.pictures import picture_of_file, picture_of_pixels
 from evalshift.testbed.several_labels import padded
 from evalshift.testbed.views import View
 
@@ -167,8 +169,47 @@ class Dataset:
         return replace(self, ids=ids, images=images, whole=whole, attributes=attributes, **changed)
 
 
+@dataclass(frozen=True)
+class Content:
+    """What the images of a dataset are.
+
+    fingerprint  sha256 over ids, labels and the content of every image
+    pictures     a checksum of each image's pixels, equal for the same picture under another name; see `pictures`
+    """
+
+    fingerprint: str
+    pictures: tuple[str, ...]
+
+
 def fingerprint(dataset: Dataset, workers: int = 2) -> str:
     """sha256 over ids, labels and the content of every image: equal fingerprints mean equal data, wherever it lies."""
+    digest = _of_labels(dataset)
+    if isinstance(dataset.images, np.ndarray):
+        _add_array(digest, dataset.images)
+    else:
+        with ThreadPoolExecutor(workers) as pool:  # hashing releases the interpreter
+            for content in pool.map(content_hash, dataset.images):
+                digest.update(bytes.fromhex(content))
+    return digest.hexdigest()
+
+
+def read_content(dataset: Dataset, workers: int = 2) -> Content:
+    """The fingerprint of a dataset and the checksums of its single images, with each file read once."""
+    digest, pictures = _of_labels(dataset), []
+    if isinstance(dataset.images, np.ndarray):
+        _add_array(digest, dataset.images)
+        for piece in in_pieces(dataset.images):
+            pictures.extend(map(picture_of_pixels, piece))
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            for content, picture in pool.map(_read_file, dataset.images):
+                digest.update(content)
+                pictures.append(picture)
+    return Content(digest.hexdigest(), tuple(pictures))
+
+
+def _of_labels(dataset: Dataset) -> "hashlib._Hash":
+    """A digest that has taken in all but the images."""
     digest = hashlib.sha256(b"evalshift dataset 1\n")
     digest.update("\n".join(dataset.ids).encode())
     digest.update(dataset.labels.astype("<i8").tobytes())
@@ -176,15 +217,19 @@ def fingerprint(dataset: Dataset, workers: int = 2) -> str:
         digest.update(repr((dataset.view.of.name, dataset.view.meaning)).encode())
     if dataset.accepted is not None:
         digest.update(b"several" + dataset.accepted.astype("<i8").tobytes())
-    if isinstance(dataset.images, np.ndarray):
-        digest.update(repr(dataset.images.shape).encode())
-        for piece in in_pieces(dataset.images):
-            digest.update(np.ascontiguousarray(piece).data)
-    else:
-        with ThreadPoolExecutor(workers) as pool:  # hashing releases the interpreter
-            for content in pool.map(content_hash, dataset.images):
-                digest.update(bytes.fromhex(content))
-    return digest.hexdigest()
+    return digest
+
+
+def _add_array(digest: "hashlib._Hash", images: np.ndarray) -> None:
+    digest.update(repr(images.shape).encode())
+    for piece in in_pieces(images):
+        digest.update(np.ascontiguousarray(piece).data)
+
+
+def _read_file(image: StoredImage) -> tuple[bytes, str]:
+    """The sha256 of an encoded image, and the checksum of its pixels."""
+    content = image.read_bytes() if isinstance(image, Path) else image.read()
+    return hashlib.sha256(content).digest(), picture_of_file(content)
 
 
 def _refuse_unencodable(ids: Sequence[str], where: str) -> None:

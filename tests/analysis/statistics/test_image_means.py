@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evalshift.analysis.statistics.image_means import change_of_means, image_means
+from evalshift.analysis.statistics.image_means import change_of_means, image_means, shared_covariance
 
 
 def test_two_models_by_hand():
@@ -61,3 +61,29 @@ def test_a_level_outside_is_refused():
         means.interval(95.0)
     with pytest.raises(ValueError, match="level"):
         change_of_means(means, means, 1.0)
+
+
+def test_images_in_both_sets_make_their_means_covariant():
+    """Half of each set is in the other: the interval of the change covers no change in 95 % of draws."""
+    rng = np.random.default_rng(11)
+    shared = np.arange(100, 200), np.arange(100)
+    covered = covered_apart = 0
+    for _ in range(400):
+        value = rng.normal(size=300)
+        original, new = value[np.newaxis, :200], value[np.newaxis, 100:]
+        means = image_means(original), image_means(new)
+        found = change_of_means(*means, covariance=shared_covariance(original, new, shared)).interval
+        apart = change_of_means(*means).interval
+        covered += found.low[0] < 0 < found.high[0]
+        covered_apart += apart.low[0] < 0 < apart.high[0]
+    assert 0.92 < covered / 400 < 0.98
+    assert covered_apart / 400 > 0.98
+
+
+def test_the_same_images_with_the_same_values_do_not_change_and_have_no_interval():
+    values = np.array([[0.0, 1.0, 1.0, np.nan]])
+    means = image_means(values)
+    every = np.arange(4), np.arange(4)
+    found = change_of_means(means, means, covariance=shared_covariance(values, values, every))
+    assert found.change[0] == 0
+    assert np.isnan([found.interval.low[0], found.p_value[0]]).all()

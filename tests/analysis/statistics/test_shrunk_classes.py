@@ -87,3 +87,19 @@ def test_classes_without_images_and_too_few():
         with pytest.raises(AnalysisError) as complaint:
             shrunk_classes((correct, few), (correct, few), names)
         assert complaint.value.found == f"{names} classes"
+
+
+def test_images_in_both_sets_leave_less_of_the_drops_to_sampling_error():
+    """All images are in both sets: what is drawn twice alike makes no difference between the sets."""
+    rng = np.random.default_rng(2)
+    labels = np.repeat(np.arange(8), 30)
+    easy = rng.random(240) < np.repeat(np.linspace(0.4, 0.9, 8), 30)
+    original, new = easy[np.newaxis], (easy & (rng.random(240) < 0.95))[np.newaxis]
+    places = np.arange(240), np.arange(240)
+    apart = shrunk_classes((original, labels), (new, labels), 8)
+    found = shrunk_classes((original, labels), (new, labels), 8, shared=places)
+    assert (found.drop_interval.high - found.drop_interval.low).mean() < 0.6 * (
+        apart.drop_interval.high - apart.drop_interval.low
+    ).mean()
+    none = shrunk_classes((original, labels), (new, labels), 8, shared=(places[0][:0], places[1][:0]))
+    np.testing.assert_allclose(none.drop, apart.drop)

@@ -111,6 +111,11 @@ def test_published_testbeds_have_means_of_each_original_set():
     assert of_model["mean_accuracy"]["alexnet"] == pytest.approx((0.4397 + 0.5127 + 0.5697) / 3, abs=0.005)
     # Fisher vectors are no part of the lines, and far off some of them only.
     assert of_model["q_p"]["fv_4k"] < 0.001
+    # CIFAR-10.1 v4 and v6 share most images, the three sets of ImageNetV2 some: counts do not tell which.
+    assert means[["mean_accuracy_low", "mean_drop_high", "mean_distance_low", "wider_high"]].isna().all(axis=None)
+    assert means["mean_distance"].notna().any()
+    words = summary.several_sets["top1"].tables["mean_over_sets"].words
+    assert "where sets share images and it is not known which: CIFAR-10.1 v4 and CIFAR-10.1 v6, " in words
 
 
 def test_stored_predictions_allow_for_shared_images(store, tmp_path):

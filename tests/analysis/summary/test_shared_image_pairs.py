@@ -1,5 +1,7 @@
 """Reports of pairs whose sets hold the same images: what allows for that, and what is left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,53 @@ def test_other_images_under_the_same_ids_are_independent(store):
     assert found.statistics.shared_drops is None
     assert not isinstance(found.statistics.rank_changes, Missing)
     assert not any("share" in note for note in found.summary.pairs[0].notes)
+
+
+def test_images_are_shared_by_their_pixels_under_any_name(store):
+    """Half of the images of the new set are those of the original one, in other files."""
+    paired(store, shared=False)
+    for name, first in (("plain", 0), ("blurred", IMAGES // 2)):
+        pictures = tuple(f"picture {number}" for number in range(first, first + IMAGES))
+        store.results.save_dataset(replace(store.results.load_dataset(name), pictures=pictures))
+    found = report(store.results, resamples=50)
+    statistics = found.statistics
+    assert statistics.shared_drops is not None
+    assert statistics.shared_drops.shared == IMAGES // 2
+    assert statistics.overlap
+    assert [note for note in found.summary.pairs[0].notes if note.startswith("plain and blurred share 30 images. ")]
+    assert isinstance(statistics.rank_changes, Missing)
+    assert require(statistics.estimates["linear"].headline).images is False
+
+
+def test_changes_of_confidence_allow_for_shared_images_or_have_no_interval(store):
+    def changes(shared):
+        statistics = paired(store, shared).statistics
+        return require(statistics.calibration), require(statistics.selective)
+
+    calibration, selective = changes(shared=True)
+    apart, selective_apart = changes(shared=False)
+    width, independent = (
+        one.over_confidence.interval.high - one.over_confidence.interval.low for one in (calibration, apart)
+    )
+    np.testing.assert_array_equal(calibration.over_confidence.change, apart.over_confidence.change)
+    assert (width < 0.8 * independent).all()
+    assert np.isnan(calibration.ece_change_interval.low).all()
+    assert np.isfinite(apart.ece_change_interval.low).any()
+    assert np.isnan(selective.aurc.interval.low).all()
+    assert all(np.isnan(interval.low).all() for _, interval in selective.drops.values())
+    assert np.isfinite(selective_apart.aurc.interval.low).any()
+
+
+def test_sets_that_overlap_nobody_knows_where_are_not_taken_as_independent(store):
+    labels = [image % 6 for image in range(IMAGES)]
+    for name in ("cifar10.1-v4", "cifar10.1-v6"):
+        store.dataset(name, labels)
+        for number in range(3):
+            rows = [[label if image > 9 * number else 5] for image, label in enumerate(labels)]
+            store.predictions(name, f"m{number}", rows)
+    store.results.add_pairs(["cifar10.1-v4:cifar10.1-v6"])
+    found = report(store.results, resamples=0)
+    (note,) = [note for note in found.summary.pairs[0].notes if "it is not known which ones" in note]
+    assert note.startswith("cifar10.1-v4 and cifar10.1-v6 share images")
+    assert isinstance(found.statistics.rank_changes, Missing)
+    assert not found.statistics.shared_images

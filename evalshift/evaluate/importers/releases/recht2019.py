@@ -43,6 +43,7 @@ CIFAR10 = Release(
         )
     ),
     renamed=_RENAMED,
+    common_images=("cifar10.1-v4", "cifar10.1-v6"),
 )
 
 IMAGENET = Release(

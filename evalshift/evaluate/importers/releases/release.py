@@ -38,6 +38,7 @@ class Release:
     extra_suffix  what some files have behind the paper's name of the model
     downloaded    whether its files are listed; else they are imported from a checkout alone
     original      the original set of its pairs, where it is in another release; else the first of `sets`
+    common_images  sets that hold most of the same images, in files that number them apart
     facts_from    the release whose table says family and year of its models, where it has none of its own
     """
 
@@ -53,6 +54,7 @@ class Release:
     downloaded: bool = True
     facts_from: str = ""
     original: str = ""
+    common_images: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> tuple[str, ...]:
