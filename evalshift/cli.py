@@ -874,6 +874,45 @@ def compare(
             print_comparison(found)
 
 
+@app.command(epilog="Example: evalshift show resnet50.a1_in1k")
+def show(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=completion.every_published_model,
+            help="Models of published testbeds, by name or glob; entries of the registry for timm's and torchvision's "
+            "weights.",
+        ),
+    ],
+    registry: RegistryOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per model and testbed.")] = False,
+) -> None:
+    """Show all that published testbeds say of a model.
+
+    Prints, for each testbed that comes with evalshift, the accuracies of the model with 95 % confidence intervals, its
+    ranks, its drops, and its distance from the line through the other models and through those trained on the same
+    data; family, year, training data, parameters and image size where they are known. A model that was evaluated at
+    several image sizes is shown at each.
+    """
+    with complaints(show):
+        import json
+
+        from evalshift.analysis.atlas.model_record import model_record
+        from evalshift.analysis.atlas.names import find_models, same_architecture
+        from evalshift.console.output import print_models
+        from evalshift.testbed.registry import load_registry
+
+        known = load_registry(registry)
+        names = split(models)
+        found = dict.fromkeys(one for name in names for one in find_models(name, known))
+        records = [model_record(one) for one in found]
+        if as_json:
+            typer.echo(json.dumps([record.facts() for record in records], indent=2, ensure_ascii=False))
+        else:
+            print_models(records, list(dict.fromkeys(one for name in names for one in same_architecture(name))))
+
+
 @app.command("list", epilog='Example: evalshift list models --registry mine.yaml --filter "resnet*" --runnable')
 def list_entries(
     what: Annotated[

@@ -61,6 +61,15 @@ def published(incomplete: str) -> list[str]:
     return _beginning(published_names(), incomplete)
 
 
+def every_published_model(incomplete: str) -> list[str]:
+    """Models of all published testbeds."""
+    from evalshift.testbed.published import published_names
+
+    return _beginning(
+        dict.fromkeys(model for name in published_names() for model in _published_models(name)), incomplete
+    )
+
+
 def _published_models(name: str) -> list[str]:
     from evalshift.testbed.published import load_published
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from evalshift.console.terminal import print_table, stderr, stdout, wrapped
 from evalshift.errors import EvalshiftError
-from evalshift.formatting import EMPTY, p_cell, percent, points, span
+from evalshift.formatting import EMPTY, p_cell, percent, points, signed_points, span
 from evalshift.titles import distinct
 
 if TYPE_CHECKING:  # each command imports only the package that it needs
+    from evalshift.analysis.atlas.model_record import ModelRecord
     from evalshift.analysis.comparison.records import Comparison, Differences, PairComparison
     from evalshift.analysis.plot_data.sizes import Size
     from evalshift.analysis.summary import MetricSummary, Summary
@@ -427,6 +428,70 @@ def _difference(pair: "PairComparison", found: "Differences", first: int, second
 def _compared(pair: "PairComparison", quantity: str) -> str:
     titles = {"original": pair.titles.dataset(pair.original), "new": pair.titles.dataset(pair.new)}
     return _COMPARED[quantity].format(**titles)
+
+
+def print_models(records: "Sequence[ModelRecord]", others: Sequence[str]) -> None:
+    """What published testbeds say of models: facts, a table of sets, a table of pairs."""
+    for record in records:
+        testbed, model = record.found.testbed, record.found.model
+        stdout().print(f"{model.name}  ({testbed.title})", style="bold")
+        stdout().print(wrapped(_model_facts(record)))
+        rows = [
+            (
+                one.title,
+                f"top-{one.metric.removeprefix('top')}",
+                f"{percent(one.accuracy)} {span(one.interval.low, one.interval.high)}",
+                f"{one.correct:,} of {one.images:,}",
+                f"{one.rank:,} of {one.models:,}",
+            )
+            for one in record.sets
+        ]
+        print_table(("test set", "metric", "accuracy (%), 95 % CI", "correct", "rank"), rows, "llrrr")
+        if record.pairs:
+            stdout().print()
+            _print_pairs(record)
+        stdout().print()
+    if others:
+        stdout().print(wrapped(f"other weights of this network: {', '.join(others)}", indent=""))
+
+
+def _model_facts(record: "ModelRecord") -> str:
+    facts = record.found.testbed.attributes(record.found.model)
+    parts = [
+        str(facts.get("family_title", facts.get("family", "family unknown"))),
+        f"year {facts['year']}" if "year" in facts else "year unknown",
+        f"trained on {facts['training_data_title']}" if "training_data" in facts else "training data unknown",
+        *([f"{facts['parameters'] / 1e6:,.4g} million parameters"] if "parameters" in facts else []),
+        *([f"{facts['image_size']} × {facts['image_size']} pixels"] if "image_size" in facts else []),
+        *([] if record.found.model.exact else ["counts worked out from rounded accuracies"]),
+    ]
+    source = record.found.testbed.source
+    return "; ".join(parts) + (f" (source: {source})" if source else "")
+
+
+def _print_pairs(record: "ModelRecord") -> None:
+    def distance(value: float | None, p_value: float | None) -> tuple[str, str]:
+        return (EMPTY, EMPTY) if value is None or p_value is None else (signed_points(value), p_cell(p_value))
+
+    rows = [
+        (
+            one.title,
+            points(one.drop),
+            *distance(one.distance, one.p_holm),
+            *distance(one.group_distance, one.group_p_holm),
+            f"{one.models:,}; {one.group_models:,}",
+        )
+        for one in record.pairs
+    ]
+    header = ("pair", "drop (points)", "from the line", "p (Holm)", "same training data", "p (Holm)", "models")
+    print_table(header, rows, "lrrrrrr")
+    stdout().print(
+        wrapped(
+            "Distances in points, above the line positive, on the probit scale: from the line through the other "
+            "models, and through the others trained on the same data. p: no farther off than these models scatter.",
+            indent="",
+        )
+    )
 
 
 def print_statistics(tables: Mapping[str, "StatisticTable"]) -> None:

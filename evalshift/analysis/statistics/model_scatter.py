@@ -24,6 +24,8 @@ _MOST_STEPS = 20
 _FEWEST_OTHERS = 3
 # Families of one model each make the two moments one.
 _SINGULAR = 1e10
+# So many models are tested all at once.
+_MANY = 200
 # Squared, on the scale: less is rounding.
 _NO_SCATTER = 1e-20
 
@@ -194,7 +196,10 @@ def _robust_line(x: np.ndarray, y: np.ndarray, baseline: np.ndarray) -> np.ndarr
 
 def _tested(problem: _Problem, in_line: np.ndarray) -> ScatterTest:
     distance, error, scatter, df = np.full((4, len(problem.y)), np.nan)
-    for others, models in _groups(problem, in_line):
+    apart = _without_each(problem, in_line)
+    if apart is not None:
+        distance[in_line], error[in_line], scatter[in_line], df[in_line] = apart
+    for others, models in _groups(problem, in_line, alone=apart is None):
         line = _line(problem, others)
         if line is None:
             continue
@@ -211,14 +216,36 @@ def _tested(problem: _Problem, in_line: np.ndarray) -> ScatterTest:
     )
 
 
-def _groups(problem: _Problem, in_line: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Which models the line goes through, and the models that are compared with it."""
+def _without_each(problem: _Problem, in_line: np.ndarray) -> np.ndarray | None:
+    """Distance, error, scatter and df of each model of the line, at once; None where they are worked out one by one.
+
+    Of many models, from counts alone: leaving one out of a least-squares line divides its residual by 1 − h, h its
+    leverage, and takes e²/(1 − h) from the sum of squares.
+    """
+    count = int(in_line.sum())
+    if count < _MANY or len(problem.x) > 1 or problem.families is not None or problem.sampling is not None:
+        return None
+    x, y = problem.x[0, in_line], problem.y[in_line]
+    dx = x - x.mean()
+    spread = dx @ dx
+    kept = 1 - 1 / count - dx**2 / spread if spread else np.zeros(count)
+    if kept.min() < 0.5:
+        return None
+    residual = y - y.mean() - dx * ((dx @ y) / spread)
+    squares = residual @ residual - residual**2 / kept
+    variance = np.maximum(squares, 0) / (count - 3)
+    error = np.sqrt(variance / kept + problem.extra[in_line])
+    return np.stack([residual / kept, error, np.sqrt(variance), np.full(count, count - 3.0)])
+
+
+def _groups(problem: _Problem, in_line: np.ndarray, alone: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which models the line goes through, and the models that are compared with it; without `alone`, not its own."""
     if problem.families is not None:
         for family in range(problem.families.max() + 1):
             own = problem.families == family
             yield in_line & ~own, np.flatnonzero(own)
         return
-    for model in np.flatnonzero(in_line):
+    for model in np.flatnonzero(in_line) if alone else ():
         others = in_line.copy()
         others[model] = False
         yield others, np.array([model])

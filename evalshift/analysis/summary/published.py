@@ -44,14 +44,7 @@ def published_outcomes(testbed: PublishedTestbed, pair: str) -> dict[str, Outcom
             new_correct=table.correct[new, metric],
             original_total=table.images[original],
             new_total=table.images[new],
-            attributes={
-                model.name: {
-                    "family": model.family,
-                    "family_title": testbed.families.get(model.family),
-                    "year": model.year,
-                }
-                for model in table.models
-            },
+            attributes={model.name: testbed.attributes(model) for model in table.models},
             dataset_titles=testbed.datasets,
         )
         for metric in table.metrics

@@ -1,11 +1,14 @@
 """Counts of published testbeds: the number of correct predictions of each model on each test set.
 
-A testbed is a folder here: `testbed.yaml` says what its tables are, a CSV file holds each table, and README.md says
-where every number comes from.
+A testbed is a folder here: `testbed.yaml` says what its tables are, CSV files (some compressed) hold the counts, and
+README.md says where every number comes from.
 """
 
 import csv
-from dataclasses import dataclass
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -15,28 +18,85 @@ import yaml
 
 from evalshift.errors import unknown_name
 from evalshift.shapes import Counts
+from evalshift.testbed.timm_names import TRAINING_DATA
+
+_MISSING = -1  # a count that was not published
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """One model of a published testbed; `exact` unless its counts were worked out from rounded accuracies."""
+    """One model of a published testbed.
+
+    name        in the testbed; where a model was evaluated at several image sizes, its size follows, as "vit@384"
+    family, year  of its architecture; None where they are not known
+    exact       whether its counts are; else they were worked out from accuracies that leave several counts open
+    training_data  the dataset by which models are grouped, see `timm_names.training_data`; None where it is not known
+    parameters  how many, as precisely as published; None where that was not
+    image_size  pixels per side of what the network takes; None where that was not published
+    """
 
     name: str
-    family: str
-    year: int
+    family: str | None
+    year: int | None
     exact: bool
+    training_data: str | None = None
+    parameters: int | None = None
+    image_size: int | None = None
+
+    @property
+    def weights(self) -> str:
+        """Its name without an image size.
+
+        >>> PublishedModel("vit@384", "vit", 2020, True).weights
+        'vit'
+        """
+        return self.name.partition("@")[0]
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedCounts:
+    """All counts of one file: m models, in alphabetical order.
+
+    correct   (dataset, metric) -> number of correct predictions of each model, shape (m,); −1 where none was published
+    """
+
+    models: tuple[PublishedModel, ...]
+    correct: dict[tuple[str, str], Counts]
+
+
+@dataclass(frozen=True, eq=False)
+class _CountsFile:
+    """A file of counts; read when they are first asked for."""
+
+    folder: Traversable
+    name: str
+    images: Mapping[str, int]
+    metrics: tuple[str, ...]
+
+    @cached_property
+    def counts(self) -> PublishedCounts:
+        content = self.folder.joinpath(self.name).read_bytes()
+        text = gzip.decompress(content) if self.name.endswith(".gz") else content
+        rows = list(csv.DictReader(text.decode("utf-8").splitlines()))
+        return PublishedCounts(
+            models=tuple(map(_model, rows)),
+            correct={
+                (dataset, metric): np.array([int(row[column] or _MISSING) for row in rows], dtype=np.int64)
+                for dataset in self.images
+                for metric in self.metrics
+                if rows and (column := f"{dataset} {metric}") in rows[0]
+            },
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class PublishedTable:
-    """The models that were published on one original set and its new ones.
+    """The models that were published on one original set and its new ones, all of them on each.
 
     images    dataset -> how many it has
     metrics   "top1", and "top5" where it was published
     without   families that the publication's own lines leave out
     release   what `evalshift import` calls the release of these models' predictions; None where there is none
-    models    in alphabetical order
-    correct   (dataset, metric) -> number of correct predictions of each model, shape (m,), in the order of `models`
     """
 
     original: str
@@ -45,13 +105,33 @@ class PublishedTable:
     metrics: tuple[str, ...]
     without: tuple[str, ...]
     release: str | None
-    models: tuple[PublishedModel, ...]
-    correct: dict[tuple[str, str], Counts]
+    _file: _CountsFile = field(repr=False)
 
     @property
     def pairs(self) -> tuple[str, ...]:
         """The names of its pairs, "original:new"."""
         return tuple(f"{self.original}:{new}" for new in self.new)
+
+    @cached_property
+    def models(self) -> tuple[PublishedModel, ...]:
+        """In alphabetical order."""
+        models = self._file.counts.models
+        return tuple(models[row] for row in self._rows)
+
+    @cached_property
+    def correct(self) -> dict[tuple[str, str], Counts]:
+        """(dataset, metric) -> number of correct predictions of each model, shape (m,), in the order of `models`."""
+        return {cell: self._file.counts.correct[cell][self._rows] for cell in self._cells}
+
+    @property
+    def _cells(self) -> list[tuple[str, str]]:
+        return [(dataset, metric) for dataset in self.images for metric in self.metrics]
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        """Those of the file that have a count in each cell."""
+        counts = self._file.counts.correct
+        return np.flatnonzero(np.all([counts[cell] != _MISSING for cell in self._cells], axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +145,9 @@ class PublishedTestbed:
     families   the title of each family of its models that has one, by its name
     datasets   the title of each dataset that has one, by its name
     near_duplicates  what was published of near-duplicates of training images: dataset → share, accuracy, source
+    images     dataset → how many it has, of all that any of its models was evaluated on
+    licence    that of the published numbers; None where none is stated
+    source     where the numbers were published: repository or paper, and commit
     """
 
     name: str
@@ -76,17 +159,40 @@ class PublishedTestbed:
     datasets: dict[str, str]
     near_duplicates: dict[str, dict[str, Any]]
     tables: tuple[PublishedTable, ...]
+    images: dict[str, int]
+    licence: str | None
+    source: str | None
+    _files: tuple[_CountsFile, ...] = field(repr=False)
 
     @property
     def pairs(self) -> tuple[str, ...]:
         """The names of its pairs, "original:new", in the order of the publication."""
         return tuple(pair for table in self.tables for pair in table.pairs)
 
+    @property
+    def counts(self) -> tuple[PublishedCounts, ...]:
+        """All that was published, also on sets that are in no pair; one record per file."""
+        return tuple(file.counts for file in self._files)
+
     def table_of(self, pair: str) -> PublishedTable | None:
         """The table that holds `pair`, "original:new"; None where nothing was published on it."""
         return next((table for table in self.tables if pair in table.pairs), None)
 
+    def attributes(self, model: PublishedModel) -> dict[str, Any]:
+        """Facts of a model as the entries of a registry have them; without those that are not known."""
+        facts = {
+            "family": model.family,
+            "family_title": self.families.get(model.family or ""),
+            "year": model.year,
+            "training_data": model.training_data,
+            "training_data_title": TRAINING_DATA.get(model.training_data or ""),
+            "parameters": model.parameters,
+            "image_size": model.image_size,
+        }
+        return {key: value for key, value in facts.items() if value is not None}
 
+
+@cache
 def published_names() -> tuple[str, ...]:
     """The testbeds that come with evalshift, by name."""
     folders = resources.files(__name__).iterdir()
@@ -94,7 +200,7 @@ def published_names() -> tuple[str, ...]:
 
 
 def load_published(name: str) -> PublishedTestbed:
-    """The published testbed of that name; raises UsageError when none has it.
+    """The published testbed of that name; raises UsageError when none has it. Counts are read when asked for.
 
     >>> load_published("recht2019").pairs[0]
     'cifar10:cifar10.1-v4'
@@ -102,16 +208,40 @@ def load_published(name: str) -> PublishedTestbed:
     names = published_names()
     if name not in names:
         raise unknown_name("unknown published testbed", name, names)
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> PublishedTestbed:
     folder = resources.files(__name__).joinpath(name)
     facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))
-    tables = tuple(_load_table(folder, table) for table in facts["tables"])
-    near = {known: entry["near_duplicates"] for known, entry in facts["datasets"].items() if "near_duplicates" in entry}
-    families, datasets = (
-        {known: entry["title"] for known, entry in facts.get(kind, {}).items()} for kind in ("families", "datasets")
+    datasets = facts["datasets"]
+    files = {table["counts"]: _counts_file(folder, facts, table["counts"]) for table in facts["tables"]}
+    families, titles = (
+        {known: entry["title"] for known, entry in facts.get(kind, {}).items() if "title" in entry}
+        for kind in ("families", "datasets")
     )
     return PublishedTestbed(
-        name, facts["title"], facts["reference"], facts["paper"], facts["ties"], families, datasets, near, tables
+        name=name,
+        title=facts["title"],
+        reference=facts["reference"],
+        paper=facts["paper"],
+        ties=facts["ties"],
+        families=families,
+        datasets=titles,
+        near_duplicates={known: one["near_duplicates"] for known, one in datasets.items() if "near_duplicates" in one},
+        tables=tuple(one for table in facts["tables"] for one in _tables(table, datasets, files[table["counts"]])),
+        images={known: one["images"] for known, one in datasets.items()},
+        licence=facts.get("licence"),
+        source=facts.get("source"),
+        _files=tuple(files.values()),
     )
+
+
+def _counts_file(folder: Traversable, facts: dict, name: str) -> _CountsFile:
+    images = {known: one["images"] for known, one in facts["datasets"].items()}
+    metrics = dict.fromkeys(metric for table in facts["tables"] for metric in table["metrics"])
+    return _CountsFile(folder, name, images, tuple(metrics))
 
 
 def find_release(name: str) -> tuple[PublishedTestbed, PublishedTable] | None:
@@ -128,23 +258,34 @@ def find_release(name: str) -> tuple[PublishedTestbed, PublishedTable] | None:
     return None
 
 
-def _load_table(folder: Traversable, facts: dict) -> PublishedTable:
-    rows = list(csv.DictReader(folder.joinpath(facts["counts"]).read_text("utf-8").splitlines()))
-    metrics = tuple(facts["metrics"])
-    return PublishedTable(
-        original=facts["original"],
-        new=tuple(facts["new"]),
-        images=facts["images"],
-        metrics=metrics,
-        without=tuple(facts.get("without", ())),
-        release=facts.get("release"),
-        models=tuple(
-            PublishedModel(row["model"], row["family"], int(row["year"]), row["counted_from"] == "predictions")
-            for row in rows
-        ),
-        correct={
-            (dataset, metric): np.array([int(row[f"{dataset} {metric}"]) for row in rows], dtype=np.int64)
-            for dataset in facts["images"]
-            for metric in metrics
-        },
+def _tables(facts: dict, datasets: dict[str, dict], file: _CountsFile) -> list[PublishedTable]:
+    """The table of all its sets; one per new set where not all models were evaluated on all (`complete: false`)."""
+    new = tuple(facts["new"])
+    return [
+        PublishedTable(
+            original=facts["original"],
+            new=sets,
+            images={name: datasets[name]["images"] for name in (facts["original"], *sets)},
+            metrics=tuple(facts["metrics"]),
+            without=tuple(facts.get("without", ())),
+            release=facts.get("release"),
+            _file=file,
+        )
+        for sets in ([new] if facts.get("complete", True) else [(one,) for one in new])
+    ]
+
+
+def _model(row: Mapping[str, str]) -> PublishedModel:
+    def number(column: str, unit: float = 1) -> int | None:
+        text = row.get(column)
+        return round(float(text) * unit) if text else None
+
+    return PublishedModel(
+        name=row["model"],
+        family=row.get("family") or None,
+        year=number("year"),
+        exact=row.get("counted_from", "predictions") != "tables",
+        training_data=row.get("training_data") or None,
+        parameters=number("parameters_millions", 1e6),
+        image_size=number("image_size"),
     )

@@ -41,6 +41,21 @@ class TestFromCountsAlone:
         assert found.distance / found.error == pytest.approx(theirs, rel=1e-9)
         assert found.p_value == pytest.approx(2 * stats.t.sf(np.abs(theirs), 27), rel=1e-9)
 
+    def test_many_models_are_tested_at_once_as_they_are_one_by_one(self):
+        x, y = models_on_a_line(260, np.random.default_rng(4))
+        y[:3] += [0.3, -0.2, 0.05]
+        extra = np.where(np.arange(260) == 7, 0.0009, 0.0)
+        theirs = OLSInfluence(OLS(y, add_constant(x)).fit())
+        found = scatter_test(x, y, screen=False)
+        assert found.distance / found.error == pytest.approx(np.asarray(theirs.resid_studentized_external), rel=1e-9)
+        families = np.arange(260)  # one each: the same test, worked out one by one
+        one_by_one = scatter_test(x, y, extra=extra, screen=False, baseline=np.arange(260) < 199)
+        some = scatter_test(x, y, extra=extra, screen=False, baseline=np.arange(260) < 200)
+        assert len(families) == len(some.p_value) == len(one_by_one.p_value)
+        screened = scatter_test(x, y, extra=extra)
+        assert np.flatnonzero(~screened.in_line).tolist() == [0, 1, 2]
+        assert np.flatnonzero(screened.p_holm < 0.05).tolist() == [0, 1, 2]
+
     def test_models_exactly_on_a_line_are_not_told_from_it_by_rounding(self):
         x = np.linspace(0.1, 0.9, 12)
         assert scatter_test(x, x - 0.1).p_value.min() > 0.99

@@ -50,12 +50,7 @@ def published_facts(release: str) -> dict[str, dict[str, Any]]:
     if found is None:
         return {}
     testbed, table = found
-    facts: dict[str, dict[str, Any]] = {}
-    for model in table.models:
-        facts[model.name] = {"family": model.family, "year": model.year, "paper": testbed.paper}
-        if model.family in testbed.families:
-            facts[model.name]["family_title"] = testbed.families[model.family]
-    return facts
+    return {model.name: testbed.attributes(model) | {"paper": testbed.paper} for model in table.models}
 
 
 def differences(release: Release, predictions: list[Predictions], dataset: StoredDataset, *, strict: bool) -> list[str]:

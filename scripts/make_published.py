@@ -1,0 +1,38 @@
+"""Make the counts of a published testbed from its source files: python scripts/make_published.py timm --from FOLDER.
+
+Writes `models.csv.gz` into the testbed's folder in evalshift/testbed/published, or into --out, and prints what became
+of every row. Its README.md says which files the folder needs, and at which commit.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import published_timm
+from published_files import PUBLISHED, Made, write_counts
+
+from evalshift.errors import EvalshiftError
+
+MAKERS = {"timm": published_timm.make}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when the file is written, 2 when a source file is not what it should be."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("name", choices=sorted(MAKERS))
+    parser.add_argument("--from", dest="source", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: models.csv.gz in the testbed's folder")
+    given = parser.parse_args(arguments)
+    try:
+        made: Made = MAKERS[given.name](given.source)
+    except EvalshiftError as error:
+        print(error, file=sys.stderr)
+        return 2
+    out = given.out or PUBLISHED / given.name / "models.csv.gz"
+    write_counts(made, out)
+    print("\n".join((*made.notes, f"{out}: {len(made.rows)} models, {out.stat().st_size:,} bytes")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

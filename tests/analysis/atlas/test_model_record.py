@@ -1,0 +1,93 @@
+"""What is found of a model over all published testbeds, and the command that shows it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from scipy import stats
+from typer.testing import CliRunner
+
+from evalshift.analysis.atlas.model_record import ModelRecord, model_record
+from evalshift.analysis.atlas.names import find_models
+from evalshift.cli import app
+from evalshift.errors import UsageError
+from evalshift.testbed.registry import default_path, load_registry
+
+MATCHED = "imagenet:imagenetv2-matched-frequency"
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry(default_path())
+
+
+@pytest.fixture(scope="module")
+def resnet50() -> ModelRecord:
+    return next(model_record(one) for one in find_models("resnet50") if one.testbed.name == "recht2019")
+
+
+def test_accuracies_intervals_and_ranks_are_those_of_the_paper(resnet50):
+    # Table 11: 76.13 [75.76, 76.50] and 63.30 [62.35, 64.25], ranks 38 and 40 (in alphabetical order); Clopper–Pearson.
+    original, new = (
+        next(one for one in resnet50.sets if (one.dataset, one.metric) == (name, "top1"))
+        for name in ("imagenet", "imagenetv2-matched-frequency")
+    )
+    assert (original.correct, original.images, original.models) == (38_065, 50_000, 67)
+    assert (new.correct, new.images, new.rank) == (6_333, 10_000, 39)
+    low, high = stats.beta.ppf([0.025, 0.975], [6_333, 6_334], [10_000 - 6_333 + 1, 10_000 - 6_333])
+    assert [new.interval.low, new.interval.high] == pytest.approx([low, high])
+
+
+def test_distances_are_from_the_line_through_the_other_models(resnet50):
+    pair = next(one for one in resnet50.pairs if one.pair == MATCHED)
+    assert (pair.models, pair.group_models, pair.group_distance) == (67, 0, None)
+    assert pair.drop == pytest.approx(0.7613 - 0.6333)
+    assert pair.distance == pytest.approx(-0.008, abs=0.001)
+    assert pair.p_holm == 1.0
+
+
+@pytest.mark.parametrize("name", ["resnet50", "RESNET50", "resnet50-v1-torchvision", "torchvision/resnet50"])
+def test_names_of_the_same_weights(name, registry):
+    assert "resnet50" in {one.model.name for one in find_models(name, registry) if one.testbed.name == "recht2019"}
+
+
+def test_a_glob_finds_several():
+    found = [one.model.name for one in find_models("fv_*k") if one.testbed.name == "recht2019"]
+    assert found == ["fv_16k", "fv_4k", "fv_64k"]
+
+
+def test_a_misspelt_name():
+    with pytest.raises(UsageError) as complaint:
+        find_models("vgg19_bm")
+    assert complaint.value.found == '"vgg19_bm"'
+    assert complaint.value.fix == 'did you mean "vgg19_bn"?'
+
+
+def test_a_name_that_is_near_none():
+    with pytest.raises(UsageError) as complaint:
+        find_models("qqqqqqqqqqqqqq")
+    assert complaint.value.fix is None
+
+
+class TestCommand:
+    def test_json(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.chdir(tmp_path)
+        run = CliRunner().invoke(app, ["show", "fv_4k", "--json"])
+        (found,) = json.loads(run.stdout)
+        assert (found["testbed"], found["family"], found["year"]) == ("recht2019", "fisher-vector", 2010)
+        assert {one["dataset"]: one["correct"] for one in found["sets"] if one["metric"] == "top1"}["imagenet"] > 0
+        assert found["pairs"][0]["pair"] == MATCHED
+
+    def test_text(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.chdir(tmp_path)
+        run = CliRunner().invoke(app, ["show", "autoaug_wrn_tf"])
+        lines = run.stdout.splitlines()
+        assert lines[0] == "autoaug_wrn_tf  (Recht et al. 2019)"
+        assert "counts worked out from rounded accuracies" in lines[1]
+        assert any(line.startswith("CIFAR-10.1 v4") and "of 34" in line for line in lines)
+
+    def test_misspelt(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.chdir(tmp_path)
+        run = CliRunner().invoke(app, ["show", "vgg19_bm"])
+        assert run.exit_code == 2
+        assert 'did you mean "vgg19_bn"?' in run.output
