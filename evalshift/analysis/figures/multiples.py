@@ -139,15 +139,7 @@ def _draw(panels: _Panels, size: Size) -> Figure:
         )
         figure.supxlabel(below, fontsize=font_points(7), color=INK)
         figure.supylabel(beside, fontsize=font_points(7), color=INK)
-        wide = _legend_columns(list(handles), size) if panels.columns > 1 else 2
-        figure.legend(
-            handles=list(handles.values()),
-            labels=list(handles),
-            loc="outside upper center",
-            ncols=1 if size.name == COLUMN.name else wide,
-            handlelength=1.6,
-            columnspacing=1.2,
-        )
+        _place_legend(figure, axes[len(panels.plots) :], handles, panels, size)
         lay_out(figure, passes=2)
         figure.set_layout_engine("none")
         for ax, plot in zip(axes, panels.plots, strict=False):
@@ -186,6 +178,20 @@ def _draw_panels(axes: np.ndarray, panels: _Panels, titles: Sequence[str]) -> di
     return handles
 
 
+def _place_legend(figure: Figure, free: np.ndarray, handles: dict[str, Artist], panels: _Panels, size: Size) -> None:
+    """Place the legend in the first free panel if it fits in one, else above all panels."""
+    entries = {"handles": list(handles.values()), "labels": list(handles), "handlelength": 1.6}
+    room = across(size) / panels.columns - _KEY
+    if len(free) and max(map(len, handles)) <= room:
+        free[0].set(visible=True)
+        free[0].set_axis_off()
+        free[0].legend(loc="center", **entries)
+        return
+    wide = _legend_columns(list(handles), size) if panels.columns > 1 else 2
+    columns = 1 if size.name == COLUMN.name else wide
+    figure.legend(loc="outside upper center", ncols=columns, columnspacing=1.2, **entries)
+
+
 def _legend_columns(labels: Sequence[str], size: Size) -> int:
     """How many entries of the legend fit side by side, each as wide as the longest of its column."""
     for columns in range(5, 1, -1):
@@ -221,7 +227,9 @@ def _label(handle: Artist, plots: Sequence[ScatterPlot]) -> str:
         "models": f"{models}, {100 * plots[0].level:g} % CI",
         "highlighted": str(handle.get_label()) if len(marked) == 1 else "Highlighted models",
         "fit": f"{scales.pop().capitalize()} fit" if len(scales) == 1 else "Fit on the scale of the axes",
-        "testbed-fit": "Its line",
+        "testbed-fit": next(
+            (f"Line of {literal(plot.testbed.title)}" for plot in plots if plot.testbed is not None), ""
+        ),
         "region": next((_region_words(plot.line) for plot in plots if plot.line is not None), ""),
     }
     return words.get(handle.get_gid() or "", str(handle.get_label()))

@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
 from evalshift.analysis.figures.rows import mark_names, rows
@@ -36,15 +39,24 @@ if TYPE_CHECKING:
 
 _AROUND = 0.85  # inches
 _NAME = 30
+_MIDDLE = 0.75  # of the width, for names and lines between the confidence sets
+_SMALLEST = 0.75  # font size of names at least, as a fraction of what it may be
+_STAR_PAD = 5.5  # points between an axis and its names, where stars are on it
 # Colours of markers and lines, width and opacity of lines.
 _KINDS = {"quiet": (QUIET, QUIET, 0.6, 0.45), "mover": (MARK, MARK, 1.3, 1.0), "significant": (LINE, LINE, 1.3, 1.0)}
 
 
-def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = None, most: int = PAGE.rows) -> Axes:
+def ranks(
+    summary: MetricSummary,
+    ax: Axes,
+    sides: tuple[Axes, Axes] | None = None,
+    most: int = PAGE.rows,
+    longest: int = _NAME,
+) -> Axes:
     """Draw each model's rank on the original set, left, joined with its rank on the new set, right; the best on top.
 
     Statistically significant changes are orange, others grey; where none is, or none is known to be, the largest are
-    blue. Names carry ranks; tied models share one. The axes
+    blue. Names, of at most `longest` letters, carry ranks; tied models share one. The axes
     `sides`, left and right of `ax`, show simultaneous confidence sets of ranks: with a probability of the level they
     contain all true ranks of a set. They need per-image predictions. Of more than `most` models the best on the
     original set, and highlighted ones, are drawn. Raises ValueError for fewer than two models.
@@ -60,9 +72,12 @@ def ranks(summary: MetricSummary, ax: Axes, sides: tuple[Axes, Axes] | None = No
         _draw_highlighted(ax, shown, ends)
     ax.set(xlim=(0, 1), ylim=(len(ends) - 0.4, -0.6), xticks=[0, 1], xticklabels=["Original", "New"])
     ax.tick_params(axis="x", length=0)
+    # Outward, below the names: in a column centred ones would touch.
+    for text, side in zip(ax.get_xticklabels(), ("right", "left"), strict=True):
+        text.set_horizontalalignment(side)
     ax.spines[["left", "bottom"]].set_visible(False)
-    _name_rows(ax, shown, "original", "left")
-    _name_rows(ax.secondary_yaxis("right"), shown, "new", "right")
+    _name_rows(ax, shown, "original", "left", longest)
+    _name_rows(ax.secondary_yaxis("right"), shown, "new", "right", longest)
     if sides is not None and shown.sets is not None:
         for side, name in zip(sides, shown.sides, strict=True):
             _draw_sets(side, shown, shown.sets, name, summary.level)
@@ -109,12 +124,13 @@ def _draw_highlighted(ax: Axes, shown: RankPlot, ends: np.ndarray) -> None:
     )
 
 
-def _name_rows(ax: "Axes | SecondaryAxis", shown: RankPlot, name: str, spine: str) -> None:
-    """Names and ranks of one set, in its order, beside the axes."""
+def _name_rows(ax: "Axes | SecondaryAxis", shown: RankPlot, name: str, spine: str, longest: int) -> None:
+    """Names of at most `longest` letters and ranks of one set, in its order, beside the axes."""
     side = shown.sides[name]
-    names = [_named(shown.names[model], int(side.rank[model]), spine) for model in side.order]
+    names = [_named(shown.names[model], int(side.rank[model]), spine, longest) for model in side.order]
     ax.set_yticks(np.arange(len(names)), names)
-    ax.tick_params(axis="y", length=0, labelsize=font_points(6))
+    beside = font_points(_STAR_PAD) if shown.highlighted.any() else mpl.rcParams["ytick.major.pad"]
+    ax.tick_params(axis="y", length=0, labelsize=font_points(6), pad=beside)
     ax.spines[spine].set_visible(False)
     for text, notable in zip(ax.get_yticklabels(), (shown.movers | shown.significant)[side.order], strict=True):
         text.set_fontweight("bold" if notable else "normal")
@@ -135,32 +151,52 @@ def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = No
     pair_words = "; ".join(filter(None, (f"{pair.title}, top-{METRICS[metric]}", of_all)))
     caption = wrapped(pair_words, across(size))
     room = rows(len(shown.names), size, _AROUND, caption)
+    alone = shown.sets is None or size.name == COLUMN.name
     with styled(size):
+        letters, longest = _names_that_fit(shown, size.width * (1 if alone else _MIDDLE), room.name)
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
-        if shown.sets is None or size.name == COLUMN.name:
-            middle = ranks(summary, figure.add_subplot(), most=size.rows)
+        if alone:
+            middle = ranks(summary, figure.add_subplot(), most=size.rows, longest=longest)
             if shown.significant.any() or shown.movers.any() or shown.highlighted.any():
                 figure.legend(loc="outside upper center")
         else:
             left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.2, 1))
-            ranks(summary, middle, (left, right), size.rows)
+            ranks(summary, middle, (left, right), size.rows, longest)
             handles = [handle for ax in (middle, left) for handle in ax.get_legend_handles_labels()[0]]
             figure.legend(handles=handles, loc="outside upper center", ncols=2)
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         for side in (middle, *middle.child_axes):
-            side.tick_params(axis="y", labelsize=room.name)
+            side.tick_params(axis="y", labelsize=letters)
         lay_out(figure)
         figure.set_layout_engine("none")
     return figure
+
+
+def _names_that_fit(shown: RankPlot, width: float, letters: float) -> tuple[float, int]:
+    """Font size of names in points, at most `letters`, and their length, where both sides share `width` inches.
+
+    Long names are first written smaller, then shortened: a sixth of the width is for the lines between them.
+    """
+    names = [shortened(name, _NAME) for name in shown.names]
+    widest = max(_width_of(f"{name}  {len(names)}") for name in names)
+    room = 72 * width * 5 / 12  # points
+    fitting = max(min(letters, room / widest), _SMALLEST * letters)
+    cut = min(1.0, room / (fitting * widest))
+    return fitting, max(4, int(cut * max(map(len, names))))
+
+
+def _width_of(text: str) -> float:
+    """Width of bold text, as multiples of its font size."""
+    return TextPath((0, 0), text, size=1, prop=FontProperties(weight="bold")).get_extents().width
 
 
 def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) -> LineCollection:
     return LineCollection(list(ends), colors=colour, linewidths=font_points(width), alpha=alpha, zorder=2, gid=gid)
 
 
-def _named(model: str, rank: int, side: str) -> str:
+def _named(model: str, rank: int, side: str, longest: int) -> str:
     """A name and its rank, the rank next to the markers."""
-    name = shortened(model, _NAME)
+    name = shortened(model, longest)
     return f"{name}  {rank}" if side == "left" else f"{rank}  {name}"
 
 

@@ -27,8 +27,10 @@ from evalshift.analysis.plot_data.scatter import Range
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 
-_AROUND = 0.75  # inches
+_AROUND, _ENTRY = 0.65, 0.12  # inches: around the rows, and per further line of the legend
 _NAME = 30
+# Models that the line does not reach; those whose distance is smaller than its error have no marker.
+_BEYOND = "Beyond the range of the line"
 
 
 def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
@@ -66,7 +68,7 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
         )
     left_out = len(found) - len(shown)
     between = f"; {left_out:,} in between not shown" if left_out else ""
-    ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Effective robustness (points above the line{between})")
+    ax.set(ylim=(len(places) - 0.4, -0.6), xlabel=f"Effective robustness (points{between})")
     return ax
 
 
@@ -81,33 +83,41 @@ def _draw_usual(ax: Axes, shown: RobustnessPlot) -> None:
             alpha=0.25,
             linewidth=font_points(3.2),
             zorder=0,
-            label=f"{100 * shown.level:g} % of models that scatter alike",
+            label=f"{100 * shown.level:g} % range of models about the line",
         )
 
 
 def _draw_distances(ax: Axes, shown: RobustnessPlot) -> None:
     """Markers and confidence intervals, those of significant distances in another colour and shape."""
-    places = np.arange(len(shown))
+    places, known, labelled = np.arange(len(shown)), bool(np.isfinite(shown.low).any()), False
     for significant, colour, mark, label in (
-        (False, MARK, "o", f"{100 * shown.level:g} % CI"),
+        (False, MARK, "o", ""),
         (True, LINE, "D", "Statistically significant (Holm)"),
     ):
         own = shown.significant == significant
         if not own.any():
             continue
         low, high = shown.low[own], shown.high[own]
-        ax.hlines(places[own], low, high, color=colour, linewidth=font_points(0.8), alpha=0.6, zorder=2)
-        ax.scatter(
-            shown.distance[own],
-            places[own],
-            s=area(9),
-            marker=mark,
-            facecolors=np.where(shown.extrapolated[own], "white", colour),
-            edgecolors=colour,
-            linewidths=font_points(0.6),
-            zorder=3,
-            label=label if np.isfinite(low).any() else "Without confidence intervals",
-        )
+        bars = ax.hlines(places[own], low, high, color=colour, linewidth=font_points(0.8), alpha=0.6, zorder=2)
+        if known and not labelled:
+            bars.set_label(f"{100 * shown.level:g} % CI")
+            labelled = True
+        said = label if known else "Without confidence intervals"
+        for beyond, face in ((False, colour), (True, "white")):
+            drawn = own & (shown.extrapolated == beyond)
+            if not drawn.any():
+                continue
+            ax.scatter(
+                shown.distance[drawn],
+                places[drawn],
+                s=area(9),
+                marker=mark,
+                facecolors=face,
+                edgecolors=colour,
+                linewidths=font_points(0.6),
+                zorder=3,
+                label=_BEYOND if beyond else said or None,
+            )
 
 
 def robustness_figure(
@@ -127,17 +137,18 @@ def robustness_figure(
         return None
     pair_words = f"{pair.title}, top-{METRICS[metric]}"
     caption = wrapped(pair_words, across(size))
-    room = rows(min(len(found), size.rows), size, _AROUND, caption, CLOSE_ROW)
+    columns = 1 if size.width < 4 else 2
+    entries = 2 + bool(found.significant.any()) + bool(found.extrapolated.any()) + bool(found.highlighted.any())
+    around = _AROUND + _ENTRY * (-(-entries // columns) - 1)
+    room = rows(min(len(found), size.rows), size, around, caption, CLOSE_ROW)
     with styled(size):
         figure = Figure(figsize=(size.width, room.height), layout="constrained", dpi=DPI)
         ax = robustness(summary, figure.add_subplot(), size.rows)
         ax.tick_params(axis="y", labelsize=room.name)
         if xlim is not None:
             ax.set_xlim(xlim)
-        ax.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, handlelength=1, ncols=1 if size.width < 4 else 2
-        )
-        ax.set_xlabel(wrapped(ax.get_xlabel(), across(size) * 2 // 3))
+        figure.legend(loc="outside upper center", handlelength=1, ncols=columns)
+        ax.set_xlabel(wrapped(ax.get_xlabel(), across(size) * 3 // 4))
         figure.supxlabel(caption, fontsize=font_points(6.5), color=INK)
         lay_out(figure)
         figure.set_layout_engine("none")

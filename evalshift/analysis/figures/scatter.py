@@ -40,6 +40,7 @@ from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.errors import UsageError
 
 _LABEL = 30  # letters of a name in a legend
+_FEW_NAMES = 6  # models that are all named
 # Between a legend and the nearest model, in fractions of the axes.
 _ROOM = 0.03
 _WIDTH, _FEW_WIDTH = 1.1, 0.5  # of a line, in points; the latter for one through few models
@@ -113,12 +114,16 @@ def scatter_figure(
         # Laid out first: only then is it known how wide the axes are, and so which corner a legend leaves free.
         lay_out(figure)
         if place_legend(ax, handles, plot) == "above":
+            if size.height is None:
+                _heighten(figure, ax)
             lay_out(figure)
         # Otherwise each file repeats the same layout, which doubles the time.
         figure.set_layout_engine("none")
         marked = np.flatnonzero(plot.highlighted).tolist()
-        rows = [*marked, *(row for row in standouts(summary) if row not in marked)]
-        name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows], len(marked))
+        few = len(plot.names) <= _FEW_NAMES
+        notable = range(len(plot.names)) if few else standouts(summary)
+        rows = [*marked, *(row for row in notable if row not in marked)]
+        name_models(ax, [plot.names[row] for row in rows], plot.x[rows], plot.y[rows], len(marked), all_names=few)
     return figure
 
 
@@ -169,7 +174,8 @@ def draw_scatter(
     )
     handles += [*families, *([identity] if low < high else [])]
     if plot.line is not None:
-        label = f"{plot.scale.capitalize()} fit, slope {plot.line.slope}"
+        through = f" through {int(plot.framed.sum())} models" if plot.line.few else ""
+        label = f"{plot.scale.capitalize()} fit{through}, slope {plot.line.slope}"
         drawn = _draw_line(plot.line, ax, LINE, ("fit", "region"), label)
         for shade in drawn[1:]:
             shade.set_label(f"{100 * plot.line.level:g} % bootstrap ({plot.line.resamples:,}) {plot.line.bootstrap}")
@@ -189,7 +195,7 @@ def _draw_in_line(plot: ScatterPlot, ax: Axes, limits: tuple[Limits, Limits]) ->
     handles: list[Artist] = []
     if plot.highlighted.any():
         stars = _draw_models(ax, plot, np.flatnonzero(plot.highlighted), limits, HIGHLIGHT, "highlighted")
-        stars.set_label(_highlighted_label(plot))
+        stars.set_label(f"{_highlighted_label(plot)}, {100 * plot.level:g} % CI")
         handles.append(stars)
     others = plot.in_line & ~plot.highlighted
     if others.any():
@@ -235,6 +241,14 @@ def place_legend(ax: Axes, handles: list[Artist], plot: ScatterPlot) -> str:
         return "lower right"
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), **compact)
     return "above"
+
+
+def _heighten(figure: Figure, ax: Axes) -> None:
+    """Add the height of the legend above the axes to the figure, so that square axes keep its width."""
+    legend = ax.get_legend()
+    assert legend is not None
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + legend.get_window_extent().height / figure.dpi)
 
 
 def _reach(ax: Axes, plot: ScatterPlot) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.patheffects import withStroke
 
 from evalshift.analysis.figures.style import HIGHLIGHT, INK, QUIET, font_points, shortened
 from evalshift.analysis.plot_data.robustness import robustness_plot
@@ -38,11 +39,13 @@ def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
     return list(dict.fromkeys(rows))[:most]
 
 
-def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, highlighted: int = 0) -> list[str]:
+def name_models(
+    ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, highlighted: int = 0, all_names: bool = False
+) -> list[str]:
     """Write names beside the markers at `x`, `y` where they cover no marker, bar, line or name; returns those written.
 
     The first `highlighted` names are in the colour of their markers. Of them a dozen are written in any case, beside
-    their markers where there is no free place.
+    their markers where there is no free place; so are the others with `all_names`.
 
     The axes must be final: laid out, with limits and markers. A name with no free place within a fifth of the axes is
     left out. A thin line connects a name that is farther away with its marker. Placed by textalloc, each in turn at
@@ -50,13 +53,13 @@ def name_models(ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, hi
     """
     first, others = np.arange(min(highlighted, len(names))), np.arange(highlighted, len(names))
     written = _placed(ax, names, x, y, first, _FARTHEST_HIGHLIGHTED)
-    for place in map(int, first[:_ALWAYS]):
-        if written.get(place, True) is None:
-            written[place] = _beside(ax, shortened(names[place], _NAME), float(x[place]), float(y[place]))
+    _write_missing(ax, names, x, y, written, first[:_ALWAYS])
     for text in filter(None, written.values()):
         text.set_color(HIGHLIGHT)
     # After them, so that they keep clear of them.
     written |= _placed(ax, names, x, y, others, _FARTHEST)
+    if all_names:
+        _write_missing(ax, names, x, y, written, others)
     return [text.get_text() for text in written.values() if text is not None]
 
 
@@ -101,6 +104,15 @@ def _placed(
     return dict(zip(shown.tolist(), texts, strict=True))
 
 
+def _write_missing(
+    ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, written: dict[int, Any], places: np.ndarray
+) -> None:
+    """Write the names at these places that are within the axes and found no free place beside their markers."""
+    for place in map(int, places):
+        if written.get(place, True) is None:
+            written[place] = _beside(ax, shortened(names[place], _NAME), float(x[place]), float(y[place]))
+
+
 def _beside(ax: Axes, name: str, x: float, y: float) -> Any:
     """Write a name to the side of its marker on which there is more room."""
     across = float((ax.transData + ax.transAxes.inverted()).transform([[x, y]])[0, 0])
@@ -108,10 +120,11 @@ def _beside(ax: Axes, name: str, x: float, y: float) -> Any:
     return ax.annotate(
         name,
         (x, y),
-        (sign * font_points(4), 0),
+        (sign * font_points(3), font_points(1)),
         textcoords="offset points",
         ha=side,
-        va="center",
+        va="bottom",  # clear of its own error bar
+        path_effects=[withStroke(linewidth=font_points(1.5), foreground="white")],
         fontsize=font_points(6),
         zorder=4,
     )

@@ -23,11 +23,11 @@ Range = tuple[float | int, float | int]  # limits as a user gives them
 
 @dataclass(frozen=True, eq=False)
 class LinePlot:
-    """A fitted line over the range of its models, and the bounds of its bootstrap region; None without resamples.
+    """A fitted line over the range of its models, and the bounds of its bootstrap region.
 
-    x, y, region  percent
+    x, y, region  percent; no region without resamples, nor of few models
     slope         as text
-    bootstrap     its bootstrap interval as text, in brackets; empty without resamples
+    bootstrap     its bootstrap interval as text, in brackets; empty without a region
     few           whether it goes through so few models that it is drawn thin
     """
 
@@ -164,8 +164,9 @@ def line_plot(line: Line | None, x: Float[np.ndarray, " m"]) -> LinePlot | None:
     beyond = _BEYOND * float(np.ptp(on_scale))
     grid = np.linspace(on_scale.min() - beyond, on_scale.max() + beyond, _GRID)
     accuracy = np.clip(percent_at(grid, line.scale), 0, 100) / 100
-    region, span = None, ""
-    if not np.isnan(line.slope_interval.low):
+    region, span, few = None, "", line.models < LEAST_LINE_MODELS
+    # Of a handful of models most resamples hold one or two of them: their lines fill the axes and say nothing.
+    if not few and not np.isnan(line.slope_interval.low):
         around = line.region(accuracy)
         region, span = (100 * around.low, 100 * around.high), bootstrap_span(line)
     return LinePlot(
@@ -176,7 +177,7 @@ def line_plot(line: Line | None, x: Float[np.ndarray, " m"]) -> LinePlot | None:
         span,
         line.level,
         line.resamples,
-        line.models < LEAST_LINE_MODELS,
+        few,
     )
 
 

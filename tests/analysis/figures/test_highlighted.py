@@ -1,5 +1,6 @@
 """Highlighted models have a star, a colour and a name of their own in every figure that shows models."""
 
+import numpy as np
 import pytest
 from marks import dots, ids
 from matplotlib.colors import to_hex
@@ -31,6 +32,24 @@ def test_every_figure_names_them_in_every_size(published, name, size):
     assert "resnet_basic_110" in named
     assert "random_features_32k" in named
     assert any("highlighted" in gid for ax in figure.axes for gid in ids(ax))
+
+
+@pytest.mark.parametrize("size", ["column", "page", "slide"])
+def test_stars_lie_on_no_rank(published, size):
+    figure = published.draw("ranks", size=size)
+    ax = figure.axes[0]
+    stars = dots(ax, "highlighted-models")
+    texts = [text.get_window_extent() for one in (ax, *ax.child_axes) for text in one.get_yticklabels()]
+    (radius,) = (
+        np.sqrt(one.get_sizes()[0]) / 2 * figure.dpi / 72
+        for one in ax.collections
+        if one.get_gid() == "highlighted-models"
+    )
+    assert len(stars) == 4  # two models on either set
+    for x, y in ax.transData.transform(stars):
+        rows = [box for box in texts if box.y0 < y < box.y1]
+        assert rows
+        assert not any(box.x0 < x + radius and box.x1 > x - radius for box in rows)
 
 
 def test_agreement_names_them_where_there_is_no_room_for_all(kept_letters):

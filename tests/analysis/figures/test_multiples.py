@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from evalshift.analysis.figures import grid_figure, multiples_figure, scales_figure
 from evalshift.analysis.plot_data.scatter import position
@@ -19,7 +20,13 @@ def imagenet() -> tuple[PairSummary, ...]:
 
 
 def legend(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.legends[0].get_texts()]
+    return [text.get_text() for text in legend_of(figure).get_texts()]
+
+
+def legend_of(figure: Figure) -> Legend:
+    """The legend that all panels share: above them, or in a place without a panel."""
+    (found,) = [*figure.legends, *(one for ax in figure.axes if (one := ax.get_legend()) is not None)]
+    return found
 
 
 @pytest.mark.parametrize("scale", ["linear", "probit"])
@@ -69,20 +76,23 @@ def test_panels_of_different_testbeds_are_counted_apart(imagenet, make_outcomes)
     few = summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, 6, 5])}, resamples=0)
     figure = multiples_figure((*imagenet, few))
 
-    # Three to a row; of the second row two places stay empty.
-    assert [ax.get_visible() for ax in figure.axes] == [True] * 4 + [False] * 2
+    # Three per row; of the second row one place is empty, and one has the legend.
+    assert [ax.get_visible() for ax in figure.axes] == [True] * 5 + [False]
+    assert [ax.axison for ax in figure.axes] == [True] * 4 + [False, True]
+    assert legend_of(figure).axes is figure.axes[4]
     assert legend(figure)[0] == "Models, 95 % CI"
     heights = [ax.get_window_extent().y0 for ax in figure.axes[:4]]
     assert heights[0] == pytest.approx(heights[2])
     assert heights[3] < heights[0]
 
 
+@pytest.mark.parametrize("size", ["column", "page"])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_no_text_is_cut_or_lies_on_another(imagenet, count):
-    figure = multiples_figure((imagenet * 2)[:count])
+def test_no_text_is_cut_or_lies_on_another(imagenet, count, size):
+    figure = multiples_figure((imagenet * 2)[:count], size=SIZES[size])
 
-    boxes = [ax.get_tightbbox() or ax.bbox for ax in figure.axes if ax.get_visible()]
-    boxes += [artist.get_window_extent() for artist in (figure.legends[0], *figure.texts)]
+    boxes = [ax.get_tightbbox() or ax.bbox for ax in figure.axes if ax.get_visible() and ax.axison]
+    boxes += [artist.get_window_extent() for artist in (legend_of(figure), *figure.texts)]
     for place, box in enumerate(boxes):
         assert box.x0 >= 0
         assert box.y0 >= 0

@@ -1,5 +1,6 @@
 """The bump chart by its marks: places, joins, rank sets, colours, names, and texts by where they stand."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import ranks, ranks_figure, render
 from evalshift.analysis.outcomes import ImagePredictions
+from evalshift.analysis.plot_data.sizes import COLUMN, SIZES
 from evalshift.analysis.summary import summarize_outcomes
 
 
@@ -71,6 +73,32 @@ def test_rank_sets_stand_beside_the_places(crossed):
     assert strokes(left, "sets-quiet").tolist() == [[[3, 2], [4, 2]], [[3, 3], [4, 3]]]
     assert strokes(right, "sets-quiet").tolist() == [[[2, 1], [3, 1]], [[2, 2], [3, 2]]]
     assert strokes(left, "sets-significant").tolist() == [[[1, 0], [1, 0]], [[2, 1], [2, 1]]]
+
+
+@pytest.mark.parametrize("letters, size", [(7, "column"), (8, "column"), (7, "page"), (14, "slide")])
+def test_long_names_are_cut_by_nothing_and_leave_room_for_the_lines(make_outcomes, letters, size):
+    names = tuple(f"shake_shake_26_2x96d_SSI_{place:02}" for place in range(12))
+    pair = predicted_by(
+        make_outcomes, [900 - 10 * place for place in range(12)], [700 - place for place in range(12)], names
+    )
+    figure = ranks_figure(pair, size=replace(SIZES[size], letters=letters))
+
+    assert figure is not None
+    (ax,) = (one for one in figure.axes if one.child_axes)
+    texts = [text for one in (ax, *ax.child_axes) for text in one.get_yticklabels()]
+    boxes = [text.get_window_extent() for text in (*texts, *ax.get_xticklabels())]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+    assert len({text.get_text() for text in texts}) == 24  # none is shortened to what another is
+    assert ax.get_window_extent().width > 0.08 * figure.bbox.width
+
+
+def test_original_and_new_do_not_touch_in_a_column(make_outcomes):
+    figure = ranks_figure(predicted_by(make_outcomes, [950, 900], [600, 800], ("a" * 28, "b" * 28)), size=COLUMN)
+
+    assert figure is not None
+    original, new = (text.get_window_extent() for text in figure.axes[0].get_xticklabels())
+    assert original.x1 + 3 < new.x0
 
 
 def test_equal_accuracies_share_a_rank_and_have_a_row_each(make_outcomes):

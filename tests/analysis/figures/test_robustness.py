@@ -1,5 +1,7 @@
 """The figure of effective robustness by its marks: order, positions, colours, names."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
@@ -7,7 +9,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import render, robustness, robustness_figure
+from evalshift.analysis.plot_data.sizes import SIZES
 from evalshift.analysis.summary import summarize_outcomes
+from evalshift.analysis.summary.published import summarize_published
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def test_the_highest_stands_on_top_at_its_distance(six):
 
     assert ax.get_yticklabels()[0].get_text() == "c"
     assert points["#d55e00"][0] == pytest.approx([20, 0])
-    assert ax.get_xlabel() == "Effective robustness (points above the line)"
+    assert ax.get_xlabel() == "Effective robustness (points)"
 
 
 def test_models_beyond_the_others_are_hollow(make_outcomes):
@@ -59,6 +63,33 @@ def test_models_beyond_the_others_are_hollow(make_outcomes):
     assert {"a", "g"} <= hollow
 
 
+@pytest.fixture(scope="module")
+def published():
+    (pair,) = summarize_published("recht2019", "cifar10:cifar10.1-v4", scale="probit", resamples=200).pairs
+    return pair
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_legend_names_hollow_markers_and_is_not_cut(published, size):
+    figure = robustness_figure(published, size=replace(SIZES[size], letters=SIZES[size].letters * 8 / 7))
+
+    assert figure is not None
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "95 % range of models about the line",
+        "95 % CI",
+        "Beyond the range of the line",
+    ]
+    marker = legend.legend_handles[2]
+    assert isinstance(marker, PathCollection)
+    assert to_hex(np.asarray(marker.get_facecolor())[0].tolist()) == "#ffffff"
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+    assert not box.overlaps(figure.axes[0].get_window_extent())
+
+
 def test_a_model_significantly_off_the_line_is_an_orange_diamond(many):
     ax, points = drawn(many)
 
@@ -71,7 +102,7 @@ def test_of_many_models_both_ends_are_drawn_and_the_rest_is_counted(many):
     ax, points = drawn(many)
 
     assert sum(len(where) for where in points.values()) == 70
-    assert ax.get_xlabel() == "Effective robustness (points above the line; 30 in between not shown)"
+    assert ax.get_xlabel() == "Effective robustness (points; 30 in between not shown)"
 
 
 def test_intervals_are_those_of_the_table(many):
@@ -112,4 +143,4 @@ def test_without_resamples_there_are_no_intervals_and_the_legend_says_so(six, ma
     for pair, entry in ((six, "Without confidence intervals"), (many, "95 % CI")):
         figure = robustness_figure(pair)
         assert figure is not None
-        assert entry in figure.axes[0].get_legend_handles_labels()[1]
+        assert entry in [text.get_text() for text in figure.legends[0].get_texts()]

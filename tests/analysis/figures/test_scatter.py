@@ -209,6 +209,43 @@ def test_without_resamples_there_is_a_line_and_no_region(five):
     assert [text.get_text() for text in legend.get_texts()][-1] == "Linear fit, slope 1.45"
 
 
+def test_a_line_through_few_models_has_no_region_and_the_legend_counts_them(make_outcomes):
+    # A resample of three holds at most two models a third of the time: lines through them say nothing.
+    ax = drawn(summary_of(make_outcomes([95, 90, 80], [90, 80, 66], total=100)))
+
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [artist.get_gid() for artist in ax.get_children() if artist.get_gid() in ("fit", "region")] == ["fit"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "3 models, 95 % CI",
+        "y = x (no drop)",
+        "Linear fit through 3 models, slope 1.57",
+    ]
+
+
+def test_each_of_few_models_is_named(make_outcomes):
+    names = ("a rather long name of a model", "another one", "the third")
+    outcomes = make_outcomes([995, 990, 930], [990, 975, 880], total=1000, models=names)
+    (ax,) = scatter_figure(summarize_outcomes({"top1": outcomes}, resamples=200)).axes
+
+    written = {text.get_text() for text in ax.texts}
+    assert written == {"a rather long name of a…", "another one", "the third"}
+
+
+def test_a_legend_above_the_axes_does_not_narrow_them(make_outcomes):
+    # Models in both corners beside the diagonal: neither has room for the legend.
+    pair = summarize_outcomes(
+        {"top1": make_outcomes([20, 30, 80, 90, 50], [80, 90, 20, 30, 50], total=100)}, resamples=200
+    )
+    figure = scatter_figure(pair)
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+
+    assert legend_box(figure).y0 >= ax.get_window_extent().y1
+    assert ax.get_window_extent().width > 0.75 * figure.bbox.width
+    assert figure.get_size_inches()[0] == pytest.approx(3.4)
+
+
 @pytest.mark.parametrize(
     "original,new",
     [

@@ -47,7 +47,7 @@ def test_a_line_may_leave_what_accuracies_can_be_only_on_the_linear_scale():
 
 
 def test_a_line_goes_a_little_beyond_the_models_and_no_further_than_an_accuracy_does():
-    x, y = np.array([0.5, 0.7, 0.99]), np.array([0.2, 0.5, 0.93])
+    x, y = np.array([0.5, 0.6, 0.7, 0.8, 0.99]), np.array([0.2, 0.3, 0.5, 0.6, 0.93])
     line = fit_line(x, y, resamples=50, rng=np.random.default_rng(0))
     drawn = line_plot(line, 100 * x)
 

@@ -163,7 +163,7 @@ def test_panels_of_several_pairs_share_a_size_and_lie_inside(pair, size, count):
     figure.draw_without_rendering()
 
     assert figure.get_figwidth() == (size.width / 2 if count == 1 and size is PAGE else size.width)
-    panels = [ax for ax in figure.axes if ax.get_visible()]
+    panels = [ax for ax in figure.axes if ax.get_visible() and ax.axison]  # not that of the legend
     assert len(panels) == count
     extents = [ax.get_window_extent() for ax in panels]
     assert {round(extent.width) for extent in extents} == {round(extent.height) for extent in extents}
