@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -20,6 +20,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+Scheme = Literal["light", "dark"]
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here (apt-get install chromium)")
 
@@ -37,27 +39,32 @@ def browser() -> Iterator[Any]:
 
 
 class Opened:
-    """A page that was opened from disk, with all that it asked of the network and complained about."""
+    """A page that was opened from disk, with all that it asked of the network and complained about.
 
-    def __init__(
-        self,
-        started: Any,
-        file: Path,
-        width: int = 1280,
-        height: int = 900,
-        scheme: str = "light",
-        hash: str = "",
-        **more: Any,
-    ) -> None:
-        context = started.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
-        self.page = context.new_page()
+    Its window can be opened `again`: the browser then has its scripts compiled, which takes most of a page's time.
+    """
+
+    def __init__(self, started: Any, file: Path, *, accept_downloads: bool | None = None, **shown: Any) -> None:
+        self.page = started.new_context(accept_downloads=accept_downloads).new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.again(file, **shown)
+
+    def again(
+        self, file: Path, width: int = 1280, height: int = 900, scheme: Scheme = "light", hash: str = ""
+    ) -> "Opened":
+        """The page anew, with nothing left of what was done in this window before."""
+        self.page.goto("about:blank")
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme=scheme, media="null")
+        self.requests.clear()
+        self.complaints.clear()
         self.page.goto(f"{file.as_uri()}{'#' if hash else ''}{hash}", wait_until="commit")
         self.page.wait_for_selector("html[data-ready]", state="attached")
+        return self
 
     def run(self, code: str) -> Any:
         """What a line of JavaScript gives."""

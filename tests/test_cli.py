@@ -1136,24 +1136,26 @@ def test_a_terminal_is_asked_before_anything_is_downloaded(tmp_path: Path) -> No
 
 
 def test_no_one_is_asked_in_ci_with_yes_or_without_a_terminal(tmp_path: Path) -> None:
-    (tmp_path / "registry.yaml").write_text(NOWHERE, "utf-8")
-    for more, variables in (([], {"CI": "true"}), (["--yes"], {})):
-        lines = on_a_terminal(["run", "--models", "net", *more], tmp_path, 100, code=1, **variables)
-        assert "plan      1 model, 1 download, size not known" in lines
-        assert "Download and run?" not in "\n".join(lines)
-    ran = run_apart("run", "--models", "net", folder=tmp_path, EVALSHIFT_DATA=str(tmp_path))
-    assert ran.code == 1
-    assert "Download and run?" not in ran.err
+    with FileServer() as server:
+        missing = server.put("net.th", status=404)
+        (tmp_path / "registry.yaml").write_text(NOWHERE.replace("ADDRESS", missing), "utf-8")
+        for more, variables in (([], {"CI": "true"}), (["--yes"], {})):
+            lines = on_a_terminal(["run", "--models", "net", *more], tmp_path, 100, code=1, **variables)
+            assert "plan      1 model, 1 download, size not known" in lines
+            assert "Download and run?" not in "\n".join(lines)
+        ran = run_apart("run", "--models", "net", folder=tmp_path, EVALSHIFT_DATA=str(tmp_path))
+        assert ran.code == 1
+        assert "Download and run?" not in ran.err
 
 
-# A model of the embedded pair whose weights are at an address where nobody serves.
+# A model of the embedded pair whose weights are no longer at their address.
 NOWHERE = f"""\
 extends: default
 models:
   net:
     source: checkpoint
     builder: evalshift.testbed.architectures:cifar_resnet20
-    weights: http://127.0.0.1:9/net.th
+    weights: ADDRESS
     sha256: "{64 * "0"}"
     classes: digits
     preprocess: {{mean: [0.5], std: [0.5]}}

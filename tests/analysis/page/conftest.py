@@ -94,17 +94,22 @@ def long_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def window(chromium, site) -> Iterator[Opened]:
+    """One window for all tests: a page of several megabytes is read and compiled once."""
+    window = Opened(chromium, site)
+    yield window
+    window.close()
+
+
 @pytest.fixture
-def opened(chromium, site) -> Iterator[Callable[..., Opened]]:
-    """Opens the page, by default that of its first pair; closes it again."""
-    pages: list[Opened] = []
+def opened(window, site) -> Callable[..., Opened]:
+    """Opens a page anew, by default that of two pairs, at its first pair."""
 
     def open_page(file: Path = site, **choices: Any) -> Opened:
-        pages.append(Opened(chromium, file, **choices))
-        if file == site:
-            pages[-1].page.click("#tab-pair-1")
-        return pages[-1]
+        page = window.again(file, **choices)
+        if file == site and not choices.get("hash"):
+            page.page.click("#tab-pair-1")
+        return page
 
-    yield open_page
-    for page in pages:
-        page.close()
+    return open_page

@@ -1,7 +1,7 @@
 """The overview of several pairs: its matrices by hand, on the page, and in a browser."""
 
 import pytest
-from browser import Opened, needs_chromium
+from browser import needs_chromium
 from pages import Page, summary_of
 
 from evalshift.analysis.page import overview
@@ -79,10 +79,10 @@ def test_it_stands_above_small_multiples_with_axis_titles(three_pairs):
 
 
 @needs_chromium
-def test_cells_show_and_sort_by_what_is_chosen_and_all_pairs_are_printed(three_pairs, chromium, tmp_path):
+def test_cells_show_and_sort_by_what_is_chosen_and_all_pairs_are_printed(three_pairs, opened, tmp_path):
     file = tmp_path / "page.html"
     file.write_text(render_page(three_pairs), "utf-8")
-    page = Opened(chromium, file)
+    page = opened(file)
     names = "#matrix-1 tbody th"
     assert page.texts(names) == ["f", "d & e", "c", "g", "b", "a"]
     page.page.click("#matrix-1 thead >> text=hard")
@@ -102,8 +102,6 @@ def test_cells_show_and_sort_by_what_is_chosen_and_all_pairs_are_printed(three_p
     page.run("dispatchEvent(new Event('afterprint'))")
     assert page.run("[...document.querySelectorAll('[role=tabpanel]')].filter((part) => !part.hidden).length") == 1
     assert page.complaints == []
-    page.close()
-    narrow = Opened(chromium, file, width=400)
+    narrow = opened(file, width=400)
     narrow.see("#all-chart-small-3")
     assert narrow.run("document.documentElement.scrollWidth") == 400
-    narrow.close()
