@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from commandline import run_apart, write_testbed
+from commandline import run_here, write_testbed
 from rich.text import Text
 
 from evalshift.console.terminal import print_table, stdout
@@ -59,8 +59,9 @@ def test_a_terminal_obeys_nothing_that_is_printed(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_a_report_tells_nothing_of_its_user(tmp_path: Path) -> None:
+def test_a_report_tells_nothing_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders, a password and a token of the registry are in none of the files; --anonymous hides more."""
+    monkeypatch.chdir(tmp_path)
     home = tmp_path / "jane-doe"
     path = write_testbed(home)
     content = yaml.safe_load(path.read_text())
@@ -72,14 +73,13 @@ def test_a_report_tells_nothing_of_its_user(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(content))
     results = home / "results"
     run = ("run", "--registry", str(path), "--results", str(results), "--device", "cpu")
-    assert run_apart(*run, folder=tmp_path).code == 0
-    assert "nothing to do" in run_apart(*run, folder=tmp_path).err
+    assert run_here(*run).code == 0
+    assert "nothing to do" in run_here(*run).err
     for extra, secrets in (((), []), (("--anonymous",), ["cpu (", "lab.example", "networks.py"])):
         out = tmp_path / f"report{len(extra)}"
-        made = run_apart(
-            "report", "--results", str(results), "--out", str(out), "--bootstrap", "100", "--format", "html,csv,md,tex",
-            *extra, folder=tmp_path,
-        )  # fmt: skip
+        made = run_here(
+            "report", "--results", results, "--out", out, "--bootstrap", 100, "--format", "html,csv,md,tex", *extra
+        )
         assert made.code == 0
         for file in out.rglob("*"):
             text = file.read_text("utf-8") if file.is_file() else ""

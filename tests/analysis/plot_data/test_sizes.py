@@ -184,7 +184,7 @@ def test_report_draws_a_figure_in_a_size_by_name(letters):
         found.draw("scatter", size="slid")
 
 
-@pytest.mark.parametrize("name,width", [(None, 680), ("column", 680), ("page", 1400), ("slide", 2000)])
+@pytest.mark.parametrize("name,width", [(None, 680), ("slide", 2000)])
 def test_a_report_is_saved_in_the_size_that_is_asked_for(letters, tmp_path, name, width):
     report(letters.results, resamples=0).save(tmp_path, "png", name)
 
