@@ -91,6 +91,18 @@ def test_all_three_metrics_find_what_was_hidden(here: Path) -> None:
     assert int(near["features", "2"]["neighbour"]) == nearest
 
 
+def test_with_a_prefilter_only_images_of_similar_hashes_are_compared(here: Path) -> None:
+    done = run_here("dataset", "duplicates", "tests", "train", "--metric", "l2,ssim", "--prefilter", "4", "--top", "3")
+    assert done.code == 0, done.err
+    assert "l2 and ssim compare each image with the 4 of the most similar perceptual hash." in done.out
+    found = rows(here / "tests_in_train_neighbours.csv")
+    assert {(row["image"], row["neighbour"]) for row in found if row["rank"] == "1"} >= {("0", "11"), ("1", "05")}
+    seen = {row["image"]: set[str]() for row in found}
+    for row in found:
+        seen[row["image"]].add(row["neighbour"])
+    assert all(3 <= len(near) <= 4 for near in seen.values())
+
+
 def test_within_one_dataset(here: Path) -> None:
     images = np.load("train_x.npy")
     images[20] = images[4]
@@ -172,6 +184,7 @@ class TestDecisions:
         (["--metric", "l1"], "l2, ssim, features"),
         (["--metric", "features"], None),
         (["--metric", "ssim", "--among", "few"], "1, 2, … or all"),
+        (["--prefilter", "0"], "1, 2, … or none"),
     ],
 )
 def test_options_that_cannot_be_are_refused(here: Path, options: list[str], expected: str | None) -> None:

@@ -189,6 +189,14 @@ def dataset_duplicates(
         str,
         typer.Option(metavar="N|all", help="Images of B per image of A, the nearest by pixels, that ssim compares."),
     ] = "100",
+    prefilter: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto|none",
+            help="Compare by l2 and ssim only with the N images whose perceptual hashes are most similar. auto: 300 "
+            "where A or B has more than 100,000 images, else none.",
+        ),
+    ] = "auto",
     review: Annotated[
         int,
         typer.Option(
@@ -221,7 +229,7 @@ def dataset_duplicates(
     with complaints(dataset_duplicates), data_access_of(data_dir):
         from evalshift.console import datasets as printed
         from evalshift.console.terminal import stderr
-        from evalshift.evaluate.comparable_images import search_duplicates
+        from evalshift.evaluate.comparable_images import search_duplicates, usual_prefilter
         from evalshift.evaluate.progress import counted
         from evalshift.files import file_name, write_atomic
         from evalshift.image_pages.review import review_page
@@ -230,7 +238,8 @@ def dataset_duplicates(
         from evalshift.testbed.registry import load_registry
 
         metrics, threads = duplicates.check_metrics(metric), workers or os.cpu_count() or 1
-        most = _number_or_all("among", among)
+        most = _number_or("all", "among", among)
+        kept = None if prefilter == "auto" else _number_or("none", "prefilter", prefilter)
         known = load_registry(registry)
         first, second = _load(known, one), None if other is None else _load(known, other)
         decided = (
@@ -248,6 +257,10 @@ def dataset_duplicates(
             with counting(f"equal pixels of {dataset.name}", len(dataset)) as advance:
                 hashes.append(pixel_hashes(dataset, threads, advance))
         printed.print_equal(duplicates.equal_images(*hashes), first, second)
+        if prefilter == "auto":
+            kept = usual_prefilter(len(first), len(second or first))
+        if kept is not None and {"l2", "ssim"} & set(metrics):
+            printed.print_prefilter(kept)
         found = search_duplicates(
             first,
             second,
@@ -256,6 +269,7 @@ def dataset_duplicates(
             classifier=classifier,
             size=size,
             among=most,
+            prefilter=kept,
             device=device,
             workers=threads,
             counting=counting,
@@ -273,12 +287,12 @@ def dataset_duplicates(
             _print_duplicates(decided, len(first), decisions, results, one)
 
 
-def _number_or_all(name: str, text: str) -> int | None:
-    """A whole number of at least 1; None for all."""
-    if text == "all":
+def _number_or(word: str, name: str, text: str) -> int | None:
+    """A whole number of at least 1; None for `word`."""
+    if text == word:
         return None
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise UsageError(f"`{name}` is a number of images", found=f'"{text}"', expected="1, 2, … or all")
+        raise UsageError(f"`{name}` is a number of images", found=f'"{text}"', expected=f"1, 2, … or {word}")
     return int(text)
 
 

@@ -31,6 +31,13 @@ def print_equal(pairs: Sequence[tuple[int, int]], one: "Dataset", other: "Datase
         stdout().print(wrapped(f"{differing:,} of these have another label there.", ""))
 
 
+def print_prefilter(kept: int) -> None:
+    """That not all pairs are compared."""
+    stdout().print(
+        wrapped(f"l2 and ssim compare each image with the {kept:,} of the most similar perceptual hash.", "")
+    )
+
+
 def print_search(search: "Search") -> None:
     """Distances of the nearest neighbours by each metric, and the nearest few pairs."""
     from evalshift.testbed.duplicates import quantiles

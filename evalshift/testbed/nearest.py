@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from evalshift.errors import UsageError
 
@@ -64,6 +64,32 @@ def nearest(
     )
 
 
+def nearest_among(
+    queries: UInt8[np.ndarray, "n d"],
+    references: UInt8[np.ndarray, "m d"],
+    places: Int[np.ndarray, "n p"],
+    k: int,
+    *,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], None] = lambda _: None,
+) -> Neighbours:
+    """As `nearest` of uint8 rows, but among p references of each query, in whatever order.
+
+    places  positions of these references, each once per query
+    """
+    position, squared = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+    own = _lengths(queries, None)
+    lengths = _lengths(references, None)
+    for row, some in enumerate(places):
+        given = _on(references[some], None, device)
+        score = _score(_on(queries[row : row + 1], None, device), given, torch.from_numpy(lengths[some]).to(device))
+        far = score[0].cpu().numpy().astype(np.float64) + own[row]
+        order = np.lexsort((some, far))[:k]
+        position[row], squared[row] = some[order], far[order]
+        advance(1)
+    return Neighbours(position, np.sqrt(squared))
+
+
 def candidates(
     queries: Shaped[np.ndarray, "n d"],
     references: Shaped[np.ndarray, "m _"],
@@ -91,7 +117,7 @@ def _search(
     squared = np.full((len(queries), kept), np.inf)
     # Distances of centred features lose less to rounding.
     centre = None if references.dtype == np.uint8 else references.mean(axis=0, dtype=np.float64).astype(np.float32)
-    lengths = np.concatenate([_lengths(references[part], centre) for part, _ in _blocks(len(references), _QUERIES)])
+    lengths = _lengths(references, centre)
     for rows, first in _blocks(len(queries), _QUERIES):
         asked = _on(queries[rows], centre, device)
         own = _lengths(queries[rows], centre)
@@ -123,10 +149,15 @@ def _blocks(count: int, size: int) -> Iterator[tuple[slice, int]]:
 
 def _lengths(rows: np.ndarray, centre: np.ndarray | None) -> np.ndarray:
     """Squared lengths of rows less their centre, shape (n,): whole numbers of pixels, float32 of features."""
-    if centre is None:
-        values = rows.astype(np.int32) - 128
-        return np.einsum("nd,nd->n", values, values, dtype=np.int64).astype(_score_type(rows.shape[1]))
-    return np.square(rows - centre).sum(axis=1, dtype=np.float32)
+    kind = np.float32 if centre is not None else _score_type(rows.shape[1])
+    found = np.empty(len(rows), kind)
+    for part, _ in _blocks(len(rows), _QUERIES):
+        if centre is None:
+            values = rows[part].astype(np.int32) - 128
+            found[part] = np.einsum("nd,nd->n", values, values, dtype=np.int64)
+        else:
+            found[part] = np.square(rows[part] - centre).sum(axis=1)
+    return found
 
 
 def _score_type(columns: int) -> type:

@@ -42,6 +42,7 @@ def most_similar(
     k: int,
     among: int | None = 100,
     *,
+    places: Int[np.ndarray, "n p"] | None = None,
     same: bool = False,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
@@ -50,8 +51,9 @@ def most_similar(
 
     among   SSIM is computed for so many references per query, half of them the nearest by pixels, half by pixels that
             were normalised by the mean and standard deviation of their window; None for all references
+    places  positions of the references of each query for which it is computed instead, each once
     same    both are the same images; none is its own neighbour
-    advance is told of every n queries done in each of the passes: one without `among`, else three
+    advance is told of every n queries done in each of the passes: one without `among` or with `places`, else three
     Sources: Recht et al. 2019, appendices B.2.2 and C.1.4, which also restricted SSIM to some of the references.
     """
     _check(queries)
@@ -63,31 +65,43 @@ def most_similar(
         order = np.argsort(-similarity, kind="stable")[:k]
         position[row], distance[row] = places[order], np.maximum(1 - similarity[order], 0)
 
-    if among is None:
+    if places is None and among is None:
         every = np.arange(len(references))
         for row, query in enumerate(queries):
-            places = every[every != row] if same else every
-            keep(row, places, _to_all(query, references, places, device))
+            others = every[every != row] if same else every
+            keep(row, others, _to_all(query, references, others, device))
             advance(1)
         return Neighbours(position, distance)
-    half = max(k, (among + 1) // 2)
-    by_pixels = candidates(_rows(queries), _rows(references), half, same=same, device=device, advance=advance)
-    structure = [_structure(images, device) for images in (queries, references)]
-    by_structure = candidates(structure[0], structure[1], half, same=same, device=device, advance=advance)
-    del structure
-    chosen = np.concatenate([by_pixels, by_structure], axis=1)
+    chosen = (
+        _chosen(queries, references, max(k, ((among or 0) + 1) // 2), same, device, advance)
+        if places is None
+        else places
+    )
     together = max(1, _PAIRS // chosen.shape[1])
     for start in range(0, len(queries), together):
         rows = range(start, min(start + together, len(queries)))
-        places = [np.unique(chosen[row]) for row in rows]
-        asked = np.repeat(queries[start : rows.stop], [len(one) for one in places], axis=0)
-        found = structural_similarity(asked, references[np.concatenate(places)], device)
-        for row, near, similarity in zip(
-            rows, places, np.split(found, np.cumsum(list(map(len, places)))), strict=False
-        ):
+        some = [np.unique(chosen[row]) for row in rows]
+        asked = np.repeat(queries[start : rows.stop], [len(one) for one in some], axis=0)
+        found = structural_similarity(asked, references[np.concatenate(some)], device)
+        for row, near, similarity in zip(rows, some, np.split(found, np.cumsum(list(map(len, some)))), strict=False):
             keep(row, near, similarity)
         advance(len(rows))
     return Neighbours(position, distance)
+
+
+def _chosen(
+    queries: np.ndarray,
+    references: np.ndarray,
+    half: int,
+    same: bool,
+    device: torch.device | str,
+    advance: Callable[[int], None],
+) -> Int[np.ndarray, "n c"]:
+    """The `half` nearest by pixels and as many by normalised pixels, some of them twice."""
+    by_pixels = candidates(_rows(queries), _rows(references), half, same=same, device=device, advance=advance)
+    structure = [_structure(images, device) for images in (queries, references)]
+    by_structure = candidates(structure[0], structure[1], half, same=same, device=device, advance=advance)
+    return np.concatenate([by_pixels, by_structure], axis=1)
 
 
 def _to_all(

@@ -4,7 +4,7 @@ from messages import says
 
 from evalshift.errors import UsageError
 from evalshift.testbed import nearest as module
-from evalshift.testbed.nearest import candidates, nearest
+from evalshift.testbed.nearest import candidates, nearest, nearest_among
 
 
 @pytest.fixture
@@ -68,6 +68,32 @@ def test_no_image_is_its_own_neighbour(rng: np.random.Generator, monkeypatch: py
 def test_equally_near_ones_come_in_order() -> None:
     rows = np.zeros((5, 3), np.uint8)
     assert nearest(rows[:1], rows, 3).position.tolist() == [[0, 1, 2]]
+
+
+def test_among_some_references(rng: np.random.Generator) -> None:
+    queries, references = (rng.integers(0, 4, (count, 3), np.uint8) for count in (5, 30))
+    every = np.stack([rng.permutation(30) for _ in range(5)])
+    whole, among = nearest(queries, references, 4), nearest_among(queries, references, every, 4)
+    np.testing.assert_array_equal(among.position, whole.position)  # equally near ones in order, too
+    np.testing.assert_array_equal(among.distance, whole.distance)
+    _, distance = by_all_distances(queries[:1], references[every[0, :6]], 2)
+    some = nearest_among(queries[:1], references, every[:1, :6], 2)
+    assert some.distance.tolist() == distance.tolist()
+
+
+@pytest.mark.parametrize("columns", [100, 40_000])
+def test_without_products_of_bytes_the_same_is_found(
+    rng: np.random.Generator, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries, references = (rng.integers(0, 256, (count, columns), np.uint8) for count in (6, 50))
+    references[40] = 255 - queries[0]  # as far as it can be
+    one = nearest(queries, references, 50)
+    monkeypatch.setattr(module, "_int8_products_are_exact", lambda _: False)
+    other = nearest(queries, references, 50)
+    np.testing.assert_array_equal(one.position, other.position)
+    np.testing.assert_array_equal(one.distance, other.distance)
+    _, distance = by_all_distances(queries, references, 50)
+    np.testing.assert_array_equal(one.distance, distance)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
