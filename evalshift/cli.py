@@ -1108,9 +1108,7 @@ def import_recht2019_imagenet(
     folder: FromOption = None,
     revisions: Annotated[
         bool,
-        typer.Option(
-            "--revisions", help="The 24 released revisions of MatchedFrequency instead; needs --from, a checkout."
-        ),
+        typer.Option("--revisions", help="The 24 released revisions of MatchedFrequency instead."),
     ] = False,
     results: ResultsOption = Path("results"),
     force: ForceOption = False,
@@ -1119,9 +1117,9 @@ def import_recht2019_imagenet(
 
     Recht et al. 2019 released the top-5 predictions of 67 models on each image of ImageNet's validation set and of the
     three ImageNetV2 sets. The files are downloaded once from their repository, at a fixed commit, and compared with
-    the published counts. With --revisions, predictions on MatchedFrequency as it was at each of 23 reviewing passes and
-    in the end are read from a checkout: datasets imagenetv2-b-1 to imagenetv2-b-33, of which `evalshift dataset
-    revisions` draws figure 7. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
+    the published counts. With --revisions, these are predictions on MatchedFrequency as it was at each of 23 reviewing
+    passes and in the end: datasets imagenetv2-b-1 to imagenetv2-b-33, of which `evalshift dataset revisions` draws
+    figure 7. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
     """
     name = "recht2019-imagenet-revisions" if revisions else "recht2019-imagenet"
     _import_released(name, folder, results, force)

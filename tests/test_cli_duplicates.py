@@ -141,8 +141,9 @@ def test_lists_of_cifair_are_decisions_and_tell_what_each_metric_finds(here: Pat
     assert "3 of 8 images (37.50 %) are near-duplicates by cifair.csv" in done.out
     # Image 7 is noise: 2 is not its nearest, and two images are nearer to what they repeat than any noise is.
     assert "of 3 near-duplicates whose neighbour was decided:" in done.out
-    rows = [line.split(maxsplit=1) for line in done.out.splitlines() if line.startswith(("l2 ", "ssim "))][-2:]
-    assert [" ".join(row[1].split()) for row in rows] == ["2 (66.7 %) 2 (66.7 %) 2 (66.7 %)"] * 2
+    rows = [line.split(maxsplit=1) for line in done.out.splitlines() if line.startswith(("l2 ", "ssim ", "any "))][-3:]
+    assert [row[0] for row in rows] == ["l2", "ssim", "any"]
+    assert [" ".join(row[1].split()) for row in rows] == ["2 (66.7 %) 2 (66.7 %) 2 (66.7 %)"] * 3
     Path("cifair.csv").write_text("TestID,TrainID,Distance,Judgment\n0,30,0.07,0\n")
     done = run_here("dataset", "duplicates", "tests", "train", "--decisions", "cifair.csv")
     says(done.err, where="cifair.csv, line 2", found="TrainID 30", expected="0 to 29")

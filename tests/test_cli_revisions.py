@@ -53,10 +53,7 @@ def test_imported_and_shown_in_the_order_of_their_numbers(archives: Path) -> Non
     assert np.asarray(drawn.get_ydata()).tolist() == pytest.approx([50, 60])
 
 
-def test_without_a_checkout_or_without_revisions_it_says_so(archives: Path) -> None:
-    done = run_here("import", "recht2019-imagenet", "--revisions")
-    assert done.code == 2
-    says(done.err)
+def test_without_revisions_it_says_so(archives: Path) -> None:
     np.savez(archives / "b-1.npz", alexnet=np.zeros((3, 5), np.int16))
     done = run_here("import", "recht2019-imagenet", "--revisions", "--from", str(archives))
     assert done.code == 2

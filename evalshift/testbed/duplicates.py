@@ -143,7 +143,7 @@ def _of_cifair(
 
 @dataclass(frozen=True)
 class Recall:
-    """How many of n known near-duplicates a search finds by one metric.
+    """How many of n known near-duplicates a search finds by one metric, or by any of several.
 
     first   the duplicated image is the nearest
     among   it is one of the neighbours that were searched for
@@ -158,21 +158,28 @@ class Recall:
 
 
 def recall_of(search: Search, decisions: Decisions, likely: int) -> tuple[Recall, ...]:
-    """What each metric finds of the near-duplicates of which the decisions name the neighbour; none without any."""
+    """What each metric finds of the near-duplicates of which the decisions name the neighbour, and of several, any.
+
+    None where the decisions name no neighbour.
+    """
     place = {name: position for position, name in enumerate(search.queries.ids)}
     other = {name: position for position, name in enumerate(search.references.ids)}
     pairs = [(place[image], other[near]) for image, near in decisions.duplicates.items() if near in other]
     if not pairs:
         return ()
     image, near = np.array(pairs).T
-    recalls = []
-    for metric, found in search.found.items():
-        hit = found.position[image] == near[:, None]
-        rank = np.argsort(np.argsort(found.distance[:, 0], kind="stable"))[image]
-        recalls.append(
-            Recall(metric, len(pairs), int(hit[:, 0].sum()), int(hit.any(axis=1).sum()), int((rank < likely).sum()))
+    hits = {metric: found.position[image] == near[:, None] for metric, found in search.found.items()}
+    orders = {metric: np.argsort(found.distance[:, 0], kind="stable") for metric, found in search.found.items()}
+    if len(hits) > 1:
+        hits["any"], orders["any"] = np.any(list(hits.values()), axis=0), search.order
+
+    def recall(metric: str) -> Recall:
+        seen = np.isin(image, orders[metric][:likely])
+        return Recall(
+            metric, len(pairs), *(int(found.sum()) for found in (hits[metric][:, 0], hits[metric].any(axis=1), seen))
         )
-    return tuple(recalls)
+
+    return tuple(map(recall, hits))
 
 
 def write_decisions(path: Path, decisions: Decisions) -> None:

@@ -88,12 +88,6 @@ def import_released(
     release = RELEASES[name]
     store = results if isinstance(results, Results) else Results(results)
     known = registry if isinstance(registry, Registry) else load_registry(registry)
-    if folder is None and not release.downloaded:
-        raise UsageError(
-            f"{name} is imported from a checkout alone (`folder`)",
-            expected=f"a checkout of {release.repository}, or a folder with its sets",
-            fix=f"git clone https://github.com/{release.repository}",
-        )
     read: list[_ReadSet] = []
     with TemporaryDirectory() as unpacked:
         source = None if folder is None else unpack_archives(release, Path(folder), Path(unpacked))

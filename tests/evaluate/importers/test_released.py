@@ -331,6 +331,68 @@ def test_other_predictions_than_the_published_are_not_taken(
     assert not results.path.exists()
 
 
+@pytest.fixture
+def revisions(tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """The first and the 23rd revision on a server, of four and five images that are not balanced over classes."""
+    (commit,) = RELEASES["recht2019-imagenet-revisions"].commits
+
+    def listed(spoil: str = "") -> None:
+        rows = []
+        for number, images in ((1, 4), (23, 5)):
+            labels, top = np.array(LABELS[:images]), np.array(TOP[:images], np.int16)
+            names = [[name, WNIDS[label]] for name, label in zip(IDS, LABELS[:images], strict=False)]
+            folder = tmp_path / f"b-{number}"
+            folder.mkdir()
+            np.save(folder / "alexnet.npy", top)
+            (folder / "labels.json").write_text(json.dumps({"image_filenames": names}), "utf-8")
+            for place, file, values, mark in (
+                (f"data/datasets/imagenetv2-b-{number}.json", "labels.json", labels, "labels:"),
+                (f"data/predictions/imagenetv2-b-{number}/alexnet.npy", "alexnet.npy", top, ""),
+            ):
+                known = np.roll(values, 1, axis=0) if spoil and spoil in place else values
+                content = mark + hashlib.sha256(known.astype("<i2").tobytes()).hexdigest()
+                rows.append({"dataset": f"imagenetv2-b-{number}", "path": place, "sha256": "", "content": content})
+                server.put(f"modestyachts/ImageNetV2/{commit}/{place}", (folder / file).read_bytes())
+        monkeypatch.setattr(download, "listed_files", lambda listing: tuple(rows))
+        monkeypatch.setattr(download, "_GITHUB", server.url)
+
+    return listed
+
+
+def test_revisions_are_downloaded_at_the_pinned_commit(
+    results: Results, default: Registry, revisions: Callable[..., None], server: FileServer
+) -> None:
+    revisions()
+    report = import_released("recht2019-imagenet-revisions", results, registry=default)
+    assert [(one.dataset, one.top1, one.images) for one in report.models] == [
+        ("imagenetv2-b-1", 3, 4),
+        ("imagenetv2-b-23", 3, 5),
+    ]
+    stored = results.load_dataset("imagenetv2-b-1")
+    assert stored.ids[0] == f"0/{IDS[3]}.jpeg"  # by class, then by name: as the official files of the final set
+    asked = len(server.requests)
+    assert asked == 4
+    import_released("recht2019-imagenet-revisions", results, registry=default)
+    assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize(
+    "spoil, found",
+    [
+        ("datasets/imagenetv2-b-23", "other labels than those released (5 rows)"),
+        ("predictions/imagenetv2-b-1/", "these are not the released predictions (shape (4, 5))"),
+    ],
+)
+def test_other_revisions_than_the_released_are_not_taken(
+    results: Results, default: Registry, revisions: Callable[..., None], spoil: str, found: str
+) -> None:
+    revisions(spoil)
+    with pytest.raises(HashMismatchError) as caught:
+        import_released("recht2019-imagenet-revisions", results, registry=default)
+    assert found in str(caught.value.found)
+    assert not results.path.exists()
+
+
 # ----------------------------------------------------------------------------------------------------------- real data
 
 
@@ -373,6 +435,18 @@ def test_released_imagenet_gives_the_published_counts(
     assert len(found) == 134
     assert found == {key: right for key, right in counts.items() if key[0] in ("imagenet", V2)}
     assert report.rules == (f"fv_16k on {V2}: the 5 columns are stored worst first, so they are read from the last",)
+
+
+@needs_imagenet
+def test_known_contents_of_revisions_are_those_of_the_release() -> None:
+    with np.load(DATA / "imagenetv2-revisions" / "b-23.npz") as archive:
+        content = {name: hashlib.sha256(archive[name].astype("<i2").tobytes()).hexdigest() for name in archive.files}
+    listed = {
+        Path(row["path"]).stem: row["content"].removeprefix("labels:")
+        for row in listed_files("recht2019_revisions.csv")
+        if row["dataset"] == "imagenetv2-b-23"
+    }
+    assert listed == {"imagenetv2-b-23" if name == "labels" else name: value for name, value in content.items()}
 
 
 @needs_imagenet

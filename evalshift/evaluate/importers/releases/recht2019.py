@@ -81,7 +81,7 @@ IMAGENET_REVISIONS = Release(
     commits=IMAGENET.commits,
     classes="imagenet-1k",
     suffix=".npy",
-    listing="recht2019.csv",
+    listing="recht2019_revisions.csv",
     sets=tuple(
         ReleasedSet(
             f"imagenetv2-b-{number}",
@@ -93,7 +93,6 @@ IMAGENET_REVISIONS = Release(
         for number in REVISIONS
     ),
     extra_suffix=_EXTRA_SUFFIX,
-    downloaded=False,
     facts_from="recht2019-imagenet",
     original="imagenet",
 )

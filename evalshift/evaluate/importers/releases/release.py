@@ -32,11 +32,11 @@ class Release:
     commits       those that hold the files, tried in turn
     classes       the label space of its sets
     suffix        what follows the model's name in the name of its file
-    listing       CSV file beside this module: dataset, path, sha256 and content of each released file
+    listing       CSV file beside this module: dataset, path, and sha256 or content of each released file. The content
+                  is the sha256 of ids and labels, or of predictions; of labels alone it begins with `labels:`
     sets          the original set first
     renamed       name of a file -> what the paper calls the model, where they differ
     extra_suffix  what some files have behind the paper's name of the model
-    downloaded    whether its files are listed; else they are imported from a checkout alone
     original      the original set of its pairs, where it is in another release; else the first of `sets`
     common_images  sets that hold most of the same images, in files that number them apart
     facts_from    the release whose table says family and year of its models, where it has none of its own
@@ -51,7 +51,6 @@ class Release:
     sets: tuple[ReleasedSet, ...]
     renamed: Mapping[str, str] = field(default_factory=dict)
     extra_suffix: str = ""
-    downloaded: bool = True
     facts_from: str = ""
     original: str = ""
     common_images: tuple[str, ...] = ()
