@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from commandline import run_here
 from messages import says
+from released import DATA
 
 from evalshift.analysis.figures import revisions_figure
-from evalshift.analysis.summary.set_series import set_series
+from evalshift.analysis.summary.set_series import series_of, set_series
+from evalshift.evaluate.importers.released import import_released
 from evalshift.evaluate.store import Results
+
+REVISIONS = DATA / "imagenetv2-revisions"
 
 
 @pytest.fixture
@@ -34,14 +38,15 @@ def test_imported_and_shown_in_the_order_of_their_numbers(archives: Path) -> Non
     assert done.code == 0, done.err
     done = run_here("dataset", "revisions", "--out", "shown")
     assert done.code == 0, done.err
-    rows = [line.split() for line in done.out.splitlines() if line.startswith("imagenetv2-b-")]
+    titled = "ImageNetV2 MatchedFrequency, revision "
+    rows = [line.removeprefix(titled).split() for line in done.out.splitlines() if line.startswith(titled)]
     assert [(row[0], row[1], row[3]) for row in rows] == [
-        ("imagenetv2-b-2", "alexnet", "25.0"),
-        ("imagenetv2-b-2", "resnet152", "50.0"),
-        ("imagenetv2-b-10", "alexnet", "40.0"),
-        ("imagenetv2-b-10", "resnet152", "60.0"),
-        ("imagenetv2-b-33", "alexnet", "60.0"),
-        ("imagenetv2-b-33", "resnet152", "80.0"),
+        ("2", "alexnet", "25.0"),
+        ("2", "resnet152", "50.0"),
+        ("10", "alexnet", "40.0"),
+        ("10", "resnet152", "60.0"),
+        ("33", "alexnet", "60.0"),
+        ("33", "resnet152", "80.0"),
     ]
     assert sorted(path.name for path in Path("shown").iterdir())[-3:] == [
         f"revisions.{suffix}" for suffix in ("pdf", "png", "svg")
@@ -62,3 +67,18 @@ def test_without_revisions_it_says_so(archives: Path) -> None:
     done = run_here("dataset", "revisions")
     assert done.code == 2
     says(done.err)
+
+
+@pytest.mark.skipif(not REVISIONS.is_dir(), reason=f"the released revisions are not in {REVISIONS}")
+def test_released_revisions_have_the_known_accuracies(tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for number in (1, 10, 23, 33):
+        with np.load(REVISIONS / f"b-{number}.npz") as archive:
+            np.savez(few / f"b-{number}.npz", labels=archive["labels"], resnet152=archive["resnet152"])
+    results = Results(tmp_path / "results")
+    import_released("recht2019-imagenet-revisions", results, few)
+    table = set_series(results, series_of(results, "imagenetv2-b-")).frame
+    # Recounted from the release: first of five classes equal to the label.
+    assert (100 * table["accuracy"]).round(2).tolist() == [61.48, 65.36, 65.33, 67.02]
+    assert table["images"].tolist() == [9958, 9933, 10000, 10000]

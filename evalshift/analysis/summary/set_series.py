@@ -11,6 +11,7 @@ from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table, with_bounds
 from evalshift.errors import AnalysisError
 from evalshift.evaluate.store import Results
+from evalshift.titles import title_of, titles_of
 
 
 def series_of(results: Results, prefix: str) -> tuple[str, ...]:
@@ -71,4 +72,5 @@ def set_series(
         ),
         f"Intervals: {100 * level:.4g} % (Clopper–Pearson). Revisions share most of their images, so their "
         "accuracies differ more significantly than these intervals suggest.",
+        titles=titles_of({}, {name: title_of(results.load_dataset(name).entry, name) for name in datasets}),
     )

@@ -46,7 +46,7 @@ def read_rows(
     else:
         ids, labels = labels_of_json(files.labels, space)
         source = {files.labels.name: sha256_of(files.labels)}
-    entry = {"files": source, **known_of(name, registry)}
+    entry = {"files": source, **({"title": released.title} if released.title else {}), **known_of(name, registry)}
     if ids is None:
         digits = len(str(max(len(labels) - 1, 0)))
         plain = [f"{place:0{digits}d}" for place in range(len(labels))]

@@ -89,6 +89,7 @@ IMAGENET_REVISIONS = Release(
             (f"imagenetv2-b-{number}_labels.npy", f"data/datasets/imagenetv2-b-{number}.json"),
             class_folders=True,
             reversed_models=_REVERSED,
+            title=f"ImageNetV2 MatchedFrequency, revision {number}",
         )
         for number in REVISIONS
     ),

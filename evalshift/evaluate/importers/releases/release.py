@@ -14,6 +14,7 @@ class ReleasedSet:
     predictions, labels   places below the folder, tried in turn
     class_folders         whether the official files lie in a folder per class, so that they are read class by class
     reversed_models       models, by the paper's name, whose classes are stored worst first here
+    title                 of the dataset, where no registry has it
     """
 
     dataset: str
@@ -21,6 +22,7 @@ class ReleasedSet:
     labels: tuple[str, ...]
     class_folders: bool = False
     reversed_models: frozenset[str] = frozenset()
+    title: str = ""
 
 
 @dataclass(frozen=True)
