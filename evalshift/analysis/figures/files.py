@@ -1,45 +1,21 @@
 """Figures as bytes and files."""
 
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from fontTools import subset
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from evalshift.analysis.figures.custom import settings_of
+from evalshift.analysis.figures.pdf_fonts import quick_fonts
 from evalshift.analysis.figures.style import DPI, styled
 from evalshift.errors import unknown_name
 from evalshift.files import write_atomic
 
 FORMATS = ("png", "pdf", "svg")
-
-# How letters are combined. That is done: the file says where each glyph stands.
-_SHAPING = ("GDEF", "GPOS", "GSUB", "kern")
-_load_font: Any = subset.load_font
-
-
-def _load_lean(*arguments: Any, **choices: Any) -> Any:
-    font = _load_font(*arguments, **choices)
-    for table in _SHAPING:
-        if table in font:
-            del font[table]
-    return font
-
-
-@contextmanager
-def _lean_fonts() -> Iterator[None]:
-    """Embed fonts in a quarter of the time: most of it would go into tables that no reader of a PDF uses."""
-    subset.load_font = _load_lean
-    try:
-        yield
-    finally:
-        subset.load_font = _load_font
 
 
 def render(figure: Figure, format: str) -> bytes:
@@ -48,7 +24,7 @@ def render(figure: Figure, format: str) -> bytes:
         raise unknown_name("unknown figure format", format, FORMATS)
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()
-    with styled(), mpl.rc_context(settings_of(figure)), _lean_fonts():
+    with styled(), mpl.rc_context(settings_of(figure)), quick_fonts():
         if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
             # The layout is done already; matplotlib would draw the figure a second time to repeat it.
             figure.set_layout_engine(None)
