@@ -32,6 +32,7 @@ STYLE: dict[Any, Any] = {
     "axes.grid": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.titley": 1.0,  # where it would be put anyway, by measuring every tick label of every figure
     "figure.facecolor": "white",
     "legend.fontsize": 6.5,
     "legend.frameon": False,

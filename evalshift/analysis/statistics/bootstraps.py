@@ -10,6 +10,7 @@ from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
 from evalshift.analysis.statistics.line_fit import Line, fit_line
+from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.analysis.statistics.scales import fitted_accuracy, to_scale
 
 # 32 MB of drawn counts: their matrix product with the correctness on all images is quick for many rows at once. Both
@@ -202,9 +203,7 @@ def _with_draws(line: Line, draws: list[np.ndarray], resamples: int, mirrored: b
 
 
 def _percentile_interval(draws: np.ndarray, level: float) -> Interval[float]:
-    if len(draws) == 0:
-        return Interval(float("nan"), float("nan"))
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = central_bounds(draws, level)
     return Interval(float(low), float(high))
 
 

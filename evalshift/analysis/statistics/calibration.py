@@ -9,6 +9,7 @@ from scipy import special
 from evalshift.analysis.statistics.draws import check_resamples
 from evalshift.analysis.statistics.image_means import ImageMeans, image_means
 from evalshift.analysis.statistics.intervals import Interval, check_level
+from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.shapes import Correct
 
 # Bins of equal mass, as many as are usual; fewer where a bin would have less images than its accuracy needs.
@@ -176,9 +177,7 @@ def _wider_interval(estimate: np.ndarray, draws: np.ndarray, level: float) -> In
     The basic bootstrap interval, or the percentile one where it is wider: each alone is too short on one side where
     some bins are calibrated, because |x| has a corner at 0.
     """
-    if draws.shape[1] == 0:
-        return Interval(np.full_like(estimate, np.nan), np.full_like(estimate, np.nan))
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    low, high = central_bounds(draws, level)
     return Interval(estimate + np.minimum(low, -high), estimate + np.maximum(high, -low))
 
 

@@ -14,6 +14,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, check_distinct, fit_line, resampled_lines
 from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_test
+from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
 from evalshift.shapes import Accuracies, Correct, Counts
@@ -458,8 +459,8 @@ def _bounds(
             continue
         values, errors = values[defined], errors[defined]
         drawn, line = from_scale(y[model] + noise[model] * errors, scale), from_scale(values, scale)
-        predicted_bounds[:, model] = _central(line, level)
-        distance_bounds[:, model] = _central(drawn - line, level)
+        predicted_bounds[:, model] = central_bounds(line, level)
+        distance_bounds[:, model] = central_bounds(drawn - line, level)
     return _Bounds(from_scale(on_line, scale), Interval(*predicted_bounds), Interval(*distance_bounds))
 
 
@@ -506,8 +507,3 @@ def _standard_normal(shape: tuple[int, int], rng: np.random.Generator) -> np.nda
         drawn[:, done : done + count] = rng.standard_normal((count, models)).T
         done += count
     return drawn
-
-
-def _central(draws: np.ndarray, level: float) -> np.ndarray:
-    """The bounds of the central `level` of the draws, shape (2,)."""
-    return np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])

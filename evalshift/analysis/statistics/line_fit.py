@@ -8,6 +8,7 @@ from jaxtyping import Float
 from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.least_squares import weighted_least_squares
+from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.analysis.statistics.scales import check_accuracies, check_scale, from_scale, to_scale
 from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
@@ -69,7 +70,7 @@ class Line:
         bounds = np.full((2, len(x)), np.nan)
         for start in range(0, len(x), step):
             points = slice(start, start + step)
-            bounds[:, points] = _central(x[points, np.newaxis] * self.slopes + self.offsets, self.level)
+            bounds[:, points] = central_bounds(x[points, np.newaxis] * self.slopes + self.offsets, self.level)
         low, high = from_scale(bounds, self.scale)
         for bound in (low, high):
             bound.flags.writeable = False  # the next caller gets the same arrays
@@ -188,15 +189,8 @@ def _r2(x: np.ndarray, y: np.ndarray, slope: float, offset: float) -> float:
 
 
 def _percentile_interval(draws: np.ndarray, level: float) -> Interval[float]:
-    low, high = _central(draws, level)
+    low, high = central_bounds(draws, level)
     return Interval(float(low), float(high))
-
-
-def _central(draws: np.ndarray, level: float) -> np.ndarray:
-    """The bounds of the central `level` of the draws along the last axis, stacked; NaN where there are none."""
-    if draws.shape[-1] == 0:
-        return np.full((2, *draws.shape[:-1]), np.nan)
-    return np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=-1)
 
 
 def _within_reach(accuracy: np.ndarray, scale: str) -> np.ndarray:
