@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -31,7 +32,9 @@ def render(figure: Figure, format: str) -> bytes:
             for ax in figure.axes:
                 # The last digits of the layout vary between runs, and ids in SVG files depend on them.
                 ax.set_position(tuple(np.round(ax.get_position(original=True).bounds, 9)))
-        figure.savefig(buffer, format=format, dpi=DPI, metadata=undated)
+        # A PNG is as small as by the usual level of compression, 6, and takes two thirds of the time.
+        quick: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if format == "png" else {}
+        figure.savefig(buffer, format=format, dpi=DPI, metadata=undated, **quick)
     return buffer.getvalue()
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import scipy
 
+from evalshift.analysis.report.drawing_processes import DRAWN, NO_MORE, NOT_DRAWN
+
 
 class _StatsWhenUsed:
     """scipy.stats, imported when something of it is used."""
@@ -19,7 +21,7 @@ class _StatsWhenUsed:
 
 
 def main() -> None:
-    """Draw what is requested on standard input; reply 1 for each figure that is written, else 0."""
+    """Draw what is requested on standard input; reply for each figure whether it is written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one ends it
     gc.set_threshold(50_000, 20, 20)  # as in the command
     requests = sys.stdin.buffer
@@ -28,17 +30,19 @@ def main() -> None:
     # Modules of statistics are imported for the records in them; none is computed here. It takes a third of a second.
     scipy.stats = _StatsWhenUsed()  # pyright: ignore[reportAttributeAccessIssue]
     # Imported before there is something to draw, while the other process computes it.
-    from evalshift.analysis.report.figures import warm_up
+    from evalshift.analysis.report.drawings import warm_up
 
     warm_up()
 
     figures = pickle.loads(requests.read(int.from_bytes(requests.read(8))))  # of the process that began this one
-    while number := requests.read(8):
+    total = figures.count()
+    while (number := requests.read(8)) and int.from_bytes(number) < total:
         try:
             figures.save_one(int.from_bytes(number))
-            replies.write(b"1")
+            replies.write(DRAWN)
         except Exception:  # redrawn where it can be told
-            replies.write(b"0")
+            replies.write(NOT_DRAWN)
+    replies.write(NO_MORE)
 
 
 if __name__ == "__main__":

@@ -13,23 +13,31 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 # More gain little: what they do not draw takes longer by then.
 _MOST = 3
+
+# Replies of a process.
+DRAWN, NOT_DRAWN, NO_MORE = b"1", b"0", b"-"
+
 _running: list[subprocess.Popen[bytes]] = []
 
 
 @contextmanager
 def drawing_processes(wanted: bool = True) -> Iterator[None]:
-    """Have figures drawn in as many processes as there are processors to spare, for as long as the block takes."""
-    count = min(_MOST, _processors() - 1) if wanted else 0
+    """Have figures drawn in other processes, if there are several processors, for as long as the block takes.
+
+    With two processors there are two such processes. They load libraries while statistics are computed on the other
+    processor, and then share both with tables and page; the process that began them never loads what draws.
+    """
+    processors = _processors() if wanted else 1
     try:
-        for _ in range(count):
+        for _ in range(min(_MOST, processors) if processors > 1 else 0):
             with suppress(OSError, ValueError):
                 _running.append(_start())
         yield
@@ -59,31 +67,29 @@ def _start() -> subprocess.Popen[bytes]:
 
 
 class Drawing:
-    """Figures that are being drawn in the processes that are running, each by its number.
+    """Figures that are being drawn in the processes that are running, each by its number from 0 on.
 
-    figures   can be pickled; its `save_one(number)` draws one
-    count     how many there are, numbered from 0
+    figures   can be pickled; `count()` says how many there are, and `save_one(number)` draws one
     """
 
-    def __init__(self, figures: Any, count: int) -> None:
-        self._figures, self._waiting = figures, deque(range(count))
-        self._undone: list[int] = []
-        content = _pickled(figures) if _running and count > 1 else None
+    def __init__(self, figures: Any) -> None:
+        self._figures, self._numbers, self._undone = figures, count(), list[int]()
+        content = _pickled(figures) if _running else None
         processes = [] if content is None else _running
-        self._threads = [_Feeding(one, content or b"", self._waiting, self._undone) for one in processes]
+        self._threads = [_Feeding(one, content or b"", self._numbers, self._undone) for one in processes]
         for thread in self._threads:
             thread.start()
 
     def finish(self) -> None:
-        """Draw what is left in this process too; returns when all are there."""
-        while self._waiting:
-            with suppress(IndexError):  # another process was quicker
-                # From the other end: what was computed here already is used here.
-                self._figures.save_one(self._waiting.pop())
+        """Wait for the processes, and draw in this one what they did not draw; returns when all are there."""
         for thread in self._threads:
             thread.join()
-        for number in self._undone:
-            self._figures.save_one(number)
+        if not self._undone and any(thread.met_end for thread in self._threads):
+            return  # this process need not even know how to draw
+        total = self._figures.count()
+        for number in sorted({*self._undone, *range(next(self._numbers), total)}):
+            if number < total:
+                self._figures.save_one(number)
 
 
 def _pickled(figures: Any) -> bytes | None:
@@ -94,33 +100,40 @@ def _pickled(figures: Any) -> bytes | None:
 
 
 class _Feeding(threading.Thread):
-    """Gives figures to a process, one when the last is done; those that it does not draw are `undone`."""
+    """Requests figures of a process, one when the last is done; those that it does not draw are `undone`.
+
+    met_end   whether it replied that there are no more
+    """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], content: bytes, waiting: deque[int], undone: list[int]
+        self, process: subprocess.Popen[bytes], content: bytes, numbers: Iterator[int], undone: list[int]
     ) -> None:
         super().__init__(daemon=True)
-        self._process, self._content, self._waiting, self._undone = process, content, waiting, undone
+        self._process, self._content, self._numbers, self._undone = process, content, numbers, undone
+        self.met_end = False
 
     def run(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(len(self._content).to_bytes(8) + self._content)
+        except OSError:
+            return
+        reply = DRAWN
+        while reply in (DRAWN, NOT_DRAWN):
+            number = next(self._numbers)
+            reply = self._request(number)
+            if reply not in (DRAWN, NO_MORE):
+                self._undone.append(number)
+        self.met_end = reply == NO_MORE
+
+    def _request(self, number: int) -> bytes:
+        """What the process replies; nothing where it has ended."""
         requests, replies = self._process.stdin, self._process.stdout
         assert requests is not None
         assert replies is not None
         try:
-            requests.write(len(self._content).to_bytes(8) + self._content)
+            requests.write(number.to_bytes(8))
+            requests.flush()
+            return replies.read(1)
         except OSError:
-            return
-        while True:
-            try:
-                number = self._waiting.popleft()
-            except IndexError:
-                return
-            try:
-                requests.write(number.to_bytes(8))
-                requests.flush()
-                drawn = replies.read(1) == b"1"
-            except OSError:
-                drawn = False
-            if not drawn:
-                self._undone.append(number)
-                return
+            return b""

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evalshift.analysis.plot_data.sizes import Size
+from evalshift.analysis.report.drawing_processes import Drawing
+from evalshift.analysis.report.figures import FiguresOfReport
 from evalshift.analysis.report.formats import FIGURE_FORMATS
 from evalshift.analysis.summary import PairSummary, Summary
 from evalshift.analysis.summary.average_changes import average_changes, changes_table
@@ -17,9 +18,6 @@ from evalshift.analysis.tables.read import WRITERS, latex_file
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.files import write_atomic
 from evalshift.publishing import anonymous as without_author
-
-if TYPE_CHECKING:
-    from evalshift.analysis.report.drawing_processes import Drawing
 
 
 def summary_json(summary: Summary, *, anonymous: bool) -> str:
@@ -70,14 +68,9 @@ def save_report(
 
 def _begin_figures(
     summary: Summary, out: Path, stems: list[str], formats: set[str], size: Size | None
-) -> "Drawing | None":
+) -> Drawing | None:
     kinds = sorted(formats & set(FIGURE_FORMATS))
-    if not kinds:
-        return None
-    # matplotlib takes half a second to import; who wants tables alone need not wait for it.
-    from evalshift.analysis.report.figures import FiguresOfReport
-
-    return FiguresOfReport(summary, stems, out, kinds, size).begin()
+    return FiguresOfReport(summary, stems, out, kinds, size).begin() if kinds else None
 
 
 def _tables(summary: Summary, stems: list[str]) -> Iterable[tuple[str, StatisticTable]]:

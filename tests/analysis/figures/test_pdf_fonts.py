@@ -1,4 +1,5 @@
 import io
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -39,7 +40,7 @@ def test_an_embedded_font_is_that_of_matplotlib(text: str) -> None:
         assert font.getTableData(table) == expected.getTableData(table), table
 
 
-def _embedded(file: str, glyphs: set[int]) -> tuple[TTFont, dict[int, int]]:
+def _embedded(file: str, glyphs: Any) -> tuple[TTFont, dict[int, int]]:
     with of_matplotlib.get_glyphs_subset(file, glyphs) as made:
         font = TTFont(io.BytesIO(of_matplotlib.font_as_file(made.font).getvalue()))
         return font, {glyph: made.glyph_index_map[glyph] for glyph in glyphs}

@@ -1,85 +1,102 @@
 import os
 import subprocess
 import sys
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from evalshift.analysis.report import drawing_processes as module
 from evalshift.analysis.report.drawing_processes import Drawing, drawing_processes
 
-REFUSES = """
+READS = """
 import sys
 requests = sys.stdin.buffer
 requests.read(int.from_bytes(requests.read(8)))
-while requests.read(8):
+"""
+REFUSES = f"""{READS}
+while (number := requests.read(8)) and int.from_bytes(number) < 6:
     sys.stdout.buffer.write(b"0")
     sys.stdout.flush()
+sys.stdout.buffer.write(b"-")
 """
+DRAWS_NONE_AND_DIES = f"{READS}requests.read(8)"
 
 
-@pytest.fixture
-def shrunk(tmp_path: Path) -> Path:
-    """A file that figure n, as it is called here, leaves n bytes of."""
-    path = tmp_path / "file"
-    path.write_bytes(b"")
-    return path
+@dataclass
+class Numbers:
+    """Each figure, as it is called here, is a file that tells which process made it."""
+
+    folder: Path
+    total: int
+
+    def count(self) -> int:
+        return self.total
+
+    def save_one(self, number: int) -> None:
+        with (self.folder / str(number)).open("x") as file:
+            file.write(str(os.getpid()))
+
+    def makers(self) -> set[int]:
+        assert {path.name for path in self.folder.iterdir()} == {str(number) for number in range(self.total)}
+        return {int(path.read_text()) for path in self.folder.iterdir()}
 
 
 def start(code: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def test_figures_are_drawn_in_another_process(shrunk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes can import this module."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
+    monkeypatch.setattr(Numbers, "__module__", Path(__file__).stem)
+    monkeypatch.setitem(sys.modules, Path(__file__).stem, sys.modules[__name__])
+
+
+@pytest.mark.usefixtures("importable")
+def test_figures_are_drawn_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_processors", lambda: 2)
+    figures = Numbers(tmp_path, 6)
     with drawing_processes():
-        (process,) = module._running
-        drawing = Drawing(SimpleNamespace(save_one=partial(os.truncate, shrunk)), 6)
-        for thread in drawing._threads:
-            thread.join()
-        assert shrunk.stat().st_size == 5  # the last one, before anything is drawn here
-        drawing.finish()
-        assert shrunk.stat().st_size == 5
-    assert process.poll() is not None
+        processes = list(module._running)
+        assert len(processes) == 2
+        Drawing(figures).finish()
+        assert figures.makers() <= {process.pid for process in processes}
+    assert all(process.poll() is not None for process in processes)
     assert module._running == []
 
 
-@pytest.mark.parametrize("code", ["raise SystemExit(1)", REFUSES])
-def test_what_another_process_does_not_draw_is_drawn_here(
-    code: str, shrunk: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", ["raise SystemExit(1)", REFUSES, DRAWS_NONE_AND_DIES])
+def test_what_other_processes_do_not_draw_is_drawn_here(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_processors", lambda: 3)
     monkeypatch.setattr(module, "_start", lambda: start(code))
-    drawn: list[int] = []
+    figures = Numbers(tmp_path, 6)
     with drawing_processes():
-        assert len(module._running) == 2
-        drawing = Drawing(SimpleNamespace(save_one=partial(os.truncate, shrunk)), 6)
-        for thread in drawing._threads:
-            thread.join()
-        drawing._figures.save_one = drawn.append
-        drawing.finish()
-    assert sorted(drawn) == list(range(6))
+        assert len(module._running) == 3
+        Drawing(figures).finish()
+    assert figures.makers() == {os.getpid()}
 
 
-def test_without_a_processor_to_spare_or_a_wish_no_process_is_started(
-    shrunk: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("processors, wanted", [(1, True), (4, False)])
+def test_with_one_processor_or_without_a_wish_no_process_is_started(
+    processors: int, wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_processors", lambda: 1)
-    with drawing_processes():
+    monkeypatch.setattr(module, "_processors", lambda: processors)
+    figures = Numbers(tmp_path, 3)
+    with drawing_processes(wanted):
         assert module._running == []
-    monkeypatch.setattr(module, "_processors", lambda: 4)
-    with drawing_processes(wanted=False):
-        assert module._running == []
-        Drawing(SimpleNamespace(save_one=partial(os.truncate, shrunk)), 3).finish()
-    assert shrunk.stat().st_size == 0  # figure 2 first, then 1 and 0
+        Drawing(figures).finish()
+    assert figures.makers() == {os.getpid()}
 
 
-def test_figures_that_cannot_be_sent_are_drawn_here(shrunk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_that_cannot_be_sent_are_drawn_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_processors", lambda: 2)
     monkeypatch.setattr(module, "_start", lambda: start(REFUSES))
-    drawn: list[int] = []
+    figures = Numbers(tmp_path, 3)
+    figures.unsendable = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
     with drawing_processes():
-        Drawing(SimpleNamespace(save_one=lambda number: drawn.append(number)), 3).finish()
-    assert drawn == [2, 1, 0]
+        Drawing(figures).finish()
+    assert figures.makers() == {os.getpid()}
