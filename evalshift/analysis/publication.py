@@ -14,6 +14,7 @@ from evalshift.analysis.plot_data.sizes import SLIDE
 from evalshift.analysis.summary import Summary
 from evalshift.errors import UsageError
 from evalshift.files import write_atomic
+from evalshift.formatting import counted
 
 if TYPE_CHECKING:
     from evalshift.analysis.report import Report
@@ -46,7 +47,7 @@ def check_name(name: str) -> str:
 
 def title_of(summary: Summary) -> str:
     """What the report is on."""
-    return summary.pairs[0].title if len(summary.pairs) == 1 else f"{len(summary.pairs)} pairs of test sets"
+    return summary.pairs[0].title if len(summary.pairs) == 1 else f"{counted(len(summary.pairs), 'pair')} of test sets"
 
 
 def finding_of(summary: Summary) -> str:

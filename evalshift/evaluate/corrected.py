@@ -11,9 +11,12 @@ from evalshift.testbed.corrected_labels import corrected_labels
 from evalshift.testbed.registry import Registry
 
 
-def with_corrected_labels(dataset: StoredDataset, path: Path, space: ClassSpace) -> StoredDataset:
+def with_corrected_labels(
+    dataset: StoredDataset, path: Path, space: ClassSpace, *, part: bool = False
+) -> StoredDataset:
     """The dataset with the corrected labels of a file, whose numbers and names are those of `space`.
 
+    `part` says that these are the first images of a dataset, of which the file may name none.
     Raises DataError as `testbed.corrected_labels.corrected_labels` does.
     """
     found = corrected_labels(
@@ -24,6 +27,7 @@ def with_corrected_labels(dataset: StoredDataset, path: Path, space: ClassSpace)
         whole=dataset.whole,
         truth=dataset.truth,
         where=dataset.name,
+        part=part,
     )
     return replace(dataset, corrected=found, corrected_checksum=f"{path} {stat_checksum([path])}")
 
@@ -33,7 +37,8 @@ def as_registered(dataset: StoredDataset, registry: Registry) -> StoredDataset:
     entry = registry.known_dataset(dataset.name)
     if entry is None or entry.corrected_labels is None:
         return dataset
-    return with_corrected_labels(dataset, entry.corrected_labels, registry.class_space(entry.classes))
+    space = registry.class_space(entry.classes)
+    return with_corrected_labels(dataset, entry.corrected_labels, space, part=entry.limit is not None)
 
 
 def note_corrected_labels(results: Results, registry: Registry, names: Iterable[str]) -> None:

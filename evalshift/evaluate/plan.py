@@ -12,6 +12,7 @@ from evalshift.errors import EvalshiftError, NewerResultsError, StoreError, Usag
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.files import sha256_of
+from evalshift.formatting import counted
 from evalshift.testbed.datasets import source_checksum
 from evalshift.testbed.limits import limited_name
 from evalshift.testbed.model_entries import AnyModel
@@ -152,7 +153,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
         raise UsageError(
             "no model fits these pairs",
             where=registry.path,
-            found=f"{len(unfit)} models of {', '.join(sorted(set(unfit.values()))) or 'no classes at all'}",
+            found=f"{counted(len(unfit), 'model')} of {', '.join(sorted(set(unfit.values()))) or 'no classes at all'}",
             expected=f"models of {', '.join(sorted(spaces))}",
             fix=_how_to_fit(registry, unfit, unnamed),
         )

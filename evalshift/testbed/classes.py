@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError, RegistryError, did_you_mean
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.shapes import Labels
 
 
@@ -38,7 +38,7 @@ class ClassSpace:
             raise RegistryError(
                 f"the label space {self.name} is too small",
                 where=f"classes.{self.name}",
-                found=f"{len(self.names)} classes",
+                found=counted(len(self.names), "class", "classes"),
                 expected="at least two",
             )
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from evalshift.errors import DataError, first_line
+from evalshift.formatting import counted
 from evalshift.testbed.arrays import UNREADABLE
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import SUFFIXES
@@ -62,12 +63,14 @@ def corrected_labels(
     whole: Sequence[str] | None,
     truth: Int[np.ndarray, "..."],
     where: str,
+    part: bool = False,
 ) -> Int[np.ndarray, "n c"]:
     """The corrected labels of a dataset's images, aligned by name; −1 fills rows up, and fills those without any.
 
     space   what the numbers in the file mean; `view` reads them as it reads the dataset's own labels
     ids     of the images; `whole` of all images of their source, where some are left out
     truth   their own labels, shape (n,) or (n, several)
+    part    these are the first images of a dataset for a quick look, of which the file may name none
     A file without names is in the order of the images: of all 50,000 validation images of ImageNet by the number in
     their ids, as ReaL's are, else of `ids` or of `whole`. Images that the file does not name have no corrected label.
     Raises DataError for a file of other images, and for labels that contradict most of the dataset's own.
@@ -77,18 +80,21 @@ def corrected_labels(
     if view is not None:
         meaning = dict(enumerate(view.meaning_of(space, f"{path}, {where}")))
     found: list[list[int]] = []
-    for place in _places(lists, ids, whole, where):
+    for place in _places(lists, ids, whole, where, part):
         own = () if place is None else lists.labels[place]
         seen = own if view is None else tuple(label for one in own if (label := meaning[one]) is not None)
         found.append(list(dict.fromkeys(seen)))
-    _refuse_contradiction(found, truth, lists, where)
+    if not part or any(found):
+        _refuse_contradiction(found, truth, lists, where)
     width = max(map(len, found))
     return np.array([row + [NONE] * (width - len(row)) for row in found], dtype=np.int64)
 
 
-def _places(lists: LabelLists, ids: Sequence[str], whole: Sequence[str] | None, where: str) -> Sequence[int | None]:
+def _places(
+    lists: LabelLists, ids: Sequence[str], whole: Sequence[str] | None, where: str, part: bool
+) -> Sequence[int | None]:
     if lists.ids is not None:
-        return _places_of_names(lists, lists.ids, ids, where)
+        return _places_of_names(lists, lists.ids, ids, where, part)
     if (numbers := validation_places(lists, ids)) is not None:
         return numbers
     if len(lists) == len(ids):
@@ -100,13 +106,15 @@ def _places(lists: LabelLists, ids: Sequence[str], whole: Sequence[str] | None, 
     raise DataError(
         "corrected labels and images differ in number",
         where=lists.path,
-        found=f"{len(lists):,} rows without image names",
+        found=f"{counted(len(lists), 'row')} without image names",
         expected=f"{known}, one per image of {where}",
         fix="name the image in each row: those without a row then have no corrected label",
     )
 
 
-def _places_of_names(lists: LabelLists, names: Sequence[str], ids: Sequence[str], where: str) -> list[int | None]:
+def _places_of_names(
+    lists: LabelLists, names: Sequence[str], ids: Sequence[str], where: str, part: bool
+) -> list[int | None]:
     if len(set(names)) != len(names):
         seen: set[str] = set()
         twice = next(name for name in names if name in seen or seen.add(name))
@@ -114,7 +122,7 @@ def _places_of_names(lists: LabelLists, names: Sequence[str], ids: Sequence[str]
             "duplicate image in the corrected labels", where=lists.path, found=twice, expected="unique names"
         )
     places = places_of_names(names, ids)
-    if all(place is None for place in places):
+    if not part and all(place is None for place in places):
         raise DataError(
             "the corrected labels are of other images",
             where=lists.path,
@@ -131,7 +139,7 @@ def _refuse_contradiction(found: Sequence[Sequence[int]], truth: np.ndarray, lis
         raise DataError(
             "no image has a corrected label",
             where=lists.path,
-            found=f"{len(lists):,} rows",
+            found=f"{counted(len(lists), 'row')}",
             expected=f"labels of images of {where}",
         )
     if sum(known) < _LEAST_AGREEMENT * len(known):
@@ -203,7 +211,9 @@ def _of_table(table: TextTable, space: ClassSpace) -> Rows:
     if len(columns) == 1:
         return None, [_as_list(cell, space) for cell in columns[0]]
     if len(columns) != 2:
-        raise ValueError(f"{len(columns)} columns without names; expected one that is called corrected_labels")
+        raise ValueError(
+            f"{counted(len(columns), 'column')} without names; expected one that is called corrected_labels"
+        )
     named = 1 if any(Path(cell).suffix.lower() in SUFFIXES for cell in columns[1]) else 0
     return columns[named], [_as_list(cell, space) for cell in columns[1 - named]]
 

@@ -108,7 +108,6 @@ class DatasetEntry(About):
             "title": f"{self.title} (first {limit:,} images)" if self.title else None,
             "fresh": limited_name(self.fresh, limit) if self.fresh else None,
             "near_duplicates": None,
-            "corrected_labels": None,
         }
         copy = self.model_copy(update=changed)
         copy._limit = limit

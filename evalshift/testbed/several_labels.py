@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, did_you_mean, first_line
+from evalshift.formatting import counted
 from evalshift.shapes import Int, Labels
 from evalshift.testbed.arrays import UNREADABLE
 from evalshift.testbed.classes import ClassSpace
@@ -117,7 +118,7 @@ def _places(lists: LabelLists, ids: Sequence[str], where: str) -> list[int]:
     raise DataError(
         "the labels do not name the images",
         where=lists.path,
-        found=f"{len(missing):,} images without a row, such as {missing[0]}"
+        found=f"{counted(len(missing), 'image')} without a row, such as {missing[0]}"
         if missing
         else "names that are not unique",
         expected=f"a row for each of the {len(ids):,} images of {where}",

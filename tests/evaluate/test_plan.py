@@ -294,7 +294,7 @@ def test_no_model_that_fits_is_a_complaint(project: Any) -> None:
     project.model("other", classes="greys")
     with pytest.raises(UsageError) as caught:
         plan_of(project)
-    says(caught.value, where=project.registry, found="1 models of greys")
+    says(caught.value, where=project.registry, found="1 model of greys")
 
 
 def test_unknown_names_are_told_their_nearest(project: Any) -> None:

@@ -701,6 +701,30 @@ def test_a_limited_run_stores_the_first_images_apart_under_names_that_say_so(pro
     assert again.load_predictions("old", "good").provenance == full.load_predictions("old", "good").provenance
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["in order", "by name"])
+def test_a_limited_run_has_the_corrected_labels_of_its_images(project: Any, named: bool) -> None:
+    project.model("good")
+    project.run()
+    ids = project.run()[0].load_dataset("old").ids
+    rows = [f"{number % 4}\n" for number in range(11)] + ["3;2\n"]
+    lines = [f"{name},{row}" for name, row in zip(ids, rows, strict=True)] if named else rows
+    (project.path / "corrected.csv").write_text(("id," if named else "") + "label\n" + "".join(lines))
+    project.content["datasets"]["old"]["corrected_labels"] = "corrected.csv"
+    stored = project.run(limit=4)[0].load_dataset("old@first-4")
+    places = [ids.index(name) for name in stored.ids]
+    assert stored.corrected is not None
+    assert stored.corrected[:, 0].tolist() == [place % 4 for place in places]
+
+
+def test_a_limited_run_whose_images_have_no_corrected_label_goes_on(project: Any) -> None:
+    project.model("good")
+    ids = project.run()[0].load_dataset("old").ids
+    (project.path / "corrected.csv").write_text(f"id,label\n{ids[-1]},3\n")
+    project.content["datasets"]["old"]["corrected_labels"] = "corrected.csv"
+    assert project.run()[0].load_dataset("old").corrected is not None
+    assert project.run(limit=4)[0].load_dataset("old@first-4").corrected is None
+
+
 def test_the_report_of_a_limited_run_names_it_everywhere(project: Any) -> None:
     for name, shade in (("good", 0.9), ("weak", 0.7), ("other", 0.8)):
         project.model(name, arguments={"shades": [0.1, 0.4, 0.6, shade]})

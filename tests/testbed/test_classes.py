@@ -50,7 +50,7 @@ class TestLabelSpaces:
             built_in("imagenet")
 
     def test_two_classes_at_least_and_none_twice(self, complaint: Callable[..., str]) -> None:
-        says(complaint(RegistryError, ClassSpace, "one", ("a",)), where="classes.one", found="1 classes")
+        says(complaint(RegistryError, ClassSpace, "one", ("a",)), where="classes.one", found="1 class")
         says(
             complaint(RegistryError, ClassSpace, "twice", ("a", "b"), ("x", "x")),
             where="classes.twice.folders",

@@ -250,7 +250,7 @@ class TestLabelSpaces:
             ("[a, b, a]", ("duplicate class in the label space c\n  where:    FILE, line 2: classes.c\n"
                           "  found:    a\n  expected: each class once; its position is its label")),
             ("[a]", ("the label space c is too small\n  where:    FILE, line 2: classes.c\n"
-                    "  found:    1 classes\n  expected: at least two")),
+                    "  found:    1 class\n  expected: at least two")),
             ("[yes, no]", ("invalid class name\n  where:    FILE, line 2: classes.c.0\n"
                           "  found:    True\n  expected: text\n  fix:      put it into quotes")),
             ("[a, [b]]", ("invalid class name\n  where:    FILE, line 2: classes.c.1\n"

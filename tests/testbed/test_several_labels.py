@@ -40,7 +40,7 @@ def test_as_many_as_images_or_refused() -> None:
 def test_images_that_the_file_does_not_name() -> None:
     with pytest.raises(DataError) as caught:
         aligned(lists((1,), ids=("a",)), ("a", "b"), None, "d")
-    assert caught.value.found == "1 images without a row, such as b"
+    assert caught.value.found == "1 image without a row, such as b"
 
 
 def test_wnids_names_and_numbers(tmp_path: Path) -> None:

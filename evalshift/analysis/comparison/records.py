@@ -20,7 +20,7 @@ from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.scale_choice import ScaleChoice
 from evalshift.analysis.summary.findings import chosen_scale_sentence
 from evalshift.errors import AnalysisError, UsageError, unknown_name
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.shapes import Accuracies
 from evalshift.titles import Titles
 
@@ -222,7 +222,7 @@ class Comparison:
         """As `PairComparison.images`; raises UsageError too where several pairs are compared."""
         if len(self.pairs) != 1:
             raise UsageError(
-                f"this comparison holds {len(self.pairs)} pairs, so it has no single table of images",
+                f"this comparison holds {counted(len(self.pairs), 'pair')}, so it has no single table of images",
                 found=", ".join(one.name for one in self.pairs),
                 fix=f"name one: comparison[{json.dumps(self.pairs[0].name)}].images(...)",
             )

@@ -33,6 +33,7 @@ from evalshift.analysis.plot_data.ordering import describe_shown
 from evalshift.analysis.plot_data.ranks import RankPlot, RankSets, rank_plot
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
+from evalshift.formatting import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes._secondary_axes import SecondaryAxis
@@ -64,7 +65,7 @@ def ranks(
     """
     shown = rank_plot(summary, most)
     if shown is None:
-        raise ValueError(f"ranks: found {len(summary.table)} models; expected at least two")
+        raise ValueError(f"ranks: found {counted(len(summary.table), 'model')}; expected at least two")
     places = [side.place for side in shown.sides.values()]
     ends = np.stack([np.stack([np.full(len(rows), at), rows], 1) for at, rows in enumerate(places)], 1)
     _draw_changes(ax, shown, ends)

@@ -38,6 +38,7 @@ from evalshift.analysis.plot_data.scatter import (
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.errors import UsageError
+from evalshift.formatting import counted
 
 _LABEL = 30  # letters of a name in a legend
 _FEW_NAMES = 6  # models that are all named
@@ -307,7 +308,7 @@ def _draw_testbed(testbed: TestbedPlot, ax: Axes) -> list[Artist]:
         linewidths=0,
         zorder=0.9,
         gid="testbed",
-        label=f"{name}, {len(testbed.x)} models",
+        label=f"{name}, {counted(len(testbed.x), 'model')}",
     )
     if testbed.line is None:
         return [dots]

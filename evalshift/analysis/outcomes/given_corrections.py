@@ -10,12 +10,14 @@ from evalshift.evaluate.store import CountedDataset, StoredDataset
 from evalshift.formatting import name_some
 from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
 from evalshift.testbed.corrected_labels import corrected_labels
+from evalshift.testbed.limits import limit_of
 
 
 def with_given_corrections(stored: StoredPair, files: Mapping[str, str | Path]) -> StoredPair:
     """The pair with the corrected labels of these files, dataset → path, in place of any that are stored.
 
-    A dataset in a view is also meant by its name without the view. Pairs without predictions stay as they are.
+    A dataset in a view, or the first images of one, is also meant by its name without that. Pairs
+    without predictions stay as they are.
     Raises DataError for a file that cannot be read, is of other images or of other classes.
     """
     if stored.predictions is None:
@@ -34,6 +36,7 @@ def with_given_corrections(stored: StoredPair, files: Mapping[str, str | Path]) 
             whole=dataset.whole,
             truth=dataset.truth,
             where=dataset.name,
+            part=limit_of(dataset.name.rpartition("@")[2]) is not None,
         )
         sides.append(replace(side, corrected=found))
     return replace(stored, predictions=(sides[0], sides[1]))
@@ -54,9 +57,11 @@ def refuse_unused(files: Mapping[str, str | Path], datasets: list[StoredDataset 
 
 
 def _file_of(dataset: StoredDataset | CountedDataset, files: Mapping[str, str | Path]) -> str | Path | None:
-    if dataset.name in files:
-        return files[dataset.name]
-    return None if dataset.view is None else files.get(dataset.name.removesuffix(f"@{dataset.view.name}"))
+    base, _, choice = dataset.name.rpartition("@")
+    names = [dataset.name] if limit_of(choice) is None else [dataset.name, base]
+    if dataset.view is not None:
+        names += [name.removesuffix(f"@{dataset.view.name}") for name in names]
+    return next((files[name] for name in names if name in files), None)
 
 
 def _space(dataset: StoredDataset) -> ClassSpace:

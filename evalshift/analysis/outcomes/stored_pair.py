@@ -23,7 +23,7 @@ from evalshift.analysis.outcomes.stored_side import (
 from evalshift.errors import AnalysisError, EvalshiftError, StoreError
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.titles import title_of
 
 
@@ -168,7 +168,7 @@ def _common_models(original: Side, new: Side, notes: list[str]) -> list[str]:
     for one, other in ((original, new), (new, original)):
         lonely = sorted(one.models - other.models)
         if lonely:
-            models = "1 model is" if len(lonely) == 1 else f"{len(lonely)} models are"
+            models = "1 model is" if len(lonely) == 1 else f"{counted(len(lonely), 'model')} are"
             notes.append(
                 f"{models} left out, with predictions on {one.dataset.name} but none on {other.dataset.name}: "
                 f"{name_some(lonely)}."
@@ -212,7 +212,7 @@ def _why_unreported(
         return None
     for side in (original, new):
         if isinstance(side.dataset, StoredDataset) and len(side.dataset.class_names) <= k:
-            return f"{len(side.dataset.class_names)} classes"
+            return f"{counted(len(side.dataset.class_names), 'class', 'classes')}"
     lacking = {
         model: both for model, both in known.items() if None in (both[0].correct[metric], both[1].correct[metric])
     }

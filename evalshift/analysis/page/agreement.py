@@ -6,7 +6,7 @@ from evalshift.analysis.page.chart import Chart, named_axis, plain, view
 from evalshift.analysis.page.words import labels, plotly_text
 from evalshift.analysis.plot_data.agreement import AgreementPlot, agreement_plot
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import number, percent
+from evalshift.formatting import counted, number, percent
 
 MOST = 100
 _COLOURS = [[0, "--heat-0"], [0.25, "--heat-1"], [0.5, "--heat-2"], [0.75, "--heat-3"], [1, "--heat-4"]]
@@ -31,7 +31,7 @@ def agreement_chart(metric: MetricSummary) -> Chart | None:
             if shown.least < shown.span[0]
             else ""
         )
-        + ("" if len(names) == len(models) else f" The {len(names)} most accurate of {len(models):,} models."),
+        + ("" if len(names) == len(models) else f" The {len(names)} most accurate of {counted(len(models), 'model')}."),
         views={side: _view(shown, side, size) for side in shown.values},
         height=size,
         widest=size + 70,

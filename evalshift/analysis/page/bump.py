@@ -151,7 +151,11 @@ def _finding(metric: MetricSummary) -> str:
     """How many models keep their rank, and whether a change is significant."""
     table, known = metric.table, metric.table["delta_rank_real"].dropna()
     kept = int((table["delta_rank"] == 0).sum())
-    words = "All models keep their rank" if kept == len(table) else f"{kept:,} of {len(table):,} models keep their rank"
+    words = (
+        "All models keep their rank"
+        if kept == len(table)
+        else f"{kept:,} of {counted(len(table), 'model')} keep their rank"
+    )
     if len(known) == 0 or kept == len(table):
         return words
     real = int(known.sum())

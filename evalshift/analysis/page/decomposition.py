@@ -7,7 +7,7 @@ from evalshift.analysis.page.words import bounds, plotly_text
 from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.findings import decomposition_sentence
-from evalshift.formatting import number, points
+from evalshift.formatting import counted, number, points
 
 _HEIGHT = 340
 
@@ -59,7 +59,7 @@ def _term(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:
         strokes(at, y, "--mark", rows=rows, opacity=0.45),
         markers(plain(x), plain(value), _colours(plot, rows), text=texts, rows=rows, marker=_kinds(plot, rows)),
     ]
-    result = f"{term.title}: {number(float(value.mean()), 1)} points on average over {len(rows)} models."
+    result = f"{term.title}: {number(float(value.mean()), 1)} points on average over {counted(len(rows), 'model')}."
     return _chart(term.key, term.title, result, data, span)
 
 

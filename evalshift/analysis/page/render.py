@@ -92,7 +92,7 @@ def _plotly() -> str:
 
 
 def _title(pairs: Sequence[PairSummary]) -> str:
-    return pairs[0].title if len(pairs) == 1 else f"{len(pairs)} pairs of test sets"
+    return pairs[0].title if len(pairs) == 1 else f"{counted(len(pairs), 'pair')} of test sets"
 
 
 def _pair_view(number: int, pair: PairSummary, summary: Summary, pictures: Pictures) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from evalshift.analysis.plot_data.scatter import LinePlot, ScatterPlot, position
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words, r2_words
-from evalshift.formatting import number, percent, signed_count
+from evalshift.formatting import counted, number, percent, signed_count
 from evalshift.titles import Titles
 
 
@@ -229,7 +229,7 @@ def _caption(metric: MetricSummary, scale: str) -> str:
         fit = "Orange: the least-squares line"
         if line.region is not None:
             fit += f" with the central {level} of {line.resamples:,} bootstrap lines"
-        fit += f" (thin: through only {int(metric.in_line.sum())} models)" if line.few else ""
+        fit += f" (thin: through only {counted(int(metric.in_line.sum()), 'model')})" if line.few else ""
         parts.append(f"{fit}.")
     if metric.highlighted.any():
         parts.append("Stars: highlighted models.")

@@ -3,6 +3,7 @@
 from evalshift.analysis.page.decomposition import decomposition_finding
 from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.summary import MetricSummary
+from evalshift.analysis.summary.findings import who_misses
 
 
 def section_titles(metric: MetricSummary) -> dict[str, str]:
@@ -29,4 +30,4 @@ def _hard(metric: MetricSummary) -> str:
             ("new", require(metric.statistics.new)),
         )
     )
-    return f"All models miss {original} and {new} images"
+    return f"{who_misses(len(metric.statistics.image_models))} {original} and {new} images"

@@ -4,6 +4,7 @@ import json
 
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.errors import UsageError
+from evalshift.formatting import counted
 
 
 def single_pair(summary: Summary, wanted: str, asked: str | None = None) -> PairSummary:
@@ -14,7 +15,7 @@ def single_pair(summary: Summary, wanted: str, asked: str | None = None) -> Pair
     names = [pair.name for pair in summary.pairs]
     if len(names) != 1:
         raise UsageError(
-            f"this report holds {len(names)} pairs, so it has no single {wanted}",
+            f"this report holds {counted(len(names), 'pair')}, so it has no single {wanted}",
             found=", ".join(names),
             fix=f"name one: report[{json.dumps(names[0])}].{asked or wanted}",
         )

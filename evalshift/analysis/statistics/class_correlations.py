@@ -10,6 +10,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.analysis.statistics.scales import check_scale, fitted_accuracy, to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Counts
 
 # Below four models Fisher's interval has no variance.
@@ -68,10 +69,10 @@ def class_correlations(
     models = len(new_class_correct)
     if models < _FEWEST_MODELS:
         raise AnalysisError(
-            f"a correlation with an interval needs at least {_FEWEST_MODELS} models", found=f"{models} models"
+            f"a correlation with an interval needs at least {_FEWEST_MODELS} models", found=counted(models, "model")
         )
     if np.ptp(original_correct) == 0:
-        raise AnalysisError("all models have the same original accuracy", found=f"{models} models")
+        raise AnalysisError("all models have the same original accuracy", found=counted(models, "model"))
     overall = to_scale(fitted_accuracy(original_correct, np.full(models, original_total), scale), scale)
     original = _on_scale(original_class_correct, original_class_total, scale)
     new = _on_scale(new_class_correct, new_class_total, scale)

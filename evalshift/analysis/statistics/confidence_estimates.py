@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evalshift.analysis.statistics.calibration import check_probabilities
+from evalshift.formatting import counted
 from evalshift.shapes import Correct
 
 
@@ -45,7 +46,9 @@ def confidence_estimates(
     check_probabilities(original_prob, original_correct)
     check_probabilities(new_prob, np.ones_like(new_prob, dtype=bool))
     if len(original_prob) != len(new_prob):
-        raise ValueError(f"found {len(original_prob)} and {len(new_prob)} models; expected the same on both sets")
+        raise ValueError(
+            f"found {len(original_prob)} and {counted(len(new_prob), 'model')}; expected the same on both sets"
+        )
     rows = [_estimates(*one) for one in zip(original_prob, original_correct, new_prob, strict=True)]
     return ConfidenceEstimates(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
 

@@ -20,6 +20,7 @@ from evalshift.analysis.statistics.line_intervals import (
 )
 from evalshift.analysis.statistics.scales import from_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
 Covariance = Float[np.ndarray, "m m"]
@@ -182,7 +183,7 @@ def _check_models(x: np.ndarray, scale: str) -> None:
         raise AnalysisError(
             "no curve can be fitted",
             where=f"curve of new on original accuracy, {scale} scale",
-            found=f"{len(x)} models with {distinct} distinct original accuracies",
+            found=f"{counted(len(x), 'model')} with {distinct} distinct original accuracies",
             expected=f"at least {FEWEST_MODELS} models, with at least 3 distinct original accuracies",
             fix="evaluate more models on both test sets",
         )
@@ -193,7 +194,7 @@ def _check_scatter(residuals: np.ndarray, y: np.ndarray, scale: str) -> None:
         raise AnalysisError(
             "the quadratic term has no confidence interval: all models lie exactly on the curve",
             where=f"curve of new on original accuracy, {scale} scale",
-            found=f"{len(residuals)} models",
+            found=f"{counted(len(residuals), 'model')}",
             expected="models that scatter about the curve",
             fix="evaluate more models on both test sets",
         )
@@ -207,7 +208,7 @@ def _check_reliable(moments: np.ndarray, x: np.ndarray, scale: str) -> None:
         raise AnalysisError(
             "no curve with sampling error in both accuracies can be fitted",
             where=f"curve of new on original accuracy, {scale} scale",
-            found=f"{len(x)} models whose original accuracies differ by little more than their sampling error",
+            found=f"{counted(len(x), 'model')} whose original accuracies differ by little more than sampling error",
             expected="original accuracies that differ by more",
             fix="evaluate models that differ more, or on more images",
         )

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from scipy import optimize, special
 
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Correct
 
 # Integrals over difficulty: the trapezoid rule on a grid of standard deviations, exact to rounding for spreads up to
@@ -155,7 +156,7 @@ def _spread(correct: np.ndarray, level: np.ndarray, name: str) -> float:
         where=f"{name} set",
         found=f"{models} models that agree on nearly every image"
         if models > 1
-        else f"{models} models that can be used",
+        else f"{counted(models, 'model')} that can be used",
         expected="at least two models with correct and incorrect predictions on both sets, on different images",
         fix="evaluate more models on both test sets",
     )

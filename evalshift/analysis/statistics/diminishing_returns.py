@@ -12,6 +12,7 @@ from evalshift.analysis.statistics.errors_in_variables import steepness
 from evalshift.analysis.statistics.line_intervals import RandomEffects, random_effects_line
 from evalshift.analysis.statistics.scales import to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 
 # Step of the numerical derivatives of the expected slope, on the probit scale.
 _STEP = 1e-4
@@ -60,7 +61,7 @@ def diminishing_returns(
         raise AnalysisError(
             "diminishing returns are not tested",
             where="slope of new on original accuracy",
-            found=f"{int(usable.sum())} models with correct and incorrect predictions on both sets",
+            found=f"{counted(int(usable.sum()), 'model')} with correct and incorrect predictions on both sets",
             expected="at least 3 models",
             fix="evaluate more models on both test sets",
         )

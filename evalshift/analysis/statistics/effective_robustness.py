@@ -17,6 +17,7 @@ from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_tes
 from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Correct, Counts
 
 Covariance = Float[np.ndarray, "m m"]
@@ -43,6 +44,7 @@ class EffectiveRobustness:
     screened            models so far off that the lines through others leave them out; against a testbed, its models
     extrapolated        models whose original accuracy lies beyond those of all models of the line
     undetermined        those of them whose distance is smaller than its standard error, see `reported`
+    repeats             models that repeat an earlier one, which no test counts; see `of`
 
     All are NaN where too few other models make the line, or all of one original accuracy. p_family is NaN without
     families.
@@ -62,17 +64,24 @@ class EffectiveRobustness:
     screened: Bool[np.ndarray, " k"]
     extrapolated: Bool[np.ndarray, " m"]
     undetermined: Bool[np.ndarray, " m"]
+    repeats: Bool[np.ndarray, " m"]
     level: float
     resamples: int
 
     def of(self, models: Int[np.ndarray, " k"]) -> "EffectiveRobustness":
-        """The same for the models at these places; p-values are adjusted over all of them as before."""
+        """The same for the models at these places, some of them several times; p-values are adjusted as before."""
         taken: dict[str, Any] = {
             name: Interval(value.low[models], value.high[models]) if isinstance(value, Interval) else value[models]
             for name, value in vars(self).items()
             if name not in ("scale", "level", "resamples")
         }
-        return replace(self, **taken)
+        first = np.unique(models, return_index=True)[1]
+        return replace(self, **taken | {"repeats": ~np.isin(np.arange(len(models)), first)})
+
+    @property
+    def tests(self) -> int:
+        """How many models are tested, each once."""
+        return int((np.isfinite(self.p_value) & ~self.repeats).sum())
 
     @property
     def reported(self) -> Accuracies:
@@ -135,7 +144,7 @@ def effective_robustness(
         raise AnalysisError(
             f"a distance needs a line through at least {least_others} other models",
             where=f"effective robustness, {scale} scale",
-            found=f"{len(x)} models, {int(baseline.sum())} of them in the baseline",
+            found=f"{counted(len(x), 'model')}, {int(baseline.sum())} of them in the baseline",
             expected=f"at least {least_others + 1} models that differ in original accuracy",
             fix="evaluate more models on both test sets, or compare with a published testbed",
         )
@@ -215,7 +224,7 @@ def _screened_testbed(testbed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
         raise AnalysisError(
             "too few models for a line to compare others with",
             where=f"effective robustness, {scale} scale",
-            found=f"{len(x)} models of the testbed",
+            found=f"{counted(len(x), 'model')} of the testbed",
             expected=f"at least {LEAST_LINE_MODELS}",
             fix="leave fewer families out, or compare with another testbed",
         )
@@ -493,6 +502,7 @@ def _judged(
         screened=screened,
         extrapolated=beyond.extrapolated,
         undetermined=beyond.undetermined,
+        repeats=np.zeros(len(y), bool),
         level=level,
         resamples=resamples,
     )

@@ -10,6 +10,7 @@ from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.line_fit import fit_line
 from evalshift.analysis.statistics.scales import check_scale, fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Counts
 
 # Where the original accuracies are mostly noise the line turns upright, and its slope grows without end.
@@ -142,7 +143,7 @@ def steepness(accuracy: Float[np.ndarray, " model"], scale: str) -> Float[np.nda
 def _on_scale(variance: np.ndarray, accuracy: np.ndarray, scale: str, name: str) -> np.ndarray:
     """Variances of accuracies as variances on the scale, by the scale's derivative at each accuracy."""
     if variance.shape != accuracy.shape:
-        raise ValueError(f"{name}: found {len(variance)} for {len(accuracy)} models; expected one per model")
+        raise ValueError(f"{name}: found {len(variance)} for {counted(len(accuracy), 'model')}; expected one per model")
     wrong = ~(variance > 0)
     if wrong.any():
         first = int(np.argmax(wrong))

@@ -11,6 +11,7 @@ from evalshift.analysis.statistics.intervals import check_level
 from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.analysis.statistics.scales import check_accuracies
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Correct
 
 # Up to this many models the distribution of rank sums is counted, above it is normal.
@@ -132,7 +133,7 @@ def held_out_trend(accuracy: Float[np.ndarray, " model"], correct: Correct) -> H
     if len(accuracy) < _FEWEST_HALVED:
         raise AnalysisError(
             f"two halves of the models need at least {_FEWEST_HALVED} models",
-            found=f"{len(accuracy)} models",
+            found=f"{counted(len(accuracy), 'model')}",
         )
     order = np.argsort(accuracy, kind="stable")
     picked, correlations = [], []
@@ -195,10 +196,10 @@ def _attained(tail: Tail, ranks: np.ndarray, count: int, error: float) -> float:
 def _check(accuracy: np.ndarray, correct: np.ndarray) -> None:
     check_accuracies(accuracy, "accuracy")
     if len(accuracy) != len(correct):
-        raise ValueError(f"found {len(accuracy)} accuracies and predictions of {len(correct)} models")
+        raise ValueError(f"found {len(accuracy)} accuracies and predictions of {counted(len(correct), 'model')}")
     if len(accuracy) < _FEWEST_MODELS:
         raise AnalysisError(
-            f"a trend over models needs at least {_FEWEST_MODELS} models", found=f"{len(accuracy)} models"
+            f"a trend over models needs at least {_FEWEST_MODELS} models", found=f"{counted(len(accuracy), 'model')}"
         )
     if np.ptp(accuracy) == 0:
-        raise AnalysisError("all models have the same original accuracy", found=f"{len(accuracy)} models")
+        raise AnalysisError("all models have the same original accuracy", found=f"{counted(len(accuracy), 'model')}")

@@ -9,6 +9,7 @@ from scipy import special, stats
 
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 
 LEAST_MODELS = 5
 # Log discriminations vary by this at least: less is not told from nothing, and makes no difference.
@@ -148,7 +149,7 @@ def fit_item_response(correct: Bool[np.ndarray, "m n"], level: float = 0.95) -> 
     if usable.sum() < LEAST_MODELS:
         raise AnalysisError(
             "item response needs five models with correct and incorrect predictions",
-            found=f"{int(usable.sum())} models",
+            found=f"{counted(int(usable.sum()), 'model')}",
         )
     if np.ptp(share[usable]) == 0:
         raise AnalysisError("item response needs models that differ in accuracy")

@@ -18,6 +18,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.line_fit import line_points
 from evalshift.analysis.statistics.scales import from_scale, to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
 Covariance = Float[np.ndarray, "m m"]
@@ -108,7 +109,7 @@ def cluster_robust_line(
         raise AnalysisError(
             "the line has no confidence interval: all models lie exactly on it",
             where=f"line of new on original accuracy, {scale} scale",
-            found=f"{len(x)} models",
+            found=f"{counted(len(x), 'model')}",
             expected="models that scatter about the line",
             fix="evaluate more models on both test sets",
         )
@@ -164,7 +165,7 @@ def random_effects_line(
         raise AnalysisError(
             "no line with sampling error in both accuracies can be fitted",
             where=f"line of new on original accuracy, {scale} scale",
-            found=f"{len(x)} models whose original accuracies differ by no more than their sampling error",
+            found=f"{counted(len(x), 'model')} whose original accuracies differ by no more than their sampling error",
             expected="original accuracies that differ by more",
             fix="evaluate models that differ more, or on more images",
         )
@@ -276,7 +277,7 @@ def _check_models(models: int, scale: str) -> None:
         raise AnalysisError(
             "the line has no confidence interval: it passes through both models",
             where=f"line of new on original accuracy, {scale} scale",
-            found=f"{models} models",
+            found=counted(models, "model"),
             expected="at least 3 models",
             fix="evaluate more models on both test sets",
         )

@@ -8,6 +8,7 @@ from scipy import stats
 
 from evalshift.analysis.statistics.intervals import Interval, check_counts, check_level, clopper_pearson
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Correct, Counts
 
 
@@ -58,7 +59,7 @@ def without_duplicates(
     if not 0 <= share < 1:
         raise ValueError(f"share: found {share}; expected a fraction from 0 to below 1")
     if duplicate_accuracy.shape != correct.shape:
-        found = f"found {len(duplicate_accuracy)} for {len(correct)} models"
+        found = f"found {len(duplicate_accuracy)} for {counted(len(correct), 'model')}"
         raise ValueError(f"duplicate_accuracy: {found}; expected one per model")
     outside = ~((duplicate_accuracy >= 0) & (duplicate_accuracy <= 1))
     if outside.any():
@@ -124,7 +125,7 @@ def accuracy_on_duplicates(correct: Correct, duplicate: Bool[np.ndarray, " n"], 
     if not 0 < count < len(duplicate):
         raise AnalysisError(
             "accuracy with and without near-duplicates needs both",
-            found=f"{count:,} near-duplicates among {len(duplicate):,} images",
+            found=f"{count:,} near-duplicates among {counted(len(duplicate), 'image')}",
         )
     rest = correct[:, ~duplicate]
     accuracy = rest.mean(axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 from evalshift.analysis.statistics.draws import batches, check_resamples, drawn_counts
 from evalshift.analysis.statistics.scales import check_accuracies
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
 # A resample in which year and original accuracy vary apart by less than this share of what all models show has no
@@ -51,7 +52,9 @@ def year_trend(
     check_accuracies(original_accuracy, "original_accuracy")
     check_accuracies(new_accuracy, "new_accuracy")
     if len(years) != len(original_accuracy):
-        raise ValueError(f"years: found {len(years)} for {len(original_accuracy)} models; expected one per model")
+        raise ValueError(
+            f"years: found {len(years)} for {counted(len(original_accuracy), 'model')}; expected one per model"
+        )
     year = np.array([np.nan if value is None else value for value in years], dtype=np.float64)
     known = np.isfinite(year)
     x, y, year = original_accuracy[known], new_accuracy[known], year[known]
@@ -61,7 +64,7 @@ def year_trend(
         raise AnalysisError(
             "no trend over the years can be fitted",
             where="new accuracy on original accuracy and year",
-            found=f"{len(x)} models with a year, of {len(np.unique(year))} distinct years",
+            found=f"{counted(len(x), 'model')} with a year, of {len(np.unique(year))} distinct years",
             expected="at least 4 models with a year, whose years and original accuracies are not collinear",
             fix="give the models of the registry their `year`",
         )

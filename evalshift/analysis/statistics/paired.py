@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import special
 
 from evalshift.analysis.statistics.intervals import Interval, check_level, square_and_add
+from evalshift.formatting import counted
 from evalshift.shapes import Correct
 
 # Sums of ones in float32 are exact up to 2^24, and matrix products of floats are the fast ones. A chunk stays in the
@@ -191,7 +192,7 @@ def compare_drops(
 def check_images(correct: np.ndarray) -> None:
     """Raise ValueError where `correct`, over models and images, has no images."""
     if correct.shape[1] == 0:
-        raise ValueError(f"found {len(correct)} models and 0 images; expected at least 1 image")
+        raise ValueError(f"found {counted(len(correct), 'model')} and 0 images; expected at least 1 image")
 
 
 def check_number_of_images(images: int) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Int
 from scipy import stats
 
+from evalshift.formatting import counted
+
 
 def rank(correct: Int[np.ndarray, " model"], names: Sequence[str] | None = None) -> Int[np.ndarray, " model"]:
     """Rank of each model on one test set: 1 for the most correct; ties share the better rank ("1, 2, 2, 4").
@@ -24,7 +26,7 @@ def rank(correct: Int[np.ndarray, " model"], names: Sequence[str] | None = None)
     if names is None:
         return stats.rankdata(negative, method="min").astype(np.int64)
     if len(names) != len(correct):
-        raise ValueError(f"found {len(correct)} counts and {len(names)} names; expected one per model")
+        raise ValueError(f"found {len(correct)} counts and {counted(len(names), 'name')}; expected one per model")
     places = np.empty(len(correct), np.int64)
     places[np.lexsort((np.array(names, dtype=str), negative))] = np.arange(1, len(correct) + 1)
     return places

@@ -12,6 +12,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Counts
 
 # The accuracies of two models with the same correctness on every image differ by rounding alone.
@@ -86,7 +87,7 @@ def robustness_differences(
         raise AnalysisError(
             "too few other models for a line to compare these with",
             where=f"effective robustness, {scale} scale",
-            found=f"{models} models, {len(np.unique(x[line]))} different original accuracies",
+            found=f"{counted(models, 'model')}, {len(np.unique(x[line]))} different original accuracies",
             expected=f"at least {LEAST_LINE_MODELS} models that differ in original accuracy",
             fix="evaluate more models on both test sets",
         )

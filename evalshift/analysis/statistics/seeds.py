@@ -7,6 +7,7 @@ from scipy import stats
 
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Correct
 
 
@@ -48,7 +49,8 @@ def seed_spread(correct: Correct, level: float = 0.95) -> SeedSpread:
     seeds, images = correct.shape
     if seeds < 2 or images < 2:
         raise AnalysisError(
-            "a variance over seeds needs two seeds and two images", found=f"{seeds} seeds, {images} images"
+            "a variance over seeds needs two seeds and two images",
+            found=f"{counted(seeds, 'seed')}, {counted(images, 'image')}",
         )
     accuracy, hits = correct.mean(axis=1), correct.mean(axis=0)
     total = float(accuracy.var(ddof=1))

@@ -14,6 +14,7 @@ from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_tes
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.statistics.several_shifts import SetCounts, interval_of_parts
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
 # Beyond one model per parameter, so that the scatter about the fit is known without any one model.
@@ -76,7 +77,7 @@ def robustness_over_originals(
     if in_fit.sum() < count + 2 + _SPARE:
         raise AnalysisError(
             "too few models for a fit on several original sets",
-            found=f"{int(in_fit.sum())} models and {count} original sets",
+            found=f"{counted(int(in_fit.sum()), 'model')} and {count} original sets",
             expected=f"at least {count + 2 + _SPARE} models",
         )
     sides = [fitted_accuracy(one.correct, one.total, scale) for one in (*originals, new)]

@@ -14,6 +14,7 @@ from evalshift.analysis.statistics.left_out_fits import LeftOutFits, left_out_fi
 from evalshift.analysis.statistics.model_scatter import ScatterTest, scatter_test
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Counts
 
 # A covariance with a smaller eigenvalue, as a share of its largest, has no inverse but rounding.
@@ -119,7 +120,7 @@ def several_shifts(
             raise AnalysisError(
                 f"a line needs at least {least_others} models that differ in original accuracy",
                 where=f"new set {number + 1} of {len(new)}",
-                found=f"{int(in_line[number].sum())} models",
+                found=f"{counted(int(in_line[number].sum()), 'model')}",
             )
         fits.append(fit)
     problem = _Problem(original, tuple(new), tuple(fits), x, y, sets, scale)

@@ -10,6 +10,7 @@ from evalshift.analysis.statistics.image_means import SharedPlaces
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.per_class import memberships
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 
 # Fewer do not show how much classes differ.
 _FEWEST = 4
@@ -68,7 +69,7 @@ def shrunk_classes(
     if there.sum() < _FEWEST or any(np.isnan(within) for _, _, within in sides):
         raise AnalysisError(
             f"classes are shrunk where at least {_FEWEST} have images on both sets, and some several",
-            found=f"{int(there.sum())} classes",
+            found=f"{counted(int(there.sum()), 'class', 'classes')}",
         )
     accuracy = np.stack([mean for _, mean, _ in sides])[:, there]
     sampling = np.array([within for _, _, within in sides])[:, np.newaxis] / total[:, there]

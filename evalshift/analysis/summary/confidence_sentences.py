@@ -4,7 +4,7 @@ import numpy as np
 
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import either, or_none, require
-from evalshift.formatting import percent, points, points_ci
+from evalshift.formatting import counted, percent, points, points_ci
 
 
 @or_none
@@ -32,7 +32,7 @@ def selective_sentence(statistics: Statistics) -> str | None:
     coverage = min(found.original.accuracy)
     places = list(found.models)
     before, after = (float(side.accuracy[coverage].mean[places].mean()) for side in (found.original, found.new))
-    mean = f", mean over {len(places)} models" if len(places) > 1 else ""
+    mean = f", mean over {counted(len(places), 'model')}" if len(places) > 1 else ""
     return (
         f"On the {100 * coverage:g} % of the images on which a model is most confident, accuracy is "
         f"{percent(before)} % on the original set and {percent(after)} % on the new set{mean}."

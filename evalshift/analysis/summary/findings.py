@@ -16,7 +16,7 @@ from evalshift.analysis.summary.confidence_sentences import (
 )
 from evalshift.analysis.summary.label_sentences import corrected_label_sentences
 from evalshift.analysis.tables.of_abilities import not_converged
-from evalshift.formatting import ci_words, name_some, number, p_words, percent, points, points_ci
+from evalshift.formatting import ci_words, counted, name_some, number, p_words, percent, points, points_ci
 
 # Models that a sentence names, of those significantly above or below the line.
 _NAMED = 3
@@ -63,8 +63,8 @@ def robustness_sentence(statistics: Statistics) -> str | None:
     found = require(statistics.robustness)
     if not np.isfinite(found.p_holm).any():
         return None
-    significant = np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level
-    test = f"{found.scale} scale, Holm over {len(significant)} models"
+    significant = (np.nan_to_num(found.p_holm, nan=1.0) < 1 - statistics.level) & ~found.repeats
+    test = f"{found.scale} scale, Holm over {counted(found.tests, 'model')}"
     if not significant.any():
         none = f"No model lies significantly above or below the line of the other models ({test})"
         if np.isnan(found.reported).all():
@@ -87,7 +87,7 @@ def robustness_sentence(statistics: Statistics) -> str | None:
                 f"{statistics.titles.model(statistics.models[model])}{_by(found, model)}{_extrapolated(found, model)}"
                 for model in order.tolist()
             ]
-            count = "1 model is" if len(order) == 1 else f"{len(order)} models are"
+            count = "1 model is" if len(order) == 1 else f"{counted(len(order), 'model')} are"
             sides.append(f"{count} significantly {side} the line (points: {name_some(names, _NAMED)})")
     return (
         f"{'; '.join(sides)}. Each model is compared with the line of the "
@@ -116,7 +116,7 @@ def decomposition_sentence(statistics: Statistics) -> str:
     chance = (
         f"At most {points(statistics.drop_margin)} points of {f'any {change}' if several else f'the {change}'} can be "
         f"sampling error of the images of both sets ({100 * statistics.level:g} %"
-        f"{f', jointly for all {len(statistics.models)} models' if several else ''})."
+        f"{f', jointly for all {len(statistics.models):,} models' if several else ''})."
     )
     average = "average " if several else ""
     if mean.direction == 0:
@@ -141,7 +141,7 @@ def _measured_parts(statistics: Statistics) -> str:
         + ")"
         for term in (parts.adaptivity, parts.distribution)
     )
-    models = "" if marked.all() else f", for {int(marked.sum())} of {len(marked)} models"
+    models = "" if marked.all() else f", for {int(marked.sum())} of {counted(len(marked), 'model')}"
     return (
         f"Of the mean drop of {points(mean)} points, adaptive overfitting accounts for {adaptivity} and the "
         f"distribution shift for {distribution}, measured on fresh images of the original distribution "
@@ -285,7 +285,16 @@ def _significant_pairs(words: str, found: SetStatistics, level: float) -> str:
     detected = either(
         pairs.detectable, lambda least: f" ({points(least)} points are detected with 80 % power)", lambda reason: ""
     )
-    return f"{count:,} of {len(p_values):,} pairs of models on the {found.images:,} {words} images{detected}"
+    return f"{count:,} of {counted(len(p_values), 'pair')} of models on the {found.images:,} {words} images{detected}"
+
+
+def who_misses(models: int) -> str:
+    """The beginning of a sentence on the images that no model classifies correctly.
+
+    >>> who_misses(1), who_misses(3)
+    ('The model misses', 'All models miss')
+    """
+    return "The model misses" if models == 1 else "All models miss"
 
 
 @or_none
@@ -295,7 +304,7 @@ def hard_sentence(statistics: Statistics) -> str:
         f"{require(found.missed_by_all):,} of the {found.images:,} {words} images"
         for words, found in _sides(statistics)
     )
-    return f"All models miss {original} and {new}."
+    return f"{who_misses(len(statistics.image_models))} {original} and {new}."
 
 
 def _sides(statistics: Statistics) -> tuple[tuple[str, SetStatistics], tuple[str, SetStatistics]]:
@@ -365,7 +374,8 @@ def _classes_of_other_difficulty(statistics: Statistics) -> str:
     tested = np.isfinite(found.p_holm)
     count = int(np.sum(found.p_holm[tested] < 1 - statistics.level))
     return (
-        f" {count:,} of {int(tested.sum()):,} classes change in difficulty significantly more than the "
+        f" {count:,} of {counted(int(tested.sum()), 'class', 'classes')} "
+        f"{'changes' if count == 1 else 'change'} in difficulty significantly more than the "
         "median class (Holm)."
     )
 

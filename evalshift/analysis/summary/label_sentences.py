@@ -6,7 +6,7 @@ from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.corrected_labels import SetLabels
 from evalshift.analysis.pair_statistics.missing import or_else, or_none, require
 from evalshift.analysis.statistics.label_noise import LabelNoise
-from evalshift.formatting import ci_words, name_some, percent, points, points_ci
+from evalshift.formatting import ci_words, counted, name_some, percent, points, points_ci
 
 _NAMED = 3
 
@@ -48,7 +48,7 @@ def _ranks(noise: LabelNoise, statistics: Statistics) -> str:
             f"{titles.model(statistics.image_models[i])} and {titles.model(statistics.image_models[j])}"
             for i, j in zip(first.tolist(), second.tolist(), strict=True)
         ]
-        order = f"the order of {len(pairs):,} pairs is significantly reversed ({name_some(pairs, _NAMED)})"
+        order = f"the order of {counted(len(pairs), 'pair')} is significantly reversed ({name_some(pairs, _NAMED)})"
     else:
         order = "no order of two models is significantly reversed"
     if not change.any():

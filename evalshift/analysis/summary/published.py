@@ -18,7 +18,7 @@ from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
 from evalshift.errors import AnalysisError, UsageError, unknown_name
 from evalshift.evaluate.store import Results
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
 
 _COUNTS_ALONE = (
@@ -214,7 +214,8 @@ def _summarize_pair(
     inexact = [model.name for model in table.models if not model.exact and model.name in known]
     if inexact:
         notes.append(
-            f"The counts of {len(inexact)} models were derived from printed tables, since no predictions were "
+            f"The counts of {counted(len(inexact), 'model')} were derived from printed tables, since no predictions "
+            "were "
             f"released, and may be off by a few images: {name_some(inexact)}."
         )
     known_duplicates = testbed.near_duplicates.get(split_pair(pair)[0])

@@ -10,7 +10,7 @@ from evalshift.analysis.pair_statistics.missing import Missing, either, or_else
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, Line
 from evalshift.analysis.statistics.line_intervals import LineEstimate
 from evalshift.analysis.statistics.mean_drop import MeanDrop
-from evalshift.formatting import ci_words, number, points, points_ci
+from evalshift.formatting import ci_words, counted, number, points, points_ci
 
 _UNITS = {"probit": "Φ⁻¹(accuracy)", "logit": "log-odds"}
 
@@ -29,9 +29,8 @@ def drop_sentence(table: pd.DataFrame, metric: str, found: MeanDrop) -> str:
     mean += "; conservative, from counts alone" if found.conservative else ""
     ordered = table.assign(size=sign * table["drop"]).sort_values("size", kind="stable")
     least, most = ordered.iloc[0], ordered.iloc[-1]
-    first = (
-        f"{kind.capitalize()} {verb} by {points(abs(mean_drop))} points on average over {len(table)} models ({mean})."
-    )
+    models = counted(len(table), "model")
+    first = f"{kind.capitalize()} {verb} by {points(abs(mean_drop))} points on average over {models} ({mean})."
     if least["size"] >= 0:
         return (
             f"{first} The smallest {noun} is {_of_model(least, sign, level)}, "
@@ -123,7 +122,7 @@ def rank_words(table: pd.DataFrame) -> str | None:
     if not table["delta_rank"].any():
         return "All models keep their rank"
     count = int((table["delta_rank"] == 0).sum())
-    kept = f"{count} of {len(table)} models {'keeps its' if count == 1 else 'keep their'} rank"
+    kept = f"{count} of {counted(len(table), 'model')} {'keeps its' if count == 1 else 'keep their'} rank"
     moved = _least_changes(table)
     if not moved.any():
         return f"{kept}; other ranks differ only between models of equal accuracy on one of the sets"

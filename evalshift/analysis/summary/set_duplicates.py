@@ -10,7 +10,7 @@ from evalshift.analysis.statistics.near_duplicates import OnDuplicates, accuracy
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table, with_bounds
 from evalshift.errors import AnalysisError, UsageError
 from evalshift.evaluate.store import Results
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 
 
 def set_duplicates(
@@ -58,7 +58,8 @@ def set_duplicates(
             bounded("without", "Other images (%)"),
             Column("inflation", "Difference (points)", "change"),
         ),
-        f"{int(flagged.sum()):,} of {len(flagged):,} images are near-duplicates. Intervals: {100 * level:.4g} % "
+        f"{int(flagged.sum()):,} of {counted(len(flagged), 'image')} are near-duplicates. Intervals: "
+        f"{100 * level:.4g} % "
         "(Clopper–Pearson).",
     )
     return table, found

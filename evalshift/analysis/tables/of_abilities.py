@@ -8,6 +8,7 @@ import pandas as pd
 from evalshift.analysis.pair_statistics.compute import Statistics
 from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table, with_bounds
+from evalshift.formatting import counted
 
 _READ_CLASSES = 20
 _LINKED = (
@@ -121,7 +122,7 @@ def item_response_classes_table(data: TableData) -> StatisticTable | None:
         ],
         "Mean difficulty of a class's images minus that of all images of the set, in standard deviations of the "
         f"models' ability. New − original is beyond the median class: above 0 the class became harder by more. "
-        f"{significant:,} of {len(frame):,} classes change significantly (Holm)."
+        f"{significant:,} of {counted(len(frame), 'class', 'classes')} change significantly (Holm)."
         + (f" The first {_READ_CLASSES} are shown; the CSV table contains all." if len(frame) > _READ_CLASSES else ""),
         choose=lambda frame: frame.head(_READ_CLASSES),
     )

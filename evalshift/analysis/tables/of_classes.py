@@ -9,6 +9,7 @@ from evalshift.analysis.pair_statistics.missing import or_else, require
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.per_class import ClassDrops
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, bounded, make_table
+from evalshift.formatting import counted
 
 _READ_ROWS = 20
 
@@ -32,8 +33,9 @@ def classes_table(data: TableData) -> StatisticTable:
             Column("fell", "Models that fall", "count"),
             Column("rose", "that rise", "count"),
         ],
-        f"Means over {len(data.image_models)} models, the largest shrunk drops first; bounds of accuracies are means "
-        "of the models' bounds, which is conservative. The largest of many measured drops is partly sampling error. "
+        f"Means over {counted(len(data.image_models), 'model')}, the largest shrunk drops first; bounds of "
+        "accuracies are means of the models' bounds, which is conservative. The largest of many measured drops is "
+        "partly sampling error. "
         "Shrunk: what is left of a drop, from how much classes differ beyond that. A model falls or rises on a class "
         f"if Fisher's exact test is significant at {data.error_words} (Holm over its classes); the CSV table "
         "model_classes has one row per model and class.",

@@ -8,6 +8,7 @@ from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.missing import require
 from evalshift.analysis.statistics.hard_images import HardImages
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, make_table
+from evalshift.formatting import counted
 
 # Of either set.
 _READ_ROWS = 10
@@ -32,7 +33,8 @@ def hard_images_table(data: TableData) -> StatisticTable:
             Column("favourite", "Taken for", "text"),
             Column("votes", "by", "count"),
         ],
-        f"Images that more than half of {len(data.image_models)} models miss, the hardest first, and their most "
+        f"Images that more than half of {counted(len(data.image_models), 'model')} miss, the hardest first, and their "
+        "most "
         f"frequent incorrect prediction. Up to {_READ_ROWS} of each set are shown; the CSV table contains all.",
         choose=_hardest,
     )

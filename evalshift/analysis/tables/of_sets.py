@@ -10,6 +10,7 @@ from evalshift.analysis.pair_statistics.missing import Missing, attempt, or_else
 from evalshift.analysis.pair_statistics.set_statistics import HARDEST_SHARE, PairwiseStatistics, SetStatistics
 from evalshift.analysis.tables.table import Column, StatisticTable, TableData, make_table
 from evalshift.errors import AnalysisError
+from evalshift.formatting import counted
 
 
 def sets_table(data: TableData) -> StatisticTable:
@@ -32,7 +33,8 @@ def sets_table(data: TableData) -> StatisticTable:
             Column("new", "New", "unit"),
             Column("missing", "Not computed because", "text"),
         ],
-        f"{len(data.image_models)} models with predictions for each image; shares and κ are means over pairs of them. "
+        f"{counted(len(data.image_models), 'model')} with predictions for each image; shares and κ are means over "
+        "pairs of them. "
         f"Two differ significantly by McNemar's exact test at {data.error_words}, adjusted over all pairs.",
         empty="Without a reason beside it, a figure is empty where all models are correct on all images or on none.",
     )

@@ -10,7 +10,7 @@ from evalshift.analysis.statistics.effective_robustness import EffectiveRobustne
 from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables.of_models import extrapolated_words
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
-from evalshift.formatting import name_some, p_words, percent, points_ci
+from evalshift.formatting import counted, name_some, p_words, percent, points_ci
 from evalshift.titles import UNTITLED, Titles
 
 
@@ -85,7 +85,7 @@ class Against:
     def sentence(self) -> str:
         """How many models are significantly above or below the line, and how far the farthest is."""
         table, level = self.table, self.distances.level
-        line = f"the line of {self.title} ({len(self.outcomes)} models, {self.scale} scale)"
+        line = f"the line of {self.title} ({counted(len(self.outcomes), 'model')}, {self.scale} scale)"
         if len(table) == 1:
             row = table.iloc[0]
             return f"Against {line}, {self.titles.model(row['model'])} {_distance(row, level)}{_p_words(row)}."
@@ -96,9 +96,10 @@ class Against:
         name = self.titles.model(farthest["model"])
         most = f"the farthest is {name}, which {_distance(farthest, level)}{_p_words(farthest)}"
         if table["p_holm"].isna().all():
-            return f"Against {line}, of {len(table)} models {most}."
+            return f"Against {line}, of {counted(len(table), 'model')} {most}."
         off = int((table["p_holm"] < 1 - level).sum())
-        count = f"{off or 'none'} of {len(table)} models {'is' if off == 1 else 'are'} significantly above or below it"
+        verb = "is" if off == 1 else "are"
+        count = f"{off or 'none'} of {counted(len(table), 'model')} {verb} significantly above or below it"
         return f"Against {line}, {count} (Holm, {100 * (1 - level):.3g} %); {most}."
 
 
@@ -123,7 +124,7 @@ def distances_table(against: Against) -> StatisticTable:
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
         ],
-        f"Distance in percentage points above the line of {against.title} ({len(against.outcomes)} models, "
+        f"Distance in percentage points above the line of {against.title} ({counted(len(against.outcomes), 'model')}, "
         f"{against.scale} scale), {100 * against.distances.level:g} % intervals in brackets."
         f"{against.extrapolated_words}{against.screened_words}",
         empty="Without resamples there are no intervals.",

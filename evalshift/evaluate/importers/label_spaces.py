@@ -9,8 +9,10 @@ from jaxtyping import Float
 
 from evalshift.errors import DataError
 from evalshift.evaluate.store import StoredDataset
+from evalshift.formatting import counted
 from evalshift.shapes import Prob, Top
 from evalshift.testbed.classes import ClassSpace
+from evalshift.testbed.limits import limit_of
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.several_labels import LabelLists, padded
 from evalshift.testbed.views import View
@@ -60,8 +62,8 @@ def in_view(dataset: StoredDataset, view: View, space: ClassSpace) -> StoredData
         raise DataError(
             "no image is of a class that the view keeps",
             where=f"dataset {dataset.name}, view {view.name}",
-            found=f"{len(dataset):,} images of other classes",
-            expected=f"images of {len(view.labels)} classes of {view.space.name}",
+            found=f"{counted(len(dataset), 'image')} of other classes",
+            expected=f"images of {len(view.labels):,} classes of {view.space.name}",
         )
     accepted = None if dataset.accepted is None else padded([lists[place] for place in kept])
     labels = np.array([lists[place][0] for place in kept], dtype=np.int64)
@@ -87,11 +89,15 @@ def left_out_words(dataset: StoredDataset) -> list[str]:
     """How many images of its source a dataset leaves out, and why."""
     if dataset.whole is None:
         return []
+    if limit_of(dataset.name.rpartition("@")[2]) is not None:
+        return [
+            f"of {counted(len(dataset.whole), 'image')}, {dataset.name} has {len(dataset):,}; the others are left out"
+        ]
     why = "have no label"
     if dataset.view is not None:
         none = f"{why} or " if dataset.accepted is not None else ""
         why = f"{none}are of classes that the view {dataset.view.name} leaves out"
-    return [f"{len(dataset.whole) - len(dataset):,} of {len(dataset.whole):,} images {why}; they are left out"]
+    return [f"{len(dataset.whole) - len(dataset):,} of {counted(len(dataset.whole), 'image')} {why}; they are left out"]
 
 
 def with_all_images(dataset: StoredDataset) -> StoredDataset:
@@ -138,9 +144,12 @@ def seen_scores(scores: Float[np.ndarray, "n c"], kind: str, view: View, where: 
     kept = {label: meaning for label, meaning in enumerate(view.meaning) if meaning is not None}
     members = list(kept)
     if scores.shape[1] == len(view.of):
-        scores, rule = scores[:, members], f"of {len(view.of):,} columns those of {len(members):,} classes are read"
+        scores, rule = (
+            scores[:, members],
+            f"of {counted(len(view.of), 'column')} those of {len(members):,} classes are read",
+        )
     else:
-        rule = f"{len(members):,} columns are the classes that the view keeps, in the order of their labels"
+        rule = f"{counted(len(members), 'column')} are the classes that the view keeps, in the order of their labels"
     labels = np.array(view.labels)
     group = np.searchsorted(labels, list(kept.values()))
     k = min(KEPT, len(labels))

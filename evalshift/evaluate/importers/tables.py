@@ -132,7 +132,9 @@ def _distinct_rows(cells: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
         raise DataError("the table has no rows", where=path, expected="a row for each model")
     distinct = cells.drop_duplicates(ignore_index=True)
     repeated = len(cells) - len(distinct)
-    return distinct, [f"{repeated:,} rows repeat another one in all cells, and are left out"] if repeated else []
+    return distinct, [
+        f"{repeated:,} {'row' if repeated == 1 else 'rows'} with the same cells as another, left out"
+    ] if repeated else []
 
 
 def _is_known(name: str, results: Results, registry: Registry) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.importers.files import array_of
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.shapes import Prob, Top
 from evalshift.testbed.cells import as_lists, as_numbers, is_missing
 from evalshift.testbed.class_names import ClassNames
@@ -201,7 +201,7 @@ def _class_numbers(
     rules = ["classes count from 1 here, so 1 was subtracted"] if first_class else []
     short = int((missing[:, -1] & ~missing[:, 0]).sum())
     if short:
-        rules.append(f"{short:,} rows hold fewer than {top.shape[1]} classes")
+        rules.append(f"{counted(short, 'row')} with fewer than {top.shape[1]} classes")
     return top.astype(np.int32), rules
 
 
@@ -310,7 +310,7 @@ def _blank_rows(values: np.ndarray, where: Path | str) -> np.ndarray:
 
 def _blank_rules(values: np.ndarray, blank: np.ndarray) -> list[str]:
     equal = int(blank.sum() - (np.isnan(values[:, 0]).sum() if values.dtype.kind == "f" else 0))
-    return [f"{equal:,} rows have the same score for all classes, which is no prediction"] if equal else []
+    return [f"{counted(equal, 'row')} with the same score for all classes, which is no prediction"] if equal else []
 
 
 def _check_probabilities(values: np.ndarray, blank: np.ndarray, where: Path | str) -> bool:

@@ -2,6 +2,7 @@
 
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum
+from evalshift.formatting import counted
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ClassArchiveDataset
 from evalshift.testbed.datasets.dataset import Parts
@@ -25,7 +26,7 @@ def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
         raise DataError(
             "images are missing or were added",
             where=f"{where}, {root}",
-            found=f"{len(images.paths):,} images",
+            found=counted(len(images.paths), "image"),
             expected=f"{entry.count:,}",
             fix="unpack the archive again; for a part of it, use source: folder",
         )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.shapes import Int, Labels, UInt8
 from evalshift.testbed.arrays import in_pieces
 from evalshift.testbed.classes import ClassSpace
@@ -48,8 +48,8 @@ class Dataset:
     attributes  what else is known of each image: name → one text per image
     accepted  all correct labels of each image, `labels` first, shape (n, c), shorter lists filled up with their first;
               None where each image has one
-    whole     names of the images that the source holds, in its order, where some are left out: those that have no label
-              or whose classes a view leaves out; else None
+    whole     names of the images that the source holds, in its order, where some are left out: those without a label,
+              of classes that a view leaves out, or beyond a limit; else None
     limited_from  how many images there are in all, where these are the first of them for a quick look; else None
     title     what figures and tables call it; None where its entry has none
     """
@@ -120,8 +120,8 @@ class Dataset:
             raise DataError(
                 "none of its images is of a class that the view keeps",
                 where=f"dataset {self.name}, view {view.name}",
-                found=f"{len(self):,} images of other classes",
-                expected=f"images of {len(view.labels)} classes of {view.space.name}",
+                found=f"{counted(len(self), 'image')} of other classes",
+                expected=f"images of {counted(len(view.labels), 'class', 'classes')} of {view.space.name}",
             )
         if lists is not None:
             return self._with_labels([lists[place] for place in kept], meaning[kept], kept, view.space, view)
@@ -140,8 +140,8 @@ class Dataset:
         several = self._with_labels([one for one in lists if one], self.labels[kept], kept, self.classes, self.view)
         if len(kept) == len(self):
             return several
-        counted = f"{len(self) - len(kept):,} of {len(self):,} images have no label and are left out"
-        return replace(several, warnings=(*self.warnings, counted))
+        left_out = f"{len(self) - len(kept):,} of {counted(len(self), 'image')} have no label and are left out"
+        return replace(several, warnings=(*self.warnings, left_out))
 
     def only(self, positions: Int[np.ndarray, " m"]) -> "Dataset":
         """The images at these positions, in that order, as if the dataset had no others."""
@@ -151,8 +151,9 @@ class Dataset:
     def limited(self, limit: int) -> "Dataset":
         """The first images, balanced over the classes, which say so; see `testbed.limits`."""
         part = self.only(first_balanced(self.labels, limit))
-        said = f"only the first {len(part):,} of {len(self):,} images, balanced over the classes"
-        return replace(part, warnings=(*self.warnings, said), limited_from=len(self))
+        said = f"only the first {len(part):,} of {counted(len(self), 'image')}, balanced over the classes"
+        whole = self.whole or (self.ids if len(part) < len(self) else None)
+        return replace(part, warnings=(*self.warnings, said), limited_from=len(self), whole=whole)
 
     def _with_labels(
         self, lists: Sequence[Sequence[int]], first: Labels, kept: np.ndarray, space: ClassSpace, view: View | None
@@ -256,7 +257,7 @@ def other_counts(counts: np.ndarray, expected: int, names: Sequence[object]) -> 
     if len(other) == 0:
         return None
     more = f", and other counts in {len(other) - 1:,} more" if len(other) > 1 else ""
-    return f"{counts[other[0]]:,} images in class {names[other[0]]}{more}"
+    return f"{counted(int(counts[other[0]]), 'image')} in class {names[other[0]]}{more}"
 
 
 def numbered(count: int) -> list[str]:

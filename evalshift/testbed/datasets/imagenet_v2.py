@@ -8,6 +8,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum
+from evalshift.formatting import counted
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ImageNetV2Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
@@ -31,7 +32,7 @@ def _refuse_other_counts(counts: np.ndarray, entry: ImageNetV2Dataset, where: st
         return
     fix = "copy it again, or get the archive that the default registry names"
     if (counts == counts[0]).all():
-        found = f"{counts[0]} images in each of {len(counts):,} classes"
+        found = f"{counted(int(counts[0]), 'image')} in each of {len(counts):,} classes"
         if counts[0] == 20:
             fix = "one release of MatchedFrequency has 20 images per class: if it is meant, set per_class: 20"
     raise DataError(

@@ -162,7 +162,7 @@ def test_one_model_has_no_rank_to_change(make_outcomes):
     pair = summarize_outcomes({"top1": make_outcomes([9], [7])}, resamples=0)
 
     assert ranks_figure(pair) is None
-    with pytest.raises(ValueError, match="ranks: found 1 models; expected at least two"):
+    with pytest.raises(ValueError, match="ranks: found 1 model; expected at least two"):
         ranks(pair.metrics["top1"], Figure().add_subplot())
 
 

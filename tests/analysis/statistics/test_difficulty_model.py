@@ -160,8 +160,8 @@ class TestRecovery:
     @pytest.mark.parametrize(
         "correct, found",
         [
-            ([[True, False, True]], "1 models that can be used"),
-            ([[True, True, True], [True, False, True]], "1 models that can be used"),
+            ([[True, False, True]], "1 model that can be used"),
+            ([[True, True, True], [True, False, True]], "1 model that can be used"),
             ([[True, False, True]] * 3, "3 models that agree on nearly every image"),
         ],
     )

@@ -365,7 +365,7 @@ class TestDegenerate:
     @pytest.mark.parametrize(
         "models, baseline, found",
         [
-            (1, None, "1 models, 1 of them in the baseline"),
+            (1, None, "1 model, 1 of them in the baseline"),
             (2, None, "2 models, 2 of them in the baseline"),
             (9, [0, 3], "9 models, 2 of them in the baseline"),
         ],

@@ -168,7 +168,7 @@ class TestJointMargin:
         one = np.array([[True, False]])
         for correct, draws, level, message in (
             (one[:0], 9, 0.95, "found no models; expected at least 1"),
-            (one[:, :0], 9, 0.95, "found 1 models and 0 images; expected at least 1 image"),
+            (one[:, :0], 9, 0.95, "found 1 model and 0 images; expected at least 1 image"),
             (one, 0, 0.95, "draws: found 0; expected at least 1"),
             (one, 9, 0.0, "level: found 0.0; expected a fraction between 0 and 1, such as 0.95"),
         ):

@@ -211,3 +211,15 @@ def test_a_scale_that_is_a_little_worse_stays(found):
 def test_of_four_models_no_scale_is_called_unfit(make_outcomes):
     few = compute_statistics(make_outcomes([30, 60, 82, 99], [9, 29, 55, 94], total=100), resamples=0)
     assert unfit_scale_sentence(few, "linear") is None
+
+
+def test_a_model_under_two_names_is_one_test_and_one_finding(found):
+    off = with_p(found, [0.01, 0.02, 0.6, 0.7, 0.9, 1.0], [0.02, 0.031, 0.0, 0.0, 0.01, 0.0])
+    assert isinstance(off.robustness, EffectiveRobustness)
+    twice = off.robustness.of(np.array([0, 1, 2, 1, 4, 5]))
+    assert twice.repeats.tolist() == [False, False, False, True, False, False]
+    assert twice.tests == 5
+    said = robustness_sentence(replace(off, robustness=twice))
+    assert said is not None
+    assert said.startswith("2 models are significantly above the line (points: b by 3.1, a by 2.0). ")
+    assert said.endswith("(linear scale, Holm over 5 models).")

@@ -263,7 +263,7 @@ def test_models_in_several_rows(tmp_path: Path, results: Results, complaint: Cal
     file = table(tmp_path, f"model,img_size,acc,seed\n{rows}")
     report = import_table(file, {"mine": "acc"}, results, sizes={"mine": 100})
     assert stored_counts(results, "mine").keys() == {"net@224", "net@288", "other"}
-    assert "1 rows repeat another one in all cells, and are left out" in report.rules
+    assert "1 row with the same cells as another, left out" in report.rules
     file = table(tmp_path, "model,img_size,acc,seed\nnet,224,0.5,0\nnet,288,0.25,1\n")
     assert complaint(import_table, file, {"mine": "acc"}, results, sizes={"mine": 100}).endswith(
         '  fix:      `model_column` "model@img_size" or `model_column` "model@seed" tells them apart'

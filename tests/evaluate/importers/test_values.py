@@ -114,13 +114,13 @@ def test_no_prediction_is_a_row_without_a_class() -> None:
     assert found.top[1].tolist() == [-1] * 5
     assert found.prob is not None
     assert np.isnan(found.prob).tolist() == [False, True, False, True, False, False]
-    assert found.rules[-1] == "1 rows have the same score for all classes, which is no prediction"
+    assert found.rules[-1] == "1 row with the same score for all classes, which is no prediction"
 
 
 def test_fewer_classes_than_others_have_are_missing_at_the_end() -> None:
     found = read([[0, 6], [1, -1], [2, 6], [3, 6], [-1, -1], [5, 6]])
     assert found.top.tolist() == [[0, 6], [1, -1], [2, 6], [3, 6], [-1, -1], [5, 6]]
-    assert found.rules[-1] == "1 rows hold fewer than 2 classes"
+    assert found.rules[-1] == "1 row with fewer than 2 classes"
 
 
 @pytest.mark.parametrize(

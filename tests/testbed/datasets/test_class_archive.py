@@ -59,7 +59,7 @@ class TestReading:
     def test_another_number_of_images(self, refused: Refused, tmp_path: Path) -> None:
         put_image(tmp_path / "r" / "n01443537" / "art_0.jpg")
         content = {"source": "class-archive", "classes": "imagenet-1k", "path": "r", "count": 30_000}
-        says(refused(content), where="dataset d, HERE/r", found="1 images")
+        says(refused(content), where="dataset d, HERE/r", found="1 image")
 
     def test_an_archive_of_which_nothing_is_known(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "s.zip").write_bytes(b"PK")

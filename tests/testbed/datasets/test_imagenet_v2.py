@@ -97,9 +97,9 @@ class TestCounts:
     @pytest.mark.parametrize(
         "change, found",
         [
-            (lambda root: None, "1 images in each of 1,000 classes"),
+            (lambda root: None, "1 image in each of 1,000 classes"),
             (lambda root: os.link(root / "7/0.jpeg", root / "7/1.jpeg"),
-             "1 images in class 0, and other counts in 999 more"),
+             "1 image in class 0, and other counts in 999 more"),
         ],
     )  # fmt: skip
     def test_other_counts(self, refused: Refused, small: Path, change: Callable[[Path], None], found: str) -> None:
