@@ -913,6 +913,33 @@ def show(
             print_models(records, list(dict.fromkeys(one for name in names for one in same_architecture(name))))
 
 
+@app.command(epilog="Example: evalshift atlas --out atlas.html")
+def atlas(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Output file.")] = Path("atlas.html"),
+    testbeds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--published",
+            metavar="NAME",
+            autocompletion=completion.published,
+            help="Published testbeds to include. Comma-separated; repeatable. [default: all]",
+        ),
+    ] = None,
+) -> None:
+    """Write all published testbeds as one page: search a model, choose two test sets, download the table.
+
+    Each pair has its findings: the line of all models, the lines by training data, and the models significantly above
+    or below the line. The page is one file that needs no network.
+    """
+    with complaints(atlas):
+        from evalshift.analysis.atlas.page import write_atlas
+        from evalshift.console.terminal import stderr
+
+        with stderr().status("fitting lines"):
+            written = write_atlas(out, split(testbeds))
+        typer.echo(f"atlas: {written}")
+
+
 @app.command("list", epilog='Example: evalshift list models --registry mine.yaml --filter "resnet*" --runnable')
 def list_entries(
     what: Annotated[

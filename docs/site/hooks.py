@@ -40,6 +40,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_post_build(config: MkDocsConfig) -> None:
+    """Publish the atlas of all published testbeds beside the pages."""
+    from evalshift.analysis.atlas.page import write_atlas
+
+    write_atlas(Path(config.site_dir) / "atlas.html")
+
+
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Links between files as links between pages, and lists as Markdown in Python reads them."""
     return listed(linked(markdown, page.file.src_uri, str(config.repo_url)))

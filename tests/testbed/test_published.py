@@ -10,6 +10,7 @@ import pytest
 import released
 from messages import says
 
+from evalshift.analysis.atlas.pair_lines import pair_lines
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.errors import UsageError
 from evalshift.testbed.published import PublishedTable, load_published, published_names
@@ -147,8 +148,8 @@ def test_every_model_has_a_family_and_a_year(original, models, families):
     assert len(names) == models
     assert names == sorted(set(names))
     assert len({model.family for model in counts.models}) == families
-    assert all(model.family == model.family.strip().lower() != "" for model in counts.models)
-    assert all(2010 <= model.year <= 2018 for model in counts.models)
+    assert all(model.family and model.family == model.family.strip().lower() for model in counts.models)
+    assert all(model.year and 2010 <= model.year <= 2018 for model in counts.models)
     assert set(counts.without) <= {model.family for model in counts.models}
 
 
@@ -163,7 +164,7 @@ def test_families_that_the_paper_speaks_of():
 
 def test_pairs_and_their_tables():
     testbed = load_published("recht2019")
-    assert published_names() == ("recht2019",)
+    assert published_names() == ("recht2019", "timm")
     assert testbed.pairs == (
         "cifar10:cifar10.1-v4",
         "cifar10:cifar10.1-v6",
@@ -188,3 +189,50 @@ def test_counts_load_without_torch_and_pandas():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed == "set()\n"
+
+
+class TestTimm:
+    """Figures of timm's tables at the commits that README.md of the testbed names, read off there."""
+
+    @pytest.mark.parametrize(
+        "model, dataset, top1, top5",
+        [
+            ("eva02_large_patch14_448.mim_m38m_ft_in22k_in1k", "imagenet", 90.054, 99.056),
+            ("eva_giant_patch14_336.clip_ft_in1k", "imagenetv2-matched-frequency", 82.200, 96.290),
+            ("convnext_xxlarge.clip_laion2b_soup_ft_in1k", "imagenet-r", 90.623, 97.913),
+            ("eva02_large_patch14_448.mim_in22k_ft_in22k_in1k", "imagenet@imagenet-a", 98.940, 99.910),
+        ],
+    )
+    def test_counts_give_the_printed_percentages(self, model, dataset, top1, top5):
+        (counts,) = load_published("timm").counts
+        row = [one.name for one in counts.models].index(model)
+        images = load_published("timm").images[dataset]
+        found = [round(100 * counts.correct[dataset, metric][row] / images, 3) for metric in ("top1", "top5")]
+        assert found == [top1, top5]
+
+    def test_every_row_and_what_is_known_of_the_models(self):
+        (counts,) = load_published("timm").counts
+        names = [model.name for model in counts.models]
+        assert len(set(names)) == len(names) == 1445
+        assert names == sorted(names)
+        assert len({model.weights for model in counts.models}) == 1179
+        present = {cell: int((correct >= 0).sum()) for cell, correct in counts.correct.items()}
+        fewer = ("imagenetv2-matched-frequency", "imagenet-r")
+        assert all(count == (1080 if dataset in fewer else 1445) for (dataset, _), count in present.items())
+        assert all(model.family and model.parameters and model.image_size for model in counts.models)
+        assert sum(model.training_data is None for model in counts.models) == 5
+        assert {model.family for model in counts.models} <= set(load_published("timm").families)
+
+    def test_a_pair_has_the_models_of_both_sets(self):
+        testbed = load_published("timm")
+        table = testbed.table_of("imagenet@imagenet-r:imagenet-r")
+        assert table is not None
+        assert len(table.models) == 1080
+        assert all((correct >= 0).all() for correct in table.correct.values())
+        assert sum(len(counts.models) for counts in testbed.counts) == 1445
+
+    def test_models_far_off_the_line_are_those_of_the_scatter_not_of_chance(self):
+        lines = pair_lines("timm", "imagenet:imagenetv2-matched-frequency")
+        off = [lines.outcomes.models[model] for model in lines.off_line]
+        assert off == ["mixer_l16_224.goog_in21k_ft_in1k"]
+        assert 100 * lines.distance[lines.off_line[0]] == pytest.approx(-2.8, abs=0.05)
