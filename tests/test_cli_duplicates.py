@@ -26,6 +26,12 @@ models:
   net: {source: python, trust: true, function: "net.py:net", classes: shades, preprocess: {}}
 pairs: ["tests:train"]
 """
+KNOWN = """\
+    source: npy
+    images: tests_x.npy
+    labels: tests_y.npy
+    classes: shades
+"""
 NET = """\
 import torch
 from torch import nn
@@ -129,6 +135,14 @@ def test_decisions_give_the_share_the_accuracies_and_the_lines_for_the_registry(
     assert f"{100 * on:.1f}" in line
     assert f"{100 * rest:.1f}" in line
     assert f"near_duplicates: {{share: 0.25, accuracy: {on:.4g}, source:" in done.out
+    # The line goes into the registry, and reports say the same of the other images.
+    (line,) = (line for line in done.out.splitlines() if line.startswith("  near_duplicates:"))
+    Path("registry.yaml").write_text(REGISTRY.replace("  train: {", f"  tests-known:\n{KNOWN}  {line}\n  train: {{"))
+    assert run_here("run", "--pair", "tests-known:train").code == 0
+    done = run_here("report", "--pair", "tests-known:train", "--bootstrap", "0", "--format", "csv", "--out", "report")
+    assert done.code == 0, done.err
+    (row,) = rows(Path("report/tables/tests-known_vs_train_top1_duplicates.csv"))
+    assert [float(row[name]) for name in ("accuracy", "inflation")] == pytest.approx([rest, predicted.mean() - rest])
 
 
 def test_lists_of_cifair_are_decisions_and_tell_what_each_metric_finds(here: Path) -> None:
@@ -214,6 +228,11 @@ class TestReviewPage:
         page = opened.page
         assert opened.texts("#where") == ["Image 1 of 5; 0 decided, 0 near-duplicates."]
         assert len(opened.texts("#near button")) == 4
+        widths = opened.run(
+            "[...document.querySelectorAll('main img')].map(image => image.getBoundingClientRect().width)"
+        )
+        assert len(widths) == 5
+        assert min(widths) >= 100  # images of 10 pixels are enlarged, the neighbours too
         for key in ("y", "2", "n"):
             page.keyboard.press(key)
         assert opened.texts("#where") == ["Image 4 of 5; 3 decided, 2 near-duplicates."]

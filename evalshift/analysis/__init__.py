@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         corrected_gap,
         fit_beta_binomial,
         mean_after_matching,
+        slopes_on_frequency,
     )
     from evalshift.analysis.statistics.selective import accuracy_drop, selective_prediction
     from evalshift.analysis.statistics.several_originals import SeveralOriginals, robustness_over_originals
@@ -209,6 +210,7 @@ __all__ = [
     "shrunk_accuracies",
     "similarity_cover",
     "simulate",
+    "slopes_on_frequency",
     "split_drop",
     "summarize",
     "summarize_outcomes",
@@ -403,7 +405,12 @@ _NAMES = {
         "several_shifts",
     ),
     "statistics.seeds": ("seed_spread",),
-    "statistics.selection_frequencies": ("corrected_gap", "fit_beta_binomial", "mean_after_matching"),
+    "statistics.selection_frequencies": (
+        "corrected_gap",
+        "fit_beta_binomial",
+        "mean_after_matching",
+        "slopes_on_frequency",
+    ),
     "statistics.shrinkage": ("shrunk_accuracies",),
     "summary": (
         "MetricSummary",

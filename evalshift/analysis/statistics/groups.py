@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,11 +10,13 @@ from jaxtyping import Float, Int
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.per_class import ClassAccuracies, class_accuracies
 from evalshift.shapes import Correct, Labels
+from evalshift.testbed.candidate_sampling import EDGES, bins
 
 # An attribute with more values than these names images rather than groups; numbers are parted into FIFTHS instead.
 MOST_GROUPS = 60
 _MOST_NUMBERS = 12
 _PARTS = 5
+_FREQUENCY_NAMES = ("frequency", "selection_frequency")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,8 @@ def groupings(
     """The ways in which attributes part the images, and for each attribute that does not the reason, by its name.
 
     Each attribute parts them by its values; together with the labels, too, where that makes at most MOST_GROUPS groups.
-    Numbers with more than twelve values are parted into five ranges of about equally many images.
+    Selection frequencies are parted at 0.2, 0.4, 0.6 and 0.8 as in Recht et al. 2019, figure 15; other numbers with
+    more than twelve values into five ranges of about equally many images.
     """
     found, reasons = [], {}
     for name, values in attributes.items():
@@ -100,12 +104,41 @@ def _grouping(name: str, values: Sequence[str]) -> Grouping | str:
     distinct = sorted(set(values) - {""}, key=_in_order)
     if len(distinct) < 2:
         return "all images have the same value"
+    if (frequency := selection_frequency(name, values)) is not None:
+        return _in_bins(name, frequency)
     if len(distinct) > _MOST_NUMBERS and all(_number(value) is not None for value in distinct):
         return _in_ranges(name, values)
     if len(distinct) > MOST_GROUPS:
         return f"{len(distinct):,} values are too many groups (at most {MOST_GROUPS})"
     place = {value: position for position, value in enumerate(distinct)}
     return Grouping(name, tuple(distinct), np.array([place.get(value, -1) for value in values], dtype=np.int64))
+
+
+def selection_frequency(name: str, values: Sequence[str]) -> Float[np.ndarray, " n"] | None:
+    """The values of an attribute that holds selection frequencies, NaN where it is empty; None for any other.
+
+    It is called `frequency` or `selection_frequency`, and its values are numbers from 0 to 1.
+    """
+    if name.lower().replace(" ", "_") not in _FREQUENCY_NAMES:
+        return None
+    numbers = [np.nan if value == "" else _number(value) for value in values]
+    if any(number is None for number in numbers):
+        return None
+    found = np.array(numbers, dtype=np.float64)
+    known = found[~np.isnan(found)]
+    return found if len(known) and known.min() >= 0 and known.max() <= 1 else None
+
+
+def _in_bins(name: str, frequency: Float[np.ndarray, " n"]) -> Grouping:
+    """The five bins of selection frequency that have images."""
+    known = ~np.isnan(frequency)
+    member = np.full(len(frequency), -1)
+    member[known] = bins(frequency[known].tolist())
+    ends = (0.0, *EDGES, 1.0)
+    names = [f"[{low:g}, {high:g}{']' if high == 1 else ')'}" for low, high in pairwise(ends)]
+    there, place = np.unique(member[known], return_inverse=True)
+    member[known] = place
+    return Grouping(name, tuple(names[bin] for bin in there), member)
 
 
 def _in_ranges(name: str, values: Sequence[str]) -> Grouping:

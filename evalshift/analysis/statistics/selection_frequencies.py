@@ -160,6 +160,46 @@ def corrected_gap(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class FrequencySlopes:
+    """Accuracy of m models regressed on the selection frequency of the images, as fractions per frequency of 1.
+
+    slope, interval  shape (m,); NaN where all images have one frequency
+    """
+
+    slope: Float[np.ndarray, " m"]
+    interval: Interval[np.ndarray]
+
+
+def slopes_on_frequency(
+    correct: Bool[np.ndarray, "m n"], frequency: Float[np.ndarray, " n"], level: float = 0.95
+) -> FrequencySlopes:
+    """How accuracy rises with selection frequency: least squares of correctness on the frequency of each image.
+
+    The interval is normal with a standard error that holds whatever the variance at each frequency (HC1). Noise in the
+    frequencies makes the slope smaller than that on the true ones; see `corrected_gap`.
+    Raises ValueError for a level outside (0, 1), AnalysisError for fewer than three images.
+    Sources: Recht et al. 2019, figure 15; White 1980, Econometrica 48(4).
+
+    >>> correct = np.array([[False, False, True, True]])
+    >>> slopes_on_frequency(correct, np.array([0.25, 0.5, 0.5, 0.75])).slope
+    array([2.])
+    """
+    check_level(level)
+    if len(frequency) < 3:
+        raise AnalysisError("too few images to regress on", found=len(frequency), expected="at least 3")
+    centred = frequency - frequency.mean()
+    square = float(centred @ centred)
+    if square < 1e-12:
+        undefined = np.full(len(correct), np.nan)
+        return FrequencySlopes(undefined, Interval(undefined, undefined))
+    slope = correct @ centred / square
+    residual = correct - correct.mean(axis=1, keepdims=True) - slope[:, None] * centred
+    error = np.sqrt(len(frequency) / (len(frequency) - 2) * (residual**2 @ centred**2)) / square
+    reach = special.ndtri((1 + level) / 2) * error
+    return FrequencySlopes(slope, Interval(slope - reach, slope + reach))
+
+
 def _parametric(
     reference_selected: np.ndarray,
     reference_correct: np.ndarray,

@@ -3,6 +3,7 @@
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.outcomes.stored_pair import load_predictions
 from evalshift.analysis.statistics.intervals import check_level
+from evalshift.analysis.tables.of_frequencies import frequencies_table
 from evalshift.analysis.tables.of_groups import GroupData, groups_table, worst_groups_table
 from evalshift.analysis.tables.of_recipes import recipes_of_set
 from evalshift.analysis.tables.table import StatisticTable
@@ -14,7 +15,9 @@ from evalshift.formatting import name_some
 def set_groups(
     results: Results, dataset: str, metric: str = "top1", level: float = 0.95
 ) -> tuple[dict[str, StatisticTable], tuple[str, ...]]:
-    """The tables "worst_groups" and "groups", and "recipes" where models differ in their seed alone; and notes.
+    """The tables "worst_groups" and "groups", "selection_frequencies" where images have them, and notes.
+
+    Also "recipes" where models differ in their seed alone.
 
     Takes the name of a stored dataset whose images have attributes, "top1" or "top5", and the level of the intervals.
     Raises UsageError where the dataset is not stored or for another metric, AnalysisError where no attribute makes
@@ -46,5 +49,7 @@ def set_groups(
             fix="give the dataset `attributes:` in the registry, or import its labels with further columns",
         )
     tables = {"worst_groups": worst, "groups": groups}
+    frequencies = frequencies_table(data)
+    tables |= {} if frequencies is None else {"selection_frequencies": frequencies}
     recipes = recipes_of_set(predictions.models, accuracy)
     return tables | ({} if recipes is None else {"recipes": recipes}), notes

@@ -35,14 +35,15 @@ class GroupData:
         return [(model, place[model]) for model in self.models]
 
 
-def _of_pair(data: TableData) -> GroupData:
+def data_of_pair(data: TableData) -> GroupData:
+    """Both sets of a pair, called original and new."""
     sides = tuple(zip(("original", "new"), data.predictions or (), strict=False))
     return GroupData(sides, tuple(data.image_models), data.statistics.metric, data.statistics.level)
 
 
 def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
     """One row per set, grouping and model: all images, and the group that it does worst on."""
-    data = _of_pair(data) if isinstance(data, TableData) else data
+    data = data_of_pair(data) if isinstance(data, TableData) else data
     columns: dict[str, list[Any]] = {}
     for side, found, correct in _found(data):
         names, bounds = found.grouping.groups, found.worst_interval
@@ -97,7 +98,7 @@ def worst_groups_table(data: TableData | GroupData) -> StatisticTable | None:
 
 def groups_table(data: TableData | GroupData) -> StatisticTable | None:
     """One row per set, grouping, group and model."""
-    data = _of_pair(data) if isinstance(data, TableData) else data
+    data = data_of_pair(data) if isinstance(data, TableData) else data
     columns: dict[str, list[Any]] = {}
     for side, found, _ in _found(data):
         for group, name in enumerate(found.grouping.groups):

@@ -64,7 +64,7 @@ def test_values_in_the_order_of_numbers() -> None:
 
 
 def test_many_numbers_are_parted_into_ranges() -> None:
-    found, _ = groupings({"frequency": [f"{value / 100}" for value in range(100)]}, np.zeros(100, np.int64), NAMES)
+    found, _ = groupings({"brightness": [f"{value / 100}" for value in range(100)]}, np.zeros(100, np.int64), NAMES)
     assert len(found[0].groups) == 5
     assert np.bincount(found[0].member).min() >= 15
     assert found[0].groups[0].startswith("[0, ")
@@ -79,3 +79,14 @@ def test_what_makes_no_groups_has_a_reason() -> None:
         "same": "all images have the same value",
         "name": f"{MOST_GROUPS + 1} values are too many groups (at most {MOST_GROUPS})",
     }
+
+
+def test_selection_frequencies_are_parted_at_the_released_edges() -> None:
+    values = ["0.1", "0.2", "", "0.79", "0.8", "1", "0.65", "0"]
+    (grouping, _), reasons = groupings({"frequency": values}, np.zeros(8, np.int64), ["a"])
+    assert reasons == {}
+    assert grouping.groups == ("[0, 0.2)", "[0.2, 0.4)", "[0.6, 0.8)", "[0.8, 1]")
+    assert grouping.member.tolist() == [0, 1, -1, 2, 3, 3, 2, 0]
+    # Counts that are called so are groups as any others.
+    (other, *_), _ = groupings({"frequency": ["1", "2", "3"]}, np.zeros(3, np.int64), ["a"])
+    assert other.groups == ("1", "2", "3")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from messages import says
 from scipy import stats
 
@@ -10,6 +11,7 @@ from evalshift.analysis.statistics.selection_frequencies import (
     corrected_gap,
     fit_beta_binomial,
     mean_after_matching,
+    slopes_on_frequency,
 )
 from evalshift.errors import AnalysisError
 
@@ -117,3 +119,22 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(AnalysisError) as caught:
         fit_beta_binomial(np.array([3] * 40), np.array([2] * 40))
     says(caught.value)
+
+
+def test_slopes_are_those_of_statsmodels_with_robust_errors() -> None:
+    rng = np.random.default_rng(5)
+    frequency = rng.integers(0, 11, 300) / 10
+    correct = rng.random((2, 300)) < np.stack([0.3 + 0.5 * frequency, np.full(300, 0.7)])
+    found = slopes_on_frequency(correct, frequency, 0.9)
+    for row in range(2):
+        fit = sm.OLS(correct[row].astype(float), sm.add_constant(frequency)).fit(cov_type="HC1")
+        assert found.slope[row] == pytest.approx(fit.params[1])
+        assert (found.interval.low[row], found.interval.high[row]) == pytest.approx(tuple(fit.conf_int(0.1)[1]))
+
+
+def test_one_frequency_has_no_slope_and_two_images_are_refused() -> None:
+    found = slopes_on_frequency(np.array([[True, False, True]]), np.full(3, 0.7))
+    assert np.isnan([*found.slope, *found.interval.low, *found.interval.high]).all()
+    with pytest.raises(AnalysisError) as caught:
+        slopes_on_frequency(np.array([[True, False]]), np.array([0.1, 0.2]))
+    says(caught.value, found="2", expected="at least 3")

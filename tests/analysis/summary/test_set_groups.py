@@ -129,3 +129,38 @@ def test_a_dataset_that_is_not_stored_is_refused_with_those_that_are(birds: Path
     assert refused.value.problem == 'there are no results on "odl"'
     assert "old" in str(refused.value.found)
     assert refused.value.fix == 'did you mean "old"?'
+
+
+def test_selection_frequencies_of_both_sets_their_means_and_slopes_by_hand(tmp_path: Path) -> None:
+    # Original: frequencies 0.5 and 1, correct 1 of 2 and 2 of 2; new: 0.5 and 0.5 and 1, correct 1 of 2 and 1 of 1.
+    sets = {"old": (["0.5", "0.5", "1", "1"], "1011"), "new": (["0.5", "0.5", "1"], "101")}
+    (tmp_path / "reg.yaml").write_text("classes: {birds: [land, water]}\n")
+    for name, (frequencies, right) in sets.items():
+        rows = [f"{n},0,{value}" for n, value in enumerate(frequencies)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["id,label,selection_frequency", *rows]) + "\n")
+        for model in ("a", "b"):
+            wrong = [1 - int(digit) for digit in right] if model == "a" else [0] * len(right)
+            (tmp_path / "p.csv").write_text("\n".join(["id,prediction", *(f"{n},{a}" for n, a in enumerate(wrong))]))
+            done = run_here(
+                *("import", "predictions", tmp_path / "p.csv", "--model", model, "--dataset", name),
+                *("--labels", tmp_path / f"{name}.csv", "--classes", "birds", "--registry", tmp_path / "reg.yaml"),
+                *("--results", tmp_path / "out", "--column", "prediction"),
+            )
+            assert done.code == 0, done.err
+    done = run_here(
+        *("report", "--results", tmp_path / "out", "--pair", "old:new", "--out", tmp_path / "rep", "--bootstrap", "0"),
+        *("--format", "csv"),
+    )
+    assert done.code == 0, done.out + done.err
+    with (tmp_path / "rep" / "tables" / "old_vs_new_top1_selection_frequencies.csv").open() as stream:
+        rows = {(row["set"], row["model"]): row for row in csv.DictReader(stream)}
+    assert {key: float(row["mean_frequency"]) for key, row in rows.items() if key[1] == "a"} == pytest.approx(
+        {("original", "a"): 0.75, ("new", "a"): 2 / 3}
+    )
+    # From 1/2 at 0.5 to 1 at 1: 10 points per 0.1 on both sets.
+    assert [float(rows[side, "a"]["slope"]) for side in ("original", "new")] == pytest.approx([0.1, 0.1])
+    assert float(rows["new", "a"]["at_first_mean"]) == pytest.approx(2 / 3 + (0.75 - 2 / 3))
+    assert float(rows["new", "b"]["slope"]) == pytest.approx(0, abs=1e-12)
+    tables, _ = set_groups(Results(tmp_path / "out"), "old")
+    assert tables["groups"].frame["group"].tolist()[:4] == ["[0.4, 0.6)"] * 2 + ["[0.8, 1]"] * 2
+    assert tables["selection_frequencies"].frame["mean_frequency"].tolist() == [0.75, 0.75]
