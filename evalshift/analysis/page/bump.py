@@ -100,7 +100,7 @@ def _plan(shown: RankPlot) -> dict:
     }
     if sets is None:
         return plan | {"xaxis": axis("", domain=[0, 0.01], visible=False)}
-    beside = axis("Confidence set of the rank", range=[0, sets.highest + 1], fixedrange=True, nticks=4)
+    beside = axis("Rank", range=[0, sets.highest + 1], fixedrange=True, nticks=3, tickangle=0)
     return plan | {
         "xaxis": beside | {"domain": [0, flank]},
         "xaxis3": beside | {"domain": [1 - flank, 1], "anchor": "y2"},

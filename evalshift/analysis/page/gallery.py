@@ -137,7 +137,8 @@ def load_as_evaluated(
     try:
         entry = _ENTRY.validate_python(facts.get("entry"))
     except ValidationError as error:
-        raise DataError("its entry cannot be read", where=name, found=f"{error.error_count()} errors") from error
+        # Labels and predictions that were imported have an entry that says where they are from, and no images.
+        raise DataError("its predictions were imported without the images", where=name) from error
     if source_checksum(entry) is None:
         raise DataError("the image files were not found", where=name)
     dataset = load_dataset(name, entry, _space(facts["classes"], tuple(classes)))

@@ -281,6 +281,7 @@
     const place = i * count - i * (i + 1) / 2 + j - i - 1, all = count * (count - 1) / 2;
     const difference = (found) => {
       const value = found.difference[place], ends = [found.low[place], found.high[place]];
+      if (value === null) return ["–", "–"];
       const [low, high] = sign > 0 ? ends : [ends[1] === null ? null : -ends[1], ends[0] === null ? null : -ends[0]];
       return [`${signed(sign * value)}${low === null ? "" : ` [${signed(low)}, ${signed(high)}]`}`, pWords(found.p[place])];
     };
@@ -289,8 +290,9 @@
       `${[set.only[place], set.only[all + place]][sign > 0 ? 0 : 1].toLocaleString("en")} / ${[set.only[place], set.only[all + place]][sign > 0 ? 1 : 0].toLocaleString("en")}`]);
     rows.push(["Drop (points)", ...drops, ...difference(pairs.drop), ""]);
     if (pairs.robustness) {
-      const distances = [one, other].map((model) => pairs.robustness[model]);
-      rows.push(["Effective robustness (points)", ...distances.map((value) => signed(value)), distances.includes(null) ? "–" : signed(distances[0] - distances[1]), "", ""]);
+      const distances = [place, all + place].map((entry) => pairs.robustness.distance[entry]);
+      if (sign < 0) distances.reverse();
+      rows.push(["Effective robustness (points)", ...distances.map((value) => signed(value)), ...difference(pairs.robustness), ""]);
     }
     const table = document.createElement("table"), head = document.createElement("tr"), body = document.createElement("tbody");
     head.append(document.createElement("td"), ...[...names, "Difference", "p", "Only one correct"].map((name) => text("th", name, { scope: "col", className: "n" })));
@@ -299,7 +301,7 @@
       row.append(text("th", name, { scope: "row", className: "t" }), ...cells.map((cell) => text("td", cell, { className: "n" })));
       body.append(row);
     }
-    table.append(text("caption", `First minus second, in points, with ${100 * pairs.level} % confidence intervals for models on the same images. p: McNemar’s exact test for accuracies, a paired test for drops; not adjusted for other comparisons. Only one correct: images that the first / the second model alone classifies correctly. evalshift compare adds the interval for effective robustness.`), document.createElement("thead"), body);
+    table.append(text("caption", `First minus second, in points, with ${100 * pairs.level} % confidence intervals for models on the same images. p: McNemar’s exact test for accuracies, a paired test for drops, and t for effective robustness, which is measured from the line through all other models; not adjusted for other comparisons. Only one correct: images that the first / the second model alone classifies correctly.`), document.createElement("thead"), body);
     table.tHead.append(head);
     const scroll = document.createElement("div");
     scroll.className = "scroll";

@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 
 from evalshift.analysis.page.chart import plain
+from evalshift.analysis.pair_statistics.compute import MOST_PAIRED
 from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.pair_statistics.set_statistics import SetStatistics
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.summary import MetricSummary
-
-# With more models than that the page would be megabytes longer.
-MOST = 150
 
 
 @or_none
@@ -19,10 +17,11 @@ def pairwise_view(metric: MetricSummary) -> dict[str, Any] | None:
     """Differences in points with intervals and p-values of every two of m models; None where there are no predictions.
 
     Matrices are flat lists of the entries [i, j] with i < j, row by row; `only` has the entries [j, i] behind them.
-    Models are numbered by `rows`, their rows in the table.
+    Models are numbered by `rows`, their rows in the table. Effective robustness is above the line through all but the
+    two, on `scale`; its `distance` has the entries [j, i] behind those of [i, j] too.
     """
     models = metric.statistics.image_models
-    if not 2 <= len(models) <= MOST:
+    if not 2 <= len(models) <= MOST_PAIRED:
         return None
     found = require(metric.statistics.drop_differences).differences
     place = {model: row for row, model in enumerate(metric.table["model"])}
@@ -35,7 +34,7 @@ def pairwise_view(metric: MetricSummary) -> dict[str, Any] | None:
         "level": metric.level,
         "sets": [_of_set(require(side), metric.titles.dataset(name)) for side, name in sides],
         "drop": _differences(found.difference, found.interval, found.p_value),
-        "robustness": _distances(metric, models),
+        "robustness": _robustness(metric, models),
     }
 
 
@@ -62,9 +61,15 @@ def _differences(difference: np.ndarray, interval: Interval[np.ndarray], p_value
     }
 
 
-def _distances(metric: MetricSummary, models: tuple[str, ...]) -> list[float | None] | None:
-    found = metric.tables.get("robustness")
-    if found is None:
-        return None
-    distance = found.frame.set_index("model")["distance"].reindex(list(models))
-    return plain(100 * distance.to_numpy(float), 3)
+@or_none
+def _robustness(metric: MetricSummary, models: tuple[str, ...]) -> dict[str, Any] | None:
+    found = require(metric.statistics.robustness_of_pairs)
+    place = {model: row for row, model in enumerate(metric.statistics.models)}
+    both = np.ix_(*[[place[model] for model in models]] * 2)
+    distance, above = found.distance[both], np.triu_indices(len(models), k=1)
+    interval = Interval(found.interval.low[both], found.interval.high[both])
+    return {
+        "scale": metric.statistics.lines.scale,
+        "distance": plain(100 * np.concatenate([distance[above], distance.T[above]]), 3),
+        **_differences(found.difference[both], interval, found.p_value[both]),
+    }

@@ -50,6 +50,7 @@ from evalshift.analysis.statistics.overfitting_tests import YearTrend, year_tren
 from evalshift.analysis.statistics.paired import DropDifferences, compare_drops
 from evalshift.analysis.statistics.per_class import ClassDrops, class_drops
 from evalshift.analysis.statistics.rank_sets import RankChanges, rank_change_sets
+from evalshift.analysis.statistics.robustness_of_pairs import RobustnessOfPairs, robustness_of_pairs
 from evalshift.analysis.statistics.scale_choice import better_scale, compare_scales
 from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops
@@ -59,6 +60,7 @@ from evalshift.titles import UNTITLED, Titles
 
 Result = TypeVar("Result")
 NOT_ASKED = Missing("it is not part of this figure")
+MOST_PAIRED = 150  # models that the page compares two of: with more it would be megabytes longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,7 @@ class Statistics:
     original, new      how models compare, rank, agree and err on either set
     rank_changes       between the sets, with the pairs of models whose order is significantly reversed
     drop_differences   of all pairs of models
+    robustness_of_pairs  of all pairs of `MOST_PAIRED` models or fewer, as `compare` gives them, on the scale of `lines`
     without_labels     new accuracies estimated from agreement alone; of top-1 predictions
     class_drops        of each model on each class
     shrunk_classes     mean accuracy over models of each class, shrunk by as much as sampling error explains
@@ -133,6 +136,7 @@ class Statistics:
     new: SetStatistics | Missing
     rank_changes: RankChanges | Missing
     drop_differences: DropComparison | Missing
+    robustness_of_pairs: RobustnessOfPairs | Missing
     without_labels: AgreementLine | Missing
     class_drops: ClassDrops | Missing
     shrunk_classes: ShrunkClasses | Missing
@@ -221,6 +225,7 @@ def _statistics(
             "drop_differences",
             lambda: _drop_differences(basis),
         ),
+        robustness_of_pairs=asked("robustness_of_pairs", lambda: _robustness_of_pairs(basis)),
         without_labels=attempt(lambda: _without_labels(require(original), require(new))),
         shrunk_classes=asked("sets", lambda: _shrunk_classes(basis)),
         class_drops=attempt(lambda: _class_drops(basis, require(original), require(new))),
@@ -364,6 +369,20 @@ def _drop_differences(basis: Basis) -> DropComparison | Missing:
             compare_drops(original, new, basis.level) if shared is None else shared.differences()
         ),
         least=2,
+    )
+
+
+def _robustness_of_pairs(basis: Basis) -> RobustnessOfPairs | Missing:
+    if len(basis.outcomes) > MOST_PAIRED:
+        return Missing(f"there are more than {MOST_PAIRED} models")
+    return attempt(
+        lambda: robustness_of_pairs(
+            basis.counts,
+            in_line=basis.in_line,
+            covariances=basis.covariances,
+            scale=basis.scale,
+            level=basis.level,
+        )
     )
 
 

@@ -117,6 +117,18 @@ def test_a_set_without_pictures_says_why(arrays, tmp_path):
     assert missing == {"old": "the image files were not found", "new": "its images are not those that were evaluated"}
 
 
+def test_imported_predictions_have_no_pictures_and_the_page_says_so(store):
+    for name in ("old", "new"):
+        store.dataset(name, [0, 1, 2], source="labels", files={"labels.npy": "ab" * 32})
+        store.predictions(name, "only", [[1, 0], [1, 0], [1, 0]])
+    store.results.add_pairs(["old:new"])
+    (pair,) = summarize(store.results, resamples=0).pairs
+
+    missing: dict[str, str] = {}
+    assert hard_thumbnails(pair, missing) == {}
+    assert missing == dict.fromkeys(("old", "new"), "its predictions were imported without the images")
+
+
 def test_each_picture_knows_which_models_miss_it(arrays):
     for name in ("old", "new"):
         known = {"dataset_fingerprint": arrays.results.load_dataset(name).fingerprint}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -278,9 +279,70 @@ def test_two_pinned_models_are_compared(opened):
     one, other = (float(cell) for cell in cells[:2])
     difference = float(cells[2].split(" ")[0].replace("−", "-"))
     assert abs(difference - (one - other)) < 0.11  # each is rounded to a tenth
+    robust = page.texts("#p1-top1-comparison tbody tr:last-child td")
+    assert re.fullmatch(r"−?\d+\.\d \[−?\d+\.\d, −?\d+\.\d\]", robust[2])
+    assert re.fullmatch(r"\d\.\d{3}|< 0\.001", robust[3])
+    # The other way round, all signs turn: of three pinned models, two are chosen.
+    page.page.click("#p1-top1 .models tbody tr:nth-child(9) .pin")
+    page.page.select_option("#p1-top1-comparison select >> nth=0", label=names[1])
+    page.page.select_option("#p1-top1-comparison select >> nth=1", label=names[0])
+    turned = page.texts("#p1-top1-comparison tbody tr:last-child td")
+    assert turned[:2] == robust[1::-1]
+    low, high = (-float(end.replace("−", "-")) for end in robust[2].split("[")[1].rstrip("]").split(", "))
+    assert turned[2].endswith(f"[{high:.1f}, {low:.1f}]".replace("-", "−"))
     assert page.complaints == []
-    page.page.click("#p1-top1 tr.pinned .pin")
+    for _ in range(2):
+        page.page.click("#p1-top1 tr.pinned .pin")
     assert not page.page.is_visible("#p1-top1-comparison")
+
+
+def test_pictures_are_those_that_all_miss_or_one_model_and_not_another(opened):
+    page = opened()
+    page.see("#p1-top1-hard")
+    shown = "[...document.querySelectorAll('#p1-top1-hard .gallery li')].filter((one) => one.checkVisibility())"
+    everything = page.run(f"{shown}.length")
+    page.page.select_option("#p1-top1-hard .which", "all")
+    missed_by_all = page.run(f"{shown}.map((one) => one.textContent)")
+    assert 0 < len(missed_by_all) < everything
+    assert all("all 14 incorrect" in text for text in missed_by_all)
+    assert page.texts("#p1-top1-hard [role=status]") == [f"{len(missed_by_all)} of {everything} pictures"]
+
+    page.page.select_option("#p1-top1-hard .which", "between")
+    models = page.texts("#p1-top1-hard .one option")
+    assert len(models) == 14
+    between = {}
+    for pair in ((13, 0), (0, 13), (3, 3)):
+        for select, model in zip((".one", ".other"), pair, strict=True):
+            page.page.select_option(f"#p1-top1-hard {select}", str(model))
+        between[pair] = page.run(f"{shown}.map((one) => one.querySelector('img').alt)")
+    assert between[3, 3] == []
+    assert len(between[13, 0]) > len(between[0, 13])  # the best misses less that the worst classifies correctly
+    assert not set(between[13, 0]) & set(between[0, 13])
+    page.page.select_option("#p1-top1-hard .which", "")
+    assert page.run(f"{shown}.length") == everything
+
+
+def test_tabs_wrap_on_a_narrow_screen(opened):
+    page = opened(width=390, height=844)
+    ends = page.run("[...document.querySelectorAll('.tabs button')].map((one) => one.getBoundingClientRect().right)")
+    assert len(ends) == 3  # all pairs, and each
+    assert max(ends) <= 390
+
+
+def test_all_pairs_are_printed(opened):
+    page = opened()
+    page.page.emulate_media(media="print")
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    shown = "[...document.querySelectorAll('[role=tabpanel]')].map((one) => one.checkVisibility())"
+    assert page.run(shown) == [True, True, True]
+    for pair in ("p1", "p2"):
+        charts = f"[...document.querySelectorAll('#{pair}-top1 .chart')]"
+        assert page.run(f"{charts}.length") > 5
+        assert page.run(f"{charts}.every((one) => one.dataset.drawn && one.checkVisibility())")
+        assert len(rows(page, f"{pair}-top1")) == 14
+    page.run("dispatchEvent(new Event('afterprint'))")
+    page.page.emulate_media(media="screen")
+    assert page.run(shown).count(True) == 1
 
 
 def test_a_pinned_model_stays_when_others_are_filtered(opened):
