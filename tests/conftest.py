@@ -1,7 +1,6 @@
 """What holds for all tests: how far properties are searched, which files begin, what other processes import."""
 
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -11,23 +10,11 @@ from typing import Any
 
 import pytest
 import scipy.stats  # noqa: F401
+import shapes_checked
 from hypothesis import HealthCheck, settings
-from jaxtyping import install_import_hook
 
-PACKAGE = Path(__file__).parents[1] / "evalshift"
-
-
-def modules_with_arrays() -> list[str]:
-    """Modules whose annotations give the shapes of arrays."""
-    imports = re.compile(r"^from (jaxtyping|evalshift\.shapes) import", re.MULTILINE)
-    paths = [path for path in PACKAGE.rglob("*.py") if imports.search(path.read_text("utf-8"))]
-    names = (".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in paths)
-    return [name.removesuffix(".__init__") for name in names]
-
-
-# The shapes and types of their arrays are checked in every call. Checking each call of each module, whose other types
-# pyright checks, takes a sixth of the suite's time. scipy is imported above, for the hook compiles what comes after it.
-install_import_hook(modules_with_arrays(), "beartype.beartype")
+# scipy is imported above, for the hook compiles what comes after it.
+shapes_checked.install()
 
 pytest.register_assert_rewrite("messages")
 from browser import browser  # noqa: E402
