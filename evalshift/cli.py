@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, no_type_check
 
 import typer
 
-from evalshift.commands.dataset import dataset_app
+from evalshift.commands import make_dataset
 from evalshift.commands.shared import (
     STOPPED_HALF_WAY,
     DataDirOption,
@@ -168,7 +168,7 @@ cache_app = typer.Typer(
 )
 app.add_typer(cache_app, name="cache")
 
-app.add_typer(dataset_app, name="dataset")
+app.add_typer(make_dataset.dataset_app, name="dataset")
 
 
 def main() -> None:

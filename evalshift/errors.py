@@ -188,16 +188,20 @@ def message_of(error: BaseException) -> str:
 
 
 # What `pip install evalshift` leaves out, as reports and imports need none of it.
-_OF_RUNS = ("sklearn", "timm", "torch", "torchvision")
+_EXTRAS = {
+    **dict.fromkeys(("sklearn", "timm", "torch", "torchvision"), "run"),
+    **dict.fromkeys(("skimage", "torch_uncertainty_assets"), "corrupt"),
+}
 
 
 @contextmanager
 def explain_missing_packages() -> Iterator[None]:
-    """Where a package is imported that only runs need and that is not installed, say how to install it: UsageError."""
+    """Where a package of an extra is imported and is not installed, say how to install it: UsageError."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _OF_RUNS:
+        if package not in _EXTRAS:
             raise
-        raise UsageError(f'this needs {package}, which is not installed: pip install "evalshift[run]"') from error
+        install = f'pip install "evalshift[{_EXTRAS[package]}]"'
+        raise UsageError(f"this needs {package}, which is not installed: {install}") from error

@@ -1,6 +1,6 @@
 """What the commands below `evalshift dataset` print."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evalshift.testbed.candidate_sampling import Candidate, Sample
+    from evalshift.testbed.corrupted import Corrupted
     from evalshift.testbed.datasets import Dataset
     from evalshift.testbed.duplicates import Decisions, Search
 
@@ -181,3 +182,19 @@ def print_frame(frame: "pd.DataFrame") -> None:
     stdout().print()
     rows = [(str(name), *map(str, row)) for name, row in zip(frame.index, frame.to_numpy(), strict=True)]
     print_table(("", *map(str, frame.columns)), rows, "l" + "l" * len(frame.columns))
+
+
+def print_corrupted(
+    made: "Corrupted", entries: Mapping[str, Mapping[str, object]], dataset: "Dataset", folder: Path
+) -> None:
+    """How many datasets were made in which style, the entry of the first, and how to evaluate them."""
+    import yaml
+
+    print_ = stdout().print
+    many = f"{len(made.entries):,} corrupted datasets" if len(made.entries) > 1 else "1 corrupted dataset"
+    said = f"{many} of {len(dataset):,} images, severities of {made.style}; made here, not the official files."
+    print_(wrapped(said, ""))
+    first = next(iter(entries))
+    text = yaml.safe_dump({first: dict(entries[first])}, sort_keys=False, allow_unicode=True, width=100)
+    print_(f"\nFirst of the entries in {folder / 'registry.yaml'}:\n\n{text}", markup=False, highlight=False)
+    print_(f"evalshift run --registry {folder / 'registry.yaml'} --models NAME", markup=False, highlight=False)

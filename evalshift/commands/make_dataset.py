@@ -1,0 +1,136 @@
+"""`evalshift dataset corrupt` and `cinic10`: test sets made from others."""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evalshift.commands.dataset import dataset_app
+from evalshift.commands.shared import (
+    DataDirOption,
+    RegistryOption,
+    WorkersOption,
+    complaints,
+    data_access_of,
+    split,
+    whole_number,
+)
+from evalshift.console import completion
+from evalshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from evalshift.testbed.datasets import Dataset
+    from evalshift.testbed.registry import Registry
+
+# From so many corrupted arrays on, processes save more time than they take to start.
+_MANY = 20_000
+
+
+@dataset_app.command(
+    "corrupt", epilog="Example: evalshift dataset corrupt cifar10 --kind gaussian-noise,fog --severity 1-5 --out noisy"
+)
+def dataset_corrupt(
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset.")],
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Corruptions, such as gaussian-noise; all for the 15 of CIFAR-10-C. Comma-separated; repeatable.",
+        ),
+    ] = None,
+    severity: Annotated[str, typer.Option(metavar="LIST", help="Of 1 to 5, such as 3, 1-5 or 1,3,5.")] = "1-5",
+    style: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cifar10-c|imagenet-c",
+            autocompletion=completion.one_of("cifar10-c", "imagenet-c"),
+            help="Whose severities. [default: cifar10-c for images of at most 64 pixels on a side, else imagenet-c]",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, min=0, help="Seed of the noise.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole_number, min=1, help="Only N images, balanced.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: DATASET-corrupted]")] = None,
+    registry: RegistryOption = None,
+    workers: WorkersOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Corrupt a dataset by noise, blur, weather or digital artefacts, as in CIFAR-10-C and ImageNet-C.
+
+    Writes a dataset per kind and severity and registry.yaml, whose pairs compare the original with each of them. The
+    severities are those of Hendrycks and Dietterich 2019; noise depends on the seed alone. The new datasets are marked
+    as not the official files: random numbers and libraries are others. Exit code: 0 success, 2 invalid usage or input.
+    """
+    with complaints(dataset_corrupt), data_access_of(data_dir):
+        from evalshift.console.datasets import print_corrupted
+        from evalshift.console.terminal import stderr
+        from evalshift.evaluate.progress import counted
+        from evalshift.files import file_name, write_atomic
+        from evalshift.testbed.corrupted import choose_style, corrupt_dataset
+        from evalshift.testbed.corruptions import check_kinds, check_severities
+        from evalshift.testbed.registry import load_registry
+
+        kinds, severities = check_kinds(split(kind)), check_severities(severity)
+        known = load_registry(registry)
+        dataset, kept = _plain(known, name)
+        dataset = dataset if limit is None else dataset.limited(limit)
+        folder = out or Path(f"{file_name(name)}-corrupted")
+        total = len(dataset) * len(kinds) * len(severities)
+        chosen = choose_style(dataset, style)
+        with counted(stderr(), f"corrupting {name}", total) as advance:
+            made = corrupt_dataset(
+                dataset,
+                folder,
+                kinds,
+                severities,
+                style=chosen,
+                seed=seed,
+                pool=_pool(dataset, total, workers or os.cpu_count() or 1),
+                advance=advance,
+            )
+        entries = {new: {**entry, **kept} for new, entry in made.entries.items()}
+        write_atomic(folder / "registry.yaml", _registry(name, entries, known).encode())
+        print_corrupted(made, entries, dataset, folder)
+
+
+def _plain(known: "Registry", name: str) -> tuple["Dataset", dict[str, Any]]:
+    """A dataset with the labels that its source has, and the field by which its view is kept in a new entry."""
+    from evalshift.testbed.datasets import load_dataset
+    from evalshift.testbed.views import BUILT_IN_VIEWS
+
+    entry = known.dataset(name)
+    if entry.view is not None and str(entry.view) not in BUILT_IN_VIEWS:
+        raise UsageError("a dataset in a view of its own registry", where=name, fix="name the dataset without the view")
+    plain = entry.model_copy(update={"view": None, "attributes": None, "corrected_labels": None})
+    plain._seen = None
+    dataset = load_dataset(name, plain, known.class_space(plain.classes))
+    return dataset, {} if entry.view is None else {"view": str(entry.view)}
+
+
+def _pool(dataset: "Dataset", total: int, workers: int) -> Executor:
+    """Processes for many small images, of which Python itself does much of the work; else threads."""
+    from multiprocessing import get_context
+
+    import numpy as np
+
+    if total < _MANY or workers == 1 or not isinstance(dataset.images, np.ndarray):
+        return ThreadPoolExecutor(workers)
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+
+
+def _registry(original: str, entries: Mapping[str, Mapping[str, Any]], known: "Registry") -> str:
+    """A registry of the new datasets with a pair for each; it extends the one that the original is in."""
+    import yaml
+
+    from evalshift.testbed.registry import is_default
+
+    content = {
+        "extends": "default" if is_default(known.path) else str(known.path.resolve()),
+        "datasets": {name: dict(entry) for name, entry in entries.items()},
+        "pairs": [f"{original}:{name}" for name in entries],
+    }
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
