@@ -155,6 +155,19 @@ class TestStats:
         assert ran.code == 0
         assert [path.name for path in here.glob("*_intensities*")] == ["new_intensities.png"]
 
+    def test_the_training_set_of_its_models_stands_below(self, here: Path) -> None:
+        np.save("x.npy", np.full((2, 4, 4, 3), 51, np.uint8))
+        np.save("y.npy", np.arange(2))
+        Path("registry.yaml").write_text(
+            "datasets:\n  cifar10: {source: npy, images: x.npy, labels: y.npy, classes: cifar10}\n"
+        )
+        ran = run_here("dataset", "stats", "cifar10", "--format", "csv")
+        assert table(ran.out)[2:4] == [
+            ["cifar10", "2", "[0.2000, 0.2000, 0.2000]", "[0.0000, 0.0000, 0.0000]"],
+            # Computed from the 50,000 images of the official batches.
+            ["CIFAR-10 training set", "50,000", "[0.4914, 0.4822, 0.4465]", "[0.2470, 0.2435, 0.2616]"],
+        ]
+
     def test_titles_are_shown_and_names_filed(self, here: Path) -> None:
         ran = run_here("dataset", "stats", "digits", "--format", "svg,csv")
         assert table(ran.out)[2][0] == "Digits"

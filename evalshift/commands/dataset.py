@@ -441,7 +441,7 @@ def dataset_revisions(
 
 
 @dataset_app.command(
-    "discriminate", epilog="Example: evalshift dataset discriminate cifar10 cifar10.1-v6 --model resnet20"
+    "discriminate", epilog="Example: evalshift dataset discriminate cifar10 cifar10.1-v6 --model resnet20-akamaster"
 )
 def dataset_discriminate(
     one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],

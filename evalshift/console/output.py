@@ -168,13 +168,20 @@ def print_verified(found: Mapping[str, "Verified"]) -> None:
 
 
 def print_stats(found: Sequence["PixelStatistics"], written: Sequence[Path]) -> None:
-    """Mean and standard deviation of each channel, as `preprocess` takes them, and where the rest was written."""
+    """Mean and standard deviation of each channel, as `preprocess` takes them, and where the rest was written.
+
+    Those of the training set stand below, where they are known: models expect these.
+    """
+    from evalshift.testbed.training_pixels import training_pixels
 
     def listed(values: Iterable[float]) -> str:
         return f"[{', '.join(f'{value:.4f}' for value in values)}]"
 
     titles = distinct({one.dataset: one.title or one.dataset for one in found})
     rows = [(titles[one.dataset], f"{one.images:,}", listed(one.mean), listed(one.std)) for one in found]
+    for known in dict.fromkeys(filter(None, (training_pixels(one.dataset) for one in found))):
+        source = f" ({known.source})" if known.source else ""
+        rows.append((f"{known.title}{source}", f"{known.images:,}", listed(known.mean), listed(known.std)))
     print_table(("dataset", "images", "mean", "std"), rows, "lrll")
     if written:
         stdout().print(f"\n{', '.join(map(str, written))}")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _COLOURS = (MARK, LINE)
 # With so few distinct intensities, bins of width 1 would be needles with gaps between them.
 _FEW_SHADES = 64
+# The length of dashes and of gaps, in widths of the line.
+_DASH = 4
 
 
 def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
@@ -26,12 +28,14 @@ def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
     """
     titles = distinct({one.dataset: one.title or one.dataset for one in sets})
     levels, edges = _bins(sets)
-    for one, colour in zip(sets, _COLOURS, strict=False):
+    for place, (one, colour) in enumerate(zip(sets, _COLOURS, strict=False)):
         shares = 100 * one.shares[levels]
         ax.stairs(shares, edges, color=colour, alpha=0.25, fill=True, gid=f"area-{one.dataset}")
         ax.stairs(shares, edges, color=colour, lw=font_points(0.8), label=literal(titles[one.dataset]), gid=one.dataset)
         mean = 255 * float(one.mean.mean())
-        ax.axvline(mean, color=colour, lw=font_points(0.8), ls="--", gid=f"mean-{one.dataset}")
+        # The dashes of one stand in the gaps of the other, so that both are seen where they coincide.
+        dashes = (_DASH * place, (_DASH, _DASH))
+        ax.axvline(mean, color=colour, lw=font_points(0.8), ls=dashes, gid=f"mean-{one.dataset}")
     ax.set_xlim(0, 256)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("Intensity (0 to 255, all channels; dashed: mean)")

@@ -1,8 +1,10 @@
 """The histogram of intensities by its marks."""
 
+import io
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures import intensities, intensities_figure, render
@@ -28,6 +30,21 @@ def test_a_curve_and_a_mean_for_each_set() -> None:
         assert found[f"mean-{one.dataset}"].get_linestyle() == "--"
     assert found["flat_$5"].get_edgecolor() != found["dark"].get_edgecolor()
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [r"flat_\$5", "dark"]
+
+
+def test_means_that_coincide_are_both_seen() -> None:
+    figure = Figure(figsize=(4, 4), dpi=100)
+    ends = PixelStatistics("ends", 1, np.array([[2, *[0] * 254, 2]]))
+    ax = intensities([FLAT, ends], figure.add_subplot())
+    lines = [line for line in ax.lines if str(line.get_gid()).startswith("mean-")]
+    ax.set_xlim(100, 150)
+    ax.set_ylim(5, 10)  # where neither has a curve
+    ax.legend_ = None
+    figure.savefig(drawn := io.BytesIO(), format="raw")
+    width, height = figure.canvas.get_width_height()
+    pixels = np.frombuffer(drawn.getvalue(), np.uint8).reshape(height, width, 4)[..., :3].astype(int)
+    seen = [(abs(pixels - 255 * np.array(to_rgb(line.get_color()))).sum(axis=2) < 120).sum() for line in lines]
+    assert min(seen) > 0.5 * max(seen) > 20
 
 
 def test_one_set_alone() -> None:
