@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help docs release-check demo test test-lowest test-light faults fuzz lint types bench coverage gold messages
+.PHONY: help docs release-check demo test test-late test-lowest test-light faults fuzz lint types bench coverage gold messages
 .PHONY: images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
 	@echo "make test     install with the test tools, run the whole test suite"
+	@echo "make test-late  what make test leaves out for its length, as CI runs it after the others (some minutes)"
 	@echo "make test-lowest  the quick tests on the lowest declared versions of all libraries, in .venv-lowest"
 	@echo "make test-light  reports and imports without torch, as pip install evalshift has it, in .venv-light"
 	@echo "make faults   kills, crashes and damaged files on purpose, and docs/reliability.md's table of what is lost"
@@ -36,6 +37,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# What the first leaves out for its length and is to hold at every commit all the same: real networks on all images,
+# recipes and examples of the documentation, ray, offline processes.
+test-late: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m late --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 # Old libraries warn of what newer ones beneath them no longer like, and old jaxtyping meets pytest's conftest too late.
 # The gold page holds the last digits of the newest libraries.
 test-lowest: $(VENV)/.installed-test
@@ -43,7 +49,7 @@ test-lowest: $(VENV)/.installed-test
 	$(BIN)/uv venv --quiet --seed --allow-existing --python $(BIN)/python .venv-lowest
 	$(BIN)/uv pip install --quiet --native-tls --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[test]'
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -o filterwarnings=ignore -p no:jaxtyping \
-		-o addopts="--import-mode=importlib --strict-markers --benchmark-disable" -m "not thorough" \
+		-o addopts="--import-mode=importlib --strict-markers --benchmark-disable" -m "not (thorough or late)" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder --deselect tests/test_gold.py tests
 
 # What reports and imports need: no torch, and about 590 MB besides Python's compiled files; libraries may grow a little.

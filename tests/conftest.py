@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     FOUND.update(item.nodeid for item in items)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if not config.getoption("markexpr"):
-        asked = [any(map(item.get_closest_marker, ("network", "thorough"))) for item in items]
+        asked = [any(map(item.get_closest_marker, ("network", "late", "thorough"))) for item in items]
         config.hook.pytest_deselected(items=[item for item, out in zip(items, asked, strict=True) if out])
         items[:] = [item for item, out in zip(items, asked, strict=True) if not out]
 

@@ -11,6 +11,8 @@ from commandline import run_here
 
 import evalshift as es
 
+pytestmark = pytest.mark.late
+
 PAGE = (Path(__file__).parents[1] / "docs/cookbook.md").read_text("utf-8")
 RECIPES = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
 BLOCK = re.compile(r"^```(sh|python|yaml|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

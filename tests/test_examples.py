@@ -42,6 +42,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.late
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_it_draws_its_picture_into_the_folder_that_is_named(
     example: Path, here: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -13,6 +13,8 @@ from evalshift.evaluate.ray_connection import connected
 
 pytest.importorskip("ray", reason="ray is not installed")
 
+pytestmark = pytest.mark.late
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:

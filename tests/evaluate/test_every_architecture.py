@@ -141,7 +141,7 @@ RESNET26T = {"source": "timm", "name": "resnet26t.ra2_in1k", "classes": "imagene
 THOROUGH = FAMILIES | {"timm resnet26t": TypeAdapter(AnyModel).validate_python(RESNET26T)}
 
 
-@pytest.mark.parametrize("name", [pytest.param(QUICK[0], marks=pytest.mark.thorough), *QUICK[1:]])
+@pytest.mark.parametrize("name", [pytest.param(QUICK[0], marks=pytest.mark.late), *QUICK[1:]])
 def test_networks_of_the_quick_set_run_fused_as_they_run_plainly(name: str, files: list[Path]) -> None:
     skipped = assert_same(QUICK_ENTRIES[name], files[:QUICK_IMAGES])
     assert not {"all", "fusion", "streams", "search", "all, in the run"} & skipped.keys()

@@ -129,7 +129,7 @@ def test_the_smallest_gets_exactly_as_many_right_as_published(project: tuple[Pat
     is_as_published(project[1], "resnet20")
 
 
-@pytest.mark.thorough
+@pytest.mark.late
 @pytest.mark.parametrize("model", CORRECT)
 def test_every_model_gets_exactly_as_many_right_as_published(whole: Results, model: str) -> None:
     is_as_published(whole, model)

@@ -120,7 +120,7 @@ def in_the_hubs_cache(folder: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-@pytest.mark.slow
+@pytest.mark.late
 def test_no_source_calls_anybody(tmp_path: Path, server: FileServer) -> None:
     sources: dict[str, Any] = {
         "hub-of-timm": {"source": "timm", "name": "test_resnet.r160_in1k"},
@@ -164,7 +164,7 @@ def test_no_source_calls_anybody(tmp_path: Path, server: FileServer) -> None:
         assert f"  fix:      `evalshift fetch {model}` gets it while there is network; or turn" in said
 
 
-@pytest.mark.slow
+@pytest.mark.late
 def test_what_was_fetched_is_run(tmp_path: Path, server: FileServer) -> None:
     """A network of timm out of the hub's cache, and one whose own code downloads it, once."""
     state = in_the_hubs_cache(tmp_path)
