@@ -8,12 +8,19 @@ import argparse
 import sys
 from pathlib import Path
 
+import published_papers
+import published_taori2020
 import published_timm
 from published_files import PUBLISHED, Made, write_counts
 
 from evalshift.errors import EvalshiftError
 
-MAKERS = {"timm": published_timm.make}
+MAKERS = {
+    "chrabaszcz2017": published_papers.make_chrabaszcz2017,
+    "cinic10": published_papers.make_cinic10,
+    "taori2020": published_taori2020.make,
+    "timm": published_timm.make,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -44,6 +44,16 @@ def read_table(folder: Path, name: str, checksums: Mapping[str, str], notes: lis
     return rows
 
 
+def read_text(folder: Path, name: str, notes: list[str]) -> str:
+    """A text file; DataError where it is missing."""
+    path = folder / name
+    if not path.is_file():
+        raise DataError("a source text is missing", where=folder, expected=name)
+    content = path.read_bytes()
+    notes.append(f"{name}: sha256 {hashlib.sha256(content).hexdigest()} (no checksum is known)")
+    return content.decode("utf-8")
+
+
 def whole_counts(cells: Sequence[str], models: Sequence[str], images: int, where: str) -> list[str]:
     """Percentages as whole numbers of images, "" for an empty cell; DataError where one is no whole number."""
     found = counts_of(cells, models, images, "percent", where)

@@ -132,6 +132,8 @@ class ModelEntry(Weighted, About):
     family        the model family, shown in the report
     family_title  title of the family; by default, from `families:` in the registry
     year          the year of publication, shown in the report
+    training_data  what the model was trained on, such as ImageNet-21k; by default, what the name of timm's or
+                  torchvision's own weights says
     recipe        models with the same recipe differ only in their seed
     selected_on   the data by which this checkpoint was selected; "test" means that its original accuracy is inflated
     expected      the published accuracy on each dataset, as a fraction
@@ -160,6 +162,7 @@ class ModelEntry(Weighted, About):
     family: str | None = None
     family_title: Title | None = None
     year: int | None = Field(default=None, ge=1950, le=2100)
+    training_data: str | None = Field(default=None, min_length=1)
     recipe: str | None = None
     selected_on: Literal["train", "validation", "test"] | None = None
     expected: dict[str, Accuracy] = Field(default_factory=dict)

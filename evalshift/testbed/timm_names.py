@@ -5,7 +5,9 @@ trained on ImageNet-22k and fine-tuned on ImageNet-1k.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # Parts of a tag that name training data -> what the data is called here. ImageNet-22k is all of ImageNet, and what
 # others call ImageNet-21k. Data of teachers, and of tokenizers that pretraining imitates, is in no tag.
@@ -66,6 +68,15 @@ TRAINING_DATA = {
     "sat-493m": "SAT-493M",
     "sa-1b": "SA-1B",
     "bamboo": "Bamboo",
+    "cinic10": "CINIC-10",
+    "imagenet16": "ImageNet, 16 × 16",
+    "imagenet32": "ImageNet, 32 × 32",
+    "imagenet64": "ImageNet, 64 × 64",
+    "imagenet-11k": "ImageNet-11k",
+    "imagenet-5k": "ImageNet-5k",
+    "ml-images": "Tencent ML-Images",
+    "imagenet-1k-part": "Part of ImageNet-1k",
+    "stylized-imagenet": "Stylized ImageNet",
 }
 
 
@@ -109,6 +120,32 @@ def training_data(name: str) -> str | None:
     if fine_tuned and "clip" in before.split("_") and not training_sets(f".{before}"):
         return None
     return next((one for one in _IMAGENET if one in sets), None)
+
+
+def data_of_entry(entry: Mapping[str, Any]) -> str | None:
+    """The training data of a registry entry's weights, a key of `TRAINING_DATA`; None where the entry does not tell.
+
+    What the entry says under `training_data` counts; else the name of timm's or torchvision's own weights.
+
+    >>> data_of_entry({"source": "timm", "name": "convnext_base.fb_in22k_ft_in1k"})
+    'imagenet-21k'
+    >>> data_of_entry({"source": "torchvision", "name": "resnet50", "pretrained": "IMAGENET1K_V2"})
+    'imagenet-1k'
+    >>> data_of_entry({"training_data": "ImageNet-22k"}), data_of_entry({"source": "checkpoint"})
+    ('imagenet-21k', None)
+    """
+    said = entry.get("training_data")
+    if isinstance(said, str):
+        keys = {title.lower(): key for key, title in TRAINING_DATA.items()} | {"imagenet-22k": "imagenet-21k"}
+        return keys.get(said.lower(), said.lower())
+    if entry.get("weights") is not None:
+        return None
+    if entry.get("source") == "timm":
+        return training_data(str(entry.get("name", "")))
+    weights = str(entry.get("pretrained") or "") if entry.get("source") == "torchvision" else ""
+    if weights.startswith("IMAGENET1K_"):
+        return "instagram" if "SWAG" in weights else "imagenet-1k"
+    return None
 
 
 def architecture(name: str) -> Architecture | None:

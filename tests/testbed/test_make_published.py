@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 
 import make_published
+import published_papers
+import published_taori2020
 import published_timm
 import pytest
 from messages import says
@@ -116,3 +118,63 @@ def test_another_file_than_that_of_a_known_checksum(timm, monkeypatch):
     with pytest.raises(DataError) as complaint:
         published_timm.make(timm)
     assert complaint.value.expected == "0" * 64
+
+
+TAORI = dict.fromkeys(("model", "imagenet-c.fog.1_on-disk", *published_taori2020.COLUMNS), "")
+
+
+def taori(folder: Path, *rows: dict[str, str]) -> Made:
+    lines = [",".join(TAORI), *(",".join((TAORI | row).values()) for row in rows)]
+    (folder / published_taori2020.FILE).write_text("\n".join(lines) + "\n", "utf-8")
+    return published_taori2020.make(folder)
+
+
+def test_taori2020_single_precision_and_averages_over_batches(tmp_path):
+    exact = {"model": "resnet50_swsl", "val": "81.17400360107422", "objectnet-1.0-beta": "68.45090202009291"}
+    made = taori(tmp_path, exact, {"model": "FixResNet50", "val": "79.1001"}, {"model": "wide_resnet50_2"})
+    rows = {row["model"]: row for row in made.rows}
+    swsl = rows["resnet50_swsl"]
+    assert (swsl["imagenet top1"], swsl["objectnet-1.0-beta top1"], swsl["imagenet-a top1"]) == ("40587", "12673", "")
+    assert (swsl["training_data"], swsl["family"], swsl["counted_from"]) == ("instagram", "resnet", "predictions")
+    assert rows["FixResNet50"]["counted_from"] == "tables"
+    assert rows["FixResNet50"]["imagenet top1"] == "39550"
+    assert rows["wide_resnet50_2"]["family"] == "wide-resnet"
+    assert "1 models with accuracies that are no whole counts: FixResNet50" in made.notes
+
+
+def test_taori2020_two_rows_and_what_is_no_accuracy(tmp_path):
+    with pytest.raises(DataError) as complaint:
+        taori(tmp_path, {"model": "a"}, {"model": "a"})
+    assert complaint.value.found == "a"
+    with pytest.raises(DataError) as complaint:
+        taori(tmp_path, {"model": "a", "val": "101"})
+    assert complaint.value.found == "101"
+
+
+def test_cinic10_by_the_errors_of_its_table(tmp_path):
+    cells = "".join(
+        f"<tr><td>{model}</td>\n<td>1.5M</td>\n<td><math>12.23 \\pm 0.16</math></td></tr>"
+        for model in published_papers._NETWORKS
+    )
+    (tmp_path / published_papers.CINIC10).write_text(cells, "utf-8")
+    rows = published_papers.make_cinic10(tmp_path).rows
+    # 90,000 · (1 − 0.1223) = 78,993
+    assert {row["cinic10 top1"] for row in rows} == {"78993"}
+    (tmp_path / published_papers.CINIC10).write_text(cells.replace("VGG-16", "VGG"), "utf-8")
+    with pytest.raises(DataError) as complaint:
+        published_papers.make_cinic10(tmp_path)
+    assert complaint.value.found == "5 rows"
+
+
+def test_chrabaszcz2017_by_the_errors_of_its_table(tmp_path):
+    line = "WRN-28-k on ImageNet32x32\t{}\t37.1M\t40,96%\t18,87%\t13.8\n"
+    text = "".join(line.format(width) for width in range(13))
+    (tmp_path / published_papers.CHRABASZCZ2017).write_text(text, "utf-8")
+    rows = published_papers.make_chrabaszcz2017(tmp_path).rows
+    # 50,000 · (1 − 0.4096) = 29,520
+    assert (rows[0]["model"], rows[0]["imagenet32 top1"]) == ("WRN-28-0 on ImageNet32x32", "29520")
+    assert rows[0]["imagenet32 top5"] == "40565"
+    (tmp_path / published_papers.CHRABASZCZ2017).unlink()
+    with pytest.raises(DataError) as complaint:
+        published_papers.make_chrabaszcz2017(tmp_path)
+    assert complaint.value.expected == published_papers.CHRABASZCZ2017

@@ -13,7 +13,7 @@ from messages import says
 from evalshift.analysis.atlas.pair_lines import pair_lines
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.errors import UsageError
-from evalshift.testbed.published import PublishedTable, load_published, published_names
+from evalshift.testbed.published import PublishedTable, load_published, load_with_pairs, published_names
 
 PRINTED = released.DATA / "published"
 needs_printed = pytest.mark.skipif(not PRINTED.is_dir(), reason=f"the printed tables are not in {PRINTED}")
@@ -164,7 +164,7 @@ def test_families_that_the_paper_speaks_of():
 
 def test_pairs_and_their_tables():
     testbed = load_published("recht2019")
-    assert published_names() == ("recht2019", "timm")
+    assert published_names() == ("chrabaszcz2017", "cinic10", "recht2019", "timm")
     assert testbed.pairs == (
         "cifar10:cifar10.1-v4",
         "cifar10:cifar10.1-v6",
@@ -236,3 +236,18 @@ class TestTimm:
         off = [lines.outcomes.models[model] for model in lines.off_line]
         assert off == ["mixer_l16_224.goog_in21k_ft_in1k"]
         assert 100 * lines.distance[lines.off_line[0]] == pytest.approx(-2.8, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "name, models, dataset, images", [("cinic10", 6, "cinic10", 90_000), ("chrabaszcz2017", 13, "imagenet32", 50_000)]
+)
+def test_testbeds_of_one_set_for_each_model(name, models, dataset, images):
+    testbed = load_published(name)
+    (counts,) = testbed.counts
+    assert (testbed.pairs, len(counts.models), testbed.images[dataset]) == ((), models, images)
+    assert not any(model.exact for model in counts.models)
+    # GoogLeNet, 8.83 % errors; WRN-28-10 on 32 × 32 pixels, 40.96 %
+    assert counts.correct[dataset, "top1"].max() == {"cinic10": 82_305, "chrabaszcz2017": 29_520}[name]
+    with pytest.raises(UsageError) as complaint:
+        load_with_pairs(name)
+    says(complaint.value, found=f'"{name}"')

@@ -33,7 +33,7 @@ from evalshift.errors import AnalysisError, UsageError, unknown_name
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.formatting import name_some
-from evalshift.testbed.published import PublishedTestbed, load_published
+from evalshift.testbed.published import PublishedTestbed, load_with_pairs
 
 if TYPE_CHECKING:
     from evalshift.testbed.registry import Registry
@@ -95,7 +95,7 @@ def compare(
         )
     if published is not None:
         refuse_registry_of_published(registry, published)
-        testbed = load_published(published)
+        testbed = load_with_pairs(published)
         names = testbed.pairs if pairs is None else [pairs] if isinstance(pairs, str) else list(pairs)
         load = partial(_published_sources, testbed)
     else:

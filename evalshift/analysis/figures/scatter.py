@@ -1,5 +1,7 @@
 """Scatter plot of new against original accuracy, with the fitted line."""
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -42,6 +44,9 @@ from evalshift.formatting import counted
 
 _LABEL = 30  # letters of a name in a legend
 _FEW_NAMES = 6  # models that are all named
+# Colours of a testbed's groups, none of which the models of a report have, and from how many models points are small.
+_GROUPS = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#8c6d31")
+_MANY = 300
 # Between a legend and the nearest model, in fractions of the axes.
 _ROOM = 0.03
 _WIDTH, _FEW_WIDTH = 1.1, 0.5  # of a line, in points; the latter for one through few models
@@ -299,21 +304,50 @@ def _lengths(centre: np.ndarray, ends: np.ndarray, limits: Limits) -> np.ndarray
 def _draw_testbed(testbed: TestbedPlot, ax: Axes) -> list[Artist]:
     """Draw the testbed's models and line behind everything else."""
     name = literal(testbed.title)
+    handles = _draw_groups(testbed, ax)
+    grey = np.ones(len(testbed.x), bool)
+    for group in testbed.groups[: len(_GROUPS)]:
+        grey[list(group.rows)] = False
     dots = ax.scatter(
-        testbed.x,
-        testbed.y,
-        s=area(5),
+        testbed.x[grey],
+        testbed.y[grey],
+        s=area(5 if len(testbed.x) < _MANY else 1.5),
         color=QUIET,
         alpha=0.5,
         linewidths=0,
         zorder=0.9,
         gid="testbed",
-        label=f"{name}, {counted(len(testbed.x), 'model')}",
+        label=f"{name}, {counted(int(grey.sum()), 'other model' if handles else 'model')}",
     )
+    handles += [dots] if grey.any() else []
     if testbed.line is None:
-        return [dots]
+        return handles
     gids, label = ("testbed-fit", "testbed-region"), f"{name}, slope {testbed.line.slope}"
-    return [dots, *_draw_line(testbed.line, ax, QUIET, gids, label, below=True)[:1]]
+    return [*handles, *_draw_line(testbed.line, ax, QUIET, gids, label, below=True)[:1]]
+
+
+def _draw_groups(testbed: TestbedPlot, ax: Axes) -> list[Artist]:
+    """Draw the largest groups of the testbed's models in colours, each with its line."""
+    handles: list[Artist] = []
+    for number, (group, colour) in enumerate(zip(testbed.groups, _GROUPS, strict=False)):
+        rows = list(group.rows)
+        dots = ax.scatter(
+            testbed.x[rows],
+            testbed.y[rows],
+            s=area(5 if len(testbed.x) < _MANY else 1.5),
+            color=colour,
+            alpha=0.6,
+            linewidths=0,
+            zorder=0.8,
+            gid=f"testbed-group-{number}",
+            label=f"{literal(group.title)}, {len(rows)} models",
+        )
+        handles.append(dots)
+        if group.line is not None:
+            few = replace(group.line, few=True, region=None)
+            gids = f"testbed-group-{number}-fit", ""
+            _draw_line(few, ax, colour, gids, "_", below=True)
+    return handles
 
 
 def _draw_line(

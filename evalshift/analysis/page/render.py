@@ -33,6 +33,7 @@ from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.formatting import counted, name_some, p_cell, percent, signed_points
+from evalshift.testbed.timm_names import TRAINING_DATA
 
 # Thumbnails, and why a dataset has none.
 Pictures = tuple[Thumbnails, Mapping[str, str]]
@@ -183,7 +184,13 @@ def _against_view(against: Against) -> dict[str, Any]:
     return {
         "summary": against,
         "rows": [
-            {**row, "holm": p_cell(holm), "bh": p_cell(bh)}
+            {
+                **row,
+                "holm": p_cell(holm),
+                "bh": p_cell(bh),
+                "data_title": TRAINING_DATA.get(str(row.get("training_data")), row.get("training_data")),
+                "same_holm": p_cell(float("nan") if row.get("same_data_p_holm") is None else row["same_data_p_holm"]),
+            }
             for row, holm, bh in zip(
                 table.to_dict("records"), against.distances.p_holm, against.distances.p_bh, strict=True
             )

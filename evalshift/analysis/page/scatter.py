@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 
 from evalshift.analysis.page import axes
-from evalshift.analysis.page.chart import Chart, axis, bars, markers, plain, strokes, view
+from evalshift.analysis.page.chart import SERIES, Chart, axis, bars, markers, plain, strokes, view
 from evalshift.analysis.page.families import Family
 from evalshift.analysis.page.words import bounds, label, plotly_text
-from evalshift.analysis.plot_data.scatter import LinePlot, ScatterPlot, position, scatter_plot
+from evalshift.analysis.plot_data.scatter import GroupPlot, LinePlot, ScatterPlot, TestbedPlot, position, scatter_plot
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words, r2_words
 from evalshift.formatting import counted, number, percent, signed_count
 from evalshift.titles import Titles
+
+# Models of a testbed that are drawn smaller.
+_MANY = 300
 
 
 def scatter_chart(metric: MetricSummary, first: str, families: Sequence[Family]) -> Chart:
@@ -192,11 +195,33 @@ def _background(plot: ScatterPlot, span: tuple[float, float]) -> list[dict[str, 
         x, y = position(plot.testbed.x, plot.scale), position(plot.testbed.y, plot.scale)
         testbed = plotly_text(plot.testbed.title)
         texts = [f"<b>{plotly_text(name)}</b><br>{testbed}" for name in plot.testbed.names]
-        data.append(markers(plain(x), plain(y), "--quiet", text=texts, marker={"size": 5}, opacity=0.45))
+        data += _cloud(plot.testbed, x, y, texts)
         data += _fit(plot.testbed.line, plot.scale, "--quiet", region=False)
+        for group, colour in _coloured(plot.testbed):
+            data += _fit(group.line and replace(group.line, few=True), plot.scale, colour, region=False)
     data += _fit(plot.line, plot.scale, "--line")
     data += _fit(plot.all_line, plot.scale, "--line", dash="dot", region=False)
     return data
+
+
+def _coloured(testbed: TestbedPlot) -> list[tuple[GroupPlot, str]]:
+    """The largest groups of a testbed, each with a colour of its own."""
+    return list(zip(testbed.groups, SERIES, strict=False))
+
+
+def _cloud(testbed: TestbedPlot, x: np.ndarray, y: np.ndarray, texts: list[str]) -> list[dict[str, Any]]:
+    """The models of a testbed: in grey, or in the colours of their training data; smaller where they are many."""
+    size, drawn, grey = 5 if len(x) < _MANY else 3, [], np.ones(len(x), bool)
+    for group, colour in _coloured(testbed):
+        rows = list(group.rows)
+        grey[rows] = False
+        named = [f"{texts[row]}, {plotly_text(group.title)}" for row in rows]
+        drawn.append(markers(plain(x[rows]), plain(y[rows]), colour, text=named, marker={"size": size}, opacity=0.4))
+    rest = np.flatnonzero(grey).tolist()
+    if not rest:
+        return drawn
+    named = [texts[row] for row in rest]
+    return [markers(plain(x[rest]), plain(y[rest]), "--quiet", text=named, marker={"size": size}, opacity=0.45), *drawn]
 
 
 def _fit(
@@ -237,4 +262,10 @@ def _caption(metric: MetricSummary, scale: str) -> str:
         parts.append(f"{', '.join(metric.left_out_titles)}: not in the fit. Dotted: the line of all models.")
     if metric.against is not None:
         parts.append(f"Grey: the models of {metric.against.title} and their line.")
+        groups = [] if plot.testbed is None else [group.title for group, _ in _coloured(plot.testbed)]
+        if groups:
+            parts[-1] = (
+                f"Small points: the models of {metric.against.title}, in the colours of their training data "
+                f"({', '.join(groups)}), with a line for each; grey: others, and the line of all."
+            )
     return " ".join(parts)

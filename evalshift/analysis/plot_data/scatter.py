@@ -13,6 +13,7 @@ from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import bootstrap_span
 from evalshift.analysis.tables.published_line import Against
 from evalshift.formatting import number
+from evalshift.testbed.timm_names import TRAINING_DATA
 
 _GRID = 60  # positions along a line, which is curved where it is clipped at 0 or 1
 _BEYOND = 0.03  # of the range of its models, which a line is extended by at either end
@@ -42,8 +43,17 @@ class LinePlot:
 
 
 @dataclass(frozen=True, eq=False)
+class GroupPlot:
+    """Models of a testbed that were trained on the same data: their positions among its models, and their line."""
+
+    title: str
+    rows: tuple[int, ...]
+    line: LinePlot | None
+
+
+@dataclass(frozen=True, eq=False)
 class TestbedPlot:
-    """The models of a published testbed that those of the report are compared with, and their line."""
+    """The models of a published testbed that those of the report are compared with, their line, and their groups."""
 
     __test__ = False  # no test, for pytest
 
@@ -52,6 +62,7 @@ class TestbedPlot:
     x: Float[np.ndarray, " m"]
     y: Float[np.ndarray, " m"]
     line: LinePlot | None
+    groups: tuple[GroupPlot, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +198,14 @@ def _testbed_plot(against: Against, scale: str) -> TestbedPlot:
     x = 100 * fitted_accuracy(original_correct, original_total, scale)
     y = 100 * fitted_accuracy(new_correct, new_total, scale)
     names = tuple(map(outcomes.titles.model, outcomes.models))
-    return TestbedPlot(against.title, names, x, y, line_plot(against.lines.get(scale), x))
+    lines = against.group_lines.get(scale, {})
+    groups = tuple(
+        GroupPlot(TRAINING_DATA.get(name, name), tuple(rows.tolist()), line_plot(lines.get(name), x[rows]))
+        for name, rows in against.groups.items()
+    )
+    # One group alone is the testbed.
+    shown = groups if len(groups) > 1 else ()
+    return TestbedPlot(against.title, names, x, y, line_plot(against.lines.get(scale), x), shown)
 
 
 def position(percent: np.ndarray, scale: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from evalshift.analysis.summary.published import summarize_published
 from evalshift.analysis.summary.stored import summarize, wanted_pairs
 from evalshift.errors import UsageError
 from evalshift.evaluate.store import Results
-from evalshift.testbed.published import PublishedTestbed, load_published
+from evalshift.testbed.published import PublishedTestbed, load_with_pairs
 
 if TYPE_CHECKING:
     from evalshift.testbed.registry import Registry
@@ -75,7 +75,7 @@ def report(
 
     Raises UsageError for an invalid argument, StoreError or AnalysisError if the results cannot be read or compared.
     """
-    testbed = None if against is None else load_published(against)  # a misspelt name is found before the work
+    testbed = None if against is None else load_with_pairs(against)  # a misspelt name is found before the work
     _check_published(published, against, add, corrected_labels)
     options = ReportOptions(
         scale=scale,

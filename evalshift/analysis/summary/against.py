@@ -4,21 +4,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
+from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import fit_outcomes
-from evalshift.analysis.tables.published_line import Against
+from evalshift.analysis.tables.published_line import Against, SameData
 from evalshift.errors import AnalysisError, did_you_mean
 from evalshift.formatting import name_some
-from evalshift.testbed.published import PublishedTestbed, load_published
+from evalshift.testbed.published import PublishedTestbed, load_with_pairs
+from evalshift.testbed.timm_names import data_of_entry
 
 # Percentiles and p-values of the distances move by less than a printed digit beyond that.
 _RESAMPLES = 20_000
+# Models times resamples: the bootstrap of a large testbed's line takes fewer resamples, which its many models allow.
+_MOST_DRAWN = 10_000_000
 
 
 def check_against(name: str, pairs: Sequence[str]) -> PublishedTestbed:
@@ -26,7 +32,7 @@ def check_against(name: str, pairs: Sequence[str]) -> PublishedTestbed:
 
     Raises UsageError on an unknown testbed.
     """
-    testbed = load_published(name)
+    testbed = load_with_pairs(name)
     if not any(map(testbed.table_of, pairs)):
         raise AnalysisError(
             "nothing was published on these pairs to compare with",
@@ -89,6 +95,7 @@ def _metric_against(
         return metric
     left_out = options.left_out(published)
     line_models = published.of_line(left_out)
+    options = replace(options, resamples=_affordable(options.resamples, len(line_models)))
     original_correct, original_total, new_correct, new_total = (rows[name].to_numpy(np.int64) for name in _COUNTS)
     distances = effective_robustness_against(
         original_correct,
@@ -101,6 +108,8 @@ def _metric_against(
         level=options.level,
         rng=options.rng(own, f"{options.scale}:{testbed.name}"),
     )
+    groups = _groups(line_models)
+    without_bootstrap = replace(options, resamples=0)
     return replace(
         metric,
         against=Against(
@@ -115,8 +124,72 @@ def _metric_against(
             members=members,
             titles=own.titles,
             highlighted=own.highlighted,
+            groups=groups,
+            group_lines={
+                scale: {
+                    name: fit_outcomes(line_models.subset(places.tolist()), scale, without_bootstrap)
+                    for name, places in groups.items()
+                }
+                for scale in options.line_scales
+            },
+            same_data=_same_data(rows, own, line_models, groups, options),
         ),
     )
+
+
+def _affordable(resamples: int, models: int) -> int:
+    return min(resamples, max(2_000, _MOST_DRAWN // max(1, models)))
+
+
+def _groups(testbed: Outcomes) -> dict[str, np.ndarray]:
+    """Positions of the models trained on the same data, the largest group first; those that a line goes through."""
+    data = np.array([testbed.attributes.get(model, {}).get("training_data") or "" for model in testbed.models], str)
+    found = {str(name): np.flatnonzero(data == name) for name in np.unique(data) if name}
+    found = {
+        name: places
+        for name, places in found.items()
+        if len(places) >= LEAST_LINE_MODELS and len(np.unique(testbed.original_correct[places])) > 1
+    }
+    return dict(sorted(found.items(), key=lambda group: (-len(group[1]), group[0])))
+
+
+def _same_data(
+    rows: pd.DataFrame, own: Outcomes, testbed: Outcomes, groups: dict[str, np.ndarray], options: ReportOptions
+) -> SameData | None:
+    """Each model against those trained on the same data; None where that is known of none, or there is no line."""
+    known = {
+        model.partition("@")[0]: facts["training_data"]
+        for model, facts in testbed.attributes.items()
+        if "training_data" in facts
+    }
+    # Accuracies that were imported under the name of the testbed's own weights are of these.
+    data = [data_of_entry(own.attributes.get(model, {})) or known.get(model) for model in rows["model"]]
+    if not set(groups) & set(data):
+        return None
+    distance, low, high, p_value = np.full((4, len(rows)), np.nan)
+    count = np.zeros(len(rows), np.int64)
+    for name in dict.fromkeys(one for one in data if one in groups):
+        places = [place for place, one in enumerate(data) if one == name]
+        group = testbed.subset(groups[name].tolist())
+        counts = [rows[column].to_numpy(np.int64)[places] for column in _COUNTS]
+        try:
+            found = effective_robustness_against(
+                counts[0],
+                counts[1],
+                counts[2],
+                counts[3],
+                group.counts,
+                scale=options.scale,
+                resamples=min(options.resamples, _RESAMPLES),
+                level=options.level,
+                rng=options.rng(own, f"{options.scale}:{name}"),
+            )
+        except AnalysisError:
+            continue
+        distance[places], p_value[places] = found.reported, found.p_value
+        low[places], high[places] = found.interval.low, found.interval.high
+        count[places] = len(group)
+    return SameData(tuple(data), count, distance, (low, high), adjust(p_value, "holm"))
 
 
 _COUNTS = ("original_correct", "original_total", "new_correct", "new_total")

@@ -19,7 +19,7 @@ from evalshift.analysis.summary.summarize import put_together, summarize_outcome
 from evalshift.errors import AnalysisError, UsageError, unknown_name
 from evalshift.evaluate.store import Results
 from evalshift.formatting import counted, name_some
-from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_published
+from evalshift.testbed.published import PublishedTable, PublishedTestbed, load_with_pairs
 
 _COUNTS_ALONE = (
     "Statistics that need per-image predictions are left out: paired comparison of models, rank confidence "
@@ -70,7 +70,7 @@ def summarize_published(
     """
     options = options or ReportOptions(**choices)
     metric = options.metric
-    testbed = load_published(name)
+    testbed = load_with_pairs(name)
     wanted, refused = _with_metric(testbed, pairs, metric)
     options.check_families(model.family for pair in wanted for model in _table_of(testbed, pair).models)
     if add is not None and pairs is None:

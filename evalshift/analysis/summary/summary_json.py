@@ -115,6 +115,11 @@ def _against_facts(against: Against) -> dict[str, Any]:
         "left_out": against.left_out,
         "members": against.members,
         "lines": {name: _line_facts(line) for name, line in against.lines.items()},
+        "groups": {
+            scale: {name: _line_facts(line) for name, line in lines.items()}
+            for scale, lines in against.group_lines.items()
+            if lines
+        },
         "scale": against.scale,
         "resamples": against.distances.resamples,
         "table": against.table.to_dict("records"),

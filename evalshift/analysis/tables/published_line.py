@@ -1,6 +1,7 @@
 """The line of a published testbed and the models held against it: as a table, and in words."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,25 @@ from evalshift.analysis.statistics.line_fit import Line
 from evalshift.analysis.tables.of_models import extrapolated_words
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
 from evalshift.formatting import counted, name_some, p_words, percent, points_ci
+from evalshift.testbed.timm_names import TRAINING_DATA
 from evalshift.titles import UNTITLED, Titles
+
+
+@dataclass(frozen=True, eq=False)
+class SameData:
+    """Models of a report against the testbed's models that were trained on the same data; arrays over the models.
+
+    data      what each was trained on; None where that is not known
+    models    how many models of the testbed were trained on it; 0 where too few were for a line
+    distances  above the line through these, a fraction, with `bounds`; NaN without a line
+    p_holm    of the distances, adjusted over all models that have one
+    """
+
+    data: tuple[str | None, ...]
+    models: np.ndarray
+    distances: np.ndarray
+    bounds: tuple[np.ndarray, np.ndarray]
+    p_holm: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +46,9 @@ class Against:
     members   models of the report that are the testbed's own: same name, same counts
     titles    what the models of the report are called where they are read of
     highlighted  those that are marked wherever models are shown
+    groups    what models of the testbed were trained on -> the positions of these, the largest group first
+    group_lines  scale -> what they were trained on -> their line
+    same_data  the models against those trained on the same data; None where no model's data are known there
     """
 
     testbed: str
@@ -40,6 +62,9 @@ class Against:
     members: tuple[str, ...]
     titles: Titles = UNTITLED
     highlighted: frozenset[str] = frozenset()
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    group_lines: Mapping[str, Mapping[str, Line]] = field(default_factory=dict)
+    same_data: SameData | None = None
 
     @property
     def left_out_titles(self) -> tuple[str, ...]:
@@ -49,7 +74,19 @@ class Against:
     @property
     def table(self) -> pd.DataFrame:
         """One row per model: predicted accuracy, distance (positive above the line), their bounds, and p-values."""
-        found = self.distances
+        found, same = self.distances, self.same_data
+        more = (
+            {}
+            if same is None
+            else {
+                "training_data": same.data,
+                "same_data_models": same.models,
+                "same_data_distance": same.distances,
+                "same_data_distance_low": same.bounds[0],
+                "same_data_distance_high": same.bounds[1],
+                "same_data_p_holm": same.p_holm,
+            }
+        )
         return pd.DataFrame(
             {
                 "model": self.models,
@@ -63,6 +100,7 @@ class Against:
                 "p_value": found.p_value,
                 "p_holm": found.p_holm,
                 "p_bh": found.p_bh,
+                **more,
             }
         )
 
@@ -88,7 +126,8 @@ class Against:
         line = f"the line of {self.title} ({counted(len(self.outcomes), 'model')}, {self.scale} scale)"
         if len(table) == 1:
             row = table.iloc[0]
-            return f"Against {line}, {self.titles.model(row['model'])} {_distance(row, level)}{_p_words(row)}."
+            words = f"Against {line}, {self.titles.model(row['model'])} {_distance(row, level)}{_p_words(row)}."
+            return words + self._same_data_words(row)
         sizes = table["distance"].abs().fillna(-1).to_numpy()
         if sizes.max() < 0:
             return f"{_all_undetermined(line)}."
@@ -102,6 +141,23 @@ class Against:
         count = f"{off or 'none'} of {counted(len(table), 'model')} {verb} significantly above or below it"
         return f"Against {line}, {count} (Holm, {100 * (1 - level):.3g} %); {most}."
 
+    def _same_data_words(self, row: pd.Series) -> str:
+        """How far a single model is from the line of models trained on the same data; empty where there is none."""
+        if self.same_data is None or np.isnan(row["same_data_distance"]):
+            return ""
+        distance = row["same_data_distance"]
+        sign = 1 if distance >= 0 else -1
+        ends = (sign * row["same_data_distance_low"], sign * row["same_data_distance_high"])
+        around = "" if np.isnan(ends[0]) else f" ({points_ci(*ends, self.distances.level)})"
+        return (
+            f" It is {percent(sign * distance)} points {'above' if sign > 0 else 'below'} the line of the "
+            f"{row['same_data_models']:,} models trained on {_data_title(row['training_data'])}{around}."
+        )
+
+
+def _data_title(name: str | None) -> str:
+    return "" if name is None else TRAINING_DATA.get(name, name)
+
 
 def _all_undetermined(line: str) -> str:
     return (
@@ -110,12 +166,25 @@ def _all_undetermined(line: str) -> str:
     )
 
 
+_SAME_DATA = [
+    Column("same_data", "Training data", "text"),
+    Column("same_data_models", "Models trained on it", "count"),
+    bounded("same_data_distance", "Distance from their line", "points"),
+    Column("same_data_p_holm", "p (Holm) there", "p"),
+]
+_SAME_DATA_WORDS = " The last columns compare each model with the models trained on the same data alone."
+
+
 def distances_table(against: Against) -> StatisticTable:
     """The distances to be read, in points."""
+    same = against.same_data
+    frame = against.table
+    if same is not None:
+        frame["same_data"] = [_data_title(name) for name in same.data]
     made = make_table(
         "against",
         f"Against {against.title}",
-        against.table,
+        frame,
         [
             Column("model", "Model", "model"),
             bounded("predicted", "Predicted (%)"),
@@ -123,10 +192,12 @@ def distances_table(against: Against) -> StatisticTable:
             *([Column("extrapolated", "Extrapolated", "flag")] if against.distances.extrapolated.any() else []),
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
+            *(_SAME_DATA if same is not None else []),
         ],
         f"Distance in percentage points above the line of {against.title} ({counted(len(against.outcomes), 'model')}, "
         f"{against.scale} scale), {100 * against.distances.level:g} % intervals in brackets."
-        f"{against.extrapolated_words}{against.screened_words}",
+        f"{against.extrapolated_words}{against.screened_words}"
+        f"{'' if same is None else _SAME_DATA_WORDS}",
         empty="Without resamples there are no intervals.",
         titles=against.titles,
     )

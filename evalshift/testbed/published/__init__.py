@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from evalshift.errors import unknown_name
+from evalshift.errors import UsageError, unknown_name
 from evalshift.shapes import Counts
 from evalshift.testbed.timm_names import TRAINING_DATA
 
@@ -211,12 +211,26 @@ def load_published(name: str) -> PublishedTestbed:
     return _load(name)
 
 
+def load_with_pairs(name: str) -> PublishedTestbed:
+    """As `load_published`; raises UsageError, too, for a testbed whose models were evaluated on one set each."""
+    testbed = load_published(name)
+    if testbed.pairs:
+        return testbed
+    raise UsageError(
+        "the models of this published testbed were evaluated on one test set each: there is no pair to report on",
+        found=f'"{name}"',
+        expected=", ".join(known for known in published_names() if load_published(known).pairs),
+    )
+
+
 @cache
 def _load(name: str) -> PublishedTestbed:
     folder = resources.files(__name__).joinpath(name)
     facts = yaml.safe_load(folder.joinpath("testbed.yaml").read_text("utf-8"))
     datasets = facts["datasets"]
-    files = {table["counts"]: _counts_file(folder, facts, table["counts"]) for table in facts["tables"]}
+    tables = facts.get("tables", [])
+    names: list[str] = [one["counts"] for one in (*tables, facts) if "counts" in one]
+    files = {one: _counts_file(folder, facts, one) for one in names}
     families, titles = (
         {known: entry["title"] for known, entry in facts.get(kind, {}).items() if "title" in entry}
         for kind in ("families", "datasets")
@@ -230,7 +244,7 @@ def _load(name: str) -> PublishedTestbed:
         families=families,
         datasets=titles,
         near_duplicates={known: one["near_duplicates"] for known, one in datasets.items() if "near_duplicates" in one},
-        tables=tuple(one for table in facts["tables"] for one in _tables(table, datasets, files[table["counts"]])),
+        tables=tuple(one for table in tables for one in _tables(table, datasets, files[table["counts"]])),
         images={known: one["images"] for known, one in datasets.items()},
         licence=facts.get("licence"),
         source=facts.get("source"),
@@ -240,7 +254,8 @@ def _load(name: str) -> PublishedTestbed:
 
 def _counts_file(folder: Traversable, facts: dict, name: str) -> _CountsFile:
     images = {known: one["images"] for known, one in facts["datasets"].items()}
-    metrics = dict.fromkeys(metric for table in facts["tables"] for metric in table["metrics"])
+    tables = facts.get("tables", [])
+    metrics = dict.fromkeys((*facts.get("metrics", []), *(one for table in tables for one in table["metrics"])))
     return _CountsFile(folder, name, images, tuple(metrics))
 
 

@@ -201,6 +201,27 @@ def test_distances_from_a_published_line_have_a_table_and_stand_behind_the_model
     assert re.search(r'data-value="-0\.03\d+">−3\.1</td>', bare.html)
 
 
+def test_distances_from_models_trained_on_the_same_data_are_columns_of_that_table(make_outcomes):
+    sets = {
+        "original": "imagenet",
+        "new": "imagenetv2-matched-frequency",
+        "original_total": 50_000,
+        "new_total": 10_000,
+    }
+    facts = {"a": {"training_data": "ImageNet-12k"}, "b": {}}
+    outcomes = make_outcomes([40_000, 41_000], [6900, 7100], models=("a", "b"), attributes=facts, **sets)
+    own = summarize_outcomes({"top1": outcomes}, resamples=0)
+    summary = hold_against(summary_of(own, resamples=200), "timm")
+    against = summary.pairs[0].metrics["top1"].against
+    assert against is not None
+    page = Page(summary)
+    table = page.html[page.html.index("compared with the line of timm") :]
+    known, unknown = re.findall(r'<td class="t">(.*?)</td>\s*<td class="n" data-value="([^"]*)"', table)[:2][::-1]
+    assert known[0] == "ImageNet-12k"
+    assert float(known[1]) == pytest.approx(against.table.set_index("model").loc["a", "same_data_distance"])
+    assert unknown == ("–", "")
+
+
 def test_several_pairs_have_a_tab_each_and_small_multiples_on_shared_axes(make_outcomes):
     pairs = [
         summarize_outcomes({"top1": make_outcomes([9, 8, 7], [8, correct, 5], new=new)}, resamples=50)

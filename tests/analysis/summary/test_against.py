@@ -8,7 +8,11 @@ import pytest
 from messages import says
 from scipy.stats import norm
 
+from evalshift.analysis.figures.scatter import scatter_figure
 from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.page.families import grouped
+from evalshift.analysis.page.scatter import scatter_chart
+from evalshift.analysis.plot_data.scatter import scatter_plot
 from evalshift.analysis.summary import PairSummary, Summary, summarize_outcomes
 from evalshift.analysis.summary.against import hold_against
 from evalshift.analysis.summary.published import published_outcomes
@@ -222,7 +226,7 @@ class TestWhatWasNotPublished:
             hold_against(summary, "recht")
 
     def test_a_line_when_all_families_are_left_out(self, of_pair):
-        families = {model.family for model in load_published("recht2019").tables[0].models}
+        families = {model.family or "" for model in load_published("recht2019").tables[0].models}
         summary = report_on(summarize_outcomes({"top1": of_pair(V4, [9000], [1700])}, resamples=0))
         (pair,) = hold_against(summary, "recht2019", sorted(families)).pairs
         assert pair.metrics["top1"].against is None
@@ -250,3 +254,69 @@ def test_few_resamples_find_what_many_find(of_pair):
     few, many = (held(of_pair(V4, [9000] * 6, [1550] * 6), resamples=resamples)[0] for resamples in (100, 20_000))
     assert few.table["p_holm"].tolist() == many.table["p_holm"].tolist()
     assert "6 of 6 models are significantly above or below it" in few.sentence()
+
+
+class TestTrainedOnTheSameData:
+    """Against timm's models, whose training data are known: a line for each, and distances from that of one's own."""
+
+    def against(self, of_pair, **attributes) -> tuple[Against, PairSummary]:
+        own = of_pair(MATCHED, [40_000], [7000], attributes={"a": attributes})
+        pair = summarize_outcomes({"top1": own}, resamples=0)
+        (pair,) = hold_against(report_on(pair, scale="probit", resamples=200), "timm").pairs
+        found = pair.metrics["top1"].against
+        assert found is not None
+        return found, pair
+
+    def test_the_distance_is_from_the_line_through_these_models_alone(self, of_pair):
+        found, _ = self.against(of_pair, source="torchvision", name="x", pretrained="IMAGENET1K_SWAG_E2E_V1")
+        testbed = published_outcomes(load_published("timm"), MATCHED)["top1"]
+        rows = [
+            place
+            for place, model in enumerate(testbed.models)
+            if testbed.attributes[model].get("training_data") == "instagram"
+        ]
+        assert len(rows) == 19
+        x, y = (norm.ppf(side[rows] / n) for side, n in ((testbed.original_correct, 5e4), (testbed.new_correct, 1e4)))
+        slope, offset = np.polyfit(x, y, 1)
+        row = found.table.iloc[0]
+        assert (row["training_data"], row["same_data_models"]) == ("instagram", 19)
+        assert row["same_data_distance"] == pytest.approx(0.7 - norm.cdf(slope * norm.ppf(0.8) + offset))
+        assert row["same_data_distance_low"] < row["same_data_distance"] < row["same_data_distance_high"]
+        assert found.group_lines["probit"]["instagram"].slope == pytest.approx(slope)
+
+    def test_it_is_said_and_read(self, of_pair):
+        found, pair = self.against(of_pair, training_data="ImageNet-22k")
+        assert "the line of the 135 models trained on ImageNet-21k (95 % CI " in found.sentence()
+        table = readable_statistic(distances_table(found))
+        assert table["Training data"].tolist() == ["ImageNet-21k"]
+        assert table["Models trained on it"].tolist() == ["135"]
+        assert found.sentence() in pair.metrics["top1"].headline("probit")
+
+    def test_data_that_are_not_known_or_too_rare_make_no_such_line(self, of_pair):
+        for facts in ({}, {"training_data": "my own images"}, {"training_data": "merged-38m"}):
+            found, _ = self.against(of_pair, **facts)
+            assert found.same_data is None
+            assert "same_data_distance" not in found.table
+            assert list(found.groups)[:3] == ["imagenet-1k", "imagenet-21k", "imagenet-12k"]
+
+    def test_a_testbed_without_known_data_has_no_groups(self, of_pair):
+        found, _ = held(of_pair(V4, [9000], [1700], attributes={"a": {"training_data": "imagenet-1k"}}))
+        assert (found.groups, found.same_data) == ({}, None)
+
+    def test_figures_show_the_groups_and_their_lines(self, of_pair):
+        found, pair = self.against(of_pair)
+        plot = scatter_plot(pair.metrics["top1"], "probit").testbed
+        assert plot is not None
+        titles = [group.title for group in plot.groups]
+        assert titles[:2] == ["ImageNet-1k", "ImageNet-21k"]
+        assert all(group.line is not None for group in plot.groups)
+        assert sum(len(group.rows) for group in plot.groups) == 1073
+        figure = scatter_figure(pair, "top1", "probit")
+        drawn = {artist.get_gid(): np.asarray(artist.get_offsets()) for artist in figure.axes[0].collections}
+        groups = [len(drawn[f"testbed-group-{number}"]) for number in range(5)]
+        assert groups[0] == 844
+        assert sum(groups) + len(drawn["testbed"]) == len(found.outcomes)
+        chart = scatter_chart(pair.metrics["top1"], "probit", grouped(pair.metrics["top1"], {}))
+        cloud = [trace for trace in chart.views["probit"]["data"] if len(trace["x"]) == 844]
+        assert cloud[0]["marker"]["size"] == 3
+        assert "in the colours of their training data (ImageNet-1k, ImageNet-21k," in chart.caption
