@@ -10,6 +10,7 @@ import typer
 
 from evalshift.commands.dataset import dataset_app
 from evalshift.commands.shared import (
+    STOPPED_HALF_WAY,
     DataDirOption,
     RegistryOption,
     WorkersOption,
@@ -134,3 +135,50 @@ def _registry(original: str, entries: Mapping[str, Mapping[str, Any]], known: "R
         "pairs": [f"{original}:{name}" for name in entries],
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+@dataset_app.command(
+    "cinic10", epilog="Example: evalshift dataset cinic10 --cifar cifar-10-python.tar.gz --imagenet fall11 --out cinic"
+)
+def dataset_cinic10(
+    cifar: Annotated[Path, typer.Option(metavar="PATH", help="cifar-10-python.tar.gz, or its unpacked folder.")],
+    imagenet: Annotated[
+        Path, typer.Option(metavar="DIR", help="Synsets of ImageNet's Fall 2011 release: folders or .tar files.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("CINIC-10"),
+    per_class: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Images of ImageNet per class, a multiple of 3.")
+    ] = 21_000,
+    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, min=0, help="Seed of the choice.")] = 0,
+    contributors: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="imagenet-contributors.csv: the authors' choice instead of a random one."),
+    ] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Make CINIC-10 from CIFAR-10 and ImageNet, as its paper describes.
+
+    Images of ImageNet's synsets are assigned to CIFAR-10's classes, 21,000 of each are chosen at random and made
+    32 × 32 pixels by the box filter, and all are distributed equally among train, valid and test. Writes PNG files
+    named as the official ones, and checks their numbers. Classes that an earlier run finished are kept.
+    Exit code: 0 success, 2 invalid usage or input.
+    """
+    with complaints(dataset_cinic10, STOPPED_HALF_WAY):
+        from evalshift.console.datasets import print_cinic10
+        from evalshift.console.terminal import stderr
+        from evalshift.evaluate.progress import counted
+        from evalshift.testbed.cinic10_making import PER_CLASS, make_cinic10
+
+        total = None if contributors is not None else 60_000 + 10 * per_class
+        with counted(stderr(), "CINIC-10", total) as advance:
+            made = make_cinic10(
+                cifar,
+                imagenet,
+                out,
+                per_class=per_class,
+                seed=seed,
+                contributors=contributors,
+                workers=workers or os.cpu_count() or 1,
+                advance=advance,
+            )
+        print_cinic10(made, out, per_class == PER_CLASS or contributors is not None)

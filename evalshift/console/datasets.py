@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evalshift.testbed.candidate_sampling import Candidate, Sample
+    from evalshift.testbed.cinic10_making import MadeCinic10
     from evalshift.testbed.corrupted import Corrupted
     from evalshift.testbed.datasets import Dataset
     from evalshift.testbed.duplicates import Decisions, Search
@@ -198,3 +199,23 @@ def print_corrupted(
     text = yaml.safe_dump({first: dict(entries[first])}, sort_keys=False, allow_unicode=True, width=100)
     print_(f"\nFirst of the entries in {folder / 'registry.yaml'}:\n\n{text}", markup=False, highlight=False)
     print_(f"evalshift run --registry {folder / 'registry.yaml'} --models NAME", markup=False, highlight=False)
+
+
+def print_cinic10(made: "MadeCinic10", out: Path, as_published: bool) -> None:
+    """How many images each split has, and the entries that read them."""
+    import yaml
+
+    print_ = stdout().print
+    counts = ", ".join(f"{count:,} in {split}" for split, count in made.per_split.items())
+    ready = f"; {made.found_ready:,} of ImageNet from an earlier run" if made.found_ready else ""
+    print_(wrapped(f"{counts}{ready}.", ""))
+    if made.unreadable:
+        print_(wrapped(f"{len(made.unreadable):,} files are no images and were replaced: {made.unreadable[0]}, …", ""))
+    entry = (
+        {"source": "cinic10", "path": str(out.resolve()), "portion": "imagenet"}
+        if as_published
+        else {"source": "folder", "path": str((out / "test").resolve()), "classes": "cifar10"}
+    )
+    entry["note"] = "made by evalshift, not the official files"
+    text = yaml.safe_dump({"cinic10-made": entry}, sort_keys=False, allow_unicode=True, width=100)
+    print_(f"\nFor the registry:\n\n{text}", markup=False, highlight=False)

@@ -389,6 +389,7 @@ class CorruptedCifarDataset(DownloadedDataset):
 class Cinic10Dataset(DownloadedDataset):
     """A part of CINIC-10.
 
+    split    test, valid or train of 90,000 images each, or the last two together as train+valid
     portion  cifar: the images from CIFAR-10; imagenet: those from ImageNet, downsampled; all: both
     raw      whether to keep images from CIFAR-10's training set, which make up half of the cifar portion of CINIC's
              test set: models trained on CIFAR-10 have seen them
@@ -398,7 +399,7 @@ class Cinic10Dataset(DownloadedDataset):
     format = "cinic10"
     roles = ("archive",)
     source: Literal["cinic10"]
-    split: Literal["test", "valid", "train"] = "test"
+    split: Literal["test", "valid", "train", "train+valid"] = "test"
     portion: Literal["cifar", "imagenet", "all"]
     raw: bool = False
     classes: Annotated[str, _fixed("cifar10")] = "cifar10"

@@ -105,7 +105,9 @@ FILES = {
         ("CIFAR-10-C.tar", 2_918_471_680, "c72763e101c723b7c507b96205f7e938912a5d587376173b825850cf3cb876a7")
     ],
     "cinic10-cifar": [("CINIC-10.tar.gz", 687_544_992, "6ee4d0c996905fe93221de577967a372")],
+    "cinic10": [("CINIC-10.tar.gz", 687_544_992, "6ee4d0c996905fe93221de577967a372")],
     "cinic10-imagenet": [("CINIC-10.tar.gz", 687_544_992, "6ee4d0c996905fe93221de577967a372")],
+    "cinic10-train": [("CINIC-10.tar.gz", 687_544_992, "6ee4d0c996905fe93221de577967a372")],
     "cifar100": [("cifar-100-python.tar.gz", None, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7")],
     "cifar100-superclasses": [
         ("cifar-100-python.tar.gz", None, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7")

@@ -31,20 +31,20 @@ _IMAGENET = re.compile(r"n\d{8}_\d+")
 
 def read(entry: Cinic10Dataset, space: ClassSpace, where: str) -> Parts:
     """The portion of a split, sorted by class and origin; the origin is the id: cifar10-test-17, n02691156_10."""
-    wanted = _wanted(entry)
+    wanted, splits = _wanted(entry), entry.split.split("+")
     found: dict[tuple[int, str], np.ndarray] = {}
     source = entry.path if entry.path and entry.path.is_dir() else place(entry, "archive", entry.path, where)
     for name, content in _files(source):
         *_, split, folder, file = ("", "", *name.split("/"))
         origin = file.removesuffix(".png")
-        if split == entry.split and folder in space.names and file.endswith(".png") and wanted.fullmatch(origin):
+        if split in splits and folder in space.names and file.endswith(".png") and wanted.fullmatch(origin):
             found[space.names.index(folder), origin] = _decode(content, f"{where}, {source}, {name}")
     if not found:
         raise DataError(
             "unknown portion of CINIC-10",
             where=f"{where}, {source}",
-            found=f"no image of {entry.split}/CLASS that belongs to the portion {entry.portion}",
-            expected=f"{entry.split}/airplane/{'n02691156_1' if entry.portion == 'imagenet' else 'cifar10-test-0'}.png",
+            found=f"no image of {splits[0]}/CLASS that belongs to the portion {entry.portion}",
+            expected=f"{splits[0]}/airplane/{'n02691156_1' if entry.portion == 'imagenet' else 'cifar10-test-0'}.png",
             fix="get the official archive, or name the folder that holds train, valid and test",
         )
     keys = sorted(found)
@@ -63,6 +63,7 @@ def _wanted(entry: Cinic10Dataset) -> re.Pattern[str]:
 def _refuse_other_counts(labels: np.ndarray, entry: Cinic10Dataset, space: ClassSpace, where: str) -> None:
     cifar = FROM_CIFAR if entry.raw else FROM_CIFAR // 2 if entry.split == "test" else 0
     expected = {"cifar": cifar, "imagenet": FROM_IMAGENET, "all": cifar + FROM_IMAGENET}[entry.portion]
+    expected *= len(entry.split.split("+"))
     found = other_counts(np.bincount(labels, minlength=len(space)), expected, space.names)
     if found is not None:
         raise DataError(

@@ -64,6 +64,14 @@ def folder(in_small: None, tmp_path: Path) -> Path:
 
 
 class TestPortions:
+    def test_train_and_valid_together(self, load: Load, content: Callable[..., Content], folder: Path) -> None:
+        for path in folder.glob("valid/*/*.png"):  # no image is in two splits
+            path.rename(path.with_name(f"{path.stem}00.png"))
+        dataset = load(content(path="cinic", split="train+valid", portion="all", raw=True))
+        assert len(dataset) == 2 * 50
+        assert {"cifar10-train-1", "cifar10-train-100"} <= set(dataset.ids)
+        assert np.bincount(dataset.labels).tolist() == [10] * 10
+
     def test_trap_25_only_cifars_test_images_are_clean(self, load: Load, content: Callable[..., Content]) -> None:
         dataset = load(content(portion="cifar"))
         assert dataset.ids == tuple(f"cifar10-test-{2 * label}" for label in range(10))
