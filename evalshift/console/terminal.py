@@ -18,6 +18,8 @@ from evalshift.publishing import inert_text
 
 # Minimum width of the last column of a table: narrower, it is unreadable.
 _LEAST_WIDTH = 20
+# What a cell is more than one line by, or wider than its letters.
+_SPACING = re.compile(r"[\n\r\t\v\f\b]")
 
 
 def stdout() -> Console:
@@ -35,16 +37,38 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str
 
     Where the terminal is too narrow, only the last column is folded: names in the others can be copied whole.
     """
+    align = align or "l" * len(header)
+    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    gaps = 2 * (len(widths) - 1)
+    least = sum(widths[:-1]) + gaps + min(widths[-1], _LEAST_WIDTH)
+    width = max(least, seen_width() or sum(widths) + gaps)
+    console = _console(sys.stdout, width)
+    if sum(widths) + gaps <= width and not any(_SPACING.search(cell) for row in (header, *rows) for cell in row):
+        # Of hundreds of rows, rich measures and wraps each cell for a third of a second.
+        rule = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(widths) + gaps)
+        console.out(_padded(header, widths, align), style="bold")
+        console.out("\n".join([rule, *(_padded(row, widths, align) for row in rows)]))
+    else:
+        console.print(_folded(header, rows, align))
+
+
+def _padded(row: Sequence[str], widths: Sequence[int], align: str) -> str:
+    # On the right, rich lets no blank stand behind the text.
+    cells = [cell.rstrip() if side == "r" else cell for cell, side in zip(row, align, strict=True)]
+    blanks = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
+    return "  ".join(
+        blank + cell if side == "r" else cell + blank for cell, blank, side in zip(cells, blanks, align, strict=True)
+    )
+
+
+def _folded(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for title, side in zip(header, align or "l" * len(header), strict=True):
+    for title, side in zip(header, align, strict=True):
         last = table.columns and len(table.columns) == len(header) - 1
         table.add_column(title, justify="right" if side == "r" else "left", no_wrap=not last, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
-    gaps = 2 * (len(widths) - 1)
-    least = sum(widths[:-1]) + gaps + min(widths[-1], _LEAST_WIDTH)
-    _console(sys.stdout, max(least, seen_width() or sum(widths) + gaps)).print(table)
+    return table
 
 
 def wrapped(text: str, indent: str = "  ") -> str:

@@ -97,19 +97,20 @@ def calibration_shift(basis: Basis) -> CalibrationShift:
     """Calibration of all models on either set, and its change; Missing where no model has probabilities."""
     *sides, models = with_probabilities(basis)
     resamples = basis.image_resamples if basis.image_resamples > 1 else 0
-    probs, rights = [probabilities(side, models) for side in sides], [side.correct() for side in sides]
+    both = [(probabilities(side, models), side.correct()) for side in sides]
     original, new = (
         calibration(prob, correct, resamples=resamples, level=basis.level, rng=basis.rng(f"calibration {name}"))
-        for name, prob, correct in zip(("original", "new"), probs, rights, strict=True)
+        for name, (prob, correct) in zip(("original", "new"), both, strict=True)
     )
-    gaps = [prob.astype(np.float64) - right for prob, right in zip(probs, rights, strict=True)]
+    # Twice the memory of the probabilities, for sets that share images.
+    gaps = [] if basis.shared_places is None else [prob.astype(np.float64) - right for prob, right in both]
     over_confidence = change_of_means(
         original.over_confidence, new.over_confidence, basis.level, _covariance(gaps, basis)
     )
     change, interval = ece_change(original, new)
     if basis.overlap:
         interval = undefined_interval(change)
-    shares = [_mean_over_models(prob, right, models) for prob, right in zip(probs, rights, strict=True)]
+    shares = [_mean_over_models(prob, right, models) for prob, right in both]
     mean = [image_means(share) for share in shares]
     return CalibrationShift(
         original=original,

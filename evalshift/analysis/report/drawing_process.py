@@ -34,7 +34,7 @@ def main() -> None:
 
     warm_up()
 
-    figures = pickle.loads(requests.read(int.from_bytes(requests.read(8))))  # of the process that began this one
+    figures = pickle.load(requests)  # of the process that began this one
     total = figures.count()
     while (number := requests.read(8)) and int.from_bytes(number) < total:
         try:

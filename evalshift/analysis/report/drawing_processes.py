@@ -74,9 +74,8 @@ class Drawing:
 
     def __init__(self, figures: Any) -> None:
         self._figures, self._numbers, self._undone = figures, count(), list[int]()
-        content = _pickled(figures) if _running else None
-        processes = [] if content is None else _running
-        self._threads = [_Feeding(one, content or b"", self._numbers, self._undone) for one in processes]
+        readers = [process for process in _running if _sent(figures, process)]
+        self._threads = [_Feeding(process, self._numbers, self._undone) for process in readers]
         for thread in self._threads:
             thread.start()
 
@@ -92,11 +91,15 @@ class Drawing:
                 self._figures.save_one(number)
 
 
-def _pickled(figures: Any) -> bytes | None:
+def _sent(figures: Any, process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a process could be sent the figures; they are pickled on the way, so that no copy of all is kept."""
+    assert process.stdin is not None
     try:
-        return pickle.dumps(figures, pickle.HIGHEST_PROTOCOL)
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
-        return None
+        pickle.dump(figures, process.stdin, pickle.HIGHEST_PROTOCOL)
+        process.stdin.flush()
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError, OSError):
+        return False
+    return True
 
 
 class _Feeding(threading.Thread):
@@ -105,19 +108,12 @@ class _Feeding(threading.Thread):
     met_end   whether it replied that there are no more
     """
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], content: bytes, numbers: Iterator[int], undone: list[int]
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], numbers: Iterator[int], undone: list[int]) -> None:
         super().__init__(daemon=True)
-        self._process, self._content, self._numbers, self._undone = process, content, numbers, undone
+        self._process, self._numbers, self._undone = process, numbers, undone
         self.met_end = False
 
     def run(self) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(len(self._content).to_bytes(8) + self._content)
-        except OSError:
-            return
         reply = DRAWN
         while reply in (DRAWN, NOT_DRAWN):
             number = next(self._numbers)

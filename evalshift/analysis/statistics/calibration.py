@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from evalshift.analysis.statistics.draws import check_resamples
-from evalshift.analysis.statistics.image_means import ImageMeans, image_means
+from evalshift.analysis.statistics.image_means import ImageMeans, image_means, means_of_parts, parts_of_models
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.shapes import Correct
@@ -91,23 +91,27 @@ def calibration(
     """
     check_level(level)
     check_resamples(resamples)
-    binned = reliability_bins(prob, correct, bins)
-    gap, known = prob.astype(np.float64) - correct, np.isfinite(prob)
+    binned, parts = reliability_bins(prob, correct, bins), parts_of_models(*prob.shape)
     error = debiased_error(binned)
     plain = _plain_error(binned)
     draws = _error_draws(binned, resamples, rng) - plain[:, np.newaxis]
     p_value = _p_value(binned, plain, resamples, rng)
     return Calibration(
         confidence=image_means(prob),
-        accuracy=image_means(np.where(known, correct, np.nan)),
-        over_confidence=image_means(gap),
-        brier=image_means(gap**2),
+        accuracy=means_of_parts(np.where(np.isfinite(prob[part]), correct[part], np.nan) for part in parts),
+        over_confidence=means_of_parts(_gap(prob[part], correct[part]) for part in parts),
+        brier=means_of_parts(_gap(prob[part], correct[part]) ** 2 for part in parts),
         ece=error,
         ece_interval=_from_zero(_wider_interval(error, draws, level), p_value > 1 - level),
         ece_plain=plain,
         p_value=p_value,
         bins=binned,
     )
+
+
+def _gap(prob: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Confidence less correctness of each image."""
+    return prob.astype(np.float64) - correct
 
 
 def ece_change(original: Calibration, new: Calibration) -> tuple[np.ndarray, Interval[np.ndarray]]:

@@ -1,6 +1,6 @@
 """Effective robustness: how far each model lies above the line of other models, and whether that is significant."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ Covariance = Float[np.ndarray, "m m"]
 _NO_SPREAD = 1e-12
 # The accuracies of two models with the same correctness on every image have no noise between them to divide by.
 _NO_NOISE = 1e-12
+# Normal draws that are kept at once: 80 MB.
+_MOST_DRAWS = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,9 +293,13 @@ def _resampled_lines(
     x: np.ndarray, y: np.ndarray, in_line: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Value at each model of lines through resamples of the others, shape (model, resample)."""
-    lines = np.empty((len(x), resamples))
-    lines[in_line] = _lines_without(x[in_line], y[in_line], resamples, rng)
-    lines[~in_line] = _lines_with(x[in_line], y[in_line], x[~in_line], resamples, rng)
+    lines = np.full((len(x), resamples), np.nan)
+    done = 0
+    for part in _lines_without(x[in_line], y[in_line], resamples, rng):
+        lines[in_line, done : done + len(part)] = part.T
+        done += len(part)
+    if not in_line.all():
+        lines[~in_line] = _lines_with(x[in_line], y[in_line], x[~in_line], resamples, rng)
     return lines
 
 
@@ -341,31 +347,29 @@ def _variance_of(combination: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return np.einsum("ij,jk,ik->i", combination, covariance, combination, optimize=True)
 
 
-def _lines_without(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Value at each model of lines through resamples of the others, shape (model, resample); NaN for two others.
+def _lines_without(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Value at each model of lines through resamples of the others, shape (resample, model), some resamples at a time.
+
+    None for two others.
 
     One resample of "all but one" serves every model: it says how often the first of the others is drawn, the second
     and so on, whichever these are.
     """
     models = len(x)
-    lines = np.full((models, resamples), np.nan)
     if models < 4:
-        return lines
+        return
     # From the median, which one point far away does not move, so that it costs the lines without it no digits.
     x_0, y_0 = np.median(x), np.median(y)
     dx, dy = x - x_0, y - y_0
     even = np.full((1, models - 1), 1 / (models - 1))
     least = _NO_SPREAD * (_sums_without(even, dx**2) - _sums_without(even, dx) ** 2)
-    done = 0
     for count in batches(resamples, models):
         weights = drawn_counts(rng, count, models - 1) / (models - 1)
         mean_x, mean_y, mean_xx, mean_xy = (_sums_without(weights, v) for v in (dx, dy, dx**2, dx * dy))
         spread = mean_xx - mean_x**2
         spread[spread <= least] = np.nan
         slope = (mean_xy - mean_x * mean_y) / spread
-        lines[:, done : done + count] = (y_0 + mean_y + slope * (dx - mean_x)).T
-        done += count
-    return lines
+        yield y_0 + mean_y + slope * (dx - mean_x)
 
 
 def _sums_without(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -508,12 +512,20 @@ def _judged(
     )
 
 
-def _standard_normal(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Normal draws of all models, one resample after the other; shape (model, resample)."""
+def _standard_normal(shape: tuple[int, int], rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Normal draws of each model in turn, shape (resample,), drawn for all models one resample after the other.
+
+    Of many models, they are drawn again for the next of them: kept for all they would take more memory than the rest.
+    """
     models, resamples = shape
-    drawn = np.empty(shape)
-    done = 0
-    for count in batches(resamples, models):
-        drawn[:, done : done + count] = rng.standard_normal((count, models)).T
-        done += count
-    return drawn
+    begin = rng.bit_generator.state
+    size = max(1, _MOST_DRAWS // max(1, resamples))
+    for start in range(0, models, size):
+        rng.bit_generator.state = begin
+        kept = slice(start, start + size)
+        drawn = np.empty((len(range(models)[kept]), resamples))
+        done = 0
+        for count in batches(resamples, models):
+            drawn[:, done : done + count] = rng.standard_normal((count, models)).T[kept]
+            done += count
+        yield from drawn

@@ -1,5 +1,6 @@
 """Means over the images of a test set with their standard errors, and how they change from one set to another."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import stats
 
 from evalshift.analysis.statistics.intervals import Interval, check_level
 
+_CELLS_IN_A_PART = 2_000_000
 # Where the images that two sets have in common are in either.
 SharedPlaces = tuple[Int[np.ndarray, " shared"], Int[np.ndarray, " shared"]]
 
@@ -51,13 +53,29 @@ def image_means(values: Float[np.ndarray, "m n"]) -> ImageMeans:
     >>> found.mean.round(3), found.variance.round(3), found.images
     (array([0.667]), array([0.111]), array([3.]))
     """
+    return means_of_parts(values[models] for models in parts_of_models(*values.shape))
+
+
+def parts_of_models(models: int, images: int) -> list[slice]:
+    """Models that are worked on at once, so that what is made of their images takes little memory."""
+    size = max(1, _CELLS_IN_A_PART // max(1, images))
+    return [slice(start, start + size) for start in range(0, max(models, 1), size)]
+
+
+def means_of_parts(parts: Iterable[Float[np.ndarray, "k n"]]) -> ImageMeans:
+    """As `image_means` of all models, from the values of some models at a time."""
+    mean, variance, images = (np.concatenate(column) for column in zip(*map(_means, parts), strict=True))
+    return ImageMeans(mean, np.where(variance > 0, variance, np.nan), images)
+
+
+def _means(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, its variance and number of images of each model."""
     there = np.isfinite(values)
     images = there.sum(axis=1).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(there, values, 0).sum(axis=1, dtype=np.float64) / images
         squares = np.where(there, values - mean[:, np.newaxis], 0)
-        variance = np.einsum("mn,mn->m", squares, squares) / (images - 1) / images
-    return ImageMeans(mean, np.where(variance > 0, variance, np.nan), images)
+        return mean, np.einsum("mn,mn->m", squares, squares) / (images - 1) / images, images
 
 
 def shared_covariance(

@@ -93,17 +93,38 @@ def selective_prediction(
     for coverage in coverages:
         if not 0 < coverage <= 1:
             raise ValueError(f"coverages: found {coverage}; expected shares above 0, up to 1")
-    models = [_ordered(*one) if np.isfinite(one[0]).any() else None for one in zip(prob, correct, strict=True)]
+    # Model by model: what is made of one takes five times the memory of its predictions.
+    models = [_of_model(*one, coverages) for one in zip(prob, correct, strict=True)]
     images = np.full(len(prob), float(prob.shape[1]))
     return SelectivePrediction(
-        aurc=_gathered([one and _aurc(one) for one in models], images),
-        excess_aurc=np.array([_excess(one) if one else np.nan for one in models]),
+        aurc=_gathered([one.aurc for one in models], images),
+        excess_aurc=np.array([one.excess for one in models]),
         accuracy={
-            float(coverage): _gathered([one and _accuracy_at(one, coverage) for one in models], images)
-            for coverage in coverages
+            float(coverage): _gathered([one.accuracy[place] for one in models], images)
+            for place, coverage in enumerate(coverages)
         },
-        risk=np.array([_risk_at(one, CURVE) if one else np.full(len(CURVE), np.nan) for one in models]),
+        risk=np.array([one.risk for one in models]),
     )
+
+
+@dataclass(frozen=True)
+class _OfModel:
+    """One model's numbers; each but the excess and the risk is a pair of estimate and variance."""
+
+    aurc: tuple[float, float]
+    excess: float
+    accuracy: list[tuple[float, float]]
+    risk: np.ndarray
+
+
+def _of_model(prob: np.ndarray, correct: np.ndarray, coverages: Sequence[float]) -> _OfModel:
+    if not np.isfinite(prob).any():
+        unknown = (np.nan, np.nan)
+        return _OfModel(unknown, np.nan, [unknown] * len(coverages), np.full(len(CURVE), np.nan))
+    one = _ordered(prob, correct)
+    aurc = _aurc(one)
+    accuracy = [_accuracy_at(one, coverage) for coverage in coverages]
+    return _OfModel(aurc, aurc[0] - _least_area(one), accuracy, _risk_at(one, CURVE))
 
 
 def accuracy_drop(
@@ -170,13 +191,13 @@ def _variance_of(influence: np.ndarray) -> float:
     return float(np.var(influence, ddof=1) / len(influence)) if len(influence) > 1 else np.nan
 
 
-def _excess(one: _Ordered) -> float:
-    """Over the area where all errors are last: then risk begins to rise behind the last correct image."""
+def _least_area(one: _Ordered) -> float:
+    """The area where all errors are last: then risk begins to rise behind the last correct image."""
     images, errors = len(one.wrong), int(one.wrong.sum())
     place = np.arange(images - errors + 1, images + 1)
-    return _aurc(one)[0] - float(np.sum((place - (images - errors)) / place) / images)
+    return float(np.sum((place - (images - errors)) / place) / images)
 
 
-def _gathered(found: Sequence[tuple[float, float] | None], images: np.ndarray) -> ImageMeans:
-    mean, variance = np.array([one or (np.nan, np.nan) for one in found], dtype=np.float64).reshape(-1, 2).T
+def _gathered(found: Sequence[tuple[float, float]], images: np.ndarray) -> ImageMeans:
+    mean, variance = np.array(found, dtype=np.float64).reshape(-1, 2).T
     return ImageMeans(mean, np.where(variance > 0, variance, np.nan), images)

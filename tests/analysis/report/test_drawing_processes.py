@@ -10,9 +10,9 @@ from evalshift.analysis.report import drawing_processes as module
 from evalshift.analysis.report.drawing_processes import Drawing, drawing_processes
 
 READS = """
-import sys
+import pickle, sys
 requests = sys.stdin.buffer
-requests.read(int.from_bytes(requests.read(8)))
+pickle.load(requests)
 """
 REFUSES = f"""{READS}
 while (number := requests.read(8)) and int.from_bytes(number) < 6:
@@ -67,6 +67,7 @@ def test_figures_are_drawn_in_other_processes(tmp_path: Path, monkeypatch: pytes
     assert module._running == []
 
 
+@pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize("code", ["raise SystemExit(1)", REFUSES, DRAWS_NONE_AND_DIES])
 def test_what_other_processes_do_not_draw_is_drawn_here(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
