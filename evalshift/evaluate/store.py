@@ -215,6 +215,7 @@ class Results:
         self.only = only
         self.failures = failures
         self.only_models = frozenset(only_models)
+        self._class_counts: dict[tuple[str, int, int], int | None] = {}
 
     def __repr__(self) -> str:
         return f"Results({str(self.path)!r})"
@@ -461,10 +462,17 @@ class Results:
 
     def _count_classes(self, dataset: str) -> int | None:
         """How many classes predictions on a dataset can be; None where it is not stored, or cannot be read."""
-        with suppress(StoreError):
-            facts = self.dataset_facts(dataset)
-            return len(facts["class_names"]) if facts and facts["class_names"] else None
-        return None
+        try:
+            status = self.dataset_file(dataset).stat()
+        except OSError:
+            return None
+        version = (dataset, status.st_mtime_ns, status.st_size)
+        if version not in self._class_counts:  # a thousand models ask for it
+            with suppress(StoreError):
+                facts = self.dataset_facts(dataset)
+                self._class_counts[version] = len(facts["class_names"]) if facts and facts["class_names"] else None
+        depends_on(self.dataset_file(dataset))
+        return self._class_counts.get(version)
 
     def save_counts(self, dataset: CountedDataset, counts: Iterable[Counted]) -> None:
         """Add counts to those already stored; a model's new row overwrites its old one."""

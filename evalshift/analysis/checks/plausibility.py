@@ -214,20 +214,27 @@ def _row_order(
 ) -> Cause | None:
     predicted = top[:, 0]
     now = predicted == labels
-    orders = _row_orders(labels, ids)
-    tried = [predicted == labels[order] for _, order in orders]
-    best = max(range(len(tried)), key=lambda i: tried[i].sum(), default=None)
+    words, reordered = _reordered(labels.tobytes(), labels.dtype.str, ids)
+    tried = [int(np.count_nonzero(predicted == other)) for other in reordered]
+    best = max(range(len(tried)), key=tried.__getitem__, default=None)
     # Rows are other images in either order, so the two are not paired; McNemar's test then errs on the safe side.
-    if best is None or not _is_better(now, tried[best], len(tried)):
+    if best is None or not _is_better(now, predicted == reordered[best], len(tried)):
         return None
-    words, order = orders[best]
-    if not _looks_trained(predicted, labels[order], classes, published):
+    if not _looks_trained(predicted, reordered[best], classes, published):
         return None
     sentence = (
-        f"the rows are in another order than the images, {words}: in that order "
-        f"{_of(tried[best].sum(), len(top))} are correct; as stored, {now.sum():,}"
+        f"the rows are in another order than the images, {words[best]}: in that order "
+        f"{_of(tried[best], len(top))} are correct; as stored, {now.sum():,}"
     )
-    return Cause("row order", sentence, int(tried[best].sum()))
+    return Cause("row order", sentence, tried[best])
+
+
+@lru_cache(maxsize=4)  # the same for every model of a set
+def _reordered(labels: bytes, kind: str, ids: tuple[str, ...]) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """Words for each order that rows are mistakenly stored in, and the labels in it."""
+    known = np.frombuffer(labels, kind)
+    orders = _row_orders(known, ids)
+    return tuple(words for words, _ in orders), [known[order] for _, order in orders]
 
 
 def _row_orders(labels: np.ndarray, ids: tuple[str, ...]) -> list[tuple[str, np.ndarray]]:

@@ -16,6 +16,7 @@ from evalshift.analysis.statistics.image_means import (
     ImageMeans,
     change_of_means,
     image_means,
+    parts_of_models,
     shared_covariance,
 )
 from evalshift.analysis.statistics.intervals import Interval, undefined_interval
@@ -102,10 +103,8 @@ def calibration_shift(basis: Basis) -> CalibrationShift:
         calibration(prob, correct, resamples=resamples, level=basis.level, rng=basis.rng(f"calibration {name}"))
         for name, (prob, correct) in zip(("original", "new"), both, strict=True)
     )
-    # Twice the memory of the probabilities, for sets that share images.
-    gaps = [] if basis.shared_places is None else [prob.astype(np.float64) - right for prob, right in both]
     over_confidence = change_of_means(
-        original.over_confidence, new.over_confidence, basis.level, _covariance(gaps, basis)
+        original.over_confidence, new.over_confidence, basis.level, _covariance_of_gaps(both, 1, basis)
     )
     change, interval = ece_change(original, new)
     if basis.overlap:
@@ -117,7 +116,7 @@ def calibration_shift(basis: Basis) -> CalibrationShift:
         new=new,
         over_confidence=over_confidence,
         p_holm=_adjusted(over_confidence.p_value),
-        brier=change_of_means(original.brier, new.brier, basis.level, _covariance([gap**2 for gap in gaps], basis)),
+        brier=change_of_means(original.brier, new.brier, basis.level, _covariance_of_gaps(both, 2, basis)),
         ece_change=change,
         ece_change_interval=interval,
         mean=(mean[0], mean[1], change_of_means(mean[0], mean[1], basis.level, _covariance(shares, basis))),
@@ -177,6 +176,17 @@ def _of_model(
         temperatures=(temperatures[0], temperatures[1]),
         scaled=image_means(_defined(scaled)),
     )
+
+
+def _covariance_of_gaps(both: Sequence[tuple[np.ndarray, np.ndarray]], power: int, basis: Basis) -> np.ndarray | float:
+    """Of the means, on both sets, of a power of confidence less correctness; some models at a time."""
+    if basis.shared_places is None:
+        return 0.0
+    parts = []
+    for models in parts_of_models(*both[0][0].shape):
+        gaps = [(prob[models].astype(np.float64) - right[models]) ** power for prob, right in both]
+        parts.append(_covariance(gaps, basis))
+    return np.concatenate(parts)
 
 
 def _covariance(values: Sequence[np.ndarray], basis: Basis) -> np.ndarray | float:

@@ -25,8 +25,8 @@ Covariance = Float[np.ndarray, "m m"]
 _NO_SPREAD = 1e-12
 # The accuracies of two models with the same correctness on every image have no noise between them to divide by.
 _NO_NOISE = 1e-12
-# Normal draws that are kept at once: 80 MB.
-_MOST_DRAWS = 10_000_000
+# Normal draws that are kept at once: 40 MB.
+_MOST_DRAWS = 5_000_000
 
 
 @dataclass(frozen=True, eq=False)
