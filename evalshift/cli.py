@@ -12,6 +12,7 @@ import typer
 from evalshift.commands import make_dataset
 from evalshift.commands.shared import (
     STOPPED_HALF_WAY,
+    AccuracyOption,
     DataDirOption,
     DeviceOption,
     ModelsOption,
@@ -738,9 +739,7 @@ def figure(
     probit: ProbitOption = False,
     logit: LogitOption = False,
     scale: ScaleOption = None,
-    metric: Annotated[
-        str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
-    ] = "top1",
+    metric: AccuracyOption = "top1",
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=TEXT", help="Text for a model or dataset in the figure. Repeatable."),

@@ -10,6 +10,7 @@ import typer
 
 from evalshift.commands.shared import (
     STOPPED_HALF_WAY,
+    AccuracyOption,
     DataDirOption,
     DeviceOption,
     ModelsOption,
@@ -66,20 +67,15 @@ def dataset_stats(
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.report import check_formats
         from evalshift.console.output import print_stats, write_stats
-        from evalshift.console.terminal import stderr
-        from evalshift.evaluate.progress import counted
-        from evalshift.testbed.datasets import load_dataset
         from evalshift.testbed.pixels import pixel_statistics
         from evalshift.testbed.registry import load_registry
 
         wanted = check_formats(formats, ("png", "pdf", "svg", "csv"), "pixel statistics are")
         drawn_for = None if size is None else find_size(size)
         known, found = load_registry(registry), []
-        entries = {name: known.dataset(name) for name in (one, other) if name is not None}
-        for name, entry in entries.items():
-            dataset = load_dataset(name, entry, known.class_space(entry.classes))
-            with counted(stderr(), name, len(dataset)) as advance:
-                found.append(pixel_statistics(dataset, workers or os.cpu_count() or 1, advance))
+        for dataset in [_load(known, name) for name in dict.fromkeys(filter(None, (one, other)))]:
+            with _counted(dataset.name, len(dataset)) as advance:
+                found.append(pixel_statistics(dataset, _threads(workers), advance))
         print_stats(found, write_stats(found, out, wanted, drawn_for))
 
 
@@ -87,9 +83,7 @@ def dataset_stats(
 def dataset_groups(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset in the results folder.")],
     results: ResultsOption = Path("results"),
-    metric: Annotated[
-        str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
-    ] = "top1",
+    metric: AccuracyOption = "top1",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Output folder for the tables as CSV and Markdown.")
     ] = None,
@@ -138,11 +132,9 @@ def dataset_downsample(
     Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_downsample, STOPPED_HALF_WAY):
-        from evalshift.console.terminal import stderr
-        from evalshift.evaluate.progress import counted
         from evalshift.testbed.downsampling import downsample
 
-        with counted(stderr(), f"{size} × {size}, {filter}", None) as advance:
+        with _counted(f"{size} × {size}, {filter}", None) as advance:
             made = downsample(
                 folder,
                 out or Path(f"imagenet{size}"),
@@ -152,7 +144,7 @@ def dataset_downsample(
                 batches=batches,
                 seed=seed,
                 devkit=devkit,
-                workers=workers or os.cpu_count() or 1,
+                workers=_threads(workers),
                 advance=advance,
             )
         ready = f", {made.found_ready:,} of them from an earlier run" if made.found_ready else ""
@@ -228,16 +220,14 @@ def dataset_duplicates(
     """
     with complaints(dataset_duplicates), data_access_of(data_dir):
         from evalshift.console import datasets as printed
-        from evalshift.console.terminal import stderr
         from evalshift.evaluate.comparable_images import search_duplicates, usual_prefilter
-        from evalshift.evaluate.progress import counted
         from evalshift.files import file_name, write_atomic
         from evalshift.image_pages.review import review_page
         from evalshift.testbed import duplicates
         from evalshift.testbed.pixel_arrays import pixel_hashes
         from evalshift.testbed.registry import load_registry
 
-        metrics, threads = duplicates.check_metrics(metric), workers or os.cpu_count() or 1
+        metrics, threads = duplicates.check_metrics(metric), _threads(workers)
         most = _number_or("all", "among", among)
         kept = None if prefilter == "auto" else _number_or("none", "prefilter", prefilter)
         known = load_registry(registry)
@@ -249,12 +239,9 @@ def dataset_duplicates(
         )
         classifier = None if model is None else _load_model(known, model)
 
-        def counting(name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-            return counted(stderr(), name, total)
-
         hashes = []
         for dataset in filter(None, (first, second)):
-            with counting(f"equal pixels of {dataset.name}", len(dataset)) as advance:
+            with _counted(f"equal pixels of {dataset.name}", len(dataset)) as advance:
                 hashes.append(pixel_hashes(dataset, threads, advance))
         printed.print_equal(duplicates.equal_images(*hashes), first, second)
         if prefilter == "auto":
@@ -272,7 +259,7 @@ def dataset_duplicates(
             prefilter=kept,
             device=device,
             workers=threads,
-            counting=counting,
+            counting=_counted,
         )
         printed.print_search(found)
         stem = out / file_name("_in_".join(filter(None, (one, other or one))))
@@ -310,6 +297,18 @@ def _print_duplicates(decided: "Decisions", images: int, decisions: Path, result
         print_statistics({table.name: table})
         share = len(decided.duplicates) / images
         printed.print_near_duplicates_entry(share, float(found.duplicates.mean()), len(found.duplicates), decisions)
+
+
+def _counted(name: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+    """Progress of `total` images on the terminal; the value is told of every n images done."""
+    from evalshift.console.terminal import stderr
+    from evalshift.evaluate.progress import counted
+
+    return counted(stderr(), name, total)
+
+
+def _threads(workers: int | None) -> int:
+    return workers or os.cpu_count() or 1
 
 
 def _load(known: "Registry", name: str) -> "Dataset":
@@ -410,9 +409,7 @@ def dataset_revisions(
     ] = "imagenetv2-b-",
     models: ModelsOption = None,
     results: ResultsOption = Path("results"),
-    metric: Annotated[
-        str, typer.Option(metavar="top1|top5", autocompletion=completion.one_of("top1", "top5"), help="Which accuracy.")
-    ] = "top1",
+    metric: AccuracyOption = "top1",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the figure and the table.")] = None,
     size: SizeOption = None,
 ) -> None:
@@ -488,7 +485,6 @@ def dataset_discriminate(
         from evalshift.console.output import print_statistics
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.comparable_images import features_of, pixels_of
-        from evalshift.evaluate.progress import counted
         from evalshift.testbed.discrimination import check_method, discriminate
         from evalshift.testbed.registry import load_registry
 
@@ -503,17 +499,14 @@ def dataset_discriminate(
                 found=f"{first.classes.name} and {second.classes.name}",
                 expected="two datasets of one label space",
             )
-        threads = workers or os.cpu_count() or 1
-
-        def counting(name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-            return counted(stderr(), name, total)
+        threads = _threads(workers)
 
         if model == "pixels":
-            arrays = pixels_of(first, second, size, threads, counting)
+            arrays = pixels_of(first, second, size, threads, _counted)
             values = [array.reshape(len(array), -1) for array in arrays]
         else:
             classifier = _load_model(known, model)
-            values = [features_of(classifier, dataset, device, threads, counting) for dataset in (first, second)]
+            values = [features_of(classifier, dataset, device, threads, _counted) for dataset in (first, second)]
         with stderr().status("training the discriminator"):
             found = discriminate(values[0], values[1], (first.labels, second.labels), method, seed=seed)
         table = discriminator_table(found.correct, found.total, found.by_class, first.classes.names)
@@ -541,19 +534,17 @@ def dataset_compare(
         from evalshift.analysis.summary.dataset_comparison import balance_tables, files_table
         from evalshift.console import datasets as printed
         from evalshift.console.output import print_statistics, print_stats, write_statistics
-        from evalshift.console.terminal import stderr
-        from evalshift.evaluate.progress import counted
         from evalshift.testbed.duplicates import equal_images
         from evalshift.testbed.file_facts import file_facts
         from evalshift.testbed.pixel_arrays import pixel_hashes
         from evalshift.testbed.pixels import pixel_statistics
         from evalshift.testbed.registry import load_registry
 
-        known, threads = load_registry(registry), workers or os.cpu_count() or 1
+        known, threads = load_registry(registry), _threads(workers)
         first, second = _load(known, one), _load(known, other)
         hashes, facts, intensities = [], [], []
         for dataset in (first, second):
-            with counted(stderr(), dataset.name, 3 * len(dataset)) as advance:
+            with _counted(dataset.name, 3 * len(dataset)) as advance:
                 facts.append(file_facts(dataset, threads, advance))
                 hashes.append(pixel_hashes(dataset, threads, advance))
                 intensities.append(pixel_statistics(dataset, threads, advance))

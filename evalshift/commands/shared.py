@@ -40,6 +40,15 @@ ModelsOption = Annotated[
     ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")]
+AccuracyOption = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="top1|top5",
+        autocompletion=completion.one_of("top1", "top5"),
+        help="Which accuracy.",
+    ),
+]
 DeviceOption = Annotated[
     str,
     typer.Option(

@@ -12,11 +12,12 @@ from urllib.parse import quote, unquote
 
 from markupsafe import escape
 
-from evalshift.analysis.page import encode_picture, picture_sources, render_page
+from evalshift.analysis.page import picture_sources, render_page
 from evalshift.analysis.report import report
 from evalshift.analysis.summary import Summary
 from evalshift.errors import EvalshiftError
 from evalshift.testbed.datasets import Dataset
+from evalshift.testbed.thumbnails import encode_picture
 
 _PICTURE = 224  # pixels of the longer side
 # What a report is made of; logits and the notes of a run change more often than it does.

@@ -31,8 +31,8 @@ def picture_of(image: Any, size: int | None = None) -> "Image":
     return picture
 
 
-def data_url(image: Any, size: int) -> str:
-    """A picture as a data: URL, `size` pixels at its longer side at most.
+def encode_picture(image: Any, size: int) -> tuple[str, bytes]:
+    """A picture's media type and bytes, its longer side `size` pixels at most.
 
     Images of half that size stay exact (PNG), others become small JPEGs.
     """
@@ -41,4 +41,10 @@ def data_url(image: Any, size: int) -> str:
     picture.thumbnail((size, size))
     buffer = io.BytesIO()
     picture.save(buffer, kind, **({"optimize": True} if kind == "PNG" else {"quality": 80}))
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"image/{kind.lower()}", buffer.getvalue()
+
+
+def data_url(image: Any, size: int) -> str:
+    """A picture as a data: URL; see `encode_picture`."""
+    kind, content = encode_picture(image, size)
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

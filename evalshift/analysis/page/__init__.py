@@ -1,6 +1,6 @@
 """The report as one self-contained HTML file, in light and dark, for screen, phone and print."""
 
-from evalshift.analysis.page.gallery import encode_picture, hard_thumbnails, picture_sources
+from evalshift.analysis.page.gallery import hard_thumbnails, picture_sources
 from evalshift.analysis.page.render import render_page
 
-__all__ = ["encode_picture", "hard_thumbnails", "picture_sources", "render_page"]
+__all__ = ["hard_thumbnails", "picture_sources", "render_page"]

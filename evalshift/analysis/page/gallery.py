@@ -1,14 +1,11 @@
 """Hard images: those that most models miss, with pictures where the test set is on disk."""
 
-import base64
-import io
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from evalshift.analysis.pair_statistics.missing import or_else, require
@@ -17,7 +14,7 @@ from evalshift.errors import DataError, EvalshiftError
 from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
-from evalshift.testbed.image_files import open_image
+from evalshift.testbed.thumbnails import data_url
 
 MOST = 48  # largest number of pictures per set, half of its hardest images, half of those that most divide the models
 SIZE = 112  # largest length of the longer side in pixels
@@ -37,7 +34,7 @@ def hard_thumbnails(pair: PairSummary, missing: dict[str, str] | None = None) ->
     found: dict[tuple[str, int], str] = {}
     for name, (dataset, positions) in sources.items():
         try:
-            found |= {(name, position): _data_url(*encode_picture(dataset.images[position])) for position in positions}
+            found |= {(name, position): data_url(dataset.images[position], SIZE) for position in positions}
         except (EvalshiftError, OSError) as error:
             if missing is not None:
                 missing[name] = _reason(error)
@@ -164,22 +161,3 @@ def _as_evaluated(dataset: Dataset, facts: Mapping[str, Any], wanted: Sequence[M
         and dataset.classes.names[dataset.labels[row["position"]]] == row["class"]
         for row in wanted
     )
-
-
-def encode_picture(image: Any, size: int = SIZE) -> tuple[str, bytes]:
-    """A picture's media type and bytes, its longer side `size` pixels at most; small ones stay exact (PNG)."""
-    if isinstance(image, np.ndarray):
-        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    else:
-        with open_image(image) as opened:
-            opened.draft("RGB", (2 * size, 2 * size))
-            picture = opened.convert("RGB")
-    kind = "PNG" if max(picture.size) <= SIZE // 2 else "JPEG"
-    picture.thumbnail((size, size))
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **({"optimize": True} if kind == "PNG" else {"quality": 80}))
-    return f"image/{kind.lower()}", buffer.getvalue()
-
-
-def _data_url(kind: str, picture: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
