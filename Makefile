@@ -18,7 +18,7 @@ help:
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about half an hour)"
-	@echo "make coverage coverage and error rates of the headline's statistics, by simulation (some minutes)"
+	@echo "make coverage coverage and error rates of the headline's statistics, by simulation (half an hour; in parts: coverage-slope, …)"
 	@echo "make gold     renew the page that tests/test_gold.py holds the report's page against"
 	@echo "make messages renew tests/messages.txt, the texts of all errors (read the difference)"
 	@echo "make images   make README's pictures again (needs chromium)"
@@ -89,13 +89,16 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench_photographs.py
 	$(BIN)/python benchmarks/bench_page.py
 
-coverage: $(VENV)/.installed-test
-	$(BIN)/python benchmarks/coverage.py
-	$(BIN)/python benchmarks/coverage_robustness.py
-	$(BIN)/python benchmarks/coverage_abilities.py
-	$(BIN)/python benchmarks/coverage_class_difficulties.py
-	$(BIN)/python benchmarks/coverage_clusters.py
-	$(BIN)/python benchmarks/coverage_shifts.py
+# Each part can be run alone: make coverage-ranks. Each says how long it took.
+COVERAGE := slope mean-drop margin diminishing
+COVERAGE_SCRIPTS := robustness ranks shrunk_classes abilities class_difficulties clusters shifts
+coverage: $(addprefix coverage-,$(COVERAGE) $(COVERAGE_SCRIPTS))
+
+$(addprefix coverage-,$(COVERAGE)): coverage-%: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/coverage.py $*
+
+$(addprefix coverage-,$(COVERAGE_SCRIPTS)): coverage-%: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/coverage_$*.py
 
 messages: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder --renew-messages tests

@@ -1,6 +1,6 @@
 """Coverage and error rates of the report's statistics, by simulation, at 3, 5, 10, 20 and 67 models.
 
-    python benchmarks/coverage.py [--testbeds 1000]
+    python benchmarks/coverage.py [slope|mean-drop|margin|diminishing ...] [--testbeds 1000]
 
 Testbeds are drawn from the difficulty model: images of normal difficulty, models that err independently given it, and
 about the line that it gives a scatter of their own or of their families. Nobody tuned anything on either set. A figure
@@ -8,6 +8,7 @@ of 95 % from 1,000 testbeds has a Monte Carlo error of 0.7 points.
 """
 
 import argparse
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -223,35 +224,62 @@ def by_models(title: str, found: dict[int, dict[str, tuple[float, float]]]) -> N
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--testbeds", type=int, default=1000, help="testbeds per setting and number of models")
-    count = parser.parse_args().testbeds
-    with threadpool_limits(1):
-        for name, setting in SETTINGS.items():
-            by_models(
-                f"Slope on the probit scale, coverage of 95 % intervals (median width): {name}",
-                {models: covered(setting, models, count, np.random.default_rng(models)) for models in MODELS},
-            )
-        for name in ("2,000 and 1,000 images", "200 and 200 images"):
-            by_models(
-                f"Mean drop, coverage of 95 % intervals (median width in points): {name}",
-                {models: mean_drops(SETTINGS[name], models, count, np.random.default_rng(models)) for models in MODELS},
-            )
-        # Each testbed takes many times as long here.
-        few = max(1, count // 4)
-        for name in ("2,000 and 1,000 images", "200 and 200 images"):
-            by_models(
-                f"Margin of all drops, coverage at 95 % (median in points): {name} ({few} testbeds)",
-                {models: margins(SETTINGS[name], models, few, np.random.default_rng(models)) for models in MODELS},
-            )
-        show(
-            f"Diminishing returns without tuning, p < 5 % ({few} testbeds)",
-            {
-                name: [f"{false_alarms(setting, models, few, np.random.default_rng(models)):.1%}" for models in MODELS]
-                for name, setting in UNTUNED.items()
-            },
+def show_slopes(count: int) -> None:
+    for name, setting in SETTINGS.items():
+        by_models(
+            f"Slope on the probit scale, coverage of 95 % intervals (median width): {name}",
+            {models: covered(setting, models, count, np.random.default_rng(models)) for models in MODELS},
         )
+
+
+def show_mean_drops(count: int) -> None:
+    for name in ("2,000 and 1,000 images", "200 and 200 images"):
+        by_models(
+            f"Mean drop, coverage of 95 % intervals (median width in points): {name}",
+            {models: mean_drops(SETTINGS[name], models, count, np.random.default_rng(models)) for models in MODELS},
+        )
+
+
+def show_margins(count: int) -> None:
+    for name in ("2,000 and 1,000 images", "200 and 200 images"):
+        by_models(
+            f"Margin of all drops, coverage at 95 % (median in points): {name} ({count} testbeds)",
+            {models: margins(SETTINGS[name], models, count, np.random.default_rng(models)) for models in MODELS},
+        )
+
+
+def show_false_alarms(count: int) -> None:
+    show(
+        f"Diminishing returns without tuning, p < 5 % ({count} testbeds)",
+        {
+            name: [f"{false_alarms(setting, models, count, np.random.default_rng(models)):.1%}" for models in MODELS]
+            for name, setting in UNTUNED.items()
+        },
+    )
+
+
+# What is shown, and by how much fewer testbeds where each takes many times as long.
+PARTS = {
+    "slope": (show_slopes, 1),
+    "mean-drop": (show_mean_drops, 1),
+    "margin": (show_margins, 4),
+    "diminishing": (show_false_alarms, 4),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("--testbeds", type=int, default=1000, help="testbeds per setting and number of models")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.part) - set(PARTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(PARTS)}")
+    with threadpool_limits(1):
+        for name in chosen.part or PARTS:
+            began = time.process_time()
+            part, fewer = PARTS[name]
+            part(max(1, chosen.testbeds // fewer))
+            print(f"{name}: {time.process_time() - began:.0f} s of a processor")
 
 
 if __name__ == "__main__":

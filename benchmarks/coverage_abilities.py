@@ -7,6 +7,7 @@ images hard: what the model leaves out. An ability counts as covered where its i
 """
 
 import argparse
+import time
 
 import numpy as np
 from rich.console import Console
@@ -53,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Coverage of item response's intervals.")
     parser.add_argument("--testbeds", type=int, default=100)
     testbeds = parser.parse_args().testbeds
+    began = time.process_time()
     table = Table("95 % intervals that hold", *(f"{models} models" for models in MODELS))
     rng = np.random.default_rng(0)
     with threadpool_limits(1):
@@ -61,6 +63,7 @@ def main() -> None:
             table.add_row(f"{name}: ability", *(f"{100 * ability:.0f} %" for ability, _ in found))
             table.add_row(f"{name}: mean difficulty", *(f"{100 * mean:.0f} %" for _, mean in found))
     Console().print(table)
+    print(f"{time.process_time() - began:.0f} s of a processor")
 
 
 if __name__ == "__main__":

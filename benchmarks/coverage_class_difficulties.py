@@ -9,6 +9,7 @@ significant after Holm.
 """
 
 import argparse
+import time
 
 import numpy as np
 from rich.console import Console
@@ -70,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Coverage and error rates of classes' difficulties.")
     parser.add_argument("--testbeds", type=int, default=100)
     testbeds = parser.parse_args().testbeds
+    began = time.process_time()
     table = Table("", *(f"{models} models" for models in MODELS))
     rng = np.random.default_rng(0)
     with threadpool_limits(1):
@@ -80,6 +82,7 @@ def main() -> None:
             ):
                 table.add_row(f"{name}: {words}", *(f"{100 * one:.0f} %" for one in found[:, row]))
     Console().print(table)
+    print(f"{time.process_time() - began:.0f} s of a processor")
 
 
 if __name__ == "__main__":

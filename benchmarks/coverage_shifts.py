@@ -9,6 +9,7 @@ between sets and `between` is 0.
 """
 
 import argparse
+import time
 
 import numpy as np
 from rich.console import Console
@@ -53,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--testbeds", type=int, default=200)
     count = parser.parse_args().testbeds
+    began = time.process_time()
     rng = np.random.default_rng(0)
     table = Table("models", "new sets", "between", "interval", "± points", "wider", "± points", "Q < 5 %")
     with threadpool_limits(1):
@@ -64,6 +66,7 @@ def main() -> None:
                     cells = f"{held:.1%}", f"{one:.1f}", f"{wider:.1%}", f"{other:.1f}", f"{q:.1%}"
                     table.add_row(str(models), str(sets), str(between), *cells)
     Console().print(table)
+    print(f"{time.process_time() - began:.0f} s of a processor")
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ def test_nothing_odd_is_said(store, testbed):
     [
         ("two", "A line through only 2 models", "R² ="),
         ("three identical", "No line is fitted: 1 model with 1 distinct original accuracy.", "Slope"),
+        ("three identical", "All drops are 14.2 points when rounded.", "The smallest drop"),
         ("six perfect on the new set", "No line is fitted: 6 models with 1 distinct new accuracy.", "Slope 0.00"),
         ("three that tie", "All models keep their rank.", "largest change is"),
     ],

@@ -146,7 +146,7 @@ def effective_robustness(
         raise AnalysisError(
             f"a distance needs a line through at least {least_others} other models",
             where=f"effective robustness, {scale} scale",
-            found=f"{counted(len(x), 'model')}, {int(baseline.sum())} of them in the baseline",
+            found=counted(len(x), "model") + ("" if baseline.all() else f", {int(baseline.sum())} of them in the line"),
             expected=f"at least {least_others + 1} models that differ in original accuracy",
             fix="evaluate more models on both test sets, or compare with a published testbed",
         )

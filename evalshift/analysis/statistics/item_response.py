@@ -1,7 +1,9 @@
 """Item response: models differ in ability, images in difficulty and in how well they discriminate between models."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,8 +23,11 @@ _MOST_STEPS = 300
 # Images of the first fit, which the fit of all begins from, and response patterns that are held in memory at once.
 _FIRST_IMAGES = 4_000
 _BLOCK = 4_096
+_THREADS = 2
 # Difficulties as far as these many standard deviations from their mean are looked at.
 _REACH = 4.2
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,28 +218,42 @@ def _maximize(
 
 def _expect(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.ndarray, np.ndarray, float]:
     """Expected images at each node, how many of them each model has correct, and the log-likelihood."""
-    weight, correct, likelihood = np.zeros(len(nodes.x)), np.zeros((len(at.ability), len(nodes.x))), 0.0
-    for block, posterior, logs in _posteriors(patterns, nodes, at):
+
+    def of_block(block: slice, posterior: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         images = patterns.images[block]
         weighted = posterior * images[:, np.newaxis]
-        weight += weighted.sum(axis=0)
-        correct += patterns.correct[:, block] @ weighted
-        likelihood += float(logs @ images)
+        return weighted.sum(axis=0), patterns.correct[:, block] @ weighted, float(logs @ images)
+
+    weight, correct, likelihood = np.zeros(len(nodes.x)), np.zeros((len(at.ability), len(nodes.x))), 0.0
+    for some, hits, log in _of_blocks(patterns, nodes, at, of_block):
+        weight += some
+        correct += hits
+        likelihood += log
     return weight, correct, likelihood
 
 
-def _posteriors(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Of each block of patterns the probability of each node, shape (block, nodes), and the log-likelihoods."""
+def _of_blocks(
+    patterns: _Patterns, nodes: _Nodes, at: _Parameters, work: Callable[[slice, np.ndarray, np.ndarray], Result]
+) -> Iterator[Result]:
+    """What `work` makes of each block of patterns, in their order, two at a time.
+
+    It is given the block, the probability of each node, shape (block, nodes), and the log-likelihoods. NumPy lets other
+    threads work while it computes.
+    """
     odds = at.log_odds(nodes)
     base = (nodes.log_weights - np.logaddexp(0, odds).sum(axis=0)).astype(np.float32)
     odds = odds.astype(np.float32)
-    for block in patterns.blocks():
+
+    def of_block(block: slice) -> Result:
         logs = patterns.correct[:, block].T @ odds + base
         most = logs.max(axis=1, keepdims=True)
         np.exp(logs - most, out=logs)
         total = logs.sum(axis=1, keepdims=True)
         logs /= total
-        yield block, logs, (np.log(total) + most)[:, 0].astype(np.float64)
+        return work(block, logs, (np.log(total) + most)[:, 0].astype(np.float64))
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(of_block, patterns.blocks())
 
 
 def _improve(nodes: _Nodes, now: _Parameters, weight: np.ndarray, correct: np.ndarray) -> _Parameters:
@@ -271,18 +290,23 @@ def _errors(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.nda
     weight, correct = np.zeros(len(nodes.x)), np.zeros((models, len(nodes.x)))
     expected = np.empty((3, len(patterns.images)))
     of_node = np.vstack([discrimination * chance, own]).astype(np.float32)
-    for block, posterior, _ in _posteriors(patterns, nodes, at):
+
+    def of_block(block: slice, posterior: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, ...]:
         hits, images = patterns.correct[:, block], patterns.images[block]
         weighted = posterior * images[:, np.newaxis]
-        weight += weighted.sum(axis=0)
-        correct += hits @ weighted
         scores = (of_node @ posterior.T).astype(np.float64)
         scores[:models] = hits * (posterior @ discrimination) - scores[:models]
-        outer += (scores * images) @ scores.T
-        square[:models, :models] += (hits * (weighted @ discrimination**2)) @ hits.T
         mean = posterior @ nodes.x
         left = posterior @ nodes.x**2 - mean**2
         expected[:, block] = mean, posterior @ at.log_discrimination(nodes), left
+        sums = weighted.sum(axis=0), hits @ weighted, (scores * images) @ scores.T
+        return *sums, (hits * (weighted @ discrimination**2)) @ hits.T
+
+    for some, hit, product, squares in _of_blocks(patterns, nodes, at, of_block):
+        weight += some
+        correct += hit
+        outer += product
+        square[:models, :models] += squares
     pulled = correct * discrimination**2 @ chance.T
     square[:models, :models] += (weight * discrimination**2 * chance) @ chance.T - pulled - pulled.T
     square[:models, models:] = ((correct - weight * chance) * discrimination) @ own.T

@@ -12,6 +12,8 @@ from evalshift.analysis.statistics.per_class import memberships
 from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 
+# Draws of the covariance between classes.
+DRAWS = 200
 # Fewer do not show how much classes differ.
 _FEWEST = 4
 
@@ -40,6 +42,8 @@ def shrunk_classes(
     classes: int,
     level: float = 0.95,
     shared: SharedPlaces | None = None,
+    *,
+    rng: np.random.Generator | None = None,
 ) -> ShrunkClasses:
     """Shrink the classes' mean accuracies towards their mean by as much as sampling error explains.
 
@@ -47,14 +51,15 @@ def shrunk_classes(
     image is the share of models that are correct on it. A class's two accuracies are taken as a draw of a bivariate
     normal distribution, so that a class that is hard on one set is expected to be hard on the other; its covariance is
     that of the measured accuracies less the mean sampling variance, which is σ²/n with the variance σ² of the values
-    within classes. Intervals are those of the posterior, with the errors of the overall mean and of the shrinkage;
-    where classes hardly differ, that they do is uncertain, and intervals can be too short. `shared` are the places of
+    within classes. Intervals are those of the posterior, with the errors of the overall mean and of the shrinkage: the
+    covariance is estimated from draws of classes again and again (`rng`, by default the same draws each time), and each
+    gives other estimates. `shared` are the places of
     images that both sets hold, where they hold some: the errors of a class's two accuracies are then correlated, by the
     covariance of their values within classes.
     Raises ValueError for several labels per image with `shared`, AnalysisError where fewer than four classes have
     images on both sets, or none has two on one of them.
     Source: Efron and Morris 1972, Biometrika 59(2), 335-347 (empirical Bayes on vectors); 1975, Journal of the American
-    Statistical Association 70, 311-319; Morris 1983, ibid. 78, 47-55 (intervals).
+    Statistical Association 70, 311-319; Laird and Louis 1987, ibid. 82, 739-750 (intervals by parametric bootstrap).
 
     >>> labels = np.repeat(np.arange(4), 50)
     >>> correct = np.array([np.arange(200) % 50 < 5 * (8 - labels)])
@@ -79,15 +84,15 @@ def shrunk_classes(
     if shared is not None:
         noise[:, 0, 1] = noise[:, 1, 0] = _shared_noise(original, new, shared, classes)[there]
     between = _positive(np.cov(accuracy) - noise.mean(axis=0))
-    kept = between @ np.linalg.pinv(between + noise, hermitian=True)
-    estimate = middle + np.einsum("cij,jc->ci", kept, accuracy - middle[:, np.newaxis])
-    left = np.eye(2) - kept
-    of_middle = (between + noise.mean(axis=0)) / accuracy.shape[1]
-    posterior = left @ between + left @ of_middle @ left.transpose(0, 2, 1)
-    # How far each is shrunk rests on a covariance that is estimated itself (Morris 1983).
-    moved = accuracy.T - estimate
-    moved = np.stack([moved[:, 0], moved[:, 1], moved[:, 0] - moved[:, 1]])
-    variance = np.maximum(0, _variances(posterior)) + 2 / (accuracy.shape[1] - 3) * moved**2
+    apart = (accuracy - middle[:, np.newaxis]).T
+    estimate, posterior = _shrunk(between[np.newaxis], noise, apart)
+    # How far each is shrunk rests on a covariance that is estimated itself: others that it might have been.
+    others = _drawn_covariances(between, noise, DRAWS, rng or np.random.default_rng(0))
+    moved, varied = _shrunk(others, noise, apart)
+    moved = moved - estimate
+    posterior = varied.mean(axis=0) + np.einsum("dci,dcj->cij", moved, moved) / len(moved)
+    estimate = middle + estimate[0]
+    variance = np.maximum(0, _variances(posterior))
     reach = stats.norm.isf((1 - level) / 2) * np.sqrt(variance)
     values = np.stack([estimate[:, 0], estimate[:, 1], estimate[:, 0] - estimate[:, 1]])
     bounds = np.stack([values - reach, values + reach])
@@ -141,10 +146,37 @@ def _shared_noise(
         return within * np.where(total > 0, count / total, 0.0)
 
 
-def _positive(matrix: np.ndarray) -> np.ndarray:
+def _shrunk(between: np.ndarray, noise: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior mean and covariance of c classes for each of d covariances; shapes (d, c, 2) and (d, c, 2, 2).
+
+    Takes covariances (d, 2, 2), sampling errors (c, 2, 2), and distances from the overall means (c, 2), whose errors
+    are in the covariance. The mean is as far from the overall one.
+    """
+    # Most classes have as many images as others.
+    distinct, place = np.unique(noise.reshape(-1, 4), axis=0, return_inverse=True)
+    total = between[:, np.newaxis] + distinct.reshape(-1, 2, 2)
+    kept = (between[:, np.newaxis] @ np.linalg.pinv(total, hermitian=True))[:, place.ravel()]
+    left = np.eye(2) - kept
+    of_middle = (between + noise.mean(axis=0)) / len(noise)
+    turned = left.swapaxes(2, 3)
+    posterior = left @ between[:, np.newaxis] + left @ of_middle[:, np.newaxis] @ turned
+    return np.einsum("dcij,cj->dci", kept, apart), posterior
+
+
+def _drawn_covariances(between: np.ndarray, noise: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Estimates of the covariance between classes from as many draws of measured accuracies; shape (d, 2, 2)."""
+    classes = len(noise)
+    root = np.linalg.cholesky(between + noise + 1e-15 * np.eye(2))
+    drawn = np.einsum("cij,dcj->dci", root, rng.standard_normal((draws, classes, 2)))
+    apart = drawn - drawn.mean(axis=1, keepdims=True)
+    seen = np.einsum("dci,dcj->dij", apart, apart) / (classes - 1)
+    return _positive(seen - noise.mean(axis=0))
+
+
+def _positive(matrix: Float[np.ndarray, "*draws 2 2"]) -> Float[np.ndarray, "*draws 2 2"]:
     """The nearest covariance: eigenvalues below 0 become 0."""
     value, vector = np.linalg.eigh(matrix)
-    return vector * np.maximum(value, 0) @ vector.T
+    return (vector * np.maximum(value, 0)[..., np.newaxis, :]) @ vector.swapaxes(-1, -2)
 
 
 def _variances(posterior: np.ndarray) -> np.ndarray:

@@ -31,6 +31,8 @@ def drop_sentence(table: pd.DataFrame, metric: str, found: MeanDrop) -> str:
     least, most = ordered.iloc[0], ordered.iloc[-1]
     models = counted(len(table), "model")
     first = f"{kind.capitalize()} {verb} by {points(abs(mean_drop))} points on average over {models} ({mean})."
+    if points(least["size"]) == points(most["size"]):
+        return f"{first} All {noun}s are {points(abs(most['size']))} points when rounded."
     if least["size"] >= 0:
         return (
             f"{first} The smallest {noun} is {_of_model(least, sign, level)}, "

@@ -310,9 +310,7 @@ class TestDegenerate:
         assert found.rank_changes == found.drop_differences == Missing(alone)
         assert of_set(found.original).pairs == Missing("a comparison needs two models")
         assert of_set(found.original).cover_margin == Missing("a comparison needs two models")
-        assert found.robustness == Missing(
-            "a distance needs a line through at least 5 other models (1 model, 1 of them in the baseline)"
-        )
+        assert found.robustness == Missing("a distance needs a line through at least 5 other models (1 model)")
         assert found.lines.scale_fits == Missing("no line can be fitted (1 model with 1 distinct original accuracy)")
         assert found.without_labels == Missing("agreement needs two models")
         assert found.difficulty == Missing("the difficulty model cannot be fitted (1 model that can be used)")

@@ -1,0 +1,74 @@
+"""Coverage of confidence sets of ranks, and false rank changes, by simulation, at 3, 5, 10, 20 and 67 models.
+
+    python benchmarks/coverage_ranks.py [--testbeds 200]
+
+Models err on images that they share, either all equally good, in pairs of equals that differ by 3 points, or spread
+evenly from 60 to 90 %. Held against the true ranks are the simultaneous 95 % sets of all models on the new set. Between
+the sets no true rank changes: a testbed with a significant rank change, or with a pair that is significantly reversed,
+is a false alarm.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy import special
+from threadpoolctl import threadpool_limits
+
+from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
+from evalshift.analysis.statistics.rank_sets import rank_change_sets, rank_sets
+
+MODELS = (3, 5, 10, 20, 67)
+IMAGES = (2000, 1000)
+ORIGINAL, NEW = Difficulty(0.0, 2.0), Difficulty(1.0, 2.0)
+DRAWS = 1000
+
+
+def accuracies(setting: str, models: int) -> np.ndarray:
+    """True original accuracies, the best first."""
+    if setting == "all equal":
+        return np.full(models, 0.75)
+    if setting == "pairs of equals":
+        return np.clip(0.9 - 0.03 * (np.arange(models) // 2), 0.05, None)
+    return np.linspace(0.9, 0.6, models)
+
+
+def rates(setting: str, models: int, testbeds: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Share of the testbeds whose sets hold all true ranks on the new set, and of those with a false alarm."""
+    accuracy = accuracies(setting, models)
+    skill = special.ndtri(accuracy) * np.hypot(ORIGINAL.spread, 1)
+    # One more than the number of better models.
+    first = 1 + (accuracy[:, np.newaxis] < accuracy).sum(axis=1)
+    held, alarms = [], []
+    for _ in range(testbeds):
+        original, new = (
+            simulate(skill, difficulty, count, rng) for difficulty, count in zip((ORIGINAL, NEW), IMAGES, strict=True)
+        )
+        sets = rank_sets(new, draws=DRAWS, rng=rng).interval
+        found = rank_change_sets(original, new, draws=DRAWS, rng=rng)
+        held.append(bool(((sets.low <= first) & (first <= sets.high)).all()))
+        alarms.append(bool(found.real.any() or found.reversed_pairs.any()))
+    return float(np.mean(held)), float(np.mean(alarms))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--testbeds", type=int, default=200, help="testbeds per setting and number of models")
+    testbeds = parser.parse_args().testbeds
+    began = time.process_time()
+    table = Table(title="Sets of ranks that hold all true ranks (testbeds with a false rank change)")
+    table.add_column("2,000 and 1,000 images")
+    for models in MODELS:
+        table.add_column(f"{models} models", justify="right")
+    with threadpool_limits(1):
+        for setting in ("all equal", "pairs of equals", "spread evenly"):
+            found = [rates(setting, models, testbeds, np.random.default_rng(models)) for models in MODELS]
+            table.add_row(setting, *(f"{held:.0%} ({alarm:.1%})" for held, alarm in found))
+    Console(width=140).print(table)
+    print(f"{time.process_time() - began:.0f} s of a processor")
+
+
+if __name__ == "__main__":
+    main()
