@@ -26,7 +26,7 @@ from evalshift.commands.shared import (
     whole_number,
 )
 from evalshift.console import completion
-from evalshift.errors import RegistryError, UsageError
+from evalshift.errors import RegistryError, UsageError, near_match
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.publishing import inert_text
 
@@ -96,8 +96,11 @@ TitlesOption = Annotated[
 def _suggest_flag(scale: str | None) -> None:
     """The scale is a flag; who writes it as a value is told so."""
     if scale is not None:
-        shown = f"--{scale}" if scale in _SCALES else ", ".join(f"--{known}" for known in _SCALES)
-        raise typer.BadParameter(f"the scale is set by a flag: {shown}")
+        flags = ", ".join(f"--{known}" for known in _SCALES)
+        meant = near_match(scale.lower(), _SCALES)
+        raise typer.BadParameter(
+            f"the scale is set by a flag: {flags}" + (f". Did you mean --{meant}?" if meant else "")
+        )
 
 
 _SCALES = ("linear", "probit", "logit")
@@ -206,6 +209,7 @@ def _evalshift(
 
 @app.command(epilog='Example: evalshift run --registry mine.yaml --pair cifar10:cifar10.1-v6 --models "resnet*"')
 def run(
+    ctx: typer.Context,
     config: ConfigOption = None,
     registry: RegistryOption = None,
     pair: PairOption = None,
@@ -221,7 +225,12 @@ def run(
         ),
     ] = "fp32",
     batch_size: Annotated[
-        str, typer.Option(metavar="auto|N", help="Images per batch; auto searches for the fastest size.")
+        str,
+        typer.Option(
+            metavar="auto|N",
+            autocompletion=completion.one_of("auto"),
+            help="Images per batch; auto searches for the fastest size.",
+        ),
     ] = "auto",
     workers: Annotated[
         int | None,
@@ -328,6 +337,7 @@ def run(
             ray_address=ray_address,
             handover=handover,
             model_timeout=model_timeout if executor == "ray" else None,
+            config=_of_config(ctx) if config else {},
         )
         if dry_run:
             _dry_run(registry, split(pair), split(models), results, options, force)
@@ -365,6 +375,7 @@ def run(
                 ray_address=options.ray_address,
                 handover=options.handover,
                 model_timeout=options.model_timeout,
+                config=options.config,
                 console=stderr(),
             )
         if key and limit is None and not stored.failures:
@@ -373,6 +384,17 @@ def run(
             print_failures(stored.failures, stored.path)
             raise typer.Exit(1)
         stderr().print(f"results   {stored.path}")
+
+
+@no_type_check  # as above
+def _of_config(ctx: typer.Context) -> dict[str, object]:
+    """The options of this command that its file of options gave, by their names; those given as flags come first."""
+    given = ctx.default_map or {}
+    return {
+        max(one.opts, key=len).removeprefix("--"): given[one.name]
+        for one in ctx.command.params
+        if one.name in given and ctx.get_parameter_source(one.name).name == "DEFAULT_MAP"
+    }
 
 
 def _can_ask() -> bool:
@@ -473,6 +495,7 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="FAMILY",
+            autocompletion=completion.families,
             help="Family to leave out of the line fits; a second figure includes it. Comma-separated; repeatable. "
             "[default: none; for a published testbed or release, the families that its publication leaves out]",
         ),
@@ -543,6 +566,7 @@ def report(
         typer.Option(
             "--format",
             metavar="LIST",
+            autocompletion=completion.several_of("html", "png", "pdf", "svg", "csv", "md", "tex", "json"),
             help="Any of html, png, pdf, svg, csv, md, tex; or json, which prints every number and writes nothing.",
         ),
     ] = "html,png,pdf,svg,csv,md,tex",
@@ -570,6 +594,9 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="LIST",
+            autocompletion=completion.several_of(
+                "rank", "model", "family", "year", "original", "new", "drop", "new-rank", "delta-rank"
+            ),
             help="Columns of the main table in LaTeX and Markdown; any of rank, model, family, year, original, new, "
             "drop, new-rank, delta-rank.",
         ),
@@ -733,7 +760,11 @@ def figure(
     highlight: HighlightOption = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="FAMILY", help="Family to leave out of the line. Comma-separated; repeatable."),
+        typer.Option(
+            metavar="FAMILY",
+            autocompletion=completion.families,
+            help="Family to leave out of the line. Comma-separated; repeatable.",
+        ),
     ] = None,
     linear: LinearOption = False,
     probit: ProbitOption = False,
@@ -830,7 +861,11 @@ def compare(
     registry: TitlesOption = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="FAMILY", help="Family to leave out of the line. Comma-separated; repeatable."),
+        typer.Option(
+            metavar="FAMILY",
+            autocompletion=completion.families,
+            help="Family to leave out of the line. Comma-separated; repeatable.",
+        ),
     ] = None,
     linear: LinearOption = False,
     probit: ProbitOption = False,
@@ -925,10 +960,11 @@ def atlas(
         ),
     ] = None,
 ) -> None:
-    """Write all published testbeds as one page: search a model, choose two test sets, download the table.
+    """Write all published testbeds as one page.
 
-    Each pair has its findings: the line of all models, the lines by training data, and the models significantly above
-    or below the line. The page is one file that needs no network.
+    It has a search for a model, a choice of two test sets, and the table to download. Each pair has its findings: the
+    line of all models, the lines by training data, and the models significantly above or below the line. The page is
+    one file that needs no network.
     """
     with complaints(atlas):
         from evalshift.analysis.atlas.page import write_atlas
@@ -952,11 +988,21 @@ def list_entries(
     registry: RegistryOption = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--filter", metavar="GLOB", help='Names, such as "resnet*". Comma-separated; repeatable.'),
+        typer.Option(
+            "--filter",
+            metavar="GLOB",
+            autocompletion=completion.entries,
+            help='Names, such as "resnet*". Comma-separated; repeatable.',
+        ),
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", metavar="NAME", help="Sources, such as timm. Comma-separated; repeatable."),
+        typer.Option(
+            "--source",
+            metavar="NAME",
+            autocompletion=completion.sources,
+            help="Sources, such as timm. Comma-separated; repeatable.",
+        ),
     ] = None,
     runnable: Annotated[
         bool, typer.Option("--runnable", help="Only entries that are on disk or can be downloaded.")
@@ -1168,15 +1214,28 @@ def import_predictions(
         Path, typer.Argument(metavar="FILE", help="An npy, npz, pt, JSON, JSON lines, CSV or Parquet file.")
     ],
     model: Annotated[str, typer.Option(metavar="NAME", help="Name of the model.")],
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Name of the dataset.")],
+    dataset: Annotated[
+        str, typer.Option(metavar="NAME", autocompletion=completion.datasets, help="Name of the dataset.")
+    ],
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Labels, with ids or in dataset order, if none are stored.")
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Label space of class numbers: cifar10, imagenet-1k, or your own."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completion.classes,
+            help="Label space of class numbers: cifar10, imagenet-1k, or your own.",
+        ),
     ] = None,
-    kind: Annotated[str, typer.Option(metavar="K", help="auto, top1, topk, logits or probabilities.")] = "auto",
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="K",
+            autocompletion=completion.one_of("auto", "top1", "topk", "logits", "probabilities"),
+            help="auto, top1, topk, logits or probabilities.",
+        ),
+    ] = "auto",
     id_column: Annotated[
         str | None, typer.Option("--id-column", metavar="C", help="The column that identifies the images.")
     ] = None,
@@ -1186,7 +1245,13 @@ def import_predictions(
     ] = None,
     first_class: Annotated[
         int | None,
-        typer.Option("--first-class", metavar="0|1", parser=whole_number, help="Number of the first class."),
+        typer.Option(
+            "--first-class",
+            metavar="0|1",
+            autocompletion=completion.one_of("0", "1"),
+            parser=whole_number,
+            help="Number of the first class.",
+        ),
     ] = None,
     file_order: Annotated[
         bool, typer.Option("--file-order", help="Rows are in dataset order; names in the file are ignored.")
@@ -1195,11 +1260,17 @@ def import_predictions(
         str,
         typer.Option(
             metavar="M",
+            autocompletion=completion.one_of("marked", "incorrect", "error"),
             help="Count images as incorrect if the file marks them as without prediction (marked), also if they have "
             "no row (incorrect), or refuse the file (error).",
         ),
     ] = "marked",
-    family: Annotated[str | None, typer.Option(metavar="NAME", help="The model's family, shown in the report.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", autocompletion=completion.families, help="The model's family, shown in the report."
+        ),
+    ] = None,
     year: Annotated[int | None, typer.Option(metavar="N", parser=whole_number, help="The model's year.")] = None,
     registry: RegistryOption = None,
     results: ResultsOption = Path("results"),
@@ -1347,7 +1418,8 @@ def cache_list(
 @cache_app.command("clear", epilog="Example: evalshift cache clear imagenet")
 def cache_clear(
     datasets: Annotated[
-        list[str] | None, typer.Argument(metavar="DATASET", help="Datasets, by name. [default: all]")
+        list[str] | None,
+        typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help="Datasets, by name. [default: all]"),
     ] = None,
     cache_dir: CacheDirOption = None,
 ) -> None:

@@ -23,6 +23,7 @@ _TELLING = {
     "identity": {},
     "versions": {},
     "imported": None,
+    "config": {},
 }
 
 

@@ -219,6 +219,8 @@ def test_run_takes_its_options_from_a_file_and_flags_override_it(here: Path) -> 
     provenance = stored.provenance("new", "good")
     assert provenance is not None
     assert provenance.batch_size == 2
+    # What the file gave; the models are those of the command line.
+    assert provenance.config == {"pair": ["original:new"], "batch-size": 2, "results": "elsewhere"}
     assert run_here("run", "--config", "run.yaml").code == 0
     assert stored.models("new") == ["dark", "good"]
 
@@ -587,6 +589,23 @@ def test_list_models(here: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("what", ["models", "datasets", "pairs"])
+def test_lists_fit_60_columns_and_say_what_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = run_here("list", what).out.splitlines()
+    assert max(map(len, lines)) <= 60
+    rows = [line for line in lines[2:] if line[:1].strip()]
+    names = set(load_registry().models if what == "models" else load_registry().datasets)
+    if what != "pairs":
+        assert names <= {row.split()[0] for row in rows}  # whole, to be copied
+        assert "not shown at this width: classes" in lines[-1 if what == "datasets" else -2]
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "not shown" not in run_here("list", what).out
+
+
 def test_list_models_says_which_wait_for_a_request(here: Path) -> None:
     text = (
         Path("registry.yaml")
@@ -701,8 +720,10 @@ def test_the_shell_completes_values(here: Path, typed: str, offered: list[str]) 
 def test_a_scale_written_as_a_value_is_told_its_flag(here: Path) -> None:
     ran = run_here("report", "--scale", "probit")
     assert ran.code == 2
-    assert "the scale is set by a flag: --probit" in ran.err
-    assert "the scale is set by a flag: --linear, --probit, --logit" in run_here("report", "--scale", "log").err
+    assert "the scale is set by a flag: --linear, --probit, --logit. Did you mean --probit?" in ran.err
+    assert "the scale is set by a flag: --linear, --probit, --logit\n" in run_here("report", "--scale", "x").err
+    for wrong, meant in (("probitt", "probit"), ("Logit", "logit"), ("lin", "linear")):
+        assert f"Did you mean --{meant}?" in run_here("report", "--scale", wrong).err
 
 
 def table(printed: str) -> list[list[str]]:

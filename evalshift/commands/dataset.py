@@ -47,11 +47,20 @@ dataset_app = typer.Typer(
 
 @dataset_app.command("stats", epilog="Example: evalshift dataset stats cinic10-cifar cinic10-imagenet --out figures")
 def dataset_stats(
-    one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
-    other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another dataset, for comparison.")] = None,
+    one: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.datasets, help="A dataset.")],
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="[B]", autocompletion=completion.datasets, help="Another dataset, for comparison."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder for the figure and the histograms.")] = Path(),
     formats: Annotated[
-        str, typer.Option("--format", metavar="LIST", help="Any of png, pdf, svg, csv.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="LIST",
+            autocompletion=completion.several_of("png", "pdf", "svg", "csv"),
+            help="Any of png, pdf, svg, csv.",
+        ),
     ] = "png,pdf,svg,csv",
     size: SizeOption = None,
     registry: RegistryOption = None,
@@ -81,7 +90,10 @@ def dataset_stats(
 
 @dataset_app.command("groups", epilog="Example: evalshift dataset groups waterbirds --results results --out groups")
 def dataset_groups(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset in the results folder.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help="A dataset in the results folder."),
+    ],
     results: ResultsOption = Path("results"),
     metric: AccuracyOption = "top1",
     out: Annotated[
@@ -112,9 +124,22 @@ def dataset_downsample(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wnid folders, or ImageNet's validation images.")],
     size: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Pixels per side.")] = 32,
     filter: Annotated[
-        str, typer.Option("--filter", metavar="F", help="nearest, box, bilinear, hamming, bicubic or lanczos.")
+        str,
+        typer.Option(
+            "--filter",
+            metavar="F",
+            autocompletion=completion.one_of("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
+            help="nearest, box, bilinear, hamming, bicubic or lanczos.",
+        ),
     ] = "box",
-    split: Annotated[str, typer.Option(metavar="val|train", help="Name of the split; train is shuffled.")] = "val",
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="val|train",
+            autocompletion=completion.one_of("val", "train"),
+            help="Name of the split; train is shuffled.",
+        ),
+    ] = "val",
     batches: Annotated[
         int, typer.Option(metavar="N", parser=whole_number, help="Number of files of a train split.")
     ] = 1,
@@ -155,12 +180,23 @@ def dataset_downsample(
     "duplicates", epilog="Example: evalshift dataset duplicates cifar10 cifar10-train --metric l2,ssim --top 10"
 )
 def dataset_duplicates(
-    one: Annotated[str, typer.Argument(metavar="A", help="The dataset whose images are looked up.")],
+    one: Annotated[
+        str,
+        typer.Argument(metavar="A", autocompletion=completion.datasets, help="The dataset whose images are looked up."),
+    ],
     other: Annotated[
-        str | None, typer.Argument(metavar="[B]", help="Where they are looked up. [default: A itself]")
+        str | None,
+        typer.Argument(
+            metavar="[B]", autocompletion=completion.datasets, help="Where they are looked up. [default: A itself]"
+        ),
     ] = None,
     metric: Annotated[
-        str, typer.Option(metavar="l2|ssim|features", help="How images are compared. Comma-separated.")
+        str,
+        typer.Option(
+            metavar="l2|ssim|features",
+            autocompletion=completion.one_of("l2", "ssim", "features"),
+            help="How images are compared. Comma-separated.",
+        ),
     ] = "l2",
     model: Annotated[
         str | None,
@@ -441,8 +477,11 @@ def dataset_revisions(
     "discriminate", epilog="Example: evalshift dataset discriminate cifar10 cifar10.1-v6 --model resnet20-akamaster"
 )
 def dataset_discriminate(
-    one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another dataset of the same classes.")],
+    one: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.datasets, help="A dataset.")],
+    other: Annotated[
+        str,
+        typer.Argument(metavar="B", autocompletion=completion.datasets, help="Another dataset of the same classes."),
+    ],
     model: Annotated[
         str,
         typer.Option(
@@ -517,8 +556,8 @@ def dataset_discriminate(
 
 @dataset_app.command("compare", epilog="Example: evalshift dataset compare cifar10 cifar10.1-v6")
 def dataset_compare(
-    one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another dataset.")],
+    one: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.datasets, help="A dataset.")],
+    other: Annotated[str, typer.Argument(metavar="B", autocompletion=completion.datasets, help="Another dataset.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the tables as CSV and Markdown.")] = None,
     registry: RegistryOption = None,
     workers: WorkersOption = None,
@@ -564,8 +603,11 @@ def dataset_compare(
     "show", epilog="Example: evalshift dataset show cifar10 cifar10.1-v6 --per-class 10 --classes cat,dog"
 )
 def dataset_show(
-    one: Annotated[str, typer.Argument(metavar="A", help="A dataset.")],
-    other: Annotated[str | None, typer.Argument(metavar="[B]", help="Another dataset, shown beside it.")] = None,
+    one: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.datasets, help="A dataset.")],
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="[B]", autocompletion=completion.datasets, help="Another dataset, shown beside it."),
+    ] = None,
     per_class: Annotated[
         int, typer.Option(metavar="N", parser=whole_number, help="Images of each class and dataset.")
     ] = 10,
@@ -585,7 +627,15 @@ def dataset_show(
     size: Annotated[
         int, typer.Option(metavar="N", parser=whole_number, min=8, help="Pixels per image, in PNG and PDF.")
     ] = 64,
-    formats: Annotated[str, typer.Option("--format", metavar="LIST", help="Of png, pdf, html.")] = "png,html",
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="LIST",
+            autocompletion=completion.several_of("png", "pdf", "html"),
+            help="Of png, pdf, html.",
+        ),
+    ] = "png,html",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the sheet.")] = Path(),
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
@@ -634,7 +684,7 @@ def _correct_of(results: Path, dataset: "Dataset", model: str) -> "np.ndarray":
 
 @dataset_app.command("split", epilog="Example: evalshift dataset split cifar10 --folds 5 --stratify")
 def dataset_split(
-    name: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset.")],
+    name: Annotated[str, typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help="A dataset.")],
     folds: Annotated[int, typer.Option(metavar="K", parser=whole_number, help="Number of folds.")] = 5,
     stratify: Annotated[
         bool, typer.Option("--stratify/--no-stratify", help="As many images of each class in every fold, within one.")

@@ -119,8 +119,8 @@ def _options(command: Callable[..., Any]) -> dict[str, str]:
     """Python argument → option of a command, such as resamples → --bootstrap; an argument of it by its place: FILE."""
     named: dict[str, list[str]] = {}
     for name, parameter in signature(command).parameters.items():
-        (declared,) = parameter.annotation.__metadata__
-        if declared.hidden:
+        (declared,) = getattr(parameter.annotation, "__metadata__", (None,))
+        if declared is None or declared.hidden:  # the context is no option
             continue
         # In an annotation, typer takes the first of the names for the default value.
         written = (declared.default, *(declared.param_decls or ()))

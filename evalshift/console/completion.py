@@ -25,6 +25,19 @@ def one_of(*values: str) -> Callable[[str], list[str]]:
     return complete
 
 
+def several_of(*values: str) -> Callable[[str], list[str]]:
+    """Completes to these values; after a comma, to the next one.
+
+    >>> several_of("html", "png", "pdf")("html,p")
+    ['html,png', 'html,pdf']
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return _next(values, incomplete)
+
+    return complete
+
+
 def models(ctx: typer.Context, incomplete: str) -> list[str]:
     """Models of the registry; after a comma, the next one."""
     return _next(_registry(ctx, lambda registry: registry.models), incomplete)
@@ -54,6 +67,42 @@ def datasets(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(_registry(ctx, lambda registry: registry.datasets), incomplete)
 
 
+def entries(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Models, datasets or pairs of the registry, whichever `list` is asked for; after a comma, the next one."""
+    what = str(ctx.params.get("what"))
+    if what not in ("models", "datasets", "pairs"):
+        return []
+    return _next(_registry(ctx, lambda registry: map(str, getattr(registry, what))), incomplete)
+
+
+def sources(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Sources of the models and datasets of the registry; after a comma, the next one."""
+    return _next(
+        _registry(
+            ctx,
+            lambda registry: sorted({one.source for one in (*registry.models.values(), *registry.datasets.values())}),
+        ),
+        incomplete,
+    )
+
+
+def classes(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Label spaces: those that come with evalshift, and those of the registry."""
+    from evalshift.testbed.classes import BUILT_IN
+
+    known = _registry(ctx, lambda registry: registry.classes)
+    return _beginning(dict.fromkeys((*BUILT_IN, *known)), incomplete)
+
+
+def families(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Families of the registry's models, or of the published testbed that is named; after a comma, the next one."""
+    if ctx.params.get("published"):
+        known = _published_families(str(ctx.params["published"]))
+    else:
+        known = _registry(ctx, lambda registry: [one.family for one in registry.models.values() if one.family])
+    return _next(sorted(set(known)), incomplete)
+
+
 def published(incomplete: str) -> list[str]:
     """Published testbeds."""
     from evalshift.testbed.published import published_names
@@ -71,6 +120,14 @@ def every_published_model(incomplete: str) -> list[str]:
 
 
 def _published_models(name: str) -> list[str]:
+    return list(dict.fromkeys(model.name for model in _published(name)))
+
+
+def _published_families(name: str) -> list[str]:
+    return [model.family for model in _published(name) if model.family]
+
+
+def _published(name: str) -> list[Any]:
     from evalshift.testbed.published import load_published
 
     try:
@@ -78,7 +135,7 @@ def _published_models(name: str) -> list[str]:
     except EvalshiftError:
         return []
     tables = (testbed.table_of(pair) for pair in testbed.pairs)
-    return list(dict.fromkeys(model.name for table in tables if table is not None for model in table.models))
+    return [model for table in tables if table is not None for model in table.models]
 
 
 def _registry(ctx: typer.Context, names: Callable[[Any], Iterable[str]]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from evalshift.console.terminal import print_table, stdout
+from evalshift.console.terminal import least_width, print_table, seen_width, stdout, wrapped
 from evalshift.errors import UsageError, did_you_mean, unknown_name
 from evalshift.formatting import percent
 
@@ -169,20 +169,44 @@ def _show_models(rows: Iterable[_Row]) -> None:
     columns = ("model", "classes", "family", "year", "expected", "run on request")
     if not any(row[-1] for row in cells):
         columns, cells = columns[:-1], [row[:-1] for row in cells]
-    print_table(columns, cells)
+    _print_fitting(columns, cells, ("run on request", "year", "family", "classes", "expected"))
 
 
 def _show_datasets(rows: Iterable[_Row]) -> None:
-    print_table(
+    _print_fitting(
         ("dataset", "classes", "state", "what it is"),
         [(row["name"], row["classes"], row["state"], row["note"] or "") for row in rows],
+        ("what it is", "classes", "state"),
     )
 
 
 def _show_pairs(rows: Iterable[_Row]) -> None:
-    print_table(
-        ("pair", "classes", "models"), [(row["name"], row["classes"], str(row["models"])) for row in rows], "llr"
-    )
+    cells = [(row["name"], row["classes"], str(row["models"])) for row in rows]
+    _print_fitting(("pair", "classes", "models"), cells, ("classes", "models"), right=("models",))
+
+
+def _print_fitting(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], less: Sequence[str], right: Sequence[str] = ()
+) -> None:
+    """Print a table without the columns for which there is no room, the `less` important ones first, and say which."""
+    shown = list(columns)
+    omitted = [column for column in less if _omit(column, columns, cells, shown)]
+    places = [columns.index(column) for column in shown]
+    align = "".join("r" if column in right else "l" for column in shown)
+    print_table(shown, [[row[place] for place in places] for row in cells], align)
+    if omitted:
+        names = ", ".join(column for column in columns if column in omitted)
+        stdout().print(wrapped(f"not shown at this width: {names}; --json has all", ""), soft_wrap=True)
+
+
+def _omit(column: str, columns: Sequence[str], cells: Sequence[Sequence[str]], shown: list[str]) -> bool:
+    """Take a column out of those shown if they are wider than the terminal."""
+    places = [columns.index(one) for one in shown]
+    needed = least_width(shown, [[row[place] for place in places] for row in cells])
+    too_wide = (width := seen_width()) is not None and needed > width
+    if too_wide:
+        shown.remove(column)
+    return too_wide
 
 
 _KINDS: dict[str, tuple[Callable[["Registry", Choice], list[_Row]], Callable[[list[_Row]], None]]] = {

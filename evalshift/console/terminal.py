@@ -40,8 +40,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str
     align = align or "l" * len(header)
     widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
     gaps = 2 * (len(widths) - 1)
-    least = sum(widths[:-1]) + gaps + min(widths[-1], _LEAST_WIDTH)
-    width = max(least, seen_width() or sum(widths) + gaps)
+    width = max(_least(widths), seen_width() or sum(widths) + gaps)
     console = _console(sys.stdout, width)
     if sum(widths) + gaps <= width and not any(_SPACING.search(cell) for row in (header, *rows) for cell in row):
         # Of hundreds of rows, rich measures and wraps each cell for a third of a second.
@@ -50,6 +49,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str
         console.out("\n".join([rule, *(_padded(row, widths, align) for row in rows)]))
     else:
         console.print(_folded(header, rows, align))
+
+
+def least_width(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Columns of a terminal that `print_table` needs for this table, with its last column folded."""
+    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    return _least(widths)
+
+
+def _least(widths: Sequence[int]) -> int:
+    return sum(widths[:-1]) + 2 * (len(widths) - 1) + min(widths[-1], _LEAST_WIDTH)
 
 
 def _padded(row: Sequence[str], widths: Sequence[int], align: str) -> str:

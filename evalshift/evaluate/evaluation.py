@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,12 +22,14 @@ class Origin:
     """Origin of a classifier, for provenance: its entry, the part that can change predictions, the commit.
 
     own   whether the entry is of the user's own registry file
+    config  options of the run that came from a file
     """
 
     entry: Mapping[str, Any]
     identity: Mapping[str, Any]
     git_revision: str | None
     own: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate_classifier(
@@ -117,5 +119,6 @@ def _evaluate(
         images_per_second=result.images_per_second,
         warnings=[*dataset.warnings, *prepared.warnings],
         left_out=list(classifier.left_out),
+        config=dict(origin.config),
     )
     return Predictions(classifier.name, dataset.name, result.top, result.prob, provenance), result

@@ -63,6 +63,7 @@ class Work:
     written    the registry entry as it stands in YAML, for the record
     own        whether it is of the user's own registry file
     revision   commit of the user's own project
+    config     options of the run that came from a file
     """
 
     name: str
@@ -72,6 +73,7 @@ class Work:
     written: Mapping[str, Any]
     revision: str | None
     own: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def load(work: Work, bench: Bench) -> Loaded | Failure:
         return _failed(work.name, None, str(error), bench)
     if classifier.left_out:
         bench.progress.note(Text(f"{work.name}: {_left_out(classifier.left_out)}"))
-    return Loaded(work, classifier, Origin(work.written, work.entry.identity(), work.revision, work.own))
+    return Loaded(work, classifier, Origin(work.written, work.entry.identity(), work.revision, work.own, work.config))
 
 
 def run_group(group: Sequence[Loaded], bench: Bench) -> list[Failure]:

@@ -1,13 +1,24 @@
 """How models are run, as a person asks for it; checked when it is made, without importing torch."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.formatting import bytes_in
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 EXECUTORS = ("local", "ray")
+# As torch and others call them.
+_PRECISION_ALIASES = {
+    "half": "fp16",
+    "float16": "fp16",
+    "bfloat16": "bf16",
+    "float32": "fp32",
+    "float": "fp32",
+    "amp": "bf16",
+}
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -29,6 +40,7 @@ class Options:
     cache_size   bytes that decoded images may take on disk, also as "20GB"; None for the default, 0 for none
     fast_decode  decode JPEG files at a reduced size where they are shrunk anyway, which changes pixels
     cache_dir    their folder; None for EVALSHIFT_CACHE, else a folder in the user's cache
+    config       what of this, and of the choice of models and pairs, came from a file; for the provenance
 
     Raises UsageError when made with an invalid value.
     """
@@ -47,6 +59,7 @@ class Options:
     ray_address: str | None = None
     handover: str | None = None
     model_timeout: float | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cache_bytes(self) -> int | None:
@@ -59,7 +72,11 @@ class Options:
         check_device_name(self.device)
         size = self.batch_size
         if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise UsageError(f'"{size}" is not a batch size', expected="auto, or a whole number of images from 1 up")
+            raise UsageError(
+                f'"{size}" is not a batch size',
+                expected="auto, or a whole number of images from 1 up",
+                fix=did_you_mean(str(size), ("auto",)),
+            )
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"invalid number of workers: {self.workers}", expected="a whole number from 1 up")
         if self.limit is not None and (isinstance(self.limit, bool) or self.limit < 1):
@@ -68,7 +85,7 @@ class Options:
             raise UsageError(
                 f'"{self.precision}" is not a precision',
                 expected=", ".join(PRECISIONS),
-                fix=did_you_mean(self.precision, PRECISIONS),
+                fix=did_you_mean(_PRECISION_ALIASES.get(self.precision.lower(), self.precision), PRECISIONS),
             )
         if self.executor not in EXECUTORS:
             raise UsageError(

@@ -1,7 +1,7 @@
 """The predictions of one model on one dataset, with their provenance."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -76,6 +76,7 @@ class Provenance(BaseModel):
     images_per_second   once the first batch was through, for which memory is taken and kernels are chosen
     warnings            what the run noticed and the reader should know
     left_out            tensors of the checkpoint that are not the network's, as the entry says
+    config              options of the run that came from a file of options, by their names on the command line
     imported            source of imported predictions; None where evalshift ran the model
     """
 
@@ -112,6 +113,7 @@ class Provenance(BaseModel):
     images_per_second: float | None = None
     warnings: list[str] = []
     left_out: list[str] = []
+    config: dict[str, Any] = {}
     imported: Imported | None = None
 
     @model_validator(mode="after")

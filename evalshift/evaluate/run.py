@@ -1,11 +1,11 @@
 """Carry out a plan: each model loaded once, run on each of its datasets, and stored as soon as it is done."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -73,6 +73,7 @@ def run(
     ray_address: str | None = None,
     handover: str | None = None,
     model_timeout: float | None = None,
+    config: Mapping[str, Any] | None = None,
     console: Console | None = None,
 ) -> Results:
     """Evaluate models on pairs of test sets, except where predictions are stored and valid; store each when it is done.
@@ -91,6 +92,7 @@ def run(
     ray_address  address of the ray cluster to join, or "auto" for one on this machine; by default, ray is started here
     handover     a folder or fsspec URL (s3://bucket/prefix) through which ray's workers hand over predictions
     model_timeout  with ray, the most seconds that a model may take
+    config       options among these that came from a file, by name: recorded in the provenance of the predictions
     compile      try each network as a CUDA graph and compiled by torch, if the time saved justifies it
     cache_size   disk space for decoded images, in bytes or as text such as "20GB", reused by later models and runs; by
                  default, 50 GB or a fifth of the free space if that is less; 0 for none
@@ -123,6 +125,7 @@ def run(
         ray_address=ray_address,
         handover=handover,
         model_timeout=model_timeout,
+        config=config or {},
     )
     registry = registry if isinstance(registry, Registry) else load_registry(registry)
     results = results if isinstance(results, Results) else Results(results)
@@ -417,7 +420,7 @@ def _carry_out(
                     progress=progress,
                     at_work=lambda work: at_work(datasets.results.path, work.name, work.entry.identity()),
                 )
-                works, suspects = _works(plan, registry), notes(datasets.results.path)
+                works, suspects = _works(plan, registry, options), notes(datasets.results.path)
                 failures = run_all([work for work in works if work.name not in suspects], bench)
                 for work in works:
                     if work.name in suspects:  # alone, so that it takes no other down
@@ -438,7 +441,7 @@ def _carry_out(
     return failures
 
 
-def _works(plan: Plan, registry: Registry) -> list[Work]:
+def _works(plan: Plan, registry: Registry, options: Options) -> list[Work]:
     revision = git_revision(registry.path.parent)
     return [
         Work(
@@ -449,6 +452,7 @@ def _works(plan: Plan, registry: Registry) -> list[Work]:
             written=publishable(registry.written.get(f"models/{name}", {})),
             revision=revision,
             own=name in registry.own_models,
+            config=publishable(options.config),
         )
         for name in dict.fromkeys(job.model for job in plan.jobs)
         for entry, jobs in [(plan.models[name], plan.jobs_of(name))]
@@ -463,6 +467,6 @@ def _carry_out_with_ray(
     loaded = {name: datasets.load(name) for name in dict.fromkeys(job.dataset for job in plan.jobs)}
     say_warnings(plan, datasets, console)
     fingerprints = {name: datasets.fingerprint(name) for name in loaded}
-    works = _works(plan, registry)
+    works = _works(plan, registry, options)
     with RunProgress(console, sum(len(loaded[job.dataset]) for job in plan.jobs)) as progress:
         return run_on_cluster(works, loaded, fingerprints, options, store, progress)

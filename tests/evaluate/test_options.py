@@ -52,3 +52,12 @@ def test_options_need_no_torch(python: Callable[..., str]) -> None:
 def test_a_limit_is_a_number_of_images(limit: object) -> None:
     with pytest.raises(UsageError, match=f"invalid limit: {limit}"):
         Options(limit=limit)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    "name, meant", [("float16", "fp16"), ("half", "fp16"), ("bfloat16", "bf16"), ("Float32", "fp32"), ("amp", "bf16")]
+)
+def test_precisions_by_the_names_of_torch_are_told_ours(name: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Options(precision=name)
+    assert caught.value.fix == f'did you mean "{meant}"?'

@@ -72,8 +72,14 @@ def _execution_words(run: Mapping[str, Any]) -> str:
     words = [run["device"], run["precision"], f"batch size {run['batch_size']}"]
     if run.get("output_kind", "logits") != "logits":
         words.append(f"outputs taken as {run['output_kind']}")
+    config = ", ".join(f"{name} {_value(value)}" for name, value in (run.get("config") or {}).items())
     skipped = [f"{name} ({why})" for name, why in (run.get("skipped_optimizations") or {}).items()]
-    return ", ".join(words) + (f"; optimizations not used: {'; '.join(skipped)}" if skipped else "")
+    text = ", ".join(words) + (f"; options from a file: {config}" if config else "")
+    return text + (f"; optimizations not used: {'; '.join(skipped)}" if skipped else "")
+
+
+def _value(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _preprocess_words(facts: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from evalshift.analysis.page.words import breakable, label, plotly_text, typeset
 from evalshift.analysis.summary import summarize_outcomes
 from evalshift.analysis.summary.against import hold_against
 from evalshift.analysis.summary.stored import summarize
+from evalshift.publishing import anonymous
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +265,16 @@ def test_outputs_and_optimizations_are_shown_where_they_are_not_as_usual(letters
     page = Page(summarize(letters.results, resamples=50))
     words = "outputs taken as probabilities; optimizations not used: fusion (it has &lt;hooks&gt;)"
     assert f"<td>cpu, fp32, batch size 64 → cpu, fp32, batch size 64, {words}</td>" in page.html
+
+
+def test_options_from_a_file_are_shown(letters):
+    config = {"models": ["good", "fair"], "batch-size": 2}
+    for dataset, images in (("old", 4), ("new", 3)):
+        letters.predictions(dataset, "good", [[0] * 5] * images, config=config)
+    page = Page(summarize(letters.results, resamples=0))
+    words = "options from a file: batch-size 2, models good fair"
+    assert f"<td>cpu, fp32, batch size 64; {words}</td>" in page.html
+    assert anonymous({"config": config}) == {"config": {}}  # for double-blind review
 
 
 def test_runs_that_differ_show_both_and_warnings_are_repeated(letters):
