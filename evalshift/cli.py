@@ -486,7 +486,7 @@ def report(
         typer.Option(
             metavar="NAME",
             autocompletion=completion.published,
-            help="Report on a published testbed, such as recht2019; needs no results folder.",
+            help="Report on a published testbed, such as recht2019 or timm; needs no results folder.",
         ),
     ] = None,
     pair: PairOption = None,
@@ -505,7 +505,7 @@ def report(
         typer.Option(
             metavar="NAME",
             autocompletion=completion.published,
-            help="Compare each model with the line of a published testbed, such as recht2019.",
+            help="Compare each model with the line of a published testbed, such as recht2019 or timm.",
         ),
     ] = None,
     models: Annotated[
@@ -731,7 +731,9 @@ def figure(
     published: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", autocompletion=completion.published, help="Draw a published testbed, such as recht2019."
+            metavar="NAME",
+            autocompletion=completion.published,
+            help="Draw a published testbed, such as recht2019 or timm.",
         ),
     ] = None,
     add: Annotated[
@@ -854,7 +856,7 @@ def compare(
         typer.Option(
             metavar="NAME",
             autocompletion=completion.published,
-            help="Models of a published testbed, such as recht2019; needs no results.",
+            help="Models of a published testbed, such as recht2019 or timm; needs no results.",
         ),
     ] = None,
     pair: PairOption = None,

@@ -81,6 +81,9 @@ def make(folder: Path) -> Made:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError("a model has two rows", where=FILE, found=twice)
+    without = [row["model"] for row in rows if not any(row[f"{dataset} top1"] for dataset, _ in COLUMNS.values())]
+    rows = [row for row in rows if row["model"] not in without]
+    notes.append(f"{len(without)} models without accuracies on these sets: {', '.join(without) or 'none'}")
     inexact = [row["model"] for row in rows if row["counted_from"] == "tables"]
     notes.append(f"{len(inexact)} models with accuracies that are no whole counts: {', '.join(inexact) or 'none'}")
     for column, (dataset, _) in COLUMNS.items():

@@ -164,7 +164,7 @@ def test_families_that_the_paper_speaks_of():
 
 def test_pairs_and_their_tables():
     testbed = load_published("recht2019")
-    assert published_names() == ("chrabaszcz2017", "cinic10", "recht2019", "timm")
+    assert published_names() == ("chrabaszcz2017", "cinic10", "recht2019", "taori2020", "timm")
     assert testbed.pairs == (
         "cifar10:cifar10.1-v4",
         "cifar10:cifar10.1-v6",
@@ -251,3 +251,37 @@ def test_testbeds_of_one_set_for_each_model(name, models, dataset, images):
     with pytest.raises(UsageError) as complaint:
         load_with_pairs(name)
     says(complaint.value, found=f'"{name}"')
+
+
+class TestTaori2020:
+    """Figures of imagenet-testbed's table at the commit that README.md of the testbed names, read off there."""
+
+    @pytest.mark.parametrize(
+        "model, dataset, accuracy",
+        [
+            ("efficientnet-l2-noisystudent", "imagenet", 88.32200622558594),
+            ("efficientnet-l2-noisystudent", "objectnet-1.0-beta", 68.45090202009291),
+            ("FixResNeXt101_32x48d", "imagenetv2-matched-frequency", 77.7699966430664),
+            ("instagram-resnext101_32x48d", "ytbb-robust-pm10", 56.945812807881765),
+        ],
+    )
+    def test_counts_give_the_printed_accuracies(self, model, dataset, accuracy):
+        testbed = load_published("taori2020")
+        (counts,) = testbed.counts
+        row = [one.name for one in counts.models].index(model)
+        assert 100 * counts.correct[dataset, "top1"][row] / testbed.images[dataset] == pytest.approx(accuracy, rel=2e-7)
+
+    def test_models_and_what_they_were_trained_on(self):
+        testbed = load_published("taori2020")
+        (counts,) = testbed.counts
+        assert len(counts.models) == 201
+        found = {model.name: model.training_data for model in counts.models}
+        assert (found["resnet50"], found["resnet50_swsl"], found["dpn92"]) == (
+            "imagenet-1k",
+            "instagram",
+            "imagenet-5k",
+        )
+        assert all(model.family for model in counts.models)
+        assert {model.family for model in counts.models} <= set(testbed.families)
+        assert 0 < sum(not model.exact for model in counts.models) < 60
+        assert len(testbed.pairs) == 13

@@ -96,7 +96,8 @@ def compare(
     if published is not None:
         refuse_registry_of_published(registry, published)
         testbed = load_with_pairs(published)
-        names = testbed.pairs if pairs is None else [pairs] if isinstance(pairs, str) else list(pairs)
+        named = testbed.pairs if pairs is None else [pairs] if isinstance(pairs, str) else list(pairs)
+        names = [testbed.pair_named(one) for one in named]
         load = partial(_published_sources, testbed)
     else:
         store = results if isinstance(results, Results) else Results(results)

@@ -1,6 +1,6 @@
 """The overview of several pairs: a matrix of models and new sets for each original set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from evalshift.analysis.pair_statistics.missing import or_none, require
 from evalshift.analysis.pair_statistics.several_sets import MeanOverSets
 from evalshift.analysis.summary import Summary
 from evalshift.analysis.summary.several_sets import SeveralSets
+from evalshift.analysis.tables.published_line import Against
 from evalshift.formatting import percent, points, signed_points, span
 
 # The colour is full at the distance that this share of cells stay within, or at a point where all are nearer.
@@ -50,6 +51,7 @@ class Matrix:
     reach   the distance of full colour
     means   whether any row has means
     hidden  models beyond `MOST_ROWS`
+    line    the line that distances are from
     """
 
     original: str
@@ -59,15 +61,106 @@ class Matrix:
     reach: float
     means: bool
     hidden: int
+    line: str = "the line of the other models on the set"
 
 
 def matrices(summary: Summary) -> list[Matrix]:
-    """One per original set that is in several pairs, or in one; of the report's metric. None for a single pair."""
+    """One per original set that is in several pairs, or in one; of the report's metric. None for a single pair.
+
+    Models that are compared with a published testbed stand among its models nearest to them in original accuracy, and
+    distances are then from its line.
+    """
     found = summary.several_sets.get(summary.metric)
     if found is None:
         return []
     numbers = {(pair.original, pair.new): number for number, pair in enumerate(summary.pairs, 1)}
-    return [_matrix(found, original, numbers) for original in dict.fromkeys(found.cells["original"])]
+    made = [_matrix(found, original, numbers) for original in dict.fromkeys(found.cells["original"])]
+    return [_among_published(one, _published(summary, one.original)) for one in made]
+
+
+def _published(summary: Summary, original: str) -> dict[int, Against]:
+    """The testbed that models are compared with, by the number of the pair."""
+    found = {}
+    for number, pair in enumerate(summary.pairs, 1):
+        metric = pair.metrics.get(summary.metric)
+        if pair.original == original and metric is not None and metric.against is not None:
+            found[number] = metric.against
+    return found
+
+
+def _among_published(matrix: Matrix, published: dict[int, Against]) -> Matrix:
+    """The matrix with distances from the testbed's line, and with its models, as many as there is room for."""
+    if not published:
+        return matrix
+    against = next(iter(published.values()))
+    columns = [_distances(published.get(number)) for _, number in matrix.heads]
+    known = np.abs([cell[2] for column in columns for cell in column.values() if np.isfinite(cell[2])])
+    reach = max(_LEAST_REACH, float(np.quantile(known, _WITHIN)) if len(known) else 0.0)
+    own = [_measured(row, published, matrix.heads, reach) for row in matrix.rows]
+    near = np.array([row.original for row in own])
+    others = dict.fromkeys(model for column in columns for model in column)
+    rows = [_published_row(model, against, columns, reach) for model in others]
+    rows.sort(key=lambda row: float(np.abs(near - row.original).min()))
+    shown = rows[: max(0, MOST_ROWS - len(own))]
+    return replace(
+        matrix,
+        rows=(*own, *sorted(shown, key=lambda row: -row.original)),
+        reach=reach,
+        means=False,
+        hidden=matrix.hidden,
+        line=f"the line of {against.title}, whose models nearest in original accuracy follow",
+    )
+
+
+def _distances(against: Against | None) -> dict[str, tuple[float, float, float]]:
+    """Original and new accuracy of each model of the testbed, and its distance from the line through the others."""
+    if against is None or against.testbed_distances is None:
+        return {}
+    outcomes = against.outcomes
+    accuracies = outcomes.original_correct / outcomes.original_total, outcomes.new_correct / outcomes.new_total
+    values = zip(*accuracies, against.testbed_distances, strict=True)
+    return {model: (float(x), float(y), float(d)) for model, (x, y, d) in zip(outcomes.models, values, strict=True)}
+
+
+def _measured(row: Row, published: dict[int, Against], heads: tuple[tuple[str, int], ...], reach: float) -> Row:
+    """The row with distances from the testbed's lines, where it has one."""
+    cells = []
+    for cell, (_, number) in zip(row.cells, heads, strict=True):
+        against = published.get(number)
+        if cell is not None and against is not None and row.model in against.models:
+            found = against.table.set_index("model").loc[row.model]
+            facts = {
+                "new_accuracy": cell.accuracy,
+                "drop": cell.drop,
+                **{name: found[name] for name in ("distance", "distance_low", "distance_high")},
+            }
+            cell = _cell(facts, reach)
+        cells.append(cell)
+    return replace(row, cells=tuple(cells), mean_accuracy=None, mean_distance=None)
+
+
+def _published_row(
+    model: str, against: Against, columns: list[dict[str, tuple[float, float, float]]], reach: float
+) -> Row:
+    found = [column.get(model) for column in columns]
+    cells = [
+        None
+        if one is None
+        else _cell(
+            {
+                "new_accuracy": one[1],
+                "drop": one[0] - one[1],
+                "distance": one[2],
+                "distance_low": np.nan,
+                "distance_high": np.nan,
+            },
+            reach,
+        )
+        for one in found
+    ]
+    original = next(one[0] for one in found if one is not None)
+    title = f"{against.outcomes.titles.model(model)} ({against.title})"
+    return Row(f"{against.testbed}:{model}", title, original, tuple(cells), None, None)
 
 
 def _matrix(found: SeveralSets, original: str, numbers: dict[tuple[str, str], int]) -> Matrix:

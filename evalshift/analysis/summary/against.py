@@ -10,7 +10,9 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
+from evalshift.analysis.statistics.model_scatter import scatter_test
 from evalshift.analysis.statistics.multiplicity import adjust
+from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
@@ -132,9 +134,17 @@ def _metric_against(
                 }
                 for scale in options.line_scales
             },
+            testbed_distances=_testbed_distances(line_models, options.scale),
             same_data=_same_data(rows, own, line_models, groups, options),
         ),
     )
+
+
+def _testbed_distances(testbed: Outcomes, scale: str) -> np.ndarray:
+    original_correct, original_total, new_correct, new_total = testbed.counts
+    x = to_scale(fitted_accuracy(original_correct, original_total, scale), scale)
+    y = to_scale(fitted_accuracy(new_correct, new_total, scale), scale)
+    return new_correct / new_total - from_scale(y - scatter_test(x, y, least_others=LEAST_LINE_MODELS).distance, scale)
 
 
 def _affordable(resamples: int, models: int) -> int:

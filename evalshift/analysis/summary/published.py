@@ -106,7 +106,8 @@ def _with_metric(
     Without `pairs` all of the testbed's are asked for. Raises UsageError where it was published on none, or not on one
     that is named.
     """
-    wanted = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else tuple(dict.fromkeys(pairs))
+    named = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else pairs
+    wanted = tuple(dict.fromkeys(map(testbed.pair_named, named)))
     refused = [pair for pair in wanted if metric not in _table_of(testbed, pair).metrics]
     if refused and (pairs is not None or len(refused) == len(wanted)):
         known = _table_of(testbed, refused[0]).metrics

@@ -48,6 +48,7 @@ class Against:
     highlighted  those that are marked wherever models are shown
     groups    what models of the testbed were trained on -> the positions of these, the largest group first
     group_lines  scale -> what they were trained on -> their line
+    testbed_distances  how far each of the testbed's models is above the line through its others, a fraction
     same_data  the models against those trained on the same data; None where no model's data are known there
     """
 
@@ -64,6 +65,7 @@ class Against:
     highlighted: frozenset[str] = frozenset()
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     group_lines: Mapping[str, Mapping[str, Line]] = field(default_factory=dict)
+    testbed_distances: np.ndarray | None = None
     same_data: SameData | None = None
 
     @property

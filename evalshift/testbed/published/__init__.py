@@ -178,6 +178,16 @@ class PublishedTestbed:
         """The table that holds `pair`, "original:new"; None where nothing was published on it."""
         return next((table for table in self.tables if pair in table.pairs), None)
 
+    def pair_named(self, pair: str) -> str:
+        """The testbed's pair of this name; "imagenet:imagenet-a" is that of ImageNet's images of the same classes.
+
+        >>> load_published("timm").pair_named("imagenet:imagenet-a")
+        'imagenet@imagenet-a:imagenet-a'
+        """
+        original, _, new = pair.partition(":")
+        seen = f"{original}@{new}:{new}"
+        return seen if pair not in self.pairs and seen in self.pairs else pair
+
     def attributes(self, model: PublishedModel) -> dict[str, Any]:
         """Facts of a model as the entries of a registry have them; without those that are not known."""
         facts = {

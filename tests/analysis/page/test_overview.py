@@ -1,13 +1,16 @@
 """The overview of several pairs: its matrices by hand, on the page, and in a browser."""
 
+import numpy as np
 import pytest
 from browser import needs_chromium
 from pages import Page, summary_of
 
+from evalshift.analysis.atlas.pair_lines import pair_lines
 from evalshift.analysis.page import overview
 from evalshift.analysis.page.overview import matrices
 from evalshift.analysis.page.render import render_page
 from evalshift.analysis.summary import Summary, summarize_outcomes
+from evalshift.analysis.summary.against import hold_against
 
 NAMES = ("a", "b", "c", "d & e", "f", "g")
 
@@ -105,3 +108,46 @@ def test_cells_show_and_sort_by_what_is_chosen_and_all_pairs_are_printed(three_p
     narrow = opened(file, width=400)
     narrow.see("#all-chart-small-3")
     assert narrow.run("document.documentElement.scrollWidth") == 400
+
+
+def test_models_stand_among_those_of_a_published_testbed_nearest_in_accuracy(make_outcomes):
+    pairs = [
+        summarize_outcomes(
+            {
+                "top1": make_outcomes(
+                    [40_000, 30_000],
+                    new_correct,
+                    models=("mine", "weak"),
+                    original="imagenet",
+                    new=new,
+                    original_total=50_000,
+                    new_total=images,
+                )
+            },
+            resamples=0,
+        )
+        for new, images, new_correct in (
+            ("imagenetv2-matched-frequency", 10_000, [7000, 4700]),
+            ("imagenet-sketch", 50_889, [20_000, 5000]),
+        )
+    ]
+    held = hold_against(summary_of(*pairs, resamples=50, scale="probit"), "timm")
+    (matrix,) = matrices(held)
+    assert [row.model for row in matrix.rows[:2]] == ["mine", "weak"]
+    assert len(matrix.rows) == overview.MOST_ROWS
+    assert matrix.line == "the line of timm, whose models nearest in original accuracy follow"
+    against = held.pairs[1].metrics["top1"].against
+    assert against is not None
+    mine, sketch = matrix.rows[0].cells[1], against.table.set_index("model")
+    assert mine is not None
+    assert mine.distance == pytest.approx(sketch.loc["mine", "distance"])
+    lines = pair_lines("timm", "imagenet:imagenet-sketch")
+    farthest = max(min(abs(row.original - 0.8), abs(row.original - 0.6)) for row in matrix.rows[2:])
+    for row in matrix.rows[2:]:
+        cell, place = row.cells[1], lines.outcomes.models.index(row.model.removeprefix("timm:"))
+        assert cell is not None
+        assert cell.accuracy == pytest.approx(lines.outcomes.new_correct[place] / 50_889)
+        assert cell.distance == pytest.approx(lines.distance[place])
+    accuracies = lines.outcomes.original_correct / 50_000
+    nearer = (np.minimum(abs(accuracies - 0.8), abs(accuracies - 0.6)) < farthest).sum()
+    assert nearer <= len(matrix.rows) - 2
