@@ -19,18 +19,20 @@ def check_some_calls(function: Any = None, *, typechecker: Any) -> Any:
     """jaxtyping's decorator, which binds all arguments anew in each call: a sixth of the suite's time."""
     if function is None:
         return functools.partial(check_some_calls, typechecker=typechecker)
-    checked = check_every_call(function, typechecker=typechecker)
-    return checked if isinstance(function, type) else _some_of(function, checked)
+    if isinstance(function, type):
+        return check_every_call(function, typechecker=typechecker)
+    return _some_of(function, functools.cache(lambda: check_every_call(function, typechecker=typechecker)))
 
 
-def _some_of(function: Callable[..., Any], checked: Callable[..., Any]) -> Callable[..., Any]:
+def _some_of(function: Callable[..., Any], checked: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    """The function, `checked` from time to time; its checks are compiled when it is first called."""
     count = 0
 
     @functools.wraps(function)
     def call(*arguments: Any, **choices: Any) -> Any:
         nonlocal count
         count += 1
-        return (function if count > AT_FIRST and count % THEN else checked)(*arguments, **choices)
+        return (function if count > AT_FIRST and count % THEN else checked())(*arguments, **choices)
 
     return call
 
