@@ -9,7 +9,9 @@ from commandline import run_here
 from messages import says
 from PIL import Image
 
-from evalshift.image_pages.contact_sheet import CORRECT, INCORRECT, choose_images
+from evalshift.errors import UsageError
+from evalshift.image_pages.contact_sheet import CORRECT, INCORRECT, choose_images, filtered
+from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.registry import load_registry
 
@@ -129,6 +131,51 @@ def test_the_seed_draws_and_other_classes_do_not(here: Path) -> None:
     assert one == again != other
     assert choose_images([dataset], 3, 1, ["bright"]).rows == {1: one[1]}
     assert all((dataset.labels[list(positions)] == label).all() for label, (positions,) in one.items())
+
+
+def test_filters_are_shown_beside_the_original(here: Path) -> None:
+    done = run_here(
+        *("dataset", "show", "files", "--classes", "bright", "--per-class", "2", "--filters", "box,nearest"),
+        *("--pixels", "4", "--size", "20", "--format", "png"),
+    )
+    assert done.code == 0, done.err
+    known = load_registry("registry.yaml")
+    dataset = load_dataset("files", known.dataset("files"), known.class_space("shades"))
+    chosen = choose_images([dataset], 2, classes=["bright"])
+    sheet = filtered(chosen, ["box", "nearest"], 4)
+    assert [one.title for one in sheet.datasets] == [None, "box, 4 pixels", "nearest, 4 pixels"]
+    assert sheet.rows == {1: ((0, 1), (0, 1), (0, 1))}
+    for place, position in enumerate(chosen.rows[1][0]):
+        with Image.open(dataset.images[position]) as opened:  # pyright: ignore
+            small = np.asarray(opened.resize((4, 4), Image.Resampling.NEAREST))
+        assert np.array_equal(np.asarray(sheet.datasets[2].images)[place], small)
+    assert "not both" in run_here("dataset", "show", "files", "more", "--filters", "box").err
+    assert 'did you mean "lanczos"?' in run_here("dataset", "show", "files", "--filters", "lanczo").err
+
+
+def test_classes_of_some_ranks_by_accuracy(here: Path) -> None:
+    assert run_here("run").code == 0
+    shown = ("dataset", "show", "array", "--model", "net", "--format", "html")
+    done = run_here(*shown, "--ranks", "2,1")
+    assert done.code == 0, done.err
+    page = Path("array_sheet.html").read_text()
+    # The network misses one image, whose label says bright: 20 of 21 bright ones are correct, and all dark ones.
+    heads = re.findall("<tr><th>(.*?)</th>", page)[1:]
+    assert heads == ["bright, rank 2, 95 %", "dark, rank 1, 100 %"]
+    assert "invalid rank of a class (--ranks)" in run_here(*shown, "--ranks", "3").err
+    assert "take a model (--model)" in run_here("dataset", "show", "array", "--ranks", "1").err
+    assert "unknown --metric" in run_here(*shown, "--metric", "top3").err
+
+
+def test_classes_are_named_by_a_synonym_or_their_folder() -> None:
+    space = built_in("imagenet-1k")
+    images = np.zeros((3, 4, 4, 3), np.uint8)
+    dataset = Dataset("three", space, ("a", "b", "c"), np.array([0, 1, 105]), images)
+    chosen = choose_images([dataset], classes=["koala", "tench", "n01443537"])
+    assert list(chosen.rows) == [105, 0, 1]
+    assert chosen.name(105, short=True) == "koala"
+    with pytest.raises(UsageError, match="there is no image of a class"):
+        choose_images([dataset], classes=["ostrich"])
 
 
 def test_what_cannot_be_shown_is_refused(here: Path) -> None:

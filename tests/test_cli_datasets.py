@@ -220,6 +220,19 @@ class TestDownsample:
         ran = run_here("dataset", "downsample", photographs, "--split", "train", "--batches", "2", "--out", "small")
         assert ran.out == "4 images: small/train_data_batch_1.npz, small/train_data_batch_2.npz\n"
 
+    def test_a_tree_of_png_files_is_read_as_a_folder(self, photographs: Path, here: Path) -> None:
+        options = ("dataset", "downsample", photographs, "--size", "16", "--filter", "box", "--to", "tree")
+        assert run_here(*options, "--out", "tree").out == "4 images: tree\n"
+        with Image.open("tree/n01443537/1.png") as made, Image.open(photographs / "n01443537/1.png") as original:
+            np.testing.assert_array_equal(made, original.resize((16, 16), Image.Resampling.BOX))
+        Path("registry.yaml").write_text("datasets: {tree: {source: folder, path: tree, classes: imagenet-1k}}")
+        assert run_here("dataset", "show", "tree", "--format", "png").code == 0
+        Path("tree/n01443537/1.png").unlink()
+        assert run_here(*options, "--out", "tree").out == "4 images, 3 of them from an earlier run: tree\n"
+        refused = run_here(*options[:-3], "nearest", "--to", "tree", "--out", "tree")
+        assert (refused.code, "another run wrote to this folder (--out)" in refused.err) == (2, True)
+        assert "npz or tree" in run_here(*options[:-1], "jpeg").err
+
     def test_a_filter_that_pillow_does_not_have(self, photographs: Path) -> None:
         ran = run_here("dataset", "downsample", photographs, "--filter", "lanczos3")
         assert (ran.code, ran.out) == (2, "")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -147,31 +148,43 @@ def dataset_downsample(
     devkit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The devkit, if it is not next to flat images.")
     ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="npz|tree", autocompletion=completion.one_of("npz", "tree"), help="Arrays, or PNG files by wnid."
+        ),
+    ] = "npz",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: imagenetN]")] = None,
     workers: WorkersOption = None,
 ) -> None:
     """Downsample ImageNet to the format of Downsampled ImageNet.
 
     Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with the channels in sequence, labels
-    from 1 in the order of the devkit, and the mean image. An interrupted run is resumed.
-    Exit code: 0 success, 2 invalid usage or input.
+    from 1 in the order of the devkit, and the mean image. With --to tree, writes PNG files in a folder per wnid, which
+    any library reads. An interrupted run is resumed. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_downsample, STOPPED_HALF_WAY):
-        from evalshift.testbed.downsampling import downsample
+        from evalshift.testbed.downsampling import downsample, downsample_to_tree
 
+        if to not in ("npz", "tree"):
+            raise UsageError("unknown format (`to`)", found=f'"{to}"', expected="npz or tree")
+        target, threads = out or Path(f"imagenet{size}"), _threads(workers)
         with _counted(f"{size} × {size}, {filter}", None) as advance:
-            made = downsample(
-                folder,
-                out or Path(f"imagenet{size}"),
-                size,
-                filter,
-                split=split,
-                batches=batches,
-                seed=seed,
-                devkit=devkit,
-                workers=_threads(workers),
-                advance=advance,
-            )
+            if to == "tree":
+                made = downsample_to_tree(folder, target, size, filter, devkit=devkit, workers=threads, advance=advance)
+            else:
+                made = downsample(
+                    folder,
+                    target,
+                    size,
+                    filter,
+                    split=split,
+                    batches=batches,
+                    seed=seed,
+                    devkit=devkit,
+                    workers=threads,
+                    advance=advance,
+                )
         ready = f", {made.found_ready:,} of them from an earlier run" if made.found_ready else ""
         typer.echo(f"{made.images:,} images{ready}: {', '.join(map(str, made.files))}")
 
@@ -623,6 +636,33 @@ def dataset_show(
             autocompletion=completion.stored_models,
         ),
     ] = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            metavar="top1|top5",
+            autocompletion=completion.one_of("top1", "top5"),
+            help="What counts as correct for --model.",
+        ),
+    ] = "top1",
+    ranks: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            help="Classes of these ranks by the accuracy of --model on A, 1 the best. Comma-separated; repeatable.",
+        ),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filters",
+            metavar="F",
+            help="Instead of B: A made small by these filters, such as box or nearest; all for six. Comma-separated; "
+            "repeatable.",
+        ),
+    ] = None,
+    pixels: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Pixels on a side that --filters make.")
+    ] = 32,
     results: ResultsOption = Path("results"),
     size: Annotated[
         int, typer.Option(metavar="N", parser=whole_number, min=8, help="Pixels per image, in PNG and PDF.")
@@ -643,30 +683,43 @@ def dataset_show(
     """Draw a contact sheet: a few images of each class, of one dataset or of two side by side.
 
     Images are drawn at random; the same seed draws the same ones. With --model, images that the model classifies
-    correctly are framed in blue, others in orange. Exit code: 0 success, 2 invalid usage or input.
+    correctly are framed in blue, others in orange. With --filters, each image is shown beside the small ones that
+    filters make of it. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_show), data_access_of(data_dir):
         from evalshift.analysis.report import check_formats
         from evalshift.console.datasets import print_written
         from evalshift.files import file_name
-        from evalshift.image_pages.contact_sheet import choose_images, write_sheets
+        from evalshift.image_pages.contact_sheet import choose_images, filtered, ranked_classes, write_sheets
+        from evalshift.testbed.downsampling import FILTERS
         from evalshift.testbed.registry import load_registry
 
         wanted = check_formats(formats, ("png", "pdf", "html"), "contact sheets are")
         known = load_registry(registry)
         datasets = [_load(known, name) for name in (one, other) if name is not None]
-        correct = None if model is None else [_correct_of(results, dataset, model) for dataset in datasets]
-        chosen = choose_images(datasets, per_class, seed, split(classes), correct)
+        by_filters = FILTERS if split(filters) == ["all"] else split(filters)
+        if by_filters and other is not None:
+            raise UsageError("a sheet shows B or what `filters` make of A, not both", found=other)
+        correct = None if model is None else [_correct_of(results, dataset, model, metric) for dataset in datasets]
+        named, said = split(classes), {}
+        if ranks:
+            if correct is None or named:
+                raise UsageError("`ranks` of classes take a model (`model`), and no `classes`")
+            named, said = ranked_classes(datasets[0], correct[0], [whole_number(rank) for rank in split(ranks)])
+        chosen = replace(choose_images(datasets, per_class, seed, named, correct), said=said)
+        chosen = filtered(chosen, by_filters, pixels) if by_filters else chosen
         stem = out / (file_name("_and_".join(dataset.name for dataset in datasets)) + "_sheet")
         print_written(write_sheets(chosen, stem, wanted, size))
 
 
-def _correct_of(results: Path, dataset: "Dataset", model: str) -> "np.ndarray":
+def _correct_of(results: Path, dataset: "Dataset", model: str, metric: str) -> "np.ndarray":
     """The images that a model classifies correctly, by its stored predictions; in the order of the dataset."""
     import numpy as np
 
     from evalshift.evaluate.store import Results
 
+    if metric not in ("top1", "top5"):
+        raise UsageError("unknown `metric`", found=f'"{metric}"', expected="top1 or top5")
     stored = Results(results)
     if dataset.name not in stored.datasets() or model not in stored.models(dataset.name):
         raise UsageError(
@@ -678,8 +731,8 @@ def _correct_of(results: Path, dataset: "Dataset", model: str) -> "np.ndarray":
     if tuple(images.ids) != dataset.ids:
         raise UsageError("the stored predictions are of other images", where=f"{results}, {dataset.name}")
     truth = images.truth
-    first = predictions.top[:, :1]
-    return np.asarray((first == truth.reshape(len(first), -1)).any(axis=1))
+    counted = predictions.top[:, : 1 if metric == "top1" else 5, None]
+    return np.asarray((counted == truth.reshape(len(truth), 1, -1)).any(axis=(1, 2)))
 
 
 @dataset_app.command("split", epilog="Example: evalshift dataset split cifar10 --folds 5 --stratify")

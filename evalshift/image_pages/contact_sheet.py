@@ -2,15 +2,19 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 from jaxtyping import Bool
 
 from evalshift.errors import UsageError, did_you_mean
+from evalshift.formatting import name_some
+from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
+from evalshift.testbed.downsampling import check_small, make_small
 from evalshift.testbed.thumbnails import data_url, picture_of
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 # Blue and orange of the palette of Okabe and Ito: distinguishable with any colour vision.
 CORRECT, INCORRECT = "#0072B2", "#D55E00"
 _GAP, _FRAME, _LABEL = 4, 3, 22
+# Pixels on a side of an original that is shown whole beside small ones.
+_WHOLE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +32,19 @@ class Chosen:
     """The images of a sheet: for each class, positions in each dataset.
 
     correct  for each dataset the images classified correctly, or None
+    said     what is said of some classes after their names, such as their accuracy
     """
 
     datasets: tuple[Dataset, ...]
     rows: Mapping[int, tuple[tuple[int, ...], ...]]
     correct: tuple[Bool[np.ndarray, " n"] | None, ...]
+    said: Mapping[int, str] = field(default_factory=dict)
 
-    def name(self, label: int) -> str:
-        """What the class is called."""
-        return self.datasets[0].classes.names[label]
+    def name(self, label: int, short: bool = False) -> str:
+        """What the class is called, `short` by the first of its synonyms, and what is said of it."""
+        name = self.datasets[0].classes.names[label]
+        name = _short(name) if short else name
+        return f"{name}, {self.said[label]}" if label in self.said else name
 
 
 def choose_images(
@@ -57,12 +67,10 @@ def choose_images(
             found=" and ".join(one.classes.name for one in datasets),
             expected="datasets of one label space",
         )
-    names = first.classes.names
-    for name in classes:
-        if name not in names:
-            raise UsageError(f'there is no class "{name}" (`classes`)', fix=did_you_mean(name, names))
     present = np.unique(np.concatenate([one.labels for one in datasets])).tolist()
-    wanted = [names.index(name) for name in classes] or present
+    wanted = [_label_of(first.classes, name) for name in classes] or present
+    if absent := [first.classes.names[label] for label in wanted if label not in present]:
+        raise UsageError("there is no image of a class (`classes`)", found=name_some(absent))
 
     def draw(side: int, dataset: Dataset, label: int) -> tuple[int, ...]:
         places = np.flatnonzero(dataset.labels == label)
@@ -73,16 +81,84 @@ def choose_images(
     return Chosen(tuple(datasets), rows, tuple(correct or [None] * len(datasets)))
 
 
+def _label_of(space: ClassSpace, name: str) -> int:
+    """The label of a class by its name, the first of its synonyms, or its folder, such as a wnid."""
+    for known in (space.names, [_short(one) for one in space.names], space.folders or ()):
+        if list(known).count(name) == 1:
+            return list(known).index(name)
+    raise UsageError(
+        f'there is no class "{name}" (`classes`)',
+        fix=did_you_mean(name, [*space.names, *map(_short, space.names)]),
+    )
+
+
+def _short(name: str) -> str:
+    """The first of the synonyms of a class.
+
+    >>> _short("tench, Tinca tinca (n01440764)"), _short("cat")
+    ('tench', 'cat')
+    """
+    return name.partition(",")[0].partition(" (n")[0]
+
+
+def ranked_classes(
+    dataset: Dataset, correct: Bool[np.ndarray, " n"], ranks: Sequence[int]
+) -> tuple[tuple[str, ...], dict[int, str]]:
+    """The classes of some ranks by their accuracy, 1 the best, and what is said of each: "rank 250, 88 %".
+
+    Classes of equal accuracy are in the order of their labels. Raises UsageError for a rank that there is not.
+    Source: Chrabaszcz et al. 2017, figure 7.
+    """
+    total = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    accuracy = np.bincount(dataset.labels, correct, len(dataset.classes)) / np.maximum(total, 1)
+    best_first = sorted(np.flatnonzero(total).tolist(), key=lambda label: -accuracy[label])
+    if outside := [rank for rank in ranks if not 1 <= rank <= len(best_first)]:
+        raise UsageError("invalid rank of a class (`ranks`)", found=outside[0], expected=f"1 to {len(best_first):,}")
+    labels = [best_first[rank - 1] for rank in ranks]
+    said = {label: f"rank {rank:,}, {accuracy[label]:.0%}" for rank, label in zip(ranks, labels, strict=True)}
+    return tuple(dataset.classes.names[label] for label in labels), {
+        label: text.replace("%", " %") for label, text in said.items()
+    }
+
+
+def filtered(chosen: Chosen, filters: Sequence[str], size: int) -> Chosen:
+    """Beside the images of a sheet of one dataset, the same ones made `size` × `size` by filters of Pillow.
+
+    The original is shown whole. Raises UsageError for a filter that Pillow does not have.
+    Source: Chrabaszcz et al. 2017, figure 1.
+    """
+    from PIL import ImageOps
+
+    (dataset,), places = chosen.datasets, [place for (row,) in chosen.rows.values() for place in row]
+    check_small(size, filters)
+    shown = dataset.only(np.array(places))
+    pictures = [picture_of(image).convert("RGB") for image in shown.images]
+    whole = [np.asarray(ImageOps.pad(one, (_WHOLE, _WHOLE), color="white")) for one in pictures]
+    sides = [replace(shown, images=np.stack(whole) if max(pictures[0].size) > _WHOLE // 4 else shown.images)]
+    for name in filters:
+        small = np.stack([np.asarray(make_small(one, size, name)) for one in pictures])
+        sides.append(replace(shown, images=small, title=f"{name}, {size} pixels"))
+    starts = np.cumsum([0, *(len(row) for (row,) in chosen.rows.values())]).tolist()
+    rows = {
+        label: (tuple(range(start, start + len(row))),) * len(sides)
+        for start, (label, (row,)) in zip(starts, chosen.rows.items(), strict=False)
+    }
+    correct = chosen.correct[0]
+    framed = (None if correct is None else correct[np.array(places)],) * len(sides)
+    return Chosen(tuple(sides), rows, framed, chosen.said)
+
+
 def sheet_picture(chosen: Chosen, size: int = 64) -> "Image":
     """The sheet as one picture: a row per class with its name, the datasets side by side, `size` pixels per image."""
     from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.load_default(size=13)
+    # Pillow's own font lacks signs that names have, such as × and –.
+    font = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 12)
     cell = size + 2 * _FRAME + _GAP
     counts = [max((len(row[side]) for row in chosen.rows.values()), default=0) for side in range(len(chosen.datasets))]
     titles = [_title(one) for one in chosen.datasets]
     widths = [max(count * cell, round(font.getlength(title))) for count, title in zip(counts, titles, strict=True)]
-    names = {label: chosen.name(label) for label in chosen.rows}
+    names = {label: chosen.name(label, short=True) for label in chosen.rows}
     left = round(max((font.getlength(name) for name in names.values()), default=0)) + 3 * _GAP
     starts = [left + sum(widths[:side]) + 4 * _GAP * side for side in range(len(widths))]
     total = (starts[-1] + widths[-1] + _GAP, _LABEL + cell * len(chosen.rows) + _GAP)

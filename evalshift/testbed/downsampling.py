@@ -7,10 +7,11 @@ work is done in parts, each stored as it is done, so that a run that was stopped
 import hashlib
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
@@ -25,6 +26,9 @@ from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.datasets.downsampled import NAMES
 from evalshift.testbed.datasets.folder import class_folders, class_root
 from evalshift.testbed.image_files import StoredImage, open_rgb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 # Images a part: so few that little is lost when a run is stopped.
@@ -90,21 +94,81 @@ def downsample(
     return Downsampled(written, len(labels), ready)
 
 
-def small(image: StoredImage, size: int, filter: str) -> UInt8[np.ndarray, " row"]:
-    """One image as a row: all of the red, then green, then blue. DataError where it is no image."""
+def downsample_to_tree(
+    source: Path,
+    out: Path,
+    size: int = 32,
+    filter: str = "box",
+    *,
+    devkit: Path | None = None,
+    workers: int = 2,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Downsampled:
+    """Make the images in `source` size × size, and write them to `out`/WNID as PNG files, named as the images are.
+
+    Takes what `downsample` takes. What an earlier run with the same images, size and filter wrote is kept. Raises
+    UsageError where another run wrote to `out`, and for a filter that Pillow does not have; DataError for what is no
+    image.
+    """
+    _check(size, filter, "val", 1)
+    images, labels = _images_of(source, devkit)
+    mark = out / f".{_key(images, size, filter)}.made"
+    if others := [path for path in out.glob(".*.made") if path != mark]:
+        raise UsageError("another run wrote to this folder (`out`)", where=others[0], fix="name another folder")
+    write_atomic(mark, b"")
+    folders = built_in("imagenet-1k").folders
+    paths = [out / folders[label] / f"{image.stem}.png" for image, label in zip(images, labels.tolist(), strict=True)]
+    if len(set(paths)) < len(paths):
+        paths = [path.with_name(f"{image.name}.png") for path, image in zip(paths, images, strict=True)]
+
+    def make(image: Path, path: Path) -> int:
+        ready = path.is_file()
+        if not ready:
+            path.parent.mkdir(exist_ok=True)
+            row = small(image, size, filter)
+            _write_png(path, row.reshape(3, size, size).transpose(1, 2, 0))
+        advance(1)
+        return ready
+
+    with ThreadPoolExecutor(workers) as pool:
+        ready = sum(pool.map(make, images, paths))
+    return Downsampled((out,), len(labels), ready)
+
+
+def _write_png(path: Path, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Write a PNG file, renamed when it is whole; without a flush to disk of each of a million."""
     from PIL import Image
 
-    resized = open_rgb(image).resize((size, size), Image.Resampling[filter.upper()])
-    return np.asarray(resized).transpose(2, 0, 1).reshape(-1)
+    part = path.with_name(f"{path.name}.part")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(part, "PNG")
+    part.replace(path)
+
+
+def small(image: StoredImage, size: int, filter: str) -> UInt8[np.ndarray, " row"]:
+    """One image as a row: all of the red, then green, then blue. DataError where it is no image."""
+    return np.asarray(make_small(open_rgb(image), size, filter)).transpose(2, 0, 1).reshape(-1)
+
+
+def make_small(picture: "Image", size: int, filter: str) -> "Image":
+    """A picture at size × size pixels, whatever its aspect ratio was."""
+    from PIL import Image
+
+    return picture.resize((size, size), Image.Resampling[filter.upper()])
+
+
+def check_small(size: int, filters: Sequence[str]) -> None:
+    """Raise UsageError for a filter that Pillow does not have, and for a size out of range."""
+    for filter in filters:
+        if filter not in FILTERS:
+            raise UsageError(
+                f'Pillow has no filter "{filter}"', expected=", ".join(FILTERS), fix=did_you_mean(filter, FILTERS)
+            )
+    if not 1 <= size <= 1024:
+        raise UsageError("invalid image size", found=size, expected="1 to 1024, such as 16, 32 or 64")
 
 
 def _check(size: int, filter: str, split: str, batches: int) -> None:
-    if filter not in FILTERS:
-        raise UsageError(
-            f'Pillow has no filter "{filter}"', expected=", ".join(FILTERS), fix=did_you_mean(filter, FILTERS)
-        )
-    if not 1 <= size <= 1024:
-        raise UsageError("invalid image size", found=size, expected="1 to 1024, such as 16, 32 or 64")
+    check_small(size, [filter])
     if split not in NAMES:
         raise UsageError(f'there is no split "{split}"', expected=", ".join(NAMES))
     most = len(NAMES[split])
