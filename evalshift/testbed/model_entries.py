@@ -134,6 +134,9 @@ class ModelEntry(Weighted, About):
     year          the year of publication, shown in the report
     training_data  what the model was trained on, such as ImageNet-21k; by default, what the name of timm's or
                   torchvision's own weights says
+    parameters    how many the network has
+    gmacs         multiply-adds for one image, in units of 10⁹
+    image_size    side of the input in pixels
     recipe        models with the same recipe differ only in their seed
     selected_on   the data by which this checkpoint was selected; "test" means that its original accuracy is inflated
     expected      the published accuracy on each dataset, as a fraction
@@ -163,6 +166,9 @@ class ModelEntry(Weighted, About):
     family_title: Title | None = None
     year: int | None = Field(default=None, ge=1950, le=2100)
     training_data: str | None = Field(default=None, min_length=1)
+    parameters: int | None = Field(default=None, ge=0)
+    gmacs: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    image_size: int | None = Field(default=None, ge=1)
     recipe: str | None = None
     selected_on: Literal["train", "validation", "test"] | None = None
     expected: dict[str, Accuracy] = Field(default_factory=dict)
@@ -202,6 +208,7 @@ class ModelEntry(Weighted, About):
     def identity(self) -> dict[str, Any]:
         """The part of this entry that can change a prediction. Weights count by checksum, not by location."""
         aside = {*About.model_fields, "family", "family_title", "year", "recipe", "selected_on", "expected"}
+        aside |= {"training_data", "parameters", "gmacs", "image_size"}
         aside |= {"on_request", "memory", "weights", "sha256", "shards", "path", "parts", "trust"}
         written = self.model_dump(mode="json", exclude={*aside, "preprocess"}, exclude_defaults=True)
         parts = [part.identity() for part in self.separate_parts]

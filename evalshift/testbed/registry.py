@@ -23,6 +23,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset, NearDuplicatesEntry, NoVariantsError
 from evalshift.testbed.entries import Entry, FileEntry, expand
 from evalshift.testbed.families import is_family, listed, members
+from evalshift.testbed.known_facts import with_known_facts
 from evalshift.testbed.limits import limit_of
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess
@@ -370,7 +371,8 @@ def _read_all(path: str | Path | None, faults: _Faults) -> Registry:
     else:
         registry = replace(registry, models=trusting(registry.models, registry.path.absolute().parent))
     default = _load(default_path(), (), faults)
-    registry = with_family_titles(registry, {**default.families, **registry.families})
+    families = {**default.families, **registry.families}
+    registry = with_family_titles(with_known_facts(registry, default, families), families)
     return replace(
         registry,
         datasets={**default.datasets, **registry.datasets},
@@ -389,7 +391,7 @@ def _load_default_once(path: Path, changed: int) -> Registry:
 @cache
 def _default_with_titles(path: Path, changed: int) -> Registry:
     registry = _load_default_once(path, changed)
-    return with_family_titles(registry, registry.families)
+    return with_family_titles(with_known_facts(registry, registry, registry.families), registry.families)
 
 
 def _load(path: Path, below: tuple[Path, ...], faults: _Faults) -> Registry:

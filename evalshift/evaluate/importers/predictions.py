@@ -36,7 +36,10 @@ from evalshift.testbed.registry import Registry, load_registry
 MISSING = ("marked", "incorrect", "error")
 
 # What of a registry entry is said of a model that evalshift did not run.
-_FACTS = ("title", "family", "family_title", "year", "selected_on", "expected", "paper")
+_FACTS = (
+    "title", "family", "family_title", "year", "training_data", "parameters", "gmacs", "image_size", "selected_on",
+    "expected", "paper",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
