@@ -152,6 +152,16 @@ HighlightOption = Annotated[
         autocompletion=completion.stored_models,
     ),
 ]
+ColorByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--color-by",
+        metavar="training_data|family|year|parameters",
+        autocompletion=completion.one_of("training_data", "family", "year", "parameters"),
+        help="Color models in the scatter plot by what the registry says of them, with a line per group and a test "
+        "whether the slopes differ. [default: none; on the page, family without lines]",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite predictions from a run.")]
 
 
@@ -544,6 +554,7 @@ def report(
             "ranks by them beside those by its own labels. Repeatable.",
         ),
     ] = None,
+    color_by: ColorByOption = None,
     linear: LinearOption = False,
     probit: ProbitOption = False,
     logit: LogitOption = False,
@@ -647,6 +658,7 @@ def report(
                 reference=reference,
                 include=split(include),
                 corrected_labels=_corrected(corrected),
+                color_by=color_by,
             )
             if as_json:
                 typer.echo(made.to_json(anonymous=anonymous), nl=False)
@@ -768,6 +780,7 @@ def figure(
             help="Family to leave out of the line. Comma-separated; repeatable.",
         ),
     ] = None,
+    color_by: ColorByOption = None,
     linear: LinearOption = False,
     probit: ProbitOption = False,
     logit: LogitOption = False,
@@ -830,6 +843,7 @@ def figure(
                 highlight=_none_or_listed(highlight),
                 add=add,
                 labels=_labels(label),
+                color_by=color_by,
                 only=name,
             )
             from evalshift.analysis.figures import save

@@ -9,6 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from evalshift.analysis.outcomes import METRICS, Outcomes
+from evalshift.analysis.outcomes.model_groups import COLOR_BY
 from evalshift.analysis.outcomes.selection import check_selection, select_models
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.errors import UsageError, unknown_name
@@ -36,6 +37,7 @@ class Choices(TypedDict, total=False):
     reference: str | None
     include: Sequence[str] | str
     corrected_labels: Mapping[str, str | Path]
+    color_by: str | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class ReportOptions:
     reference  model that corruption errors are normalised by; None for one that is called alexnet
     include    tables that are made only when asked for, one name or several of EXTRA_TABLES
     corrected_labels  dataset -> file of corrected labels of its images, see `testbed.corrected_labels`
+    color_by   one of `model_groups.COLOR_BY`: models have colours and lines by these groups; None for colours by
+               family on the page alone, without lines
     """
 
     scale: str = "auto"
@@ -89,6 +93,7 @@ class ReportOptions:
     reference: str | None = None
     include: Sequence[str] | str = ()
     corrected_labels: Mapping[str, str | Path] = field(default_factory=dict)
+    color_by: str | None = None
 
     def __post_init__(self) -> None:
         extra = (self.include,) if isinstance(self.include, str) else tuple(self.include)
@@ -102,6 +107,7 @@ class ReportOptions:
             ("scale", self.scale, ("auto", *SCALES)),
             ("metric", self.metric, tuple(METRICS)),
             *(("table to include", name, EXTRA_TABLES) for name in extra),
+            *([("group to color models by", self.color_by, COLOR_BY)] if self.color_by is not None else []),
         ):
             if value not in allowed:
                 raise unknown_name(f"there is no such {word}", value, allowed)

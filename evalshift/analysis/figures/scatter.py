@@ -12,6 +12,8 @@ from evalshift.analysis.figures.standouts import name_models, standouts
 from evalshift.analysis.figures.style import (
     ASIDE,
     DPI,
+    GROUP_MARKERS,
+    GROUPS,
     HIGHLIGHT,
     HIGHLIGHT_MARKER,
     LINE,
@@ -204,10 +206,29 @@ def _draw_in_line(plot: ScatterPlot, ax: Axes, limits: tuple[Limits, Limits]) ->
         stars.set_label(f"{_highlighted_label(plot)}, {100 * plot.level:g} % CI")
         handles.append(stars)
     others = plot.in_line & ~plot.highlighted
+    if plot.groups:
+        return handles + _draw_model_groups(plot, ax, limits)
     if others.any():
         dots = _draw_models(ax, plot, np.flatnonzero(others), limits, MARK, "models")
         dots.set_label(_models_label(int(others.sum()), plot.level, other=bool(plot.highlighted.any())))
         handles.append(dots)
+    return handles
+
+
+def _draw_model_groups(plot: ScatterPlot, ax: Axes, limits: tuple[Limits, Limits]) -> list[Artist]:
+    """The models of each group, with its line."""
+    handles: list[Artist] = []
+    for place, group in enumerate(plot.groups):
+        if not group.rows:
+            continue
+        colour, marker = (QUIET, ".") if group.number is None else (GROUPS[group.number], GROUP_MARKERS[group.number])
+        dots = _draw_models(ax, plot, np.array(group.rows), limits, colour, f"group-{place}", marker)
+        slope = f", slope {group.line.slope}" if group.line else ""
+        dots.set_label(f"{literal(shortened(group.title, _LABEL))}, {counted(len(group.rows), 'model')}{slope}")
+        handles.append(dots)
+        if group.line is not None:
+            (line,) = _draw_line(group.line, ax, colour, (f"group-{place}-fit", ""), "_nolegend_")
+            line.set_zorder(3.2)  # above the markers: many models would hide it
     return handles
 
 
@@ -273,7 +294,13 @@ def _reach(ax: Axes, plot: ScatterPlot) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _draw_models(
-    ax: Axes, plot: ScatterPlot, rows: np.ndarray, limits: tuple[Limits, Limits], colour: str, gid: str
+    ax: Axes,
+    plot: ScatterPlot,
+    rows: np.ndarray,
+    limits: tuple[Limits, Limits],
+    colour: str,
+    gid: str,
+    marker: str = "o",
 ) -> Artist:
     """Draw the models of these rows of the table; returns their markers."""
     x, y = plot.x[rows], plot.y[rows]
@@ -292,7 +319,7 @@ def _draw_models(
         collection.set_gid(name if gid == "models" else f"{gid}-{name}")
     if gid == "highlighted":
         return ax.scatter(x, y, s=area(40), marker=HIGHLIGHT_MARKER, color=colour, linewidths=0, zorder=3.5, gid=gid)
-    return ax.scatter(x, y, s=area(7), color=colour, linewidths=0, zorder=3, gid=gid)
+    return ax.scatter(x, y, s=area(7), marker=marker, color=colour, linewidths=0, zorder=3, gid=gid)
 
 
 def _lengths(centre: np.ndarray, ends: np.ndarray, limits: Limits) -> np.ndarray:

@@ -16,6 +16,10 @@ DPI = 200  # of a PNG
 # The palette of Okabe and Ito, distinguishable with any colour vision.
 INK, QUIET, MARK, LINE, ASIDE = "#222222", "#777777", "#0072B2", "#D55E00", "#009E73"
 
+# Groups of models, in the order of the legend. Each has a marker of its own, so that none depends on its colour.
+GROUPS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
+GROUP_MARKERS = ("o", "s", "D", "^", "v", "p", "h")
+
 # A highlighted model: wine of Tol's muted palette, dark enough for text, and a marker that nothing else has.
 HIGHLIGHT, HIGHLIGHT_MARKER = "#882255", "*"
 

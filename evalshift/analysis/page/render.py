@@ -133,6 +133,7 @@ def _metric_view(
         "findings": metric.findings(),
         "details": metric.details(),
         "scatter": scatter_chart(metric, summary.scale, families),
+        "grouping": _grouping(metric),
         "families": families if len(families) > 1 else [],
         "beyond": _beyond(metric),
         "table": table,
@@ -150,6 +151,11 @@ def _metric_view(
         "statistics": [_table_view(shown) for shown in metric.tables.values() if shown.columns],
         "missing": [(name.replace("_", " "), reason) for name, reason in metric.missing.items()],
     }
+
+
+def _grouping(metric: MetricSummary) -> str:
+    found = metric.statistics.group_slopes
+    return "Families" if found is None else found.groups.title
 
 
 def _beyond(metric: MetricSummary) -> bool:

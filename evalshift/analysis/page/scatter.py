@@ -124,6 +124,9 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
     widest = axes.limits(x, y, x_ends, y_ends)
     texts = point_texts(metric)
     data = _background(plot, widest)
+    by_title = {family.name: family.colour for family in families}
+    for group in plot.groups:
+        data += _fit(group.line, scale, by_title.get(group.title, "--quiet"), region=False)
     marked = np.flatnonzero(plot.highlighted).tolist()
     shown = [replace(family, rows=tuple(row for row in family.rows if row not in marked)) for family in families]
     if marked:
@@ -245,6 +248,12 @@ def _fit(
     return drawn
 
 
+def metric_groups(metric: MetricSummary) -> str:
+    """What models are coloured by, as "training data"."""
+    found = metric.statistics.group_slopes
+    return "family" if found is None else found.groups.title.lower()
+
+
 def _caption(metric: MetricSummary, scale: str) -> str:
     level = f"{100 * metric.level:g} %"
     parts = [f"One point per model; bars are {level} Clopper–Pearson confidence intervals. Dashed: y = x, no drop."]
@@ -260,6 +269,8 @@ def _caption(metric: MetricSummary, scale: str) -> str:
         parts.append("Stars: highlighted models.")
     if metric.left_out:
         parts.append(f"{', '.join(metric.left_out_titles)}: not in the fit. Dotted: the line of all models.")
+    if plot.groups:
+        parts.append(f"Lines in colour: each group by {metric_groups(metric)}. {plot.slopes}".rstrip())
     if metric.against is not None:
         parts.append(f"Grey: the models of {metric.against.title} and their line.")
         groups = [] if plot.testbed is None else [group.title for group, _ in _coloured(plot.testbed)]

@@ -20,6 +20,7 @@ from evalshift.analysis.pair_statistics.calibration_shift import (
     likelihood_shift,
 )
 from evalshift.analysis.pair_statistics.corrected_labels import CorrectedLabels, corrected_labels
+from evalshift.analysis.pair_statistics.group_slopes import GroupSlopes, group_slopes
 from evalshift.analysis.pair_statistics.item_response import difficulty_of_classes, item_response
 from evalshift.analysis.pair_statistics.line_estimates import LineEstimates, line_estimates
 from evalshift.analysis.pair_statistics.line_shape import LineShape, line_shape
@@ -109,6 +110,7 @@ class Statistics:
     item_response      abilities of the models on either set; None where not asked for
     class_difficulties  of the classes, by the same model; None where not asked for
     difficulty         the difficulty model, and the line that it predicts
+    group_slopes       the lines of the groups that models are coloured by; None where none was asked for
     duplicates         original accuracies without the images that `near_duplicates` speaks of
     titles             what models and datasets are called in sentences
     """
@@ -152,6 +154,7 @@ class Statistics:
     difficulty: FittedDifficulty | Missing
     duplicates: WithoutDuplicates | Missing
     near_duplicates: NearDuplicates | None
+    group_slopes: GroupSlopes | None = None
     titles: Titles = UNTITLED
 
 
@@ -241,6 +244,7 @@ def _statistics(
         item_response=abilities,
         class_difficulties=asked("class_difficulties", lambda: difficulty_of_classes(basis, abilities)),
         near_duplicates=near_duplicates,
+        group_slopes=group_slopes(basis),
         titles=basis.outcomes.titles,
     )
 

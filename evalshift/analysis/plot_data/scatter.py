@@ -7,14 +7,19 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evalshift.analysis.outcomes import METRICS, Outcomes
+from evalshift.analysis.pair_statistics.missing import either
+from evalshift.analysis.statistics.group_lines import GroupLine
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, Line
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import bootstrap_span
+from evalshift.analysis.tables.of_model_groups import slopes_sentence
 from evalshift.analysis.tables.published_line import Against
 from evalshift.formatting import number
 from evalshift.testbed.timm_names import TRAINING_DATA
 
+# Colours for groups of models; further groups share one.
+GROUP_COLOURS = 7
 _GRID = 60  # positions along a line, which is curved where it is clipped at 0 or 1
 _BEYOND = 0.03  # of the range of its models, which a line is extended by at either end
 
@@ -44,11 +49,18 @@ class LinePlot:
 
 @dataclass(frozen=True, eq=False)
 class GroupPlot:
-    """Models of a testbed that were trained on the same data: their positions among its models, and their line."""
+    """A group of models that have a colour of their own, and its line.
+
+    rows    of the table, or positions in a testbed: models of the group that is in the line of all; of a report's
+            own models without those highlighted
+    line    without a region; None of too few models
+    number  of its colour in a report; None for models of no group, or of one of the smaller groups, which share one
+    """
 
     title: str
     rows: tuple[int, ...]
     line: LinePlot | None
+    number: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +94,8 @@ class ScatterPlot:
                      fewer than five models beside those of a testbed
     all_line         of all models, where families are left out
     testbed          a published testbed behind them
+    groups           the groups that models are coloured by, in the order of the legend; () for one colour
+    slopes           whether the slopes of their lines differ, as a sentence; "" where that is not tested
     """
 
     scale: str
@@ -101,6 +115,8 @@ class ScatterPlot:
     line: LinePlot | None
     all_line: LinePlot | None
     testbed: TestbedPlot | None
+    groups: tuple[GroupPlot, ...] = ()
+    slopes: str = ""
 
     @property
     def kind(self) -> str:
@@ -161,7 +177,49 @@ def scatter_plot(summary: MetricSummary, scale: str, everything: bool = False) -
         line=line_plot(line, centres[0][framed]),
         all_line=line_plot(summary.all_lines.get(scale), centres[0]) if summary.left_out else None,
         testbed=None if summary.against is None else _testbed_plot(summary.against, scale),
+        groups=_groups(summary, scale, centres[0]),
+        slopes=_slopes(summary),
     )
+
+
+def _groups(summary: MetricSummary, scale: str, x: np.ndarray) -> tuple[GroupPlot, ...]:
+    """The largest groups in their order, then all other models; none where no colours were asked for."""
+    found = summary.statistics.group_slopes
+    if found is None:
+        return ()
+    names, models = np.array([name or "" for name in summary.groups]), summary.table["model"].to_numpy()
+    of_group = {name: np.flatnonzero(names == name) for name in found.groups.order}
+    largest = sorted(of_group, key=lambda name: -len(of_group[name]))[:GROUP_COLOURS]
+    lines = {line.name: line for line in found.lines[scale].lines} if scale in found.lines else {}
+    coloured = [name for name in found.groups.order if name in largest]
+    plots = []
+    for number_, name in enumerate(coloured):
+        line = lines.get(name)
+        through = {summary.outcomes.models[model] for model in line.models} if line else set()
+        inside = np.array([model in through for model in models])
+        drawn = None if line is None else _group_line(line, x[inside], scale, summary.level)
+        plots.append(GroupPlot(name, _drawn(summary, of_group[name]), drawn, number_))
+    rest = np.flatnonzero(~np.isin(names, coloured))
+    title = "Not known" if set(names[rest].tolist()) <= {""} else "Others"
+    return (*plots, *([GroupPlot(title, _drawn(summary, rest), None, None)] if len(rest) else []))
+
+
+def _drawn(summary: MetricSummary, rows: np.ndarray) -> tuple[int, ...]:
+    return tuple(rows[summary.in_line[rows] & ~summary.highlighted[rows]].tolist())
+
+
+def _group_line(line: GroupLine, x: np.ndarray, scale: str, level: float) -> LinePlot:
+    """The line of one group over the range of its models."""
+    on_scale = position(x, scale) if scale != "linear" else x / 100
+    beyond = _BEYOND * float(np.ptp(on_scale))
+    grid = np.linspace(on_scale.min() - beyond, on_scale.max() + beyond, _GRID)
+    percents = [100 * from_scale(one, scale) for one in (grid, line.slope * grid + line.offset)]
+    return LinePlot(percents[0], percents[1], None, number(line.slope), "", level, 0)
+
+
+def _slopes(summary: MetricSummary) -> str:
+    found = summary.statistics.group_slopes
+    return "" if found is None else either(found.slopes, slopes_sentence, lambda reason: "")
 
 
 def line_plot(line: Line | None, x: Float[np.ndarray, " m"]) -> LinePlot | None:

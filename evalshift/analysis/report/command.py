@@ -31,6 +31,7 @@ def same_again(
     words += [] if options.reference is None else ["--reference", options.reference]
     words += _repeated("--include", options.include)
     words += _repeated("--corrected-labels", [f"{name}={file}" for name, file in _corrected(options).items()])
+    words += [] if options.color_by is None else ["--color-by", options.color_by]
     words += [] if options.scale == "auto" else [f"--{options.scale}"]
     words += ["--metric", options.metric, "--bootstrap", str(options.resamples), "--seed", str(options.seed)]
     return shlex.join(words)
@@ -47,6 +48,7 @@ def _call(source: str, published: bool, pairs: list[str], against: str | None, o
         "reference": options.reference,
         "include": list(options.include) or None,
         "corrected_labels": _corrected(options) or None,
+        "color_by": options.color_by,
     }
     last = "".join(f", {name}={value!r}" for name, value in more.items() if value is not None)
     first = f"published={source!r}" if published else repr(source)

@@ -42,6 +42,7 @@ def report(
     reference: str | None = None,
     include: Sequence[str] | str = (),
     corrected_labels: Mapping[str, str | Path] | None = None,
+    color_by: str | None = None,
 ) -> Report:
     """Compute the report of stored results; nothing is written before `.save()`.
 
@@ -72,6 +73,8 @@ def report(
     include           optional tables: "item_response", and "pairs" for more than 200 models
     corrected_labels  files of corrected labels by dataset, such as {"imagenet": "real.json"}; accuracies and ranks are
                       then given by these labels as well as by the dataset's own
+    color_by          "training_data", "family", "year" or "parameters": colour and line of each group of models in the
+                      scatter plot, with a test whether the slopes differ
 
     Raises UsageError for an invalid argument, StoreError or AnalysisError if the results cannot be read or compared.
     """
@@ -91,6 +94,7 @@ def report(
         reference=reference,
         include=include,
         corrected_labels=corrected_labels or {},
+        color_by=color_by,
     )
     if published is not None:
         refuse_registry_of_published(registry, published)

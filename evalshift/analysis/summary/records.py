@@ -77,6 +77,14 @@ class MetricSummary:
         return self.table["model"].isin(self.outcomes.highlighted).to_numpy()
 
     @property
+    def groups(self) -> tuple[str | None, ...]:
+        """The title of the group that each row of the table has its colour by, None where it is not known."""
+        found = self.statistics.group_slopes
+        names = tuple(None if one is None else self.titles.family(one) for one in self.outcomes.families)
+        of_model = dict(zip(self.outcomes.models, names if found is None else found.groups.names, strict=True))
+        return tuple(of_model[model] for model in self.table["model"])
+
+    @property
     def accuracies(self) -> StatisticTable:
         """The table as it is read and written."""
         table = accuracies_table(self.table, self.outcomes.metric, self.level, self.titles)

@@ -20,6 +20,7 @@ from evalshift.analysis.tables import (
     of_line_shape,
     of_lines,
     of_mistakes,
+    of_model_groups,
     of_model_pairs,
     of_models,
     of_probabilities,
@@ -36,6 +37,7 @@ __all__ = ["TABLES", "Column", "StatisticTable", "statistic_tables"]
 # corrected labels, no recipes with several seeds; and for a table that nobody asked for.
 _MAKERS: dict[str, Callable[[TableData], StatisticTable | Missing | None]] = {
     "lines": of_lines.lines_table,
+    "model_groups": of_model_groups.model_groups_table,
     "scales": of_lines.scales_table,
     "curvature": of_line_shape.curvature_table,
     "robustness": of_models.robustness_table,
