@@ -164,7 +164,7 @@ def shared_images_note(original: StoredDataset | CountedDataset, new: StoredData
     return (
         f"{named}. The intervals of drops, of their mean and of their differences, and those of changes in confidence, "
         "allow for that; those of lines and of effective robustness are from counts. What else takes the sets as "
-        "independent is left out, such as rank changes and tests of single classes."
+        "independent is left out, such as tests of single classes and of diminishing returns."
     )
 
 

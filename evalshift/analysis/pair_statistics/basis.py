@@ -26,7 +26,7 @@ SECONDARY_RESAMPLES = 20_000
 
 ONLY_COUNTS = Missing("only counts are stored, not per-image predictions")
 NOT_RESAMPLED = Missing("nothing was resampled")
-SHARED = "the two sets share images, and it takes independent ones"
+SHARED = "it needs independent sets, and these two share images"
 NO_DROP = Missing("accuracies do not drop significantly on average")
 
 Result = TypeVar("Result")

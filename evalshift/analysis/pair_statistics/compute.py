@@ -251,9 +251,10 @@ def _statistics(
 
 def _rank_changes(basis: Basis) -> RankChanges | Missing:
     return basis.of_images(
-        lambda original, new: rank_change_sets(original, new, level=basis.level, rng=basis.rng("rank changes")),
+        lambda original, new: rank_change_sets(
+            original, new, level=basis.level, independent=not basis.overlap, rng=basis.rng("rank changes")
+        ),
         least=2,
-        independent=True,
     )
 
 

@@ -119,14 +119,16 @@ def rank_change_sets(
     *,
     level: float = 0.95,
     draws: int | None = None,
+    independent: bool = True,
     rng: np.random.Generator,
 ) -> RankChanges:
     """Confidence intervals for rank changes between two test sets, and the pairs of models that change places.
 
-    Takes correctness of the same models, in the same order, on the images of each set. The two sets hold different
-    images, so simultaneous rank sets at √level on each hold all true ranks on both with probability of about `level`.
+    Takes correctness of the same models, in the same order, on the images of each set. Of two sets of different
+    images simultaneous rank sets at √level on each hold all true ranks on both with probability of about `level`; of
+    sets that share some (not `independent`), those at (1 + level)/2 do, whatever their dependence (Bonferroni).
     Then the true change of a model lies between best original minus worst new and worst original minus best new
-    rank. A pair is reversed where each set alone shows its order, in opposite directions, at √level.
+    rank. A pair is reversed where each set alone shows its order, in opposite directions, at that level.
     Raises ValueError as `better_models` does, and for different numbers of models.
 
     >>> original, new = (np.arange(300) < np.array(right)[:, np.newaxis] for right in ([280, 250], [150, 200]))
@@ -139,9 +141,9 @@ def rank_change_sets(
     """
     check_level(level)
     check_same_models(original_correct, new_correct)
+    of_each = math.sqrt(level) if independent else (1 + level) / 2
     better = [
-        better_models(correct, level=math.sqrt(level), draws=draws, rng=rng)
-        for correct in (original_correct, new_correct)
+        better_models(correct, level=of_each, draws=draws, rng=rng) for correct in (original_correct, new_correct)
     ]
     original, new = (_ranks_left_open(found) for found in better)
     return RankChanges(

@@ -38,10 +38,14 @@ def classes_table(data: TableData) -> StatisticTable:
         "partly sampling error. "
         "Shrunk: what is left of a drop, from how much classes differ beyond that. A model falls or rises on a class "
         f"if Fisher's exact test is significant at {data.error_words} (Holm over its classes); the CSV table "
-        "model_classes has one row per model and class.",
+        f"model_classes has one row per model and class.{_untested(data)}",
         empty="A class without images on a set has no accuracy there, and no rank.",
         choose=lambda frame: by_drop(frame).head(_READ_ROWS),
     )
+
+
+def _untested(data: TableData) -> str:
+    return " Falls and rises are not tested: the sets share images." if data.statistics.overlap else ""
 
 
 def model_classes_table(data: TableData) -> StatisticTable:

@@ -74,11 +74,18 @@ def mean_over_sets_table(found: Sequence[MeanOverSets], titles: Titles, level: f
     several = [Column("original", "Original", "dataset")] if len(found) > 1 else []
     without = reasons({one.original: one.shifts for one in found})
     unlined = [f"{titles.dataset(original)}: {reason}" for original, reason in without.items()]
+    with_intervals = not all(one.unseen for one in found)
+    intervals = f", with {100 * level:g} % confidence intervals" if with_intervals else ""
+    two = (
+        "; its first interval is for these sets, the second for sets like these, of which they are a sample"
+        if with_intervals
+        else ""
+    )
     note = (
-        f"Unweighted means over the new sets ({_counted(found)}) of models that have results on all of them, with "
-        f"{100 * level:g} % confidence intervals; drops and distances in points. Distance: above the lines fitted "
-        f"without the model ({scale} scale); its first interval is for these sets, the second for sets like these, of "
-        "which they are a sample. Between sets: standard deviation of a model's distances beyond sampling error. "
+        f"Unweighted means over the new sets ({_counted(found)}) of models that have results on all of "
+        f"them{intervals}; drops and distances in points. "
+        f"Distance: above the lines fitted without the model ({scale} scale){two}. "
+        "Between sets: standard deviation of a model's distances beyond sampling error. "
         f"p (Q): test of no difference between sets (Cochran's Q). {_error_words(found, titles)}"
     )
     if unlined:
@@ -114,7 +121,8 @@ def _words_of_unseen(found: Sequence[MeanOverSets], titles: Titles) -> str:
     if not unseen:
         return ""
     return (
-        "Means have no intervals, and Q errs on the safe side, where sets share images and it is not known which: "
+        "Means have no intervals, and Q and the spread between sets err on the safe side, where sets share images and "
+        "it is not known which: "
         f"{', '.join(unseen[:3])}{' …' if len(unseen) > 3 else ''}."
     )
 

@@ -262,3 +262,17 @@ class TestReleasedPredictions:
         assert np.abs(changes.change).max() == 5
         assert not changes.real.any()
         assert not changes.reversed_pairs.any()
+
+
+def test_of_sets_that_share_images_rank_changes_hold_by_bonferroni():
+    """Of one set twice no rank changes; the sets of ranks are a little wider than those of independent sets."""
+    rng = np.random.default_rng(4)
+    hard = rng.random(800)
+    correct = np.array([hard + 0.1 * rng.random(800) < level for level in (0.9, 0.8, 0.7, 0.6)])
+    found = [
+        rank_change_sets(correct, correct, independent=independent, rng=np.random.default_rng(0))
+        for independent in (True, False)
+    ]
+    assert not any(one.real.any() or one.reversed_pairs.any() for one in found)
+    assert (found[1].interval.low <= found[0].interval.low).all()
+    assert (found[1].interval.high >= found[0].interval.high).all()

@@ -42,7 +42,7 @@ def test_drops_allow_for_shared_images_and_the_rest_is_from_counts_or_left_out(s
     order = [statistics.image_models.index(model) for model in found.table["model"]]
     assert found.table["drop_low"].tolist() == drops.interval.low[order].tolist()
     assert require(statistics.drop_differences).differences.p_value[0, 1] == drops.differences().p_value[0, 1]
-    assert isinstance(statistics.rank_changes, Missing)
+    assert "reversed" in found.tables["pairs"].columns
     assert isinstance(statistics.lines.over_both, Missing)
     assert isinstance(statistics.lines.york_own, Missing)
     assert not require(statistics.estimates["linear"].headline).images
@@ -55,7 +55,7 @@ def test_drops_allow_for_shared_images_and_the_rest_is_from_counts_or_left_out(s
 def test_other_images_under_the_same_ids_are_independent(store):
     found = paired(store, shared=False)
     assert found.statistics.shared_drops is None
-    assert not isinstance(found.statistics.rank_changes, Missing)
+    assert not isinstance(found.statistics.lines.over_both, Missing)
     assert not any("share" in note for note in found.summary.pairs[0].notes)
 
 
@@ -71,7 +71,7 @@ def test_images_are_shared_by_their_pixels_under_any_name(store):
     assert statistics.shared_drops.shared == IMAGES // 2
     assert statistics.overlap
     assert [note for note in found.summary.pairs[0].notes if note.startswith("plain and blurred share 30 images. ")]
-    assert isinstance(statistics.rank_changes, Missing)
+    assert isinstance(statistics.lines.over_both, Missing)
     assert require(statistics.estimates["linear"].headline).images is False
 
 
@@ -105,5 +105,5 @@ def test_sets_that_overlap_nobody_knows_where_are_not_taken_as_independent(store
     found = report(store.results, resamples=0)
     (note,) = [note for note in found.summary.pairs[0].notes if "it is not known which ones" in note]
     assert note.startswith("cifar10.1-v4 and cifar10.1-v6 share images")
-    assert isinstance(found.statistics.rank_changes, Missing)
+    assert isinstance(found.statistics.lines.over_both, Missing)
     assert not found.statistics.shared_images
