@@ -92,7 +92,8 @@ class Outcomes:
 
     def _is_counted(self, model: str) -> bool:
         """Whether a model with the same predictions is among these."""
-        return self.duplicates.get(model) in self.models
+        like = self.duplicates.get(model)
+        return like is not None and like in self.models
 
     def of_line(self, left_out: Sequence[str]) -> "Outcomes":
         """The same for the models that lines are fitted to."""

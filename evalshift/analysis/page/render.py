@@ -38,6 +38,9 @@ from evalshift.testbed.timm_names import TRAINING_DATA
 # Thumbnails, and why a dataset has none.
 Pictures = tuple[Thumbnails, Mapping[str, str]]
 
+# Rows of all main tables with which a page has both metrics.
+_MOST_ROWS = 5_000
+
 
 def render_page(
     summary: Summary, thumbnails: Thumbnails | None = None, missing: Mapping[str, str] | None = None, live: str = ""
@@ -98,6 +101,8 @@ def _title(pairs: Sequence[PairSummary]) -> str:
 
 def _pair_view(number: int, pair: PairSummary, summary: Summary, pictures: Pictures) -> dict[str, Any]:
     metrics = sorted(pair.metrics, key=lambda name: (name != summary.metric, name))
+    if _is_large(summary):  # the other metric's tables and figures are in the report's folder
+        metrics = metrics[:1]
     known = colours(pair.metrics.values())
     return {
         "id": f"pair-{number}",
@@ -107,6 +112,11 @@ def _pair_view(number: int, pair: PairSummary, summary: Summary, pictures: Pictu
         "provenance": provenance_view(pair),
         "notes": [note for note in pair.notes if note not in pair.problems],
     }
+
+
+def _is_large(summary: Summary) -> bool:
+    """Whether the page would be slow to open with both metrics."""
+    return sum(len(metric.table) for pair in summary.pairs for metric in pair.metrics.values()) > _MOST_ROWS
 
 
 def _metric_view(

@@ -12,6 +12,7 @@ from evalshift.analysis.outcomes.shared_images import FEWEST_SHARED, overlaps_un
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.statistics.clustered import cluster_mean
 from evalshift.analysis.statistics.clusterings import clusterings
+from evalshift.analysis.statistics.draws import affordable
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.image_means import SharedPlaces
 from evalshift.analysis.statistics.mean_drop import MeanDrop, mean_drop, mean_drop_of_clusters, mean_drop_of_counts
@@ -23,6 +24,8 @@ from evalshift.errors import AnalysisError
 # images costs as much as a thousand draws of models.
 IMAGE_RESAMPLES = 1_000
 SECONDARY_RESAMPLES = 20_000
+# Models times resamples: fewer resamples of more than 200 models.
+_MOST_DRAWN = 4_000_000
 
 ONLY_COUNTS = Missing("only counts are stored, not per-image predictions")
 NOT_RESAMPLED = Missing("nothing was resampled")
@@ -49,7 +52,7 @@ class Basis:
         self.outcomes, self.predictions, self.options = outcomes, predictions, options
         self.scale, self.level = options.scale, options.level
         self.image_resamples = min(options.resamples, IMAGE_RESAMPLES)
-        self.resamples = min(options.resamples, SECONDARY_RESAMPLES)
+        self.resamples = affordable(min(options.resamples, SECONDARY_RESAMPLES), len(outcomes), _MOST_DRAWN)
         self.counts = outcomes.counts
         original_correct, original_total, new_correct, new_total = outcomes.counts
         self.accuracies = (

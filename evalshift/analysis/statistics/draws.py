@@ -34,3 +34,14 @@ def check_resamples(resamples: int) -> None:
     """Raises ValueError for a negative number of resamples, and for a single one, which would pass for certainty."""
     if resamples < 0 or resamples == 1:
         raise ValueError(f"resamples: found {resamples}; expected 0 for no intervals, or at least 2")
+
+
+def affordable(resamples: int, models: int, most: int) -> int:
+    """How many of these resamples of the models are made: at most `most` drawn models in all, but never below 2,000.
+
+    Intervals of many models' lines are narrow, and their bounds move by less than a printed digit.
+
+    >>> affordable(100_000, 67, most=20_000_000), affordable(100_000, 1445, most=20_000_000), affordable(0, 67, most=1)
+    (100000, 13840, 0)
+    """
+    return min(resamples, max(2_000, most // max(1, models)))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import Outcomes
+from evalshift.analysis.statistics.draws import affordable
 from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.statistics.model_scatter import scatter_test
@@ -97,7 +98,7 @@ def _metric_against(
         return metric
     left_out = options.left_out(published)
     line_models = published.of_line(left_out)
-    options = replace(options, resamples=_affordable(options.resamples, len(line_models)))
+    options = replace(options, resamples=affordable(options.resamples, len(line_models), _MOST_DRAWN))
     original_correct, original_total, new_correct, new_total = (rows[name].to_numpy(np.int64) for name in _COUNTS)
     distances = effective_robustness_against(
         original_correct,
@@ -145,10 +146,6 @@ def _testbed_distances(testbed: Outcomes, scale: str) -> np.ndarray:
     x = to_scale(fitted_accuracy(original_correct, original_total, scale), scale)
     y = to_scale(fitted_accuracy(new_correct, new_total, scale), scale)
     return new_correct / new_total - from_scale(y - scatter_test(x, y, least_others=LEAST_LINE_MODELS).distance, scale)
-
-
-def _affordable(resamples: int, models: int) -> int:
-    return min(resamples, max(2_000, _MOST_DRAWN // max(1, models)))
 
 
 def _groups(testbed: Outcomes) -> dict[str, np.ndarray]:

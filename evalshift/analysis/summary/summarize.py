@@ -17,6 +17,7 @@ from evalshift.analysis.pair_statistics.calibration_shift import Logits
 from evalshift.analysis.pair_statistics.compute import Statistics, compute_statistics
 from evalshift.analysis.pair_statistics.missing import either
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
+from evalshift.analysis.statistics.draws import affordable
 from evalshift.analysis.statistics.drops import drops
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.statistics.line_fit import Line, fit_line
@@ -28,6 +29,9 @@ from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops
 from evalshift.analysis.summary.records import MetricSummary, PairSummary, Summary
 from evalshift.analysis.tables import statistic_tables
 from evalshift.errors import AnalysisError
+
+# Models times resamples of a line: fewer resamples of more than 200 models.
+_MOST_DRAWN = 20_000_000
 
 
 def put_together(
@@ -221,7 +225,7 @@ def fit_outcomes(outcomes: Outcomes, scale: str, options: ReportOptions) -> Line
         fitted_accuracy(original_correct, original_total, scale),
         fitted_accuracy(new_correct, new_total, scale),
         scale=scale,
-        resamples=options.resamples,
+        resamples=affordable(options.resamples, len(outcomes), _MOST_DRAWN),
         level=options.level,
         rng=options.rng(outcomes, scale),
     )

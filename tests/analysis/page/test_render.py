@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from pages import EVIL, Page, summary_of
 
-from evalshift.analysis.page import render_page
+from evalshift.analysis.page import render, render_page
 from evalshift.analysis.page.words import breakable, label, plotly_text, typeset
 from evalshift.analysis.summary import summarize_outcomes
 from evalshift.analysis.summary.against import hold_against
@@ -400,3 +400,12 @@ def test_one_summary_gives_one_page(kept_letters):
     summary = replace(summarize(kept_letters.results, resamples=50), created="now")
 
     assert render_page(summary) == render_page(summary)
+
+
+def test_a_page_of_very_many_models_has_the_metric_of_the_report_alone(make_outcomes, monkeypatch):
+    outcomes = {metric: make_outcomes([9, 8], [6, 7], metric=metric) for metric in ("top1", "top5")}
+    pair = summarize_outcomes(outcomes, resamples=0)
+    assert 'id="p1-top5-table"' in Page(summary_of(pair)).html
+    monkeypatch.setattr(render, "_MOST_ROWS", 3)
+    assert 'id="p1-top5-table"' not in Page(summary_of(pair)).html
+    assert 'id="p1-top1-table"' not in Page(summary_of(pair, metric="top5")).html
