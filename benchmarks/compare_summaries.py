@@ -2,11 +2,13 @@
 
     git worktree add /tmp/before REVISION
     python benchmarks/compare_summaries.py /tmp/before . [RESULTS ...]
+    python benchmarks/compare_summaries.py --linear /tmp/before . [RESULTS ...]
 
 Reports are made by either checkout: of every published pair on every scale, with each option that shapes numbers, of
 the embedded pair, of the pair of the gold page, and of all pairs in each folder of results that is named. What the
-reports read is made by the first checkout. Sentences, names of tables and columns may differ; a number, or what is
-undefined, may not. Ends with exit code 1 where anything differs.
+reports read is made by the first checkout. With --linear, reports that name no scale are on the linear one, so that
+versions with different defaults can be compared. Sentences, names of tables and columns may differ; a number, or what
+is undefined, may not. Ends with exit code 1 where anything differs.
 """
 
 import json
@@ -24,13 +26,13 @@ EMBEDDED, GOLD, COUNTED = "digits:digits-new-writers", "gold", "counted"
 _FACTS = {"created", "version", "command", "schema_version", "provenance"}
 
 
-def main(before: Path, after: Path, more: list[Path]) -> int:
-    """Prints what differs; gives the exit code."""
+def main(before: Path, after: Path, more: list[Path], scale: str) -> int:
+    """Prints what differs; gives the exit code. `scale` is that of reports that name none."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         _run_in(before, "prepare", folder / "inputs")
         for name, checkout in (("before", before), ("after", after)):
-            _run_in(checkout, "collect", folder / name, folder / "inputs", *more)
+            _run_in(checkout, "collect", scale, folder / name, folder / "inputs", *more)
         return compare(folder / "before", folder / "after")
 
 
@@ -54,12 +56,13 @@ def prepare(folder: Path) -> None:
     store.results.add_pairs(["cifar10:cifar10.1-v6"])
 
 
-def collect(out: Path, inputs: Path, *more: Path) -> None:
+def collect(scale: str, out: Path, inputs: Path, *more: Path) -> None:
     """`summary.json` of each report as a file in `out`."""
     import evalshift as es
 
+    default = {} if scale == "default" else {"scale": scale}
     for name, source, options in reports(inputs, *more):
-        es.report(source, **options).save(out / name, "csv")
+        es.report(source, **default | options).save(out / name, "csv")
         (out / name / "summary.json").replace(out / f"{name}.json")
 
 
@@ -74,11 +77,11 @@ def reports(inputs: Path, *more: Path) -> Iterator[tuple[str, Path, dict[str, An
     }
     published = {"published": "recht2019"}
     folders = {"embedded": inputs / "embedded", GOLD: inputs / GOLD / "results"} | {path.name: path for path in more}
-    for name, options in {"linear": {}, **choices}.items():
+    for name, options in {"default": {}, **choices}.items():
         yield f"published-{name}", inputs, {"resamples": 300, **published, **options}
     yield "published-all-families", inputs, {"resamples": 300, "without": (), **published}
     for name, folder in folders.items():
-        for choice, options in {"linear": {}, **choices}.items():
+        for choice, options in {"default": {}, **choices}.items():
             if not (name == "embedded" and choice == "top5"):  # ten classes have none
                 yield f"{name}-{choice}", folder, {"resamples": 300, **options}
     yield "embedded-without", inputs / "embedded", {"resamples": 300, "without": ["mlp"]}
@@ -119,6 +122,8 @@ if __name__ == "__main__":
     if command == "prepare":
         prepare(Path(words[0]))
     elif command == "collect":
-        collect(*map(Path, words))
+        collect(words[0], *map(Path, words[1:]))
     else:
-        sys.exit(main(Path(command), Path(words[0]), [Path(word).resolve() for word in words[1:]]))
+        scale = "linear" if command == "--linear" else "default"
+        first, second, *rest = words if command == "--linear" else (command, *words)
+        sys.exit(main(Path(first), Path(second), [Path(word).resolve() for word in rest], scale))

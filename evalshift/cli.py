@@ -674,12 +674,12 @@ def report(
         print_findings(made.summary, written)
 
 
-def _drawing_processes(formats: str) -> AbstractContextManager[None]:
+def _drawing_processes(formats: str, most: int | None = None) -> AbstractContextManager[None]:
     """Processes that draw the figures of a report; none for another program that calls this, such as a test."""
     from evalshift.analysis.report.drawing_processes import drawing_processes
 
     drawn = {"png", "pdf", "svg"} & {one.strip().lower() for one in formats.split(",")}
-    return drawing_processes(bool(_own_process and drawn))
+    return drawing_processes(bool(_own_process and drawn), most)
 
 
 @app.command(epilog="Example: evalshift view --results results")
@@ -818,7 +818,7 @@ def figure(
     Text is 8 points at the width of the figure, and fonts are embedded. By default a figure is as wide as one column
     of a paper, or as the page if it has several panels.
     """
-    with complaints(figure):
+    with complaints(figure), _drawing_processes(out.suffix.removeprefix("."), most=1):
         from evalshift.analysis.report import report as make_report
         from evalshift.console.terminal import stderr
 
@@ -846,11 +846,11 @@ def figure(
                 color_by=color_by,
                 only=name,
             )
-            from evalshift.analysis.figures import save
+            from evalshift.analysis.report.requested import RequestedFigure
 
             in_points = font if font is not None or size == "slide" else "8"
-            drawn = made.draw(name, size=size, title=title, width=width, font=in_points, style=style, **limits)
-            save(drawn, out.with_suffix(""), [kind])
+            choices = {"size": size, "title": title, "width": width, "font": in_points, "style": style, **limits}
+            RequestedFigure(made, name, out, choices).save()
         typer.echo(f"figure: {out}")
 
 

@@ -29,15 +29,17 @@ _running: list[subprocess.Popen[bytes]] = []
 
 
 @contextmanager
-def drawing_processes(wanted: bool = True) -> Iterator[None]:
+def drawing_processes(wanted: bool = True, most: int | None = None) -> Iterator[None]:
     """Have figures drawn in other processes, if there are several processors, for as long as the block takes.
+
+    most   how many processes at most; a single figure needs one
 
     With two processors there are two such processes. They load libraries while statistics are computed on the other
     processor, and then share both with tables and page; the process that began them never loads what draws.
     """
     processors = _processors() if wanted else 1
     try:
-        for _ in range(min(_MOST, processors) if processors > 1 else 0):
+        for _ in range(min(most or _MOST, processors) if processors > 1 else 0):
             with suppress(OSError, ValueError):
                 _running.append(_start())
         yield
