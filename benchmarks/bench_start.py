@@ -21,6 +21,12 @@ ROOT = Path(__file__).parents[1]
 EVALSHIFT = (sys.executable, "-m", "evalshift")
 LIBRARIES = (sys.executable, "-c", "import pyarrow, pydantic, typer")
 TARGETS = {"idle run": 1.5, "report": 0.4}
+# Recht et al. 2019: 67 ImageNet and 34 CIFAR-10 models; seconds that pass, at most.
+PUBLISHED = ("--published", "recht2019")
+COMMANDS = {
+    ("figure", "scatter", *PUBLISHED, "--out", "scatter.png"): 3.0,
+    ("compare", "resnet18", "resnet50", *PUBLISHED): 2.0,
+}
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,13 @@ def bench_commands(folder: Path) -> None:
         say(f"evalshift list {kind}", *_with(Work((*EVALSHIFT, "list", kind), folder), libraries, beside))
 
 
+def bench_published(folder: Path) -> None:
+    works = [Work((*EVALSHIFT, *command), folder) for command in COMMANDS]
+    for (command, most), spent in zip(COMMANDS.items(), side_by_side(*works, repeats=5), strict=True):
+        met = "met" if spent.wall <= most else "missed"
+        print(f"{f'evalshift {command[0]}, 67 models':<28} {spent}, target {most:g} s: {met}")
+
+
 def _with(work: Work, other: Work, beside: str) -> tuple[Spent, str, Spent]:
     ours, theirs = side_by_side(work, other, repeats=9)
     return ours, beside, theirs
@@ -108,6 +121,7 @@ def bench_report(folder: Path, revision: str) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         bench_commands(Path(name))
+        bench_published(Path(name))
         bench_report(Path(name), sys.argv[1] if len(sys.argv) > 1 else "615d7e5")
 
 

@@ -60,7 +60,7 @@ def collect(scale: str, out: Path, inputs: Path, *more: Path) -> None:
     """`summary.json` of each report as a file in `out`."""
     import evalshift as es
 
-    default = {} if scale == "default" else {"scale": scale}
+    default: dict[str, Any] = {} if scale == "default" else {"scale": scale}
     for name, source, options in reports(inputs, *more):
         es.report(source, **default | options).save(out / name, "csv")
         (out / name / "summary.json").replace(out / f"{name}.json")
