@@ -71,10 +71,35 @@ def test_every_recipe_can_be_followed(followed: tuple[Path, list[str], dict[str,
 def test_numbers_of_the_recipes(followed: tuple[Path, list[str], dict[str, Any]]) -> None:
     folder, _, known = followed
     assert known["numbers"]["pairs"][0]["metrics"].keys() >= {"top1"}
-    row = known["numbers"]["pairs"][0]["metrics"]["top1"]["table"][0]
-    assert known["logged"][f"{row['model']}/drop"] == row["drop"]
+    row = json.loads((folder / "report/summary.json").read_text())["pairs"][0]["metrics"]["top1"]["table"][0]
+    name = f"digits-digits-new-writers/{row['model']}/drop"
+    assert known["logged"][name] == row["drop"]
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert {line["metric"]: line["value"] for line in lines} == known["logged"]
     assert all(set(pair["metrics"]) for pair in json.loads((folder / "report/summary.json").read_text())["pairs"])
     assert known["detectable_difference"](10_000, discordance=0.12) == pytest.approx(0.0098, abs=0.0005)
     results = es.Results(folder / "results")
     same = results.load_predictions("digits", "digits-ridge").top[:, 0]
     assert (results.load_predictions("digits", "from-csv").top[:, 0] == same).all()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the trackers themselves
+@pytest.mark.parametrize(
+    "name, package", [("to_wandb", "wandb"), ("to_mlflow", "mlflow"), ("to_tensorboard", "tensorboard")]
+)
+def test_numbers_reach_each_tracker_that_is_installed(
+    followed: tuple[Path, list[str], dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    package: str,
+) -> None:
+    pytest.importorskip(package, reason=f"{package} is not installed; the recipe is for who has it")
+    folder, _, known = followed
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    trackers: dict[str, Any] = {}
+    exec((folder / "trackers.py").read_text("utf-8"), trackers)
+    trackers[name](known["logged"], "shift")
+    assert any(path.is_file() for path in tmp_path.rglob("*"))
