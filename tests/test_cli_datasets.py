@@ -167,6 +167,12 @@ class TestStats:
             # Computed from the 50,000 images of the official batches.
             ["CIFAR-10 training set", "50,000", "[0.4914, 0.4822, 0.4465]", "[0.2470, 0.2435, 0.2616]"],
         ]
+        with Path("registry.yaml").open("a") as registry:
+            registry.write("  cifar10-train: {source: npy, images: x.npy, labels: y.npy, classes: cifar10,")
+            registry.write(" title: CIFAR-10 training set}\n")
+        ran = run_here("dataset", "stats", "cifar10", "cifar10-train", "--format", "csv")
+        assert [row[:2] for row in table(ran.out)[2:4]] == [["cifar10", "2"], ["CIFAR-10 training set", "2"]]
+        assert "50,000" not in ran.out
 
     def test_titles_are_shown_and_names_filed(self, here: Path) -> None:
         ran = run_here("dataset", "stats", "digits", "--format", "svg,csv")

@@ -248,7 +248,7 @@ def dataset_duplicates(
         int, typer.Option(metavar="K", parser=whole_number, help="Neighbours beside each image on the page.")
     ] = 8,
     decisions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Decisions saved by the review page, to go on or to evaluate.")
+        Path | None, typer.Option(metavar="FILE", help="Decisions saved by the review page, or a list of ciFAIR.")
     ] = None,
     results: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Predictions on A: accuracy with and without near-duplicates.")

@@ -180,6 +180,8 @@ def print_stats(found: Sequence["PixelStatistics"], written: Sequence[Path]) -> 
     titles = distinct({one.dataset: one.title or one.dataset for one in found})
     rows = [(titles[one.dataset], f"{one.images:,}", listed(one.mean), listed(one.std)) for one in found]
     for known in dict.fromkeys(filter(None, (training_pixels(one.dataset) for one in found))):
+        if known.title in titles.values():
+            continue
         source = f" ({known.source})" if known.source else ""
         rows.append((f"{known.title}{source}", f"{known.images:,}", listed(known.mean), listed(known.std)))
     print_table(("dataset", "images", "mean", "std"), rows, "lrll")

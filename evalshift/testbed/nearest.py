@@ -45,7 +45,7 @@ def nearest(
     floats are searched for in float32 and their distances computed in float64.
     same     both are the same rows; none is its own neighbour
     advance  is told of every n queries done
-    Raises UsageError where there are fewer than k references, or where rows differ in length or type.
+    Raises UsageError where there are fewer than k references, where rows differ in length or type, or are not finite.
     Source of the use: Recht et al. 2019, appendices B.2.2 and C.1.4.
 
     >>> found = nearest(np.array([[0, 0]], np.uint8), np.array([[9, 9], [3, 4]], np.uint8), 1)
@@ -140,6 +140,20 @@ def _check(queries: np.ndarray, references: np.ndarray, k: int, same: bool) -> N
         )
     if not 1 <= k <= len(references) - same:
         raise UsageError("invalid number of neighbours", found=k, expected=f"1 to {len(references) - same:,}")
+    broken = (
+        sum(int((~np.isfinite(rows).all(axis=1)).sum()) for rows in (queries, references)) if _floats(queries) else 0
+    )
+    if broken:
+        raise UsageError(
+            "features of some images are not finite",
+            found=f"{broken:,} of {len(queries) + len(references):,} images",
+            expected="finite numbers",
+            fix="take features of another model",
+        )
+
+
+def _floats(rows: np.ndarray) -> bool:
+    return np.issubdtype(rows.dtype, np.floating)
 
 
 def _blocks(count: int, size: int) -> Iterator[tuple[slice, int]]:

@@ -104,3 +104,6 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         nearest(rows, rows, 2, same=True)
     says(caught.value, found="2", expected="1 to 1")
+    with pytest.raises(UsageError) as caught:
+        nearest(np.array([[1.0, np.nan]], np.float32), np.zeros((2, 2), np.float32), 1)
+    says(caught.value, found="1 of 3 images")
