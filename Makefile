@@ -18,7 +18,7 @@ help:
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about half an hour)"
-	@echo "make coverage coverage and error rates of the headline's statistics, by simulation (half an hour; in parts: coverage-slope, …)"
+	@echo "make coverage coverage and error rates of the headline's statistics, by simulation (eleven minutes; in parts: coverage-slope, …)"
 	@echo "make gold     renew the page that tests/test_gold.py holds the report's page against"
 	@echo "make messages renew tests/messages.txt, the texts of all errors (read the difference)"
 	@echo "make images   make README's pictures again (needs chromium)"

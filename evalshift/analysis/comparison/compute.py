@@ -14,7 +14,7 @@ from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.present_titles import PresentTitles, present_titles, refuse_registry_of_published
 from evalshift.analysis.outcomes.run_notes import run_notes
 from evalshift.analysis.outcomes.selection import is_glob, matching
-from evalshift.analysis.outcomes.shared_images import shared_image_numbers, shared_images_note
+from evalshift.analysis.outcomes.shared_images import overlaps_unseen, shared_image_numbers, shared_images_note
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, either, require
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
@@ -232,6 +232,8 @@ def _covariances(source: _Source) -> tuple[np.ndarray, np.ndarray] | None:
     if source.predictions is None or source.predictions[0].models != source.outcomes.models:
         return None
     if shared_image_numbers(*source.predictions) is not None:
+        return None
+    if overlaps_unseen(source.outcomes.original, source.outcomes.new):
         return None
     original, new = (sampling_covariance(one.correct(source.outcomes.metric)) for one in source.predictions)
     return original, new

@@ -107,3 +107,30 @@ def test_sets_that_overlap_nobody_knows_where_are_not_taken_as_independent(store
     assert note.startswith("cifar10.1-v4 and cifar10.1-v6 share images")
     assert isinstance(found.statistics.lines.over_both, Missing)
     assert not found.statistics.shared_images
+
+
+def test_models_are_compared_without_covariances_where_sets_overlap_nobody_knows_where(store):
+    labels = [image % 6 for image in range(IMAGES)]
+    for name in ("cifar10.1-v4", "cifar10.1-v6"):
+        store.dataset(name, labels)
+        for number in range(8):
+            rows = [[label if image > 5 * number + (name[-1] == "6") else 5] for image, label in enumerate(labels)]
+            store.predictions(name, f"m{number}", rows)
+    store.results.add_pairs(["cifar10.1-v4:cifar10.1-v6"])
+    (pair,) = es.compare(store.results, "m0", "m3").pairs
+    assert any("it is not known which ones" in note for note in pair.notes)
+    # From counts alone each model's images count as its own, so the difference of distances is less certain.
+    for name in ("cifar10.1-v4", "cifar10.1-v6"):
+        stored = store.results.load_dataset(name)
+        new = "one" if name.endswith("4") else "other"
+        store.dataset(new, stored.labels.tolist())
+        for number in range(8):
+            top = store.results.load_predictions(name, f"m{number}").top.tolist()
+            store.predictions(new, f"m{number}", top)
+    store.results.add_pairs(["one:other"])
+    apart = es.compare(store.results, "m0", "m3", pairs="one:other").pairs[0]
+    widths = [
+        float((found.interval.high - found.interval.low)[0, 1])
+        for found in (require(one.differences["robustness"]) for one in (pair, apart))
+    ]
+    assert widths[0] > widths[1]
