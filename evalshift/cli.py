@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, no_type_check
 
 import typer
 
-from evalshift.commands import make_dataset
+from evalshift.commands import class_accuracy, make_dataset
 from evalshift.commands.shared import (
     STOPPED_HALF_WAY,
     AccuracyOption,
@@ -182,6 +182,8 @@ cache_app = typer.Typer(
 )
 app.add_typer(cache_app, name="cache")
 
+# Modules whose import adds their commands to `dataset`.
+DATASET_COMMANDS = (class_accuracy, make_dataset)
 app.add_typer(make_dataset.dataset_app, name="dataset")
 
 

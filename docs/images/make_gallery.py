@@ -24,6 +24,7 @@ ORDER = (
     "robustness",
     "ranks",
     "classes",
+    "class_curves",
     "agreement",
     "reliability",
     "risk_coverage",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from evalshift.analysis.figures.agreement import agreement, agreement_figure
+from evalshift.analysis.figures.class_curves import class_curves, class_curves_figure
 from evalshift.analysis.figures.classes import classes, classes_figure
 from evalshift.analysis.figures.decomposition import decomposition, decomposition_figure
 from evalshift.analysis.figures.files import FORMATS, render, save
@@ -33,6 +34,8 @@ __all__ = [
     "Size",
     "agreement",
     "agreement_figure",
+    "class_curves",
+    "class_curves_figure",
     "classes",
     "classes_figure",
     "decomposition",
