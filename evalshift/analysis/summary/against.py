@@ -57,7 +57,11 @@ def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ())
     """
     testbed = check_against(name, [pair.name for pair in summary.pairs])
     options = replace(summary.options, without=without)
-    return replace(summary, pairs=tuple(_pair_against(pair, testbed, options) for pair in summary.pairs))
+    return replace(
+        summary,
+        pairs=tuple(_pair_against(pair, testbed, options) for pair in summary.pairs),
+        notes=(*summary.notes, f"Counts of {testbed.title}: {testbed.citation}"),
+    )
 
 
 def _pair_against(pair: PairSummary, testbed: PublishedTestbed, options: ReportOptions) -> PairSummary:

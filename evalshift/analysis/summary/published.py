@@ -84,7 +84,7 @@ def summarize_published(
         options,
         command=command,
         notes=(
-            f"These are published counts: {testbed.reference} ({testbed.paper}).",
+            f"These are published counts: {testbed.citation}",
             _COUNTS_ALONE,
             *of_publication(testbed, testbed.tables[0]).rank_notes,
             *(f"{pair} is not in this report: {metric_words(metric)} was not published on it." for pair in refused),

@@ -174,6 +174,16 @@ class PublishedTestbed:
         """All that was published, also on sets that are in no pair; one record per file."""
         return tuple(file.counts for file in self._files)
 
+    @property
+    def citation(self) -> str:
+        """Where its numbers come from: reference, address, and source and licence where they are stated.
+
+        >>> load_published("timm").citation.endswith("(ImageNetV2 and ImageNet-R 36d930ff); Apache-2.0.")
+        True
+        """
+        stated = f" Source: {self.source}; {self.licence}." if self.source and self.licence else ""
+        return f"{self.reference} ({self.paper}).{stated}"
+
     def table_of(self, pair: str) -> PublishedTable | None:
         """The table that holds `pair`, "original:new"; None where nothing was published on it."""
         return next((table for table in self.tables if pair in table.pairs), None)

@@ -320,3 +320,9 @@ class TestTrainedOnTheSameData:
         cloud = [trace for trace in chart.views["probit"]["data"] if len(trace["x"]) == 844]
         assert cloud[0]["marker"]["size"] == 3
         assert "in the colours of their training data (ImageNet-1k, ImageNet-21k," in chart.caption
+
+    def test_the_report_says_where_the_published_numbers_come_from(self, of_pair):
+        pair = summarize_outcomes({"top1": of_pair(MATCHED, [40_000], [7000])}, resamples=0)
+        (note,) = hold_against(report_on(pair, scale="probit", resamples=50), "timm").notes
+        assert note.startswith("Counts of timm: Wightman, PyTorch Image Models, tables of results (https://github.com/")
+        assert note.endswith("Apache-2.0.")
