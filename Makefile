@@ -25,7 +25,7 @@ help:
 	@echo "make gallery  run the examples, renew docs/gallery.md and its pictures"
 	@echo "make docs     build the documentation into build/site, with all links checked"
 	@echo "make release-check  build the distributions and check what a package index will show"
-	@echo "make train    train the embedded models again (half a minute)"
+	@echo "make train    train the embedded models again (half a minute); MNIST=DIR with its four files: those of MNIST too"
 	@echo "make clean    remove $(VENV), results and report"
 
 demo: $(VENV)/.installed
@@ -125,6 +125,7 @@ release-check: $(VENV)/.installed-test
 
 train: $(VENV)/.installed
 	$(BIN)/python -m evalshift.testbed.digits.train
+	$(if $(MNIST),$(BIN)/python -m evalshift.testbed.mnist.train --data $(MNIST))
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

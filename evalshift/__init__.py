@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.comparison.records import Comparison
     from evalshift.analysis.report import Report, report
     from evalshift.errors import EvalshiftError
+    from evalshift.evaluate.combinations import combine
     from evalshift.evaluate.importers.predictions import import_predictions
     from evalshift.evaluate.importers.released import import_released
     from evalshift.evaluate.importers.tables import import_table
@@ -40,6 +41,7 @@ __all__ = [
     "Preprocess",
     "Report",
     "Results",
+    "combine",
     "compare",
     "figures",
     "import_predictions",
@@ -54,6 +56,7 @@ __all__ = [
 
 _HOMES = {
     "Comparison": "evalshift.analysis.comparison.records",
+    "combine": "evalshift.evaluate.combinations",
     "compare": "evalshift.analysis.comparison.compute",
     "EvalshiftError": "evalshift.errors",
     "Predictions": "evalshift.evaluate.predictions",

@@ -17,7 +17,12 @@ from evalshift.testbed.model_entries import AnyModel
 # The modules of evalshift whose own functions build networks out of plain arguments. No other module of evalshift is
 # for an entry to name: with a function that calls functions, an entry could run anything.
 OWN_MODULES = frozenset(
-    {"evalshift.testbed.architectures", "evalshift.testbed.digits.networks", "evalshift.testbed.models.small_images"}
+    {
+        "evalshift.testbed.architectures",
+        "evalshift.testbed.digits.networks",
+        "evalshift.testbed.mnist.networks",
+        "evalshift.testbed.models.small_images",
+    }
 )
 _Entry = TypeVar("_Entry", bound=AnyModel)
 

@@ -11,6 +11,7 @@ from torch import nn
 from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset, DownloadedDataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.digits.recipes import RECIPES
+from evalshift.testbed.mnist.train import RECIPES as MNIST_RECIPES
 from evalshift.testbed.model_entries import (
     AnyModel,
     CheckpointModel,
@@ -48,6 +49,28 @@ CHENYAOFO = [
     ("repvgg_a1", "repvgg", 94.89, "38d2431b"),
     ("repvgg_a2", "repvgg", 94.98, "09488915"),
 ]
+# The same for CIFAR-100.
+CHENYAOFO_100 = [
+    ("resnet20", "resnet", 68.83, "23dac2f1"),
+    ("resnet32", "resnet", 70.16, "84213ce6"),
+    ("resnet44", "resnet", 71.63, "ffe32858"),
+    ("resnet56", "resnet", 72.63, "f2eff4c8"),
+    ("vgg11_bn", "vgg", 70.78, "57d0759e"),
+    ("vgg13_bn", "vgg", 74.63, "5ebe5778"),
+    ("vgg16_bn", "vgg", 74.00, "7d8c4031"),
+    ("vgg19_bn", "vgg", 73.87, "b98f7bd7"),
+    ("mobilenetv2_x0_5", "mobilenetv2", 70.88, "9f915757"),
+    ("mobilenetv2_x0_75", "mobilenetv2", 73.61, "d7891e60"),
+    ("mobilenetv2_x1_0", "mobilenetv2", 74.20, "1311f9ff"),
+    ("mobilenetv2_x1_4", "mobilenetv2", 75.98, "8a269f5e"),
+    ("shufflenetv2_x0_5", "shufflenetv2", 67.82, "1977720f"),
+    ("shufflenetv2_x1_0", "shufflenetv2", 72.39, "9ae22beb"),
+    ("shufflenetv2_x1_5", "shufflenetv2", 73.91, "e2c85ad8"),
+    ("shufflenetv2_x2_0", "shufflenetv2", 75.35, "e7e584cd"),
+    ("repvgg_a0", "repvgg", 75.22, "2df1edd0"),
+    ("repvgg_a1", "repvgg", 76.12, "c06b21a7"),
+    ("repvgg_a2", "repvgg", 77.18, "8e71b1f8"),
+]
 # Of these the whole hash is published.
 WHOLE = {
     "resnet20": "4118986f0df73003d572b0e397f0ac7b3f60af1f31aff3d2da164536e36f6ec8",
@@ -82,7 +105,13 @@ MMPRETRAIN = [
     (152, "3e8e9178", 95.76),
 ]
 # On which label space each dataset of a published accuracy is.
-CLASSES_OF = {"digits": "digits", "cifar10": "cifar10", "imagenet": "imagenet-1k"}
+CLASSES_OF = {
+    "digits": "digits",
+    "cifar10": "cifar10",
+    "cifar100": "cifar100",
+    "imagenet": "imagenet-1k",
+    "mnist": "mnist",
+}
 # Name, bytes, sha256, as TensorFlow Datasets and others give them.
 FILES = {
     "cifar10": [
@@ -209,6 +238,9 @@ class TestWhole:
             "cifar10:cifar10.1-v6",
             "cifar10:cifar10.2",
             "cifar10:cinic10-imagenet",
+            "cifar10.1-v4:cifar10.2",
+            "cifar10.1-v6:cifar10.2",
+            "cinic10-cifar:cinic10-imagenet",
             "mnist:qmnist-50k",
             "imagenet:imagenetv2-matched-frequency",
             "imagenet:imagenetv2-threshold0.7",
@@ -222,7 +254,9 @@ class TestWhole:
     def test_models_are_the_embedded_and_the_published_ones(self) -> None:
         assert list(REGISTRY.models) == [
             *(recipe.name for recipe in RECIPES),
+            *(recipe.name for recipe in MNIST_RECIPES),
             *(f"{name}-chenyaofo" for name, *_ in CHENYAOFO),
+            *(f"{name}-cifar100-chenyaofo" for name, *_ in CHENYAOFO_100),
             *(f"resnet{layers}-akamaster" for layers, *_ in AKAMASTER),
             *(name for name in REGISTRY.models if name.endswith("-torchvision")),
             *(name for name in REGISTRY.models if name.endswith("-timm")),
@@ -244,7 +278,7 @@ class TestWhole:
             assert CLASSES_OF[dataset] == entry.classes
             assert 1 / len(REGISTRY.class_space(entry.classes)) < accuracy < 1
 
-    @pytest.mark.parametrize("name", [name for name in REGISTRY.models if not name.startswith("digits-")])
+    @pytest.mark.parametrize("name", [name for name in REGISTRY.models if not name.startswith(("digits-", "mnist-"))])
     def test_every_published_model_says_its_year_and_source(self, name: str) -> None:
         entry = model(name)
         assert entry.year is not None
@@ -328,6 +362,25 @@ class TestChenyaofo:
             # Trap 23: three sets of constants are in circulation.
             assert entry.preprocess == Preprocess(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
         assert len({getattr(entry, "commit", None) for entry in entries}) == 1
+
+
+class TestChenyaofoOnCifar100:
+    @pytest.mark.parametrize("name, folder, accuracy, tag", CHENYAOFO_100)
+    def test_figures_of_its_readme_and_constants_of_its_training_logs(
+        self, name: str, folder: str, accuracy: float, tag: str
+    ) -> None:
+        entry, twin = model(f"{name}-cifar100-chenyaofo"), model(f"{name}-chenyaofo")
+        assert isinstance(entry, HubModel)
+        assert isinstance(twin, HubModel)
+        assert entry.expected == {"cifar100": pytest.approx(accuracy / 100, abs=1e-9)}
+        assert (entry.classes, entry.entry, entry.commit) == ("cifar100", f"cifar100_{name}", twin.commit)
+        assert (entry.family, entry.year, entry.selected_on) == (twin.family, twin.year, "test")
+        # logs/cifar100/*/default.log of the repository: data.mean and data.std.
+        assert entry.preprocess == Preprocess(mean=(0.5070, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2761))
+        assert promised(f"{name}-cifar100-chenyaofo") == tag
+        assert weights(f"{name}-cifar100-chenyaofo") == (
+            f"https://github.com/chenyaofo/pytorch-cifar-models/releases/download/{folder}/cifar100_{name}-{tag}.pt"
+        )
 
 
 class TestAkamaster:

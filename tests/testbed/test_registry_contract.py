@@ -32,7 +32,7 @@ REGISTRY = load_registry(default_path())
 NAMES = [
     name
     for name, entry in REGISTRY.models.items()
-    if not name.startswith("digits-") and not isinstance(entry, HubModel)
+    if not name.startswith(("digits-", "mnist-")) and not isinstance(entry, HubModel)
 ]
 # Of these the code is available only where torch.hub has fetched it, or where a checkout lies among the tests' data.
 FROM_HUB = {name: entry for name, entry in REGISTRY.models.items() if isinstance(entry, HubModel)}
@@ -79,7 +79,7 @@ def picture(geometry: tuple, classes: str) -> torch.Tensor:
     """One image as a dataset of these classes has it, cut as the model wants it: uint8 (1, h, w, 3)."""
     rng = np.random.default_rng(0)
     preprocess = Preprocess(resize=geometry[0], interpolation=geometry[1], antialias=geometry[2], crop=geometry[3])
-    if classes == "cifar10":
+    if classes in ("cifar10", "cifar100"):
         pixels = torch.from_numpy(rng.integers(0, 256, (1, 3, 32, 32)).astype(np.uint8))
         cut = apply_geometry(pixels, preprocess)
         assert isinstance(cut, torch.Tensor)
