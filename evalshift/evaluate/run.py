@@ -38,7 +38,7 @@ from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.file_dependencies import conclude
 from evalshift.files import remove_leftovers, write_atomic
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, load_dataset, read_content, source_checksum
 from evalshift.testbed.registry import Registry, load_registry
@@ -326,7 +326,7 @@ def _refuse_losses(results: Results, kept: Sequence[tuple[str, str]]) -> None:
         raise StoreError(
             "stored results disappeared during the run",
             where=results.path,
-            found=f"{len(lost):,} files missing: {name_some(lost, 3)}",
+            found=f"{counted(len(lost), 'file')} missing: {name_some(lost, 3)}",
             expected="all that this run stored",
             fix="run the same again: only what is missing is redone",
         )

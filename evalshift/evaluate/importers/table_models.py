@@ -130,7 +130,8 @@ def _distinguished(
     ]
     if clash := _repeated(full, groups):
         raise DataError("a name is that of two models", where=path, found=some(clash), expected="one row per model")
-    rule = f'{len(repeated):,} names are in several rows, and get their "{telling[0]}": {some(_examples(full, names))}'
+    several = "1 name is" if len(repeated) == 1 else f"{len(repeated):,} names are"
+    rule = f'{several} in several rows, with "{telling[0]}" added: {some(_examples(full, names))}'
     return ModelNames(tuple(full), tuple(names), (*rules, rule))
 
 

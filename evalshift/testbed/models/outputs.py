@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError, did_you_mean
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import Logits
 from evalshift.testbed.models.classifier import Classifier, Settled
@@ -287,14 +287,14 @@ def _check_tensor(classifier: Classifier, tensor: torch.Tensor, images: int, whe
         raise ModelError(
             f"logits.{named[0]} does not fit the network",
             where=where,
-            found=f"{width:,} outputs",
+            found=counted(width, "output"),
             expected=f"{_width_words(classifier)}, for the {len(space):,} classes of {space.name}",
         )
     background = "one too many is often a background class put first: drop it with logits: {drop: 0}"
     raise ModelError(
         "unexpected number of outputs",
         where=where,
-        found=f"{width:,} outputs",
+        found=counted(width, "output"),
         expected=f"{len(space):,}, one per class of {space.name}",
         fix=background if width == len(space) + 1 else _remedy(width),
     )
@@ -346,7 +346,7 @@ def check_rule(logits: Logits, space: ClassSpace, where: str) -> None:
         raise ModelError(
             "logits.subset does not name an output for each class",
             where=where,
-            found=f"{len(logits.subset):,} outputs",
+            found=counted(len(logits.subset), "output"),
             expected=f"{len(space):,}, one a class of {space.name}, in its order",
         )
     outputs = len(space) + len(logits.drop)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from evalshift.errors import ModelError, did_you_mean
 from evalshift.files import sha256_of_text, write_atomic
+from evalshift.formatting import counted
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import OpenClipModel
@@ -118,8 +119,8 @@ def _names(open_clip: Any, entry: OpenClipModel, space: ClassSpace, where: str) 
         raise ModelError(
             "`names` must have one name per class",
             where=where,
-            found=f"{len(names):,} names",
-            expected=f"{len(space):,}, one a class of {space.name}, in its order",
+            found=counted(len(names), "name"),
+            expected=f"{len(space):,}, one per class of {space.name}, in its order",
         )
     return names
 

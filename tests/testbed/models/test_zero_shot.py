@@ -115,4 +115,4 @@ def test_what_open_clip_does_not_know(refused: Refused) -> None:
     assert refused(**{**CONTENT, "name": "ViT-B-23"}).startswith('open_clip has no network "ViT-B-23"\n')
     message = refused(source="open_clip", name="ViT-B-32", pretrained="laion")
     assert message.startswith('ViT-B-32 has no weights "laion"\n  where:    model m\n  expected: openai, ')
-    says(refused(**CONTENT, names=["one"]), where="model m", found="1 names")
+    says(refused(**CONTENT, names=["one"]), where="model m", found="1 name")
