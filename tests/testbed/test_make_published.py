@@ -131,7 +131,13 @@ def taori(folder: Path, *rows: dict[str, str]) -> Made:
 
 def test_taori2020_single_precision_and_averages_over_batches(tmp_path):
     exact = {"model": "resnet50_swsl", "val": "81.17400360107422", "objectnet-1.0-beta": "68.45090202009291"}
-    made = taori(tmp_path, exact, {"model": "FixResNet50", "val": "79.1001"}, {"model": "wide_resnet50_2"})
+    made = taori(
+        tmp_path,
+        exact,
+        {"model": "FixResNet50", "val": "79.1001"},
+        {"model": "wide_resnet50_2", "val": "78.468"},
+        {"model": "empty"},
+    )
     rows = {row["model"]: row for row in made.rows}
     swsl = rows["resnet50_swsl"]
     assert (swsl["imagenet top1"], swsl["objectnet-1.0-beta top1"], swsl["imagenet-a top1"]) == ("40587", "12673", "")
@@ -139,6 +145,8 @@ def test_taori2020_single_precision_and_averages_over_batches(tmp_path):
     assert rows["FixResNet50"]["counted_from"] == "tables"
     assert rows["FixResNet50"]["imagenet top1"] == "39550"
     assert rows["wide_resnet50_2"]["family"] == "wide-resnet"
+    assert "empty" not in rows
+    assert "1 models without accuracies on these sets: empty" in made.notes
     assert "1 models with accuracies that are no whole counts: FixResNet50" in made.notes
 
 
