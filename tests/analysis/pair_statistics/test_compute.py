@@ -417,7 +417,7 @@ def test_nothing_degenerate_fails_or_leaves_a_number_undefined_without_a_word(si
         "mistake_severity",
     }
     uncalled |= {"corrected_labels", "corrected_label_sets", "corrected_drops", "item_response", "item_response_sets"}
-    uncalled |= {"item_response_classes", "selection_frequencies"}
+    uncalled |= {"item_response_classes", "model_groups", "selection_frequencies"}
     assert sorted([*summary.tables, *summary.missing]) == sorted({*TABLES} - uncalled)
     assert all(summary.missing.values())
     for table in summary.tables.values():
