@@ -301,13 +301,15 @@
       row.append(text("th", name, { scope: "row", className: "t" }), ...cells.map((cell) => text("td", cell, { className: "n" })));
       body.append(row);
     }
-    table.append(text("caption", `First minus second, in points, with ${100 * pairs.level} % confidence intervals for models on the same images. p: McNemar’s exact test for accuracies, a paired test for drops, and t for effective robustness, which is measured from the line through all other models; not adjusted for other comparisons. Only one correct: images that the first / the second model alone classifies correctly.`), document.createElement("thead"), body);
+    table.append(document.createElement("thead"), body);
     table.tHead.append(head);
     const scroll = document.createElement("div");
     scroll.className = "scroll";
     Object.assign(scroll, { tabIndex: 0, role: "region", ariaLabel: `Comparison of ${names.join(" and ")}` });
     scroll.append(table);
-    return [text("h4", `${names[0]} compared with ${names[1]}`), scroll];
+    // Below the table, which scrolls on a narrow screen: a caption would be as wide as it.
+    const note = text("p", `First minus second, in points, with ${100 * pairs.level} % confidence intervals for models on the same images. p: McNemar’s exact test for accuracies, a paired test for drops, and t for effective robustness, which is measured from the line through all other models; not adjusted for other comparisons. Only one correct: images that the first / the second model alone classifies correctly.`, { className: "quiet" });
+    return [text("h4", `${names[0]} compared with ${names[1]}`), scroll, note];
   };
 
   // The names of the pinned models, the same on every pair: the report's highlighted ones at first.

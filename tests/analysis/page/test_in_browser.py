@@ -299,6 +299,17 @@ def test_two_pinned_models_are_compared(opened):
     assert not page.page.is_visible("#p1-top1-comparison")
 
 
+def test_a_comparison_can_be_read_on_a_phone(opened):
+    page = opened(width=390, height=844)
+    for row in (5, 2):
+        page.page.click(f"#p1-top1 .models tbody tr:nth-child({row}) .pin")
+    settle(page)
+    boxes = [one.bounding_box() for one in page.page.locator("#p1-top1-comparison tbody th").all()]
+    assert all(box["width"] > 100 and box["height"] < 140 for box in boxes)  # words, not letters below each other
+    note = page.page.locator("#p1-top1-comparison p.quiet").bounding_box()
+    assert note["x"] + note["width"] <= 390
+
+
 def test_pictures_are_those_that_all_miss_or_one_model_and_not_another(opened):
     page = opened()
     page.see("#p1-top1-hard")
