@@ -705,6 +705,41 @@ class RandomFeaturesModel(ModelEntry):
         return State(True, "trains here when it is run, then kept", self.on_request or f"{self.filters:,} filters")
 
 
+class FisherVectorsModel(ModelEntry):
+    """A Fisher-vector classifier, trained by evalshift: see evalshift.testbed.models.fisher_vectors.
+
+    train        the dataset to train on: an entry with arrays, such as {source: cifar10, split: train}
+    centers      the number of Gaussians in the mixture
+    components   the number of principal components of a patch
+    patch_size   size of the patches in pixels
+    stride       distance of neighbouring patches in pixels
+    regions      how many regions along each side have a Fisher vector of their own
+    flip         whether to train on mirrored images too
+    regularizer  the regularisation of the least squares, per image
+    seed         the seed of the choice of patches and of the mixture
+    """
+
+    module = "fisher_vectors"
+    source: Literal["fisher-vectors"]
+    train: AnyDataset
+    centers: int = Field(default=16, ge=1)
+    components: int = Field(default=64, ge=1)
+    patch_size: int = Field(default=6, ge=1)
+    stride: int = Field(default=2, ge=1)
+    regions: int = Field(default=1, ge=1)
+    flip: bool = False
+    regularizer: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
+    seed: int = Field(default=0, ge=0)
+    preprocess: Preprocess = Preprocess()
+
+    @property
+    def trained_on(self) -> AnyDataset:
+        return self.train
+
+    def state_without_weights(self) -> State:
+        return State(True, "trains here when it is run, then kept", self.on_request or f"{self.centers:,} centers")
+
+
 AnyModel = Annotated[
     CheckpointModel
     | TorchvisionModel
@@ -715,6 +750,7 @@ AnyModel = Annotated[
     | PythonModel
     | NumpyModel
     | RandomFeaturesModel
+    | FisherVectorsModel
     | OnnxModel
     | ExportedModel
     | TorchscriptModel,

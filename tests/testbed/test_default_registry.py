@@ -15,6 +15,7 @@ from evalshift.testbed.mnist.train import RECIPES as MNIST_RECIPES
 from evalshift.testbed.model_entries import (
     AnyModel,
     CheckpointModel,
+    FisherVectorsModel,
     HubModel,
     RandomFeaturesModel,
     TimmModel,
@@ -262,7 +263,8 @@ class TestWhole:
             *(name for name in REGISTRY.models if name.endswith("-timm")),
             *(f"{name}-detectors" for name, _ in DETECTORS),
             *(f"resnet{layers}-mmpretrain" for layers, *_ in MMPRETRAIN),
-            *(f"random-features-{size}{flip}" for size in ("256", "1k") for flip in ("", "-flip")),
+            *(f"random-features-{size}{flip}" for size in ("256", "1k", "32k", "256k") for flip in ("", "-flip")),
+            "fisher-vectors-16",
         ]
 
     @pytest.mark.parametrize("name", REGISTRY.models)
@@ -270,7 +272,11 @@ class TestWhole:
         """It says its family, how it sees images, what it should score and on what; and its weights have a hash."""
         entry = model(name)
         assert entry.family
-        assert len(promised(name)) >= 8 or isinstance(entry, TimmModel | RandomFeaturesModel) or name in WITHOUT_HASH
+        assert (
+            len(promised(name)) >= 8
+            or isinstance(entry, TimmModel | RandomFeaturesModel | FisherVectorsModel)
+            or name in WITHOUT_HASH
+        )
         knows_its_own = isinstance(entry, TimmModel | TorchvisionModel)
         assert knows_its_own == (entry.preprocess is None)  # pyright: ignore[reportAttributeAccessIssue]
         assert entry.expected or entry.note
@@ -471,11 +477,13 @@ class TestTimm:
 
 def test_what_trains_here_is_not_run_unasked() -> None:
     """A plain run on CIFAR-10 takes what is published; what takes minutes of training says how many."""
-    trained = {name: entry for name, entry in REGISTRY.models.items() if isinstance(entry, RandomFeaturesModel)}
+    here = RandomFeaturesModel | FisherVectorsModel
+    trained = {name: entry for name, entry in REGISTRY.models.items() if isinstance(entry, here)}
     assert {name for name, entry in REGISTRY.models.items() if entry.on_request} == trained.keys()
     for entry in trained.values():
-        assert re.fullmatch(r"trains here, about \d+ minutes? on two cores", entry.on_request or "")
-        assert entry.expected or "none is expected" in (entry.note or "")
+        costs = r"trains here, (about \d+ minutes? on two cores|needs \d+ GB of memory and a GPU)"
+        assert re.fullmatch(costs, entry.on_request or "")
+        assert entry.expected or re.search("none is expected|ours was not trained", entry.note or "")
 
 
 def test_trap_24_checkpoints_that_the_test_set_chose_say_so() -> None:
