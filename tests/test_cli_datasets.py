@@ -136,8 +136,8 @@ class TestStats:
         assert table(ran.out) == [
             ["dataset", "images", "mean", "std"],
             ["─" * len(ran.out.splitlines()[1].strip())],
-            ["original", "12", "[0.5020]", "[0.3266]"],
-            ["new", "12", "[0.4353]", "[0.2749]"],
+            ["original", "12", "[0.5022]", "[0.3256]"],
+            ["new", "12", "[0.4378]", "[0.2728]"],
             [""],
             ["figures/original_vs_new_intensities.svg, figures/original_vs_new_intensities.csv"],
         ]
