@@ -10,7 +10,7 @@ import typer
 from typer.models import ArgumentInfo
 
 from evalshift.console import completion
-from evalshift.errors import EvalshiftError, explain_missing_packages
+from evalshift.errors import EvalshiftError, UsageError, explain_missing_packages
 from evalshift.publishing import inert_text
 
 STOPPED_HALF_WAY = "stopped; finished results are kept, and the same command resumes there"
@@ -143,3 +143,36 @@ def _with_options(text: str, options: Mapping[str, str]) -> str:
 def split(values: list[str] | None) -> list[str]:
     """The parts of options that are comma-separated and repeatable."""
     return [part.strip() for value in values or () for part in value.split(",") if part.strip()]
+
+
+# Whether this process is the command's own, rather than one that calls it.
+own_process: list[bool] = []
+
+
+def processes_for_figures(formats: str, most: int | None = None) -> AbstractContextManager[None]:
+    """Processes that draw the figures of a report; none for another program that calls this, such as a test."""
+    from evalshift.analysis.report.drawing_processes import drawing_processes
+
+    drawn = {"png", "pdf", "svg"} & {one.strip().lower() for one in formats.split(",")}
+    return drawing_processes(bool(own_process and drawn), most)
+
+
+def none_or_listed(values: list[str] | None) -> list[str] | None:
+    """The names given; none of them where the word none was, and None where nothing was."""
+    return None if values is None else [name for name in split(values) if name != "none"]
+
+
+def refuse_two_sources(results: Path | None, published: str | None) -> None:
+    if results is not None and published is not None:
+        raise UsageError(
+            "both stored results and a published testbed were given",
+            found=f"--results {results} --published {published}",
+            expected="one of them",
+        )
+
+
+def one_of(problem: str, **flags: bool) -> str:
+    chosen = [name for name, wanted in flags.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(problem, found=" ".join(f"--{name}" for name in chosen), expected="one of them")
+    return chosen[0] if chosen else next(iter(flags))
