@@ -163,6 +163,7 @@ def none_or_listed(values: list[str] | None) -> list[str] | None:
 
 
 def refuse_two_sources(results: Path | None, published: str | None) -> None:
+    """UsageError where both a results folder and a published testbed are given."""
     if results is not None and published is not None:
         raise UsageError(
             "both stored results and a published testbed were given",
@@ -172,6 +173,7 @@ def refuse_two_sources(results: Path | None, published: str | None) -> None:
 
 
 def one_of(problem: str, **flags: bool) -> str:
+    """The name of the flag that is set, or of the first where none is; UsageError with this problem for several."""
     chosen = [name for name, wanted in flags.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(problem, found=" ".join(f"--{name}" for name in chosen), expected="one of them")

@@ -69,7 +69,7 @@ def _off_line(lines: PairLines) -> str:
     if not tested:
         return ""
     off = lines.off_line
-    null = f"(Holm over {tested:,} models; each against the line of the others and their scatter about it)"
+    null = f"(Holm over {tested:,} models; each against the line of the other models and their scatter about it)"
     if not len(off):
         return f"No model is significantly above or below the line {null}."
     named = [f"{lines.outcomes.titles.model(lines.outcomes.models[model])} {_off(lines, model)}" for model in off]

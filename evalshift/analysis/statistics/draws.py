@@ -37,7 +37,7 @@ def check_resamples(resamples: int) -> None:
 
 
 def affordable(resamples: int, models: int, most: int) -> int:
-    """How many of these resamples of the models are made: at most `most` drawn models in all, but never below 2,000.
+    """How many of these resamples are made: at most `most` resampled models in all, but never below 2,000 resamples.
 
     Intervals of many models' lines are narrow, and their bounds move by less than a printed digit.
 

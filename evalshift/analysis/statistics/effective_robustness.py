@@ -515,7 +515,7 @@ def _judged(
 def _standard_normal(shape: tuple[int, int], rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Normal draws of each model in turn, shape (resample,), drawn for all models one resample after the other.
 
-    Of many models, they are drawn again for the next of them: kept for all they would take more memory than the rest.
+    Of many models, they are generated anew for each: kept for all they would take more memory than the rest.
     """
     models, resamples = shape
     begin = rng.bit_generator.state

@@ -81,7 +81,7 @@ def robustness_of_pairs(
         freedom[first, rest] = freedom[rest, first] = left
     if np.isnan(difference).all():
         raise AnalysisError(
-            "too few models to compare two of them with the line of the others",
+            "too few models to compare two of them with the line of the other models",
             where=f"effective robustness, {scale} scale",
             found=f"{int(line.sum())} models in the line",
             expected=f"at least {LEAST_LINE_MODELS} besides two, which differ in original accuracy",

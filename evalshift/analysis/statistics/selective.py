@@ -93,7 +93,7 @@ def selective_prediction(
     for coverage in coverages:
         if not 0 < coverage <= 1:
             raise ValueError(f"coverages: found {coverage}; expected shares above 0, up to 1")
-    # Model by model: what is made of one takes five times the memory of its predictions.
+    # Model by model: what is made of one needs five times the memory of its predictions.
     models = [_of_model(*one, coverages) for one in zip(prob, correct, strict=True)]
     images = np.full(len(prob), float(prob.shape[1]))
     return SelectivePrediction(
