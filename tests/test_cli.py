@@ -1158,7 +1158,7 @@ def test_a_terminal_is_asked_before_anything_is_downloaded(tmp_path: Path) -> No
     assert not (tmp_path / "results").exists()
 
 
-def test_no_one_is_asked_in_ci_with_yes_or_without_a_terminal(tmp_path: Path) -> None:
+def test_no_one_is_asked_in_ci_with_yes_or_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FileServer() as server:
         missing = server.put("net.th", status=404)
         (tmp_path / "registry.yaml").write_text(NOWHERE.replace("ADDRESS", missing), "utf-8")
@@ -1166,7 +1166,9 @@ def test_no_one_is_asked_in_ci_with_yes_or_without_a_terminal(tmp_path: Path) ->
             lines = on_a_terminal(["run", "--models", "net", *more], tmp_path, 100, code=1, **variables)
             assert "plan      1 model, 1 download, size not known" in lines
             assert "Download and run?" not in "\n".join(lines)
-        ran = run_apart("run", "--models", "net", folder=tmp_path, EVALSHIFT_DATA=str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("EVALSHIFT_DATA", str(tmp_path))
+        ran = run_here("run", "--models", "net")
         assert ran.code == 1
         assert "Download and run?" not in ran.err
 

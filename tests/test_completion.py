@@ -60,6 +60,11 @@ def test_families_are_those_of_the_registry_or_of_the_published_testbed(asked: A
     assert asked(completion.families, published="nosuch") == []
 
 
+def test_kinds_of_corruptions_complete_after_a_comma_too() -> None:
+    assert completion.corruptions("al") == ["all"]
+    assert "fog,frost" in completion.corruptions("fog,f")
+
+
 def test_what_cannot_be_read_completes_to_nothing(asked: Any) -> None:
     Path("registry.yaml").write_text("datasets: [")
     assert asked(completion.families) == asked(completion.sources) == asked(completion.datasets) == []
@@ -84,6 +89,8 @@ def parameters() -> Iterator[tuple[str, Any, Any]]:
 # Names that a user gives, and numbers for which a word may stand.
 FREE = {
     "evalshift import predictions model",
+    "evalshift combine name",
+    "evalshift dataset corrupt severity",
     "evalshift dataset sample name",
     "evalshift dataset sample classes",
     "evalshift dataset show classes",

@@ -7,14 +7,25 @@ import typer
 
 from evalshift.commands.dataset import dataset_app
 from evalshift.commands.shared import ModelsOption, ResultsOption, SizeOption, complaints, split
+from evalshift.console import completion
 
 
 @dataset_app.command("classes", epilog="Example: evalshift dataset classes imagenet32 --models wrn-28-5 --out classes")
 def dataset_classes(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset in the results folder.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help="A dataset in the results folder."),
+    ],
     models: ModelsOption = None,
     results: ResultsOption = Path("results"),
-    metric: Annotated[str, typer.Option(metavar="LIST", help="Of top1 and top5. Comma-separated.")] = "top1,top5",
+    metric: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            autocompletion=completion.several_of("top1", "top5"),
+            help="Of top1 and top5. Comma-separated.",
+        ),
+    ] = "top1,top5",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the figure and the table.")] = None,
     size: SizeOption = None,
 ) -> None:

@@ -34,11 +34,12 @@ _MANY = 20_000
     "corrupt", epilog="Example: evalshift dataset corrupt cifar10 --kind gaussian-noise,fog --severity 1-5 --out noisy"
 )
 def dataset_corrupt(
-    name: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset.")],
+    name: Annotated[str, typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help="A dataset.")],
     kind: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completion.corruptions,
             help="Corruptions, such as gaussian-noise; all for the 15 of CIFAR-10-C. Comma-separated; repeatable.",
         ),
     ] = None,

@@ -103,6 +103,13 @@ def families(ctx: typer.Context, incomplete: str) -> list[str]:
     return _next(sorted(set(known)), incomplete)
 
 
+def corruptions(incomplete: str) -> list[str]:
+    """Kinds of corruptions; after a comma, the next one."""
+    from evalshift.testbed.corruptions import KINDS, VALIDATION
+
+    return _next(("all", *KINDS, *VALIDATION), incomplete)
+
+
 def published(incomplete: str) -> list[str]:
     """Published testbeds."""
     from evalshift.testbed.published import published_names

@@ -190,7 +190,7 @@ def _print_fitting(
 ) -> None:
     """Print a table without the columns for which there is no room, the `less` important ones first, and say which."""
     shown = list(columns)
-    omitted = [column for column in less if _omit(column, columns, cells, shown)]
+    omitted = [column for column in less if column in shown and _omit(column, columns, cells, shown)]
     places = [columns.index(column) for column in shown]
     align = "".join("r" if column in right else "l" for column in shown)
     print_table(shown, [[row[place] for place in places] for row in cells], align)

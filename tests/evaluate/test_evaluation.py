@@ -72,6 +72,7 @@ def test_provenance_says_how_the_predictions_came_about(
         "output_kind": "logits",
         "versions": versions,
         "git_revision": "0123abc",
+        "config": {},
         "start": provenance.start,
         "seconds": stored_predictions.seconds,
         "images_per_second": stored_predictions.images_per_second,

@@ -108,13 +108,13 @@ def test_models_that_take_the_process_down_or_hang_are_named_and_skipped_and_the
     add(faulty, "leave")
     add(faulty, "hang_in_c", when="build")
     faulty.model("c-good")
-    ran = run_faulty(faulty, "--model-timeout", 8)
+    ran = run_faulty(faulty, "--model-timeout", 5)
     assert ran.code == 1
     exited = "the process exited in the midst of it, with code 0"
     assert f"evalshift: b-leave took the run down: {exited}; the run goes on without it\n" in ran.err
-    assert "evalshift: b-hang_in_c took the run down: no result after 8 s; the run goes on without it\n" in ran.err
+    assert "evalshift: b-hang_in_c took the run down: no result after 5 s; the run goes on without it\n" in ran.err
     assert sorted(ran.err.splitlines()[-3:]) == [
-        "  b-hang_in_c: it took a run down: no result after 8 s",
+        "  b-hang_in_c: it took a run down: no result after 5 s",
         f"  b-leave: it took a run down: {exited}",
         f"2 failed; the other predictions are in {faulty.results.path}:",
     ]

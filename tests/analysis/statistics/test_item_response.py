@@ -118,6 +118,7 @@ def test_abilities_and_images_of_a_simulation_are_found_again() -> None:
     assert (found.image_discrimination > 0).all()
 
 
+@pytest.mark.late
 def test_intervals_cover() -> None:
     rng = np.random.default_rng(8)
     held = []
@@ -160,7 +161,7 @@ def test_what_cannot_be_fitted_is_said() -> None:
         fit_item_response(simulated(np.linspace(-1, 1, 6), 200, rng), level=95.0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_order_of_models_and_images_does_not_matter(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -79,4 +79,4 @@ def test_names_move_tied_models_alone(correct):
 def test_as_many_names_as_counts():
     with pytest.raises(ValueError) as complaint:  # noqa: PT011, the whole text is compared
         rank(np.array([1, 2]), ["a"])
-    assert str(complaint.value) == "found 2 counts and 1 names; expected one per model"
+    assert str(complaint.value) == "found 2 counts and 1 name; expected one per model"
