@@ -34,12 +34,12 @@ def drawing_processes(wanted: bool = True, most: int | None = None) -> Iterator[
 
     most   how many processes at most; a single figure needs one
 
-    With two processors there are two such processes. They load libraries while statistics are computed on the other
-    processor, and then share both with tables and page; the process that began them never loads what draws.
+    One less than there are processors: they load libraries while statistics are computed here, and draw while tables
+    and page are made; then this process draws with them.
     """
     processors = _processors() if wanted else 1
     try:
-        for _ in range(min(most or _MOST, processors) if processors > 1 else 0):
+        for _ in range(min(most or _MOST, processors - 1) if processors > 1 else 0):
             with suppress(OSError, ValueError):
                 _running.append(_start())
         yield
@@ -82,15 +82,14 @@ class Drawing:
             thread.start()
 
     def finish(self) -> None:
-        """Wait for the processes, and draw in this one what they did not draw; returns when all are there."""
+        """Draw in this process, too, as long as there is something to draw, and what the others did not draw."""
+        total = self._figures.count()
+        while (number := next(self._numbers)) < total:
+            self._figures.save_one(number)
         for thread in self._threads:
             thread.join()
-        if not self._undone and any(thread.met_end for thread in self._threads):
-            return  # this process need not even know how to draw
-        total = self._figures.count()
-        for number in sorted({*self._undone, *range(next(self._numbers), total)}):
-            if number < total:
-                self._figures.save_one(number)
+        for number in sorted(number for number in self._undone if number < total):
+            self._figures.save_one(number)
 
 
 def _sent(figures: Any, process: "subprocess.Popen[bytes]") -> bool:
@@ -105,24 +104,20 @@ def _sent(figures: Any, process: "subprocess.Popen[bytes]") -> bool:
 
 
 class _Feeding(threading.Thread):
-    """Requests figures of a process, one when the last is done; those that it does not draw are `undone`.
-
-    met_end   whether it replied that there are no more
-    """
+    """Requests figures of a process, one when the last is done; those that it does not draw are `undone`."""
 
     def __init__(self, process: subprocess.Popen[bytes], numbers: Iterator[int], undone: list[int]) -> None:
         super().__init__(daemon=True)
         self._process, self._numbers, self._undone = process, numbers, undone
-        self.met_end = False
+        self._next = next(numbers)  # its own from now on: a single figure is drawn by the process that waits for it
 
     def run(self) -> None:
         reply = DRAWN
         while reply in (DRAWN, NOT_DRAWN):
-            number = next(self._numbers)
-            reply = self._request(number)
+            reply = self._request(self._next)
             if reply not in (DRAWN, NO_MORE):
-                self._undone.append(number)
-        self.met_end = reply == NO_MORE
+                self._undone.append(self._next)
+            self._next = next(self._numbers)
 
     def _request(self, number: int) -> bytes:
         """What the process replies; nothing where it has ended."""

@@ -55,16 +55,28 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("importable")
-def test_figures_are_drawn_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_processors", lambda: 2)
+def test_figures_are_drawn_in_other_processes_and_in_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_processors", lambda: 3)
     figures = Numbers(tmp_path, 6)
     with drawing_processes():
         processes = list(module._running)
         assert len(processes) == 2
         Drawing(figures).finish()
-        assert figures.makers() <= {process.pid for process in processes}
+        assert figures.makers() == {os.getpid(), *(process.pid for process in processes)}
     assert all(process.poll() is not None for process in processes)
     assert module._running == []
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_single_figure_is_drawn_by_the_process_that_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_processors", lambda: 8)
+    figures = Numbers(tmp_path, 1)
+    with drawing_processes(most=1):
+        (process,) = module._running
+        Drawing(figures).finish()
+    assert figures.makers() == {process.pid}
 
 
 @pytest.mark.usefixtures("importable")
@@ -76,7 +88,7 @@ def test_what_other_processes_do_not_draw_is_drawn_here(
     monkeypatch.setattr(module, "_start", lambda: start(code))
     figures = Numbers(tmp_path, 6)
     with drawing_processes():
-        assert len(module._running) == 3
+        assert len(module._running) == 2
         Drawing(figures).finish()
     assert figures.makers() == {os.getpid()}
 
