@@ -135,7 +135,7 @@
     shown.sort((a, b) => { const [v, w] = [value(a, sort.column), value(b, sort.column)];
       return v === null ? (w === null ? 0 : 1) : w === null ? -1 : sign * (typeof v === "string" ? v.localeCompare(w) : v - w); });
     document.querySelector("#table thead tr").replaceChildren(...COLUMNS.map(([key, title, isText]) => {
-      const head = element("th", "", isText ? "text" : ""), button = element("button", title + (sort.column === key ? (sort.down ? " ↓" : " ↑") : ""));
+      const head = element("th", "", isText ? "text" : ""), button = element("button", title);
       button.type = "button";
       button.onclick = () => { sort = { column: key, down: sort.column === key ? !sort.down : !isText }; table(); };
       head.append(button); head.ariaSort = sort.column === key ? (sort.down ? "descending" : "ascending") : "none"; return head; }));
@@ -186,7 +186,7 @@
     return [head, ...lines].map((cells) => cells.map(quote).join(",")).join("\n") + "\n";
   }
 
-  options($("testbed"), all.testbeds.map((one) => [one.name, `${one.title} (${one.models.length} models)`]), "timm");
+  options($("testbed"), all.testbeds.map((one) => [one.name, `${one.title} (${one.models.length.toLocaleString("en")} models)`]), "timm");
   $("testbed").onchange = chooseTestbed;
   for (const id of ["original", "new", "metric", "colour", "scale"]) $(id).onchange = () => { every = false; update(); };
   let waiting;
