@@ -79,12 +79,14 @@ def test_the_embedded_pair_runs_from_end_to_end(embedded: tuple[Results, str]) -
         f"models    {len(models)} ({len(registry.models) - len(models)} with other classes left out)",
         f"device    cpu ({THREADS} threads), fp32",
     ]
-    assert len(lines) == 4 + len(models) + 1
-    assert re.fullmatch(
-        r"time      [\d.]+ s: decode 0.0 s \(0 images\), forward [\d.]+ s, store [\d.]+ s, "
-        r"loading models and choosing batches [\d.]+ s",
-        lines[-1],
-    )
+    last = lines[4 + len(models) :]  # a run that is over in no time does not say how it went
+    assert len(last) <= 1
+    for line in last:
+        assert re.fullmatch(
+            r"time      [\d.]+ s: decode 0.0 s \(0 images\), forward [\d.]+ s, store [\d.]+ s, "
+            r"loading models and choosing batches [\d.]+ s",
+            line,
+        )
     assert re.fullmatch(
         r"digits-centroid-n20          digits \d\d\.\d % \([\d,]+ images/s\)   "
         r"digits-new-writers \d\d\.\d % \([\d,]+ images/s\)",

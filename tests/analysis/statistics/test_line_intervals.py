@@ -164,7 +164,7 @@ class TestFromImages:
 def test_order_does_not_matter_and_intervals_are_symmetric_on_the_scale(seed, models, level):
     x, y = points(models, seed)
     # Of three models two of which have nearly one accuracy, the third makes the line alone.
-    assume(np.diff(np.sort(x)).min() > 1e-4)
+    assume(np.diff(np.sort(x)).min() > (0.01 if models == 3 else 1e-4))
     draw = np.random.default_rng(seed)
     noise = draw.normal(0, 0.002, (2, models, 2 * models))
     covariances = noise[0] @ noise[0].T / 100, noise[1] @ noise[1].T / 100
