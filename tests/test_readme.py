@@ -132,12 +132,14 @@ def test_an_installed_wheel_needs_nothing_of_the_repository(site: Path, followed
     assert printed["evalshift run"].startswith(f"registry  {site}/evalshift/registry.yaml\n")
 
 
+@pytest.mark.late
 def test_make_demo_runs_and_names_the_page(cloned: Path, demo: str) -> None:
     assert re.search(r"^page: .*/report/index\.html$", demo, re.MULTILINE), demo
     assert (cloned / "report/index.html").is_file()
     assert "python -m pytest" in run(["make", "--dry-run", "test"], cloned).stdout
 
 
+@pytest.mark.late
 def test_output_in_the_readme_is_what_the_program_prints(demo: str) -> None:
     shown = [text for kind, text in BLOCK.findall(README) if kind == "text"]
     assert len(shown) == 2, "README shows what run and report print"

@@ -104,6 +104,7 @@ def start_faulty(project: Any, *options: object) -> Any:
 
 
 @linux
+@pytest.mark.late
 def test_models_that_take_the_process_down_or_hang_are_named_and_skipped_and_the_others_run(faulty: Any) -> None:
     add(faulty, "leave")
     add(faulty, "hang_in_c", when="build")

@@ -87,6 +87,7 @@ def test_there_are_as_many_ways_as_that() -> None:
     assert sources.count("timm") >= 30
 
 
+@pytest.mark.late
 def test_traps_6_to_8_and_10_each_way_equals_its_sources_own(photographs: list[Path]) -> None:
     """The smallest and the largest photograph for all, and the others dealt out among them like cards."""
     known = ways()

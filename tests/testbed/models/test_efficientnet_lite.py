@@ -111,6 +111,7 @@ def photographs(real_data: Callable[[str], Path]) -> list[Path]:
     return sorted(real_data("imagenet-samples").glob("*/*.JPEG"))
 
 
+@pytest.mark.late
 def test_the_same_prediction_to_each_photograph(tmp_path: Path, photographs: list[Path]) -> None:
     authors, ours, tensorflow = compare(0, tmp_path, photographs[::10])
     assert authors == ours

@@ -198,6 +198,7 @@ class TestSource:
         says(refused(**{**self.CONTENT, "train": train}), where="model m", found="image files")
 
 
+@pytest.mark.late
 def test_real_photographs_of_cifar10(real_data: Callable[[str], Path]) -> None:
     """64 filters learn from 2,000 images of the test set, and are right about 56 % of 1,500 others; chance is 10 %.
 

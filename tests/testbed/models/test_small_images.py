@@ -135,7 +135,10 @@ def test_tensors_of_detectors_are_the_networks(name: str) -> None:
     assert shapes_of(theirs.state_dict()) == shapes_of(ours.state_dict())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "vgg16_bn"])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", *(pytest.param(name, marks=pytest.mark.late) for name in ("resnet50", "densenet121", "vgg16_bn"))],
+)
 def test_weights_of_detectors_give_its_predictions(name: str, tmp_path: Path) -> None:
     """A file as its own networks save it, loaded here: the same logits to the same images."""
     torch.manual_seed(0)
