@@ -142,7 +142,13 @@ def _members(results: Results, name: str, wanted: list[str]) -> tuple[str, ...]:
         if one not in known:
             matching = [model for model in matching if model != name and not _is_combination(results, model)]
         if not matching:
-            raise unknown_name("no model with stored predictions has this name (`models`)", one, known)
+            raise unknown_name(
+                "no model with stored predictions has this name (`models`)",
+                one,
+                known,
+                where=results.path,
+                expected=None if known else "models with predictions there, from a run or an import",
+            )
         found |= dict.fromkeys(matching)
     if name in found or len(found) < 2:
         raise UsageError(

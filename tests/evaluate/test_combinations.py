@@ -146,3 +146,10 @@ def test_what_cannot_be_combined(results: Results) -> None:
     with pytest.raises(DataError) as wide:
         combine(results, "mean", ["x", "y"], by="logits")
     says(wide.value, found="5 logits per image for 3 classes")
+
+
+def test_where_nothing_is_stored_it_says_what_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refused:
+        combine(tmp_path / "results", "vote", ["good", "fair"])
+    assert (refused.value.where, refused.value.found) == (tmp_path / "results", '"good"')
+    assert refused.value.expected == "models with predictions there, from a run or an import"

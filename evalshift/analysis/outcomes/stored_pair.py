@@ -20,7 +20,7 @@ from evalshift.analysis.outcomes.stored_side import (
     load_side,
     narrow,
 )
-from evalshift.errors import AnalysisError, EvalshiftError, StoreError
+from evalshift.errors import AnalysisError, EvalshiftError, StoreError, UsageError, did_you_mean
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
 from evalshift.formatting import counted, name_some
@@ -142,8 +142,16 @@ def _left_out(model: str, error: EvalshiftError) -> str:
 def load_predictions(results: Results, name: str) -> tuple[ImagePredictions, tuple[str, ...]]:
     """The predictions of all models on one stored dataset, and notes on those that are left out.
 
-    Raises StoreError where the dataset is not stored, AnalysisError where no model has predictions on it.
+    Raises UsageError where the dataset is not stored, AnalysisError where no model has predictions on it.
     """
+    if name not in (stored := results.datasets()):
+        raise UsageError(
+            f'there are no results on "{name}"',
+            where=results.path,
+            found=name_some(sorted(stored)) or "no dataset",
+            expected="a dataset on which predictions are stored",
+            fix=did_you_mean(name, stored),
+        )
     dataset = results.load_dataset(name)
     side, notes = Side(dataset, frozenset(results.models(name)), {}), []
     tops: dict[str, np.ndarray] = {}

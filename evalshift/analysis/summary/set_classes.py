@@ -10,7 +10,7 @@ from evalshift.analysis.outcomes.selection import matching
 from evalshift.analysis.outcomes.stored_pair import load_predictions
 from evalshift.analysis.statistics.intervals import clopper_pearson
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table, with_bounds
-from evalshift.errors import AnalysisError, UsageError, did_you_mean, unknown_name
+from evalshift.errors import AnalysisError, unknown_name
 from evalshift.evaluate.store import Results
 
 # Of so many classes, all are read.
@@ -31,8 +31,6 @@ def set_classes(
     for metric in metrics:
         if metric not in METRICS:
             raise unknown_name("unknown metric", metric, METRICS)
-    if dataset not in (stored := results.datasets()):
-        raise UsageError(f'there are no results on "{dataset}"', where=results.path, fix=did_you_mean(dataset, stored))
     predictions, _ = load_predictions(results, dataset)
     chosen = {name: matching(name, predictions.models) for name in models}
     for name, found in chosen.items():

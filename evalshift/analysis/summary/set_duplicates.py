@@ -10,7 +10,7 @@ from evalshift.analysis.statistics.near_duplicates import OnDuplicates, accuracy
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table, with_bounds
 from evalshift.errors import AnalysisError, UsageError
 from evalshift.evaluate.store import Results
-from evalshift.formatting import counted, name_some
+from evalshift.formatting import counted
 
 
 def set_duplicates(
@@ -23,10 +23,6 @@ def set_duplicates(
     """
     if metric not in METRICS:
         raise UsageError("unknown metric", found=metric, expected=", ".join(METRICS))
-    if dataset not in (stored := results.datasets()):
-        raise UsageError(
-            f'there are no results on "{dataset}"', where=results.path, found=name_some(sorted(stored)) or "no dataset"
-        )
     predictions, _ = load_predictions(results, dataset)
     missing = set(duplicates) - set(predictions.ids)
     if missing:

@@ -7,9 +7,8 @@ from evalshift.analysis.tables.of_frequencies import frequencies_table
 from evalshift.analysis.tables.of_groups import GroupData, groups_table, worst_groups_table
 from evalshift.analysis.tables.of_recipes import recipes_of_set
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.errors import AnalysisError, UsageError, did_you_mean
+from evalshift.errors import AnalysisError, UsageError
 from evalshift.evaluate.store import Results
-from evalshift.formatting import name_some
 
 
 def set_groups(
@@ -26,14 +25,6 @@ def set_groups(
     check_level(level)
     if metric not in METRICS:
         raise UsageError("unknown metric", found=metric, expected=", ".join(METRICS))
-    if dataset not in (stored := results.datasets()):
-        raise UsageError(
-            f'there are no results on "{dataset}"',
-            where=results.path,
-            found=name_some(sorted(stored)) or "no dataset",
-            expected="a dataset on which predictions are stored",
-            fix=did_you_mean(dataset, stored),
-        )
     predictions, notes = load_predictions(results, dataset)
     accuracy = predictions.correct(metric).mean(axis=1)
     best_first = sorted(range(len(accuracy)), key=lambda place: (-accuracy[place], predictions.models[place]))

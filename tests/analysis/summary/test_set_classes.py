@@ -65,5 +65,6 @@ def test_the_command_prints_and_writes(here: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_not_stored_is_refused(here: Path) -> None:
-    with pytest.raises(UsageError, match='there are no results on "originl"'):
+    with pytest.raises(UsageError, match='there are no results on "originl"') as refused:
         set_classes(Results(here / "results"), "originl")
+    assert (refused.value.found, refused.value.fix) == ("new, original", 'did you mean "original"?')
