@@ -709,8 +709,10 @@ class FisherVectorsModel(ModelEntry):
     """A Fisher-vector classifier, trained by evalshift: see evalshift.testbed.models.fisher_vectors.
 
     train        the dataset to train on: an entry with arrays, such as {source: cifar10, split: train}
+    descriptors  what describes patches: patches (their pixels), sift, colour (local colour statistics); each has a
+                 mixture of its own
     centers      the number of Gaussians in the mixture
-    components   the number of principal components of a patch
+    components   the number of principal components of a descriptor
     patch_size   size of the patches in pixels
     stride       distance of neighbouring patches in pixels
     regions      how many regions along each side have a Fisher vector of their own
@@ -722,6 +724,7 @@ class FisherVectorsModel(ModelEntry):
     module = "fisher_vectors"
     source: Literal["fisher-vectors"]
     train: AnyDataset
+    descriptors: tuple[Literal["patches", "sift", "colour"], ...] = Field(default=("patches",), min_length=1)
     centers: int = Field(default=16, ge=1)
     components: int = Field(default=64, ge=1)
     patch_size: int = Field(default=6, ge=1)
@@ -738,6 +741,14 @@ class FisherVectorsModel(ModelEntry):
 
     def state_without_weights(self) -> State:
         return State(True, "trains here when it is run, then kept", self.on_request or f"{self.centers:,} centers")
+
+    @model_validator(mode="after")
+    def _check_descriptors(self) -> "FisherVectorsModel":
+        if len(set(self.descriptors)) < len(self.descriptors):
+            raise ValueError("descriptors: each kind once")
+        if self.patch_size % 4 and set(self.descriptors) - {"patches"}:
+            raise ValueError("patch_size: a multiple of 4 for sift and colour, which describe 4 × 4 cells of a patch")
+        return self
 
 
 AnyModel = Annotated[

@@ -1,14 +1,16 @@
 """Fisher-vector classifiers: the best that there was on ImageNet before deep networks, trained here, small by default.
 
-Patches of an image on a dense grid are whitened by a principal component analysis; a Gaussian mixture says what
-patches are like in general, and how an image's patches depart from it, in means and in variances, is its Fisher
-vector. A linear classifier by least squares decides on it.
+Patches of an image on a dense grid are described by numbers, which a principal component analysis whitens; a Gaussian
+mixture says what they are like in general, and how an image's patches depart from it, in means and in variances, is
+its Fisher vector. Several kinds of descriptors have a mixture and a vector each. A linear classifier by least squares
+decides on all of them.
 
 Sources: Perronnin, Sánchez, Mensink 2010, Improving the Fisher Kernel for Large-Scale Image Classification, with its
 square root and normalisation; Recht et al. 2019, appendix C.4.3, whose models fv_4k, fv_16k and fv_64k have 16, 64 and
-256 centers, on SIFT and local colour statistics with 64 components each, where we take patches of pixels.
+256 centers on SIFT and on local colour statistics with 64 components each: `descriptors: [sift, colour]` here.
 """
 
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import no_type_check
 
@@ -23,17 +25,18 @@ from evalshift.shapes import Images, Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import FisherVectorsModel
 from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.models.descriptors import DESCRIPTORS, LENGTHS
 from evalshift.testbed.models.ridge import solve_ridge
 from evalshift.testbed.models.trained import train_once
 from evalshift.testbed.preprocessing import apply_arithmetic
 
 # Of what follows from the same data and settings; weights that another version trained are trained anew.
-_VERSION = 1
+_VERSION = 2
 # As many patches as the components and the mixture are worked out on.
 _PATCHES = 100_000
 # Images at a time.
 _IMAGES = 256
-_SETTINGS = ("centers", "components", "patch_size", "stride", "regions", "flip", "regularizer", "seed")
+_SETTINGS = ("descriptors", "centers", "components", "patch_size", "stride", "regions", "flip", "regularizer", "seed")
 
 
 def build(entry: FisherVectorsModel, space: ClassSpace, where: str) -> Built:
@@ -49,62 +52,45 @@ def build(entry: FisherVectorsModel, space: ClassSpace, where: str) -> Built:
 
 def bare(entry: FisherVectorsModel, space: ClassSpace, where: str) -> Built:
     """The classifier for images in colour with numbers by chance, which has learnt nothing."""
-    values = 3 * entry.patch_size**2
-    size = 2 * entry.components * entry.centers * entry.regions**2
-    state = {
-        "middle": torch.zeros(values),
-        "projection": torch.randn(values, entry.components),
-        "weights": torch.full((entry.centers,), 1 / entry.centers),
-        "means": torch.randn(entry.centers, entry.components),
-        "variances": torch.ones(entry.centers, entry.components),
-        "linear": torch.zeros(size + 1, len(space)),
-    }
+    state = {}
+    for kind in entry.descriptors:
+        values = LENGTHS[kind](entry.patch_size)
+        components = min(entry.components, values)
+        state |= {
+            f"{kind}.middle": torch.zeros(values),
+            f"{kind}.projection": torch.randn(values, components),
+            f"{kind}.weights": torch.full((entry.centers,), 1 / entry.centers),
+            f"{kind}.means": torch.randn(entry.centers, components),
+            f"{kind}.variances": torch.ones(entry.centers, components),
+        }
+    size = sum(2 * len(state[f"{kind}.projection"][0]) * entry.centers * entry.regions**2 for kind in entry.descriptors)
+    state["linear"] = torch.zeros(size + 1, len(space))
     return Built(FisherVectors(state, entry), None)
 
 
-class FisherVectors(nn.Module):
-    """Float (n, c, h, w) in, scores (n, classes) out.
+class Mixture(nn.Module):
+    """Descriptors (n, p, v) of images in, their Fisher vectors out.
 
-    middle, projection   mean (v,) and principal components (v, d) of patches of v values
+    middle, projection         mean (v,) and principal components (v, d) of descriptors of v values
     weights, means, variances  of the mixture: shapes (k,), (k, d), (k, d)
-    linear               (2 · d · k · regions² + 1, classes): of each number of the Fisher vector, and the offset
     """
 
-    def __init__(self, state: dict[str, torch.Tensor], entry: FisherVectorsModel) -> None:
+    def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.middle: torch.Tensor
         self.projection: torch.Tensor
         self.weights: torch.Tensor
         self.means: torch.Tensor
         self.variances: torch.Tensor
-        self.linear: torch.Tensor
         for name, values in state.items():
             self.register_buffer(name, values)
-        self.patch_size, self.stride, self.regions = entry.patch_size, entry.stride, entry.regions
 
-    def patches(self, x: torch.Tensor) -> torch.Tensor:
-        """The patches of images on the grid, projected: (n, rows, columns, d)."""
-        side, step = self.patch_size, self.stride
-        rows, columns = ((length - side) // step + 1 for length in x.shape[2:])
-        values = F.unfold(x, side, stride=step).transpose(1, 2)
-        return ((values - self.middle) @ self.projection).unflatten(1, (rows, columns))
-
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Fisher vectors of each region after one another, their signed square root, of length one; then a 1."""
-        patches = self.patches(x)
-        rows, columns = (self._slices(length) for length in patches.shape[1:3])
-        regions = [self.fisher_vector(patches[:, down, across].flatten(1, 2)) for down in rows for across in columns]
-        vector = torch.cat(regions, dim=1)
-        vector = F.normalize(vector.sign() * vector.abs().sqrt(), dim=1)
-        return torch.cat([vector, vector.new_ones(len(vector), 1)], dim=1)
-
-    def _slices(self, length: int) -> list[slice]:
-        """The parts of a side of the grid, of one length within one."""
-        ends = [-(-place * length // self.regions) for place in range(self.regions + 1)]
-        return [slice(start, end) for start, end in pairwise(ends)]
+    def projected(self, descriptors: torch.Tensor) -> torch.Tensor:
+        """Descriptors (…, v) by their components, (…, d)."""
+        return (descriptors - self.middle) @ self.projection
 
     def fisher_vector(self, patches: torch.Tensor) -> torch.Tensor:
-        """Departures of the patches (n, p, d) from the mixture, in means and in variances: (n, 2 · k · d).
+        """Departures of projected patches (n, p, d) from the mixture, in means and in variances: (n, 2 · k · d).
 
         Source: Perronnin et al. 2010, equations 5 and 6; equal to scikit-image's `fisher_vector` in the tests.
         """
@@ -129,6 +115,45 @@ class FisherVectors(nn.Module):
             + (self.means.square() * precision).sum(dim=1)
         )
         return (self.weights.log() - 0.5 * (self.variances.log().sum(dim=1) + distance)).softmax(dim=-1)
+
+
+class FisherVectors(nn.Module):
+    """Float (n, c, h, w) in, scores (n, classes) out.
+
+    state  numbers of the mixture of each kind of descriptor, under its name, and
+           linear, (2 · d · k · regions² + 1, classes): of each number of the Fisher vectors, and the offset
+    """
+
+    def __init__(self, state: Mapping[str, torch.Tensor], entry: FisherVectorsModel) -> None:
+        super().__init__()
+        self.linear: torch.Tensor
+        self.register_buffer("linear", state["linear"])
+        for kind in entry.descriptors:
+            prefix = f"{kind}."
+            own = {name.removeprefix(prefix): values for name, values in state.items() if name.startswith(prefix)}
+            self.add_module(kind, Mixture(own))
+        self.kinds = tuple(entry.descriptors)
+        self.patch_size, self.stride, self.regions = entry.patch_size, entry.stride, entry.regions
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Fisher vectors of each descriptor and region after one another, each descriptor's of length one; then a 1."""
+        vectors = [self._vector(x, kind) for kind in self.kinds]
+        return torch.cat([*vectors, vectors[0].new_ones(len(x), 1)], dim=1)
+
+    def _vector(self, x: torch.Tensor, kind: str) -> torch.Tensor:
+        """The signed square root of the Fisher vectors of one kind of descriptors, normalised."""
+        mixture = self.get_submodule(kind)
+        assert isinstance(mixture, Mixture)
+        patches = mixture.projected(DESCRIPTORS[kind](x, self.patch_size, self.stride))
+        rows, columns = (self._slices(length) for length in patches.shape[1:3])
+        regions = [mixture.fisher_vector(patches[:, down, across].flatten(1, 2)) for down in rows for across in columns]
+        vector = torch.cat(regions, dim=1)
+        return F.normalize(vector.sign() * vector.abs().sqrt(), dim=1)
+
+    def _slices(self, length: int) -> list[slice]:
+        """The parts of a side of the grid, of one length within one."""
+        ends = [-(-place * length // self.regions) for place in range(self.regions + 1)]
+        return [slice(start, end) for start, end in pairwise(ends)]
 
     @no_type_check
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -158,7 +183,10 @@ def train_classifier(
     def seen(some: slice | torch.Tensor) -> torch.Tensor:
         return apply_arithmetic(pixels[some].to(device), entry.preprocess)
 
-    state = {name: torch.from_numpy(values).to(device) for name, values in _mixture(seen, len(pixels), entry).items()}
+    state = {}
+    for kind in entry.descriptors:
+        found = _mixture(seen, len(pixels), kind, entry)
+        state |= {f"{kind}.{name}": torch.from_numpy(values).to(device) for name, values in found.items()}
     network = FisherVectors({**state, "linear": torch.empty(0, device=device)}, entry)
     with torch.inference_mode():
         slices = [slice(start, min(start + _IMAGES, len(pixels))) for start in range(0, len(pixels), _IMAGES)]
@@ -170,14 +198,16 @@ def train_classifier(
     )
 
 
-def _mixture(seen, count: int, entry: FisherVectorsModel) -> dict[str, Float32[np.ndarray, "..."]]:
-    """Components of patches drawn at random, and the mixture of the patches so projected."""
+def _mixture(
+    seen: Callable[[torch.Tensor], torch.Tensor], count: int, kind: str, entry: FisherVectorsModel
+) -> dict[str, Float32[np.ndarray, "..."]]:
+    """Components of descriptors of patches drawn at random, and the mixture of the descriptors so projected."""
     from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
 
     rng = np.random.default_rng(entry.seed)
     chosen = torch.from_numpy(np.sort(rng.permutation(count)[: _PATCHES // 50]))
-    values = F.unfold(seen(chosen), entry.patch_size, stride=entry.stride).transpose(1, 2).flatten(0, 1).cpu().numpy()
+    values = DESCRIPTORS[kind](seen(chosen), entry.patch_size, entry.stride).flatten(0, 2).cpu().numpy()
     patches = values[rng.permutation(len(values))[:_PATCHES]]
     components = min(entry.components, patches.shape[1])
     analysis = PCA(components, whiten=True, random_state=entry.seed).fit(patches)

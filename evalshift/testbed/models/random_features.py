@@ -8,32 +8,24 @@ Sources: Coates, Ng, Lee 2011, An Analysis of Single-Layer Networks in Unsupervi
 modestyachts/nondeep, whose settings are the defaults here.
 """
 
-import json
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from jaxtyping import Float32
-from safetensors import safe_open
-from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional as F
 
 from evalshift.errors import ModelError
-from evalshift.files import sha256_of, sha256_of_text, write_atomic
 from evalshift.shapes import Images, Labels
-from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.datasets import fingerprint, load_dataset
 from evalshift.testbed.model_entries import RandomFeaturesModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.ridge import solve_ridge
+from evalshift.testbed.models.trained import train_once
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
-from evalshift.testbed.registry import with_built_in_files
 
 _LOG = logging.getLogger("evalshift")
 # Of what follows from the same data and settings; weights that another version trained are trained anew.
@@ -46,52 +38,18 @@ _FILTERS, _IMAGES = 512, 512
 
 def build(entry: RandomFeaturesModel, space: ClassSpace, where: str) -> Built:
     """The classifier, trained on its data unless it was before: then its weights lie in the cache."""
-    train = with_built_in_files(entry.train)
-    dataset = load_dataset("train", train, space)
-    if not isinstance(dataset.images, np.ndarray):
-        raise ModelError(
-            "random features are trained on arrays",
-            where=where,
-            found="image files",
-            expected="train: {source: cifar10, split: train}, or npy",
-        )
-    facts = {
-        "version": _VERSION,
-        "data": fingerprint(dataset),
-        **entry.model_dump(mode="json", include={*_SETTINGS}),
-        "preprocess": entry.preprocess.model_dump(mode="json"),
-    }
-    key = sha256_of_text(json.dumps(facts, sort_keys=True))
-    path = download.cache_dir() / "trained" / f"random-features-{entry.filters}-{key[:16]}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):  # another process may be at it
-        if not path.is_file():
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-            module = train_classifier(dataset.images, dataset.labels, len(space), entry, device, where)
-            provenance = {**facts, "images": len(dataset), "device": device.type, "torch": torch.__version__}
-            write_atomic(path, save(module.state_dict(), {"evalshift": json.dumps(provenance, sort_keys=True)}))
-    return Built(_read(path, entry, where), None, sha256_of(path))
+
+    def train(images: Images, labels: Labels, device: torch.device) -> nn.Module:
+        return train_classifier(images, labels, len(space), entry, device, where)
+
+    facts = {"version": _VERSION, **entry.model_dump(mode="json", include={*_SETTINGS})}
+    state, checksum = train_once(f"random-features-{entry.filters}", entry, facts, space, train, where)
+    return Built(RandomFeatures(state["filters"], state["weights"], entry), None, checksum)
 
 
 _SETTINGS = (
     "filters", "patch_size", "pool_size", "pool_stride", "flip", "bias", "whitening", "regularizer", "seed",
 )  # fmt: skip
-
-
-def _read(path: Path, entry: RandomFeaturesModel, where: str) -> "RandomFeatures":
-    try:
-        with safe_open(path, "pt") as stream:
-            known = json.loads((stream.metadata() or {})["evalshift"])
-        state = load_file(path)
-        assert known["version"] == _VERSION
-    except Exception as error:
-        raise ModelError(
-            "the trained weights in the cache cannot be read",
-            where=f"{where}, {path}",
-            found=type(error).__name__,
-            fix="delete the file, and they are trained again",
-        ) from error
-    return RandomFeatures(state["filters"], state["weights"], entry)
 
 
 def bare(entry: RandomFeaturesModel, space: ClassSpace, where: str) -> Built:
