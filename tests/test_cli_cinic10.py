@@ -9,7 +9,7 @@ from formats import cifar10_batch, image_bytes, pixels, tar_bytes
 from PIL import Image
 
 from evalshift.testbed.cinic10_making import SPLITS
-from evalshift.testbed.cinic10_synsets import GROUPS, synset_groups
+from evalshift.testbed.cinic10_synsets import GROUPS, read_synset_groups, synset_groups
 from evalshift.testbed.classes import built_in
 
 NAMES = built_in("cifar10").names
@@ -141,3 +141,26 @@ def test_groups_are_those_of_the_authors_list() -> None:
         "airplane": 31, "automobile": 37, "bird": 859, "cat": 51, "deer": 36, "dog": 95, "frog": 54, "horse": 81,
         "ship": 62, "truck": 21,
     }  # fmt: skip
+
+
+def test_a_list_of_synsets_of_ones_own_and_files_of_other_names(here: Path, tmp_path: Path) -> None:
+    """Birds are the photographs of `automobile` here, whose files are called as ImageNet's validation images are."""
+    roots = {name: root for name, (root, _) in GROUPS.items()}
+    for number, path in enumerate(sorted(Path("imagenet", roots["automobile"]).iterdir())):
+        path.rename(path.with_name(f"ILSVRC2012_val_{number:08d}.JPEG"))
+    mine = {**roots, "bird": roots["automobile"], "automobile": roots["truck"], "truck": roots["bird"]}
+    Path("mine.csv").write_text("synset,class\n" + "".join(f"{root},{name}\n" for name, root in mine.items()))
+    done = make("--per-class", "6", "--groups", "mine.csv")
+    assert done.code == 0, done.err
+    found = {path.stem for split in SPLITS for path in Path("out", split, "bird").glob("n*.png")}
+    assert len(found) == 6
+    assert all(name.startswith(f"{roots['automobile']}_ILSVRC2012_val_0000000") for name in found)
+    assert "another run wrote to this folder" in make("--per-class", "6").err
+    again = make("--per-class", "6", "--groups", "mine.csv")
+    assert "; 60 of ImageNet from an earlier run" in again.out
+    authors = "".join(f"{name}\n----------------{root}: a synset, an example\n" for name, root in mine.items())
+    Path("theirs.txt").write_text(authors)
+    assert read_synset_groups(Path("theirs.txt")) == read_synset_groups(Path("mine.csv"))
+    for text, problem in (("n02691156,aeroplane", "line 1"), ("n02691156,airplane", "classes without a synset")):
+        Path("wrong.csv").write_text(text)
+        assert problem in make("--per-class", "6", "--groups", "wrong.csv", out="other").err

@@ -9,6 +9,7 @@ from commandline import run_here
 from formats import pixels, put_image
 from PIL import Image
 
+from evalshift.testbed import corrupted
 from evalshift.testbed.corruptions import corrupt_image
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.registry import load_registry
@@ -80,6 +81,55 @@ def test_the_crop_is_torchvisions(here: Path) -> None:
         picture = Image.fromarray(pixels("crop", *size, 3))
         theirs = Compose([Resize(256), CenterCrop(224)])(picture)
         assert np.array_equal(np.asarray(_cropped(picture)), np.asarray(theirs))
+
+
+def test_stopped_it_keeps_what_is_whole(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two", "three"):
+        put_image(here / f"photographs/n01440764/{name}.png", name, (300, 260))
+    options = ("dataset", "corrupt", "photographs", "--kind", "contrast,pixelate", "--severity", "1")
+    assert run_here(*options, "--out", "whole").code == 0
+    real, done = corrupted._corrupt, []
+
+    def stop_after_four(image, position: int, **given):
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        done.append(position)
+        return real(image, position, **given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corrupted, "_corrupt", stop_after_four)
+        stopped = run_here(*options, "--out", "made", "--workers", "1")
+    assert stopped.code != 0
+    kept = sorted(path.name for path in Path("made").rglob("*.jpg"))
+    assert kept == ["one.jpg", "one.jpg", "three.jpg", "two.jpg"]
+    record = Path("made/made.sha256")
+    with record.open("a") as stream:
+        stream.write("0123abc")  # half a line
+    damaged = Path("made/contrast/1/n01440764/two.jpg")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    again = run_here(*options, "--out", "made")
+    assert again.code == 0, again.err
+    assert "3 corrupted images are from an earlier run." in again.out
+    for path in Path("whole").rglob("*.*g"):
+        assert (Path("made") / path.relative_to("whole")).read_bytes() == path.read_bytes()
+    assert "6 corrupted images are from an earlier run." in run_here(*options, "--out", "made").out
+
+
+def test_arrays_of_an_earlier_run_are_kept_and_others_are_added(here: Path) -> None:
+    options = ("dataset", "corrupt", "small", "--severity", "3", "--out", "made")
+    assert run_here(*options, "--kind", "fog").code == 0
+    before = Path("made/fog-3.npy").stat().st_mtime_ns
+    done = run_here(*options, "--kind", "fog,contrast")
+    assert "4 corrupted images are from an earlier run." in done.out
+    assert Path("made/fog-3.npy").stat().st_mtime_ns == before
+    assert run_here(*options, "--kind", "spatter").code == 0
+    content = yaml.safe_load(Path("made/registry.yaml").read_text())
+    assert list(content["datasets"]) == [f"small-{kind}-3" for kind in ("fog", "contrast", "spatter")]
+    assert len(content["pairs"]) == 3
+    for other in (("--seed", "1"), ("--style", "imagenet-c"), ("--limit", "2")):
+        refused = run_here(*options, "--kind", "fog", *other)
+        assert refused.code == 2
+        assert "another run wrote to this folder (--out)" in refused.err
 
 
 def test_what_is_refused_is_refused_before_the_work(here: Path) -> None:

@@ -65,9 +65,10 @@ def dataset_corrupt(
 
     Writes a dataset per kind and severity and registry.yaml, whose pairs compare the original with each of them. The
     severities are those of Hendrycks and Dietterich 2019; noise depends on the seed alone. The new datasets are marked
-    as not the official files: random numbers and libraries are others. Exit code: 0 success, 2 invalid usage or input.
+    as not the official files: random numbers and libraries are others. An interrupted run is resumed. Exit code:
+    0 success, 2 invalid usage or input.
     """
-    with complaints(dataset_corrupt), data_access_of(data_dir):
+    with complaints(dataset_corrupt, STOPPED_HALF_WAY), data_access_of(data_dir):
         from evalshift.console.datasets import print_corrupted
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.progress import counted
@@ -95,7 +96,9 @@ def dataset_corrupt(
                 advance=advance,
             )
         entries = {new: {**entry, **kept} for new, entry in made.entries.items()}
-        write_atomic(folder / "registry.yaml", _registry(name, entries, known).encode())
+        described = folder / "registry.yaml"
+        earlier = described.read_text("utf-8") if described.is_file() else ""
+        write_atomic(described, _registry(name, entries, known, earlier).encode())
         print_corrupted(made, entries, dataset, folder)
 
 
@@ -124,16 +127,20 @@ def _pool(dataset: "Dataset", total: int, workers: int) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
-def _registry(original: str, entries: Mapping[str, Mapping[str, Any]], known: "Registry") -> str:
-    """A registry of the new datasets with a pair for each; it extends the one that the original is in."""
+def _registry(original: str, entries: Mapping[str, Mapping[str, Any]], known: "Registry", earlier: str) -> str:
+    """A registry of the new datasets with a pair for each; it extends the one that the original is in.
+
+    earlier  the registry of earlier runs that wrote to the same folder with the same settings: its datasets stay
+    """
     import yaml
 
     from evalshift.testbed.registry import is_default
 
+    before = yaml.safe_load(earlier) or {}
     content = {
         "extends": "default" if is_default(known.path) else str(known.path.resolve()),
-        "datasets": {name: dict(entry) for name, entry in entries.items()},
-        "pairs": [f"{original}:{name}" for name in entries],
+        "datasets": {**before.get("datasets", {}), **{name: dict(entry) for name, entry in entries.items()}},
+        "pairs": list(dict.fromkeys([*before.get("pairs", []), *(f"{original}:{name}" for name in entries)])),
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 
@@ -154,6 +161,10 @@ def dataset_cinic10(
     contributors: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="imagenet-contributors.csv: the authors' choice instead of a random one."),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Synsets of each class instead of the authors': lines n02691156,airplane."),
     ] = None,
     workers: WorkersOption = None,
 ) -> None:
@@ -179,6 +190,7 @@ def dataset_cinic10(
                 per_class=per_class,
                 seed=seed,
                 contributors=contributors,
+                groups=groups,
                 workers=workers or os.cpu_count() or 1,
                 advance=advance,
             )

@@ -194,6 +194,7 @@ def print_corrupted(
     print_ = stdout().print
     many = f"{len(made.entries):,} corrupted datasets" if len(made.entries) > 1 else "1 corrupted dataset"
     said = f"{many} of {len(dataset):,} images, severities of {made.style}; made here, not the official files."
+    said += f" {made.found_ready:,} corrupted images are from an earlier run." if made.found_ready else ""
     print_(wrapped(said, ""))
     first = next(iter(entries))
     text = yaml.safe_dump({first: dict(entries[first])}, sort_keys=False, allow_unicode=True, width=100)

@@ -18,18 +18,21 @@ import numpy as np
 from jaxtyping import UInt8
 
 from evalshift.errors import DataError, UsageError, first_line
-from evalshift.files import write_atomic
+from evalshift.files import sha256_of_text
 from evalshift.shapes import Images
-from evalshift.testbed.cinic10_synsets import synset_groups
+from evalshift.testbed.cinic10_synsets import read_synset_groups, synset_groups
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import Cifar10Dataset
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.image_files import SUFFIXES, BytesImage, open_rgb
+from evalshift.testbed.work_record import refuse_other_settings
 
 SPLITS = ("train", "valid", "test")
 # Images of ImageNet in each class of the official dataset.
 PER_CLASS = 21_000
 _IMAGE = re.compile(r"n\d{8}_\d+")
+# Of ImageNet, whatever its files are called; CIFAR-10's begin with cifar10.
+_MADE = re.compile(r"n\d{8}_.+")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def make_cinic10(
     per_class: int = PER_CLASS,
     seed: int = 0,
     contributors: Path | None = None,
+    groups: Path | None = None,
     workers: int = 2,
     advance: Callable[[int], None] = lambda _: None,
 ) -> MadeCinic10:
@@ -84,6 +88,7 @@ def make_cinic10(
     imagenet      a folder of synsets of Fall 2011: n02691156/n02691156_10.JPEG, or n02691156.tar
     per_class     images of ImageNet in each class, a multiple of 3: chosen at random, made 32 × 32 by the box filter
     contributors  imagenet-contributors.csv of the authors: their choice and their splits instead of random ones
+    groups        a list of the synsets of each class instead of the authors', see `read_synset_groups`
     advance       is told of every n images written or found
 
     Classes that an earlier run finished are kept. Raises UsageError for an impossible `per_class` and where `out` was
@@ -95,8 +100,11 @@ def make_cinic10(
         )
     synsets = _synsets(imagenet)
     chosen = None if contributors is None else _read_contributors(contributors)
-    groups = _candidates(synsets, per_class if chosen is None else 0)
-    _refuse_other_settings(out, {"per_class": per_class, "seed": seed, "contributors": contributors is not None})
+    of_class = synset_groups() if groups is None else read_synset_groups(groups)
+    candidates = _candidates(synsets, of_class, per_class if chosen is None else 0)
+    settings = {"per_class": per_class, "seed": seed, "contributors": contributors is not None}
+    own = {} if groups is None else {"groups": sha256_of_text(json.dumps(of_class))[:12]}
+    refuse_other_settings(out, {**settings, **own})
     space = built_in("cifar10")
     halves = [_cifar(cifar, split) for split in ("train", "test")]
     _refuse_uneven(halves)
@@ -114,7 +122,7 @@ def make_cinic10(
                 continue
             _remove_earlier(out, name)
             if chosen is None:
-                order = rng.permutation(groups[name]).tolist()
+                order = rng.permutation(candidates[name]).tolist()
                 made, broken = _first_readable(synsets, order, per_class, pool, name)
                 unreadable += broken
                 parts = dict(zip(SPLITS, _thirds(made), strict=True))
@@ -124,18 +132,6 @@ def make_cinic10(
                 _write(out / split / name, images, pool)
                 advance(len(images))
     return MadeCinic10(_counted(out, space.names), tuple(unreadable), ready)
-
-
-def _refuse_other_settings(out: Path, settings: Mapping[str, object]) -> None:
-    """Keep the settings beside the images: two sets in one folder would be neither of them."""
-    path = out / "made.json"
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else settings
-    if found != settings:
-        said = [", ".join(f"{name} {value}" for name, value in some.items()) for some in (found, settings)]
-        raise UsageError(
-            "another run wrote to this folder (`out`)", where=path, found=said[0], expected=said[1], fix="name another"
-        )
-    write_atomic(path, json.dumps(settings).encode())
 
 
 def _cifar(path: Path, split: Literal["train", "test"]) -> Dataset:
@@ -185,13 +181,20 @@ def _synsets(imagenet: Path) -> dict[str, _Synset]:
         if not re.fullmatch(r"n\d{8}(\.tar)?", path.name):
             continue
         names = [file.name for file in path.iterdir()] if path.is_dir() else _members(path)
-        stems = {PurePosixPath(name).stem: name for name in sorted(names) if _is_image(name)}
-        found[path.name[:9]] = _Synset(path, stems)
+        synset = path.name[:9]
+        stems = {_image_name(synset, name): name for name in sorted(names) if _is_image(name)}
+        found[synset] = _Synset(path, stems)
     if not found:
         raise DataError(
             "there are no synsets of ImageNet", where=imagenet, expected="folders n02691156, or files n02691156.tar"
         )
     return found
+
+
+def _image_name(synset: str, file: str) -> str:
+    """What an image is called: as its file, such as n02691156_10; the synset before names that begin otherwise."""
+    stem = PurePosixPath(file).stem
+    return stem if stem.startswith(f"{synset}_") else f"{synset}_{stem}"
 
 
 def _members(path: Path) -> list[str]:
@@ -209,11 +212,13 @@ def _is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
-def _candidates(synsets: Mapping[str, _Synset], per_class: int) -> dict[str, list[str]]:
+def _candidates(
+    synsets: Mapping[str, _Synset], groups: Mapping[str, Sequence[str]], per_class: int
+) -> dict[str, list[str]]:
     """The images of each class, sorted; those of a synset of two classes are of the first. DataError for too few."""
     found: dict[str, list[str]] = {}
     taken: set[str] = set()
-    for name, group in synset_groups().items():
+    for name, group in groups.items():
         found[name] = [image for synset in group if synset in synsets for image in synsets[synset].names]
         found[name] = sorted(set(found[name]) - taken)
         taken.update(found[name])
@@ -340,7 +345,7 @@ def _is_whole(out: Path, name: str, per_class: int) -> bool:
 
 
 def _earlier(out: Path, split: str, name: str) -> list[Path]:
-    return [path for path in (out / split / name).glob("n*.png") if _IMAGE.fullmatch(path.stem)]
+    return [path for path in (out / split / name).glob("n*.png") if _MADE.fullmatch(path.stem)]
 
 
 def _remove_earlier(out: Path, name: str) -> None:

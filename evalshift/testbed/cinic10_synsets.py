@@ -1,7 +1,11 @@
 """The synsets of ImageNet's Fall 2011 release from which CINIC-10 takes the images of each class."""
 
+import re
 from collections import defaultdict
+from pathlib import Path
 
+from evalshift.errors import DataError, did_you_mean
+from evalshift.testbed.classes import built_in
 from evalshift.testbed.wordnet.hypernyms import hypernyms
 
 # Of each class, the synset that its group descends from, and how many levels of hyponyms belong to the group: the
@@ -43,3 +47,37 @@ def synset_groups() -> dict[str, tuple[str, ...]]:
             group = group | level
         groups[name] = tuple(sorted(group))
     return groups
+
+
+def read_synset_groups(path: Path) -> dict[str, tuple[str, ...]]:
+    """The synsets of each class of CIFAR-10 from a list of one's own, in the order of the list.
+
+    path  CSV lines such as n02691156,airplane, with or without a heading; or a list as that of CINIC-10's authors: a
+          line with a class, and below it a line per synset, such as ----n02691156: airplane
+    Raises DataError for other lines, and where a class has no synset.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("the list of synsets cannot be read", where=path, found=type(error).__name__) from error
+    names = built_in("cifar10").names
+    groups: dict[str, list[str]] = {name: [] for name in names}
+    heading: str | None = None
+    for number, line in enumerate(map(str.strip, lines), 1):
+        synset = re.match(r"-*\s*(n\d{8})\s*(?:,\s*(\w+)\s*)?(?:$|:)", line)
+        name = heading if synset is None or synset[2] is None else synset[2]
+        if synset is None and line in names:
+            heading = line
+        elif synset is not None and name in names:
+            groups[name].append(synset[1])
+        elif line and not (number == 1 and synset is None and "," in line):
+            raise DataError(
+                "a line of the list of synsets cannot be read",
+                where=f"{path}, line {number}",
+                found=line,
+                expected="a synset and a class of CIFAR-10, such as n02691156,airplane",
+                fix=did_you_mean(line.rpartition(",")[2].strip(), names),
+            )
+    if empty := [name for name, group in groups.items() if not group]:
+        raise DataError("classes without a synset", where=path, found=", ".join(empty))
+    return {name: tuple(dict.fromkeys(group)) for name, group in groups.items()}

@@ -29,7 +29,7 @@ def test_every_kind_changes_an_image_and_the_seed_alone_decides_how(kind: str) -
 
 
 @pytest.mark.parametrize(
-    "kind", ["gaussian_noise", "shot_noise", "impulse_noise", "motion_blur", "fog", "frost", "snow"]
+    "kind", ["gaussian_noise", "shot_noise", "impulse_noise", "motion_blur", "fog", "frost", "snow", "spatter"]
 )
 def test_other_seeds_and_positions_give_other_noise(kind: str) -> None:
     made = [corrupt_image(IMAGE, kind, 3, "cifar10-c", seed) for seed in ([0, 0], [0, 1], [1, 0])]
@@ -90,6 +90,22 @@ def test_the_elastic_map_without_reach_is_the_image() -> None:
     assert elastic_transform(image, (0, 0, 0), np.random.default_rng(0)) == pytest.approx(image)
 
 
+def test_water_brightens_and_mud_covers() -> None:
+    grey = np.full((64, 64, 3), 40, np.uint8)
+    water = corrupt_image(grey, "spatter", 3, "imagenet-c", [0]).astype(int)
+    # Pale turquoise is added, at most half of it: 40 + 0.5 · 238 = 159.
+    assert water.min() == 40
+    assert water[..., 1].max() == 159
+    assert (water[..., 1] >= water[..., 0]).all()
+    assert np.array_equal(water[..., 1], water[..., 2])
+    mud = corrupt_image(grey, "spatter", 5, "imagenet-c", [0])
+    covered = mud[..., 2] < 40
+    assert 0.1 < covered.mean() < 0.9
+    # At least 0.8 of a covered pixel is mud, (63, 42, 20): 0.8 · 20 + 0.2 · 40 = 24.
+    assert mud[covered].min(axis=0).tolist() == [58, 41, 20]
+    assert mud[covered][:, 2].max() <= 24
+
+
 def test_grey_images_stay_grey() -> None:
     grey = IMAGE[..., :1]
     for kind in KINDS:
@@ -102,7 +118,7 @@ def test_both_styles_have_every_kind_at_five_severities() -> None:
     for style in STYLES:
         assert set(SEVERITIES[style]) == {*KINDS, *VALIDATION}
         assert {len(values) for values in SEVERITIES[style].values()} == {5}
-    assert (len(KINDS), len(VALIDATION)) == (15, 3)
+    assert (len(KINDS), len(VALIDATION)) == (15, 4)
 
 
 def test_names_of_kinds_and_severities(complaint: Callable[..., str]) -> None:
@@ -110,7 +126,7 @@ def test_names_of_kinds_and_severities(complaint: Callable[..., str]) -> None:
     assert check_kinds(["all", "saturate"]) == (*KINDS, "saturate")
     assert check_severities("5,1-3") == (1, 2, 3, 5)
     assert 'did you mean "gaussian_noise"?' in complaint(UsageError, check_kinds, ["gausian-noise"])
-    assert "the official files have it" in complaint(UsageError, check_kinds, ["spatter"])
+    assert 'did you mean "spatter"?' in complaint(UsageError, check_kinds, ["splatter"])
     assert "no corruption is named" in complaint(UsageError, check_kinds, [])
     for text in ("0", "6", "3-1", "", "1,,2", "high"):
         assert "invalid `severity`" in complaint(UsageError, check_severities, text)

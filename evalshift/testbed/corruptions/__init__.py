@@ -57,15 +57,12 @@ def check_kinds(names: Sequence[str]) -> tuple[str, ...]:
             raise UsageError(
                 f'unknown corruption "{name}" (`kind`)',
                 expected=f"all, {', '.join(known)}",
-                fix=_SPATTER if kind == "spatter" else did_you_mean(kind, known),
+                fix=did_you_mean(kind, known),
             )
         found += KINDS if kind == "all" else [kind]
     if not found:
         raise UsageError("no corruption is named (`kind`)", expected=f"all, {', '.join(known)}")
     return tuple(dict.fromkeys(found))
-
-
-_SPATTER = "spatter, one of four for validation, is not made here; the official files have it"
 
 
 def check_severities(text: str) -> tuple[int, ...]:

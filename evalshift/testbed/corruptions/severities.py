@@ -39,6 +39,14 @@ _CIFAR10_C: Mapping[str, tuple[Any, ...]] = {
     "jpeg_compression": (80, 65, 58, 50, 40),  # quality
     "speckle_noise": (0.06, 0.1, 0.12, 0.16, 0.2),  # standard deviation at full intensity
     "gaussian_blur": (0.4, 0.6, 0.7, 0.8, 1),  # sigma
+    # mean and standard deviation of the liquid, its sigma and threshold, share of water or sigma of mud, whether mud
+    "spatter": (
+        (0.62, 0.1, 0.7, 0.7, 0.5, False),
+        (0.65, 0.1, 0.8, 0.7, 0.5, False),
+        (0.65, 0.3, 1, 0.69, 0.5, False),
+        (0.65, 0.1, 0.7, 0.69, 0.6, True),
+        (0.65, 0.1, 0.5, 0.68, 0.6, True),
+    ),
     "saturate": ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),  # factor of the saturation of HSV, added to it
 }
 
@@ -73,6 +81,13 @@ _IMAGENET_C: Mapping[str, tuple[Any, ...]] = {
     "jpeg_compression": (25, 18, 15, 10, 7),
     "speckle_noise": (0.15, 0.2, 0.35, 0.45, 0.6),
     "gaussian_blur": (1, 2, 3, 4, 6),
+    "spatter": (
+        (0.65, 0.3, 4, 0.69, 0.6, False),
+        (0.65, 0.3, 3, 0.68, 0.6, False),
+        (0.65, 0.3, 2, 0.68, 0.5, False),
+        (0.65, 0.3, 1, 0.65, 1.5, True),
+        (0.67, 0.4, 1, 0.65, 1.5, True),
+    ),
     "saturate": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
 }
 

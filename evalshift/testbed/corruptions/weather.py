@@ -4,7 +4,8 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from scipy import ndimage
 
 from evalshift.testbed.corruptions.blur import moved, zoomed
 
@@ -12,6 +13,10 @@ Image = Float[np.ndarray, "h w 3"]
 Number = float | int
 # Of R, G and B in a grey value, ITU-R BT.601.
 GREY = (0.299, 0.587, 0.114)
+# What spatters: pale turquoise water, brown mud.
+_WATER, _MUD = np.array([175, 238, 238]) / 255, np.array([63, 42, 20]) / 255
+# Pixels from the edge of a drop of water, from which on all are alike.
+_FARTHEST = 20.0
 # Small images are corrupted with photographs of frost at a fifth of their size, as for CIFAR-10-C.
 _SMALL, _FACTOR = 64, 0.2
 
@@ -81,3 +86,40 @@ def _cloud(side: int, decay: Number, rng: np.random.Generator) -> Float[np.ndarr
         step, roughness = half, roughness / decay
     heights -= heights.min()
     return heights / heights.max()
+
+
+def spatter(image: Image, severity: tuple[Number, ...], rng: np.random.Generator) -> Image:
+    """Splash water on the lens, which brightens the image within drops, or mud, which covers it."""
+    mean, deviation, sigma, threshold, strength, is_mud = severity
+    liquid = ndimage.gaussian_filter(rng.normal(mean, deviation, image.shape[:2]), sigma, mode="nearest")
+    liquid[liquid < threshold] = 0
+    if is_mud:
+        mud = ndimage.gaussian_filter((liquid > threshold).astype(float), strength, mode="nearest")
+        mud = np.where(mud < 0.8, 0, mud)[..., np.newaxis]
+        return (1 - mud) * image + mud * _MUD
+    water = _relief((liquid * 255).astype(np.int64).astype(np.uint8))
+    return image + strength * water[..., np.newaxis] * _WATER if water.any() else image
+
+
+def _relief(liquid: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """How bright each pixel of the drops is, from 0 to 1: light from one side on what is far from their edges."""
+    from skimage.feature import canny
+
+    edges = canny(liquid.astype(float), sigma=0, low_threshold=50, high_threshold=150)
+    away = np.asarray(ndimage.distance_transform_edt(~edges)) if edges.any() else np.full(liquid.shape, _FARTHEST)
+    even = _equalised(
+        np.floor(np.asarray(ndimage.uniform_filter(np.minimum(away, _FARTHEST), 3, mode="mirror"))).astype(np.uint8)
+    )
+    light = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
+    lit = np.clip(ndimage.correlate(even.astype(np.int64), light, mode="mirror"), 0, 255)
+    bright = liquid * np.round(np.asarray(ndimage.uniform_filter(lit.astype(float), 3, mode="mirror")))
+    return bright / max(bright.max(), 1)
+
+
+def _equalised(values: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    """The histogram spread from 0 to 255, as equalizeHist of OpenCV does."""
+    counts = np.bincount(values.ravel(), minlength=256)
+    first = counts[values.min()]
+    if first == values.size:
+        return values
+    return np.round((counts.cumsum() - first).clip(0) * 255 / (values.size - first)).astype(np.uint8)[values]
