@@ -10,7 +10,7 @@ from messages import says
 from PIL import Image
 
 from evalshift.errors import UsageError
-from evalshift.image_pages.contact_sheet import CORRECT, INCORRECT, choose_images, filtered
+from evalshift.image_pages.contact_sheet import CORRECT, INCORRECT, choose_images, filtered, paired, same_images
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.registry import load_registry
@@ -89,8 +89,21 @@ def test_compare_by_hand(here: Path) -> None:
     # 6 of 12 and 2 of 8 are dark; 6 of 12 and 4 of 8 in the north.
     assert cells(done.out, "dark") == ["dark", "6", "2", "50.0", "25.0", "−25.0"]
     assert cells(done.out, "north") == ["north", "6", "4", "50.0", "50.0", "0.0"]
-    assert "Equal shares: p = 1.000 (χ² test)." in done.out
+    assert cells(done.out, "standard") == ["standard JPEG tables", "12 of 12", "5 of 5"]
+    approximate = "approximate: for 2 of 2 values fewer than 5 images are expected"
+    assert f"Equal shares: p = 1.000 (χ² test, {approximate})." in done.out
     assert (here / "tables/balance_place.csv").is_file()
+
+
+def test_cifar10_and_its_replication_are_compared_by_the_published_keywords(here: Path) -> None:
+    content = (here / "registry.yaml").read_text().replace("array:", "cifar10:").replace("copy:", "cifar10.1-v4:")
+    (here / "other.yaml").write_text(content.replace('"cifar10:copy"', '"cifar10:cifar10.1-v4"'))
+    done = run_here("dataset", "compare", "cifar10.1-v4", "cifar10", "--registry", "other.yaml")
+    assert done.code == 0, done.err
+    # Table 6: 0.64 % of 2,021 images are 13, 0.63 % of 10,000 are 63.
+    assert cells(done.out, "frog        bufo_bufo ") == ["frog", "bufo_bufo", "63", "13", "0.63", "0.64", "0.01"]
+    assert cells(done.out, "cat         tabby_cat ") == ["cat", "tabby_cat", "178", "36", "1.78", "1.78", "0.00"]
+    assert "9,542 of 10,000 images of CIFAR-10 and 2,021 of 2,021 of CIFAR-10.1 v4" in done.out
 
 
 def test_sheets_of_two_datasets(here: Path) -> None:
@@ -151,6 +164,42 @@ def test_filters_are_shown_beside_the_original(here: Path) -> None:
         assert np.array_equal(np.asarray(sheet.datasets[2].images)[place], small)
     assert "not both" in run_here("dataset", "show", "files", "more", "--filters", "box").err
     assert 'did you mean "lanczos"?' in run_here("dataset", "show", "files", "--filters", "lanczo").err
+
+
+def test_the_same_images_are_shown_of_both_datasets(here: Path) -> None:
+    """`small` has 5 of the 12 files, made 4 × 4, as PNG in a folder of their own and in another order."""
+    lines = ["image,class"]
+    Path("made").mkdir()
+    for number in (9, 2, 7, 4, 11):
+        with Image.open(f"files{number}.jpg") as opened:
+            opened.resize((4, 4), Image.Resampling.BOX).save(f"made/files{number}.png")
+        lines.append(f"made/files{number}.png,{'dark' if number < 6 else 'bright'}")
+    Path("small.csv").write_text("\n".join(lines))
+    entry = "  small: {source: list, labels: small.csv, classes: shades}\n"
+    Path("registry.yaml").write_text(REGISTRY.replace("  more:", f"{entry}  more:"))
+    known = load_registry("registry.yaml")
+    files, small, more, array = (
+        load_dataset(name, known.dataset(name), known.class_space("shades"))
+        for name in ("files", "small", "more", "array")
+    )
+    places = same_images(files, small)
+    assert [places[0].tolist(), places[1].tolist()] == [[2, 4, 7, 9, 11], [1, 3, 2, 0, 4]]
+    shared = [one.only(some) for one, some in zip((files, small), places, strict=True)]
+    sheet = paired(choose_images(shared[:1], 2, 0), shared[1])
+    assert sheet.rows == {0: ((0, 1), (0, 1)), 1: ((2, 3), (2, 3))}
+    for one, other in zip(sheet.datasets[0].ids, sheet.datasets[1].ids, strict=True):
+        assert other == f"made/{Path(one).stem}.png"
+    done = run_here("dataset", "show", "files", "small", "--same", "--per-class", "2", "--format", "html")
+    assert done.code == 0, done.err
+    names = re.findall(r'alt="(?:made/)?(files\d+)', Path("files_and_small_sheet.html").read_text())
+    assert names[0:2] == names[2:4]
+    assert names[4:6] == names[6:8]
+    # Arrays have no names: the images of equal labels are the same; here are fewer.
+    assert same_images(array, array)[1].tolist() == list(range(40))
+    for one, other in ((files, array), (files, more)):
+        with pytest.raises(UsageError, match="no images in common"):
+            same_images(one, other)
+    assert "of two datasets" in run_here("dataset", "show", "files", "--same").err
 
 
 def test_classes_of_some_ranks_by_accuracy(here: Path) -> None:

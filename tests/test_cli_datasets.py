@@ -217,7 +217,8 @@ class TestDownsample:
 
     def test_made_and_made_again(self, photographs: Path) -> None:
         ran = run_here("dataset", "downsample", photographs, "--size", "16", "--filter", "lanczos")
-        assert (ran.code, ran.out) == (0, "4 images: imagenet16/val_data.npz\n")
+        assert (ran.code, ran.out.splitlines()[0]) == (0, "4 images: imagenet16/val_data.npz")
+        assert ran.out.splitlines()[1].startswith("without a mean image")
         with np.load("imagenet16/val_data.npz", allow_pickle=False) as batch:
             assert batch["data"].shape == (4, 768)
             assert batch["labels"].tolist() == [449, 449, 450, 450]
@@ -225,6 +226,8 @@ class TestDownsample:
     def test_batches(self, photographs: Path) -> None:
         ran = run_here("dataset", "downsample", photographs, "--split", "train", "--batches", "2", "--out", "small")
         assert ran.out == "4 images: small/train_data_batch_1.npz, small/train_data_batch_2.npz\n"
+        ran = run_here("dataset", "downsample", photographs, "--out", "small")
+        assert ran.out.endswith("\nmean image: of the training images, from small/train_data_batch_1.npz\n")
 
     def test_a_tree_of_png_files_is_read_as_a_folder(self, photographs: Path, here: Path) -> None:
         options = ("dataset", "downsample", photographs, "--size", "16", "--filter", "box", "--to", "tree")

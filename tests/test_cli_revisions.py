@@ -1,5 +1,6 @@
 """Revisions of a test set: imported from a checkout or archives, and their accuracies in order."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from evalshift.analysis.figures import revisions_figure
 from evalshift.analysis.summary.set_series import series_of, set_series
 from evalshift.evaluate.importers.released import import_released
 from evalshift.evaluate.store import Results
+from evalshift.testbed.classes import built_in
 
+WNIDS = built_in("imagenet-1k").folders
 REVISIONS = DATA / "imagenetv2-revisions"
 
 
@@ -56,6 +59,44 @@ def test_imported_and_shown_in_the_order_of_their_numbers(archives: Path) -> Non
     (drawn,) = (one for one in axes.lines if one.get_marker() == "o")
     assert np.asarray(drawn.get_xdata()).tolist() == [2, 10]
     assert np.asarray(drawn.get_ydata()).tolist() == pytest.approx([50, 60])
+
+
+def write_review(folder: Path, number: int, reviewed: int, problematic: int) -> None:
+    """The first `reviewed` classes were looked at, and the first `problematic` of them were not accepted."""
+    content = {
+        wnid: {"problematic": place < problematic, "reviewed": place < reviewed} for place, wnid in enumerate(WNIDS)
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"imagenetv2-b-{number}_review.json").write_text(json.dumps(content))
+
+
+def test_a_checkout_tells_which_images_stayed_and_which_classes_were_reviewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Revisions of 4 images of classes 0, 1, 2, 3; the second keeps three of the first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    data = tmp_path / "ImageNetV2/data"
+    for number, images in {1: "abcd", 2: "abxd"}.items():
+        (data / f"predictions/imagenetv2-b-{number}").mkdir(parents=True)
+        np.save(data / f"predictions/imagenetv2-b-{number}/alexnet.npy", np.arange(20).reshape(4, 5).astype(np.int16))
+        (data / "datasets").mkdir(exist_ok=True)
+        listed = [[name, WNIDS[label]] for label, name in enumerate(images)]
+        (data / f"datasets/imagenetv2-b-{number}.json").write_text(json.dumps({"image_filenames": listed}))
+    write_review(data / "dataset_reviews", 1, reviewed=2, problematic=1)
+    done = run_here("import", "recht2019-imagenet", "--revisions", "--from", "ImageNetV2")
+    assert done.code == 0, done.err
+    reviews = str(data / "dataset_reviews")
+    done = run_here("dataset", "revisions", "--reviews", reviews, "--out", "shown")
+    assert done.code == 0, done.err
+    rows = [line.split()[-4:] for line in done.out.splitlines() if line.startswith("ImageNetV2 MatchedFrequency, rev")]
+    # 3 of 4 images; 2 and 1 of 1,000 classes; images of classes 0 and 1, which are 2 of 4.
+    assert rows == [["75.0", "0.2", "0.1", "50.0"], ["100.0", "–", "–", "–"]]
+    assert "Images kept: images that are in the last revision too." in done.out
+    table = set_series(Results(Path("results")), ["imagenetv2-b-1", "imagenetv2-b-2"])
+    (_, below) = revisions_figure(table.frame).axes
+    (line,) = below.lines
+    assert np.asarray(line.get_ydata()).tolist() == [75, 100]
 
 
 def test_without_revisions_it_says_so(archives: Path) -> None:

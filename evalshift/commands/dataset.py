@@ -148,6 +148,13 @@ def dataset_downsample(
     devkit: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The devkit, if it is not next to flat images.")
     ] = None,
+    mean: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Training batch whose mean image val_data.npz gets. [default: one in the output folder, if any]",
+        ),
+    ] = None,
     to: Annotated[
         str,
         typer.Option(
@@ -160,8 +167,9 @@ def dataset_downsample(
     """Downsample ImageNet to the format of Downsampled ImageNet.
 
     Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with the channels in sequence, labels
-    from 1 in the order of the devkit, and the mean image. With --to tree, writes PNG files in a folder per wnid, which
-    any library reads. An interrupted run is resumed. Exit code: 0 success, 2 invalid usage or input.
+    from 1 in the order of the devkit, and the mean image of the training set, which val_data.npz takes from a training
+    batch. With --to tree, writes PNG files in a folder per wnid, which any library reads. An interrupted run is
+    resumed. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_downsample, STOPPED_HALF_WAY):
         from evalshift.testbed.downsampling import downsample, downsample_to_tree
@@ -182,11 +190,16 @@ def dataset_downsample(
                     batches=batches,
                     seed=seed,
                     devkit=devkit,
+                    mean=mean,
                     workers=threads,
                     advance=advance,
                 )
         ready = f", {made.found_ready:,} of them from an earlier run" if made.found_ready else ""
         typer.echo(f"{made.images:,} images{ready}: {', '.join(map(str, made.files))}")
+        if made.mean_from is not None:
+            typer.echo(f"mean image: of the training images, from {made.mean_from}")
+        elif to == "npz" and split == "val":
+            typer.echo("without a mean image, which is the training set's: make the train split here first, or --mean")
 
 
 @dataset_app.command(
@@ -459,13 +472,21 @@ def dataset_revisions(
     models: ModelsOption = None,
     results: ResultsOption = Path("results"),
     metric: AccuracyOption = "top1",
+    reviews: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="data/dataset_reviews of a checkout of ImageNetV2: shares of classes and images that were reviewed.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the figure and the table.")] = None,
     size: SizeOption = None,
 ) -> None:
     """Accuracy by revision of a test set.
 
     Prints the accuracy of each model on each stored revision, and draws it (figure 7 of Recht et al. 2019): whether
-    reviewing a test set changed how hard it is. Import the released revisions of MatchedFrequency first, with
+    reviewing a test set changed how hard it is. Where images have names, it also says how many stayed to the last
+    revision. Import the released revisions of MatchedFrequency first, with
     `evalshift import recht2019-imagenet --revisions`. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_revisions):
@@ -474,13 +495,17 @@ def dataset_revisions(
         from evalshift.analysis.summary.set_series import series_of, set_series
         from evalshift.console.datasets import print_written
         from evalshift.console.output import print_statistics, write_statistics
+        from evalshift.evaluate.importers.releases.reviews import read_reviews
         from evalshift.evaluate.store import Results
+        from evalshift.testbed.classes import built_in
 
         drawn_for = None if size is None else find_size(size)
         stored = Results(results)
-        named = split(models)
-        table = set_series(stored, series_of(stored, prefix), metric, named)
+        series = series_of(stored, prefix)
+        found = None if reviews is None else read_reviews(reviews, series, built_in("imagenet-1k"))
+        table = set_series(stored, series, metric, split(models), reviews=found)
         print_statistics({table.name: table})
+        typer.echo(table.words)
         if out is not None:
             write_statistics({table.name: table}, out)
             print_written(save(revisions_figure(table.frame, drawn_for), out / "revisions", ["png", "pdf", "svg"]))
@@ -651,6 +676,10 @@ def dataset_show(
             help="Classes of these ranks by the accuracy of --model on A, 1 the best. Comma-separated; repeatable.",
         ),
     ] = None,
+    same: Annotated[
+        bool,
+        typer.Option("--same", help="Show the same images of A and B: by class and name, or by place in arrays."),
+    ] = False,
     filters: Annotated[
         list[str] | None,
         typer.Option(
@@ -683,14 +712,22 @@ def dataset_show(
     """Draw a contact sheet: a few images of each class, of one dataset or of two side by side.
 
     Images are drawn at random; the same seed draws the same ones. With --model, images that the model classifies
-    correctly are framed in blue, others in orange. With --filters, each image is shown beside the small ones that
-    filters make of it. Exit code: 0 success, 2 invalid usage or input.
+    correctly are framed in blue, others in orange. With --same, B shows the same images as A, such as those that
+    `downsample` or `corrupt` made of them; with --filters, each image is shown beside the small ones that filters make
+    of it. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_show), data_access_of(data_dir):
         from evalshift.analysis.report import check_formats
         from evalshift.console.datasets import print_written
         from evalshift.files import file_name
-        from evalshift.image_pages.contact_sheet import choose_images, filtered, ranked_classes, write_sheets
+        from evalshift.image_pages.contact_sheet import (
+            choose_images,
+            filtered,
+            paired,
+            ranked_classes,
+            same_images,
+            write_sheets,
+        )
         from evalshift.testbed.downsampling import FILTERS
         from evalshift.testbed.registry import load_registry
 
@@ -700,14 +737,24 @@ def dataset_show(
         by_filters = FILTERS if split(filters) == ["all"] else split(filters)
         if by_filters and other is not None:
             raise UsageError("a sheet shows B or what `filters` make of A, not both", found=other)
+        if same and other is None:
+            raise UsageError("the same images (`same`) are shown of two datasets", found=one)
         correct = None if model is None else [_correct_of(results, dataset, model, metric) for dataset in datasets]
         named, said = split(classes), {}
         if ranks:
             if correct is None or named:
                 raise UsageError("`ranks` of classes take a model (`model`), and no `classes`")
             named, said = ranked_classes(datasets[0], correct[0], [whole_number(rank) for rank in split(ranks)])
-        chosen = replace(choose_images(datasets, per_class, seed, named, correct), said=said)
-        chosen = filtered(chosen, by_filters, pixels) if by_filters else chosen
+        if same:
+            shared = same_images(*datasets)
+            datasets = [one.only(places) for one, places in zip(datasets, shared, strict=True)]
+            sides = [None, None] if correct is None else correct
+            ours, theirs = (None if one is None else one[places] for one, places in zip(sides, shared, strict=True))
+            chosen = choose_images(datasets[:1], per_class, seed, named, [ours])
+            chosen = paired(chosen, datasets[1], theirs)
+        else:
+            chosen = choose_images(datasets, per_class, seed, named, correct)
+        chosen = replace(filtered(chosen, by_filters, pixels) if by_filters else chosen, said=said)
         stem = out / (file_name("_and_".join(dataset.name for dataset in datasets)) + "_sheet")
         print_written(write_sheets(chosen, stem, wanted, size))
 

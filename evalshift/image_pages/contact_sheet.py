@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from evalshift.errors import UsageError, did_you_mean
+from evalshift.evaluate.rows import are_positions, image_keys
 from evalshift.formatting import name_some
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
@@ -121,30 +122,87 @@ def ranked_classes(
     }
 
 
+def same_images(first: Dataset, second: Dataset) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Where the m images that both datasets have stand in each of them.
+
+    Images are the same if class and name are, apart from folders and suffixes. Where one of the datasets has no names,
+    as arrays have none, all images are the same if the labels are. Raises UsageError where none are.
+    """
+    if are_positions(first.ids) or are_positions(second.ids):
+        shared = np.arange(len(first)) if np.array_equal(first.labels, second.labels) else np.array([], dtype=int)
+        places = shared, shared
+    else:
+        theirs = _places_by_name(second)
+        both = [(place, theirs[key]) for key, place in _places_by_name(first).items() if key in theirs]
+        mine, other = np.array(sorted(both), dtype=int).reshape(-1, 2).T
+        places = mine, other
+    if not len(places[0]):
+        raise UsageError(
+            "these datasets have no images in common",
+            found=f"{first.ids[0]} and {second.ids[0]}",
+            expected="images of the same class and name, or arrays with the same labels",
+        )
+    return places
+
+
+def _places_by_name(dataset: Dataset) -> dict[tuple[int, str], int]:
+    found = {}
+    for label in np.unique(dataset.labels).tolist():
+        places = np.flatnonzero(dataset.labels == label).tolist()
+        keys = image_keys([dataset.ids[place] for place in places])
+        found.update(zip(((label, key) for key in keys), places, strict=True))
+    return found
+
+
+def paired(chosen: Chosen, other: Dataset, correct: Bool[np.ndarray, " n"] | None = None) -> Chosen:
+    """Beside the images of a sheet of one dataset, those at the same places of another; large ones are shown whole.
+
+    correct  which images of `other` were classified correctly, if that is shown
+    """
+    (first,), places, rows = chosen.datasets, *_renumbered(chosen, 2)
+    sides = tuple(_whole(one.only(places)) for one in (first, other))
+    framed = tuple(None if one is None else one[places] for one in (chosen.correct[0], correct))
+    return Chosen(sides, rows, framed, chosen.said)
+
+
+def _renumbered(chosen: Chosen, sides: int) -> tuple[Int[np.ndarray, " m"], dict[int, tuple[tuple[int, ...], ...]]]:
+    """The places of all images of a sheet of one dataset, and its rows for datasets of these images alone."""
+    places = np.array([place for (row,) in chosen.rows.values() for place in row], dtype=int)
+    starts = np.cumsum([0, *(len(row) for (row,) in chosen.rows.values())]).tolist()
+    rows = {
+        label: (tuple(range(start, start + len(row))),) * sides
+        for start, (label, (row,)) in zip(starts, chosen.rows.items(), strict=False)
+    }
+    return places, rows
+
+
+def _whole(dataset: Dataset) -> Dataset:
+    """The dataset with large images padded to squares, so that a sheet crops none of them."""
+    from PIL import ImageOps
+
+    pictures = [picture_of(image).convert("RGB") for image in dataset.images]
+    if max(pictures[0].size) <= _WHOLE // 4:
+        return dataset
+    whole = [np.asarray(ImageOps.pad(one, (_WHOLE, _WHOLE), color="white")) for one in pictures]
+    return replace(dataset, images=np.stack(whole))
+
+
 def filtered(chosen: Chosen, filters: Sequence[str], size: int) -> Chosen:
     """Beside the images of a sheet of one dataset, the same ones made `size` × `size` by filters of Pillow.
 
     The original is shown whole. Raises UsageError for a filter that Pillow does not have.
     Source: Chrabaszcz et al. 2017, figure 1.
     """
-    from PIL import ImageOps
-
-    (dataset,), places = chosen.datasets, [place for (row,) in chosen.rows.values() for place in row]
     check_small(size, filters)
-    shown = dataset.only(np.array(places))
+    (dataset,), places, rows = chosen.datasets, *_renumbered(chosen, 1 + len(filters))
+    shown = dataset.only(places)
     pictures = [picture_of(image).convert("RGB") for image in shown.images]
-    whole = [np.asarray(ImageOps.pad(one, (_WHOLE, _WHOLE), color="white")) for one in pictures]
-    sides = [replace(shown, images=np.stack(whole) if max(pictures[0].size) > _WHOLE // 4 else shown.images)]
+    sides = [_whole(shown)]
     for name in filters:
         small = np.stack([np.asarray(make_small(one, size, name)) for one in pictures])
         sides.append(replace(shown, images=small, title=f"{name}, {size} pixels"))
-    starts = np.cumsum([0, *(len(row) for (row,) in chosen.rows.values())]).tolist()
-    rows = {
-        label: (tuple(range(start, start + len(row))),) * len(sides)
-        for start, (label, (row,)) in zip(starts, chosen.rows.items(), strict=False)
-    }
     correct = chosen.correct[0]
-    framed = (None if correct is None else correct[np.array(places)],) * len(sides)
+    framed = (None if correct is None else correct[places],) * len(sides)
     return Chosen(tuple(sides), rows, framed, chosen.said)
 
 

@@ -23,7 +23,7 @@ from evalshift.testbed.arrays import load_npz
 from evalshift.testbed.classes import built_in, devkit_from_labels
 from evalshift.testbed.dataset_entries import FolderDataset, ImageNetDataset
 from evalshift.testbed.datasets import load_dataset
-from evalshift.testbed.datasets.downsampled import NAMES
+from evalshift.testbed.datasets.downsampled import NAMES, read_mean
 from evalshift.testbed.datasets.folder import class_folders, class_root
 from evalshift.testbed.image_files import StoredImage, open_rgb
 
@@ -37,11 +37,16 @@ PART = 1000
 
 @dataclass(frozen=True)
 class Downsampled:
-    """What was written: the files, how many images are in them, and how many of these an earlier run had made."""
+    """What was written: the files, how many images are in them, and how many of these an earlier run had made.
+
+    mean_from  the batch of training images whose mean image is in the files; None where these are of the training
+               images themselves, or have none
+    """
 
     files: tuple[Path, ...]
     images: int
     found_ready: int
+    mean_from: Path | None = None
 
 
 def downsample(
@@ -54,6 +59,7 @@ def downsample(
     batches: int = 1,
     seed: int = 0,
     devkit: Path | None = None,
+    mean: Path | None = None,
     workers: int = 2,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Downsampled:
@@ -63,12 +69,18 @@ def downsample(
     split    "val": val_data.npz, in the order of the dataset; "train": train_data_batch_1.npz and so on, shuffled
     batches  how many files the training images are shared among, 10 in the official release
     seed     of the shuffling
+    mean     for "val", a batch of training images with their mean image; None for one that lies in `out`
     advance  is told of every n images done
 
     Each file has data, shape (n, 3 · size²), labels from 1 in the order of the devkit, and mean, the average row of all
-    images. Raises UsageError for a filter that Pillow does not have, DataError for what is no image.
+    training images (Chrabaszcz et al. 2017, section 2); validation images have no mean where it is not known. Raises
+    UsageError for a filter that Pillow does not have, DataError for what is no image and no batch.
     """
     _check(size, filter, split, batches)
+    if mean is not None and split == "train":
+        raise UsageError("the mean image (`mean`) is computed where the training images are made", found=mean)
+    mean_from = mean if split == "train" else mean or _batch_in(out)
+    known_mean = None if mean_from is None else read_mean(mean_from, size, "the mean image (`mean`)")
     images, labels = _images_of(source, devkit)
     if batches > len(labels):
         raise UsageError("there are fewer images than batches", found=f"{len(labels)} images, {batches} batches")
@@ -89,9 +101,15 @@ def downsample(
             parts.append(path)
             total += rows.sum(axis=0, dtype=np.int64)
             advance(len(chosen))
-    written = tuple(_batches(out, parts, labels, total / len(labels), split, batches))
+    shared = total / len(labels) if split == "train" else known_mean
+    written = tuple(_batches(out, parts, labels, {} if shared is None else {"mean": shared}, split, batches))
     shutil.rmtree(folder, ignore_errors=True)
-    return Downsampled(written, len(labels), ready)
+    return Downsampled(written, len(labels), ready, mean_from)
+
+
+def _batch_in(folder: Path) -> Path | None:
+    """A batch of training images in a folder."""
+    return next((path for name in NAMES["train"] if (path := folder / f"{name}.npz").is_file()), None)
 
 
 def downsample_to_tree(
@@ -208,7 +226,7 @@ def _ready(path: Path, count: int, size: int) -> np.ndarray | None:
 
 
 def _batches(
-    out: Path, parts: list[Path], labels: Labels, mean: np.ndarray, split: str, batches: int
+    out: Path, parts: list[Path], labels: Labels, mean: dict[str, np.ndarray], split: str, batches: int
 ) -> Iterator[Path]:
     """Write the parts as batches, one after another, so that never more than one batch is in memory."""
     numbers = devkit_from_labels(labels)
@@ -217,7 +235,7 @@ def _batches(
         first, last = (int(place) // PART for place in (share[0], share[-1]))
         rows = np.concatenate([load_npz(path, ("data",), "a part")[0] for path in parts[first : last + 1]])
         path = out / f"{name}.npz"
-        _write(path, {"data": rows[share - first * PART], "labels": numbers[share], "mean": mean})
+        _write(path, {"data": rows[share - first * PART], "labels": numbers[share], **mean})
         yield path
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,15 @@ _STANDARD = np.array([
 class FileFacts:
     """Facts of n images: width and height in pixels, formats with their counts, and JPEG qualities.
 
-    quality  of each JPEG file, 1 to 100 on the scale of the Independent JPEG Group; empty where there are none
+    quality   of each JPEG file, 1 to 100 on the scale of the Independent JPEG Group; empty where there are none
+    standard  how many of these have exactly the quantisation table of their quality; of the others it is an estimate
     """
 
     width: np.ndarray
     height: np.ndarray
     formats: dict[str, int]
     quality: np.ndarray
+    standard: int = 0
 
 
 def file_facts(dataset: Dataset, workers: int = 2, advance: Callable[[int], None] = lambda _: None) -> FileFacts:
@@ -44,19 +47,24 @@ def file_facts(dataset: Dataset, workers: int = 2, advance: Callable[[int], None
         advance(len(images))
         size = np.full(len(images), images.shape[2]), np.full(len(images), images.shape[1])
         return FileFacts(*size, {"array": len(images)}, np.array([], dtype=int))
-    found: list[tuple[int, int, str, int | None]] = []
+    found: list[tuple[int, int, str, Quality | None]] = []
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(images), _TOGETHER):
             part = list(pool.map(_facts, images[start : start + _TOGETHER]))
             found += part
             advance(len(part))
-    width, height, formats, quality = zip(*found, strict=True)
+    width, height, formats, qualities = zip(*found, strict=True)
+    known = [one for one in qualities if one is not None]
     return FileFacts(
-        np.array(width), np.array(height), dict(Counter(formats)), np.array([one for one in quality if one], dtype=int)
+        np.array(width),
+        np.array(height),
+        dict(Counter(formats)),
+        np.array([one.quality for one in known], dtype=int),
+        sum(one.is_standard for one in known),
     )
 
 
-def _facts(image: Any) -> tuple[int, int, str, int | None]:
+def _facts(image: Any) -> tuple[int, int, str, "Quality | None"]:
     try:
         with open_image(image) as opened:
             tables = getattr(opened, "quantization", None)
@@ -66,19 +74,33 @@ def _facts(image: Any) -> tuple[int, int, str, int | None]:
         raise DataError("an image cannot be read", where=image, found=first_line(error)) from error
 
 
-def jpeg_quality(table: Any) -> int:
-    """The quality, 1 to 100, whose luminance table is nearest to a JPEG file's, in zigzag or in row order.
+@dataclass(frozen=True)
+class Quality:
+    """JPEG quality from 1 to 100, and whether the file has exactly the quantisation table of this quality."""
 
-    Files of other encoders than the IJG's have tables between: the nearest quality is an estimate.
+    quality: int
+    is_standard: bool
+
+
+def jpeg_quality(table: Any) -> Quality:
+    """The quality whose luminance table is nearest (sum of absolute differences) to a JPEG file's, in any order.
+
+    The IJG's encoder, which Pillow and most programs use, scales the standard's table by a factor that the quality
+    gives (jpeg_set_quality in libjpeg's jcparam.c), so that its files tell their quality. Programs with tables of their
+    own, such as Photoshop and cameras, have tables between: of these the nearest quality is an estimate.
 
     >>> jpeg_quality(_STANDARD)
-    50
+    Quality(quality=50, is_standard=True)
     """
     # Pillow gives rows since version 8.3 and zigzag order before: the sorted values tell the quality in either.
-    mine = np.sort(np.asarray(table))
-    return int(np.argmin([np.abs(np.sort(_scaled(quality)) - mine).sum() for quality in range(1, 101)])) + 1
+    distance = np.abs(_tables() - np.sort(np.asarray(table))).sum(axis=1)
+    nearest = int(distance.argmin())
+    return Quality(nearest + 1, bool(distance[nearest] == 0))
 
 
-def _scaled(quality: int) -> np.ndarray:
-    factor = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((_STANDARD * factor + 50) // 100, 1, 255)
+@cache
+def _tables() -> np.ndarray:
+    """The luminance tables of qualities 1 to 100, shape (100, 64), each sorted."""
+    quality = np.arange(1, 101)[:, np.newaxis]
+    factor = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return np.sort(np.clip((_STANDARD * factor + 50) // 100, 1, 255), axis=1)

@@ -43,10 +43,47 @@ def revisions(frame: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
+# Columns of the table "revisions" with shares of a revision, and what they are called in the figure.
+_SHARES = {"classes_accepted": "Classes accepted", "kept": "Images kept"}
+
+
+def reviewing(frame: pd.DataFrame, ax: Axes) -> Axes:
+    """Draw how far reviewing had come at each revision: classes accepted, and images kept to the last one.
+
+    Takes the frame of the table "revisions" with `classes_accepted` or `kept`, fractions; NaN where it is unknown.
+    """
+    rows = frame.drop_duplicates("dataset")
+    number = rows["dataset"].str.extract(r"(\d+)$")[0].astype(int).to_numpy()
+    for (key, label), colour in zip(_SHARES.items(), (MARK, ASIDE), strict=True):
+        if key in rows:
+            known = rows[key].notna().to_numpy()
+            ax.plot(
+                number[known],
+                100 * rows[key].to_numpy()[known],
+                color=colour,
+                marker="s",
+                ms=font_points(1.5),
+                lw=font_points(0.8),
+                label=label,
+                gid=key,
+            )
+    ax.set_xlabel("Revision of the test set")
+    ax.set_ylabel("Share (%)")
+    ax.legend(loc="lower right")
+    return ax
+
+
 def revisions_figure(frame: pd.DataFrame, size: Size | None = None) -> Figure:
-    """Draw `revisions` as a figure. The default size is COLUMN."""
+    """Draw `revisions` as a figure, and `reviewing` below where its shares are known. The default size is COLUMN."""
     size = size or COLUMN
+    shares = any(key in frame for key in _SHARES)
+    height = size.height or (1.3 if shares else 0.8) * size.width
     with styled(size):
-        figure = Figure(figsize=(size.width, size.height or 0.8 * size.width), layout="constrained", dpi=DPI)
-        revisions(frame, figure.add_subplot())
+        figure = Figure(figsize=(size.width, height), layout="constrained", dpi=DPI)
+        if shares:
+            above, below = figure.subplots(2, sharex=True, height_ratios=(3, 2))
+            revisions(frame, above).set_xlabel("")
+            reviewing(frame, below)
+        else:
+            revisions(frame, figure.add_subplot())
     return figure

@@ -71,14 +71,7 @@ def _is_batch(path: Path) -> bool:
 
 def _batch(path: Path, size: int, where: str) -> tuple[np.ndarray, np.ndarray]:
     found = f"{where}, {path}"
-    if zipfile.is_zipfile(path):
-        rows, numbers = load_npz(path, ("data", "labels"), where)
-    else:
-        try:
-            content = unpickle_arrays(path.read_bytes(), found)
-        except OSError as error:
-            raise cannot_read(where, path, error, expected="a batch of Downsampled ImageNet") from error
-        rows, numbers = (np.asarray(content.get(key, ())) for key in ("data", "labels"))
+    rows, numbers = _arrays(path, ("data", "labels"), where)
     if rows.ndim != 2 or rows.shape[1] != 3 * size * size:
         raise DataError(
             "this is not a batch of Downsampled ImageNet",
@@ -98,6 +91,30 @@ def _batch(path: Path, size: int, where: str) -> tuple[np.ndarray, np.ndarray]:
             fix="labels from 0 by sorted wnid are none of this format: use source: npy for them",
         ) from error
     return as_images(from_planes(rows, size), found), labels
+
+
+def _arrays(path: Path, names: tuple[str, ...], where: str) -> tuple[np.ndarray, ...]:
+    """Arrays of a batch of either format; an empty one for what a pickled batch does not have."""
+    if zipfile.is_zipfile(path):
+        return tuple(load_npz(path, names, where))
+    try:
+        content = unpickle_arrays(path.read_bytes(), f"{where}, {path}")
+    except OSError as error:
+        raise cannot_read(where, path, error, expected="a batch of Downsampled ImageNet") from error
+    return tuple(np.asarray(content.get(name, ())) for name in names)
+
+
+def read_mean(path: Path, size: int, where: str) -> np.ndarray:
+    """The mean image of the training set, shape (3 · size²,), as every batch of it has it."""
+    (mean,) = _arrays(path, ("mean",), where)
+    if mean.shape != (3 * size * size,):
+        raise DataError(
+            "this batch has no mean image of this size",
+            where=f"{where}, {path}",
+            found=f"shape {mean.shape}",
+            expected=f"{3 * size * size:,} numbers, {size} × {size} in three colours",
+        )
+    return mean.astype(np.float64)
 
 
 def _other_size(rows: np.ndarray) -> str | None:

@@ -155,12 +155,11 @@ class TestMaking:
         made = downsample(photographs, tmp_path / "small", 32, filter)
         assert made == Downsampled((tmp_path / "small/val_data.npz",), 7, 0)
         with np.load(tmp_path / "small/val_data.npz", allow_pickle=False) as batch:
-            assert sorted(batch) == ["data", "labels", "mean"]
-            data, labels, mean = batch["data"], batch["labels"], batch["mean"]
+            assert sorted(batch) == ["data", "labels"]
+            data, labels = batch["data"], batch["labels"]
         # In the order of the dataset: by sorted wnid, then by name. The sea snake's wnid is the first.
         assert labels.tolist() == [490, 490, 1, 1, 1, 1000, 1000]
         assert (data.dtype, data.shape) == (np.uint8, (7, 3072))
-        np.testing.assert_allclose(mean, data.mean(axis=0))
         with Image.open(photographs / "n02119789/grey.png") as opened:
             by_pillow = opened.convert("RGB").resize((32, 32), getattr(Image.Resampling, filter.upper()))
         np.testing.assert_array_equal(data[4].reshape(3, 32, 32).transpose(1, 2, 0), np.asarray(by_pillow))
@@ -193,7 +192,21 @@ class TestMaking:
         assert pairs[0] == pairs[1]
         assert one.labels.tolist() != other.labels.tolist()
         with np.load(tmp_path / "a/train_data_batch_1.npz") as first, np.load(tmp_path / "v/val_data.npz") as whole:
-            np.testing.assert_allclose(first["mean"], whole["mean"])  # the mean of all of them, in every file
+            np.testing.assert_allclose(first["mean"], whole["data"].mean(axis=0))  # of all of them, in every file
+            assert "mean" not in whole
+        # The authors' validation images have the mean image of the training images.
+        beside = downsample(photographs, tmp_path / "a", 8)
+        named = downsample(photographs, tmp_path / "w", 8, mean=tmp_path / "a/train_data_batch_2.npz")
+        assert [one.mean_from for one in (beside, named)] == [
+            tmp_path / f"a/train_data_batch_{number}.npz" for number in (1, 2)
+        ]
+        for one in (beside, named):
+            with np.load(one.files[0]) as batch, np.load(made.files[2]) as training:
+                assert np.array_equal(batch["mean"], training["mean"])
+        with pytest.raises(DataError, match="no mean image of this size"):
+            downsample(photographs, tmp_path / "b", 16, mean=made.files[0])
+        (tmp_path / "pickled").write_bytes(pickled(np.zeros((1, 8, 8, 3), np.uint8), [1]))
+        assert downsample(photographs, tmp_path / "p", 8, mean=tmp_path / "pickled").mean_from is not None
 
     def test_stopped_it_goes_on_where_it_was(
         self, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
