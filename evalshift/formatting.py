@@ -8,6 +8,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 # What stands in a table where a number is undefined; its note says why.
 EMPTY = "–"
 _WIDE = Context(prec=400)  # digits enough for any float
+# How a number is rounded depends on all of its digits where it is so near the middle of two.
+_FEW, _NEAR_HALF = 1e6, 1e-3
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -18,6 +20,9 @@ def number(value: float, digits: int = 2) -> str:
     """
     if not math.isfinite(value):
         return f"{value}".replace("-", "−")
+    scaled = abs(value) * 10**digits
+    if scaled < _FEW and abs(scaled % 1 - 0.5) > _NEAR_HALF:  # in a third of the time, and the same
+        return f"{value:z.{digits}f}".replace("-", "−")
     # Twelve digits take away what arithmetic with floats adds: 100 * 0.6465 lies a little below 64.65.
     exact = Decimal(f"{value:.12g}").quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _WIDE)
     return f"{exact:zf}".replace("-", "−")

@@ -63,10 +63,9 @@ def test_the_page_shows_titles_as_they_are(found):
         assert title in shown.replace("\n", " ") or html.escape(title) in page.html.replace("<wbr>", "")
     assert not [tag for tag, _ in page.tags if tag == "i"]
     (panel,) = [page.data(f"p1-{metric}-panel") for metric in ("top1",)]
-    assert panel["models"] == [GOOD, "Twin (fair)", "Twin (poor)"]
-    assert panel["found"][0] == f"{GOOD} good"
-    hover = page.data("p1-top1-chart-scatter-plan")["views"]["linear"]["data"][-1]["hovertext"][0]
-    assert hover.startswith("<b>Good &lt;i&gt;_{net}_&lt;/i&gt; &amp; 50%</b><br>Nets &lt;&amp;&gt; co_<br>")
+    assert panel["columns"]["title"] == [GOOD, "Twin (fair)", "Twin (poor)"]
+    assert panel["columns"]["model"][0] == "good"
+    assert FAMILY in panel["kin"]["titles"]
 
 
 def test_files_for_machines_are_joined_by_names(found):

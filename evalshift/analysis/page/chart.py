@@ -6,10 +6,11 @@ theme when a figure is drawn.
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 # The palette of Okabe and Ito, and markers of different shapes: distinguishable with any colour vision.
@@ -68,6 +69,20 @@ def plain(values: Iterable[Any], digits: int = 5) -> list[float | None]:
     return [round(float(value), digits) if math.isfinite(value) else None for value in values]
 
 
+def read_at(values: Iterable[Any], digits: int) -> list[float | None]:
+    """Numbers for JSON that are read with this many digits after the point: rounded to a few more.
+
+    One that would then be read differently, which is near the middle of two numbers as they are read, stays whole.
+    """
+    whole = np.asarray(values, float)
+    scaled = np.where(np.isfinite(whole), np.abs(whole) * 10**digits, 0)
+    near = np.abs(scaled % 1 - 0.5) < 1e-3
+    return [
+        (value if exact else round(value, digits + 4)) if math.isfinite(value) else None
+        for value, exact in zip(whole.tolist(), near.tolist(), strict=True)
+    ]
+
+
 def bars(ends: Any, across: Iterable[Any], digits: int = 5) -> tuple[list, list]:
     """Intervals as one line with gaps, quicker to draw than a line each: positions along and across it.
 
@@ -83,15 +98,36 @@ def bars(ends: Any, across: Iterable[Any], digits: int = 5) -> tuple[list, list]
 
 
 def markers(
-    x: Any, y: Any, colour: Any, *, text: Sequence[str] = (), rows: Sequence[int] | None = None, **more
+    x: Any,
+    y: Any,
+    colour: Any,
+    *,
+    text: Sequence[str] = (),
+    rows: Sequence[int] | None = None,
+    said: str | Mapping[str, Any] | None = None,
+    **more,
 ) -> dict:
-    """A trace of markers; `rows` are the row numbers of the models in the table, for filters and pins."""
+    """A trace of markers; `rows` are the row numbers of the models in the table, for filters and pins.
+
+    `text` is what is said of each marker. With `said` in its place the script composes it from the page's columns, the
+    smaller and quicker way: "model" or "distance", what is known of each row, or as `said_of_rows` makes it.
+    """
     marker = {"size": 7, "color": colour, "line": {"width": 0}} | more.pop("marker", {})
     trace = {"type": "scatter", "mode": "markers", "x": x, "y": y, "marker": marker, "showlegend": False}
-    trace |= {"hoverinfo": "text", "hovertext": list(text)} if len(text) else {"hoverinfo": "skip"}
-    if rows is not None:
-        trace["meta"] = {"rows": list(rows), "each": 1}
+    trace |= {"hoverinfo": "text" if said or len(text) else "skip"}
+    trace |= {"hovertext": list(text)} if len(text) else {}
+    if rows is not None or said is not None:
+        of_rows = {} if rows is None else {"rows": list(rows), "each": 1}
+        trace["meta"] = of_rows | ({} if said is None else {"said": said})
     return trace | more
+
+
+def said_of_rows(*parts: str, numbers: Sequence[Iterable[Any]]) -> dict[str, Any]:
+    """What is said of each marker: the title of its model, and numbers with one digit after the point, among `parts`.
+
+    The first part stands after the title, and before the first of the numbers.
+    """
+    return {"parts": parts, "numbers": [read_at(column, 1) for column in numbers]}
 
 
 def strokes(
@@ -110,6 +146,17 @@ def strokes(
     if rows is not None:
         trace["meta"] = {"rows": list(rows), "each": each}
     return trace | more
+
+
+def whiskers(ends: Any, across: Any, colour: Any, *, rows: Sequence[int], upright: bool = True, **more: Any) -> dict:
+    """Intervals as `bars` and `strokes` draw them, in a third of the size: the script puts the positions in a line.
+
+    `ends` are the lower and the upper bounds, along y where they are upright.
+    """
+    low, high = (plain(end) for end in ends)
+    trace = strokes([], [], colour, rows=rows, **more)
+    trace["meta"]["bars"] = {"low": low, "high": high, "at": plain(across), "along": "y" if upright else "x"}
+    return trace
 
 
 def axis(title: str = "", **more) -> dict[str, Any]:

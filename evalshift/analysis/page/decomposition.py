@@ -1,9 +1,10 @@
 """Decomposition of the drop by cause, side by side on one axis of points; Recht et al. 2019, section 2."""
 
+from typing import Any
+
 import numpy as np
 
-from evalshift.analysis.page.chart import Chart, axis, bars, markers, plain, strokes, view
-from evalshift.analysis.page.words import bounds, plotly_text
+from evalshift.analysis.page.chart import Chart, axis, markers, plain, said_of_rows, strokes, view, whiskers
 from evalshift.analysis.plot_data.decomposition import DecompositionPlot, TermPlot, decomposition_plot
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.findings import decomposition_sentence
@@ -48,28 +49,29 @@ def _span(plot: DecompositionPlot) -> list[float]:
 def _term(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:
     rows = np.flatnonzero(np.isfinite(term.estimate)).tolist()
     x, value, low, high = (values[rows] for values in (plot.accuracy, term.estimate, term.low, term.high))
-    texts = [
-        f"<b>{plotly_text(plot.names[row])}</b><br>drop {number(plot.drop[row], 1)}<br>{term.title.lower()} "
-        f"{number(term.estimate[row], 1)} {bounds(term.low[row], term.high[row])}"
-        for row in rows
-    ]
-    y, at = bars([low, high], x)
+    said = said_of_rows(
+        "drop ", f"<br>{term.title.lower()} ", " [", ", ", "]", numbers=(plot.drop[rows], value, low, high)
+    )
     data = [
         _zero(plot),
-        strokes(at, y, "--mark", rows=rows, opacity=0.45),
-        markers(plain(x), plain(value), _colours(plot, rows), text=texts, rows=rows, marker=_kinds(plot, rows)),
+        whiskers([low, high], x, "--mark", rows=rows, opacity=0.45),
+        markers(plain(x), plain(value), _colours(plot, rows), said=said, rows=rows, marker=_kinds(plot, rows)),
     ]
     result = f"{term.title}: {number(float(value.mean()), 1)} points on average over {counted(len(rows), 'model')}."
     return _chart(term.key, term.title, result, data, span)
 
 
-def _colours(plot: DecompositionPlot, rows: list[int]) -> list[str]:
-    return ["--highlight" if plot.highlighted[row] else "--mark" for row in rows]
-
-
-def _kinds(plot: DecompositionPlot, rows: list[int]) -> dict[str, list]:
+def _colours(plot: DecompositionPlot, rows: list[int]) -> list[str] | str:
     marked = plot.highlighted[rows]
-    return {"symbol": ["star" if mine else "circle" for mine in marked], "size": [13 if mine else 7 for mine in marked]}
+    return np.where(marked, "--highlight", "--mark").tolist() if marked.any() else "--mark"
+
+
+def _kinds(plot: DecompositionPlot, rows: list[int]) -> dict[str, Any]:
+    """Symbols and sizes: one for all where no model is highlighted."""
+    marked = plot.highlighted[rows]
+    if not marked.any():
+        return {"symbol": "circle", "size": 7}
+    return {"symbol": np.where(marked, "star", "circle").tolist(), "size": np.where(marked, 13, 7).tolist()}
 
 
 def _sampling(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Chart:
@@ -77,15 +79,17 @@ def _sampling(plot: DecompositionPlot, term: TermPlot, span: list[float]) -> Cha
     x, rows = plot.accuracy, list(range(len(plot.names)))
     data = [_zero(plot)]
     for ends, width, opacity in ((term.wide, 1, 0.6), ((term.low, term.high), 4, 0.5)):
-        y, at = bars(list(ends), x)
-        data.append(strokes(at, y, "--aside", rows=rows, width=width, opacity=opacity))
+        data.append(whiskers(ends, x, "--aside", rows=rows, width=width, opacity=opacity))
     narrow, wide = term.bars.split(" and ")
-    texts = [
-        f"<b>{plotly_text(name)}</b><br>sampling error of the new set<br>{bounds(term.low[row], term.high[row])} at "
-        f"{narrow}<br>{bounds(term.wide[0][row], term.wide[1][row])} at {wide}"
-        for row, name in enumerate(plot.names)
-    ]
-    data.append(markers(plain(x), [0] * len(rows), "--aside", text=texts, rows=rows, marker={"size": 5}))
+    said = said_of_rows(
+        "sampling error of the new set<br>[",
+        ", ",
+        f"] at {narrow}<br>[",
+        ", ",
+        f"] at {wide}",
+        numbers=(term.low, term.high, *term.wide),
+    )
+    data.append(markers(plain(x), [0] * len(rows), "--aside", said=said, rows=rows, marker={"size": 5}))
     widest = float(np.abs(np.stack(term.wide)).max())
     result = (
         f"Sampling error of the new set: 0 on average, and for no model more than {number(widest, 1)} points in either "

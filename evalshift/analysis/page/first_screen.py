@@ -1,13 +1,11 @@
 """What the page says before anything else: a sentence, and three numbers with their confidence intervals."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from evalshift.analysis.pair_statistics.missing import either, or_none, require
-from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import estimated_slope
 from evalshift.formatting import number, points, signed_points, span
@@ -138,19 +136,3 @@ def _highlighted_distance(metric: MetricSummary) -> Tile | None:
             around = span(low, high) if np.isfinite(low) else ""
             return Tile(signed_points(distance), around, f"effective robustness of {row['title']} (points)")
     return None
-
-
-def distances_in_words(metric: MetricSummary) -> Sequence[str]:
-    """Effective robustness of each row of the table with its interval, "" where it is not given."""
-    place = {model: position for position, model in enumerate(metric.statistics.models)}
-    return either(
-        metric.statistics.robustness,
-        lambda found: [_distance_in_words(found, place[model]) for model in metric.table["model"]],
-        lambda reason: [""] * len(metric.table),
-    )
-
-
-def _distance_in_words(found: EffectiveRobustness, at: int) -> str:
-    distance, low = float(found.reported[at]), float(found.interval.low[at])
-    around = f" {span(low, float(found.interval.high[at]))}" if np.isfinite(low) else ""
-    return f"{signed_points(distance)}{around}" if np.isfinite(distance) else ""

@@ -7,6 +7,19 @@
   const touch = matchMedia("(pointer: coarse)").matches;
   const text = (tag, content, properties = {}) => Object.assign(document.createElement(tag), { textContent: content, ...properties });
 
+  const escaped = (name) => name.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+  // Numbers as Python's formatting.py writes them: a half is rounded away from zero, without a negative zero.
+  const MISSING = "–";
+  const number = (value, digits) => {
+    const scale = 10 ** digits, size = Math.round(Number((Math.abs(value) * scale).toPrecision(12))) / scale;
+    return `${value < 0 && size > 0 ? "−" : ""}${size.toFixed(digits)}`;
+  };
+  const percent = (fraction) => number(100 * fraction, 1);
+  const withSign = (fraction) => { const said = percent(fraction); return said.startsWith("−") || said === "0.0" ? said : `+${said}`; };
+  const count = (value) => value.toLocaleString("en");
+  const within = (low, high) => `[${percent(low)}, ${percent(high)}]`;
+
   // What is shown, kept in the address: #section?pin=…&find=…&hide=…&scale=…&axes=…&metric=…&theme=… ----------------
   const ALONE = ["find", "scale", "axes", "metric", "theme"];
   const state = { at: "", pins: null, hide: [] };  // pins: null where the report's own highlighted models are pinned
@@ -29,7 +42,25 @@
   readAddress();
 
   // Figures -----------------------------------------------------------------------------------------------------
-  const charts = new Map();  // element -> {plan, view, span, drawn}
+  const charts = new Map();  // element -> {plan, view, span, drawn}; a plan is read when its figure comes near
+
+  // The traces of a view as plotly takes them: intervals as one broken line, and what is said of each marker.
+  const whole = (trace, plan, panel) => {
+    const { bars, rows, said } = trace.meta ?? {};
+    if (bars) {
+      const { low, high, at, along } = bars, ends = at.flatMap((_, place) => [low[place], high[place], null]);
+      Object.assign(trace, { [along]: ends, [along === "y" ? "x" : "y"]: at.flatMap((value) => [value, value, null]) });
+    }
+    if (said?.testbed) trace.hovertext = said.testbed.map((model) => `<b>${escaped(plan.testbed[model])}</b>${said.then}`);
+    else if (said) trace.hovertext = rows.map((row, place) => panel.said(said, row, place));
+    return trace;
+  };
+  const viewed = (chart, panel) => {
+    const view = chart.plan.views[chart.view];
+    if (!view.whole) view.data = view.data.map((trace) => whole(trace, chart.plan, panel));
+    view.whole = true;
+    return view;
+  };
   const colour = (text) => {
     const [name, opacity] = text.split("/");
     const value = getComputedStyle(root).getPropertyValue(name).trim();
@@ -133,7 +164,6 @@
         bgcolor: "--paper/0.8", borderpad: 1, font: { color: "--ink", size: 12 } };
     });
   };
-  const escaped = (name) => name.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
   // Arrow keys go from model to model, left and right by original, up and down by new accuracy.
   const step = (event, plot, panel) => {
@@ -160,8 +190,8 @@
     const { plan } = chart;
     const width = element.clientWidth;
     if (!width) return;
-    const planned = plan.views[chart.view];
     const panel = panels.get(element.closest(".metric") ?? document.getElementById(plan.panel));
+    const planned = viewed(chart, panel);
     const owns = element.matches(".main");
     const data = planned.data.map((trace) => kept(trace, owns && panel ? panel.visible : null));
     const layout = structuredClone(planned.layout);
@@ -247,30 +277,60 @@
 
   // Tables, filters, pins ---------------------------------------------------------------------------------------
   const collator = new Intl.Collator(undefined, { numeric: true });
-  const sortable = (table, rows, put) => {
+  // Rows are elements, or whatever `valuesOf` gives the values of a column for.
+  const sortable = (table, rows, put, valuesOf = cellsOf(table, rows)) => {
     const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, place) => heading.querySelector("button")?.addEventListener("click", ({ currentTarget }) => {
+      const now = heading.getAttribute("aria-sort");
+      const order = now === "none" ? currentTarget.dataset.first : now === "ascending" ? "descending" : "ascending";
+      const sign = order === "ascending" ? 1 : -1;
+      headings.forEach((other) => other.hasAttribute("aria-sort") && other.setAttribute("aria-sort", other === heading ? order : "none"));
+      const numeric = heading.classList.contains("n"), value = valuesOf(place, numeric);
+      rows.sort((a, b) => sign * (numeric ? value(a) - value(b) || 0 : collator.compare(value(a), value(b))));
+      put(rows);
+    }));
+    return rows;
+  };
+  // The values of a column by row, read from its cells.
+  const cellsOf = (table, rows) => {
     const columns = new Map();
-    const column = (place) => {
+    return (place, numeric) => {
       if (!columns.has(place) || table.dataset.shown) {  // cells of a matrix may show something else by now
-        const numeric = headings[place].classList.contains("n");
         columns.set(place, new Map(rows.map((row) => {
           const text = row.cells[place].dataset.value ?? row.cells[place].textContent.trim();
           const number = Number.parseFloat(text);
           return [row, numeric ? (Number.isNaN(number) ? -Infinity : number) : text];
         })));
       }
-      return columns.get(place);
+      return (row) => columns.get(place).get(row);
     };
-    headings.forEach((heading, place) => heading.querySelector("button")?.addEventListener("click", ({ currentTarget }) => {
-      const now = heading.getAttribute("aria-sort");
-      const order = now === "none" ? currentTarget.dataset.first : now === "ascending" ? "descending" : "ascending";
-      const sign = order === "ascending" ? 1 : -1;
-      headings.forEach((other) => other.hasAttribute("aria-sort") && other.setAttribute("aria-sort", other === heading ? order : "none"));
-      const value = column(place), numeric = heading.classList.contains("n");
-      rows.sort((a, b) => sign * (numeric ? value.get(a) - value.get(b) || 0 : collator.compare(value.get(a), value.get(b))));
-      put(rows);
+  };
+  // A name with places where its line may break: after an underscore, a slash or a full stop.
+  const breakable = (name) => name.split(/(?<=[_/.])/).flatMap((part, place) => place ? [document.createElement("wbr"), part] : [part]).concat(/[_/.]$/.test(name) ? [document.createElement("wbr")] : []);
+  // The rows of a table of statistics beyond the first.
+  const rest = (table, rows) => {
+    const kinds = [...table.tBodies[0].rows[0].cells].map((cell) => cell.className);
+    table.tBodies[0].append(...rows.map((cells) => {
+      const row = document.createElement("tr");
+      row.append(...cells.map((cell, place) => place ? text("td", cell, { className: kinds[place] }) : text("th", "", { scope: "row", className: kinds[place] })));
+      row.cells[0].append(...breakable(cells[0]));
+      return row;
     }));
-    return rows;
+  };
+  const unread = new Map();  // details -> the element with the further rows of its table
+  const fill = (details) => {
+    const data = unread.get(details);
+    if (!data) return;
+    rest(details.querySelector("table"), JSON.parse(data.textContent));
+    unread.delete(details);
+    data.remove();
+  };
+  const longTables = () => {
+    for (const data of all("script.later")) {
+      const details = data.closest("details");
+      unread.set(details, data);
+      details.addEventListener("toggle", () => { if (details.open) fill(details); });
+    }
   };
 
   const signed = (value, digits = 1) => value === null ? "–" : value.toFixed(digits).replace(/^-(0\.0+)$/, "$1").replace("-", "−");
@@ -333,42 +393,129 @@
   // Whether a model, by its row, misses the image of a picture: bit `row` of its hexadecimal digits.
   const misses = (picture, row) => ((Number.parseInt(picture.dataset.missed[row >> 2] ?? "0", 16) >> (3 - (row & 3))) & 1) === 1;
 
+  // A value as pandas writes it into a CSV file.
+  const csvCell = (value, isFloat) => {
+    if (value === null) return "";
+    if (typeof value === "boolean") return value ? "True" : "False";
+    if (typeof value === "string") return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+    if (!isFloat) return String(value);
+    const size = Math.abs(value);
+    if (size && size < 1e-4) return value.toExponential().replace(/e-(\d)$/, "e-0$1");
+    return Number.isInteger(value) ? `${value}.0` : String(value);
+  };
+
+  const SIDES_OF_A_PAIR = ["original", "new"];
   const panels = new Map();  // the element of a pair's metric -> Panel
   class Panel {
     constructor(element) {
       this.element = element;
-      const data = json(element.dataset.panel);
-      this.models = data.models;
-      this.names = data.names ?? data.models;
+      const data = json(element.dataset.panel), rows = data.family.length;
+      const column = (name) => Array.isArray(data.columns[name]) ? data.columns[name] : Array(rows).fill(data.columns[name]);
+      this.columns = Object.fromEntries(Object.keys(data.columns).map((name) => [name, column(name)]));
+      const { columns } = this;
+      columns.title ??= columns.model;
+      for (const side of SIDES_OF_A_PAIR) columns[`${side}_accuracy`] = columns[`${side}_correct`].map((correct, row) => correct / columns[`${side}_total`][row]);
+      columns.drop = columns.original_accuracy.map((accuracy, row) => accuracy - columns.new_accuracy[row]);
+      columns.delta_rank = columns.original_rank.map((rank, row) => rank - columns.new_rank[row]);
+      columns.family = data.kin ? data.kin.rows.map((family) => data.kin.names[family] ?? null) : Array(rows).fill(null);
+      this.kin = data.kin && data.kin.rows.map((family) => data.kin.titles[family] ?? null);
+      this.models = columns.title;
+      this.names = columns.model;
       this.rowOf = new Map(this.names.map((name, row) => [name, row]));
       this.family = data.family;
       this.families = data.families;
-      this.distances = data.distances;
+      this.distance = data.distance && { ...data.distance, extrapolated: new Set(data.distance.extrapolated) };
       this.copies = data.copies;
+      this.shares = { accuracy: data.span, drop: data.drop_span };
+      this.stars = new Set(data.highlighted);
       this.highlighted = data.highlighted.map((row) => this.names[row]);
-      this.lower = data.found.map((model) => model.toLowerCase());
+      // A model is found by its title and by its name.
+      this.lower = this.models.map((title, row) => `${title}${title === this.names[row] ? "" : ` ${this.names[row]}`}`.toLowerCase());
       this.visible = null;
       this.stale = true;
       this.table = element.querySelector(".models table");
       this.status = element.querySelector(".tools-status");
       this.comparison = element.querySelector(".comparison");
       this.searches = all("input[type=search]", element);
-      const later = element.querySelector(".models template");
-      this.order = sortable(this.table, [...this.table.tBodies[0].rows, ...(later ? later.content.children : [])], () => this.show());
-      this.limit = later ? 150 : Infinity;
-      later?.parentElement.addEventListener("scroll", ({ target }) => {
-        if (target.scrollTop + 2 * target.clientHeight > target.scrollHeight) this.more(150);
-      });
-      this.rows = [...this.order];  // by position in the table as written
+      this.rows = [...this.table.tBodies[0].rows];  // by position in the table as written; the others are made when they are shown
+      this.keys = ["original_rank", "title", "original_accuracy", "new_accuracy", "drop", "new_rank", "delta_rank", ...(this.kin ? ["family"] : []), ...(data.has_year ? ["year"] : [])];
+      const sorted = (place, numeric) => {
+        const values = this.keys[place] === "family" ? this.kin : columns[this.keys[place]];
+        return (row) => values[row] ?? (numeric ? -Infinity : MISSING);
+      };
+      this.order = sortable(this.table, [...this.models.keys()], () => this.show(), sorted);
+      this.limit = this.rows.length < rows ? this.rows.length : Infinity;
+      if (this.limit < rows) {
+        this.table.closest(".models").addEventListener("scroll", ({ target }) => {
+          if (target.scrollTop + 2 * target.clientHeight > target.scrollHeight) this.more(150);
+        });
+      }
       this.wire();
       this.wirePictures();
     }
     // Row numbers of the pinned models, in the order in which they were pinned.
     get pins() { return pinned.flatMap((name) => this.rowOf.get(name) ?? []); }
+    // Row numbers in the order of the table: the pinned models, and those that the filters leave.
     get shown() {
-      const found = this.order.filter((row) => !this.visible || this.visible[row.dataset.model]);
-      const pins = new Set(this.pins.map(String));
-      return [...this.order.filter((row) => pins.has(row.dataset.model)), ...found.filter((row) => !pins.has(row.dataset.model))];
+      const pins = new Set(this.pins);
+      return [...this.order.filter((row) => pins.has(row)), ...this.order.filter((row) => !pins.has(row) && (!this.visible || this.visible[row]))];
+    }
+    // The element of a row, as the template of the page writes it.
+    row(place) {
+      if (this.rows[place]) return this.rows[place];
+      const { columns } = this, value = (name) => columns[name][place], title = value("title");
+      const share = (one, [low, high]) => `${(100 * Math.min(1, Math.max(0, (one - low) / (high - low)))).toFixed(1)}%`;
+      const interval = (name, kind, low, high, span = this.shares.accuracy) => {
+        const cell = text("td", `${percent(value(name))} `, { className: "n" }), [from, to] = [value(low), value(high)];
+        if (from === null) return cell;
+        const bar = text("span", "", { className: `iv ${kind}` });
+        bar.setAttribute("style", `--m:${share(value(name), span)};--a:${share(from, span)};--b:${share(to, span)}`);
+        cell.append(text("span", within(from, to), { className: "ci" }), bar);
+        return cell;
+      };
+      const rank = text("td", "", { className: "n" }), model = text("th", "", { scope: "row", className: "t" }), change = text("td", "", { className: "n" });
+      const pin = text("button", "⊙", { type: "button", className: "pin", ariaPressed: "false", ariaLabel: `Pin ${title}` });
+      rank.append(pin, value("original_rank"));
+      if (title !== value("model")) model.title = value("model");
+      if (this.stars.has(place)) model.append(text("span", "★", { className: "star", title: "highlighted" }), " ");
+      model.append(...breakable(title));
+      if (value("delta_rank_real")) {
+        change.className = "n real";
+        change.append(text("span", value("delta_rank") > 0 ? "▲" : "▼", { title: "statistically significant" }), " ");
+      }
+      change.append(String(value("delta_rank")).replace("-", "−"));
+      const row = this.rows[place] = document.createElement("tr");
+      row.dataset.model = place;
+      row.append(rank, model, interval("original_accuracy", "original", "original_low", "original_high"), interval("new_accuracy", "new", "new_low", "new_high"),
+        interval("drop", "drop", "drop_low", "drop_high", this.shares.drop), text("td", value("new_rank"), { className: "n" }), change);
+      if (this.kin) row.append(text("td", this.kin[place] ?? MISSING, { className: "f" }));
+      if (this.keys.includes("year")) row.append(text("td", value("year") ?? MISSING, { className: "n y" }));
+      this.pinRow(place, this.pins.includes(place));
+      return row;
+    }
+    pinRow(place, on) {
+      const row = this.rows[place];
+      if (!row || row.classList.contains("pinned") === on) return;
+      row.classList.toggle("pinned", on);
+      row.querySelector(".pin").setAttribute("aria-pressed", on);
+    }
+    // What is said of a model: "model" is all in the table, "distance" how far it is from the line, else numbers among words.
+    said(kind, row, place) {
+      const name = `<b>${escaped(this.models[row])}</b>`;
+      if (kind === "model") return [name, ...this.facts(row)].join("<br>");
+      if (kind === "distance") {
+        const { value, low, high, p, extrapolated } = this.distance, known = value[row] === null ? MISSING : percent(value[row]);
+        return `${name}<br>${known} ${low[row] === null ? "" : within(low[row], high[row])} points${extrapolated.has(row) ? "<br>extrapolated" : ""}<br>p (Holm) ${p[row] === null ? MISSING : number(p[row], 3)}`;
+      }
+      return `${name}<br>${kind.parts.map((part, at) => `${part}${at < kind.numbers.length ? number(kind.numbers[at][place], 1) : ""}`).join("")}`;
+    }
+    facts(row) {
+      const { columns } = this, value = (name) => columns[name][row], distance = this.distance?.value[row] ?? null;
+      const about = [this.kin?.[row], value("year")].filter((one) => one !== null && one !== undefined).join(", "), change = value("delta_rank");
+      const of = (side) => `${side} ${percent(value(`${side}_accuracy`))} ${within(value(`${side}_low`), value(`${side}_high`))} %, ${count(value(`${side}_correct`))} of ${count(value(`${side}_total`))}, rank ${value(`${side}_rank`)}`;
+      return [...(about ? [escaped(about)] : []), ...SIDES_OF_A_PAIR.map(of),
+        `drop ${percent(value("drop"))}${value("drop_low") === null ? "" : ` ${within(value("drop_low"), value("drop_high"))}`}, Δ rank ${change > 0 ? "+" : ""}${count(change).replace("-", "−")}`,
+        ...(distance === null ? [] : [`${percent(Math.abs(distance))} points ${distance > 0 ? "above" : "below"} the line of the other models`])];
     }
     wire() {
       for (const input of this.searches) {
@@ -414,13 +561,13 @@
     }
     show() {
       this.listed = this.shown;
-      this.table.tBodies[0].replaceChildren(...this.listed.slice(0, this.limit));
+      this.table.tBodies[0].replaceChildren(...this.listed.slice(0, this.limit).map((row) => this.row(row)));
       this.table.closest(".models").scrollTop = 0;
     }
     more(rows) {
       const there = this.table.tBodies[0].rows.length;
       this.listed ??= this.shown;
-      this.table.tBodies[0].append(...this.listed.slice(there, there + rows));
+      this.table.tBodies[0].append(...this.listed.slice(there, there + rows).map((row) => this.row(row)));
     }
     pin(row) {
       const name = this.names[row], on = !pinned.includes(name);
@@ -431,11 +578,7 @@
     refresh() {
       this.stale = false;
       const pins = new Set(this.pins);
-      this.rows.forEach((row, place) => {
-        if (row.classList.contains("pinned") === pins.has(place)) return;
-        row.classList.toggle("pinned", pins.has(place));
-        row.querySelector(".pin").setAttribute("aria-pressed", pins.has(place));
-      });
+      for (const place of this.rows.keys()) this.pinRow(place, pins.has(place));
       this.filter();
       this.element.querySelector(".cards").replaceChildren(...this.pins.map((row) => this.card(row)));
       this.compare();
@@ -443,13 +586,15 @@
     }
     // A pinned model beside the figure.
     card(row) {
-      const cells = this.rows[row].cells, said = (place) => cells[place].textContent.trim().replace(/\s+/g, " ");
+      const { columns, distance } = this, known = distance?.value[row] ?? null;
+      const said = (name, low, high) => `${percent(columns[name][row])}${columns[low][row] === null ? "" : ` ${within(columns[low][row], columns[high][row])}`}`;
       const card = text("article", "", { className: "card" }), heading = text("h4", ""), list = document.createElement("dl");
       const chip = this.element.querySelector(`.chip[data-family="${this.family[row]}"] > span`);
       heading.append(...(chip ? [chip.cloneNode(true)] : []), text("span", this.models[row]));
-      const facts = [["Original", `${said(2)} %, rank ${cells[0].dataset.value}`], ["New", `${said(3)} %, rank ${said(5)}`], ["Drop", `${said(4)} points`],
-        ["Distance", this.distances[row] && `${this.distances[row]} points from the line`]];
-      for (const [name, value] of facts) if (value) list.append(text("dt", name), text("dd", value));
+      const facts = SIDES_OF_A_PAIR.map((side) => [side === "new" ? "New" : "Original", `${said(`${side}_accuracy`, `${side}_low`, `${side}_high`)} %, rank ${columns[`${side}_rank`][row]}`]);
+      facts.push(["Drop", `${said("drop", "drop_low", "drop_high")} points`]);
+      if (known !== null) facts.push(["Distance", `${withSign(known)}${distance.low[row] === null ? "" : ` ${within(distance.low[row], distance.high[row])}`} points from the line`]);
+      for (const [name, value] of facts) list.append(text("dt", name), text("dd", value));
       const off = text("button", "×", { type: "button", className: "drop-pin", ariaLabel: `Unpin ${this.models[row]}` });
       off.addEventListener("click", () => this.pin(row));
       card.append(heading, list, off);
@@ -529,8 +674,7 @@
     }
     // Where a model would be that the filters hide.
     place(row) {
-      const { plan, view } = charts.get(this.element.querySelector(".chart.main"));
-      for (const { meta, x, y } of plan.views[view].data) {
+      for (const { meta, x, y } of viewed(charts.get(this.element.querySelector(".chart.main")), this).data) {
         const at = meta?.each === 1 ? meta.rows.indexOf(row) : -1;
         if (at >= 0) return [x[at], y[at]];
       }
@@ -538,9 +682,8 @@
     }
     announce(words) { this.element.querySelector(".announce").textContent = words; }
     async copy(kind) {
-      const [before, lines, after] = this.copies[kind];
-      const rows = this.shown;
-      const text = before + rows.map((row) => lines[row.dataset.model] + "\n").join("") + after;
+      const { before, after } = this.copies[kind], rows = this.shown;
+      const text = before + rows.map((row) => `${this.line(kind, row)}\n`).join("") + after;
       try {
         await navigator.clipboard.writeText(text);
       } catch {
@@ -552,6 +695,23 @@
         area.remove();
       }
       this.say(`${rows.length.toLocaleString("en")} rows copied as ${kind}`);
+    }
+    // A row as text, as the tables in files have it.
+    line(kind, row) {
+      const { columns } = this, written = this.copies[kind];
+      if (kind === "CSV") {
+        const floats = new Set(written.floats);
+        return written.columns.map((name) => csvCell(written.texts[name]?.[row] ?? columns[name][row], floats.has(name))).join(",");
+      }
+      const bounded = (side) => {
+        const [value, low, high] = ["accuracy", "low", "high"].map((end) => columns[`${side}_${end}`][row]);
+        return `${percent(value)}${Math.abs(high - low) < 1e-12 ? "" : ` ${within(low, high)}`}`;
+      };
+      const change = `${String(columns.delta_rank[row]).replace("-", "−")}${columns.delta_rank_real[row] ? "*" : ""}`;
+      const cells = [count(columns.original_rank[row]), (written.titles ?? this.models)[row], bounded("original"), bounded("new"), percent(columns.drop[row]), count(columns.new_rank[row]), change];
+      if (kind === "Markdown") return `| ${cells.join(" | ")} |`;
+      const minus = (cell, place) => place === 1 ? cell : cell.replaceAll("−", "$-$");
+      return `${this.stars.has(row) ? "\\rowcolor[gray]{0.9} " : ""}${cells.map(minus).join(" & ")} \\\\`;
     }
     say(text) { this.status.textContent = text; }
   }
@@ -683,6 +843,7 @@
       for (const part of all("details:not(.long)")) { part.dataset.was = part.open; part.open = true; }
       refresh();
       for (const panel of panels.values()) panel.more(Infinity);
+      for (const details of [...unread.keys()]) fill(details);
       for (const element of charts.keys()) if (element.clientWidth) draw(element);
     });
     addEventListener("afterprint", () => {
@@ -696,8 +857,11 @@
   for (const element of all(".metric")) panels.set(element, new Panel(element));
   for (const table of all("table.sortable")) sortable(table, [...table.tBodies[0].rows], (rows) => table.tBodies[0].append(...rows));
   for (const element of all(".chart")) {
-    const plan = json(element.dataset.plan);
-    charts.set(element, { plan, view: Object.keys(plan.views)[0], span: "line", zoom: null, drawn: false, near: false, stale: true, width: 0 });
+    let plan = null;
+    charts.set(element, {
+      get plan() { return plan ??= json(element.dataset.plan); },
+      view: element.dataset.view, span: "line", zoom: null, drawn: false, near: false, stale: true, width: 0,
+    });
     seen.observe(element);
     widths.observe(element);
   }
@@ -726,6 +890,7 @@
     }, 3000);
   }
   switches();
+  longTables();
   matrices();
   tabs();
   theme();

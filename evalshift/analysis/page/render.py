@@ -13,9 +13,10 @@ from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.page.agreement import agreement_chart
 from evalshift.analysis.page.bump import bump_chart
 from evalshift.analysis.page.chart import Chart, script_json
+from evalshift.analysis.page.columns import model_columns
 from evalshift.analysis.page.decomposition import cannot_be_told, decomposition_charts
 from evalshift.analysis.page.families import Family, colours, grouped
-from evalshift.analysis.page.first_screen import distances_in_words, lead, tiles
+from evalshift.analysis.page.first_screen import lead, tiles
 from evalshift.analysis.page.gallery import Thumbnails, gallery_view
 from evalshift.analysis.page.model_curves import reliability_chart, risk_coverage_chart
 from evalshift.analysis.page.overview import matrices
@@ -25,7 +26,7 @@ from evalshift.analysis.page.provenance import provenance_view
 from evalshift.analysis.page.robustness import robustness_chart, year_chart
 from evalshift.analysis.page.scatter import scatter_chart, small_multiples
 from evalshift.analysis.page.section_titles import section_titles
-from evalshift.analysis.page.table import model_table
+from evalshift.analysis.page.table import AT_FIRST, ModelTable, model_table
 from evalshift.analysis.page.words import breakable, typeset
 from evalshift.analysis.summary import MetricSummary, PairSummary, Summary
 from evalshift.analysis.summary.average_changes import changes_table
@@ -147,7 +148,7 @@ def _metric_view(
         "families": families if len(families) > 1 else [],
         "beyond": _beyond(metric),
         "table": table,
-        "panel": script_json(_panel(metric, families, table.copies)),
+        "panel": script_json(_panel(metric, families, table)),
         "pairwise": pairwise and script_json(pairwise),
         "against": metric.against and _against_view(metric.against),
         "decomposition": decomposition_charts(metric),
@@ -173,25 +174,20 @@ def _beyond(metric: MetricSummary) -> bool:
     return bool(metric.in_line.any() and not metric.in_line.all())
 
 
-def _panel(metric: MetricSummary, families: Sequence[Family], copies: dict) -> dict[str, Any]:
-    """Data for the script to filter, sort, pin and copy, in the order of the rows of the table."""
+def _panel(metric: MetricSummary, families: Sequence[Family], table: ModelTable) -> dict[str, Any]:
+    """Data for the script to show, filter, sort, pin and copy models, in the order of the rows of the table."""
     family = [0] * len(metric.table)
     for place, group in enumerate(families):
         for row in group.rows:
             family[row] = place
-    titles, names = metric.table["title"].tolist(), metric.table["model"].tolist()
-    # A model is found by its title and by its name.
-    found = [title if title == name else f"{title} {name}" for title, name in zip(titles, names, strict=True)]
-    marked = np.flatnonzero(metric.highlighted).tolist()
     return {
-        "models": titles,
-        "names": None if titles == names else names,
-        "found": found,
+        **model_columns(metric),
         "family": family,
         "families": [group.name for group in families],
-        "copies": copies,
-        "highlighted": marked,
-        "distances": distances_in_words(metric),
+        "highlighted": np.flatnonzero(metric.highlighted).tolist(),
+        "span": table.span,
+        "drop_span": table.drop_span,
+        "has_year": table.has_year,
     }
 
 
@@ -221,13 +217,15 @@ def _several_views(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _table_view(table: StatisticTable) -> dict[str, Any]:
-    text = readable_statistic(table)
+    """A table of statistics: the first rows as elements, of which there would be too many; the others as data."""
+    rows = readable_statistic(table).to_numpy().tolist()
     return {
         "title": table.title,
         "note": table.words,
         "heads": [(column.title, "t" if column.is_text else "n") for column in table.shown],
-        "rows": text.to_numpy().tolist(),
-        "hidden": len(table.frame) - len(text),
+        "rows": rows[:AT_FIRST],
+        "later": script_json(rows[AT_FIRST:]) if len(rows) > AT_FIRST else None,
+        "hidden": len(table.frame) - len(rows),
     }
 
 

@@ -12,13 +12,14 @@ from evalshift.analysis.page.chart import (
     plain,
     strokes,
     view,
+    whiskers,
 )
-from evalshift.analysis.page.words import bounds, labels, plotly_text
+from evalshift.analysis.page.words import labels
 from evalshift.analysis.pair_statistics.missing import either, require
 from evalshift.analysis.plot_data.robustness import RobustnessPlot, robustness_plot
 from evalshift.analysis.statistics.overfitting_tests import YearTrend
 from evalshift.analysis.summary import MetricSummary
-from evalshift.formatting import EMPTY, counted, number, signed_points
+from evalshift.formatting import counted, number, signed_points
 
 MOST = 80
 
@@ -85,10 +86,9 @@ def _distances(shown: RobustnessPlot, own: np.ndarray, colour: str) -> list[dict
         "symbol": [_symbol(shown, place) for place in places],
         "size": [13 if shown.highlighted[place] else 7 for place in places],
     }
-    text = [_hover(shown, place) for place in places]
     return [
         strokes(x, y, colour, rows=rows, width=1.5, opacity=0.6),
-        markers(plain(shown.distance[own]), places, colour, text=text, rows=rows, marker=marker),
+        markers(plain(shown.distance[own]), places, colour, said="distance", rows=rows, marker=marker),
     ]
 
 
@@ -101,35 +101,17 @@ def _symbol(shown: RobustnessPlot, place: int) -> str:
 def _years_view(dated: RobustnessPlot) -> dict:
     rows, years = dated.rows.tolist(), dated.year
     ticks = {"dtick": 1} if np.ptp(years) <= 9 else {"nticks": 8}
-    y, x = bars([dated.low, dated.high], years)
+    colours = np.where(dated.significant, "--line", "--mark").tolist()
     data = [
         strokes([years.min() - 0.6, years.max() + 0.6], [0, 0], "--quiet", line={"dash": "dash"}),
-        strokes(x, y, "--mark", rows=rows, width=1, opacity=0.35),
-        markers(
-            years.tolist(),
-            plain(dated.distance),
-            ["--line" if significant else "--mark" for significant in dated.significant],
-            text=[_hover(dated, place) for place in range(len(dated))],
-            rows=rows,
-            opacity=0.75,
-        ),
+        whiskers([dated.low, dated.high], years, "--mark", rows=rows, width=1, opacity=0.35),
+        markers(years.tolist(), plain(dated.distance), colours, said="distance", rows=rows, opacity=0.75),
     ]
     return view(
         data,
         height=360,
         xaxis=axis("Year", **ticks, tickformat="d", range=[years.min() - 0.6, years.max() + 0.6]),
         yaxis=axis("Effective robustness (points)"),
-    )
-
-
-def _hover(plot: RobustnessPlot, place: int) -> str:
-    distance, low, high, p = plot.distance[place], plot.low[place], plot.high[place], plot.p_holm[place]
-    value = EMPTY if np.isnan(distance) else number(distance, 1)
-    interval = bounds(low, high) if np.isfinite(low) else ""
-    return (
-        f"<b>{plotly_text(plot.names[place])}</b><br>{value} {interval} points"
-        f"{'<br>extrapolated' if plot.extrapolated[place] else ''}"
-        f"<br>p (Holm) {EMPTY if np.isnan(p) else number(p, 3)}"
     )
 
 

@@ -1,22 +1,20 @@
 """Scatter plot of new against original accuracy, the first figure of the page, and small multiples of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evalshift.analysis.page import axes
-from evalshift.analysis.page.chart import SERIES, Chart, axis, bars, markers, plain, strokes, view
+from evalshift.analysis.page.chart import SERIES, Chart, axis, markers, plain, strokes, view, whiskers
 from evalshift.analysis.page.families import Family
-from evalshift.analysis.page.words import bounds, label, plotly_text
+from evalshift.analysis.page.words import label, plotly_text
 from evalshift.analysis.plot_data.scatter import GroupPlot, LinePlot, ScatterPlot, TestbedPlot, position, scatter_plot
 from evalshift.analysis.statistics.scales import SCALES
 from evalshift.analysis.summary import MetricSummary, PairSummary
 from evalshift.analysis.summary.sentences import estimate_ci, estimated_slope, metric_words, r2_words
-from evalshift.formatting import counted, number, percent, signed_count
-from evalshift.titles import Titles
+from evalshift.formatting import counted, number
 
 # Models of a testbed that are drawn smaller.
 _MANY = 300
@@ -32,7 +30,11 @@ def scatter_chart(metric: MetricSummary, first: str, families: Sequence[Family])
         result=scatter_result(metric, first),
         caption=_caption(metric, first),
         views={scale: _view(metric, scale, families, spans[scale]["line"]) for scale in scales},
-        facts={"ticks": {scale: axes.ticks(scale) for scale in scales}, "spans": spans},
+        facts={
+            "ticks": {scale: axes.ticks(scale) for scale in scales},
+            "spans": spans,
+            **_testbed_names(metric, first),
+        },
     )
 
 
@@ -83,6 +85,7 @@ def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> li
                     "ticks": {scale: axes.ticks(scale)},
                     "spans": {scale: {"line": span, "all": span}},
                     "panel": f"p{pairs.index(pair) + 1}-{metric}",
+                    **_testbed_names(pair.metrics[metric], scale),
                 },
             )
             for pair in group
@@ -91,38 +94,10 @@ def small_multiples(pairs: Sequence[PairSummary], metric: str, scale: str) -> li
     return rows
 
 
-def point_texts(metric: MetricSummary) -> list[str]:
-    """Hover text of each model, in the order of the table."""
-    found = metric.tables.get("robustness")
-    distance = {} if found is None else found.frame.set_index("model")["distance"].to_dict()
-    return [_point_text(row, distance.get(row["model"]), metric.titles) for row in metric.table.to_dict("records")]
-
-
-def _point_text(row: Mapping[Any, Any], distance: float | None, titles: Titles) -> str:
-    family = [] if pd.isna(row["family"]) else [titles.family(row["family"])]
-    about = [*family, *([] if pd.isna(row["year"]) else [str(row["year"])])]
-    lines = [f"<b>{plotly_text(str(row['title']))}</b>", *([plotly_text(", ".join(about))] if about else [])]
-    for side in ("original", "new"):
-        interval = bounds(100 * row[f"{side}_low"], 100 * row[f"{side}_high"])
-        lines.append(
-            f"{side} {percent(row[f'{side}_accuracy'])} {interval} %, "
-            f"{row[f'{side}_correct']:,} of {row[f'{side}_total']:,}, rank {row[f'{side}_rank']}"
-        )
-    change = signed_count(row["delta_rank"])
-    lines.append(
-        f"drop {percent(row['drop'])} {bounds(100 * row['drop_low'], 100 * row['drop_high'])}, Δ rank {change}"
-    )
-    if distance is not None and np.isfinite(distance):
-        side = "above" if distance > 0 else "below"
-        lines.append(f"{percent(abs(distance))} points {side} the line of the other models")
-    return "<br>".join(lines)
-
-
 def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: tuple[float, float]) -> dict[str, Any]:
     plot = scatter_plot(metric, scale)
     x, y, x_ends, y_ends = (position(part, scale) for part in (plot.x, plot.y, plot.x_ends, plot.y_ends))
     widest = axes.limits(x, y, x_ends, y_ends)
-    texts = point_texts(metric)
     data = _background(plot, widest)
     by_title = {family.name: family.colour for family in families}
     for group in plot.groups:
@@ -133,18 +108,18 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
         shown.append(Family("Highlighted", tuple(marked), "--highlight", "star"))
     for family in shown:
         rows = list(family.rows)
-        across = bars(axes.within(x_ends[:, rows], widest), y[rows])
-        upright = bars(axes.within(y_ends[:, rows], widest), x[rows])
         soft = {"rows": rows, "width": 1, "opacity": 0.45}
-        data.append(strokes(across[0], across[1], family.colour, **soft))
-        data.append(strokes(upright[1], upright[0], family.colour, **soft))
+        data.append(
+            whiskers(axes.within(x_ends[:, rows], widest), y[rows], family.colour, upright=False, **soft),
+        )
+        data.append(whiskers(axes.within(y_ends[:, rows], widest), x[rows], family.colour, **soft))
     data += [
         markers(
             plain(x[list(family.rows)]),
             plain(y[list(family.rows)]),
             family.colour,
-            text=[texts[row] for row in family.rows],
             rows=family.rows,
+            said="model",
             marker={"symbol": family.symbol, "size": 14 if family.colour == "--highlight" else 7},
             name=plotly_text(family.name),
         )
@@ -161,21 +136,16 @@ def _view(metric: MetricSummary, scale: str, families: Sequence[Family], span: t
 def _small(metric: MetricSummary, scale: str, span: tuple[float, float]) -> dict[str, Any]:
     plot = scatter_plot(metric, scale)
     x, y, y_ends = (position(part, scale) for part in (plot.x, plot.y, plot.y_ends))
-    upright = bars(axes.within(y_ends, span), x)
+    rows, mine = range(len(plot.highlighted)), plot.highlighted
+    # One for all where none is highlighted, of up to thousands.
+    colours, symbols, sizes = (
+        np.where(mine, star, plain_one).tolist() if mine.any() else plain_one
+        for star, plain_one in (("--highlight", "--mark"), ("star", "circle"), (12, 5))
+    )
     data = [
         *_background(plot, span),
-        strokes(upright[1], upright[0], "--mark", opacity=0.4),
-        markers(
-            plain(x),
-            plain(y),
-            ["--highlight" if mine else "--mark" for mine in plot.highlighted],
-            text=point_texts(metric),
-            rows=range(len(plot.highlighted)),
-            marker={
-                "size": [12 if mine else 5 for mine in plot.highlighted],
-                "symbol": ["star" if mine else "circle" for mine in plot.highlighted],
-            },
-        ),
+        whiskers(axes.within(y_ends, span), x, "--mark", rows=rows, opacity=0.4),
+        markers(plain(x), plain(y), colours, rows=rows, said="model", marker={"size": sizes, "symbol": symbols}),
     ]
     return view(
         data,
@@ -196,9 +166,7 @@ def _background(plot: ScatterPlot, span: tuple[float, float]) -> list[dict[str, 
     data = [strokes(list(span), list(span), "--quiet", line={"dash": "dash"}, width=1.2)]
     if plot.testbed is not None:
         x, y = position(plot.testbed.x, plot.scale), position(plot.testbed.y, plot.scale)
-        testbed = plotly_text(plot.testbed.title)
-        texts = [f"<b>{plotly_text(name)}</b><br>{testbed}" for name in plot.testbed.names]
-        data += _cloud(plot.testbed, x, y, texts)
+        data += _cloud(plot.testbed, x, y)
         data += _fit(plot.testbed.line, plot.scale, "--quiet", region=False)
         for group, colour in _coloured(plot.testbed):
             data += _fit(group.line and replace(group.line, few=True), plot.scale, colour, region=False)
@@ -212,19 +180,25 @@ def _coloured(testbed: TestbedPlot) -> list[tuple[GroupPlot, str]]:
     return list(zip(testbed.groups, SERIES, strict=False))
 
 
-def _cloud(testbed: TestbedPlot, x: np.ndarray, y: np.ndarray, texts: list[str]) -> list[dict[str, Any]]:
+def _cloud(testbed: TestbedPlot, x: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
     """The models of a testbed: in grey, or in the colours of their training data; smaller where they are many."""
     size, drawn, grey = 5 if len(x) < _MANY else 3, [], np.ones(len(x), bool)
+
+    def points(rows: list[int], colour: str, opacity: float, said: str) -> dict[str, Any]:
+        of_testbed = {"testbed": rows, "then": f"<br>{plotly_text(said)}"}
+        return markers(plain(x[rows]), plain(y[rows]), colour, said=of_testbed, marker={"size": size}, opacity=opacity)
+
     for group, colour in _coloured(testbed):
-        rows = list(group.rows)
-        grey[rows] = False
-        named = [f"{texts[row]}, {plotly_text(group.title)}" for row in rows]
-        drawn.append(markers(plain(x[rows]), plain(y[rows]), colour, text=named, marker={"size": size}, opacity=0.4))
+        grey[list(group.rows)] = False
+        drawn.append(points(list(group.rows), colour, 0.4, f"{testbed.title}, {group.title}"))
     rest = np.flatnonzero(grey).tolist()
-    if not rest:
-        return drawn
-    named = [texts[row] for row in rest]
-    return [markers(plain(x[rest]), plain(y[rest]), "--quiet", text=named, marker={"size": size}, opacity=0.45), *drawn]
+    return [points(rest, "--quiet", 0.45, testbed.title), *drawn] if rest else drawn
+
+
+def _testbed_names(metric: MetricSummary, scale: str) -> dict[str, list[str]]:
+    """The models of the testbed behind the points, once for all scales; nothing without one."""
+    testbed = scatter_plot(metric, scale).testbed
+    return {} if testbed is None else {"testbed": list(testbed.names)}
 
 
 def _fit(

@@ -1,8 +1,6 @@
-"""The table of models: its cells, and its rows as text to copy."""
+"""The table of models: its first rows; the script of the page makes the others, alike, from `columns`."""
 
-import csv
-import io
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +9,9 @@ import pandas as pd
 from evalshift.analysis.page import axes
 from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.tables.of_accuracies import has_real_changes
-from evalshift.analysis.tables.read import statistic_csv, statistic_latex, statistic_markdown
 from evalshift.titles import UNTITLED, Titles
 
-# Further rows are added while scrolling: laying out thousands of cells takes a second.
+# Further rows are made while scrolling: laying out thousands of cells takes a second.
 AT_FIRST = 150
 _OPTIONAL = (
     ("original", "Original"),
@@ -30,11 +27,9 @@ _OPTIONAL = (
 class ModelTable:
     """The table of one metric.
 
-    rows       one per model, best on the original set first
+    rows       one per model, best on the original set first: `AT_FIRST` at most, of `count`
     span       range of the small bars of accuracies, as fractions
     drop_span  the same for drops
-    at_first   number of rows in the page at first
-    copies     "CSV", "Markdown", "LaTeX" -> text before the rows, each row, text after them
     """
 
     rows: list[dict[Hashable, Any]]
@@ -44,9 +39,8 @@ class ModelTable:
     has_year: bool
     real_known: bool
     any_real: bool
-    copies: dict[str, tuple[str, list[str], str]]
+    count: int
     titles: Titles = UNTITLED
-    at_first: int = AT_FIRST
 
     @property
     def optional(self) -> tuple[tuple[str, str], ...]:
@@ -67,9 +61,9 @@ def model_table(metric: MetricSummary) -> ModelTable:
     # A model far off all others, such as those that the lines leave out, would squeeze the bars of the others.
     fitted = table[metric.in_line] if metric.in_line.any() else table
     sides = [fitted[f"{side}_{end}"].to_numpy() for side in ("original", "new") for end in ("low", "high")]
-    table = table.assign(highlighted=metric.highlighted)
+    first = table.assign(highlighted=metric.highlighted)[:AT_FIRST]
     return ModelTable(
-        rows=table.astype(object).where(table.notna(), None).to_dict("records"),
+        rows=first.astype(object).where(first.notna(), None).to_dict("records"),
         span=axes.limits(*sides, margin=0.0),
         drop_span=axes.limits(
             fitted["drop_low"].to_numpy(), fitted["drop_high"].to_numpy(), pd.Series([0.0]).to_numpy(), margin=0.0
@@ -78,31 +72,6 @@ def model_table(metric: MetricSummary) -> ModelTable:
         has_year=bool(table["year"].notna().any()),
         real_known=len(known) > 0,
         any_real=has_real_changes(table),
-        copies=_copies(metric),
+        count=len(table),
         titles=metric.titles,
     )
-
-
-def _copies(metric: MetricSummary) -> dict[str, tuple[str, list[str], str]]:
-    """The table as text to copy; the page joins the rows that it shows, in their order."""
-    table, count = metric.accuracies, len(metric.table)
-    markdown, latex = statistic_markdown(table).splitlines(), statistic_latex(table).splitlines()
-    csv_lines = [_csv_line(row) for row in csv.reader(io.StringIO(statistic_csv(table)))]
-    return {
-        "CSV": _parted(csv_lines, 1, count),
-        "Markdown": _parted(
-            markdown, next(place for place, line in enumerate(markdown) if line.startswith("| ---")) + 1, count
-        ),
-        "LaTeX": _parted(latex, latex.index(r"\midrule") + 1, count),
-    }
-
-
-def _parted(lines: Sequence[str], first: int, count: int) -> tuple[str, list[str], str]:
-    before, after = ("".join(f"{line}\n" for line in part) for part in (lines[:first], lines[first + count :]))
-    return before, list(lines[first : first + count]), after
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()

@@ -6,21 +6,23 @@ _MARKDOWN_SPECIAL = re.compile(r"([\\`*\[\]<>|~&$#])")
 # GitHub reads an underscore as emphasis at the edge of a word alone; inside a word it stays readable unescaped.
 _MARKDOWN_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
-_LATEX_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-}
+_LATEX_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+)
 
 
 def escape_markdown(text: str) -> str:
@@ -39,7 +41,7 @@ def escape_latex(text: str) -> str:
     >>> print(escape_latex("vgg_16 & 50%"))
     vgg\_16 \& 50\%
     """
-    escaped = "".join(_LATEX_SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
+    escaped = " ".join(text.split()).translate(_LATEX_SPECIAL)
     return escaped.replace("--", "-{}-")  # else two hyphens would become a dash
 
 

@@ -1,7 +1,9 @@
 """A table as text: for a page and a terminal, for CSV, for Markdown and for LaTeX."""
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -21,14 +23,14 @@ _NO_WIDTH = 1e-12
 
 def readable_statistic(table: StatisticTable) -> pd.DataFrame:
     """The rows and columns that are read, all text. Column titles may repeat."""
-    rows = table.read.to_dict("records")
-    return pd.DataFrame(
-        [
-            [_cell({str(key): value for key, value in row.items()}, column, table.titles) for column in table.shown]
-            for row in rows
-        ],
-        columns=pd.Index([column.title for column in table.shown]),
-    )
+    return pd.DataFrame(readable_rows(table), columns=pd.Index([column.title for column in table.shown]))
+
+
+@lru_cache(1)  # Markdown and LaTeX are written one after the other
+def readable_rows(table: StatisticTable) -> list[list[str]]:
+    """The cells of `readable_statistic`."""
+    shown = table.shown
+    return [[_cell(row, column, table.titles) for column in shown] for row in table.read.to_dict("records")]
 
 
 def statistic_csv(table: StatisticTable) -> str:
@@ -42,29 +44,29 @@ def statistic_csv(table: StatisticTable) -> str:
 
 def statistic_markdown(table: StatisticTable) -> str:
     """A table that GitHub renders, with its title above and its note below."""
-    text = readable_statistic(table)
     words = [column.is_text for column in table.shown]
     rules = [":---" if is_text else "---:" for is_text in words]
     # Of numbers nothing needs it, and brackets of intervals stay readable in the file.
     rows = (
         [escape_markdown(cell) if is_text else cell for cell, is_text in zip(cells, words, strict=True)]
-        for cells in text.to_numpy()
+        for cells in readable_rows(table)
     )
-    lines = [f"| {' | '.join(cells)} |" for cells in (text.columns, rules, *rows)]
+    titles = [column.title for column in table.shown]
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, rules, *rows)]
     return f"**{table.title}**\n\n" + "\n".join(lines) + f"\n\n{escape_markdown(table.words)}\n"
 
 
 def statistic_latex(table: StatisticTable) -> str:
     """A `tabular` for a document that loads booktabs, and colortbl where rows are shaded; the note is a comment."""
-    text, shaded = readable_statistic(table).map(_latex), table.is_highlighted
+    shaded = table.is_highlighted
     sides = "".join(_side(column) for column in table.shown)
-    rows = (" & ".join(cells) for cells in text.to_numpy())
+    rows = (" & ".join(map(latex_text, cells)) for cells in readable_rows(table))
     lines = [
         f"% {table.title}. {table.words}",
         *([r"% Needs \usepackage{booktabs,colortbl}."] if any(shaded) else []),
         rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}",
         r"\toprule",
-        rf"{' & '.join(map(_latex, text.columns))} \\",
+        rf"{' & '.join(latex_text(column.title) for column in table.shown)} \\",
         r"\midrule",
         # What stands in brackets after \midrule or \\ would be read as a distance, and a star there as an order.
         *(
@@ -91,7 +93,7 @@ def latex_file(table: StatisticTable, label: str = "") -> str:
     """
     bare = statistic_latex(table).splitlines()
     begin = next(place for place, line in enumerate(bare) if line.startswith(r"\begin"))
-    caption = rf"\caption{{{_latex(table.title)}. {_latex(table.words)}}}"
+    caption = rf"\caption{{{latex_text(table.title)}. {latex_text(table.words)}}}"
     named = rf"\label{{tab:{escape_label(label or table.name)}}}"
     is_long = len(table.read) > _PAGE
     packages = ["booktabs", *(["longtable"] if is_long else []), *(["colortbl"] if any(table.is_highlighted) else [])]
@@ -130,25 +132,27 @@ def _side(column: Column) -> str:
     return "p{6cm}" if column.kind == "prose" else "l" if column.is_text else "r"
 
 
-def _latex(text: str) -> str:
-    escaped = escape_latex(text).replace("²", "$^2$").replace("⁻¹", "$^{-1}$")
-    return "".join(_LATEX.get(sign, sign) for sign in escaped)
+def latex_text(text: str) -> str:
+    """Text as tables in LaTeX have it: escaped, and signs that a font may lack as commands."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return escape_latex(text).replace("²", "$^2$").replace("⁻¹", "$^{-1}$").translate(_LATEX)
 
 
-def _cell(row: Mapping[str, Any], column: Column, titles: Titles) -> str:
+def _cell(row: Mapping[Hashable, Any], column: Column, titles: Titles) -> str:
     """One cell: the value, its interval in brackets where it has one; what is undefined is `EMPTY`."""
     kind = row["unit"] if column.kind == "unit" else column.kind
     show = {"model": titles.model, "dataset": titles.dataset}.get(kind) or _KINDS[kind]
     if column.kind == "bounds":
         value = ""
-    elif pd.isna(row[column.key]):
+    elif _is_undefined(row[column.key]):
         value = "" if column.is_text else EMPTY
     else:
         value = show(row[column.key])
     if column.bounds is None or value == EMPTY:
         return value
     low, high = (row[bound] for bound in column.bounds)
-    if pd.isna(low) or pd.isna(high) or abs(high - low) < _NO_WIDTH:
+    if _is_undefined(low) or _is_undefined(high) or abs(high - low) < _NO_WIDTH:
         return value or EMPTY
     if kind == "number" and not (abs(row[column.key]) >= 100 or all(map(_is_whole, (row[column.key], low, high)))):
         show = _thousandths  # all three have as many digits each
@@ -156,6 +160,11 @@ def _cell(row: Mapping[str, Any], column: Column, titles: Titles) -> str:
     elif kind == "number":
         show = _count
     return f"{value} [{show(low)}, {show(high)}]".strip()
+
+
+def _is_undefined(value: Any) -> bool:
+    """As pandas' `isna` says of one value, which takes a while to find out what it is given."""
+    return value is None or value is pd.NA or value != value
 
 
 def _count(value: float) -> str:
@@ -193,21 +202,24 @@ _KINDS: dict[str, Callable[[Any], str]] = {
     "p": p_cell,
     "flag": _flag,
 }
-_LATEX = {
-    "−": "$-$",
-    "Δ": r"$\Delta$",
-    "κ": r"$\kappa$",
-    "χ": r"$\chi$",
-    "σ": r"$\sigma$",
-    "μ": r"$\mu$",
-    "τ": r"$\tau$",
-    "Φ": r"$\Phi$",
-    "…": r"\dots{}",
-    "–": "--",
-    "×": r"$\times$",
-    "<": r"\textless{}",
-    "±": r"$\pm$",
-    "→": r"$\to$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-}
+_PLAIN = re.compile(r"[A-Za-z0-9.,()\[\]]+(?: [A-Za-z0-9.,()\[\]]+)*")
+_LATEX = str.maketrans(
+    {
+        "−": "$-$",
+        "Δ": r"$\Delta$",
+        "κ": r"$\kappa$",
+        "χ": r"$\chi$",
+        "σ": r"$\sigma$",
+        "μ": r"$\mu$",
+        "τ": r"$\tau$",
+        "Φ": r"$\Phi$",
+        "…": r"\dots{}",
+        "–": "--",
+        "×": r"$\times$",
+        "<": r"\textless{}",
+        "±": r"$\pm$",
+        "→": r"$\to$",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
+    }
+)

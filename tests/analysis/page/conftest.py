@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.page import render_page
-from evalshift.analysis.summary import PairSummary, summarize_outcomes
+from evalshift.analysis.summary import PairSummary, Summary, summarize_outcomes
 
 MODELS = (EVIL, *(f"{family}_{size}" for family in ("resnet", "vgg", "vit") for size in (18, 34, 50, 101)), "odd one")
 CLASSES = ("bird", "cat", "deer", "dog", "frog", "horse", "lorry", "<i>ship</i>")
@@ -55,10 +55,16 @@ def pair_of(new: str, fall: float, seed: int, **choices: Any) -> PairSummary:
 
 
 @pytest.fixture(scope="session")
-def highlighted_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of one pair with a highlighted model, the last but one."""
+def highlighted() -> Summary:
+    """One pair with a highlighted model, the last but one."""
+    return summary_of(pair_of("new", 0.8, 1, highlight="vit_101"))
+
+
+@pytest.fixture(scope="session")
+def highlighted_site(highlighted: Summary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its page."""
     file = tmp_path_factory.mktemp("highlighted") / "index.html"
-    file.write_text(render_page(summary_of(pair_of("new", 0.8, 1, highlight="vit_101"))), "utf-8")
+    file.write_text(render_page(highlighted), "utf-8")
     return file
 
 
@@ -73,10 +79,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def long_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1,500 models, of which only counts are known."""
+def long() -> Summary:
+    """1,500 models, of which only counts are known, and some have names that CSV, Markdown or LaTeX write otherwise."""
     rng = np.random.default_rng(3)
-    models = tuple(f"model_{number:04d}" for number in range(1500))
+    models = ("=SUM(A1)", 'a, "b"', "_c_ & 50%", *(f"model_{number:04d}" for number in range(1497)))
     accuracy = np.sort(rng.uniform(0.5, 0.9, 1500))[::-1]
     outcomes = Outcomes(
         original="old",
@@ -89,8 +95,14 @@ def long_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         new_total=10_000,
         attributes={name: {"family": f"family {place % 12}"} for place, name in enumerate(models)},
     )
+    return summary_of(summarize_outcomes({"top1": outcomes}, resamples=2))
+
+
+@pytest.fixture(scope="session")
+def long_site(long: Summary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its page."""
     file = tmp_path_factory.mktemp("long") / "index.html"
-    file.write_text(render_page(summary_of(summarize_outcomes({"top1": outcomes}, resamples=2))), "utf-8")
+    file.write_text(render_page(long), "utf-8")
     return file
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from evalshift.analysis.page.agreement import agreement_chart
 from evalshift.analysis.page.bump import bump_chart
-from evalshift.analysis.page.chart import bars, script_json
+from evalshift.analysis.page.chart import bars, plain, read_at, script_json
 from evalshift.analysis.page.decomposition import decomposition_charts
 from evalshift.analysis.page.families import colours, grouped
 from evalshift.analysis.page.per_class import class_chart
@@ -60,19 +60,31 @@ def test_the_scatter_stands_on_both_accuracies_on_each_scale(counted):
     for view in chart.views.values():
         assert view["layout"]["xaxis"]["range"] == view["layout"]["yaxis"]["range"]
         assert view["layout"]["yaxis"]["scaleanchor"] == "x"
-    assert points["hovertext"][0].startswith(
-        "<b>a</b><br>resnet, 2015<br>original 90.0 [82.4, 95.1] %, 90 of 100, rank 1<br>"
-        "new 60.0 [49.7, 69.7] %, 60 of 100, rank 2<br>drop 30.0 [18.3, 40.8], Δ rank −1"
-    )
+    assert points["meta"] == {"rows": [0, 1, 2], "each": 1, "said": "model"}
 
 
 def test_intervals_of_all_models_are_one_broken_line(counted):
     assert bars([[1.0, 2.0], [3.0, 4.0]], [5, 6]) == ([1, 3, None, 2, 4, None], [5, 5, None, 6, 6, None])
     chart = scatter_chart(counted, "linear", grouped(counted, {}))
     across, upright = (trace for trace in traces(chart, "linear", "lines") if "meta" in trace)
-    assert across["y"] == [60, 60, None, 70, 70, None, 50, 50, None]
-    assert upright["x"] == [90, 90, None, 80, 80, None, 70, 70, None]
-    assert across["meta"] == {"rows": [0, 1, 2], "each": 3}
+    bounds = counted.table["original_low"], counted.table["original_high"]
+    assert across["meta"] == {
+        "rows": [0, 1, 2],
+        "each": 3,
+        "bars": {"low": plain(100 * bounds[0]), "high": plain(100 * bounds[1]), "at": [60, 70, 50], "along": "x"},
+    }
+    assert (upright["meta"]["bars"]["at"], upright["meta"]["bars"]["along"]) == ([90, 80, 70], "y")
+
+
+def test_numbers_are_rounded_unless_they_would_be_read_differently():
+    assert read_at([0.123456789, 0.12499999999, 0.125000001, -0.12499999999, np.nan, np.inf], 2) == [
+        0.123457,
+        0.12499999999,
+        0.125000001,
+        -0.12499999999,
+        None,
+        None,
+    ]
 
 
 def test_an_interval_that_ends_at_infinity_ends_at_the_edge(make_outcomes):
@@ -81,7 +93,7 @@ def test_an_interval_that_ends_at_infinity_ends_at_the_edge(make_outcomes):
     chart = scatter_chart(metric, "probit", grouped(metric, {}))
 
     across = next(trace for trace in traces(chart, "probit", "lines") if "meta" in trace)
-    assert None not in across["x"][:2]
+    assert None not in (across["meta"]["bars"]["low"][0], across["meta"]["bars"]["high"][0])
     assert script_json(chart.views)
 
 

@@ -12,8 +12,11 @@ import pytest
 from browser import Opened, needs_chromium
 from pages import EVIL
 
-from evalshift.analysis.page import render_page
+from evalshift.analysis.page import render, render_page
+from evalshift.analysis.page import table as table_of_page
 from evalshift.analysis.summary.published import summarize_published
+from evalshift.analysis.tables.read import statistic_csv, statistic_latex, statistic_markdown
+from evalshift.formatting import percent
 
 pytestmark = needs_chromium
 
@@ -130,8 +133,8 @@ def test_headings_sort_the_table_both_ways(opened):
     page = opened()
 
     def column() -> list[float]:
-        drops = "[...document.querySelectorAll('#p1-top1 .models tbody tr')].map((row) => row.cells[4].dataset.value)"
-        return [float(cell) for cell in page.run(drops)]
+        drops = "[...document.querySelectorAll('#p1-top1 .models tbody tr')].map((row) => row.cells[4].textContent)"
+        return [float(cell.split()[0].replace("−", "-")) for cell in page.run(drops)]
 
     page.page.click("#p1-top1 .models thead >> text=Drop")
     assert column() == sorted(column(), reverse=True)
@@ -215,7 +218,7 @@ def test_arrow_keys_move_between_points_and_enter_pins(opened):
     for key in ("Home", "ArrowRight", "End", "ArrowLeft"):
         page.page.keyboard.press(key)
         told.append(page.texts("#p1-top1-figure .announce")[0].partition(";")[0])
-    cells = "[...document.querySelectorAll('#p1-top1 .models tbody tr')].map((row) => +row.cells[2].dataset.value)"
+    cells = "[...document.querySelectorAll('#p1-top1 .models td:nth-child(3)')].map((one) => parseFloat(one.innerText))"
     accuracy = dict(zip(rows(page), page.run(cells), strict=True))
     assert accuracy[told[0]] <= accuracy[told[1]] <= accuracy[told[3]] <= accuracy[told[2]]
     assert accuracy[told[0]] == min(accuracy.values())
@@ -389,6 +392,77 @@ def test_what_is_shown_is_copied_in_its_order(opened):
         assert order == sorted(order)
         assert "resnet" not in text
         assert page.texts("#p1-top1 .tools-status") == [f"4 rows copied as {kind}"]
+
+
+@pytest.mark.parametrize("name", ["highlighted", "long"])
+def test_copied_rows_are_those_of_the_tables_in_files(opened, request, name):
+    table = request.getfixturevalue(name).pairs[0].metrics["top1"].accuracies
+    page = opened(request.getfixturevalue(f"{name}_site"), hash="pair-1?pin=")
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+
+    for kind, written in (("CSV", statistic_csv), ("Markdown", statistic_markdown), ("LaTeX", statistic_latex)):
+        page.page.click(f"#p1-top1 button[data-copy={kind}]")
+        page.page.wait_for_function(f"document.querySelector('#p1-top1 .tools-status').textContent.endsWith('{kind}')")
+        assert page.run("window.copied").splitlines() == written(table).splitlines(), kind
+
+
+# Elements of the tables of a metric, with what they say and how they look.
+ELEMENTS = """(rows) => rows.map((row) => [...row.querySelectorAll("*")].map((one) => [
+    one.tagName, one.textContent.trim(), ...[...one.attributes].map(({ name, value }) => name + value).sort()]))"""
+
+
+def test_rows_that_are_made_while_scrolling_are_those_of_the_template(opened, highlighted, highlighted_site, tmp_path):
+    hash = "pair-1?pin=resnet_50&pin=vit_101"
+    kept = opened(highlighted_site, hash=hash)
+    code = f"({ELEMENTS})([...document.querySelectorAll('#p1-top1 :is(.models, .statistic) tbody tr')])"
+    whole = kept.run(code)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (table_of_page, render):
+            patch.setattr(module, "AT_FIRST", 3)
+        short = tmp_path / "index.html"
+        short.write_text(render_page(highlighted), "utf-8")
+    made = opened(short, hash=hash)
+    assert len(made.run(code)) < len(whole)
+    made.run("document.querySelectorAll('#p1-top1 .statistic').forEach((part) => { part.open = true; })")
+    made.run("document.querySelector('#p1-top1 .models').dispatchEvent(new Event('scroll'))")
+    settle(made)
+
+    assert made.run(code) == whole
+    assert made.complaints == []
+
+
+def test_hover_texts_are_composed_of_the_table(opened, highlighted, highlighted_site):
+    page = opened(highlighted_site)
+
+    def said(chart: str, model: str) -> str:
+        page.see(f"#p1-top1-chart-{chart}")
+        row = highlighted.pairs[0].metrics["top1"].table["model"].tolist().index(model)
+        traces = f"document.querySelector('#p1-top1-chart-{chart} > div').data"
+        return page.run(
+            f"{traces}.flatMap(({{customdata, hovertext}}) => (customdata ?? []).flatMap((row, at) => "
+            f"row === {row} && hovertext ? [hovertext[at]] : []))[0]"
+        )
+
+    table = highlighted.pairs[0].metrics["top1"].table.set_index("model")
+    one = table.loc["vit_101"]
+    assert said("scatter", "vit_101").startswith(
+        f"<b>vit_101</b><br>vit, {one['year']}<br>original {percent(one['original_accuracy'])} "
+        f"[{percent(one['original_low'])}, {percent(one['original_high'])}] %, {one['original_correct']} of 400, "
+        f"rank {one['original_rank']}<br>new {percent(one['new_accuracy'])} "
+    )
+    assert f"<br>drop {percent(one['drop'])} [{percent(one['drop_low'])}, " in said("scatter", "vit_101")
+    assert re.search(r"Δ rank (0|[+−]\d+)(<br>\d+\.\d points (above|below) the line|$)", said("scatter", "vit_101"))
+    assert said("scatter", EVIL).startswith("<b>&lt;script&gt;alert(1)&lt;/script&gt;</b><br>&lt;script&gt;")
+    assert re.fullmatch(
+        r"<b>vgg_34</b><br>−?\d+\.\d \[−?\d+\.\d, −?\d+\.\d\] points<br>p \(Holm\) \d\.\d{3}",
+        said("robustness", "vgg_34"),
+    )
+    assert re.fullmatch(
+        r"<b>vgg_34</b><br>sampling error of the new set<br>\[−\d+\.\d, \d+\.\d\] at 95 %<br>.* at 99.99 %",
+        said("decomposition-sampling", "vgg_34"),
+    )
+    drop = f"<b>vgg_34</b><br>drop {percent(table.loc['vgg_34', 'drop'])}<br>distribution shift or adaptivity "
+    assert said("decomposition-distribution", "vgg_34").startswith(drop)
 
 
 def test_tabs_follow_keys_and_addresses(opened, site):
