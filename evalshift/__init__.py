@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from evalshift.evaluate.store import Results
     from evalshift.testbed.pixels import pixel_statistics
     from evalshift.testbed.preprocessing import Preprocess
-    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.registry_reading import load_registry
 
 __all__ = [
     "Comparison",
@@ -66,7 +66,7 @@ _HOMES = {
     "import_predictions": "evalshift.evaluate.importers.predictions",
     "import_released": "evalshift.evaluate.importers.released",
     "import_table": "evalshift.evaluate.importers.tables",
-    "load_registry": "evalshift.testbed.registry",
+    "load_registry": "evalshift.testbed.registry_reading",
     "pixel_statistics": "evalshift.testbed.pixels",
     "predict": "evalshift.evaluate.own_network",
     "report": "evalshift.analysis.report",

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from evalshift.commands import class_accuracy, make_dataset
 from evalshift.commands.cache import cache_app
 from evalshift.commands.combine import combine
 from evalshift.commands.compare import compare
+from evalshift.commands.dataset import dataset_app
 from evalshift.commands.entries import check, fetch, list_entries
 from evalshift.commands.figure import figure
 from evalshift.commands.imports import import_app
@@ -60,10 +60,7 @@ app.command(epilog="Example: evalshift fetch cifar10 cifar10.1-v6 resnet20-akama
 app.command(epilog="Example: evalshift check --registry mine.yaml --pair cifar10:cifar10.1-v6")(check)
 app.add_typer(import_app, name="import")
 app.add_typer(cache_app, name="cache")
-
-# Modules whose import adds their commands to `dataset`.
-DATASET_COMMANDS = (class_accuracy, make_dataset)
-app.add_typer(make_dataset.dataset_app, name="dataset")
+app.add_typer(dataset_app, name="dataset")
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ from PIL import Image
 
 from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import TEMPORARY_SUFFIX
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 
 @pytest.fixture(scope="module")

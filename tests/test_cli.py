@@ -32,7 +32,8 @@ from evalshift.analysis.plot_data.scopes import FIGURE_NAMES
 from evalshift.cli import app
 from evalshift.commands import shared
 from evalshift.evaluate.store import Results
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 COMMANDS = ("run", "report", "compare", "list", "fetch", "check", "import")
 IMPORTS = ("recht2019-cifar10", "recht2019-imagenet", "predictions", "table")

@@ -12,7 +12,7 @@ from PIL import Image
 from evalshift.testbed import corrupted
 from evalshift.testbed.corruptions import corrupt_image
 from evalshift.testbed.datasets import load_dataset
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 REGISTRY = """\
 extends: default

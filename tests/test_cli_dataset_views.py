@@ -13,7 +13,7 @@ from evalshift.errors import UsageError
 from evalshift.image_pages.contact_sheet import CORRECT, INCORRECT, choose_images, filtered, paired, same_images
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, load_dataset
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 REGISTRY = """\
 classes:

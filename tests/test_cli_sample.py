@@ -9,7 +9,7 @@ from messages import says
 from PIL import Image
 
 from evalshift.testbed.datasets import load_dataset
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 
 @pytest.fixture

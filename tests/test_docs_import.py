@@ -10,7 +10,7 @@ from commandline import run_here
 
 from evalshift.evaluate.store import Results
 from evalshift.testbed.datasets import load_dataset
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 PAGE = (Path(__file__).parents[1] / "docs/import.md").read_text("utf-8")
 SECTION = PAGE[PAGE.index("## One model's predictions") : PAGE.index("## A table of accuracies")]

@@ -39,7 +39,8 @@ from evalshift.testbed.checkpoints import read_state
 from evalshift.testbed.image_files import BytesImage, open_rgb
 from evalshift.testbed.models.exported import _load
 from evalshift.testbed.pickled_arrays import unpickle_arrays
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.weights import Weights, read_index
 
 EXAMPLES = int(os.environ.get("EVALSHIFT_FUZZ", "8"))

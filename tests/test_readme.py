@@ -156,7 +156,7 @@ def plain(line: str) -> str:
 
 
 def test_commands_that_need_the_network_name_what_the_registry_has() -> None:
-    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.registry_reading import load_registry
     from evalshift.testbed.state import fetch_all
 
     registry = load_registry()

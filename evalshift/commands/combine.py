@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from evalshift.commands.imports import ForceOption
-from evalshift.commands.shared import ResultsOption, complaints, split
+from evalshift.commands.options import ResultsOption
+from evalshift.commands.shared import complaints, split
 from evalshift.console import completion
 
 

@@ -1,11 +1,19 @@
 """`evalshift compare`: two or more models, side by side."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from evalshift.commands.options import LinearOption, LogitOption, PairOption, ProbitOption, ScaleOption, TitlesOption
+from evalshift.commands.options import (
+    LinearOption,
+    LogitOption,
+    PairOption,
+    ProbitOption,
+    ScaleOption,
+    StoredOption,
+    TitlesOption,
+    WithoutOption,
+)
 from evalshift.commands.shared import complaints, none_or_listed, one_of, refuse_two_sources, split
 from evalshift.console import completion
 
@@ -17,9 +25,7 @@ def compare(
             metavar="MODEL", autocompletion=completion.stored_models, help="Two or more models, by name or glob."
         ),
     ],
-    results: Annotated[
-        Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
-    ] = None,
+    results: StoredOption = None,
     published: Annotated[
         str | None,
         typer.Option(
@@ -30,14 +36,7 @@ def compare(
     ] = None,
     pair: PairOption = None,
     registry: TitlesOption = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FAMILY",
-            autocompletion=completion.families,
-            help="Family to leave out of the line. Comma-separated; repeatable.",
-        ),
-    ] = None,
+    without: WithoutOption = None,
     linear: LinearOption = False,
     probit: ProbitOption = False,
     logit: LogitOption = False,

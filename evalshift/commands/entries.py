@@ -6,18 +6,15 @@ from typing import Annotated
 
 import typer
 
-from evalshift.commands.options import PairOption
-from evalshift.commands.shared import (
-    STOPPED_HALF_WAY,
+from evalshift.commands.options import (
     DataDirOption,
     DeviceOption,
     ModelsOption,
+    PairOption,
     RegistryOption,
     WorkersOption,
-    complaints,
-    data_access_of,
-    split,
 )
+from evalshift.commands.shared import STOPPED_HALF_WAY, complaints, data_access_of, split
 from evalshift.console import completion
 from evalshift.errors import RegistryError, UsageError
 
@@ -62,7 +59,7 @@ def list_entries(
     """
     with complaints(list_entries), data_access_of(data_dir):
         from evalshift.console.listing import Choice, print_listing
-        from evalshift.testbed.registry import load_registry
+        from evalshift.testbed.registry_reading import load_registry
 
         choice = Choice(split(names), split(source), runnable)
         print_listing(what, load_registry(registry), choice, as_json=as_json)
@@ -84,7 +81,7 @@ def fetch(
     the user cache. The mirror EVALSHIFT_MIRROR is tried first.
     """
     with complaints(fetch, STOPPED_HALF_WAY), data_access_of(data_dir):
-        from evalshift.testbed.registry import load_registry
+        from evalshift.testbed.registry_reading import load_registry
         from evalshift.testbed.state import fetch_all, model_state, run_by_fetching
         from evalshift.testbed.trust import code_lines
 
@@ -132,7 +129,7 @@ def check(
         from evalshift.console.output import print_choice, print_states, states_json
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.plan import choose_models, datasets_of
-        from evalshift.testbed.registry import load_registry
+        from evalshift.testbed.registry_reading import load_registry
         from evalshift.testbed.state import dataset_state, model_state
 
         known = load_registry(registry)
@@ -160,7 +157,7 @@ def _check_build(registry: Path | None, pairs: list[str], models: list[str]) -> 
     from evalshift.console.output import print_built
     from evalshift.console.terminal import stderr
     from evalshift.evaluate.progress import counted_steps
-    from evalshift.testbed.registry import read_registry
+    from evalshift.testbed.registry_reading import read_registry
 
     try:
         known, errors = read_registry(registry)
@@ -189,7 +186,7 @@ def _check_data(registry: Path | None, pairs: list[str], workers: int | None) ->
     from evalshift.console.terminal import stderr
     from evalshift.evaluate.plan import datasets_of
     from evalshift.evaluate.progress import counted
-    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.registry_reading import load_registry
     from evalshift.testbed.state import dataset_state
     from evalshift.testbed.verification import verify_dataset
 

@@ -6,24 +6,28 @@ from typing import Annotated
 import typer
 
 from evalshift.commands.options import (
+    AccuracyOption,
+    BootstrapOption,
+    BootstrapSeedOption,
     ColorByOption,
     HighlightOption,
     LinearOption,
     LogitOption,
     PairOption,
     ProbitOption,
+    ReportedModelsOption,
     ScaleOption,
+    SizeOption,
+    StoredOption,
+    WithoutOption,
 )
 from evalshift.commands.shared import (
-    AccuracyOption,
-    SizeOption,
     complaints,
     none_or_listed,
     one_of,
     processes_for_figures,
     refuse_two_sources,
     split,
-    whole_number,
 )
 from evalshift.console import completion
 from evalshift.errors import UsageError
@@ -45,9 +49,7 @@ def figure(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Output file: .pdf, .svg or .png.")],
-    results: Annotated[
-        Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
-    ] = None,
+    results: StoredOption = None,
     published: Annotated[
         str | None,
         typer.Option(
@@ -70,24 +72,9 @@ def figure(
         ),
     ] = None,
     pair: PairOption = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--models",
-            metavar="GLOB",
-            help="Draw these models only. Comma-separated; repeatable.",
-            autocompletion=completion.stored_models,
-        ),
-    ] = None,
+    models: ReportedModelsOption = None,
     highlight: HighlightOption = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FAMILY",
-            autocompletion=completion.families,
-            help="Family to leave out of the line. Comma-separated; repeatable.",
-        ),
-    ] = None,
+    without: WithoutOption = None,
     color_by: ColorByOption = None,
     linear: LinearOption = False,
     probit: ProbitOption = False,
@@ -116,10 +103,8 @@ def figure(
         typer.Option(metavar="LOW,HIGH", help="Range of the x-axis, such as 60,100; for a scatter, of both axes."),
     ] = None,
     ylim: Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Range of the y-axis of a scatter.")] = None,
-    bootstrap: Annotated[
-        int, typer.Option(metavar="N", parser=whole_number, help="Resamples of the models.")
-    ] = 100_000,
-    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the bootstrap.")] = 0,
+    bootstrap: BootstrapOption = 100_000,
+    seed: BootstrapSeedOption = 0,
 ) -> None:
     """Draw a single figure, and compute nothing else.
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from evalshift.commands.shared import STOPPED_HALF_WAY, RegistryOption, ResultsOption, complaints, one_of, whole_number
+from evalshift.commands.options import RegistryOption, ResultsOption
+from evalshift.commands.shared import STOPPED_HALF_WAY, complaints, one_of, whole_number
 from evalshift.console import completion
 from evalshift.errors import UsageError
 

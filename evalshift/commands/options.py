@@ -5,7 +5,7 @@ from typing import Annotated, no_type_check
 
 import typer
 
-from evalshift.commands.shared import complaints
+from evalshift.commands.shared import complaints, whole_number
 from evalshift.console import completion
 from evalshift.errors import near_match
 
@@ -112,4 +112,78 @@ CacheDirOption = Annotated[
         metavar="DIR",
         help="Folder for decoded images. [default: EVALSHIFT_CACHE, else inside the folder for downloads]",
     ),
+]
+RegistryOption = Annotated[
+    Path | None,
+    typer.Option("--registry", metavar="FILE", help="Registry. [default: ./registry.yaml, else the packaged one]"),
+]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models",
+        metavar="GLOB",
+        help='Models, such as "resnet*". Comma-separated; repeatable.',
+        autocompletion=completion.models,
+    ),
+]
+ReportedModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models",
+        metavar="GLOB",
+        help='These models only, such as "resnet*". Comma-separated; repeatable.',
+        autocompletion=completion.stored_models,
+    ),
+]
+WithoutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FAMILY",
+        autocompletion=completion.families,
+        help="Family to leave out of the line fits; a report's second figure includes it. Comma-separated; repeatable. "
+        "[default: none; for a published testbed or release, the families that its publication leaves out]",
+    ),
+]
+BootstrapOption = Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Resamples of the models.")]
+BootstrapSeedOption = Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the bootstrap.")]
+StoredOption = Annotated[
+    Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
+]
+ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")]
+AccuracyOption = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="top1|top5",
+        autocompletion=completion.one_of("top1", "top5"),
+        help="Which accuracy.",
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="D",
+        help="auto, cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one.",
+        autocompletion=completion.one_of("auto", "cpu", "cuda", "mps"),
+    ),
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="column|page|slide",
+        autocompletion=completion.one_of("column", "page", "slide"),
+        help="Size of figures: one column of a paper (3.4 in wide), the full page width (7 in), or a slide (10 in, "
+        "large text). [default: column; page for several panels]",
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="DIR", help="Folder for downloads. [default: EVALSHIFT_DATA, else the user cache]"
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=whole_number, help="Threads that decode images. [default: one per core]"),
 ]

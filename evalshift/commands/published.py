@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from evalshift.commands.shared import RegistryOption, complaints, split
+from evalshift.commands.options import RegistryOption
+from evalshift.commands.shared import complaints, split
 from evalshift.console import completion
 
 
@@ -35,7 +36,7 @@ def show(
         from evalshift.analysis.atlas.model_record import model_record
         from evalshift.analysis.atlas.names import find_models, same_architecture
         from evalshift.console.output import print_models
-        from evalshift.testbed.registry import load_registry
+        from evalshift.testbed.registry_reading import load_registry
 
         known = load_registry(registry)
         names = split(models)

@@ -6,17 +6,23 @@ from typing import Annotated
 import typer
 
 from evalshift.commands.options import (
+    BootstrapOption,
+    BootstrapSeedOption,
     ColorByOption,
     HighlightOption,
     LinearOption,
     LogitOption,
     PairOption,
     ProbitOption,
+    ReportedModelsOption,
+    ResultsOption,
     ScaleOption,
+    SizeOption,
+    StoredOption,
     TitlesOption,
+    WithoutOption,
 )
 from evalshift.commands.shared import (
-    SizeOption,
     complaints,
     none_or_listed,
     one_of,
@@ -31,9 +37,7 @@ from evalshift.publishing import inert_text
 
 
 def report(
-    results: Annotated[
-        Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored predictions. [default: results]")
-    ] = None,
+    results: StoredOption = None,
     published: Annotated[
         str | None,
         typer.Option(
@@ -44,15 +48,7 @@ def report(
     ] = None,
     pair: PairOption = None,
     registry: TitlesOption = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FAMILY",
-            autocompletion=completion.families,
-            help="Family to leave out of the line fits; a second figure includes it. Comma-separated; repeatable. "
-            "[default: none; for a published testbed or release, the families that its publication leaves out]",
-        ),
-    ] = None,
+    without: WithoutOption = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -61,15 +57,7 @@ def report(
             help="Compare each model with the line of a published testbed, such as recht2019 or timm.",
         ),
     ] = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--models",
-            metavar="GLOB",
-            help='Report on these models only, such as "resnet*". Comma-separated; repeatable.',
-            autocompletion=completion.stored_models,
-        ),
-    ] = None,
+    models: ReportedModelsOption = None,
     highlight: HighlightOption = None,
     reference: Annotated[
         str | None,
@@ -110,10 +98,8 @@ def report(
             help="The main accuracy of the report.",
         ),
     ] = "top1",
-    bootstrap: Annotated[
-        int, typer.Option(metavar="N", parser=whole_number, help="Resamples of the models.")
-    ] = 100_000,
-    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the bootstrap.")] = 0,
+    bootstrap: BootstrapOption = 100_000,
+    seed: BootstrapSeedOption = 0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("report"),
     formats: Annotated[
         str,
@@ -218,20 +204,10 @@ def report(
 
 
 def view(
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")] = Path(
-        "results"
-    ),
+    results: ResultsOption = Path("results"),
     pair: PairOption = None,
     registry: TitlesOption = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--models",
-            metavar="GLOB",
-            help='Show these models alone, such as "resnet*". Comma-separated; repeatable.',
-            autocompletion=completion.stored_models,
-        ),
-    ] = None,
+    models: ReportedModelsOption = None,
     highlight: HighlightOption = None,
     port: Annotated[
         int, typer.Option(metavar="N", parser=whole_number, help="Port on 127.0.0.1; 0 for any that is free.")

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Annotated, no_type_check
 
 import typer
 
-from evalshift.commands.options import CacheDirOption, ConfigOption, PairOption
-from evalshift.commands.shared import (
-    STOPPED_HALF_WAY,
+from evalshift.commands.options import (
+    CacheDirOption,
+    ConfigOption,
     DataDirOption,
     DeviceOption,
     ModelsOption,
+    PairOption,
     RegistryOption,
     ResultsOption,
-    complaints,
-    data_access_of,
-    own_process,
-    split,
-    whole_number,
 )
+from evalshift.commands.shared import STOPPED_HALF_WAY, complaints, data_access_of, own_process, split, whole_number
 from evalshift.console import completion
 from evalshift.errors import UsageError
 from evalshift.publishing import inert_text
@@ -255,7 +252,7 @@ def _loaded(
     from evalshift.evaluate.estimates import limited_results
     from evalshift.evaluate.plan import limited_pairs
     from evalshift.evaluate.store import Results
-    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.registry_reading import load_registry
 
     known, store = load_registry(registry), Results(results)
     if options.limit is None:

@@ -1,15 +1,14 @@
-"""What commands share: options that several take, and errors printed in terms of these options."""
+"""What commands share: errors printed in terms of their options, and what is made of these."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.models import ArgumentInfo
 
-from evalshift.console import completion
 from evalshift.errors import EvalshiftError, UsageError, explain_missing_packages
 from evalshift.publishing import inert_text
 
@@ -22,61 +21,6 @@ def whole_number(text: str | int) -> int:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f'"{text}" is not a whole number') from None
-
-
-RegistryOption = Annotated[
-    Path | None,
-    typer.Option("--registry", metavar="FILE", help="Registry. [default: ./registry.yaml, else the packaged one]"),
-]
-
-
-ModelsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--models",
-        metavar="GLOB",
-        help='Models, such as "resnet*". Comma-separated; repeatable.',
-        autocompletion=completion.models,
-    ),
-]
-ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of stored predictions.")]
-AccuracyOption = Annotated[
-    str,
-    typer.Option(
-        "--metric",
-        metavar="top1|top5",
-        autocompletion=completion.one_of("top1", "top5"),
-        help="Which accuracy.",
-    ),
-]
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        metavar="D",
-        help="auto, cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one.",
-        autocompletion=completion.one_of("auto", "cpu", "cuda", "mps"),
-    ),
-]
-SizeOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="column|page|slide",
-        autocompletion=completion.one_of("column", "page", "slide"),
-        help="Size of figures: one column of a paper (3.4 in wide), the full page width (7 in), or a slide (10 in, "
-        "large text). [default: column; page for several panels]",
-    ),
-]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", metavar="DIR", help="Folder for downloads. [default: EVALSHIFT_DATA, else the user cache]"
-    ),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(metavar="N", parser=whole_number, help="Threads that decode images. [default: one per core]"),
-]
 
 
 def data_access_of(data_dir: Path | None, offline: bool = False) -> AbstractContextManager[None]:

@@ -146,7 +146,7 @@ def _published(name: str) -> list[Any]:
 
 
 def _registry(ctx: typer.Context, names: Callable[[Any], Iterable[str]]) -> list[str]:
-    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.registry_reading import load_registry
 
     try:
         return list(names(load_registry(ctx.params.get("registry"))))

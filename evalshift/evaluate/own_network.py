@@ -16,7 +16,8 @@ from evalshift.evaluate.predictions import Predictions
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset
 from evalshift.testbed.model_entries import Logits
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 if TYPE_CHECKING:
     import torch

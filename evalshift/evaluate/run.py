@@ -41,7 +41,8 @@ from evalshift.files import remove_leftovers, write_atomic
 from evalshift.formatting import counted, name_some
 from evalshift.publishing import publishable
 from evalshift.testbed.datasets import Dataset, load_dataset, read_content, source_checksum
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.views import Superclasses
 
 if TYPE_CHECKING:  # torch is imported when the first model runs, so that a run with nothing to do stays light

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.image_files import StoredImage, open_rgb
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 _TOGETHER = 256
 

@@ -11,7 +11,8 @@ from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import fetch_dataset, format_of
 from evalshift.testbed.model_entries import AnyModel, Weighted
 from evalshift.testbed.readiness import State, size_words, state_of_files
-from evalshift.testbed.registry import Registry, with_built_in_files
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import with_built_in_files
 from evalshift.testbed.trust import code_of, needs_trust
 from evalshift.testbed.weights import find_weights, local_weights, remote_weights, weights_folder
 

@@ -8,7 +8,9 @@ from evalshift.evaluate.downloads import Downloads, chosen_downloads, downloads_
 from evalshift.evaluate.plan import choose_models, make_plan
 from evalshift.evaluate.run import planned_downloads
 from evalshift.evaluate.store import Results
-from evalshift.testbed.registry import Registry, default_path, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 PAIR = "cifar10:cifar10.1-v6"
 

@@ -23,7 +23,7 @@ from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.models import bare_classifier
 from evalshift.testbed.preprocessing import apply_arithmetic
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 CPU = torch.device("cpu")
 REGISTRY = load_registry(Path(__file__).parents[2] / "registry.yaml")

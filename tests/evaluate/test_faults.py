@@ -260,7 +260,7 @@ def test_a_model_during_which_a_process_ended_unwatched_is_tried_once_more_after
     for name in ("a", "b"):
         project.model(name)
     registry = project.save()
-    from evalshift.testbed.registry import load_registry
+    from evalshift.testbed.registry_reading import load_registry
 
     identity = identity_checksum(load_registry(registry).models["a"].identity())
     order: list[str] = []

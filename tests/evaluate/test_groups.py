@@ -14,7 +14,7 @@ from evalshift.evaluate.groups import in_order
 from evalshift.evaluate.model_run import Work
 from evalshift.evaluate.store import Results
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 COUNT = 100  # more than those on which networks are tried
 GEOMETRIES = ({"resize": [6, 6], "crop": 4}, {"resize": [5, 5], "interpolation": "bicubic"})

@@ -22,7 +22,7 @@ from evalshift.evaluate.trial import Trial
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.models import Classifier, load_classifier
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 CPU = torch.device("cpu")
 MakeClassifier = Callable[..., Classifier]

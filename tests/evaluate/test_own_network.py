@@ -13,7 +13,7 @@ from evalshift.evaluate.own_network import predict
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.models import load_classifier
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 CPU = torch.device("cpu")
 DIGITS = {"mean": [0.3092], "std": [0.378]}

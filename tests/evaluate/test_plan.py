@@ -18,7 +18,8 @@ from evalshift.evaluate.predictions import Imported
 from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import sha256_of
 from evalshift.testbed.datasets import fingerprint, load_dataset
-from evalshift.testbed.registry import Pair, Registry, load_registry
+from evalshift.testbed.registry import Pair, Registry
+from evalshift.testbed.registry_reading import load_registry
 
 
 def read_fingerprint(registry: Registry, name: str) -> str:
@@ -429,7 +430,7 @@ import sys
 from evalshift.evaluate.plan import make_plan
 from evalshift.evaluate.predictions import Imported
 from evalshift.evaluate.store import Results
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 plan = make_plan(load_registry(sys.argv[1]), Results(sys.argv[2]), fingerprint=lambda name: None)
 print(len(plan.jobs), "torch" in sys.modules, "timm" in sys.modules)
 """

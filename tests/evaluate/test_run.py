@@ -26,7 +26,7 @@ from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import TEMPORARY_SUFFIX, sha256_of
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 THREADS = torch.get_num_threads()
 

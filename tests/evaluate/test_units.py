@@ -12,7 +12,7 @@ from evalshift.evaluate.units import MOST_CRASHES, MOST_MODELS, MOST_MOVES, Imag
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.model_entries import PythonModel
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 MakeWork = Callable[..., Work]
 ARRAYS, FILES = Images(10_000, False), Images(100_000, True)

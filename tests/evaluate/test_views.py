@@ -25,7 +25,7 @@ from evalshift.evaluate.run import run
 from evalshift.evaluate.store import Results
 from evalshift.testbed.classes import CIFAR10, ClassSpace, built_in
 from evalshift.testbed.datasets import cinic10
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.views import View, built_in_view
 
 import torch  # isort: skip

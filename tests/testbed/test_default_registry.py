@@ -24,7 +24,8 @@ from evalshift.testbed.model_entries import (
 from evalshift.testbed.models import load_classifier
 from evalshift.testbed.models.code import call_function
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 REGISTRY = load_registry(default_path())
 

@@ -7,7 +7,8 @@ from messages import says
 
 from evalshift.errors import RegistryError
 from evalshift.testbed import families
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evalshift.errors import RegistryError
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.views import View
 
 LETTERS = "classes: {letters: [a, b, c, d, e, f]%s}\nviews:\n  v: {of: letters, %s}\n"

@@ -18,7 +18,7 @@ from evalshift.testbed.downsampling import small
 from evalshift.testbed.image_files import FORMATS, SUFFIXES, open_image, open_rgb
 from evalshift.testbed.pixels import pixel_statistics
 from evalshift.testbed.preprocessing import Preprocess
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.verification import verify_dataset
 
 RGB = pixels("any format", 8, 8, 3)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from evalshift.errors import UsageError
 from evalshift.testbed.datasets import fingerprint, load_dataset
 from evalshift.testbed.limits import first_balanced
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 
 @given(labels=st.lists(st.integers(0, 6), min_size=1, max_size=60), limit=st.integers(1, 70))

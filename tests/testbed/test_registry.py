@@ -11,15 +11,9 @@ from evalshift.errors import RegistryError, RegistryErrors, UsageError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import AnyDataset, Cifar10Dataset, Cifar101Dataset, FolderDataset, NpyDataset
 from evalshift.testbed.model_entries import CheckpointModel
-from evalshift.testbed.registry import (
-    Pair,
-    Registry,
-    default_path,
-    find_registry,
-    is_default,
-    load_registry,
-    read_registry,
-)
+from evalshift.testbed.registry import Pair, Registry
+from evalshift.testbed.registry_path import default_path, find_registry, is_default
+from evalshift.testbed.registry_reading import load_registry, read_registry
 
 Load = Callable[[str], Registry]
 DATASETS = list(load_registry(default_path()).datasets)
@@ -136,10 +130,11 @@ class TestWhichRegistry:
         assert find_registry("other.yaml") == Path("other.yaml")
 
     def test_the_default_one_is_read_again_when_it_changes(self, tmp_path: Path, monkeypatch) -> None:
-        from evalshift.testbed import registry
+        from evalshift.testbed import registry_path, registry_reading
 
         default = tmp_path / "registry.yaml"
-        monkeypatch.setattr(registry, "default_path", lambda: default)
+        for module in (registry_path, registry_reading):
+            monkeypatch.setattr(module, "default_path", lambda: default)
         default.write_text("datasets:\n  one: {source: folder, path: a, classes: cifar10}\n")
         assert list(load_registry(default).datasets) == ["one"]
         first = load_registry(default)

@@ -24,7 +24,8 @@ from evalshift.testbed.classes import CIFAR10
 from evalshift.testbed.model_entries import CheckpointModel, HubModel
 from evalshift.testbed.models import Classifier, bare_classifier
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic, apply_geometry
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.weights import remote_weights
 
 REGISTRY = load_registry(default_path())

@@ -20,7 +20,8 @@ from evalshift.testbed.model_entries import TimmModel, TorchvisionModel
 from evalshift.testbed.models.timm_weights import timm_preprocess
 from evalshift.testbed.models.torchvision_weights import torchvision_preprocess
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic, apply_geometry
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 REGISTRY = load_registry(default_path())
 Ways = dict[str, tuple[Preprocess, Callable[[Any], Any]]]

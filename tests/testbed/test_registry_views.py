@@ -9,7 +9,8 @@ from messages import says
 
 from evalshift.errors import DataError, RegistryError, UsageError
 from evalshift.testbed.datasets import load_dataset
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.views import View, built_in_view
 
 Load = Callable[[str], Registry]

@@ -8,7 +8,7 @@ import pytest
 
 from evalshift.errors import DataError
 from evalshift.testbed.classes import ClassSpace, built_in
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.several_labels import LabelLists, aligned, padded, read_label_lists
 
 LETTERS = ClassSpace("letters", tuple("abcdef"))

@@ -12,7 +12,8 @@ from fileserver import FileServer
 from messages import says
 
 from evalshift.errors import DownloadError, HashMismatchError, UsageError
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.state import State, dataset_state, fetch_all, model_state
 
 BODY = b"weights"
@@ -290,7 +291,9 @@ class TestFetch:
 
 def test_knowing_the_state_of_things_takes_no_torch() -> None:
     code = (
-        "import sys; from evalshift.testbed.registry import load_registry; from evalshift.testbed import state\n"
+        "import sys\n"
+        "from evalshift.testbed import state\n"
+        "from evalshift.testbed.registry_reading import load_registry\n"
         "registry = load_registry()\n"
         "for entry in registry.models.values(): state.model_state(entry)\n"
         "for entry in registry.datasets.values(): state.dataset_state(entry)\n"

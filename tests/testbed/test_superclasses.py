@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from evalshift.testbed.classes import CIFAR100, CIFAR100_SUPERCLASSES, built_in
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.views import Superclasses, built_in_view
 
 VIEWS = """\

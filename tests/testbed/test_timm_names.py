@@ -2,7 +2,8 @@
 
 import pytest
 
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.timm_names import TRAINING_DATA, architecture, training_data, training_sets
 
 

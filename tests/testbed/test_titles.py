@@ -8,7 +8,9 @@ from evalshift.errors import RegistryError
 from evalshift.evaluate.importers.predictions import import_predictions
 from evalshift.evaluate.store import Results
 from evalshift.testbed.published import load_published
-from evalshift.testbed.registry import Registry, default_path, load_registry, read_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry, read_registry
 from evalshift.titles import family_title_of, title_of
 
 OWN = """

@@ -13,7 +13,7 @@ from commandline import run_apart
 from evalshift.errors import ModelError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.models import fetch_from_library, load_classifier
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.trust import code_lines, code_of, is_own, needs_trust
 
 COMMIT = "786c16252c0fc58ee9adac063f8337cc4a7a497a"

@@ -7,7 +7,7 @@ from PIL import Image
 
 from evalshift.analysis.outcomes.corruptions import corrupted_set
 from evalshift.testbed.datasets import load_dataset
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 
 def put(path: Path) -> None:

@@ -15,7 +15,7 @@ from messages import says
 from evalshift.errors import DownloadError
 from evalshift.testbed.data_access import data_access, is_offline
 from evalshift.testbed.download import RemoteFile, fetch
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.state import fetch_all
 from evalshift.testbed.verification import Verified, verify_dataset
 

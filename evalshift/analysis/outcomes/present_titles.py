@@ -66,7 +66,8 @@ def present_titles(registry: "str | Path | Registry | None" = None) -> PresentTi
     """
     if registry is None and not Path("registry.yaml").is_file():
         return AS_STORED
-    from evalshift.testbed.registry import Registry, load_registry, read_registry  # half a second to import
+    from evalshift.testbed.registry import Registry
+    from evalshift.testbed.registry_reading import load_registry, read_registry  # half a second to import
 
     try:
         if isinstance(registry, Registry):

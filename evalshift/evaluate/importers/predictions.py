@@ -29,7 +29,8 @@ from evalshift.evaluate.store import SCHEMA_VERSION, Results, StoredDataset
 from evalshift.formatting import name_some
 from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.published import load_published, published_names
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 # What an image without a prediction counts as: incorrect where the file marks it (−1, an empty cell, "abstain"), also
 # where the file has no row for it, or never.

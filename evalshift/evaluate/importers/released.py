@@ -30,7 +30,8 @@ from evalshift.evaluate.predictions import Imported, Predictions
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
 from evalshift.testbed.class_names import ClassNames
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 
 @dataclass(frozen=True, eq=False)

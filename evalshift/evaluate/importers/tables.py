@@ -25,7 +25,8 @@ from evalshift.evaluate.importers.table_models import ModelNames, name_models
 from evalshift.evaluate.predictions import Imported, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results
 from evalshift.testbed.published import load_published, published_names
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 
 def import_table(

@@ -17,7 +17,7 @@ from evalshift.shapes import Images, Labels
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import fingerprint, load_dataset
-from evalshift.testbed.registry import with_built_in_files
+from evalshift.testbed.registry_reading import with_built_in_files
 
 Train = Callable[[Images, Labels, torch.device], nn.Module]
 

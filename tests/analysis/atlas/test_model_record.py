@@ -11,7 +11,8 @@ from evalshift.analysis.atlas.model_record import ModelRecord, model_record
 from evalshift.analysis.atlas.names import find_models
 from evalshift.cli import app
 from evalshift.errors import UsageError
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 MATCHED = "imagenet:imagenetv2-matched-frequency"
 

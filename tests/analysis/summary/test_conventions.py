@@ -10,7 +10,7 @@ from evalshift.analysis.report import report
 from evalshift.evaluate.importers.released import import_released
 from evalshift.evaluate.predictions import Imported, Predictions
 from evalshift.evaluate.store import Results
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 PAIR = "imagenet:imagenetv2-matched-frequency"
 FAMILY = "Lines leave out Fisher vectors, as in the publication; a second line includes all models."

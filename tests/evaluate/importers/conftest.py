@@ -11,7 +11,8 @@ from evalshift.errors import EvalshiftError
 from evalshift.evaluate.importers.labels import labels_alone
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 LETTERS = ClassSpace("letters", ("a", "b", "c", "d", "e", "f", "g"), tuple(f"n{number}" for number in range(7)))
 LABELS = np.array([0, 1, 2, 3, 4, 5], np.int64)

@@ -23,7 +23,8 @@ from evalshift.evaluate.importers.releases.release import listed_files
 from evalshift.evaluate.store import Results
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.published import load_published
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 
 V2 = "imagenetv2-matched-frequency"
 WNIDS = built_in("imagenet-1k").folders

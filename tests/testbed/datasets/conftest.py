@@ -8,7 +8,7 @@ import yaml
 from evalshift.errors import DataError
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import Dataset, load_dataset
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 
 Content = dict[str, Any]
 

@@ -13,7 +13,8 @@ from messages import says
 
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, source_checksum
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.state import dataset_state
 from evalshift.testbed.views import built_in_view
 

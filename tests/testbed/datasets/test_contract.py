@@ -31,7 +31,8 @@ from evalshift.testbed.classes import CIFAR10, built_in
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
 from evalshift.testbed.datasets import fingerprint, format_of, load_dataset, source_checksum
 from evalshift.testbed.datasets.cifar_batches import coarse_of
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.state import dataset_state
 from evalshift.testbed.verification import verify_dataset
 

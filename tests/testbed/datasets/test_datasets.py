@@ -19,7 +19,8 @@ from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import AnyDataset, Cifar10Dataset
 from evalshift.testbed.datasets import Dataset, data_folder, fetch_dataset, fingerprint, load_dataset, source_checksum
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]

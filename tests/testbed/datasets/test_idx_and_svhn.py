@@ -19,7 +19,8 @@ from evalshift.errors import DataError, HashMismatchError
 from evalshift.testbed.arrays import load_idx
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, fetch_dataset, idx, source_checksum
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.state import dataset_state
 
 Content = dict[str, Any]

@@ -13,7 +13,8 @@ from messages import says
 from evalshift.errors import RegistryError, UsageError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, fingerprint
-from evalshift.testbed.registry import Registry, load_registry
+from evalshift.testbed.registry import Registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.views import BUILT_IN_VIEWS, built_in_view
 
 Content = dict[str, Any]

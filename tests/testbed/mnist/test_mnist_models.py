@@ -16,7 +16,8 @@ from evalshift.errors import DataError, ModelError
 from evalshift.testbed.mnist import networks
 from evalshift.testbed.mnist.train import FILES, RECIPES, Trained, centroid, descend, read, registry_entries, ridge
 from evalshift.testbed.models import load_classifier
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 REGISTRY = load_registry(default_path())
 CHECKPOINTS = resources.files("evalshift.testbed.mnist") / "checkpoints"

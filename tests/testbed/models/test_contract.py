@@ -9,7 +9,7 @@ import pytest
 from evalshift.testbed.model_entries import AnyModel, ModelEntry
 from evalshift.testbed.models import source_of
 from evalshift.testbed.readiness import State
-from evalshift.testbed.registry import load_registry
+from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.state import model_state
 
 SOURCES: tuple[type[ModelEntry], ...] = get_args(get_args(AnyModel)[0])

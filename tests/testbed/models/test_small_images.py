@@ -12,7 +12,8 @@ from torch import nn
 from evalshift.testbed.checkpoints import load_state, rename_beginnings
 from evalshift.testbed.models import small_images
 from evalshift.testbed.models.code import call_function
-from evalshift.testbed.registry import default_path, load_registry
+from evalshift.testbed.registry_path import default_path
+from evalshift.testbed.registry_reading import load_registry
 
 REGISTRY = load_registry(default_path())
 

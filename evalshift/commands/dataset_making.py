@@ -1,4 +1,4 @@
-"""`evalshift dataset corrupt` and `cinic10`: test sets made from others."""
+"""`evalshift dataset downsample`, `corrupt` and `cinic10`: test sets made from others."""
 
 import os
 from collections.abc import Mapping
@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalshift.commands.dataset import dataset_app
-from evalshift.commands.shared import (
-    STOPPED_HALF_WAY,
-    DataDirOption,
-    RegistryOption,
-    WorkersOption,
-    complaints,
-    data_access_of,
-    split,
-    whole_number,
-)
+from evalshift.commands.dataset_shared import counted_images, threads_of
+from evalshift.commands.options import DataDirOption, RegistryOption, WorkersOption
+from evalshift.commands.shared import STOPPED_HALF_WAY, complaints, data_access_of, split, whole_number
 from evalshift.console import completion
 from evalshift.errors import UsageError
 
@@ -30,9 +22,87 @@ if TYPE_CHECKING:
 _MANY = 20_000
 
 
-@dataset_app.command(
-    "corrupt", epilog="Example: evalshift dataset corrupt cifar10 --kind gaussian-noise,fog --severity 1-5 --out noisy"
-)
+def dataset_downsample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wnid folders, or ImageNet's validation images.")],
+    size: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Pixels per side.")] = 32,
+    filter: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="F",
+            autocompletion=completion.one_of("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
+            help="nearest, box, bilinear, hamming, bicubic or lanczos.",
+        ),
+    ] = "box",
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="val|train",
+            autocompletion=completion.one_of("val", "train"),
+            help="Name of the split; train is shuffled.",
+        ),
+    ] = "val",
+    batches: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Number of files of a train split.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the shuffling.")] = 0,
+    devkit: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The devkit, if it is not next to flat images.")
+    ] = None,
+    mean: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Training batch whose mean image val_data.npz gets. [default: one in the output folder, if any]",
+        ),
+    ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="npz|tree", autocompletion=completion.one_of("npz", "tree"), help="Arrays, or PNG files by wnid."
+        ),
+    ] = "npz",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: imagenetN]")] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Downsample ImageNet to the format of Downsampled ImageNet.
+
+    Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with the channels in sequence, labels
+    from 1 in the order of the devkit, and the mean image of the training set, which val_data.npz takes from a training
+    batch. With --to tree, writes PNG files in a folder per wnid, which any library reads. An interrupted run is
+    resumed. Exit code: 0 success, 2 invalid usage or input.
+    """
+    with complaints(dataset_downsample, STOPPED_HALF_WAY):
+        from evalshift.testbed.downsampling import downsample, downsample_to_tree
+
+        if to not in ("npz", "tree"):
+            raise UsageError("unknown format (`to`)", found=f'"{to}"', expected="npz or tree")
+        target, threads = out or Path(f"imagenet{size}"), threads_of(workers)
+        with counted_images(f"{size} × {size}, {filter}", None) as advance:
+            if to == "tree":
+                made = downsample_to_tree(folder, target, size, filter, devkit=devkit, workers=threads, advance=advance)
+            else:
+                made = downsample(
+                    folder,
+                    target,
+                    size,
+                    filter,
+                    split=split,
+                    batches=batches,
+                    seed=seed,
+                    devkit=devkit,
+                    mean=mean,
+                    workers=threads,
+                    advance=advance,
+                )
+        ready = f", {made.found_ready:,} of them from an earlier run" if made.found_ready else ""
+        typer.echo(f"{made.images:,} images{ready}: {', '.join(map(str, made.files))}")
+        if made.mean_from is not None:
+            typer.echo(f"mean image: of the training images, from {made.mean_from}")
+        elif to == "npz" and split == "val":
+            typer.echo("without a mean image, which is the training set's: make the train split here first, or --mean")
+
+
 def dataset_corrupt(
     name: Annotated[str, typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help="A dataset.")],
     kind: Annotated[
@@ -75,7 +145,7 @@ def dataset_corrupt(
         from evalshift.files import file_name, write_atomic
         from evalshift.testbed.corrupted import choose_style, corrupt_dataset
         from evalshift.testbed.corruptions import check_kinds, check_severities
-        from evalshift.testbed.registry import load_registry
+        from evalshift.testbed.registry_reading import load_registry
 
         kinds, severities = check_kinds(split(kind)), check_severities(severity)
         known = load_registry(registry)
@@ -134,7 +204,7 @@ def _registry(original: str, entries: Mapping[str, Mapping[str, Any]], known: "R
     """
     import yaml
 
-    from evalshift.testbed.registry import is_default
+    from evalshift.testbed.registry_path import is_default
 
     before = yaml.safe_load(earlier) or {}
     content = {
@@ -145,9 +215,6 @@ def _registry(original: str, entries: Mapping[str, Mapping[str, Any]], known: "R
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 
 
-@dataset_app.command(
-    "cinic10", epilog="Example: evalshift dataset cinic10 --cifar cifar-10-python.tar.gz --imagenet fall11 --out cinic"
-)
 def dataset_cinic10(
     cifar: Annotated[Path, typer.Option(metavar="PATH", help="cifar-10-python.tar.gz, or its unpacked folder.")],
     imagenet: Annotated[

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from evalshift.commands.dataset import dataset_app
-from evalshift.commands.shared import ModelsOption, ResultsOption, SizeOption, complaints, split
+from evalshift.commands.options import ModelsOption, ResultsOption, SizeOption
+from evalshift.commands.shared import complaints, split
 from evalshift.console import completion
 
 
-@dataset_app.command("classes", epilog="Example: evalshift dataset classes imagenet32 --models wrn-28-5 --out classes")
 def dataset_classes(
     dataset: Annotated[
         str,
