@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +39,7 @@ class Served:
     if_range      whether If-Range is understood
     claim         the length that the response claims, whatever is sent
     retry_after   the header Retry-After of responses with a fault
+    raw           pieces of the whole response, head and all, sent as they are in place of the above
     """
 
     body: bytes = b""
@@ -56,6 +57,7 @@ class Served:
     if_range: bool = True
     claim: int | None = None
     retry_after: str | None = None
+    raw: Iterable[bytes] = ()
 
 
 @dataclass
@@ -143,7 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
         fault = served.faults[number] if number < len(served.faults) else None
         self.close_connection = True
         with suppress(ConnectionError):  # the client may go away
-            self._respond(served, fault, request)
+            if served.raw:
+                self._send_raw(served, request)
+            else:
+                self._respond(served, fault, request)
 
     def do_HEAD(self) -> None:
         """Remembered like any other, and refused; likewise what comes by a proxy for another host."""
@@ -197,6 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
             request.sent += len(piece)  # before the client can see the piece, so never too little
             self.wfile.write(piece)
         self.wfile.flush()
+
+    def _send_raw(self, served: Served, request: Request) -> None:
+        for piece in served.raw:
+            if self._files.closing.wait(served.pause):
+                return
+            request.sent += len(piece)
+            self.wfile.write(piece)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shutil
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +33,8 @@ _CHUNK = 1 << 16
 _BEGINNING = 1 << 12
 _TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _LONGEST_PAUSE = 30.0
+# Over how many times the seconds of a stalled connection bytes are counted: where none comes, that is noticed first.
+_WINDOW = 1.5
 # A server that wants more patience than that (Retry-After) is given up for the next address.
 _LONGEST_ASKED = 120.0
 
@@ -45,7 +49,7 @@ class Patience:
     read      seconds without data until a server counts as stalled
     attempts  failures in a row that brought no new byte
     backoff   seconds of pause after the first failure, doubled after each further one
-    slowest   bytes per second, over `read` seconds: a server that sends less is given up
+    slowest   bytes per second of the file, over some `read` seconds: a server that sends less is given up
     """
 
     connect: float = 10.0
@@ -140,8 +144,8 @@ class _Call:
         if have and have == self.size and self.hashed:
             return  # killed between the last byte and the check
         try:
-            with _session() as session, self._get(session, have) as response:
-                again = self._take(response, have)
+            with self._watched() as watch, _session(watch) as session, self._get(session, have) as response:
+                again = self._take(response, have, watch)
         except requests.ConnectTimeout as error:
             # The system has called several times by then; with more mirrors to try, calling again only costs time.
             raise self._failure(f"no connection within {self.patience.connect:g} s") from error
@@ -152,6 +156,22 @@ class _Call:
         if again:
             self.part.unlink()
             self.run()
+
+    @contextmanager
+    def _watched(self) -> Iterator["_Watch"]:
+        """A watch over the call. What goes wrong because it ended the connection is a trickle's fault."""
+        with _Watch(self.patience) as watch:
+            try:
+                yield watch
+            except Exception as error:
+                if watch.gave_up:
+                    raise self._too_slow() from error
+                raise
+        if watch.gave_up:  # and a body of unknown length seemed to have ended
+            raise self._too_slow()
+
+    def _too_slow(self) -> DownloadError:
+        return self._failure(f"less than {self.patience.slowest:,.0f} bytes per second")
 
     def _get(self, session: Any, have: int) -> "Response":
         # Ranges count the bytes that are sent, so these must be the file's own, not a compressed form of them.
@@ -171,7 +191,7 @@ class _Call:
             return f"no data for {self.patience.read:g} s"
         return f"the connection failed: {_root_cause(error)}"
 
-    def _take(self, response: "Response", have: int) -> bool:
+    def _take(self, response: "Response", have: int, watch: "_Watch") -> bool:
         """Write the body to `part`; True when the call must be made again, for all of the file."""
         self._raise_for_status(response, have)
         ranged = response.status_code != 200
@@ -189,8 +209,8 @@ class _Call:
                 return True  # another file meanwhile, of a server that does not know If-Range
             if not start:
                 self._note_validator(response)
-        chunks = self._chunks(response)
-        first = _beginning(chunks)
+        chunks = _chunks(response, watch)
+        first, chunks = _beginning(chunks)
         page = _page(first) if _is_html(response) else web_page(first) if start == 0 else None
         if page:
             raise self._failure(f"{page} instead of the file")
@@ -199,18 +219,6 @@ class _Call:
         self._refuse_oversize(start, total)
         self._write(first, chunks, start, total if total is not None else self.size)
         return False
-
-    def _chunks(self, response: "Response") -> Iterator[bytes]:
-        """The body as it arrives. A server that trickles would keep a call that waits for whole pieces for days."""
-        since, arrived = time.monotonic(), 0
-        while chunk := response.raw.read1(_CHUNK, decode_content=False):
-            arrived += len(chunk)
-            now = time.monotonic()
-            if now - since >= self.patience.read:
-                if arrived < self.patience.slowest * (now - since):
-                    raise self._failure(f"less than {self.patience.slowest:,.0f} bytes per second")
-                since, arrived = now, 0
-            yield chunk
 
     def _refuse_uncertain(self, response: "Response", total: int | None) -> None:
         """What no hash will find out afterwards must be plain beforehand."""
@@ -293,7 +301,101 @@ class _Call:
         return HashMismatchError("wrong content", where=public(self.url), found=found, expected=f"{self.size:,} bytes")
 
 
-def _session() -> Any:
+class _Watch:
+    """Ends a connection that brings less than it must.
+
+    A thread does, not the reader: who sends a byte now and then, in the midst of a header or of the length of a chunk,
+    keeps the reader waiting for the end of that line for days, and no timeout of a socket ever passes.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self.gave_up = False
+        self._patience = patience
+        self._connection: tuple[Any, float] | None = None
+        self._arrived = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="evalshift-watch", daemon=True)
+
+    def __enter__(self) -> "_Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def begin(self, connection: Any) -> None:
+        """A request was sent on this socket: from now on something must come."""
+        self._arrived, self._connection = 0, (connection, time.monotonic())
+
+    def count(self, size: int) -> None:
+        """So many bytes of the file arrived."""
+        self._arrived += size
+
+    def end(self) -> None:
+        """All has arrived; what is still to be done takes as long as it takes."""
+        self._done.set()
+
+    def _look(self) -> None:
+        while not self._done.wait(self._patience.read / 4):
+            if self._connection is None:
+                continue
+            connection, since = self._connection
+            passed = time.monotonic() - since
+            if passed < _WINDOW * self._patience.read:
+                continue
+            if self._arrived < self._patience.slowest * passed:
+                self.gave_up = True
+                with suppress(OSError, AttributeError):  # it was closed meanwhile
+                    connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.begin(connection)
+
+
+def _chunks(response: "Response", watch: _Watch) -> Iterator[bytes]:
+    """The body as it arrives."""
+    while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        watch.count(len(chunk))
+        yield chunk
+    watch.end()
+
+
+def _watched_adapter(watch: _Watch) -> Any:
+    """What makes the connections of a session, each of which is watched from its request on."""
+    from requests.adapters import HTTPAdapter
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    class Plain(HTTPConnection):
+        def getresponse(self) -> Any:
+            watch.begin(self.sock)
+            return super().getresponse()
+
+    class Secure(HTTPSConnection):
+        def getresponse(self) -> Any:
+            watch.begin(self.sock)
+            return super().getresponse()
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain  # pyright: ignore[reportAssignmentType]
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure  # pyright: ignore[reportAssignmentType]
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+            super().init_poolmanager(*arguments, **options)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+        def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+            manager = super().proxy_manager_for(proxy, **options)
+            manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+            return manager
+
+    return Adapter()
+
+
+def _session(watch: _Watch) -> Any:
     """A session that follows redirects, but never from https to an address that anybody on the way can read."""
     import requests
 
@@ -305,7 +407,10 @@ def _session() -> Any:
                 raise DownloadError(f"a redirect from https to {public(whole)}", where=public(resp.url))
             return target
 
-    return Session()
+    session = Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _watched_adapter(watch))
+    return session
 
 
 def _retry_after(response: "Response") -> float:
@@ -322,18 +427,22 @@ def _free(part: Path) -> int:
     return max(0, shutil.disk_usage(part.parent).free - _LEFT_FREE)
 
 
-def _beginning(chunks: Iterator[bytes]) -> bytes:
-    """Enough to tell a web page by; less only where there is no more."""
+def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Enough to tell a web page by, less only where there is no more, and what comes after it."""
     beginning = b""
     try:
         while len(beginning) < _BEGINNING and (chunk := next(chunks, b"")):
             beginning += chunk
-    except DownloadError:
-        raise
-    except Exception:  # the connection broke off; what has arrived is kept, and that it is too little shows by itself
+    except Exception as error:  # the connection broke off; what has arrived is kept
         if not beginning:
             raise
-    return beginning
+        return beginning, _raising(error)
+    return beginning, chunks
+
+
+def _raising(error: Exception) -> Iterator[bytes]:
+    yield from ()
+    raise error
 
 
 def _root_cause(error: BaseException) -> str:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -846,6 +847,101 @@ def test_a_server_that_trickles_is_given_up(tmp_path: Path, file_server: FileSer
     assert time.monotonic() - start < 20
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("begin", [HEAD + b"X-Padding: ", CHUNKED], ids=["header", "length of a chunk"])
+def test_a_line_that_never_ends_is_given_up(tmp_path: Path, file_server: FileServer, begin: bytes) -> None:
+    url = file_server.put("data.bin", raw=chain([begin], repeat(b"0")), pause=0.02)
+    error = fails(remote(url), tmp_path, patience=HASTY)
+    assert error.found == f"{url}: less than 1,000 bytes per second"
+    assert len(file_server.requests) == 1
+
+
+def test_an_endless_body_of_known_size_ends_with_it(tmp_path: Path, file_server: FileServer) -> None:
+    url = file_server.put("data.bin", raw=chain([HEAD + b"\r\n"], repeat(bytes(1 << 16))))
+    error = fails(remote(url, size=1_000_000), tmp_path, HashMismatchError)
+    assert error.found == f"{url}: wrong content, more than 1,000,000 bytes"
+    assert not arrived(tmp_path).exists()
+
+
+@pytest.mark.parametrize(
+    "response, reason",
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "the connection failed: "),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", "the connection failed: got more than 100 headers"),
+        (HEAD + b"X: " + b"y" * 70_000 + b"\r\n\r\n", "the connection failed: got more than 65536 bytes"),
+        (CHUNKED + b"zz\r\nabc\r\n", "the connection failed: "),
+        (CHUNKED + b"3\r\nabc\r\n", "the connection failed: "),
+        (HEAD + b"Content-Length: -5\r\n\r\nabc", "wrong content, sha256 "),
+        (HEAD.replace(b"200 OK", b"206 Partial Content") + b"\r\nabc", "a part of the file that was not asked for"),
+        (HEAD.replace(b"200 OK", b"304 Not Modified") + b"\r\n", "HTTP 304 Not Modified"),
+        (HEAD.replace(b"200", b"999") + b"\r\n", "HTTP 999 OK"),
+        (HEAD + b"no header at all\r\n\r\nabc", "wrong content, sha256 "),
+    ],
+)
+def test_a_response_that_is_none_of_http(
+    tmp_path: Path, file_server: FileServer, capfd: pytest.CaptureFixture[str], response: bytes, reason: str
+) -> None:
+    url = file_server.put("data.bin", raw=[response])
+    with pytest.raises(DownloadError) as caught:
+        fetch(remote(url), tmp_path, patience=QUICK)
+    assert reason in str(caught.value.found)
+    assert not (tmp_path / "data.bin").exists()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("target", ["/data.bin", "/other", "http://127.0.0.1:1/data.bin", "http://", "ftp://x/y"])
+def test_redirects_in_a_circle_or_to_nowhere(tmp_path: Path, file_server: FileServer, target: str) -> None:
+    file_server.put("other", location="/data.bin")
+    url = file_server.put("data.bin", location=target)
+    error = fails(remote(url), tmp_path)
+    assert str(error.found).startswith(f"{url}: ")
+    assert len(file_server.requests) <= 31
+
+
+@pytest.mark.parametrize("start", [b"300000-399999/2000000", b"299990-999999/1000000", b"300000-999999/*", b"x"])
+def test_a_range_that_is_another_than_it_says(tmp_path: Path, file_server: FileServer, start: bytes) -> None:
+    """Whatever the server calls the part that it sends: the file is right in the end, or there is none."""
+    leave_part(tmp_path, BODY[:300_000])
+    head = HEAD.replace(b"200 OK", b"206 Partial Content") + b"Content-Range: bytes " + start + b"\r\n\r\n"
+    url = file_server.put("data.bin", raw=[head + BODY[300_000:]])
+    mirror = file_server.put("mirror/data.bin", BODY)
+    assert fetch(remote(url, mirror), tmp_path, patience=QUICK).read_bytes() == BODY
+    assert only_the_file(tmp_path)
+
+
+@pytest.mark.parametrize("claim", [1_200_000, 800_000])
+@pytest.mark.parametrize("size", [None, 1_000_000])
+def test_a_length_that_is_not_that_of_the_body(
+    tmp_path: Path, file_server: FileServer, claim: int, size: int | None
+) -> None:
+    url = file_server.put("data.bin", BODY, claim=claim)
+    try:  # a body that ends too soon is asked for the rest, and the server says that there is none
+        assert fetch(remote(url, size=size), tmp_path, patience=QUICK).read_bytes() == BODY
+        assert (claim, size) == (1_200_000, None)
+    except DownloadError:
+        assert not (tmp_path / "data.bin").exists()
+
+
+def test_another_file_by_the_same_etag_is_not_joined(tmp_path: Path, file_server: FileServer) -> None:
+    url = file_server.put("data.bin", BODY[::-1], etag='"one"', faults=[Fault("cut", 300_000), Fault("status", 404)])
+    fails(remote(url), tmp_path)
+    file_server.put("data.bin", BODY, etag='"one"')
+    assert fetch(remote(url), tmp_path, patience=QUICK).read_bytes() == BODY
+
+
+def test_a_chunked_body_is_taken_and_goes_on_where_it_was_cut(tmp_path: Path, file_server: FileServer) -> None:
+    pieces = [b"%x\r\n%s\r\n" % (len(part), part) for part in (BODY[:400_000], BODY[400_000:])]
+    whole = file_server.put("data.bin", raw=[CHUNKED, *pieces, b"0\r\n\r\n"])
+    assert fetch(remote(whole), tmp_path, patience=QUICK).read_bytes() == BODY
+    cut = file_server.put("cut.bin", raw=[CHUNKED, pieces[0]])
+    mirror = file_server.put("mirror.bin", BODY)
+    assert fetch(remote(cut, mirror, name="cut.bin"), tmp_path, patience=QUICK).read_bytes() == BODY
+    assert file_server.asked("mirror.bin")[0].range == "bytes=400000-"
+
+
 def test_a_slow_server_is_not_a_trickle(tmp_path: Path, file_server: FileServer) -> None:
     url = file_server.put("data.bin", BODY[:20_000], pause=0.1, piece=2_000)
     file = remote(url, body=BODY[:20_000])
@@ -875,15 +971,15 @@ def test_an_endless_body_ends(tmp_path: Path, file_server: FileServer, monkeypat
 def test_https_is_never_left_for_http(target: str) -> None:
     import requests
 
-    infer = requests.Response()
+    session, infer = transfer._session(transfer._Watch(QUICK)), requests.Response()
     infer.status_code, infer.url = 302, "https://me:secret@mirror.example/data"
     infer.headers["Location"] = target
     if target.startswith("http://"):
         with pytest.raises(DownloadError) as caught:
-            transfer._session().get_redirect_target(infer)
+            session.get_redirect_target(infer)
         says(caught.value, where="https://mirror.example/data")
     else:
-        assert transfer._session().get_redirect_target(infer) == target
+        assert session.get_redirect_target(infer) == target
 
 
 @pytest.mark.parametrize(
