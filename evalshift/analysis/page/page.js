@@ -561,7 +561,8 @@
     }
     show() {
       this.listed = this.shown;
-      this.table.tBodies[0].replaceChildren(...this.listed.slice(0, this.limit).map((row) => this.row(row)));
+      const rows = this.listed.slice(0, this.limit).map((row) => this.row(row)), now = [...this.table.tBodies[0].rows];
+      if (rows.length !== now.length || rows.some((row, place) => row !== now[place])) this.table.tBodies[0].replaceChildren(...rows);
       this.table.closest(".models").scrollTop = 0;
     }
     more(rows) {
@@ -782,18 +783,23 @@
       });
     }
   };
-  // The tab, metric and section that the address names.
-  const showPart = (scroll) => {
-    const part = state.at && document.getElementById(state.at), tabs = all("[role=tab]");
-    const metric = part && part.closest(".metric");
-    if (metric?.hidden) { state.metric = metric.id.split("-")[1]; showMetric(); }
-    const panel = part && part.closest("[role=tabpanel]");
+  // The tab that the address names, or the one that is shown.
+  const showTab = (part) => {
+    const tabs = all("[role=tab]"), panel = part && part.closest("[role=tabpanel]");
     const chosen = tabs.find((tab) => tab.getAttribute("aria-controls") === panel?.id) ?? tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
     for (const tab of tabs) {
       tab.setAttribute("aria-selected", tab === chosen);
       tab.tabIndex = tab === chosen ? 0 : -1;
       document.getElementById(tab.getAttribute("aria-controls")).hidden = tab !== chosen;
     }
+    root.dataset.tabs = "";  // until then, the page shows no pair of several
+    return panel;
+  };
+  // The tab, metric and section that the address names.
+  const showPart = (scroll) => {
+    const part = state.at && document.getElementById(state.at), metric = part && part.closest(".metric");
+    if (metric?.hidden) { state.metric = metric.id.split("-")[1]; showMetric(); }
+    const panel = showTab(part);
     refresh();
     if (scroll && part && part !== panel) part.scrollIntoView();
   };
@@ -875,6 +881,7 @@
   const obey = (scroll) => {
     pinned = state.pins ?? everyPin();
     for (const panel of panels.values()) panel.stale = true;
+    showTab(state.at && document.getElementById(state.at));  // first: what is hidden is not laid out
     showAxes();
     showMetric();
     showPart(scroll);

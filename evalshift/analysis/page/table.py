@@ -12,7 +12,7 @@ from evalshift.analysis.tables.of_accuracies import has_real_changes
 from evalshift.titles import UNTITLED, Titles
 
 # Further rows are made while scrolling: laying out thousands of cells takes a second.
-AT_FIRST = 150
+AT_FIRST = 80
 _OPTIONAL = (
     ("original", "Original"),
     ("new", "New"),

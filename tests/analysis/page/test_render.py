@@ -10,6 +10,7 @@ import pytest
 from pages import EVIL, Page, summary_of
 
 from evalshift.analysis.page import render, render_page
+from evalshift.analysis.page.table import AT_FIRST
 from evalshift.analysis.page.words import breakable, label, plotly_text, typeset
 from evalshift.analysis.summary import summarize_outcomes
 from evalshift.analysis.summary.against import hold_against
@@ -168,10 +169,10 @@ def test_of_a_long_table_the_rest_waits_as_data(make_outcomes):
     outcomes = make_outcomes(range(200, 40, -1), range(180, 20, -1), total=220, models=models)
     page = Page(summary_of(summarize_outcomes({"top1": outcomes}, resamples=0)))
 
-    assert page.html.count("<tr data-model=") == 150
+    assert page.html.count("<tr data-model=") == AT_FIRST
     assert page.data("p1-top1-panel")["columns"]["model"] == list(models)
     later = re.findall(r'<script type="application/json" class="later">(.*?)</script>', page.html)
-    assert [row[0] for row in json.loads(later[0])] == list(models[150:])
+    assert [row[0] for row in json.loads(later[0])] == list(models[AT_FIRST:])
 
 
 def test_distances_from_a_published_line_have_a_table_and_stand_behind_the_models(make_outcomes):
