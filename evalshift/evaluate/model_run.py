@@ -6,9 +6,10 @@ goes to all models of a group in turn.
 
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,7 +150,7 @@ def load(work: Work, bench: Bench) -> Loaded | Failure:
     from evalshift.testbed.models import load_classifier
 
     try:
-        with bench.progress.aside(), folder_kept():
+        with bench.progress.aside(), folder_kept(), _warnings_noted(work.name, bench.progress):
             classifier = load_classifier(work.name, work.entry, work.space)
     except EvalshiftError as error:
         bench.progress.skip(sum(len(bench.reader(name).dataset) for name in work.datasets))
@@ -157,6 +158,15 @@ def load(work: Work, bench: Bench) -> Loaded | Failure:
     if classifier.left_out:
         bench.progress.note(Text(f"{work.name}: {_left_out(classifier.left_out)}"))
     return Loaded(work, classifier, Origin(work.written, work.entry.identity(), work.revision, work.own, work.config))
+
+
+@contextmanager
+def _warnings_noted(name: str, progress: RunProgress) -> Iterator[None]:
+    """Warnings of somebody's code in a line each, with the name of the model, instead of where it was written."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for text in dict.fromkeys(" ".join(str(one.message).split()) for one in caught):
+        progress.note(Text(f"{name}: warning: {text}"))
 
 
 def run_group(group: Sequence[Loaded], bench: Bench) -> list[Failure]:

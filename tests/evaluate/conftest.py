@@ -154,6 +154,13 @@ def shades(shades=(0.1, 0.4, 0.6, 0.9), fault=None, pause=0.0):
 
 def broken():
     raise LookupError("no such recipe")
+
+
+def outdated():
+    import warnings
+    for _ in range(2):
+        warnings.warn("shades is now\\ncalled tones", UserWarning)
+    return Shades((0.1, 0.4, 0.6, 0.9), None, 0.0)
 '''
 
 SHADES = np.array([26, 102, 153, 230], dtype=np.uint8)

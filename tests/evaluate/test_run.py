@@ -616,6 +616,18 @@ def test_names_with_markup_are_shown_as_they_are(project: Any) -> None:
     assert f"redone    [bold]x[/bold] on old, [bold]x[/bold] on new: {why}\n" in said
 
 
+@pytest.mark.filterwarnings("default")
+def test_what_the_code_of_a_model_warns_of_is_a_line_with_its_name(
+    project: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project.model("old-name", "outdated")
+    results, said = project.run()
+    assert results.models("old") == ["old-name"]
+    assert said.count("warning") == 1
+    assert "\nold-name: warning: shades is now called tones\n" in said
+    assert "tones" not in capfd.readouterr().err
+
+
 def test_what_is_not_a_terminal_gets_plain_lines(project: Any) -> None:
     project.model("good")
     project.model("bad", arguments={"fault": "nan"})

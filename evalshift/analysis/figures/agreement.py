@@ -101,7 +101,7 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
             shrink=0.8 / rows,
             aspect=24,
             pad=0.015,
-            extend="min" if shown.least < shown.span[0] else "neither",
+            extend=_beyond(shown.least < shown.span[0], shown.span[1] < 1),
         )
         bar.outline.set_visible(False)
         bar.set_label(
@@ -113,6 +113,11 @@ def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None 
         lay_out(figure)
         figure.set_layout_engine("none")
     return figure
+
+
+def _beyond(below: bool, above: bool) -> str:
+    """Which ends of the colour bar are pointed: those beyond which values lie."""
+    return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
 
 
 def _room(models: int) -> tuple[float, float]:

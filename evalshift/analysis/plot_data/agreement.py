@@ -39,16 +39,23 @@ class AgreementPlot:
 
     @property
     def span(self) -> tuple[float, float]:
-        """Range of the colours: from the smallest agreement of two different models on either set, to 1.
+        """Range of the colours: from the smallest agreement of two different models on either set to the largest.
 
-        One model that is unlike all others is left out of it where the range would be a quarter longer for it alone;
-        values below the range are as its lower end. Starts at 0 if all agree fully.
+        It ends at 1 where that makes it less than a third longer. One model that is unlike all others is left out where
+        the range to 1 would be a quarter longer for it alone. Values outside are drawn as its ends, among them the
+        agreement of each model with itself. Starts at 0 if all agree fully.
         """
-        least = self.least
+        least, most = self.least, self._most
         if len(self.models) > 3:
             without = max(self._least_without(model) for model in range(len(self.models)))
             least = without if 1 - without < 0.8 * (1 - least) else least
-        return (least, 1.0) if least < 1 else (0.0, 1.0)
+        if least == 1:
+            return (0.0, 1.0)
+        return (least, 1.0 if least == most or 1 - most < (most - least) / 3 else most)
+
+    @property
+    def _most(self) -> float:
+        return float(np.nanmax([matrix[np.triu_indices(len(matrix), k=1)] for matrix in self.values.values()]))
 
     def _least_without(self, model: int) -> float:
         rest = np.delete(np.arange(len(self.models)), model)

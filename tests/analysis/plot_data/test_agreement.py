@@ -41,3 +41,16 @@ def test_one_model_unlike_all_others_does_not_stretch_the_colours():
         pytest.approx(0.1),
         1,
     )
+
+
+def test_colours_end_at_the_largest_agreement_of_two_models():
+    apart = np.full((4, 4), 0.3)
+    apart[0, 1] = apart[1, 0] = 0.5
+    np.fill_diagonal(apart, 1)
+    models, none, rows = tuple("abcd"), np.zeros(4, bool), np.arange(4)
+    assert AgreementPlot(models, {"original": apart, "new": apart}, True, none, rows).span == (
+        pytest.approx(0.3),
+        pytest.approx(0.5),
+    )
+    near = np.where(apart == 0.5, 0.9, apart)
+    assert AgreementPlot(models, {"original": near, "new": near}, True, none, rows).span == (pytest.approx(0.3), 1)
