@@ -91,7 +91,7 @@ bench: $(VENV)/.installed-test
 
 # Each part can be run alone: make coverage-ranks. Each says how long it took.
 COVERAGE := slope mean-drop margin diminishing
-COVERAGE_SCRIPTS := robustness ranks shrunk_classes abilities class_difficulties clusters shifts
+COVERAGE_SCRIPTS := robustness matched ranks shrunk_classes abilities class_difficulties clusters shifts
 coverage: $(addprefix coverage-,$(COVERAGE) $(COVERAGE_SCRIPTS))
 
 $(addprefix coverage-,$(COVERAGE)): coverage-%: $(VENV)/.installed-test

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.statistics.likelihood import fit_temperature, label_likelihoods
     from evalshift.analysis.statistics.line_fit import Line, fit_line
     from evalshift.analysis.statistics.line_intervals import LineEstimate, cluster_robust_line, random_effects_line
+    from evalshift.analysis.statistics.matched_models import MatchedModels, matched_models
     from evalshift.analysis.statistics.mean_drop import (
         MeanDrop,
         drop_margin,
@@ -106,6 +107,7 @@ __all__ = [
     "Interval",
     "Line",
     "LineEstimate",
+    "MatchedModels",
     "MeanDrop",
     "MetricSummary",
     "Missing",
@@ -186,6 +188,7 @@ __all__ = [
     "label_noise",
     "load_outcomes",
     "load_pair",
+    "matched_models",
     "mcnemar_power",
     "mean_after_matching",
     "mean_drop",
@@ -332,6 +335,7 @@ _NAMES = {
         "cluster_robust_line",
         "random_effects_line",
     ),
+    "statistics.matched_models": ("MatchedModels", "matched_models"),
     "statistics.mean_drop": (
         "MeanDrop",
         "drop_margin",

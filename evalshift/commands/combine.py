@@ -36,9 +36,9 @@ def combine(
 ) -> None:
     """Combine stored models into one: majority vote, or mean of logits.
 
-    The combination is stored on each dataset that all of its models have predictions on, in the family "combinations",
-    and report shows whether it lies above or below the line: leave the family out of the line with --without
-    combinations. Means need logits, which run --save-logits stores.
+    The combination is stored on each dataset that all of its models have predictions on, in the family "combinations".
+    report shows how far it lies above or below the line of the single models, and which models of its accuracy are more
+    robust. Means need logits, which run --save-logits stores.
     """
     with complaints(combine):
         from evalshift.evaluate.combinations import combine as combine_stored

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalshift.console.terminal import print_table, stderr, stdout, wrapped
 from evalshift.errors import EvalshiftError
@@ -12,7 +12,7 @@ from evalshift.formatting import EMPTY, p_cell, percent, points, signed_points, 
 from evalshift.titles import distinct
 
 if TYPE_CHECKING:  # each command imports only the package that it needs
-    from evalshift.analysis.atlas.model_record import ModelRecord
+    from evalshift.analysis.atlas.model_record import ModelRecord, PairResult
     from evalshift.analysis.comparison.records import Comparison, Differences, PairComparison
     from evalshift.analysis.plot_data.sizes import Size
     from evalshift.analysis.summary import MetricSummary, Summary
@@ -384,10 +384,27 @@ def _print_accuracies(pair: "PairComparison") -> None:
                 *accuracies,
                 points(row["drop"]),
                 EMPTY if math.isnan(distance) else points(distance),
+                _rank_at_accuracy(row),
             )
         )
     names = [f"{pair.titles.dataset(name)} (%)" for name in (pair.original, pair.new)]
-    print_table(("model", *names, "drop (points)", "effective robustness (points)"), rows, "lrrrr")
+    header = ("model", *names, "drop (points)", "effective robustness (points)", "rank at the same accuracy")
+    print_table(header, rows, "lrrrrr")
+    if any(row[-1] != EMPTY for row in rows):
+        stdout().print(
+            wrapped(
+                "rank: by effective robustness, among the models whose original accuracy does not differ "
+                f"significantly, with its {100 * pair.level:g} % confidence set",
+                indent="",
+            )
+        )
+
+
+def _rank_at_accuracy(row: Mapping[Any, Any]) -> str:
+    if not row["same_accuracy_models"]:
+        return EMPTY
+    low, high = int(row["same_accuracy_rank_low"]), int(row["same_accuracy_rank_high"])
+    return f"{int(row['same_accuracy_rank']):,} of {int(row['same_accuracy_models']) + 1:,} [{low:,}, {high:,}]"
 
 
 def _print_two(pair: "PairComparison") -> None:
@@ -489,17 +506,37 @@ def _print_pairs(record: "ModelRecord") -> None:
             *distance(one.distance, one.p_holm),
             *distance(one.group_distance, one.group_p_holm),
             f"{one.models:,}; {one.group_models:,}",
+            _matched_rank(one),
         )
         for one in record.pairs
     ]
-    header = ("pair", "drop (points)", "from the line", "p (Holm)", "same training data", "p (Holm)", "models")
-    print_table(header, rows, "lrrrrrr")
+    header = (
+        "pair",
+        "drop (points)",
+        "from the line",
+        "p (Holm)",
+        "same training data",
+        "p (Holm)",
+        "models",
+        "rank at the same accuracy",
+    )
+    print_table(header, rows, "lrrrrrrr")
     stdout().print(
         wrapped(
             "Distances in points, above the line positive, on the probit scale: from the line through the other "
-            "models, and through the others trained on the same data. p: no farther off than these models scatter.",
+            "models, and through the others trained on the same data. p: no farther off than these models scatter. "
+            "Rank: by this distance, among the models whose original accuracy does not differ significantly, with its "
+            "95 % confidence set.",
             indent="",
         )
+    )
+
+
+def _matched_rank(pair: "PairResult") -> str:
+    if pair.matched_rank is None:
+        return EMPTY
+    return (
+        f"{pair.matched_rank:,} of {pair.matched_models + 1:,} [{pair.matched_rank_low:,}, {pair.matched_rank_high:,}]"
     )
 
 

@@ -16,7 +16,7 @@ from evalshift.evaluate.importers.predictions import (
     provenance_of,
     refuse_overwriting,
 )
-from evalshift.evaluate.predictions import Imported, Predictions
+from evalshift.evaluate.predictions import COMBINATION, Imported, Predictions
 from evalshift.evaluate.rows import is_label_checksum, same_labels
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.formatting import counted, name_some
@@ -163,7 +163,7 @@ def _is_combination(results: Results, model: str) -> bool:
     for dataset in results.datasets():
         stored = results.provenance(dataset, model) if model in results.models(dataset) else None
         if stored is not None:
-            return stored.imported is not None and stored.imported.source == "combination"
+            return stored.imported is not None and stored.imported.source == COMBINATION
     return False
 
 
@@ -183,13 +183,13 @@ def _combined(
     else:
         logits, top, prob = mean_scores([_logits(results, dataset, model) for model in members], by)
     imported = Imported(
-        source="combination",
+        source=COMBINATION,
         files={model: _checksum(one) for model, one in zip(members, stored, strict=True)},
         kind="top1" if by == "vote" else "logits",
         rules=[f"{_WORDS[by]} of {counted(len(members), 'model')}: {', '.join(members)}"],
         missing=int((top[:, 0] < 0).sum()),
     )
-    entry = {"source": "combination", "family": FAMILY, "family_title": "Combinations", "note": imported.rules[0]}
+    entry = {"source": COMBINATION, "family": FAMILY, "family_title": "Combinations", "note": imported.rules[0]}
     predictions = Predictions(name, dataset.name, top, prob, provenance_of(name, dataset, imported, entry))
     return predictions, logits, count_correct(predictions, dataset)
 

@@ -12,13 +12,16 @@ from evalshift.errors import EvalshiftError, NewerResultsError, StoreError, Usag
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
 from evalshift.files import sha256_of
-from evalshift.formatting import counted
+from evalshift.formatting import counted, name_some
 from evalshift.testbed.datasets import source_checksum
 from evalshift.testbed.limits import limited_name
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.registry import Pair, Registry
 from evalshift.testbed.trust import code_lines
 from evalshift.testbed.weights import current_sha256
+
+# Models on request that are named in a plan.
+_NAMED = 10
 
 NEW = "not run yet"
 FORCED = "run again on request"
@@ -190,7 +193,7 @@ def choice_lines(chosen: Choice, registry: Registry) -> list[str]:
         f"models    {len(chosen.models)}{left_out}",
     ]
     if chosen.on_request:
-        lines.append(f"not run   {', '.join(chosen.on_request)}: run only when named")
+        lines.append(f"not run   {name_some(chosen.on_request, _NAMED)}: run only when named")
     if chosen.unnamed:
         lines.append(f"not run   {len(chosen.unnamed)} models of the default registry: run beside your own when named")
     return lines

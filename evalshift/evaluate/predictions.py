@@ -11,11 +11,15 @@ from evalshift.shapes import Bool, Int, Prob, Top
 # What every run records and no import can.
 _OF_A_RUN = ("preprocess", "device", "precision", "batch_size", "memory_format", "seconds", "images_per_second")
 
+# The source of predictions that were made of those of other models.
+COMBINATION = "combination"
+
 
 class Imported(BaseModel):
     """The source of imported predictions or counts.
 
-    source  what was imported: "predictions", "table", or the name of a released set such as "recht2019-imagenet"
+    source  what was imported: "predictions", "table", the name of a released set such as "recht2019-imagenet", or
+            `COMBINATION`
     files   name -> sha256 of each file that was read
     kind    what the file held: "top1", "topk", "logits", "probabilities", or "counts", "percent", "fraction"
     rules   what was decided on the way, in words, so that it can be checked

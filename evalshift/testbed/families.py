@@ -1,4 +1,4 @@
-"""One entry for many models: wildcards in the names of timm's and torchvision's, filled in by what the two list.
+"""One entry for many models: wildcards in names of timm's, torchvision's and open_clip's, filled in by what they list.
 
 What a library lists is noted in the cache, by its version: only the first registry with a wildcard waits for torch.
 """
@@ -7,7 +7,6 @@ import fnmatch
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from typing import Any
 
 from evalshift.errors import StoreError
@@ -16,8 +15,14 @@ from evalshift.files import write_atomic
 from evalshift.testbed import download, listings
 
 # Which keys of an entry name the model, in the order in which they name it.
-_KEYS = {"timm": ("name",), "torchvision": ("name", "pretrained")}
-_LISTINGS = {"timm": listings.timm_classifiers, "torchvision": listings.torchvision_classifiers}
+_KEYS = {"timm": ("name",), "torchvision": ("name", "pretrained"), "open_clip": ("name", "pretrained")}
+_LISTINGS = {
+    "timm": listings.timm_classifiers,
+    "torchvision": listings.torchvision_classifiers,
+    "open_clip": listings.open_clip_networks,
+}
+# What joins the keys in the name of a model: versions of torchvision's weights are written with a dot.
+_JOINED = {"open_clip": "/"}
 
 
 def is_family(content: object) -> bool:
@@ -36,13 +41,14 @@ def members(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found = {}
     for facts in listed(content["source"]):
         if all(fnmatch.fnmatchcase(facts[key], str(content.get(key, ""))) for key in keys):
-            found[".".join(facts[key] for key in keys)] = {**facts, **content, **{key: facts[key] for key in keys}}
+            name = _JOINED.get(content["source"], ".").join(facts[key] for key in keys)
+            found[name] = {**facts, **content, **{key: facts[key] for key in keys}}
     return found
 
 
 def listed(library: str) -> list[dict[str, Any]]:
     """What a library has weights of: for each, what names it, and what the library knows of it."""
-    note = download.cache_dir() / "listings" / f"{library}-{version(library)}.json"
+    note = download.cache_dir() / "listings" / f"{library}-{listings.library_version(library)}.json"
     with suppress(OSError, ValueError):
         return json.loads(note.read_text("utf-8"))
     found = _LISTINGS[library]()

@@ -1,6 +1,7 @@
 """What is known of published weights and not written in an entry: training data, accuracy, size, family and year.
 
-Of timm's it is what the name says and the published testbed `timm`; of torchvision's, what the default registry says.
+Of timm's it is what the name says and the published testbed `timm`; of torchvision's and open_clip's, what the default
+registry says.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from evalshift.testbed.model_entries import AnyModel, TimmModel, TorchvisionModel
+from evalshift.testbed.model_entries import AnyModel, OpenClipModel, TimmModel, TorchvisionModel
 from evalshift.testbed.published import load_published
 from evalshift.testbed.timm_names import architecture, data_of_entry, training_data
 
@@ -25,7 +26,7 @@ _NAMED = {"source", "name", "pretrained"}
 def with_known_facts(registry: "Registry", default: "Registry", families: Mapping[str, str]) -> "Registry":
     """The registry with facts of published weights in the entries that do not say them, and in what is stored of them.
 
-    `default` has the weights of torchvision; `families` are those that have a title.
+    `default` has the weights of torchvision and of open_clip; `families` are those that have a title.
     """
     models, written = dict(registry.models), dict(registry.written)
     for name, entry in registry.models.items():
@@ -41,11 +42,11 @@ def with_known_facts(registry: "Registry", default: "Registry", families: Mappin
 
 def _missing_facts(entry: AnyModel, default: "Registry") -> dict[str, Any]:
     """The facts that are known of the weights of an entry, without those that the entry says."""
-    if not isinstance(entry, TimmModel | TorchvisionModel) or entry.has_own_weights:
+    if not isinstance(entry, TimmModel | TorchvisionModel | OpenClipModel) or entry.has_own_weights:
         return {}
-    wanted = [*_OF_WEIGHTS, *(() if entry.preprocess or entry.arguments else _OF_INPUT)]
+    wanted = [*_OF_WEIGHTS, *(() if _is_changed(entry) else _OF_INPUT)]
     wanted = [key for key in wanted if key not in entry.model_fields_set]
-    facts = _timm_facts(entry, wanted) if isinstance(entry, TimmModel) else _torchvision_facts(entry, default)
+    facts = _timm_facts(entry, wanted) if isinstance(entry, TimmModel) else _default_facts(entry, default)
     known = {key: facts[key] for key in wanted if facts.get(key) is not None}
     if "family" in known and "family_title" in facts and entry.family_title is None:
         known["family_title"] = facts["family_title"]
@@ -95,9 +96,18 @@ def timm_facts(name: str) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def _torchvision_facts(entry: TorchvisionModel, default: "Registry") -> dict[str, Any]:
+def _is_changed(entry: TimmModel | TorchvisionModel | OpenClipModel) -> bool:
+    """Whether the entry gives the network another input, another form, or other classes than those it is known for."""
+    if isinstance(entry, OpenClipModel):
+        published = entry.templates == "openai_imagenet" and entry.classes == "imagenet-1k" and not entry.names
+        return bool(entry.preprocess) or not published
+    return bool(entry.preprocess or entry.arguments)
+
+
+def _default_facts(entry: TorchvisionModel | OpenClipModel, default: "Registry") -> dict[str, Any]:
     facts: dict[str, Any] = {"training_data": data_of_entry(entry.model_dump(include=_NAMED))}
+    facts |= {"family": "zero-shot"} if isinstance(entry, OpenClipModel) else {}
     for known in default.models.values():
-        if isinstance(known, TorchvisionModel) and (known.name, known.pretrained) == (entry.name, entry.pretrained):
+        if isinstance(known, type(entry)) and (known.name, known.pretrained) == (entry.name, entry.pretrained):
             return facts | {key: getattr(known, key) for key in (*_OF_WEIGHTS[:2], "parameters", *_OF_INPUT)}
     return facts

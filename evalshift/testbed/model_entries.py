@@ -550,8 +550,8 @@ class HuggingfaceModel(WithWeights):
 class OpenClipModel(WithWeights):
     """A CLIP network from open_clip (extra `clip`) as a zero-shot classifier.
 
-    name        the name of the network, such as ViT-B-32
-    pretrained  the name of the weights, such as laion2b_s34b_b79k
+    name        the name of the network, such as ViT-B-32; wildcards stand for several
+    pretrained  the name of the weights, such as laion2b_s34b_b79k, with wildcards too
     weights     your own weights instead
     templates   prompts for a class name, averaged: the name of a set in open_clip, or a list with {} for the name
     names       names of the classes, in order; by default open_clip's for imagenet-1k, else those of the label space
@@ -568,6 +568,11 @@ class OpenClipModel(WithWeights):
     names: tuple[str, ...] = ()
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether the entry names weights."""
+        return self.weights is not None
 
     def weights_files(self) -> tuple[str, ...]:
         return _places(self.weights)

@@ -47,6 +47,9 @@ _PARTS = {
 }
 _IMAGENET = ("imagenet-21k", "imagenet-12k", "imagenet-1k")
 
+# torchvision's names of weights -> the tag that timm gives the same weights.
+_TAGS = {"IMAGENET1K_V1": "tv_in1k", "IMAGENET1K_V2": "tv2_in1k"}
+
 TRAINING_DATA = {
     "imagenet-1k": "ImageNet-1k",
     "imagenet-12k": "ImageNet-12k",
@@ -58,6 +61,7 @@ TRAINING_DATA = {
     "wit": "WIT (OpenAI CLIP)",
     "laion": "LAION",
     "datacomp": "DataComp",
+    "commonpool": "CommonPool",
     "dfn": "DFN",
     "metaclip": "MetaCLIP",
     "webli": "WebLI",
@@ -129,7 +133,7 @@ def training_data(name: str) -> str | None:
 def data_of_entry(entry: Mapping[str, Any]) -> str | None:
     """The training data of a registry entry's weights, a key of `TRAINING_DATA`; None where the entry does not tell.
 
-    What the entry says under `training_data` counts; else the name of timm's or torchvision's own weights.
+    What the entry says under `training_data` counts; else the name of timm's, torchvision's or open_clip's weights.
 
     >>> data_of_entry({"source": "timm", "name": "convnext_base.fb_in22k_ft_in1k"})
     'imagenet-21k'
@@ -137,19 +141,63 @@ def data_of_entry(entry: Mapping[str, Any]) -> str | None:
     'imagenet-1k'
     >>> data_of_entry({"training_data": "ImageNet-22k"}), data_of_entry({"source": "checkpoint"})
     ('imagenet-21k', None)
+    >>> data_of_entry({"source": "open_clip", "name": "ViT-B-32", "pretrained": "laion2b_s34b_b79k"})
+    'laion'
     """
     said = entry.get("training_data")
-    if isinstance(said, str):
+    if isinstance(said, str) and said.strip():
         keys = {title.lower(): key for key, title in TRAINING_DATA.items()} | {"imagenet-22k": "imagenet-21k"}
-        return keys.get(said.lower(), said.lower())
+        data = " ".join(said.lower().split())
+        return keys.get(data, data)
     if entry.get("weights") is not None:
         return None
     if entry.get("source") == "timm":
         return training_data(str(entry.get("name", "")))
+    if entry.get("source") == "open_clip":
+        return _open_clip_data(str(entry.get("pretrained") or ""))
     weights = str(entry.get("pretrained") or "") if entry.get("source") == "torchvision" else ""
     if weights.startswith("IMAGENET1K_"):
         return "instagram" if "SWAG" in weights else "imagenet-1k"
     return None
+
+
+def names_of_weights(entry: Mapping[str, Any]) -> list[str]:
+    """What testbeds call the weights of a registry entry, in small letters; nothing for those of neither library.
+
+    >>> names_of_weights({"source": "torchvision", "name": "resnet50", "pretrained": "IMAGENET1K_V1"})
+    ['resnet50.tv_in1k', 'resnet50']
+    """
+    source, of_library = entry.get("source"), entry.get("name")
+    if not isinstance(of_library, str) or entry.get("weights") is not None:
+        return []
+    if source == "timm":
+        return [of_library.lower()]
+    tag = _TAGS.get(str(entry.get("pretrained") or ""))
+    if source != "torchvision" or tag is None:
+        return []
+    # The testbeds before timm's tags evaluated torchvision's first weights under torchvision's names.
+    return [f"{of_library}.{tag}".lower(), *([of_library.lower()] if tag == "tv_in1k" else [])]
+
+
+# Beginnings of a part of the names of open_clip's weights. "mscoco_finetuned_laion2b" was trained on LAION first.
+_OPEN_CLIP = {
+    "openai": "wit",
+    "yfcc": "yfcc",
+    "cc12m": "cc12m",
+    "laion": "laion",
+    "datacomp": "datacomp",
+    "commonpool": "commonpool",
+    "metaclip": "metaclip",
+    "dfn": "dfn",
+    "merged2b": "merged-2b",
+    "webli": "webli",
+}
+
+
+def _open_clip_data(tag: str) -> str | None:
+    """The data that open_clip's weights of this name were trained on; None where it names none."""
+    found = (data for part in tag.split("_") for start, data in _OPEN_CLIP.items() if part.startswith(start))
+    return next(found, None)
 
 
 def architecture(name: str) -> Architecture | None:

@@ -1,12 +1,15 @@
 """Combinations of stored models: counted by hand, as properties, and what is refused."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from messages import says
 
+from evalshift.analysis.comparison.compute import compare
+from evalshift.analysis.plot_data.scatter import scatter_plot
 from evalshift.analysis.report import report
 from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.combinations import combine, majority_vote, mean_scores
@@ -115,6 +118,58 @@ def test_a_report_has_the_combination_as_a_model_of_its_family(results: Results)
     results.add_pairs(["old:new"])
     table = report(results, resamples=0).table
     assert table.loc[table["model"] == "vote", "family"].tolist() == ["combinations"]
+
+
+def test_lines_leave_combinations_out_and_compare_them(results: Results) -> None:
+    """The errors of a combination are those of its members: it is no further model of the line, whoever is first."""
+    wide(results)
+    results.add_pairs(["old:new"])
+    alone = report(results, resamples=0, scale="linear")
+    combine(results, "a-vote", ["m-3", "m-4", "m-5"])
+    combine(results, "a-copy", ["m-7", "m-8"])  # votes of two are decided by the surer, and m-7 always is
+    both = report(results, resamples=0, scale="linear")
+
+    assert both.fit.slope == alone.fit.slope
+    assert both.fit.models == alone.fit.models == 9
+    distances = both.tables["robustness"].set_index("model")["distance"]
+    assert np.isfinite(distances["a-vote"])
+    before = alone.tables["robustness"].set_index("model")["distance"]
+    assert distances[before.index].to_numpy() == pytest.approx(before.to_numpy(), nan_ok=True)
+    (note,) = [one for one in both.summary.pairs[0].notes if "combinations of others" in one]
+    assert note.startswith(
+        "2 models are combinations of others, and no part of lines, which go through single models: "
+    )
+    assert not any("same predictions on both sets" in one for one in both.summary.pairs[0].notes)
+    plot = scatter_plot(both.summary.pairs[0].metrics["top1"], "linear")
+    assert [title for title, _ in plot.left_out] == ["Combinations"]
+    (compared,) = compare(results, "m-1", "a-vote", scale="linear").pairs
+    assert compared.line_models == 8
+
+
+def test_a_report_of_combinations_alone_has_no_line(results: Results) -> None:
+    put(results, "x", [0, 1, 1, 2])
+    put(results, "y", [0, 2, 2, 0])
+    combine(results, "one", ["x", "y"])
+    combine(results, "two", ["x", "y"])
+    results.add_pairs(["old:new"])
+    found = report(results, resamples=0, models=["one", "two"])
+    assert found.table["model"].tolist() == ["one", "two"]
+    assert found.summary.pairs[0].metrics["top1"].lines["linear"] is None
+
+
+def wide(results: Results) -> None:
+    """Nine models of increasing accuracy on two sets of 300 images; m-7 is surer than m-8 of each prediction."""
+    rng = np.random.default_rng(0)
+    for name, fall in (("old", 0.0), ("new", 0.15)):
+        labels = rng.integers(0, 3, 300)
+        dataset = replace(
+            results.load_dataset(name), ids=tuple(map(str, range(300))), labels=labels, fingerprint=f"300 of {name}"
+        )
+        results.save_dataset(dataset)
+        for model in range(9):
+            correct = rng.random(300) < 0.5 + 0.05 * model - fall
+            firsts = np.where(correct, labels, (labels + rng.integers(1, 3, 300)) % 3)
+            put(results, f"m-{model}", firsts.tolist(), [0.9 if model == 7 else 0.5] * 300, datasets=[name])
 
 
 def test_only_datasets_of_all_models_have_the_combination(results: Results) -> None:

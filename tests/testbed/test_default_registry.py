@@ -17,6 +17,7 @@ from evalshift.testbed.model_entries import (
     CheckpointModel,
     FisherVectorsModel,
     HubModel,
+    OpenClipModel,
     RandomFeaturesModel,
     TimmModel,
     TorchvisionModel,
@@ -26,6 +27,7 @@ from evalshift.testbed.models.code import call_function
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
 from evalshift.testbed.registry_path import default_path
 from evalshift.testbed.registry_reading import load_registry
+from evalshift.testbed.timm_names import data_of_entry
 
 REGISTRY = load_registry(default_path())
 
@@ -112,6 +114,8 @@ CLASSES_OF = {
     "cifar10": "cifar10",
     "cifar100": "cifar100",
     "imagenet": "imagenet-1k",
+    "imagenet-sketch": "imagenet-1k",
+    "imagenetv2-matched-frequency": "imagenet-1k",
     "mnist": "mnist",
 }
 # Name, bytes, sha256, as TensorFlow Datasets and others give them.
@@ -262,6 +266,7 @@ class TestWhole:
             *(f"resnet{layers}-akamaster" for layers, *_ in AKAMASTER),
             *(name for name in REGISTRY.models if name.endswith("-torchvision")),
             *(name for name in REGISTRY.models if name.endswith("-timm")),
+            *(name for name in REGISTRY.models if name.startswith("open_clip/")),
             *(f"{name}-detectors" for name, _ in DETECTORS),
             *(f"resnet{layers}-mmpretrain" for layers, *_ in MMPRETRAIN),
             *(f"random-features-{size}{flip}" for size in ("256", "1k", "32k", "256k") for flip in ("", "-flip")),
@@ -275,10 +280,10 @@ class TestWhole:
         assert entry.family
         assert (
             len(promised(name)) >= 8
-            or isinstance(entry, TimmModel | RandomFeaturesModel | FisherVectorsModel)
+            or isinstance(entry, TimmModel | OpenClipModel | RandomFeaturesModel | FisherVectorsModel)
             or name in WITHOUT_HASH
         )
-        knows_its_own = isinstance(entry, TimmModel | TorchvisionModel)
+        knows_its_own = isinstance(entry, TimmModel | TorchvisionModel | OpenClipModel)
         assert knows_its_own == (entry.preprocess is None)  # pyright: ignore[reportAttributeAccessIssue]
         assert entry.expected or entry.note
         for dataset, accuracy in entry.expected.items():
@@ -476,11 +481,42 @@ class TestTimm:
         assert noted == {f"dpn{size}.mx_in1k-timm" for size in ("68b", "92", "107")}
 
 
+class TestOpenClip:
+    NAMES = [name for name in REGISTRY.models if name.startswith("open_clip/")]  # noqa: RUF012
+
+    def test_open_clip_knows_them_and_where_their_weights_are(self) -> None:
+        open_clip = pytest.importorskip("open_clip", reason="the test extra brings it")
+        assert len(self.NAMES) == 28
+        for name in self.NAMES:
+            entry = model(name)
+            assert isinstance(entry, OpenClipModel)
+            assert name == f"open_clip/{entry.name}/{entry.pretrained}"
+            known = open_clip.get_pretrained_cfg(entry.name, entry.pretrained)
+            hub = known["hf_hub"].strip("/")
+            # OpenAI's, open_clip's first and Meta's weights are on the hub as copies.
+            assert hub.startswith("timm/") or entry.homepage == f"https://huggingface.co/{hub}"
+            assert entry.image_size == open_clip.get_model_config(entry.name)["vision_cfg"]["image_size"]
+            assert entry.family == "zero-shot"
+            # What the names of open_clip's weights say without the entry.
+            assert data_of_entry({"source": "open_clip", "pretrained": entry.pretrained}) == entry.training_data
+
+    def test_they_are_above_what_their_accuracy_on_imagenet_alone_would_be(self) -> None:
+        """Figures of open_clip's table, in part copied by hand: the drop to ImageNetV2 is between 5 and 8 points."""
+        both = [entry.expected for entry in map(model, self.NAMES) if entry.expected]
+        drops = [100 * (one["imagenet"] - one["imagenetv2-matched-frequency"]) for one in both]
+        assert min(drops) > 5
+        assert max(drops) < 9
+        assert model("open_clip/ViT-B-32/openai").expected == {
+            "imagenet": 0.6332, "imagenetv2-matched-frequency": 0.5592, "imagenet-sketch": 0.4229,
+        }  # fmt: skip
+
+
 def test_what_trains_here_is_not_run_unasked() -> None:
     """A plain run on CIFAR-10 takes what is published; what takes minutes of training says how many."""
     here = RandomFeaturesModel | FisherVectorsModel
     trained = {name: entry for name, entry in REGISTRY.models.items() if isinstance(entry, here)}
-    assert {name for name, entry in REGISTRY.models.items() if entry.on_request} == trained.keys()
+    zero_shot = {name for name in REGISTRY.models if name.startswith("open_clip/")}
+    assert {name for name, entry in REGISTRY.models.items() if entry.on_request} == trained.keys() | zero_shot
     for entry in trained.values():
         costs = r"trains here, (about \d+ minutes? on two cores|needs \d+ GB of memory and a GPU)"
         assert re.fullmatch(costs, entry.on_request or "")

@@ -5,8 +5,8 @@ import pytest
 import timm
 from messages import says
 
-from evalshift.errors import RegistryError
-from evalshift.testbed import families
+from evalshift.errors import ModelError, RegistryError
+from evalshift.testbed import families, listings
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.registry_reading import load_registry
 
@@ -37,6 +37,33 @@ def test_weights_of_torchvision_with_their_accuracy(load: Load) -> None:
     registry = load('  "tv/*": {source: torchvision, name: resnet50, pretrained: "*"}')
     assert list(registry.models) == ["tv/resnet50.IMAGENET1K_V1", "tv/resnet50.IMAGENET1K_V2"]
     assert registry.models["tv/resnet50.IMAGENET1K_V2"].expected == {"imagenet": 0.80858}
+
+
+def test_networks_of_open_clip(load: Load) -> None:
+    """Names as in the default registry; weights that stand under two networks are there once."""
+    pytest.importorskip("open_clip", reason="the test extra brings it")
+    registry = load('  "open_clip/*": {source: open_clip, name: "RN50*", pretrained: "[oc]*"}')
+    assert sorted(registry.models) == [
+        "open_clip/RN50/cc12m", "open_clip/RN50/openai",
+        "open_clip/RN50x16/openai", "open_clip/RN50x4/openai", "open_clip/RN50x64/openai",
+    ]  # fmt: skip
+    entry = registry.models["open_clip/RN50/openai"]
+    assert (entry.family, entry.year, entry.training_data) == ("zero-shot", 2021, "wit")
+    assert entry.expected["imagenet"] == 0.5982
+    other = load('  "*": {source: open_clip, name: RN50, pretrained: "opena?", templates: ["{}"]}').models[
+        "RN50/openai"
+    ]
+    assert (other.training_data, other.expected) == ("wit", {})
+
+
+def test_a_library_that_is_not_installed(
+    load: Load, complaint: Callable[..., str], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(listings._PACKAGES, "open_clip", "no-such-distribution")
+    says(
+        complaint(ModelError, load, '  "*": {source: open_clip, name: "RN50*", pretrained: "*"}'),
+        found="it is not installed",
+    )
 
 
 def test_what_the_entry_says_wins(load: Load) -> None:

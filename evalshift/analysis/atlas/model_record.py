@@ -33,6 +33,8 @@ class PairResult:
 
     distance        from the line through the other models, on the probit scale, with `p_holm` over them all
     group_distance  from the line through the other models trained on the same data, likewise
+    matched_models  how many other models have the same original accuracy; `matched_rank` by effective robustness among
+                    these and itself, with the ranks that Holm's tests against these leave open (`matched_models`)
     """
 
     pair: str
@@ -44,6 +46,10 @@ class PairResult:
     group_models: int
     group_distance: float | None
     group_p_holm: float | None
+    matched_models: int
+    matched_rank: int | None
+    matched_rank_low: int | None
+    matched_rank_high: int | None
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ def _pair_result(found: FoundModel, pair: str) -> PairResult | None:
     row = lines.outcomes.models.index(found.model.name)
     original_correct, original_total, new_correct, new_total = (count[row] for count in lines.outcomes.counts)
     data = found.model.training_data
+    matched = lines.matched(row)
     group = next((line.members for line in lines.groups.lines if line.name == data), 0)
     return PairResult(
         pair=pair,
@@ -117,6 +124,10 @@ def _pair_result(found: FoundModel, pair: str) -> PairResult | None:
         group_models=group,
         group_distance=_known(lines.group_distance[row]),
         group_p_holm=_known(lines.groups.p_holm[row]),
+        matched_models=0 if matched is None else int(matched.count[0]),
+        matched_rank=None if matched is None else int(matched.rank[0]),
+        matched_rank_low=None if matched is None else int(matched.interval.low[0]),
+        matched_rank_high=None if matched is None else int(matched.interval.high[0]),
     )
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedModel, PublishedTestbed, load_published, published_names
+from evalshift.testbed.timm_names import names_of_weights
 
 if TYPE_CHECKING:
     from evalshift.testbed.registry import Registry
 
-# torchvision's names of weights -> the tag that timm gives the same weights.
-_TAGS = {"IMAGENET1K_V1": "tv_in1k", "IMAGENET1K_V2": "tv2_in1k"}
+_NAMED = {"source", "name", "pretrained", "weights"}
 _PREFIX = re.compile(r"^(?:hf[-_]hub:|https://huggingface\.co/)?(?:timm/|torchvision[/.:])?", re.IGNORECASE)
 
 
@@ -78,13 +78,4 @@ def _names_of(name: str, registry: "Registry | None") -> list[str]:
     bare = _PREFIX.sub("", name)
     names = [bare.lower()]
     entry = None if registry is None else registry.models.get(name)
-    if entry is not None:
-        source, of_library = getattr(entry, "source", ""), getattr(entry, "name", None)
-        if source == "timm" and of_library:
-            names.append(of_library.lower())
-        tag = _TAGS.get(getattr(entry, "pretrained", None) or "")
-        if source == "torchvision" and of_library and tag:
-            names.append(f"{of_library}.{tag}".lower())
-            # The testbeds before timm's tags evaluated torchvision's first weights under torchvision's names.
-            names += [of_library.lower()] if tag == "tv_in1k" else []
-    return names
+    return names if entry is None else [*names, *names_of_weights(entry.model_dump(include=_NAMED))]

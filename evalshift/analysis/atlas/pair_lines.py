@@ -9,10 +9,12 @@ from jaxtyping import Bool, Float, Int
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.group_lines import GroupLines, group_lines
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
+from evalshift.analysis.statistics.matched_models import MatchedModels, matched_models
 from evalshift.analysis.statistics.model_scatter import scatter_test
 from evalshift.analysis.statistics.ranks import rank
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary.published import published_outcomes
+from evalshift.errors import AnalysisError
 from evalshift.testbed.published import PublishedTestbed, load_published
 
 # Accuracies of models trained on many kinds of data lie on a line there (Miller et al. 2021).
@@ -28,7 +30,7 @@ class PairLines:
     slope, offset  of the line through the models of the line; NaN where there are too few
     distance     new accuracy minus that on the line through the other models, a fraction; NaN without a line
     p_value, p_holm  of that distance, see `scatter_test`
-    in_line      which models the line goes through
+    baseline     which models the publication has in its line; in_line: those that the line goes through, no outliers
     groups       the lines by training data; `group_distance` and `group_p_holm` are as above, within the group
     original_rank, new_rank  among the models of the pair, ties sharing the better one
     """
@@ -42,6 +44,7 @@ class PairLines:
     distance: Float[np.ndarray, " m"]
     p_value: Float[np.ndarray, " m"]
     p_holm: Float[np.ndarray, " m"]
+    baseline: Bool[np.ndarray, " m"]
     in_line: Bool[np.ndarray, " m"]
     groups: GroupLines
     group_distance: Float[np.ndarray, " m"]
@@ -62,6 +65,20 @@ class PairLines:
         with np.errstate(invalid="ignore"):
             off = np.flatnonzero(self.p_holm < 1 - LEVEL)
         return off[np.argsort(-np.abs(self.distance[off]), kind="stable")]
+
+    def matched(self, model: int) -> MatchedModels | None:
+        """The model at this position among those of the same original accuracy; None without a line or others."""
+        try:
+            found = matched_models(
+                self.outcomes.counts,
+                in_line=self.baseline,
+                of=np.array([model]),
+                scale=SCALE,
+                level=LEVEL,
+            )
+        except AnalysisError:
+            return None
+        return found if found.count[0] else None
 
     def points_at(self, place: float, above: float) -> float:
         """A distance from the line at an original accuracy, both on the scale, as a difference of accuracies."""
@@ -95,6 +112,7 @@ def pair_lines(testbed: str, pair: str, metric: str = "top1") -> PairLines:
         distance=accuracy - from_scale(y - test.distance, SCALE),
         p_value=test.p_value,
         p_holm=test.p_holm,
+        baseline=baseline,
         in_line=test.in_line,
         groups=groups,
         group_distance=accuracy - from_scale(y - groups.distance, SCALE),

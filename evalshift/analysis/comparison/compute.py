@@ -20,6 +20,7 @@ from evalshift.analysis.pair_statistics.missing import Missing, attempt, either,
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval, square_and_add
+from evalshift.analysis.statistics.matched_models import matched_models
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.paired import (
     compare_drops,
@@ -181,6 +182,16 @@ def _compare_pair(
             clopper_pearson(new_correct, new_total, level),
         ),
         distances=attempt(lambda: require(robustness).reported[order]),
+        matched=attempt(
+            lambda: matched_models(
+                outcomes.counts,
+                in_line=outcomes.in_line(left_out),
+                of=np.array(places),
+                covariances=_covariances(source),
+                scale=options.scale,
+                level=level,
+            )
+        ),
         differences=differences,
         only=only,
         predictions=predictions,

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -17,6 +17,7 @@ from evalshift.analysis.comparison.verdict import matrix_verdict, verdict
 from evalshift.analysis.outcomes import ImagePredictions
 from evalshift.analysis.pair_statistics.missing import Missing, computed, or_else, reasons
 from evalshift.analysis.statistics.intervals import Interval
+from evalshift.analysis.statistics.matched_models import MatchedModels
 from evalshift.analysis.statistics.scale_choice import ScaleChoice
 from evalshift.analysis.summary.findings import chosen_scale_sentence
 from evalshift.errors import AnalysisError, UsageError, unknown_name
@@ -58,6 +59,7 @@ class PairComparison:
     models        c names, in the order in which they were chosen
     accuracies    on the original and on the new set, shape (c,) each, and their intervals
     distances     effective robustness of each, a fraction; or why it is not computed
+    matched       each among the models of the line that have its original accuracy; or why that is not computed
     differences   of each quantity in `QUANTITIES`, or why it is not computed
     only          per set, images that one model classifies correctly and another does not; None from counts alone
     predictions   of the chosen models on both sets; None from counts alone
@@ -75,6 +77,7 @@ class PairComparison:
     accuracies: tuple[Accuracies, Accuracies]
     intervals: tuple[Interval[np.ndarray], Interval[np.ndarray]]
     distances: Accuracies | Missing
+    matched: MatchedModels | Missing
     differences: Mapping[str, Differences | Missing]
     only: tuple[Int[np.ndarray, "c c"], Int[np.ndarray, "c c"]] | None
     predictions: tuple[ImagePredictions, ImagePredictions] | None
@@ -101,8 +104,13 @@ class PairComparison:
 
     @property
     def accuracy_table(self) -> pd.DataFrame:
-        """One row per model, fractions: accuracies with their intervals, drop, effective robustness."""
+        """One row per model, fractions: accuracies with their intervals, drop, effective robustness.
+
+        `same_accuracy_models` counts the other models of its original accuracy, 0 where they are not known;
+        `same_accuracy_rank` is its rank in effective robustness among these and itself, with its confidence set.
+        """
         original, new = self.accuracies
+        matched = or_else(self.matched, None)
         return pd.DataFrame(
             {
                 "model": self.models,
@@ -114,6 +122,10 @@ class PairComparison:
                 "new_high": self.intervals[1].high,
                 "drop": original - new,
                 "robustness": or_else(self.distances, np.nan),
+                "same_accuracy_models": 0 if matched is None else matched.count,
+                "same_accuracy_rank": _known(matched, lambda found: found.rank),
+                "same_accuracy_rank_low": _known(matched, lambda found: found.interval.low),
+                "same_accuracy_rank_high": _known(matched, lambda found: found.interval.high),
             }
         )
 
@@ -232,6 +244,13 @@ class Comparison:
         """All of it but the images; what is undefined is null."""
         written = {"schema_version": 1, "pairs": [one.facts() for one in self.pairs]}
         return json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _known(matched: MatchedModels | None, ranks: Callable[[MatchedModels], np.ndarray]) -> Any:
+    """Ranks of models that have others of their accuracy; missing for the rest."""
+    if matched is None:
+        return pd.NA
+    return pd.Series(ranks(matched), dtype="Int64").where(matched.count > 0)
 
 
 def _differing(predictions: ImagePredictions, names: list[str], metric: str) -> pd.DataFrame:

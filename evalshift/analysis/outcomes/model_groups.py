@@ -56,9 +56,19 @@ def model_groups(outcomes: Outcomes, by: str) -> ModelGroups:
 
 
 def _by_name(by: str, values: list[str | None], title: Callable[[str], str]) -> ModelGroups:
-    names = tuple(None if value is None else title(value) for value in values)
+    """Groups by title. Titles that differ in case or in spaces alone are one group, under the most frequent of them."""
+    titles = [None if value is None else title(value) for value in values]
+    spelled = Counter(one for one in titles if one is not None)
+    shown: dict[str, str] = {}
+    for one, _ in spelled.most_common():
+        shown.setdefault(_folded(one), one)
+    names = tuple(None if one is None else shown[_folded(one)] for one in titles)
     counts = Counter(name for name in names if name is not None)
     return ModelGroups(by, names, tuple(sorted(counts, key=lambda name: (-counts[name], name))))
+
+
+def _folded(title: str) -> str:
+    return " ".join(title.casefold().split())
 
 
 def _training_data(facts: Mapping[str, Any]) -> str | None:
@@ -69,7 +79,7 @@ def _training_data(facts: Mapping[str, Any]) -> str | None:
 
 def _text(facts: Mapping[str, Any], key: str) -> str | None:
     value = facts.get(key)
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def _count(value: object) -> int | None:

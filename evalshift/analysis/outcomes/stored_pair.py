@@ -1,6 +1,6 @@
 """Stored predictions of a pair -> each model's predictions on either set, and how many are correct."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from evalshift.analysis.outcomes.stored_side import (
     narrow,
 )
 from evalshift.errors import AnalysisError, EvalshiftError, StoreError, UsageError, did_you_mean
-from evalshift.evaluate.predictions import Provenance
+from evalshift.evaluate.predictions import COMBINATION, Provenance
 from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
 from evalshift.formatting import counted, name_some
 from evalshift.titles import title_of
@@ -90,8 +90,11 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
     }
     titles = _dataset_titles(results, original.dataset, new.dataset)
     outcomes = {metric: _count(original, new, metric, known, titles) for metric in METRICS if metric not in unreported}
-    duplicates = {} if predictions is None else duplicate_models(*predictions)
-    outcomes = {metric: replace(counts, duplicates=duplicates) for metric, counts in outcomes.items()}
+    combined = frozenset(model for model, both in known.items() if _is_combination(both[0].provenance))
+    duplicates = {} if predictions is None else _duplicates(predictions, combined)
+    outcomes = {metric: replace(counts, duplicates=duplicates, beside=combined) for metric, counts in outcomes.items()}
+    if combined:
+        notes.append(_combined_note(combined))
     if duplicates:
         notes.append(duplicates_note(duplicates))
     provenance = {model: (both[0].provenance, both[1].provenance) for model, both in known.items()}
@@ -132,6 +135,26 @@ def _read_models(
         else:
             known[model] = both
     return known, refused
+
+
+def _is_combination(provenance: Provenance) -> bool:
+    return provenance.imported is not None and provenance.imported.source == COMBINATION
+
+
+def _combined_note(combined: Collection[str]) -> str:
+    one = len(combined) == 1
+    are = "1 model is a combination" if one else f"{len(combined):,} models are combinations"
+    return (
+        f"{are} of others, and no part of lines, which go through single models: {name_some(sorted(combined))}. "
+        "Effective robustness compares combinations with these lines."
+    )
+
+
+def _duplicates(predictions: tuple[ImagePredictions, ImagePredictions], combined: Collection[str]) -> dict[str, str]:
+    """Models with the predictions of another; no combination, which may predict what one of its members does."""
+    places = [place for place, model in enumerate(predictions[0].models) if model not in combined]
+    original, new = (side.subset(places) if combined else side for side in predictions)
+    return duplicate_models(original, new) if places else {}
 
 
 def _left_out(model: str, error: EvalshiftError) -> str:

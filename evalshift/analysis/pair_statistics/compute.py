@@ -44,6 +44,7 @@ from evalshift.analysis.statistics.drop_decomposition import Decomposition, Spli
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness, effective_robustness
 from evalshift.analysis.statistics.intervals import Interval
 from evalshift.analysis.statistics.item_response import AbilityChange
+from evalshift.analysis.statistics.matched_models import MatchedModels, matched_models
 from evalshift.analysis.statistics.mean_drop import MeanDrop, drop_margin, drop_margin_of_counts
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates, WithoutDuplicates, without_duplicates
@@ -85,6 +86,7 @@ class Statistics:
     shape              its curvature, images whose hit rate falls as accuracy rises, correlations by class
     robustness         each model against the line of the other models, on the scale of `lines`, or on the best
                        one where that fits far worse (see `scale_choice.better_scale`)
+    matched            each model among those of the line that have its original accuracy, on the scale of `robustness`
     shared_images      whether it allows for the sampling error that models share on the same images
     overlap            whether the sets share images, so that what takes them as independent is left out
     shared_drops       drops of the models with predictions, where both sets hold some of the same images; else None
@@ -124,6 +126,7 @@ class Statistics:
     lines: LineStatistics
     shape: LineShape
     robustness: EffectiveRobustness | Missing
+    matched: MatchedModels | Missing
     shared_images: bool
     overlap: bool
     shared_drops: SharedImageDrops | None
@@ -211,6 +214,7 @@ def _statistics(
         lines=line_statistics(line) if every else without_line_statistics(basis.scale, NOT_ASKED),
         shape=line_shape(line, estimates) if every else LineShape({}, NOT_ASKED, NOT_ASKED, NOT_ASKED),
         robustness=robustness,
+        matched=asked("matched", lambda: _matched(basis, robustness)),
         shared_images=basis.covariances is not None,
         overlap=basis.overlap,
         shared_drops=basis.shared_drops,
@@ -278,6 +282,18 @@ def _robustness(basis: Basis, scale: str) -> EffectiveRobustness | Missing:
             level=basis.level,
             rng=basis.rng(f"robustness {scale}"),
         ).of(place)
+    )
+
+
+def _matched(basis: Basis, robustness: EffectiveRobustness | Missing) -> MatchedModels | Missing:
+    return attempt(
+        lambda: matched_models(
+            basis.counts,
+            in_line=basis.in_line,
+            covariances=basis.covariances,
+            scale=require(robustness).scale,
+            level=basis.level,
+        )
     )
 
 

@@ -15,6 +15,7 @@ from evalshift.analysis.summary import MetricSummary
 from evalshift.analysis.summary.sentences import bootstrap_span
 from evalshift.analysis.tables.of_model_groups import slopes_sentence
 from evalshift.analysis.tables.published_line import Against
+from evalshift.evaluate.predictions import COMBINATION
 from evalshift.formatting import number
 from evalshift.testbed.timm_names import TRAINING_DATA
 
@@ -155,7 +156,7 @@ def scatter_plot(summary: MetricSummary, scale: str, everything: bool = False) -
     by_family = [
         (titles.family(family), tuple(np.flatnonzero(families == family).tolist())) for family in summary.left_out
     ]
-    beside = tuple(np.flatnonzero(table["model"].isin(outcomes.beside) & ~summary.highlighted).tolist())
+    beside = table["model"].isin(outcomes.beside).to_numpy() & ~np.isin(families, summary.left_out)
     line = (summary.all_lines if everything and summary.left_out else summary.lines).get(scale)
     if summary.against is not None and framed.sum() < LEAST_LINE_MODELS:
         line = None
@@ -173,13 +174,21 @@ def scatter_plot(summary: MetricSummary, scale: str, everything: bool = False) -
         in_line=inside,
         framed=framed | summary.highlighted,
         highlighted=summary.highlighted,
-        left_out=(*by_family, *([("Added", beside)] if beside else [])),
+        left_out=(*by_family, *_beside(summary, beside & ~summary.highlighted)),
         line=line_plot(line, centres[0][framed]),
         all_line=line_plot(summary.all_lines.get(scale), centres[0]) if summary.left_out else None,
         testbed=None if summary.against is None else _testbed_plot(summary.against, scale),
         groups=_groups(summary, scale, centres[0]),
         slopes=_slopes(summary),
     )
+
+
+def _beside(summary: MetricSummary, beside: np.ndarray) -> list[tuple[str, tuple[int, ...]]]:
+    """Models that lines leave out whatever their family: combinations of others, and those added to published ones."""
+    sources = summary.outcomes.attributes
+    combined = np.array([sources.get(model, {}).get("source") == COMBINATION for model in summary.table["model"]])
+    parts = ("Combinations", beside & combined), ("Added", beside & ~combined)
+    return [(title, tuple(np.flatnonzero(rows).tolist())) for title, rows in parts if rows.any()]
 
 
 def _groups(summary: MetricSummary, scale: str, x: np.ndarray) -> tuple[GroupPlot, ...]:

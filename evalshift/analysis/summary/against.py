@@ -11,6 +11,7 @@ from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.draws import affordable
 from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
+from evalshift.analysis.statistics.matched_models import MatchedModels, matched_models
 from evalshift.analysis.statistics.model_scatter import scatter_test
 from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
@@ -22,7 +23,7 @@ from evalshift.analysis.tables.published_line import Against, SameData
 from evalshift.errors import AnalysisError, did_you_mean
 from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTestbed, load_with_pairs
-from evalshift.testbed.timm_names import data_of_entry
+from evalshift.testbed.timm_names import data_of_entry, names_of_weights
 
 # Percentiles and p-values of the distances move by less than a printed digit beyond that.
 _RESAMPLES = 20_000
@@ -95,6 +96,11 @@ def _metric_against(
 ) -> MetricSummary:
     own = metric.outcomes
     members = _members(own, published)
+    if twins := _twins(own, published, members):
+        notes.append(
+            f"Models that by name or weights are in the line of {testbed.title} too, with the accuracies published "
+            f"there: {name_some(twins)}."
+        )
     if members:
         notes.append(f"Models of {testbed.title} itself are not compared with it: {name_some(members)}.")
     rows = metric.table[~metric.table["model"].isin(members)]
@@ -128,6 +134,7 @@ def _metric_against(
             scale=options.scale,
             models=tuple(rows["model"]),
             distances=distances,
+            matched=_matched(rows, line_models, options),
             members=members,
             titles=own.titles,
             highlighted=own.highlighted,
@@ -142,6 +149,19 @@ def _metric_against(
             testbed_distances=_testbed_distances(line_models, options.scale),
             same_data=_same_data(rows, own, line_models, groups, options),
         ),
+    )
+
+
+def _matched(rows: pd.DataFrame, testbed: Outcomes, options: ReportOptions) -> MatchedModels:
+    own = [rows[name].to_numpy(np.int64) for name in _COUNTS]
+    counts = [np.concatenate(both) for both in zip(own, testbed.counts, strict=True)]
+    places = np.arange(len(counts[0]))
+    return matched_models(
+        (counts[0], counts[1], counts[2], counts[3]),
+        in_line=places >= len(rows),
+        of=places[: len(rows)],
+        scale=options.scale,
+        level=options.level,
     )
 
 
@@ -201,6 +221,17 @@ def _same_data(
         low[places], high[places] = found.interval.low, found.interval.high
         count[places] = len(group)
     return SameData(tuple(data), count, distance, (low, high), adjust(p_value, "holm"))
+
+
+def _twins(own: Outcomes, published: Outcomes, members: Sequence[str]) -> list[str]:
+    """Models of the report with the name or weights of a published one, as "mine (resnet50.tv_in1k)"."""
+    known = {one.partition("@")[0].lower(): one for one in published.models}
+    found = {
+        model: next((known[name] for name in (model.lower(), *names_of_weights(facts)) if name in known), None)
+        for model, facts in ((model, own.attributes.get(model, {})) for model in own.models if model not in members)
+    }
+    twins = {own.titles.model(model): twin for model, twin in found.items() if twin is not None}
+    return [name if name == twin else f"{name} ({twin})" for name, twin in twins.items()]
 
 
 _COUNTS = ("original_correct", "original_total", "new_correct", "new_total")

@@ -16,6 +16,7 @@ from evalshift.analysis.summary.confidence_sentences import (
 )
 from evalshift.analysis.summary.label_sentences import corrected_label_sentences
 from evalshift.analysis.tables.of_abilities import not_converged
+from evalshift.analysis.tables.of_matched_models import matched_sentence
 from evalshift.formatting import ci_words, counted, name_some, number, p_words, percent, points, points_ci
 
 # Models that a sentence names, of those significantly above or below the line.
@@ -44,6 +45,7 @@ def details(statistics: Statistics) -> tuple[str, ...]:
     """Further findings, for the page."""
     return _said(
         chance_sentence(statistics),
+        matched_sentence(statistics),
         pairs_sentence(statistics),
         hard_sentence(statistics),
         falling_images_sentence(statistics),

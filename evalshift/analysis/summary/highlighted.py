@@ -8,6 +8,8 @@ import pandas as pd
 
 from evalshift.analysis.pair_statistics.missing import Missing, either
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
+from evalshift.analysis.statistics.matched_models import MatchedModels
+from evalshift.analysis.tables.of_matched_models import rank_words
 from evalshift.formatting import p_words, percent, points, points_ci
 
 # Models with a sentence of their own; the others are in the table.
@@ -20,18 +22,19 @@ def highlighted_sentences(
     names: tuple[str, str],
     models: Sequence[str],
     robustness: EffectiveRobustness | Missing,
+    matched: MatchedModels | Missing,
     level: float,
 ) -> tuple[str, ...]:
     """One sentence for each of the first three highlighted models.
 
     `table` as in `MetricSummary`, `rows` says which of its rows are highlighted, `names` are those of both sets;
-    `robustness` is of `models`.
+    `robustness` and `matched` are of `models`.
     """
     found = table[rows]
     place = {model: position for position, model in enumerate(models)}
     said = [
         f"{row['title']}: {_accuracies(row, names, len(table))}; {_drop(row, level)}"
-        f"{_distance(robustness, place[row['model']], level)}."
+        f"{_distance(robustness, place[row['model']], level)}{_matched(matched, place[row['model']])}."
         for row in found.head(_MOST).to_dict("records")
     ]
     if len(found) > _MOST:
@@ -67,3 +70,8 @@ def _distance_words(found: EffectiveRobustness, place: int, level: float) -> str
     inside += [] if math.isnan(p_holm) else [p_words(p_holm).replace("p", "p (Holm)", 1)]
     around = f" ({'; '.join(inside)})" if inside else ""
     return f"; effective robustness: {points(sign * distance)} points {side} the line of the other models{around}"
+
+
+def _matched(matched: MatchedModels | Missing, place: int) -> str:
+    words = either(matched, lambda found: rank_words(found, place), lambda reason: "")
+    return f"; in effective robustness, {words}" if words else ""

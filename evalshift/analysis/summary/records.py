@@ -128,7 +128,13 @@ class MetricSummary:
         against = self.against.sentence() if self.against else None
         statistics = self.statistics
         mine = highlighted_sentences(
-            self.table, self.highlighted, names, statistics.models, statistics.robustness, self.level
+            self.table,
+            self.highlighted,
+            names,
+            statistics.models,
+            statistics.robustness,
+            statistics.matched,
+            self.level,
         )
         drop = drop_sentence(self.table, self.outcomes.metric, self.statistics.mean_drop)
         unfit = unfit_scale_sentence(self.statistics, scale)

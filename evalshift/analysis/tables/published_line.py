@@ -9,6 +9,8 @@ import pandas as pd
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness
 from evalshift.analysis.statistics.line_fit import Line
+from evalshift.analysis.statistics.matched_models import MatchedModels
+from evalshift.analysis.tables.of_matched_models import rank_words
 from evalshift.analysis.tables.of_models import extrapolated_words
 from evalshift.analysis.tables.table import Column, StatisticTable, bounded, make_table
 from evalshift.formatting import counted, name_some, p_words, percent, points_ci
@@ -43,6 +45,7 @@ class Against:
     lines     scale -> its line
     models    the models that are compared with it, in the order of the table
     distances how far each is above the line on `scale`, see `effective_robustness_against`
+    matched   each of `models` among the testbed's models of the same original accuracy
     members   models of the report that are the testbed's own: same name, same counts
     titles    what the models of the report are called where they are read of
     highlighted  those that are marked wherever models are shown
@@ -60,6 +63,7 @@ class Against:
     scale: str
     models: tuple[str, ...]
     distances: EffectiveRobustness
+    matched: MatchedModels
     members: tuple[str, ...]
     titles: Titles = UNTITLED
     highlighted: frozenset[str] = frozenset()
@@ -76,7 +80,7 @@ class Against:
     @property
     def table(self) -> pd.DataFrame:
         """One row per model: predicted accuracy, distance (positive above the line), their bounds, and p-values."""
-        found, same = self.distances, self.same_data
+        found, same, matched = self.distances, self.same_data, self.matched
         more = (
             {}
             if same is None
@@ -102,6 +106,10 @@ class Against:
                 "p_value": found.p_value,
                 "p_holm": found.p_holm,
                 "p_bh": found.p_bh,
+                "same_accuracy_models": matched.count,
+                "same_accuracy_rank": matched.rank,
+                "same_accuracy_rank_low": matched.interval.low,
+                "same_accuracy_rank_high": matched.interval.high,
                 **more,
             }
         )
@@ -122,6 +130,11 @@ class Against:
         """What is said of models beyond the accuracies of the testbed; empty where there are none."""
         return extrapolated_words(self.distances, f"all models of {self.title}")
 
+    @property
+    def same_accuracy_words(self) -> str:
+        """What a rank among the models of the same accuracy is."""
+        return _SAME_ACCURACY_WORDS
+
     def sentence(self) -> str:
         """How many models are significantly above or below the line, and how far the farthest is."""
         table, level = self.table, self.distances.level
@@ -129,7 +142,7 @@ class Against:
         if len(table) == 1:
             row = table.iloc[0]
             words = f"Against {line}, {self.titles.model(row['model'])} {_distance(row, level)}{_p_words(row)}."
-            return words + self._same_data_words(row)
+            return words + self._same_data_words(row) + self._rank_words()
         sizes = table["distance"].abs().fillna(-1).to_numpy()
         if sizes.max() < 0:
             return f"{_all_undetermined(line)}."
@@ -156,6 +169,11 @@ class Against:
             f"{row['same_data_models']:,} models trained on {_data_title(row['training_data'])}{around}."
         )
 
+    def _rank_words(self) -> str:
+        """Where a single model stands among those of its accuracy; empty where there are none."""
+        words = rank_words(self.matched, 0)
+        return f" In effective robustness, it has {words}." if words else ""
+
 
 def _data_title(name: str | None) -> str:
     return "" if name is None else TRAINING_DATA.get(name, name)
@@ -168,6 +186,9 @@ def _all_undetermined(line: str) -> str:
     )
 
 
+_SAME_ACCURACY_WORDS = (
+    "Rank: by effective robustness, among the models whose original accuracy does not differ significantly and itself."
+)
 _SAME_DATA = [
     Column("same_data", "Training data", "text"),
     Column("same_data_models", "Models trained on it", "count"),
@@ -194,11 +215,13 @@ def distances_table(against: Against) -> StatisticTable:
             *([Column("extrapolated", "Extrapolated", "flag")] if against.distances.extrapolated.any() else []),
             Column("p_holm", "p (Holm)", "p"),
             Column("p_bh", "p (BH)", "p"),
+            Column("same_accuracy_models", "Models of the same accuracy", "count"),
+            bounded("same_accuracy_rank", "Rank among them", "count"),
             *(_SAME_DATA if same is not None else []),
         ],
         f"Distance in percentage points above the line of {against.title} ({counted(len(against.outcomes), 'model')}, "
         f"{against.scale} scale), {100 * against.distances.level:g} % intervals in brackets."
-        f"{against.extrapolated_words}{against.screened_words}"
+        f"{against.extrapolated_words}{against.screened_words} {against.same_accuracy_words}"
         f"{'' if same is None else _SAME_DATA_WORDS}",
         empty="Without resamples there are no intervals.",
         titles=against.titles,

@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
 from evalshift.analysis.atlas.model_record import ModelRecord, model_record
 from evalshift.analysis.atlas.names import find_models
+from evalshift.analysis.atlas.pair_lines import pair_lines
 from evalshift.cli import app
 from evalshift.errors import UsageError
 from evalshift.testbed.registry_path import default_path
@@ -47,6 +49,17 @@ def test_distances_are_from_the_line_through_the_other_models(resnet50):
     assert pair.p_holm == 1.0
 
 
+def test_the_rank_among_models_of_the_same_accuracy(resnet50):
+    """Of the 67, counted by hand: 38,065 of 50,000 correct, and those within 1.96 standard errors of a difference."""
+    pair = next(one for one in resnet50.pairs if one.pair == MATCHED)
+    outcomes = pair_lines("recht2019", MATCHED).outcomes
+    p = outcomes.original_correct / 50_000
+    same = np.abs(p - 0.7613) <= 1.959964 * np.sqrt((p * (1 - p) + 0.7613 * 0.2387) / 50_000)
+    assert pair.matched_models == same.sum() - 1 > 0
+    assert pair.matched_rank is not None
+    assert 1 <= pair.matched_rank_low <= pair.matched_rank <= pair.matched_rank_high <= same.sum()
+
+
 @pytest.mark.parametrize("name", ["resnet50", "RESNET50", "resnet50-v1-torchvision", "torchvision/resnet50"])
 def test_names_of_the_same_weights(name, registry):
     assert "resnet50" in {one.model.name for one in find_models(name, registry) if one.testbed.name == "recht2019"}
@@ -78,6 +91,7 @@ class TestCommand:
         assert (found["testbed"], found["family"], found["year"]) == ("recht2019", "fisher-vector", 2010)
         assert {one["dataset"]: one["correct"] for one in found["sets"] if one["metric"] == "top1"}["imagenet"] > 0
         assert found["pairs"][0]["pair"] == MATCHED
+        assert {"matched_models", "matched_rank", "matched_rank_low", "matched_rank_high"} <= found["pairs"][0].keys()
 
     def test_text(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.chdir(tmp_path)

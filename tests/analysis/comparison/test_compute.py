@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ import pytest
 import evalshift as es
 from evalshift.analysis.comparison.records import Comparison
 from evalshift.analysis.pair_statistics.missing import Missing
+from evalshift.analysis.statistics.matched_models import matched_models
 from evalshift.analysis.statistics.paired import compare_drops, compare_models
+from evalshift.analysis.summary.published import published_outcomes
 from evalshift.errors import AnalysisError, UsageError
+from evalshift.testbed.published import load_published
 from tests.analysis.conftest import Store
 
 IMAGES = 200
@@ -150,3 +154,26 @@ def test_several_pairs_are_indexed_by_name() -> None:
     assert caught.value.fix is not None
     with pytest.raises(UsageError):
         found.images()
+
+
+def test_each_model_is_ranked_among_those_of_its_accuracy(stored: Store) -> None:
+    """Accuracies in steps of 5 points on 200 images: neighbours of 65 % do not differ from it by chance alone.
+
+    The images are nested, so that a difference of 5 points is 10 images that only one classifies correctly, of variance
+    0.05 · 0.95/200: significant, and no two models have the same accuracy. From counts alone they have.
+    """
+    (pair,) = es.compare(stored.results, "b", "c", scale="linear").pairs
+    assert pair.accuracy_table["same_accuracy_models"].tolist() == [0, 0]
+    assert pair.accuracy_table["same_accuracy_rank"].isna().all()
+    names = "vgg19", "resnet50"
+    (pair,) = es.compare("none", *names, published="recht2019", pairs="imagenet:imagenetv2-topimages").pairs
+    table: Any = pair.accuracy_table
+    assert table["same_accuracy_rank"].isna().tolist() == [True, False]  # no other model has the accuracy of VGG-19
+    alone = published_outcomes(load_published("recht2019"), "imagenet:imagenetv2-topimages")["top1"]
+    places = np.array([alone.models.index(name) for name in names])
+    found = matched_models(alone.counts, in_line=alone.in_line(["fisher-vector"]), of=places, scale=pair.scale)
+    columns = ["same_accuracy_models", "same_accuracy_rank", "same_accuracy_rank_low", "same_accuracy_rank_high"]
+    assert table.loc[1, columns].tolist() == [
+        found.count[1], found.rank[1], found.interval.low[1], found.interval.high[1],
+    ]  # fmt: skip
+    assert found.count[1] > 0

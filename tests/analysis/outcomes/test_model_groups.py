@@ -22,6 +22,14 @@ def test_training_data_and_families_have_titles_and_the_largest_group_is_first(g
     assert grouped("family", ["vgg", None, "vgg"], family_title="VGG").names == ("VGG", None, "VGG")
 
 
+def test_groups_whose_titles_differ_in_case_alone_are_one(grouped):
+    """Under the most frequent spelling; text without letters is no group."""
+    found = grouped("training_data", ["Our scans", "our  Scans", "Our scans", "laion", "LAION ", " ", "ImageNet-22K"])
+    assert found.names == ("Our scans", "Our scans", "Our scans", "LAION", "LAION", None, "ImageNet-21k")
+    assert found.order == ("Our scans", "LAION", "ImageNet-21k")
+    assert grouped("family", ["ResNet", "resnet", "resnet", ""]).names == ("resnet", "resnet", "resnet", None)
+
+
 def test_parameters_are_in_ranges_that_do_not_overlap(grouped):
     found = grouped("parameters", [10_000_000, 999_999, 9_999_999, 1_000_000_000, None, "many"])
     assert found.names == ("10 M to 30 M", "under 1 M", "3 M to 10 M", "1 B and more", None, None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,9 @@ def of_pair(make_outcomes) -> Callable[..., Outcomes]:
     return make
 
 
+SAME_ACCURACY = ["Models of the same accuracy", "Rank among them"]
+
+
 def report_on(*pairs: PairSummary, scale: str = "linear", resamples: int = 2000) -> Summary:
     return Summary(pairs, scale, "top1", 0.95, resamples, 0, "now", "1")
 
@@ -70,6 +74,42 @@ def test_distances_are_from_the_papers_line(of_pair, scale):
     np.testing.assert_allclose(against.table["distance"], np.array([1750, 1700]) / 2021 - predicted)
     assert against.lines[scale].slope == pytest.approx(slope)
     assert against.lines[scale].models == 34
+
+
+def test_models_are_ranked_among_those_of_their_accuracy(of_pair):
+    """Ranks among the testbed's models of the same original accuracy, with a test of those pairs alone."""
+    testbed = published_outcomes(load_published("recht2019"), MATCHED)["top1"]
+    resnet50 = testbed.models.index("resnet50")
+    original, new = testbed.original_correct, testbed.new_correct
+    against, _ = held(of_pair(MATCHED, [int(original[resnet50]), 5000], [int(new[resnet50]) + 300, 3000]))
+
+    row: Any = against.table.set_index("model").loc["a"]
+    apart = np.abs(original - original[resnet50]) / 50_000
+    variance = [p * (1 - p) / 50_000 for p in (original / 50_000, original[resnet50] / 50_000)]
+    same = apart <= norm.ppf(0.975) * np.sqrt(variance[0] + variance[1])
+    assert row["same_accuracy_models"] == same.sum() > 1  # the testbed's own ResNet-50 is one of them
+    assert row["same_accuracy_rank"] == 1
+    assert row["same_accuracy_rank_high"] < same.sum() + 1
+    assert against.table.set_index("model")["same_accuracy_models"].tolist() == [same.sum(), 0]
+    one, _ = held(of_pair(MATCHED, [int(original[resnet50])], [int(new[resnet50]) + 300]))
+    assert f" In effective robustness, it has rank 1 of {same.sum() + 1} models of the same accuracy" in one.sentence()
+    read = readable_statistic(distances_table(one))
+    assert read["Models of the same accuracy"].tolist() == [str(same.sum())]
+    assert read["Rank among them"].tolist() == ["1"]  # its confidence set is 1 alone
+
+
+def test_a_model_that_is_published_too_is_named(of_pair):
+    """By its name, or by its weights; the testbed's accuracies of it are in the line."""
+    facts = {"mine": {"source": "torchvision", "name": "resnet50", "pretrained": "IMAGENET1K_V1"}}
+    outcomes = of_pair(
+        MATCHED, [38_000, 39_000, 36_000], [6300, 6600, 6000], models=("mine", "VGG19", "other"), attributes=facts
+    )
+    _, pair = held(outcomes)
+    (note,) = [one for one in pair.notes if one.startswith("Models that by name or weights")]
+    assert note == (
+        "Models that by name or weights are in the line of Recht et al. 2019 too, with the accuracies published there: "
+        "mine (resnet50), VGG19 (vgg19)."
+    )
 
 
 def test_intervals_hold_the_sampling_error_of_both_sets(of_pair):
@@ -115,7 +155,7 @@ def test_without_resamples_distances_have_no_interval(of_pair):
         "below it (Holm, 5 %); the farthest is a, which is 3.1 points below it, p < 0.001."
     )
     cells = readable_statistic(distances_table(against)).iloc[1].tolist()
-    assert cells == ["a", "79.8", "−3.1", "< 0.001", "< 0.001"]
+    assert cells == ["a", "79.8", "−3.1", "< 0.001", "< 0.001", "0", "1"]
 
 
 def test_fisher_vectors_are_not_in_the_papers_line_on_imagenet(of_pair):
@@ -244,7 +284,7 @@ def test_the_same_seed_gives_the_same_numbers(of_pair):
 def test_as_read(of_pair):
     against, _ = held(of_pair(V4, [9000], [1550]))
     read = readable_statistic(distances_table(against))
-    assert list(read) == ["Model", "Predicted (%)", "Distance", "p (Holm)", "p (BH)"]
+    assert list(read) == ["Model", "Predicted (%)", "Distance", "p (Holm)", "p (BH)", *SAME_ACCURACY]
     _, predicted, distance, *_ = read.iloc[0].tolist()
     assert predicted.startswith("79.8 [79.")
     assert distance.startswith("−3.1 [−")

@@ -159,7 +159,11 @@ def test_scales_are_named_from_the_best_to_the_worst(found):
 
 def test_counts_alone_say_what_they_can(found):
     assert len(findings(found)) == 3
-    (bend,) = details(found)
+    matched, bend = details(found)
+    assert matched == (
+        "Of 5 pairs of models of the same accuracy, none differ significantly in effective robustness (Holm); no model "
+        "is significantly more robust than all others of its accuracy."
+    )
     assert bend == (
         "The line does not bend significantly (linear scale, p = 0.65): in the middle, a parabola is 0.8 points below "
         "the straight line between its ends (95 % CI −6.6 to 4.9)."

@@ -1,0 +1,79 @@
+"""False findings among models of the same accuracy, by simulation, at 6, 10, 20 and 67 models.
+
+    python benchmarks/coverage_matched.py [--testbeds 200]
+
+Models err on images that they share and are equally robust: their true accuracies lie on one line. They are all of one
+accuracy, in pairs of equals that differ by 2 points, or spread evenly from 60 to 90 %. A testbed in which any two
+models of the same accuracy differ significantly in effective robustness (Holm) is a false alarm.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy import special
+from threadpoolctl import threadpool_limits
+
+from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
+from evalshift.analysis.statistics.effective_robustness import sampling_covariance
+from evalshift.analysis.statistics.matched_models import matched_models
+from evalshift.errors import AnalysisError
+
+MODELS = (6, 10, 20, 67)
+IMAGES = (2000, 1000)
+ORIGINAL, NEW = Difficulty(0.0, 2.0), Difficulty(1.0, 2.0)
+
+
+def accuracies(setting: str, models: int) -> np.ndarray:
+    """True original accuracies, the best first."""
+    if setting == "all of one accuracy":
+        return np.full(models, 0.75)
+    if setting == "pairs of equals":
+        return np.clip(0.9 - 0.02 * (np.arange(models) // 2), 0.05, None)
+    return np.linspace(0.9, 0.6, models)
+
+
+def rates(setting: str, models: int, testbeds: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Share of testbeds with a false finding, from predictions on each image and from counts alone."""
+    skill = special.ndtri(accuracies(setting, models)) * np.hypot(ORIGINAL.spread, 1)
+    alarms = []
+    for _ in range(testbeds):
+        sides = [
+            simulate(skill, difficulty, count, rng) for difficulty, count in zip((ORIGINAL, NEW), IMAGES, strict=True)
+        ]
+        counts = [part for side in sides for part in (side.sum(axis=1), np.full(models, side.shape[1]))]
+        known = sampling_covariance(sides[0]), sampling_covariance(sides[1])
+        alarms.append([_is_alarm(counts, covariances) for covariances in (known, None)])
+    shared, alone = np.mean(alarms, axis=0)
+    return float(shared), float(alone)
+
+
+def _is_alarm(counts: list[np.ndarray], covariances: tuple[np.ndarray, np.ndarray] | None) -> bool:
+    try:
+        found = matched_models((counts[0], counts[1], counts[2], counts[3]), covariances=covariances, scale="probit")
+    except AnalysisError:
+        return False
+    return found.differing > 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--testbeds", type=int, default=200, help="testbeds per setting and number of models")
+    testbeds = parser.parse_args().testbeds
+    began = time.process_time()
+    table = Table(title="Testbeds with a false finding among models of the same accuracy (from counts alone)")
+    table.add_column("2,000 and 1,000 images")
+    for models in MODELS:
+        table.add_column(f"{models} models", justify="right")
+    with threadpool_limits(1):
+        for setting in ("all of one accuracy", "pairs of equals", "spread evenly"):
+            found = [rates(setting, models, testbeds, np.random.default_rng(models)) for models in MODELS]
+            table.add_row(setting, *(f"{shared:.1%} ({alone:.1%})" for shared, alone in found))
+    Console(width=140).print(table)
+    print(f"{time.process_time() - began:.0f} s of a processor")
+
+
+if __name__ == "__main__":
+    main()
