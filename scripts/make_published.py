@@ -1,7 +1,7 @@
 """Make the counts of a published testbed from its source files: python scripts/make_published.py timm --from FOLDER.
 
-Writes `models.csv.gz` into the testbed's folder in evalshift/testbed/published, or into --out, and prints what became
-of every row. Its README.md says which files the folder needs, and at which commit.
+Writes the compressed counts into the testbed's folder in evalshift/testbed/published, or into --out, and prints what
+became of every row. Its README.md says which files the folder needs, and at which commit.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import published_papers
+import published_robustbench
 import published_taori2020
 import published_timm
 from published_files import PUBLISHED, Made, write_counts
@@ -18,6 +19,7 @@ from evalshift.errors import EvalshiftError
 MAKERS = {
     "chrabaszcz2017": published_papers.make_chrabaszcz2017,
     "cinic10": published_papers.make_cinic10,
+    "robustbench": published_robustbench.make,
     "taori2020": published_taori2020.make,
     "timm": published_timm.make,
 }
@@ -28,16 +30,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", choices=sorted(MAKERS))
     parser.add_argument("--from", dest="source", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: models.csv.gz in the testbed's folder")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: the testbed's folder")
     given = parser.parse_args(arguments)
     try:
-        made: Made = MAKERS[given.name](given.source)
+        made: Made | list[Made] = MAKERS[given.name](given.source)
     except EvalshiftError as error:
         print(error, file=sys.stderr)
         return 2
-    out = given.out or PUBLISHED / given.name / "models.csv.gz"
-    write_counts(made, out)
-    print("\n".join((*made.notes, f"{out}: {len(made.rows)} models, {out.stat().st_size:,} bytes")))
+    folder = given.out or PUBLISHED / given.name
+    files = made if isinstance(made, list) else [made]
+    print("\n".join(dict.fromkeys(note for one in files for note in one.notes)))
+    for one in files:
+        write_counts(one, folder / one.file)
+        print(f"{folder / one.file}: {len(one.rows)} models, {(folder / one.file).stat().st_size:,} bytes")
     return 0
 
 

@@ -18,11 +18,15 @@ PUBLISHED = Path(published.__file__).parent
 
 @dataclass(frozen=True)
 class Made:
-    """What was made: one row per model, with the same columns in each; and what became of the rows of the sources."""
+    """What was made: one row per model, with the same columns in each; and what became of the rows of the sources.
+
+    file   in the testbed's folder
+    """
 
     columns: tuple[str, ...]
     rows: list[dict[str, str]]
     notes: list[str] = field(default_factory=list)
+    file: str = "models.csv.gz"
 
 
 def read_table(folder: Path, name: str, checksums: Mapping[str, str], notes: list[str]) -> list[dict[str, str]]:

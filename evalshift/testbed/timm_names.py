@@ -85,6 +85,11 @@ TRAINING_DATA = {
     "ml-images": "Tencent ML-Images",
     "imagenet-1k-part": "Part of ImageNet-1k",
     "stylized-imagenet": "Stylized ImageNet",
+    "imagenet-1k-and-more": "ImageNet-1k and more data",
+    "cifar10-and-generated": "CIFAR-10 and generated images",
+    "cifar10-and-more": "CIFAR-10 and more data",
+    "cifar100-and-generated": "CIFAR-100 and generated images",
+    "cifar100-and-more": "CIFAR-100 and more data",
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import make_published
 import published_papers
+import published_robustbench
 import published_taori2020
 import published_timm
 import pytest
@@ -53,9 +54,8 @@ def rows_of(path: Path) -> dict[str, dict[str, str]]:
 
 
 def test_counts_facts_and_what_became_of_every_row(timm, tmp_path, capsys):
-    out = tmp_path / "models.csv.gz"
-    assert make_published.main(["timm", "--from", str(timm), "--out", str(out)]) == 0
-    rows = rows_of(out)
+    assert make_published.main(["timm", "--from", str(timm), "--out", str(tmp_path / "out")]) == 0
+    rows = rows_of(tmp_path / "out" / "models.csv.gz")
     assert list(rows) == [
         "a_network.tuned",
         "eva_giant_patch14_560.m30m_ft_in22k_in1k",
@@ -186,3 +186,75 @@ def test_chrabaszcz2017_by_the_errors_of_its_table(tmp_path):
     with pytest.raises(DataError) as complaint:
         published_papers.make_chrabaszcz2017(tmp_path)
     assert complaint.value.expected == published_papers.CHRABASZCZ2017
+
+
+ROBUSTBENCH = dict.fromkeys(
+    (
+        *("dataset", "threat", "id", "architecture", "clean_acc", "robust_acc", "external", "additional_data", "venue"),
+        *("year", "corruptions_acc_3d", "readme_clean_acc", "readme_robust_acc", "readme_architecture"),
+        *("readme_venue", "superseded_by"),
+    ),
+    "",
+)
+
+
+def robustbench(folder: Path, monkeypatch: pytest.MonkeyPatch, *rows: str, cells: tuple[str, ...] = ()) -> list[Made]:
+    """Made from rows "dataset threat id clean robust" and further columns, and cells "shift id correct n"."""
+    models = []
+    for row in rows:
+        dataset, threat, name, clean, robust, *more = row.split()
+        row_of = {"dataset": dataset, "threat": threat, "id": name, "clean_acc": clean, "robust_acc": robust}
+        models.append(ROBUSTBENCH | row_of | dict(one.split("=") for one in more))
+    tables = {
+        published_robustbench.MODELS: models,
+        published_robustbench.CELLS: [
+            dict(zip(("shift", "id", "correct", "n"), one.split(), strict=True)) for one in cells
+        ],
+    }
+    for name, table in tables.items():
+        with (folder / name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, tuple(table[0]) if table else ("shift",), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table)
+    monkeypatch.setattr(published_robustbench, "CHECKSUMS", {})
+    return published_robustbench.make(folder)
+
+
+def test_robustbench_models_of_several_leaderboards(tmp_path, monkeypatch):
+    cifar10, _, imagenet = robustbench(
+        tmp_path,
+        monkeypatch,
+        "cifar10 Linf A2020 85.29 57.14 additional_data=true architecture=WideResNet-70-16 year=2020",
+        "cifar10 L2 A2020 90.90 74.50 additional_data=true",
+        "cifar10 corruptions A2020_Linf 85.29 76.37",
+        "cifar10 Linf B2021_ddpm 90.00 50.00 external=49.50 additional_data=false architecture=PreActResNet-18",
+        "cifar10 Linf C2022 90.00 50.00 readme_clean_acc=91.00 readme_robust_acc=60.00 superseded_by=D2022",
+        "cifar10 corruptions E2019 94.00 85.00",
+        "imagenet corruptions F2019 76.72 39.485 corruptions_acc_3d=47.115 architecture=ResNet-50",
+        cells=("CIFAR-10-C A2020_Linf 7000 10000", "CIFAR-10-C A2020_Linf 8001 10000", "CIFAR-10-C E2019 850 1000"),
+    )
+    rows = {
+        row["model"]: [row[f"{name} top1"] for name in published_robustbench.SETS["cifar10"].values()]
+        for row in cifar10.rows
+    }
+    assert rows == {
+        "A2020_L2": ["9090", "", "7450", ""],
+        "A2020_Linf": ["8529", "5714", "", "7500"],  # (7000 + 8001) / 2 = 7500.5, rounded to the even count
+        "B2021_ddpm": ["9000", "4950", "", ""],
+    }
+    facts = {row["model"]: (row["family"], row["year"], row["training_data"]) for row in cifar10.rows}
+    assert facts["A2020_Linf"] == ("wide-resnet", "2020", "cifar10-and-more")
+    assert facts["B2021_ddpm"] == ("resnet-v2", "", "cifar10-and-generated")
+    assert "cifar10: corruptions of E2019 are of fewer images and left out" in cifar10.notes
+    # 5,000 images: 76.72 % are 3,836; the means 1,974.25 and 2,355.75 are no whole counts
+    assert [imagenet.rows[0][f"{name}@robustbench top1"] for name in ("imagenet", "imagenet-c", "imagenet-3dcc")] == [
+        "3836",
+        "1974",
+        "2356",
+    ]
+
+
+def test_robustbench_accuracy_under_attack_that_is_no_whole_count(tmp_path, monkeypatch):
+    with pytest.raises(DataError) as complaint:
+        robustbench(tmp_path, monkeypatch, "imagenet Linf A2020 76.72 39.49")
+    says(complaint.value, where="models.csv, imagenet, Linf, A2020", found="39.49 % of 5,000")

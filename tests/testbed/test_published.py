@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,12 @@ from messages import says
 
 from evalshift.analysis.atlas.pair_lines import pair_lines
 from evalshift.analysis.statistics.intervals import clopper_pearson
+from evalshift.analysis.summary.published import summarize_published
 from evalshift.errors import UsageError
+from evalshift.testbed import published
 from evalshift.testbed.published import PublishedTable, load_published, load_with_pairs, published_names
 
+PUBLISHED_FOLDER = Path(published.__file__).parent
 PRINTED = released.DATA / "published"
 needs_printed = pytest.mark.skipif(not PRINTED.is_dir(), reason=f"the printed tables are not in {PRINTED}")
 
@@ -164,7 +168,7 @@ def test_families_that_the_paper_speaks_of():
 
 def test_pairs_and_their_tables():
     testbed = load_published("recht2019")
-    assert published_names() == ("chrabaszcz2017", "cinic10", "recht2019", "taori2020", "timm")
+    assert published_names() == ("chrabaszcz2017", "cinic10", "recht2019", "robustbench", "taori2020", "timm")
     assert testbed.pairs == (
         "cifar10:cifar10.1-v4",
         "cifar10:cifar10.1-v6",
@@ -285,3 +289,72 @@ class TestTaori2020:
         assert {model.family for model in counts.models} <= set(testbed.families)
         assert 0 < sum(not model.exact for model in counts.models) < 60
         assert len(testbed.pairs) == 13
+
+
+class TestRobustBench:
+    """Figures of the leaderboards in the README of robustbench 1.1.1, read off there."""
+
+    @pytest.mark.parametrize(
+        "model, original, new, clean, robust",
+        [
+            ("Wang2023Better_WRN-70-16_Linf", "cifar10", "cifar10-autoattack-linf", 93.25, 70.69),
+            ("Wang2023Better_WRN-70-16_L2", "cifar10", "cifar10-autoattack-l2", 95.54, 84.97),
+            ("Standard", "cifar10", "cifar10-autoattack-linf", 94.78, 0.00),
+            ("Standard", "cifar10", "cifar10-c", 94.78, 73.46),
+            ("Hendrycks2020AugMix_ResNeXt", "cifar100", "cifar100-c", 78.90, 65.14),
+            (
+                "Liu2023Comprehensive_Swin-L",
+                *("imagenet@robustbench", "imagenet-autoattack-linf@robustbench"),
+                *(78.92, 59.56),
+            ),
+        ],
+    )
+    def test_counts_give_the_printed_percentages(self, model, original, new, clean, robust):
+        table = load_published("robustbench").table_of(f"{original}:{new}")
+        assert table is not None
+        row = [one.name for one in table.models].index(model)
+        found = [100 * table.correct[name, "top1"][row] / table.images[name] for name in (original, new)]
+        assert found == pytest.approx([clean, robust], abs=0.0101)
+        assert found[0] == pytest.approx(clean, abs=1e-9)
+
+    def test_every_row_and_what_is_known_of_the_models(self):
+        testbed = load_published("robustbench")
+        assert [len(counts.models) for counts in testbed.counts] == [134, 45, 42]
+        assert {pair: len(table.models) for pair in testbed.pairs if (table := testbed.table_of(pair))} == {
+            "cifar10:cifar10-autoattack-linf": 100,
+            "cifar10:cifar10-autoattack-l2": 21,
+            "cifar10:cifar10-c": 21,
+            "cifar100:cifar100-autoattack-linf": 38,
+            "cifar100:cifar100-c": 12,
+            "imagenet@robustbench:imagenet-autoattack-linf@robustbench": 30,
+            "imagenet@robustbench:imagenet-c@robustbench": 12,
+            "imagenet@robustbench:imagenet-3dcc@robustbench": 12,
+        }
+        models = [model for counts in testbed.counts for model in counts.models]
+        assert {model.family for model in models} <= set(testbed.families)
+        assert all(model.family and model.architecture for model in models)
+        assert sum(model.training_data is None for model in models) < 10
+        assert testbed.pair_named("imagenet:imagenet-3dcc@robustbench") == testbed.pairs[-1]
+
+    def test_no_model_is_better_under_attack(self):
+        for counts in load_published("robustbench").counts:
+            for (dataset, _), correct in counts.correct.items():
+                if "autoattack" in dataset:
+                    clean = next(iter(counts.correct.values()))
+                    assert (correct <= clean).all()
+
+    def test_images_of_both_sets_are_the_same(self):
+        (pair,) = summarize_published("robustbench", "cifar100:cifar100-c", resamples=100).pairs
+        assert pair.metrics["top1"].statistics.overlap
+        assert pair.metrics["top1"].statistics.same_images
+        assert any("have the same images, altered" in note for note in pair.notes)
+        assert any(note.startswith("CIFAR-100-C: Accuracies are means over 15 corruptions") for note in pair.notes)
+        said = " ".join(pair.metrics["top1"].findings())
+        assert "Both sets have the same images, so that it is the effect of altering these or their labels." in said
+        assert "adaptive overfitting" not in said
+
+
+def test_published_testbeds_are_small_together():
+    folders = PUBLISHED_FOLDER.iterdir()
+    size = sum(file.stat().st_size for folder in folders if folder.is_dir() for file in folder.iterdir())
+    assert size < 3_000_000

@@ -51,10 +51,17 @@ _KIN = tuple(
         ),
     )
 )
-_UNSEEN = (
-    "{} and {} share images, and it is not known which ones. Intervals of drops, which take the sets as independent, "
-    "are too wide then; what would be too narrow is left out."
+# Sets that are the images of another one, altered or labelled anew.
+_ALTERATIONS = re.compile(
+    r"(?P<of>cifar10|cifar100|imagenet)-(?:c|3dcc|autoattack-\w+|real|greyscale)"
+    r"|stylized-(?P<stylized>imagenet)"
+    r"|(?P<frames>imagenet-vid-robust|ytbb-robust)-pm\d+"
 )
+_TOO_WIDE = (
+    " Intervals of drops, which take the sets as independent, are too wide then; what would be too narrow is left out."
+)
+_UNSEEN = "{} and {} share images, and it is not known which ones." + _TOO_WIDE
+_SAME = "{} and {} have the same images, altered, and the predictions on each are not known." + _TOO_WIDE
 
 
 def image_source(name: str, entry: Mapping[str, Any]) -> str:
@@ -142,9 +149,36 @@ def overlaps_unseen(one: str, other: str) -> bool:
 
     >>> overlaps_unseen("cifar10.1-v4", "cifar10.1-v6"), overlaps_unseen("cifar10", "cifar10.1-v6")
     (True, False)
+    >>> overlaps_unseen("imagenet", "imagenet-c-fog-3")
+    True
     """
     names = {name.partition("@")[0] for name in (one, other)}
-    return one != other and (any(names <= kin for kin in _KIN) or all(name.startswith(_POOL) for name in names))
+    kin = any(names <= kin for kin in _KIN) or all(name.startswith(_POOL) for name in names)
+    return one != other and (kin or same_images(one, other))
+
+
+def same_images(one: str, other: str) -> bool:
+    """Whether one set is the other, altered, or both are the same one, altered, as their names tell."""
+    return one != other and _unaltered(one) == _unaltered(other)
+
+
+def _unaltered(name: str) -> str:
+    """The set that provides the images of the set of this name.
+
+    >>> _unaltered("imagenet-c-fog-3"), _unaltered("cifar10-autoattack-linf"), _unaltered("cifar10.1-v6")
+    ('imagenet', 'cifar10', 'cifar10.1-v6')
+    """
+    corrupted = corrupted_set(name, {})
+    base = (name if corrupted is None else corrupted.benchmark).partition("@")[0]
+    found = _ALTERATIONS.fullmatch(base)
+    return base if found is None else next(filter(None, found.groups()))
+
+
+def unseen_images_note(one: str, other: str) -> str | None:
+    """A sentence where sets of these names are known to have images in common, and their predictions are not known."""
+    if not overlaps_unseen(one, other):
+        return None
+    return (_SAME if same_images(one, other) else _UNSEEN).format(one, other)
 
 
 def shared_images_note(original: StoredDataset | CountedDataset, new: StoredDataset | CountedDataset) -> str | None:
@@ -156,7 +190,7 @@ def shared_images_note(original: StoredDataset | CountedDataset, new: StoredData
     if isinstance(original, StoredDataset) and isinstance(new, StoredDataset):
         numbers = _known_shared(*map(_named, (original, new)))
     if numbers is None:
-        return _UNSEEN.format(original.name, new.name) if overlaps_unseen(original.name, new.name) else None
+        return unseen_images_note(original.name, new.name)
     shared = len(np.intersect1d(*numbers))
     named = f"{original.name} and {new.name} share {counted(shared, 'image')}"
     if shared < FEWEST_SHARED * min(len(original), len(new)):

@@ -8,7 +8,7 @@ import numpy as np
 
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
-from evalshift.analysis.outcomes.shared_images import FEWEST_SHARED, overlaps_unseen, shared_image_numbers
+from evalshift.analysis.outcomes.shared_images import FEWEST_SHARED, overlaps_unseen, same_images, shared_image_numbers
 from evalshift.analysis.pair_statistics.missing import Missing, attempt, require
 from evalshift.analysis.statistics.clustered import cluster_mean
 from evalshift.analysis.statistics.clusterings import clusterings
@@ -116,6 +116,14 @@ class Basis:
             return overlaps_unseen(self.outcomes.original, self.outcomes.new)
         smaller = min(self.outcomes.original_total, self.outcomes.new_total)
         return found.shared >= FEWEST_SHARED * smaller
+
+    @property
+    def same_images(self) -> bool:
+        """Whether either set has all images of the other, altered or labelled anew."""
+        found = self.shared_drops
+        if found is None:
+            return same_images(self.outcomes.original, self.outcomes.new)
+        return found.shared == self.outcomes.original_total == self.outcomes.new_total
 
     @cached_property
     def clusters(self) -> tuple[np.ndarray, np.ndarray] | None:

@@ -89,6 +89,7 @@ class Statistics:
     matched            each model among those of the line that have its original accuracy, on the scale of `robustness`
     shared_images      whether it allows for the sampling error that models share on the same images
     overlap            whether the sets share images, so that what takes them as independent is left out
+    same_images        whether they have all images in common, altered or labelled anew
     shared_drops       drops of the models with predictions, where both sets hold some of the same images; else None
     mean_drop          mean of the models' drops with its interval
     drop_margin        how far all drops together lie from the true ones at most, as a fraction, at `level`
@@ -129,6 +130,7 @@ class Statistics:
     matched: MatchedModels | Missing
     shared_images: bool
     overlap: bool
+    same_images: bool
     shared_drops: SharedImageDrops | None
     mean_drop: MeanDrop
     drop_margin: float
@@ -217,6 +219,7 @@ def _statistics(
         matched=asked("matched", lambda: _matched(basis, robustness)),
         shared_images=basis.covariances is not None,
         overlap=basis.overlap,
+        same_images=basis.same_images,
         shared_drops=basis.shared_drops,
         mean_drop=basis.mean_drop,
         drop_margin=_drop_margin(basis) if every else math.nan,

@@ -127,6 +127,11 @@ def decomposition_sentence(statistics: Statistics) -> str:
         return chance
     if statistics.fresh is not None:
         return f"{_measured_parts(statistics)} {chance}{_diminishing_returns(statistics)}"
+    if statistics.same_images:
+        return (
+            f"{chance} The {average}drop is statistically significant. Both sets have the same images, so that it is "
+            "the effect of altering these or their labels."
+        )
     return (
         f"{chance} The {average}drop is statistically significant; it is consistent with a distribution shift, with "
         "adaptive overfitting, or with both, and only fresh images of the original distribution could separate them."

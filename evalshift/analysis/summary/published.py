@@ -8,6 +8,7 @@ import numpy as np
 
 from evalshift.analysis.options import Choices, ReportOptions
 from evalshift.analysis.outcomes import Outcomes, split_pair
+from evalshift.analysis.outcomes.shared_images import unseen_images_note
 from evalshift.analysis.outcomes.stored_models import stored_models
 from evalshift.analysis.outcomes.stored_pair import load_pair
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
@@ -200,7 +201,15 @@ def _summarize_pair(
 ) -> PairSummary:
     table = _table_of(testbed, pair)
     conventions = of_publication(testbed, table)
+    original, new = split_pair(pair)
     notes = conventions.family_notes(options)
+    notes += (
+        f"{testbed.datasets.get(name, name)}: {testbed.notes[name]}."
+        for name in (original, new)
+        if name in testbed.notes
+    )
+    if shared := unseen_images_note(original, new):
+        notes.append(shared)
     found = published_outcomes(testbed, pair)
     found = found if added is None else _with_added(found, added, pair)
     outcomes = {metric: counts.subset(options.chosen(counts)) for metric, counts in found.items()}
@@ -219,7 +228,7 @@ def _summarize_pair(
             "were "
             f"released, and may be off by a few images: {name_some(inexact)}."
         )
-    known_duplicates = testbed.near_duplicates.get(split_pair(pair)[0])
+    known_duplicates = testbed.near_duplicates.get(original)
     return summarize_outcomes(
         outcomes,
         options=conventions.applied_to(options),

@@ -28,11 +28,12 @@ class PublishedModel:
     """One model of a published testbed.
 
     name        in the testbed; where a model was evaluated at several image sizes, its size follows, as "vit@384"
-    family, year  of its architecture; None where they are not known
+    family, year  of its architecture (in RobustBench the year of the model's own publication); None where not known
     exact       whether its counts are; else they were worked out from accuracies that leave several counts open
     training_data  the dataset by which models are grouped, see `timm_names.training_data`; None where it is not known
     parameters  how many, as precisely as published; None where that was not
     image_size  pixels per side of what the network takes; None where that was not published
+    architecture, venue  as a testbed prints them that lists them; else None
     """
 
     name: str
@@ -42,6 +43,8 @@ class PublishedModel:
     training_data: str | None = None
     parameters: int | None = None
     image_size: int | None = None
+    architecture: str | None = None
+    venue: str | None = None
 
     @property
     def weights(self) -> str:
@@ -144,6 +147,7 @@ class PublishedTestbed:
     ties       how its tables rank models of equal accuracy: "shared" or "alphabetical"
     families   the title of each family of its models that has one, by its name
     datasets   the title of each dataset that has one, by its name
+    notes      what readers have to know of the numbers on a dataset, a sentence without its full stop, by its name
     near_duplicates  what was published of near-duplicates of training images: dataset → share, accuracy, source
     images     dataset → how many it has, of all that any of its models was evaluated on
     licence    that of the published numbers; None where none is stated
@@ -157,6 +161,7 @@ class PublishedTestbed:
     ties: Literal["shared", "alphabetical"]
     families: dict[str, str]
     datasets: dict[str, str]
+    notes: dict[str, str]
     near_duplicates: dict[str, dict[str, Any]]
     tables: tuple[PublishedTable, ...]
     images: dict[str, int]
@@ -195,8 +200,8 @@ class PublishedTestbed:
         'imagenet@imagenet-a:imagenet-a'
         """
         original, _, new = pair.partition(":")
-        seen = f"{original}@{new}:{new}"
-        return seen if pair not in self.pairs and seen in self.pairs else pair
+        part = (known for known in self.pairs if known.startswith(f"{original}@") and known.endswith(f":{new}"))
+        return pair if pair in self.pairs else next(part, pair)
 
     def attributes(self, model: PublishedModel) -> dict[str, Any]:
         """Facts of a model as the entries of a registry have them; without those that are not known."""
@@ -208,6 +213,8 @@ class PublishedTestbed:
             "training_data_title": TRAINING_DATA.get(model.training_data or ""),
             "parameters": model.parameters,
             "image_size": model.image_size,
+            "architecture": model.architecture,
+            "venue": model.venue,
         }
         return {key: value for key, value in facts.items() if value is not None}
 
@@ -263,6 +270,7 @@ def _load(name: str) -> PublishedTestbed:
         ties=facts["ties"],
         families=families,
         datasets=titles,
+        notes={known: one["note"] for known, one in datasets.items() if "note" in one},
         near_duplicates={known: one["near_duplicates"] for known, one in datasets.items() if "near_duplicates" in one},
         tables=tuple(one for table in tables for one in _tables(table, datasets, files[table["counts"]])),
         images={known: one["images"] for known, one in datasets.items()},
@@ -323,4 +331,6 @@ def _model(row: Mapping[str, str]) -> PublishedModel:
         training_data=row.get("training_data") or None,
         parameters=number("parameters_millions", 1e6),
         image_size=number("image_size"),
+        architecture=row.get("architecture") or None,
+        venue=row.get("venue") or None,
     )

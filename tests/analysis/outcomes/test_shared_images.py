@@ -68,6 +68,8 @@ def test_pictures_that_a_set_holds_several_times_are_paired_in_order():
         ("cifar10", "cifar10.1-v6", False),
         ("imagenet", "imagenetv2-topimages", False),
         ("cifar10.1-v4", "cifar10.1-v4", False),
+        ("imagenet-c", "imagenetv2-topimages", False),
+        ("cifar10-c@fog-3", "cifar100-c@fog-3", False),
     ],
 )
 def test_sets_that_are_known_to_overlap_by_what_they_are(one, other, known):
@@ -75,3 +77,24 @@ def test_sets_that_are_known_to_overlap_by_what_they_are(one, other, known):
     note = shared_images_note(CountedDataset(one, 100, None), CountedDataset(other, 100, None))
     assert (note is not None) == known
     assert note is None or note.startswith(f"{one} and {other} share images, and it is not known which ones. ")
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("cifar10", "cifar10-c@fog-3"),
+        ("cifar10-c@fog-3", "cifar10-c@snow-1"),
+        ("cifar100", "cifar100-c"),
+        ("imagenet", "imagenet-c-gaussian_noise-5"),
+        ("imagenet@robustbench", "imagenet-autoattack-linf@robustbench"),
+        ("imagenet", "imagenet-real"),
+        ("stylized-imagenet", "imagenet-greyscale"),
+        ("imagenet-vid-robust", "imagenet-vid-robust-pm10"),
+    ],
+)
+def test_sets_whose_names_say_that_they_are_the_same_images_altered(one, other):
+    note = shared_images_note(CountedDataset(one, 100, None), CountedDataset(other, 100, None))
+    assert note is not None
+    assert note.startswith(
+        f"{one} and {other} have the same images, altered, and the predictions on each are not known. "
+    )
