@@ -87,6 +87,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench_inference.py
 	$(BIN)/python benchmarks/bench_decoding.py
 	$(BIN)/python benchmarks/bench_photographs.py
+	$(BIN)/python benchmarks/bench_ray.py
 	$(BIN)/python benchmarks/bench_page.py
 
 # Each part can be run alone: make coverage-ranks. Each says how long it took.

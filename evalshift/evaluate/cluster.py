@@ -16,11 +16,12 @@ from evalshift.errors import DataError, EvalshiftError, StoreError, first_line
 from evalshift.evaluate.at_work import blame
 from evalshift.evaluate.cluster_worker import Returned, Site, run_unit
 from evalshift.evaluate.handover import Handover
-from evalshift.evaluate.model_run import Store, Work, result_line
+from evalshift.evaluate.model_run import Store, Work, is_off, result_line
 from evalshift.evaluate.options import Options
-from evalshift.evaluate.predictions import Failure
+from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.ray_connection import Connection, connected
+from evalshift.evaluate.relative_speeds import seconds_per_image
 from evalshift.evaluate.shards import Piece, join
 from evalshift.evaluate.store import Results
 from evalshift.evaluate.units import Images, Queue, Unit, make_units
@@ -149,10 +150,11 @@ class _Run:
         self.damaged: dict[str, DataError] = {}
         memory = self._gpu_bytes() if any(work.entry.memory for work in works) else None
         counted = {name: Images(len(one), isinstance(one.images, tuple)) for name, one in datasets.items()}
-        units = make_units(works, counted, self._places(), memory)
+        paces = seconds_per_image(works, store.results, options.precision)
+        units = make_units(works, counted, self._places(), memory, paces)
         if self._with_gpus and units:  # of small models several share a GPU
             places = int(self._places() / (sum(unit.gpus for unit in units) / len(units)))
-            units = make_units(works, counted, places, memory)
+            units = make_units(works, counted, places, memory, paces)
         self._queue = Queue(units)
 
     def all(self) -> None:
@@ -254,8 +256,8 @@ class _Run:
         else:
             for predictions, logits in returned.kept:
                 self._store.keep(predictions, logits)
-            for dataset, model in returned.stored:
-                self._store.stored(self._store.results.load_predictions(dataset, model))
+            for written in returned.stored:
+                self._store.stored(*written)
             if returned.handed:
                 self._collect()
         for failure in returned.failures:
@@ -294,7 +296,7 @@ class _Run:
             return
         for dataset, model in self._handover.collect(self._store.results):
             if model in self._entries and dataset in self._datasets:
-                self._store.stored(self._store.results.load_predictions(dataset, model))
+                self._note_stored(self._store.results.load_predictions(dataset, model))
 
     def _lost(self, given: _Given, error: Exception) -> None:
         """A worker, or its whole machine, is gone: what of its unit is not stored is run again, or has failed."""
@@ -340,8 +342,12 @@ class _Run:
             predictions = self._store.results.load_predictions(dataset, work.name)
         except (OSError, StoreError):
             return False
-        self._store.stored(predictions)
+        self._note_stored(predictions)
         return True
+
+    def _note_stored(self, predictions: Predictions) -> None:
+        dataset, model = predictions.dataset, predictions.model
+        self._store.stored(dataset, model, is_off(predictions, self._datasets[dataset], self._entries[model]))
 
     def _begun_on_disk(self) -> float:
         """When this run began, by the clock of the disk that results lie on."""

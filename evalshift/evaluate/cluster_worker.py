@@ -5,12 +5,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -22,7 +22,7 @@ from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.groups import run_all
 from evalshift.evaluate.handover import Handover
 from evalshift.evaluate.memory import keep_freed_memory
-from evalshift.evaluate.model_run import Bench, Work, run_shard
+from evalshift.evaluate.model_run import Bench, Work, is_off, run_shard
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
@@ -30,6 +30,9 @@ from evalshift.evaluate.store import Results
 from evalshift.evaluate.units import Unit
 from evalshift.testbed.data_access import data_access
 from evalshift.testbed.datasets import Dataset
+
+if TYPE_CHECKING:
+    from evalshift.evaluate.images import ImageReader
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Returned:
     """What became of a unit.
 
     kept     predictions that the worker could store nowhere, and those of shards
-    stored   (dataset, model) of those that it stored in the results folder
+    stored   dataset and model of those that it stored in the results folder, and whether the accuracy is off
     handed   whether it handed any over
     damaged  datasets with an image that cannot be decoded, which no model is to be run on
     worker   machine, device and process, in words
@@ -64,7 +67,7 @@ class Returned:
 
     worker: str
     kept: list[tuple[Predictions, np.ndarray | None]] = field(default_factory=list)
-    stored: list[tuple[str, str]] = field(default_factory=list)
+    stored: list[tuple[str, str, bool]] = field(default_factory=list)
     handed: bool = False
     notes: list[Text] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -96,13 +99,17 @@ def run_unit(
 
     with _as_there(site):
         desk = _desk(site, options)
+
+        def reader(name: str) -> "ImageReader":
+            return desk.reader(name, datasets[name])
+
         device = choose_device(options.device)
         returned = Returned(f"{socket.gethostname()}, {describe(device)}, process {os.getpid()}")
         with set_precision(options.precision, device):
             bench = Bench(
-                reader=lambda name: desk.reader(name, datasets[name]),
+                reader=reader,
                 fingerprint=fingerprints.__getitem__,
-                keep=partial(_keep, returned, unit, options, site),
+                keep=partial(_keep, returned, unit, options, site, lambda name: reader(name).dataset),
                 options=options,
                 device=device,
                 progress=_Noting(returned.notes),
@@ -121,7 +128,13 @@ def run_unit(
 
 
 def _keep(
-    returned: Returned, unit: Unit, options: Options, site: Site, predictions: Predictions, logits: np.ndarray | None
+    returned: Returned,
+    unit: Unit,
+    options: Options,
+    site: Site,
+    dataset: Callable[[str], Dataset],
+    predictions: Predictions,
+    logits: np.ndarray | None,
 ) -> None:
     """Store predictions where the results folder can be seen, else hand them over, or return them. Shards return."""
     returned.images += len(predictions)
@@ -132,7 +145,9 @@ def _keep(
         returned.handed = True
     elif (site.results / site.token).is_file():
         Results(site.results).save_predictions(predictions, logits)
-        returned.stored.append((predictions.dataset, predictions.model))
+        entry = next(work.entry for work in unit.works if work.name == predictions.model)
+        off = is_off(predictions, dataset(predictions.dataset), entry)
+        returned.stored.append((predictions.dataset, predictions.model, off))
     else:
         returned.kept.append((predictions, logits))
 
@@ -171,7 +186,7 @@ class _Desk:
         folder = None if options.cache_dir is None else Path(options.cache_dir)
         self._cache = DecodeCache(folder, options.cache_bytes)
 
-    def reader(self, name: str, reference: Any) -> Any:
+    def reader(self, name: str, reference: Any) -> "ImageReader":
         import ray
 
         from evalshift.evaluate.images import ImageReader

@@ -49,12 +49,12 @@ class Store:
 
     results  the results folder
     keep     stores predictions there
-    stored   is told of predictions that are there already
+    stored   is told of predictions that are there already: dataset, model, and whether `is_off` holds for them
     """
 
     results: Results
     keep: Keep
-    stored: Callable[[Predictions], None]
+    stored: Callable[[str, str, bool], None]
 
 
 @dataclass(frozen=True)
@@ -347,6 +347,12 @@ def _left_out(names: tuple[str, ...]) -> str:
 
 def _comparison_words(comparison: PrecisionComparison, precision: str) -> str:
     return f"{precision}: {comparison.differing:,} of {comparison.images:,} predictions differ from those in fp32"
+
+
+def is_off(predictions: Predictions, dataset: Dataset, entry: AnyModel) -> bool:
+    """Whether the accuracy differs from the expected one of the registry by more than a few images."""
+    correct = int(predictions.hits(dataset.truth).sum())
+    return off_words(correct, len(dataset), entry.expected.get(dataset.name)) is not None
 
 
 def result_line(predictions: Predictions, images_per_second: float, dataset: Dataset, entry: AnyModel) -> str:

@@ -17,10 +17,9 @@ from evalshift.evaluate.corrected import as_registered, note_corrected_labels
 from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.downloads import chosen_downloads, downloads_line
 from evalshift.evaluate.estimates import Outlook, full_run_line, limited_results, read_paces, work_line
-from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.git_revision import git_revision
 from evalshift.evaluate.groups import run_all
-from evalshift.evaluate.model_run import Bench, Store, Work
+from evalshift.evaluate.model_run import Bench, Store, Work, is_off
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import (
     FORCED,
@@ -172,14 +171,15 @@ def run(
     off: dict[str, None] = {}
     kept: list[tuple[str, str]] = []
 
-    def stored(predictions: Predictions) -> None:
-        kept.append((predictions.dataset, predictions.model))
-        if _is_off(predictions, registry, datasets):
-            off[predictions.model] = None
+    def stored(dataset: str, model: str, accuracy_is_off: bool) -> None:
+        kept.append((dataset, model))
+        if accuracy_is_off:
+            off[model] = None
 
     def keep(predictions: Predictions, logits: np.ndarray | None) -> None:
         results.save_predictions(predictions, logits)
-        stored(predictions)
+        dataset, model = predictions.dataset, predictions.model
+        stored(dataset, model, is_off(predictions, datasets.load(dataset), registry.models[model]))
 
     store = Store(results, keep, stored)
     failures = carry_out(plan, registry, store, datasets, options, console) if plan.jobs else []
@@ -375,13 +375,6 @@ def say_warnings(plan: Plan, datasets: _Datasets, console: Console) -> None:
     for name in dict.fromkeys(job.dataset for job in plan.jobs):
         for warning in datasets.load(name).warnings:
             _say(console, f"{name:<9} {warning}")
-
-
-def _is_off(predictions: Predictions, registry: Registry, datasets: _Datasets) -> bool:
-    """Whether the accuracy differs from the expected one of the registry by more than a few images."""
-    published = registry.models[predictions.model].expected.get(predictions.dataset)
-    correct = int(predictions.hits(datasets.load(predictions.dataset).truth).sum())
-    return off_words(correct, len(predictions), published) is not None
 
 
 def _say(console: Console, text: str) -> None:

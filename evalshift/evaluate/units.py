@@ -21,6 +21,8 @@ _SMALLEST_SHARD = 4_096
 # Datasets of files are bundled up to so many images: to build a network again for each small one takes longer than it
 # runs, and with more at once the first worker would decode for long before the next has use of it.
 _BUNDLE_IMAGES = 100_000
+# Seconds that a model takes besides its images, to be built and prepared, and for an image where nothing is known.
+_LOAD_SECONDS, _USUAL_SECONDS = 0.2, 1e-3
 # How often a piece moves to another machine when its own is lost, and how often a model may take a worker down.
 MOST_MOVES, MOST_CRASHES = 3, 2
 # A network that asks for so much of a GPU has it to itself; and the smallest part that is given away.
@@ -75,29 +77,40 @@ class Unit:
 
 
 def make_units(
-    works: Sequence[Work], datasets: Mapping[str, Images], workers: int, gpu_bytes: int | None = None
+    works: Sequence[Work],
+    datasets: Mapping[str, Images],
+    workers: int,
+    gpu_bytes: int | None = None,
+    seconds_per_image: Mapping[str, float] | None = None,
 ) -> list[Unit]:
     """Cut a run into units, in the order in which they are given out.
 
     A unit has models of one geometry. Image files are decoded once per machine and geometry: a large dataset of them,
     or several small ones, go into a unit. Arrays need no decoding, and loading a model would be most of the work: it
     runs on all of them at once, many small models in one unit. Workers begin with different images, so that none
-    decodes what another is at; then come further models on the same. Where models are fewer than workers, large
-    datasets are cut into shards.
+    decodes what another is at; then come further models on the same. Of these, the slow ones come first, so that no
+    worker begins one when the others are nearly done. Where models are fewer than workers, large datasets are cut into
+    shards.
 
     workers     how many units can run at once
     gpu_bytes   memory of the smallest GPU; None where it is unknown or there is none: each unit then has a GPU
+    seconds_per_image   of a model, as far as it can be told; see evalshift.evaluate.relative_speeds
     """
+    paces = seconds_per_image or {}
+
+    def cost_of(work: Work) -> float:
+        return _LOAD_SECONDS + _images(work, datasets) * paces.get(work.name, _USUAL_SECONDS)
+
     groups: dict[tuple, list[Work]] = {}
     for work in works:
         for names in _bundles(work, datasets):
             key = (names, geometry_of(work), _gpus(work, gpu_bytes))
             groups.setdefault(key, []).append(replace(work, datasets=names))
-    costs = {key: sum(_cost(work, datasets) for work in group) for key, group in groups.items()}
-    share = max(1.0, sum(costs.values()) / max(1, workers))
+    costs = {key: sum(map(cost_of, group)) for key, group in groups.items()}
+    share = sum(costs.values()) / max(1, workers)
     pieces: list[tuple[int, int, Unit]] = []
     for place, key in enumerate(sorted(groups, key=lambda one: -costs[one])):
-        chunks = _chunks(groups[key], datasets, share / _PIECES_PER_WORKER)
+        chunks = _chunks(groups[key], cost_of, share / _PIECES_PER_WORKER)
         pieces += [(number, place, _unit(chunk, datasets, key[2])) for number, chunk in enumerate(chunks)]
     units = [unit for *_, unit in sorted(pieces, key=lambda piece: piece[:2])]
     return _sharded(units, datasets, workers)
@@ -118,20 +131,32 @@ def _bundles(work: Work, datasets: Mapping[str, Images]) -> list[tuple[str, ...]
     return bundles
 
 
-def _cost(work: Work, datasets: Mapping[str, Images]) -> int:
+def _images(work: Work, datasets: Mapping[str, Images]) -> int:
     return sum(datasets[name].count for name in work.datasets)
 
 
 def _unit(works: Sequence[Work], datasets: Mapping[str, Images], gpus: float) -> Unit:
-    return Unit(tuple(works), sum(_cost(work, datasets) for work in works), gpus=gpus)
+    return Unit(tuple(works), sum(_images(work, datasets) for work in works), gpus=gpus)
 
 
-def _chunks(group: Sequence[Work], datasets: Mapping[str, Images], room: float) -> list[list[Work]]:
-    """The models of a group in as many parts of equal size as its images fill `room`, at least one."""
-    cost = sum(_cost(work, datasets) for work in group)
-    wanted = max(round(cost / room), -(-len(group) // MOST_MODELS), 1)
-    count = min(wanted, len(group))
-    return [list(group[len(group) * part // count : len(group) * (part + 1) // count]) for part in range(count)]
+def _chunks(group: Sequence[Work], cost_of: Callable[[Work], float], room: float) -> list[list[Work]]:
+    """The models of a group, the slow ones first, in parts that cost about as much as each other, `room` at most.
+
+    A single model may cost more; no part has more than MOST_MODELS.
+    """
+    costs = {work.name: cost_of(work) for work in group}
+    total, before = sum(costs.values()), 0.0
+    count = max(round(total / room), -(-len(group) // MOST_MODELS), 1)
+    parts: list[list[Work]] = [[] for _ in range(count)]
+    for work in sorted(group, key=lambda one: -costs[one.name]):
+        parts[min(count - 1, int(count * (before + costs[work.name] / 2) / total))].append(work)
+        before += costs[work.name]
+    return [piece for part in parts for piece in _evenly(part)]
+
+
+def _evenly(part: Sequence[Work]) -> list[list[Work]]:
+    count = -(-len(part) // MOST_MODELS)
+    return [list(part[len(part) * one // count : len(part) * (one + 1) // count]) for one in range(count)]
 
 
 def _sharded(units: list[Unit], datasets: Mapping[str, Images], workers: int) -> list[Unit]:

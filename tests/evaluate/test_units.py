@@ -73,6 +73,21 @@ class TestUnits:
         units = make_units(works, {"few": Images(100, True), "many": Images(4000, True)}, workers=1)
         assert [unit.works[0].name for unit in units] == ["large", "small"]
 
+    def test_slow_models_come_first_so_that_workers_end_together(self, make_work: MakeWork) -> None:
+        depths = {f"resnet{depth}": depth / 20e3 for depth in (20, 32, 44, 56)}
+        works = [make_work(name, "old") for name in depths]
+        units = make_units(works, {"old": ARRAYS}, workers=2, seconds_per_image=depths)
+        assert [unit.works[0].name for unit in units] == ["resnet56", "resnet44", "resnet32", "resnet20"]
+        assert sum(len(unit.works) for unit in units) == 4
+
+    def test_units_cost_about_as_much_as_each_other_where_models_differ(self, make_work: MakeWork) -> None:
+        paces = {f"m{number:02}": 1e-3 for number in range(40)} | {"slow": 20e-3, "slower": 40e-3}
+        works = [make_work(name, "old") for name in paces]
+        units = make_units(works, {"old": ARRAYS}, workers=2, seconds_per_image=paces)
+        assert [[work.name for work in unit.works] for unit in units[:2]] == [["slower"], ["slow"]]
+        assert sorted(work.name for unit in units for work in unit.works) == sorted(paces)
+        assert max(len(unit.works) for unit in units) <= 14
+
     @pytest.mark.parametrize("images", [4_095, 8_192, 50_000, 50_001, 123_457])
     @pytest.mark.parametrize("workers", [2, 3, 8, 64])
     def test_shards_hold_each_image_once(self, make_work: MakeWork, images: int, workers: int) -> None:
