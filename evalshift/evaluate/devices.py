@@ -35,6 +35,7 @@ class Execution:
     """How batches are run.
 
     streams   batches at once, each on its share of the cores
+    threads   of torch on a CPU, for each stream; None for its share of the cores
     fused     whether the network's operations were joined; see evalshift.evaluate.fusion
     half_weights  whether weights were cast to half precision rather than each operation's inputs (autocast)
     compiled  "cuda graph" or "torch.compile" where the network runs so
@@ -48,6 +49,7 @@ class Execution:
     fused: bool = False
     half_weights: bool = False
     compiled: str | None = None
+    threads: int | None = None
 
     @property
     def dtype(self) -> torch.dtype:

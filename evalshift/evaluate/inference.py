@@ -169,7 +169,8 @@ def predict_batches(
     run = InHalves(execution) if halve else partial(forward, execution=execution)
     done = first = 0
     start = first_through = time.perf_counter()
-    with side_by_side(classifier, execution.streams) as run_all, fed_to(execution.device, batches) as fed:
+    streams = side_by_side(classifier, execution.streams, execution.threads)
+    with streams as run_all, fed_to(execution.device, batches) as fed:
         for batch, scores in run_all(run, fed):
             collection.add(scores)
             if done == 0:

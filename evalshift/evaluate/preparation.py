@@ -22,7 +22,7 @@ from evalshift.evaluate.inference import InHalves, forward, place, settle_output
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import PrecisionComparison
 from evalshift.evaluate.repeatability import NotApplied, Reference, in_batches, take_reference
-from evalshift.evaluate.streams import count_streams, one_thread
+from evalshift.evaluate.streams import WORTHWHILE_SECONDS, count_streams, one_thread
 from evalshift.evaluate.trial import Outputs, Trial
 from evalshift.shapes import Images
 from evalshift.testbed.models import Classifier
@@ -207,7 +207,7 @@ def _optimize(
     """
     classifier, execution = plain.plain
     skipped: dict[str, str] = {}
-    form, streams = classifier, 1
+    form, streams, threads = classifier, 1, None
     if options.precision in HALF:
         try:
             form = cast_weights(classifier, options.precision)
@@ -221,6 +221,7 @@ def _optimize(
                 except NotApplied as error:
                     skipped["fusion"] = reason(error)
         size = _fixed(options) or _usual(execution.device, sample)
+        threads = 1 if pace * size < WORTHWHILE_SECONDS else None
         try:
             streams = count_streams(form, pace * size)
         except NotApplied as error:
@@ -235,6 +236,7 @@ def _optimize(
             streams=at_once,
             fused=changed and kind == "fusion",
             half_weights=changed and kind != "fusion",
+            threads=threads,
         )
         try:
             chosen, failed = _settle(one, wanted, sample, reference, options, images)

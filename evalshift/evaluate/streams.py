@@ -10,7 +10,7 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -26,8 +26,9 @@ AnyBatch = Batch | DeviceBatch
 
 # Beyond this the threads wait for Python itself more than for each other.
 MOST_STREAMS = 8
-# A forward pass shorter than this is mostly Python, which runs one thread at a time.
-WORTHWHILE_SECONDS = 0.01
+# A forward pass shorter than this is mostly Python, which runs one thread at a time. torch's own threads gain nothing
+# there either: where other work is on the machine, they wait for each other 4 to 20 times as long as one thread takes.
+WORTHWHILE_SECONDS = 0.002
 
 
 def count_streams(classifier: Classifier, batch_seconds: float) -> int:
@@ -54,28 +55,35 @@ def has_hooks(module: nn.Module) -> bool:
     return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """Let torch work on one core: a short operation on all of them waits for the busiest, and its time says little."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    return _so_many(1)
+
+
+@contextmanager
+def _so_many(threads: int) -> Iterator[None]:
+    """Let torch work with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 @contextmanager
 def side_by_side(
-    classifier: Classifier, streams: int
+    classifier: Classifier, streams: int, threads: int | None = None
 ) -> Iterator[Callable[[Forward, Iterable[AnyBatch]], Iterator[tuple[AnyBatch, torch.Tensor]]]]:
     """A function that gives each batch with its logits, in the order of the batches, `streams` of them at work at once.
 
     Each thread has a copy of the network to itself, so that one which keeps something between two of its lines is safe;
-    the copies share their weights, and so follow a change of memory layout. torch shares its threads out among them.
+    the copies share their weights, and so follow a change of memory layout. torch has `threads` for each; None shares
+    out those that it has.
     """
     if streams == 1:
-        yield lambda forward, batches: ((batch, forward(classifier, batch)) for batch in batches)
+        with nullcontext() if threads is None else _so_many(threads):
+            yield lambda forward, batches: ((batch, forward(classifier, batch)) for batch in batches)
         return
     idle: queue.SimpleQueue[Classifier] = queue.SimpleQueue()
     for one in copies_of(classifier, streams):
@@ -99,14 +107,12 @@ def side_by_side(
             done, future = waiting.popleft()
             yield done, future.result()
 
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(streams, thread_name_prefix="evalshift-stream")
-    try:
-        torch.set_num_threads(max(1, threads // streams))
-        yield run
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(threads)
+    with _so_many(threads or max(1, torch.get_num_threads() // streams)):
+        pool = ThreadPoolExecutor(streams, thread_name_prefix="evalshift-stream")
+        try:
+            yield run
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def copies_of(classifier: Classifier, count: int) -> list[Classifier]:

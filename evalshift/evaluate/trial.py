@@ -45,7 +45,9 @@ class Trial:
 
     def __enter__(self) -> "Trial":
         with ExitStack() as stack:
-            self._run_all = stack.enter_context(side_by_side(self._classifier, self._execution.streams))
+            self._run_all = stack.enter_context(
+                side_by_side(self._classifier, self._execution.streams, self._execution.threads)
+            )
             self._stack = stack.pop_all()
         return self
 

@@ -112,7 +112,7 @@ def test_a_batch_size_that_is_given_is_taken_without_a_search(
 
     classifier, reader = make_classifier(Looks()), ImageReader(make_dataset(6))
     chosen = prepare(classifier, reader, CPU, Options(batch_size=5, precision="bf16"), 6).execution
-    assert chosen == Execution(CPU, "bf16", 5, "contiguous")
+    assert chosen == Execution(CPU, "bf16", 5, "contiguous", threads=1)
     assert sizes == {5, 1, 4}  # the last two to see whether predictions depend on the batch
 
 
@@ -161,6 +161,19 @@ def test_a_slow_network_is_tried_with_few_images(
     assert (chosen.batch_size, chosen.streams) == (100, 3)
     # Its outputs are looked at, then twice, in two batches, and once in each stream, of which it is one.
     assert module.sizes == [8, 8, 8, 3, 5, 8]
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_network_that_is_done_in_no_time_has_one_thread(
+    make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset]
+) -> None:
+    quick = make_classifier(nn.Sequential(nn.Flatten(), nn.Linear(16, 4)))
+    reader, threads = ImageReader(make_dataset(40)), torch.get_num_threads()
+    for batch_size in (8, "auto"):
+        chosen = prepare(quick, reader, CPU, Options(batch_size=batch_size), 40).execution
+        assert (chosen.streams, chosen.threads) == (1, 1)
+    assert prepare(make_classifier(Slow()), reader, CPU, Options(batch_size=8), 40).execution.threads is None
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.usefixtures("three_threads")

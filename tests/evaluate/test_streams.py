@@ -119,7 +119,22 @@ def test_as_many_streams_as_cores_for_a_network_that_takes_its_time(two_threads)
 
 
 def test_one_stream_for_a_network_that_is_done_in_no_time(two_threads) -> None:
-    assert count_streams(classifier_of(Keeper()), batch_seconds=0.002) == 1
+    assert count_streams(classifier_of(Keeper()), batch_seconds=0.001) == 1
+
+
+def test_torch_has_the_threads_that_a_short_network_is_run_with(two_threads, images: np.ndarray) -> None:
+    seen = set()
+
+    def look(classifier: Classifier, batch: np.ndarray) -> torch.Tensor:
+        seen.add(torch.get_num_threads())
+        return torch.zeros(len(batch), 5)
+
+    for threads in (None, 1):
+        with side_by_side(classifier_of(Keeper()), 1, threads) as run_all:
+            list(run_all(look, batches_of(images)))
+        assert seen == {threads or 2}
+        assert torch.get_num_threads() == 2
+        seen.clear()
 
 
 def test_a_network_that_cannot_be_copied_is_refused_with_the_reason(two_threads) -> None:
