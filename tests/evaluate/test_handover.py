@@ -103,11 +103,11 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path, make_predictions: Mak
     assert caught.value.problem == "predictions cannot be handed over"
 
 
-@pytest.mark.thorough
+@pytest.mark.late
 def test_through_s3(results: Results, make_predictions: MakePredictions, monkeypatch: pytest.MonkeyPatch) -> None:
     """moto responds as S3 does; an object is there once all of it was sent."""
-    s3fs = pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
+    s3fs = pytest.importorskip("s3fs", reason="the test extra brings it")
+    server = pytest.importorskip("moto.server", reason="the test extra brings it").ThreadedMotoServer(port=0)
     server.start()
     try:
         host, port = server.get_host_and_port()
