@@ -202,9 +202,9 @@ def dataset_discriminate(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=whole_number, help="At most N images of each dataset, balanced."),
+        typer.Option(metavar="N", parser=whole_number, help="At most N images of each dataset, at random, balanced."),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the split.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the split, and of --limit.")] = 0,
     registry: RegistryOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
@@ -222,13 +222,14 @@ def dataset_discriminate(
         from evalshift.console.output import print_statistics
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.comparable_images import features_of, pixels_of
-        from evalshift.testbed.discrimination import check_method, discriminate
+        from evalshift.testbed.discrimination import check_method, discriminate, draw_balanced
         from evalshift.testbed.registry_reading import load_registry
 
         check_method(method)
         known = load_registry(registry)
         datasets = [load_named(known, name) for name in (one, other)]
-        datasets = [dataset if limit is None else dataset.limited(limit) for dataset in datasets]
+        if limit is not None:
+            datasets = [dataset.only(draw_balanced(dataset.labels, limit, seed)) for dataset in datasets]
         first, second = datasets
         if first.classes.names != second.classes.names:
             raise UsageError(

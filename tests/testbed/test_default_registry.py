@@ -271,6 +271,7 @@ class TestWhole:
             *(f"resnet{layers}-mmpretrain" for layers, *_ in MMPRETRAIN),
             *(f"random-features-{size}{flip}" for size in ("256", "1k", "32k", "256k") for flip in ("", "-flip")),
             "fisher-vectors-16",
+            "fisher-vectors-sift-16",
         ]
 
     @pytest.mark.parametrize("name", REGISTRY.models)

@@ -3,7 +3,7 @@ import pytest
 from messages import says
 
 from evalshift.errors import UsageError
-from evalshift.testbed.discrimination import discriminate
+from evalshift.testbed.discrimination import discriminate, draw_balanced
 
 
 def sets(
@@ -48,6 +48,15 @@ def test_class_balance_alone_tells_nothing() -> None:
     features = [np.eye(2)[one] for one in labels]
     found = discriminate(features[0], features[1], labels)
     assert found.correct / found.total == 0.5
+
+
+def test_images_are_drawn_from_the_whole_dataset_balanced() -> None:
+    labels = np.repeat([0, 1, 2], [500, 300, 4])
+    drawn = draw_balanced(labels, 100, 0)
+    assert np.bincount(labels[drawn]).tolist() == [48, 48, 4]
+    assert (np.diff(drawn) > 0).all()
+    assert 150 < np.median(drawn[:48]) < 350  # of the 500 of class 0
+    assert draw_balanced(labels, 100, 1).tolist() != drawn.tolist()
 
 
 def test_what_cannot_be_is_refused() -> None:

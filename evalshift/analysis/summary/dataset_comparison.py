@@ -155,11 +155,11 @@ def files_table(names: tuple[str, str], facts: tuple["FileFacts", "FileFacts"]) 
         values = [getattr(one, what) for one in facts]
         rows[f"{what} (median, range)"] = [f"{np.median(one):.0f}, {one.min()} to {one.max()}" for one in values]
     rows["formats"] = [", ".join(f"{name} {count:,}" for name, count in sorted(one.formats.items())) for one in facts]
-    rows["JPEG quality (median, range)"] = [
-        f"{np.median(one.quality):.0f}, {one.quality.min()} to {one.quality.max()}" if len(one.quality) else "–"
-        for one in facts
-    ]
     if any(len(one.quality) for one in facts):
+        rows["JPEG quality (median, range)"] = [
+            f"{np.median(one.quality):.0f}, {one.quality.min()} to {one.quality.max()}" if len(one.quality) else "–"
+            for one in facts
+        ]
         rows["standard JPEG tables"] = [
             f"{one.standard:,} of {len(one.quality):,}" if len(one.quality) else "–" for one in facts
         ]
