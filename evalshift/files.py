@@ -23,10 +23,11 @@ _LONGEST_NAME = 200
 _SHORTENED = re.compile("%~[0-9a-f]{16}$")
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write `data` to `path` atomically: a reader sees the old file or the new one, even after kill -9 or a power cut.
 
-    The bytes are written to a temporary file in the same folder, flushed to disk, and renamed.
+    The bytes are written to a temporary file in the same folder, flushed to disk, and renamed. Without `durable`, for
+    what can be made again, they are not flushed: after a power cut the file may be empty, never after a kill.
     Raises StoreError where the folder is not writable or the disk is full; an existing file is then unchanged.
     """
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
@@ -35,7 +36,8 @@ def write_atomic(path: Path, data: bytes) -> None:
         with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
         raise StoreError(

@@ -13,6 +13,7 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from evalshift.analysis.figures.custom import settings_of
 from evalshift.analysis.figures.pdf_fonts import quick_fonts
 from evalshift.analysis.figures.style import DPI, styled
+from evalshift.analysis.figures.text_layout import quick_text
 from evalshift.errors import unknown_name
 from evalshift.files import write_atomic
 
@@ -25,7 +26,7 @@ def render(figure: Figure, format: str) -> bytes:
         raise unknown_name("unknown figure format", format, FORMATS)
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[format]
     buffer = io.BytesIO()
-    with styled(), mpl.rc_context(settings_of(figure)), quick_fonts():
+    with styled(), mpl.rc_context(settings_of(figure)), quick_text(), quick_fonts():
         if isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine):
             # The layout is done already; matplotlib would draw the figure a second time to repeat it.
             figure.set_layout_engine(None)
@@ -52,5 +53,5 @@ def save(figure: Figure, file: str | Path, formats: Iterable[str] | None = None)
     drawn = {format: render(figure, format) for format in (FORMATS if formats is None else formats)}
     paths = [file.with_name(f"{file.name}.{format}") for format in drawn]
     for path, data in zip(paths, drawn.values(), strict=True):
-        write_atomic(path, data)
+        write_atomic(path, data, durable=False)
     return paths

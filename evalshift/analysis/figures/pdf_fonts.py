@@ -1,7 +1,8 @@
 """Fonts in PDF files, embedded with the same outlines as matplotlib embeds, in a small part of its time.
 
 fontTools reads and prunes the 6,000 glyphs of a font for the few dozen that a figure uses, and so for each file. Here
-the common glyphs are cut out once, and those of a figure are taken from them.
+the common glyphs are cut out once, and those of a figure are taken from them: from those of English text if they are
+all there, else from those of European languages and mathematics.
 """
 
 import inspect
@@ -17,6 +18,7 @@ from matplotlib.font_manager import get_font
 
 # How letters are combined. That is done: the file says where each glyph stands.
 _SHAPING = ("GDEF", "GPOS", "GSUB", "kern")
+_ENGLISH = (range(0x20, 0x7F), [ord(sign) for sign in "°±²³·×ΔΦαβκμρστχ–—‘’“”…←→−≤≥★"])
 # Latin and Greek, punctuation, raised and lowered digits, arrows, operators.
 _COMMON = (range(0x20, 0x180), range(0x370, 0x400), range(0x2010, 0x20A0), range(0x2190, 0x21A0), range(0x2200, 0x2280))
 
@@ -47,8 +49,11 @@ def _load_lean(*arguments: Any, **choices: Any) -> Any:
 def _from_common(fontfile: Any, glyphs: Iterable[int]) -> Any:
     """What matplotlib's `get_glyphs_subset` returns, taken from the common glyphs where they are all that is used."""
     wanted = set(glyphs)
-    content, numbers = _common_glyphs(fontfile)
-    return _renumbered(content, numbers, wanted) if wanted <= numbers.keys() else _glyphs_subset(fontfile, wanted)
+    for common in (_ENGLISH, _COMMON):
+        content, numbers = _common_glyphs(fontfile, common is _COMMON)
+        if wanted <= numbers.keys():
+            return _renumbered(content, numbers, wanted)
+    return _glyphs_subset(fontfile, wanted)
 
 
 @contextmanager
@@ -64,10 +69,10 @@ class _InMemory(io.BytesIO):
     face_index = 0
 
 
-@lru_cache(4)
-def _common_glyphs(fontfile: Any) -> tuple[bytes, Mapping[int, int]]:
+@lru_cache(8)
+def _common_glyphs(fontfile: Any, wide: bool) -> tuple[bytes, Mapping[int, int]]:
     """A font of the common glyphs, and the number of each there by its number in the whole font."""
     font = get_font(fontfile)
-    common = {font.get_char_index(code) for codes in _COMMON for code in codes}
+    common = {font.get_char_index(code) for codes in (_COMMON if wide else _ENGLISH) for code in codes}
     with _glyphs_subset(fontfile, common) as made:
         return of_matplotlib.font_as_file(made.font).getvalue(), made.glyph_index_map

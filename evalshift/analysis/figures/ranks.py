@@ -1,5 +1,6 @@
 """Rank changes of the models, with confidence sets of ranks."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -7,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from evalshift.analysis.figures.rows import mark_names, rows
@@ -179,16 +180,20 @@ def _names_that_fit(shown: RankPlot, width: float, letters: float) -> tuple[floa
     Long names are first written smaller, then shortened: a sixth of the width is for the lines between them.
     """
     names = [shortened(name, _NAME) for name in shown.names]
-    widest = max(_width_of(f"{name}  {len(names)}") for name in names)
+    widest = _widest([f"{name}  {len(names)}" for name in names])
     room = 72 * width * 5 / 12  # points
     fitting = max(min(letters, room / widest), _SMALLEST * letters)
     cut = min(1.0, room / (fitting * widest))
     return fitting, max(4, int(cut * max(map(len, names))))
 
 
-def _width_of(text: str) -> float:
-    """Width of bold text, as multiples of its font size."""
-    return TextPath((0, 0), text, size=1, prop=FontProperties(weight="bold")).get_extents().width
+def _widest(texts: Sequence[str]) -> float:
+    """Width of the widest of these texts in bold, as multiples of its font size."""
+    bold = FontProperties(weight="bold", size=1)
+    # Outlines are exact, and slow: those of the texts alone that, with the room around letters, are nearly as wide.
+    rough = [text_to_path.get_text_width_height_descent(text, bold, ismath=False)[0] for text in texts]
+    near = [text for text, width in zip(texts, rough, strict=True) if width > 0.95 * max(rough) - 0.5]
+    return max(TextPath((0, 0), text, size=1, prop=bold).get_extents().width for text in near)
 
 
 def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) -> LineCollection:

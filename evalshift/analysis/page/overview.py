@@ -98,10 +98,13 @@ def _among_published(matrix: Matrix, published: dict[int, Against]) -> Matrix:
     reach = max(_LEAST_REACH, float(np.quantile(known, _WITHIN)) if len(known) else 0.0)
     own = [_measured(row, published, matrix.heads, reach) for row in matrix.rows]
     near = np.array([row.original for row in own])
+    originals = {model: one[0] for column in reversed(columns) for model, one in column.items()}
     others = dict.fromkeys(model for column in columns for model in column)
-    rows = [_published_row(model, against, columns, reach) for model in others]
-    rows.sort(key=lambda row: float(np.abs(near - row.original).min()))
-    shown = rows[: max(0, MOST_ROWS - len(own))]
+    nearest = sorted(others, key=lambda model: float(np.abs(near - originals[model]).min()))
+    shown = [
+        _published_row(model, originals[model], against, columns, reach)
+        for model in nearest[: max(0, MOST_ROWS - len(own))]
+    ]
     return replace(
         matrix,
         rows=(*own, *sorted(shown, key=lambda row: -row.original)),
@@ -140,7 +143,7 @@ def _measured(row: Row, published: dict[int, Against], heads: tuple[tuple[str, i
 
 
 def _published_row(
-    model: str, against: Against, columns: list[dict[str, tuple[float, float, float]]], reach: float
+    model: str, original: float, against: Against, columns: list[dict[str, tuple[float, float, float]]], reach: float
 ) -> Row:
     found = [column.get(model) for column in columns]
     cells = [
@@ -158,7 +161,6 @@ def _published_row(
         )
         for one in found
     ]
-    original = next(one[0] for one in found if one is not None)
     title = f"{against.outcomes.titles.model(model)} ({against.title})"
     return Row(f"{against.testbed}:{model}", title, original, tuple(cells), None, None)
 
@@ -169,16 +171,21 @@ def _matrix(found: SeveralSets, original: str, numbers: dict[tuple[str, str], in
     known = cells["distance"].abs().dropna()
     reach = max(_LEAST_REACH, float(known.quantile(_WITHIN)) if len(known) else 0.0)
     means = next((one for one in found.means if one.original == original), None)
-    rows = [_row(found, model, part, sets, reach, means) for model, part in cells.groupby("model", sort=False)]
-    rows.sort(key=lambda row: (row.mean_accuracy is None, -(row.mean_accuracy or 0), -row.original))
+    accuracy = {} if means is None else dict(zip(means.models, means.accuracy.tolist(), strict=True))
+    originals = cells.groupby("model", sort=False)["original_accuracy"].first()
+    models = sorted(
+        originals.index,
+        key=lambda model: (model not in accuracy, -accuracy.get(model, 0), -float(originals[model])),
+    )
+    parts = dict(iter(cells[cells["model"].isin(models[:MOST_ROWS])].groupby("model", sort=False)))
     return Matrix(
         original,
         found.titles.dataset(original),
         tuple((found.titles.dataset(name), numbers[original, name]) for name in sets),
-        tuple(rows[:MOST_ROWS]),
+        tuple(_row(found, model, parts[model], sets, reach, means) for model in models[:MOST_ROWS]),
         reach,
-        any(row.mean_accuracy is not None for row in rows),
-        max(0, len(rows) - MOST_ROWS),
+        bool(accuracy),
+        max(0, len(models) - MOST_ROWS),
     )
 
 

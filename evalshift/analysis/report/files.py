@@ -46,8 +46,8 @@ def save_report(
         for suffix in (suffix for suffix in WRITERS if suffix in formats and (table.columns or suffix == "csv")):
             shown = _printed(table, suffix, columns)
             text = latex_file(shown, name) if suffix == "tex" else WRITERS[suffix](shown)
-            write_atomic(out / "tables" / f"{name}.{suffix}", text.encode())
-    write_atomic(out / "summary.json", summary_json(summary, anonymous=anonymous).encode())
+            write_atomic(out / "tables" / f"{name}.{suffix}", text.encode(), durable=False)
+    write_atomic(out / "summary.json", summary_json(summary, anonymous=anonymous).encode(), durable=False)
     page = None
     if "html" in formats:
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
@@ -62,7 +62,7 @@ def save_report(
         drawing.finish()
     if page is None:
         return out
-    write_atomic(out / "index.html", page.encode())
+    write_atomic(out / "index.html", page.encode(), durable=False)
     return out / "index.html"
 
 
