@@ -4,6 +4,7 @@ Models that want the same pixels share them: each image is decoded once and kept
 goes to all models of a group in turn.
 """
 
+import logging
 import time
 import traceback
 import warnings
@@ -162,11 +163,28 @@ def load(work: Work, bench: Bench) -> Loaded | Failure:
 
 @contextmanager
 def _warnings_noted(name: str, progress: RunProgress) -> Iterator[None]:
-    """Warnings of somebody's code in a line each, with the name of the model, instead of where it was written."""
-    with warnings.catch_warnings(record=True) as caught:
-        yield
-    for text in dict.fromkeys(" ".join(str(one.message).split()) for one in caught):
+    """What somebody's code warns of and logs, in a line each with the name of the model, instead of across the bars."""
+    logged = _Logged(logging.WARNING)
+    logging.getLogger().addHandler(logged)  # with one there, Python itself prints nothing
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            yield
+    finally:
+        logging.getLogger().removeHandler(logged)
+    said = [*(str(one.message) for one in caught), *logged.texts]
+    for text in dict.fromkeys(" ".join(text.split()) for text in said):
         progress.note(Text(f"{name}: warning: {text}"))
+
+
+class _Logged(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
 
 
 def run_group(group: Sequence[Loaded], bench: Bench) -> list[Failure]:

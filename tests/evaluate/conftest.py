@@ -157,7 +157,8 @@ def broken():
 
 
 def outdated():
-    import warnings
+    import logging, warnings
+    logging.getLogger("shades.old").warning("%s is not read", "gamma")
     for _ in range(2):
         warnings.warn("shades is now\\ncalled tones", UserWarning)
     return Shades((0.1, 0.4, 0.6, 0.9), None, 0.0)
