@@ -1,12 +1,14 @@
 """Files on disk: atomic writes, names, checksums."""
 
 import hashlib
+import json
 import os
 import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 from evalshift.errors import StoreError
@@ -21,6 +23,14 @@ _SAFE_IN_NAMES = " +,=@()[]"
 _LONGEST_NAME = 200
 # quote() writes no such sequence: % is always followed by two digits.
 _SHORTENED = re.compile("%~[0-9a-f]{16}$")
+
+
+def json_content(text: str | bytes) -> Any:
+    """What a JSON text holds. Raises ValueError for any other text, and for lists nested deeper than Python goes."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from socket import gethostname
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from formats import cifar10_archive, cifar10_batch, idx_bytes, image_bytes, npy_bytes, pixels, tar_bytes
+from fuzzed_files import IDS, TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +48,6 @@ from evalshift.testbed.weights import Weights, read_index
 EXAMPLES = int(os.environ.get("EVALSHIFT_FUZZ", "8"))
 MOST_SECONDS, MOST_BYTES = 10.0, 4 << 30
 UNCHECKED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-IDS = tuple(f"image-{number}" for number in range(6))
 
 REGISTRY = b"""\
 extends: default
@@ -298,6 +299,7 @@ READERS: dict[str, tuple[Callable[[Path], None], Callable[[], list[bytes]]]] = {
     ),
     "checkpoint": (read_checkpoint, states),
     "program": (read_program, programs),
+    **TARGETS,
     "image": (
         read_image,
         lambda: [image_bytes(kind=kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO", "TGA")],
@@ -390,7 +392,21 @@ def attempt(read: Callable[[Path], None], folder: Path, body: bytes) -> None:
 
 # --------------------------------------------------------------------------------------------------- what was found
 
-FOUND = {"a pickle that ends after its first byte": ("checkpoint", b"\x80")}
+NESTED = b"[" * 100_000
+NO_PROCESS = json.dumps({"model": "m", "identity": "ab", "process": 10**30, "host": gethostname()}).encode()
+CACHE_HEAD = json.dumps({"format": 1, "dataset": ["d"], "shape": [6, 8, -8, 3]}).encode().ljust(4096)
+FOUND = {
+    "a pickle that ends after its first byte": ("checkpoint", b"\x80"),
+    "nested lists for groups of classes": ("groups", NESTED),
+    "nested lists for corrected labels": ("corrected", NESTED),
+    "nested lists for attributes": ("attributes", NESTED),
+    "nested lists for a list of images": ("list", NESTED),
+    "nested lists for what evalshift keeps": ("kept", b"[" * 4096),
+    "a report that says nothing of itself": ("kept", b"{}"),
+    "a note of a process that cannot be": ("kept", NO_PROCESS),
+    "a note of a model without a name": ("kept", b'{"model": [1], "identity": "ab", "process": 1, "host": "h"}'),
+    "a cache without geometry": ("kept", CACHE_HEAD),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from evalshift.analysis.plot_data.sizes import SLIDE
 from evalshift.analysis.summary import Summary
-from evalshift.errors import UsageError
-from evalshift.files import write_atomic
+from evalshift.errors import DataError, UsageError, first_line
+from evalshift.files import json_content, write_atomic
 from evalshift.formatting import counted
 
 if TYPE_CHECKING:
@@ -115,8 +115,17 @@ def add_to_index(site: Path, name: str, summary: Summary) -> Path:
 def _reports(site: Path) -> list[Published]:
     found = []
     for file in sorted(site.glob(f"*/{_FACTS}")):
-        facts: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
-        found.append(Published(file.parent.name, *(str(facts[name]) for name in ("title", "finding", "created"))))
+        try:
+            facts: Mapping[str, Any] = json_content(file.read_text("utf-8"))
+            found.append(Published(file.parent.name, *(str(facts[name]) for name in ("title", "finding", "created"))))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataError(
+                "what a published report says of itself cannot be read",
+                where=file,
+                found=f"{type(error).__name__}: {first_line(error)}",
+                expected="its title, finding and date, as they were written with the report",
+                fix="publish that report again, or delete its folder",
+            ) from error
     return sorted(found, key=lambda one: one.created, reverse=True)
 
 

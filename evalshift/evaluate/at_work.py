@@ -55,9 +55,13 @@ def notes(results: Path) -> dict[str, Note]:
     for path in sorted((results / ".at-work").glob("*.json")):
         with suppress(OSError, ValueError, TypeError, RecursionError):
             note = Note(**json.loads(path.read_text("utf-8")))
-            if note.ended is not None or not _is_running(note):
+            if _is_whole(note) and (note.ended is not None or not _is_running(note)):
                 found[note.model] = note
     return found
+
+
+def _is_whole(note: Note) -> bool:
+    return isinstance(note.model, str) and isinstance(note.process, int) and isinstance(note.tries, int)
 
 
 def tell(listener: Callable[[str, Path | None], None]) -> None:
@@ -123,4 +127,6 @@ def _is_running(note: Note) -> bool:
         return False
     except OSError:
         return True
+    except OverflowError:  # a number that no process has
+        return False
     return True

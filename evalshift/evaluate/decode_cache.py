@@ -28,7 +28,7 @@ import numpy as np
 from rich.filesize import decimal as size_text
 
 from evalshift.errors import StoreError, UsageError, did_you_mean
-from evalshift.files import TEMPORARY_SUFFIX
+from evalshift.files import TEMPORARY_SUFFIX, json_content
 from evalshift.shapes import Images
 from evalshift.testbed.download import cache_dir
 
@@ -393,10 +393,15 @@ def _header(key: CacheKey, row_shape: tuple[int, ...]) -> bytes:
 
 def _read_header(stream: Any) -> dict[str, Any] | None:
     try:
-        facts = json.loads(stream.read(_HEADER_BYTES))
-        return facts if facts["format"] == _FORMAT and len(facts["shape"]) == 4 else None
+        facts = json_content(stream.read(_HEADER_BYTES))
+        whole = facts["format"] == _FORMAT and isinstance(facts["dataset"], str) and isinstance(facts["geometry"], list)
+        return facts if whole and len(facts["shape"]) == 4 and all(map(_is_count, facts["shape"])) else None
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
 
 
 def _entry(path: Path) -> CacheEntry | None:

@@ -1,6 +1,5 @@
 """Corrected labels: a second file of labels of a dataset's images, one or several per image, of some images none."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from evalshift.errors import DataError, first_line
+from evalshift.files import json_content
 from evalshift.formatting import counted
 from evalshift.testbed.arrays import UNREADABLE
 from evalshift.testbed.classes import ClassSpace
@@ -159,10 +159,10 @@ Rows = tuple[Sequence[Any] | None, Sequence[Any]]
 def _read(path: Path, space: ClassSpace) -> Rows:
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return _of_json(json.loads(path.read_text("utf-8-sig")), space)
+        return _of_json(json_content(path.read_text("utf-8-sig")), space)
     if suffix in (".jsonl", ".ndjson"):
         lines = path.read_text("utf-8-sig").splitlines()
-        return _of_json([json.loads(line) for line in lines if line.strip()], space)
+        return _of_json([json_content(line) for line in lines if line.strip()], space)
     if suffix == ".parquet":
         from evalshift.parquet import read_table
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from evalshift.errors import StoreError
 from evalshift.file_dependencies import dependencies_unknown
-from evalshift.files import write_atomic
+from evalshift.files import json_content, write_atomic
 from evalshift.testbed import download, listings
 
 # Which keys of an entry name the model, in the order in which they name it.
@@ -50,7 +50,7 @@ def listed(library: str) -> list[dict[str, Any]]:
     """What a library has weights of: for each, what names it, and what the library knows of it."""
     note = download.cache_dir() / "listings" / f"{library}-{listings.library_version(library)}.json"
     with suppress(OSError, ValueError):
-        return json.loads(note.read_text("utf-8"))
+        return json_content(note.read_text("utf-8"))
     found = _LISTINGS[library]()
     with suppress(StoreError):  # a shared cache may be read-only; then it is asked each time
         write_atomic(note, json.dumps(found).encode())

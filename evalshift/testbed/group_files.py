@@ -1,11 +1,11 @@
 """Files that say which classes a view takes together or keeps, as ImageNet-9, ObjectNet and others publish them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from evalshift.errors import first_line
+from evalshift.files import json_content
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.views import ViewFault, is_class
 
@@ -82,7 +82,7 @@ def _members(members: object, of: ClassSpace) -> object:
 def _json(path: Path) -> Any:
     text = _text(path)
     try:
-        return json.loads(text)
+        return json_content(text)
     except ValueError as error:
         raise _fault(path, "the file of classes is not JSON", found=first_line(error), expected=_FORMS) from error
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, first_line
+from evalshift.files import json_content
 from evalshift.testbed.text_tables import TextTable, find_encoding, read_text_table
 
 
@@ -47,10 +48,10 @@ def _of_json(text: str) -> TextTable:
 def _records(text: str) -> tuple[list[Any], tuple[int, ...]]:
     """The records and the lines, or the places in a list, in which they stand."""
     try:
-        content = json.loads(text)
+        content = json_content(text)
     except ValueError:
         numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-        return [json.loads(line) for _, line in numbered], tuple(number for number, _ in numbered)
+        return [json_content(line) for _, line in numbered], tuple(number for number, _ in numbered)
     if isinstance(content, dict) and not all(isinstance(value, str | int) for value in content.values()):
         raise ValueError("an object that is neither a record nor a mapping from names to labels")
     if isinstance(content, dict) and len(content) != 2:

@@ -1,7 +1,6 @@
 """Labels of several classes per image, as ReaL and ImageNet-Hard have them: files of lists, aligned with the images."""
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, did_you_mean, first_line
+from evalshift.files import json_content
 from evalshift.formatting import counted
 from evalshift.shapes import Int, Labels
 from evalshift.testbed.arrays import UNREADABLE
@@ -160,10 +160,10 @@ def _read(path: Path, space: ClassSpace) -> Rows | None:
     suffix = path.suffix.lower()
     try:
         if suffix == ".json":
-            return _of_json(json.loads(path.read_text("utf-8-sig")))
+            return _of_json(json_content(path.read_text("utf-8-sig")))
         if suffix in (".jsonl", ".ndjson"):
             lines = path.read_text("utf-8-sig").splitlines()
-            return _of_json([json.loads(line) for line in lines if line.strip()])
+            return _of_json([json_content(line) for line in lines if line.strip()])
         if suffix == ".parquet":
             import pyarrow as pa
 
@@ -247,7 +247,7 @@ def _of_cell(cell: str) -> list[Any] | None:
     """The classes of a cell such as "[1, 2]", "1 2", "n01440764;n01443537" or nothing; None for any other text."""
     if cell.startswith("["):
         try:
-            return json.loads(cell.replace("'", '"'))
+            return json_content(cell.replace("'", '"'))
         except ValueError:
             inner = cell.strip("[]")
             return re.split(r"[\s,;|]+", inner.strip()) if inner.strip() else []

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from evalshift.errors import UsageError
-from evalshift.files import sha256_of, write_atomic
+from evalshift.errors import DataError, UsageError, first_line
+from evalshift.files import json_content, sha256_of, write_atomic
 
 
 def refuse_other_settings(out: Path, settings: Mapping[str, object]) -> None:
     """Keep the settings of a piece of work in `out`: results of two would be those of neither.
 
-    Raises UsageError where others were kept there, with those that differ.
+    Raises UsageError where others were kept there, with those that differ, and DataError where these are damaged.
     """
     path = out / "made.json"
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else dict(settings)
+    found = _settings(path) if path.is_file() else dict(settings)
     differing = [name for name in {**found, **settings} if found.get(name) != settings.get(name)]
     if differing:
         said = [", ".join(f"{name} {some.get(name)}" for name in differing) for some in (found, settings)]
@@ -28,6 +28,22 @@ def refuse_other_settings(out: Path, settings: Mapping[str, object]) -> None:
             "another run wrote to this folder (`out`)", where=path, found=said[0], expected=said[1], fix="name another"
         )
     write_atomic(path, json.dumps(settings).encode())
+
+
+def _settings(path: Path) -> dict[str, object]:
+    try:
+        found = json_content(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        found = first_line(error)
+    if isinstance(found, dict):
+        return found
+    raise DataError(
+        "the settings of earlier work cannot be read",
+        where=path,
+        found=str(found),
+        expected="the settings as they were written there",
+        fix="name another folder (`out`), or delete this one",
+    )
 
 
 class WorkRecord:

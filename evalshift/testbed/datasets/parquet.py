@@ -3,7 +3,6 @@
 Labels are read at once, images when a model asks for them: a row group at a time, the last few kept.
 """
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from evalshift.errors import DataError, did_you_mean, first_line
-from evalshift.files import stat_checksum
+from evalshift.files import json_content, stat_checksum
 from evalshift.parquet import open_parquet
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
@@ -187,7 +186,7 @@ def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
     """The names of the classes in their order, where Hugging Face's datasets stored them in the schema."""
     raw = (schema.metadata or {}).get(b"huggingface")
     try:
-        feature = json.loads(raw)["info"]["features"][label] if raw else {}
+        feature = json_content(raw)["info"]["features"][label] if raw else {}
         names = feature.get("names")
         return list(map(str, names)) if isinstance(names, list) else None
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -4,7 +4,6 @@ Headers are read in order; an image is read from its place in the tar file when 
 unpacked.
 """
 
-import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.errors import DataError, first_line
-from evalshift.files import stat_checksum
+from evalshift.files import json_content, stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import WebDataset
 from evalshift.testbed.datasets.dataset import Parts
@@ -188,7 +187,7 @@ def _label(sample: Sample, entry: WebDataset, where: str) -> str:
 
 def _record(sample: Sample) -> dict[str, Any]:
     try:
-        record = json.loads(sample.texts.get("json", "{}"))
+        record = json_content(sample.texts.get("json", "{}"))
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}

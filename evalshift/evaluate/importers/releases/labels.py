@@ -1,6 +1,5 @@
 """The labels of a released set, in the order of the official files, and the order of the same images in the store."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from evalshift.evaluate.importers.releases.release import ReleasedSet
 from evalshift.evaluate.importers.releases.set_files import SetFiles
 from evalshift.evaluate.rows import are_positions, order_of
 from evalshift.evaluate.store import Results, StoredDataset
-from evalshift.files import sha256_of
+from evalshift.files import json_content, sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import Cifar101Dataset
@@ -92,7 +91,7 @@ def _named_rows(labels: Path | None) -> list[str] | None:
 def labels_of_json(path: Path, space: ClassSpace) -> tuple[list[str], Labels]:
     """A set of the ImageNetV2 repository: images by name, each with the wnid of its class."""
     try:
-        rows = json.loads(path.read_text("utf-8"))["image_filenames"]
+        rows = json_content(path.read_text("utf-8"))["image_filenames"]
         numbers = {wnid: number for number, wnid in enumerate(space.folders)}
         return [str(name) for name, _ in rows], np.array([numbers[wnid] for _, wnid in rows], dtype=np.int64)
     except (OSError, ValueError, LookupError, TypeError) as error:

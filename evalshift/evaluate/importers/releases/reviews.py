@@ -1,6 +1,5 @@
 """Which classes of ImageNetV2 had been reviewed at each revision, as its authors released it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from evalshift.errors import DataError, first_line
+from evalshift.files import json_content
 from evalshift.testbed.classes import ClassSpace
 
 _FACTS = ("reviewed", "problematic")
@@ -47,7 +47,7 @@ def read_reviews(folder: Path, datasets: Sequence[str], space: ClassSpace) -> di
 
 def _read(path: Path, space: ClassSpace) -> Review:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json_content(path.read_text("utf-8"))
         if set(content) != set(space.folders):
             raise ValueError(f"{len(content):,} classes")
         reviewed, problematic = (np.array([content[name][fact] for name in space.folders]) for fact in _FACTS)
