@@ -270,7 +270,9 @@ def out(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "report"
 
 
-def tables_of(stem: str, *formats: str, others: tuple[str, ...] = ("_curvature", "_robustness")) -> list[str]:
+def tables_of(
+    stem: str, *formats: str, others: tuple[str, ...] = ("_curvature", "_matched_models", "_robustness")
+) -> list[str]:
     """The tables of a metric that counts alone give, and `others`, for which three models are too few."""
     names = sorted(("", "_decomposition", "_lines", "_scales", "_trends", *others))
     return [f"tables/{stem}{name}.{suffix}" for name in names for suffix in formats]

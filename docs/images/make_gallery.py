@@ -21,6 +21,7 @@ ORDER = (
     "multiples",
     "grid",
     "scatter_against",
+    "color_by",
     "robustness",
     "ranks",
     "classes",

@@ -25,6 +25,7 @@ def files(folder: Path) -> list[str]:
 # What three models on four and three images have: too few for distances from a line of others, and too few are right
 # and wrong on both sets for the difficulty model.
 TABLES_OF_COUNTS = ("decomposition", "lines", "scales", "trends")
+TABLES_OF_LINES = ("curvature", "matched_models", "robustness")
 TABLES_OF_IMAGES = (
     *TABLES_OF_COUNTS,
     "calibration",
@@ -252,8 +253,8 @@ def test_a_published_testbed_needs_no_results(tmp_path, monkeypatch):
         *(f"out/figures/{stem}_top1_{view}.svg" for view in ("ranks", "robustness", "scales")),
         *(f"out/figures/{stem}_top5_{view}.svg" for view in ("linear", "linear_all", "probit", "probit_all")),
         "out/summary.json",
-        *written_tables(f"out/tables/{stem}_top1", (*TABLES_OF_COUNTS, "robustness", "curvature"), ["csv"]),
-        *written_tables(f"out/tables/{stem}_top5", (*TABLES_OF_COUNTS, "robustness", "curvature"), ["csv"]),
+        *written_tables(f"out/tables/{stem}_top1", (*TABLES_OF_COUNTS, *TABLES_OF_LINES), ["csv"]),
+        *written_tables(f"out/tables/{stem}_top5", (*TABLES_OF_COUNTS, *TABLES_OF_LINES), ["csv"]),
     ]
     read = json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))["pairs"][0]["metrics"]["top1"]
     assert read["left_out"] == ["fisher-vector"]

@@ -1,0 +1,21 @@
+"""Lines by training data
+
+Do models trained on more data lose less on sketches than their accuracy on ImageNet predicts? Each group of models
+has its colour and its line; `color_by` also takes "family", "year" and "parameters".
+"""
+
+import sys
+from pathlib import Path
+
+import evalshift as es
+
+# Counts from timm's tables of results come with evalshift. Models of your own: `training_data` of their registry entry.
+pair = "imagenet:imagenet-sketch"
+models = ["vit_*", "convnext*", "resnet*", "swin*"]
+report = es.report(published="timm", pairs=pair, models=models, scale="probit", color_by="training_data")
+
+# How far each group lies above the line of the largest, on average; an F test of the slopes is in the report.
+groups = report.tables["model_groups"]
+print(groups[["group", "models", "slope", "above"]])
+
+es.figures.save(report.draw("scatter"), Path(*sys.argv[1:]) / "color_by.png")
