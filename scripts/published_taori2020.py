@@ -1,6 +1,8 @@
-"""The table of accuracies of imagenet-testbed (Taori et al. 2020) → counts."""
+"""The table of accuracies of imagenet-testbed (Taori et al. 2020), and its averages on ImageNet-C → counts."""
 
 import re
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from published_files import Made, read_table
@@ -9,8 +11,9 @@ from evalshift.errors import DataError
 from evalshift.testbed.timm_names import Architecture, architecture
 
 FILE = "robustness_top1s.csv"
-# The repository publishes none.
-CHECKSUMS: dict[str, str] = {}
+AVERAGES = "imagenet_c_averages.csv"
+# The repository publishes none; the averages are a copy, see README.md of the testbed.
+CHECKSUMS = {AVERAGES: "a2f7fce04bb7a747624833f6ac70f4f1f3aa2ef02d6db1455bb07e745f19a1a7"}
 # Column -> the dataset, and how many images it was evaluated on: the number that makes its accuracies whole counts.
 COLUMNS = {
     "val": ("imagenet", 50_000),
@@ -33,6 +36,25 @@ COLUMNS = {
     "ytbb-robust_pm0": ("ytbb-robust", 2_030),
     "ytbb-robust_pm10": ("ytbb-robust-pm10", 2_030),
 }
+# Corruptions of the images on disk: the 15 of the benchmark, and the four released beside them.
+BENCHMARK = (
+    *(
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "defocus_blur",
+        "glass_blur",
+        "motion_blur",
+        "zoom_blur",
+        "snow",
+    ),
+    *("frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+)
+EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+CORRUPTED = ("imagenet-c", "imagenet-avg-corruptions", *(f"imagenet-c@{name}" for name in (*BENCHMARK, *EXTRA)))
+_IMAGES = 50_000
+# An average over five severities of 5,000 images each is a multiple of this percentage.
+_OF_FEWER_IMAGES = Decimal("0.004")
 FACTS = ("model", "family", "year", "training_data", "counted_from")
 # An average over batches in single precision is this far from a whole count, in images; one over batches of unequal
 # size is farther, and then the nearest count may not be the exact one.
@@ -88,8 +110,40 @@ def make(folder: Path) -> Made:
     notes.append(f"{len(inexact)} models with accuracies that are no whole counts: {', '.join(inexact) or 'none'}")
     for column, (dataset, _) in COLUMNS.items():
         notes.append(f"{dataset}: {sum(row[f'{dataset} top1'] != '' for row in rows)} models, column {column}")
-    columns = *FACTS, *(f"{dataset} top1" for dataset, _ in COLUMNS.values())
+    _add_corrupted(rows, read_table(folder, AVERAGES, CHECKSUMS, notes), notes)
+    columns = *FACTS, *(f"{dataset} top1" for dataset in (*(dataset for dataset, _ in COLUMNS.values()), *CORRUPTED))
     return Made(columns, sorted(rows, key=lambda row: row["model"]), notes)
+
+
+def _add_corrupted(rows: list[dict[str, str]], table: list[dict[str, str]], notes: list[str]) -> None:
+    """Add the counts on corrupted images, "" where there are none or they are of fewer images."""
+    averages = {row["model"]: row for row in table}
+    few = [model for model, row in averages.items() if _has_fewer_images(row)]
+    unknown = averages.keys() - {row["model"] for row in rows}
+    if unknown:
+        raise DataError("a model is in no row of the other table", where=AVERAGES, found=", ".join(sorted(unknown)))
+    for row in rows:
+        found = averages.get(row["model"])
+        known = {} if found is None or row["model"] in few else _corrupted(found)
+        row.update({f"{name} top1": known.get(name, "") for name in CORRUPTED})
+    absent = [row["model"] for row in rows if row["model"] not in averages]
+    notes.append(f"{len(absent)} models without averages of ImageNet-C: {', '.join(absent) or 'none'}")
+    notes.append(f"{len(few)} models with averages of fewer images, left out: {', '.join(few) or 'none'}")
+    notes += (f"{name}: {sum(row[f'{name} top1'] != '' for row in rows)} models" for name in CORRUPTED[:2])
+
+
+def _has_fewer_images(row: Mapping[str, str]) -> bool:
+    averages = [value for column, value in row.items() if re.search("_(on-disk|in-memory)$", column)]
+    return all(Decimal(value) % _OF_FEWER_IMAGES == 0 for value in averages)
+
+
+def _corrupted(row: Mapping[str, str]) -> dict[str, str]:
+    each = {name: Decimal(row[f"{name}_on-disk"]) for name in (*BENCHMARK, *EXTRA)}
+    mean = sum((each[name] for name in BENCHMARK), Decimal(0)) / len(BENCHMARK)
+    found = {f"imagenet-c@{name}": value for name, value in each.items()} | {"imagenet-c": mean}
+    if row["avg_corruptions"]:
+        found["imagenet-avg-corruptions"] = Decimal(row["avg_corruptions"])
+    return {name: str(round(value / 100 * _IMAGES)) for name, value in found.items()}
 
 
 def _row(row: dict[str, str]) -> dict[str, str]:

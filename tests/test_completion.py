@@ -60,6 +60,12 @@ def test_families_are_those_of_the_registry_or_of_the_published_testbed(asked: A
     assert asked(completion.families, published="nosuch") == []
 
 
+def test_pairs_of_the_published_testbed(asked: Any) -> None:
+    found = asked(completion.pairs, "cifar10:cifar10-a", published="robustbench")
+    assert found == ["cifar10:cifar10-autoattack-linf", "cifar10:cifar10-autoattack-l2"]
+    assert asked(completion.pairs, published="nosuch") == []
+
+
 def test_kinds_of_corruptions_complete_after_a_comma_too() -> None:
     assert completion.corruptions("al") == ["all"]
     assert "fog,frost" in completion.corruptions("fog,f")

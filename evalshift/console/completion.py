@@ -44,7 +44,9 @@ def models(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def pairs(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Pairs of the registry and those with results; after a comma, the next one."""
+    """Pairs of the registry and those with results, or those of the published testbed; after a comma, the next one."""
+    if ctx.params.get("published"):
+        return _next(_published_pairs(str(ctx.params["published"])), incomplete)
     known = _registry(ctx, lambda registry: map(str, registry.pairs))
     return _next(dict.fromkeys((*known, *_stored(ctx, lambda results: results.pairs()))), incomplete)
 
@@ -134,6 +136,15 @@ def _published_families(name: str) -> list[str]:
     return [model.family for model in _published(name) if model.family]
 
 
+def _published_pairs(name: str) -> tuple[str, ...]:
+    from evalshift.testbed.published import load_published
+
+    try:
+        return load_published(name).pairs
+    except EvalshiftError:
+        return ()
+
+
 def _published(name: str) -> list[Any]:
     from evalshift.testbed.published import load_published
 
@@ -141,8 +152,7 @@ def _published(name: str) -> list[Any]:
         testbed = load_published(name)
     except EvalshiftError:
         return []
-    tables = (testbed.table_of(pair) for pair in testbed.pairs)
-    return [model for table in tables if table is not None for model in table.models]
+    return [model for table in testbed.tables if not table.detail for model in table.models]
 
 
 def _registry(ctx: typer.Context, names: Callable[[Any], Iterable[str]]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalshift.console.terminal import print_table, stderr, stdout, wrapped
 from evalshift.errors import EvalshiftError
-from evalshift.formatting import EMPTY, p_cell, percent, points, signed_points, span
+from evalshift.formatting import EMPTY, name_some, p_cell, percent, points, signed_points, span
 from evalshift.titles import distinct
 
 if TYPE_CHECKING:  # each command imports only the package that it needs
@@ -460,6 +460,7 @@ def print_models(records: "Sequence[ModelRecord]", others: Sequence[str]) -> Non
     """What published testbeds say of models: facts, a table of sets, a table of pairs."""
     for record in records:
         testbed, model = record.found.testbed, record.found.model
+        details = {pair.partition(":")[2] for pair in testbed.details}
         stdout().print(f"{model.name}  ({testbed.title})", style="bold")
         stdout().print(wrapped(_model_facts(record)))
         rows = [
@@ -471,11 +472,14 @@ def print_models(records: "Sequence[ModelRecord]", others: Sequence[str]) -> Non
                 f"{one.rank:,} of {one.models:,}",
             )
             for one in record.sets
+            if one.dataset not in details
         ]
         print_table(("test set", "metric", "accuracy (%), 95 % CI", "correct", "rank"), rows, "llrrr")
         if record.pairs:
             stdout().print()
             _print_pairs(record)
+        if more := [one.title for one in record.sets if one.dataset in details]:
+            stdout().print(wrapped(f"not shown, see --json: {name_some(more)}", indent=""))
         stdout().print()
     if others:
         stdout().print(wrapped(f"other weights of this network: {', '.join(others)}", indent=""))
@@ -489,6 +493,7 @@ def _model_facts(record: "ModelRecord") -> str:
         f"trained on {facts['training_data_title']}" if "training_data" in facts else "training data unknown",
         *([f"{facts['parameters'] / 1e6:,.4g} million parameters"] if "parameters" in facts else []),
         *([f"{facts['image_size']} × {facts['image_size']} pixels"] if "image_size" in facts else []),
+        *(str(facts[name]) for name in ("architecture", "venue") if name in facts),
         *([] if record.found.model.exact else ["counts worked out from rounded accuracies"]),
     ]
     source = record.found.testbed.source
@@ -509,6 +514,7 @@ def _print_pairs(record: "ModelRecord") -> None:
             _matched_rank(one),
         )
         for one in record.pairs
+        if one.pair not in record.found.testbed.details
     ]
     header = (
         "pair",

@@ -123,7 +123,25 @@ def test_another_file_than_that_of_a_known_checksum(timm, monkeypatch):
 TAORI = dict.fromkeys(("model", "imagenet-c.fog.1_on-disk", *published_taori2020.COLUMNS), "")
 
 
+CORRUPTIONS = (*published_taori2020.BENCHMARK, *published_taori2020.EXTRA)
+
+
+def averages(folder: Path, found: dict[str, str]) -> None:
+    """The table of averages: model -> average on each corruption on disk; 12.34 in memory, 43.21 over all."""
+    head = ["model", *(f"{name}_on-disk" for name in CORRUPTIONS), "fog_in-memory", "avg_corruptions"]
+    rows = [[model, *[average] * len(CORRUPTIONS), "12.34", "43.21"] for model, average in found.items()]
+    lines = [",".join(cells) for cells in (head, *rows)]
+    (folder / published_taori2020.AVERAGES).write_text("\n".join(lines) + "\n", "utf-8")
+
+
+@pytest.fixture(autouse=True)
+def of_another_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published_taori2020, "CHECKSUMS", {})
+
+
 def taori(folder: Path, *rows: dict[str, str]) -> Made:
+    if not (folder / published_taori2020.AVERAGES).exists():
+        averages(folder, {})
     lines = [",".join(TAORI), *(",".join((TAORI | row).values()) for row in rows)]
     (folder / published_taori2020.FILE).write_text("\n".join(lines) + "\n", "utf-8")
     return published_taori2020.make(folder)
@@ -148,6 +166,32 @@ def test_taori2020_single_precision_and_averages_over_batches(tmp_path):
     assert "empty" not in rows
     assert "1 models without accuracies on these sets: empty" in made.notes
     assert "1 models with accuracies that are no whole counts: FixResNet50" in made.notes
+
+
+def test_taori2020_averages_over_corruptions(tmp_path):
+    averages(tmp_path, {"alexnet": "16.3168", "smoothed": "16.316"})
+    lines = (tmp_path / published_taori2020.AVERAGES).read_text("utf-8").replace("12.34,43.21", "12.340,43.21")
+    (tmp_path / published_taori2020.AVERAGES).write_text(lines.replace("16.3168,", "20.0000,", 1), "utf-8")
+    made = taori(
+        tmp_path, {"model": "alexnet", "val": "56.522"}, {"model": "smoothed", "val": "50"}, {"model": "a", "val": "50"}
+    )
+    rows = {row["model"]: row for row in made.rows}
+    found = [rows["alexnet"][f"imagenet-c@{name} top1"] for name in ("gaussian_noise", "fog", "saturate")]
+    # 20 % of 50,000, and 8,158.4; their mean over the 15 is (10,000 + 14 · 8,158.4) / 15 = 8,281.2
+    assert found == ["10000", "8158", "8158"]
+    assert (rows["alexnet"]["imagenet-c top1"], rows["alexnet"]["imagenet-avg-corruptions top1"]) == ("8281", "21605")
+    assert {rows[name][f"{column} top1"] for name in ("smoothed", "a") for column in published_taori2020.CORRUPTED} == {
+        ""
+    }
+    assert "1 models with averages of fewer images, left out: smoothed" in made.notes
+    assert "1 models without averages of ImageNet-C: a" in made.notes
+
+
+def test_taori2020_averages_of_a_model_without_a_row(tmp_path):
+    averages(tmp_path, {"alexnet": "16.3168"})
+    with pytest.raises(DataError) as complaint:
+        taori(tmp_path, {"model": "vgg11", "val": "56.522"})
+    says(complaint.value, where="imagenet_c_averages.csv", found="alexnet")
 
 
 def test_taori2020_two_rows_and_what_is_no_accuracy(tmp_path):

@@ -288,7 +288,37 @@ class TestTaori2020:
         assert all(model.family for model in counts.models)
         assert {model.family for model in counts.models} <= set(testbed.families)
         assert 0 < sum(not model.exact for model in counts.models) < 60
-        assert len(testbed.pairs) == 13
+        assert (len(testbed.pairs), len(testbed.main_pairs), len(testbed.details)) == (34, 15, 19)
+
+    @pytest.mark.parametrize(
+        "dataset, percentage",
+        [
+            # The mean of the 15 averages on disk of alexnet: 291.8844 / 15.
+            ("imagenet-c", 19.45896),
+            ("imagenet-c@fog", 16.3168),
+            ("imagenet-c@spatter", 26.9224),
+            ("imagenet-avg-corruptions", 21.5515),
+        ],
+    )
+    def test_counts_on_corrupted_images_are_nearest_to_the_printed_averages(self, dataset, percentage):
+        table = load_published("taori2020").table_of(f"imagenet:{dataset}")
+        assert table is not None
+        row = [model.name for model in table.models].index("alexnet")
+        assert table.correct[dataset, "top1"][row] == pytest.approx(500 * percentage, abs=0.5)
+
+    def test_models_with_corrupted_images_of_fewer_images_are_left_out(self):
+        testbed = load_published("taori2020")
+        found = {pair: len(table.models) for pair in testbed.pairs if (table := testbed.table_of(pair))}
+        assert (found["imagenet:imagenet-c"], found["imagenet:imagenet-avg-corruptions"]) == (190, 185)
+        assert {found[pair] for pair in testbed.details} == {190}
+        table = testbed.table_of("imagenet:imagenet-c")
+        assert table is not None
+        assert not any("smoothing" in model.name for model in table.models)
+
+    def test_single_corruptions_are_in_a_report_that_names_them(self):
+        named = ["imagenet:imagenet-c@fog", "imagenet:imagenet-c@snow"]
+        summary = summarize_published("taori2020", named, resamples=10, models=["alexnet", "resnet*", "vgg*"])
+        assert [pair.name for pair in summary.pairs] == named
 
 
 class TestRobustBench:

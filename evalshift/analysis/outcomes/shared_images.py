@@ -53,7 +53,7 @@ _KIN = tuple(
 )
 # Sets that are the images of another one, altered or labelled anew.
 _ALTERATIONS = re.compile(
-    r"(?P<of>cifar10|cifar100|imagenet)-(?:c|3dcc|autoattack-\w+|real|greyscale)"
+    r"(?P<of>cifar10|cifar100|imagenet)-(?:c|3dcc|autoattack-\w+|real|greyscale|avg-corruptions)"
     r"|stylized-(?P<stylized>imagenet)"
     r"|(?P<frames>imagenet-vid-robust|ytbb-robust)-pm\d+"
 )

@@ -64,9 +64,9 @@ def summarize_published(
     """Work out everything a report says on a published testbed, from its counts.
 
     `add` are results whose models are shown beside the published ones, on the same pairs, and left out of the lines.
-    `pairs` are of the testbed's; without them, all on which the chosen metric was published. `choices` are those of
-    `ReportOptions`, or `options` has them all; families that they leave open are those that the publication's own
-    figures leave out, `without=()` is none.
+    `pairs` are of the testbed's; without them, all on which the chosen metric was published but details such as single
+    corruptions. `choices` are those of `ReportOptions`, or `options` has them all; families that they leave open are
+    those that the publication's own figures leave out, `without=()` is none.
     Raises UsageError on an unknown testbed, pair, scale, metric or family and on numbers out of range.
     """
     options = options or ReportOptions(**choices)
@@ -94,9 +94,15 @@ def summarize_published(
                 for pair in wanted
                 if pair not in chosen
             ),
+            *(_details_note(testbed) if pairs is None else ()),
         ),
         scale_choice=scale_choice,
     )
+
+
+def _details_note(testbed: PublishedTestbed) -> tuple[str, ...]:
+    details = testbed.details
+    return (f"{counted(len(details), 'further pair')} can be named: {name_some(details)}.",) if details else ()
 
 
 def _with_metric(
@@ -107,7 +113,7 @@ def _with_metric(
     Without `pairs` all of the testbed's are asked for. Raises UsageError where it was published on none, or not on one
     that is named.
     """
-    named = testbed.pairs if pairs is None else (pairs,) if isinstance(pairs, str) else pairs
+    named = testbed.main_pairs if pairs is None else (pairs,) if isinstance(pairs, str) else pairs
     wanted = tuple(dict.fromkeys(map(testbed.pair_named, named)))
     refused = [pair for pair in wanted if metric not in _table_of(testbed, pair).metrics]
     if refused and (pairs is not None or len(refused) == len(wanted)):

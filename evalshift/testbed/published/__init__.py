@@ -100,6 +100,7 @@ class PublishedTable:
     metrics   "top1", and "top5" where it was published
     without   families that the publication's own lines leave out
     release   what `evalshift import` calls the release of these models' predictions; None where there is none
+    detail    whether its pairs are parts of another one, which a report shows only where it names them
     """
 
     original: str
@@ -108,6 +109,7 @@ class PublishedTable:
     metrics: tuple[str, ...]
     without: tuple[str, ...]
     release: str | None
+    detail: bool
     _file: _CountsFile = field(repr=False)
 
     @property
@@ -173,6 +175,21 @@ class PublishedTestbed:
     def pairs(self) -> tuple[str, ...]:
         """The names of its pairs, "original:new", in the order of the publication."""
         return tuple(pair for table in self.tables for pair in table.pairs)
+
+    @property
+    def main_pairs(self) -> tuple[str, ...]:
+        """The same without those that are parts of another one, such as single corruptions.
+
+        >>> testbed = load_published("taori2020")
+        >>> len(testbed.pairs), len(testbed.main_pairs)
+        (34, 15)
+        """
+        return tuple(pair for table in self.tables if not table.detail for pair in table.pairs)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """The names of the pairs that `main_pairs` leaves out."""
+        return tuple(pair for table in self.tables if table.detail for pair in table.pairs)
 
     @property
     def counts(self) -> tuple[PublishedCounts, ...]:
@@ -312,6 +329,7 @@ def _tables(facts: dict, datasets: dict[str, dict], file: _CountsFile) -> list[P
             metrics=tuple(facts["metrics"]),
             without=tuple(facts.get("without", ())),
             release=facts.get("release"),
+            detail=facts.get("detail", False),
             _file=file,
         )
         for sets in ([new] if facts.get("complete", True) else [(one,) for one in new])
