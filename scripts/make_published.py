@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import published_geirhos2021
 import published_papers
 import published_robustbench
 import published_taori2020
@@ -19,6 +20,7 @@ from evalshift.errors import EvalshiftError
 MAKERS = {
     "chrabaszcz2017": published_papers.make_chrabaszcz2017,
     "cinic10": published_papers.make_cinic10,
+    "geirhos2021": published_geirhos2021.make,
     "robustbench": published_robustbench.make,
     "taori2020": published_taori2020.make,
     "timm": published_timm.make,

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import make_published
+import published_geirhos2021
 import published_papers
 import published_robustbench
 import published_taori2020
@@ -136,7 +137,8 @@ def averages(folder: Path, found: dict[str, str]) -> None:
 
 @pytest.fixture(autouse=True)
 def of_another_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published_taori2020, "CHECKSUMS", {})
+    for script in (published_geirhos2021, published_taori2020):
+        monkeypatch.setattr(script, "CHECKSUMS", {})
 
 
 def taori(folder: Path, *rows: dict[str, str]) -> Made:
@@ -302,3 +304,28 @@ def test_robustbench_accuracy_under_attack_that_is_no_whole_count(tmp_path, monk
     with pytest.raises(DataError) as complaint:
         robustbench(tmp_path, monkeypatch, "imagenet Linf A2020 76.72 39.49")
     says(complaint.value, where="models.csv, imagenet, Linf, A2020", found="39.49 % of 5,000")
+
+
+def geirhos2021(folder: Path, *rows: str, edge: str = "0.1375") -> Made:
+    """Made from rows "source model": half of the images of each set correct, and a share of `edge`."""
+    lines = [",".join(["source", "model", *published_geirhos2021.IMAGES])]
+    shares = {**dict.fromkeys(published_geirhos2021.IMAGES, "0.5"), "edge": edge}
+    lines += [",".join([*row.split(), *shares.values()]) for row in rows]
+    (folder / published_geirhos2021.FILE).write_text("\n".join(lines) + "\n", "utf-8")
+    return published_geirhos2021.make(folder)
+
+
+def test_geirhos2021_whole_counts_of_the_named_models(tmp_path):
+    made = geirhos2021(tmp_path, "bethgelab@1 resnet50", "Zhang@2 cornet_s", "Thieringer@3 my_test")
+    (row,) = made.rows
+    assert (row["model"], row["family"], row["training_data"]) == ("resnet50", "resnet", "imagenet-1k")
+    # 0.1375 of 160, and half of 1,120
+    assert (row["model-vs-human-edge top1"], row["model-vs-human-false-colour top1"]) == ("22", "560")
+    assert "1 models evaluated by others, left out: cornet_s" in made.notes
+    assert "1 models that are not named, left out: my_test" in made.notes
+
+
+def test_geirhos2021_accuracy_that_is_no_whole_count(tmp_path):
+    with pytest.raises(DataError) as complaint:
+        geirhos2021(tmp_path, "bethgelab@1 resnet50", edge="0.1374")
+    says(complaint.value, where="per_dataset.csv, resnet50, edge", found="0.1374 of 160")

@@ -168,7 +168,15 @@ def test_families_that_the_paper_speaks_of():
 
 def test_pairs_and_their_tables():
     testbed = load_published("recht2019")
-    assert published_names() == ("chrabaszcz2017", "cinic10", "recht2019", "robustbench", "taori2020", "timm")
+    assert published_names() == (
+        "chrabaszcz2017",
+        "cinic10",
+        "geirhos2021",
+        "recht2019",
+        "robustbench",
+        "taori2020",
+        "timm",
+    )
     assert testbed.pairs == (
         "cifar10:cifar10.1-v4",
         "cifar10:cifar10.1-v6",
@@ -382,6 +390,36 @@ class TestRobustBench:
         said = " ".join(pair.metrics["top1"].findings())
         assert "Both sets have the same images, so that it is the effect of altering these or their labels." in said
         assert "adaptive overfitting" not in said
+
+
+class TestGeirhos2021:
+    """Figures of the files of model-vs-human, read off there."""
+
+    @pytest.mark.parametrize(
+        "model, dataset, accuracy",
+        [
+            ("resnet50", "colour", 0.97578125),
+            ("resnet50", "edge", 0.1375),
+            ("bagnet33", "phase-scrambling", 0.4035714285714286),
+            ("clip", "sketch", 0.91625),
+            ("efficientnet_l2_noisy_student_475", "silhouette", 0.76875),
+        ],
+    )
+    def test_counts_give_the_printed_accuracies(self, model, dataset, accuracy):
+        testbed = load_published("geirhos2021")
+        (counts,) = testbed.counts
+        row = [one.name for one in counts.models].index(model)
+        name = f"model-vs-human-{dataset}"
+        assert counts.correct[name, "top1"][row] / testbed.images[name] == accuracy
+
+    def test_every_model_has_all_sets(self):
+        testbed = load_published("geirhos2021")
+        (counts,) = testbed.counts
+        assert (len(counts.models), len(testbed.images)) == (23, 17)
+        assert all((correct >= 0).all() for correct in counts.correct.values())
+        assert (len(testbed.main_pairs), len(testbed.details)) == (5, 11)
+        assert {model.family for model in counts.models} == set(testbed.families)
+        assert not {"cornet_s", "shufflenet_test"} & {model.name for model in counts.models}
 
 
 def test_published_testbeds_are_small_together():
