@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commandline import run_here
 from typer.main import get_command
 
 from evalshift.cli import app
@@ -69,3 +70,18 @@ def test_other_command_lines_are_not() -> None:
         parse(lines[0])
     with pytest.raises(Exception, match="--modles"):
         parse(lines[1])
+
+
+def test_the_sample_of_a_simulated_pool_is_printed_as_in_the_page_on_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "132")
+    section = (DOCS / "datasets.md").read_text("utf-8").partition("## Sampling")[2].partition("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (printed,) = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    exec(compile(code, "datasets.md", "exec"), {})
+    (line,) = command_lines(section)
+    done = run_here(*shlex.split(line)[1:])
+    assert done.code == 0, done.err
+    assert [text.rstrip() for text in done.out.splitlines()] == printed.splitlines()

@@ -153,7 +153,7 @@ class TestDescriptors:
         image = torch.rand(2, 3, 21, 14, generator=torch.Generator().manual_seed(5))
         found = DESCRIPTORS[kind](image, 8, 3)
         assert found.shape == (2, 5, 3, LENGTHS[kind](8))
-        alone = DESCRIPTORS[kind](image[:, :, 5:15, 2:12], 8, 1)[:, 1, 1]  # with its surroundings, for gradients
+        alone = DESCRIPTORS[kind](image[:, :, 5:15, 2:12], 8, 1)[:, 1, 1]  # and a pixel around it, for gradients
         assert found[:, 2, 1].numpy() == pytest.approx(alone.numpy(), abs=1e-6)
 
     def test_pixels_are_those_of_the_patch(self) -> None:
