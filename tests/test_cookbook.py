@@ -28,7 +28,7 @@ def follow(recipe: str, known: dict[str, Any]) -> str:
             Path(named[1]).write_text(text.partition("\n")[2] if named[1].endswith(".csv") else text, "utf-8")
         elif kind == "python":
             exec(compile(text, recipe.split("\n", 1)[0], "exec"), known)
-        else:
+        elif kind == "sh":
             for line in text.splitlines():
                 done = run_here(*shlex.split(line)[1:])
                 assert done.code == 0, f"{line}\n{done.out}\n{done.err}"
@@ -47,8 +47,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str],
         return folder, [follow(recipe, known) for recipe in RECIPES], known
 
 
-def test_there_are_twenty_numbered_recipes() -> None:
-    assert [recipe.split(".")[0] for recipe in RECIPES] == [str(number) for number in range(1, 21)]
+def test_there_are_twenty_one_numbered_recipes() -> None:
+    assert [recipe.split(".")[0] for recipe in RECIPES] == [str(number) for number in range(1, 22)]
 
 
 def test_every_recipe_can_be_followed(followed: tuple[Path, list[str], dict[str, Any]]) -> None:
@@ -60,6 +60,10 @@ def test_every_recipe_can_be_followed(followed: tuple[Path, list[str], dict[str,
     assert "digits:my-photos" in printed[8]
     assert re.search(r"gray-ridge .* (left|right)", printed[9])
     assert "more accurate than" in printed[10]
+    together = " ".join(printed[20].split())
+    for said in re.findall(r"```text\n(mean: .*?)\n(vote: .*?)```", RECIPES[20], re.DOTALL)[0]:
+        assert " ".join(said.split()) in together
+    assert (folder / "together/predictions/digits/my-soup.parquet").is_file()
     for name in ("report/index.html", "fig1.pdf", "fig2.svg"):
         assert (folder / name).stat().st_size > 1_000
     (table,) = (folder / "latex/tables").glob("*_top1.tex")
