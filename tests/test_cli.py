@@ -652,11 +652,15 @@ def test_list_datasets_says_what_they_are_and_whether_they_are_there(
 def test_list_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     header, _, *rows = table(run_here("list", "pairs").out)
-    assert header == ["pair", "classes", "models"]
-    assert rows[0] == ["digits:digits-new-writers", "digits", "36"]
-    assert [row[0] for row in rows] == list(map(str, load_registry(default_path()).pairs))
-    counts = Counter(model.classes for model in load_registry(default_path()).models.values())
-    assert [row[2] for row in rows] == [str(counts[row[1]]) for row in rows]
+    assert header == ["pair", "classes", "pairs", "models"]
+    assert rows[0] == ["digits:digits-new-writers", "digits", "1", "36"]
+    registry = load_registry(default_path())
+    assert [row[0] for row in rows] == [str(pair) for pair in (*registry.pairs, *registry.families_of_pairs)]
+    assert next(row[:3] for row in rows if row[2] != "1") == ["cifar10:cifar10-c@*", "cifar10", "95"]
+    counts = Counter(model.classes for model in registry.models.values())
+    assert [row[3] for row in rows] == [str(counts[row[1]]) for row in rows]
+    chosen = json.loads(run_here("list", "pairs", "--filter", "cifar100:cifar100-c@fog-*", "--json").out)
+    assert [row["new"] for row in chosen] == [f"cifar100-c@fog-{severity}" for severity in range(1, 6)]
 
 
 def test_list_chooses_by_name_source_and_what_can_run(here: Path) -> None:

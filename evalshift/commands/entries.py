@@ -164,7 +164,7 @@ def _check_build(registry: Path | None, pairs: list[str], models: list[str]) -> 
     except RegistryError as error:  # not even YAML
         print_built([], [error])
         return False
-    spaces = {known.dataset(name).classes for text in pairs for name in text.split(":")}
+    spaces = {known.dataset(pair.original).predicted_in for text in pairs for pair in known.matching_pairs(text)}
     try:
         chosen = known.select_models(models)
     except UsageError:
@@ -184,14 +184,15 @@ def _check_data(registry: Path | None, pairs: list[str], workers: int | None) ->
     """Verify datasets one after another; whether all are valid."""
     from evalshift.console.output import print_verified
     from evalshift.console.terminal import stderr
-    from evalshift.evaluate.plan import datasets_of
+    from evalshift.evaluate.plan import datasets_of, pairs_of
     from evalshift.evaluate.progress import counted
     from evalshift.testbed.registry_reading import load_registry
     from evalshift.testbed.state import dataset_state
     from evalshift.testbed.verification import verify_dataset
 
     known = load_registry(registry)
-    named = list(dict.fromkeys(name for pair in pairs for name in datasets_of(known, known.pair(pair))))
+    chosen_pairs = pairs_of(known, pairs) if pairs else ()
+    named = list(dict.fromkeys(name for pair in chosen_pairs for name in datasets_of(known, pair)))
     chosen = named or [name for name, entry in known.datasets.items() if dataset_state(entry).is_ready]
     found = {}
     for name in chosen:

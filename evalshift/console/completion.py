@@ -47,7 +47,7 @@ def pairs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Pairs of the registry and those with results, or those of the published testbed; after a comma, the next one."""
     if ctx.params.get("published"):
         return _next(_published_pairs(str(ctx.params["published"])), incomplete)
-    known = _registry(ctx, lambda registry: map(str, registry.pairs))
+    known = _registry(ctx, lambda registry: map(str, (*registry.pairs, *registry.families_of_pairs)))
     return _next(dict.fromkeys((*known, *_stored(ctx, lambda results: results.pairs()))), incomplete)
 
 

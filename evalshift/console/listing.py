@@ -12,7 +12,7 @@ from evalshift.formatting import percent
 
 if TYPE_CHECKING:
     from evalshift.testbed.readiness import State
-    from evalshift.testbed.registry import Registry
+    from evalshift.testbed.registry import Pair, Registry
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,11 @@ def list_datasets(registry: "Registry", choice: Choice) -> list[_Row]:
     """The datasets with their label space, and whether they are on disk."""
     from evalshift.testbed.state import dataset_state
 
-    return _rows(registry.datasets, choice, dataset_state, lambda entry: {"note": entry.note})
+    return _rows(registry.datasets, choice, dataset_state, _told_of_dataset)
+
+
+def _told_of_dataset(entry: Any) -> _Row:
+    return {"note": entry.note, "homepage": entry.homepage, "licence": entry.licence}
 
 
 def _rows(
@@ -81,26 +85,33 @@ def _rows(
 
 
 def list_pairs(registry: "Registry", choice: Choice) -> list[_Row]:
-    """The pairs, and how many models fit each."""
+    """The pairs, and how many models fit each; a pair with a wildcard in its name stands for `pairs` of them."""
+    rows = [row for pair in registry.pairs if (row := _pair_row(registry, pair, [pair], choice))]
+    for family in registry.families_of_pairs:
+        pairs = registry.matching_pairs(str(family))
+        named = not choice.names or any(fnmatchcase(str(family), glob) for glob in choice.names)
+        found = [_pair_row(registry, family, pairs, choice)] if named else []
+        rows += [row for row in found or (_pair_row(registry, pair, [pair], choice) for pair in pairs) if row]
+    return _runnable(rows, choice)
+
+
+def _pair_row(registry: "Registry", name: "Pair", pairs: Sequence["Pair"], choice: Choice) -> _Row | None:
+    """What is said of a pair, or of a family of pairs by its first; None if it is not among those chosen."""
     from evalshift.testbed.state import dataset_state
 
-    rows = []
-    for pair in registry.pairs:
-        sides = [registry.dataset(name) for name in (pair.original, pair.new)]
-        if not (_matches(str(pair), choice.names) and _any_of(choice.sources, [side.source for side in sides])):
-            continue
-        classes = sides[0].predicted_in
-        rows.append(
-            {
-                "name": str(pair),
-                "original": pair.original,
-                "new": pair.new,
-                "classes": classes,
-                "models": sum(model.classes == classes for model in registry.models.values()),
-                "can_run": all(dataset_state(side).can_run for side in sides),
-            }
-        )
-    return _runnable(rows, choice)
+    sides = [registry.dataset(one) for one in (pairs[0].original, pairs[0].new)]
+    if not (_matches(str(name), choice.names) and _any_of(choice.sources, [side.source for side in sides])):
+        return None
+    classes = sides[0].predicted_in
+    return {
+        "name": str(name),
+        "original": name.original,
+        "new": name.new,
+        "classes": classes,
+        "pairs": len(pairs),
+        "models": sum(model.classes == classes for model in registry.models.values()),
+        "can_run": all(dataset_state(side).can_run for side in sides),
+    }
 
 
 def print_listing(what: str, registry: "Registry", choice: Choice, *, as_json: bool = False) -> None:
@@ -118,11 +129,18 @@ def print_listing(what: str, registry: "Registry", choice: Choice, *, as_json: b
         stdout().print(f"no {what.removesuffix('s')} fits")
 
 
+def _names_of_pairs(registry: "Registry") -> list[str]:
+    """The names of all pairs and of the families of pairs, and of the pairs in these."""
+    families = registry.families_of_pairs
+    inside = (pair for family in families for pair in registry.matching_pairs(str(family)))
+    return [str(pair) for pair in (*registry.pairs, *families, *inside)]
+
+
 def _check(what: str, registry: "Registry", choice: Choice) -> None:
     entries = {
         "models": registry.models,
         "datasets": registry.datasets,
-        "pairs": {str(pair): registry.dataset(pair.new) for pair in registry.pairs},
+        "pairs": _names_of_pairs(registry),
     }[what]
     for glob in choice.names:
         if not any(fnmatchcase(name, glob) for name in entries):
@@ -181,8 +199,9 @@ def _show_datasets(rows: Iterable[_Row]) -> None:
 
 
 def _show_pairs(rows: Iterable[_Row]) -> None:
-    cells = [(row["name"], row["classes"], str(row["models"])) for row in rows]
-    _print_fitting(("pair", "classes", "models"), cells, ("classes", "models"), right=("models",))
+    cells = [(row["name"], row["classes"], str(row["pairs"]), str(row["models"])) for row in rows]
+    columns = ("pair", "classes", "pairs", "models")
+    _print_fitting(columns, cells, ("classes", "models", "pairs"), right=("pairs", "models"))
 
 
 def _print_fitting(

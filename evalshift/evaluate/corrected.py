@@ -8,6 +8,7 @@ from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.corrected_labels import corrected_labels
+from evalshift.testbed.datasets.places import facts_file
 from evalshift.testbed.registry import Registry
 
 
@@ -38,7 +39,7 @@ def as_registered(dataset: StoredDataset, registry: Registry) -> StoredDataset:
     if entry is None or entry.corrected_labels is None:
         return dataset
     space = registry.class_space(entry.classes)
-    return with_corrected_labels(dataset, entry.corrected_labels, space, part=entry.limit is not None)
+    return with_corrected_labels(dataset, facts_file(entry.corrected_labels), space, part=entry.limit is not None)
 
 
 def note_corrected_labels(results: Results, registry: Registry, names: Iterable[str]) -> None:
@@ -51,7 +52,8 @@ def note_corrected_labels(results: Results, registry: Registry, names: Iterable[
         entry, facts = registry.known_dataset(name), results.dataset_facts(name)
         if entry is None or facts is None:
             continue
-        path, noted = entry.corrected_labels, facts.get("corrected_checksum")
+        named, noted = entry.corrected_labels, facts.get("corrected_checksum")
+        path = None if named is None else facts_file(named)
         if path is None and noted is not None:
             results.note_corrected(replace(results.load_dataset(name), corrected=None, corrected_checksum=None))
         elif path is not None and not (path.is_file() and noted == f"{path} {stat_checksum([path])}"):

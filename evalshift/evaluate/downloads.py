@@ -76,9 +76,9 @@ def _comes_later(state: State) -> bool:
 
 
 def _bytes_of_dataset(registry: Registry, name: str) -> int | None:
-    from evalshift.testbed.datasets import data_folder
+    from evalshift.testbed.datasets.places import stored
 
-    files = [file for file in registry.dataset(name).needed_files() if not (data_folder() / file.name).is_file()]
+    files = [file for file in registry.dataset(name).needed_files() if stored(file) is None]
     sizes = [file.size for file in files]
     return None if None in sizes or not files else sum(size or 0 for size in sizes)
 

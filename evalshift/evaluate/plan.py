@@ -125,12 +125,21 @@ def make_plan(
     return Plan(chosen, tuple(jobs), tuple(done))
 
 
+def pairs_of(registry: Registry, pairs: Iterable[str]) -> tuple[Pair, ...]:
+    """The pairs that are named, wildcards filled in, each once; those of a run that names none.
+
+    Raises UsageError for names that are not in the registry.
+    """
+    named = (pair for text in _listed(pairs) for pair in registry.matching_pairs(text))
+    return tuple(dict.fromkeys(named)) or registry.default_pairs
+
+
 def limited_pairs(registry: Registry, pairs: Iterable[str], limit: int) -> tuple[str, ...]:
     """The pairs meant, of the first images of each of their datasets; see `testbed.limits`.
 
     Raises UsageError for names that are not in the registry.
     """
-    chosen = tuple(registry.pair(pair) for pair in _listed(pairs)) or registry.default_pairs
+    chosen = pairs_of(registry, pairs)
     return tuple(f"{limited_name(pair.original, limit)}:{limited_name(pair.new, limit)}" for pair in chosen)
 
 
@@ -141,7 +150,7 @@ def choose_models(registry: Registry, pairs: Iterable[str] = (), models: Iterabl
 
     Raises UsageError for names that are not in the registry, and when no model fits any pair.
     """
-    chosen_pairs = tuple(dict.fromkeys(registry.pair(pair) for pair in _listed(pairs))) or registry.default_pairs
+    chosen_pairs = pairs_of(registry, pairs)
     globs = tuple(_listed(models))
     selected = registry.select_models(globs) if globs else registry.default_models
     spaces = {registry.dataset(pair.original).predicted_in for pair in chosen_pairs}

@@ -26,6 +26,7 @@ _PIECE = 1 << 20
 # What file systems take in one name, and far more folders in one another than sets of images have.
 _LONGEST_PART = 255
 _DEEPEST = 100
+_ENCRYPTED = 0x1  # of the flags of a file in a zip archive
 _ANY_ARCHIVE = "a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive"
 
 
@@ -164,6 +165,8 @@ def _entries(archive: Path) -> Iterator[_Member]:
                 kind = stat.S_IFMT(info.external_attr >> 16)
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise _refused(archive, "an archive holds a link or a device", info.filename)
+                if info.flag_bits & _ENCRYPTED:
+                    raise _locked(archive, info.filename)
                 name = _plain_name(archive, info.filename)
                 yield _Member(name, info.file_size, info.is_dir(), lambda info=info: opened.open(info))
         return
@@ -174,6 +177,16 @@ def _entries(archive: Path) -> Iterator[_Member]:
                 raise _refused(archive, "an archive holds a link or a device", found)
             name = _plain_name(archive, entry.name)
             yield _Member(name, entry.size, entry.isdir(), lambda entry=entry: opened.extractfile(entry))
+
+
+def _locked(archive: Path, name: str) -> DataError:
+    return DataError(
+        "an archive is protected by a password",
+        where=archive,
+        found=name,
+        expected="an archive without a password",
+        fix="unpack it with the password of its homepage, and name the folder with `path`",
+    )
 
 
 # Not tarfile.data_filter: it turns "/etc/x" into "etc/x" instead of refusing it, lets links in, and knows no zip.

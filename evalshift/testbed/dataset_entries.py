@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from evalshift.errors import near_match
-from evalshift.testbed.entries import About, Entry, FileEntry, FilePath
+from evalshift.testbed.entries import About, Entry, FactsFile, FileEntry, FilePath
 from evalshift.testbed.limits import limited_name
 from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view
 
@@ -57,11 +57,12 @@ class DatasetEntry(About):
     format: ClassVar[str]
     classes: str
     fresh: str | None = None
-    attributes: FilePath | None = None
+    attributes: FactsFile | None = None
     near_duplicates: NearDuplicatesEntry | None = None
     view: str | dict[Any, Any] | list[Any] | None = None
-    multi_labels: FilePath | None = None
-    corrected_labels: FilePath | None = None
+    multi_labels: FactsFile | None = None
+    corrected_labels: FactsFile | None = None
+    border: int = Field(default=0, ge=0)
     _seen: View | None = PrivateAttr(default=None)
     _limit: int | None = PrivateAttr(default=None)
 
@@ -120,9 +121,14 @@ class DatasetEntry(About):
         """
         raise NoVariantsError(text)
 
-    def needed_files(self) -> tuple[FileEntry, ...]:
-        """The files to download before this dataset can be read; empty if all are stored."""
+    def choices(self) -> tuple[str, ...]:
+        """What `name@choice` takes, if the name stands for several datasets."""
         return ()
+
+    def needed_files(self) -> tuple[FileEntry, ...]:
+        """The files to download before this dataset can be read; empty if it names none."""
+        named = (self.attributes, self.multi_labels, self.corrected_labels)
+        return tuple(file for file in named if isinstance(file, FileEntry))
 
 
 class DigitsDataset(DatasetEntry):
@@ -267,6 +273,7 @@ class DownloadedDataset(DatasetEntry):
 
     path      your own copy, instead of a download
     files     the files to download, by role
+    by_hand   why it is not downloaded, if there is nothing to download
     split     which part of the dataset
     roles     the keys of `files`
     variants  the fields that determine which files these are
@@ -276,6 +283,7 @@ class DownloadedDataset(DatasetEntry):
     variants: ClassVar[tuple[str, ...]] = ()
     path: FilePath | None = None
     files: dict[str, FileEntry] = Field(default={})
+    by_hand: str | None = None
 
     @model_validator(mode="after")
     def _files_are_known(self) -> "DownloadedDataset":
@@ -283,8 +291,13 @@ class DownloadedDataset(DatasetEntry):
             raise ValueError(f"files: takes {' and '.join(self.roles)}, not {', '.join(self.files)}")
         return self
 
+    def chosen_files(self) -> dict[str, FileEntry]:
+        """The files of this dataset alone, by role, where `files` has those of several."""
+        return self.files
+
     def needed_files(self) -> tuple[FileEntry, ...]:
-        return () if self.path else tuple(self.files.values())
+        own = () if self.path else tuple(self.chosen_files().values())
+        return (*own, *super().needed_files())
 
     @property
     def is_told(self) -> bool:
@@ -376,14 +389,23 @@ class CorruptedCifarDataset(DownloadedDataset):
 
     def chosen(self, text: str) -> "DatasetEntry":
         """Return the dataset that `name@corruption-severity` stands for."""
-        corruption, _, severity = text.rpartition("-")
-        if self.corruption is not None:
-            return super().chosen(text)
-        if corruption not in get_args(Corruption) or severity not in ("1", "2", "3", "4", "5"):
-            nearest = near_match(corruption or text, get_args(Corruption))
-            raise ValueError(f"a corruption and a severity from 1 to 5, such as {nearest or 'fog'}-3")
-        title = f"{self.title}, {corruption.replace('_', ' ')}, severity {severity}" if self.title else None
-        return self.model_copy(update={"corruption": corruption, "severity": int(severity), "title": title})
+        return super().chosen(text) if self.corruption is not None else _corrupted(self, text)
+
+    def choices(self) -> tuple[str, ...]:
+        return _CORRUPTED if self.corruption is None else ()
+
+
+_CORRUPTED = tuple(f"{corruption}-{severity}" for corruption in get_args(Corruption) for severity in range(1, 6))
+
+
+def _corrupted(entry: "CorruptedCifarDataset | ImageNetCDataset", text: str) -> DatasetEntry:
+    """The one of all corruptions and severities that "corruption-severity" selects; ValueError for any other text."""
+    corruption, _, severity = text.rpartition("-")
+    if corruption not in get_args(Corruption) or severity not in ("1", "2", "3", "4", "5"):
+        nearest = near_match(corruption or text, get_args(Corruption))
+        raise ValueError(f"a corruption and a severity from 1 to 5, such as {nearest or 'fog'}-3")
+    title = f"{entry.title}, {corruption.replace('_', ' ')}, severity {severity}" if entry.title else None
+    return entry.model_copy(update={"corruption": corruption, "severity": int(severity), "title": title})
 
 
 class Cinic10Dataset(DownloadedDataset):
@@ -543,6 +565,206 @@ class DownsampledImageNetDataset(DownloadedDataset):
         return self
 
 
+class ImageNetXDataset(DownloadedDataset):
+    """ImageNet-X: validation images of ILSVRC2012 with 16 factors of variation as attributes, each "0" or "1".
+
+    Images without an annotation, and the prototypes that annotators were shown, are left out, as its authors do.
+
+    path         the folder of the images, or ILSVRC2012_img_val.tar
+    devkit       as for `imagenet`
+    annotations  imagenet_x_val_multi_factor.jsonl or imagenet_x_val_top_factor.jsonl, instead of a download
+    prototypes   prototypical_paths.csv, instead of a download
+    """
+
+    format = "imagenet_x"
+    roles = ("images", "devkit", "annotations", "prototypes")
+    source: Literal["imagenet-x"]
+    devkit: FilePath | None = None
+    annotations: FilePath | None = None
+    prototypes: FilePath | None = None
+    classes: Annotated[str, _fixed("imagenet-1k")] = "imagenet-1k"
+
+    def chosen_files(self) -> dict[str, FileEntry]:
+        own = {"annotations": self.annotations, "prototypes": self.prototypes}
+        return {role: file for role, file in self.files.items() if own.get(role) is None}
+
+    def needed_files(self) -> tuple[FileEntry, ...]:
+        images = ("images", "devkit") if self.path else ()
+        return tuple(file for role, file in self.chosen_files().items() if role not in images)
+
+
+class ImageNetHardDataset(DownloadedDataset):
+    """ImageNet-Hard: images from ImageNet and its variants, each with one or several correct classes.
+
+    path   the folder of its Parquet files, as on the Hugging Face Hub
+    count  the required number of images
+    """
+
+    format = "imagenet_hard"
+    source: Literal["imagenet-hard"]
+    count: int | None = Field(default=None, ge=1)
+    classes: Annotated[str, _fixed("imagenet-1k")] = "imagenet-1k"
+
+
+class ChosenByName(DownloadedDataset):
+    """Several test sets of one release, one of which `name@choice` selects.
+
+    choice  the field that the choice fills in
+    """
+
+    choice: ClassVar[str]
+
+    def choices(self) -> tuple[str, ...]:
+        return () if self.is_chosen else self.possible()
+
+    @classmethod
+    def possible(cls) -> tuple[str, ...]:
+        """All values of the field that `name@choice` fills in."""
+        annotation = cls.model_fields[cls.choice].annotation
+        literal = next((one for one in get_args(annotation) if one is not type(None)), annotation)
+        return get_args(literal)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether this is one test set."""
+        return getattr(self, self.choice) is not None
+
+    def chosen(self, text: str) -> "DatasetEntry":
+        """Return the test set that `name@text` stands for; `-` and `_` are the same in it."""
+        if self.is_chosen:
+            return super().chosen(text)
+        known = {name.replace("-", "_"): name for name in self.possible()}
+        name = known.get(text.replace("-", "_"))
+        if name is None:
+            raise ValueError(f"one of {', '.join(self.possible())}")
+        title = f"{self.title}, {name.replace('_', ' ')}" if self.title else None
+        return self.model_copy(update={self.choice: name, "title": title})
+
+
+class ImageNet9Dataset(ChosenByName):
+    """ImageNet-9, the Backgrounds Challenge: 4,050 images of nine groups of classes, in several variations.
+
+    variation  original; mixed_same, mixed_rand, mixed_next: the foreground on a background of the same, a random or
+               the next group; only_fg: without background; only_bg_b, only_bg_t, no_fg: without foreground
+    path       the archive, its unpacked folder, or the folder of a variation
+    """
+
+    format = "group_folders"
+    roles = ("archive",)
+    choice = "variation"
+    source: Literal["imagenet-9"]
+    variation: (
+        Literal["original", "mixed_same", "mixed_rand", "mixed_next", "only_fg", "only_bg_b", "only_bg_t", "no_fg"]
+        | None
+    ) = None
+    classes: Annotated[str, _fixed("imagenet-9")] = "imagenet-9"
+    view: str | dict[Any, Any] | list[Any] | None = "imagenet-9"
+
+
+class ObjectNetDataset(DownloadedDataset):
+    """ObjectNet: photographs of the 113 of its 313 classes that ImageNet has too, without their red border.
+
+    path  its unpacked folder, with the class folders in images
+    """
+
+    format = "group_folders"
+    source: Literal["objectnet"]
+    border: int = Field(default=2, ge=0)
+    classes: Annotated[str, _fixed("objectnet")] = "objectnet"
+    view: str | dict[Any, Any] | list[Any] | None = "objectnet"
+
+
+class DomainNetDataset(ChosenByName):
+    """One domain of DomainNet, its classes mapped to ImageNet's in 164 groups, as in ImageNet-D.
+
+    domain  clipart, infograph, painting, quickdraw, real or sketch
+    path    the archive of the domain, or the folder that contains the class folders or the folders of the domains
+    """
+
+    format = "group_folders"
+    roles = ("clipart", "infograph", "painting", "quickdraw", "real", "sketch")
+    choice = "domain"
+    source: Literal["domainnet"]
+    domain: Literal["clipart", "infograph", "painting", "quickdraw", "real", "sketch"] | None = None
+    classes: Annotated[str, _fixed("imagenet-d")] = "imagenet-d"
+    view: str | dict[Any, Any] | list[Any] | None = "imagenet-d"
+
+    def chosen_files(self) -> dict[str, FileEntry]:
+        return {role: file for role, file in self.files.items() if self.domain in (None, role)}
+
+
+Experiment = Literal[
+    "colour", "contrast", "cue-conflict", "edge", "eidolonI", "eidolonII", "eidolonIII", "false-colour", "high-pass",
+    "low-pass", "phase-scrambling", "power-equalisation", "rotation", "silhouette", "sketch", "stylized",
+    "uniform-noise",
+]  # fmt: skip
+
+
+class ModelVsHumanDataset(ChosenByName):
+    """One of the 17 test sets of model-vs-human, with 16 groups of ImageNet's classes.
+
+    Attributes: the condition of an image, such as its contrast, and the session; of cue-conflict the texture, while the
+    label is the shape.
+
+    experiment  its name, such as stylized, sketch or cue-conflict
+    path        the archive of the experiment, or its unpacked folder
+    """
+
+    format = "model_vs_human"
+    roles = get_args(Experiment)
+    choice = "experiment"
+    source: Literal["model-vs-human"]
+    experiment: Experiment | None = None
+    classes: Annotated[str, _fixed("geirhos-16")] = "geirhos-16"
+    view: str | dict[Any, Any] | list[Any] | None = "geirhos-16"
+
+    def chosen_files(self) -> dict[str, FileEntry]:
+        return {role: file for role, file in self.files.items() if self.experiment in (None, role)}
+
+
+class ImageNetCDataset(DownloadedDataset):
+    """One corruption at one severity of ImageNet-C: 50,000 JPEG files of 224 × 224 pixels.
+
+    Without both fields the entry stands for all of them, and `name@corruption-severity` selects one: imagenet-c@fog-3.
+
+    corruption  the corruption
+    severity    its severity, 1 to 5
+    path        the folder with the unpacked archives, with or without a folder for each archive
+    """
+
+    format = "imagenet_c"
+    roles = ("blur", "digital", "extra", "noise", "weather")
+    source: Literal["imagenet-c"]
+    corruption: Corruption | None = None
+    severity: int | None = Field(default=None, ge=1, le=5)
+    classes: Annotated[str, _fixed("imagenet-1k")] = "imagenet-1k"
+
+    def chosen(self, text: str) -> "DatasetEntry":
+        """Return the dataset that `name@corruption-severity` stands for."""
+        return super().chosen(text) if self.corruption is not None else _corrupted(self, text)
+
+    def choices(self) -> tuple[str, ...]:
+        return _CORRUPTED if self.corruption is None else ()
+
+    @property
+    def archive(self) -> str | None:
+        """The role of the archive with the corruption; None before one is chosen."""
+        return next((role for role, held in IN_ARCHIVE.items() if self.corruption in held), None)
+
+    def chosen_files(self) -> dict[str, FileEntry]:
+        return {role: file for role, file in self.files.items() if self.archive in (None, role)}
+
+
+# Which corruptions of ImageNet-C are in which archive.
+IN_ARCHIVE = {
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "digital": ("contrast", "elastic_transform", "jpeg_compression", "pixelate"),
+    "extra": ("gaussian_blur", "saturate", "spatter", "speckle_noise"),
+    "noise": ("gaussian_noise", "impulse_noise", "shot_noise"),
+    "weather": ("brightness", "fog", "frost", "snow"),
+}
+
+
 AnyDataset = Annotated[
     DigitsDataset
     | NpyDataset
@@ -565,6 +787,13 @@ AnyDataset = Annotated[
     | ImageNetDataset
     | ImageNetV2Dataset
     | ClassArchiveDataset
-    | DownsampledImageNetDataset,
+    | DownsampledImageNetDataset
+    | ImageNetXDataset
+    | ImageNetHardDataset
+    | ImageNet9Dataset
+    | ObjectNetDataset
+    | DomainNetDataset
+    | ModelVsHumanDataset
+    | ImageNetCDataset,
     Field(discriminator="source"),
 ]

@@ -28,7 +28,7 @@ from evalshift.files import sha256_of as file_sha256
 from evalshift.publishing import public
 from evalshift.testbed.archives import extract_member, extract_members
 from evalshift.testbed.data_access import DATA_VARIABLE, refuse_offline
-from evalshift.testbed.transfer import PATIENCE, Patience, Progress, receive, shown, size_of
+from evalshift.testbed.transfer import PATIENCE, Patience, Progress, receive, shown, size_of, web_page
 
 __all__ = [
     "PATIENCE",
@@ -36,6 +36,7 @@ __all__ = [
     "Progress",
     "RemoteFile",
     "addresses",
+    "as_first_seen",
     "cache_dir",
     "extract_member",
     "extract_members",
@@ -43,6 +44,7 @@ __all__ = [
     "file_sha256",
     "hash_matches",
     "is_fetched",
+    "refuse_web_page",
     "verify",
 ]
 
@@ -203,6 +205,27 @@ def verify(path: Path, promised: str) -> str:
             fix="get the file again, or write the new hash into the registry if the change is meant",
         )
     return found
+
+
+def refuse_web_page(path: Path) -> None:
+    """Raise DataError for a web page, which busy hosts send instead of a file: the check where no hash is known."""
+    with path.open("rb") as stream:
+        page = web_page(stream.read(1 << 12))
+    if page:
+        raise DataError("this is a web page, not the file", where=path, found=page)
+
+
+def as_first_seen(path: Path) -> str:
+    """The sha256 of a downloaded file of which nothing was known beforehand: what it was the first time, it stays.
+
+    Raises HashMismatchError if it has changed since.
+    """
+    note = path.with_name(f".{path.name}.first-seen")
+    if note.is_file():
+        return verify(path, note.read_text().strip())
+    sha256 = file_sha256(path)
+    write_atomic(note, f"{sha256}\n".encode())
+    return sha256
 
 
 def _place(file: RemoteFile, folder: Path | None) -> Path:

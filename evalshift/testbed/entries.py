@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 PACKAGE = "package:"
+# A hash that nobody published.
+UNKNOWN = "unknown"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -72,6 +74,12 @@ def _md5(text: str) -> str:
     return text
 
 
+def _package(text: str) -> str:
+    if not text.startswith(PACKAGE):
+        raise ValueError(f'write "{PACKAGE}some.package/file"')
+    return text
+
+
 def _file_name(text: str) -> str:
     if not re.fullmatch(r"[^/\\.\x00-\x1f][^/\\\x00-\x1f]*", text):
         raise ValueError("a file name has no folders and does not begin with a dot")
@@ -85,9 +93,14 @@ def checked_title(title: object) -> str:
     return title
 
 
+def _known(text: str) -> str:
+    return text if text == UNKNOWN else checked_sha256(text)
+
+
 FilePath = Annotated[Path, BeforeValidator(file_path)]
 Locations = Annotated[str | tuple[str, ...], BeforeValidator(_locations)]
 Sha256 = Annotated[str, AfterValidator(checked_sha256)]
+KnownSha256 = Annotated[str, AfterValidator(_known)]
 Title = Annotated[str, BeforeValidator(checked_title)]
 
 
@@ -102,26 +115,41 @@ class FileEntry(Entry):
 
     name     the name of the file in the cache
     urls     mirrors, in order of preference; empty if a login is needed: put the file into the cache, or use `path`
-    sha256   the checksum of the file
+    sha256   the checksum of the file. "unknown" if none is published: later copies must then equal the first download
     md5      instead of sha256, if no better checksum is published
     size     in bytes
     also     sha256 of other releases or archives with the same content, accepted for your own copy
     members  md5 of files in the archive, by name without folders, for checking an unpacked copy
+    copies   `package:` resources that have the same content: used instead of a download if the package is installed
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
     urls: tuple[str, ...] = ()
-    sha256: Sha256 | None = None
+    sha256: KnownSha256 | None = None
     md5: Annotated[str, AfterValidator(_md5)] | None = None
     size: int | None = Field(default=None, ge=0)
     also: tuple[Sha256, ...] = ()
     members: dict[str, Annotated[str, AfterValidator(_md5)]] = Field(default_factory=dict)
+    copies: tuple[Annotated[str, AfterValidator(_package)], ...] = ()
+
+    @property
+    def published_sha256(self) -> str | None:
+        """The sha256 that was published; None if there is none."""
+        return None if self.sha256 == UNKNOWN else self.sha256
 
     @model_validator(mode="after")
     def _has_a_hash(self) -> "FileEntry":
         if self.sha256 is None and self.md5 is None:
             raise ValueError("a file needs its sha256, or its md5 where nobody published one")
         return self
+
+
+def _path_or_file(value: object, info: Any) -> object:
+    return FileEntry.model_validate(value) if isinstance(value, dict) else file_path(value, info)
+
+
+# A file of labels or other facts: a path, or what to download.
+FactsFile = Annotated[Path | FileEntry, BeforeValidator(_path_or_file)]
 
 
 class About(Entry):

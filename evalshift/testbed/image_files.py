@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from evalshift.errors import DataError, first_line
 from evalshift.files import sha256_of
@@ -72,6 +74,45 @@ class BytesImage:
         return self.name
 
 
+@dataclass(frozen=True)
+class BorderedImage:
+    """An encoded image with a frame of `border` pixels on each side that is no part of the picture."""
+
+    image: StoredImage
+    border: int
+
+    def read(self) -> bytes:
+        """The bytes of the image file, with the frame."""
+        return self.image.read_bytes() if isinstance(self.image, Path) else self.image.read()
+
+    def __str__(self) -> str:
+        return str(self.image)
+
+
+def without_border(images: Any, border: int, where: str) -> Any:
+    """Images, an array (n, h, w, c) or stored ones, without a frame of `border` pixels on each side.
+
+    Raises DataError where nothing would be left of an array.
+    """
+    if not border:
+        return images
+    if not isinstance(images, np.ndarray):
+        return tuple(BorderedImage(image, border) for image in images)
+    if min(images.shape[1:3]) <= 2 * border:
+        raise _only_border(where, border, (images.shape[2], images.shape[1]))
+    return images[:, border:-border, border:-border]
+
+
+def _only_border(where: object, border: int, size: tuple[int, int]) -> DataError:
+    return DataError(
+        "an image is no larger than the border that is cropped",
+        where=where,
+        found=f"{size[0]} × {size[1]} pixels",
+        expected=f"more than {2 * border} pixels on each side",
+        fix="check the field `border`",
+    )
+
+
 def content_hash(image: StoredImage) -> str:
     """The sha256 of the encoded image as 64 hex digits."""
     return sha256_of(image) if isinstance(image, Path) else hashlib.sha256(image.read()).hexdigest()
@@ -119,10 +160,11 @@ def open_rgb(image: StoredImage, where: object = None, reduced: tuple[int, int] 
     Raises DataError for what is no image of these FORMATS, and for one with more than 8 bits per channel.
     """
     where = image if where is None else where
+    border = image.border if isinstance(image, BorderedImage) else 0
     try:
         with open_image(image) as opened:
             mode = opened.mode
-            if reduced is not None:
+            if reduced is not None and not border:  # at another size its border would have another width
                 opened.draft("RGB", reduced)
             picture = opened.convert("RGB")
     except Exception as error:  # Pillow raises half a dozen kinds for damaged files
@@ -134,7 +176,14 @@ def open_rgb(image: StoredImage, where: object = None, reduced: tuple[int, int] 
             fix="copy it again, or remove it from the dataset",
         ) from error
     refuse_deep(mode, where)
-    return picture
+    return _cropped(picture, border, where) if border else picture
+
+
+def _cropped(picture: Image, border: int, where: object) -> Image:
+    width, height = picture.size
+    if min(width, height) <= 2 * border:
+        raise _only_border(where, border, picture.size)
+    return picture.crop((border, border, width - border, height - border))
 
 
 def refuse_deep(mode: str, where: object) -> None:

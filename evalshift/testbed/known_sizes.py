@@ -20,16 +20,18 @@ _SIZES = {
     "imagenet-a": 7_500,  # Hendrycks et al. 2021, Natural Adversarial Examples
     "imagenet-r": 30_000,  # Hendrycks et al. 2021, The Many Faces of Robustness
     "imagenet-sketch": 50_889,  # Wang et al. 2019
+    "imagenet-hard": 10_980,  # Taesiri et al. 2023
+    "imagenet-x": 46_110,  # Idrissi et al. 2023: 48,868 annotated images, less the 2,758 shown to annotators
     "objectnet": 18_574,  # Barbu et al. 2019: the images of the 113 classes that ImageNet has too
     "cinic10-cifar": 10_000,  # Darlow et al. 2018: the part of the test set that is CIFAR-10's test set
     "cinic10-imagenet": 70_000,
     **dict.fromkeys(("mnist", "fashion-mnist"), 10_000),
-    "qmnist-50k": 50_000,  # Yadav and Bottou 2019
+    **{"qmnist": 60_000, "qmnist-50k": 50_000},  # Yadav and Bottou 2019
     "svhn": 26_032,  # Netzer et al. 2011
 }
 
 # Each corruption at each severity has all images of the test set (Hendrycks and Dietterich 2019).
-_EACH = {"cifar10-c": 10_000, "cifar100-c": 10_000}
+_EACH = {"cifar10-c": 10_000, "cifar100-c": 10_000, "imagenet-c": 50_000}
 
 # Bytes of released weights, by the name of their file. They are for plans alone: what is downloaded is checked by its
 # checksum. chenyaofo/pytorch-cifar-models and akamaster/pytorch_resnet_cifar10.

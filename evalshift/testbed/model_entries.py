@@ -12,12 +12,19 @@ from evalshift.formatting import bytes_in
 from evalshift.publishing import publishable
 from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder, hashes_of_function
 from evalshift.testbed.dataset_entries import AnyDataset
-from evalshift.testbed.entries import About, Entry, FilePath, Locations, Title, checked_sha256, file_path, is_url
+from evalshift.testbed.entries import (
+    UNKNOWN,
+    About,
+    Entry,
+    FilePath,
+    KnownSha256,
+    Locations,
+    Title,
+    file_path,
+    is_url,
+)
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.readiness import State
-
-# A hash that nobody published.
-UNKNOWN = "unknown"
 
 
 def _code(text: str) -> str:
@@ -57,7 +64,6 @@ def _as_list(value: object) -> object:
 
 
 Code = Annotated[str, BeforeValidator(_code_location), AfterValidator(_code)]
-Known = Annotated[str, AfterValidator(lambda text: text if text == UNKNOWN else checked_sha256(text))]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 Size = Annotated[int, BeforeValidator(_size)]
 Output = Annotated[int, Field(ge=0)]
@@ -249,8 +255,8 @@ class Hashed(Weighted):
     shards  the sha256 of each file listed in the weights, if they are an index of several files (*.index.json)
     """
 
-    sha256: Known | None = None
-    shards: dict[str, Known] = Field(default_factory=dict)
+    sha256: KnownSha256 | None = None
+    shards: dict[str, KnownSha256] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _downloads_have_a_hash(self) -> "Hashed":

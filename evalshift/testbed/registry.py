@@ -1,13 +1,14 @@
 """What a registry says: classes, datasets, models and pairs, looked up by name."""
 
 import fnmatch
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from evalshift.errors import UsageError, did_you_mean
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, NoVariantsError
@@ -39,6 +40,7 @@ class Registry:
     """All that one registry file says, with what it extends.
 
     own_pairs  the pairs that a user wrote: of the file itself, else of the one that it extends; none in the default
+    families_of_pairs  pairs of the default registry written with a wildcard: cifar10:cifar10-c@* stands for 95
     own_models the models that a user wrote in the file itself, not in one that it extends; none in the default
     inherited  the models that come from the default registry, unchanged
     written    the entries of models and datasets as written in YAML, for provenance
@@ -61,6 +63,7 @@ class Registry:
     families: Mapping[str, str] = field(default_factory=dict)
     own_models: frozenset[str] = frozenset()
     inherited: frozenset[str] = frozenset()
+    families_of_pairs: tuple[Pair, ...] = ()
 
     @property
     def default_models(self) -> dict[str, AnyModel]:
@@ -92,8 +95,15 @@ class Registry:
             f'there is no dataset "{name}"',
             where=self.path,
             expected=listed_names(self.datasets),
-            fix=did_you_mean(name, self.datasets) or "add it under datasets:, or see `evalshift list datasets`",
+            fix=self._one_of_several(name)
+            or did_you_mean(name, self.datasets)
+            or "add it under datasets:, or see `evalshift list datasets`",
         )
+
+    def _one_of_several(self, name: str) -> str | None:
+        """How to write a name such as cifar10-c/fog-3, whose beginning stands for several datasets."""
+        bases = (base for base, entry in self.datasets.items() if entry.choices() and name.startswith(base))
+        return next((f"write {base}@{name[len(base) + 1 :]}" for base in bases if name[len(base) + 1 :]), None)
 
     def known_dataset(self, name: str) -> AnyDataset | None:
         """The dataset of that name, also as name@view; None where there is none."""
@@ -111,7 +121,7 @@ class Registry:
     def _chosen(self, name: str, entry: AnyDataset, choice: str) -> AnyDataset:
         if (limit := limit_of(choice)) is not None:
             return cast(AnyDataset, entry.limited(limit))
-        if BUILT_IN_VIEWS.get(choice) == entry.classes:
+        if BUILT_IN_VIEWS.get(choice) == entry.classes and choice not in self.views:
             return cast(AnyDataset, entry.seen_in(choice))
         view = self.view(choice)
         space = self.class_space(entry.classes)
@@ -132,8 +142,9 @@ class Registry:
         """The label space of that name: declared here, that of the groups of a view, or built in."""
         if name in self.classes:
             return self.classes[name]
-        if name in self.views and self.views[name].has_groups:
-            return self.views[name].space
+        view = self.view(name)
+        if view is not None and view.has_groups:
+            return view.space
         return classes.built_in(name)
 
     def label_space(self, entry: AnyDataset) -> ClassSpace:
@@ -147,7 +158,7 @@ class Registry:
         return built_in_view(name) if name in BUILT_IN_VIEWS else None
 
     def _views(self) -> list[View]:
-        return [*map(built_in_view, BUILT_IN_VIEWS), *self.views.values()]
+        return [*(built_in_view(name) for name in BUILT_IN_VIEWS if name not in self.views), *self.views.values()]
 
     def superclasses(self, classes: str, names: Sequence[str], seen: View | None) -> tuple[Superclasses, ...]:
         """The superclasses that views, declared or built in, make of the classes of a dataset; alike ones once.
@@ -174,6 +185,42 @@ class Registry:
             raise UsageError(f'"{text}" compares a dataset with itself', expected="two different datasets")
         return self._seen_alike(text, original, new)
 
+    def matching_pairs(self, text: str) -> tuple[Pair, ...]:
+        """The pairs that "original:new" stands for: with * or ? in a name all that match and can be compared.
+
+        cifar10:cifar10-c@fog-* are the five severities of fog. Raises UsageError as `pair` does, and if none matches.
+        """
+        if not is_pattern(text) or text.count(":") != 1:
+            return (self.pair(text),)
+        originals, news = (self.datasets_like(name) for name in text.split(":"))
+        found, errors = [], []
+        for names in itertools.product(originals, news):
+            if names[0] != names[1]:
+                try:
+                    found.append(self.pair(":".join(names)))
+                except UsageError as error:
+                    errors.append(error)
+        if not found and len(errors) == 1:
+            raise errors[0]
+        if not found:
+            raise UsageError(
+                f'"{text}" matches no pair',
+                where=self.path,
+                found=f"{counted(len(originals), 'original set')} and {counted(len(news), 'new set')} of these names",
+                expected="names of datasets of one label space, with * and ? as wildcards",
+                fix="see `evalshift list pairs` and `evalshift list datasets`",
+            )
+        return tuple(dict.fromkeys(found))
+
+    def datasets_like(self, name: str) -> list[str]:
+        """The names of datasets that a name with wildcards stands for, also behind an @; itself without any."""
+        base, at, choice = name.rpartition("@")
+        if not at or not is_pattern(choice):
+            known = (one for one, entry in self.datasets.items() if not entry.choices())
+            return fnmatch.filter(known, name) if is_pattern(name) else [name]
+        names = self.datasets_like(base)
+        return [f"{one}@{text}" for one in names for text in fnmatch.filter(self.dataset(one).choices(), choice)]
+
     def _seen_alike(self, text: str, original: str, new: str) -> Pair:
         names = original, new
         entries = [self.dataset(name) for name in names]
@@ -182,7 +229,7 @@ class Registry:
         # The tables of a view that is built in are not opened where its name is enough.
         if [entry.view for entry in entries].count(None) == 1:
             other, name = (0, entries[1].view) if entries[0].view is None else (1, entries[0].view)
-            if BUILT_IN_VIEWS.get(str(name)) == entries[other].classes:
+            if BUILT_IN_VIEWS.get(str(name)) == entries[other].classes and str(name) not in self.views:
                 return Pair(f"{original}@{name}", new) if other == 0 else Pair(original, f"{new}@{name}")
         views = [entry.seen for entry in entries]
         if views[0] is not None and views[1] is not None:
@@ -253,6 +300,11 @@ class Registry:
         return {
             name: entry for name, entry in self.models.items() if any(fnmatch.fnmatchcase(name, glob) for glob in globs)
         }
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a name has wildcards in it."""
+    return bool(set("*?") & set(text))
 
 
 def listed_names(names: Iterable[str], most: int = 8) -> str:

@@ -15,21 +15,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from evalshift.errors import RegistryError, UsageError, did_you_mean
 from evalshift.testbed import classes
+from evalshift.testbed.class_groups import GROUPED_VIEWS
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
 from evalshift.testbed.entries import expand
 from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.known_facts import with_known_facts
 from evalshift.testbed.model_entries import AnyModel
-from evalshift.testbed.registry import Pair, Registry, listed_names
+from evalshift.testbed.registry import Pair, Registry, is_pattern, listed_names
 from evalshift.testbed.registry_errors import Faults, explain
 from evalshift.testbed.registry_path import default_path, find_registry, is_default
 from evalshift.testbed.registry_titles import read_families, read_title, with_family_titles
 from evalshift.testbed.registry_views import inline_view, read_views
 from evalshift.testbed.trust import trusting
-from evalshift.testbed.views import (
-    BUILT_IN_VIEWS,
-)
+from evalshift.testbed.views import BUILT_IN_VIEWS, View
 from evalshift.testbed.yaml_text import YamlText
 
 _DATASET: TypeAdapter[Any] = TypeAdapter(AnyDataset)
@@ -74,6 +73,7 @@ def _read_all(path: str | Path | None, faults: Faults) -> Registry:
         registry,
         datasets={**default.datasets, **registry.datasets},
         pairs=registry.pairs or default.pairs,
+        families_of_pairs=registry.families_of_pairs if registry.pairs else default.families_of_pairs,
     )
 
 
@@ -126,7 +126,7 @@ def _read(path: Path, below: tuple[Path, ...], faults: Faults) -> Registry:
     datasets, written_datasets = _read_section(text, "datasets", _DATASET, faults)
     models, written_models = _read_section(text, "models", _MODEL, faults)
     datasets = {
-        name: entry if is_default(path) else _with_built_in_title(with_built_in_files(entry, name), name)
+        name: entry if is_default(path) else _with_built_in_facts(with_built_in_files(entry, name), name)
         for name, entry in datasets.items()
     }
     _check_classes(text, registry, {"datasets": datasets, "models": models}, faults)
@@ -148,10 +148,15 @@ def _read(path: Path, below: tuple[Path, ...], faults: Faults) -> Registry:
         with faults.noted("datasets"):
             registry = _resolve_views(text, registry, datasets)
     _check_fresh(text, _with_built_in(registry), datasets, faults)
-    pairs = tuple(dict.fromkeys(_read_pairs(text, registry, faults)))
+    pairs, families_of_pairs = _read_pairs(text, registry, faults)
     inherited = parent.pairs if parent else ()
     own_pairs = () if is_default(path) else pairs or (parent.own_pairs if parent else ())
-    return replace(registry, own_pairs=own_pairs, pairs=tuple(dict.fromkeys((*pairs, *inherited))))
+    return replace(
+        registry,
+        own_pairs=own_pairs,
+        pairs=tuple(dict.fromkeys((*pairs, *inherited))),
+        families_of_pairs=families_of_pairs or (parent.families_of_pairs if parent else ()),
+    )
 
 
 def _parent(text: YamlText, below: tuple[Path, ...], faults: Faults) -> Registry | None:
@@ -263,12 +268,13 @@ def _check_name(text: YamlText, section: str, name: object) -> None:
         )
 
 
-def _with_built_in_title(entry: AnyDataset, name: str) -> AnyDataset:
-    """A built-in dataset named again, such as with a `path` of one's own, keeps its title."""
+def _with_built_in_facts(entry: AnyDataset, name: str) -> AnyDataset:
+    """A built-in dataset named again, such as with a `path` of one's own, keeps its title and its several labels."""
     known = _default().datasets.get(name)
     if entry.title or entry.view or known is None or known.source != entry.source:
         return entry
-    return entry.model_copy(update={"title": known.title})
+    kept = {key: getattr(known, key) for key in ("title", "multi_labels") if getattr(entry, key) is None}
+    return entry.model_copy(update=kept)
 
 
 def with_built_in_files(entry: AnyDataset, name: str = "") -> AnyDataset:
@@ -291,7 +297,7 @@ def _check_classes(
     text: YamlText, registry: Registry, sections: Mapping[str, Mapping[str, Any]], faults: Faults
 ) -> None:
     grouped = [name for name, view in registry.views.items() if view.has_groups and name not in registry.classes]
-    known = [*registry.classes, *grouped, *classes.BUILT_IN]
+    known = list(dict.fromkeys((*registry.classes, *grouped, *classes.BUILT_IN, *GROUPED_VIEWS)))
     for section, entries in sections.items():
         for name, entry in entries.items():
             if entry.classes in known:
@@ -313,7 +319,7 @@ def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> R
     """The registry with its own datasets seen in the views that their entries name or declare."""
     views, datasets = dict(registry.views), dict(registry.datasets)
     for name, entry in own.items():
-        if entry.view is None or BUILT_IN_VIEWS.get(str(entry.view)) == entry.classes:
+        if entry.view is None or _is_built_in(entry, views):
             continue
         place = ("datasets", name, "view")
         space = registry.class_space(entry.classes)
@@ -340,6 +346,12 @@ def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> R
         datasets[name] = entry.seen_in(view)
     registry = replace(registry, views=views, datasets=datasets)
     return replace(registry, datasets={name: _fresh_alike(entry, registry) for name, entry in datasets.items()})
+
+
+def _is_built_in(entry: AnyDataset, declared: Mapping[str, View]) -> bool:
+    """Whether the view of an entry is a built-in one that fits by its name, so that its table need not be opened."""
+    name = str(entry.view)
+    return name not in declared and name in BUILT_IN_VIEWS and entry.classes in (BUILT_IN_VIEWS[name], name)
 
 
 def _fresh_alike(entry: AnyDataset, registry: Registry) -> AnyDataset:
@@ -373,8 +385,10 @@ def _check_fresh(text: YamlText, known: Registry, datasets: dict[str, Any], faul
                 )
 
 
-def _read_pairs(text: YamlText, registry: Registry, faults: Faults) -> tuple[Pair, ...]:
-    pairs = []
+def _read_pairs(text: YamlText, registry: Registry, faults: Faults) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """The pairs, each once, and those of the default registry that stand for many, which are not filled in."""
+    pairs: list[Pair] = []
+    families: list[Pair] = []
     known = _with_built_in(registry)
     broken = {place[1] for place in faults.broken if place[0] == "datasets" and len(place) > 1}
     anywhere = {("datasets",), ("views",)} & faults.broken
@@ -382,17 +396,20 @@ def _read_pairs(text: YamlText, registry: Registry, faults: Faults) -> tuple[Pai
         if isinstance(written, str) and (anywhere or broken & {one.partition("@")[0] for one in written.split(":")}):
             continue  # the error of the dataset is reported already
         with faults.noted("pairs", position):
-            pairs.append(_read_pair(text, known, position, written))
-    return tuple(pairs)
+            if isinstance(written, str) and is_pattern(written) and is_default(registry.path):
+                families.append(Pair(*written.split(":")))
+            else:
+                pairs += _read_pair(text, known, position, written)
+    return tuple(dict.fromkeys(pairs)), tuple(families)
 
 
-def _read_pair(text: YamlText, known: Registry, position: int, written: object) -> Pair:
+def _read_pair(text: YamlText, known: Registry, position: int, written: object) -> tuple[Pair, ...]:
     if not isinstance(written, str):
         raise text.error(
             ("pairs", position), "a pair must be text", found=written, expected="original:new, without a space"
         )
     try:
-        return known.pair(written)
+        return known.matching_pairs(written)
     except UsageError as error:
         raise text.error(
             ("pairs", position), error.problem, found=error.found, expected=error.expected, fix=error.fix

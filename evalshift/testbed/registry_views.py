@@ -9,7 +9,7 @@ from evalshift.errors import did_you_mean
 from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
 from evalshift.testbed.entries import expand
 from evalshift.testbed.group_files import read_group_file, read_kept_file
-from evalshift.testbed.views import BUILT_IN_VIEWS, View, ViewFault, is_class, view_of_groups, view_of_part
+from evalshift.testbed.views import FIXED_VIEWS, View, ViewFault, is_class, view_of_groups, view_of_part
 from evalshift.testbed.yaml_text import YamlText
 
 _KEYS = ("of", "groups", "keep")
@@ -62,7 +62,7 @@ def _declared(
     short: bool = False,
 ) -> View:
     """`short`: groups or classes to keep were written without that key."""
-    if name in BUILT_IN_VIEWS:
+    if name in FIXED_VIEWS:
         raise text.error(
             keys, f"the view {name} is built in", fix="declare it under views: with another name, and name it here"
         )

@@ -116,8 +116,9 @@ def _resolved(registry: Registry, names: list[str]) -> list[str]:
     for name in names:
         matching = [one for one in known if fnmatch.fnmatchcase(one, name)]
         if not matching and "@" in name:
-            registry.dataset(name)  # raises for an unknown name
-            matching = [name]
+            matching = registry.datasets_like(name)
+            for one in matching:
+                registry.dataset(one)  # raises for an unknown name
         if not matching:
             raise UsageError(
                 f'nothing is called "{name}"',

@@ -15,7 +15,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import data_access
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import data_folder, load_dataset
-from evalshift.testbed.datasets.places import remote, unpacked_folder
+from evalshift.testbed.datasets.places import remote, stored, unpacked_folder
 from evalshift.testbed.image_files import StoredImage, open_rgb
 
 # So many of a kind are named, then counted.
@@ -67,9 +67,9 @@ def verify_dataset(
 def _files(entry: AnyDataset) -> Iterator[tuple[Path, str | None]]:
     """Each file that was downloaded, or unpacked from one, and its error, if any."""
     for file in entry.needed_files():  # loading holds a user's own files against their hashes
-        path = data_folder() / file.name
-        if not path.is_file():
-            yield path, "not here"
+        path = stored(file)
+        if path is None:
+            yield data_folder() / file.name, "not here"
             continue
         objection = remote(file).objection(path, sha256_of(path))
         yield path, None if objection is None else f"{objection}, and not {remote(file).promise()}"

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from evalshift.errors import DataError, did_you_mean
+from evalshift.testbed.class_groups import GROUPED_VIEWS, class_groups
 from evalshift.testbed.classes import (
     CIFAR100,
     CIFAR100_SUPERCLASSES,
@@ -141,8 +142,15 @@ def superclasses_among(groupings: Iterable[View], names: Sequence[str], seen: Vi
     return tuple(found.values())
 
 
-# Each view with the label space that it is of: CIFAR-100's coarse labels, and sets that hold 200 of ImageNet's classes.
-BUILT_IN_VIEWS = {"cifar100-superclasses": "cifar100", "imagenet-a": "imagenet-1k", "imagenet-r": "imagenet-1k"}
+# Each view with the label space that it is of: CIFAR-100's coarse labels, sets that hold 200 of ImageNet's classes, and
+# sets with classes of their own, whose names a registry may give to a view of its own.
+BUILT_IN_VIEWS = {
+    "cifar100-superclasses": "cifar100",
+    "imagenet-a": "imagenet-1k",
+    "imagenet-r": "imagenet-1k",
+    **dict.fromkeys(GROUPED_VIEWS, "imagenet-1k"),
+}
+FIXED_VIEWS = frozenset(BUILT_IN_VIEWS) - frozenset(GROUPED_VIEWS)
 
 
 @cache
@@ -153,14 +161,16 @@ def built_in_view(name: str) -> View:
         groups = tuple(CIFAR100_SUPERCLASSES.values())
         coarse = (next(place for place, group in enumerate(groups) if fine in group) for fine in CIFAR100)
         return View(name, space, tuple(coarse), built_in("cifar100-superclasses"))
+    if name in GROUPED_VIEWS:
+        return view_of_groups(name, space, {group.name: group.labels for group in class_groups(name)})
     kept = imagenet_subset(name)
     meaning = tuple(label if wnid in kept else None for label, wnid in enumerate(space.folders))
     return View(name, space, meaning, space)
 
 
 def built_in_groupings(classes: str) -> list[View]:
-    """The built-in views that take classes of the label space of this name together."""
-    views = [built_in_view(name) for name, of in BUILT_IN_VIEWS.items() if of == classes]
+    """The built-in views that take all classes of the label space of this name together, none left out."""
+    views = [built_in_view(name) for name, of in BUILT_IN_VIEWS.items() if of == classes and name in FIXED_VIEWS]
     return [view for view in views if view.has_groups]
 
 

@@ -4,20 +4,19 @@ Weights are one file, or several: an index names files beside it (shards), or an
 what is known of several together is the hash of the list of their hashes.
 """
 
-import importlib.util
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evalshift.errors import DataError, ModelError
-from evalshift.file_dependencies import dependencies_unknown, depends_on
-from evalshift.files import sha256_of, sha256_of_text, write_atomic
+from evalshift.errors import ModelError
+from evalshift.file_dependencies import depends_on
+from evalshift.files import sha256_of, sha256_of_text
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, is_url
 from evalshift.testbed.model_entries import UNKNOWN, Weighted
-from evalshift.testbed.transfer import web_page
+from evalshift.testbed.packages import package_file
 
 # torch.hub's and torchvision's files carry the first digits of their sha256 in their names.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
@@ -67,16 +66,8 @@ def remote_weights(entry: Weighted, known_url: str | None = None) -> download.Re
             fix="add it; see `evalshift check`",
         )
     if sha256 == UNKNOWN:
-        return download.RemoteFile(name, urls, None, check=_no_web_page)
+        return download.RemoteFile(name, urls, None, check=download.refuse_web_page)
     return download.RemoteFile(name, urls, sha256)
-
-
-def _no_web_page(path: Path) -> None:
-    """Hosts that are asked too often send a page instead, and a file whose hash nobody knows could be one."""
-    with path.open("rb") as stream:
-        page = web_page(stream.read(1 << 12))
-    if page:
-        raise DataError("this is not a file of weights", where=path, found=page)
 
 
 def local_weights(entry: Weighted) -> Path | None:
@@ -155,7 +146,7 @@ def _checked(path: Path, promised: str | None) -> tuple[Path, str]:
     if promised:
         return path, download.verify(path, promised)
     downloaded = path.absolute().parent == weights_folder().absolute()
-    return path, _as_first_seen(path) if downloaded else sha256_of(path)
+    return path, download.as_first_seen(path) if downloaded else sha256_of(path)
 
 
 def _is_index(entry: Weighted, path: Path) -> bool:
@@ -200,7 +191,7 @@ def _remote_shard(entry: Weighted, name: str) -> download.RemoteFile:
     digest = sha256_of_text(urls[0]) if sha256 == UNKNOWN else sha256
     file_name = f"{Path(name).stem}-{digest[:8]}{Path(name).suffix}"
     if sha256 == UNKNOWN:
-        return download.RemoteFile(file_name, urls, None, check=_no_web_page)
+        return download.RemoteFile(file_name, urls, None, check=download.refuse_web_page)
     return download.RemoteFile(file_name, urls, sha256)
 
 
@@ -265,32 +256,15 @@ def _named_by_hub(path: Path | None) -> str | None:
     return name if re.fullmatch("[0-9a-f]{64}", name) else None
 
 
-def _as_first_seen(path: Path) -> str:
-    """The sha256 of a downloaded file of which nothing was known beforehand: what it was the first time, it stays."""
-    note = path.with_name(f".{path.name}.first-seen")
-    if note.is_file():
-        return download.verify(path, note.read_text().strip())
-    sha256 = sha256_of(path)
-    write_atomic(note, f"{sha256}\n".encode())
-    return sha256
-
-
 def _on_disk(place: str) -> Path:
     if not place.startswith(PACKAGE):
         return Path(place)
-    package, _, inside = place.removeprefix(PACKAGE).partition("/")
-    # The folder of a package is looked up by its first name alone: Python would import it to find one inside it.
-    top, _, below = package.partition(".")
-    if top != "evalshift":  # another package may be found in any folder
-        dependencies_unknown()
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):  # it has been imported in a way that leaves no trace
-        spec = None
-    folders = [Path(folder).joinpath(*below.split(".")) for folder in (spec and spec.submodule_search_locations) or ()]
-    found = next((folder for folder in folders if folder.is_dir()), None)
-    if found is None:
+    path = package_file(place)
+    if path is None:
         raise ModelError(
-            "the package that carries the weights is not installed", where=place, found=package, expected="a package"
+            "the package that carries the weights is not installed",
+            where=place,
+            found=place.removeprefix(PACKAGE).partition("/")[0],
+            expected="a package",
         )
-    return found / inside
+    return path

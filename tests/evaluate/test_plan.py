@@ -259,6 +259,13 @@ def test_models_of_other_classes_are_left_out_and_named(project: Any) -> None:
     assert plan.chosen.unfit == {"other": "greys"}
 
 
+def test_a_pair_with_a_wildcard_is_all_that_match_each_once(project: Any) -> None:
+    project.dataset("newer", 4)
+    project.model("good")
+    assert list(map(str, plan_of(project, pairs=["old:new*"]).pairs)) == ["old:new", "old:newer"]
+    assert list(map(str, plan_of(project, pairs=["old:newer", "old:*"]).pairs)) == ["old:newer", "old:new"]
+
+
 def test_a_model_runs_on_the_pairs_of_its_own_classes_alone(project: Any) -> None:
     project.content["classes"]["greys"] = ["a", "b", "c", "d"]
     for name in ("old2", "new2"):

@@ -1,14 +1,14 @@
 """What the registry that comes with evalshift promises, entry by entry."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset, DownloadedDataset
+from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset, DownloadedDataset, Experiment
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.digits.recipes import RECIPES
 from evalshift.testbed.mnist.train import RECIPES as MNIST_RECIPES
@@ -218,8 +218,50 @@ FILES |= {
         ("Imagenet64_val_npz.zip", 529_522_927, "e1e75133158a1924135a9c6f97a80d2d237b158945e0b34074e58e6c8430eeb8")
     ],
 }
+# ReaL's labels as TensorFlow Datasets hashes them, the annotations of ImageNet-X as its package has them.
+_REAL = ("real.json", 388_478, "d83e9bff374c631aae8439eb064c7019acc56e1b3bc3f56b8380c2a710b0220b")
+FILES["imagenet"] += [_REAL]
+FILES |= {
+    "qmnist": FILES["qmnist-50k"],
+    "imagenet-real": FILES["imagenet"],
+    "imagenet-x": [
+        *FILES["imagenet"][:2],
+        (
+            "imagenet_x_val_multi_factor.jsonl",
+            17_270_139,
+            "85b5a1fd60e627dd26b963530e31eea5906f25465e66e77f7295d726b23281e7",
+        ),
+        (
+            "imagenet_x_prototypical_paths.csv",
+            87_010,
+            "3f693c9e056560d9d7bd2242909ae549325e78b763aedb59e5f0c9afdb8a9ea3",
+        ),
+    ],
+    # Zenodo's own md5 and sizes
+    "imagenet-c": [
+        ("imagenet-c-blur.tar", 7_112_704_951, "2d8e81fdd8e07fef67b9334fa635e45c"),
+        ("imagenet-c-digital.tar", 7_757_510_705, "89157860d7b10d5797849337ca2e5c03"),
+        ("imagenet-c-extra.tar", 15_789_490_144, "d492dfba5fc162d8ec2c3cd8ee672984"),
+        ("imagenet-c-noise.tar", 22_565_673_785, "e80562d7f6c3f8834afb1ecf27252745"),
+        ("imagenet-c-weather.tar", 12_797_438_995, "33ffea4db4d93fe4a428c40a6ce0c25d"),
+    ],
+    # TensorFlow Datasets
+    "domainnet": [
+        ("domainnet-clipart.zip", 1_270_909_081, "f8f248a3e8bbc9868c523ae24e6601b4c2ad102afc60c0efeb4f3255df22354d"),
+        ("domainnet-infograph.zip", 4_338_659_804, "891e14f476317e97b6f06d6498c11d0a5b8d0c8b57210765ed9beb072da611fa"),
+        ("domainnet-painting.zip", 3_679_366_174, "fa47e6d405503ea0286cabd767f176bd30e988b63ddd7b9db16cf030c9770015"),
+        ("domainnet-quickdraw.zip", 459_920_701, "9f37df2a8c3733703dbb35ad9964202a65f675ca30137756457537536b485d84"),
+        ("domainnet-real.zip", 6_062_039_589, "d7fe010b430c5b510f85d657d38c4a1924822695fabea4fef57bd00dba251d63"),
+        ("domainnet-sketch.zip", 2_633_992_926, "23a7dbae7016b343e934399beaa8a68728fb5e570ebe2c71df9b75cf91c499fc"),
+    ],
+    # Nobody published a hash of these.
+    "imagenet-9": [("backgrounds_challenge_data.tar.gz", None, "unknown")],
+    "model-vs-human": [(f"model-vs-human-{name}.tar.gz", None, "unknown") for name in get_args(Experiment)],
+    # Nothing to download.
+    **{key: [] for key in ("imagenet-hard", "objectnet", "stylized-imagenet")},
+}
 # Of these no second address is known.
-ONE_ADDRESS = {"imagenet", "imagenet-a"}
+ONE_ADDRESS = {"imagenet", "imagenet-real", "imagenet-x", "imagenet-a", "imagenet-9", "domainnet", "model-vs-human"}
 DIGITS = [name for name in REGISTRY.models if name.startswith("digits-")]
 
 
@@ -248,14 +290,29 @@ class TestWhole:
             "cifar10.1-v6:cifar10.2",
             "cinic10-cifar:cinic10-imagenet",
             "mnist:qmnist-50k",
+            "imagenet:imagenet-real",
             "imagenet:imagenetv2-matched-frequency",
             "imagenet:imagenetv2-threshold0.7",
             "imagenet:imagenetv2-topimages",
             "imagenet@imagenet-a:imagenet-a",
             "imagenet@imagenet-r:imagenet-r",
             "imagenet:imagenet-sketch",
+            "imagenet:imagenet-hard",
+            "imagenet:stylized-imagenet",
+            "imagenet@objectnet:objectnet",
         ]
         assert list(map(str, REGISTRY.default_pairs)) == ["digits:digits-new-writers"]
+
+    def test_families_of_pairs(self) -> None:
+        counts = {str(family): len(REGISTRY.matching_pairs(str(family))) for family in REGISTRY.families_of_pairs}
+        assert counts == {
+            "cifar10:cifar10-c@*": 95,
+            "cifar100:cifar100-c@*": 95,
+            "imagenet:imagenet-c@*": 95,
+            "imagenet:domainnet@*": 6,
+            "imagenet:model-vs-human@*": 17,
+            "imagenet-9@original:imagenet-9@*": 7,
+        }
 
     def test_models_are_the_embedded_and_the_published_ones(self) -> None:
         assert list(REGISTRY.models) == [
@@ -322,8 +379,10 @@ class TestDatasets:
         assert [(file.name, file.size, file.sha256 or file.md5) for file in files] == FILES[name]
         for file in files:
             assert len(file.urls) > 1 or name in ONE_ADDRESS  # hosts die
-            # MNIST and Fashion-MNIST call their files alike, so that our names begin with the dataset's.
-            official = file.name.removeprefix("fashion-").removeprefix("mnist-")
+            # Some call their files alike or by a common word, so that our names begin with the dataset's.
+            official = re.sub(
+                r"^((fashion-)?mnist-|imagenet-c-|domainnet-|model-vs-human-|imagenet_x_(?=proto))", "", file.name
+            )
             first = file.urls[0] if file.urls else official
             assert official in first
             # What a hash vouches for may come by any way.
@@ -337,6 +396,7 @@ class TestDatasets:
         assert entry.homepage or entry.source == "digits"
         assert entry.licence
         assert not isinstance(entry, DownloadedDataset) or name in FILES
+        assert not isinstance(entry, DownloadedDataset) or entry.files or entry.by_hand
 
     def test_trap_36_matched_frequency_says_what_is_known_of_its_bias(self) -> None:
         assert "arXiv 2005.09619" in (REGISTRY.datasets["imagenetv2-matched-frequency"].note or "")

@@ -609,6 +609,31 @@ class TestPairs:
         assert str(registry.pair("cifar10:cifar10.1-v4")) == "cifar10:cifar10.1-v4"
         says(complaint(UsageError, registry.pair, "cifar10:mine"), where=tmp_path / "mine.yaml", expected=BUILT_IN)
 
+    @pytest.mark.parametrize(
+        "text, count, first",
+        [
+            ("cifar10:cifar10-c@*", 95, "cifar10:cifar10-c@"),
+            ("cifar10:cifar10-c@fog-*", 5, "cifar10:cifar10-c@fog-1"),
+            ("cifar10:cifar10-c@*-3", 19, "cifar10:cifar10-c@"),
+            ("cifar100:cifar100-c@snow-?", 5, "cifar100:cifar100-c@snow-1"),
+            ("cifar10:cifar10.1-*", 2, "cifar10:cifar10.1-v4"),
+            ("cifar10.1-v?:cifar10.2", 2, "cifar10.1-v4:cifar10.2"),
+            ("cifar10:cifar10.1-v6", 1, "cifar10:cifar10.1-v6"),
+        ],
+    )
+    def test_a_wildcard_stands_for_all_that_match(self, load: Load, text: str, count: int, first: str) -> None:
+        own = load(f"pairs: ['{text}']\n")
+        assert own.pairs == own.matching_pairs(text) == load("").matching_pairs(text)
+        assert len(set(own.pairs)) == count
+        assert str(own.pairs[0]).startswith(first)
+
+    @pytest.mark.parametrize("text", ["cifar10:nothing-*", "cifar10:cifar10-c@fgo-*"])
+    def test_a_wildcard_that_nothing_matches(
+        self, load: Load, complaint: Callable[..., str], tmp_path: Path, text: str
+    ) -> None:
+        said = complaint(UsageError, load("").matching_pairs, text)
+        says(said, where=tmp_path / "mine.yaml", found="1 original set and 0 new sets of these names")
+
 
 class TestWhatIsKnownOfADataset:
     MINE = "datasets:\n  mine:\n    source: folder\n    path: x\n    classes: cifar10\n"
@@ -747,8 +772,10 @@ def test_a_copy_of_the_default_registry_runs_the_embedded_pair_too(tmp_path):
     copy.write_bytes(default_path().read_bytes())
     assert [str(pair) for pair in load_registry(copy).default_pairs] == ["digits:digits-new-writers"]
     copy.write_bytes(default_path().read_bytes() + b"# mine now\n")
-    assert load_registry(copy).default_pairs == load_registry(default_path()).pairs
-    assert len(load_registry(copy).default_pairs) > 3
+    default, own = load_registry(default_path()), load_registry(copy).default_pairs
+    assert set(default.pairs) < set(own)
+    filled_in = [pair for family in default.families_of_pairs for pair in default.matching_pairs(str(family))]
+    assert set(own) == {*default.pairs, *filled_in}
 
 
 class TestAllErrorsAtOnce:

@@ -16,12 +16,13 @@ from types import ModuleType
 from evalshift.errors import DataError, first_line
 from evalshift.file_dependencies import dependencies_unknown
 from evalshift.files import stat_checksum
-from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
 from evalshift.testbed.datasets.attributes import read_attributes
 from evalshift.testbed.datasets.dataset import Content, Dataset, fingerprint, read_content
-from evalshift.testbed.datasets.places import data_folder, remote
+from evalshift.testbed.datasets.places import data_folder, facts_file, fetched, stored
+from evalshift.testbed.entries import FileEntry
+from evalshift.testbed.image_files import without_border
 from evalshift.testbed.several_labels import aligned, read_label_lists
 
 __all__ = [
@@ -56,16 +57,18 @@ def load_dataset(name: str, entry: AnyDataset, space: ClassSpace) -> Dataset:
     ids = tuple(parts.ids)
     attributes = {name: tuple(values) for name, values in parts.attributes.items()}
     if entry.attributes is not None:
-        attributes |= read_attributes(entry.attributes, ids, f"dataset {name}")
-    dataset = Dataset(
-        name, space, ids, parts.labels, parts.images, parts.warnings, attributes=attributes, title=entry.title
-    )
+        attributes |= read_attributes(facts_file(entry.attributes), ids, f"dataset {name}")
+    images = without_border(parts.images, entry.border, f"dataset {name}")
+    dataset = Dataset(name, space, ids, parts.labels, images, parts.warnings, attributes=attributes, title=entry.title)
+    if parts.several is not None:
+        dataset = dataset.with_several_labels(parts.several)
     if entry.multi_labels is not None:
-        lists = read_label_lists(entry.multi_labels, space)
+        path = facts_file(entry.multi_labels)
+        lists = read_label_lists(path, space)
         if lists is None:
             raise DataError(
                 "these are not lists of labels",
-                where=entry.multi_labels,
+                where=path,
                 expected="a list of the correct classes for each image, such as ReaL's real.json",
             )
         dataset = dataset.with_several_labels(aligned(lists, dataset.ids, dataset.labels, name))
@@ -82,10 +85,15 @@ def source_checksum(entry: AnyDataset) -> str | None:
         dependencies_unknown()  # a folder with all below it, or a pattern
     try:
         own = format_of(entry).source_checksum(entry)
-        beside = [path for path in (entry.attributes, entry.multi_labels) if path is not None]
+        beside = [_stored_facts(file) for file in (entry.attributes, entry.multi_labels) if file is not None]
         return f"{own} {stat_checksum(beside)}" if beside else own
     except (OSError, KeyError):  # not on the disk, or not even known by name
         return None
+
+
+def _stored_facts(file: Path | FileEntry) -> Path:
+    """Where a file of labels lies, or would lie."""
+    return file if isinstance(file, Path) else stored(file) or data_folder() / file.name
 
 
 def _named(entry: AnyDataset) -> Iterator[Path]:
@@ -95,4 +103,4 @@ def _named(entry: AnyDataset) -> Iterator[Path]:
 
 def fetch_dataset(entry: AnyDataset) -> list[Path]:
     """Download what a dataset needs and is not there yet; gives the files."""
-    return [download.fetch(remote(file), data_folder()) for file in entry.needed_files()]
+    return [fetched(file) for file in entry.needed_files()]

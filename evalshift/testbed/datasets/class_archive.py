@@ -7,18 +7,13 @@ from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.dataset_entries import ClassArchiveDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, class_root, images_by_class
-from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
+from evalshift.testbed.datasets.places import data_folder, not_downloaded, state_of_download, unpacked
 
 
 def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:
     """All images, sorted by class and name; an id is "folder/file name"."""
     if entry.path is None and not entry.files:
-        raise DataError(
-            "no checksum of this archive is published, so it is not downloaded",
-            where=where,
-            expected="a copy of your own, unpacked",
-            fix=f"get it from {entry.homepage or 'its homepage'} and name its folder in a registry with `path`",
-        )
+        raise not_downloaded(entry, where)
     root = class_root(entry.path if entry.path and entry.path.is_dir() else unpacked(entry, "archive", where))
     labels = labels_of_folders(class_folders(root, where), space, (), f"{where}, {root}")
     images = images_by_class(root, labels, where)

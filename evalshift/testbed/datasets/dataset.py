@@ -27,6 +27,7 @@ class Parts(NamedTuple):
 
     warnings    what one should know before believing an accuracy on it
     attributes  further columns, such as places or years: name → one text per image
+    several     all correct labels of each image, of some none; None where each has the one in `labels`
     """
 
     ids: Sequence[str]
@@ -34,6 +35,7 @@ class Parts(NamedTuple):
     labels: Labels
     warnings: tuple[str, ...] = ()
     attributes: Mapping[str, Sequence[str]] = MappingProxyType({})
+    several: Sequence[Sequence[int]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +220,8 @@ def _of_labels(dataset: Dataset) -> "hashlib._Hash":
         digest.update(repr((dataset.view.of.name, dataset.view.meaning)).encode())
     if dataset.accepted is not None:
         digest.update(b"several" + dataset.accepted.astype("<i8").tobytes())
+    if border := getattr(dataset.images[0], "border", 0):  # the files are the same, and the pictures are not
+        digest.update(b"border %d" % border)
     return digest
 
 

@@ -3,6 +3,7 @@
 Labels are read at once, images when a model asks for them: a row group at a time, the last few kept.
 """
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from evalshift.errors import DataError, did_you_mean, first_line
@@ -62,7 +64,8 @@ def read(entry: ParquetDataset, space: ClassSpace, where: str) -> Parts:
             _image_column(schema, entry, f"{where}, {path}"),
             _label_column(schema, entry, f"{where}, {path}"),
         )
-        table = _read(path, [name for name in schema.names if name != image and _is_simple(schema, name)], where)
+        simple = [name for name in schema.names if name not in (image, label) and _is_simple(schema, name)]
+        table = _read(path, [*simple, label], where)
         images += _images(path, image, schema, where)
         texts += _stored_paths(path, image, schema, where)
         tables.append((table, label, schema))
@@ -72,10 +75,11 @@ def read(entry: ParquetDataset, space: ClassSpace, where: str) -> Parts:
         for name in tables[0][0].column_names
     }
     values = columns.pop(label)
-    labels, notes = _labels(values, _class_names(tables[0][2], label), space, f"{where}, {files[0]}, column {label}")
+    names = _class_names(tables[0][2], label)
+    labels, several, notes = _labels_of(values, names, space, f"{where}, {files[0]}, column {label}")
     ids = _ids(entry, columns, texts, f"{where}, {files[0]}")
     attributes = {name: ["" if value is None else str(value) for value in column] for name, column in columns.items()}
-    return Parts(ids, tuple(images), labels, notes, attributes)
+    return Parts(ids, tuple(images), labels, notes, attributes, several)
 
 
 def _of_split(files: list[Path], entry: ParquetDataset, where: str) -> list[Path]:
@@ -127,6 +131,12 @@ def _is_simple(schema: pa.Schema, name: str) -> bool:
     return any(test(kind) for test in _SIMPLE)
 
 
+def _is_list(schema: pa.Schema, name: str) -> bool:
+    """Whether a column holds lists of labels."""
+    kind = schema.field(name).type
+    return pa.types.is_list(kind) and any(test(kind.value_type) for test in _SIMPLE)
+
+
 def _is_image(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return "bytes" in {kind.field(place).name for place in range(kind.num_fields)}
@@ -139,8 +149,9 @@ def _image_column(schema: pa.Schema, entry: ParquetDataset, where: str) -> str:
 
 
 def _label_column(schema: pa.Schema, entry: ParquetDataset, where: str) -> str:
-    fitting = [name for name in schema.names if _is_simple(schema, name)]
     known = ("label", "labels", "fine_label", "class", "cls", "target", "y")
+    listed = {name for name in schema.names if _is_list(schema, name)} & {*known, entry.label_column}
+    fitting = [name for name in schema.names if _is_simple(schema, name) or name in listed]
     if entry.label_column is None and len(called := [name for name in known if name in fitting]) == 1:
         return called[0]
     return _chosen(fitting, entry.label_column, ("label",), "label_column", schema, where)
@@ -187,10 +198,24 @@ def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
     raw = (schema.metadata or {}).get(b"huggingface")
     try:
         feature = json_content(raw)["info"]["features"][label] if raw else {}
-        names = feature.get("names")
+        names = feature.get("feature", feature).get("names")
         return list(map(str, names)) if isinstance(names, list) else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _labels_of(
+    values: list[Any], names: list[str] | None, space: ClassSpace, where: str
+) -> tuple[Labels, list[list[int]] | None, tuple[str, ...]]:
+    """The label of each row; with lists in the column all of them, and the first, or 0 where there is none."""
+    if not any(isinstance(value, list) for value in values):
+        labels, notes = _labels(values, names, space, where)
+        return labels, None, notes
+    lists = [value or [] for value in values]
+    flat, notes = _labels([label for row in lists for label in row], names, space, where)
+    ends = np.cumsum([0, *map(len, lists)])
+    several = [flat[start:end].tolist() for start, end in itertools.pairwise(ends)]
+    return np.array([row[0] if row else 0 for row in several], dtype=np.int64), several, notes
 
 
 def _labels(

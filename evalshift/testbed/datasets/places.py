@@ -8,7 +8,8 @@ from evalshift.files import sha256_of, stat_checksum
 from evalshift.testbed import download
 from evalshift.testbed.archives import unpack
 from evalshift.testbed.dataset_entries import DownloadedDataset
-from evalshift.testbed.entries import FileEntry
+from evalshift.testbed.entries import UNKNOWN, FileEntry
+from evalshift.testbed.packages import package_file
 from evalshift.testbed.readiness import State, size_words, state_of_files
 
 
@@ -19,7 +20,42 @@ def data_folder() -> Path:
 
 def remote(file: FileEntry) -> download.RemoteFile:
     """A file as the registry names it, in the words of the downloader."""
-    return download.RemoteFile(file.name, file.urls, file.sha256, file.size, md5=file.md5)
+    check = download.refuse_web_page if file.sha256 == UNKNOWN else None
+    return download.RemoteFile(file.name, file.urls, file.published_sha256, file.size, check, file.md5)
+
+
+def fetched(file: FileEntry) -> Path:
+    """A file that the registry names: from an installed package if one has it, else downloaded.
+
+    Raises DownloadError or HashMismatchError if no address gives the promised file.
+    """
+    found = _from_package(file)
+    if found is not None:
+        return found
+    path = download.fetch(remote(file), data_folder())
+    if file.sha256 == UNKNOWN:
+        download.as_first_seen(path)
+    return path
+
+
+def stored(file: FileEntry) -> Path | None:
+    """Where a file that the registry names lies on this disk; None if it would have to be downloaded."""
+    path = data_folder() / file.name
+    return _from_package(file) or (path if path.is_file() else None)
+
+
+def _from_package(file: FileEntry) -> Path | None:
+    """The file in an installed package, if its content is the promised one."""
+    for copy in file.copies:
+        path = package_file(copy)
+        if path is not None and path.is_file() and remote(file).objection(path, sha256_of(path)) is None:
+            return path
+    return None
+
+
+def facts_file(file: Path | FileEntry) -> Path:
+    """A file of labels or other facts that an entry names, downloaded if it has to be."""
+    return file if isinstance(file, Path) else fetched(file)
 
 
 def place(entry: DownloadedDataset, role: str, own: Path | None, where: str) -> Path:
@@ -39,9 +75,9 @@ def place(entry: DownloadedDataset, role: str, own: Path | None, where: str) -> 
         _refuse_absent(own.name, own, where)
         return own
     if own is None:
-        if not file.urls and not (data_folder() / file.name).is_file():
+        if not file.urls and stored(file) is None:
             raise by_hand(file, where)
-        return download.fetch(remote(file), data_folder())
+        return fetched(file)
     _refuse_absent(file.name, own, where)
     verify(own, file)
     return own
@@ -56,6 +92,17 @@ def _refuse_absent(name: str, own: Path, where: str) -> None:
             expected=f"{name}, as the entry's `path` says",
             fix="paths are relative to the registry file; without `path` it is downloaded",
         )
+
+
+def not_downloaded(entry: DownloadedDataset, where: str) -> DataError:
+    """The error for a dataset that one gets and unpacks oneself."""
+    return DataError(
+        "this dataset is not downloaded",
+        where=where,
+        found=entry.by_hand or "no checksum of it is published",
+        expected="a copy of your own, unpacked",
+        fix=f"get it from {entry.homepage or 'its homepage'} and name its folder in a registry with `path`",
+    )
 
 
 def by_hand(file: FileEntry, where: str) -> DataError:
@@ -74,6 +121,8 @@ def verify(own: Path, file: FileEntry) -> str:
 
     Raises HashMismatchError where it is neither.
     """
+    if file.sha256 == UNKNOWN:
+        return sha256_of(own)[:8]
     if file.sha256 is None:
         objection = remote(file).objection(own, "")
         if objection is None:
@@ -134,7 +183,7 @@ def unpacked_own(entry: DownloadedDataset, role: str, where: str) -> Path:
 
 def unpacked_folder(file: FileEntry, digits: str | None = None) -> Path:
     """Where an archive is unpacked to, by the first digits of its hash, which are the promised ones unless told."""
-    digits = digits or (file.sha256 or file.md5 or "")[:8]
+    digits = digits or (file.sha256 or file.md5 or "")[:8]  # "unknown" is a name as good as any: no other is let in
     stem = file.name.partition(".tar")[0].removesuffix(".zip")
     return data_folder() / "unpacked" / f"{stem}-{digits}"
 
@@ -157,9 +206,10 @@ def state_of_download(entry: DownloadedDataset) -> State:
         return state_of_files([entry.path])
     if not entry.files:
         return State(False, "get it by hand", f"{entry.homepage or 'its homepage'}, then path: in the registry")
-    absent = [file for file in entry.needed_files() if not (data_folder() / file.name).is_file()]
+    absent = [file for file in entry.needed_files() if stored(file) is None]
     source = ", ".join(file.name for file in entry.needed_files())
-    if any(not file.urls for file in absent):
-        return State(False, "needs a login", f"{source} in {data_folder()}, or path: in the registry")
+    locked = [file.name for file in absent if not file.urls]
+    if locked:
+        return State(False, "needs a login", f"{', '.join(locked)} in {data_folder()}, or path: in the registry")
     size = size_words(sum(file.size or 0 for file in absent))
     return State(True, f"to download{size}", source) if absent else State.ready(source)

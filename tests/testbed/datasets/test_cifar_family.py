@@ -24,8 +24,9 @@ from PIL import Image
 
 from evalshift.errors import UsageError
 from evalshift.testbed.classes import CIFAR10, CIFAR100, built_in
-from evalshift.testbed.datasets import Dataset, cifar_c, fingerprint, source_checksum
+from evalshift.testbed.datasets import Dataset, cifar_c, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.datasets.cifar_batches import coarse_of
+from evalshift.testbed.registry_reading import load_registry
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
@@ -248,6 +249,19 @@ class TestCorrupted:
             where="dataset d, HERE/CIFAR-10-C, fog.npy",
             found="10,000 rows",
         )
+
+    def test_every_severity_is_a_pair(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cifar_c, "IMAGES", 4)
+        images = pixels("fog", 20, 32, 32, 3)
+        np.save(tmp_path / "fog.npy", images)
+        np.save(tmp_path / "labels.npy", np.tile(np.arange(4), 5))
+        text = "datasets: {cifar10-c: {source: cifar-c, path: .}}\npairs: ['cifar10:cifar10-c@fog-*']\n"
+        (tmp_path / "r.yaml").write_text(text)
+        registry = load_registry(tmp_path / "r.yaml")
+        assert [pair.new for pair in registry.pairs] == [f"cifar10-c@fog-{severity}" for severity in range(1, 6)]
+        for place, pair in enumerate(registry.pairs):
+            dataset = load_dataset(pair.new, registry.dataset(pair.new), built_in("cifar10"))
+            np.testing.assert_array_equal(array(dataset), images[4 * place : 4 * place + 4], strict=True)
 
     @pytest.mark.parametrize("classes, folder", [("cifar10", "CIFAR-10-C"), ("cifar100", "CIFAR-100-C")])
     def test_from_the_archive(

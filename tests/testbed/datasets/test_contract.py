@@ -5,6 +5,7 @@ that reads them. Formats whose counts are asserted have samples of their true si
 for it: pytest -m thorough.
 """
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from evalshift.testbed.classes import CIFAR10, built_in
 from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
 from evalshift.testbed.datasets import fingerprint, format_of, load_dataset, source_checksum
 from evalshift.testbed.datasets.cifar_batches import coarse_of
+from evalshift.testbed.datasets.imagenet_x import FACTORS
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.state import dataset_state
@@ -203,6 +205,42 @@ def webdataset(root: Path) -> Content:
     return {"path": "d", **LETTERS}
 
 
+def imagenet_x(root: Path) -> Content:
+    names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in (1, 2)]
+    rows = ({"file_name": name, "class": 0, **dict.fromkeys(FACTORS, 0)} for name in names)
+    (root / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (root / "shown.csv").write_text(f",file_name\n0,{names[1]}\n")
+    return {**imagenet(root), "annotations": "x.jsonl", "prototypes": "shown.csv"}
+
+
+def imagenet_hard(root: Path) -> Content:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    images = [{"bytes": image_bytes(str(place)), "path": None} for place in range(4)]
+    labels = [[int(label), 999] for label in LABELS]
+    (root / "d").mkdir()
+    pq.write_table(pa.table({"image": images, "label": labels}), root / "d" / "validation-00000-of-00001.parquet")
+    return {"path": "d"}
+
+
+def of_folders(content: Content, *names: str) -> Sample:
+    """One image in each folder below the folder `d`."""
+
+    def write(root: Path) -> Content:
+        for name in names:
+            put_image(root / "d" / name / f"{root.name}.png", name)
+        return {"path": "d", **content}
+
+    return write
+
+
+def cue_conflict(root: Path) -> Content:
+    for name in ("airplane1-bicycle2", "airplane3-knife1"):
+        put_image(root / "d" / "airplane" / f"{name}.png", name)
+    return {"path": "d", "experiment": "cue-conflict"}
+
+
 SAMPLES: dict[str, Sample] = {
     "list": label_list,
     "npz": npz,
@@ -226,8 +264,15 @@ SAMPLES: dict[str, Sample] = {
     "imagenetv2": imagenet_v2,
     "class-archive": class_archive,
     "imagenet-downsampled": downsampled,
+    "imagenet-x": imagenet_x,
+    "imagenet-hard": imagenet_hard,
+    "imagenet-c": of_folders({"corruption": "fog", "severity": 3}, "fog/3/n01440764", "fog/3/n01443537"),
+    "imagenet-9": of_folders({"variation": "original"}, "original/val/00_dog", "original/val/08_fish"),
+    "objectnet": of_folders({"border": 1}, "images/banana", "images/t-shirt"),
+    "domainnet": of_folders({"domain": "sketch"}, "sketch/zebra", "sketch/clock"),
+    "model-vs-human": cue_conflict,
 }
-LARGE = {"cifar-c", "cinic10", "imagenet", "imagenetv2"}
+LARGE = {"cifar-c", "cinic10", "imagenet", "imagenetv2", "imagenet-x"}
 each_format = pytest.mark.parametrize(
     "source", [pytest.param(name, marks=pytest.mark.thorough if name in LARGE else ()) for name in SAMPLES]
 )
@@ -243,7 +288,7 @@ class First(nn.Module):
         self.classes = classes
 
     def forward(self, images):
-        return torch.eye(self.classes)[torch.zeros(len(images), dtype=torch.long)]
+        return 5 * torch.eye(self.classes)[torch.zeros(len(images), dtype=torch.long)]
 
 
 def first(classes):
@@ -263,7 +308,7 @@ def registry(tmp_path: Path, cache: Path) -> Callable[[str, Content], Registry]:
         }
         path.write_text(yaml.safe_dump(text))
         known = load_registry(path)
-        space = known.class_space(known.dataset("d").classes)
+        space = known.class_space(known.dataset("d").predicted_in)
         (tmp_path / "networks.py").write_text(NETWORK)
         text["models"] = {
             "first": {
@@ -347,5 +392,5 @@ def test_a_model_runs_on_it(source: str, registry: Any, tmp_path: Path) -> None:
     from evalshift.evaluate.store import Results
 
     predictions = Results(tmp_path / "results").load_predictions("d", "first")
-    assert (predictions.top[:, 0] == 0).all()
+    assert len(set(predictions.top[:, 0])) == 1
     assert len(predictions.top) == len(labels)

@@ -1,6 +1,7 @@
 """The validation images of ImageNet in both layouts, at their true number: every image is a link to one file."""
 
 import io
+import json
 import os
 import tarfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in, devkit_order
 from evalshift.testbed.datasets import Dataset, source_checksum
 from evalshift.testbed.datasets.imagenet import TRUTH
+from evalshift.testbed.datasets.imagenet_x import FACTORS
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]
@@ -219,3 +221,51 @@ class TestByHand:
             f"  found:    md5 {md5(stream.getvalue())}, {len(stream.getvalue()):,} bytes\n"
             f"  expected: md5 {'0' * 32}\n"
         )
+
+
+@pytest.mark.late
+class TestImageNetX:
+    def facts(self, names: list[str], labels: list[int], shown: list[str]) -> Content:
+        """Both files of the release, written into the current folder: the first image is annotated with a pose."""
+        rows = [
+            {"file_name": name, "class": label}
+            | dict.fromkeys(FACTORS, 0)
+            | {"pose": int(place == 0), "one_word": "far"}
+            for place, (name, label) in enumerate(zip(names, labels, strict=True))
+        ]
+        Path("x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        Path("shown.csv").write_text("\n".join([",file_name", *(f"{n},{name}" for n, name in enumerate(shown))]))
+        return {"source": "imagenet-x", "annotations": "x.jsonl", "prototypes": "shown.csv"}
+
+    def test_factors_of_the_images_that_are_no_prototypes(
+        self, load: Load, entry: Any, flat: Path, truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        names = [name(7), name(1), name(50_000)]
+        facts = self.facts(names, LABELS[[6, 0, 49_999]].tolist(), [name(50_000), name(2)])
+        whole = {**facts, "path": str(flat), "devkit": TRUTH}
+        dataset = load(whole)
+        assert dataset.ids == ("ILSVRC2012_val_00000001", "ILSVRC2012_val_00000007")
+        assert dataset.labels.tolist() == LABELS[[0, 6]].tolist()
+        assert list(dataset.attributes) == list(FACTORS)
+        assert dataset.attributes["pose"] == ("0", "1")
+        assert source_checksum(entry(whole)) is not None
+        (tmp_path / "x.jsonl").unlink()
+        assert source_checksum(entry(whole)) is None
+
+    def test_annotations_of_other_images(
+        self, refused: Refused, flat: Path, truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        facts = self.facts([name(1)], [66], [])
+        says(refused({**facts, "path": str(flat), "devkit": TRUTH}), found=f"class 66 for {name(1)}")
+
+    @pytest.mark.parametrize(
+        "text, found", [("[1]", "list indices"), ('{"file_name": "a", "class": 1}', "no background")]
+    )
+    def test_another_file(self, refused: Refused, tmp_path: Path, text: str, found: str) -> None:
+        (tmp_path / "x.jsonl").write_text(text)
+        content = {"source": "imagenet-x", "annotations": "x.jsonl", "prototypes": "shown.csv", "path": "val"}
+        said = refused(content)
+        says(said, where="dataset d, HERE/x.jsonl")
+        assert found in said

@@ -141,7 +141,8 @@ class TestByName:
             ("cifar10-c@gaussian_noise", "gaussian_noise",
              "a corruption and a severity from 1 to 5, such as gaussian_noise-3"),
             ("cifar10@imagenet-a", "imagenet-a", "a view of cifar10: there is none"),
-            ("mine@imagenet-z", "imagenet-z", "a view of imagenet-1k: imagenet-a, imagenet-r"),
+            ("mine@imagenet-z", "imagenet-z",
+             "a view of imagenet-1k: imagenet-a, imagenet-r, imagenet-9, geirhos-16, objectnet, imagenet-d"),
         ],
     )  # fmt: skip
     def test_choices_that_there_are_not(
