@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,7 @@ def full_disk(tries: int, reference: Stored, work: Path) -> Row:
 
 
 BODY = random.Random("a download").randbytes(300_000)
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # What a server may do, the requests that it does it on being the first ones, and whether it gives the file in the end.
 LIES: dict[str, tuple[dict[str, Any], bool]] = {
     "the connection is cut": ({"faults": [("cut", 100_000)]}, True),
@@ -242,6 +243,11 @@ LIES: dict[str, tuple[dict[str, Any], bool]] = {
     "a length that is too small": ({"claim": 200_000}, False),
     "a length beyond any disk": ({"claim": 1 << 50}, False),
     "503, which passes": ({"faults": [("status", 503)]}, True),
+    "503, which does not pass": ({"faults": [("status", 503)] * 9}, False),
+    "redirects in a circle": ({"location": "/data.bin"}, False),
+    "a header that never ends": ({"raw": chain([b"HTTP/1.1 200 OK\r\nX: "], repeat(b"0")), "pause": 0.02}, False),
+    "a chunk whose length never ends": ({"raw": chain([_CHUNKED], repeat(b"0")), "pause": 0.02}, False),
+    "no response in HTTP": ({"raw": [b"SSH-2.0-OpenSSH_9.6\r\n"]}, False),
     "404": ({"status": 404}, False),
     "one byte at a time": ({"pause": 0.05, "piece": 1}, False),
     "a page in place of the file": ({"body": b"<!DOCTYPE html><html>sign in", "content_type": "text/html"}, False),

@@ -406,6 +406,8 @@ FOUND = {
     "a note of a process that cannot be": ("kept", NO_PROCESS),
     "a note of a model without a name": ("kept", b'{"model": [1], "identity": "ab", "process": 1, "host": "h"}'),
     "a cache without geometry": ("kept", CACHE_HEAD),
+    "a label that no integer holds": ("labels", b"image,label\nimage-0,0\nimage-1,1\nimage-2,2\nimage-3," + b"1" * 50),
+    "a label that int64 does not hold": ("labels", npy_bytes(np.full(6, 2**64 - 2, np.uint64))),
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ class Returned:
     handed   whether it handed any over
     damaged  datasets with an image that cannot be decoded, which no model is to be run on
     worker   machine, device and process, in words
-    images   that its models were run on, in so many seconds, loading and decoding among them
+    images   that its models were run on, in so many seconds, loading and decoding among them, torch's import apart
     """
 
     worker: str
@@ -93,10 +94,11 @@ def run_unit(
             expected=site.version,
             fix="install the same version on all machines",
         )
-    began = time.perf_counter()
     keep_freed_memory()
     from evalshift.evaluate.devices import choose_device, describe, set_precision
 
+    import_module("evalshift.evaluate.evaluation")  # with all that it imports: once per worker, and not a model's time
+    began = time.perf_counter()
     with _as_there(site):
         desk = _desk(site, options)
 

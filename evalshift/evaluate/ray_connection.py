@@ -55,6 +55,8 @@ def connected(address: str | None) -> Iterator[Connection]:
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    if hasattr(os, "nice"):  # else ray's workers give way to all other work on the machine, as no run without it does
+        os.environ.setdefault("RAY_worker_niceness", str(os.nice(0)))
     try:
         import ray
     except ImportError as error:

@@ -1,5 +1,6 @@
 """With ray, models run in workers of their own and are stored as by a run here."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ def test_it_stores_what_a_run_here_stores(project: Any, cluster: None) -> None:
     assert sorted(failure.model for failure in there.failures) == ["exits", "exits", "nan", "nan"]
     assert "nan on new failed: the network gives logits that are not numbers\n" in said
     assert "nothing to do" in project.run(models=["one", "two", "three"])[1]
+
+
+def test_workers_have_the_priority_of_the_run_itself(cluster: None) -> None:
+    import ray
+
+    assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
 
 
 def test_a_worker_that_dies_is_one_model_that_failed(project: Any, cluster: None) -> None:

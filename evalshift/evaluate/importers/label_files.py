@@ -20,6 +20,9 @@ from evalshift.shapes import Labels
 from evalshift.testbed.cells import as_numbers
 from evalshift.testbed.class_names import ClassNames
 
+# No label space has so many classes; a larger number would become another one as int64.
+_LARGEST = 2**31
+
 
 @dataclass(frozen=True, eq=False)
 class LabelFile:
@@ -97,9 +100,10 @@ def _as_classes(values: np.ndarray, classes: ClassNames, path: Path) -> Labels:
         if found is None and (found := classes.numbers(values)) is None:
             raise classes.refuse(values, path)
         values = found
-    if values.dtype.kind == "f" and values.ndim == 1 and len(values) and (values == np.round(values)).all():
+    fits = values.dtype.kind in "iuf" and bool(((values >= -_LARGEST) & (values <= _LARGEST)).all())
+    if fits and values.dtype.kind == "f" and values.ndim == 1 and len(values) and (values == np.round(values)).all():
         values = values.astype(np.int64)  # 3.0 as a spreadsheet has it
-    if values.ndim != 1 or values.dtype.kind not in "iu" or len(values) == 0:
+    if not fits or values.ndim != 1 or values.dtype.kind not in "iu" or len(values) == 0:
         raise DataError(
             "these are not labels",
             where=path,
