@@ -41,7 +41,7 @@ def show(
         known = load_registry(registry)
         names = split(models)
         found = dict.fromkeys(one for name in names for one in find_models(name, known))
-        records = [model_record(one) for one in found]
+        records = [model_record(one, details=as_json) for one in found]
         if as_json:
             typer.echo(json.dumps([record.facts() for record in records], indent=2, ensure_ascii=False))
         else:

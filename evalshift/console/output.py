@@ -514,7 +514,6 @@ def _print_pairs(record: "ModelRecord") -> None:
             _matched_rank(one),
         )
         for one in record.pairs
-        if one.pair not in record.found.testbed.details
     ]
     header = (
         "pair",

@@ -77,10 +77,10 @@ class ModelRecord:
         }
 
 
-def model_record(found: FoundModel) -> ModelRecord:
-    """What the testbed of a model says of it."""
+def model_record(found: FoundModel, details: bool = True) -> ModelRecord:
+    """What the testbed of a model says of it; without `details`, not on pairs that are parts of another one."""
     sets = [_set_result(found, dataset, metric) for dataset in found.testbed.images for metric in METRICS]
-    pairs = [_pair_result(found, pair) for pair in found.testbed.pairs]
+    pairs = [_pair_result(found, pair) for pair in (found.testbed.pairs if details else found.testbed.main_pairs)]
     return ModelRecord(found, tuple(filter(None, sets)), tuple(filter(None, pairs)))
 
 

@@ -14,8 +14,12 @@ _MOST_NAMED = 12
 
 
 def pair_findings(lines: PairLines) -> tuple[str, ...]:
-    """The line of all models, the lines by training data, and the models off the line."""
-    return tuple(filter(None, (_line(lines), _groups(lines), _off_line(lines))))
+    """The line of all models, the lines by training data, the models off the line, and notes on either set."""
+    sets = (lines.outcomes.original, lines.outcomes.new)
+    notes = (
+        f"{lines.outcomes.titles.dataset(name)}: {note}." for name in sets if (note := lines.testbed.notes.get(name))
+    )
+    return tuple(filter(None, (_line(lines), _groups(lines), _off_line(lines), *notes)))
 
 
 def _line(lines: PairLines) -> str:

@@ -45,6 +45,7 @@ from evalshift.errors import UsageError
 from evalshift.formatting import counted
 
 _LABEL = 30  # letters of a name in a legend
+_LINE = 42  # letters of a line of the legend that fit above the axes
 _FEW_NAMES = 6  # models that are all named
 # Colours of a testbed's groups, none of which the models of a report have, and from how many models points are small.
 _GROUPS = ("#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#8c6d31")
@@ -223,8 +224,10 @@ def _draw_model_groups(plot: ScatterPlot, ax: Axes, limits: tuple[Limits, Limits
             continue
         colour, marker = (QUIET, ".") if group.number is None else (GROUPS[group.number], GROUP_MARKERS[group.number])
         dots = _draw_models(ax, plot, np.array(group.rows), limits, colour, f"group-{place}", marker)
-        slope = f", slope {group.line.slope}" if group.line else ""
-        dots.set_label(f"{literal(shortened(group.title, _LABEL))}, {counted(len(group.rows), 'model')}{slope}")
+        title = shortened(group.title, _LABEL)
+        facts = counted(len(group.rows), "model") + (f", slope {group.line.slope}" if group.line else "")
+        between = "\n" if len(title) + len(facts) > _LINE else " "
+        dots.set_label(f"{literal(title)},{between}{facts}")
         handles.append(dots)
         if group.line is not None:
             (line,) = _draw_line(group.line, ax, colour, (f"group-{place}-fit", ""), "_nolegend_")

@@ -169,7 +169,7 @@ def known_size(name: str) -> tuple[int, str | None] | None:
     for testbed in published_names():
         for table in load_published(testbed).tables:
             if name in table.images:
-                return table.images[name], table.original if table.original.startswith("cifar") else "imagenet-1k"
+                return table.images[name], table.classes
     images = known_images(name)
     return None if images is None else (images, None)
 

@@ -100,6 +100,7 @@ class PublishedTable:
     metrics   "top1", and "top5" where it was published
     without   families that the publication's own lines leave out
     release   what `evalshift import` calls the release of these models' predictions; None where there is none
+    classes   the label space of its sets; None for one that is not known to evalshift
     detail    whether its pairs are parts of another one, which a report shows only where it names them
     """
 
@@ -109,6 +110,7 @@ class PublishedTable:
     metrics: tuple[str, ...]
     without: tuple[str, ...]
     release: str | None
+    classes: str | None
     detail: bool
     _file: _CountsFile = field(repr=False)
 
@@ -329,6 +331,7 @@ def _tables(facts: dict, datasets: dict[str, dict], file: _CountsFile) -> list[P
             metrics=tuple(facts["metrics"]),
             without=tuple(facts.get("without", ())),
             release=facts.get("release"),
+            classes=facts.get("classes", facts["original"] if facts["original"].startswith("cifar") else "imagenet-1k"),
             detail=facts.get("detail", False),
             _file=file,
         )

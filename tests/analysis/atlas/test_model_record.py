@@ -106,3 +106,9 @@ class TestCommand:
         run = CliRunner().invoke(app, ["show", "vgg19_bm"])
         assert run.exit_code == 2
         assert 'did you mean "vgg19_bn"?' in run.output
+
+
+def test_single_corruptions_are_details():
+    (found,) = (one for one in find_models("resnet50") if one.testbed.name == "taori2020")
+    pairs = [{one.pair for one in model_record(found, details).pairs} for details in (True, False)]
+    assert pairs[0] - pairs[1] == set(found.testbed.details)

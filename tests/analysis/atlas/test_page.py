@@ -41,6 +41,12 @@ def test_a_pair_without_models_off_the_line_or_groups():
     assert off.startswith("No model is significantly above or below the line (Holm over 34 models")
 
 
+def test_a_pair_of_the_same_images_says_what_the_accuracies_are():
+    *_, off, note = pair_findings(pair_lines("robustbench", "cifar10:cifar10-autoattack-linf"))
+    assert "Standard (−72." in off
+    assert note.startswith("CIFAR-10 under AutoAttack, L∞ 8/255: An image counts as correct under attack if the model ")
+
+
 def test_the_data_are_the_counts(page):
     text = page.read_text("utf-8")
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)

@@ -67,6 +67,17 @@ def test_each_group_has_its_colour_and_line_in_the_figure(metric) -> None:
     ]
 
 
+def test_a_long_entry_of_the_legend_has_two_lines(make_outcomes) -> None:
+    facts = {name: {"training_data": "cifar10-and-generated"} for name in "abcdefg"}
+    outcomes = make_outcomes(_X[:7], _Y[:7], total=1000, attributes=facts)
+    found = summarize_outcomes({"top1": outcomes}, resamples=0, scale="linear", color_by="training_data")
+    with mpl.rc_context(STYLE):
+        ax = scatter(found.metrics["top1"], Figure().add_subplot(), scale="linear")
+    legend = ax.get_legend()
+    assert legend is not None
+    assert legend.get_texts()[0].get_text() == "CIFAR-10 and generated images,\n7 models, slope 1.00"
+
+
 def test_the_page_has_the_same_groups_lines_and_test(metric) -> None:
     known = colours([metric])
     families = grouped(metric, known)
