@@ -9,7 +9,9 @@ import pytest
 from commandline import run_here
 from typer.main import get_command
 
+from evalshift.analysis.tables import TABLES
 from evalshift.cli import app
+from evalshift.testbed.registry_reading import load_registry
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -61,6 +63,16 @@ def test_options_named_in_the_page_on_datasets_are_options() -> None:
     known = all_options(PROGRAM) | {"--help"}
     prose = re.sub(r"^    .*$", "", (DOCS / "datasets.md").read_text("utf-8"), flags=re.MULTILINE)
     assert set(re.findall(r"`(--[a-z-]+)", prose)) - known == set()
+
+
+def test_tables_and_entries_named_in_the_coverage_of_the_sources_exist() -> None:
+    page = (DOCS / "coverage.md").read_text("utf-8")
+    named = " ".join(re.findall(r"tables? (`[a-z_]+`(?:, `[a-z_]+`)*)", page))
+    assert set(re.findall(r"`([a-z_]+)`", named)) - {*TABLES} == set()
+    known = load_registry(DOCS.parent / "registry.yaml")
+    entries = set(re.findall(r"`((?:cifar10|cinic10|imagenetv2|random-features|fisher-vectors|qmnist)[-.\w]*)`", page))
+    assert len(entries) > 10
+    assert entries - {*known.datasets, *known.models, "fisher-vectors", "random-features"} == set()
 
 
 def test_other_command_lines_are_not() -> None:
