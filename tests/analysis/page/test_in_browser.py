@@ -608,6 +608,8 @@ def test_printing_draws_everything_and_opens_what_is_folded(opened, tmp_path):
 
 
 def test_with_1500_models_sorting_and_filtering_do_not_wait(opened, long_site):
+    # Of each model, what its row, its points and their texts, and the copies of its row are made from.
+    assert (long_site.stat().st_size - len(render._plotly().encode())) / 1500 < 1200
     page = opened(long_site)
     assert len(rows(page)) == table_of_page.AT_FIRST
     timed = f"""async (act) => {{ const begin = performance.now(); eval(act); await ({FRAME})();
