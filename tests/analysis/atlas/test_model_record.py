@@ -77,6 +77,21 @@ def test_a_misspelt_name():
     assert complaint.value.fix == 'did you mean "vgg19_bn"?'
 
 
+@pytest.mark.parametrize(
+    "name, fix",
+    [
+        ("resnet50.a1", "name the weights: resnet50.a1_in1k"),  # the beginning of a name
+        ("mixer_l16", "name the weights: mixer_l16_224."),
+        ("ResNet-50.A1-in1k", 'did you mean "resnet50.a1_in1k"?'),
+        ("convnext base", 'did you mean "convnext_base"?'),
+    ],
+)
+def test_names_as_readers_of_papers_write_them(name, fix):
+    with pytest.raises(UsageError) as complaint:
+        find_models(name)
+    assert (complaint.value.fix or "").startswith(fix)
+
+
 def test_a_name_that_is_near_none():
     with pytest.raises(UsageError) as complaint:
         find_models("qqqqqqqqqqqqqq")
