@@ -225,7 +225,8 @@ def _same_data(
 
 def _twins(own: Outcomes, published: Outcomes, members: Sequence[str]) -> list[str]:
     """Models of the report with the name or weights of a published one, as "mine (resnet50.tv_in1k)"."""
-    known = {one.partition("@")[0].lower(): one for one in published.models}
+    bare = (one.partition("@")[0] for one in published.models)  # without the image size
+    known = {one.lower(): one for one in bare}
     found = {
         model: next((known[name] for name in (model.lower(), *names_of_weights(facts)) if name in known), None)
         for model, facts in ((model, own.attributes.get(model, {})) for model in own.models if model not in members)

@@ -149,12 +149,13 @@ class Against:
         farthest = table.iloc[int(sizes.argmax())]
         name = self.titles.model(farthest["model"])
         most = f"the farthest is {name}, which {_distance(farthest, level)}{_p_words(farthest)}"
+        ahead = self._ahead_words()
         if table["p_holm"].isna().all():
-            return f"Against {line}, of {counted(len(table), 'model')} {most}."
+            return f"Against {line}, of {counted(len(table), 'model')} {most}.{ahead}"
         off = int((table["p_holm"] < 1 - level).sum())
         verb = "is" if off == 1 else "are"
         count = f"{off or 'none'} of {counted(len(table), 'model')} {verb} significantly above or below it"
-        return f"Against {line}, {count} (Holm, {100 * (1 - level):.3g} %); {most}."
+        return f"Against {line}, {count} (Holm, {100 * (1 - level):.3g} %); {most}.{ahead}"
 
     def _same_data_words(self, row: pd.Series) -> str:
         """How far a single model is from the line of models trained on the same data; empty where there is none."""
@@ -168,6 +169,14 @@ class Against:
             f" It is {percent(sign * distance)} points {'above' if sign > 0 else 'below'} the line of the "
             f"{row['same_data_models']:,} models trained on {_data_title(row['training_data'])}{around}."
         )
+
+    def _ahead_words(self) -> str:
+        """Which of several models are more robust than all models of their accuracy; empty where none is."""
+        found = self.matched
+        names = [f"{self.titles.model(self.models[one])} (of {found.count[one]:,})" for one in found.most_robust]
+        if not names:
+            return ""
+        return f" Significantly more robust than all of its models of the same accuracy (Holm): {name_some(names)}."
 
     def _rank_words(self) -> str:
         """Where a single model stands among those of its accuracy; empty where there are none."""

@@ -91,6 +91,9 @@ def test_models_are_ranked_among_those_of_their_accuracy(of_pair):
     assert row["same_accuracy_rank"] == 1
     assert row["same_accuracy_rank_high"] < same.sum() + 1
     assert against.table.set_index("model")["same_accuracy_models"].tolist() == [same.sum(), 0]
+    assert against.sentence().endswith(
+        f" Significantly more robust than all of its models of the same accuracy (Holm): a (of {same.sum()})."
+    )
     one, _ = held(of_pair(MATCHED, [int(original[resnet50])], [int(new[resnet50]) + 300]))
     assert f" In effective robustness, it has rank 1 of {same.sum() + 1} models of the same accuracy" in one.sentence()
     read = readable_statistic(distances_table(one))
