@@ -1,6 +1,8 @@
 """What the registry that comes with evalshift promises, entry by entry."""
 
+import csv
 import re
+from importlib.resources import files
 from typing import Any, get_args
 
 import numpy as np
@@ -30,6 +32,11 @@ from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.timm_names import data_of_entry
 
 REGISTRY = load_registry(default_path())
+TABLE = files("evalshift.testbed.published") / "recht2019" / "imagenet.csv"
+# Top-1 on ImageNet of the models of Recht et al. 2019.
+IMAGENET = {
+    row["model"]: int(row["imagenet top1"]) / 50_000 for row in csv.DictReader(TABLE.read_text("utf-8").splitlines())
+}
 
 # chenyaofo/pytorch-cifar-models: entry, folder of the release, top-1 of its README in %, first digits of the sha256.
 CHENYAOFO = [
@@ -107,6 +114,16 @@ MMPRETRAIN = [
     (50, "f54bfad9", 95.55),
     (101, "2d29e936", 95.58),
     (152, "3e8e9178", 95.76),
+]
+# Cadene/pretrained-models.pytorch: first digits of the sha256, top-1 of its README in %, channels.
+CADENE = [
+    ("bninception", "239d2248", 73.522, "bgr"),
+    ("cafferesnet101", "9d633cc0", 76.200, "bgr"),
+    ("fbresnet152", "2e20f6b4", 77.386, None),
+    ("nasnetamobile", "7e03cead", 74.080, None),
+    ("polynet", "c8b99e1f", 81.002, None),
+    ("resnext101_32x4d", "29e315fa", 78.188, None),
+    ("resnext101_64x4d", "e77a0586", 78.956, None),
 ]
 # On which label space each dataset of a published accuracy is.
 CLASSES_OF = {
@@ -326,6 +343,7 @@ class TestWhole:
             *(name for name in REGISTRY.models if name.startswith("open_clip/")),
             *(f"{name}-detectors" for name, _ in DETECTORS),
             *(f"resnet{layers}-mmpretrain" for layers, *_ in MMPRETRAIN),
+            *(f"{name}-cadene" for name, *_ in CADENE),
             *(f"random-features-{size}{flip}" for size in ("256", "1k", "32k", "256k") for flip in ("", "-flip")),
             "fisher-vectors-16",
             "fisher-vectors-sift-16",
@@ -517,8 +535,8 @@ class TestTorchvision:
 class TestTimm:
     NAMES = [name for name in REGISTRY.models if name.endswith("-timm")]  # noqa: RUF012
 
-    def test_a_hundred_of_many_families_and_far_apart(self) -> None:
-        assert len(self.NAMES) == 100
+    def test_a_hundred_and_two_of_many_families_and_far_apart(self) -> None:
+        assert len(self.NAMES) == 102
         assert len({model(name).family for name in self.NAMES}) >= 40
         accuracies = [model(name).expected["imagenet"] for name in self.NAMES]
         assert min(accuracies) < 0.6
@@ -534,7 +552,8 @@ class TestTimm:
             known = timm.get_pretrained_cfg(entry.name, allow_unregistered=False)
             assert known is not None
             assert known.num_classes == 1000
-            assert entry.homepage == f"https://huggingface.co/{known.hf_hub_id}"
+            on_hub = f"https://huggingface.co/{known.hf_hub_id}" if known.hf_hub_id else None
+            assert entry.homepage == (on_hub or "https://github.com/huggingface/pytorch-image-models")
 
     def test_trap_34_networks_that_have_seen_more_than_imagenet_say_so(self) -> None:
         """dpn68b, 92 and 107 are offered with the weights of imagenet+5k alone, the others with ImageNet's."""
@@ -610,6 +629,70 @@ class TestDetectorsAndMmpretrain:
         assert (entry.preprocess.scale, entry.preprocess.channels) == (255, None)  # RGB
         assert [round(std / 255, 4) for std in entry.preprocess.std] == [0.2023, 0.1994, 0.2010]
         assert entry.rename == {"backbone.": "", "head.": ""}
+
+
+class TestPaper:
+    """The 67 ImageNet models of Recht et al. 2019: the entry with the same weights, or why there is none."""
+
+    ENTRIES = {  # noqa: RUF012
+        **{name: f"{name}-cadene" for name, *_ in CADENE},
+        **{name: f"{name}-v1-torchvision" for name in (
+            "alexnet", "densenet121", "densenet161", "densenet169", "densenet201", "inception_v3",
+            "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "squeezenet1_0", "squeezenet1_1", "vgg11",
+            "vgg11_bn", "vgg13",
+            "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+        )},
+        **{name: f"{name}.mx_in1k-timm" for name in ("dpn68", "dpn68b", "dpn92", "dpn98", "dpn107", "dpn131")},
+        **{f"se_{name}": f"legacy_se{name}.in1k-timm" for name in (
+            "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x4d")},
+        "senet154": "legacy_senet154.in1k-timm",
+        "xception": "legacy_xception.tf_in1k-timm",
+        "inceptionv3": "inception_v3-v1-torchvision",
+        "inceptionv4": "inception_v4.tf_in1k-timm",
+        "inceptionresnetv2": "inception_resnet_v2.tf_in1k-timm",
+        "inception_v3_tf": "inception_v3.tf_in1k-timm",
+        "inception_v4_tf": "inception_v4.tf_in1k-timm",
+        "inception_resnet_v2_tf": "inception_resnet_v2.tf_in1k-timm",
+        "nasnetalarge": "nasnetalarge.tf_in1k-timm",
+        "nasnet_large_tf": "nasnetalarge.tf_in1k-timm",
+        "nasnet_mobile_tf": "nasnetamobile-cadene",
+        "pnasnet5large": "pnasnet5large.tf_in1k-timm",
+        "pnasnet_large_tf": "pnasnet5large.tf_in1k-timm",
+    }  # fmt: skip
+
+    def test_each_is_an_entry_or_has_a_reason(self) -> None:
+        docs = (default_path().parent / "docs" / "coverage.md").read_text("utf-8")
+        reasons = docs.partition("## Models of the paper that are not in the registry")[2].partition("\n## ")[0]
+        without = [name for name in IMAGENET if name not in self.ENTRIES]
+        assert len(IMAGENET) == 67
+        assert all(f"`{name}`" in reasons for name in without), without
+        assert not [name for name in self.ENTRIES if f"`{name}`" in reasons]
+
+    @pytest.mark.parametrize("name", ENTRIES)
+    def test_accuracy_of_the_entry_is_that_of_the_paper(self, name: str) -> None:
+        """Within two points: sizes and crops of images differ between libraries."""
+        expected = model(self.ENTRIES[name]).expected["imagenet"]
+        assert IMAGENET[name] == pytest.approx(expected, abs=0.02)
+
+
+class TestCadene:
+    @pytest.mark.parametrize("name, tag, accuracy, channels", CADENE)
+    def test_figures_of_its_readme(self, name: str, tag: str, accuracy: float, channels: str | None) -> None:
+        entry: Any = model(f"{name}-cadene")
+        assert entry.expected == {"imagenet": pytest.approx(accuracy / 100, abs=1e-9)}
+        assert entry.sha256 == tag
+        assert weights(f"{name}-cadene").endswith(f"-{tag}.pth")
+        assert entry.preprocess.channels == channels
+        # Caffe's networks see values from 0 to 255 less a mean.
+        assert entry.preprocess.scale == (255 if channels == "bgr" else 1)
+
+    @pytest.mark.parametrize("name, tag, accuracy, channels", CADENE)
+    def test_its_builder_builds(self, name: str, tag: str, accuracy: float, channels: str | None) -> None:
+        pytest.importorskip("pretrainedmodels", reason="the test extra brings it")
+        entry: Any = model(f"{name}-cadene")
+        with torch.device("meta"):
+            network = call_function(entry.builder, entry.arguments, "")
+        assert sum(weight.numel() for weight in network.parameters()) == entry.parameters
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,9 @@ def on_meta(name: str) -> Classifier:
     space = REGISTRY.class_space(entry.classes)
     try:
         with torch.device("meta"):
-            return bare_classifier(name, entry, space)
+            classifier = bare_classifier(name, entry, space)
+        classifier.module.to("meta")  # Cadene's ResNeXts were made when their code was imported
+        return classifier
     except Exception as error:
         if "meta tensor" not in str(error):
             raise
