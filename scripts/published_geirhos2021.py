@@ -50,10 +50,9 @@ def dataset(name: str) -> str:
     """What a set is called here.
 
     >>> dataset("eidolonI")
-    'model-vs-human-eidolon-1'
+    'model-vs-human@eidolonI'
     """
-    kind, eidolon, degree = name.partition("eidolon")
-    return f"model-vs-human-{kind}{eidolon}" + (f"-{len(degree)}" if eidolon else "")
+    return f"model-vs-human@{name}"
 
 
 def make(folder: Path) -> Made:

@@ -320,7 +320,7 @@ def test_geirhos2021_whole_counts_of_the_named_models(tmp_path):
     (row,) = made.rows
     assert (row["model"], row["family"], row["training_data"]) == ("resnet50", "resnet", "imagenet-1k")
     # 0.1375 of 160, and half of 1,120
-    assert (row["model-vs-human-edge top1"], row["model-vs-human-false-colour top1"]) == ("22", "560")
+    assert (row["model-vs-human@edge top1"], row["model-vs-human@false-colour top1"]) == ("22", "560")
     assert "1 models evaluated by others, left out: cornet_s" in made.notes
     assert "1 models that are not named, left out: my_test" in made.notes
 

@@ -409,7 +409,7 @@ class TestGeirhos2021:
         testbed = load_published("geirhos2021")
         (counts,) = testbed.counts
         row = [one.name for one in counts.models].index(model)
-        name = f"model-vs-human-{dataset}"
+        name = f"model-vs-human@{dataset}"
         assert counts.correct[name, "top1"][row] / testbed.images[name] == accuracy
 
     def test_every_model_has_all_sets(self):

@@ -159,7 +159,8 @@ def overlaps_unseen(one: str, other: str) -> bool:
 
 def same_images(one: str, other: str) -> bool:
     """Whether one set is the other, altered, or both are the same one, altered, as their names tell."""
-    return one != other and _unaltered(one) == _unaltered(other)
+    altered = any(_unaltered(name) != name.partition("@")[0] for name in (one, other))
+    return one != other and altered and _unaltered(one) == _unaltered(other)
 
 
 def _unaltered(name: str) -> str:

@@ -70,6 +70,8 @@ def test_pictures_that_a_set_holds_several_times_are_paired_in_order():
         ("cifar10.1-v4", "cifar10.1-v4", False),
         ("imagenet-c", "imagenetv2-topimages", False),
         ("cifar10-c@fog-3", "cifar100-c@fog-3", False),
+        ("domainnet@real", "domainnet@sketch", False),
+        ("model-vs-human@contrast", "model-vs-human@edge", False),
     ],
 )
 def test_sets_that_are_known_to_overlap_by_what_they_are(one, other, known):

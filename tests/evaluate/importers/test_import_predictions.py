@@ -223,7 +223,7 @@ def test_sizes_of_published_sets_are_known() -> None:
     assert known_size("cifar10.1-v4") == (2021, "cifar10")
     assert known_size("imagenet") == (50_000, "imagenet-1k")
     assert known_size("cifar100") == (10_000, "cifar100")
-    assert known_size("model-vs-human-edge") == (160, None)
+    assert known_size("model-vs-human@edge") == (160, None)
     assert known_size("imagenet-c") == (50_000, "imagenet-1k")
     assert known_size("mine") is None
 
