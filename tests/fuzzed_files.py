@@ -2,7 +2,7 @@
 
 Tables of candidates, decisions, attributes and labels; groups of classes; test sets in files of their own; options;
 and what evalshift itself keeps in folders that others can write to. MATLAB's files are not among them: SVHN's are
-opened only where their checksum is the published one, since scipy crashes on damaged ones.
+read by a process of their own, since scipy crashes on damaged ones, and a thousand such processes take too long.
 """
 
 import io

@@ -11,6 +11,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import SvhnDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, state_of_download
+from evalshift.testbed.matlab_files import read_matrices
 
 
 def read(entry: SvhnDataset, space: ClassSpace, where: str) -> Parts:
@@ -23,19 +24,16 @@ def read(entry: SvhnDataset, space: ClassSpace, where: str) -> Parts:
 
 
 def _matrices(source: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.io import loadmat
-
     try:
-        matrices = loadmat(str(source), variable_names=["X", "y"])
-        images, labels = matrices["X"], matrices["y"]
+        images, labels = read_matrices(source, ("X", "y"))
         if images.ndim != 4:
             raise ValueError(f"X of shape {images.shape}")
         return images, labels
-    except Exception as error:  # SciPy raises half a dozen kinds for damaged files
+    except ValueError as error:
         raise DataError(
             "this is not a file of SVHN",
             where=f"{where}, {source}",
-            found=f"{type(error).__name__}: {first_line(error)}",
+            found=first_line(error),
             expected="X, shape (32, 32, 3, n), and y, shape (n, 1)",
         ) from error
 
