@@ -93,11 +93,14 @@ def _imported(load: Callable[[str], Any], module_name: str, where: str) -> Any:
     try:
         return load(module_name)
     except (ImportError, FileNotFoundError) as error:
+        package = module_name.partition(".")[0]
+        missing = package if isinstance(error, ModuleNotFoundError) and error.name == package else None
         raise ModelError(
             "the code of the model cannot be imported",
             where=where,
             found=f"{module_name}: {first_line(error)}",
             expected="package.module:function of an installed package, or path/to/file.py:function",
+            fix=f"install the package that {missing} comes from" if missing else None,
         ) from error
 
 
