@@ -711,7 +711,7 @@ def test_list_refuses_a_name_or_source_that_nothing_has(here: Path) -> None:
         ("run --precision b", ["bf16"]),
         ("run --executor r", ["ray"]),
         ("report --metric top", ["top1", "top5"]),
-        ("report --published r", ["recht2019"]),
+        ("report --published r", ["recht2019", "robustbench"]),
         ("compare --published recht2019 vgg19_", ["vgg19_bn"]),
         ("fetch orig", ["original"]),
         ("list d", ["datasets"]),

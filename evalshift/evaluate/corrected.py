@@ -1,14 +1,16 @@
 """Corrected labels of stored datasets: stored beside their own, which predictions are still held against."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from evalshift.errors import EvalshiftError
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.corrected_labels import corrected_labels
-from evalshift.testbed.datasets.places import facts_file
+from evalshift.testbed.datasets.places import facts_file, stored
+from evalshift.testbed.entries import FileEntry
 from evalshift.testbed.registry import Registry
 
 
@@ -33,28 +35,52 @@ def with_corrected_labels(
     return replace(dataset, corrected=found, corrected_checksum=f"{path} {stat_checksum([path])}")
 
 
-def as_registered(dataset: StoredDataset, registry: Registry) -> StoredDataset:
-    """The dataset with the corrected labels that the registry names for it; as it is where it names none."""
+def as_registered(
+    dataset: StoredDataset, registry: Registry, *, fetch: bool = True, say: Callable[[str], None] = lambda _: None
+) -> StoredDataset:
+    """The dataset with the corrected labels that the registry names for it; as it is where it names none.
+
+    fetch   whether they may be downloaded
+    say     is told where published ones, which an entry names as a download, cannot be had or are of other images:
+            the dataset is then as it is. A file of one's own must be there and fit: DataError
+    """
     entry = registry.known_dataset(dataset.name)
-    if entry is None or entry.corrected_labels is None:
+    named = None if entry is None else entry.corrected_labels
+    if entry is None or named is None:
         return dataset
-    space = registry.class_space(entry.classes)
-    return with_corrected_labels(dataset, facts_file(entry.corrected_labels), space, part=entry.limit is not None)
+    space, part = registry.class_space(entry.classes), entry.limit is not None
+    if isinstance(named, Path):
+        return with_corrected_labels(dataset, named, space, part=part)
+    try:
+        path = facts_file(named) if fetch else stored(named)
+        return dataset if path is None else with_corrected_labels(dataset, path, space, part=part)
+    except EvalshiftError as error:
+        say(f"corrected labels of {dataset.name} are left out: {error.problem}")
+        return dataset
 
 
-def note_corrected_labels(results: Results, registry: Registry, names: Iterable[str]) -> None:
+def note_corrected_labels(
+    results: Results, registry: Registry, names: Iterable[str], say: Callable[[str], None] = lambda _: None
+) -> None:
     """Store the corrected labels that the registry names now beside datasets that were stored before.
 
     A file is read only where it is another one than before, or was changed since. What is stored is forgotten where
-    the registry knows the dataset and names none.
+    the registry knows the dataset and names none. `say` as in `as_registered`.
     """
     for name in names:
         entry, facts = registry.known_dataset(name), results.dataset_facts(name)
         if entry is None or facts is None:
             continue
         named, noted = entry.corrected_labels, facts.get("corrected_checksum")
-        path = None if named is None else facts_file(named)
-        if path is None and noted is not None:
+        if named is None and noted is not None:
             results.note_corrected(replace(results.load_dataset(name), corrected=None, corrected_checksum=None))
-        elif path is not None and not (path.is_file() and noted == f"{path} {stat_checksum([path])}"):
-            results.note_corrected(as_registered(results.load_dataset(name), registry))
+        elif named is not None and not _is_noted(named, noted):
+            dataset = results.load_dataset(name)
+            found = as_registered(dataset, registry, say=say)
+            if found is not dataset:
+                results.note_corrected(found)
+
+
+def _is_noted(named: Path | FileEntry, noted: str | None) -> bool:
+    path = named if isinstance(named, Path) else stored(named)
+    return path is not None and path.is_file() and noted == f"{path} {stat_checksum([path])}"

@@ -268,14 +268,14 @@ class _Datasets:
         return content.fingerprint
 
     def _save(self, dataset: StoredDataset) -> None:
-        self.results.save_dataset(as_registered(dataset, self.registry))
+        self.results.save_dataset(as_registered(dataset, self.registry, say=self._say))
 
     def note_further(self, names: Iterable[str]) -> None:
         """Store the superclasses and corrected labels that the registry has now beside datasets stored before."""
         names = list(names)
         for name in names:
             self.results.note_superclasses(name, self._superclasses(name))
-        note_corrected_labels(self.results, self.registry, names)
+        note_corrected_labels(self.results, self.registry, names, self._say)
 
     def _superclasses(self, name: str) -> tuple[Superclasses, ...]:
         entry = self.registry.dataset(name)

@@ -51,6 +51,7 @@ class DatasetEntry(About):
                       per image; `labels` for short, if the source has no field `labels`
     corrected_labels  a file with one or several corrected labels of all or some images; accuracies are reported by
                       these labels as well as by the dataset's own
+    border            pixels that are cropped on each side of every image before the model's preprocessing
     format            the module of `evalshift.testbed.datasets` that reads it
     """
 

@@ -48,7 +48,9 @@ def dataset_for_import(
     found, words = _labelled(name, results, registry, labels, classes, id_column)
     declared = registry.superclasses(found.classes, found.class_names, found.view)
     found = replace(found, superclasses=declared) if declared else found
-    return as_registered(found, registry), words
+    left_out: list[str] = []
+    found = as_registered(found, registry, fetch=False, say=left_out.append)
+    return found, "; ".join([words, *left_out])
 
 
 def _labelled(

@@ -327,6 +327,9 @@ class TestPairsOfDifferentClasses:
         np.save("y.npy", np.array([*KEPT[:3], 0]))
         first = import_predictions("p.npy", "m", "imagenet", labels="y.npy", classes="imagenet-1k")
         assert not any("is not a pair" in rule for rule in first.rules)
+        # ReaL's labels, which the registry names for ImageNet, are of its 50,000 images.
+        left_out = "corrected labels of imagenet are left out: corrected labels and images differ in number"
+        assert first.rules[0] == f"labels of imagenet from y.npy; {left_out}"
         np.save("q.npy", logits[:3])
         np.save("z.npy", np.array(KEPT[:3]))
         second = import_predictions("q.npy", "m", "imagenet-a", labels="z.npy")

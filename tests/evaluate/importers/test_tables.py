@@ -64,11 +64,11 @@ def test_a_column_for_each_dataset(tmp_path: Path, results: Results, registry: R
     report = import_table(table(tmp_path, TESTBED), None, results, registry=registry)
     assert stored_counts(results, "imagenet") == {"resnet50": (38_065, None, 0), "alexnet": (28_259, None, 0)}
     assert stored_counts(results, "imagenetv2-matched-frequency")["alexnet"] == (4398, None, 0)
-    assert results.load_counts("imagenet-c") is None
-    assert report.pairs == ("imagenet:imagenetv2-matched-frequency",)
+    assert stored_counts(results, "imagenet-c") == {"resnet50": (19_595, None, 2)}  # alexnet has none
+    assert report.pairs == ("imagenet:imagenetv2-matched-frequency", "imagenet:imagenet-c")
     assert report.rules[:2] == (
         "the first column names the models",
-        "columns named after datasets: imagenet, imagenetv2-matched-frequency",
+        "columns named after datasets: imagenet, imagenetv2-matched-frequency, imagenet-c",
     )
 
 
