@@ -392,6 +392,14 @@ def attempt(read: Callable[[Path], None], folder: Path, body: bytes) -> None:
 
 # --------------------------------------------------------------------------------------------------- what was found
 
+
+def odd_zip(place: int) -> bytes:
+    """A zip archive whose list of contents has 255 at a place: version at 6, method of compression at 10."""
+    body = bytearray(zip_bytes({"a/b.png": b"1"}))
+    body[body.index(b"PK\x01\x02") + place] = 255
+    return bytes(body)
+
+
 NESTED = b"[" * 100_000
 NO_PROCESS = json.dumps({"model": "m", "identity": "ab", "process": 10**30, "host": gethostname()}).encode()
 CACHE_HEAD = json.dumps({"format": 1, "dataset": ["d"], "shape": [6, 8, -8, 3]}).encode().ljust(4096)
@@ -408,6 +416,10 @@ FOUND = {
     "a cache without geometry": ("kept", CACHE_HEAD),
     "a label that no integer holds": ("labels", b"image,label\nimage-0,0\nimage-1,1\nimage-2,2\nimage-3," + b"1" * 50),
     "a label that int64 does not hold": ("labels", npy_bytes(np.full(6, 2**64 - 2, np.uint64))),
+    "a path that no file can have": ("registry", b"extends: " + b"d" * 300 + b"\n"),
+    "a path of nobody's home": ("registry", b"extends: ~no-such-user/x.yaml\n"),
+    "a zip of an unknown compression": ("archive", odd_zip(10)),
+    "a zip of a version to come": ("archive", odd_zip(6)),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -18,6 +19,9 @@ from typing import Any
 from evalshift.errors import DataError, did_you_mean
 from evalshift.testbed.transfer import Progress, shown, web_page
 
+# What zipfile raises for damaged files. NotImplementedError, for versions and compressions that it does not know, is a
+# RuntimeError, as that where a password is wanted.
+DAMAGED_ZIP = (zipfile.BadZipFile, RuntimeError, UnicodeDecodeError, struct.error, zlib.error, EOFError)
 # Photographs hardly shrink, arrays of pixels by less than half, and even arrays of labels not so far.
 MOST_EXPANSION = 200
 # An archive of a few bytes may well hold a few thousand.
@@ -234,7 +238,7 @@ def _readable(
 ) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+    except (OSError, tarfile.TarError, lzma.LZMAError, *DAMAGED_ZIP) as error:
         raise DataError(
             "an archive cannot be read",
             where=archive,

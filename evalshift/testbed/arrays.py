@@ -5,7 +5,6 @@ import lzma
 import mmap
 import struct
 import tokenize
-import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.shapes import Images, Labels
-from evalshift.testbed.archives import ALWAYS_ALLOWED, MOST_EXPANSION
+from evalshift.testbed.archives import ALWAYS_ALLOWED, DAMAGED_ZIP, MOST_EXPANSION
 
 # What NumPy raises for damaged files: it parses their headers as Python.
 UNREADABLE = (
@@ -80,7 +79,7 @@ def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray,
         raise DataError(
             "an array is missing", where=f"{where}, {path}", found=error.args[0], expected=", ".join(keys)
         ) from error
-    except (*UNREADABLE, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (*UNREADABLE, *DAMAGED_ZIP) as error:
         raise cannot_read(where, path, error, expected=f"arrays {', '.join(keys)} saved with np.savez") from error
 
 

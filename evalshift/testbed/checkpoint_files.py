@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from evalshift.errors import ModelError, first_line, message_of
+from evalshift.testbed.archives import DAMAGED_ZIP
 from evalshift.testbed.safe_types import placeholders
 from evalshift.testbed.transfer import web_page
 from evalshift.testbed.weights import INDEX
@@ -122,7 +123,7 @@ def _other_zip(path: Path) -> tuple[str, str] | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, LookupError, struct.error):
+    except (OSError, ValueError, LookupError, *DAMAGED_ZIP):
         return None
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):

@@ -14,6 +14,8 @@ PACKAGE = "package:"
 # A hash that nobody published.
 UNKNOWN = "unknown"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# Bytes that Linux and macOS allow: a longer path would be no path that is not there, but an error of the system.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4_000
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -34,16 +36,26 @@ def expand(text: str) -> str:
     return _VARIABLE.sub(value, text)
 
 
-def file_path(text: object, info: Any) -> Path:
-    """The path with ${VAR} and ~ expanded; a relative path is relative to the registry's folder."""
-    if not isinstance(text, str | Path):
-        raise ValueError("a path must be text")
-    path = Path(expand(str(text)))
+def path_of_text(text: str) -> Path:
+    """The path with ${VAR} and ~ expanded; ValueError for one that no file can have."""
+    path = Path(expand(text))
     try:
         path = path.expanduser()
     except RuntimeError as error:
         raise ValueError(f"the home folder of {path.parts[0]} is not known; write the path out") from error
-    return (info.context or {}).get("folder", Path()) / path
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > _LONGEST_NAME or len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError(f"a path has up to {_LONGEST_PATH:,} bytes, and {_LONGEST_NAME} in a name")
+    if "\0" in str(path):
+        raise ValueError("a path has no zero bytes")
+    return path
+
+
+def file_path(text: object, info: Any) -> Path:
+    """The path with ${VAR} and ~ expanded; a relative path is relative to the registry's folder."""
+    if not isinstance(text, str | Path):
+        raise ValueError("a path must be text")
+    return (info.context or {}).get("folder", Path()) / path_of_text(str(text))
 
 
 def _location(text: str | Path, info: Any) -> str:

@@ -18,7 +18,7 @@ from evalshift.testbed import classes
 from evalshift.testbed.class_groups import GROUPED_VIEWS
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
-from evalshift.testbed.entries import expand
+from evalshift.testbed.entries import path_of_text
 from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.known_facts import with_known_facts
 from evalshift.testbed.model_entries import AnyModel
@@ -165,9 +165,7 @@ def _parent(text: YamlText, below: tuple[Path, ...], faults: Faults) -> Registry
         return None
     if not isinstance(name, str):
         raise text.error(("extends",), "extends must name one registry", found=name, expected='"default" or a path')
-    path = (
-        default_path() if name == "default" else text.path.parent / Path(_expand_or_complain(text, name)).expanduser()
-    )
+    path = default_path() if name == "default" else text.path.parent / _path_or_complain(text, name)
     if path.resolve() in (*below, text.path.resolve()):
         raise text.error(("extends",), "a registry extends itself", found=name, expected="another file")
     if not path.is_file():
@@ -177,9 +175,9 @@ def _parent(text: YamlText, below: tuple[Path, ...], faults: Faults) -> Registry
     return _load(path, (*below, text.path.resolve()), faults)
 
 
-def _expand_or_complain(text: YamlText, name: str) -> str:
+def _path_or_complain(text: YamlText, name: str) -> Path:
     try:
-        return expand(name)
+        return path_of_text(name)
     except ValueError as error:
         raise text.error(("extends",), str(error), found=name) from error
 

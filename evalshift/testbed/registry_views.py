@@ -7,7 +7,7 @@ from typing import Any
 
 from evalshift.errors import did_you_mean
 from evalshift.testbed.classes import BUILT_IN, ClassSpace, built_in
-from evalshift.testbed.entries import expand
+from evalshift.testbed.entries import path_of_text
 from evalshift.testbed.group_files import read_group_file, read_kept_file
 from evalshift.testbed.views import FIXED_VIEWS, View, ViewFault, is_class, view_of_groups, view_of_part
 from evalshift.testbed.yaml_text import YamlText
@@ -100,7 +100,7 @@ def _at(key: str) -> Iterator[None]:
 def _path(text: YamlText, written: str) -> Path:
     """A path as a registry writes it, relative to its folder."""
     try:
-        return text.path.parent / Path(expand(written)).expanduser()
+        return text.path.parent / path_of_text(written)
     except ValueError as error:
         raise ViewFault((), str(error), found=written) from error
 

@@ -123,7 +123,8 @@ def test_functions_of_evalshift_need_none() -> None:
     code = {name: entry for name, entry in registry.models.items() if code_of(entry) is not None}
     assert {entry.source for entry in code.values()} == {"torch.hub", "checkpoint"}
     outside = {name for name, entry in code.items() if entry.source == "checkpoint"}
-    assert outside and all(name.endswith("-cadene") for name in outside)  # networks of the package pretrainedmodels
+    assert outside
+    assert all(name.endswith("-cadene") for name in outside)  # networks of the package pretrainedmodels
     assert not any(map(needs_trust, registry.models.values()))
     assert is_own("evalshift.testbed.digits.networks:mlp")
     for code in ("evalshift.files:write_atomic", "evalshift.testbed.architectures:nn.Linear", "evalshift.cli:main"):

@@ -11,6 +11,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum
+from evalshift.testbed.archives import DAMAGED_ZIP
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes, load_npz
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit
 from evalshift.testbed.dataset_entries import DownsampledImageNetDataset
@@ -65,8 +66,11 @@ def _is_batch(path: Path) -> bool:
     """Whether a file is a batch itself; else it is an archive with batches in it."""
     if not zipfile.is_zipfile(path):
         return True
-    with zipfile.ZipFile(path) as opened:
-        return any(name.endswith(".npy") for name in opened.namelist())
+    try:
+        with zipfile.ZipFile(path) as opened:
+            return any(name.endswith(".npy") for name in opened.namelist())
+    except DAMAGED_ZIP:  # which whoever reads it says
+        return True
 
 
 def _batch(path: Path, size: int, where: str) -> tuple[np.ndarray, np.ndarray]:

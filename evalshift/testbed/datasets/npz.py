@@ -7,6 +7,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum
+from evalshift.testbed.archives import DAMAGED_ZIP
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_npz
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entries import NpzDataset
@@ -39,7 +40,7 @@ def _names(entry: NpzDataset, where: str) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(entry.path) as opened:
             there = [name.removesuffix(".npy") for name in opened.namelist()]
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, *DAMAGED_ZIP) as error:
         raise cannot_read(where, entry.path, error, expected="arrays saved with np.savez") from error
     if entry.images is not None and entry.labels is not None:
         return entry.images, entry.labels
