@@ -1165,6 +1165,7 @@ def test_a_terminal_is_asked_before_anything_is_downloaded(tmp_path: Path) -> No
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.late
 def test_no_one_is_asked_in_ci_with_yes_or_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FileServer() as server:
         missing = server.put("net.th", status=404)

@@ -394,7 +394,7 @@ def test_what_is_shown_is_copied_in_its_order(opened):
         assert page.texts("#p1-top1 .tools-status") == [f"4 rows copied as {kind}"]
 
 
-@pytest.mark.parametrize("name", ["highlighted", "long"])
+@pytest.mark.parametrize("name", ["highlighted", pytest.param("long", marks=pytest.mark.late)])
 def test_copied_rows_are_those_of_the_tables_in_files(opened, request, name):
     table = request.getfixturevalue(name).pairs[0].metrics["top1"].accuracies
     page = opened(request.getfixturevalue(f"{name}_site"), hash="pair-1?pin=")
@@ -498,7 +498,7 @@ def test_the_theme_is_chosen_and_colours_figures_too(opened):
     assert page.texts(".theme") == ["Theme: dark"]
 
 
-@pytest.mark.parametrize("width, scheme", [(400, "light"), (1600, "dark")])
+@pytest.mark.parametrize("width, scheme", [(400, "light"), pytest.param(1600, "dark", marks=pytest.mark.late)])
 def test_it_holds_at_any_width_and_is_there_to_be_looked_at(opened, width, scheme):
     page = opened(width=width, scheme=scheme)
     ARTEFACTS.mkdir(parents=True, exist_ok=True)

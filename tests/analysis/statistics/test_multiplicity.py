@@ -35,6 +35,7 @@ class TestAdjust:
     def test_agrees_with_r(self, method):
         assert adjust(P_VALUES, method).tolist() == pytest.approx(BY_R[method], abs=1e-10)
 
+    @pytest.mark.late
     @few
     @given(families, methods)
     def test_agrees_with_statsmodels(self, p_values, method):

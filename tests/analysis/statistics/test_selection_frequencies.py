@@ -95,6 +95,7 @@ def test_a_gap_that_noise_alone_made_is_recovered_as_the_true_one(gap: float) ->
     assert abs(mean["jackknife"] - gap) < 0.6 * (mean["matched"] - gap)
 
 
+@pytest.mark.late
 def test_the_interval_holds_the_true_gap_and_is_the_same_for_the_same_seed() -> None:
     found = corrected_gap(*simulated(5, images=2000), SHOWN, resamples=60)
     assert found.interval.low < 0 < found.interval.high

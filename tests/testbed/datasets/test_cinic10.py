@@ -131,6 +131,7 @@ class TestPortions:
 
 
 class TestCounts:
+    @pytest.mark.late
     def test_as_many_as_there_are(self, load: Load, tmp_path: Path) -> None:
         """9,000 a class and split: 2,000 of CIFAR-10, half of them test images in the test set, 7,000 of ImageNet."""
         (tmp_path / "one.png").write_bytes(image("one"))
