@@ -54,7 +54,7 @@ from pathlib import Path
 from evalshift.parquet import read_metadata, read_table
 from evalshift.evaluate.importers.table_files import read_accuracy_table
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import ParquetDataset
+from evalshift.testbed.own_dataset_entries import ParquetDataset
 from evalshift.testbed.datasets import parquet
 threads = lambda: len(os.listdir("/proc/self/task"))
 before = threads()

@@ -131,7 +131,8 @@ def _modules_of(file: str) -> Iterator[tuple[str, list[str]]]:
 
 def registry_page() -> str:
     """Every field of every registry entry: type, default and meaning, from the pydantic models."""
-    from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry, NearDuplicatesEntry
+    from evalshift.testbed.dataset_entries import AnyDataset
+    from evalshift.testbed.dataset_entry import DatasetEntry, NearDuplicatesEntry
     from evalshift.testbed.entries import FileEntry
     from evalshift.testbed.model_entries import AnyModel, Logits, ModelEntry, WeightsPart
     from evalshift.testbed.preprocessing import Preprocess

@@ -22,9 +22,9 @@ from evalshift.files import sha256_of_text
 from evalshift.shapes import Images
 from evalshift.testbed.cinic10_synsets import read_synset_groups, synset_groups
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.dataset_entries import Cifar10Dataset
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.image_files import SUFFIXES, BytesImage, open_rgb
+from evalshift.testbed.small_image_entries import Cifar10Dataset
 from evalshift.testbed.work_record import refuse_other_settings
 
 SPLITS = ("train", "valid", "test")

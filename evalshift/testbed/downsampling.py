@@ -21,11 +21,12 @@ from evalshift.files import stat_checksum, write_atomic
 from evalshift.shapes import Labels
 from evalshift.testbed.arrays import load_npz
 from evalshift.testbed.classes import built_in, devkit_from_labels
-from evalshift.testbed.dataset_entries import FolderDataset, ImageNetDataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.datasets.downsampled import NAMES, read_mean
 from evalshift.testbed.datasets.folder import class_folders, class_root
 from evalshift.testbed.image_files import StoredImage, open_rgb
+from evalshift.testbed.imagenet_entries import ImageNetDataset
+from evalshift.testbed.own_dataset_entries import FolderDataset
 
 if TYPE_CHECKING:
     from PIL.Image import Image

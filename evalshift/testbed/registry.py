@@ -11,7 +11,8 @@ from evalshift.errors import UsageError, did_you_mean
 from evalshift.formatting import counted, name_some
 from evalshift.testbed import classes
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import AnyDataset, NoVariantsError
+from evalshift.testbed.dataset_entries import AnyDataset
+from evalshift.testbed.dataset_entry import NoVariantsError
 from evalshift.testbed.limits import limit_of
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.views import (

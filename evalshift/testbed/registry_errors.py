@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from evalshift.errors import RegistryError, RegistryErrors, did_you_mean, near_match
-from evalshift.testbed.dataset_entries import AnyDataset, NearDuplicatesEntry
+from evalshift.testbed.dataset_entries import AnyDataset
+from evalshift.testbed.dataset_entry import NearDuplicatesEntry
 from evalshift.testbed.entries import Entry, FileEntry
 from evalshift.testbed.model_entries import AnyModel, Logits
 from evalshift.testbed.preprocessing import Preprocess

@@ -17,7 +17,8 @@ from evalshift.errors import RegistryError, UsageError, did_you_mean
 from evalshift.testbed import classes
 from evalshift.testbed.class_groups import GROUPED_VIEWS
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import AnyDataset, DownloadedDataset
+from evalshift.testbed.dataset_entries import AnyDataset
+from evalshift.testbed.dataset_entry import DownloadedDataset
 from evalshift.testbed.entries import path_of_text
 from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.known_facts import with_known_facts

@@ -14,8 +14,8 @@ from evalshift.analysis.report import report
 from evalshift.console.view import LiveReport, serve, state_of
 from evalshift.evaluate.store import StoredDataset
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import NpyDataset
 from evalshift.testbed.datasets import fingerprint, load_dataset
+from evalshift.testbed.own_dataset_entries import NpyDataset
 
 LETTERS = ClassSpace("letters", tuple("abcdef"))
 Get = Callable[..., tuple[int, bytes]]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar101Dataset, DownloadedDataset, Experiment
+from evalshift.testbed.dataset_entry import DownloadedDataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.digits.recipes import RECIPES
+from evalshift.testbed.imagenet_entries import Experiment
 from evalshift.testbed.mnist.train import RECIPES as MNIST_RECIPES
 from evalshift.testbed.model_entries import (
     AnyModel,
@@ -29,6 +30,7 @@ from evalshift.testbed.models.code import call_function
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
 from evalshift.testbed.registry_path import default_path
 from evalshift.testbed.registry_reading import load_registry
+from evalshift.testbed.small_image_entries import Cifar10Dataset, Cifar101Dataset
 from evalshift.testbed.timm_names import data_of_entry
 
 REGISTRY = load_registry(default_path())

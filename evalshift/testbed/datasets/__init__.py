@@ -17,7 +17,8 @@ from evalshift.errors import DataError, first_line
 from evalshift.file_dependencies import dependencies_unknown
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
+from evalshift.testbed.dataset_entries import AnyDataset
+from evalshift.testbed.dataset_entry import DatasetEntry
 from evalshift.testbed.datasets.attributes import read_attributes
 from evalshift.testbed.datasets.dataset import Content, Dataset, fingerprint, read_content
 from evalshift.testbed.datasets.places import data_folder, facts_file, fetched, stored

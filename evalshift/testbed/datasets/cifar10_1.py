@@ -2,9 +2,9 @@
 
 from evalshift.testbed.arrays import as_images, as_labels, load_array
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import Cifar101Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import checksum_of_files, place_in, state_of_download
+from evalshift.testbed.small_image_entries import Cifar101Dataset
 
 
 def read(entry: Cifar101Dataset, space: ClassSpace, where: str) -> Parts:

@@ -3,9 +3,9 @@
 from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, load_npz
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import Cifar102Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, state_of_download
+from evalshift.testbed.small_image_entries import Cifar102Dataset
 
 
 def read(entry: Cifar102Dataset, space: ClassSpace, where: str) -> Parts:

@@ -11,10 +11,10 @@ from evalshift.shapes import Labels
 from evalshift.testbed import download
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes
 from evalshift.testbed.classes import CIFAR100, ClassSpace
-from evalshift.testbed.dataset_entries import Cifar10Dataset, Cifar100Dataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, refuse_other_member, state_of_download
 from evalshift.testbed.pickled_arrays import unpickle_arrays
+from evalshift.testbed.small_image_entries import Cifar10Dataset, Cifar100Dataset
 from evalshift.testbed.views import built_in_view
 
 AnyCifar = Cifar10Dataset | Cifar100Dataset

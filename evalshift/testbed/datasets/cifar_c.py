@@ -11,9 +11,10 @@ from evalshift.files import stat_checksum
 from evalshift.testbed.archives import extract_members
 from evalshift.testbed.arrays import UNREADABLE, as_images, as_labels, load_array
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import CorruptedCifarDataset, Corruption
+from evalshift.testbed.dataset_entry import Corruption
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, state_of_download
+from evalshift.testbed.small_image_entries import CorruptedCifarDataset
 
 CORRUPTIONS = get_args(Corruption)
 SEVERITIES = 5

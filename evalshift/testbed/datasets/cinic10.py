@@ -16,9 +16,9 @@ from evalshift.errors import DataError, first_line
 from evalshift.files import stat_checksum
 from evalshift.testbed.archives import each_file
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import Cinic10Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
 from evalshift.testbed.datasets.places import data_folder, place, state_of_download
+from evalshift.testbed.small_image_entries import Cinic10Dataset
 
 # Images of each class in each split: 9,000. The test set has all 1,000 test images of CIFAR-10 among them.
 # Source: the paper's section on compilation, and https://github.com/BayesWatch/cinic-10.

@@ -4,10 +4,10 @@ from evalshift.errors import DataError
 from evalshift.files import stat_checksum
 from evalshift.formatting import counted
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
-from evalshift.testbed.dataset_entries import ClassArchiveDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.places import data_folder, not_downloaded, state_of_download, unpacked
+from evalshift.testbed.imagenet_entries import ClassArchiveDataset
 
 
 def read(entry: ClassArchiveDataset, space: ClassSpace, where: str) -> Parts:

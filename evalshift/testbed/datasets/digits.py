@@ -3,8 +3,8 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import DigitsDataset
 from evalshift.testbed.datasets.dataset import Parts
+from evalshift.testbed.own_dataset_entries import DigitsDataset
 from evalshift.testbed.readiness import State
 
 

@@ -14,9 +14,9 @@ from evalshift.files import stat_checksum
 from evalshift.testbed.archives import DAMAGED_ZIP
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes, load_npz
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit
-from evalshift.testbed.dataset_entries import DownsampledImageNetDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked, unpacked_own
+from evalshift.testbed.imagenet_entries import DownsampledImageNetDataset
 from evalshift.testbed.pickled_arrays import unpickle_arrays
 
 NAMES = {"val": ("val_data",), "train": tuple(f"train_data_batch_{number}" for number in range(1, 11))}

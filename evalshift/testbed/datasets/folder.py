@@ -10,7 +10,6 @@ from evalshift.errors import DataError
 from evalshift.files import stat_checksum_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
-from evalshift.testbed.dataset_entries import FolderDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.image_listing import (
     Unread,
@@ -20,6 +19,7 @@ from evalshift.testbed.datasets.image_listing import (
     refuse_dangling,
     stats_below,
 )
+from evalshift.testbed.own_dataset_entries import FolderDataset
 from evalshift.testbed.readiness import State, state_of_files
 
 

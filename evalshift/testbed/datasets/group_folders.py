@@ -7,10 +7,11 @@ from evalshift.files import stat_checksum
 from evalshift.formatting import counted, name_some
 from evalshift.testbed.class_groups import group_of_folder
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import ChosenByName, DomainNetDataset, ImageNet9Dataset, ObjectNetDataset
+from evalshift.testbed.dataset_entry import ChosenByName
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, images_by_class
 from evalshift.testbed.datasets.places import data_folder, not_downloaded, state_of_download, unpacked, unpacked_own
+from evalshift.testbed.imagenet_entries import DomainNetDataset, ImageNet9Dataset, ObjectNetDataset
 
 GroupFolders = ImageNet9Dataset | ObjectNetDataset | DomainNetDataset
 

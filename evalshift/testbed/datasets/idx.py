@@ -8,9 +8,9 @@ from evalshift.errors import DataError
 from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, load_idx
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import FashionMnistDataset, MnistDataset, QmnistDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, state_of_download
+from evalshift.testbed.small_image_entries import FashionMnistDataset, MnistDataset, QmnistDataset
 
 AnyMnist = MnistDataset | QmnistDataset | FashionMnistDataset
 

@@ -17,11 +17,11 @@ from evalshift.shapes import Labels
 from evalshift.testbed.archives import extract_member
 from evalshift.testbed.arrays import cannot_read
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit, labels_of_folders
-from evalshift.testbed.dataset_entries import ImageNetDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.image_listing import files_below
 from evalshift.testbed.datasets.places import by_hand, data_folder, state_of_download, unpacked
+from evalshift.testbed.imagenet_entries import ImageNetDataset
 
 IMAGES, PER_CLASS = 50_000, 50
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"

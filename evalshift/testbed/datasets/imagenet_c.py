@@ -5,10 +5,10 @@ from pathlib import Path
 from evalshift.errors import DataError, UsageError
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
-from evalshift.testbed.dataset_entries import IN_ARCHIVE, ImageNetCDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, images_by_class
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
+from evalshift.testbed.imagenet_entries import IN_ARCHIVE, ImageNetCDataset
 
 
 def read(entry: ImageNetCDataset, space: ClassSpace, where: str) -> Parts:

@@ -3,10 +3,11 @@
 from evalshift.errors import DataError
 from evalshift.formatting import counted
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import ImageNetHardDataset, ParquetDataset
 from evalshift.testbed.datasets import parquet
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.places import not_downloaded, state_of_download
+from evalshift.testbed.imagenet_entries import ImageNetHardDataset
+from evalshift.testbed.own_dataset_entries import ParquetDataset
 from evalshift.testbed.readiness import State
 
 

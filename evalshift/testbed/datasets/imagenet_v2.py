@@ -10,10 +10,10 @@ from evalshift.errors import DataError
 from evalshift.files import stat_checksum
 from evalshift.formatting import counted
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
-from evalshift.testbed.dataset_entries import ImageNetV2Dataset
 from evalshift.testbed.datasets.dataset import Parts, other_counts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, class_root, images_by_class
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
+from evalshift.testbed.imagenet_entries import ImageNetV2Dataset
 
 
 def read(entry: ImageNetV2Dataset, space: ClassSpace, where: str) -> Parts:

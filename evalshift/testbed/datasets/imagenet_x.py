@@ -9,10 +9,10 @@ from typing import Any
 from evalshift.errors import DataError, first_line
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import ImageNetDataset, ImageNetXDataset
 from evalshift.testbed.datasets import imagenet
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.places import data_folder, fetched, state_of_download, stored
+from evalshift.testbed.imagenet_entries import ImageNetDataset, ImageNetXDataset
 from evalshift.testbed.readiness import State, state_of_files
 
 FACTORS = (

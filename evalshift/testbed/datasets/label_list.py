@@ -9,12 +9,12 @@ from evalshift.files import stat_checksum
 from evalshift.formatting import name_some
 from evalshift.publishing import name_of_cell
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import ListDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.image_listing import Unread, alike_but_for_case, files_below, is_hidden
 from evalshift.testbed.image_files import SUFFIXES
 from evalshift.testbed.image_tables import read_image_table
 from evalshift.testbed.label_text import labels_of_text
+from evalshift.testbed.own_dataset_entries import ListDataset
 from evalshift.testbed.readiness import State, state_of_files
 from evalshift.testbed.text_tables import TextTable
 

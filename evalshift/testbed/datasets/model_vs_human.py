@@ -11,12 +11,12 @@ import numpy as np
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import ModelVsHumanDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, images_by_class
 from evalshift.testbed.datasets.group_folders import refuse_unchosen
 from evalshift.testbed.datasets.image_listing import Unread, images_below
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked, unpacked_own
+from evalshift.testbed.imagenet_entries import ModelVsHumanDataset
 
 _CONDITION, _CATEGORY = 3, 4
 

@@ -6,8 +6,8 @@ from evalshift.errors import DataError
 from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_array
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import NpyDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
+from evalshift.testbed.own_dataset_entries import NpyDataset
 from evalshift.testbed.readiness import State, state_of_files
 
 

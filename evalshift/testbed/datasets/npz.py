@@ -10,9 +10,9 @@ from evalshift.files import stat_checksum
 from evalshift.testbed.archives import DAMAGED_ZIP
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_npz
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import NpzDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.label_text import labels_of_text
+from evalshift.testbed.own_dataset_entries import NpzDataset
 from evalshift.testbed.readiness import State, state_of_files
 
 # What images and labels are called, {0} for the split: by MedMNIST, Keras, and np.savez with and without names.

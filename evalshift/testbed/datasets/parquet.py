@@ -19,11 +19,11 @@ from evalshift.files import json_content, stat_checksum
 from evalshift.parquet import open_parquet
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import ParquetDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.shards import existing_shards, shard_paths, state_of_shards
 from evalshift.testbed.image_files import StoredImage
 from evalshift.testbed.label_text import labels_of_text
+from evalshift.testbed.own_dataset_entries import ParquetDataset
 from evalshift.testbed.readiness import State
 
 # Encoded images that are kept in memory, in bytes: threads that decode are a few row groups apart at most.

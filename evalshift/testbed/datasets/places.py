@@ -7,7 +7,7 @@ from evalshift.errors import DataError, HashMismatchError
 from evalshift.files import sha256_of, stat_checksum
 from evalshift.testbed import download
 from evalshift.testbed.archives import unpack
-from evalshift.testbed.dataset_entries import DownloadedDataset
+from evalshift.testbed.dataset_entry import DownloadedDataset
 from evalshift.testbed.entries import UNKNOWN, FileEntry
 from evalshift.testbed.packages import package_file
 from evalshift.testbed.readiness import State, size_words, state_of_files

@@ -8,10 +8,10 @@ from evalshift.errors import DataError, first_line
 from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import SvhnDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 from evalshift.testbed.matlab_files import read_matrices
+from evalshift.testbed.small_image_entries import SvhnDataset
 
 
 def read(entry: SvhnDataset, space: ClassSpace, where: str) -> Parts:

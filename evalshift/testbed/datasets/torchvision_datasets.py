@@ -11,10 +11,10 @@ import numpy as np
 from evalshift.errors import DataError, did_you_mean, first_line
 from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import TorchvisionDataset
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.folder import checksum_of_folder
 from evalshift.testbed.image_files import only_these_formats, refuse_deep
+from evalshift.testbed.own_dataset_entries import TorchvisionDataset
 from evalshift.testbed.readiness import State, state_of_files
 
 # They load a pickle of their keys beside the data unasked. Others hash their pickles, or read tensors only.

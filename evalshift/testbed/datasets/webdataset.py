@@ -13,12 +13,12 @@ from typing import Any
 from evalshift.errors import DataError, first_line
 from evalshift.files import json_content, stat_checksum
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import WebDataset
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.image_listing import Unread
 from evalshift.testbed.datasets.shards import existing_shards, shard_paths, state_of_shards
 from evalshift.testbed.image_files import SUFFIXES, BytesImage, StoredImage
 from evalshift.testbed.label_text import labels_of_text
+from evalshift.testbed.own_dataset_entries import WebDataset
 from evalshift.testbed.readiness import State
 
 # Fields of a json member that hold a label, where there is no cls.

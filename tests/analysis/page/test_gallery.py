@@ -13,8 +13,8 @@ from evalshift.analysis.page.gallery import gallery_view
 from evalshift.analysis.summary.stored import summarize
 from evalshift.evaluate.store import StoredDataset
 from evalshift.testbed.classes import ClassSpace, built_in
-from evalshift.testbed.dataset_entries import FolderDataset, NpyDataset
 from evalshift.testbed.datasets import fingerprint, load_dataset
+from evalshift.testbed.own_dataset_entries import FolderDataset, NpyDataset
 
 NAMES = tuple("abcdef")
 LETTERS = ClassSpace("letters", NAMES)

@@ -15,7 +15,7 @@ from evalshift.evaluate.rows import same_labels
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import NearDuplicatesEntry
+from evalshift.testbed.dataset_entry import NearDuplicatesEntry
 from evalshift.testbed.registry import Registry
 
 DUPLICATES = NearDuplicatesEntry(share=0.25, accuracy=0.5, source="counted")

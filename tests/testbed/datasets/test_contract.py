@@ -29,7 +29,8 @@ from formats import (
 
 from evalshift.errors import EvalshiftError
 from evalshift.testbed.classes import CIFAR10, built_in
-from evalshift.testbed.dataset_entries import AnyDataset, DatasetEntry
+from evalshift.testbed.dataset_entries import AnyDataset
+from evalshift.testbed.dataset_entry import DatasetEntry
 from evalshift.testbed.datasets import fingerprint, format_of, load_dataset, source_checksum
 from evalshift.testbed.datasets.cifar_batches import coarse_of
 from evalshift.testbed.datasets.imagenet_x import FACTORS

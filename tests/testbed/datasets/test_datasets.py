@@ -17,10 +17,11 @@ from PIL import Image
 
 from evalshift.errors import HashMismatchError
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.dataset_entries import AnyDataset, Cifar10Dataset
+from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import Dataset, data_folder, fetch_dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry_path import default_path
 from evalshift.testbed.registry_reading import load_registry
+from evalshift.testbed.small_image_entries import Cifar10Dataset
 
 Content = dict[str, Any]
 Load = Callable[[Content], Dataset]

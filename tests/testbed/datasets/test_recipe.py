@@ -51,11 +51,13 @@ def test_a_new_format_is_one_module_and_one_entry(tmp_path: Path) -> None:
     copy = tmp_path / "evalshift"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PACKAGE.parent / "registry.yaml", tmp_path)
-    entries = copy / "testbed" / "dataset_entries.py"
+    own_entries, entries = copy / "testbed" / "own_dataset_entries.py", copy / "testbed" / "dataset_entries.py"
+    own_entries.write_text(own_entries.read_text("utf-8") + ENTRY, "utf-8")
     text = entries.read_text("utf-8")
     registration = "AnyDataset = Annotated[\n"
     assert text.count(registration) == 1
-    entries.write_text(text.replace(registration, f"{ENTRY}{registration}    PlanesDataset\n    | "), "utf-8")
+    imported = "from evalshift.testbed.own_dataset_entries import PlanesDataset\n"
+    entries.write_text(text.replace(registration, f"{imported}{registration}    PlanesDataset\n    | "), "utf-8")
     (copy / "testbed" / "datasets" / "planes.py").write_text(MODULE, "utf-8")
 
     np.savetxt(tmp_path / "x.txt", np.arange(26).reshape(2, 13) % 13, fmt="%d")

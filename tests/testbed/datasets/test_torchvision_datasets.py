@@ -14,9 +14,9 @@ from torchvision import datasets
 
 from evalshift.errors import DataError, RegistryError
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.dataset_entries import FashionMnistDataset
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset, source_checksum
 from evalshift.testbed.registry_reading import load_registry
+from evalshift.testbed.small_image_entries import FashionMnistDataset
 from evalshift.testbed.state import dataset_state
 
 Content = dict[str, Any]

@@ -16,10 +16,10 @@ from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import json_content, sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.dataset_entries import Cifar101Dataset
 from evalshift.testbed.datasets import data_folder, load_dataset, source_checksum
 from evalshift.testbed.download import RemoteFile, fetch
 from evalshift.testbed.registry import Registry
+from evalshift.testbed.small_image_entries import Cifar101Dataset
 
 
 @dataclass(frozen=True, eq=False)
