@@ -18,7 +18,7 @@ from evalshift.evaluate.model_run import Work
 from evalshift.evaluate.units import Images, Queue, Unit, make_units
 from evalshift.formatting import duration
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import PythonModel
+from evalshift.testbed.own_model_entries import PythonModel
 from evalshift.testbed.preprocessing import Preprocess
 
 # Test sets of image files: a few large ones, as ImageNet's, and many of the size of ImageNetV2.

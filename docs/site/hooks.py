@@ -134,7 +134,8 @@ def registry_page() -> str:
     from evalshift.testbed.dataset_entries import AnyDataset
     from evalshift.testbed.dataset_entry import DatasetEntry, NearDuplicatesEntry
     from evalshift.testbed.entries import FileEntry
-    from evalshift.testbed.model_entries import AnyModel, Logits, ModelEntry, WeightsPart
+    from evalshift.testbed.model_entries import AnyModel
+    from evalshift.testbed.model_entry import Logits, ModelEntry, WeightsPart
     from evalshift.testbed.preprocessing import Preprocess
 
     lines = [

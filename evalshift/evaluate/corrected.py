@@ -41,7 +41,7 @@ def as_registered(
     """The dataset with the corrected labels that the registry names for it; as it is where it names none.
 
     fetch   whether they may be downloaded
-    say     is told where published ones, which an entry names as a download, cannot be had or are of other images:
+    say     is told where published ones, which an entry names as a download, are not available or are of other images:
             the dataset is then as it is. A file of one's own must be there and fit: DataError
     """
     entry = registry.known_dataset(dataset.name)

@@ -14,7 +14,7 @@ from evalshift.errors import UsageError, did_you_mean, explain_missing_packages
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Predictions
 from evalshift.testbed.datasets import Dataset, fingerprint, load_dataset
-from evalshift.testbed.model_entries import Logits
+from evalshift.testbed.model_entry import Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.registry_reading import load_registry

@@ -9,7 +9,7 @@ from evalshift.evaluate.estimates import read_paces
 from evalshift.evaluate.model_run import Work
 from evalshift.evaluate.store import Results
 from evalshift.testbed.known_sizes import known_bytes
-from evalshift.testbed.model_entries import Weighted
+from evalshift.testbed.model_entry import Weighted
 from evalshift.testbed.weights import local_weights, remote_weights
 
 # CIFAR ResNets on one core. Only how models compare with each other, and with what they take to be loaded, matters.

@@ -551,7 +551,10 @@ def _checked(facts: dict[str, Any], dataset: str, model: str) -> dict[str, Any]:
 
 def _counted(row: dict[str, Any], dataset: str, images: int) -> Counted:
     check_counts(row, images)
-    facts = _checked(json.loads(row["provenance"]), dataset, row["model"])
+    facts = json.loads(row["provenance"])
+    if not isinstance(facts, dict):
+        raise ValueError(f"the provenance of {row['model']} is no JSON object")
+    facts = _checked(facts, dataset, row["model"])
     return Counted(row["model"], row["top1"], row["top5"], row["within"], Provenance(**facts))
 
 

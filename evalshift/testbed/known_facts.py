@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from evalshift.testbed.model_entries import AnyModel, OpenClipModel, TimmModel, TorchvisionModel
+from evalshift.testbed.library_model_entries import OpenClipModel, TimmModel, TorchvisionModel
+from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.published import load_published
 from evalshift.testbed.timm_names import architecture, data_of_entry, training_data
 

@@ -11,7 +11,8 @@ from evalshift.errors import RegistryError, RegistryErrors, did_you_mean, near_m
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.dataset_entry import NearDuplicatesEntry
 from evalshift.testbed.entries import Entry, FileEntry
-from evalshift.testbed.model_entries import AnyModel, Logits
+from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.model_entry import Logits
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.yaml_text import YamlText
 

@@ -9,7 +9,8 @@ from evalshift.errors import EvalshiftError, UsageError, did_you_mean
 from evalshift.testbed import download
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.datasets import fetch_dataset, format_of
-from evalshift.testbed.model_entries import AnyModel, Weighted
+from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.model_entry import Weighted
 from evalshift.testbed.readiness import State, size_words, state_of_files
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.registry_reading import with_built_in_files

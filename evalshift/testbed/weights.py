@@ -14,8 +14,8 @@ from evalshift.errors import ModelError
 from evalshift.file_dependencies import depends_on
 from evalshift.files import sha256_of, sha256_of_text
 from evalshift.testbed import download
-from evalshift.testbed.entries import PACKAGE, is_url
-from evalshift.testbed.model_entries import UNKNOWN, Weighted
+from evalshift.testbed.entries import PACKAGE, UNKNOWN, is_url
+from evalshift.testbed.model_entry import Weighted
 from evalshift.testbed.packages import package_file
 
 # torch.hub's and torchvision's files carry the first digits of their sha256 in their names.

@@ -17,7 +17,7 @@ from evalshift.evaluate.devices import Execution
 from evalshift.evaluate.inference import InferenceResult, predict_batches, settle_outputs
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
-from evalshift.testbed.model_entries import Logits
+from evalshift.testbed.model_entry import Logits
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.views import View
 

@@ -12,7 +12,7 @@ from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.relative_speeds import seconds_per_image
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import CheckpointModel
+from evalshift.testbed.own_model_entries import CheckpointModel
 from evalshift.testbed.preprocessing import Preprocess
 
 MakeWork = Callable[..., Work]

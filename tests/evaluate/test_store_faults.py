@@ -316,7 +316,7 @@ def test_datasets_out_of_their_schema_are_refused_with_the_reason(
         ({"top5": [11]}, "top5 of x is 11, expected 0 to 10"),
         ({"model": ["y"]}, 'it is of the model "x", not of "y"'),
         ({"model": [""]}, "a row without the name of a model"),
-        ({"provenance": ["[]"]}, "list indices must be integers or slices, not str"),
+        ({"provenance": ["[]"]}, "the provenance of x is no JSON object"),
     ],
 )
 def test_counts_out_of_their_schema_are_refused_with_the_reason(
@@ -328,8 +328,6 @@ def test_counts_out_of_their_schema_are_refused_with_the_reason(
     for name, values in changes.items():
         table = table.set_column(table.column_names.index(name), name, pa.array(values))
     foreign(path, table)
-    if "provenance" in changes:
-        found = refusal(lambda: results.load_counts("old"))
     assert refusal(lambda: results.load_counts("old")) == found
 
 

@@ -10,7 +10,7 @@ import pytest
 from evalshift.evaluate.model_run import Work
 from evalshift.evaluate.units import MOST_CRASHES, MOST_MODELS, MOST_MOVES, Images, Queue, Unit, make_units
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import PythonModel
+from evalshift.testbed.own_model_entries import PythonModel
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry_reading import load_registry
 

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from evalshift.errors import ModelError
 from evalshift.testbed.checkpoints import fill, load_state, prepared, read_state
-from evalshift.testbed.model_entries import StateDictFile
+from evalshift.testbed.model_entry import StateDictFile
 from evalshift.testbed.safe_types import Beside
 
 State = dict[str, torch.Tensor]

@@ -14,24 +14,18 @@ from evalshift.testbed.dataset_entry import DownloadedDataset
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.digits.recipes import RECIPES
 from evalshift.testbed.imagenet_entries import Experiment
+from evalshift.testbed.library_model_entries import HubModel, OpenClipModel, TimmModel, TorchvisionModel
 from evalshift.testbed.mnist.train import RECIPES as MNIST_RECIPES
-from evalshift.testbed.model_entries import (
-    AnyModel,
-    CheckpointModel,
-    FisherVectorsModel,
-    HubModel,
-    OpenClipModel,
-    RandomFeaturesModel,
-    TimmModel,
-    TorchvisionModel,
-)
+from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.models import load_classifier
 from evalshift.testbed.models.code import call_function
+from evalshift.testbed.own_model_entries import CheckpointModel
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
 from evalshift.testbed.registry_path import default_path
 from evalshift.testbed.registry_reading import load_registry
 from evalshift.testbed.small_image_entries import Cifar10Dataset, Cifar101Dataset
 from evalshift.testbed.timm_names import data_of_entry
+from evalshift.testbed.trained_model_entries import FisherVectorsModel, RandomFeaturesModel
 
 REGISTRY = load_registry(default_path())
 TABLE = files("evalshift.testbed.published") / "recht2019" / "imagenet.csv"

@@ -6,7 +6,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from evalshift.testbed.entries import expand, is_url
-from evalshift.testbed.model_entries import AnyModel, ModelEntry
+from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.model_entry import ModelEntry
 from evalshift.testbed.preprocessing import Preprocess
 
 MODEL: TypeAdapter[Any] = TypeAdapter(AnyModel)

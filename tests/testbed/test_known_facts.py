@@ -7,7 +7,7 @@ import pytest
 import timm
 
 from evalshift.testbed.known_facts import timm_facts
-from evalshift.testbed.model_entries import TimmModel, TorchvisionModel
+from evalshift.testbed.library_model_entries import TimmModel, TorchvisionModel
 from evalshift.testbed.published import load_published
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.registry_reading import load_registry

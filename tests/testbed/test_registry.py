@@ -10,8 +10,8 @@ from messages import says
 from evalshift.errors import RegistryError, RegistryErrors, UsageError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.dataset_entries import AnyDataset
-from evalshift.testbed.model_entries import CheckpointModel
 from evalshift.testbed.own_dataset_entries import FolderDataset, NpyDataset
+from evalshift.testbed.own_model_entries import CheckpointModel
 from evalshift.testbed.registry import Pair, Registry
 from evalshift.testbed.registry_path import default_path, find_registry, is_default
 from evalshift.testbed.registry_reading import load_registry, read_registry

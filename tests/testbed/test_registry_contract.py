@@ -21,8 +21,9 @@ from PIL import Image
 from torch.overrides import TorchFunctionMode
 
 from evalshift.testbed.classes import CIFAR10
-from evalshift.testbed.model_entries import CheckpointModel, HubModel
+from evalshift.testbed.library_model_entries import HubModel
 from evalshift.testbed.models import Classifier, bare_classifier
+from evalshift.testbed.own_model_entries import CheckpointModel
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic, apply_geometry
 from evalshift.testbed.registry_path import default_path
 from evalshift.testbed.registry_reading import load_registry

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from evalshift.testbed.model_entries import TimmModel, TorchvisionModel
+from evalshift.testbed.library_model_entries import TimmModel, TorchvisionModel
 from evalshift.testbed.models.timm_weights import timm_preprocess
 from evalshift.testbed.models.torchvision_weights import torchvision_preprocess
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic, apply_geometry

@@ -20,7 +20,8 @@ from torch import nn
 from evalshift.errors import DownloadError, EvalshiftError, ModelError, message_of
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import without_network
-from evalshift.testbed.model_entries import AnyModel, ModelEntry
+from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.model_entry import ModelEntry
 from evalshift.testbed.models.classifier import Built, Classifier
 from evalshift.testbed.models.hub import refused_offline
 from evalshift.testbed.models.outputs import check_rule

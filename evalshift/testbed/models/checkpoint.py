@@ -4,9 +4,9 @@ from torch import nn
 
 from evalshift.testbed.checkpoints import load_weights
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import CheckpointModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import call_function
+from evalshift.testbed.own_model_entries import CheckpointModel
 from evalshift.testbed.weights import find_weights
 
 

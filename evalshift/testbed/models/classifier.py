@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import Logits
+from evalshift.testbed.model_entry import Logits
 from evalshift.testbed.preprocessing import Preprocess
 
 

@@ -12,10 +12,10 @@ from torch import nn
 
 from evalshift.errors import ModelError, first_line
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import ExportedModel
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.exported_archive import NotPlainError, plain_archive
+from evalshift.testbed.own_model_entries import ExportedModel
 from evalshift.testbed.weights import Weights, find_weights
 
 # Operations that do something else in training -> which argument says so.

@@ -23,12 +23,12 @@ from torch.nn import functional as F
 from evalshift.errors import ModelError
 from evalshift.shapes import Images, Labels
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import FisherVectorsModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.descriptors import DESCRIPTORS, LENGTHS
 from evalshift.testbed.models.ridge import solve_ridge
 from evalshift.testbed.models.trained import train_once
 from evalshift.testbed.preprocessing import apply_arithmetic
+from evalshift.testbed.trained_model_entries import FisherVectorsModel
 
 # Of what follows from the same data and settings; weights that another version trained are trained anew.
 _VERSION = 2

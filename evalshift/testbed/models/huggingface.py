@@ -14,7 +14,7 @@ from torch import nn
 from evalshift.errors import ModelError
 from evalshift.testbed.checkpoints import fill, read_weights
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import TIMM_FILES, HuggingfaceModel
+from evalshift.testbed.library_model_entries import TIMM_FILES, HuggingfaceModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
 from evalshift.testbed.models.hub import hub_file

@@ -10,9 +10,9 @@ from torch import nn
 
 from evalshift.errors import ModelError
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import NumpyModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import find_function
+from evalshift.testbed.own_model_entries import NumpyModel
 
 
 def build(entry: NumpyModel, space: ClassSpace, where: str) -> Built:

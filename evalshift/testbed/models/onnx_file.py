@@ -10,10 +10,10 @@ from torch import nn
 
 from evalshift.errors import ModelError, first_line
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import OnnxModel
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
+from evalshift.testbed.own_model_entries import OnnxModel
 from evalshift.testbed.weights import find_weights
 
 _AS_ONE = "save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)"

@@ -15,7 +15,7 @@ from torch import nn
 from evalshift.errors import ModelError, did_you_mean
 from evalshift.formatting import counted, name_some
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import Logits
+from evalshift.testbed.model_entry import Logits
 from evalshift.testbed.models.classifier import Classifier, Settled
 
 # How far the sum of a row of probabilities may be from 1: half a unit in the last place of bfloat16 below 1.

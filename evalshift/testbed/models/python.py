@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import PythonModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import call_function
+from evalshift.testbed.own_model_entries import PythonModel
 
 
 def build(entry: PythonModel, space: ClassSpace, where: str) -> Built:

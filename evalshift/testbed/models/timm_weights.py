@@ -9,7 +9,7 @@ import torch
 from evalshift.errors import ModelError, did_you_mean
 from evalshift.testbed.checkpoints import does_not_fit, misfit, read_weights
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import TimmModel
+from evalshift.testbed.library_model_entries import TimmModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.hub import hub_file
 from evalshift.testbed.preprocessing import Preprocess

@@ -9,7 +9,7 @@ from torch import nn
 from evalshift.testbed.checkpoints import load_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import refuse_offline
-from evalshift.testbed.model_entries import HubModel
+from evalshift.testbed.library_model_entries import HubModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import imports_of
 from evalshift.testbed.weights import find_weights

@@ -6,8 +6,8 @@ import torch
 
 from evalshift.errors import ModelError, first_line
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import TorchscriptModel
 from evalshift.testbed.models.classifier import Built
+from evalshift.testbed.own_model_entries import TorchscriptModel
 from evalshift.testbed.weights import find_weights
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from evalshift.errors import ModelError, did_you_mean
 from evalshift.testbed.checkpoints import load_weights, read_state
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import TorchvisionModel
+from evalshift.testbed.library_model_entries import TorchvisionModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.weights import find_weights

@@ -15,7 +15,7 @@ from evalshift.files import sha256_of_text, write_atomic
 from evalshift.formatting import counted
 from evalshift.testbed import download
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import OpenClipModel
+from evalshift.testbed.library_model_entries import OpenClipModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
 from evalshift.testbed.models.hub import refused_offline

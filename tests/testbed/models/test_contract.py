@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from evalshift.testbed.model_entries import AnyModel, ModelEntry
+from evalshift.testbed.model_entries import AnyModel
+from evalshift.testbed.model_entry import ModelEntry
 from evalshift.testbed.models import source_of
 from evalshift.testbed.readiness import State
 from evalshift.testbed.registry_reading import load_registry

@@ -7,11 +7,11 @@ import pytest
 import torch
 from classifiers import Load, Refused, sha256
 
-from evalshift.testbed.model_entries import FisherVectorsModel
 from evalshift.testbed.models import fisher_vectors
 from evalshift.testbed.models.descriptors import DESCRIPTORS, LENGTHS, colour, patches, sift
 from evalshift.testbed.models.fisher_vectors import FisherVectors, Mixture, train_classifier
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
+from evalshift.testbed.trained_model_entries import FisherVectorsModel
 
 CPU = torch.device("cpu")
 CONTENT = {

@@ -19,7 +19,7 @@ from torch import nn
 from evalshift.errors import HashMismatchError
 from evalshift.testbed.architectures import cifar_resnet20
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.model_entries import TorchvisionModel
+from evalshift.testbed.library_model_entries import TorchvisionModel
 from evalshift.testbed.models import load_classifier
 from evalshift.testbed.models.torchvision_weights import torchvision_preprocess
 from evalshift.testbed.preprocessing import Preprocess

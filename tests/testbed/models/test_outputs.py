@@ -18,7 +18,7 @@ from torch import nn
 from evalshift.errors import ModelError
 from evalshift.evaluate.fusion import fuse
 from evalshift.testbed.classes import ClassSpace
-from evalshift.testbed.model_entries import Logits
+from evalshift.testbed.model_entry import Logits
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.models.outputs import are_probabilities, settle
 from evalshift.testbed.preprocessing import Preprocess

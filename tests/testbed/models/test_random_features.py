@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import says
 
-from evalshift.testbed.model_entries import RandomFeaturesModel
 from evalshift.testbed.models import random_features
 from evalshift.testbed.models.random_features import RandomFeatures, train_classifier, whitened_patches
 from evalshift.testbed.models.ridge import solve_ridge
 from evalshift.testbed.preprocessing import Preprocess, apply_arithmetic
+from evalshift.testbed.trained_model_entries import RandomFeaturesModel
 
 CPU = torch.device("cpu")
 

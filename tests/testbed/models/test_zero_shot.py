@@ -10,7 +10,7 @@ from classifiers import TEN, Load, Refused, sha256
 from messages import says
 
 from evalshift.testbed.classes import built_in
-from evalshift.testbed.model_entries import OpenClipModel
+from evalshift.testbed.library_model_entries import OpenClipModel
 from evalshift.testbed.models import bare_classifier, zero_shot
 from evalshift.testbed.preprocessing import Preprocess
 
