@@ -31,7 +31,15 @@ def open_parquet(path: Path, *, checksums: bool = False) -> Iterator[pq.ParquetF
 def read_table(path: Path, *, checksums: bool = False) -> pa.Table:
     """All rows and columns of one Parquet file, with its metadata. Takes and raises what `open_parquet` does."""
     with open_parquet(path, checksums=checksums) as opened:
-        return opened.read(use_threads=False)
+        return with_valid_text(opened.read(use_threads=False))
+
+
+def with_valid_text(table: pa.Table) -> pa.Table:
+    """The table as it is; pa.ArrowException where text in it is not UTF-8, which only its first use would tell."""
+    for column in table.columns:
+        if not pa.types.is_primitive(column.type):
+            column.validate(full=True)
+    return table
 
 
 def read_metadata(path: Path) -> dict[bytes, bytes]:

@@ -143,7 +143,7 @@ def parquet_images() -> bytes:
     stream = io.BytesIO()
     images = [{"bytes": image_bytes(name), "path": f"{name}.png"} for name in IDS]
     table = pa.table({"image": images, "label": [number % 4 for number in range(6)], "split": ["a"] * 6})
-    pq.write_table(table, stream)
+    pq.write_table(table, stream, compression="none")
     return stream.getvalue()
 
 

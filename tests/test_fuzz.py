@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from formats import cifar10_archive, cifar10_batch, idx_bytes, image_bytes, npy_bytes, pixels, tar_bytes
-from fuzzed_files import IDS, TARGETS
+from fuzzed_files import IDS, TARGETS, parquet_images
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -400,6 +400,18 @@ def odd_zip(place: int) -> bytes:
     return bytes(body)
 
 
+def nameless_zip() -> bytes:
+    """A zip archive whose list of contents has a name of no bytes."""
+    body = bytearray(zip_bytes({"a/b.png": b"1"}))
+    entry = body.index(b"PK\x01\x02")
+    name = body.index(b"a/b.png", entry)
+    body[entry + 28 : entry + 30] = b"\0\0"  # the length of the name
+    del body[name : name + 7]
+    size = body.index(b"PK\x05\x06") + 12
+    body[size : size + 4] = (int.from_bytes(body[size : size + 4], "little") - 7).to_bytes(4, "little")
+    return bytes(body)
+
+
 NESTED = b"[" * 100_000
 NO_PROCESS = json.dumps({"model": "m", "identity": "ab", "process": 10**30, "host": gethostname()}).encode()
 CACHE_HEAD = json.dumps({"format": 1, "dataset": ["d"], "shape": [6, 8, -8, 3]}).encode().ljust(4096)
@@ -418,6 +430,9 @@ FOUND = {
     "a label that int64 does not hold": ("labels", npy_bytes(np.full(6, 2**64 - 2, np.uint64))),
     "a path that no file can have": ("registry", b"extends: " + b"d" * 300 + b"\n"),
     "a path of nobody's home": ("registry", b"extends: ~no-such-user/x.yaml\n"),
+    "a class that int64 does not hold": ("predictions", b"image,prediction\nimage-0," + b"1" * 50 + b"\n"),
+    "a path in Parquet that is not UTF-8": ("parquet images", parquet_images().replace(b"image-0.p", b"imag\xe9-0.p")),
+    "a zip member without a name": ("archive", nameless_zip()),
     "a zip of an unknown compression": ("archive", odd_zip(10)),
     "a zip of a version to come": ("archive", odd_zip(6)),
 }  # fmt: skip

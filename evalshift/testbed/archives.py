@@ -172,7 +172,8 @@ def _entries(archive: Path) -> Iterator[_Member]:
                 if info.flag_bits & _ENCRYPTED:
                     raise _locked(archive, info.filename)
                 name = _plain_name(archive, info.filename)
-                yield _Member(name, info.file_size, info.is_dir(), lambda info=info: opened.open(info))
+                is_folder = info.filename.endswith("/")  # info.is_dir() fails for an empty name
+                yield _Member(name, info.file_size, is_folder, lambda info=info: opened.open(info))
         return
     with tarfile.open(archive, "r:*") as opened:
         for entry in opened:

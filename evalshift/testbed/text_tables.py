@@ -7,6 +7,7 @@ scripts write.
 import codecs
 import csv
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 _HEAD_BYTES, _HEAD_LINES = 1 << 18, 400
 # Tables of logits have more columns than a table of text has, and are too large to be kept as text.
 _WIDE = 64
+_TOO_WIDE = "a row has more than the {:,} cells of the first"
 
 
 @dataclass(frozen=True)
@@ -361,6 +363,8 @@ def _read_wide(
     if not body:
         raise ValueError("there is no row in it")
     width = len(names or body[0])
+    # A delimiter that ends each row makes an empty cell more than there are names.
+    widest = max(width, *map(len, body))
     text = {
         place: str
         for place in range(width)
@@ -368,19 +372,26 @@ def _read_wide(
         or all(re.fullmatch(r"0\d+", row[place]) for row in body if len(row) > place)
     }
     skipped = _lines_before_rows(lines) + bool(is_header)
-    frame = pd.read_csv(
-        path,
-        sep=dialect.delimiter,
-        decimal=dialect.decimal,
-        encoding=dialect.encoding,
-        header=None,
-        names=range(width),
-        index_col=False,
-        skiprows=skipped,
-        dtype=text,
-        na_values=["null", "None", "na", "NA", "nan"],
-        low_memory=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame = pd.read_csv(
+                path,
+                sep=dialect.delimiter,
+                decimal=dialect.decimal,
+                encoding=dialect.encoding,
+                header=None,
+                names=range(widest),
+                index_col=False,
+                skiprows=skipped,
+                dtype=text,
+                na_values=["null", "None", "na", "NA", "nan"],
+                low_memory=False,
+            )
+        except pd.errors.ParserWarning as error:  # it would drop what has no name
+            raise ValueError(_TOO_WIDE.format(width)) from error
+    if frame[range(width, widest)].notna().to_numpy().any():
+        raise ValueError(_TOO_WIDE.format(width))
     columns = tuple(
         frame[place].fillna("").to_numpy().astype(str)
         if frame[place].dtype.kind not in "iuf"

@@ -76,6 +76,17 @@ def test_tables_with_many_columns_are_read_as_numbers(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.column_stack(bare.columns), values, rtol=1e-15)  # pandas 2 rounds the last bit
 
 
+@pytest.mark.parametrize("rows", [2, 1_000])
+def test_a_row_that_is_longer_than_a_wide_table_is_refused(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "wide.csv"
+    row = ",".join(["1"] * 80)
+    path.write_text("\n".join([row] * rows + [f"{row},7"]))
+    with pytest.raises(ValueError, match="a row has more than the 80 cells of the first"):
+        read_text_table(path, header=False)
+    path.write_text("\n".join([f"{row},"] * rows))  # each row ends in a comma: no cell more
+    assert len(read_text_table(path, header=False).columns) in (80, 81)
+
+
 def test_a_header_may_count_the_columns(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("0,1\n3,4\n5,6\n")

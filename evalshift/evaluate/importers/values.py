@@ -194,7 +194,7 @@ def _class_numbers(
     numbers = values.reshape(len(values), -1)
     missing = _missing(numbers)
     _refuse_fractions(numbers, missing, classes, where)
-    top = np.where(missing, NO_CLASS, np.where(missing, 0, numbers).astype(np.int64) - first_class)
+    top = np.where(missing, NO_CLASS, _as_integers(np.where(missing, 0, numbers)) - first_class)
     _refuse_outside(top, missing, classes, where, first_class)
     _refuse_gaps(missing, where)
     _refuse_doubled(top, missing, where)
@@ -203,6 +203,13 @@ def _class_numbers(
     if short:
         rules.append(f"{counted(short, 'row')} with fewer than {top.shape[1]} classes")
     return top.astype(np.int32), rules
+
+
+def _as_integers(numbers: np.ndarray) -> np.ndarray:
+    """Whole numbers as int64; those beyond all classes, which int64 may not hold, as the nearest of ±2³¹."""
+    if numbers.dtype.kind == "f":
+        return np.clip(numbers, -(2.0**31), 2.0**31).astype(np.int64)
+    return (np.minimum(numbers, 2**31) if numbers.dtype.kind == "u" else numbers).astype(np.int64)
 
 
 def _refuse_fractions(numbers: np.ndarray, missing: np.ndarray, classes: int, where: Path | str) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from evalshift.errors import DataError, did_you_mean, first_line
 from evalshift.files import json_content, stat_checksum
-from evalshift.parquet import open_parquet
+from evalshift.parquet import open_parquet, with_valid_text
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets.dataset import Parts, numbered
@@ -110,7 +110,7 @@ def _schema(path: Path, where: str) -> pa.Schema:
 def _read(path: Path, columns: Sequence[str], where: str) -> pa.Table:
     try:
         with open_parquet(path) as opened:
-            return opened.read(columns=list(columns), use_threads=False)
+            return with_valid_text(opened.read(columns=list(columns), use_threads=False))
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error, where) from error
 
