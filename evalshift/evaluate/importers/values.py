@@ -209,7 +209,9 @@ def _as_integers(numbers: np.ndarray) -> np.ndarray:
     """Whole numbers as int64; those beyond all classes, which int64 may not hold, as the nearest of ±2³¹."""
     if numbers.dtype.kind == "f":
         return np.clip(numbers, -(2.0**31), 2.0**31).astype(np.int64)
-    return (np.minimum(numbers, 2**31) if numbers.dtype.kind == "u" else numbers).astype(np.int64)
+    if numbers.dtype == np.uint64:
+        return np.minimum(numbers, np.uint64(2**31)).astype(np.int64)
+    return numbers.astype(np.int64)
 
 
 def _refuse_fractions(numbers: np.ndarray, missing: np.ndarray, classes: int, where: Path | str) -> None:
