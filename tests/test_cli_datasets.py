@@ -273,6 +273,14 @@ class TestDownsample:
         assert re.search(r"net +box \d", ran.err)
 
 
+@pytest.mark.parametrize("command", ["stats", "compare", "show", "duplicates", "discriminate --model pixels"])
+def test_a_name_that_does_not_exist_is_told_before_anything_is_downloaded(here: Path, command: str) -> None:
+    ran = run_here("dataset", *command.split(), "cifar10", "cifar11", "--data-dir", here / "data")
+    assert ran.code == 2
+    assert ran.err.startswith('evalshift: there is no dataset "cifar11"\n')
+    assert not (here / "data").exists()
+
+
 def test_help_of_the_group() -> None:
     said = run_here("dataset", "--help").out
     assert "stats" in said

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evalshift.commands.dataset_shared import counted_images, load_model, load_named, threads_of
+from evalshift.commands.dataset_shared import counted_images, load_all, load_model, threads_of
 from evalshift.commands.options import DataDirOption, DeviceOption, RegistryOption, WorkersOption
 from evalshift.commands.shared import complaints, data_access_of, whole_number
 from evalshift.console import completion
@@ -106,7 +106,8 @@ def dataset_duplicates(
         most = _number_or("all", "among", among)
         kept = None if prefilter == "auto" else _number_or("none", "prefilter", prefilter)
         known = load_registry(registry)
-        first, second = load_named(known, one), None if other is None else load_named(known, other)
+        first, *others = load_all(known, one, other)
+        second = next(iter(others), None)
         decided = (
             None
             if decisions is None
@@ -227,7 +228,7 @@ def dataset_discriminate(
 
         check_method(method)
         known = load_registry(registry)
-        datasets = [load_named(known, name) for name in (one, other)]
+        datasets = load_all(known, one, other)
         if limit is not None:
             datasets = [dataset.only(draw_balanced(dataset.labels, limit, seed)) for dataset in datasets]
         first, second = datasets

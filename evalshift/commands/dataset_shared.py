@@ -34,6 +34,14 @@ def load_named(known: "Registry", name: str) -> "Dataset":
     return load_dataset(name, entry, known.class_space(entry.classes))
 
 
+def load_all(known: "Registry", *names: str | None) -> list["Dataset"]:
+    """The datasets of these names, loaded; all names are looked up before the first is downloaded."""
+    given = [name for name in names if name is not None]
+    for name in given:
+        known.dataset(name)
+    return [load_named(known, name) for name in given]
+
+
 def load_model(known: "Registry", name: str) -> "Classifier":
     """The one model that a name or glob matches, loaded; UsageError where it matches none or several."""
     from evalshift.testbed.models import load_classifier

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evalshift.commands.dataset_shared import counted_images, load_named, threads_of
+from evalshift.commands.dataset_shared import counted_images, load_all, threads_of
 from evalshift.commands.options import (
     AccuracyOption,
     DataDirOption,
@@ -62,7 +62,7 @@ def dataset_stats(
         wanted = check_formats(formats, ("png", "pdf", "svg", "csv"), "pixel statistics are")
         drawn_for = None if size is None else find_size(size)
         known, found = load_registry(registry), []
-        for dataset in [load_named(known, name) for name in dict.fromkeys(filter(None, (one, other)))]:
+        for dataset in load_all(known, *dict.fromkeys((one, other))):
             with counted_images(dataset.name, len(dataset)) as advance:
                 found.append(pixel_statistics(dataset, threads_of(workers), advance))
         print_stats(found, write_stats(found, out, wanted, drawn_for))
@@ -123,7 +123,7 @@ def dataset_compare(
         from evalshift.testbed.registry_reading import load_registry
 
         known, threads = load_registry(registry), threads_of(workers)
-        first, second = load_named(known, one), load_named(known, other)
+        first, second = load_all(known, one, other)
         hashes, facts, intensities = [], [], []
         for dataset in (first, second):
             with counted_images(dataset.name, 3 * len(dataset)) as advance:
@@ -235,7 +235,7 @@ def dataset_show(
 
         wanted = check_formats(formats, ("png", "pdf", "html"), "contact sheets are")
         known = load_registry(registry)
-        datasets = [load_named(known, name) for name in (one, other) if name is not None]
+        datasets = load_all(known, one, other)
         by_filters = FILTERS if split(filters) == ["all"] else split(filters)
         if by_filters and other is not None:
             raise UsageError("a sheet shows B or what `filters` make of A, not both", found=other)

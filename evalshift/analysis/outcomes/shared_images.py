@@ -61,7 +61,7 @@ _TOO_WIDE = (
     " Intervals of drops, which take the sets as independent, are too wide then; what would be too narrow is left out."
 )
 _UNSEEN = "{} and {} share images, and it is not known which ones." + _TOO_WIDE
-_SAME = "{} and {} have the same images, altered, and the predictions on each are not known." + _TOO_WIDE
+_SAME = "{} and {} have the same images, altered, and are compared by counts alone." + _TOO_WIDE
 
 
 def image_source(name: str, entry: Mapping[str, Any]) -> str:

@@ -53,6 +53,8 @@ def _annotations(path: Path, where: str) -> Mapping[str, Mapping[str, Any]]:
     """The annotation of each image by the stem of its name."""
     try:
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        if strange := [row for row in rows if not isinstance(row, dict)]:
+            raise ValueError(f"a line that is no JSON object: {json.dumps(strange[0])[:60]}")
         found = {Path(row["file_name"]).stem: row for row in rows}
         missing = sorted({name for row in rows for name in ("class", *FACTORS) if name not in row})
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -97,6 +97,4 @@ def test_sets_that_are_known_to_overlap_by_what_they_are(one, other, known):
 def test_sets_whose_names_say_that_they_are_the_same_images_altered(one, other):
     note = shared_images_note(CountedDataset(one, 100, None), CountedDataset(other, 100, None))
     assert note is not None
-    assert note.startswith(
-        f"{one} and {other} have the same images, altered, and the predictions on each are not known. "
-    )
+    assert note.startswith(f"{one} and {other} have the same images, altered, and are compared by counts alone. ")

@@ -261,7 +261,8 @@ class TestImageNetX:
         says(refused({**facts, "path": str(flat), "devkit": TRUTH}), found=f"class 66 for {name(1)}")
 
     @pytest.mark.parametrize(
-        "text, found", [("[1]", "list indices"), ('{"file_name": "a", "class": 1}', "no background")]
+        "text, found",
+        [("[1]", "a line that is no JSON object: [1]"), ('{"file_name": "a", "class": 1}', "no background")],
     )
     def test_another_file(self, refused: Refused, tmp_path: Path, text: str, found: str) -> None:
         (tmp_path / "x.jsonl").write_text(text)
