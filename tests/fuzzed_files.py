@@ -1,8 +1,8 @@
 """Files that users bring beside models and test sets, for tests/test_fuzz.py: what reads each kind, and whole ones.
 
 Tables of candidates, decisions, attributes and labels; groups of classes; test sets in files of their own; options;
-and what evalshift itself keeps in folders that others can write to. MATLAB's files are not among them: SVHN's are
-read by a process of their own, since scipy crashes on damaged ones, and a thousand such processes take too long.
+and what evalshift itself keeps in folders that others can write to. Each MATLAB file is read by a process of its own,
+so that fewer of them are tried.
 """
 
 import io
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from formats import image_bytes, npy_bytes, tar_bytes
 from pydantic import TypeAdapter
+from scipy.io import savemat
 
 from evalshift.analysis.publication import _reports
 from evalshift.console.config_file import read_config
@@ -118,6 +119,11 @@ def one_file(source: str, suffix: str) -> Callable[[Path], None]:
     return partial(read_dataset, suffix=suffix, entry=lambda path: {"source": source, "path": path})
 
 
+def read_svhn(path: Path) -> None:
+    """Images of SVHN have 32 × 32 pixels; `read` itself does not mind smaller ones."""
+    read_dataset(path, ".mat", lambda file: {"source": "svhn", "path": file, "classes": "svhn"})
+
+
 def read_options(path: Path) -> None:
     read_config(path, {"batch-size": ("batch_size", False), "pair": ("pairs", True), "models": ("models", True)})
 
@@ -144,6 +150,13 @@ def parquet_images() -> bytes:
     images = [{"bytes": image_bytes(name), "path": f"{name}.png"} for name in IDS]
     table = pa.table({"image": images, "label": [number % 4 for number in range(6)], "split": ["a"] * 6})
     pq.write_table(table, stream, compression="none")
+    return stream.getvalue()
+
+
+def svhn_file(packed: bool) -> bytes:
+    stream = io.BytesIO()
+    images = np.arange(6 * 12, dtype=np.uint8).reshape(2, 2, 3, 6)
+    savemat(stream, {"X": images, "y": np.array([[1], [2], [3], [4], [9], [10]], np.uint8)}, do_compression=packed)
     return stream.getvalue()
 
 
@@ -219,6 +232,7 @@ TARGETS: dict[str, Target] = {
     ),
     "parquet images": (one_file("parquet", ".parquet"), lambda: [parquet_images()]),
     "webdataset": (one_file("webdataset", ".tar"), lambda: [web_shard()]),
+    "matlab": (read_svhn, lambda: [svhn_file(packed=False), svhn_file(packed=True)]),
     "options": (read_options, lambda: [b"pair: [old:new]\nmodels: ['a*', b]\nbatch-size: 32\n"]),
     "kept": (
         read_kept,
