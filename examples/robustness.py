@@ -11,7 +11,7 @@ import evalshift as es
 
 report = es.report(published="recht2019", pairs="cifar10:cifar10.1-v4", scale="linear")
 
-# The table of the same name holds the numbers of a figure; docs/statistics.md describes its columns.
+# The table of the same name holds the numbers of a figure; docs/statistics/tables.md describes its columns.
 distances = report.tables["robustness"]
 print(distances.nlargest(3, "distance")[["model", "distance", "p_holm"]])
 

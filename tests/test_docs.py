@@ -15,7 +15,8 @@ from evalshift.testbed.preprocessing import Preprocess
 
 ROOT = Path(__file__).parents[1]
 REGISTRY_PAGE = (ROOT / "docs/registry.md").read_text("utf-8")
-STATISTICS_PAGE = (ROOT / "docs/statistics.md").read_text("utf-8")
+STATISTICS_PAGES = "".join(page.read_text("utf-8") for page in (ROOT / "docs").glob("statistics/*.md"))
+STATISTICS_OVERVIEW = (ROOT / "docs/statistics.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 DATASETS = AnyDataset.__origin__.__args__  # pyright: ignore[reportAttributeAccessIssue]
 MODELS = AnyModel.__origin__.__args__  # pyright: ignore[reportAttributeAccessIssue]
@@ -34,11 +35,11 @@ def test_every_source_has_a_row(entry) -> None:
     assert f"\n| `{source}` |" in REGISTRY_PAGE
 
 
-def test_every_statistic_stands_in_the_statistics_page() -> None:
+def test_every_statistic_stands_in_the_statistics_pages() -> None:
     statistics = [name for name in evalshift.analysis.__all__ if name.islower()]
     # What gathers and passes on, rather than computing a number of its own.
-    plumbing = {"load_outcomes", "load_pair", "summarize", "summarize_outcomes"}
-    assert [name for name in statistics if name not in plumbing and name not in STATISTICS_PAGE] == []
+    plumbing = {"compute_statistics", "load_outcomes", "load_pair", "summarize", "summarize_outcomes"}
+    assert [name for name in statistics if name not in plumbing and f"`{name}`" not in STATISTICS_PAGES] == []
 
 
 def test_every_command_stands_in_the_readme_or_changelog() -> None:
@@ -55,7 +56,29 @@ def test_every_option_has_help_that_ends_like_a_sentence() -> None:
                 assert re.search(r"[.\]]$", option.help), f"{name} {option.name}: {option.help}"
 
 
+def anchors(text: str) -> set[str]:
+    """The headings of a page as the last part of a link to them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"), ROOT / "CONTRIBUTING.md"):
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
-            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
+    for page in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"):
+        text = page.read_text("utf-8")
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text):
+            if "://" in target:
+                continue
+            found = page.parent / target if target else page
+            assert found.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(found.read_text("utf-8")), f"{page.name}: {target}#{anchor}"
+
+
+def test_the_overview_of_statistics_lists_every_section() -> None:
+    listed = set(re.findall(r"^\| \[.*?\]\(statistics/(\w+)\.md#([\w-]+)\) \|", STATISTICS_OVERVIEW, re.MULTILINE))
+    sections = {
+        (page.stem, anchor)
+        for page in (ROOT / "docs").glob("statistics/*.md")
+        if page.stem not in {"tables", "simulations"}
+        for anchor in anchors("\n".join(re.findall(r"^## .*$", page.read_text("utf-8"), re.MULTILINE)))
+    }
+    assert listed == sections

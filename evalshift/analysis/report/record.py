@@ -63,7 +63,7 @@ class Report:
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The statistics of the report's metric as tables by name; docs/statistics.md describes their columns."""
+        """The statistics of the metric as tables by name, with the columns that docs/statistics/tables.md describes."""
         return {name: table.frame for name, table in single_metric(self.summary, "tables").tables.items()}
 
     @property
@@ -115,7 +115,7 @@ class Report:
 
     @property
     def several_sets(self) -> dict[str, pd.DataFrame]:
-        """Tables over all pairs, for the report's metric, by name; docs/statistics.md describes their columns.
+        """Tables over all pairs, for the report's metric, by name; docs/statistics/tables.md describes their columns.
 
         Empty if the report has a single pair.
         """

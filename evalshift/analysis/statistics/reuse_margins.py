@@ -67,7 +67,7 @@ def reuse_margin(
     Raises ValueError for a level outside (0, 1), no images, fewer models than `cover` has, and the first entry
     of it outside [0, 1].
     Source: after Mania, Miller, Schmidt, Hardt, Recht 2019, NeurIPS, arXiv 1905.12580; the bound is derived in
-    docs/statistics.md, with Bennett's inequality for the differences.
+    docs/statistics/models.md, with Bennett's inequality for the differences.
 
     >>> round(reuse_margin(50_000, 10**6), 4), round(reuse_margin(50_000, 10**6, cover=np.array([0.99])), 4)
     (0.0132, 0.0091)
