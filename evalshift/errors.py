@@ -15,9 +15,10 @@ EvalshiftError                  base class of all
 Each has the fields problem, where, found, expected and fix; those that apply are set.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+from evalshift.near_names import near_names
 
 
 class EvalshiftError(Exception):
@@ -119,41 +120,24 @@ class AnalysisError(EvalshiftError):
     """Not computable from the stored results."""
 
 
-def near_match(name: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that a reader most likely meant by `name`; None when none is near.
-
-    >>> near_match("cifar10.1-v7", ["cifar10", "cifar10.1-v4", "cifar10.1-v6"])
-    'cifar10.1-v6'
-    """
-    return next(iter(near_matches(name, allowed, most=1)), None)
-
-
-def near_matches(name: str, allowed: Iterable[str], most: int, least_alike: float = 0.6) -> list[str]:
-    """At most `most` of the allowed names that a reader may have meant, the likeliest first, in any case of letters.
-
-    `least_alike` is how similar they have to be, in [0, 1]; see `difflib.get_close_matches`.
-
-    >>> near_matches("arial", ["Arial Black", "DejaVu Sans", "Arial"], most=2)
-    ['Arial', 'Arial Black']
-    """
-    lowered = {candidate.lower(): candidate for candidate in allowed}
-    return [lowered[found] for found in difflib.get_close_matches(name.lower(), lowered, n=most, cutoff=least_alike)]
-
-
 def did_you_mean(name: str, allowed: Iterable[str]) -> str | None:
     """A suggestion for a misspelt name, for `EvalshiftError(fix=...)`; None when no name is near.
 
     >>> did_you_mean("resnet2O", ["resnet20", "vgg16"])
     'did you mean "resnet20"?'
+    >>> did_you_mean("cifar10.1", ["cifar10", "cifar10.1-v4", "cifar10.1-v6"])
+    'did you mean "cifar10.1-v4" or "cifar10.1-v6"?'
     """
-    nearest = near_match(name, allowed)
-    return f'did you mean "{nearest}"?' if nearest else None
+    near = [f'"{one}"' for one in near_names(name, allowed)]
+    if not near:
+        return None
+    return f"did you mean {' or '.join(filter(None, [', '.join(near[:-1]), near[-1]]))}?"
 
 
 def unknown_name(
     problem: str, name: object, known: Iterable[str], *, where: object = None, expected: object = None
 ) -> UsageError:
-    """The error about a name that is none of those known, with the one that was probably meant.
+    """The error about a name that is none of those known, with the ones that were probably meant.
 
     `expected` in place of all known names, where they are many, or where there may be none.
 

@@ -7,7 +7,7 @@ import typer
 
 from evalshift.commands.shared import complaints, whole_number
 from evalshift.console import completion
-from evalshift.errors import near_match
+from evalshift.near_names import near_match
 
 
 @no_type_check  # the context that typer gives is of another class than the one that it has callbacks ask for

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
-from evalshift.errors import ModelError, did_you_mean, near_match
+from evalshift.errors import ModelError, did_you_mean
+from evalshift.near_names import near_match
 from evalshift.testbed.checkpoint_files import read_content
 from evalshift.testbed.model_entry import OwnWeights, StateDictFile, Weighted, WeightsPart
 from evalshift.testbed.weights import Weights, read_index

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from evalshift.errors import near_match
+from evalshift.near_names import near_match
 from evalshift.testbed.entries import About, Entry, FactsFile, FileEntry, FilePath
 from evalshift.testbed.limits import limited_name
 from evalshift.testbed.views import BUILT_IN_VIEWS, View, built_in_view

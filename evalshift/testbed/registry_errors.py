@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evalshift.errors import RegistryError, RegistryErrors, did_you_mean, near_match
+from evalshift.errors import RegistryError, RegistryErrors, did_you_mean
+from evalshift.near_names import near_match
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.dataset_entry import NearDuplicatesEntry
 from evalshift.testbed.entries import Entry, FileEntry

@@ -20,7 +20,7 @@ RESAMPLES = "the number of resamples is out of range"
         ),
         (
             {"metric": "top3"},
-            'there is no such metric\n  found:    "top3"\n  expected: top1, top5\n  fix:      did you mean "top5"?',
+            'there is no such metric\n  found:    "top3"\n  expected: top1, top5',
         ),
         (
             {"level": 95.0},

@@ -276,7 +276,7 @@ def test_what_is_not_stored_is_a_complaint_with_the_nearest_name(
     results.save_dataset(stored_dataset())
     results.save_predictions(make_predictions([[0]]))
     for read, path, fix in (
-        (lambda: results.load_predictions("old", "resnet2"), "predictions/old/resnet2", 'did you mean "resnet"?'),
+        (lambda: results.load_predictions("old", "rsenet"), "predictions/old/rsenet", 'did you mean "resnet"?'),
         (lambda: results.load_predictions("old", "vgg"), "predictions/old/vgg", "run `evalshift run` first"),
         (lambda: results.load_predictions("new", "resnet"), "predictions/new/resnet", "run `evalshift run` first"),
         (lambda: results.load_dataset("odl"), "datasets/odl", 'did you mean "old"?'),

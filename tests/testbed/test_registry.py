@@ -582,7 +582,7 @@ class TestPairs:
             ("cifar10:cifar10.1-v5",
              ('there is no dataset "cifar10.1-v5"\n  where:    FILE, line 2: pairs.0\n'
              f"  expected: {BUILT_IN}\n"
-             '  fix:      did you mean "cifar10.1-v6"?')),
+             '  fix:      did you mean "cifar10.1-v4" or "cifar10.1-v6"?')),
             ("cifar10:cifar10",
              ('"cifar10:cifar10" compares a dataset with itself\n  where:    FILE, line 2: pairs.0\n'
              "  expected: two different datasets")),
@@ -653,7 +653,7 @@ class TestWhatIsKnownOfADataset:
         assert (known.share, known.accuracy) == (0.033, 1.0)
         assert "arXiv 1902.00423" in known.source
 
-    @pytest.mark.parametrize("fresh,fix", [("cifar10.1-v5", "cifar10.1-v6"), ("mine", None), ("digits", None)])
+    @pytest.mark.parametrize("fresh,fix", [("cifar10.1v6", "cifar10.1-v6"), ("mine", None), ("digits", None)])
     def test_fresh_images_come_from_another_dataset_of_the_same_classes(
         self, refused: Refused, fresh: str, fix: str | None
     ) -> None:
@@ -675,9 +675,9 @@ class TestWhatIsKnownOfADataset:
             ("{share: 0.1, accuracy: 1}", (
                 "missing key\n  where:    FILE, line 6: datasets.mine.near_duplicates.source\n"
                 "  expected: source")),
-            ("{share: 0.1, accuracy: 1, source: me, sauce: me}", (
-                "unknown key\n  where:    FILE, line 6: datasets.mine.near_duplicates.sauce\n"
-                "  found:    sauce\n  expected: share, accuracy, source\n"
+            ("{share: 0.1, accuracy: 1, source: me, sorce: me}", (
+                "unknown key\n  where:    FILE, line 6: datasets.mine.near_duplicates.sorce\n"
+                "  found:    sorce\n  expected: share, accuracy, source\n"
                 '  fix:      did you mean "source"?')),
         ],
     )  # fmt: skip

@@ -48,19 +48,12 @@ def _unknown(name: str, bare: str) -> UsageError:
     names = dict.fromkeys(part for one in published_models() for part in (one.model.name, one.model.weights))
     of_weights = dict.fromkeys(one.model.weights for one in published_models())
     weights = [known for known in of_weights if bare and known.lower().startswith(bare)]
-    alike = [known for known in names if _letters(known) == _letters(bare)]
-    near = did_you_mean(bare, names) if not alike else did_you_mean(alike[0], names)
     return UsageError(
         "no published testbed has a model of this name",
         found=f'"{name}"',
         expected=f"a model of {', '.join(published_names())}, or an entry of the registry for the same weights",
-        fix=f"name the weights: {name_some(weights)}" if weights else near,
+        fix=f"name the weights: {name_some(weights)}" if weights else did_you_mean(bare, names),
     )
-
-
-def _letters(name: str) -> str:
-    """A name without what people write between its parts: "ViT-B/16" and "vit_b_16" are one."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def published_models() -> Iterable[FoundModel]:

@@ -15,7 +15,8 @@ from matplotlib.transforms import Bbox
 
 from evalshift.analysis.figures.style import INK, font_points, literal, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size, find_size
-from evalshift.errors import UsageError, did_you_mean, near_matches, unknown_name
+from evalshift.errors import UsageError, did_you_mean, unknown_name
+from evalshift.near_names import near_names
 
 _WIDTHS, _FONTS = (1.0, 40.0), (3.0, 60.0)  # inches, points
 _NARROW = 5.0  # inches: a figure of one column rather than two
@@ -120,8 +121,7 @@ def _find_family(name: str) -> str:
         "this `font` is not installed",
         name,
         known,
-        expected="a font family that matplotlib finds, such as "
-        + ", ".join((*near_matches(name, known, most=3, least_alike=0.3), *generic)),
+        expected="a font family that matplotlib finds, such as " + ", ".join((*near_names(name, known), *generic)),
     )
 
 

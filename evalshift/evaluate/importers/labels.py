@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, UsageError, near_match
+from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.corrected import as_registered
 from evalshift.evaluate.importers.label_files import read_labels
 from evalshift.evaluate.importers.label_spaces import in_view, of_lists
@@ -250,8 +250,8 @@ def _are_labels(values: Sequence[str], labels: Labels, space: ClassSpace) -> boo
 
 
 def _fix(name: str, registry: Registry, results: Results) -> str:
-    nearest = near_match(name, [*results.datasets(), *registry.datasets])
+    nearest = did_you_mean(name, [*results.datasets(), *registry.datasets])
     if name in registry.datasets:
         return f"`evalshift fetch {name}`, or give a file of labels (`labels`)"
     given = "give a file of labels (`labels`) and their label space (`classes`)"
-    return f'did you mean "{nearest}"? Else {given}' if nearest else given
+    return f"{nearest} Else {given}" if nearest else given

@@ -436,9 +436,9 @@ class TestTimm:
         )
 
     def test_no_such_weights(self, refused: Refused) -> None:
-        message = refused(source="timm", name="resnet18.a9_in1k")
+        message = refused(source="timm", name="resnet18.a3-in1k")
         assert message.startswith(
-            'resnet18 has no weights "a9_in1k"\n  where:    model m\n  expected: a1_in1k, a2_in1k, '
+            'resnet18 has no weights "a3-in1k"\n  where:    model m\n  expected: a1_in1k, a2_in1k, '
         )
         assert message.endswith('\n  fix:      did you mean "a3_in1k"?')
         says(refused(source="timm", name="convnextv2_small"), where="model m")
