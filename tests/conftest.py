@@ -25,8 +25,9 @@ settings.register_profile("evalshift", max_examples=50, deadline=None, suppress_
 settings.load_profile("evalshift")
 
 
-# Ids of all tests of the files that are run.
+# Ids of all tests of the files that are run, deselected ones too; and the files of which some tests are named.
 FOUND: set[str] = set()
+IN_PART: set[str] = set()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,17 +51,26 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["EVALSHIFT_CACHE"], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -k, -m and --deselect take some away
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long files first, so that of two processes none waits at the end for a file that the other began last.
 
     What must be asked for is left out where nothing is asked for: -m "not network" asks for all else.
     """
     FOUND.update(item.nodeid for item in items)
+    named = {str(config.invocation_params.dir / arg.partition("::")[0]) for arg in config.args if "::" in arg}
+    failed_before = config.getoption("lf", default=False)  # it looks for these alone in the files that have some
+    IN_PART.update(item.nodeid.partition("::")[0] for item in items if failed_before or str(item.path) in named)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if not config.getoption("markexpr"):
         asked = [any(map(item.get_closest_marker, ("network", "late", "thorough"))) for item in items]
         config.hook.pytest_deselected(items=[item for item, out in zip(items, asked, strict=True) if out])
         items[:] = [item for item, out in zip(items, asked, strict=True) if not out]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:  # it may have said a part of its texts alone
+        SNAPSHOT.said.pop(report.nodeid, None)
 
 
 @pytest.fixture(scope="session")
@@ -76,4 +86,4 @@ def _messages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     SNAPSHOT.temporary = tmp_path_factory.getbasetemp()
     yield
     if SNAPSHOT.renew:
-        SNAPSHOT.write(FOUND)
+        SNAPSHOT.write(FOUND, IN_PART)

@@ -42,9 +42,13 @@ class Snapshot:
             assert len(said) <= len(kept), f"not in {FILE.name}, `make messages` adds it:\n{said[-1]}"
             assert said[-1] == kept[len(said) - 1]
 
-    def write(self, tests: set[str]) -> None:
-        """Store what was said; texts of tests that are gone from the files of `tests`, all that were found, go."""
-        files = {test.partition("::")[0] for test in tests}
+    def write(self, tests: set[str], in_part: set[str]) -> None:
+        """Store what was said; texts go whose tests are gone from their file.
+
+        tests    all that were found in the files that were read, whether they ran or not
+        in_part  the files of which only some were looked for; all texts of these stay
+        """
+        files = {test.partition("::")[0] for test in tests} - in_part
         with FILE.open("a+", encoding="utf-8") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)  # tests run in several processes
             gone = {test for test in read() if test.partition("::")[0] in files and test not in tests}
@@ -52,9 +56,9 @@ class Snapshot:
             FILE.write_text("\n".join(_section(test, texts[test]) for test in sorted(texts)), "utf-8")
 
 
-def read() -> dict[str, list[str]]:
-    """Test → its texts, in the order in which it checks them."""
-    sections = re.split(r"^(?=\S)", FILE.read_text("utf-8"), flags=re.MULTILINE)
+def read(file: Path | None = None) -> dict[str, list[str]]:
+    """Test → its texts, in the order in which it checks them; from `FILE`, or another."""
+    sections = re.split(r"^(?=\S)", (file or FILE).read_text("utf-8"), flags=re.MULTILINE)
     texts = {}
     for section in filter(None, sections):
         test, _, body = section.rstrip("\n").partition("\n")

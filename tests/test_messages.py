@@ -1,6 +1,9 @@
 """The file of messages belongs to the tests: each text in it has its test, and a test fails on other words."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,46 @@ def test_texts_are_read_as_they_were_written(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("messages.FILE", file)
     monkeypatch.setattr(SNAPSHOT, "said", {"a.py::one": ["x\n\n  where:    y", "z"], "b.py::two[p q]": ["w"]})
     file.write_text("a.py::gone\n    v\n\nc.py::kept\n    u\n", "utf-8")
-    SNAPSHOT.write({"a.py::one", "b.py::two[p q]"})
+    SNAPSHOT.write({"a.py::one", "b.py::two[p q]"}, set())
     assert read() == {"a.py::one": ["x\n\n  where:    y", "z"], "b.py::two[p q]": ["w"], "c.py::kept": ["u"]}
     assert FILE.name == file.name
+
+
+_TESTS = """
+import pytest
+from messages import says
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a(number): says(f"a{number}")
+
+def test_b(): says("b")
+
+def test_c():
+    says("c")
+    assert CONDITION
+    says("more of c")
+"""
+
+
+@pytest.mark.late
+def test_texts_of_tests_that_do_not_run_or_fail_are_kept(tmp_path: Path) -> None:
+    for name in ("conftest.py", "messages.py", "browser.py", "shapes_checked.py"):
+        (tmp_path / name).write_bytes((ROOT / "tests" / name).read_bytes())
+    tests, file = tmp_path / "test_x.py", tmp_path / "messages.txt"
+    file.write_text("test_x.py::test_gone\n    gone\n", "utf-8")
+
+    def renew(*arguments: str, condition: bool = True) -> dict[str, list[str]]:
+        tests.write_text(_TESTS.replace("CONDITION", str(condition)))
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--renew-messages", *arguments]
+        environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PYTEST_ADDOPTS": ""}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == int(not condition), done.stdout + done.stderr
+        return {test.partition("::")[2]: texts for test, texts in read(file).items()}
+
+    one = {"test_gone": ["gone"], "test_b": ["b"]}
+    assert renew("test_x.py::test_b") == one
+    everything = {"test_a[1]": ["a1"], "test_a[2]": ["a2"], "test_b": ["b"], "test_c": ["c", "more of c"]}
+    assert renew() == everything
+    assert renew("-k", "test_b") == everything
+    assert renew("test_x.py::test_a[2]") == everything
+    assert renew(condition=False) == everything
