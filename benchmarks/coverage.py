@@ -7,18 +7,15 @@ about the line that it gives a scatter of their own or of their families. Nobody
 of 95 % from 1,000 testbeds has a Monte Carlo error of 0.7 points.
 """
 
-import argparse
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import models_table, parser, print_timed
 
 from evalshift.analysis.statistics.difficulty_model import Difficulty, expected_accuracy, expected_line, simulate
 from evalshift.analysis.statistics.diminishing_returns import diminishing_returns
@@ -200,86 +197,67 @@ def false_alarms(setting: Setting, models: int, count: int, rng: np.random.Gener
     return float(np.mean(found))
 
 
-def show(title: str, rows: dict[str, list[str]]) -> None:
-    """A table with a column for each number of models."""
-    table = Table(title=title)
-    table.add_column("")
-    for models in MODELS:
-        table.add_column(f"{models} models", justify="right")
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
-    Console(width=140).print(table)
-
-
-def by_models(title: str, found: dict[int, dict[str, tuple[float, float]]]) -> None:
-    """Shows coverage and median width for each method."""
+def by_models(title: str, found: dict[int, dict[str, tuple[float, float]]]) -> Table:
+    """Coverage and median width for each method."""
     methods = dict.fromkeys(method for each in found.values() for method in each)
     cells = {method: [each.get(method) for each in found.values()] for method in methods}
-    show(
-        title,
-        {
-            method: ["–" if cell is None else f"{cell[0]:.1%} ({cell[1]:.2f})" for cell in row]
-            for method, row in cells.items()
-        },
-    )
+    rows = [
+        (method, ["–" if cell is None else f"{cell[0]:.1%} ({cell[1]:.2f})" for cell in row])
+        for method, row in cells.items()
+    ]
+    return models_table(title, "", MODELS, rows)
 
 
-def show_slopes(count: int) -> None:
+def slope_tables(count: int) -> Iterator[Table]:
     for name, setting in SETTINGS.items():
-        by_models(
+        yield by_models(
             f"Slope on the probit scale, coverage of 95 % intervals (median width): {name}",
             {models: covered(setting, models, count, np.random.default_rng(models)) for models in MODELS},
         )
 
 
-def show_mean_drops(count: int) -> None:
+def mean_drop_tables(count: int) -> Iterator[Table]:
     for name in ("2,000 and 1,000 images", "200 and 200 images"):
-        by_models(
+        yield by_models(
             f"Mean drop, coverage of 95 % intervals (median width in points): {name}",
             {models: mean_drops(SETTINGS[name], models, count, np.random.default_rng(models)) for models in MODELS},
         )
 
 
-def show_margins(count: int) -> None:
+def margin_tables(count: int) -> Iterator[Table]:
     for name in ("2,000 and 1,000 images", "200 and 200 images"):
-        by_models(
+        yield by_models(
             f"Margin of all drops, coverage at 95 % (median in points): {name} ({count} testbeds)",
             {models: margins(SETTINGS[name], models, count, np.random.default_rng(models)) for models in MODELS},
         )
 
 
-def show_false_alarms(count: int) -> None:
-    show(
-        f"Diminishing returns without tuning, p < 5 % ({count} testbeds)",
-        {
-            name: [f"{false_alarms(setting, models, count, np.random.default_rng(models)):.1%}" for models in MODELS]
-            for name, setting in UNTUNED.items()
-        },
-    )
+def false_alarm_tables(count: int) -> Iterator[Table]:
+    rows = [
+        (name, [f"{false_alarms(setting, models, count, np.random.default_rng(models)):.1%}" for models in MODELS])
+        for name, setting in UNTUNED.items()
+    ]
+    yield models_table(f"Diminishing returns without tuning, p < 5 % ({count} testbeds)", "", MODELS, rows)
 
 
 # What is shown, and by how much fewer testbeds where each takes many times as long.
-PARTS = {
-    "slope": (show_slopes, 1),
-    "mean-drop": (show_mean_drops, 1),
-    "margin": (show_margins, 4),
-    "diminishing": (show_false_alarms, 4),
+PARTS: dict[str, tuple[Callable[[int], Iterator[Table]], int]] = {
+    "slope": (slope_tables, 1),
+    "mean-drop": (mean_drop_tables, 1),
+    "margin": (margin_tables, 4),
+    "diminishing": (false_alarm_tables, 4),
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all by default")
-    parser.add_argument("--testbeds", type=int, default=1000, help="testbeds per setting and number of models")
-    chosen = parser.parse_args()
+    options = parser(__doc__, testbeds=1000)
+    options.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all by default")
+    chosen = options.parse_args()
     if unknown := set(chosen.part) - set(PARTS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(PARTS)}")
-    with threadpool_limits(1):
-        for name in chosen.part or PARTS:
-            began = time.process_time()
-            part, fewer = PARTS[name]
-            part(max(1, chosen.testbeds // fewer))
-            print(f"{name}: {time.process_time() - began:.0f} s of a processor")
+        options.error(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(PARTS)}")
+    for name in chosen.part or PARTS:
+        tables, fewer = PARTS[name]
+        print_timed(tables(max(1, chosen.testbeds // fewer)), name)
 
 
 if __name__ == "__main__":

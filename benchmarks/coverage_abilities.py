@@ -6,14 +6,12 @@ Testbeds are drawn from the two-parameter logistic model, and once with models o
 images hard: what the model leaves out. An ability counts as covered where its interval holds that of 100,000 images.
 """
 
-import argparse
-import time
+from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import models_table, simulate_all
 
 from evalshift.analysis.statistics.item_response import fit_item_response
 from evalshift.errors import AnalysisError
@@ -50,21 +48,16 @@ def covered(models: int, images: int, kinds: float, testbeds: int, rng: np.rando
     return float(np.mean(held)), float(np.mean(held_mean))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Coverage of item response's intervals.")
-    parser.add_argument("--testbeds", type=int, default=100)
-    testbeds = parser.parse_args().testbeds
-    began = time.process_time()
-    table = Table("95 % intervals that hold", *(f"{models} models" for models in MODELS))
+def tables(testbeds: int) -> Iterator[Table]:
+    """Both intervals in each setting."""
     rng = np.random.default_rng(0)
-    with threadpool_limits(1):
-        for name, (images, kinds) in SETTINGS.items():
-            found = [covered(models, images, kinds, testbeds, rng) for models in MODELS]
-            table.add_row(f"{name}: ability", *(f"{100 * ability:.0f} %" for ability, _ in found))
-            table.add_row(f"{name}: mean difficulty", *(f"{100 * mean:.0f} %" for _, mean in found))
-    Console().print(table)
-    print(f"{time.process_time() - began:.0f} s of a processor")
+    rows = []
+    for name, (images, kinds) in SETTINGS.items():
+        found = [covered(models, images, kinds, testbeds, rng) for models in MODELS]
+        rows.append((f"{name}: ability", [f"{100 * ability:.0f} %" for ability, _ in found]))
+        rows.append((f"{name}: mean difficulty", [f"{100 * mean:.0f} %" for _, mean in found]))
+    yield models_table("Coverage of item response's intervals", "95 % intervals that hold", MODELS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=100)

@@ -8,14 +8,12 @@ true are 95 % intervals of the changes, and how often a testbed has a class that
 significant after Holm.
 """
 
-import argparse
-import time
+from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import models_table, simulate_all
 
 from evalshift.analysis.statistics.class_difficulties import class_difficulties
 from evalshift.analysis.statistics.item_response import ability_change
@@ -67,23 +65,19 @@ def rates(models: int, setting: tuple[int, int, int], testbeds: int, rng: np.ran
     return [covered[:, ~other].mean(), covered[:, other].mean(), float(np.mean(false)), float(np.mean(found_others))]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Coverage and error rates of classes' difficulties.")
-    parser.add_argument("--testbeds", type=int, default=100)
-    testbeds = parser.parse_args().testbeds
-    began = time.process_time()
-    table = Table("", *(f"{models} models" for models in MODELS))
+def tables(testbeds: int) -> Iterator[Table]:
+    """Coverage, and error rates, in each setting."""
     rng = np.random.default_rng(0)
-    with threadpool_limits(1):
-        for name, setting in SETTINGS.items():
-            found = np.array([rates(models, setting, testbeds, rng) for models in MODELS])
-            for row, words in enumerate(
-                ("interval, common shift", "interval, other classes", "false finding after Holm", "others found")
-            ):
-                table.add_row(f"{name}: {words}", *(f"{100 * one:.0f} %" for one in found[:, row]))
-    Console().print(table)
-    print(f"{time.process_time() - began:.0f} s of a processor")
+    rates_of = ("interval, common shift", "interval, other classes", "false finding after Holm", "others found")
+    rows = []
+    for name, setting in SETTINGS.items():
+        found = np.array([rates(models, setting, testbeds, rng) for models in MODELS])
+        rows += [
+            (f"{name}: {rate}", [f"{100 * one:.0f} %" for one in of_models])
+            for rate, of_models in zip(rates_of, found.T, strict=True)
+        ]
+    yield models_table("Coverage and error rates of classes' difficulties", "", MODELS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=100)

@@ -7,14 +7,12 @@ twenty images, or from one to a hundred. Seeds: images of normal difficulty, on 
 their accuracies on the distribution have the given standard deviation.
 """
 
-import argparse
-import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import simulate_all, table_of
 
 from evalshift.analysis.statistics.clustered import clustered_accuracies, clustered_drop
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson
@@ -53,7 +51,7 @@ def held(around: Interval[np.ndarray], truth: float) -> str:
 
 def clusters_table(testbeds: int) -> Table:
     """Intervals of an accuracy and of a drop, and those that take images as independent."""
-    table = Table("clusters of images", *(f"{clusters} clusters" for clusters in CLUSTERS))
+    rows: list[tuple[str, Sequence[str]]] = []
     for accuracy, correlation, uneven in (
         (0.7, 0.0, False), (0.7, 0.2, False), (0.7, 0.2, True), (0.95, 0.2, False), (0.95, 0.2, True)
     ):  # fmt: skip
@@ -69,14 +67,14 @@ def clusters_table(testbeds: int) -> Table:
             plain = clopper_pearson(correct.sum(axis=1), np.full(testbeds, len(member)))
             cells["images taken as independent"].append(held(plain, accuracy))
         kind = f"accuracy {100 * accuracy:g} %, correlation {correlation:g}, {'1 to 100' if uneven else '20'} images"
-        for name, row in cells.items():
-            table.add_row(f"{kind}: {name}", *row)
-    return table
+        rows += [(f"{kind}: {name}", row) for name, row in cells.items()]
+    columns = (f"{clusters} clusters" for clusters in CLUSTERS)
+    return table_of("Coverage of 95 % intervals (median width in points)", "clusters of images", columns, rows)
 
 
 def seeds_table(testbeds: int) -> Table:
     """Intervals of the standard deviation on the distribution."""
-    table = Table(f"seeds, {IMAGES:,} images", *(f"{seeds} seeds" for seeds in SEEDS))
+    rows = []
     skill = special.ndtri(0.9) * np.hypot(SPREAD, 1)
     nodes, weights = special.roots_hermitenorm(61)
     for scatter in (0.0, 0.02, 0.05, 0.15):
@@ -93,21 +91,16 @@ def seeds_table(testbeds: int) -> Table:
                 interval = seed_spread(rng.random((seeds, IMAGES)) < chance).interval
                 bounds[place] = interval.low, interval.high
             row.append(held(Interval(bounds[:, 0], bounds[:, 1]), truth))
-        table.add_row(f"true standard deviation {100 * truth:.2f} points", *row)
-    return table
+        rows.append((f"true standard deviation {100 * truth:.2f} points", row))
+    columns = (f"{seeds} seeds" for seeds in SEEDS)
+    return table_of("Spread of seeds: coverage (median width)", f"seeds, {IMAGES:,} images", columns, rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--testbeds", type=int, default=1_000)
-    testbeds = parser.parse_args().testbeds
-    began = time.process_time()
-    console = Console(width=160)
-    with threadpool_limits(1):
-        console.print(clusters_table(testbeds))
-        console.print(seeds_table(max(1, testbeds // 5)))
-    print(f"{time.process_time() - began:.0f} s of a processor")
+def tables(testbeds: int) -> Iterator[Table]:
+    """Those of clusters, and of seeds by a fifth of the testbeds."""
+    yield clusters_table(testbeds)
+    yield seeds_table(max(1, testbeds // 5))
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=1000)

@@ -7,14 +7,12 @@ accuracy, in pairs of equals that differ by 2 points, or spread evenly from 60 t
 models of the same accuracy differ significantly in effective robustness (Holm) is a false alarm.
 """
 
-import argparse
-import time
+from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import models_table, simulate_all
 
 from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
@@ -58,22 +56,15 @@ def _is_alarm(counts: list[np.ndarray], covariances: tuple[np.ndarray, np.ndarra
     return found.differing > 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--testbeds", type=int, default=200, help="testbeds per setting and number of models")
-    testbeds = parser.parse_args().testbeds
-    began = time.process_time()
-    table = Table(title="Testbeds with a false finding among models of the same accuracy (from counts alone)")
-    table.add_column("2,000 and 1,000 images")
-    for models in MODELS:
-        table.add_column(f"{models} models", justify="right")
-    with threadpool_limits(1):
-        for setting in ("all of one accuracy", "pairs of equals", "spread evenly"):
-            found = [rates(setting, models, testbeds, np.random.default_rng(models)) for models in MODELS]
-            table.add_row(setting, *(f"{shared:.1%} ({alone:.1%})" for shared, alone in found))
-    Console(width=140).print(table)
-    print(f"{time.process_time() - began:.0f} s of a processor")
+def tables(testbeds: int) -> Iterator[Table]:
+    """Both rates in each setting."""
+    rows = []
+    for setting in ("all of one accuracy", "pairs of equals", "spread evenly"):
+        found = [rates(setting, models, testbeds, np.random.default_rng(models)) for models in MODELS]
+        rows.append((setting, [f"{shared:.1%} ({alone:.1%})" for shared, alone in found]))
+    title = "Testbeds with a false finding among models of the same accuracy (from counts alone)"
+    yield models_table(title, "2,000 and 1,000 images", MODELS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=200)

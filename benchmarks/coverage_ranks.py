@@ -8,14 +8,12 @@ the sets no true rank changes: a testbed with a significant rank change, or with
 is a false alarm.
 """
 
-import argparse
-import time
+from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import models_table, simulate_all
 
 from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.statistics.rank_sets import rank_change_sets, rank_sets
@@ -53,22 +51,15 @@ def rates(setting: str, models: int, testbeds: int, rng: np.random.Generator) ->
     return float(np.mean(held)), float(np.mean(alarms))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--testbeds", type=int, default=200, help="testbeds per setting and number of models")
-    testbeds = parser.parse_args().testbeds
-    began = time.process_time()
-    table = Table(title="Sets of ranks that hold all true ranks (testbeds with a false rank change)")
-    table.add_column("2,000 and 1,000 images")
-    for models in MODELS:
-        table.add_column(f"{models} models", justify="right")
-    with threadpool_limits(1):
-        for setting in ("all equal", "pairs of equals", "spread evenly"):
-            found = [rates(setting, models, testbeds, np.random.default_rng(models)) for models in MODELS]
-            table.add_row(setting, *(f"{held:.0%} ({alarm:.1%})" for held, alarm in found))
-    Console(width=140).print(table)
-    print(f"{time.process_time() - began:.0f} s of a processor")
+def tables(testbeds: int) -> Iterator[Table]:
+    """Coverage and false alarms in each setting."""
+    rows = []
+    for setting in ("all equal", "pairs of equals", "spread evenly"):
+        found = [rates(setting, models, testbeds, np.random.default_rng(models)) for models in MODELS]
+        rows.append((setting, [f"{held:.0%} ({alarm:.1%})" for held, alarm in found]))
+    title = "Sets of ranks that hold all true ranks (testbeds with a false rank change)"
+    yield models_table(title, "2,000 and 1,000 images", MODELS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=200)

@@ -7,15 +7,12 @@ A test errs where it calls a sound model significantly far from the line; the ra
 such model after Holm. Power is the share found of six models among 64 that lie five standard deviations above it.
 """
 
-import argparse
-import time
 from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import models_table, simulate_all
 
 from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.statistics.effective_robustness import effective_robustness, sampling_covariance
@@ -60,28 +57,21 @@ def power(count: int, rng: np.random.Generator, screen: bool) -> float:
     return float(np.mean(shares))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--testbeds", type=int, default=1000, help="testbeds per setting and number of models")
-    count = parser.parse_args().testbeds
-    began = time.process_time()
-    table = Table(title="Effective robustness of sound models: share with p < 0.05 (testbeds with any after Holm)")
-    table.add_column("setting")
-    for models in MODELS:
-        table.add_column(f"{models} models", justify="right")
-    with threadpool_limits(1):
-        for name, draw in (("no sampling error of images", sound), ("2,000 and 1,000 images", on_images)):
-            cells = []
-            for models in MODELS:
-                found = np.array(list(draw(models, count, np.random.default_rng(models))))
-                per_test, any_found = np.mean(found[:, 0] < LEVEL), np.mean((found[:, 1] < LEVEL).any(axis=1))
-                cells.append(f"{per_test:.1%} ({any_found:.1%})")
-            table.add_row(name, *cells)
-        Console(width=140).print(table)
-        shares = [power(count // 4, np.random.default_rng(64), screen) for screen in (True, False)]
-    print(f"6 of 64 models five standard deviations off: {shares[0]:.0%} found, {shares[1]:.0%} without the screen")
-    print(f"{time.process_time() - began:.0f} s of a processor")
+def tables(testbeds: int) -> Iterator[Table | str]:
+    """Error rates on each kind of testbed, and power."""
+    rows = []
+    for name, draw in (("no sampling error of images", sound), ("2,000 and 1,000 images", on_images)):
+        cells = []
+        for models in MODELS:
+            found = np.array(list(draw(models, testbeds, np.random.default_rng(models))))
+            per_test, any_found = np.mean(found[:, 0] < LEVEL), np.mean((found[:, 1] < LEVEL).any(axis=1))
+            cells.append(f"{per_test:.1%} ({any_found:.1%})")
+        rows.append((name, cells))
+    title = "Effective robustness of sound models: share with p < 0.05 (testbeds with any after Holm)"
+    yield models_table(title, "setting", MODELS, rows)
+    shares = [power(max(1, testbeds // 4), np.random.default_rng(64), screen) for screen in (True, False)]
+    yield f"6 of 64 models five standard deviations off: {shares[0]:.0%} found, {shares[1]:.0%} without the screen"
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=1000)

@@ -8,14 +8,12 @@ hold the mean over the sets that are there, the wider one the model's own amount
 between sets and `between` is 0.
 """
 
-import argparse
-import time
+from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import special
-from threadpoolctl import threadpool_limits
+from simulations import simulate_all, table_of
 
 from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.statistics.image_sets import ImageSets
@@ -50,24 +48,22 @@ def testbed(models: int, sets: int, between: float, rng: np.random.Generator) ->
     return *held, float(np.mean(found.q_p < 0.05)), *widths
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--testbeds", type=int, default=200)
-    count = parser.parse_args().testbeds
-    began = time.process_time()
+def tables(testbeds: int) -> Iterator[Table]:
+    """Both intervals and Q, by the number of models, of sets, and how far models lie off each line."""
     rng = np.random.default_rng(0)
-    table = Table("models", "new sets", "between", "interval", "± points", "wider", "± points", "Q < 5 %")
-    with threadpool_limits(1):
-        for models in (5, 10, 20):
-            for sets in (2, 4, 10):
-                for between in (0.0, 0.05):
-                    found = np.mean([testbed(models, sets, between, rng) for _ in range(count)], axis=0)
-                    held, wider, q, one, other = found
-                    cells = f"{held:.1%}", f"{one:.1f}", f"{wider:.1%}", f"{other:.1f}", f"{q:.1%}"
-                    table.add_row(str(models), str(sets), str(between), *cells)
-    Console().print(table)
-    print(f"{time.process_time() - began:.0f} s of a processor")
+    rows = []
+    for models in (5, 10, 20):
+        for sets in (2, 4, 10):
+            for between in (0.0, 0.05):
+                found = np.mean([testbed(models, sets, between, rng) for _ in range(testbeds)], axis=0)
+                held, wider, q, one, other = found
+                cells = f"{held:.1%}", f"{one:.1f}", f"{wider:.1%}", f"{other:.1f}", f"{q:.1%}"
+                rows.append((str(models), (str(sets), str(between), *cells)))
+    columns = "new sets", "between", "interval", "± points", "wider", "± points", "Q < 5 %"
+    yield table_of(
+        "Mean distance over several new sets: coverage, half widths, and errors of Q", "models", columns, rows
+    )
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=200)

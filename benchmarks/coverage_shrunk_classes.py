@@ -7,13 +7,11 @@ about 10 points with a given standard deviation. Held against what is true are 9
 those of the class with the largest shrunk drop.
 """
 
-import argparse
-import time
+from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
-from threadpoolctl import threadpool_limits
+from simulations import simulate_all, table_of
 
 from evalshift.analysis.statistics.shrunk_classes import shrunk_classes
 
@@ -46,22 +44,16 @@ def covered(
     return float(np.mean(held)), float(np.mean(picked))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--testbeds", type=int, default=100, help="testbeds per setting and spread")
-    testbeds = parser.parse_args().testbeds
-    began = time.process_time()
-    table = Table(title="Shrunk drops: 95 % intervals of all classes (of the one with the largest shrunk drop)")
-    table.add_column("standard deviation of the true drops")
-    for spread in SPREADS:
-        table.add_column(f"{100 * spread:g} points", justify="right")
-    with threadpool_limits(1):
-        for name, setting in SETTINGS.items():
-            found = [covered(setting, spread, testbeds, np.random.default_rng(1)) for spread in SPREADS]
-            table.add_row(name, *(f"{every:.0%} ({largest:.0%})" for every, largest in found))
-    Console(width=140).print(table)
-    print(f"{time.process_time() - began:.0f} s of a processor")
+def tables(testbeds: int) -> Iterator[Table]:
+    """Both shares in each setting."""
+    rows = []
+    for name, setting in SETTINGS.items():
+        found = [covered(setting, spread, testbeds, np.random.default_rng(1)) for spread in SPREADS]
+        rows.append((name, [f"{every:.0%} ({largest:.0%})" for every, largest in found]))
+    title = "Shrunk drops: 95 % intervals of all classes (of the one with the largest shrunk drop)"
+    spreads = [f"{100 * spread:g} points" for spread in SPREADS]
+    yield table_of(title, "standard deviation of the true drops", spreads, rows)
 
 
 if __name__ == "__main__":
-    main()
+    simulate_all(__doc__, tables, testbeds=100)
