@@ -287,7 +287,15 @@ def write(out: Path, rows: list[dict[str, Any]], device: torch.device, chosen: a
     (out / "gpu.json").write_text(json.dumps(facts, indent=1) + "\n")
     said = f"{facts['device']}, {facts['cores']} cores, torch {torch.__version__}, timm {timm.__version__}; "
     said += f"{chosen.images:,} photographs of {facts['distinct_images']:,} files; images/s"
-    columns = ("network", "precision", "evalshift", "pure forward", "timm's loop", "of pure forward", "times the loop")
+    columns = (
+        "network",
+        "precision",
+        "evalshift",
+        "forward pass alone",
+        "timm's loop",
+        "share of forward pass",
+        "speed-up over the loop",
+    )
     lines = [said, "", f"| {' | '.join(columns)} |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         ours, pure, loop = row["evalshift"], row["pure_forward"], row["timm_loop"]
