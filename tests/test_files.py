@@ -19,6 +19,7 @@ from evalshift import files
 from evalshift.errors import StoreError
 from evalshift.files import (
     file_name,
+    flush_folders,
     is_shortened,
     md5_of,
     registry_name,
@@ -133,6 +134,33 @@ def test_a_disk_that_is_read_only_is_a_complaint(tiny_disk: Path) -> None:
     with pytest.raises(StoreError) as caught:
         write_atomic(tiny_disk / "file.bin", b"x")
     assert caught.value.found == os.strerror(errno.EROFS)
+
+
+def test_folders_are_flushed_and_what_is_not_there_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1", "a/2", "b/3"):
+        write_atomic(tmp_path / name, b"x", durable=False)
+    flushed, fsync = [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path).as_posix())
+        fsync(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", noted)
+    flush_folders([tmp_path / "a", tmp_path / "b", tmp_path / "nowhere"])
+    assert (sorted(flushed[:3]), sorted(flushed[3:])) == (["a/1", "a/2", "b/3"], ["a", "b"])
+
+
+def test_a_disk_that_fails_when_flushed_is_a_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    write_atomic(tmp_path / "file", b"x", durable=False)
+    monkeypatch.setattr(files.os, "fsync", fails)
+    with pytest.raises(StoreError) as caught:
+        flush_folders([tmp_path])
+    assert (caught.value.where, caught.value.found) == (tmp_path / "file", "Input/output error")
 
 
 @pytest.mark.parametrize("below", ["file.bin", "a/b/file.bin"])

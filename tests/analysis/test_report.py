@@ -1,6 +1,7 @@
 """The report: what it gives in Python, which files it writes, and what it says when it cannot."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -118,11 +119,33 @@ def test_no_line_is_said_when_it_is_asked_for(make_outcomes):
 
 
 @pytest.fixture(scope="module")
-def written(kept_letters, tmp_path_factory) -> Path:
-    """What is written by default."""
-    folder = tmp_path_factory.mktemp("written") / "report"
-    assert report(kept_letters.results, resamples=50).save(folder) == folder / "index.html"
-    return folder
+def written_and_flushed(kept_letters, tmp_path_factory) -> tuple[Path, list[str]]:
+    """What is written by default, and the files that were flushed to disk, in this order."""
+    folder, flushed, fsync = tmp_path_factory.mktemp("written") / "report", [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(folder).as_posix())
+        fsync(descriptor)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", noted)
+        assert report(kept_letters.results, resamples=50).save(folder) == folder / "index.html"
+    return folder, flushed
+
+
+@pytest.fixture(scope="module")
+def written(written_and_flushed) -> Path:
+    return written_and_flushed[0]
+
+
+def test_the_page_comes_when_all_else_is_on_the_disk(written_and_flushed):
+    folder, flushed = written_and_flushed
+    assert sorted(flushed[1:-3]) == [file for file in files(folder) if "/" in file]
+    assert [re.sub(r"^\.(\w+\.\w+)\..*", r"\1", one) for one in (flushed[0], flushed[-1])] == [
+        "summary.json",
+        "index.html",
+    ]
+    assert sorted(flushed[-3:-1]) == ["figures", "tables"]
 
 
 def test_everything_is_written_by_default(written):

@@ -39,11 +39,12 @@ def render(figure: Figure, format: str) -> bytes:
     return buffer.getvalue()
 
 
-def save(figure: Figure, file: str | Path, formats: Iterable[str] | None = None) -> list[Path]:
+def save(figure: Figure, file: str | Path, formats: Iterable[str] | None = None, *, durable: bool = True) -> list[Path]:
     """Write the figure to `file`, atomically; returns the paths.
 
     A name that ends in one of FORMATS is written as that one file. Otherwise, and with `formats`, a suffix is added
-    per format: "drop" gives drop.png, drop.pdf and drop.svg.
+    per format: "drop" gives drop.png, drop.pdf and drop.svg. Files that are not `durable` are flushed to disk later,
+    with others.
     Raises UsageError for an unknown format, StoreError if the folder is not writable.
     """
     file = Path(file)
@@ -53,5 +54,5 @@ def save(figure: Figure, file: str | Path, formats: Iterable[str] | None = None)
     drawn = {format: render(figure, format) for format in (FORMATS if formats is None else formats)}
     paths = [file.with_name(f"{file.name}.{format}") for format in drawn]
     for path, data in zip(paths, drawn.values(), strict=True):
-        write_atomic(path, data, durable=False)
+        write_atomic(path, data, durable=durable)
     return paths

@@ -28,7 +28,7 @@ class OneFigure:
         """Draw it and write it in each format; nothing where there is nothing to draw."""
         figure = self.draw()
         if figure is not None:
-            figures.save(figure, folder / self.file, kinds)
+            figures.save(figure, folder / self.file, kinds, durable=False)
 
 
 def drawings(summary: Summary, stems: Sequence[str], size: Size | None) -> list[OneFigure]:

@@ -16,7 +16,7 @@ from evalshift.analysis.tables.of_expected_accuracy import verdicts_table
 from evalshift.analysis.tables.published_line import distances_table
 from evalshift.analysis.tables.read import WRITERS, latex_file
 from evalshift.analysis.tables.table import StatisticTable
-from evalshift.files import write_atomic
+from evalshift.files import flush_folders, write_atomic
 from evalshift.publishing import anonymous as without_author
 
 
@@ -37,7 +37,8 @@ def save_report(
 ) -> Path:
     """Write the report into the folder `out`, as `Report.save` says; gives the path of the page, or of the folder.
 
-    Formats and columns are valid. Each file is whole or absent; the page comes last.
+    Formats and columns are valid. Each file is whole or absent. The page comes last, when all others are on
+    the disk: where it is there, they are whole after a power cut, too.
     """
     stems = _stems(summary.pairs)
     drawing = _begin_figures(summary, out / "figures", stems, formats, size)
@@ -47,7 +48,7 @@ def save_report(
             shown = _printed(table, suffix, columns)
             text = latex_file(shown, name) if suffix == "tex" else WRITERS[suffix](shown)
             write_atomic(out / "tables" / f"{name}.{suffix}", text.encode(), durable=False)
-    write_atomic(out / "summary.json", summary_json(summary, anonymous=anonymous).encode(), durable=False)
+    write_atomic(out / "summary.json", summary_json(summary, anonymous=anonymous).encode())
     page = None
     if "html" in formats:
         # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
@@ -60,9 +61,10 @@ def save_report(
         page = render_page(_anonymous(summary) if anonymous else summary, thumbnails, missing)
     if drawing is not None:
         drawing.finish()
+    flush_folders((out / "figures", out / "tables"))
     if page is None:
         return out
-    write_atomic(out / "index.html", page.encode(), durable=False)
+    write_atomic(out / "index.html", page.encode())
     return out / "index.html"
 
 
