@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute
 from pydantic import ValidationError
 
-from evalshift.errors import NewerResultsError, StoreError, first_line
+from evalshift.errors import NewerResultsError, StoreError
+from evalshift.file_faults import file_fault
 from evalshift.files import write_atomic
 from evalshift.parquet import as_numpy, read_metadata, read_table, table_bytes
 
@@ -196,10 +197,5 @@ def _fault(error: Exception) -> str:
         place = ".".join(map(str, first["loc"]))
         if first["type"] == "missing":
             return f'no "{place}" in it'
-        return f"{place}: {first['msg'].removeprefix('Value error, ')}"
-    if isinstance(error, KeyError):  # what is missing: a bare name of ours, or a sentence of pyarrow's
-        missing = str(error.args[0])
-        return missing if " " in missing else f'no "{missing}" in it'
-    if isinstance(error, RecursionError):
-        return "lists or mappings nested too deep"
-    return first_line(error)
+        return f"{place}: {first['msg'].removeprefix('Value error, ').replace('Input should be', 'not')}"
+    return file_fault(error)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.errors import DataError, did_you_mean
+from evalshift.file_faults import file_fault
 from evalshift.testbed.transfer import Progress, shown, web_page
 
 # What zipfile raises for damaged files. NotImplementedError, for versions and compressions that it does not know, is a
@@ -243,7 +244,7 @@ def _readable(
         raise DataError(
             "an archive cannot be read",
             where=archive,
-            found=_kind(archive) or str(error),
+            found=_kind(archive) or file_fault(error),
             expected=expected,
             fix="delete it and fetch it again" if archive.is_file() else "check the path",
         ) from error

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.shapes import Images, Labels
 from evalshift.testbed.archives import ALWAYS_ALLOWED, DAMAGED_ZIP, MOST_EXPANSION
 
@@ -77,7 +78,7 @@ def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray,
             return tuple(opened[key] for key in keys)
     except KeyError as error:
         raise DataError(
-            "an array is missing", where=f"{where}, {path}", found=error.args[0], expected=", ".join(keys)
+            "an array is missing", where=f"{where}, {path}", found=file_fault(error), expected=", ".join(keys)
         ) from error
     except (*UNREADABLE, *DAMAGED_ZIP) as error:
         raise cannot_read(where, path, error, expected=f"arrays {', '.join(keys)} saved with np.savez") from error
@@ -146,7 +147,7 @@ def cannot_read(where: str, path: Path, error: Exception, expected: str) -> Data
     return DataError(
         "a file was not found" if missing else "a file cannot be read",
         where=where,
-        found=path if missing else f"{path}: {error}",
+        found=path if missing else f"{path}: {file_fault(error)}",
         expected=expected,
         fix="paths are relative to the registry file" if missing else None,
     )

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from evalshift.errors import ModelError, first_line, message_of
+from evalshift.errors import ModelError, message_of
+from evalshift.file_faults import file_fault
 from evalshift.testbed.archives import DAMAGED_ZIP
 from evalshift.testbed.safe_types import placeholders
 from evalshift.testbed.transfer import web_page
@@ -59,7 +60,7 @@ def read_content(path: Path, where: str) -> Any:
         with path.open("rb") as stream:
             beginning = stream.read(1 << 12)
     except OSError as error:
-        raise _unreadable(path, where, first_line(error), _AGAIN) from error
+        raise _unreadable(path, where, file_fault(error), _AGAIN) from error
     other = _something_else(path, beginning)
     if other is not None:
         raise _unreadable(path, where, *other)
@@ -152,4 +153,4 @@ def _why(error: Exception, beginning: bytes) -> str:
         return "a pickle of a newer protocol than torch.save writes"
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in said:
         return "a pickle of something else"
-    return first_line(error)
+    return file_fault(error)

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from evalshift.errors import DataError, UsageError, first_line
+from evalshift.errors import DataError, UsageError
+from evalshift.file_faults import file_fault
 from evalshift.files import sha256_of_text
 from evalshift.shapes import Images
 from evalshift.testbed.cinic10_synsets import read_synset_groups, synset_groups
@@ -205,7 +206,7 @@ def _members(path: Path) -> list[str]:
         # Some downloads of Fall 2011 are empty; the authors went on without them.
         if path.stat().st_size == 0:
             return []
-        raise DataError("an archive cannot be read", where=path, found=first_line(error), expected="a .tar") from error
+        raise DataError("an archive cannot be read", where=path, found=file_fault(error), expected="a .tar") from error
 
 
 def _is_image(name: str) -> bool:
@@ -319,7 +320,7 @@ def _read_contributors(path: Path) -> dict[tuple[str, str], list[str]]:
         raise DataError(
             "the list of contributors cannot be read",
             where=path,
-            found=first_line(error),
+            found=file_fault(error),
             expected="CSV with the columns synset, image_num, cinic_set (train, valid or test) and class",
         ) from error
     return found

@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from evalshift.errors import DataError, did_you_mean
+from evalshift.file_faults import file_fault
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.wordnet.hypernyms import hypernyms
 
@@ -59,7 +60,7 @@ def read_synset_groups(path: Path) -> dict[str, tuple[str, ...]]:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError("the list of synsets cannot be read", where=path, found=type(error).__name__) from error
+        raise DataError("the list of synsets cannot be read", where=path, found=file_fault(error)) from error
     names = built_in("cifar10").names
     groups: dict[str, list[str]] = {name: [] for name in names}
     heading: str | None = None

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content
 from evalshift.formatting import counted
 from evalshift.testbed.arrays import UNREADABLE
@@ -48,7 +49,7 @@ def read_corrected_labels(path: Path, space: ClassSpace) -> LabelLists:
             "the file of corrected labels was not found", where=path, expected="a file at this path"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("the corrected labels cannot be read", where=path, found=first_line(error)) from error
+        raise DataError("the corrected labels cannot be read", where=path, found=file_fault(error)) from error
     if not len(rows):
         raise DataError("a file of corrected labels without labels", where=path, expected="one row per image")
     return label_lists(path, ids, rows, space)
@@ -230,7 +231,7 @@ def _of_array(path: Path, space: ClassSpace) -> list[list[Any]]:
     try:
         array = np.load(path, allow_pickle=False)
     except UNREADABLE as error:
-        raise ValueError(first_line(error)) from error
+        raise ValueError(file_fault(error)) from error
     if array.ndim == 2 and array.shape[1] == len(space) > 1 and np.isin(array, (0, 1)).all():
         return [np.flatnonzero(row).tolist() for row in array]
     if array.ndim not in (1, 2) or array.dtype.kind not in "iufUS":

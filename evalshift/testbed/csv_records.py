@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.publishing import inert_name, name_of_cell
 
 
@@ -24,7 +25,7 @@ def read_csv_records(path: Path, content: str) -> tuple[tuple[str, ...], list[di
         raise DataError(f"the file of {content} was not found", where=path, expected="a file at this path") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"the {content} cannot be read", where=path, found=first_line(error), expected="CSV in UTF-8"
+            f"the {content} cannot be read", where=path, found=file_fault(error), expected="CSV in UTF-8"
         ) from error
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalshift.errors import first_line
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.views import ViewFault, is_class
@@ -84,7 +84,7 @@ def _json(path: Path) -> Any:
     try:
         return json_content(text)
     except ValueError as error:
-        raise _fault(path, "the file of classes is not JSON", found=first_line(error), expected=_FORMS) from error
+        raise _fault(path, "the file of classes is not JSON", found=file_fault(error), expected=_FORMS) from error
 
 
 def _text(path: Path) -> str:
@@ -93,7 +93,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError as error:
         raise _fault(path, "the file of classes was not found", expected="a file at this path") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise _fault(path, "the file of classes cannot be read", found=first_line(error)) from error
+        raise _fault(path, "the file of classes cannot be read", found=file_fault(error)) from error
 
 
 def _fault(path: Path, problem: str, found: str | None = None, expected: str | None = None) -> ViewFault:

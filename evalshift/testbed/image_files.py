@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import sha256_of
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def open_rgb(image: StoredImage, where: object = None, reduced: tuple[int, int] 
         raise DataError(
             "an image cannot be read",
             where=where,
-            found=first_line(error),
+            found=file_fault(error),
             expected="an image that Pillow reads",
             fix="copy it again, or remove it from the dataset",
         ) from error

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content
 from evalshift.testbed.text_tables import TextTable, find_encoding, read_text_table
 
@@ -27,7 +28,7 @@ def read_image_table(path: Path, where: str) -> TextTable:
         raise DataError(
             "a table does not exist" if missing else "a table cannot be read",
             where=f"{where}, {path}",
-            found=None if missing else first_line(error),
+            found=None if missing else file_fault(error),
             expected="one row per image, as CSV, TSV, JSON lines, or lines of words",
         ) from error
     return table

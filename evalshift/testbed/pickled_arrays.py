@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 
 # Booleans, whole numbers and floats; no objects, texts, dates or fields.
 _NUMBERS = re.compile(r"b1|[iu][1248]|f[248]")
@@ -123,7 +124,7 @@ def unpickle_arrays(raw: bytes, where: str) -> dict[str, Any]:
         raise DataError(
             "the batch cannot be read",
             where=where,
-            found=first_line(error),
+            found=file_fault(error),
             expected="the official pickle of arrays",
             fix="download it again",
         ) from error

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, did_you_mean, first_line
+from evalshift.errors import DataError, did_you_mean
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content
 from evalshift.formatting import counted
 from evalshift.shapes import Int, Labels
@@ -180,7 +181,7 @@ def _read(path: Path, space: ClassSpace) -> Rows | None:
     except FileNotFoundError as error:
         raise DataError("the file of labels was not found", where=path, expected="a file at this path") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("the labels cannot be read", where=path, found=first_line(error)) from error
+        raise DataError("the labels cannot be read", where=path, found=file_fault(error)) from error
     return None
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from evalshift.errors import DataError, UsageError, first_line
+from evalshift.errors import DataError, UsageError
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content, sha256_of, write_atomic
 
 
@@ -34,7 +35,7 @@ def _settings(path: Path) -> dict[str, object]:
     try:
         found = json_content(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        found = first_line(error)
+        found = file_fault(error)
     if isinstance(found, dict):
         return found
     raise DataError(

@@ -10,6 +10,7 @@ import yaml
 
 from evalshift.errors import RegistryError, UsageError, did_you_mean
 from evalshift.file_dependencies import depends_on
+from evalshift.file_faults import file_fault
 from evalshift.publishing import inert_text
 
 _Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -72,7 +73,7 @@ class YamlText:
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise RegistryError(
-                "the registry cannot be read", where=path, found=str(error), expected="UTF-8 text"
+                "the registry cannot be read", where=path, found=file_fault(error), expected="UTF-8 text"
             ) from error
         try:
             loader = _Loader(written)

@@ -247,11 +247,11 @@ def test_predictions_out_of_their_schema_are_refused_with_the_reason(
 @pytest.mark.parametrize(
     "facts, found",
     [
-        ({"entry": []}, "entry: Input should be a valid dictionary"),
+        ({"entry": []}, "entry: not a valid dictionary"),
         ({"entry": {"family": ["resnet"]}}, "family is of type list, expected str"),
         ({"entry": {"year": [2015]}}, "year is of type list, expected int"),
         ({"entry": {"expected": [90.0]}}, "expected is of type list, expected dict"),
-        ({"identity": "x"}, "identity: Input should be a valid dictionary"),
+        ({"identity": "x"}, "identity: not a valid dictionary"),
         ({"schema_version": "4"}, "schema version 4"),
         ({"model": ["resnet"]}, 'it is of the model "[\'resnet\']", not of "resnet"'),
     ],
@@ -286,7 +286,7 @@ ID, LABEL = pa.array(["x", "y"]), pa.array([0, 2])
         ({"id": ID, "label": pa.array([0, 3])}, {}, "label 3, expected 0 to 2"),
         ({"id": ID, "label": pa.array([-1, 2])}, {}, "label -1, expected 0 to 2"),
         ({"id": ID, "label": LABEL}, {"class_names": ["a", "b"]}, "label 2, expected 0 to 1"),
-        ({"id": ID, "label": LABEL}, {"class_names": ["a", 3, "c"]}, "class_names.1: Input should be a valid string"),
+        ({"id": ID, "label": LABEL}, {"class_names": ["a", 3, "c"]}, "class_names.1: not a valid string"),
         ({"id": ID, "label": pa.array([None, None], pa.int64())}, {}, "no row has a label"),
         ({"id": ID, "label": pa.array(["0", "2"])}, {}, "column label is of type string, expected int64"),
         ({"id": ID, "label": pa.array([0.0, 2.0])}, {}, "column label is of type double, expected int64"),
@@ -294,7 +294,7 @@ ID, LABEL = pa.array(["x", "y"]), pa.array([0, 2])
         ({"id": pa.array(["x", "x"]), "label": LABEL}, {}, "column id has the same id several times"),
         ({"id": ID, "label": LABEL, "labels": pa.array([[0, 7], [2]])}, {}, "label 7, expected 0 to 2"),
         ({"id": ID, "label": LABEL, "attribute.y": LABEL}, {}, "column attribute.y is of type int64, expected string"),
-        ({"id": ID, "label": LABEL}, {"entry": []}, "entry: Input should be a valid dictionary"),
+        ({"id": ID, "label": LABEL}, {"entry": []}, "entry: not a valid dictionary"),
         ({"id": ID, "label": LABEL}, {"entry": {"fresh": ["x"]}}, "entry: fresh is of type list, expected str"),
     ],
 )  # fmt: skip

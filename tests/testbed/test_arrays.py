@@ -54,10 +54,10 @@ class TestLoadArray:
     @pytest.mark.parametrize(
         "content, found",
         [
-            (b"", "EOF: reading magic string, expected 8 bytes got 0"),
+            (b"", "a file that ends too early"),
             (
                 b"<!DOCTYPE html><html>",
-                r"the magic string is not correct; expected b'\x93NUMPY', got b'<!DOCT'",
+                "no file of NumPy: it begins with <!DOCT",
             ),
         ],
     )
@@ -81,13 +81,13 @@ class TestLoadArray:
 
     def test_archives_of_arrays_and_pickles_are_not_opened(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "x.npz", images=np.zeros(3))
-        with pytest.raises(DataError, match=r"got b'PK"):
+        with pytest.raises(DataError, match="a zip archive, such as an npz file"):
             load_array(tmp_path / "x.npz", "dataset d")
         (tmp_path / "x.npy").write_bytes(pickle.dumps({"data": [1]}))
-        with pytest.raises(DataError, match="magic string"):
+        with pytest.raises(DataError, match="no file of NumPy"):
             load_array(tmp_path / "x.npy", "dataset d")
         np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
-        with pytest.raises(DataError, match="Python objects in dtype"):
+        with pytest.raises(DataError, match="an array of Python objects"):
             load_array(tmp_path / "objects.npy", "dataset d")
 
     def test_a_folder_is_no_array(self, tmp_path: Path) -> None:

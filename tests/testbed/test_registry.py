@@ -335,7 +335,7 @@ models:
         says(
             complaint(RegistryError, load_registry, tmp_path / "mine.yaml"),
             where=tmp_path / "mine.yaml",
-            found="'utf-8' codec can't decode byte 0xfc in position 3: invalid start byte",
+            found="the byte 0xfc at position 3, which is not UTF-8",
         )
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, UsageError, first_line
+from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.importers.headings import is_known
+from evalshift.file_faults import file_fault
 from evalshift.files import sha256_of
+from evalshift.formatting import counted
 from evalshift.parquet import read_table
 from evalshift.testbed.text_tables import read_text_table
 
@@ -115,7 +117,7 @@ def readable(path: Path, expected: str):
     except (DataError, UsageError):
         raise
     except Exception as error:  # what a damaged file makes its reader raise depends on the damage
-        raise DataError("the file cannot be read", where=path, found=first_line(error), expected=expected) from error
+        raise DataError("the file cannot be read", where=path, found=file_fault(error), expected=expected) from error
 
 
 def refuse_doubled(names: Sequence[str]) -> None:
@@ -270,7 +272,7 @@ def parse_json(text: str, suffix: str, loads: Callable[[str], Any] = json.loads)
             try:
                 rows.append(loads(line))
             except json.JSONDecodeError as error:
-                raise ValueError(f"line {number}: {error.msg}") from error
+                raise ValueError(f"line {number:,} is no JSON") from error
     return rows
 
 
@@ -387,11 +389,13 @@ def array_of(rows: list) -> np.ndarray:
     odd = next((place for place, row in enumerate(rows) if row is not None and not isinstance(row, list)), None)
     if odd is not None or -1 in nested:
         reference = next(place for place, row in enumerate(rows) if isinstance(row, list))
-        raise ValueError(f"row {odd:,} has one value, row {reference:,} {len(rows[reference]):,} values")
+        raise ValueError(
+            f"row {odd:,} has one value, row {reference:,} a list of {counted(len(rows[reference]), 'value')}"
+        )
     width = max(nested)
     if len(set(nested)) > 1 and any(isinstance(cell, float) and cell % 1 for row in rows for cell in row or ()):
         odd = next(place for place, row in enumerate(rows) if row is not None and len(row) != nested[0])
-        raise ValueError(f"row {odd:,} has {len(rows[odd]):,} values, row 0 {nested[0]:,} values")
+        raise ValueError(f"row {odd:,} has {counted(len(rows[odd]), 'value')}, row 0 {counted(nested[0], 'value')}")
     cells = [cell for row in rows for cell in (*(row or ()), *[None] * (width - len(row or ())))]
     return _flat(cells).reshape(len(rows), width)
 

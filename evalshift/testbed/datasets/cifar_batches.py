@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed import download
@@ -41,7 +42,7 @@ def read(entry: AnyCifar, space: ClassSpace, where: str) -> Parts:
             raise DataError(
                 f"this is not a batch of {'CIFAR-10' if isinstance(entry, Cifar10Dataset) else 'CIFAR-100'}",
                 where=found,
-                found=f"{type(error).__name__}: {error}",
+                found=file_fault(error),
                 expected=f'"data", rows of 3,072 bytes, and "{key}"',
             ) from error
         images.append(as_images(pixels, found))

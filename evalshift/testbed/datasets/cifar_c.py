@@ -6,7 +6,8 @@ from typing import get_args
 
 import numpy as np
 
-from evalshift.errors import DataError, UsageError, first_line
+from evalshift.errors import DataError, UsageError
+from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.testbed.archives import extract_members
 from evalshift.testbed.arrays import UNREADABLE, as_images, as_labels, load_array
@@ -62,7 +63,7 @@ def _arrays(entry: CorruptedCifarDataset, where: str) -> tuple[tuple[np.ndarray,
         raise DataError(
             "the arrays cannot be read",
             where=f"{where}, {archive}",
-            found=first_line(error),
+            found=file_fault(error),
             expected="arrays saved with np.save",
         ) from error
     return (images, labels), archive

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.testbed.archives import each_file
 from evalshift.testbed.classes import ClassSpace
@@ -98,7 +99,7 @@ def _decode(content: bytes, where: str) -> np.ndarray:
             size = opened.size
             pixels = np.asarray(opened.convert("RGB")) if size == (32, 32) else None
     except Exception as error:  # Pillow raises half a dozen kinds for damaged files
-        raise DataError("an image cannot be read", where=where, found=first_line(error), expected="a PNG") from error
+        raise DataError("an image cannot be read", where=where, found=file_fault(error), expected="a PNG") from error
     if pixels is None:
         raise DataError(
             "an image of another size", where=where, found=f"{size[0]} × {size[1]}", expected="32 × 32, as in CINIC-10"

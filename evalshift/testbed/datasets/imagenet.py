@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed.archives import extract_member
@@ -56,12 +57,14 @@ def _labels_of_flat(paths: list[Path], entry: ImageNetDataset, root: Path, where
     try:
         truth = np.array(text.split(), dtype=np.int64)
         positions = np.array([int(path.stem.rpartition("_")[2]) - 1 for path in paths])
+        if positions.max() >= len(truth):
+            raise ValueError(f"{len(truth):,} lines")
         return labels_from_devkit(truth)[positions]
-    except (ValueError, IndexError) as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(
             "this is not the ground truth of the validation images",
             where=f"{where}, {source}",
-            found=str(error),
+            found=file_fault(error),
             expected=f"{IMAGES:,} lines, each a number from 1 to 1000",
         ) from error
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import imagenet
@@ -58,7 +59,7 @@ def _annotations(path: Path, where: str) -> Mapping[str, Mapping[str, Any]]:
         found = {Path(row["file_name"]).stem: row for row in rows}
         missing = sorted({name for row in rows for name in ("class", *FACTORS) if name not in row})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, first_line(error), where) from error
+        raise _unreadable(path, file_fault(error), where) from error
     if missing or not rows:
         raise _unreadable(path, f"no {', '.join(missing[:3])}" if missing else "no rows", where)
     return found
@@ -70,7 +71,7 @@ def _names(path: Path, where: str) -> frozenset[str]:
         with path.open(encoding="utf-8", newline="") as stream:
             return frozenset(Path(row["file_name"]).stem for row in csv.DictReader(stream))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise _unreadable(path, first_line(error), where) from error
+        raise _unreadable(path, file_fault(error), where) from error
 
 
 def _unreadable(path: Path, found: str, where: str) -> DataError:

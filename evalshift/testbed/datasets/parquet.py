@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from evalshift.errors import DataError, did_you_mean, first_line
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content, stat_checksum
 from evalshift.parquet import open_parquet, with_valid_text
 from evalshift.shapes import Labels
@@ -119,7 +120,7 @@ def _unreadable(path: Path, error: Exception, where: str) -> DataError:
     return DataError(
         "a Parquet file cannot be read",
         where=f"{where}, {path}",
-        found=first_line(error),
+        found=file_fault(error),
         expected="a whole Parquet file",
         fix="download it again",
     )

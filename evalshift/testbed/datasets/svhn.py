@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
@@ -33,7 +34,7 @@ def _matrices(source: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(
             "this is not a file of SVHN",
             where=f"{where}, {source}",
-            found=first_line(error),
+            found=file_fault(error),
             expected="X, shape (32, 32, 3, n), and y, shape (n, 1)",
         ) from error
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content, stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets.dataset import Parts
@@ -111,7 +112,7 @@ def _samples(shard: Path, unread: Unread, where: str) -> Iterator[Sample]:
         raise DataError(
             "a tar file cannot be read",
             where=f"{where}, {shard}",
-            found=first_line(error),
+            found=file_fault(error),
             expected="a whole tar file",
             fix="download it again",
         ) from error

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from evalshift.errors import ModelError, first_line
+from evalshift.errors import ModelError
+from evalshift.file_faults import file_fault
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
@@ -80,7 +81,7 @@ def _load(weights: Weights, where: str) -> Any:
         raise ModelError(
             "the exported program cannot be read",
             where=f"{where}, {weights.path}",
-            found=first_line(error),
+            found=file_fault(error),
             expected="a .pt2 file that torch.export.save wrote",
             fix="a file of an older torch must be exported again",
         ) from error

@@ -4,7 +4,8 @@ import warnings
 
 import torch
 
-from evalshift.errors import ModelError, first_line
+from evalshift.errors import ModelError
+from evalshift.file_faults import file_fault
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.own_model_entries import TorchscriptModel
@@ -22,7 +23,7 @@ def build(entry: TorchscriptModel, space: ClassSpace, where: str) -> Built:
         raise ModelError(
             "the TorchScript file cannot be read",
             where=f"{where}, {weights.path}",
-            found=first_line(error),
+            found=file_fault(error),
             expected="a file that torch.jit.save wrote",
         ) from error
     return Built(module, None, weights.sha256)

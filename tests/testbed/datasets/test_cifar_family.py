@@ -134,7 +134,7 @@ class TestCifar100:
 
     def test_a_batch_of_cifar10(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "test").write_bytes(cifar10_batch(self.IMAGES[:2], [0, 9]))
-        says(refused(self.content(path=".")), where="dataset d, HERE/test", found="KeyError: 'fine_labels'")
+        says(refused(self.content(path=".")), where="dataset d, HERE/test", found='no "fine_labels" in it')
 
     def test_a_pickle_that_would_run_something(self, refused: Refused, tmp_path: Path) -> None:
         class Payload:
@@ -179,7 +179,7 @@ class TestCifar102:
         says(
             refused(self.content(body)),
             where="dataset d",
-            found="HERE/c.npz: Object arrays cannot be loaded when allow_pickle=False",
+            found="HERE/c.npz: an array of Python objects, not of numbers or text",
         )
         assert not (tmp_path / "ran").exists()
 
@@ -190,7 +190,7 @@ class TestCifar102:
         says(
             refused(self.content(stream.getvalue())),
             where="dataset d, HERE/c.npz",
-            found="images is not a file in the archive",
+            found='no "images" in it',
         )
         (tmp_path / "c.npz").write_bytes(b"noise")
         assert refused(self.content(b"noise")).startswith("a file cannot be read\n  where:    dataset d\n")

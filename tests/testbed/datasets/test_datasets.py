@@ -350,10 +350,10 @@ class TestCifar10:
         "content, found",
         [
             ({"data": np.zeros((2, 3071), np.uint8), "labels": [0, 1]},
-             "ValueError: cannot reshape array of size 6142 into shape (2,3,32,32)"),
-            ({"data": np.zeros((2, 3072), np.uint8), "fine_labels": [0, 1]}, "KeyError: 'labels'"),
-            ({"data": 5, "labels": [0, 1]}, "TypeError: len() of unsized object"),
-            (["data", "labels"], "KeyError: 'data'"),
+             "6142 numbers, which do not fill the shape (2,3,32,32)"),
+            ({"data": np.zeros((2, 3072), np.uint8), "fine_labels": [0, 1]}, 'no "labels" in it'),
+            ({"data": 5, "labels": [0, 1]}, "content of another structure"),
+            (["data", "labels"], 'no "data" in it'),
         ],
     )  # fmt: skip
     def test_another_batch(self, refused: Refused, tmp_path: Path, content: object, found: str) -> None:

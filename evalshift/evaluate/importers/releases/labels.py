@@ -13,6 +13,7 @@ from evalshift.evaluate.importers.releases.release import ReleasedSet
 from evalshift.evaluate.importers.releases.set_files import SetFiles
 from evalshift.evaluate.rows import are_positions, order_of
 from evalshift.evaluate.store import Results, StoredDataset
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content, sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
@@ -98,7 +99,7 @@ def labels_of_json(path: Path, space: ClassSpace) -> tuple[list[str], Labels]:
         raise DataError(
             "the labels cannot be read",
             where=path,
-            found=f"{type(error).__name__}: {error}",
+            found=file_fault(error),
             expected='"image_filenames", a list of names and wnids',
         ) from error
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
+from evalshift.file_faults import file_fault
 from evalshift.files import json_content
 from evalshift.testbed.classes import ClassSpace
 
@@ -57,7 +58,7 @@ def _read(path: Path, space: ClassSpace) -> Review:
         raise DataError(
             "a review cannot be read",
             where=path,
-            found=first_line(error),
+            found=file_fault(error),
             expected=f"reviewed and problematic, true or false, of each of the {len(space):,} classes by wnid",
         ) from error
     return Review(reviewed, reviewed & ~problematic)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError
 from evalshift.evaluate.importers.releases.release import Release, ReleasedSet
+from evalshift.file_faults import file_fault
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def unpack_archives(release: Release, folder: Path, empty: Path) -> Path:
             raise DataError(
                 "the archive cannot be read",
                 where=path,
-                found=first_line(error),
+                found=file_fault(error),
                 expected="labels, and classes (n, 5) for each model",
             ) from error
     return empty if archives else folder
