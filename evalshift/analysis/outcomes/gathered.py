@@ -7,27 +7,52 @@ import numpy as np
 
 from evalshift.analysis.outcomes.records import ImagePredictions
 from evalshift.analysis.outcomes.shared_images import image_source
-from evalshift.analysis.outcomes.stored_side import ModelOnSet, Side
+from evalshift.analysis.outcomes.stored_side import ModelOnSet
 from evalshift.evaluate.store import StoredDataset
 from evalshift.testbed.class_tree import known_tree
 
 
-def gather_both(
-    original: Side, new: Side, known: Mapping[str, tuple[ModelOnSet, ModelOnSet]]
-) -> tuple[ImagePredictions, ImagePredictions] | None:
-    """Predictions of the models that have them on both sets; None where no model has."""
-    tops = {model: (a.top, b.top) for model, (a, b) in known.items() if a.top is not None and b.top is not None}
-    if not tops or not isinstance(original.dataset, StoredDataset) or not isinstance(new.dataset, StoredDataset):
-        return None
-    k = min(top.shape[1] for both in tops.values() for top in both)
+class Gathering:
+    """Predictions of models on one set, put into one array as they are read: kept apart first, they take twice as much.
 
-    def gather(side: int, dataset: StoredDataset) -> ImagePredictions:
-        confidence = tuple(known[model][side].confidence for model in tops)
-        prob = _gather_prob([known[model][side].prob for model in tops], len(dataset))
-        found = gather_predictions(dataset, {model: both[side] for model, both in tops.items()}, k)
-        return replace(found, confidence=confidence, prob=prob)
+    most   how many models there are at most
+    """
 
-    return gather(0, original.dataset), gather(1, new.dataset)
+    def __init__(self, dataset: StoredDataset, most: int) -> None:
+        self._dataset, self._most = dataset, most
+        self._models: list[str] = []
+        self._confidence: list[float | None] = []
+        self._top: np.ndarray | None = None
+        self._prob: np.ndarray | None = None
+
+    def add(self, model: str, found: ModelOnSet) -> None:
+        """Copy what is known of a model that has predictions here."""
+        assert found.top is not None
+        row, (images, k) = len(self._models), found.top.shape
+        if self._top is None:
+            self._top = np.empty((k, self._most, images), dtype=found.top.dtype)
+        # As many predictions as all keep, in the type that holds those of all.
+        self._top = self._top[:k].astype(np.result_type(self._top, found.top), copy=False)
+        self._top[:, row] = found.top[:, : len(self._top)].T
+        if found.prob is not None:
+            if self._prob is None:
+                self._prob = np.full((self._most, images), np.nan, dtype=np.float32)
+            self._prob[row] = found.prob
+        self._models.append(model)
+        self._confidence.append(found.confidence)
+
+    @property
+    def k(self) -> int:
+        """How many predictions for each image all models keep."""
+        return 0 if self._top is None else len(self._top)
+
+    def predictions(self, k: int) -> ImagePredictions:
+        """Those of all models, the best `k` for each image."""
+        assert self._top is not None
+        count = len(self._models)
+        found = _predictions(self._dataset, self._models, self._top[:k, :count])
+        prob = None if self._prob is None else self._prob[:count]
+        return replace(found, confidence=tuple(self._confidence), prob=prob)
 
 
 def gather_predictions(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k: int) -> ImagePredictions:
@@ -36,9 +61,14 @@ def gather_predictions(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k
     side_by_side = np.empty((k, len(tops), len(dataset)), dtype=kind)
     for model, top in enumerate(tops.values()):
         side_by_side[:, model] = top[:, :k].T
+    return _predictions(dataset, tuple(tops), side_by_side)
+
+
+def _predictions(dataset: StoredDataset, models: Sequence[str], side_by_side: np.ndarray) -> ImagePredictions:
+    """`side_by_side` holds the predictions of each place, best first, over models and images."""
     return ImagePredictions(
         dataset=dataset.name,
-        models=tuple(tops),
+        models=tuple(models),
         top=side_by_side.transpose(1, 2, 0),
         labels=dataset.labels,
         accepted=dataset.accepted,
@@ -51,14 +81,3 @@ def gather_predictions(dataset: StoredDataset, tops: Mapping[str, np.ndarray], k
         source=image_source(dataset.name, dataset.entry),
         pictures=dataset.pictures,
     )
-
-
-def _gather_prob(probs: Sequence[np.ndarray | None], images: int) -> np.ndarray | None:
-    """One row per model, NaN for those without; None where none has any."""
-    if all(prob is None for prob in probs):
-        return None
-    gathered = np.full((len(probs), images), np.nan, dtype=np.float32)
-    for row, prob in zip(gathered, probs, strict=True):
-        if prob is not None:
-            row[:] = prob
-    return gathered

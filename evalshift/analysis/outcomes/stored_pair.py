@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evalshift.analysis.outcomes.duplicate_models import duplicate_models, duplicates_note
-from evalshift.analysis.outcomes.gathered import gather_both, gather_predictions
+from evalshift.analysis.outcomes.gathered import Gathering, gather_predictions
 from evalshift.analysis.outcomes.pair_views import refuse_unlike, seen_alike
 from evalshift.analysis.outcomes.records import METRICS, ImagePredictions, Outcomes, split_pair
 from evalshift.analysis.outcomes.run_notes import run_notes
@@ -74,7 +74,7 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
     notes: list[str] = []
     original, new = (load_side(results, name, pair, notes, models) for name in split_pair(pair))
     refuse_unlike(original.dataset, new.dataset)
-    known, refused = _read_models(results, original, new, _common_models(original, new, notes))
+    known, predictions, refused = _read_models(results, original, new, _common_models(original, new, notes))
     notes += refused
     if not known:
         raise AnalysisError(
@@ -84,7 +84,6 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
             expected="at least one model with predictions on both sets",
             fix=f"`evalshift run --pair {pair}`",
         )
-    predictions = gather_both(original, new, known)
     unreported = {
         metric: reason for metric in METRICS if (reason := _why_unreported(metric, original, new, known, notes))
     }
@@ -101,7 +100,7 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
     notes.extend(run_notes(provenance))
     if shared := shared_images_note(original.dataset, new.dataset):
         notes.append(shared)
-    if bare := [model for model, both in known.items() if both[0].top is None or both[1].top is None]:
+    if bare := [model for model, both in known.items() if not (both[0].predicted and both[1].predicted)]:
         notes.append(
             "Only imported counts are known, so all statistics that need per-image predictions leave out: "
             f"{name_some(bare)}."
@@ -123,18 +122,30 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
 
 def _read_models(
     results: Results, original: Side, new: Side, models: Sequence[str]
-) -> tuple[dict[str, tuple[ModelOnSet, ModelOnSet]], list[str]]:
-    """These models on both sets, and a note on each whose predictions cannot be used."""
+) -> tuple[dict[str, tuple[ModelOnSet, ModelOnSet]], tuple[ImagePredictions, ImagePredictions] | None, list[str]]:
+    """These models on both sets, the predictions of those that have them on both, and a note on each refused."""
     known, refused = {}, []
+    gathered = _gatherings(original, new, len(models))
     for model in models:
         try:
             both = original.read(results, model), new.read(results, model)
             check_one_checkpoint(both[0].provenance, both[1].provenance)
         except (StoreError, AnalysisError) as error:
             refused.append(_left_out(model, error))
-        else:
-            known[model] = both
-    return known, refused
+            continue
+        if both[0].predicted and both[1].predicted:
+            for side, one in zip(gathered, both, strict=True):
+                side.add(model, one)
+        known[model] = both[0].without_predictions(), both[1].without_predictions()
+    k = min((side.k for side in gathered), default=0)
+    return known, (gathered[0].predictions(k), gathered[1].predictions(k)) if k else None, refused
+
+
+def _gatherings(original: Side, new: Side, models: int) -> list[Gathering]:
+    """One for each set; none where one of them is known by counts alone."""
+    datasets = [side.dataset for side in (original, new)]
+    stored = [dataset for dataset in datasets if isinstance(dataset, StoredDataset)]
+    return [Gathering(dataset, models) for dataset in stored] if len(stored) == len(datasets) else []
 
 
 def _is_combination(provenance: Provenance) -> bool:
@@ -247,7 +258,7 @@ def _why_unreported(
     lacking = {
         model: both for model, both in known.items() if None in (both[0].correct[metric], both[1].correct[metric])
     }
-    short = [model for model, both in lacking.items() if both[0].top is not None and both[1].top is not None]
+    short = [model for model, both in lacking.items() if both[0].predicted and both[1].predicted]
     bare = [model for model in lacking if model not in short]
     if short:
         reason = (

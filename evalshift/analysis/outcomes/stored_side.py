@@ -1,7 +1,7 @@
 """One set of a pair as it is stored: what is known of each model there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -17,13 +17,21 @@ from evalshift.formatting import name_some
 
 @dataclass(frozen=True, eq=False)
 class ModelOnSet:
-    """One model on one set: how many of its predictions are correct, None where that is not stored, and these."""
+    """One model on one set: how many of its predictions are correct, None where that is not stored, and these.
+
+    predicted   whether predictions for each image are stored
+    """
 
     correct: Mapping[str, int | None]
     top: Int[np.ndarray, "n k"] | None
     provenance: Provenance
     confidence: float | None = None
     prob: Float32[np.ndarray, " n"] | None = None
+    predicted: bool = False
+
+    def without_predictions(self) -> "ModelOnSet":
+        """The same without the predictions themselves, which take up memory."""
+        return replace(self, top=None, prob=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +59,7 @@ class Side:
                 for metric, k in METRICS.items()
             }
             top = narrow(predictions.top, self.dataset)
-            return ModelOnSet(correct, top, predictions.provenance, predictions.mean_confidence, predictions.prob)
+            return ModelOnSet(correct, top, predictions.provenance, predictions.mean_confidence, predictions.prob, True)
         counted = self.counted[model]
         return ModelOnSet({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
 

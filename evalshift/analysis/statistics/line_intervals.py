@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from evalshift.analysis.statistics.bootstraps import family_groups
@@ -191,11 +191,24 @@ def random_effects_line(
 
 @dataclass(frozen=True, eq=False)
 class BetweenModels:
-    """Variances of the models about the line: each component's, how models share it, and the estimates' covariance."""
+    """Variances of the models about the line.
+
+    variances   of the family, where several models are of one, and of the model itself
+    group       each model's family, numbered from 0
+    covariance  of the estimates of the variances
+    """
 
     variances: Float[np.ndarray, " component"]
-    shared: tuple[np.ndarray, ...]
+    group: Int[np.ndarray, " m"]
     covariance: Float[np.ndarray, "component component"]
+
+    def of(self, weights: Float[np.ndarray, "k m"]) -> Float[np.ndarray, "k component"]:
+        """By what each of the variances is multiplied in those of weighted sums over the models."""
+        squares = [np.sum(weights * weights, axis=1)]
+        if len(self.variances) > 1:
+            # Made when it is needed: a thousand models have a dozen of these matrices, of eight megabytes each.
+            squares.insert(0, np.sum(weights * (weights @ _same_family(self.group)), axis=1))
+        return np.stack(squares, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +231,7 @@ class RandomEffects:
     def with_images(self, combinations: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same with other variances by the images, one for each combination."""
         weights = combinations @ self.weights.T
-        of_models = np.stack([np.sum(weights * (weights @ shared), axis=1) for shared in self.between.shared], axis=1)
+        of_models = self.between.of(weights)
         total = of_models @ self.between.variances + images
         uncertain = np.einsum("kc,cd,kd->k", of_models, self.between.covariance, of_models)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -236,7 +249,7 @@ def between_models(design: np.ndarray, y: np.ndarray, errors: np.ndarray, group:
     basis = np.linalg.qr(design)[0]
     residuals = y - basis @ (basis.T @ y)
     alone = np.eye(models)
-    families = (group[:, np.newaxis] == group).astype(np.float64)
+    families = _same_family(group)
     shared = (families, alone) if group.max() + 1 < models else (alone,)
     # One quadratic form of the residuals for each component: the means of the families, and the residuals themselves.
     forms = [_residual(form / form.sum(axis=1, keepdims=True), basis) for form in shared]
@@ -251,7 +264,11 @@ def between_models(design: np.ndarray, y: np.ndarray, errors: np.ndarray, group:
     products = [form @ covariance for form in forms]
     of_squares = 2 * np.array([[np.sum(one * other.T) for other in products] for one in products])
     inverse = np.linalg.inv(expected)
-    return BetweenModels(variances, shared, inverse @ of_squares @ inverse.T)
+    return BetweenModels(variances, group, inverse @ of_squares @ inverse.T)
+
+
+def _same_family(group: np.ndarray) -> np.ndarray:
+    return (group[:, np.newaxis] == group).astype(np.float64)
 
 
 def _residual(form: np.ndarray, basis: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
         while len(_COUNTED) >= _SETS_KEPT:
             _COUNTED.pop(next(iter(_COUNTED)), None)
         found = _COUNTED[key] = _discordant(correct)
-    return found.copy()
+    return found.astype(np.int64)
 
 
 # A dozen statistics ask for the counts of the same two sets and metrics; of a thousand models they take a second each.
@@ -80,7 +80,8 @@ def _discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
     for start in range(0, images, step):
         right = correct[:, start : start + step].astype(np.float32)
         both += right @ right.T
-    return (np.diagonal(both)[:, np.newaxis] - both).astype(np.int64)
+    # Counts of images: half of the memory holds them as well.
+    return (np.diagonal(both)[:, np.newaxis] - both).astype(np.int32)
 
 
 def exact_mcnemar(only_1: Int[np.ndarray, "*pair"], only_2: Int[np.ndarray, "*pair"]) -> Float[np.ndarray, "*pair"]:
@@ -124,13 +125,8 @@ def paired_difference_interval(
     images = both + only_1 + only_2 + neither
     if (images == 0).any():
         raise ValueError("found a pair of models without images; expected at least 1")
-    phi = _correlation(both, only_1, only_2, neither)
-    below_1, above_1 = _wilson_arms(both + only_1, images, level)
-    below_2, above_2 = _wilson_arms(both + only_2, images, level)
-    difference = (only_1 - only_2) / images
-    low = difference - _joined(below_1, above_2, phi)
-    high = difference + _joined(above_1, below_2, phi)
-    return Interval(low, high)
+    arms = _wilson_arms(both + only_1, images, level), _wilson_arms(both + only_2, images, level)
+    return _joined_interval((only_1 - only_2) / images, *arms, _correlation(both, only_1, only_2, neither))
 
 
 def compare_models(correct: Correct, level: float = 0.95) -> PairedComparison:
@@ -145,17 +141,31 @@ def compare_models(correct: Correct, level: float = 0.95) -> PairedComparison:
     >>> compared.difference[0, 1], compared.p_value[0, 1].round(4)
     (np.float64(0.8), np.float64(0.0078))
     """
-    only = discordant(correct)
+    only, difference, interval = _differences(correct, level)
+    above = np.triu_indices(len(correct), k=1)
+    p_value = np.full(difference.shape, np.nan)
+    p_value[above] = p_value.T[above] = exact_mcnemar(only[above], only.T[above])
+    return PairedComparison(only, difference, interval, p_value)
+
+
+def _differences(correct: Correct, level: float) -> tuple[np.ndarray, np.ndarray, Interval[np.ndarray]]:
+    """Discordant images, differences and their intervals, as in `PairedComparison`."""
+    check_level(level)
+    only, images = discordant(correct), correct.shape[1]
     right = correct.sum(axis=1)
-    both = right[:, np.newaxis] - only
-    neither = correct.shape[1] - right - only
-    interval = paired_difference_interval(both, only, only.T, neither, level)
-    return PairedComparison(
-        only=only,
-        difference=(only - only.T) / correct.shape[1],
-        interval=Interval(_between_models(interval.low), _between_models(interval.high)),
-        p_value=_between_models(exact_mcnemar(only, only.T)),
-    )
+    below, above = _wilson_arms(right, np.full_like(right, images), level)
+    low, high = np.empty(only.shape), np.empty(only.shape)
+    difference = (only - only.T) / images
+    # Some models at a time: a dozen arrays of all pairs of a thousand models would be a hundred megabytes.
+    step = max(1, _CELLS_IN_A_CHUNK // max(1, len(right)))
+    for start in range(0, len(right), step):
+        these = slice(start, start + step)
+        over, under, own = only[these], only.T[these], right[these, np.newaxis]
+        phi = _correlation(own - over, over, under, images - right - over)
+        arms = (below[these, np.newaxis], above[these, np.newaxis]), (below, above)
+        found = _joined_interval(difference[these], *arms, phi)
+        low[these], high[these] = found.low, found.high
+    return only, difference, Interval(_between_models(low), _between_models(high))
 
 
 def compare_drops(
@@ -177,14 +187,17 @@ def compare_drops(
            [-0.3,  0. ]])
     """
     check_same_models(original_correct, new_correct)
-    original, new = compare_models(original_correct, level), compare_models(new_correct, level)
-    difference = original.difference - new.difference
-    variance = _variance(original, original_correct.shape[1]) + _variance(new, new_correct.shape[1])
+    (original_only, before, before_interval), (new_only, after, after_interval) = (
+        _differences(correct, level) for correct in (original_correct, new_correct)
+    )
+    difference = before - after
+    variance = _variance(original_only, before, original_correct.shape[1])
+    variance += _variance(new_only, after, new_correct.shape[1])
     z = np.full_like(difference, np.nan)
     np.divide(difference, np.sqrt(variance), out=z, where=variance > 0)
     return DropDifferences(
         difference=difference,
-        interval=square_and_add(original.difference, original.interval, new.difference, new.interval),
+        interval=square_and_add(before, before_interval, after, after_interval),
         p_value=_between_models(2 * special.ndtr(-np.abs(z))),
     )
 
@@ -234,6 +247,17 @@ def _wilson_arms(correct: np.ndarray, images: np.ndarray, level: float) -> tuple
     return accuracy - np.asarray(low), np.asarray(high) - accuracy
 
 
+def _joined_interval(
+    difference: np.ndarray,
+    arms_1: tuple[np.ndarray, np.ndarray],
+    arms_2: tuple[np.ndarray, np.ndarray],
+    phi: np.ndarray,
+) -> Interval[np.ndarray]:
+    """Of differences of two accuracies whose Wilson limits lie so far below and above them."""
+    (below_1, above_1), (below_2, above_2) = arms_1, arms_2
+    return Interval(difference - _joined(below_1, above_2, phi), difference + _joined(above_1, below_2, phi))
+
+
 def _joined(arm_1: np.ndarray, arm_2: np.ndarray, phi: np.ndarray) -> np.ndarray:
     # Where both arms are the same and φ is 1 rounding leaves a value a little below 0.
     return np.sqrt(np.maximum(arm_1**2 - 2 * phi * arm_1 * arm_2 + arm_2**2, 0))
@@ -244,5 +268,5 @@ def _between_models(values: np.ndarray) -> np.ndarray:
     return np.where(np.eye(len(values), dtype=bool), np.nan, values)
 
 
-def _variance(compared: PairedComparison, images: int) -> np.ndarray:
-    return ((compared.only + compared.only.T) / images - compared.difference**2) / images
+def _variance(only: np.ndarray, difference: np.ndarray, images: int) -> np.ndarray:
+    return ((only + only.T) / images - difference**2) / images

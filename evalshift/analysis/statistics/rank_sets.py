@@ -72,7 +72,7 @@ def better_models(
     discordant images comes to the same, and for few finds more than it should.
     """
     check_level(level)
-    return _rejected(_Tests.of(correct, draws, rng), *_all_pairs(len(correct)), level)
+    return _rejected(_Tests.of(correct, draws, rng), _all_pairs(len(correct)), level)
 
 
 def rank_sets(
@@ -103,9 +103,9 @@ def rank_sets(
     tests = _Tests.of(correct, draws, rng)
     models = len(correct)
     if simultaneous:
-        interval = _ranks_left_open(_rejected(tests, *_all_pairs(models), level))
+        interval = _ranks_left_open(_rejected(tests, _all_pairs(models), level))
     else:
-        of_each = [_ranks_left_open(_rejected(tests, *_pairs_of(model, models), level)) for model in range(models)]
+        of_each = [_ranks_left_open(_rejected(tests, _pairs_of(model, models), level)) for model in range(models)]
         interval = Interval(
             np.array([open_.low[model] for model, open_ in enumerate(of_each)], dtype=np.int64),
             np.array([open_.high[model] for model, open_ in enumerate(of_each)], dtype=np.int64),
@@ -183,59 +183,97 @@ class _Tests:
         )
 
 
-def _rejected(tests: _Tests, first: np.ndarray, second: np.ndarray, level: float) -> np.ndarray:
-    """[i, j] where "i is no better than j" is rejected, in the family of pairs (first, second)."""
-    better = np.zeros_like(tests.spread, dtype=bool)
-    while len(first):
-        beyond = tests.statistic[first, second] > _critical_value(tests, first, second, level)
-        if not beyond.any():
-            break
-        better[first[beyond], second[beyond]] = True
-        first, second = first[~beyond], second[~beyond]
-    return better
+def _rejected(tests: _Tests, family: np.ndarray, level: float) -> np.ndarray:
+    """[i, j] where "i is no better than j" is rejected, in the family of the pairs that are marked."""
+    better = np.zeros_like(family)
+    largest = _Largest(tests, family)
+    while True:
+        beyond = family & (tests.statistic > largest.critical_value(level))
+        family = family & ~beyond
+        better |= beyond
+        if not (beyond.any() and family.any()):
+            return better
+        largest.remove(beyond)
 
 
-def _critical_value(tests: _Tests, first: np.ndarray, second: np.ndarray, level: float) -> float:
-    models, draws = tests.noise.shape
-    largest = np.zeros(draws, dtype=np.float32)
-    # A pair in both directions is drawn once: the largest of one is the smallest of the other.
-    pairs, counts = np.unique(np.minimum(first, second) * models + np.maximum(first, second), return_counts=True)
-    twice = pairs[counts == 2]
-    for difference in _drawn(tests, twice // models, twice % models):
-        np.maximum(largest, difference.max(axis=0), out=largest)
-        np.maximum(largest, -difference.min(axis=0), out=largest)
-    once = np.isin(np.minimum(first, second) * models + np.maximum(first, second), twice, invert=True)
-    for difference in _drawn(tests, first[once], second[once]):
-        np.maximum(largest, difference.max(axis=0), out=largest)
-    # Draws without spread would give 0; no family needs less than one pair alone, looked at from both sides.
-    return max(float(np.quantile(largest, level)), float(special.ndtri((1 + level) / 2)))
+class _Largest:
+    """The largest difference among the pairs of a family, in each draw, while pairs leave the family.
 
+    It is known model by model, so that a pair that leaves costs only the draws in which it was the largest of a model.
+    """
 
-def _drawn(tests: _Tests, first: np.ndarray, second: np.ndarray) -> Iterator[np.ndarray]:
-    """Draws of the differences of these pairs in units of their spread, shape (pairs, draws), some pairs at a time."""
-    spread = tests.spread[first, second]
-    # Models that differ on no image, or on all of them in one direction, have no spread: nothing to scale.
-    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)[:, np.newaxis]
-    step = max(1, _CELLS_IN_A_CHUNK // tests.noise.shape[1])
-    for start in range(0, len(first), step):
-        pairs = slice(start, start + step)
-        difference = tests.noise[first[pairs]] - tests.noise[second[pairs]]
-        difference *= scale[pairs]
-        yield difference
+    def __init__(self, tests: _Tests, family: np.ndarray) -> None:
+        self._tests, self._family = tests, family
+        # Each pair is with that of its two models which has more of them.
+        place = np.argsort(np.argsort(-family.sum(axis=1), kind="stable"))
+        self._own = place[:, np.newaxis] < place
+        models = range(len(family))
+        self._of_models = np.stack([self._of_model(model, family) for model in models])
+
+    def critical_value(self, level: float) -> float:
+        """The `level` quantile of the largest difference."""
+        # Draws without spread would give 0; no family needs less than one pair alone, looked at from both sides.
+        return max(float(np.quantile(self._of_models.max(axis=0), level)), float(special.ndtri((1 + level) / 2)))
+
+    def remove(self, gone: np.ndarray) -> None:
+        self._family = self._family & ~gone
+        for model in np.flatnonzero((self._own & (gone | gone.T)).any(axis=1)).tolist():
+            if 2 * self._count(model, gone) > self._count(model, self._family):
+                self._of_models[model] = self._of_model(model, self._family)
+                continue
+            largest = self._of_model(model, gone) >= self._of_models[model]
+            if largest.any():
+                self._of_models[model, largest] = self._of_model(model, self._family, largest)
+
+    def _count(self, model: int, pairs: np.ndarray) -> int:
+        return int(np.count_nonzero(self._own[model] & (pairs[model] | pairs[:, model])))
+
+    def _of_model(self, model: int, pairs: np.ndarray, draws: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The largest difference among these pairs that are with this model, in all draws or in those marked."""
+        over, under = self._own[model] & pairs[model], self._own[model] & pairs[:, model]
+        largest = np.zeros(len(self._tests.noise[model, draws]), dtype=np.float32)
+        # A pair in both directions is drawn once: the largest of one is the smallest of the other.
+        for difference in self._drawn(model, np.flatnonzero(over & under), draws):
+            np.maximum(largest, np.abs(difference, out=difference).max(axis=0), out=largest)
+        other = np.flatnonzero(over ^ under)
+        for difference in self._drawn(model, other, draws, np.where(over[other], 1, -1)):
+            np.maximum(largest, difference.max(axis=0), out=largest)
+        return largest
+
+    def _drawn(
+        self, model: int, others: np.ndarray, draws: np.ndarray | slice, sign: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Draws of this model's differences from others in units of their spread, shape (pairs, draws), some at a time.
+
+        Each is valid until the next.
+        """
+        spread = self._tests.spread[model, others]
+        # Models that differ on no image, or on all of them in one direction, have no spread: nothing to scale.
+        scale = np.divide(1 if sign is None else sign, spread, out=np.zeros_like(spread), where=spread > 0)
+        noise = self._tests.noise
+        step = max(1, _CELLS_IN_A_CHUNK // noise.shape[1])
+        room = np.empty((min(step, len(others)), noise.shape[1]), dtype=np.float32)
+        own = noise[model, draws]
+        for start in range(0, len(others), step):
+            these = others[start : start + step]
+            difference = np.take(noise, these, axis=0, out=room[: len(these)], mode="clip")[:, draws]
+            np.subtract(own, difference, out=difference)
+            difference *= scale[start : start + step, np.newaxis]
+            yield difference
 
 
 def _ranks_left_open(better: np.ndarray) -> Interval[np.ndarray]:
     return Interval(1 + better.sum(axis=0), len(better) - better.sum(axis=1))
 
 
-def _all_pairs(models: int) -> tuple[np.ndarray, np.ndarray]:
+def _all_pairs(models: int) -> np.ndarray:
     """Every model against every other, in both directions."""
-    first, second = np.nonzero(~np.eye(models, dtype=bool))
-    return first, second
+    return ~np.eye(models, dtype=bool)
 
 
-def _pairs_of(model: int, models: int) -> tuple[np.ndarray, np.ndarray]:
+def _pairs_of(model: int, models: int) -> np.ndarray:
     """One model against every other, in both directions."""
-    others = np.delete(np.arange(models), model)
-    own = np.full_like(others, model)
-    return np.concatenate([own, others]), np.concatenate([others, own])
+    pairs = np.zeros((models, models), dtype=bool)
+    pairs[model] = pairs[:, model] = True
+    pairs[model, model] = False
+    return pairs
