@@ -1,7 +1,9 @@
 """What users can write or call is documented: commands, options, registry fields, statistics."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -48,8 +50,14 @@ def test_every_command_stands_in_the_readme_or_changelog() -> None:
     assert [name for name in commands if f"`{name}`" not in text and f"evalshift {name}" not in text] == []
 
 
+def every_command(command: Any, name: str = "evalshift") -> Iterator[tuple[str, Any]]:
+    yield name, command
+    for below, sub in getattr(command, "commands", {}).items():
+        yield from every_command(sub, f"{name} {below}")
+
+
 def test_every_option_has_help_that_ends_like_a_sentence() -> None:
-    for name, command in get_command(app).commands.items():  # pyright: ignore[reportAttributeAccessIssue]
+    for name, command in every_command(get_command(app)):
         for option in command.params:
             if option.name != "help":
                 assert getattr(option, "help", None), f"{name} {option.name}"

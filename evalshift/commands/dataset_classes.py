@@ -22,15 +22,15 @@ def dataset_classes(
         typer.Option(
             metavar="LIST",
             autocompletion=completion.several_of("top1", "top5"),
-            help="Of top1 and top5. Comma-separated.",
+            help="top1, top5 or both. Comma-separated.",
         ),
     ] = "top1,top5",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the figure and the table.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder for the figure and the table.")] = None,
     size: SizeOption = None,
 ) -> None:
-    """Accuracy by class, sorted, of each model on one dataset.
+    """Rank the classes of a dataset by each model's accuracy.
 
-    Prints the classes that each model classifies best, worst and between, and draws the accuracy of all classes in
+    Prints the classes that each model classifies best, worst and in between, and draws the accuracy of all classes in
     order (figure 6 of Chrabaszcz et al. 2017). Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_classes):

@@ -21,12 +21,14 @@ _REVIEWED = 300
 def dataset_duplicates(
     one: Annotated[
         str,
-        typer.Argument(metavar="A", autocompletion=completion.datasets, help="The dataset whose images are looked up."),
+        typer.Argument(
+            metavar="A", autocompletion=completion.datasets, help="The dataset whose images are searched for."
+        ),
     ],
     other: Annotated[
         str | None,
         typer.Argument(
-            metavar="[B]", autocompletion=completion.datasets, help="Where they are looked up. [default: A itself]"
+            metavar="[B]", autocompletion=completion.datasets, help="The dataset to search. [default: A itself]"
         ),
     ] = None,
     metric: Annotated[
@@ -34,13 +36,15 @@ def dataset_duplicates(
         typer.Option(
             metavar="l2|ssim|features",
             autocompletion=completion.one_of("l2", "ssim", "features"),
-            help="How images are compared. Comma-separated.",
+            help="Metrics by which images are compared. Comma-separated.",
         ),
     ] = "l2",
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Model whose last layer's input is the features.", autocompletion=completion.models
+            metavar="NAME",
+            help="Model for --metric features, the inputs to its last layer.",
+            autocompletion=completion.models,
         ),
     ] = None,
     top: Annotated[int, typer.Option(metavar="K", parser=whole_number, help="Nearest neighbours per image.")] = 30,
@@ -49,37 +53,47 @@ def dataset_duplicates(
         typer.Option(
             metavar="N",
             parser=whole_number,
-            help="Pixels on a side at which images are compared. [default: their own, 32 where sizes differ]",
+            help="Pixels per side at which images are compared. [default: their own, 32 if sizes differ]",
         ),
     ] = None,
     among: Annotated[
         str,
-        typer.Option(metavar="N|all", help="Images of B per image of A, the nearest by pixels, that ssim compares."),
+        typer.Option(
+            metavar="N|all",
+            help="Number of images of B, the nearest by pixels, that ssim compares with each image of A.",
+        ),
     ] = "100",
     prefilter: Annotated[
         str,
         typer.Option(
             metavar="N|auto|none",
             help="Compare by l2 and ssim only with the N images whose perceptual hashes are most similar. auto: 300 "
-            "where A or B has more than 100,000 images, else none.",
+            "if A or B has more than 100,000 images, else none.",
         ),
     ] = "auto",
     review: Annotated[
         int,
         typer.Option(
-            metavar="N", parser=whole_number, help="Images on the review page, likeliest first; 0 for no page."
+            metavar="N",
+            parser=whole_number,
+            help="Images on the review page, most likely duplicates first; 0 for no page.",
         ),
     ] = _REVIEWED,
     beside: Annotated[
-        int, typer.Option(metavar="K", parser=whole_number, help="Neighbours beside each image on the page.")
+        int, typer.Option(metavar="K", parser=whole_number, help="Neighbours shown next to each image on the page.")
     ] = 8,
     decisions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Decisions saved by the review page, or a list of ciFAIR.")
+        Path | None, typer.Option(metavar="FILE", help="Decisions saved by the review page, or a list from ciFAIR.")
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Predictions on A: accuracy with and without near-duplicates.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of stored predictions on A, for accuracy with and without near-duplicates."
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the neighbours and the review page.")] = Path(),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Output folder for the neighbours and the review page.")
+    ] = Path(),
     registry: RegistryOption = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
@@ -87,10 +101,11 @@ def dataset_duplicates(
 ) -> None:
     """Find exact and near-duplicates between two datasets, or within one.
 
-    Counts images with equal pixels, finds the nearest neighbours of each image of A in B, and writes them as CSV with a
-    page on which you decide by eye: y or n, a key each. The page saves your decisions as a file; with --decisions the
-    command gives the share of near-duplicates, and with --results the accuracy of each model without them and the lines
-    for the registry (near_duplicates). l2 and features are searched exactly; ssim among the nearest by pixels.
+    Counts images with equal pixels, finds the nearest neighbours of each image of A in B, and writes them as CSV, with
+    a page on which you review them by eye by pressing y or n. The page saves your decisions to a file. With
+    --decisions, the command prints the share of near-duplicates; with --results, it adds the accuracy of each model
+    with and without them, and the lines for the registry (near_duplicates). The search is exact for l2 and features,
+    and among the nearest images by pixels for ssim.
     Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_duplicates), data_access_of(data_dir):
@@ -185,25 +200,33 @@ def dataset_discriminate(
         str,
         typer.Option(
             metavar="NAME|pixels",
-            help="What the discriminator sees: features of a model's last layer, or the pixels.",
+            help="Input of the classifier: pixels, or the input to the last layer of a model.",
             autocompletion=completion.models,
         ),
     ] = "pixels",
     method: Annotated[
         str,
-        typer.Option(metavar="logistic|ridge", autocompletion=completion.one_of("logistic", "ridge")),
+        typer.Option(
+            metavar="logistic|ridge",
+            autocompletion=completion.one_of("logistic", "ridge"),
+            help="Kind of classifier.",
+        ),
     ] = "logistic",
     size: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             parser=whole_number,
-            help="Pixels on a side, for pixels. [default: their own, 32 where sizes differ]",
+            help="Pixels per side, for --model pixels. [default: their own, 32 if sizes differ]",
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=whole_number, help="At most N images of each dataset, at random, balanced."),
+        typer.Option(
+            metavar="N",
+            parser=whole_number,
+            help="Use at most N random images of each dataset, balanced over the classes.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the split, and of --limit.")] = 0,
     registry: RegistryOption = None,
@@ -213,9 +236,9 @@ def dataset_discriminate(
 ) -> None:
     """Train a linear classifier to tell two datasets apart, and test it on held-out images.
 
-    Both datasets are reduced to as many images of each class; half of them train the discriminator, half test it.
-    Prints its accuracy with a 95 % confidence interval and the p-value of 50 %, the accuracy by chance, over all
-    classes and per class (Holm-adjusted). Near 50 %, it found no difference that is linear in what it saw.
+    Both datasets are reduced to the same number of images per class; half of the images train the classifier, half test
+    it. Prints its accuracy with a 95 % confidence interval and the p-value of 50 %, the accuracy by chance, over all
+    classes and per class (Holm-adjusted). An accuracy near 50 % means that the classifier found no linear difference.
     Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_discriminate), data_access_of(data_dir):

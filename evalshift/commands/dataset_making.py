@@ -23,7 +23,10 @@ _MANY = 20_000
 
 
 def dataset_downsample(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wnid folders, or ImageNet's validation images.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder with one folder per wnid, or with ImageNet's validation images."),
+    ],
     size: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Pixels per side.")] = 32,
     filter: Annotated[
         str,
@@ -31,7 +34,7 @@ def dataset_downsample(
             "--filter",
             metavar="F",
             autocompletion=completion.one_of("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
-            help="nearest, box, bilinear, hamming, bicubic or lanczos.",
+            help="Resampling filter: nearest, box, bilinear, hamming, bicubic or lanczos.",
         ),
     ] = "box",
     split: Annotated[
@@ -47,19 +50,25 @@ def dataset_downsample(
     ] = 1,
     seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the shuffling.")] = 0,
     devkit: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The devkit, if it is not next to flat images.")
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="The devkit, if DIR contains validation images and the devkit is not next to them."
+        ),
     ] = None,
     mean: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Training batch whose mean image val_data.npz gets. [default: one in the output folder, if any]",
+            help="Training batch whose mean image is stored in val_data.npz. [default: one in the "
+            "output folder, if any]",
         ),
     ] = None,
     to: Annotated[
         str,
         typer.Option(
-            metavar="npz|tree", autocompletion=completion.one_of("npz", "tree"), help="Arrays, or PNG files by wnid."
+            metavar="npz|tree",
+            autocompletion=completion.one_of("npz", "tree"),
+            help="npz for arrays, or tree for PNG files in one folder per wnid.",
         ),
     ] = "npz",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: imagenetN]")] = None,
@@ -67,10 +76,10 @@ def dataset_downsample(
 ) -> None:
     """Downsample ImageNet to the format of Downsampled ImageNet.
 
-    Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with the channels in sequence, labels
+    Writes val_data.npz, or train_data_batch_1.npz and so on: one row per image with one channel after the other, labels
     from 1 in the order of the devkit, and the mean image of the training set, which val_data.npz takes from a training
-    batch. With --to tree, writes PNG files in a folder per wnid, which any library reads. An interrupted run is
-    resumed. Exit code: 0 success, 2 invalid usage or input.
+    batch. With --to tree, writes PNG files in one folder per wnid, which any library can read. If it is interrupted,
+    the same command resumes. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_downsample, STOPPED_HALF_WAY):
         from evalshift.testbed.downsampling import downsample, downsample_to_tree
@@ -113,18 +122,22 @@ def dataset_corrupt(
             help="Corruptions, such as gaussian-noise; all for the 15 of CIFAR-10-C. Comma-separated; repeatable.",
         ),
     ] = None,
-    severity: Annotated[str, typer.Option(metavar="LIST", help="Of 1 to 5, such as 3, 1-5 or 1,3,5.")] = "1-5",
+    severity: Annotated[
+        str, typer.Option(metavar="LIST", help="Severities from 1 to 5, such as 3, 1-5 or 1,3,5.")
+    ] = "1-5",
     style: Annotated[
         str | None,
         typer.Option(
             metavar="cifar10-c|imagenet-c",
             autocompletion=completion.one_of("cifar10-c", "imagenet-c"),
-            help="Whose severities. [default: cifar10-c for images of at most 64 pixels on a side, else imagenet-c]",
+            help="Benchmark whose severities are used. [default: cifar10-c for images of at most "
+            "64 pixels per side, else imagenet-c]",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, min=0, help="Seed of the noise.")] = 0,
     limit: Annotated[
-        int | None, typer.Option(metavar="N", parser=whole_number, min=1, help="Only N images, balanced.")
+        int | None,
+        typer.Option(metavar="N", parser=whole_number, min=1, help="Corrupt only N images, balanced over the classes."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: DATASET-corrupted]")] = None,
     registry: RegistryOption = None,
@@ -133,10 +146,10 @@ def dataset_corrupt(
 ) -> None:
     """Corrupt a dataset by noise, blur, weather or digital artefacts, as in CIFAR-10-C and ImageNet-C.
 
-    Writes a dataset per kind and severity and registry.yaml, whose pairs compare the original with each of them. The
-    severities are those of Hendrycks and Dietterich 2019; noise depends on the seed alone. The new datasets are marked
-    as not the official files: random numbers and libraries are others. An interrupted run is resumed. Exit code:
-    0 success, 2 invalid usage or input.
+    Writes one dataset per kind and severity, and registry.yaml, whose pairs compare the original with each of them. The
+    severities are those of Hendrycks and Dietterich 2019. The same seed makes the same images. The new datasets are not
+    the official files, which were made with other random numbers and libraries; their entries say so. If it is
+    interrupted, the same command resumes. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_corrupt, STOPPED_HALF_WAY), data_access_of(data_dir):
         from evalshift.console.datasets import print_corrupted
@@ -224,22 +237,27 @@ def dataset_cinic10(
     per_class: Annotated[
         int, typer.Option(metavar="N", parser=whole_number, help="Images of ImageNet per class, a multiple of 3.")
     ] = 21_000,
-    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, min=0, help="Seed of the choice.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, min=0, help="Seed of the random choice of images.")
+    ] = 0,
     contributors: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="imagenet-contributors.csv: the authors' choice instead of a random one."),
+        typer.Option(metavar="FILE", help="imagenet-contributors.csv, for the authors' images instead of random ones."),
     ] = None,
     groups: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Synsets of each class instead of the authors': lines n02691156,airplane."),
+        typer.Option(
+            metavar="FILE",
+            help="Your own synsets of each class, in lines such as n02691156,airplane. [default: the authors' synsets]",
+        ),
     ] = None,
     workers: WorkersOption = None,
 ) -> None:
     """Make CINIC-10 from CIFAR-10 and ImageNet, as its paper describes.
 
-    Images of ImageNet's synsets are assigned to CIFAR-10's classes, 21,000 of each are chosen at random and made
-    32 × 32 pixels by the box filter, and all are distributed equally among train, valid and test. Writes PNG files
-    named as the official ones, and checks their numbers. Classes that an earlier run finished are kept.
+    Assigns images of ImageNet's synsets to CIFAR-10's classes, chooses 21,000 of each class at random, resizes them to
+    32 × 32 pixels with the box filter, and distributes all images equally among train, valid and test. Writes PNG files
+    named like the official ones, and checks their numbers. Classes that an earlier run finished are kept.
     Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_cinic10, STOPPED_HALF_WAY):

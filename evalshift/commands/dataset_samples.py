@@ -22,25 +22,25 @@ def dataset_sample(
     ],
     matched: Annotated[
         Path | None,
-        typer.Option(metavar="REFERENCE", help="CSV of the same form: match its frequencies, class by class."),
+        typer.Option(metavar="REFERENCE", help="CSV of the same form; match its frequencies, class by class."),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(metavar="F", help="Sample among frequencies of at least F, such as 0.7.")
+        float | None, typer.Option(metavar="F", help="Sample among images with a frequency of at least F, such as 0.7.")
     ] = None,
-    top: Annotated[bool, typer.Option("--top", help="Take the highest frequencies.")] = False,
+    top: Annotated[bool, typer.Option("--top", help="Select the images with the highest frequencies.")] = False,
     per_class: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Images per class.")] = 10,
     seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the sampling.")] = 0,
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the new dataset.")] = "sample",
-    classes: Annotated[str, typer.Option(metavar="NAME", help="Its label space.")] = "imagenet-1k",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the list and the registry entry.")] = Path(),
+    classes: Annotated[str, typer.Option(metavar="NAME", help="Label space of the new dataset.")] = "imagenet-1k",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder for the list and the registry.")] = Path(),
 ) -> None:
     """Sample a test set from candidates whose selection frequency is known.
 
     The selection frequency of an image is the share of people who said that it shows its class. --matched, --threshold
-    and --top are the three strategies by which ImageNetV2 was made. Writes NAME.csv, the list of images with their
-    classes, and NAME.yaml, a registry whose dataset reads it; prints mean frequencies, and images that could not be
-    matched. Where candidates and reference say how many people were shown each image, it also prints what noise in the
-    frequencies leaves of the difference that matching was to remove. Exit code: 0 success, 2 invalid usage or input.
+    and --top are the three sampling strategies of ImageNetV2. Writes NAME.csv, the list of images with their classes,
+    and NAME.yaml, a registry whose dataset reads the list. Prints mean frequencies, and images that could not be
+    matched. If candidates and reference say how many people were shown each image, it also prints how much of the
+    difference in frequency remains because frequencies are noisy. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_sample):
         from evalshift.console.datasets import print_sample, print_written
@@ -91,18 +91,19 @@ def dataset_split(
     name: Annotated[str, typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help="A dataset.")],
     folds: Annotated[int, typer.Option(metavar="K", parser=whole_number, help="Number of folds.")] = 5,
     stratify: Annotated[
-        bool, typer.Option("--stratify/--no-stratify", help="As many images of each class in every fold, within one.")
+        bool,
+        typer.Option("--stratify/--no-stratify", help="Distribute the images of each class equally over the folds."),
     ] = True,
     seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the split.")] = 0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the list.")] = Path(),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path(),
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Split a dataset into folds.
 
-    Writes DATASET_folds.csv: the id of each image and its fold, from 1. As the `attributes:` of the dataset in a
-    registry, it makes `evalshift dataset groups` and reports give the accuracy on each fold. Exit code: 0 success,
-    2 invalid usage or input.
+    Writes DATASET_folds.csv: the id of each image and its fold, from 1. If a registry gives this file as `attributes:`
+    of the dataset, `evalshift dataset groups` and reports give the accuracy on each fold. Exit code: 0 success, 2
+    invalid usage or input.
     """
     with complaints(dataset_split), data_access_of(data_dir):
         from evalshift.console.datasets import print_written

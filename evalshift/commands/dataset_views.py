@@ -82,8 +82,8 @@ def dataset_groups(
     """Report accuracy by group of images, and each model's worst group.
 
     Groups are the values of the images' attributes: further columns of a list or of imported labels, or of the table
-    that `attributes:` names in the registry. Models whose names end in a seed (erm-seed0, erm-seed1) are averaged.
-    Exit code: 0 success, 2 invalid usage or input.
+    given by `attributes:` in the registry. Models whose names differ only in a seed at the end (erm-seed0, erm-seed1)
+    are averaged. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_groups):
         from evalshift.analysis.summary.set_groups import set_groups
@@ -101,16 +101,18 @@ def dataset_groups(
 def dataset_compare(
     one: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.datasets, help="A dataset.")],
     other: Annotated[str, typer.Argument(metavar="B", autocompletion=completion.datasets, help="Another dataset.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the tables as CSV and Markdown.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Output folder for the tables as CSV and Markdown.")
+    ] = None,
     registry: RegistryOption = None,
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Compare two datasets: classes, attributes, sizes, files, intensities, and images that both have.
 
-    Prints how many images of A are in B pixel by pixel; widths, heights, formats and JPEG qualities; means and standard
-    deviations of intensities; and images per class and per value of each attribute that both have, with a test of equal
-    shares. Exit code: 0 success, 2 invalid usage or input.
+    Prints the number of images of A that are in B with equal pixels; widths, heights, formats and JPEG qualities; means
+    and standard deviations of intensities; and images per class and per value of each attribute that both sets have,
+    with a test of equal shares. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_compare), data_access_of(data_dir):
         from evalshift.analysis.summary.dataset_comparison import balance_tables, files_table
@@ -146,15 +148,17 @@ def dataset_show(
     one: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.datasets, help="A dataset.")],
     other: Annotated[
         str | None,
-        typer.Argument(metavar="[B]", autocompletion=completion.datasets, help="Another dataset, shown beside it."),
+        typer.Argument(metavar="[B]", autocompletion=completion.datasets, help="Another dataset, shown next to it."),
     ] = None,
     per_class: Annotated[
-        int, typer.Option(metavar="N", parser=whole_number, help="Images of each class and dataset.")
+        int, typer.Option(metavar="N", parser=whole_number, help="Images per class and dataset.")
     ] = 10,
     classes: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Classes that are shown. Comma-separated; repeatable.")
+        list[str] | None, typer.Option(metavar="NAME", help="Classes to show. Comma-separated; repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", parser=whole_number, help="Seed of the choice of images.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number, help="Seed of the random choice of images.")
+    ] = 0,
     model: Annotated[
         str | None,
         typer.Option(
@@ -175,24 +179,27 @@ def dataset_show(
         list[str] | None,
         typer.Option(
             metavar="N",
-            help="Classes of these ranks by the accuracy of --model on A, 1 the best. Comma-separated; repeatable.",
+            help="Show the classes with these ranks by the accuracy of --model on A, 1 for the "
+            "best. Comma-separated; repeatable.",
         ),
     ] = None,
     same: Annotated[
         bool,
-        typer.Option("--same", help="Show the same images of A and B: by class and name, or by place in arrays."),
+        typer.Option(
+            "--same", help="Show the same images of A and B, matched by class and name, or by position in arrays."
+        ),
     ] = False,
     filters: Annotated[
         list[str] | None,
         typer.Option(
             "--filters",
             metavar="F",
-            help="Instead of B: A made small by these filters, such as box or nearest; all for six. Comma-separated; "
-            "repeatable.",
+            help="Instead of B, show A downsampled by these filters, such as box or nearest; all for all six. "
+            "Comma-separated; repeatable.",
         ),
     ] = None,
     pixels: Annotated[
-        int, typer.Option(metavar="N", parser=whole_number, help="Pixels on a side that --filters make.")
+        int, typer.Option(metavar="N", parser=whole_number, help="Pixels per side of the images made by --filters.")
     ] = 32,
     results: ResultsOption = Path("results"),
     size: Annotated[
@@ -204,19 +211,19 @@ def dataset_show(
             "--format",
             metavar="LIST",
             autocompletion=completion.several_of("png", "pdf", "html"),
-            help="Of png, pdf, html.",
+            help="Any of png, pdf, html.",
         ),
     ] = "png,html",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the sheet.")] = Path(),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path(),
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Draw a contact sheet: a few images of each class, of one dataset or of two side by side.
 
-    Images are drawn at random; the same seed draws the same ones. With --model, images that the model classifies
-    correctly are framed in blue, others in orange. With --same, B shows the same images as A, such as those that
-    `downsample` or `corrupt` made of them; with --filters, each image is shown beside the small ones that filters make
-    of it. Exit code: 0 success, 2 invalid usage or input.
+    Images are chosen at random; the same seed chooses the same ones. With --model, images that the model classifies
+    correctly are framed in blue, others in orange. With --same, B shows the same images as A, such as the output of
+    `downsample` or `corrupt`; with --filters, each image is shown next to its downsampled versions. Exit code: 0
+    success, 2 invalid usage or input.
     """
     with complaints(dataset_show), data_access_of(data_dir):
         from evalshift.analysis.report import check_formats
@@ -286,7 +293,7 @@ def _correct_of(results: Path, dataset: "Dataset", model: str, metric: str) -> "
 
 def dataset_revisions(
     prefix: Annotated[
-        str, typer.Argument(metavar="[PREFIX]", help="What the names of the revisions begin with, before a number.")
+        str, typer.Argument(metavar="[PREFIX]", help="Prefix of the revisions' names, before the number.")
     ] = "imagenetv2-b-",
     models: ModelsOption = None,
     results: ResultsOption = Path("results"),
@@ -295,17 +302,18 @@ def dataset_revisions(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="data/dataset_reviews of a checkout of ImageNetV2: shares of classes and images that were reviewed.",
+            help="data/dataset_reviews of a checkout of ImageNetV2; adds shares of classes and "
+            "images that were reviewed.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the figure and the table.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder for the figure and the table.")] = None,
     size: SizeOption = None,
 ) -> None:
-    """Accuracy by revision of a test set.
+    """Show accuracy by revision of a test set.
 
-    Prints the accuracy of each model on each stored revision, and draws it (figure 7 of Recht et al. 2019): whether
-    reviewing a test set changed how hard it is. Where images have names, it also says how many stayed to the last
-    revision. Import the released revisions of MatchedFrequency first, with
+    Prints and draws the accuracy of each model on each stored revision (figure 7 of Recht et al. 2019), which shows
+    whether reviewing a test set made it easier or harder. If images have names, it also prints how many of each
+    revision are in the last one. First import the released revisions of MatchedFrequency with
     `evalshift import recht2019-imagenet --revisions`. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_revisions):

@@ -64,9 +64,9 @@ LinearOption = Annotated[
     ),
 ]
 
-ProbitOption = Annotated[bool, typer.Option("--probit", help="Fit it to Φ⁻¹(accuracy).")]
+ProbitOption = Annotated[bool, typer.Option("--probit", help="Fit the line to Φ⁻¹(accuracy).")]
 
-LogitOption = Annotated[bool, typer.Option("--logit", help="Fit it to the log-odds of accuracy.")]
+LogitOption = Annotated[bool, typer.Option("--logit", help="Fit the line to the log-odds of accuracy.")]
 
 ScaleOption = Annotated[
     str | None,
@@ -100,8 +100,8 @@ ColorByOption = Annotated[
         "--color-by",
         metavar="training_data|family|year|parameters",
         autocompletion=completion.one_of("training_data", "family", "year", "parameters"),
-        help="Color models in the scatter plot by what the registry says of them, with a line per group and a test "
-        "whether the slopes differ. [default: none; on the page, family without lines]",
+        help="Color models in the scatter plot by this field of the registry, with a line per group and a test "
+        "of equal slopes. [default: none; on the page, family without lines]",
     ),
 ]
 

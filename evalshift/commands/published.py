@@ -23,12 +23,12 @@ def show(
     registry: RegistryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per model and testbed.")] = False,
 ) -> None:
-    """Show all that published testbeds say of a model.
+    """Show what published testbeds contain about a model.
 
-    Prints, for each testbed that comes with evalshift, the accuracies of the model with 95 % confidence intervals, its
-    ranks, its drops, and its distance from the line through the other models and through those trained on the same
-    data; family, year, training data, parameters and image size where they are known. A model that was evaluated at
-    several image sizes is shown at each.
+    For each testbed that comes with evalshift, prints the accuracies of the model with 95 % confidence intervals, its
+    ranks, its drops, its distance from the line through the other models and through those trained on the same data,
+    and, if known, its family, year, training data, parameters and image size. A model that was evaluated at several
+    image sizes is shown at each.
     """
     with complaints(show):
         import json
@@ -62,9 +62,9 @@ def atlas(
 ) -> None:
     """Write all published testbeds as one page.
 
-    It has a search for a model, a choice of two test sets, and the table to download. Each pair has its findings: the
-    line of all models, the lines by training data, and the models significantly above or below the line. The page is
-    one file that needs no network.
+    On the page you can choose two test sets, search for a model, and download the table. Each pair has its findings:
+    the line of all models, the lines by training data, and the models significantly above or below the line. The page
+    is a single file that works offline.
     """
     with complaints(atlas):
         from evalshift.analysis.atlas.page import write_atlas

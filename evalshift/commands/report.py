@@ -64,7 +64,7 @@ def report(
         typer.Option(
             metavar="MODEL",
             autocompletion=completion.models,
-            help="Model by whose errors corruption errors are normalised. [default: alexnet if it has results; on "
+            help="Reference model, whose errors normalise corruption errors. [default: alexnet if it has results; on "
             "ImageNet-C, its published errors]",
         ),
     ] = None,
@@ -81,8 +81,8 @@ def report(
         typer.Option(
             "--corrected-labels",
             metavar="DATASET=FILE",
-            help="Corrected labels of a dataset, one or several per image, such as imagenet=real.json: accuracies and "
-            "ranks by them beside those by its own labels. Repeatable.",
+            help="Corrected labels of a dataset, one or several per image, such as imagenet=real.json; adds "
+            "accuracies and ranks by these labels. Repeatable.",
         ),
     ] = None,
     color_by: ColorByOption = None,
@@ -114,8 +114,9 @@ def report(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write the report into a folder of this one instead, for a static site such as GitHub Pages, with an "
-            "index of its reports and preview images. The folder has the name of --out, or of the results.",
+            help="Write the report to a subfolder of DIR instead, for a static site such as "
+            "GitHub Pages, with an index "
+            "of all its reports and preview images. The subfolder is named after --out, or after the results folder.",
         ),
     ] = None,
     url: Annotated[
@@ -213,10 +214,10 @@ def view(
         int, typer.Option(metavar="N", parser=whole_number, help="Port on 127.0.0.1; 0 for any that is free.")
     ] = 0,
 ) -> None:
-    """Show the report in a browser, and renew it while a run goes on.
+    """Show the report in a browser, and update it during a run.
 
-    Serves the page of a results folder on this machine alone (127.0.0.1), with pictures from the datasets on disk,
-    until Ctrl-C. evalshift report writes the same page as one file to share.
+    Serves the page of a results folder on this machine only (127.0.0.1), with images from the datasets on disk, until
+    Ctrl-C. evalshift report writes the same page as a single file to share.
     """
     with complaints(view, stopped="stopped; the results are as they were"):
         from evalshift.console.view import serve

@@ -68,15 +68,16 @@ def run(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Ray cluster to join, such as 10.0.0.1:6379, or auto. [default: ray is started here, for this run]",
+            help="Ray cluster to connect to, such as 10.0.0.1:6379, or auto. [default: start ray "
+            "on this machine for this run]",
         ),
     ] = None,
     handover: Annotated[
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="Folder or fsspec URL (s3://bucket/prefix) through which ray's workers hand over predictions. "
-            "[default: the results folder where they see it, else ray]",
+            help="Folder or fsspec URL (s3://bucket/prefix) through which ray's workers pass on predictions. "
+            "[default: the results folder if they can reach it, else ray]",
         ),
     ] = None,
     compile: Annotated[
