@@ -163,6 +163,11 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else "without a message"
 
 
+def type_and_message(error: BaseException) -> str:
+    """The class and the first line of an exception as Python prints them, such as KeyError: 'name'."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 def message_of(error: BaseException) -> str:
     """The message of another library's exception; empty where it fails to give one."""
     try:

@@ -144,6 +144,12 @@ def read_kept(path: Path) -> None:
             read()
 
 
+def parquet_bytes(**columns: list[object]) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.table(columns), stream)
+    return stream.getvalue()
+
+
 @cache
 def parquet_images() -> bytes:
     stream = io.BytesIO()

@@ -1,5 +1,6 @@
 """`evalshift dataset cinic10` on a CIFAR-10 and synsets of a few images, in their official formats."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,15 @@ def test_a_file_that_is_no_image_is_replaced(here: Path) -> None:
     assert done.code == 0, done.err
     found = {path.stem for path in Path("out").glob("*/ship/n*.png")}
     assert found == {f"{ship}_{number}" for number in (0, 1, 2, 4, 5, 6)}
+
+
+def test_a_synset_that_is_cut_is_named(here: Path) -> None:
+    synset = Path("imagenet", f"{GROUPS['bird'][0]}.tar")
+    packed = gzip.compress(synset.read_bytes())
+    synset.write_bytes(packed[: len(packed) // 2])
+    done = make("--per-class", "6")
+    assert done.code == 2
+    assert f"an archive cannot be read\n  where:    {synset}" in done.err
 
 
 def test_the_authors_choice_is_taken_from_their_list(here: Path) -> None:

@@ -20,12 +20,11 @@ from pathlib import Path
 from socket import gethostname
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from formats import cifar10_archive, cifar10_batch, idx_bytes, image_bytes, npy_bytes, pixels, tar_bytes
-from fuzzed_files import IDS, TARGETS, parquet_images
+from fuzzed_files import IDS, TARGETS, parquet_bytes, parquet_images
+from fuzzed_sources import SOURCES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -111,12 +110,6 @@ def whole_store() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="evalshift-fuzz-"))
     store_all(folder)
     return folder
-
-
-def parquet_bytes(**columns: list[object]) -> bytes:
-    stream = io.BytesIO()
-    pq.write_table(pa.table(columns), stream)
-    return stream.getvalue()
 
 
 def torch_bytes(content: object, **options: bool) -> bytes:
@@ -302,6 +295,7 @@ READERS: dict[str, tuple[Callable[[Path], None], Callable[[], list[bytes]]]] = {
     "checkpoint": (read_checkpoint, states),
     "program": (read_program, programs),
     **TARGETS,
+    **SOURCES,
     "image": (
         read_image,
         lambda: [image_bytes(kind=kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO", "TGA")],
@@ -436,6 +430,10 @@ FOUND = {
     "a cache without geometry": ("kept", CACHE_HEAD),
     "a label that no integer holds": ("labels", b"image,label\nimage-0,0\nimage-1,1\nimage-2,2\nimage-3," + b"1" * 50),
     "a label that int64 does not hold": ("labels", npy_bytes(np.full(6, 2**64 - 2, np.uint64))),
+    "a devkit that is cut after its first bytes": ("imagenet", b"\x1f\x8b"),
+    "nested lists for annotations": ("imagenet-x", NESTED),
+    "a cell that is larger than cells may be": ("several labels", b'id,labels\na,"' + b"1 " * 100_000 + b'"\n'),
+    "a record of work that is not UTF-8": ("record", b"\xff\xff\n"),
     "a path that no file can have": ("registry", b"extends: " + b"d" * 300 + b"\n"),
     "a path of nobody's home": ("registry", b"extends: ~no-such-user/x.yaml\n"),
     "a class that int64 does not hold": ("predictions", b"image,prediction\nimage-0," + b"1" * 50 + b"\n"),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from evalshift.analysis.plot_data.sizes import SLIDE
 from evalshift.analysis.summary import Summary
-from evalshift.errors import DataError, UsageError, first_line
+from evalshift.errors import DataError, UsageError, type_and_message
 from evalshift.files import json_content, write_atomic
 from evalshift.formatting import counted
 
@@ -122,7 +122,7 @@ def _reports(site: Path) -> list[Published]:
             raise DataError(
                 "what a published report says of itself cannot be read",
                 where=file,
-                found=f"{type(error).__name__}: {first_line(error)}",
+                found=type_and_message(error),
                 expected="its title, finding and date, as they were written with the report",
                 fix="publish that report again, or delete its folder",
             ) from error

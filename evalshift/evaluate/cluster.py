@@ -12,7 +12,7 @@ from typing import Any
 from rich.text import Text
 
 import evalshift
-from evalshift.errors import DataError, EvalshiftError, StoreError, first_line
+from evalshift.errors import DataError, EvalshiftError, StoreError, first_line, type_and_message
 from evalshift.evaluate.at_work import blame
 from evalshift.evaluate.cluster_worker import Returned, Site, run_unit
 from evalshift.evaluate.handover import Handover
@@ -241,7 +241,7 @@ class _Run:
             cause = error.cause if isinstance(error.cause, BaseException) else error
             if isinstance(cause, EvalshiftError):
                 raise cause from None
-            self._fail(given.unit, f"the worker raised {type(cause).__name__}: {first_line(cause)}")
+            self._fail(given.unit, f"the worker raised {type_and_message(cause)}")
         except self._ray.exceptions.RayError as error:
             self._lost(given, error)
         else:

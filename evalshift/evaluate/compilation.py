@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from evalshift.errors import first_line
+from evalshift.errors import type_and_message
 from evalshift.evaluate.devices import Execution
 from evalshift.evaluate.repeatability import NotApplied
 from evalshift.testbed.models import Classifier
@@ -48,9 +48,7 @@ def compile_if_quicker(
             taken = pace(form, wanted)
             spent = time.perf_counter() - start
         except Exception as error:  # someone else's network, and compilers that may be missing
-            skipped[name] = (
-                str(error) if isinstance(error, NotApplied) else f"{type(error).__name__}: {first_line(error)}"
-            )
+            skipped[name] = str(error) if isinstance(error, NotApplied) else type_and_message(error)
             continue
         if taken * _NOISE > best:
             skipped[name] = f"no faster: {1 / taken:,.0f} images/s beside {1 / best:,.0f}, after {spent:,.0f} s"

@@ -16,7 +16,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from evalshift.errors import first_line
+from evalshift.errors import type_and_message
 from evalshift.evaluate.devices import Execution
 from evalshift.evaluate.inference import forward
 from evalshift.evaluate.repeatability import NotApplied, Reference, take_reference
@@ -72,7 +72,7 @@ def fuse(classifier: Classifier, images: Images, reference: Reference | None = N
     except NotApplied:
         raise
     except Exception as error:  # someone else's network: the tracer and the operations refuse whatever they do not know
-        raise NotApplied(f"the network cannot be fused: {type(error).__name__}: {first_line(error)}") from error
+        raise NotApplied(f"the network cannot be fused: {type_and_message(error)}") from error
     return fused
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from evalshift.errors import first_line
+from evalshift.errors import type_and_message
 from evalshift.evaluate.devices import HALF
 from evalshift.evaluate.repeatability import NotApplied
 from evalshift.evaluate.streams import has_hooks
@@ -28,7 +28,7 @@ def cast_weights(classifier: Classifier, precision: str) -> Classifier:
     try:
         module = copy.deepcopy(classifier.module)
     except Exception as error:  # someone else's network
-        raise NotApplied(f"the network cannot be copied: {type(error).__name__}: {first_line(error)}") from error
+        raise NotApplied(f"the network cannot be copied: {type_and_message(error)}") from error
     tensors = [
         tensor
         for part in module.modules()

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, StoreError, UsageError, first_line
+from evalshift.errors import DataError, StoreError, UsageError, first_line, type_and_message
 from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.store import Results
 from evalshift.files import TEMPORARY_SUFFIX, write_atomic
@@ -113,7 +113,7 @@ class Handover:
             raise StoreError(
                 "predictions cannot be handed over",
                 where=public(self.place),
-                found=f"{type(error).__name__}: {first_line(error)}",
+                found=type_and_message(error),
                 expected="a place that this machine and all workers can write to",
                 fix="check its name and the credentials; what was stored before is unchanged",
             ) from error

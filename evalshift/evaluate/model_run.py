@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.text import Text
 
-from evalshift.errors import DataError, EvalshiftError, first_line
+from evalshift.errors import DataError, EvalshiftError, type_and_message
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
@@ -391,7 +391,7 @@ def _failed(name: str, dataset: str | None, error: str, bench: Bench) -> Failure
 def _explain(error: BaseException) -> str:
     if isinstance(error, EvalshiftError):
         return str(error)
-    text = f"the network raised {type(error).__name__}: {first_line(error)}"
+    text = f"the network raised {type_and_message(error)}"
     from evalshift.evaluate.devices import is_out_of_memory
 
     if is_out_of_memory(error):

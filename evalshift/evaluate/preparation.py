@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from evalshift.errors import DataError, first_line
+from evalshift.errors import DataError, type_and_message
 from evalshift.evaluate.compilation import compile_if_quicker
 from evalshift.evaluate.devices import HALF, Execution, set_precision, usual_batch
 from evalshift.evaluate.fusion import fuse
@@ -66,7 +66,7 @@ class Prepared:
 
 def reason(error: Exception) -> str:
     """Why an optimisation is not used, in a line."""
-    return str(error) if isinstance(error, NotApplied) else f"{type(error).__name__}: {first_line(error)}"
+    return str(error) if isinstance(error, NotApplied) else type_and_message(error)
 
 
 def prepare(

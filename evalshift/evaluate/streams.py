@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from evalshift.errors import first_line
+from evalshift.errors import type_and_message
 from evalshift.evaluate.feeding import Batch, DeviceBatch
 from evalshift.evaluate.repeatability import NotApplied
 from evalshift.testbed.models import Classifier
@@ -46,7 +46,7 @@ def count_streams(classifier: Classifier, batch_seconds: float) -> int:
     try:
         copies_of(classifier, 2)
     except Exception as error:  # someone else's network: locks and handles cannot be copied
-        raise NotApplied(f"the network cannot be copied: {type(error).__name__}: {first_line(error)}") from error
+        raise NotApplied(f"the network cannot be copied: {type_and_message(error)}") from error
     return cores
 
 

@@ -23,6 +23,7 @@ from evalshift.testbed.transfer import Progress, shown, web_page
 # What zipfile raises for damaged files. NotImplementedError, for versions and compressions that it does not know, is a
 # RuntimeError, as that where a password is wanted.
 DAMAGED_ZIP = (zipfile.BadZipFile, RuntimeError, UnicodeDecodeError, struct.error, zlib.error, EOFError)
+UNREADABLE_ARCHIVE = (OSError, tarfile.TarError, lzma.LZMAError, *DAMAGED_ZIP)
 # Photographs hardly shrink, arrays of pixels by less than half, and even arrays of labels not so far.
 MOST_EXPANSION = 200
 # An archive of a few bytes may well hold a few thousand.
@@ -160,11 +161,23 @@ def _unpack_all(archive: Path, staging: Path, progress: Progress | None) -> None
             show(done, None)
 
 
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as zip archives do. OSError for one that cannot be read."""
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK"  # zipfile.is_zipfile would look at the end, where a tar may hold a zip
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file is a tar archive, compressed or not, as far as its beginning tells."""
+    try:
+        return tarfile.is_tarfile(path)
+    except UNREADABLE_ARCHIVE:  # such as a compressed file that ends early
+        return False
+
+
 def _entries(archive: Path) -> Iterator[_Member]:
     """What an archive holds, in its order; DataError for the first thing that has no place in one."""
-    with archive.open("rb") as stream:
-        zipped = stream.read(2) == b"PK"  # zipfile.is_zipfile would look at the end, where a tar may hold a zip
-    if zipped:
+    if is_zip(archive):
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
                 kind = stat.S_IFMT(info.external_attr >> 16)
@@ -240,7 +253,7 @@ def _readable(
 ) -> Iterator[None]:
     try:
         yield
-    except (OSError, tarfile.TarError, lzma.LZMAError, *DAMAGED_ZIP) as error:
+    except UNREADABLE_ARCHIVE as error:
         raise DataError(
             "an archive cannot be read",
             where=archive,

@@ -21,6 +21,7 @@ from evalshift.errors import DataError, UsageError
 from evalshift.file_faults import file_fault
 from evalshift.files import sha256_of_text
 from evalshift.shapes import Images
+from evalshift.testbed.archives import UNREADABLE_ARCHIVE
 from evalshift.testbed.cinic10_synsets import read_synset_groups, synset_groups
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, load_dataset
@@ -202,7 +203,7 @@ def _members(path: Path) -> list[str]:
     try:
         with tarfile.open(path) as archive:
             return [member.name for member in archive if member.isfile()]
-    except (OSError, tarfile.TarError) as error:
+    except UNREADABLE_ARCHIVE as error:
         # Some downloads of Fall 2011 are empty; the authors went on without them.
         if path.stat().st_size == 0:
             return []

@@ -50,8 +50,16 @@ def listed(library: str) -> list[dict[str, Any]]:
     """What a library has weights of: for each, what names it, and what the library knows of it."""
     note = download.cache_dir() / "listings" / f"{library}-{listings.library_version(library)}.json"
     with suppress(OSError, ValueError):
-        return json_content(note.read_text("utf-8"))
+        kept = json_content(note.read_text("utf-8"))
+        if _are_facts(kept, _KEYS[library]):
+            return kept
     found = _LISTINGS[library]()
     with suppress(StoreError):  # a shared cache may be read-only; then it is asked each time
         write_atomic(note, json.dumps(found).encode())
     return found
+
+
+def _are_facts(kept: object, keys: tuple[str, ...]) -> bool:
+    """Whether a note holds what names each model: someone else may have written to a shared cache."""
+    rows = kept if isinstance(kept, list) else (None,)
+    return all(isinstance(row, dict) and all(isinstance(row.get(key), str) for key in keys) for row in rows)

@@ -180,7 +180,7 @@ def _read(path: Path, space: ClassSpace) -> Rows | None:
             return _of_marks(path, space)
     except FileNotFoundError as error:
         raise DataError("the file of labels was not found", where=path, expected="a file at this path") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DataError("the labels cannot be read", where=path, found=file_fault(error)) from error
     return None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from evalshift.errors import DownloadError, HashMismatchError
+from evalshift.files import json_content
 from evalshift.publishing import inert_text, public
 
 if TYPE_CHECKING:
@@ -249,8 +250,9 @@ class _Call:
     def _validator(self) -> str | None:
         """The strong ETag of what has arrived, from this address; None without one."""
         with suppress(OSError, ValueError):
-            url, tag = json.loads(self._note().read_text("utf-8"))
-            return tag if url == self.url else None
+            noted = json_content(self._note().read_text("utf-8"))
+            if isinstance(noted, list) and noted[:1] == [self.url] and all(isinstance(one, str) for one in noted):
+                return noted[-1]
         return None
 
     def _note_validator(self, response: "Response") -> None:

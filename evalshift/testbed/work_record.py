@@ -53,7 +53,8 @@ class WorkRecord:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         path = folder / "made.sha256"
-        text = path.read_text("utf-8") if path.is_file() else ""
+        # Damaged lines are those of no file: what they named is made again.
+        text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
         # A run that was killed may have left half a line at the end.
         lines = [re.fullmatch(r"([0-9a-f]{64})  (.+)", line) for line in text.split("\n")[:-1]]
         self._known = {line[2]: line[1] for line in lines if line}

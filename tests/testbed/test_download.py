@@ -798,6 +798,14 @@ class TestUnknownHash:
         assert fetch(unhashed(url), tmp_path, patience=QUICK).read_bytes() == BODY
         assert [request.range for request in file_server.asked("data.bin")] == [None, None]
 
+    @pytest.mark.parametrize("note", ["damaged", "5", "[1, 2]", '["URL", ["x"]]', '{"URL": "x"}', "[" * 100_000])
+    def test_a_damaged_note_of_the_validator_is_none(self, tmp_path: Path, file_server: FileServer, note: str) -> None:
+        url = file_server.put("data.bin", BODY, etag='"one"', faults=[Fault("cut", 300_000), Fault("status", 404)])
+        fails(unhashed(url), tmp_path)
+        arrived(tmp_path).with_name(".validator").write_text(note.replace("URL", url))
+        assert fetch(unhashed(url), tmp_path, patience=QUICK).read_bytes() == BODY
+        assert file_server.asked("data.bin")[-1].range is None
+
     @pytest.mark.parametrize("if_range", [True, False])
     def test_a_file_that_changed_meanwhile_is_not_joined(
         self, tmp_path: Path, file_server: FileServer, if_range: bool

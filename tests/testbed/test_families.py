@@ -79,9 +79,10 @@ def test_a_library_is_asked_once(load: Load, cache: Path, monkeypatch: pytest.Mo
     assert note.name == f"timm-{timm.__version__}.json"
     monkeypatch.setitem(families._LISTINGS, "timm", None)  # calling it would fail
     assert load('  "*": {source: timm, name: "resnet18.a1*"}').models.keys() == {"resnet18.a1_in1k"}
-    note.write_text("damaged")
-    with pytest.raises(TypeError):
-        families.listed("timm")
+    for content in ("damaged", "5", "{}", "[5]", '[{"name": ["a"]}]', "[" * 100_000):
+        note.write_text(content)
+        with pytest.raises(TypeError):
+            families.listed("timm")
 
 
 def test_nothing_matches(load: Load, complaint: Callable[..., str], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum
-from evalshift.testbed.archives import DAMAGED_ZIP
+from evalshift.testbed.archives import DAMAGED_ZIP, is_zip
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes, load_npz
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit
 from evalshift.testbed.datasets.dataset import Parts, numbered
@@ -64,7 +64,7 @@ def _in(folder: Path, name: str) -> Path | None:
 
 def _is_batch(path: Path) -> bool:
     """Whether a file is a batch itself; else it is an archive with batches in it."""
-    if not zipfile.is_zipfile(path):
+    if not is_zip(path):
         return True
     try:
         with zipfile.ZipFile(path) as opened:
@@ -99,7 +99,7 @@ def _batch(path: Path, size: int, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _arrays(path: Path, names: tuple[str, ...], where: str) -> tuple[np.ndarray, ...]:
     """Arrays of a batch of either format; an empty one for what a pickled batch does not have."""
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         return tuple(load_npz(path, names, where))
     try:
         content = unpickle_arrays(path.read_bytes(), f"{where}, {path}")

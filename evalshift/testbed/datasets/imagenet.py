@@ -6,7 +6,6 @@ localisation task leaves out has no place here.
 """
 
 import re
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.shapes import Labels
-from evalshift.testbed.archives import extract_member
+from evalshift.testbed.archives import extract_member, is_tar
 from evalshift.testbed.arrays import cannot_read
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit, labels_of_folders
 from evalshift.testbed.datasets.dataset import Parts
@@ -76,7 +75,7 @@ def _ground_truth(entry: ImageNetDataset, root: Path, where: str) -> tuple[str, 
             place = next((path for path in (place / "data" / TRUTH, place / TRUTH) if path.is_file()), place)
         if place.is_file():
             try:
-                packed = tarfile.is_tarfile(place)
+                packed = is_tar(place)
                 return (extract_member(place, _TRUTH_IN_DEVKIT) if packed else place.read_bytes()).decode(), place
             except (OSError, UnicodeDecodeError) as error:
                 raise cannot_read(where, place, error, expected=f"{TRUTH} or the devkit") from error

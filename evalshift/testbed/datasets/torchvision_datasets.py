@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, did_you_mean, first_line
+from evalshift.errors import DataError, did_you_mean, first_line, type_and_message
 from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets.dataset import Parts, numbered
@@ -43,7 +43,7 @@ def _read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
         raise DataError(
             f"torchvision's {entry.dataset} is not a classification dataset",
             where=where,
-            found=f"{type(error).__name__}: {first_line(error)}",
+            found=type_and_message(error),
             expected="an image and one whole number each",
         ) from error
     numbers = as_labels(np.array(labels, dtype=np.int64), where)
@@ -94,7 +94,7 @@ def _opened(entry: TorchvisionDataset, where: str) -> Any:
         raise DataError(
             f"torchvision's {entry.dataset} cannot be opened",
             where=where,
-            found=f"{type(error).__name__}: {first_line(error)}",
+            found=type_and_message(error),
             expected=f"its files below path; arguments: {', '.join(allowed) or 'none'}",
             fix=f"if it is not there, in Python: {call}" if "download" in takes else None,
         ) from error

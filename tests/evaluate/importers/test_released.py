@@ -165,6 +165,19 @@ def test_both_layouts_of_imagenet_are_stored_in_the_order_of_our_datasets(
     assert report.rules[0] == "the file is called fv_16k_model; the paper calls the model fv_16k"
 
 
+def test_names_of_images_that_are_no_text(
+    tmp_path: Path, results: Results, default: Registry, complaint: Callable[..., str]
+) -> None:
+    folder = imagenet(tmp_path / "released")
+    names = folder / "imagenet-val_ids.txt"
+    names.write_bytes(b"\xff")
+    says(
+        complaint(import_released, "recht2019-imagenet", results, folder, registry=default),
+        where=names,
+        found="'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+    )
+
+
 def test_columns_that_are_right_already_are_left_alone(tmp_path: Path, results: Results, default: Registry) -> None:
     folder = imagenet(tmp_path / "released")
     np.save(folder / "matched-frequency/fv_16k_model.npy", np.array(TOP, np.int16))

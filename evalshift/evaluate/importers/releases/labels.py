@@ -86,7 +86,12 @@ def _named_rows(labels: Path | None) -> list[str] | None:
     if labels is None:
         return None
     ids = labels.with_name(labels.name.replace("_labels.npy", "_ids.txt"))
-    return ids.read_text("utf-8").split() if ids.is_file() else None
+    try:
+        return ids.read_text("utf-8").split() if ids.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            "the names of the images cannot be read", where=ids, found=file_fault(error), expected="a name per line"
+        ) from error
 
 
 def labels_of_json(path: Path, space: ClassSpace) -> tuple[list[str], Labels]:
