@@ -174,7 +174,7 @@ def test_names_of_images_that_are_no_text(
     says(
         complaint(import_released, "recht2019-imagenet", results, folder, registry=default),
         where=names,
-        found="'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+        found="the byte 0xff at position 0, which is not UTF-8",
     )
 
 
