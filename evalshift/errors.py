@@ -157,10 +157,14 @@ def unknown_name(
     )
 
 
+_LONGEST_LINE = 500
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of the message of another library's exception."""
+    """The first line of the message of another library's exception, cut where it grows long."""
     lines = message_of(error).strip().splitlines()
-    return lines[0] if lines else "without a message"
+    line = lines[0] if lines else "without a message"
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
 
 
 def type_and_message(error: BaseException) -> str:
@@ -172,7 +176,7 @@ def message_of(error: BaseException) -> str:
     """The message of another library's exception; empty where it fails to give one."""
     try:
         return str(error)
-    except Exception:  # its own __str__ is somebody's code, too
+    except BaseException:  # its own __str__ is somebody's code, too
         return ""
 
 

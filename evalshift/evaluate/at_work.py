@@ -20,6 +20,8 @@ from evalshift.files import file_name, sha256_of_text
 
 # Set in a watched process: is told of each model that begins, with the path of its note, and that it is done (None).
 _told: list[Callable[[str, Path | None], None]] = []
+# Set there, too: ends the process where a model closed what this run has open.
+_checks: list[Callable[[], None]] = []
 # Models that took down processes of this very command before this one: forcing them again would never end.
 to_blame: set[str] = set()
 # When this command began, in UTC, where this is not its first process; what was stored since then is done.
@@ -64,9 +66,18 @@ def _is_whole(note: Note) -> bool:
     return isinstance(note.model, str) and isinstance(note.process, int) and isinstance(note.tries, int)
 
 
-def tell(listener: Callable[[str, Path | None], None]) -> None:
-    """From now on, tell `listener` of each model that begins, with the path of its note, and with None when it ends."""
-    _told[:] = [listener]
+def tell(listener: Callable[[str, Path | None], None], check: Callable[[], None]) -> None:
+    """From now on, tell `listener` of each model that begins, with the path of its note, and with None when it ends.
+
+    check   ends the process where a model closed what this run has open; called before anything of it is stored
+    """
+    _told[:], _checks[:] = [listener], [check]
+
+
+def check() -> None:
+    """End a watched process where a model closed what this run has open, as the images: others may be read then."""
+    for one in _checks:
+        one()
 
 
 @contextmanager
@@ -82,6 +93,7 @@ def at_work(results: Path, model: str, identity: Mapping[str, object]) -> Iterat
     try:
         yield
     finally:
+        check()
         with suppress(OSError):
             path.unlink(missing_ok=True)
             path.parent.rmdir()  # when it is empty
@@ -108,12 +120,14 @@ def forget(path: Path) -> None:
     """Remove a note: its model is not to blame."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
+        path.parent.rmdir()  # when it is empty
 
 
 def _write(path: Path, note: Note) -> None:
     # Not flushed to disk: a note is for what ends a process, and costs no more than that.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(note)), "utf-8")
+    with suppress(OSError):  # a full disk is told of where predictions are stored
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(note)), "utf-8")
 
 
 def _is_running(note: Note) -> bool:

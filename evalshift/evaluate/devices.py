@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from evalshift.errors import UsageError, message_of
+from evalshift.evaluate.fp32_precision import put_back, read_switches, set_tf32
 from evalshift.evaluate.options import check_device_name
 
 # What the search may choose from.
@@ -86,21 +87,18 @@ def choose_device(name: str = "auto") -> torch.device:
 
 @contextmanager
 def set_precision(precision: str, device: torch.device) -> Iterator[None]:
-    """Let torch work in a precision. fp32 means all 23 bits of it: TF32 stays off unless it is asked for.
+    """Let torch work in a precision. fp32 means all 23 bits of it: neither TF32 nor bfloat16 stand in for it.
 
     Afterwards torch's own settings are as they were. Raises UsageError for a precision that the device cannot do.
     """
     if precision in ("tf32", "fp16") and device.type == "cpu":
         raise UsageError(f"{precision} needs a GPU", found="the CPU", expected="fp32 or bf16")
-    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [switch.allow_tf32 for switch in switches]
+    before = read_switches()
     try:
-        for switch in switches:
-            switch.allow_tf32 = precision == "tf32"
+        set_tf32(precision == "tf32")
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
+        put_back(before)
 
 
 def describe(device: torch.device) -> str:

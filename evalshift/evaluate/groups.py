@@ -24,7 +24,7 @@ def run_all(works: Sequence[Work], bench: Bench) -> list[Failure]:
     queue, set_aside = deque(in_order(works)), deque[Loaded]()
     failures: list[Failure] = []
     while queue or set_aside:
-        with process_state_kept():
+        with process_state_kept(bench.progress.note):
             failures += _run_next(queue, set_aside, bench)
     return failures
 
@@ -39,9 +39,13 @@ def _run_next(queue: deque[Work], set_aside: deque[Loaded], bench: Bench) -> lis
         stack.enter_context(bench.at_work(first.work))
         if is_streamed(first, bench):
             failures += _gather(group, queue, set_aside, bench)
-        for loaded in group[1:]:
-            stack.enter_context(bench.at_work(loaded.work))
-        return failures + run_group(group, bench)
+        for other in group[1:]:
+            stack.enter_context(bench.at_work(other.work))
+        failures += run_group(group, bench)
+        # Here, as what their code does when they are given up is theirs, too.
+        first = other = None
+        group.clear()
+    return failures
 
 
 def _load(work: Work, bench: Bench) -> Loaded | Failure:

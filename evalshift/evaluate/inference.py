@@ -85,8 +85,10 @@ def forward(classifier: Classifier, batch: Images | DeviceBatch, execution: Exec
     with torch.no_grad():
         returned = _run(classifier, batch, execution)
         if classifier.settled is None:
-            return read_unsettled(classifier, returned, len(batch)).float()
-        return find_scores(classifier, returned, len(batch))[1].float()
+            scores = read_unsettled(classifier, returned, len(batch))
+        else:
+            scores = find_scores(classifier, returned, len(batch))[1]
+        return scores.detach().float()  # networks that adapt themselves compute gradients all the same
 
 
 def _run(classifier: Classifier, batch: Images | DeviceBatch, execution: Execution) -> Any:

@@ -19,14 +19,16 @@ import numpy as np
 from rich.text import Text
 
 from evalshift.errors import DataError, EvalshiftError, type_and_message
+from evalshift.evaluate import at_work
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
-from evalshift.evaluate.process_state import folder_kept, process_state_kept
+from evalshift.evaluate.process_state import process_state_kept, surroundings_kept
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results
 from evalshift.evaluate.time_spent import TimeSpent
 from evalshift.formatting import percent
+from evalshift.interrupts import raise_interrupt
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import without_network
 from evalshift.testbed.datasets import Dataset
@@ -151,7 +153,7 @@ def load(work: Work, bench: Bench) -> Loaded | Failure:
     from evalshift.testbed.models import load_classifier
 
     try:
-        with bench.progress.aside(), folder_kept(), _warnings_noted(work.name, bench.progress):
+        with bench.progress.aside(), surroundings_kept(), _warnings_noted(work.name, bench.progress):
             classifier = load_classifier(work.name, work.entry, work.space)
     except EvalshiftError as error:
         bench.progress.skip(sum(len(bench.reader(name).dataset) for name in work.datasets))
@@ -184,7 +186,10 @@ class _Logged(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
+        try:
+            self.texts.append(record.getMessage())
+        except Exception:  # its arguments do not fit its text, which Python lets pass
+            self.texts.append(str(record.msg))
 
 
 def run_group(group: Sequence[Loaded], bench: Bench) -> list[Failure]:
@@ -276,13 +281,14 @@ def _is_prepared(loaded: Loaded, name: str, bench: Bench) -> bool:
     try:
         with (
             bench.progress.preparing(f"{work.name} on {name}", len(reader.dataset)),
-            folder_kept(),
+            surroundings_kept(),
             without_network(work.name),
         ):
             loaded.prepared = prepare(loaded.classifier, reader, bench.device, bench.options, images)
-    except (DataError, KeyboardInterrupt):
+    except DataError:
         raise
     except BaseException as error:  # someone else's network, and its exceptions
+        raise_interrupt(error)
         loaded.failures.append(_failed(work.name, name, _explain(error), bench))
         bench.progress.skip(len(reader.dataset))
         return False
@@ -303,7 +309,7 @@ def _run_one(loaded: Loaded, name: str, reader: "ImageReader | SharedReader", be
     try:
         with (
             bench.progress.job(f"{work.name} on {name}", len(reader.dataset)) as advance,
-            folder_kept(),
+            surroundings_kept(),
             without_network(work.name),
         ):
             predictions, result = evaluate_classifier(
@@ -314,15 +320,17 @@ def _run_one(loaded: Loaded, name: str, reader: "ImageReader | SharedReader", be
                 keep_logits=bench.options.save_logits,
                 advance=advance,
             )
-    except (DataError, KeyboardInterrupt):
+    except DataError:
         raise
     except BaseException as error:  # someone else's network, and its exceptions
+        raise_interrupt(error)
         loaded.failures.append(_failed(work.name, name, _explain(error), bench))
         return
     finally:
         waited = reader.decode_seconds - waited
         bench.spent.decode += waited
         bench.spent.forward += max(0.0, time.perf_counter() - began - waited)
+    at_work.check()
     with bench.spent.storing():
         bench.keep(predictions, result.logits)
     loaded.lines.append(result_line(predictions, result.images_per_second, reader.dataset, work.entry))

@@ -83,7 +83,8 @@ def predict(
     if rule is not None:
         check_rule(rule, dataset.model_classes, f"model {name}")
     with set_precision(options.precision, chosen), _left_as_it_was(module):
-        classifier = Classifier(name, module.eval(), settings, dataset.model_classes, output=output, logits=rule)
+        module.eval()
+        classifier = Classifier(name, module, settings, dataset.model_classes, output=output, logits=rule)
         reader = ImageReader(dataset, options.workers)
         prepared = prepare(classifier, reader, chosen, options, len(dataset))
         origin = Origin({"source": "python", "function": type(module).__qualname__}, {}, git_revision())

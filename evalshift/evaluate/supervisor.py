@@ -19,15 +19,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from evalshift import interrupts
 from evalshift.evaluate import at_work
 
 # Linux alone: macOS's own libraries do not survive a fork, and only Linux ends a child with its parent.
 CAN_SUPERVISE = sys.platform == "linux"
 
 _POLL_SECONDS = 0.1
-# What a run gets after Ctrl-C to leave all as it should be.
+# What a run gets after Ctrl-C to leave all as it should be, and to end once it is done: a model's thread may not end.
 _GRACE_SECONDS = 3.0
-_PR_SET_PDEATHSIG = 1
+# What processes that models started get to end by themselves after the run.
+_LEFT_SECONDS = 1.0
+# How often a run goes on that ended between two models.
+_MOST_UNEXPLAINED = 3
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # By name, as not every system has them all.
 _WORDS = {
     "SIGSEGV": "a segmentation fault",
@@ -37,8 +42,10 @@ _WORDS = {
     "SIGILL": "an illegal instruction",
     "SIGKILL": "SIGKILL, as the system sends where memory runs out",
 }
-# In a child: where its exit code goes.
-_to_parent: list[int] = []
+# The exit code of a child in which a model closed what it had open.
+_CLOSED = 121
+# In a child: where its exit code goes, and which file that is.
+_to_parent: list[tuple[int, int]] = []
 
 
 def supervise(model_timeout: float | None = None, stopped: str = "stopped") -> None:
@@ -48,11 +55,14 @@ def supervise(model_timeout: float | None = None, stopped: str = "stopped") -> N
     stopped         what to say after Ctrl-C where the child does not
     """
     began = datetime.now(UTC).isoformat(timespec="seconds")
+    adopts = _adopt_orphans()
+    unexplained = 0
     while True:
         child = _fork()
         if child is None:
             return
-        _Watch(child, model_timeout, stopped).go_on()
+        watch = _Watch(child, model_timeout, stopped, adopts, may_go_on=unexplained < _MOST_UNEXPLAINED)
+        unexplained += not watch.go_on()
         at_work.began[:] = [began]
 
 
@@ -60,7 +70,10 @@ def report_exit(code: Any) -> None:
     """In a child of `supervise`: the command is done, and this is its exit code (of SystemExit)."""
     if _to_parent:
         number = code if isinstance(code, int) else 0 if code is None else 1
-        _send(_to_parent[0], {"exit": number})
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # a model may have closed it
+                stream.flush()
+        _send({"exit": number})
 
 
 @dataclass
@@ -89,17 +102,75 @@ def _fork() -> _Child | None:
         os._exit(1)
     # A terminal sends Ctrl-C to both; the parent passes it on, so that it comes once.
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    signal.signal(signal.SIGUSR1, _interrupt)
+    interrupts.watch()
     for one in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    _to_parent[:] = [writing]
-    at_work.tell(lambda model, path: _send(writing, {"model": model, "note": path and str(path.absolute())}))
+    _to_parent[:] = [(writing, os.fstat(writing).st_ino)]
+    at_work.tell(lambda model, path: _send({"model": model, "note": path and str(path.absolute())}), _check)
     return None
 
 
-def _send(pipe: int, message: dict[str, Any]) -> None:
-    os.write(pipe, json.dumps(message).encode() + b"\n")
+def _interrupt(*_: object) -> NoReturn:
+    interrupts.note_interrupt()
+    raise KeyboardInterrupt
+
+
+def _send(message: dict[str, Any]) -> None:
+    _check()
+    os.write(_to_parent[0][0], json.dumps(message).encode() + b"\n")
+
+
+def _check() -> None:
+    """End where a model closed what leads to the parent: it closed the images that the run reads, too."""
+    [(pipe, file)] = _to_parent
+    try:
+        if os.fstat(pipe).st_ino == file:
+            return
+    except OSError:
+        pass
+    os._exit(_CLOSED)
+
+
+def _adopt_orphans() -> bool:
+    """Let processes become children of this one that models started and left: they are ended with the run.
+
+    Not where this process has children already, or is the first one of a container: those may be anybody's.
+    """
+    if os.getpid() == 1 or _children():
+        return False
+    return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def _children() -> list[int]:
+    """The processes whose parent is this one; those that have ended are waited for and left out."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError, ValueError, IndexError):
+                # Its name, in brackets, may hold anything; then come its state and its parent.
+                after = Path(entry.path, "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+                if int(after[1]) == os.getpid():
+                    found.append(int(entry.name))
+    return [process for process in found if not _has_ended(process)]
+
+
+def _has_ended(process: int) -> bool:
+    with suppress(ChildProcessError):
+        return os.waitpid(process, os.WNOHANG)[0] == process
+    return True
+
+
+def _end_orphans() -> None:
+    """End what models started and left, once it had a moment to end by itself."""
+    deadline = time.monotonic() + _LEFT_SECONDS
+    while left := _children():
+        if time.monotonic() > deadline:
+            for process in left:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        time.sleep(_POLL_SECONDS / 5)
 
 
 @dataclass
@@ -109,14 +180,21 @@ class _Watch:
     child: _Child
     model_timeout: float | None
     stopped: str
+    adopts: bool = False
+    may_go_on: bool = True
+    last: str | None = None
     notes: dict[str, tuple[Path, float]] = field(default_factory=dict)
     code: int | None = None
     overdue: bool = False
     signals: list[int] = field(default_factory=list)
     kill_at: float | None = None
 
-    def go_on(self) -> None:
-        """Wait for the end of the child; returns where the run is to go on without a model, else exits."""
+    def go_on(self) -> bool:
+        """Wait for the end of the child; returns where the run is to go on, and whether it is known without what.
+
+        adopts      whether what models start and leave becomes a child of this process
+        may_go_on   whether the run goes on where it ended between two models
+        """
         handlers = {one: signal.signal(one, self._pass_on) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             status = self._wait()
@@ -124,6 +202,8 @@ class _Watch:
             for one, handler in handlers.items():
                 signal.signal(one, handler)
             os.close(self.child.messages)
+            if self.adopts:
+                _end_orphans()
         if self.signals and self.signals[0] != signal.SIGINT:
             signal.signal(self.signals[0], signal.SIG_DFL)
             os.kill(os.getpid(), self.signals[0])
@@ -135,19 +215,23 @@ class _Watch:
                 at_work.forget(path)
             self._say(f"\nevalshift: {self.stopped}")
             _exit(130)
-        self._blame(status)
+        return self._blame(status)
 
-    def _blame(self, status: int) -> None:
+    def _blame(self, status: int) -> bool:
         reason = f"no result after {self.model_timeout:g} s" if self.overdue else _how(status)
         if len(self.notes) > 1:  # one of them, that run next alone
             self._say(f"\nevalshift: {reason}, with {len(self.notes)} models at work; each of them is run alone, last")
-            return
+            return True
         model = at_work.end(next(iter(self.notes.values()))[0], reason) if self.notes else None
-        if model is None:
+        if model is not None:
+            at_work.to_blame.add(model)
+            self._say(f"\nevalshift: {model} took the run down: {reason}; the run goes on without it")
+            return True
+        if self.last is None or not self.may_go_on:
             self._say(f"\nevalshift: the run ended unexpectedly: {_how(status)}")
             _exit(1)
-        at_work.to_blame.add(model)
-        self._say(f"\nevalshift: {model} took the run down: {reason}; the run goes on without it")
+        self._say(f"\nevalshift: the run ended after {self.last}: {_how(status)}; it goes on")
+        return False
 
     def _wait(self) -> int:
         while True:
@@ -181,7 +265,10 @@ class _Watch:
         for line in lines:
             message = json.loads(line)
             self.code = message.get("exit", self.code)
+            if "exit" in message:
+                self.kill_at = self.kill_at or time.monotonic() + _GRACE_SECONDS
             if "model" in message:
+                self.last = message["model"]
                 self.notes.pop(message["model"], None)
                 if message["note"]:
                     self.notes[message["model"]] = Path(message["note"]), time.monotonic()
@@ -189,8 +276,7 @@ class _Watch:
 
     def _pass_on(self, number: int, _: object) -> None:
         self.signals.append(number)
-        if number == signal.SIGINT:
-            self.kill_at = 0.0 if len(self.signals) > 1 else time.monotonic() + _GRACE_SECONDS
+        self.kill_at = 0.0 if len(self.signals) > 1 else time.monotonic() + _GRACE_SECONDS
         with suppress(ProcessLookupError):  # it ended at this very moment
             os.kill(self.child.process, signal.SIGUSR1 if number == signal.SIGINT else number)
 
@@ -205,6 +291,8 @@ class _Watch:
 
 def _how(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
+    if code == _CLOSED:
+        return "it closed files that evalshift had open"
     if code >= 0:
         return f"the process exited in the midst of it, with code {code}"
     try:

@@ -18,6 +18,7 @@ from types import ModuleType
 from torch import nn
 
 from evalshift.errors import DownloadError, EvalshiftError, ModelError, message_of
+from evalshift.interrupts import raise_interrupt
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import without_network
 from evalshift.testbed.model_entries import AnyModel
@@ -57,9 +58,14 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
     try:
         with without_network(name), refused_offline(_ALL, where):
             built = build(entry, space, where)
-    except (EvalshiftError, KeyboardInterrupt):
-        raise
+            if isinstance(built.module, nn.Module):
+                built.module.eval()  # not what it returns: many networks' own `train` returns nothing
+                for parameter in built.module.parameters():  # one by one: a script does not do it for all
+                    parameter.requires_grad_(False)
     except BaseException as error:  # someone else's code: whatever it raises, the other models go on
+        if isinstance(error, EvalshiftError):
+            raise
+        raise_interrupt(error)
         raise ModelError(
             "the model cannot be built",
             where=where,
@@ -76,11 +82,9 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
     preprocess = (entry.preprocess or Preprocess()).over(built.preprocess)
     if entry.logits is not None:
         check_rule(entry.logits, space, where)
-    for parameter in built.module.parameters():  # one by one: a script does not do it for all
-        parameter.requires_grad_(False)
     return Classifier(
         name,
-        built.module.eval(),
+        built.module,
         preprocess,
         space,
         built.sha256,

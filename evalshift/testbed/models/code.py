@@ -164,8 +164,13 @@ def imports_of(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in _names_from(folder.absolute(), before, path_before):
-            del sys.modules[name]
+        forget_imports(folder, before, path_before)
+
+
+def forget_imports(folder: Path, before: set[str], path: list[str]) -> None:
+    """Forget the modules from under `folder` that are not among those `before`, and that `path` does not lead to."""
+    for name in _names_from(folder.absolute(), before, path):
+        del sys.modules[name]
 
 
 def _imported_from(folder: Path, before: set[str]) -> list[Path]:

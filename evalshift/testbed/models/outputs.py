@@ -46,7 +46,8 @@ def settle(classifier: Classifier, returned: Iterable[Any], images: int) -> Clas
     settled = Settled(_name(place) or None, probabilities, exact=rule.probabilities is None and chosen is None)
     plain = not place and chosen is None and scores.ndim == 2 and not rule.sigmoid
     module = classifier.module if plain else ScoresOf(classifier.module, place, chosen, rule.sigmoid, probabilities)
-    return dataclasses.replace(classifier, module=module.eval(), logits=None, output=None, settled=settled)
+    module.eval()
+    return dataclasses.replace(classifier, module=module, logits=None, output=None, settled=settled)
 
 
 def read_unsettled(classifier: Classifier, returned: Any, images: int) -> torch.Tensor:

@@ -1,0 +1,106 @@
+"""The process that watches another one run models: it ends when that is done, leaves nothing behind, and goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+
+# A run of models `a` and `b`: what is in the place of the first, what comes after it, then the end.
+RUN = """
+import os, signal, subprocess, sys, threading, time
+from pathlib import Path
+from evalshift import interrupts
+from evalshift.evaluate import supervisor
+from evalshift.evaluate.at_work import at_work, notes
+supervisor._GRACE_SECONDS = supervisor._LEFT_SECONDS = 0.3
+supervisor.supervise()
+left = notes(Path("."))
+if "a" not in left:
+    with at_work(Path("."), "a", {{}}):
+        print("a", flush=True)
+        {within}
+    {after}
+with at_work(Path("."), "b", {{}}):
+    print("b", flush=True)
+supervisor.report_exit(7)
+"""
+
+
+def run(folder: Path, within: str = "pass", after: str = "pass") -> subprocess.CompletedProcess[str]:
+    code = RUN.format(within=within, after=after)
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "within",
+    [
+        "threading.Thread(target=time.sleep, args=(1000,)).start()",
+        "import atexit; atexit.register(time.sleep, 1000)",
+        "import atexit; atexit.register(os._exit, 3)",
+        "import atexit; atexit.register(os.abort)",
+    ],
+)
+def test_a_run_that_is_done_ends_whatever_a_model_left(tmp_path: Path, within: str) -> None:
+    began = time.monotonic()
+    ran = run(tmp_path, within)
+    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (7, ["a", "b"], "")
+    assert time.monotonic() - began < 30
+
+
+def test_no_process_that_a_model_started_is_left(tmp_path: Path) -> None:
+    mark = f"{os.getpid()}.25"
+    ran = run(tmp_path, f'subprocess.Popen(["sleep", "{mark}"], start_new_session=True)')
+    assert ran.returncode == 7
+    assert not [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
+
+
+def test_a_model_that_closes_all_files_is_named(tmp_path: Path) -> None:
+    ran = run(tmp_path, "os.closerange(3, 100); kept = [open(f'{number}', 'w') for number in range(20)]")
+    assert ran.returncode == 7
+    said = "evalshift: a took the run down: it closed files that evalshift had open; the run goes on without it"
+    assert ran.stderr.strip() == said
+    assert ran.stdout.split() == ["a", "b"]
+    assert not [path for path in tmp_path.iterdir() if path.is_file() and path.read_bytes()]
+
+
+def test_a_run_that_ends_between_two_models_goes_on_and_not_for_ever(tmp_path: Path) -> None:
+    once = "Path('done').exists() or (Path('done').touch(), os.abort())"
+    ran = run(tmp_path, after=once)
+    assert (ran.returncode, ran.stdout.split()) == (7, ["a", "a", "b"])
+    assert ran.stderr.strip() == "evalshift: the run ended after a: an abort; it goes on"
+    ran = run(tmp_path, after="os.abort()")
+    assert (ran.returncode, ran.stdout.split()) == (1, ["a"] * 4)
+    assert ran.stderr.strip().endswith("evalshift: the run ended unexpectedly: an abort")
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGHUP, -1)])
+def test_a_signal_ends_a_run_whose_model_ignores_it(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    ignore = "[signal.signal(one, signal.SIG_IGN) for one in (1, 2, 10, 15)]; Path('hangs').touch(); time.sleep(1000)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN.format(within=ignore, after="pass")], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "hangs").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    assert not psutil.wait_procs(children, timeout=5)[1]
+    assert not (tmp_path / ".at-work").exists() or number != signal.SIGINT
+
+
+def test_a_model_that_raises_keyboard_interrupt_by_itself_is_not_taken_for_ctrl_c(tmp_path: Path) -> None:
+    within = (
+        "try: raise KeyboardInterrupt\n"
+        "        except BaseException as error: interrupts.raise_interrupt(error); print('no')"
+    )
+    assert run(tmp_path, within).stdout.split() == ["a", "no", "b"]
