@@ -17,6 +17,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # Of how predictions came about, what tells who made them, where and on what.
 _TELLING = {
     "device": None,
+    "threads": None,
     "git_revision": None,
     "start": "",
     "entry": {},

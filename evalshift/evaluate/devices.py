@@ -12,6 +12,7 @@ import torch
 from evalshift.errors import UsageError, message_of
 from evalshift.evaluate.fp32_precision import put_back, read_switches, set_tf32
 from evalshift.evaluate.options import check_device_name
+from evalshift.formatting import counted
 
 # What the search may choose from.
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -106,7 +107,7 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":
-        return f"cpu ({torch.get_num_threads()} threads)"
+        return f"cpu ({counted(torch.get_num_threads(), 'thread')})"
     return str(device)
 
 

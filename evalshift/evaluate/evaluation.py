@@ -15,6 +15,7 @@ from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.preparation import Prepared
 from evalshift.evaluate.reduced_decoding import compare_decoding
 from evalshift.evaluate.store import SCHEMA_VERSION
+from evalshift.evaluate.streams import threads_each
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _evaluate(
         batch_size=result.batch_size,
         memory_format=execution.memory_format,
         streams=execution.streams,
+        threads=threads_each(execution.streams, execution.threads) if execution.device.type == "cpu" else None,
         fused=execution.fused,
         half_weights=execution.half_weights,
         compiled=execution.compiled,

@@ -65,6 +65,7 @@ class Provenance(BaseModel):
     preprocess          what was done to the images, with what the source says of itself filled in
     memory_format       "contiguous" or "channels_last"
     streams             batches that ran at once
+    threads             of torch for each of them on a CPU, whose number can change last digits; None where not recorded
     shards              parts of the dataset that several workers ran; `seconds` are those of all together
     fused               whether operations of the network were joined, which rounds its last digits otherwise
     half_weights        whether weights were cast to bf16 or fp16, rather than each operation's inputs (autocast)
@@ -101,6 +102,7 @@ class Provenance(BaseModel):
     batch_size: int | None = None
     memory_format: str | None = None
     streams: int | None = 1
+    threads: int | None = None
     shards: int = 1
     fused: bool = False
     half_weights: bool = False

@@ -74,6 +74,7 @@ def _facts(parts: Sequence[Provenance], images: int) -> Provenance:
         update={
             "device": " + ".join(devices),
             "batch_size": min(part.batch_size or 1 for part in parts),
+            "threads": parts[0].threads if len({part.threads for part in parts}) == 1 else None,
             "start": min(part.start for part in parts),
             "seconds": sum(part.seconds or 0.0 for part in parts),
             "images_per_second": images / sum(part.seconds or 0.0 for part in parts) if any(paces) else None,

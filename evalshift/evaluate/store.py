@@ -11,7 +11,8 @@
 
 SCHEMA_VERSION history
 5   2026-11  `rows_sha256` and `facts_sha256` in each Parquet file; logits end with the checksum of their predictions;
-             `corrected` and `picture` in a dataset, which readers of this version may pass over
+             `corrected` and `picture` in a dataset, `threads` in a provenance, which readers of this version may pass
+             over, and files of it may lack
 4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read so;
              superclasses of a dataset's classes
 3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts

@@ -107,12 +107,17 @@ def side_by_side(
             done, future = waiting.popleft()
             yield done, future.result()
 
-    with _so_many(threads or max(1, torch.get_num_threads() // streams)):
+    with _so_many(threads_each(streams, threads)):
         pool = ThreadPoolExecutor(streams, thread_name_prefix="evalshift-stream")
         try:
             yield run
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def threads_each(streams: int, threads: int | None) -> int:
+    """How many threads torch has on the CPU for each stream: those that are named, else its share."""
+    return threads or max(1, torch.get_num_threads() // streams)
 
 
 def copies_of(classifier: Classifier, count: int) -> list[Classifier]:

@@ -93,7 +93,13 @@ def test_autocast_computes_in_the_precision_asked_for(precision: str, dtype: tor
 
 
 def test_the_cpu_is_described_with_its_threads() -> None:
-    assert describe(CPU) == f"cpu ({torch.get_num_threads()} threads)"
+    before = torch.get_num_threads()
+    try:
+        for count, words in ((1, "1 thread"), (2, "2 threads")):
+            torch.set_num_threads(count)
+            assert describe(CPU) == f"cpu ({words})"
+    finally:
+        torch.set_num_threads(before)
 
 
 class FakeRun:

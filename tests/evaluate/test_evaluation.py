@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError
-from evalshift.evaluate.devices import LAYOUTS, Execution
+from evalshift.evaluate import preparation, streams
+from evalshift.evaluate.devices import LAYOUTS, Execution, describe
 from evalshift.evaluate.evaluation import Origin, evaluate_classifier
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.options import Options
@@ -55,11 +56,12 @@ def test_provenance_says_how_the_predictions_came_about(
         "checkpoint_sha256": "ab" * 32,
         "dataset_fingerprint": "cd" * 32,
         "preprocess": Preprocess(scale=255).model_dump(mode="json"),
-        "device": f"cpu ({torch.get_num_threads()} threads)",
+        "device": describe(CPU),
         "precision": "fp32",
         "batch_size": 4,
         "memory_format": "channels_last",
         "streams": 2,
+        "threads": max(1, torch.get_num_threads() // 2),
         "shards": 1,
         "fused": False,
         "half_weights": False,
@@ -112,7 +114,8 @@ def test_a_batch_size_that_is_given_is_taken_without_a_search(
 
     classifier, reader = make_classifier(Looks()), ImageReader(make_dataset(6))
     chosen = prepare(classifier, reader, CPU, Options(batch_size=5, precision="bf16"), 6).execution
-    assert chosen == Execution(CPU, "bf16", 5, "contiguous", threads=1)
+    # How many threads it has depends on its speed.
+    assert replace(chosen, threads=None) == Execution(CPU, "bf16", 5, "contiguous")
     assert sizes == {5, 1, 4}  # the last two to see whether predictions depend on the batch
 
 
@@ -165,8 +168,10 @@ def test_a_slow_network_is_tried_with_few_images(
 
 @pytest.mark.usefixtures("three_threads")
 def test_a_network_that_is_done_in_no_time_has_one_thread(
-    make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset]
+    make_classifier: Callable[..., Classifier], make_dataset: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in (preparation, streams):  # more than it takes on a machine that is busy
+        monkeypatch.setattr(module, "WORTHWHILE_SECONDS", 0.01)
     quick = make_classifier(nn.Sequential(nn.Flatten(), nn.Linear(16, 4)))
     reader, threads = ImageReader(make_dataset(40)), torch.get_num_threads()
     for batch_size in (8, "auto"):

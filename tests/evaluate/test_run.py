@@ -24,11 +24,12 @@ from evalshift.evaluate.plan import make_plan, stored_fingerprint
 from evalshift.evaluate.run import run, say_plan
 from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import TEMPORARY_SUFFIX, sha256_of
+from evalshift.formatting import counted
 from evalshift.testbed.datasets import load_dataset
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry_reading import load_registry
 
-THREADS = torch.get_num_threads()
+THREADS = counted(torch.get_num_threads(), "thread")
 
 
 def accuracies(results: Results, dataset: str) -> dict[str, float]:
@@ -77,7 +78,7 @@ def test_the_embedded_pair_runs_from_end_to_end(embedded: tuple[Results, str]) -
         f"registry  {registry.path}",
         "pairs     digits:digits-new-writers",
         f"models    {len(models)} ({len(registry.models) - len(models)} with other classes left out)",
-        f"device    cpu ({THREADS} threads), fp32",
+        f"device    cpu ({THREADS}), fp32",
     ]
     last = lines[4 + len(models) :]  # a run that is over in no time does not say how it went
     assert len(last) <= 1
@@ -165,7 +166,7 @@ def test_predictions_are_stored_as_they_can_be_counted(project: Any) -> None:
         "code      networks.py: knows-all, no-white\n"
         "pairs     old:new\n"
         "models    2\n"
-        f"device    cpu ({THREADS} threads), fp32\n"
+        f"device    cpu ({THREADS}), fp32\n"
         "knows-all                    old 100.0 % (N/s)   new 100.0 % (N/s)\n"
         "no-white                     old 75.0 % (N/s)   new 75.0 % (N/s)\n"
     )
@@ -199,7 +200,7 @@ def test_provenance_is_complete(project: Any) -> None:
     assert provenance.checkpoint_sha256 is None
     assert provenance.dataset_fingerprint == results.load_dataset("old").fingerprint
     assert provenance.preprocess == Preprocess(mean=(0.0,)).model_dump(mode="json")
-    assert (provenance.device, provenance.precision) == (f"cpu ({THREADS} threads)", "fp32")
+    assert (provenance.device, provenance.precision) == (f"cpu ({THREADS})", "fp32")
     assert (provenance.batch_size, provenance.memory_format) == (4, "contiguous")
     assert {"evalshift", "python", "torch", "torchvision", "numpy", "pillow"} <= set(provenance.versions)
     assert provenance.git_revision == head.stdout.strip()

@@ -39,9 +39,12 @@ def test_in_whatever_order_they_come(make_predictions: MakePredictions) -> None:
 
 def test_devices_and_warnings_of_all_are_named(make_predictions: MakePredictions) -> None:
     one, other = pieces(make_predictions, 4, 8)
-    facts = other.predictions.provenance.model_copy(update={"device": "cuda (H200)", "warnings": ["slow"]})
+    facts = other.predictions.provenance.model_copy(
+        update={"device": "cuda (H200)", "threads": 8, "warnings": ["slow"]}
+    )
     whole, _ = join([one, replace(other, predictions=replace(other.predictions, provenance=facts))], 8)
     assert whole.provenance.device == "cpu (1 threads) + cuda (H200)"
+    assert (facts.threads, whole.provenance.threads) == (8, None)
     assert whole.provenance.warnings == ["slow"]
 
 

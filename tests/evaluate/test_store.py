@@ -16,6 +16,7 @@ from messages import says
 from evalshift.errors import StoreError
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
+from evalshift.evaluate.stored_files import read_sealed, write_sealed
 from evalshift.files import TEMPORARY_SUFFIX
 
 MakePredictions = Callable[..., Predictions]
@@ -112,6 +113,17 @@ def test_a_dataset_of_schema_3_is_read_with_its_checksum_under_the_old_name(resu
     facts = results.dataset_facts("old")
     assert facts is not None
     assert facts["source_checksum"] == "a checksum"
+
+
+def test_predictions_without_the_number_of_threads_are_read(
+    results: Results, make_predictions: MakePredictions
+) -> None:
+    results.save_predictions(make_predictions([[0]]))
+    path = results.predictions_file("old", "resnet")
+    table, facts = read_sealed(path)
+    written = {key: value for key, value in facts.items() if key not in ("threads", "rows_sha256", "facts_sha256")}
+    write_sealed(table, written, path)
+    assert results.load_predictions("old", "resnet").provenance.threads is None
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
