@@ -5,7 +5,7 @@
     results = es.run(pairs=["digits:digits-new-writers"])
     report = es.report(results, scale="probit")
     report.fit.slope, report.table
-    es.compare(results, "conv-gelu", "ridge").verdict
+    es.compare(results, "digits-cnn-4-8", "digits-ridge").verdict
     es.figures.save(report.draw("scatter"), "scatter.pdf")
 
 Names are imported when they are first used, so that `import evalshift` costs next to nothing.

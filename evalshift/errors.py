@@ -6,8 +6,8 @@ EvalshiftError                  base class of all
 │   └── RegistryErrors          several of them at once
 ├── DataError                   images, labels or ids are missing, damaged or contradict each other
 ├── DownloadError               no mirror served the file
-│   └── HashMismatchError       a file's checksum is not the expected one
-├── ModelError                  a model cannot be built or its outputs are unusable; the others go on
+│   └── HashMismatchError       the checksum of a file is not the expected one
+├── ModelError                  a model cannot be built or its outputs are unusable; other models still run
 ├── StoreError                  results cannot be written or read
 │   └── NewerResultsError       a newer evalshift wrote them; they are neither read nor overwritten
 └── AnalysisError               not computable from the stored results (too few models, nothing to compare)

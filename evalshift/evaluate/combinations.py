@@ -56,7 +56,8 @@ def combine(
              logits must be stored (`run --save-logits`)
     force    overwrite predictions of a run
 
-    Raises UsageError for invalid arguments, DataError where predictions do not belong together, StoreError.
+    Raises UsageError for invalid arguments, DataError if the predictions are of different images, StoreError if the
+    results cannot be read or written.
     """
     results = results if isinstance(results, Results) else Results(results)
     if by not in BY:

@@ -57,7 +57,7 @@ def predict(
 
     The network runs in eval mode; afterwards its modes, device and memory layout are restored.
 
-    Raises UsageError for an unknown name, DataError for a faulty dataset, ModelError for unusable outputs; exceptions
+    Raises UsageError for an unknown name, DataError for an invalid dataset, ModelError for unusable outputs; exceptions
     of the network itself are passed on.
     """
     from torch import nn

@@ -158,7 +158,7 @@ class Predictions:
 
     @property
     def mean_confidence(self) -> float | None:
-        """Mean probability of the first prediction, in [0, 1], over the images that have one; None where none has."""
+        """Mean probability of the first prediction, in [0, 1], over the images that have one; None if none has."""
         if self.prob is None or not np.isfinite(self.prob).any():
             return None
         return float(np.nanmean(self.prob))

@@ -76,7 +76,7 @@ def run(
     config: Mapping[str, Any] | None = None,
     console: Console | None = None,
 ) -> Results:
-    """Evaluate models on pairs of test sets, except where predictions are stored and valid; store each when it is done.
+    """Evaluate models on pairs of test sets and store their predictions; those already stored and valid are skipped.
 
     registry     a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
     pairs        "original:new" each; by default, those of the registry, or the embedded pair
@@ -89,11 +89,13 @@ def run(
     save_logits  also store all logits, as float16
     force        rerun models whose stored predictions are still valid
     executor     "local", or "ray" to run as many models at once as there are GPUs (or cores) here or in a ray cluster
-    ray_address  address of the ray cluster to join, or "auto" for one on this machine; by default, ray is started here
-    handover     a folder or fsspec URL (s3://bucket/prefix) through which ray's workers hand over predictions
+    ray_address  address of a ray cluster to connect to, or "auto" for one on this machine; by default, ray is started
+                 on this machine
+    handover     a folder or fsspec URL (s3://bucket/prefix) through which ray's workers pass on predictions
     model_timeout  with ray, the most seconds that a model may take
-    config       options among these that came from a file, by name: recorded in the provenance of the predictions
-    compile      try each network as a CUDA graph and compiled by torch, if the time saved justifies it
+    config       those of these options that came from a file, by name; they are recorded in the provenance of the
+                 predictions
+    compile      run networks as CUDA graphs or compiled by torch if that saves time
     cache_size   disk space for decoded images, in bytes or as text such as "20GB", reused by later models and runs; by
                  default, 50 GB or a fifth of the free space if that is less; 0 for none
     cache_dir    folder for decoded images; by default EVALSHIFT_CACHE, else a folder in the user cache
@@ -103,11 +105,11 @@ def run(
                  such as cifar10@first-100, stored in the folder limit-100 of the results
     console      a rich Console for progress and messages; by default, stderr
 
-    Models that fail are listed in `failures` of the returned Results; the others go on. The returned Results contain
+    Models that fail are listed in `failures` of the returned Results; the others run. The returned Results contain
     the pairs and models of this run only, including those that were up to date; `report(results.path)` reports on all
     that the folder contains.
 
-    Raises UsageError, RegistryError, DataError, DownloadError or StoreError if the run as a whole cannot go on;
+    Raises UsageError, RegistryError, DataError, DownloadError or StoreError if the whole run cannot continue;
     finished predictions are kept.
     """
     options = Options(

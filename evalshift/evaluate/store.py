@@ -383,7 +383,7 @@ class Results:
                 self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
 
     def note_pictures(self, dataset: str, pictures: tuple[str, ...]) -> None:
-        """Note what tells the images of a stored dataset apart, if nothing is known of that."""
+        """Store the checksums of the images of a stored dataset, if it has none."""
         stored = self.load_dataset(dataset)
         if stored.pictures is None and len(stored) == len(pictures):
             with self._alone():
@@ -397,8 +397,8 @@ class Results:
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
         """Store a model's predictions and, if given, its logits, shape (n, classes).
 
-        Logits are written first, with the checksum of their predictions, and replace earlier ones, so that they are
-        never mistaken for those of another run.
+        Logits are written first, with the checksum of their predictions, and replace earlier ones, so they cannot be
+        confused with those of another run.
         """
         top = pa.FixedSizeListArray.from_arrays(pa.array(predictions.top.reshape(-1), pa.int32()), predictions.k)
         table = pa.table({"top": top})

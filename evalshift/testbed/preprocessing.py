@@ -57,7 +57,7 @@ class Preprocess(BaseModel):
                    pad it, like PIL.ImageOps.pad
     fill           the colour of the padding, 0 to 255: one number, or [r, g, b]
     interpolation  the interpolation of the resize
-    antialias      whether to smooth when shrinking; false needs tensors, since Pillow always does
+    antialias      whether to antialias when shrinking; false resizes tensors, since Pillow always antialiases
     crop           224: the central 224 × 224; [h, w]: another shape
     crop_fraction  instead of resize: the square crop is this fraction of the shorter side, such as 0.875 (224 of 256)
     scale          the value of the brightest pixel (255) before mean and std: 1 or 255
@@ -120,7 +120,7 @@ class Preprocess(BaseModel):
 
     @property
     def resize_to(self) -> int | tuple[int, ...] | None:
-        """What `resize` says, or what `crop_fraction` makes of the crop: ⌊crop / fraction⌋, as timm rounds it."""
+        """The size to resize to: that of `resize`, or ⌊crop / crop_fraction⌋, as timm rounds it."""
         if self.crop_fraction is None:
             return self.resize
         if self.crop is None:
@@ -129,7 +129,7 @@ class Preprocess(BaseModel):
 
     @property
     def channel_count(self) -> int | None:
-        """How many channels the model wants; None where nothing is said of it."""
+        """Number of channels that the model expects; None if the fields do not say."""
         if self.channels is not None:
             return 1 if self.channels == "gray" else 3
         numbers = self.mean if self.mean is not None else self.std
@@ -137,7 +137,7 @@ class Preprocess(BaseModel):
 
     @property
     def has_geometry(self) -> bool:
-        """Whether images change size on their way."""
+        """Whether the size of images changes."""
         return any(getattr(self, name) is not None for name in ("pad", "resize", "letterbox", "crop", "crop_fraction"))
 
     @property
@@ -157,11 +157,11 @@ class Preprocess(BaseModel):
 
     @property
     def geometry_of_files(self) -> tuple:
-        """The same for image files, which Pillow always smooths when it shrinks them."""
+        """The same for image files, which Pillow always antialiases when it shrinks them."""
         return self.model_copy(update={"antialias": True}).geometry
 
     def over(self, own: Preprocess | None) -> Preprocess:
-        """This one, filled up from what the source says of itself; what was set here wins."""
+        """This preprocessing; fields that are not set here are taken from that of the source."""
         if own is None:
             return self
         said = {name: getattr(self, name) for name in self.model_fields_set}

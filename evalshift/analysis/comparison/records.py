@@ -231,7 +231,7 @@ class Comparison:
         return pd.concat([one.table.assign(pair=one.name)[["pair", *one.table]] for one in self.pairs])
 
     def images(self, first: str | None = None, second: str | None = None) -> pd.DataFrame:
-        """As `PairComparison.images`; raises UsageError too where several pairs are compared."""
+        """As `PairComparison.images`; also raises UsageError if several pairs are compared."""
         if len(self.pairs) != 1:
             raise UsageError(
                 f"this comparison holds {counted(len(self.pairs), 'pair')}, so it has no single table of images",
@@ -241,7 +241,7 @@ class Comparison:
         return self.pairs[0].images(first, second)
 
     def to_json(self) -> str:
-        """All of it but the images; what is undefined is null."""
+        """Everything except the images, as JSON; undefined values are null."""
         written = {"schema_version": 1, "pairs": [one.facts() for one in self.pairs]}
         return json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

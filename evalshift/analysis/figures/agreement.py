@@ -38,11 +38,10 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
 
     For top-1 it is the share of images with the same prediction; for top-5, error consistency (Cohen's κ of correct
     and incorrect), grey where undefined. Similar models are next to each other, in one order for rows and columns of
-    both sets, taken from the original one. All names are written, or only those of highlighted models where there is no
-    room for all. Of more than
-    `MOST` models the most accurate are drawn. Both axes share one colour scale, see `AgreementPlot.span`:
-    `original.images[0]` makes the colour bar.
-    Raises ValueError for fewer than three models with per-image predictions, and where agreement is undefined.
+    both sets, taken from the original one. All names are written, or only those of highlighted models if there is no
+    room for all. With more than `MOST` models, the most accurate are drawn. Both axes share one colour scale, see
+    `AgreementPlot.span`: `original.images[0]` makes the colour bar.
+    Raises ValueError for fewer than three models with per-image predictions, and if agreement is undefined.
     """
     shown = agreement_plot(summary, MOST)
     if shown is None:
@@ -73,7 +72,7 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
 
 
 def agreement_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
-    """Draw `agreement` as a figure, in a column one set above the other; None where agreement is undefined.
+    """Draw `agreement` as a figure; in a column, one set is above the other. None if agreement is undefined.
 
     The default size is PAGE.
     """

@@ -13,10 +13,10 @@ _TITLES = {"top1": "Top-1", "top5": "Top-5"}
 
 
 def class_curves(frame: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the accuracy of each class over its rank, a curve per model.
+    """Draw the accuracy of each class over its rank, with one curve per model.
 
-    Takes rows of one metric of the table "class_accuracy": model, rank, accuracy as a fraction. Each model has ranks of
-    its own, so that all curves fall. More than four models have colours with other dashes.
+    Takes rows of one metric of the table "class_accuracy": model, rank, accuracy as a fraction. Each model has its own
+    ranks, so all curves fall. With more than four models, curves also differ in their dashes.
     """
     for place, (model, rows) in enumerate(frame.groupby("model", sort=False)):
         ax.plot(
@@ -35,7 +35,7 @@ def class_curves(frame: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def class_curves_figure(frame: pd.DataFrame, size: Size | None = None) -> Figure:
-    """Draw `class_curves` as a figure, a panel per metric. The default size is PAGE for two metrics, else COLUMN."""
+    """Draw `class_curves` as a figure, one panel per metric. The default size is PAGE for two metrics, else COLUMN."""
     metrics = list(dict.fromkeys(frame["metric"]))
     size = size or (PAGE if len(metrics) > 1 else COLUMN)
     with styled(size):

@@ -34,11 +34,11 @@ _APART = 0.2
 
 
 def classes(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axes:
-    """Draw the mean accuracy of all models per class, original joined with new, the largest drop on top.
+    """Draw the mean accuracy of all models per class, original connected with new, the largest drop on top.
 
-    Accuracies and intervals are the shrunk ones of the table `classes` in `MetricSummary.tables`, where there are any.
-    Of more than `most` classes those with the largest and the smallest drops are drawn; a row between them gives the
-    number left out. Raises KeyError where the summary has no such table.
+    Accuracies and intervals are the shrunk ones of the table `classes` in `MetricSummary.tables`, if there are any.
+    With more than `most` classes, those with the largest and the smallest drops are drawn; a row between them gives the
+    number left out. Raises KeyError if the summary has no such table.
     """
     plot = class_plot(summary, most)
     if plot is None:
@@ -102,7 +102,7 @@ def classes_figure(
     size: Size | None = None,
     xlim: Range | None = None,
 ) -> Figure | None:
-    """Draw `classes` as a figure; None where no class has images in both sets. The default size is COLUMN.
+    """Draw `classes` as a figure; None if no class has images in both sets. The default size is COLUMN.
 
     `xlim` are limits in percent.
     """

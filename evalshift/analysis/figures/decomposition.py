@@ -49,13 +49,13 @@ def decomposition(
     longest: int = 34,
     letters: int = 18,
 ) -> list[Axes]:
-    """Draw the drop of each model term by term, one row per model and one panel per term, all in points.
+    """Draw the terms of each model's drop in points, one row per model and one panel per term.
 
-    By cause: adaptivity (where there are fresh images), distribution shift, and the interval around 0 that the sampling
-    error of the new set alone can reach. Across models: the drop predicted by the line of the other models, and the
-    rest. Each panel has its term in its title and a colour of its own. `axes` are as many as `decomposition_plot` has
-    terms; models are in the order of the table. Of more than `most` models the first are drawn; names longer than
-    `longest` letters are shortened, titles wrapped at `letters`. Source: Recht et al. 2019, section 2.
+    By cause: adaptivity (if there are fresh images), distribution shift, and the interval around 0 that sampling error
+    of the new set alone can reach. Across models: the drop predicted by the line of the other models, and the rest.
+    Each panel has its term as its title and its own colour. There are as many `axes` as `decomposition_plot` has terms;
+    models are in the order of the table. With more than `most` models, the first are drawn; names longer than `longest`
+    letters are shortened, and titles are wrapped at `letters`. Source: Recht et al. 2019, section 2.
     """
     plot, axes = decomposition_plot(summary, most), list(axes)
     places = np.arange(len(plot.names))

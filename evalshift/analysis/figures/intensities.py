@@ -22,7 +22,7 @@ _DASH = 4
 
 
 def intensities(sets: Sequence["PixelStatistics"], ax: Axes) -> Axes:
-    """Draw a step histogram per dataset, at most two, under its title, and its mean as a dashed line.
+    """Draw a step histogram of each dataset, at most two, with its title, and its mean as a dashed line.
 
     Pixels of all channels are pooled, so the mean is the mean over channels.
     """

@@ -56,8 +56,8 @@ def multiples_figure(
 ) -> Figure:
     """Draw `scatter` of each pair in a panel of its own.
 
-    Each panel has its own range, in equal units, so that slopes can be compared by eye; the title of each gives the
-    slope. The default size is PAGE. Layout after Recht et al. 2019, figures 1, 2 and 12.
+    Each panel has its own range, in equal units, so that slopes can be compared by eye; its title gives the slope. The
+    default size is PAGE. Layout after Recht et al. 2019, figures 1, 2 and 12.
     """
     size = size or PAGE
     plots = [scatter_plot(pair.metrics[metric], scale, everything) for pair in pairs]
@@ -82,8 +82,8 @@ def grid_figure(
 ) -> Figure | None:
     """Draw `scatter` of each pair, left to right, by each metric, top to bottom.
 
-    Only pairs that have all metrics are drawn; None without one. The default size is PAGE. Layout after Recht et al.
-    2019, figures 12 and 13.
+    Only pairs that have all metrics are drawn; None if there are none. The default size is PAGE. Layout after Recht et
+    al. 2019, figures 12 and 13.
     """
     size = size or PAGE
     complete = [pair for pair in pairs if set(pair.metrics) == set(METRICS)]

@@ -55,13 +55,13 @@ def ranks(
     most: int = PAGE.rows,
     longest: int = _NAME,
 ) -> Axes:
-    """Draw each model's rank on the original set, left, joined with its rank on the new set, right; the best on top.
+    """Draw each model's rank on the original set (left) connected with its rank on the new set (right).
 
-    Statistically significant changes are orange, others grey; where none is, or none is known to be, the largest are
-    blue. Names, of at most `longest` letters, carry ranks; tied models share one. The axes
-    `sides`, left and right of `ax`, show simultaneous confidence sets of ranks: with a probability of the level they
-    contain all true ranks of a set. They need per-image predictions. Of more than `most` models the best on the
-    original set, and highlighted ones, are drawn. Raises ValueError for fewer than two models.
+    Statistically significant changes are orange, others grey; if none is known to be significant, the largest are blue.
+    Names, of at most `longest` letters, carry ranks; tied models share one. The axes `sides`, left and right of `ax`,
+    show simultaneous confidence sets of ranks: with a probability of the level they contain all true ranks of a set.
+    They need per-image predictions. With more than `most` models, the best on the original set and the highlighted ones
+    are drawn. Raises ValueError for fewer than two models.
     Source: Mogstad, Romano, Shaikh, Wilhelm 2024, Review of Economic Studies 91(1), 476-518 (the sets).
     """
     shown = rank_plot(summary, most)
@@ -142,7 +142,7 @@ def _name_rows(ax: "Axes | SecondaryAxis", shown: RankPlot, name: str, spine: st
 def ranks_figure(pair: PairSummary, metric: str = "top1", size: Size | None = None) -> Figure | None:
     """Draw `ranks` as a figure; None for a single model.
 
-    A column has no room for confidence sets. The default size is PAGE where there are confidence sets, else COLUMN.
+    A column has no room for confidence sets. The default size is PAGE if there are confidence sets, else COLUMN.
     """
     summary = pair.metrics[metric]
     shown = rank_plot(summary, (size or PAGE).rows)

@@ -20,7 +20,8 @@ def reliability(
     """Draw accuracy against confidence in bins of each model's images, on either set.
 
     On the diagonal a model is calibrated, below it over-confident. Bins are those of `reliability_bins`. Up to seven
-    models have a colour each; of more the lines are thin, and all their images taken together are a thick line.
+    models have a colour each; with more, their lines are thin, and a thick line is for the images of all models
+    together.
     `models` are names, by default all models with probabilities on both sets. Both axes have the same limits.
     Raises ValueError where no model has probabilities, UsageError for a model that has none.
     """
@@ -41,5 +42,5 @@ def _draw(curves: ModelCurves, original: Axes, new: Axes) -> tuple[Axes, Axes]:
 def reliability_figure(
     pair: PairSummary, metric: str = "top1", size: Size | None = None, models: Sequence[str] | None = None
 ) -> Figure | None:
-    """Draw `reliability` as a figure; None where no model has probabilities. The default size is PAGE."""
+    """Draw `reliability` as a figure; None if no model has probabilities. The default size is PAGE."""
     return curves_figure(pair, metric, reliability_curves(pair.metrics[metric], models), _draw, size or PAGE)

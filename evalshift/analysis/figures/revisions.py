@@ -12,7 +12,7 @@ _COLOURS = (MARK, LINE, ASIDE, QUIET)
 
 
 def revisions(frame: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the accuracy of each model over the number at the end of its datasets' names, with its interval.
+    """Draw the accuracy of each model, with its interval, over the number at the end of the datasets' names.
 
     Takes the frame of the table "revisions": dataset, model, accuracy, accuracy_low, accuracy_high as fractions.
     """
@@ -74,7 +74,7 @@ def reviewing(frame: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def revisions_figure(frame: pd.DataFrame, size: Size | None = None) -> Figure:
-    """Draw `revisions` as a figure, and `reviewing` below where its shares are known. The default size is COLUMN."""
+    """Draw `revisions` as a figure, with `reviewing` below it if its shares are known. The default size is COLUMN."""
     size = size or COLUMN
     shares = any(key in frame for key in _SHARES)
     height = size.height or (1.3 if shares else 0.8) * size.width

@@ -17,9 +17,9 @@ def risk_coverage(
 ) -> tuple[Axes, Axes]:
     """Draw the error rate of each model on its most confident images against their share, on either set.
 
-    At 100 % coverage it is one minus the accuracy. Up to seven models have a colour each; of more the lines are thin,
-    and a thick one is their mean. `models` are names, by default all models with probabilities on both sets. Both axes
-    have the same limits.
+    At 100 % coverage it is one minus the accuracy. Up to seven models have a colour each; with more, their lines are
+    thin, and a thick line is their mean. `models` are names, by default all models with probabilities on both sets.
+    Both axes have the same limits.
     Raises ValueError where no model has probabilities, UsageError for a model that has none.
     """
     return _draw(needed(risk_coverage_curves(summary, models), "risk_coverage"), original, new)
@@ -36,5 +36,5 @@ def _draw(curves: ModelCurves, original: Axes, new: Axes) -> tuple[Axes, Axes]:
 def risk_coverage_figure(
     pair: PairSummary, metric: str = "top1", size: Size | None = None, models: Sequence[str] | None = None
 ) -> Figure | None:
-    """Draw `risk_coverage` as a figure; None where no model has probabilities. The default size is PAGE."""
+    """Draw `risk_coverage` as a figure; None if no model has probabilities. The default size is PAGE."""
     return curves_figure(pair, metric, risk_coverage_curves(pair.metrics[metric], models), _draw, size or PAGE)

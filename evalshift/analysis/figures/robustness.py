@@ -37,10 +37,10 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     """Draw each model's distance above the line of the other models in points, the highest on top, with its interval.
 
     Behind each is the range in which such models scatter about the line. Statistically significant distances (Holm)
-    are orange diamonds. Models beyond the range of the line have hollow markers; where such a distance is
-    smaller than its standard error only the interval is drawn. Of more than `most` models those at both ends, and
-    highlighted ones, are drawn.
-    Raises ValueError where no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
+    are orange diamonds. Models beyond the range of the line have hollow markers; if such a distance is smaller than its
+    standard error, only the interval is drawn. With more than `most` models, those at both ends and the highlighted
+    ones are drawn.
+    Raises ValueError if no model has a distance. Source: Taori et al. 2020, arXiv 2007.00644.
     """
     found = robustness_plot(summary)
     if found is None:
@@ -126,7 +126,7 @@ def robustness_figure(
     size: Size | None = None,
     xlim: Range | None = None,
 ) -> Figure | None:
-    """Draw `robustness` as a figure; None where no model has a distance.
+    """Draw `robustness` as a figure; None if no model has a distance.
 
     `xlim` are limits in points. The default size is COLUMN.
     """

@@ -79,12 +79,11 @@ def scatter(
 
     Positions are percentages, on axes of `scale`: "linear", "probit" or "logit". Both axes share their limits and
     their unit, so that slopes can be compared by eye. Highlighted models are stars.
-    Families left out of the line have another colour; the limits
-    then follow the models of the line, and models outside are named below the axes. With `everything` all models are
-    shown, and the line is fitted to all. A published testbed that the models are compared with is drawn in grey behind
-    them, with its line; fewer than five models beside it get no line of their own. Otherwise a line
-    through fewer than five models is drawn thin. `limits`, in percent, make several
-    axes share one range.
+    Families left out of the line have another colour; the limits then fit the models of the line, and models outside
+    them are named below the axes. With `everything`, all models are shown, and the line is fitted to all. A published
+    testbed that the models are compared with is drawn in grey behind them, with its line; fewer than five models then
+    have no line of their own. Otherwise, a line through fewer than five models is drawn thin. `limits`, in percent,
+    give several axes the same range.
     Layout after Recht et al. 2019, figures 1 and 6.
     """
     plot = scatter_plot(summary, scale, everything)
@@ -104,9 +103,9 @@ def scatter_figure(
     xlim: Range | None = None,
     ylim: Range | None = None,
 ) -> Figure:
-    """Draw `scatter` as a figure, square except on a slide, which the axes fill, each with its own range.
+    """Draw `scatter` as a figure. It is square except on a slide, which the axes fill, each with its own range.
 
-    `xlim` and `ylim` are limits in percent; of one alone, both axes have these. The default size is COLUMN.
+    `xlim` and `ylim` are limits in percent; if only one is given, it applies to both axes. The default size is COLUMN.
     """
     size = size or COLUMN
     summary = pair.metrics[metric]

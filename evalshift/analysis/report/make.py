@@ -48,9 +48,9 @@ def report(
 
     results           a Results object, such as `run` returns, or a results folder
     pairs             "original:new" each; by default, all that were run
-    scale             "linear", "probit", "logit", or "auto": the scale with the smallest leave-one-out error over all
-                      pairs, the simplest of those within noise of it, and linear with fewer than five models;
-                      `report.summary.scale` is the result
+    scale             "linear", "probit", "logit", or "auto", which chooses the scale with the smallest leave-one-out
+                      error over all pairs, or a simpler one within noise of it, and linear with fewer than five models;
+                      `report.summary.scale` is the scale used
     metric            "top1" or "top5"
     resamples         number of bootstrap resamples of the models
     level             level of all confidence intervals
@@ -60,7 +60,7 @@ def report(
                       release, the default is the families that the publication leaves out
     against           name of a published testbed; each model is compared with its line
     registry          a path or a Registry that gives the titles of models and datasets; by default, ./registry.yaml if
-                      it exists. Others keep the titles that are stored with them
+                      it exists. Models and datasets that are not in it keep the titles stored with them
     models            names or globs of the models to report on; lines are fitted to these alone
     highlight         names or globs of models to name and mark in every table and figure; by default, those of your own
                       registry file; an empty list for none
@@ -68,13 +68,13 @@ def report(
                       and left out of the lines
     labels            text for models and datasets in figures, instead of their titles
     only              name of a figure; nothing else is computed
-    reference         the model by whose errors corruption errors are normalised; by default, one called alexnet, or on
-                      ImageNet-C AlexNet's published errors
+    reference         the reference model whose errors normalise corruption errors; by default, a model called alexnet,
+                      or on ImageNet-C AlexNet's published errors
     include           optional tables: "item_response", and "pairs" for more than 200 models
     corrected_labels  files of corrected labels by dataset, such as {"imagenet": "real.json"}; accuracies and ranks are
                       then given by these labels as well as by the dataset's own
-    color_by          "training_data", "family", "year" or "parameters": colour and line of each group of models in the
-                      scatter plot, with a test whether the slopes differ
+    color_by          "training_data", "family", "year" or "parameters": the scatter plot has a colour and a line for
+                      each group of models, and the report tests whether the slopes are equal
 
     Raises UsageError for an invalid argument, StoreError or AnalysisError if the results cannot be read or compared.
     """

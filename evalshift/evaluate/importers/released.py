@@ -70,12 +70,12 @@ def import_released(
     force: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> ImportReport:
-    """Store the released predictions `name`: all sets in `folder`, or all there are, downloaded.
+    """Store the released predictions `name`: the sets in `folder`, or, after a download, all of them.
 
-    name     such as "recht2019-imagenet"
-    results  folder of stored predictions
-    folder   a checkout of the authors' repository, or a folder with just the predictions and labels
-    force    overwrite predictions from a run
+    name      such as "recht2019-imagenet"
+    results   folder of stored predictions
+    folder    a checkout of the authors' repository, or a folder with just the predictions and labels
+    force     overwrite predictions from a run
     say       called with a message for each set
     registry  a path, a Registry, or None for ./registry.yaml, else the one that comes with evalshift
 

@@ -44,7 +44,7 @@ def import_table(
     sizes: Mapping[str, int] | None = None,
     registry: str | Path | Registry | None = None,
 ) -> ImportReport:
-    """Store how many images each model classifies correctly, from a CSV, Markdown, LaTeX, JSON or Parquet table.
+    """Store how many images each model classifies correctly, from a table (CSV, Markdown, LaTeX, JSON or Parquet).
 
     file            one row per model, or per model and dataset; or a folder of JSON files with one object per model
     columns         dataset -> column of its top-1 accuracy, the original set first; by default, columns named after
