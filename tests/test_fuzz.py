@@ -431,6 +431,8 @@ FOUND = {
     "a label that no integer holds": ("labels", b"image,label\nimage-0,0\nimage-1,1\nimage-2,2\nimage-3," + b"1" * 50),
     "a label that int64 does not hold": ("labels", npy_bytes(np.full(6, 2**64 - 2, np.uint64))),
     "a devkit that is cut after its first bytes": ("imagenet", b"\x1f\x8b"),
+    "a class of the devkit that int64 does not hold": ("imagenet", b"9" * 50),
+    "a builder whose nesting no parser takes": ("code", b"- " * 3000 + b"[" * 190 + b"\n"),
     "nested lists for annotations": ("imagenet-x", NESTED),
     "a cell that is larger than cells may be": ("several labels", b'id,labels\na,"' + b"1 " * 100_000 + b'"\n'),
     "a record of work that is not UTF-8": ("record", b"\xff\xff\n"),

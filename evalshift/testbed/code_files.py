@@ -183,7 +183,7 @@ def _imports(path: Path) -> list[tuple[tuple[int, str], tuple[str, ...]]]:
 def _imports_once(path: Path, size: int, changed: int) -> list[tuple[tuple[int, str], tuple[str, ...]]]:
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError):  # it will not run either
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # it will not run either
         return []
     found: list[tuple[tuple[int, str], tuple[str, ...]]] = []
     for node in ast.walk(tree):
