@@ -20,6 +20,9 @@ from contextlib import contextmanager
 
 from evalshift.near_names import near_names
 
+_LONGEST_VALUE = 10_000  # characters
+_NEXT_LINE = "\n" + 12 * " "
+
 
 class EvalshiftError(Exception):
     """An error with up to five fields; its text has one line per field and can be shown to users.
@@ -57,11 +60,19 @@ class EvalshiftError(Exception):
         for label in ("where", "found", "expected", "fix"):
             value = getattr(self, label)
             if value is not None:
-                lines.append(f"  {label + ':':<10}{value}")
+                lines.append(f"  {label + ':':<10}{_as_value(value)}")
         return "\n".join(lines)
 
     def __reduce__(self):  # BaseException would call __init__ with the text alone and lose the parts
         return _rebuild, (type(self), self.problem, self.where, self.found, self.expected, self.fix)
+
+
+def _as_value(value: object) -> str:
+    """A value as the text of an error has it: a line break in a stranger's name begins no field of ours."""
+    text = str(value)
+    if len(text) > _LONGEST_VALUE:
+        text = f"{text[:_LONGEST_VALUE]}… ({len(text):,} characters)"
+    return text.replace("\n", _NEXT_LINE)
 
 
 def _rebuild(kind, problem, where, found, expected, fix):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +25,25 @@ _SAFE_IN_NAMES = " +,=@()[]"
 _LONGEST_NAME = 200
 # quote() writes no such sequence: % is always followed by two digits.
 _SHORTENED = re.compile("%~[0-9a-f]{16}$")
+
+
+def refuse_special(path: Path) -> None:
+    """Raise OSError for a pipe, a socket or a device, whose reading may never end; FileNotFoundError for no file."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # whoever opens a folder is told that it is one
+        raise OSError("it is a pipe or a device, expected a file")
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a file. Raises OSError, also for what `refuse_special` refuses, and UnicodeDecodeError."""
+    refuse_special(path)
+    return path.read_text(encoding)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file. Raises OSError, also for what `refuse_special` refuses."""
+    refuse_special(path)
+    return path.read_bytes()
 
 
 def json_content(text: str | bytes) -> Any:

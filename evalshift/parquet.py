@@ -4,7 +4,6 @@ A thread of Arrow's pool that still holds a Python object when the interpreter e
 called without an active exception", exit code 134). So Arrow is given no Python file to read from, and no thread.
 """
 
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from evalshift.files import refuse_special
+
 
 @contextmanager
 def open_parquet(path: Path, *, checksums: bool = False) -> Iterator[pq.ParquetFile]:
@@ -22,7 +23,7 @@ def open_parquet(path: Path, *, checksums: bool = False) -> Iterator[pq.ParquetF
     checksums   verify the checksum of each page, where the file has them
     Raises FileNotFoundError, and OSError or pa.ArrowException for a file that is damaged or is no Parquet file.
     """
-    _refuse_pipe(path)
+    refuse_special(path)
     # A file opened here is closed here; pq.read_table on a path would first look for a partitioned dataset.
     with pa.OSFile(str(path)) as stream:
         yield pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=checksums)
@@ -44,16 +45,9 @@ def with_valid_text(table: pa.Table) -> pa.Table:
 
 def read_metadata(path: Path) -> dict[bytes, bytes]:
     """The key-value metadata of one Parquet file; its rows are not read. Raises what `open_parquet` does."""
-    _refuse_pipe(path)
+    refuse_special(path)
     with pa.OSFile(str(path)) as stream:
         return pq.read_metadata(stream).metadata or {}
-
-
-def _refuse_pipe(path: Path) -> None:
-    """Opening a pipe waits for somebody to write to it, maybe for ever."""
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # Arrow says of a folder that it is one
-        raise OSError("it is not a regular file")
 
 
 def table_bytes(table: pa.Table) -> bytes:

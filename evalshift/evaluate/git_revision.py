@@ -6,6 +6,8 @@ git itself is never started: `core.fsmonitor`, hooks and filters of a folder fro
 import re
 from pathlib import Path
 
+from evalshift.files import refuse_special
+
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REFERENCE = re.compile(r"refs/[^\s\x00]+")
 # The files that are read are one line long, but for packed-refs, which has a line for each tag.
@@ -64,5 +66,6 @@ def _as_commit(text: str) -> str | None:
 
 
 def _text(path: Path) -> str:
+    refuse_special(path)
     with path.open("rb") as stream:
         return stream.read(_MOST_BYTES).decode("utf-8")

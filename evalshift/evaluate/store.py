@@ -40,7 +40,6 @@ from evalshift.evaluate.stored_files import (
     SCHEMA_VERSION,
     read_facts,
     read_sealed,
-    read_text,
     reading,
     refuse_newer,
     seal,
@@ -59,7 +58,7 @@ from evalshift.evaluate.stored_schema import (
     read_top,
 )
 from evalshift.file_dependencies import depends_on
-from evalshift.files import file_name, is_shortened, registry_name, write_atomic
+from evalshift.files import file_name, is_shortened, read_text, registry_name, write_atomic
 from evalshift.parquet import as_numpy
 from evalshift.shapes import Int, Labels
 from evalshift.testbed.corrected_labels import NONE

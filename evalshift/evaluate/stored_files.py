@@ -6,7 +6,6 @@ without a word. Checksums show accidents, not forgery: whoever rewrites a file c
 
 import hashlib
 import json
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,13 +150,6 @@ def refuse_newer(version: Any, path: Path) -> None:
             expected=f"at most {SCHEMA_VERSION}",
             fix="upgrade evalshift, or choose another folder with `results`; nothing here was changed",
         )
-
-
-def read_text(path: Path) -> str:
-    """The text of a file; a pipe or a device in its place is refused, as reading it might never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError("it is not a regular file")
-    return path.read_text("utf-8")
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from evalshift.errors import ModelError, message_of
 from evalshift.file_faults import file_fault
+from evalshift.files import refuse_special
 from evalshift.testbed.archives import DAMAGED_ZIP
+from evalshift.testbed.pickle_costs import CostlyError
 from evalshift.testbed.safe_types import placeholders
+from evalshift.testbed.torch_files import load_torch
 from evalshift.testbed.transfer import web_page
 from evalshift.testbed.weights import INDEX
 
@@ -57,6 +58,7 @@ def read_content(path: Path, where: str) -> Any:
     The bytes decide what it is, not the suffix. Raises ModelError saying what the file is instead, or what it asks for.
     """
     try:
+        refuse_special(path)
         with path.open("rb") as stream:
             beginning = stream.read(1 << 12)
     except OSError as error:
@@ -71,7 +73,7 @@ def read_content(path: Path, where: str) -> Any:
             return load_file(path)
         with warnings.catch_warnings(), placeholders():
             warnings.simplefilter("ignore")  # of old pickles, and of what else torch would advise
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return load_torch(path)
     except Exception as error:  # torch and safetensors raise a dozen kinds for damaged files
         raise _unreadable(path, where, _why(error, beginning), _AGAIN) from error
 
@@ -146,6 +148,8 @@ def _other_zip(path: Path) -> tuple[str, str] | None:
 def _why(error: Exception, beginning: bytes) -> str:
     """Why a file could not be read, without torch's advice to run what is in it."""
     said = message_of(error)
+    if isinstance(error, CostlyError):
+        return said
     asked = re.search(r"GLOBAL (\S+)", said)
     if asked:
         return f"it asks for {asked.group(1)}, which tensors do not need"

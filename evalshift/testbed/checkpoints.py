@@ -41,13 +41,42 @@ def read_state(path: Path, key: str | None, where: str, averaged_first: bool = F
     """
     content = read_content(path, where)
     if key is not None:
-        return _at_key(content, key, f"{where}, {path}")
+        found = _at_key(content, key, f"{where}, {path}")
+        _refuse_unusable(found, path, where)
+        return found
     if _is_state(content):
+        _refuse_unusable(content, path, where)
         return content
     places = [place for place in _places(content) if not place[0].startswith(_NOT_WEIGHTS)] or list(_places(content))
     if not any(_has_names(state) for _, state in places):
         raise _no_state(content, None, f"{where}, {path}")
+    for _, state in places:
+        _refuse_unusable(state, path, where)
     return _the_one(places, averaged_first, f"{where}, {path}")
+
+
+def _refuse_unusable(state: State, path: Path, where: str) -> None:
+    """Raise ModelError for tensors that a network cannot be filled with."""
+    for name, tensor in state.items():
+        kind = _unusable(tensor)
+        if kind is not None:
+            raise ModelError(
+                "the checkpoint holds a tensor that is not plain",
+                where=f"{where}, {path}",
+                found=f"{name[:200]}, {kind}",
+                expected="dense tensors of numbers",
+                fix="save the state dict of the network in float32, on the CPU",
+            )
+
+
+def _unusable(tensor: torch.Tensor) -> str | None:
+    if type(tensor) not in (torch.Tensor, nn.Parameter):
+        return f"a {type(tensor).__name__}"
+    if tensor.is_nested:
+        return "a nested tensor"
+    if tensor.layout is not torch.strided:
+        return f"in the layout {tensor.layout}"
+    return "quantized" if tensor.is_quantized else "without numbers (meta)" if tensor.is_meta else None
 
 
 def _is_state(content: Any) -> bool:
@@ -64,8 +93,14 @@ def _has_names(state: State) -> bool:
     return not next(iter(state)).startswith("[")
 
 
-def _places(content: Any, above: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
-    """Each state dict, and each list of tensors, in nested mappings and lists, under the key that names it."""
+def _places(
+    content: Any, above: str = "", depth: int = 0, seen: set[tuple[int, int]] | None = None
+) -> Iterator[tuple[str, State]]:
+    """Each state dict, and each list of tensors, in nested mappings and lists, under the first key that names it."""
+    seen = set() if seen is None else seen
+    if (id(content), depth) in seen:  # a few bytes can refer to one mapping a million times
+        return
+    seen.add((id(content), depth))
     if _is_state(content) and above:
         yield above, content
     elif isinstance(content, list | tuple) and len(content) > 1 and all(isinstance(x, torch.Tensor) for x in content):
@@ -77,7 +112,7 @@ def _places(content: Any, above: str = "", depth: int = 0) -> Iterator[tuple[str
         items = content.items() if isinstance(content, dict) else enumerate(content)
         for name, value in items:
             if isinstance(name, str | int) and isinstance(value, dict | list | tuple):
-                yield from _places(value, f"{above}.{name}" if above else str(name), depth + 1)
+                yield from _places(value, f"{above}.{name}" if above else str(name), depth + 1, seen)
 
 
 def _at_key(content: Any, key: str, where: str) -> State:

@@ -13,6 +13,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
+from evalshift.testbed.pickle_costs import refuse_costly
 
 # Booleans, whole numbers and floats; no objects, texts, dates or fields.
 _NUMBERS = re.compile(r"b1|[iu][1248]|f[248]")
@@ -118,6 +119,7 @@ def unpickle_arrays(raw: bytes, where: str) -> dict[str, Any]:
     """
     try:
         # The batches were written by Python 2: latin1 reads its text, and its arrays' bytes, unchanged.
+        refuse_costly(io.BytesIO(raw))
         content = _StandIns(io.BytesIO(raw), encoding="latin1").load()
         return {key: _plain(value) for key, value in content.items()} if isinstance(content, dict) else {}
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
@@ -137,4 +139,6 @@ def _plain(value: object) -> Any:
         return value.array
     if isinstance(value, _Sealed) or value is _Dtype:
         raise pickle.UnpicklingError("a part of an array where an array is expected")
+    if isinstance(value, list | tuple) and any(isinstance(one, list | tuple | dict | _Sealed) for one in value):
+        raise pickle.UnpicklingError("a list of something else than numbers or text")
     return value

@@ -11,7 +11,13 @@ import yaml
 from evalshift.errors import RegistryError, UsageError, did_you_mean
 from evalshift.file_dependencies import depends_on
 from evalshift.file_faults import file_fault
+from evalshift.files import read_text
 from evalshift.publishing import inert_text
+
+# A file that aliases make so many times longer than it is written is no registry, and would fill the memory.
+_MOST_EXPANSION = 100
+_ALWAYS_ALLOWED = 1_000_000  # parts
+_MOST_BITS = 1_000  # of a whole number
 
 _Fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -21,7 +27,10 @@ class _Loader(_Fastest):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            found = super().construct_object(node, deep)
+            if isinstance(found, int) and found.bit_length() > _MOST_BITS:
+                raise ValueError("too many digits")
+            return found
         except (ValueError, LookupError, AttributeError, OverflowError) as error:  # of 2024-02-30, or of !!int x
             tag = node.tag.removeprefix("tag:yaml.org,2002:")
             raise yaml.constructor.ConstructorError(
@@ -52,6 +61,25 @@ def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
     }
 
 
+def _refuse_expansion(node: yaml.Node | None) -> None:
+    """Raise ConstructorError where aliases of aliases stand for more than any memory holds ("billion laughs")."""
+    parts: dict[int, int] = {}
+    if node is not None and _count_parts(node, parts) > max(_ALWAYS_ALLOWED, _MOST_EXPANSION * len(parts)):
+        raise yaml.constructor.ConstructorError(None, None, "aliases repeat it beyond all measure", node.start_mark)
+
+
+def _count_parts(node: yaml.Node, known: dict[int, int]) -> int:
+    """Parts of a node, each alias counted as what it stands for; what contains itself is refused elsewhere."""
+    if id(node) not in known:
+        known[id(node)] = 1
+        if isinstance(node, yaml.MappingNode):
+            inside = [one for pair in node.value for one in pair]
+        else:
+            inside = node.value if isinstance(node, yaml.SequenceNode) else []
+        known[id(node)] += sum(_count_parts(one, known) for one in inside)
+    return known[id(node)]
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
 
 SECTIONS = ("extends", "title", "classes", "views", "datasets", "families", "models", "pairs")
@@ -64,14 +92,14 @@ class YamlText:
         self.path = path
         depends_on(path)
         try:
-            written = path.read_text("utf-8")
+            written = read_text(path)
         except FileNotFoundError as error:
             raise UsageError(
                 "registry not found",
                 where=path,
                 fix="name one with `registry`, or leave it out to use the one that comes with evalshift",
             ) from error
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise RegistryError(
                 "the registry cannot be read", where=path, found=file_fault(error), expected="UTF-8 text"
             ) from error
@@ -79,6 +107,7 @@ class YamlText:
             loader = _Loader(written)
             try:
                 self.node = loader.get_single_node()
+                _refuse_expansion(self.node)
                 content = loader.construct_document(self.node) if self.node is not None else None
             finally:
                 loader.dispose()

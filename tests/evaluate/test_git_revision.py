@@ -1,3 +1,4 @@
+import os
 import subprocess
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def test_a_head_that_leads_elsewhere_tells_nothing(tmp_path: Path, head: str) ->
     (tmp_path / "secret").write_text("0" * 40)
     (tmp_path / ".git" / "HEAD").write_text(head)
     assert git_revision(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["HEAD", "packed-refs", "commondir"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(checkout: Path, name: str) -> None:
+    commit = git(checkout, "rev-parse", "HEAD")
+    (checkout / ".git" / name).unlink(missing_ok=True)
+    os.mkfifo(checkout / ".git" / name)
+    assert git_revision(checkout) == (None if name == "HEAD" else commit)
 
 
 def test_outside_a_checkout_there_is_no_revision(tmp_path: Path) -> None:

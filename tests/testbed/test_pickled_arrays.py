@@ -106,6 +106,19 @@ class TestUnpickle:
         with pytest.raises(DataError, match=r"^the batch cannot be read\n  where:    batch\n  found:    \S"):
             unpickle_arrays(raw, "batch")
 
+    @pytest.mark.parametrize(
+        "bomb",
+        [
+            # {((…(1,), (1,)), …): None}, a key of 2^60 parts, which takes years to hash.
+            b"\x80\x02}K\x01\x85" + b"".join(b"q%ch%c\x86" % (n, n) for n in range(60)) + b"Ns.",
+            # A list of lists, of which NumPy would make an array.
+            b"\x80\x02}(K\x00]q\x00" + b"".join(b"K%c](h\x00h\x00eq\x00" % n for n in range(1, 40)) + b"u.",
+        ],
+    )
+    def test_what_would_never_end_is_refused(self, bomb: bytes) -> None:
+        with pytest.raises(DataError, match=r"beyond all measure|a list of something else"):
+            unpickle_arrays(bomb, "batch")
+
     def test_something_else_than_a_mapping_has_no_arrays(self) -> None:
         assert unpickle_arrays(pickle.dumps([1, 2]), "batch") == {}
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,36 @@ def test_control_characters_are_refused(tmp_path: Path, complaint: Callable[...,
     assert complaint(RegistryError, YamlText, tmp_path / "r.yaml").startswith(
         f"invalid YAML\n  where:    {tmp_path / 'r.yaml'}"
     )
+
+
+def test_aliases_that_stand_for_more_than_any_memory_are_refused(tmp_path: Path) -> None:
+    """ "Billion laughs": 10^9 parts in 300 bytes, which the first error about them would try to print."""
+    lines = ["classes:", "  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for number in range(1, 9):
+        lines.append(f"  a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]")
+    (tmp_path / "r.yaml").write_text("\n".join(lines))
+    with pytest.raises(RegistryError, match="aliases repeat it beyond all measure"):
+        YamlText(tmp_path / "r.yaml")
+    # As often as a registry may well use them.
+    (tmp_path / "r.yaml").write_text("\n".join(["classes:", "  a: &a [x, y]", *(f"  b{n}: *a" for n in range(2000))]))
+    assert len(YamlText(tmp_path / "r.yaml").content["classes"]) == 2001
+
+
+def test_a_number_that_no_error_could_print_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(f"title: 0x{'f' * 5000}\n")
+    with pytest.raises(RegistryError, match="no valid int"):
+        YamlText(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_no_registry(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "r.yaml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(RegistryError, match="a pipe or a device"):
+        YamlText(path)
 
 
 def test_a_mapping_inside_itself_is_refused(tmp_path: Path, complaint: Callable[..., str]) -> None:

@@ -189,17 +189,22 @@ def _torch(path: Path) -> Read:
     """Tensors of a torch file, read with weights_only, so that nothing in it can run."""
     import torch
 
+    from evalshift.testbed.pickle_costs import CostlyError
+    from evalshift.testbed.torch_files import load_torch
+
     with path.open("rb") as stream:
         beginning = stream.read(16)
     if not beginning:
         raise ValueError("an empty file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_torch(path)
     except Exception as error:  # torch's own advice is to run what is in the file; it is not passed on
         raise DataError(
             "the file cannot be read without running code in it",
             where=path,
-            found=f"something else than tensors, or damaged ({type(error).__name__})",
+            found=str(error)
+            if isinstance(error, CostlyError)
+            else f"something else than tensors, or damaged ({type(error).__name__})",
             expected="a tensor, a list of tensors, or a dict of them, as torch.save writes them",
             fix="save the tensors alone, or numpy.savez(file, logits=logits.numpy())",
         ) from error

@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from evalshift.testbed.models.exported_schema import CallSignature, Payloads, Program, TensorMeta
+from evalshift.testbed.torch_files import load_torch
 
 _PROGRAM = "models/model.json"
 _SAMPLES = "data/sample_inputs/model.pt"
@@ -148,7 +149,7 @@ def _state_saved_anew(body: bytes, name: str) -> bytes:
     if not body:
         return body
     try:
-        state: Any = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        state: Any = load_torch(body)
     except Exception as error:
         raise NotPlainError(f"{name!r}: pickled objects that are no tensors") from error
     if not isinstance(state, dict) or not all(
