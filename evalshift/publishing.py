@@ -10,10 +10,16 @@ _HARMLESS = frozenset({"download", "dl", "export", "format", "id", "path", "raw"
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
 _NAME_ALONE = re.compile(r"^.*[\\/](?=[^\\/])", re.DOTALL)
+# The same within a longer text: an address, and a path of two parts or more that no word, "~" or "${VAR}" begins.
+_ADDRESS_WITHIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>|]+", re.IGNORECASE)
+_PATH_WITHIN = re.compile(
+    r"(?:(?<![\w.~}/…])|(?<=\s-[A-Za-z]))(?:/|[A-Za-z]:[\\/]|\\\\)(?:[^\s\"'<>|:;,=/\\]+[\\/])+(?=[^\s\\/]|\s|$)"
+)
+_COPIED_FROM = re.compile(r"(?<![\w/])[\w.-]+:[^\s:@/]+@(?=[\w.-]+[:/])")  # user:password@host:path
 # Spreadsheets take a cell that begins so for a formula, which may fetch and send.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # Escapes of terminals, and letters that turn the direction of what follows.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # Of how predictions came about, what tells who made them, where and on what.
 _TELLING = {
     "device": None,
@@ -36,6 +42,8 @@ def public(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
+        if parts.scheme.lower() == "file":
+            return _NAME_ALONE.sub("…/", parts.path)
         kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name in _HARMLESS]
     except ValueError:
         return re.sub(r"(?<=//)[^/]*@|[?#].*", "", url)
@@ -51,14 +59,32 @@ def publishable(value: Any) -> Any:
     {'weights': ['…/w.pt', '~/w.pt', 'https://host/w.pt'], 'size': 32}
     """
     if isinstance(value, Mapping):
-        return {key: publishable(one) for key, one in value.items()}
+        return {publishable(key): publishable(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [publishable(one) for one in value]
     if not isinstance(value, str):
         return value
-    if _ADDRESS.match(value):
+    if _ADDRESS.match(value) and not re.search(r"\s", value):
         return public(value)
-    return _NAME_ALONE.sub("…/", value) if _ABSOLUTE.match(value) else value
+    if _ABSOLUTE.match(value) and not _ADDRESS_WITHIN.search(value):
+        return _NAME_ALONE.sub("…/", value)
+    return _within(value)
+
+
+def _within(text: str) -> str:
+    """A text in which addresses and paths stand among other words, with these as `publishable` has them."""
+    if "/" not in text and "\\" not in text and "@" not in text:
+        return text
+    parts = [(match.span(), public(match[0])) for match in _ADDRESS_WITHIN.finditer(text)]
+    shown, place = [], 0
+    for (start, end), address in parts:
+        shown += [_without_folders(text[place:start]), address]
+        place = end
+    return "".join([*shown, _without_folders(text[place:])])
+
+
+def _without_folders(text: str) -> str:
+    return _PATH_WITHIN.sub("…/", _COPIED_FROM.sub("", text))
 
 
 def anonymous(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from evalshift.console.terminal import print_table, stdout
 from evalshift.evaluate.store import Results
 from evalshift.publishing import inert_cell, inert_text, publishable
 
-EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe"
+EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u200f\u2028"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,13 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe"
         ("weights/w.pt", "weights/w.pt"),
         ("https://me:pw@host/w.pt?token=1&raw=true", "https://host/w.pt?raw=true"),
         ("s3://key:secret@bucket/w.pt", "s3://bucket/w.pt"),
+        ("file:///home/me/w.pt", "…/w.pt"),
+        ("--root=/home/me/data -I/home/me/lib", "--root=…/data -I…/lib"),
+        ("see https://me:pw@host/p?sig=1 and file:///home/me/w.pt", "see https://host/p and …/w.pt"),
+        ("rsync me:pw@host:/srv/data/x", "rsync host:…/x"),
+        ("dir=C:\\Users\\me\\w.pt", "dir=…/w.pt"),
+        ("and/or 1/2, timm/resnet18, ~/w/x, ${W}/a/b, a@b.org", "and/or 1/2, timm/resnet18, ~/w/x, ${W}/a/b, a@b.org"),
+        ({"/home/me/x": 1}, {"…/x": 1}),
         (3, 3),
     ],
 )
@@ -35,7 +42,7 @@ def test_values_without_what_is_only_the_users(value: Any, shown: Any) -> None:
     assert publishable({"a": [value]}) == {"a": [shown]}
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd|x", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd|x", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＠SUM(A1)"])
 def test_no_cell_is_a_formula(text: str) -> None:
     assert inert_cell(text) == f"'{text}"
 
@@ -53,7 +60,7 @@ def test_a_terminal_obeys_nothing_that_is_printed(tmp_path: Path, monkeypatch: p
         print_table(("model",), [(EVIL,)])
     monkeypatch.undo()
     said = (tmp_path / "out").read_text("utf-8")
-    assert not set("\x1b\x07\u202e") & set(said)
+    assert not set("\x1b\x07\u202e\u200f\u2028") & set(said)
     assert said.count("owned") == 3
     assert inert_text("tab\tand\nline") == "tab\tand\nline"
 

@@ -18,22 +18,56 @@ from typing import Any
 
 from evalshift.errors import DataError, did_you_mean
 from evalshift.file_faults import file_fault
+from evalshift.files import refuse_special
 from evalshift.testbed.transfer import Progress, shown, web_page
 
 # What zipfile raises for damaged files. NotImplementedError, for versions and compressions that it does not know, is a
 # RuntimeError, as that where a password is wanted.
 DAMAGED_ZIP = (zipfile.BadZipFile, RuntimeError, UnicodeDecodeError, struct.error, zlib.error, EOFError)
-UNREADABLE_ARCHIVE = (OSError, tarfile.TarError, lzma.LZMAError, *DAMAGED_ZIP)
+UNREADABLE_ARCHIVE = (OSError, ValueError, LookupError, tarfile.TarError, lzma.LZMAError, *DAMAGED_ZIP)
 # Photographs hardly shrink, arrays of pixels by less than half, and even arrays of labels not so far.
 MOST_EXPANSION = 200
 # An archive of a few bytes may well hold a few thousand.
 ALWAYS_ALLOWED = 1 << 20
 _PIECE = 1 << 20
+# A header of a tar archive may hold a long name, or a few facts.
+_LONGEST_HEADER = 1 << 20
 # What file systems take in one name, and far more folders in one another than sets of images have.
 _LONGEST_PART = 255
 _DEEPEST = 100
 _ENCRYPTED = 0x1  # of the flags of a file in a zip archive
 _ANY_ARCHIVE = "a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive"
+
+
+class _PlainHeader(tarfile.TarInfo):
+    """A header of a tar archive, of which no field can fill the memory: tarfile itself reads names of any length."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> Any:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type == tarfile.GNUTYPE_SPARSE:
+            raise _HeaderError("a sparse file, as tar --sparse writes it")
+        if not (found.isfile() or found.isdir() or found.islnk() or found.issym()) and found.size > _LONGEST_HEADER:
+            raise _HeaderError(f"a header of {found.size:,} bytes")
+        return found
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        raise _HeaderError("a sparse file, as tar --sparse writes it")
+
+
+class _HeaderError(tarfile.TarError):
+    """What tarfile would read, and nothing of ours needs. Not a HeaderError, which it takes for the archive's end."""
+
+
+@contextmanager
+def open_tar(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar archive, whose compression is found out from its content, to be read in order.
+
+    Raises OSError, EOFError, lzma.LZMAError, zlib.error and tarfile.TarError for a damaged or forged one.
+    """
+    refuse_special(archive)
+    with tarfile.open(archive, "r:*", tarinfo=_PlainHeader) as opened:
+        yield opened
 
 
 def extract_member(archive: Path, member: str) -> bytes:
@@ -51,12 +85,13 @@ def extract_members(archive: Path, members: Iterable[str]) -> dict[str, bytes]:
     missing = set(members)
     seen: list[str] = []
     contents: dict[str, bytes] = {}
-    with _readable(archive), tarfile.open(archive, "r:*") as opened:
+    with _readable(archive), open_tar(archive) as opened:
         for entry in opened:
             name = entry.name.removeprefix("./")
             seen.append(name)
+            refuse_expansion(archive, name, entry.offset)  # to pass by costs time, too
             if name in missing and entry.isfile() and (stream := opened.extractfile(entry)):
-                _refuse_expansion(archive, name, entry.size)
+                refuse_expansion(archive, name, entry.size)
                 contents[name] = stream.read()
                 missing.remove(name)
             if not missing:
@@ -119,10 +154,12 @@ def each_file(archive: Path) -> Iterator[tuple[str, bytes]]:
 
     Raises DataError as `unpack` does. To choose by name is the caller's part: reading on costs no more than passing by.
     """
+    done = 0
     with _readable(archive, _ANY_ARCHIVE):
         for entry in _entries(archive):
             if not entry.is_folder:
-                _refuse_expansion(archive, entry.name, entry.size)
+                done += entry.size
+                refuse_expansion(archive, entry.name, done)
                 with entry.open() as stream:
                     yield entry.name, stream.read()
 
@@ -146,7 +183,7 @@ def _unpack_all(archive: Path, staging: Path, progress: Progress | None) -> None
             if entry.is_folder:
                 target.mkdir(parents=True, exist_ok=True)
                 continue
-            _refuse_expansion(archive, entry.name, done + entry.size)
+            refuse_expansion(archive, entry.name, done + entry.size)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as written, entry.open() as stream:
@@ -163,6 +200,7 @@ def _unpack_all(archive: Path, staging: Path, progress: Progress | None) -> None
 
 def is_zip(path: Path) -> bool:
     """Whether a file begins as zip archives do. OSError for one that cannot be read."""
+    refuse_special(path)
     with path.open("rb") as stream:
         return stream.read(2) == b"PK"  # zipfile.is_zipfile would look at the end, where a tar may hold a zip
 
@@ -170,6 +208,7 @@ def is_zip(path: Path) -> bool:
 def is_tar(path: Path) -> bool:
     """Whether a file is a tar archive, compressed or not, as far as its beginning tells."""
     try:
+        refuse_special(path)
         return tarfile.is_tarfile(path)
     except UNREADABLE_ARCHIVE:  # such as a compressed file that ends early
         return False
@@ -189,7 +228,7 @@ def _entries(archive: Path) -> Iterator[_Member]:
                 is_folder = info.filename.endswith("/")  # info.is_dir() fails for an empty name
                 yield _Member(name, info.file_size, is_folder, lambda info=info: opened.open(info))
         return
-    with tarfile.open(archive, "r:*") as opened:
+    with open_tar(archive) as opened:
         for entry in opened:
             if not (entry.isfile() or entry.isdir()):
                 found = f"{entry.name} → {entry.linkname}" if entry.linkname else entry.name
@@ -220,7 +259,8 @@ def _plain_name(archive: Path, name: str) -> str:
     return "/".join(parts)
 
 
-def _refuse_expansion(archive: Path, name: str, size: int) -> None:
+def refuse_expansion(archive: Path, name: str, size: int) -> None:
+    """Raise DataError where an archive grows to `size` bytes, with the file `name`, far beyond what it holds."""
     packed = archive.stat().st_size
     if size > max(ALWAYS_ALLOWED, MOST_EXPANSION * packed):
         found = f"{size:,} bytes by {name}, out of {packed:,}"
@@ -267,6 +307,8 @@ def _kind(archive: Path) -> str | None:
     """What stands in place of an archive, where that is plain to see."""
     if not archive.exists():
         return "no such file"
+    if not archive.is_file():
+        return None
     with suppress(OSError), archive.open("rb") as stream:
         beginning = stream.read(1 << 16)
         return web_page(beginning) if beginning else "an empty file"

@@ -6,7 +6,6 @@ Source: Darlow, Crowley, Antoniou, Storkey 2018, section 2, and the README of Ba
 import csv
 import json
 import re
-import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -21,7 +20,7 @@ from evalshift.errors import DataError, UsageError
 from evalshift.file_faults import file_fault
 from evalshift.files import sha256_of_text
 from evalshift.shapes import Images
-from evalshift.testbed.archives import UNREADABLE_ARCHIVE
+from evalshift.testbed.archives import UNREADABLE_ARCHIVE, open_tar
 from evalshift.testbed.cinic10_synsets import read_synset_groups, synset_groups
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.datasets import Dataset, load_dataset
@@ -65,7 +64,7 @@ class _Synset:
             for image, name in wanted:
                 yield image, (self.path / name).read_bytes()
             return
-        with tarfile.open(self.path) as archive:
+        with open_tar(self.path) as archive:
             for image, name in wanted:
                 stream = archive.extractfile(name)
                 yield image, b"" if stream is None else stream.read()
@@ -201,7 +200,7 @@ def _image_name(synset: str, file: str) -> str:
 
 def _members(path: Path) -> list[str]:
     try:
-        with tarfile.open(path) as archive:
+        with open_tar(path) as archive:
             return [member.name for member in archive if member.isfile()]
     except UNREADABLE_ARCHIVE as error:
         # Some downloads of Fall 2011 are empty; the authors went on without them.

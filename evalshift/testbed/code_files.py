@@ -15,6 +15,7 @@ from typing import Any
 
 from evalshift.file_dependencies import dependencies_unknown, depends_on
 from evalshift.files import sha256_of, sha256_of_text
+from evalshift.publishing import publishable
 
 # What is said of a file that is not there: its coming is a change too.
 MISSING = "missing"
@@ -94,15 +95,22 @@ def hashes_of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def hashes_of_arguments(arguments: Mapping[str, Any], folder: Path | None) -> dict[str, str]:
-    """The files that arguments name, from the working folder or from that of the code, by their content."""
-    found = {}
+    """The files that arguments name, from the working folder or from that of the code, by their content.
+
+    Texts of which `publishable` leaves out a part, such as paths of folders, go in as one checksum, called "paths".
+    """
+    found, cut = {}, []
     for text in _texts(arguments):
         places = [Path(text)] if folder is None else [Path(text), folder / text]
         for place in places:
             if _is_file(place):
-                found[place.name] = _hash(place)
+                name = place.name if place.name not in found else f"{place.name} {len(found) + 1}"
+                found[name] = _hash(place)
                 break
-    return found
+        else:
+            cut += [text] if publishable(text) != text else []
+    # What names no file, such as a folder: of it only a part is published, and the rest decides too.
+    return found | ({"paths": sha256_of_text("\n".join(cut))} if cut else {})
 
 
 def _texts(value: object) -> Iterator[str]:

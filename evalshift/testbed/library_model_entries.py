@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from evalshift.file_dependencies import dependencies_unknown
-from evalshift.testbed.code_files import hashes_of_files, hashes_of_folder
+from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder
 from evalshift.testbed.entries import (
     FilePath,
     Locations,
@@ -116,8 +116,10 @@ class HubModel(OwnWeights):
     trust: bool = False
 
     def hashes(self) -> dict[str, Any]:
-        """Checksums of all files of a local checkout: which of them hubconf.py uses is unknown."""
-        return {} if self.path is None else hashes_of_folder(self.path)
+        """Checksums of the files named in arguments, and of a local checkout: which its code uses is unknown."""
+        named = hashes_of_arguments(self.arguments, self.path)
+        code = {} if self.path is None else hashes_of_folder(self.path)
+        return code | ({"argument_files": named} if named else {})
 
     @property
     def code_file(self) -> Path | None:

@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import stat
 import subprocess
 import tarfile
@@ -12,7 +13,7 @@ import pytest
 from messages import says
 
 from evalshift.errors import DataError
-from evalshift.testbed.archives import differing, extract_member, extract_members, unpack
+from evalshift.testbed.archives import differing, each_file, extract_member, extract_members, unpack
 
 NOISE = np.random.default_rng(list(b"archives")).bytes(200_000)
 FILES = {"cifar-10-batches-py/batches.meta": b"names", "cifar-10-batches-py/test_batch": NOISE}
@@ -232,7 +233,53 @@ class TestUnpack:
         if done.returncode:
             pytest.skip("this machine's tar writes no sparse files")
         (tmp_path / "sparse" / "hole").unlink()
-        assert "an archive would grow beyond all measure\n" in refusal(tmp_path / "a.tar", tmp_path)
+        assert "a sparse file, as tar --sparse writes it" in refusal(tmp_path / "a.tar", tmp_path)
+
+    @pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"])
+    def test_a_header_of_gigabytes(self, tmp_path: Path, kind: bytes) -> None:
+        """tarfile reads what a header says of its length into memory before it looks at it."""
+        header = tarfile.TarInfo("x")
+        header.type, header.size = kind, 1 << 40
+        (tmp_path / "data.tar.gz").write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)))
+        for read in (lambda path: unpack(path, tmp_path / "out"), lambda path: extract_member(path, "a")):
+            with pytest.raises(DataError, match="a header of 1,099,511,627,776 bytes"):
+                read(tmp_path / "data.tar.gz")
+
+    def test_the_map_of_a_sparse_file_is_not_read(self, tmp_path: Path) -> None:
+        with tarfile.open(tmp_path / "data.tar", "w") as archive:
+            entry, content = tarfile.TarInfo("a"), b"99999999999\n" + 1000 * b"1\n"
+            entry.size = len(content)
+            entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"}
+            archive.addfile(entry, io.BytesIO(content))
+        with pytest.raises(DataError, match="a sparse file"):
+            unpack(tmp_path / "data.tar", tmp_path / "out")
+
+    def test_what_is_passed_by_is_measured_too(self, tmp_path: Path) -> None:
+        with tarfile.open(tmp_path / "data.tar.gz", "w:gz") as archive:
+            for name, size in (("large", 64 << 20), ("a", 1)):
+                entry = tarfile.TarInfo(name)
+                entry.size = size
+                archive.addfile(entry, io.BytesIO(bytes(size)))
+        with pytest.raises(DataError, match="beyond all measure"):
+            extract_member(tmp_path / "data.tar.gz", "a")
+
+    def test_files_read_one_after_the_other_are_counted_together(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for number in range(8):
+                archive.writestr(str(number), bytes(4 << 20))
+        with pytest.raises(DataError, match="beyond all measure"):
+            list(each_file(tmp_path / "data.zip"))
+
+    @pytest.mark.parametrize("kind", ["pipe", "device"])
+    def test_what_never_ends_is_no_archive(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "data.tar"
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+        for read in (lambda path: unpack(path, tmp_path / "out"), lambda path: extract_member(path, "a")):
+            with pytest.raises(DataError, match="a pipe or a device"):
+                read(path)
 
     def test_a_name_twice(self, tmp_path: Path) -> None:
         archive = write_tar(tmp_path / "a.tar", [("x", b"1"), ("./x", b"2")])

@@ -6,7 +6,7 @@ from classifiers import MODEL, TEN
 from messages import says
 
 from evalshift.errors import ModelError
-from evalshift.testbed.code_files import module_file, modules_beside
+from evalshift.testbed.code_files import hashes_of_arguments, module_file, modules_beside
 from evalshift.testbed.models import load_classifier
 
 CODE = {"classes": "ten", "preprocess": {}, "trust": True}
@@ -123,6 +123,37 @@ class TestIdentity:
         (tmp_path / "models" / "__pycache__").mkdir()
         (tmp_path / "models" / "__pycache__" / "x.pyc").write_bytes(b"compiled")
         assert identity(tmp_path, **hub) == seen[2]
+
+
+def test_two_files_of_one_name_in_arguments_both_count(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "w.pt").write_text(folder)
+    arguments = {"a": str(tmp_path / "one" / "w.pt"), "b": str(tmp_path / "other" / "w.pt")}
+    before = hashes_of_arguments(arguments, None)
+    (tmp_path / "one" / "w.pt").write_text("changed")
+    assert hashes_of_arguments(arguments, None) != before
+
+
+def test_a_folder_that_an_argument_names_is_told_from_another_of_its_name(tmp_path: Path) -> None:
+    """Of its path only the name is published, and stands in the identity."""
+    content = {"source": "python", "function": "net.py:net", "classes": "cifar10", "preprocess": {}}
+    one, other, again = (
+        MODEL.validate_python(content | {"arguments": {"root": str(tmp_path / folder / "data")}}).identity()
+        for folder in ("v1", "v2", "v1")
+    )
+    assert one != other
+    assert one == again
+    assert str(tmp_path) not in str(one)
+
+
+def test_a_file_that_an_argument_of_torch_hub_names_counts(tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_text("one")
+    content = {"source": "torch.hub", "repository": "a/b", "commit": 40 * "0", "entry": "net", "classes": "cifar10"}
+    entry = MODEL.validate_python(content | {"preprocess": {}, "arguments": {"weights": str(tmp_path / "w.pt")}})
+    before = entry.identity()
+    (tmp_path / "w.pt").write_text("changed")
+    assert entry.identity() != before
 
 
 @pytest.mark.parametrize("name", ["timm", "torchvision"])

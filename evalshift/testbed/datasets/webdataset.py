@@ -4,7 +4,9 @@ Headers are read in order; an image is read from its place in the tar file when 
 unpacked.
 """
 
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
 from evalshift.files import json_content, stat_checksum
+from evalshift.testbed.archives import open_tar, refuse_expansion
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.image_listing import Unread
@@ -91,9 +94,10 @@ def _samples(shard: Path, unread: Unread, where: str) -> Iterator[Sample]:
     """Consecutive members of one name; what is neither image nor label is counted."""
     current: Sample | None = None
     try:
-        with tarfile.open(shard, "r:*") as opened:
+        with open_tar(shard) as opened:
             plain = _is_plain(shard)
             for member in opened:
+                refuse_expansion(shard, member.name, member.offset + (0 if plain else member.size))
                 if not member.isfile():
                     if not member.isdir():
                         unread.add("{files} that are links or devices", f"{shard.name}/{member.name}")
@@ -108,7 +112,7 @@ def _samples(shard: Path, unread: Unread, where: str) -> Iterator[Sample]:
             yield current
         if plain:
             _refuse_cut(shard, opened.offset)
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, ValueError, LookupError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise DataError(
             "a tar file cannot be read",
             where=f"{where}, {shard}",
