@@ -21,7 +21,7 @@ from formats import image_bytes, npy_bytes, tar_bytes
 from pydantic import TypeAdapter
 from scipy.io import savemat
 
-from evalshift.analysis.publication import _reports
+from evalshift.analysis.report.publication import _reports
 from evalshift.console.config_file import read_config
 from evalshift.errors import EvalshiftError
 from evalshift.evaluate.at_work import notes

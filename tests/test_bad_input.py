@@ -525,6 +525,8 @@ def test_logits_that_are_not_numbers(here: Path) -> None:
 def test_network_that_raises(here: Path) -> None:
     add_gone_wrong("Raises")
     model_fails(on=(" on original", " on new"))
+    alone = run_here("run", "--models", "bad", "--results", "nothing")
+    assert "\n2 failed; no predictions are stored:\n  bad on original: " in alone.err
 
 
 def test_builder_that_gives_no_network(here: Path) -> None:

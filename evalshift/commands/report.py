@@ -168,7 +168,7 @@ def report(
         refuse_two_sources(results, published)
         name = published or (results or Path("results")).resolve().name
         if publish is not None:
-            from evalshift.analysis.publication import check_name
+            from evalshift.analysis.report.publication import check_name
 
             name = check_name(out.name if out != Path("report") else name)
         with stderr().status("reading predictions, computing statistics") as status:
@@ -198,7 +198,7 @@ def report(
             if publish is None:
                 written = made.save(out, **kept)
             else:
-                from evalshift.analysis.publication import publish as publish_report
+                from evalshift.analysis.report.publication import publish as publish_report
 
                 written = publish_report(made, publish, name, url, **kept)
         print_findings(made.summary, written)

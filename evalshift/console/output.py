@@ -104,7 +104,9 @@ def _by_model(jobs: Sequence["Job"]) -> list[tuple[str, str, str]]:
 
 def print_failures(failures: Sequence["Failure"], results: Path) -> None:
     """Repeat the models that failed at the end of the output."""
-    stderr().print(f"\n{len(failures)} failed; the other predictions are in {results}:", style="bold red")
+    others = any((results / "predictions").rglob("*.parquet"))
+    where = f"the other predictions are in {results}" if others else "no predictions are stored"
+    stderr().print(f"\n{len(failures)} failed; {where}:", style="bold red")
     for failure in failures:
         on = f" on {failure.dataset}" if failure.dataset else ""
         stderr().print(f"  {failure.model}{on}: {failure.error.splitlines()[0]}")

@@ -17,7 +17,7 @@ from evalshift.files import json_content, write_atomic
 from evalshift.formatting import counted
 
 if TYPE_CHECKING:
-    from evalshift.analysis.report import Report
+    from evalshift.analysis.report.record import Report
 
 PREVIEW = "preview.png"
 _FACTS = "evalshift.json"  # what the index says of a report, in its folder

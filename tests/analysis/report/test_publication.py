@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evalshift.analysis.publication import publish
 from evalshift.analysis.report import Report
+from evalshift.analysis.report.publication import publish
 from evalshift.analysis.summary.stored import summarize
 from evalshift.errors import UsageError
 
