@@ -18,6 +18,7 @@ from evalshift.evaluate.cluster_worker import Returned, Site, run_unit
 from evalshift.evaluate.handover import Handover
 from evalshift.evaluate.model_run import Store, Work, is_off, result_line
 from evalshift.evaluate.options import Options
+from evalshift.evaluate.plan import is_of
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.ray_connection import Connection, connected
@@ -136,7 +137,9 @@ class _Run:
         self._connection, self._ray, self._options = connection, connection.ray, options
         self._datasets, self._fingerprints = datasets, fingerprints
         self._store, self._progress, self._site = store, progress, site
+        self._works = {work.name: work for work in works}
         self._entries = {work.name: work.entry for work in works}
+        self._arrived: set[tuple[str, str]] = set()
         resources = self._ray.cluster_resources()
         self._with_gpus = resources.get("GPU", 0) >= 1 and options.device != "cpu"
         self._handover = None if options.handover is None else Handover(options.handover)
@@ -159,7 +162,6 @@ class _Run:
 
     def all(self) -> None:
         """Run all units; predictions are stored as they come."""
-        self._collect()
         while self._queue or self._given:
             self._give_out()
             done, _ = self._ray.wait(list(self._given), num_returns=1, timeout=_WAIT_SECONDS)
@@ -259,7 +261,7 @@ class _Run:
             for written in returned.stored:
                 self._store.stored(*written)
             if returned.handed:
-                self._collect()
+                self._collect_from(unit, returned)
         for failure in returned.failures:
             if unit.shard is None:
                 self.failures.append(failure)
@@ -291,12 +293,46 @@ class _Run:
             self._progress.note(Text.assemble((f"{whole.model:<28} ", "bold"), line))
 
     def _collect(self) -> None:
-        """Take what workers handed over, also those of an earlier run that was stopped."""
+        """Take what workers of this run handed over."""
         if self._handover is None:
             return
-        for dataset, model in self._handover.collect(self._store.results):
-            if model in self._entries and dataset in self._datasets:
-                self._note_stored(self._store.results.load_predictions(dataset, model))
+        for dataset, model in self._handover.collect(self._store.results, self._is_wanted):
+            self._arrived.add((dataset, model))
+            self._note_stored(self._store.results.load_predictions(dataset, model))
+
+    def _is_wanted(self, predictions: Predictions) -> bool:
+        """Whether predictions that were handed over are of this run: of the same model on the same images."""
+        work, dataset = self._works.get(predictions.model), predictions.dataset
+        return (
+            work is not None
+            and dataset in work.datasets
+            and is_of(predictions, work.entry, self._fingerprints[dataset], self._options.precision)
+        )
+
+    def _collect_from(self, unit: Unit, returned: Returned) -> None:
+        """Take what a worker handed over; what did not arrive whole is run again, or has failed."""
+        self._collect()
+        results, with_logits = self._store.results, self._options.save_logits
+        missing = [
+            pair
+            for pair in returned.handed
+            if pair not in self._arrived or (with_logits and not results.has_logits(*pair))
+        ]
+        self._arrived.difference_update(missing)
+        if not missing:
+            return
+        works = []
+        for work in unit.works:
+            names = tuple(name for name in work.datasets if (name, work.name) in missing)
+            works += [replace(work, datasets=names)] if names else []
+        images = sum(len(self._datasets[name]) for work in works for name in work.datasets)
+        again = replace(unit, works=tuple(works), images=images)
+        reason = "what its worker handed over did not arrive whole"
+        failures = self._queue.lost(again, reason, machine_gone=True)
+        self._report(failures)
+        if not failures:
+            self._progress.note(f"{again.name}: {reason}; it is run again")
+            self._progress.skip(-images)
 
     def _lost(self, given: _Given, error: Exception) -> None:
         """A worker, or its whole machine, is gone: what of its unit is not stored is run again, or has failed."""

@@ -60,7 +60,7 @@ class Returned:
 
     kept     predictions that the worker could store nowhere, and those of shards
     stored   dataset and model of those that it stored in the results folder, and whether the accuracy is off
-    handed   whether it handed any over
+    handed   dataset and model of those that it handed over
     damaged  datasets with an image that cannot be decoded, which no model is to be run on
     worker   machine, device and process, in words
     images   that its models were run on, in so many seconds, loading and decoding among them, torch's import apart
@@ -69,7 +69,7 @@ class Returned:
     worker: str
     kept: list[tuple[Predictions, np.ndarray | None]] = field(default_factory=list)
     stored: list[tuple[str, str, bool]] = field(default_factory=list)
-    handed: bool = False
+    handed: list[tuple[str, str]] = field(default_factory=list)
     notes: list[Text] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     damaged: dict[str, DataError] = field(default_factory=dict)
@@ -144,7 +144,7 @@ def _keep(
         returned.kept.append((predictions, logits))
     elif options.handover is not None:
         Handover(options.handover).put(predictions, logits)
-        returned.handed = True
+        returned.handed.append((predictions.dataset, predictions.model))
     elif (site.results / site.token).is_file():
         Results(site.results).save_predictions(predictions, logits)
         entry = next(work.entry for work in unit.works if work.name == predictions.model)

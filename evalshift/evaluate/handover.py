@@ -8,14 +8,15 @@ it is renamed into its place. What a run that was stopped did not collect, the n
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evalshift.errors import DataError, StoreError, UsageError, first_line, type_and_message
+from evalshift.errors import EvalshiftError, StoreError, UsageError, first_line, type_and_message
 from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.store import Results
 from evalshift.files import TEMPORARY_SUFFIX, write_atomic
@@ -23,6 +24,9 @@ from evalshift.publishing import public
 
 # Where what was sent is seen only once it is whole; elsewhere files are written under another name first.
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"}
+
+# What file systems say of a file that changes with its content.
+_VERSIONS = ("mtime", "LastModified", "ETag", "created", "last_modified", "etag", "updated")
 
 
 class Handover:
@@ -43,7 +47,11 @@ class Handover:
             ) from error
         self._root = str(root).rstrip("/")
         protocols = self._files.protocol
-        self._is_atomic = not _OBJECT_STORES.isdisjoint({protocols} if isinstance(protocols, str) else protocols)
+        protocols = {protocols} if isinstance(protocols, str) else set(protocols)
+        self._is_atomic = not _OBJECT_STORES.isdisjoint(protocols)
+        self._is_local = "file" in protocols
+        # Of other runs: looked at once, and again only when they change.
+        self._foreign: set[tuple] = set()
 
     def put(self, predictions: Predictions, logits: np.ndarray | None) -> None:
         """Hand over one model's predictions on one dataset, in a file that says what it is of."""
@@ -56,40 +64,74 @@ class Handover:
             for path in paths:
                 self._write(path.relative_to(folder).as_posix(), path.read_bytes())
 
-    def collect(self, results: Results) -> Iterator[tuple[str, str]]:
-        """Move all that was handed over into a results folder; (dataset, model) of each that was taken.
+    def collect(
+        self, results: Results, wanted: Callable[[Predictions], bool] = lambda _: True
+    ) -> Iterator[tuple[str, str]]:
+        """Move what was handed over into a results folder; (dataset, model) of each that was taken.
 
+        wanted   whether predictions are of this run; others stay where they are
         What is damaged, or older than what is stored already, is removed and not taken.
+        Raises UsageError where the place is a results folder: its predictions would be moved away.
         """
         with self._reached():
             self._files.invalidate_cache()
-            found = self._files.glob(f"{self._root}/predictions/*/*.parquet")
-        for path in sorted(map(str, found)):
-            taken = self._take(path, results)
-            if taken is not None:
-                yield taken
+            self._refuse_results_folder(results)
+            found = self._files.glob(f"{self._root}/predictions/*/*.parquet", detail=True)
+        for path, facts in sorted(found.items()):
+            version = (path, facts.get("size"), *(str(facts.get(key)) for key in _VERSIONS))
+            if version in self._foreign:
+                continue
+            handed = self._read(path)
+            if handed is not None and not wanted(handed.predictions):
+                self._foreign.add(version)
+            elif handed is None or _is_older(handed.predictions, results):
+                self._remove(path)
+            else:
+                yield self._take(handed, path, results)
 
-    def _take(self, path: str, results: Results) -> tuple[str, str] | None:
+    def _refuse_results_folder(self, results: Results) -> None:
+        same = self._is_local and Path(self._root).resolve() == results.path.resolve()
+        if same or self._files.exists(f"{self._root}/pairs.json"):
+            raise UsageError(
+                "predictions cannot be handed over through a results folder",
+                found=f"`handover` {public(self.place)}, which {'is' if same else 'looks like'} one",
+                expected="a folder for nothing else, or an fsspec URL such as s3://bucket/prefix",
+                fix="leave `handover` out where all machines see the results folder",
+            )
+
+    def _read(self, path: str) -> "_Handed | None":
+        """A file that was handed over; None where it is damaged, or meanwhile gone."""
         folder, name = path.rsplit("/", 2)[1:]
-        beside = f"{self._root}/logits/{folder}/{name.removesuffix('.parquet')}.npy"
+        beside = self._logits_of(path)
         with self._reached():
-            content = self._files.cat_file(path)
+            try:
+                content = self._files.cat_file(path)
+            except FileNotFoundError:  # another run collects here, too
+                return None
             logits = self._files.cat_file(beside) if self._files.exists(beside) else None
-        taken = None
-        with tempfile.TemporaryDirectory(prefix="evalshift-") as temporary:
+        with tempfile.TemporaryDirectory(prefix="evalshift-") as temporary, suppress(StoreError):
             copy = Path(temporary) / "predictions" / folder / name
             write_atomic(copy, content)
-            with suppress(StoreError):
-                taken = _newer(Results(temporary), results, copy)
-        if taken is not None:
-            if logits is not None:
-                write_atomic(results.logits_file(*taken), logits)
-            write_atomic(results.predictions_file(*taken), content)
-        with self._reached():
-            for one in (path, *(() if logits is None else (beside,))):
-                with suppress(FileNotFoundError):  # another run collects here, too
-                    self._files.rm_file(one)
+            return _Handed(_predictions_in(copy, Results(temporary)), content, logits)
+        return None
+
+    def _take(self, handed: "_Handed", path: str, results: Results) -> tuple[str, str]:
+        taken = handed.predictions.dataset, handed.predictions.model
+        if handed.logits is not None:
+            write_atomic(results.logits_file(*taken), handed.logits)
+        write_atomic(results.predictions_file(*taken), handed.content)
+        self._remove(path)
         return taken
+
+    def _remove(self, path: str) -> None:
+        with self._reached():
+            for one in (path, self._logits_of(path)):
+                with suppress(FileNotFoundError):
+                    self._files.rm_file(one)
+
+    def _logits_of(self, path: str) -> str:
+        folder, name = path.rsplit("/", 2)[1:]
+        return f"{self._root}/logits/{folder}/{name.removesuffix('.parquet')}.npy"
 
     def _write(self, name: str, content: bytes) -> None:
         path = f"{self._root}/{name}"
@@ -107,7 +149,7 @@ class Handover:
         """StoreError where the place does not respond or refuses; its library's exceptions are its own."""
         try:
             yield
-        except (StoreError, DataError):
+        except EvalshiftError:
             raise
         except Exception as error:
             raise StoreError(
@@ -119,16 +161,27 @@ class Handover:
             ) from error
 
 
-def _newer(handed: Results, results: Results, path: Path) -> tuple[str, str] | None:
-    """Of which dataset and model a file is that was handed over; None where newer predictions of these are stored."""
+@dataclass(frozen=True)
+class _Handed:
+    """Predictions that were handed over, with the bytes of their file and of their logits' where there is one."""
+
+    predictions: Predictions
+    content: bytes
+    logits: bytes | None
+
+
+def _predictions_in(path: Path, handed: Results) -> Predictions:
+    """The predictions in a file, which says of which dataset and model it is. Raises StoreError where it is damaged."""
     from evalshift.evaluate.stored_files import read_facts, reading
 
     with reading(path):
         facts: dict[str, Any] = read_facts(path)
         dataset, model = str(facts["dataset"]), str(facts["model"])
-    read = handed.load_predictions(dataset, model)
+    return handed.load_predictions(dataset, model)
+
+
+def _is_older(handed: Predictions, results: Results) -> bool:
     with suppress(StoreError):
-        stored = results.provenance(dataset, model)
-        if stored is not None and stored.start > read.provenance.start:
-            return None
-    return dataset, model
+        stored = results.provenance(handed.dataset, handed.model)
+        return stored is not None and stored.start > handed.provenance.start
+    return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.errors import EvalshiftError, NewerResultsError, StoreError, UsageError, first_line
-from evalshift.evaluate.predictions import Provenance
+from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.store import Results
 from evalshift.files import sha256_of
 from evalshift.formatting import counted, name_some
@@ -296,6 +296,14 @@ def _damage(results: Results, dataset: str, model: str) -> str | None:
     except StoreError as error:
         return f"the stored file cannot be read ({error.found})"
     return None
+
+
+def is_of(predictions: Predictions, entry: AnyModel, fingerprint: str, precision: str) -> bool:
+    """Whether predictions are of this form of a model in a precision, on the images with this fingerprint."""
+    stored = predictions.provenance
+    if stored.imported is not None or stored.dataset_fingerprint != fingerprint or stored.precision != precision:
+        return False
+    return not differences(stored.identity, _as_stored(entry.identity()))
 
 
 def _other_decoding(fast_decode: bool, stored: Provenance) -> str | None:

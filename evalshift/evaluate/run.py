@@ -24,10 +24,13 @@ from evalshift.evaluate.options import Options
 from evalshift.evaluate.plan import (
     FORCED,
     NEW,
+    Choice,
     Job,
     Plan,
     choice_lines,
     choose_models,
+    datasets_of,
+    is_of,
     limited_pairs,
     make_plan,
     stored_fingerprint,
@@ -148,6 +151,8 @@ def run(
     )
     if line:
         _say(console, f"plan      {line}")
+    if handover is not None:
+        _collect_earlier(handover, chosen, registry, datasets, options, console)
     plan = make_plan(
         registry,
         results,
@@ -283,6 +288,25 @@ class _Datasets:
         entry = self.registry.dataset(name)
         space = self.registry.label_space(entry)
         return self.registry.superclasses(space.name, space.names, entry.seen)
+
+
+def _collect_earlier(
+    handover: str, chosen: Choice, registry: Registry, datasets: _Datasets, options: Options, console: Console
+) -> None:
+    """Take what workers of an earlier run handed over, which ended before it could; what is not of this run stays."""
+    from evalshift.evaluate.handover import Handover
+
+    names = {name for pair in chosen.pairs for name in datasets_of(registry, pair)}
+
+    def is_wanted(predictions: Predictions) -> bool:
+        entry, dataset = chosen.models.get(predictions.model), predictions.dataset
+        if entry is None or dataset not in names:
+            return False
+        return is_of(predictions, entry, datasets.fingerprint(dataset), options.precision)
+
+    taken = list(Handover(handover).collect(datasets.results, is_wanted))
+    if taken:
+        _say(console, f"collected {counted(len(taken), 'prediction file')} that an earlier run handed over")
 
 
 def _prepare_folder(results: Results) -> None:

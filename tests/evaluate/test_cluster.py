@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from messages import says
 
 from evalshift.errors import DataError, UsageError
+from evalshift.evaluate.handover import Handover
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.ray_connection import connected
 
@@ -60,6 +62,41 @@ def test_a_worker_that_dies_is_one_model_that_failed(project: Any, cluster: None
     assert (failure.model, failure.dataset) == ("dies", None)
     assert failure.error.startswith("the worker process ended: ")
     assert "dies failed: the worker process ended: " in said
+
+
+def test_what_is_handed_over_damaged_or_lost_is_run_again_and_foreign_files_stay(
+    project: Any, cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        project.model(name)
+    here, _ = project.run()
+    expected = {name: here.load_predictions("new", name) for name in here.models("new")}
+    place = tmp_path / "place"
+    facts = expected["one"].provenance.model_copy(update={"model": "of another run"})
+    Handover(str(place)).put(replace(expected["one"], model="of another run", provenance=facts), None)
+    collect, faults = Handover.collect, ["damage", "lose"]
+
+    def collect_later(self: Handover, *arguments: Any) -> Any:
+        files = sorted(place.glob("predictions/*/[ot][nw]?.parquet"))
+        if files and faults:
+            fault = faults.pop()
+            files[0].write_bytes(files[0].read_bytes()[:-50]) if fault == "damage" else files[0].unlink()
+        return collect(self, *arguments)
+
+    monkeypatch.setattr(Handover, "collect", collect_later)
+    there, said = project.run(executor="ray", force=True, handover=str(place))
+    assert (faults, there.failures) == ([], ())
+    assert "what its worker handed over did not arrive whole; it is run again\n" in said
+    for dataset in ("old", "new"):
+        for name in ("one", "two"):
+            assert there.provenance(dataset, name).start >= expected[name].provenance.start
+    assert [path.stem for path in place.rglob("*.parquet")] == ["of another run"]
+    # What a run that was stopped did not collect, the next one does before it plans.
+    Handover(str(place)).put(there.load_predictions("new", "one"), None)
+    project.results.predictions_file("new", "one").unlink()
+    _, said = project.run(executor="ray", handover=str(place))
+    assert "collected 1 prediction file that an earlier run handed over\n" in said
+    assert "nothing to do" in said
 
 
 def test_a_damaged_image_ends_the_run(project: Any, cluster: None) -> None:

@@ -126,3 +126,38 @@ def test_through_s3(results: Results, make_predictions: MakePredictions, monkeyp
             Handover("s3://no-such-bucket/run").put(make_predictions([[0, 1]]), None)
     finally:
         server.stop()
+
+
+def test_predictions_of_other_runs_stay_where_they_are(
+    place: str, results: Results, make_predictions: MakePredictions
+) -> None:
+    handover = Handover(place)
+    handover.put(make_predictions([[0, 1]], model="mine"), None)
+    handover.put(make_predictions([[1, 0]], model="theirs"), None)
+    looked: list[str] = []
+
+    def is_mine(predictions: Predictions) -> bool:
+        looked.append(predictions.model)
+        return predictions.model == "mine"
+
+    assert list(handover.collect(results, is_mine)) == [("old", "mine")]
+    assert list(handover.collect(results, is_mine)) == []
+    assert looked.count("theirs") == 1
+    handover.put(make_predictions([[1, 1]], model="theirs"), None)
+    assert list(handover.collect(results)) == [("old", "theirs")]  # another file by now
+    assert results.load_predictions("old", "theirs").top.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("name", ["results", "others"])
+def test_a_results_folder_is_refused(
+    tmp_path: Path, results: Results, make_predictions: MakePredictions, name: str
+) -> None:
+    """Its predictions would be moved away."""
+    folder = Results(tmp_path / name)
+    folder.save_predictions(make_predictions([[0, 1]]))
+    if name == "others":
+        folder.add_pairs(["old:new"])
+    with pytest.raises(UsageError) as caught:
+        list(Handover(str(tmp_path / name)).collect(results))
+    assert caught.value.problem == "predictions cannot be handed over through a results folder"
+    assert folder.models("old") == ["resnet"]
