@@ -1,7 +1,7 @@
 """Agreement
 
-Do models err on the same images? The share of images on which two models predict the same class, on either
-set, with similar models next to each other.
+Do models miss the same images? The share of images on which two models predict the same class, on either set,
+with similar models next to each other.
 """
 
 import sys
@@ -13,7 +13,7 @@ import evalshift as es
 results = es.run(pairs=["digits:digits-new-writers"], results="results")
 report = es.report(results)
 
-# Every comparison of two models is a row of the table of pairs.
+# The table of pairs has one row for each two models.
 pairs = report.tables["pairs"].nlargest(3, "new_agreement")
 print(pairs[["model_1", "model_2", "original_agreement", "new_agreement"]])
 

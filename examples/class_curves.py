@@ -1,6 +1,6 @@
 """Accuracy by class, sorted
 
-How unequal are the classes? The accuracy of four models on each class of digits, the best class of each first.
+How much do the classes differ? The accuracy of four models on each class of digits, each model's best class first.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import evalshift as es
 from evalshift.analysis.summary.set_classes import set_classes
 
-# Of the embedded pair, which needs no download.
+# The embedded pair needs no download.
 results = es.run(pairs=["digits:digits-new-writers"], results="results")
 networks = ["digits-cnn-16-32-64-long", "digits-ridge", "digits-random-40", "digits-centroid"]
 table = set_classes(results, "digits-new-writers", networks, ["top1"])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import evalshift as es
 
-# Counts from timm's tables of results come with evalshift. Models of your own: `training_data` of their registry entry.
+# Counts from timm's tables of results come with evalshift. For your own models, set `training_data` in the registry.
 pair = "imagenet:imagenet-sketch"
 models = ["vit_*", "convnext*", "resnet*", "swin*"]
 report = es.report(published="timm", pairs=pair, models=models, scale="probit", color_by="training_data")
 
-# How far each group lies above the line of the largest, on average; an F test of the slopes is in the report.
+# The mean distance of each group above the line of the largest one; the report also tests whether slopes are equal.
 groups = report.tables["model_groups"]
 print(groups[["group", "models", "slope", "above"]])
 

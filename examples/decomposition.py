@@ -1,7 +1,7 @@
 """Decomposition of the drop
 
-How much of a drop can be sampling error of the new images, and how much is distribution shift? How much of it does a
-model share with the others?
+How much of a drop can be sampling error of the new images, and how much is distribution shift? How much of it do all
+models have in common?
 """
 
 import sys

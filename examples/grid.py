@@ -1,6 +1,6 @@
 """Top-1 and top-5 over several pairs
 
-Two rows of panels, one for each metric, and a column for each new test set, as figures 12 and 13 of the paper.
+One row of panels for each metric, and one column for each new test set, as in figures 12 and 13 of the paper.
 """
 
 import sys

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import evalshift as es
 
-# Names from the registry; a registry of your own is registry="mine.yaml".
+# Names from the registry; use registry="mine.yaml" for your own.
 sets = [es.pixel_statistics(name) for name in ("digits", "digits-new-writers")]
 for one in sets:
     print(one.dataset, "mean", one.mean, "standard deviation", one.std)  # in the units of `preprocess`

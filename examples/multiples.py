@@ -1,7 +1,7 @@
 """Several pairs side by side
 
-Three new test sets, each sampled by a different rule: the easier the images that a rule selects, the
-smaller the drop.
+Three new test sets, each sampled by a different rule: the easier the images that a rule selects, the smaller the
+drop.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Your own figure
 
-`report.table` is a DataFrame with one row per model, ready for pandas and matplotlib: here, whether the drop has become
-smaller over the years.
+`report.table` is a DataFrame with one row per model. Here, matplotlib shows whether the drop has become smaller over
+the years.
 """
 
 import sys
@@ -14,7 +14,7 @@ import evalshift as es
 table = es.report(published="recht2019", pairs="cifar10:cifar10.1-v6").table
 print(table.groupby("year")["drop"].agg(["count", "mean"]))
 
-# The widths and the style of evalshift's own figures; models of one year are next to each other.
+# The width and the style of evalshift's own figures; models of the same year are next to each other.
 plt.rcParams.update(es.figures.STYLE)
 figure, axes = plt.subplots(figsize=(es.figures.COLUMN.width, 2.4), layout="constrained")
 places = table["year"] + 0.08 * table.groupby("year").cumcount()

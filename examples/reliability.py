@@ -1,7 +1,7 @@
 """Reliability diagrams
 
-Is a model that says 80 % correct on 80 % of such images, also on the new set? Accuracy against confidence of
-four networks; on the diagonal a model is calibrated, below it over-confident.
+Are predictions with 80 % confidence correct in 80 % of cases, also on the new set? Accuracy against confidence of
+four networks: on the diagonal a model is calibrated, below it over-confident.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import evalshift as es
 
-# Each first prediction is stored with its probability; imported ones are if they came as logits or probabilities.
+# Runs store the probability of each first prediction; so do imports of logits or probabilities.
 results = es.run(pairs=["digits:digits-new-writers"], results="results")
 report = es.report(results)
 print(report.tables["calibration"][["model", "original_ece", "new_ece", "ece_change"]])

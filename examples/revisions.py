@@ -1,6 +1,6 @@
 """Accuracy by revision of a test set
 
-How much did reviewing change the test set? Accuracy on the revisions of MatchedFrequency that were released.
+How much did reviewing change the test set? Accuracy on released revisions of ImageNetV2 MatchedFrequency.
 """
 
 import sys
@@ -12,7 +12,7 @@ import pandas as pd
 import evalshift as es
 from evalshift.analysis import clopper_pearson
 
-# Correct predictions of resnet152, and images, of four revisions. `evalshift dataset revisions` draws all 24.
+# Correct predictions of resnet152 and number of images in four revisions; `evalshift dataset revisions` draws all 24.
 counts = {"b-1": (6122, 9958), "b-10": (6492, 9933), "b-23": (6533, 10000), "b-33": (6702, 10000)}
 correct, images = np.array(list(counts.values())).T
 interval = clopper_pearson(correct, images)

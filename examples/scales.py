@@ -1,7 +1,7 @@
 """Both scales side by side
 
-New against original accuracy of all 67 models on linear and on probit axes, as figure 6 of the paper: on which of them
-do the models lie closer to a line?
+On which scale do the models lie closer to a line? New against original accuracy of all 67 models on linear and on
+probit axes, as in figure 6 of the paper.
 """
 
 import sys
@@ -10,6 +10,6 @@ from pathlib import Path
 import evalshift as es
 
 report = es.report(published="recht2019", pairs=["imagenet:imagenetv2-matched-frequency"], scale="linear")
-print(report.tables["scales"])  # how far off the line fitted without a model predicts it
+print(report.tables["scales"])  # leave-one-out error of the line
 
 es.figures.save(report.draw("scales"), Path(*sys.argv[1:]) / "scales.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import evalshift as es
 
-# The counts of Recht et al. 2019 come with evalshift. Models of your own: es.report(es.run(pairs=[...])).
+# The counts of Recht et al. 2019 come with evalshift. For your own models: es.report(es.run(pairs=[...])).
 report = es.report(published="recht2019", pairs="cifar10:cifar10.1-v6", scale="linear")
 print(f"slope {report.fit.slope:.2f}, from {report.fit.slope_interval.low:.2f} to {report.fit.slope_interval.high:.2f}")
 

@@ -1,7 +1,7 @@
 """Your own models against a published testbed
 
-Are newer models more robust than their accuracy alone predicts? They are drawn in front of the 64 models of 2019 and
-their line.
+Are newer models more robust than their accuracy alone predicts? They are drawn in front of the 64 models of the 2019
+paper and their line.
 """
 
 import sys

@@ -79,6 +79,7 @@ def test_links_between_pages_lead_somewhere() -> None:
             found = page.parent / target if target else page
             assert found.exists(), f"{page.name}: {target}"
             assert not anchor or anchor in anchors(found.read_text("utf-8")), f"{page.name}: {target}#{anchor}"
+            assert "--" not in anchor, f"{page.name}: GitHub and the site have different links to {target}#{anchor}"
 
 
 def test_the_overview_of_statistics_lists_every_section() -> None:
