@@ -117,6 +117,15 @@ def npy_bytes(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def python_2_npy(array: np.ndarray) -> bytes:
+    """As Python 2 saved it where a size was a long: (2L, 3L). The header keeps its length."""
+    body = npy_bytes(array)
+    length = 10 + int.from_bytes(body[8:10], "little")
+    sizes = ", ".join(f"{size}L" for size in array.shape)
+    header = f"{{'descr': '{array.dtype.str}', 'fortran_order': False, 'shape': ({sizes},), }}"
+    return body[:10] + header.encode().ljust(length - 11) + b"\n" + body[length:]
+
+
 def idx_bytes(array: np.ndarray) -> bytes:
     """An idx file: two zero bytes, the type, the number of dimensions, their sizes, then the numbers, big-endian."""
     kind = {"uint8": 0x08, "int32": 0x0C}[array.dtype.name]

@@ -22,7 +22,7 @@ from socket import gethostname
 import numpy as np
 import pytest
 import torch
-from formats import cifar10_archive, cifar10_batch, idx_bytes, image_bytes, npy_bytes, pixels, tar_bytes
+from formats import cifar10_archive, cifar10_batch, idx_bytes, image_bytes, npy_bytes, pixels, python_2_npy, tar_bytes
 from fuzzed_files import IDS, TARGETS, parquet_bytes, parquet_images
 from fuzzed_sources import SOURCES
 from hypothesis import HealthCheck, given, settings
@@ -436,6 +436,9 @@ FOUND = {
     "nested lists for annotations": ("imagenet-x", NESTED),
     "a cell that is larger than cells may be": ("several labels", b'id,labels\na,"' + b"1 " * 100_000 + b'"\n'),
     "a record of work that is not UTF-8": ("record", b"\xff\xff\n"),
+    "corrected labels that Python 2 saved": ("corrected", python_2_npy(np.array([[0, -1], [1, 3]]))),
+    "marks of classes that Python 2 saved": ("several labels", python_2_npy(np.eye(6, 4, dtype=np.int64))),
+    "labels that Python 2 saved": ("labels", python_2_npy(np.arange(6) % 4)),
     "a path that no file can have": ("registry", b"extends: " + b"d" * 300 + b"\n"),
     "a path of nobody's home": ("registry", b"extends: ~no-such-user/x.yaml\n"),
     "a class that int64 does not hold": ("predictions", b"image,prediction\nimage-0," + b"1" * 50 + b"\n"),

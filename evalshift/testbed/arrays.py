@@ -5,8 +5,10 @@ import lzma
 import mmap
 import struct
 import tokenize
+import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,19 @@ UNREADABLE = (
 )
 
 
+@contextmanager
+def python_2_headers() -> Iterator[None]:
+    """Without NumPy's warning that the header of an array was written by Python 2, as in (10000L,): it is read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Reading `\.npy` or `\.npz` file required", UserWarning)
+        yield
+
+
 def load_array(path: Path, where: str) -> np.ndarray:
     """One array saved with np.save, mapped into memory rather than read. Raises DataError where it is none."""
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        with python_2_headers():
+            return np.lib.format.open_memmap(path, mode="r")
     except UNREADABLE as error:
         raise cannot_read(where, path, error, expected="one array saved with np.save") from error
 
@@ -73,7 +84,7 @@ def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray,
     Raises DataError where it is no such file, or lacks one of them.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
+        with path.open("rb") as stream, python_2_headers(), np.load(stream, allow_pickle=False) as opened:
             refuse_expansion(path, sum(info.file_size for info in opened.zip.infolist()), where)
             return tuple(opened[key] for key in keys)
     except KeyError as error:

@@ -12,7 +12,7 @@ from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
 from evalshift.files import json_content
 from evalshift.formatting import counted
-from evalshift.testbed.arrays import UNREADABLE
+from evalshift.testbed.arrays import UNREADABLE, python_2_headers
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.image_files import SUFFIXES
 from evalshift.testbed.image_tables import read_image_table
@@ -229,7 +229,8 @@ def _label_name(names: Iterable[str]) -> str:
 
 def _of_array(path: Path, space: ClassSpace) -> list[list[Any]]:
     try:
-        array = np.load(path, allow_pickle=False)
+        with python_2_headers():
+            array = np.load(path, allow_pickle=False)
     except UNREADABLE as error:
         raise ValueError(file_fault(error)) from error
     if array.ndim == 2 and array.shape[1] == len(space) > 1 and np.isin(array, (0, 1)).all():

@@ -15,7 +15,7 @@ from evalshift.file_faults import file_fault
 from evalshift.files import json_content
 from evalshift.formatting import counted
 from evalshift.shapes import Int, Labels
-from evalshift.testbed.arrays import UNREADABLE
+from evalshift.testbed.arrays import UNREADABLE, python_2_headers
 from evalshift.testbed.classes import ClassSpace
 
 LABELS = (
@@ -259,7 +259,8 @@ def _of_cell(cell: str) -> list[Any] | None:
 def _of_marks(path: Path, space: ClassSpace) -> Rows | None:
     """A column of 0 and 1 (or booleans) for each class."""
     try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")
+        with python_2_headers():
+            array = np.load(path, allow_pickle=False, mmap_mode="r")
     except UNREADABLE:  # no plain array, so no marks
         return None
     if array.ndim != 2 or array.shape[1] != len(space) or len(space) == 1:

@@ -1,5 +1,6 @@
 import pickle
 import warnings
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from formats import python_2_npy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from messages import says
 
 from evalshift.errors import DataError
-from evalshift.testbed.arrays import as_images, as_labels, load_array
+from evalshift.testbed.arrays import as_images, as_labels, load_array, load_npz
 
 
 class TestLoadArray:
@@ -25,6 +27,15 @@ class TestLoadArray:
         np.testing.assert_array_equal(loaded, array, strict=True)
         with pytest.raises(ValueError, match="read-only"):
             loaded[0] = 0
+
+    def test_arrays_that_python_2_saved(self, tmp_path: Path) -> None:
+        """NumPy warns of their headers; nobody needs to do anything about them."""
+        array = np.arange(6, dtype=np.uint8).reshape(2, 3)
+        (tmp_path / "x.npy").write_bytes(python_2_npy(array))
+        np.testing.assert_array_equal(load_array(tmp_path / "x.npy", "dataset d"), array, strict=True)
+        with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+            archive.writestr("images.npy", python_2_npy(array))
+        np.testing.assert_array_equal(load_npz(tmp_path / "x.npz", ("images",), "dataset d")[0], array, strict=True)
 
     def test_damaged_headers_are_errors_of_the_data(self, tmp_path: Path) -> None:
         rng = np.random.default_rng(list(b"headers"))

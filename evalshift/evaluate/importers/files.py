@@ -15,6 +15,7 @@ from evalshift.file_faults import file_fault
 from evalshift.files import sha256_of
 from evalshift.formatting import counted
 from evalshift.parquet import read_table
+from evalshift.testbed.arrays import python_2_headers
 from evalshift.testbed.text_tables import read_text_table
 
 TEXT_FORMATS = (".csv", ".tsv", ".txt")
@@ -67,7 +68,7 @@ def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = 
         if suffix in TEXT_FORMATS:
             columns, named, rules = _text(path, rows, values)
         elif suffix == ".npy":
-            columns, named, rules = {WHOLE: _tidy(np.array(np.lib.format.open_memmap(path, mode="r")))}, False, ()
+            columns, named, rules = {WHOLE: _npy(path)}, False, ()
         elif suffix == ".npz":
             columns, named, rules = _npz(path)
         elif suffix in TORCH_FORMATS:
@@ -142,8 +143,13 @@ def _text(path: Path, rows: int | None, values: Collection[str]) -> Read:
     return {str(place): column for place, column in enumerate(table.columns, 1)}, False, table.rules
 
 
+def _npy(path: Path) -> np.ndarray:
+    with python_2_headers():
+        return _tidy(np.array(np.lib.format.open_memmap(path, mode="r")))
+
+
 def _npz(path: Path) -> Read:
-    with np.load(path, allow_pickle=False) as archive:
+    with python_2_headers(), np.load(path, allow_pickle=False) as archive:
         return _by_name({name: _tidy(archive[name]) for name in archive.files})
 
 

@@ -10,7 +10,7 @@ from evalshift.errors import DataError, UsageError
 from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.testbed.archives import extract_members
-from evalshift.testbed.arrays import UNREADABLE, as_images, as_labels, load_array
+from evalshift.testbed.arrays import UNREADABLE, as_images, as_labels, load_array, python_2_headers
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entry import Corruption
 from evalshift.testbed.datasets.dataset import Parts, numbered
@@ -58,7 +58,8 @@ def _arrays(entry: CorruptedCifarDataset, where: str) -> tuple[tuple[np.ndarray,
     members = [f"{_FOLDER[entry.classes]}/{name}" for name in names]
     contents = extract_members(archive, members)
     try:
-        images, labels = (np.load(io.BytesIO(contents[member]), allow_pickle=False) for member in members)
+        with python_2_headers():
+            images, labels = (np.load(io.BytesIO(contents[member]), allow_pickle=False) for member in members)
     except UNREADABLE as error:
         raise DataError(
             "the arrays cannot be read",

@@ -9,6 +9,7 @@ import numpy as np
 from evalshift.errors import DataError
 from evalshift.evaluate.importers.releases.release import Release, ReleasedSet
 from evalshift.file_faults import file_fault
+from evalshift.testbed.arrays import python_2_headers
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def unpack_archives(release: Release, folder: Path, empty: Path) -> Path:
         place = empty / released.predictions[0]
         place.mkdir(parents=True)
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with python_2_headers(), np.load(path, allow_pickle=False) as content:
                 np.save(empty / released.labels[0], content["labels"])
                 for model in content.files:
                     if model != "labels":
