@@ -67,7 +67,10 @@ def _placed(
     ax: Axes, names: Sequence[str], x: np.ndarray, y: np.ndarray, places: np.ndarray, farthest: float
 ) -> dict[int, Any]:
     """Write the names at these places that are within the axes; each with its text, None where it has no free place."""
-    from textalloc import allocate  # slow to import, and few figures have names
+    # Slow to import, and few figures have names.
+    from textalloc import allocate
+
+    from evalshift.analysis.figures.clear_places import quick_places
 
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     shown = places[(left <= x[places]) & (x[places] <= right) & (bottom <= y[places]) & (y[places] <= top)]
@@ -77,7 +80,7 @@ def _placed(
     lines = _lines(ax)
     # Corners of where names may be: a little within the axes, whose scale may be curved.
     corners = (ax.transAxes + ax.transData.inverted()).transform([[_FRAME, _FRAME], [1 - _FRAME, 1 - _FRAME]])
-    with redirect_stdout(None):  # it prints where it finds no place
+    with quick_places(), redirect_stdout(None):  # it prints where it finds no place
         texts: list[Any] = allocate(
             ax,
             x[shown],

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from evalshift.analysis.figures.quick_lines import quick_lines
 from evalshift.analysis.figures.text_layout import quick_text
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
 
@@ -94,7 +95,7 @@ def across(size: Size) -> int:
 @contextmanager
 def styled(size: Size = COLUMN) -> Iterator[None]:
     """Draw in this style. A glyph that the font lacks is drawn as a box, without a warning."""
-    with mpl.rc_context(style_of(size)), warnings.catch_warnings(), quick_text():
+    with mpl.rc_context(style_of(size)), warnings.catch_warnings(), quick_text(), quick_lines():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         yield
 
