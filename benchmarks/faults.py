@@ -111,7 +111,9 @@ def interrupted(how: signal.Signals, tries: int, reference: Stored, seconds: flo
     start(results).wait()
     _, now_lost = losses(results, before, reference)
     lost += now_lost + (len(stored(results)) != len(reference))
-    return Row(f"{how.name} at a random moment", tries, "what was stored stays; the same command finishes", held, lost)
+    return Row(
+        f"{how.name} at a random moment", tries, "stored predictions are kept; the same command resumes", held, lost
+    )
 
 
 def crashing(kind: str, reference: Stored, work: Path) -> Row:
@@ -127,7 +129,9 @@ def crashing(kind: str, reference: Stored, work: Path) -> Row:
     code = start(folder / "results", "--registry", folder / "registry.yaml", *timeout).wait()
     now, lost = losses(folder / "results", {}, reference)
     lost += len(reference.keys() - now.keys())
-    return Row(f"a model that ends in: {kind}", 1, "named; the others run; exit code 1", int(code == 1), lost)
+    return Row(
+        f"a model that ends with: {kind}", 1, "the model is named; the others run; exit code 1", int(code == 1), lost
+    )
 
 
 def writers(tries: int, work: Path) -> Row:
@@ -139,7 +143,7 @@ def writers(tries: int, work: Path) -> Row:
         for process in together:
             process.wait()
         lost += 20 - len(Results(results).pairs())
-    return Row("four processes that write at once", tries, "all 20 entries", tries, lost)
+    return Row("four processes write at the same time", tries, "all 20 entries are stored", tries, lost)
 
 
 def flipped(tries: int, results: Path) -> Row:
@@ -161,7 +165,13 @@ def flipped(tries: int, results: Path) -> Row:
         except StoreError:
             found += 1
         path.write_bytes(whole)
-    return Row("one flipped bit of a stored file", tries, "refused by name, or without effect", tries - wrong, wrong)
+    return Row(
+        "one flipped bit of a stored file",
+        tries,
+        "the file is refused by name, or nothing changes",
+        tries - wrong,
+        wrong,
+    )
 
 
 def exchanged(results: Path) -> Row:
@@ -180,7 +190,7 @@ def exchanged(results: Path) -> Row:
             except StoreError:
                 pass
             path.write_bytes(whole)
-    return Row("another model's file under a model's name", tries, "refused by name", tries - wrong, wrong)
+    return Row("another model's file under a model's name", tries, "the file is refused by name", tries - wrong, wrong)
 
 
 def deleted(seconds: float, work: Path) -> Row:
@@ -192,7 +202,9 @@ def deleted(seconds: float, work: Path) -> Row:
         time.sleep(0.01)
     shutil.rmtree(results, ignore_errors=True)
     code = process.wait()
-    return Row("the results folder deleted during a run", 1, "said; exit code not 0", int(code != 0), int(code == 0))
+    return Row(
+        "the results folder deleted during a run", 1, "an error; exit code not 0", int(code != 0), int(code == 0)
+    )
 
 
 FULL = """
@@ -223,34 +235,32 @@ def full_disk(tries: int, reference: Stored, work: Path) -> Row:
         held += disk.with_suffix(".code").read_text().strip() == "2" and "No space left on device" in said
         now, now_lost = losses(disk.with_suffix(".kept"), {}, reference)
         lost += now_lost + len(reference.keys() - now.keys())
-    return Row(
-        "a disk that is full in the midst of a run", made, "said, exit code 2; the same goes on later", held, lost
-    )
+    return Row("a full disk during a run", made, "an error, exit code 2; the same command resumes later", held, lost)
 
 
 BODY = random.Random("a download").randbytes(300_000)
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # What a server may do, the requests that it does it on being the first ones, and whether it gives the file in the end.
 LIES: dict[str, tuple[dict[str, Any], bool]] = {
-    "the connection is cut": ({"faults": [("cut", 100_000)]}, True),
-    "and again and again": ({"faults": [("cut", size) for size in (10_000, 0, 50_000, 1)]}, True),
-    "no more bytes come": ({"faults": [("stall", 100_000)]}, True),
+    "the connection is cut once": ({"faults": [("cut", 100_000)]}, True),
+    "the connection is cut repeatedly": ({"faults": [("cut", size) for size in (10_000, 0, 50_000, 1)]}, True),
+    "the server stalls": ({"faults": [("stall", 100_000)]}, True),
     "ranges are ignored": ({"faults": [("cut", 100_000)], "ranges": False}, True),
-    "another range than asked for": ({"faults": [("cut", 100_000)], "shift": 7}, False),
-    "no length": ({"length": False}, True),
-    "no length, and cut": ({"length": False, "faults": [("cut", 100_000)]}, False),
+    "another range than requested": ({"faults": [("cut", 100_000)], "shift": 7}, False),
+    "no Content-Length": ({"length": False}, True),
+    "no Content-Length, and cut": ({"length": False, "faults": [("cut", 100_000)]}, False),
     "a length that is too large": ({"claim": 400_000}, False),
     "a length that is too small": ({"claim": 200_000}, False),
     "a length beyond any disk": ({"claim": 1 << 50}, False),
-    "503, which passes": ({"faults": [("status", 503)]}, True),
-    "503, which does not pass": ({"faults": [("status", 503)] * 9}, False),
+    "503, temporarily": ({"faults": [("status", 503)]}, True),
+    "503, permanently": ({"faults": [("status", 503)] * 9}, False),
     "redirects in a circle": ({"location": "/data.bin"}, False),
     "a header that never ends": ({"raw": chain([b"HTTP/1.1 200 OK\r\nX: "], repeat(b"0")), "pause": 0.02}, False),
     "a chunk whose length never ends": ({"raw": chain([_CHUNKED], repeat(b"0")), "pause": 0.02}, False),
-    "no response in HTTP": ({"raw": [b"SSH-2.0-OpenSSH_9.6\r\n"]}, False),
+    "a response that is not HTTP": ({"raw": [b"SSH-2.0-OpenSSH_9.6\r\n"]}, False),
     "404": ({"status": 404}, False),
     "one byte at a time": ({"pause": 0.05, "piece": 1}, False),
-    "a page in place of the file": ({"body": b"<!DOCTYPE html><html>sign in", "content_type": "text/html"}, False),
+    "a web page instead of the file": ({"body": b"<!DOCTYPE html><html>sign in", "content_type": "text/html"}, False),
     "other bytes of the same length": ({"body": BODY[::-1]}, False),
 }
 
@@ -275,7 +285,7 @@ def lying_server(kind: str, work: Path) -> Row:
             held, lost = int(got), int(not got)
         except DownloadError:
             held, lost = int(not obtainable), int((folder / "data.bin").exists())
-    return Row(f"download: {kind}", 1, "the file" if obtainable else "an error, and no file", held, lost)
+    return Row(f"download: {kind}", 1, "the file is downloaded" if obtainable else "an error, and no file", held, lost)
 
 
 def killed_worker(tries: int, reference: Stored, seconds: float, work: Path) -> Row:
@@ -301,11 +311,11 @@ def killed_worker(tries: int, reference: Stored, seconds: float, work: Path) -> 
         held += process.wait() == 0
         now, now_lost = losses(results, {}, reference)
         lost += now_lost + len(reference.keys() - now.keys())
-    return Row("a ray worker killed at a random moment", tries, "run again at once; exit code 0", held, lost)
+    return Row("a ray worker killed at a random moment", tries, "its work is repeated; exit code 0", held, lost)
 
 
 def table(rows: list[Row]) -> str:
-    lines = ["| fault | tries | what must happen | happened | losses |", "|---|---|---|---|---|"]
+    lines = ["| fault | tries | expected | as expected | losses |", "|---|---|---|---|---|"]
     lines += [f"| {row.fault} | {row.tries:,} | {row.expected} | {row.held:,} | {row.lost:,} |" for row in rows]
     return "\n".join(lines) + "\n"
 
