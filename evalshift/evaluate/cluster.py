@@ -243,6 +243,9 @@ class _Run:
             cause = error.cause if isinstance(error.cause, BaseException) else error
             if isinstance(cause, EvalshiftError):
                 raise cause from None
+            if isinstance(cause, self._ray.exceptions.RayError) and cause is not error:
+                self._lost(given, cause)  # such as a dataset that its machine lost, or a unit that somebody cancelled
+                return
             self._fail(given.unit, f"the worker raised {type_and_message(cause)}")
         except self._ray.exceptions.RayError as error:
             self._lost(given, error)
@@ -284,7 +287,7 @@ class _Run:
             dataset = self._datasets[predictions.dataset]
             try:
                 whole, all_logits = join(self._pieces.pop(key), len(dataset))
-            except EvalshiftError as error:
+            except (EvalshiftError, ValueError) as error:
                 self._fail(unit, str(error))
                 continue
             self._store.keep(whole, all_logits)
@@ -334,7 +337,7 @@ class _Run:
             self._progress.note(f"{again.name}: {reason}; it is run again")
             self._progress.skip(-images)
 
-    def _lost(self, given: _Given, error: Exception) -> None:
+    def _lost(self, given: _Given, error: BaseException) -> None:
         """A worker, or its whole machine, is gone: what of its unit is not stored is run again, or has failed."""
         gone = type(error).__name__ in _MACHINE_ERRORS or bool(given.machines - self._connection.alive())
         self._collect()

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 import evalshift
+from evalshift import interrupts
 from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.groups import run_all
@@ -95,11 +96,12 @@ def run_unit(
             fix="install the same version on all machines",
         )
     keep_freed_memory()
+    interrupts.watch()  # Ctrl-C ends a worker from outside: what a model raises by itself is the model's failure
     from evalshift.evaluate.devices import choose_device, describe, set_precision
 
     import_module("evalshift.evaluate.evaluation")  # with all that it imports: once per worker, and not a model's time
     began = time.perf_counter()
-    with _as_there(site):
+    with _as_there(site), _children_ended():
         desk = _desk(site, options)
 
         def reader(name: str) -> "ImageReader":
@@ -152,6 +154,25 @@ def _keep(
         returned.stored.append((predictions.dataset, predictions.model, off))
     else:
         returned.kept.append((predictions, logits))
+
+
+@contextmanager
+def _children_ended() -> Iterator[None]:
+    """End the processes that models started and left running."""
+    import psutil
+
+    def children() -> set[psutil.Process]:
+        with suppress(psutil.Error):
+            return set(psutil.Process().children(recursive=True))
+        return set()
+
+    before = children()
+    try:
+        yield
+    finally:
+        for one in children() - before:
+            with suppress(psutil.Error):
+                one.kill()
 
 
 @contextmanager

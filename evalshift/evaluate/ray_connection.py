@@ -3,17 +3,23 @@
 import logging
 import os
 import secrets
+import shutil
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from evalshift.errors import UsageError, first_line
+from evalshift.errors import UsageError, first_line, type_and_message
 
 # No usage statistics are sent, and a worker without a GPU leaves the environment unchanged.
 _SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# What models start in workers ends with these, whatever it detached itself from.
+_OWN_SETTINGS = {"RAY_kill_child_processes_on_worker_exit_with_raylet_subreaper": "1"}
 # What a process of ray's gets to end by itself once it was told to.
 _GRACE_SECONDS = 5.0
 _REACH_SECONDS = 15.0
@@ -68,11 +74,43 @@ def connected(address: str | None) -> Iterator[Connection]:
         return
     _start(ray, address)
     started = [] if address is not None else _children()
+    session = None if address is not None else _session(ray)
     try:
-        yield Connection(ray, joined=address is not None)
+        with _terminated_in_order():
+            yield Connection(ray, joined=address is not None)
     finally:
         ray.shutdown()
         _end(started)
+        if session is not None:
+            shutil.rmtree(session, ignore_errors=True)
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as an exception does; by themselves, ray prints its stack and aborts."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+
+    def end(number: int, _: object) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)  # once is enough
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _session(ray: Any) -> Path | None:
+    """The folder of logs and sockets of the cluster that was started here; None where ray does not tell."""
+    with suppress(Exception):
+        folder = Path(ray._private.worker._global_node.get_session_dir_path())
+        return folder if folder.name.startswith("session_") else None
+    return None
 
 
 def _start(ray: Any, address: str | None) -> None:
@@ -81,7 +119,18 @@ def _start(ray: Any, address: str | None) -> None:
         # So that nobody else gives this cluster work. Without it, ray writes one of its own into the user's home.
         if "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        ray.init(address="local", include_dashboard=False, **settings)
+        for name, value in _OWN_SETTINGS.items():
+            os.environ.setdefault(name, value)
+        try:
+            with _quiet("ray"):  # it says on each start that there is a token
+                ray.init(address="local", include_dashboard=False, **settings)
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise UsageError(
+                "ray cannot be started on this machine",
+                found=type_and_message(error),
+                expected="a folder for temporary files that can be written to (RAY_TMPDIR, else /tmp), and free ports",
+                fix='choose the executor "local", which needs no ray',
+            ) from error
         return
     try:
         _reach(address)
@@ -94,6 +143,17 @@ def _start(ray: Any, address: str | None) -> None:
             expected="the address of a running cluster, such as 10.0.0.1:6379, or auto",
             fix="start one with `ray start --head`, or leave `ray_address` out: ray is then started on this machine",
         ) from error
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _reach(address: str) -> None:

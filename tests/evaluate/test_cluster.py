@@ -1,6 +1,8 @@
 """With ray, models run in workers of their own and are stored as by a run here."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +66,28 @@ def test_a_worker_that_dies_is_one_model_that_failed(project: Any, cluster: None
     assert "dies failed: the worker process ended: " in said
 
 
+def test_a_model_that_raises_keyboard_interrupt_fails_alone_and_no_process_of_a_model_is_left(
+    project: Any, cluster: None
+) -> None:
+    import psutil
+
+    mark = f"{os.getpid()}.75"
+    with (project.path / "networks.py").open("a") as file:
+        file.write(
+            "\n\ndef interrupts():\n    raise KeyboardInterrupt\n"
+            "\n\ndef leaves():\n    import subprocess\n"
+            f"    subprocess.Popen(['sleep', '{mark}'], start_new_session=True)\n    return shades()\n"
+        )
+    project.model("interrupts", "interrupts")
+    project.model("leaves", "leaves")
+    project.model("good")
+    results, _ = project.run(executor="ray")
+    assert results.models("new") == ["good", "leaves"]
+    [failure] = results.failures
+    assert failure.error.startswith("the model cannot be built\n")
+    assert not [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
+
+
 def test_what_is_handed_over_damaged_or_lost_is_run_again_and_foreign_files_stay(
     project: Any, cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,13 +139,22 @@ def test_a_damaged_image_ends_the_run(project: Any, cluster: None) -> None:
 
 
 def test_without_ray_it_says_what_to_install(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "ray", None)
     project.model("good")
     with pytest.raises(UsageError) as caught:
         project.run(executor="ray")
     says(caught.value, found="no such package")
+
+
+def test_ray_that_cannot_be_started_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code = "from evalshift.evaluate.ray_connection import connected\nwith connected(None): pass"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"RAY_TMPDIR": str(tmp_path / "file" / "x")}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "UsageError: ray cannot be started on this machine\n  found:    NotADirectoryError: " in ran.stderr
 
 
 def test_workers_cannot_share_one_gpu_by_its_number(tmp_path: Path) -> None:
