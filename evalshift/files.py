@@ -168,12 +168,14 @@ def registry_name(name: str) -> str:
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file's content as 64 hex digits."""
+    refuse_special(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def md5_of(path: Path) -> str:
     """The md5 of a file's content as 32 hex digits, for data published with no better checksum."""
+    refuse_special(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

@@ -13,6 +13,7 @@ from evalshift.commands.options import DataDirOption, RegistryOption, WorkersOpt
 from evalshift.commands.shared import STOPPED_HALF_WAY, complaints, data_access_of, split, whole_number
 from evalshift.console import completion
 from evalshift.errors import UsageError
+from evalshift.files import read_text
 
 if TYPE_CHECKING:
     from evalshift.testbed.datasets import Dataset
@@ -180,7 +181,7 @@ def dataset_corrupt(
             )
         entries = {new: {**entry, **kept} for new, entry in made.entries.items()}
         described = folder / "registry.yaml"
-        earlier = described.read_text("utf-8") if described.is_file() else ""
+        earlier = read_text(described) if described.is_file() else ""
         write_atomic(described, _registry(name, entries, known, earlier).encode())
         print_corrupted(made, entries, dataset, folder)
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from evalshift.files import file_name, sha256_of_text
+from evalshift.errors import StoreError
+from evalshift.files import file_name, read_text, sha256_of_text, write_atomic
 
 # Set in a watched process: is told of each model that begins, with the path of its note, and that it is done (None).
 _told: list[Callable[[str, Path | None], None]] = []
@@ -56,7 +57,7 @@ def notes(results: Path) -> dict[str, Note]:
     found: dict[str, Note] = {}
     for path in sorted((results / ".at-work").glob("*.json")):
         with suppress(OSError, ValueError, TypeError, RecursionError):
-            note = Note(**json.loads(path.read_text("utf-8")))
+            note = Note(**json.loads(read_text(path)))
             if _is_whole(note) and (note.ended is not None or not _is_running(note)):
                 found[note.model] = note
     return found
@@ -104,7 +105,7 @@ def at_work(results: Path, model: str, identity: Mapping[str, object]) -> Iterat
 def end(path: Path, reason: str) -> str | None:
     """Add to a note how its process ended; the name of its model, None where the note is gone."""
     with suppress(OSError, ValueError, TypeError, RecursionError):
-        note = Note(**json.loads(path.read_text("utf-8")))
+        note = Note(**json.loads(read_text(path)))
         _write(path, replace(note, ended=reason))
         return note.model
     return None
@@ -125,9 +126,9 @@ def forget(path: Path) -> None:
 
 def _write(path: Path, note: Note) -> None:
     # Not flushed to disk: a note is for what ends a process, and costs no more than that.
-    with suppress(OSError):  # a full disk is told of where predictions are stored
+    with suppress(OSError, StoreError):  # a full disk is told of where predictions are stored
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(note)), "utf-8")
+        write_atomic(path, json.dumps(asdict(note)).encode(), durable=False)
 
 
 def _is_running(note: Note) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from evalshift._version import __version__
 from evalshift.errors import EvalshiftError
 from evalshift.file_dependencies import Dependencies, is_unchanged
-from evalshift.files import write_atomic
+from evalshift.files import read_text, write_atomic
 
 _NAME = ".nothing-to-do"
 # Variables that change from one command to the next, or that describe the terminal.
@@ -59,7 +59,7 @@ def _libraries() -> Iterator[tuple[str, int]]:
 def stored_output(results: Path, key: str) -> str | None:
     """The output of the last run with this key, if it had nothing to do and no file that it depends on changed."""
     try:
-        kept = json.loads((results / _NAME).read_text("utf-8"))
+        kept = json.loads(read_text(results / _NAME))
         if kept["key"] == key and all(is_unchanged(place, state) for place, state in kept["files"].items()):
             return str(kept["output"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -308,6 +308,10 @@ class Results:
             ) from error
 
     def save_dataset(self, dataset: StoredDataset) -> None:
+        with self._alone():  # what others note beside a dataset must not bring back an earlier one
+            self._write_dataset(dataset)
+
+    def _write_dataset(self, dataset: StoredDataset) -> None:
         table = _table_of(dataset)
         facts = {
             "schema_version": SCHEMA_VERSION,
@@ -379,19 +383,23 @@ class Results:
         facts = self.dataset_facts(dataset)
         if facts is not None and _superclasses(facts) != superclasses:
             with self._alone():
-                self.save_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
+                self._write_dataset(replace(self.load_dataset(dataset), superclasses=superclasses))
 
     def note_pictures(self, dataset: str, pictures: tuple[str, ...]) -> None:
         """Store the checksums of the images of a stored dataset, if it has none."""
-        stored = self.load_dataset(dataset)
-        if stored.pictures is None and len(stored) == len(pictures):
+        if self.load_dataset(dataset).pictures is None:
             with self._alone():
-                self.save_dataset(replace(stored, pictures=pictures))
+                stored = self.load_dataset(dataset)
+                if stored.pictures is None and len(stored) == len(pictures):
+                    self._write_dataset(replace(stored, pictures=pictures))
 
     def note_corrected(self, dataset: StoredDataset) -> None:
-        """Update the corrected labels of a stored dataset."""
+        """Update the corrected labels of a stored dataset, unless it was replaced by other images meanwhile."""
         with self._alone():
-            self.save_dataset(dataset)
+            stored = self.load_dataset(dataset.name)
+            if stored.fingerprint == dataset.fingerprint and stored.ids == dataset.ids:
+                found = dataset.corrected, dataset.corrected_checksum
+                self._write_dataset(replace(stored, corrected=found[0], corrected_checksum=found[1]))
 
     def save_predictions(self, predictions: Predictions, logits: np.ndarray | None = None) -> None:
         """Store a model's predictions and, if given, its logits, shape (n, classes).

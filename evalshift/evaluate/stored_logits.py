@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evalshift.files import write_atomic
+from evalshift.files import read_bytes, write_atomic
 
 _MARK = b"\nevalshift.logits "
 _DIGITS = 64
@@ -43,7 +43,7 @@ def read_logits(path: Path, predictions: str | None) -> np.ndarray:
 
     Raises ValueError where they belong to others or are damaged, FileNotFoundError and OSError.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     tail = _tail(content[-_TAIL_BYTES:])
     if predictions is not None:
         if tail is None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
+from evalshift.files import refuse_special
 from evalshift.shapes import Images, Labels
 from evalshift.testbed.archives import ALWAYS_ALLOWED, DAMAGED_ZIP, MOST_EXPANSION
 
@@ -46,6 +47,7 @@ def python_2_headers() -> Iterator[None]:
 def load_array(path: Path, where: str) -> np.ndarray:
     """One array saved with np.save, mapped into memory rather than read. Raises DataError where it is none."""
     try:
+        refuse_special(path)
         with python_2_headers():
             return np.lib.format.open_memmap(path, mode="r")
     except UNREADABLE as error:
@@ -84,6 +86,7 @@ def load_npz(path: Path, keys: tuple[str, ...], where: str) -> tuple[np.ndarray,
     Raises DataError where it is no such file, or lacks one of them.
     """
     try:
+        refuse_special(path)
         with path.open("rb") as stream, python_2_headers(), np.load(stream, allow_pickle=False) as opened:
             refuse_expansion(path, sum(info.file_size for info in opened.zip.infolist()), where)
             return tuple(opened[key] for key in keys)
@@ -124,6 +127,7 @@ def load_idx(path: Path, where: str) -> np.ndarray:
 
 
 def _unpacked(path: Path) -> Any:
+    refuse_special(path)
     with path.open("rb") as stream:
         beginning = stream.read(6)
     if beginning.startswith(b"\x1f\x8b"):

@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 
 from evalshift.errors import DataError, UsageError
 from evalshift.file_faults import file_fault
-from evalshift.files import sha256_of_text
+from evalshift.files import read_bytes, read_text, sha256_of_text
 from evalshift.shapes import Images
 from evalshift.testbed.archives import UNREADABLE_ARCHIVE, open_tar
 from evalshift.testbed.cinic10_synsets import read_synset_groups, synset_groups
@@ -62,7 +62,7 @@ class _Synset:
         wanted = [(image, self.names[image]) for image in images]
         if self.path.is_dir():
             for image, name in wanted:
-                yield image, (self.path / name).read_bytes()
+                yield image, read_bytes(self.path / name)
             return
         with open_tar(self.path) as archive:
             for image, name in wanted:
@@ -308,7 +308,7 @@ def _read_contributors(path: Path) -> dict[tuple[str, str], list[str]]:
     """The images of each split and class: columns synset, image_num, cinic_set, class. DataError for another file."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     try:
-        rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines(), skipinitialspace=True))
+        rows = list(csv.DictReader(read_text(path, "utf-8-sig").splitlines(), skipinitialspace=True))
         for row in rows:
             image = f"{row['synset']}_{row['image_num']}"
             if not _IMAGE.fullmatch(image) or row["cinic_set"] not in SPLITS:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evalshift.errors import DataError, did_you_mean
 from evalshift.file_faults import file_fault
+from evalshift.files import read_text
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.wordnet.hypernyms import hypernyms
 
@@ -58,7 +59,7 @@ def read_synset_groups(path: Path) -> dict[str, tuple[str, ...]]:
     Raises DataError for other lines, and where a class has no synset.
     """
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_text(path, "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError("the list of synsets cannot be read", where=path, found=file_fault(error)) from error
     names = built_in("cifar10").names

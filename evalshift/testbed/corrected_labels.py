@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content
+from evalshift.files import json_content, read_text, refuse_special
 from evalshift.formatting import counted
 from evalshift.testbed.arrays import UNREADABLE, python_2_headers
 from evalshift.testbed.classes import ClassSpace
@@ -160,9 +160,9 @@ Rows = tuple[Sequence[Any] | None, Sequence[Any]]
 def _read(path: Path, space: ClassSpace) -> Rows:
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return _of_json(json_content(path.read_text("utf-8-sig")), space)
+        return _of_json(json_content(read_text(path, "utf-8-sig")), space)
     if suffix in (".jsonl", ".ndjson"):
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_text(path, "utf-8-sig").splitlines()
         return _of_json([json_content(line) for line in lines if line.strip()], space)
     if suffix == ".parquet":
         from evalshift.parquet import read_table
@@ -229,6 +229,7 @@ def _label_name(names: Iterable[str]) -> str:
 
 def _of_array(path: Path, space: ClassSpace) -> list[list[Any]]:
     try:
+        refuse_special(path)
         with python_2_headers():
             array = np.load(path, allow_pickle=False)
     except UNREADABLE as error:

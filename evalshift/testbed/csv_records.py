@@ -8,6 +8,7 @@ from typing import Any
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
+from evalshift.files import read_text
 from evalshift.publishing import inert_name, name_of_cell
 
 
@@ -19,7 +20,7 @@ def read_csv_records(path: Path, content: str) -> tuple[tuple[str, ...], list[di
     Raises DataError where the file is absent or is not CSV in UTF-8.
     """
     try:
-        reader = csv.DictReader(io.StringIO(path.read_text("utf-8-sig")))
+        reader = csv.DictReader(io.StringIO(read_text(path, "utf-8-sig")))
         return tuple(reader.fieldnames or ()), [{name: _read(cell) for name, cell in row.items()} for row in reader]
     except FileNotFoundError as error:
         raise DataError(f"the file of {content} was not found", where=path, expected="a file at this path") from error

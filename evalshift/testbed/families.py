@@ -11,7 +11,7 @@ from typing import Any
 
 from evalshift.errors import StoreError
 from evalshift.file_dependencies import dependencies_unknown
-from evalshift.files import json_content, write_atomic
+from evalshift.files import json_content, read_text, write_atomic
 from evalshift.testbed import download, listings
 
 # Which keys of an entry name the model, in the order in which they name it.
@@ -50,7 +50,7 @@ def listed(library: str) -> list[dict[str, Any]]:
     """What a library has weights of: for each, what names it, and what the library knows of it."""
     note = download.cache_dir() / "listings" / f"{library}-{listings.library_version(library)}.json"
     with suppress(OSError, ValueError):
-        kept = json_content(note.read_text("utf-8"))
+        kept = json_content(read_text(note))
         if _are_facts(kept, _KEYS[library]):
             return kept
     found = _LISTINGS[library]()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content
+from evalshift.files import json_content, read_text
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.views import ViewFault, is_class
 
@@ -89,7 +89,7 @@ def _json(path: Path) -> Any:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        return read_text(path, "utf-8-sig")
     except FileNotFoundError as error:
         raise _fault(path, "the file of classes was not found", expected="a file at this path") from error
     except (OSError, UnicodeDecodeError) as error:

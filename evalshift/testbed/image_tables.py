@@ -9,7 +9,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content
+from evalshift.files import json_content, read_text
 from evalshift.testbed.text_tables import TextTable, find_encoding, read_text_table
 
 
@@ -22,7 +22,7 @@ def read_image_table(path: Path, where: str) -> TextTable:
         encoding, _ = find_encoding(path)
         with path.open(encoding=encoding) as stream:
             is_json = stream.read(1 << 12).lstrip()[:1] in ("{", "[")
-        table = _of_json(path.read_text(encoding)) if is_json else read_text_table(path, header=False)
+        table = _of_json(read_text(path, encoding)) if is_json else read_text_table(path, header=False)
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         missing = isinstance(error, FileNotFoundError)
         raise DataError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from evalshift.errors import DataError, did_you_mean
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content
+from evalshift.files import json_content, read_text, refuse_special
 from evalshift.formatting import counted
 from evalshift.shapes import Int, Labels
 from evalshift.testbed.arrays import UNREADABLE, python_2_headers
@@ -161,9 +161,9 @@ def _read(path: Path, space: ClassSpace) -> Rows | None:
     suffix = path.suffix.lower()
     try:
         if suffix == ".json":
-            return _of_json(json_content(path.read_text("utf-8-sig")))
+            return _of_json(json_content(read_text(path, "utf-8-sig")))
         if suffix in (".jsonl", ".ndjson"):
-            lines = path.read_text("utf-8-sig").splitlines()
+            lines = read_text(path, "utf-8-sig").splitlines()
             return _of_json([json_content(line) for line in lines if line.strip()])
         if suffix == ".parquet":
             import pyarrow as pa
@@ -226,7 +226,7 @@ def _are_names(column: Iterable[object]) -> bool:
 
 
 def _of_csv(path: Path) -> Rows | None:
-    lines = path.read_text("utf-8-sig").splitlines()
+    lines = read_text(path, "utf-8-sig").splitlines()
     delimiter = max((",", "\t", ";"), key=(lines[0] if lines else "").count)
     rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
     if len(rows) < 2 or len({len(row) for row in rows}) != 1:
@@ -259,6 +259,7 @@ def _of_cell(cell: str) -> list[Any] | None:
 def _of_marks(path: Path, space: ClassSpace) -> Rows | None:
     """A column of 0 and 1 (or booleans) for each class."""
     try:
+        refuse_special(path)
         with python_2_headers():
             array = np.load(path, allow_pickle=False, mmap_mode="r")
     except UNREADABLE:  # no plain array, so no marks

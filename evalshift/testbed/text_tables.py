@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evalshift.files import refuse_special
 from evalshift.testbed.cells import is_list, is_missing, is_number
 from evalshift.testbed.image_files import is_image_name
 
@@ -123,6 +124,7 @@ def read_text_table(
 
 def find_encoding(path: Path) -> tuple[str, tuple[str, ...]]:
     """The encoding of a text file by its first bytes, and what is not plain about it."""
+    refuse_special(path)
     with path.open("rb") as stream:
         start = stream.read(_HEAD_BYTES)
     for mark, name in (

@@ -63,7 +63,7 @@ def _refuse_bombs(stream: IO[bytes], size: int) -> None:
 
 
 def _plain(content: Any, size: int) -> Any:
-    """A copy whose mappings are plain and whose tensors are bare; what stands in it twice does so in the copy."""
+    """A copy whose mappings are plain and whose tensors are bare; what it refers to repeatedly, the copy does too."""
     copies: dict[int, Any] = {}
     parts: dict[int, int] = {}
     numbers = 0

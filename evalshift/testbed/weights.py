@@ -4,6 +4,7 @@ Weights are one file, or several: an index names files beside it (shards), or an
 what is known of several together is the hash of the list of their hashes.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from evalshift.errors import ModelError
 from evalshift.file_dependencies import depends_on
-from evalshift.files import sha256_of, sha256_of_text
+from evalshift.files import read_bytes, read_text, sha256_of, sha256_of_text
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, UNKNOWN, is_url
 from evalshift.testbed.model_entry import Weighted
@@ -123,6 +124,17 @@ def find_weights(
     return Weights(index.path, _together(hashes), {name: shard.path for name, shard in shards.items()})
 
 
+def verified_content(weights: Weights, where: str) -> bytes:
+    """The content of a file whose checksum is that of `weights`: what is checked and run is what was hashed.
+
+    Raises ModelError where the file changed since, OSError where it cannot be read.
+    """
+    content = read_bytes(weights.path)
+    if hashlib.sha256(content).hexdigest() != weights.sha256:
+        raise ModelError("the file changed while it was read", where=f"{where}, {weights.path}")
+    return content
+
+
 def _find_file(entry: Weighted, known_url: str | None, hub_file: Path | None) -> Weights:
     path = hub_file or _local_file(entry)
     promised = entry.promised_sha256 or _named_by_hub(hub_file)
@@ -203,7 +215,7 @@ def read_index(path: Path) -> dict[str, str]:
     """The file that each tensor lies in, out of a *.index.json; ModelError where it does not say."""
     depends_on(path)
     try:
-        files = json.loads(path.read_text("utf-8"))["weight_map"]
+        files = json.loads(read_text(path))["weight_map"]
         named = isinstance(files, dict) and bool(files) and all(map(_is_file_name, files.values()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         named, files = False, {}

@@ -12,7 +12,7 @@ from typing import Self
 
 from evalshift.errors import DataError, UsageError
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content, sha256_of, write_atomic
+from evalshift.files import json_content, read_text, sha256_of, write_atomic
 
 
 def refuse_other_settings(out: Path, settings: Mapping[str, object]) -> None:
@@ -33,7 +33,7 @@ def refuse_other_settings(out: Path, settings: Mapping[str, object]) -> None:
 
 def _settings(path: Path) -> dict[str, object]:
     try:
-        found = json_content(path.read_text("utf-8"))
+        found = json_content(read_text(path))
     except (OSError, ValueError) as error:
         found = file_fault(error)
     if isinstance(found, dict):

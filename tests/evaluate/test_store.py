@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -490,3 +491,22 @@ def test_the_mark_of_a_dataset_is_that_of_its_rows() -> None:
     assert dataset.label_checksum.startswith("labels:")
     assert " ids:" in dataset.label_checksum
     assert stored_dataset(ids=("0", "1", "2", "3")).label_checksum == dataset.label_checksum.partition(" ")[0]
+
+
+class TestNotesBesideADataset:
+    """Each is added to what is stored then: another process may have noted or stored something meanwhile."""
+
+    def test_pictures_and_corrected_labels_of_two_processes_are_both_kept(self, results: Results) -> None:
+        results.save_dataset(plain := stored_dataset())
+        results.note_pictures("old", tuple("abcd"))
+        results.note_corrected(replace(plain, corrected=np.array([[0], [1], [-1], [0]]), corrected_checksum="c"))
+        found = results.load_dataset("old")
+        assert found.pictures == tuple("abcd")
+        assert found.corrected_checksum == "c"
+
+    def test_corrected_labels_of_an_earlier_dataset_do_not_bring_it_back(self, results: Results) -> None:
+        earlier = stored_dataset()
+        results.save_dataset(replace(earlier, fingerprint="another"))
+        results.note_corrected(replace(earlier, corrected=np.array([[0], [1], [-1], [0]]), corrected_checksum="c"))
+        assert results.load_dataset("old").fingerprint == "another"
+        assert results.load_dataset("old").corrected is None

@@ -188,7 +188,7 @@ def test_a_pipe_instead_of_a_file_does_not_hang(results: Results) -> None:
         lambda: results.load_counts("old"),
         results.pairs,
     ):
-        assert refusal(read) == "it is not a regular file"
+        assert refusal(read) == "it is a pipe or a device, expected a file"
 
 
 # ------------------------------------------------------------------------------ files of others, without our checksums

@@ -105,7 +105,7 @@ def test_versions_of_modules_are_kept_if_they_are_some(kept: object) -> None:
     assert getattr(read, "_metadata", None) == (kept if isinstance(kept, OrderedDict) else None)
 
 
-def test_what_stands_twice_is_one_tensor_in_the_copy_too() -> None:
+def test_a_tensor_under_two_names_is_one_in_the_copy_too() -> None:
     one = torch.ones(2)
     read = load_torch(_saved({"a": one, "b": [one, (one, 1)]}))
     assert read["a"] is read["b"][0] is read["b"][1][0]

@@ -12,7 +12,7 @@ import numpy as np
 from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.importers.headings import is_known
 from evalshift.file_faults import file_fault
-from evalshift.files import sha256_of
+from evalshift.files import read_text, sha256_of
 from evalshift.formatting import counted
 from evalshift.parquet import read_table
 from evalshift.testbed.arrays import python_2_headers
@@ -78,7 +78,7 @@ def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = 
         elif suffix == ".parquet":
             columns, named, rules = _parquet(path), True, ()
         else:
-            columns, named, rules = columns_of_json(parse_json(path.read_text("utf-8-sig"), suffix))
+            columns, named, rules = columns_of_json(parse_json(read_text(path, "utf-8-sig"), suffix))
     return FileContent(path, columns, named, sha256_of(path), tuple(rules))
 
 

@@ -22,7 +22,7 @@ from evalshift.evaluate.importers.files import (
     refuse_doubled,
     unknown_format,
 )
-from evalshift.files import sha256_of
+from evalshift.files import read_text, sha256_of
 from evalshift.parquet import read_table
 from evalshift.testbed.text_tables import read_text_table
 
@@ -69,11 +69,11 @@ def read_accuracy_table(path: Path, is_dataset: Callable[[str], bool] = lambda n
             table = table.reset_index(names="") if table.index.dtype.kind not in "iu" else table
             cells = table.map(lambda cell: "" if cell is None or cell != cell else str(cell))
         elif suffix in _JSON:
-            cells, rules = _json_table(parse_json(path.read_text("utf-8-sig"), suffix, _loads), is_dataset)
+            cells, rules = _json_table(parse_json(read_text(path, "utf-8-sig"), suffix, _loads), is_dataset)
         elif suffix == ".tex":
-            cells = _latex_table(path.read_text("utf-8"))
+            cells = _latex_table(read_text(path))
         elif suffix in _MARKDOWN:
-            cells = _markdown_table(path.read_text("utf-8-sig"))
+            cells = _markdown_table(read_text(path, "utf-8-sig"))
         elif suffix in TEXT_FORMATS:
             cells, rules = _text_table(path)
         else:

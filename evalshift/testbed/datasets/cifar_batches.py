@@ -7,7 +7,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import stat_checksum
+from evalshift.files import read_bytes, stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed import download
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes
@@ -94,7 +94,7 @@ def _own_batch(entry: AnyCifar, name: str, where: str) -> tuple[Path, bytes]:
     assert entry.path is not None
     source = _in_folder(entry.path, entry, name)
     try:
-        raw = source.read_bytes()
+        raw = read_bytes(source)
     except OSError as error:
         expected = f"{'cifar-10' if entry.source == 'cifar10' else 'cifar-100'}-python.tar.gz or what is in it"
         raise cannot_read(where, source, error, expected=expected) from error

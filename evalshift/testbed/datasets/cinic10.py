@@ -14,7 +14,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import stat_checksum
+from evalshift.files import read_bytes, stat_checksum
 from evalshift.testbed.archives import each_file
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets.dataset import Parts, other_counts
@@ -88,7 +88,7 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
         yield from each_file(source)
         return
     for path in sorted(source.rglob("*.png")):
-        yield path.relative_to(source.parent).as_posix(), path.read_bytes()
+        yield path.relative_to(source.parent).as_posix(), read_bytes(path)
 
 
 def _decode(content: bytes, where: str) -> np.ndarray:

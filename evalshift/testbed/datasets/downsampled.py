@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stat_checksum
+from evalshift.files import read_bytes, stat_checksum
 from evalshift.testbed.archives import DAMAGED_ZIP, is_zip
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, from_planes, load_npz
 from evalshift.testbed.classes import ClassSpace, labels_from_devkit
@@ -102,7 +102,7 @@ def _arrays(path: Path, names: tuple[str, ...], where: str) -> tuple[np.ndarray,
     if is_zip(path):
         return tuple(load_npz(path, names, where))
     try:
-        content = unpickle_arrays(path.read_bytes(), f"{where}, {path}")
+        content = unpickle_arrays(read_bytes(path), f"{where}, {path}")
     except OSError as error:
         raise cannot_read(where, path, error, expected="a batch of Downsampled ImageNet") from error
     return tuple(np.asarray(content.get(name, ())) for name in names)

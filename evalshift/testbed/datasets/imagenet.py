@@ -12,7 +12,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import stat_checksum
+from evalshift.files import read_bytes, stat_checksum
 from evalshift.shapes import Labels
 from evalshift.testbed.archives import extract_member, is_tar
 from evalshift.testbed.arrays import cannot_read
@@ -76,7 +76,7 @@ def _ground_truth(entry: ImageNetDataset, root: Path, where: str) -> tuple[str, 
         if place.is_file():
             try:
                 packed = is_tar(place)
-                return (extract_member(place, _TRUTH_IN_DEVKIT) if packed else place.read_bytes()).decode(), place
+                return (extract_member(place, _TRUTH_IN_DEVKIT) if packed else read_bytes(place)).decode(), place
             except (OSError, UnicodeDecodeError) as error:
                 raise cannot_read(where, place, error, expected=f"{TRUTH} or the devkit") from error
     if entry.path is None:

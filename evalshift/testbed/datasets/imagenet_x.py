@@ -8,7 +8,7 @@ from typing import Any
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content, stat_checksum
+from evalshift.files import json_content, read_text, refuse_special, stat_checksum
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import imagenet
 from evalshift.testbed.datasets.dataset import Parts
@@ -53,7 +53,7 @@ def _facts(entry: ImageNetXDataset, role: str) -> Path:
 def _annotations(path: Path, where: str) -> Mapping[str, Mapping[str, Any]]:
     """The annotation of each image by the stem of its name."""
     try:
-        rows = [json_content(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        rows = [json_content(line) for line in read_text(path).splitlines() if line.strip()]
         if strange := [row for row in rows if not isinstance(row, dict)]:
             raise ValueError(f"a line that is no JSON object: {json.dumps(strange[0])[:60]}")
         found = {Path(row["file_name"]).stem: row for row in rows}
@@ -68,6 +68,7 @@ def _annotations(path: Path, where: str) -> Mapping[str, Mapping[str, Any]]:
 def _names(path: Path, where: str) -> frozenset[str]:
     """The stems of the names in a column called file_name."""
     try:
+        refuse_special(path)
         with path.open(encoding="utf-8", newline="") as stream:
             return frozenset(Path(row["file_name"]).stem for row in csv.DictReader(stream))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:

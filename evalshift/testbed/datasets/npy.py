@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from evalshift.errors import DataError
-from evalshift.files import stat_checksum
+from evalshift.files import read_text, stat_checksum
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_array
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets.dataset import Parts, numbered
@@ -30,7 +30,7 @@ def _ids(path: Path, where: str) -> list[str]:
             )
         return [str(value) for value in array]
     try:
-        return path.read_text("utf-8").splitlines()
+        return read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise cannot_read(where, path, error, expected="UTF-8 text with one id per line") from error
 

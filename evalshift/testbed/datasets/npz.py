@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evalshift.errors import DataError
-from evalshift.files import stat_checksum
+from evalshift.files import refuse_special, stat_checksum
 from evalshift.testbed.archives import DAMAGED_ZIP
 from evalshift.testbed.arrays import as_images, as_labels, cannot_read, load_npz
 from evalshift.testbed.classes import ClassSpace
@@ -38,6 +38,7 @@ def read(entry: NpzDataset, space: ClassSpace, where: str) -> Parts:
 def _names(entry: NpzDataset, where: str) -> tuple[str, str]:
     """The arrays of images and of labels: as the entry says, else by the names that others use."""
     try:
+        refuse_special(entry.path)
         with zipfile.ZipFile(entry.path) as opened:
             there = [name.removesuffix(".npy") for name in opened.namelist()]
     except (OSError, *DAMAGED_ZIP) as error:

@@ -1,6 +1,5 @@
 """Programs that torch.export wrote (.pt2). They carry their own graph: no code of the network is needed."""
 
-import hashlib
 import io
 import logging
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.exported_archive import NotPlainError, plain_archive
 from evalshift.testbed.own_model_entries import ExportedModel
-from evalshift.testbed.weights import Weights, find_weights
+from evalshift.testbed.weights import Weights, find_weights, verified_content
 
 # Operations that do something else in training -> which argument says so.
 _TRAINING = {"aten.batch_norm.default": 5, "aten.dropout.default": 2, "aten.dropout_.default": 2}
@@ -60,9 +59,7 @@ class ExportedNetwork(nn.Module):
 def _load(weights: Weights, where: str) -> Any:
     """The program, out of the bytes that were hashed: what is checked is what torch reads."""
     try:
-        content = weights.path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != weights.sha256:
-            raise ModelError("the file changed while it was read", where=f"{where}, {weights.path}")
+        content = verified_content(weights, where)
         archive = plain_archive(content)
         del content
         with quiet("torch.export", "torch._export"):

@@ -4,7 +4,6 @@ What a repository says of itself is data: config.json names a network that the l
 brings along is never run.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError
+from evalshift.file_faults import file_fault
+from evalshift.files import json_content, read_text
 from evalshift.testbed.checkpoints import fill, read_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.library_model_entries import TIMM_FILES, HuggingfaceModel
@@ -30,6 +31,16 @@ _DIFFERENCES = {
     "error_msgs": "not loaded",
 }
 # Pillow's numbers of its filters, as transformers writes them.
+# Settings by which transformers fetches code (kernels for attention) or other weights, wherever they stand, and what
+# they may say: by other values it runs what it finds.
+_OWN_ATTENTION = (None, "", "eager", "sdpa")
+_FETCHES = {
+    **dict.fromkeys(("attn_implementation", "_attn_implementation", "_attn_implementation_internal"), _OWN_ATTENTION),
+    **dict.fromkeys(("experts_implementation", "_experts_implementation", "_experts_implementation_internal"), ()),
+    **dict.fromkeys(("quantization_config", "use_pretrained_backbone", "use_kernels", "kernel_config"), (None, False)),
+    **dict.fromkeys(("trust_remote_code", "auto_map"), (None, False)),
+}
+_DEEPEST = 20
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 
 
@@ -72,7 +83,7 @@ def _filled(network: Any, state: dict[str, torch.Tensor], where: str) -> nn.Modu
 
 def bare(entry: HuggingfaceModel, space: ClassSpace, where: str) -> Built:
     """The network with random weights, and its preprocessing; config.json is downloaded where it is not there."""
-    config = json.loads(_file(entry, "config.json", where).read_text("utf-8"))
+    config = _read(entry, "config.json", where)
     if "architecture" in config:
         return _of_timm(config, where)
     return _of_transformers(entry, config, where)
@@ -83,7 +94,7 @@ def fetch(entry: HuggingfaceModel, where: str) -> list[Path]:
     if entry.path is not None:
         return []
     names = ["config.json", entry.file]
-    if "architecture" not in json.loads(_file(entry, "config.json", where).read_text("utf-8")):
+    if "architecture" not in _read(entry, "config.json", where):
         names.append("preprocessor_config.json")
     files = [_file(entry, name, where) for name in names]
     if entry.file.endswith(INDEX):
@@ -100,16 +111,50 @@ def _file(entry: HuggingfaceModel, name: str, where: str) -> Path:
     return entry.path / name
 
 
+def _read(entry: HuggingfaceModel, name: str, where: str) -> dict[str, Any]:
+    path = _file(entry, name, where)
+    try:
+        content = json_content(read_text(path))
+    except (OSError, ValueError) as error:
+        content = file_fault(error)
+    if not isinstance(content, dict):
+        raise ModelError(
+            f"{name} cannot be read",
+            where=f"{where}, {path}",
+            found=content if isinstance(content, str) else type(content).__name__,
+            expected="a JSON object, as the library writes it",
+            fix="download the repository again",
+        )
+    return content
+
+
+def _refuse_fetching(content: object, where: str, depth: int = 0) -> None:
+    """Raise ModelError for settings, at any depth, that would run or load what nobody checked."""
+    if depth > _DEEPEST:
+        raise ModelError("config.json is nested too deep", where=where)
+    for name, value in content.items() if isinstance(content, dict) else ():
+        if name in _FETCHES and not any(value is one or value == one for one in _FETCHES[name]):
+            raise ModelError(
+                "config.json asks for code or weights that are not part of the library",
+                where=where,
+                found=f"{name}: {str(value)[:200]}",
+                expected="what shapes a network of the library, in full precision",
+            )
+        _refuse_fetching(value, where, depth + 1)
+    for value in content if isinstance(content, list) else ():
+        _refuse_fetching(value, where, depth + 1)
+
+
 def _of_timm(config: dict[str, Any], where: str) -> Built:
     import timm
     from timm.data.config import resolve_data_config
 
     others = [name for name in config.get("model_args") or {} if name in TIMM_FILES]
-    if others or not timm.is_model(config["architecture"]):
+    if others or not isinstance(config["architecture"], str) or not timm.is_model(config["architecture"]):
         raise ModelError(
             "config.json asks timm for something else than a network of its own",
             where=where,
-            found=", ".join(others) or config["architecture"],
+            found=", ".join(others) or str(config["architecture"])[:200],
             expected="the name of a network, and what shapes it",
         )
     known = {**config, **config.get("pretrained_cfg", {})}
@@ -123,17 +168,30 @@ def _of_timm(config: dict[str, Any], where: str) -> Built:
 
 def _of_transformers(entry: HuggingfaceModel, config: dict[str, Any], where: str) -> Built:
     transformers = import_extra("transformers", "huggingface", where)
-    if "auto_map" in config or config.get("model_type") not in transformers.CONFIG_MAPPING:
+    kind = config.get("model_type")
+    # timm_wrapper has timm build what it names, from any file: networks of timm are read by their `architecture`.
+    if "auto_map" in config or not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING or "timm" in kind:
         raise ModelError(
             "transformers does not have this network itself",
             where=where,
             found=f"model_type {config.get('model_type')}, {', '.join(config.get('architectures') or []) or 'no name'}",
             expected="a network of the library: code out of a repository is not run",
         )
+    _refuse_fetching(config, where)
     settings = transformers.CONFIG_MAPPING[config["model_type"]].from_dict(config)
     module: nn.Module = transformers.AutoModelForImageClassification.from_config(settings)
-    seen = json.loads(_file(entry, "preprocessor_config.json", where).read_text("utf-8"))
-    return Built(module, transformers_preprocess(seen), None, {"transformers": transformers.__version__})
+    seen = _read(entry, "preprocessor_config.json", where)
+    try:
+        preprocess = transformers_preprocess(seen)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ModelError(
+            "preprocessor_config.json does not say how images are preprocessed",
+            where=where,
+            found=file_fault(error),
+            expected="size, crop_size, resample, image_mean and image_std as transformers writes them",
+            fix="say it in the entry, under preprocess:",
+        ) from error
+    return Built(module, preprocess, None, {"transformers": transformers.__version__})
 
 
 def transformers_preprocess(config: dict[str, Any]) -> Preprocess:

@@ -14,7 +14,7 @@ from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.code import import_extra
 from evalshift.testbed.own_model_entries import OnnxModel
-from evalshift.testbed.weights import find_weights
+from evalshift.testbed.weights import find_weights, verified_content
 
 _AS_ONE = "save it as one: onnx.save(onnx.load(path), path), or torch.onnx.export(…, external_data=False)"
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
@@ -24,8 +24,9 @@ def build(entry: OnnxModel, space: ClassSpace, where: str) -> Built:
     """The file as a network that torch can call."""
     onnxruntime = import_extra("onnxruntime", "onnx", where)
     weights = find_weights(entry)
-    _refuse_other_files(weights.path, where)
-    session = _session(onnxruntime, weights.path, where)
+    content = verified_content(weights, where)
+    _refuse_other_files(content, weights.path, where)
+    session = _session(onnxruntime, content, weights.path, where)
     network = OnnxNetwork(session, entry.output, where)
     size = network.shape[0] if network.shape else None
     module = InBatchesOf(network, size) if isinstance(size, int) else network
@@ -35,11 +36,11 @@ def build(entry: OnnxModel, space: ClassSpace, where: str) -> Built:
 bare = build
 
 
-def _refuse_other_files(path: Path, where: str) -> None:
+def _refuse_other_files(content: bytes, path: Path, where: str) -> None:
     """Weights outside the file were not hashed, and onnxruntime would take them from the working folder."""
     onnx = import_extra("onnx", "onnx", where)
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf raises what it likes for damaged files
         raise _cannot_be_read(path, where, error) from error
     outside = sorted({place for tensor in _tensors(model, onnx.TensorProto) for place in _places_outside(tensor)})
@@ -70,7 +71,7 @@ def _places_outside(tensor: Any) -> Iterator[str]:
         yield named.get("location", "a file without a name")
 
 
-def _session(onnxruntime: Any, path: Path, where: str) -> Any:
+def _session(onnxruntime: Any, content: bytes, path: Path, where: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # it warns of what it optimises
@@ -78,7 +79,7 @@ def _session(onnxruntime: Any, path: Path, where: str) -> Any:
     providers = [one for one in (*wanted, "CPUExecutionProvider") if one in onnxruntime.get_available_providers()]
     try:
         # From bytes, so that what is run is what was hashed, and no other file that the model may name.
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers)
+        return onnxruntime.InferenceSession(content, options, providers)
     except Exception as error:  # onnxruntime has a dozen kinds
         raise _cannot_be_read(path, where, error) from error
 

@@ -122,6 +122,46 @@ def test_a_config_cannot_have_timm_load_other_weights(
     assert refused(**CONTENT).startswith("config.json asks timm for something else than a network of its own\n")
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"attn_implementation": "someone/kernel"},
+        {"_attn_implementation": "flash_attention_2"},
+        {"vision_config": {"deeper": [{"attn_implementation": "someone/kernel"}]}},
+        {"quantization_config": {"quant_method": "someones"}},
+        {"backbone_config": {"auto_map": {"AutoModel": "someone/code--m.M"}}},
+        {"use_pretrained_backbone": True},
+    ],
+)
+def test_a_config_cannot_have_transformers_fetch_code_or_weights(
+    refused: Refused, vit: Any, tmp_path: Path, setting: dict[str, Any]
+) -> None:
+    config = json.loads((tmp_path / "repository/config.json").read_text())
+    (tmp_path / "repository/config.json").write_text(json.dumps(config | setting))
+    assert "asks for code or weights that are not part of the library" in refused(**CONTENT, path="repository")
+
+
+def test_a_wrapper_of_timm_is_no_way_around_the_checks(refused: Refused, vit: Any, tmp_path: Path) -> None:
+    config = {"model_type": "timm_wrapper", "model_args": {"checkpoint_path": "other.pt"}}
+    (tmp_path / "repository/config.json").write_text(json.dumps(config))
+    assert "transformers does not have this network itself" in refused(**CONTENT, path="repository")
+
+
+@pytest.mark.parametrize("content", ["[]", '"architecture"', "{", "[" * 100_000, "5"])
+def test_a_config_that_is_no_object(refused: Refused, vit: Any, tmp_path: Path, content: str) -> None:
+    (tmp_path / "repository/config.json").write_text(content)
+    assert "config.json cannot be read" in refused(**CONTENT, path="repository")
+
+
+@pytest.mark.parametrize("said", [{"size": {"a": 1}}, {"resample": 99}, {"image_mean": 5}, {"rescale_factor": "x"}])
+def test_a_preprocessor_config_that_says_nothing_usable(
+    refused: Refused, vit: Any, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    known = json.loads((tmp_path / "repository/preprocessor_config.json").read_text())
+    (tmp_path / "repository/preprocessor_config.json").write_text(json.dumps(known | said))
+    assert "does not say how images are preprocessed" in refused(**CONTENT, path="repository")
+
+
 def test_a_file_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     says(refused(**CONTENT, path="empty"), where="model m", found="HERE/empty/model.safetensors")

@@ -16,6 +16,7 @@ from torch import nn
 from evalshift.errors import ModelError
 from evalshift.evaluate.devices import Execution
 from evalshift.evaluate.inference import predict_batches, settle_outputs
+from evalshift.testbed import weights as weights_module
 from evalshift.testbed.models import Classifier
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.outputs import settle
@@ -232,6 +233,15 @@ def test_weights_beside_an_onnx_file_are_not_opened(
     monkeypatch.chdir(files)
     message = refused(**content("onnx", str(files / "apart.onnx")))
     says(message, where=f"model m, {files / 'apart.onnx'}", found="apart.onnx.data")
+
+
+@pytest.mark.parametrize("source, file", [("onnx", "any.onnx"), ("exported", "any.pt2")])
+def test_what_runs_is_what_was_hashed(
+    refused: Refused, files: Path, monkeypatch: pytest.MonkeyPatch, source: str, file: str
+) -> None:
+    """A file that somebody replaces between the two is neither checked nor run as the one that it was."""
+    monkeypatch.setattr(weights_module, "sha256_of", lambda path: "0" * 64)
+    assert "the file changed while it was read" in refused(**content(source, str(files / file)))
 
 
 def test_a_network_exported_in_training_mode(refused: Refused, files: Path) -> None:

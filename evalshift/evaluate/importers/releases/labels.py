@@ -14,7 +14,7 @@ from evalshift.evaluate.importers.releases.set_files import SetFiles
 from evalshift.evaluate.rows import are_positions, order_of
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content, sha256_of
+from evalshift.files import json_content, read_text, sha256_of
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import data_folder, load_dataset, source_checksum
@@ -87,7 +87,7 @@ def _named_rows(labels: Path | None) -> list[str] | None:
         return None
     ids = labels.with_name(labels.name.replace("_labels.npy", "_ids.txt"))
     try:
-        return ids.read_text("utf-8").split() if ids.is_file() else None
+        return read_text(ids).split() if ids.is_file() else None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             "the names of the images cannot be read", where=ids, found=file_fault(error), expected="a name per line"
@@ -97,7 +97,7 @@ def _named_rows(labels: Path | None) -> list[str] | None:
 def labels_of_json(path: Path, space: ClassSpace) -> tuple[list[str], Labels]:
     """A set of the ImageNetV2 repository: images by name, each with the wnid of its class."""
     try:
-        rows = json_content(path.read_text("utf-8"))["image_filenames"]
+        rows = json_content(read_text(path))["image_filenames"]
         numbers = {wnid: number for number, wnid in enumerate(space.folders)}
         return [str(name) for name, _ in rows], np.array([numbers[wnid] for _, wnid in rows], dtype=np.int64)
     except (OSError, ValueError, LookupError, TypeError) as error:

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import json_content
+from evalshift.files import json_content, read_text
 from evalshift.testbed.classes import ClassSpace
 
 _FACTS = ("reviewed", "problematic")
@@ -48,7 +48,7 @@ def read_reviews(folder: Path, datasets: Sequence[str], space: ClassSpace) -> di
 
 def _read(path: Path, space: ClassSpace) -> Review:
     try:
-        content = json_content(path.read_text("utf-8"))
+        content = json_content(read_text(path))
         if set(content) != set(space.folders):
             raise ValueError(f"{len(content):,} classes")
         reviewed, problematic = (np.array([content[name][fact] for name in space.folders]) for fact in _FACTS)
