@@ -35,12 +35,17 @@ def stderr() -> Console:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> None:
     """A table on standard output; `align` has one "l" or "r" per column (default: all left).
 
-    Where the terminal is too narrow, only the last column is folded: names in the others can be copied whole.
+    Where the terminal is too narrow, headings take several lines, and then the last column is folded: names in the
+    others can be copied whole.
     """
     align = align or "l" * len(header)
-    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    seen = seen_width()
+    widths = _widths(header, rows)
     gaps = 2 * (len(widths) - 1)
-    width = max(_least(widths), seen_width() or sum(widths) + gaps)
+    if seen is not None and sum(widths) + gaps > seen:
+        header = _narrowed(header, rows, seen - gaps)
+        widths = _widths(header, rows)
+    width = max(_least(widths), seen or sum(widths) + gaps)
     console = _console(sys.stdout, width)
     if sum(widths) + gaps <= width and not any(_SPACING.search(cell) for row in (header, *rows) for cell in row):
         # Of hundreds of rows, rich measures and wraps each cell for a third of a second.
@@ -53,8 +58,31 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str
 
 def least_width(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """Columns of a terminal that `print_table` needs for this table, with its last column folded."""
-    widths = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
-    return _least(widths)
+    return _least(_widths(_narrowed(header, rows, 0), rows))
+
+
+def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column is; a heading may have several lines."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    return [max(map(cell_len, (*title.split("\n"), *column))) for title, column in zip(header, columns, strict=True)]
+
+
+def _narrowed(header: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[str]:
+    """The headings, the longest of them in several lines while the columns take more than `room` together.
+
+    A column stays as wide as its cells, and as the longest word of its heading.
+    """
+    narrowed = list(header)
+    least = _widths([""] * len(header), rows)
+    wide = set(range(len(header)))
+    while wide and sum(widths := _widths(narrowed, rows)) > room:
+        place = max(wide, key=lambda place: widths[place] - least[place])
+        lines = textwrap.wrap(header[place], max(1, widths[place] - 1), break_long_words=False, break_on_hyphens=False)
+        if widths[place] > least[place] and max(map(cell_len, lines)) < widths[place]:
+            narrowed[place] = "\n".join(lines)
+        else:
+            wide.remove(place)
+    return narrowed
 
 
 def _least(widths: Sequence[int]) -> int:
@@ -80,12 +108,19 @@ def _folded(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) ->
     return table
 
 
+def _glued(found: re.Match[str]) -> str:
+    return found[0].replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def wrapped(text: str, indent: str = "  ") -> str:
-    """A sentence wrapped to the terminal's width; one line without a terminal. Intervals are not broken."""
+    """A sentence wrapped to the terminal's width; one line without a terminal.
+
+    Intervals and percentages are not broken.
+    """
     width = seen_width()
     if width is None:
         return indent + text
-    glued = re.sub(r"(\[[^\]\s]+,) ([^\]\s]+\])", "\\1\N{NO-BREAK SPACE}\\2", text)
+    glued = re.sub(r"(\[[^\]\s]+,) ([^\]\s]+\])|(?<=\d)( )(?=%)|(?<=%)( )(?=CI)", _glued, text)
     lines = textwrap.fill(
         glued, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

@@ -400,7 +400,7 @@ def say_warnings(plan: Plan, datasets: _Datasets, console: Console) -> None:
     """Print what affects accuracies on each dataset, such as files that were not read."""
     for name in dict.fromkeys(job.dataset for job in plan.jobs):
         for warning in datasets.load(name).warnings:
-            _say(console, f"{name:<9} {warning}")
+            _say(console, f"{name + ':':<9} {warning}")
 
 
 def _say(console: Console, text: str) -> None:

@@ -709,7 +709,7 @@ def test_a_limited_run_stores_the_first_images_apart_under_names_that_say_so(pro
     stored = limited.load_predictions("old@first-4", "good")
     assert stored.top[:, 0].tolist() == [0, 1, 2, 3]
     assert "only the first 4 of 12 images, balanced over the classes" in stored.provenance.warnings
-    assert "old@first-4 only the first 4 of 12 images" in said
+    assert "old@first-4: only the first 4 of 12 images" in said
     # 12 and 8 images in all.
     assert re.search(r"full run  about .+ for 1 model and all images \(20 in all, each counted per model\)", said)
     again, _ = project.run()

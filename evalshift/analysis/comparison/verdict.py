@@ -67,7 +67,8 @@ def _of_accuracy(found: "PairComparison", first: int, second: int) -> str:
     sure, unsure = (0, 1) if significant[0] else (1, 0)
     return (
         f"{winner[sure]} is more accurate than {loser[sure]} on {names[sure]}, by {amounts[sure]}; on {names[unsure]} "
-        f"the difference is not significant ({winner[unsure]} ahead by {amounts[unsure]})."
+        f"the difference is not significant ({winner[unsure]} ahead by "
+        f"{_amount(known[unsure], first, second, found, inside=True)})."
     )
 
 
@@ -99,12 +100,16 @@ def _of_drops(found: "PairComparison", first: int, second: int) -> str:
     return f"; the difference of their drops is {_signed(drop, first, second, found)}{sure}"
 
 
-def _amount(found: "Differences", first: int, second: int, pair: "PairComparison") -> str:
-    """The size of a difference with its interval, such as "1.7 points (95 % CI 1.2 to 2.1)"."""
+def _amount(found: "Differences", first: int, second: int, pair: "PairComparison", *, inside: bool = False) -> str:
+    """The size of a difference with its interval, such as "1.7 points (95 % CI 1.2 to 2.1)".
+
+    `inside` parentheses there is a comma before the interval.
+    """
     value = float(found.difference[first, second])
     sign = 1 if value >= 0 else -1
     low, high = (sign * float(bound[first, second]) for bound in (found.interval.low, found.interval.high))
-    return f"{points(abs(value))} points ({points_ci(low, high, pair.level)})"
+    size, interval = f"{points(abs(value))} points", points_ci(low, high, pair.level)
+    return f"{size}, {interval}" if inside else f"{size} ({interval})"
 
 
 def _signed(found: "Differences", first: int, second: int, pair: "PairComparison") -> str:
