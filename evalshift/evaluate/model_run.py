@@ -23,7 +23,7 @@ from evalshift.evaluate import at_work
 from evalshift.evaluate.expected import off_words
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
-from evalshift.evaluate.process_state import process_state_kept, surroundings_kept
+from evalshift.evaluate.process_state import process_state_kept, run_state_kept
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results
 from evalshift.evaluate.time_spent import TimeSpent
@@ -153,7 +153,7 @@ def load(work: Work, bench: Bench) -> Loaded | Failure:
     from evalshift.testbed.models import load_classifier
 
     try:
-        with bench.progress.aside(), surroundings_kept(), _warnings_noted(work.name, bench.progress):
+        with bench.progress.aside(), run_state_kept(), _warnings_noted(work.name, bench.progress):
             classifier = load_classifier(work.name, work.entry, work.space)
     except EvalshiftError as error:
         bench.progress.skip(sum(len(bench.reader(name).dataset) for name in work.datasets))
@@ -281,7 +281,7 @@ def _is_prepared(loaded: Loaded, name: str, bench: Bench) -> bool:
     try:
         with (
             bench.progress.preparing(f"{work.name} on {name}", len(reader.dataset)),
-            surroundings_kept(),
+            run_state_kept(),
             without_network(work.name),
         ):
             loaded.prepared = prepare(loaded.classifier, reader, bench.device, bench.options, images)
@@ -309,7 +309,7 @@ def _run_one(loaded: Loaded, name: str, reader: "ImageReader | SharedReader", be
     try:
         with (
             bench.progress.job(f"{work.name} on {name}", len(reader.dataset)) as advance,
-            surroundings_kept(),
+            run_state_kept(),
             without_network(work.name),
         ):
             predictions, result = evaluate_classifier(

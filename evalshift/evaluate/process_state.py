@@ -29,7 +29,7 @@ _LIMITS = ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_
 
 
 @contextmanager
-def surroundings_kept() -> Iterator[None]:
+def run_state_kept() -> Iterator[None]:
     """Put back what the run itself needs next to decode, store and print: folder, streams, limits, umask, Pillow."""
     undo = [keep() for keep in _NEEDED]
     try:

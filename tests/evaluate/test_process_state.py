@@ -131,7 +131,7 @@ def test_what_code_changes_is_put_back(what: str) -> None:
 
 
 def replaced(name: str, place: Any, code: str) -> Any:
-    """What a file of the user's puts in the place of a function."""
+    """What a user's file replaces a function with."""
     scope: dict[str, Any] = {"__name__": f"evalshift_user_{name}", "place": place}
     exec(code, scope)
     return scope

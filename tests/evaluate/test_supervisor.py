@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 
-# A run of models `a` and `b`: what is in the place of the first, what comes after it, then the end.
+# A run of models `a` and `b`: what the first does, what comes after it, then the end.
 RUN = """
 import os, signal, subprocess, sys, threading, time
 from pathlib import Path
