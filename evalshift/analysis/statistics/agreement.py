@@ -47,8 +47,8 @@ class Dominance:
 def agreement(predicted: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m m"]:
     """Share of images on which two models predict the same class, correct or not.
 
-    Takes predicted classes over models and images; needs no labels. Gives fractions, symmetric, 1 on the diagonal.
-    Where a model has no prediction (−1) it agrees with no other.
+    Takes predicted classes over models and images, and needs no labels. Returns fractions, symmetric, with 1 on the
+    diagonal. Where a model has no prediction (−1), it agrees with no other model.
     Raises ValueError where there are no images.
 
     >>> agreement(np.array([[0, 1, 2, 3], [0, 1, 3, 2]]))
@@ -86,11 +86,11 @@ def _never_alike(predicted: np.ndarray) -> np.ndarray:
 
 
 def expected_agreement(accuracy: Float[np.ndarray, " m"], classes: int = 2) -> Float[np.ndarray, "m m"]:
-    """Share of images on which two models agree if all that ties their predictions together is the label.
+    """Share of images on which two models agree if their predictions are independent given the label.
 
-    Each model is right with its accuracy, independently of the others, and else picks one of the other classes evenly:
-    a_i a_j + (1 − a_i)(1 − a_j)/(classes − 1). With 2 classes that is agreement of correctness. Takes
-    fractions in [0, 1], gives fractions, also on the diagonal: two models of the same accuracy, not one.
+    Each model is correct with a probability equal to its accuracy, and otherwise predicts the other classes equally
+    often: a_i a_j + (1 − a_i)(1 − a_j)/(classes − 1). With 2 classes that is agreement of correctness.
+    Takes fractions in [0, 1] and returns fractions; the diagonal is for two different models of the same accuracy.
     Raises ValueError for fewer than 2 classes and for the first accuracy outside [0, 1].
 
     >>> expected_agreement(np.array([0.9, 0.8]), classes=11).round(4)
@@ -104,7 +104,7 @@ def expected_agreement(accuracy: Float[np.ndarray, " m"], classes: int = 2) -> F
 
 
 def error_consistency(correct: Correct) -> ErrorConsistency:
-    """How often two models are both correct or both incorrect, and how far that exceeds chance (Cohen's kappa).
+    """Share of images on which two models are both correct or both incorrect, and Cohen's kappa.
 
     Takes correctness over models and images.
     Raises ValueError where there are no images.
@@ -124,9 +124,9 @@ def error_consistency(correct: Correct) -> ErrorConsistency:
 
 
 def dominance(correct: Correct) -> Dominance:
-    """Probability that the worse of two models is right where the better one errs.
+    """Share of images on which the worse of two models is correct and the better one is not.
 
-    Takes correctness over models and images; the better model is the one that is right more often on them.
+    Takes correctness over models and images; the better model is the one with more correct images.
     Raises ValueError where there are no images.
     Source: Mania and Sra 2020, arXiv 2012.15483 (the dominance probability).
 

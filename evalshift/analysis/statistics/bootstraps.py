@@ -37,10 +37,10 @@ def draw_images(
     resamples: int,
     rng: np.random.Generator,
 ) -> DrawnImages:
-    """Draw the images of either set with replacement, as many as it has, one draw for all models.
+    """Resample the images of either set with replacement, identically for all models.
 
-    Takes which images each model classifies correctly, one row per model, on either set. This takes nearly all the
-    time of a bootstrap over images, so that several lines may share one draw.
+    Takes which images each model classifies correctly, one row per model, on either set. This takes nearly all the time
+    of a bootstrap over images, so several lines can share the resamples.
     Raises ValueError for a negative number of resamples, or a single one.
     """
     check_resamples(resamples)
@@ -65,7 +65,7 @@ def image_bootstrap(
     drawn: DrawnImages | None = None,
     rng: np.random.Generator,
 ) -> Line:
-    """The least-squares line with intervals over images: how far it would move on other draws of both test sets.
+    """The least-squares line with intervals from resampled images of both test sets.
 
     Takes which images each model classifies correctly, one row per model, on either set. The images of each set are
     drawn with replacement, as many as it has, one draw for all models, so that correlated errors stay correlated. The
@@ -118,7 +118,7 @@ def family_bootstrap(
     level: float = 0.95,
     rng: np.random.Generator,
 ) -> Line:
-    """The least-squares line with intervals over families of models, which are drawn whole (cluster bootstrap).
+    """The least-squares line with intervals from resampled families of models (cluster bootstrap).
 
     Takes what `fit_line` takes, and each model's family; a model without one (None) is a family of its own. Families
     are drawn with replacement, as many as there are, so that related models count as the one piece of evidence that

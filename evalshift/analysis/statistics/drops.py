@@ -26,8 +26,8 @@ def drops(
     """How far each model's accuracy falls from the original to the new test set, with Newcombe's interval.
 
     Takes counts over models and a two-sided level in (0, 1). Gives fractions in [−1, 1], shape (model,).
-    The two sets hold different images, so they are independent samples; the models share images, so the drops of two
-    models are not.
+    The two sets contain different images, so they are independent samples. The models share images, so the drops of two
+    models are correlated.
     Raises ValueError naming the set and the first cell with impossible counts.
     Source: Recht et al. 2019, section 2 (the gap); interval as in `intervals.difference_interval`.
 

@@ -108,7 +108,7 @@ def york_line(
 def binomial_variance(correct: Counts, total: Counts) -> Float[np.ndarray, " m"]:
     """Sampling variance p(1 − p)/n of accuracies k/n, in squared fractions, shape (m,).
 
-    None or all correct are taken for (k + ½)/(n + 1), since a variance of 0 would make a point infinitely sure.
+    If none or all are correct, p is (k + ½)/(n + 1), since a variance of 0 would give a point infinite weight.
     Raises ValueError for the first cell with impossible counts.
 
     >>> binomial_variance(np.array([80, 100]), np.array([100, 100])).round(6)

@@ -43,7 +43,7 @@ def missed_by(predicted: Int[np.ndarray, "m n"], labels: Labels) -> Int[np.ndarr
 
 
 def hard_images(predicted: Int[np.ndarray, "m n"], labels: Labels, least: int | None = None) -> HardImages:
-    """The images that at least `least` models miss; all of them, unless told.
+    """The images that at least `least` models miss; by default, those that all models miss.
 
     Takes the class that each of m models predicts for each of n images, −1 where it has no prediction and so misses the
     image, and the labels; classes from 0.

@@ -25,7 +25,7 @@ def undefined_interval(values: Float[np.ndarray, "*cells"]) -> Interval[np.ndarr
 def clopper_pearson(
     correct: Int[np.ndarray, " cell"], total: Int[np.ndarray, " cell"], level: float = 0.95
 ) -> Interval[np.ndarray]:
-    """Exact binomial interval of an accuracy; covers at least `level`, so wide when `total` is small.
+    """Exact (Clopper–Pearson) confidence interval of an accuracy; its coverage is at least `level`.
 
     Takes counts and a two-sided level in (0, 1). Gives fractions in [0, 1], shape (cell,); low is 0 where none are
     correct, high is 1 where all are.
@@ -53,7 +53,9 @@ def difference_interval(
     total_2: Int[np.ndarray, " cell"],
     level: float = 0.95,
 ) -> Interval[np.ndarray]:
-    """Hybrid score interval of p1 − p2, two accuracies measured on different images; covers about `level`.
+    """Newcombe's hybrid score interval of p1 − p2, two accuracies measured on different images.
+
+    Its coverage is about `level`.
 
     Takes counts of two independent samples and a two-sided level in (0, 1). Gives fractions in [−1, 1], shape (cell,).
     Raises ValueError as `clopper_pearson` does, and where the two samples have different numbers of cells.

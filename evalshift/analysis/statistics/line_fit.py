@@ -88,13 +88,13 @@ def fit_line(
 ) -> Line:
     """Least-squares line of new on original accuracy, with percentile intervals from a bootstrap over models.
 
-    Takes fractions in [0, 1] over models, finite on `scale` (see `scales.fitted_accuracy`). Slope, offset and R² are
-    on the fitted scale; R² is NaN where all new accuracies are the same, and for two models, which every line fits. The
-    intervals are NaN where `resamples` is 0, and for two models, whose line passes through both whatever is drawn. A
-    resample that draws one original accuracy only has no slope: it is left out of the percentiles and of `Line.slopes`.
-    With m models that is one in m^(m−1): 1 in 9 for three, 1 in 625 for five, none to speak of from ten on.
-    Raises AnalysisError for fewer than two models or one original accuracy for all, ValueError for a scale, level,
-    number of resamples, length or accuracy that cannot be.
+    Takes fractions in [0, 1] over models, finite on `scale` (see `scales.fitted_accuracy`). Slope, offset and R² are on
+    the fitted scale. R² is NaN if all new accuracies are equal, and for two models, which a line always fits. The
+    intervals are NaN if `resamples` is 0, and for two models, whose line is the same in every resample. A resample in
+    which all original accuracies are equal has no slope: it is left out of the percentiles and of `Line.slopes`. With m
+    models, that is one resample in m^(m−1): 1 in 9 for three models, 1 in 625 for five. Raises AnalysisError for fewer
+    than two models or a single original accuracy, ValueError for an invalid scale, level, number of resamples, length
+    or accuracy.
     Source: Recht et al. 2019, section 3.3 and appendix C.2; Efron 1979, Annals of Statistics 7(1), 1-26.
 
     >>> original, new = np.array([0.5, 0.6, 0.7, 0.8]), np.array([0.30, 0.42, 0.50, 0.62])

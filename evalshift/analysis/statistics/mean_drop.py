@@ -37,10 +37,10 @@ def mean_drop(
 ) -> MeanDrop | None:
     """The mean drop of models on the same images, with Welch's interval over the images of both sets.
 
-    Takes which images each model classifies correctly, one row per model. Each image counts with the share of models
-    that classify it correctly: the variance of these shares over the images of a set, over their number, is that of
-    the mean accuracy, however much models agree. The models are held fixed. None where a set has a single image, or
-    all its images the same share, which show no variance.
+    Takes which images each model classifies correctly, one row per model. The value of an image is the share of models
+    that classify it correctly: the variance of these shares over the images of a set, divided by their number,
+    is that of the mean accuracy, however correlated the models are. The models are held fixed. None if a set
+    has a single image, or the same share on all its images.
     Raises ValueError for a level outside (0, 1).
     Source: Welch 1947, Biometrika 34(1-2), 28-35.
 
@@ -87,8 +87,8 @@ def mean_drop_of_counts(
 ) -> MeanDrop:
     """The same from counts of m models: the mean of the models' own bounds.
 
-    How alike the models' errors are is not known; the mean errs by no more than the models do on average, as it does
-    where all are alike, and by far less where they are not. For one model it is that model's interval; NaN for none.
+    The correlation of the models' errors is unknown. The error of the mean is at most the mean of the models' errors,
+    which it reaches if all models are alike. For one model it is that model's interval; NaN for none.
     Raises ValueError for impossible counts or level.
     """
     if len(original_correct) == 0:
@@ -106,11 +106,11 @@ def drop_margin(
     draws: int | None = None,
     rng: np.random.Generator,
 ) -> float:
-    """How far all models' drops together lie from the true ones at most, with the level's probability; a fraction.
+    """Margin around the true drops of all models, jointly, with probability `level`; a fraction.
 
-    Takes which images each model classifies correctly, on either set. Both sets' sampling errors are drawn as normal,
-    with the covariance that models have over the images they share; the margin is the level's quantile of the largest
-    absolute error. Without `draws` there are 10,000, of more than 200 models 2,000.
+    Takes which images each model classifies correctly, on either set. The sampling errors of both sets are drawn from a
+    normal distribution with the models' covariance over the images they share; the margin is the quantile, at `level`,
+    of the largest absolute error. By default there are 10,000 `draws`, or 2,000 for more than 200 models.
     Raises ValueError for a level outside (0, 1), and for no models or no images.
     """
     check_level(level)

@@ -107,7 +107,7 @@ def memberships(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarra
 
 
 def class_drops(original: ClassAccuracies, new: ClassAccuracies, level: float = 0.95) -> ClassDrops:
-    """How far each model's accuracy falls on each class, with intervals, and p-values adjusted for many classes.
+    """Drop of each model on each class, with confidence intervals and p-values adjusted over the classes.
 
     Takes the accuracies of the same models and classes on both sets. The sets hold different images, so the two are
     independent samples.

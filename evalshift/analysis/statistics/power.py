@@ -13,7 +13,7 @@ _NEGLIGIBLE = 1e-13
 
 
 def mcnemar_power(images: int, difference: float, discordance: float, level: float = 0.95) -> float:
-    """Probability that McNemar's exact test tells two models apart on `images` images.
+    """Power of McNemar's exact test to detect the difference between two models on `images` images.
 
     Takes the true difference of their accuracies and the share of images that only one of the two classifies correctly
     (discordance), fractions with |difference| ≤ discordance, and the level 1 − α of the test. Exact: summed over the
@@ -37,11 +37,11 @@ def mcnemar_power(images: int, difference: float, discordance: float, level: flo
 
 
 def detectable_difference(images: int, discordance: float, *, power: float = 0.8, level: float = 0.95) -> float:
-    """Smallest difference of two accuracies that McNemar's exact test finds on `images` images with this power.
+    """Smallest difference between two accuracies that McNemar's exact test detects on `images` images with this power.
 
     Takes the share of images that only one of the two models classifies correctly, in (0, 1], a power in
-    (1 − level, 1) and the level 1 − α of the test. Gives a fraction of at most the discordance, or NaN where not even
-    a model that wins all discordant images is found.
+    (1 − level, 1) and the level 1 − α of the test. Returns a fraction of at most the discordance, or NaN if the test
+    would not even detect a model that is correct on all discordant images.
     Raises ValueError for arguments outside these ranges.
     Source: exact form of Connor 1987, Biometrics 43(1), 207-211.
 
@@ -55,11 +55,11 @@ def detectable_difference(images: int, discordance: float, *, power: float = 0.8
 
 
 def detectable_accuracies(images: int, expected: float, *, power: float = 0.8, level: float = 0.95) -> Interval[float]:
-    """The nearest accuracies below and above an expected one that `images` images tell from it with this power.
+    """The nearest accuracies below and above an expected one that a test on `images` images detects with this power.
 
-    The test is exact: it rejects where the Clopper-Pearson interval of the accuracy leaves out `expected`. Takes a
-    fraction in [0, 1], a power in (1 − level, 1) and the level of the interval. Gives fractions; NaN on a side where
-    no accuracy is told from the expected one.
+    The test is exact: it rejects if the Clopper–Pearson interval of the accuracy does not contain `expected`. Takes a
+    fraction in [0, 1], a power in (1 − level, 1) and the level of the interval. Returns fractions; NaN on a side where
+    no accuracy is detected with this power.
     Raises ValueError for arguments outside these ranges.
     Source: Clopper and Pearson 1934, Biometrika 26(4), 404-413; the power is summed over the binomial distribution.
 

@@ -59,7 +59,7 @@ class RankChanges:
 def better_models(
     correct: Correct, *, level: float = 0.95, draws: int | None = None, rng: np.random.Generator
 ) -> Bool[np.ndarray, "m m"]:
-    """Which models are significantly better than which: [i, j] where i is better than j.
+    """Which models are significantly better than which others: [i, j] if i is better than j.
 
     Takes correctness over models and images. All m(m − 1) hypotheses "i is no better than j" are tested together:
     any false finding among them has probability of about 1 − level at most. The statistic of a pair is the one-sided

@@ -59,11 +59,11 @@ def reuse_margin(
 ) -> float:
     """How far the accuracies of many models, tried on the same images, can lie from the true ones.
 
-    With probability `level` at least, all measured accuracies of `models` models are within this margin (a fraction)
-    of the true ones, if none of the models was made with a look at the images. Without `cover` it is the union bound
-    on Hoeffding's inequality. With it (`similarity_cover`) each model is as similar to one of the first N as the
-    entry says: their errors, and the differences to them, are bounded apart, and the best N and division are taken;
-    the margin is never above the union bound's.
+    With a probability of at least `level`, all measured accuracies of `models` models are within this margin (a
+    fraction) of their true values, if no model was developed using the images. Without `cover`, it is the union bound
+    with Hoeffding's inequality. With it (`similarity_cover`), each model is as similar to one of the first N models as
+    entry N says: the errors of these N, and the differences from them, are bounded separately, with the best N and
+    division; the margin never exceeds the union bound.
     Raises ValueError for a level outside (0, 1), no images, fewer models than `cover` has, and the first entry
     of it outside [0, 1].
     Source: after Mania, Miller, Schmidt, Hardt, Recht 2019, NeurIPS, arXiv 1905.12580; the bound is derived in
@@ -93,7 +93,7 @@ def reuse_margin(
 def joint_margin(
     correct: Correct, *, level: float = 0.95, draws: int | None = None, rng: np.random.Generator
 ) -> JointMargin:
-    """How far all measured accuracies lie from the true ones at most, with the similarity of these models in account.
+    """Margin within which all measured accuracies jointly lie around their true values, given the models' correlation.
 
     Takes correctness over models and images. Approximate where `reuse_margin` is a bound: Gaussian draws with the
     models' covariance over the images, so that models with correlated errors count for less than as many independent

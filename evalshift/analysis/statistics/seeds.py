@@ -31,13 +31,13 @@ class SeedSpread:
 
 
 def seed_spread(correct: Correct, level: float = 0.95) -> SeedSpread:
-    """Part the variance over seeds into that of the test set and that of the distribution it is drawn from.
+    """Separate the variance over seeds into the test set's sampling error and the variance on the distribution.
 
     Takes which of n images each of at least two seeds classifies correctly. With v the variance of the accuracies over
-    seeds, and u the mean over images of the variance of correctness over seeds, u/n is what seeds scatter by that err
-    independently on images alone, and n/(n − 1) (v − u/n) is without bias for the variance of the accuracies on the
-    distribution: the mean covariance of correctness on two images. The interval takes v as χ² with one degree of
-    freedom less than seeds, and u as known.
+    seeds, and u the mean over images of the variance of correctness over seeds, u/n is the variance of seeds whose
+    errors are independent, and n/(n − 1) (v − u/n) is an unbiased estimate of the variance of their accuracies on the
+    distribution: the mean covariance of correctness on two images. The interval treats v as χ² with (seeds − 1) degrees
+    of freedom, and u as known.
     Raises ValueError for a level outside (0, 1), AnalysisError for fewer than two seeds or two images.
     Source: Jordan 2023, arXiv 2304.01910, section 3 (test-set and distribution-wise variance).
 
