@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile
 
 _Undo = Callable[[], object]
 
@@ -73,6 +72,8 @@ def _folder() -> _Undo:
 
 def _pillow() -> _Undo:
     """Damaged images stay refused: many scripts let Pillow fill them with grey."""
+    from PIL import Image, ImageFile  # a run with nothing to do needs none of it
+
     truncated, most = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
 
     def undo() -> None:
