@@ -74,7 +74,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise StoreError(
             "a file could not be written",
             where=path,
-            found=_obstacle(path, error),
+            found=obstacle(path, error),
             expected=f"a writable folder with {len(data):,} bytes free",
             fix="free some space or choose another folder; what was stored before is unchanged",
         ) from error
@@ -116,7 +116,8 @@ def _flush(path: Path) -> None:
         ) from error
 
 
-def _obstacle(path: Path, error: OSError) -> str:
+def obstacle(path: Path, error: OSError) -> str:
+    """Why a path cannot be written: the file that stands where a folder is needed, or what the system says."""
     if isinstance(error, FileExistsError | NotADirectoryError):
         for folder in path.parents:
             if folder.is_file():

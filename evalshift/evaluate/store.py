@@ -58,7 +58,7 @@ from evalshift.evaluate.stored_schema import (
     read_top,
 )
 from evalshift.file_dependencies import depends_on
-from evalshift.files import file_name, is_shortened, read_text, registry_name, write_atomic
+from evalshift.files import file_name, is_shortened, obstacle, read_text, registry_name, write_atomic
 from evalshift.parquet import as_numpy
 from evalshift.shapes import Int, Labels
 from evalshift.testbed.corrected_labels import NONE
@@ -302,7 +302,7 @@ class Results:
             raise StoreError(
                 "the results folder cannot be locked",
                 where=path,
-                found=error.strerror or str(error),
+                found=obstacle(path, error),
                 expected="a writable folder",
                 fix="choose another folder",
             ) from error
