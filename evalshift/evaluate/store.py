@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from evalshift.errors import StoreError, did_you_mean
+from evalshift.errors import StoreError, UsageError, did_you_mean
 from evalshift.evaluate.predictions import Failure, Predictions, Provenance
 from evalshift.evaluate.rows import label_checksum
 from evalshift.evaluate.stored_files import (
@@ -54,6 +54,7 @@ from evalshift.evaluate.stored_schema import (
     check_dataset_rows,
     check_model_entry,
     check_named,
+    is_name,
     read_prob,
     read_top,
 )
@@ -407,6 +408,7 @@ class Results:
         Logits are written first, with the checksum of their predictions, and replace earlier ones, so they cannot be
         confused with those of another run.
         """
+        _refuse_name(predictions.model)
         top = pa.FixedSizeListArray.from_arrays(pa.array(predictions.top.reshape(-1), pa.int32()), predictions.k)
         table = pa.table({"top": top})
         if predictions.prob is not None:
@@ -484,6 +486,9 @@ class Results:
 
     def save_counts(self, dataset: CountedDataset, counts: Iterable[Counted]) -> None:
         """Add counts to those already stored; a model's new row overwrites its old one."""
+        counts = list(counts)
+        for counted in counts:
+            _refuse_name(counted.model)
         with self._alone():
             _, rows = self._all_counts(dataset.name) or (dataset, {})
             self._write_counts(dataset, rows | {counted.model: counted for counted in counts})
@@ -536,6 +541,15 @@ class Results:
         except FileNotFoundError as error:
             fix = did_you_mean(name, names()) or "run `evalshift run` first"
             raise StoreError("nothing is stored here", where=path, fix=fix) from error
+
+
+def _refuse_name(model: str) -> None:
+    if not is_name(model):
+        raise UsageError(
+            "a model has an invalid name",
+            found=repr(model[:200]),
+            expected="one line of text without control characters",
+        )
 
 
 def _names(folder: Path, key: str) -> list[str]:

@@ -3,6 +3,7 @@
 Every check raises ValueError (pydantic's ValidationError is one) that says what was found, for `stored_files.reading`.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from evalshift.evaluate.stored_files import type_name
 from evalshift.parquet import as_numpy
+from evalshift.publishing import inert_text
 
+_LAST_YEAR = 9999
 # float32 rounding of a softmax in half precision.
 _ABOVE_ONE = 1e-3
 
@@ -68,13 +71,22 @@ def check_model_entry(entry: dict[str, Any]) -> None:
     year = entry.get("year")
     if year is not None and (isinstance(year, bool) or not isinstance(year, int | str)):
         raise ValueError(f"year is of type {type(year).__name__}, expected int")
+    if isinstance(year, int) and not 0 < year <= _LAST_YEAR:
+        raise ValueError(f"year is {str(year)[:20] if abs(year) < 10**20 else 'too large'}, expected 1 to {_LAST_YEAR}")
 
 
 def check_named(facts: dict[str, Any], **expected: str) -> None:
     """A file that was copied or renamed holds the numbers of another dataset or model than its name says."""
     for key, name in expected.items():
+        if not is_name(name):
+            raise ValueError(f"the name of the {key} is not one line of text")
         if facts.get(key) != name:
             raise ValueError(f'it is of the {key} "{facts.get(key)}", not of "{name}"')
+
+
+def is_name(name: str) -> bool:
+    """Whether a name is one line of text, without characters that a terminal would obey instead of showing them."""
+    return bool(name) and not re.search(r"[\t\n]", name) and inert_text(name) == name
 
 
 def check_columns(table: pa.Table, **types: str) -> None:

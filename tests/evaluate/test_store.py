@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from messages import says
 
-from evalshift.errors import StoreError
+from evalshift.errors import StoreError, UsageError
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
 from evalshift.evaluate.stored_files import read_sealed, write_sealed
+from evalshift.evaluate.stored_schema import check_named
 from evalshift.files import TEMPORARY_SUFFIX
 
 MakePredictions = Callable[..., Predictions]
@@ -510,3 +511,13 @@ class TestNotesBesideADataset:
         results.note_corrected(replace(earlier, corrected=np.array([[0], [1], [-1], [0]]), corrected_checksum="c"))
         assert results.load_dataset("old").fingerprint == "another"
         assert results.load_dataset("old").corrected is None
+
+
+@pytest.mark.parametrize("name", ["a\nb  99.9 %", "\x1b[2Jnet", "net\u202e", "a\tb", ""])
+def test_a_name_that_would_forge_lines_of_a_table_is_neither_stored_nor_read(
+    results: Results, make_predictions: MakePredictions, name: str
+) -> None:
+    with pytest.raises(UsageError, match="invalid name"):
+        results.save_predictions(replace(make_predictions([[1, 0]]), model=name))
+    with pytest.raises(ValueError, match="not one line of text"):
+        check_named({"model": name}, model=name)

@@ -250,6 +250,8 @@ def test_predictions_out_of_their_schema_are_refused_with_the_reason(
         ({"entry": []}, "entry: not a valid dictionary"),
         ({"entry": {"family": ["resnet"]}}, "family is of type list, expected str"),
         ({"entry": {"year": [2015]}}, "year is of type list, expected int"),
+        ({"entry": {"year": 10**30}}, "year is too large, expected 1 to 9999"),
+        ({"entry": {"year": -1}}, "year is -1, expected 1 to 9999"),
         ({"entry": {"expected": [90.0]}}, "expected is of type list, expected dict"),
         ({"identity": "x"}, "identity: not a valid dictionary"),
         ({"schema_version": "4"}, "schema version 4"),
