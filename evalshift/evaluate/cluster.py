@@ -140,6 +140,7 @@ class _Run:
         self._works = {work.name: work for work in works}
         self._entries = {work.name: work.entry for work in works}
         self._arrived: set[tuple[str, str]] = set()
+        self._waits = False
         resources = self._ray.cluster_resources()
         self._with_gpus = resources.get("GPU", 0) >= 1 and options.device != "cpu"
         self._handover = None if options.handover is None else Handover(options.handover)
@@ -163,6 +164,7 @@ class _Run:
     def all(self) -> None:
         """Run all units; predictions are stored as they come."""
         while self._queue or self._given:
+            self._say_whether_any_machine_is_there()
             self._give_out()
             done, _ = self._ray.wait(list(self._given), num_returns=1, timeout=_WAIT_SECONDS)
             for reference in done:
@@ -188,6 +190,19 @@ class _Run:
             together.models |= tally.models
             together.images += tally.images
         return [*lines, f"all       {together.words(seconds)} in {duration(seconds)}"]
+
+    def _say_whether_any_machine_is_there(self) -> None:
+        """Say so where the cluster has nothing left to run models on: the run waits, and may wait for ever."""
+        kind = "GPU" if self._with_gpus else "CPU"
+        is_there = self._ray.cluster_resources().get(kind, 0) > 0
+        if self._waits == is_there:
+            what = "GPUs" if self._with_gpus else "cores"
+            self._progress.note(
+                f"cluster   {what} are available again"
+                if is_there
+                else f"cluster   no machine with {what} is left; the run waits until one joins (Ctrl-C stops it)"
+            )
+        self._waits = not is_there
 
     def _places(self) -> int:
         """How many units can run at once, on as many whole GPUs or cores."""

@@ -23,6 +23,9 @@ _OWN_SETTINGS = {"RAY_kill_child_processes_on_worker_exit_with_raylet_subreaper"
 # What a process of ray's gets to end by itself once it was told to.
 _GRACE_SECONDS = 5.0
 _REACH_SECONDS = 15.0
+# Ray's servers speak gRPC: by HTTP/2, whose two sides begin with a frame of settings.
+_HTTP2_SETTINGS = 4
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _HTTP2_SETTINGS, 0, 0, 0, 0, 0])
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def connected(address: str | None) -> Iterator[Connection]:
     if ray.is_initialized():
         yield Connection(ray, joined=True)
         return
+    address = None if address == "local" else address  # as ray calls a cluster that it starts itself
     _start(ray, address)
     started = [] if address is not None else _children()
     session = None if address is not None else _session(ray)
@@ -157,10 +161,19 @@ def _quiet(name: str) -> Iterator[None]:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError where nothing listens there: ray itself would try for minutes."""
+    """Raise OSError where nothing listens there, or something else than ray: ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+    if not host or not port.isdecimal():
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+            return
+        connection.sendall(_HTTP2_PREFACE)
+        head = b""
+        while len(head) < 4 and (more := connection.recv(9)):
+            head += more
+    if len(head) < 4 or head[3] != _HTTP2_SETTINGS:
+        raise OSError("what listens there is not ray")
 
 
 def _children() -> list[Any]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -315,6 +316,10 @@ def _prepare_folder(results: Results) -> None:
     write_atomic(probe, b"")
     probe.unlink(missing_ok=True)
     remove_leftovers(results.path, time.time() - _LEFTOVER_SECONDS)
+    for token in results.path.glob(".seen-*"):  # of runs with ray that were killed
+        with suppress(OSError):
+            if token.stat().st_mtime < time.time() - _LEFTOVER_SECONDS:
+                token.unlink()
 
 
 def _without_casualties(plan: Plan, results: Results, force: bool) -> tuple[Plan, list[Failure]]:

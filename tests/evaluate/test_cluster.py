@@ -1,8 +1,10 @@
 """With ray, models run in workers of their own and are stored as by a run here."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from messages import says
 
 from evalshift.errors import DataError, UsageError
+from evalshift.evaluate import ray_connection
 from evalshift.evaluate.handover import Handover
 from evalshift.evaluate.options import Options
 from evalshift.evaluate.ray_connection import connected
@@ -155,6 +158,28 @@ def test_ray_that_cannot_be_started_is_told_in_words(tmp_path: Path) -> None:
         env=environment | {"RAY_TMPDIR": str(tmp_path / "file" / "x")}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert "UsageError: ray cannot be started on this machine\n  found:    NotADirectoryError: " in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "reply, found", [(b"HTTP/1.0 400 Bad Request", "what listens there is not ray"), (b"", "timed out")]
+)
+def test_what_listens_at_an_address_and_is_not_ray_is_refused_soon(
+    monkeypatch: pytest.MonkeyPatch, reply: bytes, found: str
+) -> None:
+    monkeypatch.setattr(ray_connection, "_REACH_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = []
+
+        def respond() -> None:
+            kept.append(server.accept()[0])
+            kept[0].sendall(reply)
+
+        thread = threading.Thread(target=respond)
+        thread.start()
+        with pytest.raises(OSError, match=found):
+            ray_connection._reach(f"127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+        kept[0].close()
 
 
 def test_workers_cannot_share_one_gpu_by_its_number(tmp_path: Path) -> None:
