@@ -6,13 +6,14 @@ from typing import get_args
 
 import numpy as np
 
-from evalshift.errors import DataError, UsageError
+from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
 from evalshift.files import stat_checksum
 from evalshift.testbed.archives import extract_members
 from evalshift.testbed.arrays import UNREADABLE, as_images, as_labels, load_array, python_2_headers
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entry import Corruption
+from evalshift.testbed.datasets.choice import corruption_not_chosen
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.places import data_folder, place, state_of_download
 from evalshift.testbed.small_image_entries import CorruptedCifarDataset
@@ -26,13 +27,7 @@ _FOLDER = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
 def read(entry: CorruptedCifarDataset, space: ClassSpace, where: str) -> Parts:
     """The images of one severity, in the order of the test set; ids are those of the test set too."""
     if entry.corruption is None or entry.severity is None:
-        raise UsageError(
-            "this name stands for several test sets, one of which must be chosen",
-            where=where,
-            found="no corruption" if entry.corruption is None else "no severity",
-            expected="a corruption and a severity from 1 to 5, such as cifar10-c@fog-3",
-            fix=f"choose among {', '.join(CORRUPTIONS)}",
-        )
+        raise corruption_not_chosen(where, entry.corruption, "cifar10-c", CORRUPTIONS)
     (images, labels), source = _arrays(entry, where)
     found = f"{where}, {source}, {entry.corruption}.npy"
     for name, array in ((found, images), (f"{where}, {source}, labels.npy", labels)):

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from evalshift.errors import DataError, UsageError
+from evalshift.errors import DataError
 from evalshift.files import stat_checksum
 from evalshift.formatting import counted, name_some
 from evalshift.testbed.class_groups import group_of_folder
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.dataset_entry import ChosenByName
+from evalshift.testbed.datasets.choice import not_chosen
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, images_by_class
 from evalshift.testbed.datasets.places import data_folder, not_downloaded, state_of_download, unpacked, unpacked_own
@@ -50,9 +51,8 @@ def _notes(found: list[str], labels: dict[str, int], space: ClassSpace) -> tuple
 def refuse_unchosen(entry: ChosenByName, where: str) -> None:
     """Raise UsageError for an entry that stands for several test sets."""
     if not entry.is_chosen:
-        raise UsageError(
-            "this name stands for several test sets, one of which must be chosen",
-            where=where,
+        raise not_chosen(
+            where,
             found=f"no {entry.choice}",
             expected=f"{entry.choice}: {', '.join(entry.possible())}",
             fix=f"name it after @, such as {where.removeprefix('dataset ')}@{entry.possible()[0]}",

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from evalshift.errors import DataError, UsageError
+from evalshift.errors import DataError
 from evalshift.files import stat_checksum
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
+from evalshift.testbed.datasets.choice import corruption_not_chosen
 from evalshift.testbed.datasets.dataset import Parts
 from evalshift.testbed.datasets.folder import checksum_of_folder, class_folders, images_by_class
 from evalshift.testbed.datasets.places import data_folder, state_of_download, unpacked
@@ -14,13 +15,8 @@ from evalshift.testbed.imagenet_entries import IN_ARCHIVE, ImageNetCDataset
 def read(entry: ImageNetCDataset, space: ClassSpace, where: str) -> Parts:
     """All images of one corruption at one severity, in the order of their numbers; ids are those of `imagenet`."""
     if entry.archive is None or entry.severity is None:
-        raise UsageError(
-            "this name stands for several test sets, one of which must be chosen",
-            where=where,
-            found="no corruption" if entry.archive is None else "no severity",
-            expected="a corruption and a severity from 1 to 5, such as imagenet-c@fog-3",
-            fix=f"choose among {', '.join(name for held in IN_ARCHIVE.values() for name in held)}",
-        )
+        offered = [name for held in IN_ARCHIVE.values() for name in held]
+        raise corruption_not_chosen(where, entry.archive, "imagenet-c", offered)
     root = _severity_root(entry, unpacked(entry, entry.archive, where) if entry.path is None else entry.path)
     if not root.is_dir():
         raise DataError(
