@@ -46,7 +46,10 @@ def are_positions(ids: Sequence[str]) -> bool:
     >>> are_positions(("00", "01", "02")), are_positions(("a", "b"))
     (True, False)
     """
-    return all(name.isascii() and name.isdigit() and int(name) == place for place, name in enumerate(ids))
+    return all(
+        name.isascii() and name.isdigit() and name.lstrip("0") == (str(place) if place else "")
+        for place, name in enumerate(ids)
+    )
 
 
 def image_keys(ids: Sequence[str]) -> tuple[str, ...]:
@@ -66,7 +69,7 @@ def image_keys(ids: Sequence[str]) -> tuple[str, ...]:
 def _image_key(name: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     key = path.stem if is_image_name(path.name) else path.name
-    return str(int(key)) if key.isascii() and key.isdigit() else key
+    return key.lstrip("0") or "0" if key.isascii() and key.isdigit() else key
 
 
 def order_of(ids: Sequence[str], given: Sequence[str]) -> np.ndarray | None:
@@ -89,7 +92,8 @@ def places_by_number(given: Sequence[str]) -> np.ndarray | None:
     >>> places_by_number(("img_1.png", "img_2.png", "img_0.png")).tolist()
     [2, 0, 1]
     """
-    found = [re.search(r"(\d+)$", key) for key in map(_image_key, given)]
+    # Longer ones are no numbers of images, and more than 64 bits hold.
+    found = [re.search(r"(?<!\d)(\d{1,18})$", key) for key in map(_image_key, given)]
     numbers = np.array([int(number[1]) if number else -1 for number in found], dtype=np.int64)
     order = np.argsort(numbers, kind="stable")
     first = int(numbers[order[0]]) if len(numbers) else -1

@@ -8,6 +8,7 @@ from evalshift.evaluate.rows import (
     is_label_checksum,
     label_checksum,
     order_of,
+    places_by_number,
     same_labels,
 )
 
@@ -77,3 +78,12 @@ def test_suffixes_of_every_image_format_are_left_out_of_names() -> None:
     assert image_keys(("a/1.JFIF", "b/2.avif", "c/3.jp2", "d/4.tiff")) == ("1", "2", "3", "4")
     assert order_of(("cat.jfif", "dog.npy"), ("dog", "cat")) is not None
     assert image_keys(("net.v2", "net.v3")) == ("net.v2", "net.v3")
+
+
+def test_names_of_more_digits_than_any_number_has() -> None:
+    """int() takes up to 4,300 digits, and 64 bits hold 18."""
+    long = ("1" * 5000, "0" * 5000, "7" * 20)
+    assert not are_positions(long)
+    assert image_keys(long) == ("1" * 5000, "0", "7" * 20)
+    assert places_by_number(tuple(f"img_{name}.png" for name in long)) is None
+    assert are_positions(("000", "001", "2"))

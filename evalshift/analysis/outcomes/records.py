@@ -73,7 +73,7 @@ class Outcomes:
     @property
     def years(self) -> tuple[int | None, ...]:
         """Of each model, None where the registry gives none."""
-        return tuple(self.attributes.get(model, {}).get("year") for model in self.models)
+        return tuple(_year(self.attributes.get(model, {}).get("year")) for model in self.models)
 
     def in_line(self, left_out: Sequence[str]) -> Bool[np.ndarray, " m"]:
         """Which models lines are fitted to: all but those of the families left out, those beside, and duplicates."""
@@ -201,3 +201,9 @@ def split_pair(pair: str) -> tuple[str, str]:
     if not original or not new or ":" in new:
         raise UsageError("this is not a pair", found=f'"{pair}"', expected="original:new, two names and one colon")
     return original, new
+
+
+def _year(value: object) -> int | None:
+    """A year; None for anything else, such as text of no number that was imported."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else None

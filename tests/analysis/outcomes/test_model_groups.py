@@ -42,3 +42,11 @@ def test_few_years_stand_for_themselves_and_many_in_ranges(grouped):
     found = grouped("year", years)
     assert found.order == ("2010", "2011–2013", "2014–2016", "2017–2019")
     assert found.names[:2] == ("2010", "2011–2013")
+
+
+def test_a_year_that_is_none_has_no_place_on_an_axis(make_outcomes):
+    years = (2015, "2012", "", "about 2010", "9" * 5000, 10**30, None)
+    found = make_outcomes(
+        [1] * 7, [1] * 7, attributes=dict(zip("abcdefg", ({"year": year} for year in years), strict=True))
+    )
+    assert found.years == (2015, 2012, None, None, None, None, None)
