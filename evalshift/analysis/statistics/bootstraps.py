@@ -15,7 +15,7 @@ from evalshift.analysis.statistics.scales import fitted_accuracy, to_scale
 
 # 32 MB of drawn counts: their matrix product with the correctness on all images is quick for many rows at once. Both
 # sets are drawn in turn, so other batches would be other draws.
-_IMAGES_IN_A_BATCH = 4_000_000
+_IMAGES_IN_A_BATCH, _IMAGES_AT_ONCE = 4_000_000, 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,11 @@ def draw_images(
     start = 0
     for size in batches(resamples, max(original.shape[1], new.shape[1]), _IMAGES_IN_A_BATCH):
         for side, count in zip(columns, counts, strict=True):
-            count[start : start + size] = drawn_counts(rng, size, len(side)).astype(np.float32) @ side
+            # Some of the rows at a time, which are the same draws: with all of a batch it would be 130 MB.
+            done = start
+            for rows in batches(size, len(side), _IMAGES_AT_ONCE):
+                count[done : done + rows] = drawn_counts(rng, rows, len(side)).astype(np.float32) @ side
+                done += rows
         start += size
     return DrawnImages(counts[0], counts[1], original.shape[1], new.shape[1])
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import optimize, special
 
+from evalshift.analysis.statistics.image_sums import image_sums
 from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Correct
@@ -131,7 +132,7 @@ def spread_influence(correct: Correct, spread: float) -> Float[np.ndarray, " n"]
     right = correct.sum(axis=0, dtype=np.int64)
     pairs = right * (right - 1) / (models * (models - 1))
     levels = by_level * np.sqrt(2 * np.pi) * np.exp(level**2 / 2)
-    return (pairs - pairs.mean() - (levels @ correct - levels @ correct.mean(axis=1))) / by_spread
+    return (pairs - pairs.mean() - (image_sums(levels, correct) - levels @ correct.mean(axis=1))) / by_spread
 
 
 def _probits(correct: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy import special, stats
 from evalshift.analysis.statistics.difficulty_model import FittedDifficulty, fit_difficulty, spread_influence
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.errors_in_variables import steepness
+from evalshift.analysis.statistics.image_sums import image_parts, image_sums
 from evalshift.analysis.statistics.line_intervals import RandomEffects, random_effects_line
 from evalshift.analysis.statistics.scales import to_scale
 from evalshift.errors import AnalysisError
@@ -105,7 +106,7 @@ def _moves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far each image of either set moves the slope, times the number of images."""
     original, new = (
-        (weights * steepness(accuracy, scale)) @ (correct - accuracy[:, np.newaxis])
+        image_sums(weights * steepness(accuracy, scale), correct, less=accuracy)
         for correct, accuracy in zip(sets, accuracies, strict=True)
     )
     return -slope * original, new
@@ -134,12 +135,15 @@ def _moves_of_expected(
         for up, over in ((_STEP, 0.0), (0.0, _STEP))
     )
     # offset = mean level on the new set − slope · mean level on the original set.
-    means = [
-        np.mean((correct - accuracy[:, np.newaxis]) * steepness(accuracy, "probit")[:, np.newaxis], axis=0)
-        for correct, accuracy in ((correct, special.ndtr(level)) for correct, level in zip(sets, levels, strict=True))
-    ]
+    means = [_mean_moves(correct, special.ndtr(level)) for correct, level in zip(sets, levels, strict=True)]
     mean = float(levels[0].mean())
     return (
         by_slope * original + by_offset * (-slope * means[0] - mean * original),
         by_slope * new + by_offset * (means[1] - mean * new),
     )
+
+
+def _mean_moves(correct: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """How far each image moves the mean probit accuracy of the models, times the number of images."""
+    steep = steepness(accuracy, "probit")[:, np.newaxis]
+    return np.concatenate([np.mean((part - accuracy[:, np.newaxis]) * steep, axis=0) for part in image_parts(correct)])

@@ -16,6 +16,8 @@ from evalshift.shapes import Counts
 # Where the original accuracies are mostly noise the line turns upright, and its slope grows without end.
 _STEEPEST = 1e6
 _MOST_STEPS = 10_000
+# Of own_variance, whose differences of a thousand models on ten thousand images would fill 80 MB.
+_MODELS_AT_ONCE = 128
 _STEEPNESS = {
     "linear": np.ones_like,
     "probit": lambda accuracy: 1 / stats.norm.pdf(special.ndtri(accuracy)),
@@ -126,8 +128,11 @@ def own_variance(correct: Bool[np.ndarray, "model image"]) -> Float[np.ndarray, 
     slope, and not for the standard error of an offset. A model that never differs from the mean counts as if one of
     the m models did on one of the n images, 1/(m n)², since a variance of 0 would make its point infinitely sure.
     """
-    apart = correct - correct.mean(axis=0, dtype=np.float64)
-    return np.maximum(apart.var(axis=1) / correct.shape[1], correct.size**-2.0)
+    mean = correct.mean(axis=0, dtype=np.float64)
+    variance = np.empty(len(correct))
+    for part in np.array_split(np.arange(len(correct)), max(1, len(correct) // _MODELS_AT_ONCE)):
+        variance[part] = (correct[part] - mean).var(axis=1)
+    return np.maximum(variance / correct.shape[1], correct.size**-2.0)
 
 
 def steepness(accuracy: Float[np.ndarray, " model"], scale: str) -> Float[np.ndarray, " model"]:
