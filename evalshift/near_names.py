@@ -12,9 +12,10 @@ _LOOK_ALIKE = str.maketrans("oil", "011")
 def near_names(name: str, known: Iterable[str]) -> list[str]:
     """The known names that `name` most likely stands for, at most three of equal merit; empty where none is near.
 
-    In this order: names that differ in case and separators alone; names that begin with it as whole words, the
-    shortest first; names within one slip of the keyboard for every four letters, three at most; names that begin with
-    such a slip of it; and the only name that has it as whole words elsewhere. Another number is two slips.
+    In this order: names that differ in case and separators alone; names that begin with it, as whole words or half of
+    all letters, the shortest first; names within one slip of the keyboard for every four letters, three at most; names
+    that begin with such a slip of it; and the only name that has it as whole words elsewhere. Another number is two
+    slips.
 
     >>> near_names("imagenet-v2", ["imagenet", "imagenetv2-topimages", "imagenetv2-threshold0.7"])
     ['imagenetv2-topimages', 'imagenetv2-threshold0.7']
@@ -59,8 +60,9 @@ def _shortest(names: list[str]) -> list[str]:
 
 
 def _begins(words: list[str], letters: str) -> bool:
-    """Whether the first of the words make up the letters."""
-    return "".join(words).startswith(letters) and letters in accumulate(words)
+    """Whether the letters are the first of the words, or at least half of all letters: "lin" begins "linear"."""
+    whole = "".join(words)
+    return whole.startswith(letters) and (2 * len(letters) >= len(whole) or letters in accumulate(words))
 
 
 def _begins_almost(words: list[str], letters: str) -> bool:

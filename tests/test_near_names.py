@@ -64,6 +64,7 @@ def test_another_name_is_met_with_none(name: str) -> None:
         ("htm", ["html", "tex"], ["html"]),
         ("B", ["a", "b"], ["b"]),
         ("q", ["a", "b"], []),
+        ("lin", ["linear", "probit"], ["linear"]),
         ("net", ["resnet", "neck"], []),
         ("übre", ["über"], ["über"]),
         ("a1_in1k", ["a2_in1k", "a3_in1k"], []),
