@@ -79,7 +79,7 @@ def test_all_three_metrics_find_what_was_hidden(here: Path) -> None:
     done = run_here("dataset", "duplicates", "tests", "train", "--metric", "l2,ssim,features", "--model", "net")
     assert done.code == 0, done.err
     assert "1 of 8 images of tests are in train pixel by pixel (0 = 11)." in done.out
-    assert "1 of these have another label there." in done.out
+    assert "1 of these has another label there." in done.out
     found = rows(here / "tests_in_train_neighbours.csv")
     assert len(found) == 3 * 8 * 30
     near = {(row["metric"], row["image"]): row for row in found if row["rank"] == "1"}

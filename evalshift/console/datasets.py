@@ -30,7 +30,9 @@ def print_equal(pairs: Sequence[tuple[int, int]], one: "Dataset", other: "Datase
     examples = f" ({', '.join([*shown, *(['…'] if len(pairs) > 3 else [])])})" if pairs else ""
     stdout().print(wrapped(f"{said}{examples}.", ""))
     if differing and one.classes.name == among.classes.name:
-        stdout().print(wrapped(f"{differing:,} of these have another label there.", ""))
+        stdout().print(
+            wrapped(f"{differing:,} of these {'has' if differing == 1 else 'have'} another label there.", "")
+        )
 
 
 def print_prefilter(kept: int) -> None:

@@ -29,6 +29,10 @@ def main(source: str, folder: str, most: str, *names: str) -> None:
         for name in names:
             # Numbers alone are handed over: np.save would pickle anything else.
             np.save(Path(folder) / f"{name}.npy", found[name], allow_pickle=False)
+    except KeyError as error:
+        sys.exit(f'no "{error.args[0]}" in it')
+    except MemoryError:
+        sys.exit(f"more than {int(most):,} bytes of memory needed")
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

@@ -20,14 +20,14 @@ def test_what_is_no_matrix_of_numbers(tmp_path: Path) -> None:
     savemat(tmp_path / "x.mat", {"X": np.array([[1], ["a"]], dtype=object)})
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         read_matrices(tmp_path / "x.mat", ["X"])
-    with pytest.raises(ValueError, match="KeyError: 'y'"):
+    with pytest.raises(ValueError, match='no "y" in it'):
         read_matrices(tmp_path / "x.mat", ["y"])
 
 
 def test_a_small_file_that_grows_beyond_all_measure(tmp_path: Path) -> None:
     savemat(tmp_path / "x.mat", {"X": np.zeros(200 << 20, np.uint8)}, do_compression=True)
     assert (tmp_path / "x.mat").stat().st_size < 1 << 20
-    with pytest.raises(ValueError, match="MemoryError"):
+    with pytest.raises(ValueError, match="more than 104,857,600 bytes of memory needed"):
         read_matrices(tmp_path / "x.mat", ["X"], most_bytes=100 << 20)
 
 

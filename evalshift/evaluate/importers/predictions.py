@@ -278,12 +278,13 @@ def _missing_words(top: TopClasses, rows: Rows) -> list[str]:
     lacking = int((top.top[:, 0] == NO_CLASS).sum())
     absent = 0 if rows.match is None else rows.match.absent
     words = [no_prediction_words(lacking, len(top.top))] if lacking else []
-    return words + ([f"{absent:,} of these have no row in the file"] if absent else [])
+    return words + ([f"{absent:,} of these {'has' if absent == 1 else 'have'} no row in the file"] if absent else [])
 
 
 def no_prediction_words(missing: int, images: int) -> str:
     """What is said of images without a prediction."""
-    return f"{missing:,} of {images:,} images have no prediction and count as incorrect"
+    verbs = ("has", "counts") if missing == 1 else ("have", "count")
+    return f"{missing:,} of {images:,} images {verbs[0]} no prediction and {verbs[1]} as incorrect"
 
 
 def refuse_overwriting(results: Results, dataset: str, model: str, force: bool) -> None:

@@ -245,7 +245,7 @@ def test_no_prediction_counts_as_incorrect(tmp_path: Path, results: Results, rea
     file.write_text(lines(lambda name, top: f"{name},{word if name == IDS[4] else top}", "id,pred"))
     top, rules = read(file)
     assert top[:, 0].tolist() == [0, 1, 2, 3, -1, 5, 6, 0, 1, 3, 4, 5]
-    assert rules[-1] == "1 of 12 images have no prediction and count as incorrect"
+    assert rules[-1] == "1 of 12 images has no prediction and counts as incorrect"
     provenance = results.provenance("mine", "net")
     assert provenance is not None
     assert provenance.imported is not None
@@ -268,7 +268,7 @@ def test_images_without_a_row_are_refused_unless_told(
     says(complaint(read, file), where=file, found="1 of 12 without one, such as eel/0000.png")
     top, rules = read(file, missing="incorrect")
     assert top[:, 0].tolist() == [0, 1, 2, 3, -1, 5, 6, 0, 1, 3, 4, 5]
-    assert rules[-1] == "1 of these have no row in the file"
+    assert rules[-1] == "1 of these has no row in the file"
 
 
 # ---------------------------------------------------------------------------------------------------------- refusals
