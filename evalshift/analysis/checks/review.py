@@ -12,7 +12,7 @@ from evalshift.analysis.checks.plausibility import Cause, likely_causes
 from evalshift.analysis.outcomes import ImagePredictions, Outcomes
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair
 from evalshift.analysis.statistics.outliers import off_the_line
-from evalshift.errors import AnalysisError
+from evalshift.errors import AnalysisError, StoreError
 from evalshift.evaluate.predictions import Predictions, labels_for
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.formatting import percent
@@ -68,7 +68,7 @@ def review_predictions(results: Results, predictions: Iterable[tuple[str, str]])
         if concerned:
             try:
                 outcomes = load_pair(results, pair).outcomes["top1"]
-            except AnalysisError:  # the pair has no models yet
+            except (AnalysisError, StoreError):  # the pair has no models yet, or a report says what is damaged
                 continue
             notes += line_notes(outcomes, only=concerned)
     return tuple(dict.fromkeys(notes))

@@ -1,9 +1,10 @@
 """The views of a pair's sets: under which name a pair is stored, and whether both sets are of the same classes."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from evalshift.analysis.outcomes.records import split_pair
-from evalshift.errors import AnalysisError
+from evalshift.errors import AnalysisError, StoreError
 from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
 
 
@@ -11,9 +12,12 @@ def seen_alike(results: Results, pair: str) -> str:
     """The name under which a run stored a pair: where one set has a view, the other one is seen in it too.
 
     imagenet:imagenet-a was run as imagenet@imagenet-a:imagenet-a. A pair that is stored as it is named is that pair.
+    Damaged files tell nothing: whoever needs what is in them says so.
     """
     names = split_pair(pair)
-    stored = results.pairs()
+    stored: list[str] = []
+    with suppress(StoreError):
+        stored = results.pairs()
     if pair in stored:
         return pair
     both = {one for one in stored if _without_view(one) == names}
@@ -28,15 +32,18 @@ def seen_alike(results: Results, pair: str) -> str:
 
 def _view_of(results: Results, name: str) -> str | None:
     """The name of the view that a stored or counted dataset is seen in."""
-    facts = results.dataset_facts(name)
-    if facts is not None:
-        return (facts.get("view") or {}).get("name") or (facts.get("entry") or {}).get("view")
-    counted = results.load_counts(name)
-    return counted[0].view.name if counted and counted[0].view else None
+    with suppress(StoreError):
+        facts = results.dataset_facts(name)
+        if facts is not None:
+            return (facts.get("view") or {}).get("name") or (facts.get("entry") or {}).get("view")
+    with suppress(StoreError):
+        counted = results.load_counts(name)
+        return counted[0].view.name if counted and counted[0].view else None
+    return None
 
 
 def _is_stored(results: Results, name: str) -> bool:
-    return name in results.datasets() or results.load_counts(name) is not None
+    return name in results.datasets() or results.counts_file(name).exists()
 
 
 def _right_pair(names: Sequence[str], views: Sequence[str | None]) -> str:

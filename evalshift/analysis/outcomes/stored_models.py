@@ -27,9 +27,10 @@ def stored_models(results: Results, pairs: Iterable[str]) -> list[str]:
     """The names of all models with predictions or counts on a set of these pairs; no predictions are read."""
     found: dict[str, None] = {}
     for dataset in _datasets(results, pairs):
+        found |= dict.fromkeys(results.models(dataset))
         with suppress(StoreError):  # what cannot be read is said when its pair is loaded
             _, counted = results.load_counts(dataset) or (None, {})
-            found |= dict.fromkeys((*results.models(dataset), *counted))
+            found |= dict.fromkeys(counted)
     return list(found)
 
 

@@ -1,6 +1,7 @@
 """Stored predictions of a pair -> each model's predictions on either set, and how many are correct."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from evalshift.analysis.outcomes.stored_side import (
     Side,
     check_one_checkpoint,
     check_predictions,
+    in_words,
     load_side,
     narrow,
 )
@@ -39,7 +41,7 @@ class StoredPair:
     logits       model -> its logits on the original and on the new set, read when they are asked for
     provenance   model -> how its predictions on the original and on the new set came about
     notes        what was left out and why, and what else the reader should know
-    refused      those of the notes on models whose stored predictions cannot be used
+    refused      those of the notes on stored files that cannot be used, such as predictions of a model
     unreported   metric -> why no accuracy by it is in `outcomes`
     """
 
@@ -65,15 +67,19 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
 
     A model takes part when its predictions on both sets can be read, belong to the datasets as they are stored now,
     and come from one checkpoint, or when counts of it were imported in their place; every other model is named in the
-    notes. Each file is read once, and only its predictions are kept. "top5" is there when every model with predictions
-    has five per image and there are more than five classes; models with top-1 counts alone are left out of it.
+    notes, and so are damaged counts and labels beside which the other ones remain. Each file is read once, and only
+    its predictions are kept. "top5" is there when every model with predictions has five per image and there are more
+    than five classes; models with top-1 counts alone are left out of it.
     `pair` may be named as it was typed to run it, see `seen_alike`; `models` are names or globs, None for all.
-    Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left.
+    Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left,
+    StoreError when all that is stored of a dataset is damaged.
     """
     pair = seen_alike(results, pair)
     notes: list[str] = []
-    original, new = (load_side(results, name, pair, notes, models) for name in split_pair(pair))
+    damaged: list[str] = []
+    original, new = (load_side(results, name, pair, notes, models, damaged) for name in split_pair(pair))
     refuse_unlike(original.dataset, new.dataset)
+    notes[:0] = damaged
     known, predictions, refused = _read_models(results, original, new, _common_models(original, new, notes))
     notes += refused
     if not known:
@@ -115,7 +121,7 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
         logits=StoredLogits(results, original.dataset, new.dataset, predictions[0].models if predictions else ()),
         provenance=provenance,
         notes=tuple(notes),
-        refused=tuple(refused),
+        refused=(*damaged, *refused),
         unreported=unreported,
     )
 
@@ -227,7 +233,11 @@ def _load_fresh(
     if name not in results.datasets():
         notes.append(f"Adaptivity is not measured: no model was run on the fresh images, {name}.")
         return None
-    dataset = results.load_dataset(name)
+    try:
+        dataset = results.load_dataset(name)
+    except StoreError as error:
+        notes.append(f"Adaptivity is not measured, because of the labels of {name}: {in_words(error)}.")
+        return None
     tops: dict[str, np.ndarray] = {}
     without = []
     for model, (original, _) in known.items():
@@ -279,8 +289,9 @@ def _dataset_titles(
     """The titles of both sets, and of the fresh images of the original distribution where some are stored."""
     titles = {dataset.name: title_of(dataset.entry, dataset.name) for dataset in (original, new)}
     fresh = original.entry.get("fresh")
-    if fresh is not None and (facts := results.dataset_facts(fresh)) is not None:
-        titles[fresh] = title_of(facts.get("entry"), fresh)
+    with suppress(StoreError):  # a note says so where the fresh images are read
+        if fresh is not None and (facts := results.dataset_facts(fresh)) is not None:
+            titles[fresh] = title_of(facts.get("entry"), fresh)
     return titles
 
 

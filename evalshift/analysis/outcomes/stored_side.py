@@ -1,18 +1,21 @@
 """One set of a pair as it is stored: what is known of each model there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Int
 
 from evalshift.analysis.outcomes.records import METRICS
 from evalshift.analysis.outcomes.selection import select_models
-from evalshift.errors import AnalysisError, did_you_mean
+from evalshift.errors import AnalysisError, StoreError, did_you_mean
 from evalshift.evaluate.predictions import Predictions, Provenance
 from evalshift.evaluate.rows import is_label_checksum, same_labels
 from evalshift.evaluate.store import Counted, CountedDataset, Results, StoredDataset
 from evalshift.formatting import name_some
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +67,31 @@ class Side:
         return ModelOnSet({"top1": counted.top1, "top5": counted.top5}, None, counted.provenance)
 
 
-def load_side(results: Results, name: str, pair: str, notes: list[str], models: Sequence[str] | str | None) -> Side:
+def load_side(
+    results: Results,
+    name: str,
+    pair: str,
+    notes: list[str],
+    models: Sequence[str] | str | None,
+    damaged: list[str] | None = None,
+) -> Side:
     """The set of this name with its models, or those of these names and globs; `notes` takes up what is left out.
 
-    Raises AnalysisError where it is neither stored nor counted; `pair` is what was asked for.
+    Of a damaged file of labels, or of counts, the other one remains, and `damaged` takes up a note on it. Raises
+    StoreError where none remains, AnalysisError where the set is neither stored nor counted; `pair` is what was asked
+    for.
     """
+    damaged = [] if damaged is None else damaged
     predicted = frozenset(results.models(name))
-    counted, rows = results.load_counts(name) or (None, {})
+    faults: list[StoreError] = []
+    counted, rows = _unless_damaged(lambda: results.load_counts(name), faults) or (None, {})
+    damaged += [f"The imported counts on {name} are left out: {in_words(fault)}." for fault in faults]
     if models is not None:
         wanted = set(select_models((models,) if isinstance(models, str) else models, (*predicted, *rows)))
         predicted, rows = predicted & wanted, {model: row for model, row in rows.items() if model in wanted}
     stored = results.datasets()
-    if name in stored:
-        dataset = results.load_dataset(name)
+    dataset = _unless_damaged(lambda: results.load_dataset(name), faults) if name in stored else None
+    if dataset is not None:
         if counted is not None and len(counted) != len(dataset):
             notes.append(
                 f"The imported counts on {name} are left out: they are of {len(counted):,} images, "
@@ -85,7 +100,10 @@ def load_side(results: Results, name: str, pair: str, notes: list[str], models: 
             rows = {}
         return Side(dataset, predicted, rows)
     if counted is not None:
+        damaged += [f"Only the imported counts on {name} are used: {in_words(fault)}." for fault in faults]
         return Side(counted, frozenset(), rows)
+    if faults:
+        raise faults[-1]
     raise AnalysisError(
         "the results do not contain this pair",
         where=results.path,
@@ -93,6 +111,21 @@ def load_side(results: Results, name: str, pair: str, notes: list[str], models: 
         expected=f"a pair of {name_some(stored)}" if stored else "stored predictions",
         fix=did_you_mean(pair, results.pairs()) or f"`evalshift run --pair {pair}`",
     )
+
+
+def in_words(fault: StoreError) -> str:
+    """What is wrong with a stored file: the problem, the file and the reason."""
+    where = "" if fault.where is None else f" ({fault.where}: {fault.found})"
+    return f"{fault.problem}{where}"
+
+
+def _unless_damaged(read: Callable[[], Read], faults: list[StoreError]) -> Read | None:
+    """What is read; None where its file cannot be, and `faults` takes up why."""
+    try:
+        return read()
+    except StoreError as error:
+        faults.append(error)
+        return None
 
 
 def check_predictions(predictions: Predictions, dataset: StoredDataset) -> None:

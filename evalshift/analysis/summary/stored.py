@@ -12,6 +12,7 @@ from evalshift.analysis.outcomes.pair_views import seen_alike
 from evalshift.analysis.outcomes.present_titles import AS_STORED, PresentTitles
 from evalshift.analysis.outcomes.stored_models import stored_families, stored_models
 from evalshift.analysis.outcomes.stored_pair import StoredPair, load_pair
+from evalshift.analysis.outcomes.stored_side import in_words
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.statistics.near_duplicates import NearDuplicates
 from evalshift.analysis.summary.conventions import Conventions, of_imports
@@ -19,7 +20,7 @@ from evalshift.analysis.summary.published import published_line_models
 from evalshift.analysis.summary.records import PairSummary, Summary
 from evalshift.analysis.summary.sentences import metric_words
 from evalshift.analysis.summary.summarize import put_together, summarize_outcomes
-from evalshift.errors import AnalysisError
+from evalshift.errors import AnalysisError, StoreError
 from evalshift.evaluate.store import CountedDataset, Results, StoredDataset
 from evalshift.testbed.published import PublishedTestbed
 
@@ -48,7 +49,7 @@ def summarize(
     not depend on what else is asked for.
     `titles` are those of the registry as it is now, without them those that were stored with the predictions.
     Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
-    hold nothing to compare, StoreError when they cannot be read.
+    hold nothing to compare, StoreError when nothing in them that is asked for can be read.
     """
     options = options or ReportOptions(**choices)
     wanted = wanted_pairs(results, pairs)
@@ -64,7 +65,7 @@ def summarize(
     )
     summaries = [_summarize_pair(stored, options, titles) for stored in loaded]
     if not summaries:
-        raise loaded.refused[0]
+        raise next(iter(loaded.refused.values()))
     refuse_unused(options.corrected_labels, loaded.datasets)
     return put_together(
         summaries,
@@ -72,7 +73,8 @@ def summarize(
         command=command,
         notes=[
             *([titles.note] if titles.note else []),
-            *(f"{error.where} is not in this report: {error.problem} ({error.found})." for error in loaded.refused),
+            *_damaged_list(results, wanted),
+            *(_not_reported(pair, error) for pair, error in loaded.refused.items()),
         ],
         scale_choice=scale_choice,
     )
@@ -99,7 +101,9 @@ def _summarize_pair(stored: StoredPair, options: ReportOptions, titles: PresentT
 
 
 class _LoadedPairs:
-    """The stored pairs, to go through more than once; those that cannot be reported are `refused`, or raise.
+    """The stored pairs, to go through more than once; those that cannot be reported are `refused`.
+
+    Where they are `required`, they raise, except for damaged files: other pairs are reported all the same.
 
     They are kept from one time to the next while that takes little memory, and read again beyond.
     """
@@ -108,7 +112,7 @@ class _LoadedPairs:
         self._results, self._options, self._required = results, options, required
         self._wanted = list(wanted)
         self._kept: dict[str, StoredPair] = {}
-        self.refused: list[AnalysisError] = []
+        self.refused: dict[str, AnalysisError | StoreError] = {}
         self.datasets: list[StoredDataset | CountedDataset] = []
 
     def __iter__(self) -> Iterator[StoredPair]:
@@ -127,12 +131,18 @@ class _LoadedPairs:
             stored = with_given_corrections(stored, self._options.corrected_labels)
             self.datasets += [stored.original, stored.new]
             _require_metric(stored, self._options.metric)
-        except AnalysisError as error:
-            if self._required:
+        except (AnalysisError, StoreError) as error:
+            if self._required and isinstance(error, AnalysisError):
                 raise
-            self.refused.append(error)
+            self.refused[pair] = error
             return None
         return stored
+
+
+def _not_reported(pair: str, error: AnalysisError | StoreError) -> str:
+    if isinstance(error, StoreError):
+        return f"{pair} is not in this report: {in_words(error)}."
+    return f"{error.where} is not in this report: {error.problem} ({error.found})."
 
 
 def _bytes(stored: StoredPair) -> int:
@@ -164,6 +174,15 @@ def wanted_pairs(results: Results, pairs: Sequence[str] | str | None) -> list[st
             fix="`evalshift run` first, or choose another folder with `results`",
         )
     return wanted
+
+
+def _damaged_list(results: Results, wanted: Sequence[str]) -> list[str]:
+    """A note where the list of pairs is damaged, which named pairs can do without."""
+    try:
+        results.pairs()
+    except StoreError as error:
+        return [f"Only the pairs that were named are reported ({', '.join(wanted)}): {in_words(error)}."]
+    return []
 
 
 def _require_metric(stored: StoredPair, metric: str) -> None:

@@ -311,9 +311,17 @@ REFUSED = {
         np.array(RIGHT),
         "top2",
         (
-            '"top2" is not a kind of predictions\n'
+            '"top2" is not a kind of predictions\n'  # it is as near to "top1" as to "topk"
+            "  expected: auto, top1, topk, logits, probabilities"
+        ),
+    ),
+    "a misspelt kind": (
+        np.array(RIGHT),
+        "logit",
+        (
+            '"logit" is not a kind of predictions\n'
             "  expected: auto, top1, topk, logits, probabilities\n"
-            '  fix:      did you mean "topk"?'
+            '  fix:      did you mean "logits"?'
         ),
     ),
     "three dimensions": (
