@@ -1,15 +1,20 @@
 """A single figure: the same as that of the whole report, with nothing else computed, to the user's measure."""
 
 import re
+from dataclasses import replace
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from marks import dots
+from matplotlib.text import Text
 
 from evalshift.analysis import figures
+from evalshift.analysis.figures.style import styled
 from evalshift.analysis.pair_statistics import compute
 from evalshift.analysis.pair_statistics.missing import Missing
 from evalshift.analysis.plot_data.scopes import FIGURE_NAMES
+from evalshift.analysis.plot_data.sizes import COLUMN
 from evalshift.analysis.report import report
 from evalshift.errors import AnalysisError, UsageError
 
@@ -109,6 +114,36 @@ def test_a_style_and_a_font_of_the_users_own(tmp_path):
     style.write_text("axes.linewidth: thick\n")
     with pytest.raises(UsageError, match="is invalid"):
         one().draw("scatter", style=style)
+
+
+def test_names_are_never_a_program_for_latex(tmp_path, store):
+    """With text.usetex, matplotlib hands every text to latex as it is, and \\input reads any file."""
+    names = [rf"\input{{{letter}}} \write18{{touch it}} $\frac$" for letter in "abcdefgh"]
+    for dataset in ("old", "new"):
+        store.counts(
+            dataset,
+            100,
+            {one: (60 + 4 * place + (dataset == "new" and place % 2), None) for place, one in enumerate(names)},
+        )
+    store.results.add_pairs(["old:new"])
+    style = tmp_path / "mine.mplstyle"
+    style.write_text("text.usetex: True\ntext.latex.preamble: \\input{more}\nsvg.image_inline: False\n")
+    made = report(store.results, resamples=0)
+    with mpl.rc_context({"text.usetex": True}):  # as a matplotlibrc may say
+        for chosen in (None, style):
+            figure = made.draw("robustness", style=chosen)
+            texts = figure.findobj(Text)
+            assert any(r"\input{" in text.get_text() for text in texts)
+            assert not any(text.get_usetex() for text in texts)
+            for format in figures.FORMATS:
+                assert figures.render(figure, format)
+
+
+def test_a_size_of_ones_own_cannot_switch_latex_on():
+    size = replace(COLUMN, settings={"text.usetex": True, "axes.linewidth": 2.5})
+    with styled(size):
+        assert mpl.rcParams["text.usetex"] is False
+        assert mpl.rcParams["axes.linewidth"] == 2.5
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from matplotlib import style as mpl_style
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from evalshift.analysis.figures.style import INK, font_points, literal, styled
+from evalshift.analysis.figures.style import ALWAYS, INK, font_points, literal, styled
 from evalshift.analysis.plot_data.sizes import COLUMN, PAGE, Size, find_size
 from evalshift.errors import UsageError, did_you_mean, unknown_name
 from evalshift.near_names import near_names
@@ -21,7 +21,11 @@ from evalshift.near_names import near_names
 _WIDTHS, _FONTS = (1.0, 40.0), (3.0, 60.0)  # inches, points
 _NARROW = 5.0  # inches: a figure of one column rather than two
 # A style may change what figures look like, but not that their fonts are embedded and their files reproducible.
-_KEPT = ("pdf.fonttype", "ps.fonttype", "svg.hashsalt", "svg.fonttype", "figure.figsize", "figure.dpi", "savefig.dpi")
+# Nor may LaTeX run: it would execute what somebody named a model.
+_KEPT = (
+    *("pdf.fonttype", "ps.fonttype", "svg.hashsalt", "svg.fonttype", "svg.image_inline"),
+    *("figure.figsize", "figure.dpi", "savefig.dpi", "text.usetex"),
+)
 
 # The settings of each figure that has its own, for the time when it is written.
 _settings: WeakKeyDictionary[Figure, Mapping[str, Any]] = WeakKeyDictionary()
@@ -95,7 +99,7 @@ def remember(figure: Figure, size: Size) -> Figure:
 
 def settings_of(figure: Figure) -> dict[Any, Any]:
     """The settings that a figure was drawn with, over the style of all figures."""
-    return dict(_settings.get(figure, {}))
+    return dict(_settings.get(figure, {})) | ALWAYS
 
 
 def _check_range(name: str, value: float | int, span: tuple[float, float], unit: str) -> None:

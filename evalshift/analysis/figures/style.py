@@ -43,7 +43,6 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 6.5,
     "legend.frameon": False,
     "text.color": INK,
-    "text.usetex": False,
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 6.5,
@@ -61,6 +60,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
+# Beyond any style: LaTeX would run what somebody named a model.
+ALWAYS = {"text.usetex": False}
 _IN_POINTS = ("size", "width", "pad")
 
 
@@ -70,11 +71,10 @@ def scale_of(size: Size) -> float:
 
 
 def style_of(size: Size) -> dict[Any, Any]:
-    """`STYLE` with everything measured in points scaled to the font size of this figure size."""
+    """`STYLE` with everything measured in points scaled to the font size of this figure size, and its settings."""
     scale = scale_of(size)
-    return {key: scale * value if key.endswith(_IN_POINTS) else value for key, value in STYLE.items()} | dict(
-        size.settings
-    )
+    scaled = {key: scale * value if key.endswith(_IN_POINTS) else value for key, value in STYLE.items()}
+    return scaled | dict(size.settings) | ALWAYS
 
 
 def font_points(in_column: float | int) -> float:
