@@ -18,8 +18,10 @@ from evalshift.testbed.models.exported_archive import NotPlainError, plain_archi
 from evalshift.testbed.own_model_entries import ExportedModel
 from evalshift.testbed.weights import Weights, find_weights, verified_content
 
-# Operations that do something else in training -> which argument says so.
-_TRAINING = {"aten.batch_norm.default": 5, "aten.dropout.default": 2, "aten.dropout_.default": 2}
+# Arguments by which operations do something else in training, and None is as good as True.
+_TRAINING = ("train", "training")
+# Statistics of a batch that is one image: what instance normalization is taken apart to.
+_OF_ONE_IMAGE = ("_native_batch_norm_legit.no_stats",)
 
 
 def build(entry: ExportedModel, space: ClassSpace, where: str) -> Built:
@@ -114,16 +116,32 @@ def _constants(program: Any, where: str) -> tuple[tuple[Any, ...], dict[str, Any
 
 def _refuse_training(program: Any, where: str) -> None:
     """A network exported in training mode predicts by what else is in the batch, or at random."""
-    for node in program.graph.nodes:
-        place = _TRAINING.get(str(node.target))
-        if place is not None and len(node.args) > place and node.args[place] is True:
-            raise ModelError(
-                "the network was exported in training mode",
-                where=where,
-                found=f"{node.target} that trains",
-                expected="a network in eval mode",
-                fix="call module.eval() before torch.export.export",
-            )
+    for part in program.graph_module.modules():  # such as one without gradients, beside the whole
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            fault = _what_trains(node) if isinstance(node.target, torch._ops.OpOverload) else None
+            if fault is not None:
+                raise ModelError(
+                    "the network was exported in training mode",
+                    where=where,
+                    found=f"{node.target} that {fault}",
+                    expected="a network in eval mode",
+                    fix="call module.eval() before torch.export.export",
+                )
+
+
+def _what_trains(node: torch.fx.Node) -> str | None:
+    """What an operation does that depends on other images, or on chance; None for all others."""
+    target: Any = node.target
+    arguments = target._schema.arguments
+    given = {one.name: one.default_value for one in arguments if one.has_default_value()}
+    given |= dict(zip((one.name for one in arguments), node.args, strict=False)) | node.kwargs
+    modes = [given[name] for name in _TRAINING if name in given]
+    if any(mode in (True, None) for mode in modes) and not str(target).endswith(_OF_ONE_IMAGE):
+        return "trains"
+    if isinstance(chance := given.get("dropout_p", 0.0), int | float) and chance > 0:
+        return "trains"
+    seeded = torch.Tag.nondeterministic_seeded in target.tags
+    return "draws random numbers" if seeded and not modes and "dropout_p" not in given else None
 
 
 def _fixed_batch(program: Any) -> int | None:

@@ -10,6 +10,8 @@ import io
 import json
 import re
 import zipfile
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -62,6 +64,10 @@ _TYPES = {
 }
 
 
+# Bytes of one number of each, and of complex and other types that no image has.
+_BYTES = {number: one.itemsize for number, one in _TYPES.items()} | {9: 4, 10: 8, 11: 16, 28: 2}
+
+
 class NotPlainError(ValueError):
     """An archive that holds more than operations and tensors; its text says what."""
 
@@ -77,6 +83,7 @@ def plain_archive(content: bytes) -> bytes:
     old = _OLD_PROGRAM in members
     kept: dict[str, bytes] = {}
     program = None
+    lists: dict[str, Payloads] = {}
     for name, body in members.items():
         if name in (_SAMPLES, _OLD_SAMPLES) or _LEFT_OUT.fullmatch(name):
             continue
@@ -84,7 +91,8 @@ def plain_archive(content: bytes) -> bytes:
             program = _checked(Program, body, name)
             kept[name] = _as_json(program)
         elif name in _CONFIGURATIONS and not old:
-            kept[name] = _as_json(_checked(Payloads, body, name))
+            lists[name] = _checked(Payloads, body, name)
+            kept[name] = _as_json(lists[name])
         elif name in (_OLD_PICKLED if old else _PICKLED):
             kept[name] = _state_saved_anew(body, name)
         elif (name in _FACTS and _FACTS[name].fullmatch(body)) or (_RAW.fullmatch(name) and not old):
@@ -93,6 +101,8 @@ def plain_archive(content: bytes) -> bytes:
             raise NotPlainError(_what(name))
     if program is None:
         raise ValueError("no program called model in it")
+    for name, payloads in lists.items():
+        _refuse_other_sizes(payloads, name, members)
     kept[_OLD_SAMPLES if old else _SAMPLES] = _samples(program)
     return _archive(kept, "" if old else "archive/")
 
@@ -102,11 +112,13 @@ def _members(content: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [one.filename for one in archive.infolist()]
         if len(set(names)) < len(names):
-            duplicate = next(name for name in names if names.count(name) > 1)
+            (duplicate, _), *_ = Counter(names).most_common(1)
             raise NotPlainError(f"two members called {duplicate[:80]!r}")
         for one in archive.infolist():
             if one.compress_type != zipfile.ZIP_STORED or one.flag_bits & 1:
                 raise NotPlainError(f"{one.filename[:80]!r} is compressed or encrypted")
+        if sum(one.file_size for one in archive.infolist()) > len(content):
+            raise NotPlainError("its members overlap: together they are larger than the file")
         root = names[0].split("/")[0] + "/" if names and "/" in names[0] else ""
         if _OLD_PROGRAM in names:
             root = ""
@@ -138,6 +150,31 @@ def _first_fault(error: ValidationError) -> str:
     said = "a key that is not known" if fault["type"] == "extra_forbidden" else fault["msg"]
     place = ".".join(map(str, fault["loc"][-4:]))
     return f"{place[:120]}: {'it is pickled' if pickled else said.removeprefix('Value error, ')}"
+
+
+def _refuse_other_sizes(payloads: Payloads, name: str, members: Mapping[str, bytes]) -> None:
+    """NotPlainError for numbers that are not all there, in whose place torch may read zeros."""
+    folder = name.rpartition("/")[0]
+    for payload in payloads.config.values():
+        member = f"{folder}/{payload.path_name}"
+        found, needed = len(members.get(member, b"")), _bytes_of(payload.tensor_meta, name)
+        if found < needed:
+            raise NotPlainError(f"{member!r}: {found:,} bytes for a tensor of {needed:,}")
+
+
+def _bytes_of(meta: TensorMeta, name: str) -> int:
+    """Bytes of memory up to the last number of a tensor."""
+    sizes, strides, (offset,) = (
+        [one.as_int for one in part] for part in (meta.sizes, meta.strides, [meta.storage_offset])
+    )
+    numbers = [one for one in (*sizes, *strides, offset) if one is not None and one >= 0]
+    if len(sizes) != len(strides) or len(numbers) <= 2 * len(sizes):
+        raise NotPlainError(f"{name}: a tensor whose place in memory is not given in whole numbers")
+    if 0 in sizes:
+        return 0
+    shape, steps, start = numbers[: len(sizes)], numbers[len(sizes) : -1], numbers[-1]
+    last = start + sum((size - 1) * step for size, step in zip(shape, steps, strict=True))
+    return (last + 1) * _BYTES.get(meta.dtype, 1)
 
 
 def _as_json(part: BaseModel) -> bytes:

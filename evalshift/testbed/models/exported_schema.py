@@ -15,8 +15,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from evalshift.testbed.models.exported_expressions import SYMBOL, guard, symbolic
 
 _NAMESPACES = ("aten", "prims", "torchvision", "quantized_decomposed")
-# Operations on files, and those that a program has no use for.
-_FORBIDDEN = {"from_file", "save", "_print", "set_"}
+# Operations on files, those that a program has no use for, and those that read memory beyond their tensors unchecked.
+_FORBIDDEN = {"from_file", "save", "_print", "set_", "_reshape_alias", "_reshape_alias_copy"}
+_FORBIDDEN |= {"_nested_view_from_buffer", "_nested_view_from_buffer_copy"}
 _HIGHER_ORDER = {"wrap_with_set_grad_enabled", "wrap_with_autocast", "cond", "while_loop", "map_impl"}
 _PYTHON = {
     *(

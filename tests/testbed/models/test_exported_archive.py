@@ -6,8 +6,11 @@ import io
 import json
 import os
 import pickle
+import struct
+import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from torch import nn
 from torch.export.pt2_archive import constants
 
 from evalshift.errors import ModelError
-from evalshift.testbed.models.exported import ExportedNetwork, _load
+from evalshift.testbed.models.exported import ExportedNetwork, _load, _refuse_training
 from evalshift.testbed.models.exported_archive import NotPlainError, plain_archive
 from evalshift.testbed.weights import Weights
 
@@ -198,6 +201,11 @@ def with_file(content: Any, code: str) -> None:
     content["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.aten.from_file.default"
 
 
+def with_alias(content: Any, code: str) -> None:
+    """An operation of torch that reads memory beyond its tensor."""
+    content["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.aten._reshape_alias.default"
+
+
 def with_operator_argument(content: Any, code: str) -> None:
     node = content["graph_module"]["graph"]["nodes"][0]
     node["inputs"].append({"name": "", "arg": {"as_operator": "torch.serialization.os.system"}, "kind": 1})
@@ -293,6 +301,10 @@ OTHERS: dict[str, tuple[Callable[[bytes, Path], bytes], str]] = {
     "name of a weight": (program(with_state_name), "is not the name of a weight"),
     "text among the inputs": (program(with_text_constant), "as_string: a key that is not known"),
     "operation on files": (program(with_file), "'torch.ops.aten.from_file.default' is not an operation on tensors"),
+    "operation beyond its tensor": (
+        program(with_alias),
+        "'torch.ops.aten._reshape_alias.default' is not an operation on tensors",
+    ),
     "operator as argument": (
         program(with_operator_argument),
         "'torch.serialization.os.system' is not an operation on tensors",
@@ -372,6 +384,132 @@ def test_compressed_members(honest: bytes) -> None:
             opened.writestr(f"archive/{name}", body)
     with pytest.raises(NotPlainError, match="is compressed or encrypted"):
         plain_archive(written.getvalue())
+
+
+def test_members_within_members() -> None:
+    """A file of 50 kB, each of whose members holds all that follow: 5 MB when they are read."""
+    rest, listed = bytes(50_000), []
+    for number in range(100):
+        name = f"archive/extra/{number}".encode()
+        sizes = (zlib.crc32(rest), len(rest), len(rest), len(name), 0)
+        listed.append((name, sizes, len(rest)))
+        rest = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 33, *sizes) + name + rest
+    directory = b"".join(
+        struct.pack(
+            "<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 33, *sizes, 0, 0, 0, 0, len(rest) - size - 30 - len(name)
+        )
+        + name
+        for name, sizes, size in listed
+    )
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(listed), len(listed), len(directory), len(rest), 0)
+    with pytest.raises(NotPlainError, match="its members overlap"):
+        plain_archive(rest + directory + end)
+
+
+def test_a_duplicate_among_many_members_is_found_at_once() -> None:
+    names = [*map(str, range(20_000)), "19999"]
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with zipfile.ZipFile(written, "w") as opened:
+            for name in names:
+                opened.writestr(zipfile.ZipInfo(f"archive/extra/{name}"), b"")
+    begun = time.process_time()
+    with pytest.raises(NotPlainError, match="two members called 'archive/extra/19999'"):
+        plain_archive(written.getvalue())
+    assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize("body", [b"", b"\0" * 428, None])
+@pytest.mark.parametrize("member", ["data/weights/weight_0", "data/constants/tensor_0"])
+def test_weights_that_are_not_all_there(honest: bytes, member: str, body: bytes | None) -> None:
+    """torch reads zeros in place of a member without content."""
+    members = members_of(honest)
+    whole = len(members.pop(member))
+    if body is not None:
+        members[member] = body[: whole - 1]
+    found = len(members.get(member, b""))
+    with pytest.raises(NotPlainError, match=f"'{member}': {found} bytes for a tensor of {whole}"):
+        plain_archive(archive_of(members))
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"sizes": [{"as_int": 1 << 40}], "strides": [{"as_int": 1}]}, "432 bytes for a tensor of 4,398,046,511,104"),
+        ({"storage_offset": {"as_int": 1 << 50}}, "432 bytes for a tensor of"),
+        ({"storage_offset": {"as_int": -4}}, "not given in whole numbers"),
+        ({"strides": [{"as_int": -1}] * 4}, "not given in whole numbers"),
+        ({"sizes": []}, "not given in whole numbers"),
+        ({"dtype": 8}, "432 bytes for a tensor of 864"),
+    ],
+)
+def test_tensors_beyond_their_numbers(honest: bytes, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(NotPlainError, match=said):
+        plain_archive(changed(honest, WEIGHTS, lambda c: first_weight(c)["tensor_meta"].update(changes)))
+
+
+class Applied(nn.Module):
+    """A network that is one function, without gradients where asked for."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], within: bool = False) -> None:
+        super().__init__()
+        self.function, self.within = function, within
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.within:
+            with torch.no_grad():
+                x = self.function(x)
+        else:
+            x = self.function(x)
+        return (x * 2).mean((2, 3))
+
+
+def normalized(training: bool) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: torch.native_batch_norm(x, None, None, torch.zeros(3), torch.ones(3), training, 0.1, 1e-5)[0]
+
+
+def attention(chance: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=chance)
+
+
+@pytest.mark.parametrize(
+    "module, said",
+    [
+        (Applied(lambda x: nn.functional.dropout(x, 0.5, True)), "aten.dropout.default that trains"),
+        (Applied(lambda x: nn.functional.dropout(x, 0.5, True), within=True), "aten.dropout.default that trains"),
+        (Applied(lambda x: torch.native_dropout(x, 0.5, True)[0]), "aten.native_dropout.default that trains"),
+        (Applied(lambda x: nn.functional.dropout2d(x, 0.5, True)), "aten.feature_dropout.default that trains"),
+        (Applied(lambda x: nn.functional.alpha_dropout(x, 0.5, True)), "aten.alpha_dropout.default that trains"),
+        (Applied(attention(0.5)), "aten.scaled_dot_product_attention.default that trains"),
+        (Applied(normalized(True)), "aten.native_batch_norm.default that trains"),
+        (Applied(lambda x: x * torch.rand_like(x)), "aten.rand_like.default that draws random numbers"),
+    ],
+)
+def test_networks_that_predict_by_chance_or_by_other_images(module: nn.Module, said: str) -> None:
+    with pytest.raises(ModelError, match="the network was exported in training mode") as caught:
+        _refuse_training(loaded(module), "model m")
+    assert caught.value.found == said
+
+
+def loaded(module: nn.Module) -> Any:
+    return torch.export.load(io.BytesIO(plain_archive(exported(module=module))))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Applied(lambda x: nn.functional.dropout(x, 0.5, False), within=True),
+        Applied(lambda x: torch.native_dropout(x, 0.5, False)[0]),
+        Applied(attention(0.0)),
+        Applied(normalized(False)),
+        Applied(nn.functional.instance_norm),
+    ],
+)
+def test_networks_in_eval_mode(module: nn.Module) -> None:
+    program = loaded(module)
+    _refuse_training(program, "model m")
+    _refuse_training(program.run_decompositions(), "model m")
 
 
 def test_what_is_loaded_is_what_was_hashed(honest: bytes, tmp_path: Path) -> None:
