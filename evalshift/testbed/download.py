@@ -356,7 +356,7 @@ def _no_address(file: RemoteFile, path: Path, failures: list[DownloadError], arr
     error = (HashMismatchError if wrong else DownloadError)(
         f"{file.name} is offered, but not with the promised content" if wrong else f"{file.name} cannot be downloaded",
         where=path,
-        found=("\n" + " " * 12).join(map(_line, failures)) or "no address is known for it",
+        found="\n".join(map(_line, failures)) or "no address is known for it",
         expected=file.promise(),
         fix=f"{again}get it another way and put it there under that name; or name your copy in the registry, with "
         f"path: for data and weights: for a checkpoint; or set {MIRROR_VARIABLE} to the base URL of a mirror",
