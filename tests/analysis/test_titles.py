@@ -3,11 +3,15 @@
 import html
 import io
 import json
+import re
+from importlib import resources
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from evalshift.analysis.page.render import render_page
 from evalshift.analysis.report import Report, report
 from evalshift.analysis.summary.summarize import accuracy_table
 from evalshift.analysis.summary.summary_json import to_json
@@ -132,3 +136,26 @@ def test_titles_of_several_pairs_are_distinct():
 def test_a_table_alone_shows_names(tiny):
     table = accuracy_table(tiny).assign(delta_rank_real=pd.array([pd.NA] * 3, dtype="boolean"))
     assert readable_statistic(accuracies_table(table, "top1", 0.95))["Model"].tolist() == ["a", "b", "c"]
+
+
+def test_no_title_hides_letters_or_turns_their_order(tmp_path: Path) -> None:
+    """Right-to-left titles stay as they are; overrides, isolates, controls and letters without width are replaced."""
+    store = with_letters(Store(tmp_path / "results"))
+    hebrew, persian = "\u05e9\u05dc\u05d5\u05dd\u200f 1", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    store.dataset("old", [0, 1, 2, 3], title=hebrew)
+    store.dataset("new", [0, 1, 5], title="new\u202egnp\x1b[2J")
+    for model, title in (("good", persian), ("fair", "fa\u2066i\u200br"), ("poor", "poor\U000e0041")):
+        for dataset in ("old", "new"):
+            top = store.results.load_predictions(dataset, model).top.tolist()
+            store.predictions(dataset, model, top, entry={"source": "x", "family": "a\u2067b", "title": title})
+    found = report(store.results, resamples=0)
+
+    page = render_page(found.summary)
+    assert not re.search("[\x1b\u200b\u2028-\u202e\u2060-\u2069\U000e0000-\U000e007f]", page)
+    plotly = resources.files("plotly").joinpath("package_data", "plotly.min.js").read_text("utf-8")
+    assert plotly in page
+    for title in (hebrew, persian, "new\ufffdgnp\ufffd[2J", "fa\ufffdi\ufffdr", "a\ufffdb"):
+        assert title in page
+    ax = found.draw("scatter").axes[0]
+    assert "new\ufffdgnp\ufffd[2J" in ax.get_ylabel().replace("\n", "")
+    assert hebrew in ax.get_xlabel()

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from evalshift.analysis.figures.quick_lines import quick_lines
 from evalshift.analysis.figures.text_layout import quick_text
 from evalshift.analysis.plot_data.sizes import COLUMN, Size
+from evalshift.publishing import visible_text
 
 DPI = 200  # of a PNG
 
@@ -101,12 +102,12 @@ def styled(size: Size = COLUMN) -> Iterator[None]:
 
 
 def literal(text: str) -> str:
-    """Escape text for matplotlib: a dollar sign does not start math mode.
+    """Escape text for matplotlib: a dollar sign does not start math mode, and nothing turns the order of letters.
 
     >>> print(literal("cost_$5_$6"))
     cost_\\$5_\\$6
     """
-    return text.replace("$", r"\$")
+    return visible_text(text).replace("$", r"\$")
 
 
 def shortened(name: str, longest: int) -> str:

@@ -1,5 +1,6 @@
 """Summary -> page: collects the content of each section and renders the template."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -34,6 +35,7 @@ from evalshift.analysis.tables.published_line import Against
 from evalshift.analysis.tables.read import readable_statistic
 from evalshift.analysis.tables.table import StatisticTable
 from evalshift.formatting import counted, name_some, p_cell, percent, signed_points
+from evalshift.publishing import visible_text
 from evalshift.testbed.timm_names import TRAINING_DATA
 
 # Thumbnails, and why a dataset has none.
@@ -50,7 +52,7 @@ def render_page(
 
     `thumbnails` are pictures of hard images, and `missing` says why a dataset has none, see `gallery.hard_thumbnails`.
     `live` is the state of the results that a server shows, which the page then asks for; "" for a page by itself.
-    All names are escaped.
+    All names are escaped, and letters that nobody sees or that turn the order of others are replaced.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
@@ -64,7 +66,8 @@ def render_page(
     pictures = thumbnails or {}, missing or {}
     changes = readable_statistic(changes_table(summary.pairs, summary.level)) if len(summary.pairs) > 1 else None
     small = small_multiples(summary.pairs, summary.metric, summary.scale) if len(summary.pairs) > 1 else []
-    return environment.from_string(_part("page.html")).render(
+    here = secrets.token_hex(16)  # plotly has control characters of its own, which are to stay
+    page = environment.from_string(_part("page.html")).render(
         summary=summary,
         live=live,
         pairs=[_pair_view(number, pair, summary, pictures) for number, pair in enumerate(summary.pairs, 1)],
@@ -77,8 +80,9 @@ def render_page(
         # Part of evalshift: they contain no names from a registry.
         style=Markup(_part("page.css")),
         script=Markup(_part("page.js")),
-        plotly=Markup(_plotly()),
+        plotly=here,
     )
+    return visible_text(page).replace(here, _plotly(), 1)
 
 
 def _doubled(names: Sequence[str]) -> list[tuple[str, str]]:
