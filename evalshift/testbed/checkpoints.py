@@ -367,6 +367,7 @@ def read_weights(
         state = read_shards(weights.path, weights.shards, where)
     else:
         state = read_state(weights.path, reading.key, where, averaged_first)
+    weights.refuse_changed(where)
     return prepared(state, reading, own, f"{where}, {weights.path}")
 
 

@@ -7,7 +7,7 @@ what is known of several together is the hash of the list of their hashes.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,12 +34,20 @@ class Weights:
     sha256  of the file; where there are several, of the list of theirs
     shards  the name in the index -> the file, where path is an index
     parts   of the network, in the order of the entry
+    seen    each file, and which it was before it was hashed
     """
 
     path: Path
     sha256: str
     shards: Mapping[str, Path] = field(default_factory=dict)
     parts: tuple["Weights", ...] = ()
+    seen: tuple[tuple[Path, object], ...] = field(default=(), compare=False)
+
+    def refuse_changed(self, where: str) -> None:
+        """Raise ModelError where a file was replaced or written to since it was hashed: call it after reading them."""
+        for path, before in self.seen:
+            if _which(path) != before:
+                raise ModelError("the file changed while it was read", where=f"{where}, {path}")
 
 
 def weights_folder() -> Path:
@@ -113,15 +121,16 @@ def find_weights(
     parts = tuple(find_weights(part) for part in entry.separate_parts)
     if parts:
         hashes = [(str(number), part.sha256) for number, part in enumerate(parts, 1)]
-        return Weights(parts[0].path, _together(hashes), parts=parts)
+        return Weights(parts[0].path, _together(hashes), parts=parts, seen=_all_seen(parts))
     index = _find_file(entry, known_url, hub_file)
     if not _is_index(entry, hub_file or index.path):
         return index
     shards = {}
     for name, path in _local_shards(entry, hub_file or index.path, beside).items():
-        shards[name] = Weights(*_checked(path or _fetch_shard(entry, name), entry.shard_checksums.get(name)))
+        shards[name] = _checked(path or _fetch_shard(entry, name), entry.shard_checksums.get(name))
     hashes = [("index", index.sha256), *((name, shard.sha256) for name, shard in shards.items())]
-    return Weights(index.path, _together(hashes), {name: shard.path for name, shard in shards.items()})
+    files = {name: shard.path for name, shard in shards.items()}
+    return Weights(index.path, _together(hashes), files, seen=_all_seen((index, *shards.values())))
 
 
 def verified_content(weights: Weights, where: str) -> bytes:
@@ -149,16 +158,30 @@ def _find_file(entry: Weighted, known_url: str | None, hub_file: Path | None) ->
             )
         path = download.fetch(remote, weights_folder())
         promised = remote.sha256
-    return Weights(*_checked(path, promised))
+    return _checked(path, promised)
 
 
-def _checked(path: Path, promised: str | None) -> tuple[Path, str]:
-    """The file and its sha256, which is the promised one, or the one that a download had the first time."""
+def _all_seen(several: Iterable[Weights]) -> tuple[tuple[Path, object], ...]:
+    return tuple(file for one in several for file in one.seen)
+
+
+def _which(path: Path) -> object:
+    """What tells one content at a path from another without reading it; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _checked(path: Path, promised: str | None) -> Weights:
+    """The file with its sha256, which is the promised one, or the one that a download had the first time."""
+    seen = ((path, _which(path)),)
     promised = None if promised == UNKNOWN else promised or _named_by_hub(path)
     if promised:
-        return path, download.verify(path, promised)
+        return Weights(path, download.verify(path, promised), seen=seen)
     downloaded = path.absolute().parent == weights_folder().absolute()
-    return path, download.as_first_seen(path) if downloaded else sha256_of(path)
+    return Weights(path, download.as_first_seen(path) if downloaded else sha256_of(path), seen=seen)
 
 
 def _is_index(entry: Weighted, path: Path) -> bool:

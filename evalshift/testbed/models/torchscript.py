@@ -26,6 +26,7 @@ def build(entry: TorchscriptModel, space: ClassSpace, where: str) -> Built:
             found=file_fault(error),
             expected="a file that torch.jit.save wrote",
         ) from error
+    weights.refuse_changed(where)
     return Built(module, None, weights.sha256)
 
 

@@ -32,6 +32,7 @@ def build(entry: TorchvisionModel, space: ClassSpace, where: str) -> Built:
     weights = find_weights(entry, known_url=pretrained.url)
     with _read_from(pretrained, read_state(weights.path, None, where)):
         module = builder(weights=pretrained, **entry.arguments)
+    weights.refuse_changed(where)
     return Built(module, torchvision_preprocess(pretrained.transforms()), weights.sha256, versions)
 
 

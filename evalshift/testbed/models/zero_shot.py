@@ -31,6 +31,7 @@ def build(entry: OpenClipModel, space: ClassSpace, where: str) -> Built:
     weights = _weights(open_clip, entry, known)
     network = _network(open_clip, entry, known)
     open_clip.load_checkpoint(network, str(weights.path), strict=True, weights_only=True)
+    weights.refuse_changed(where)
     network.eval()
     facts = [entry.name, weights.sha256, names, [str(one("{}")) for one in templates]]
     kept = download.cache_dir() / "trained" / f"open_clip-{sha256_of_text(json.dumps(facts))[:16]}.safetensors"

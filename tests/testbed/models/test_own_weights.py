@@ -12,6 +12,8 @@ from classifiers import Load, Refused, same_weights, sha256
 from safetensors.torch import save_file
 from torch import nn
 
+from evalshift.testbed import checkpoints
+from evalshift.testbed.checkpoint_files import read_content
 from evalshift.testbed.weights import current_sha256
 
 State = dict[str, torch.Tensor]
@@ -103,3 +105,24 @@ class TestFolder:
         for content in ({}, {"repository": "owner/name"}):
             with pytest.raises(ValueError, match="give repository and revision, or path"):
                 model_of(source="huggingface", **content)
+
+
+@pytest.mark.parametrize("network, kind", [("torch.hub", "torch.hub")], indirect=["network"])
+@pytest.mark.parametrize("suffix", ["ckpt", "safetensors"])
+def test_a_file_that_is_replaced_between_its_hash_and_its_reading(
+    load: Load, refused: Refused, tmp_path: Path, network: nn.Module, kind: str, suffix: str, monkeypatch: Any
+) -> None:
+    """Its predictions would be stored under the hash of the other one."""
+    path, other = tmp_path / f"w.{suffix}", tmp_path / f"other.{suffix}"
+    write = save_file if suffix == "safetensors" else torch.save
+    write(network.state_dict(), path)
+    write({name: value + 1 for name, value in network.state_dict().items()}, other)
+    content = {**KINDS[kind], "classes": "ten", "preprocess": {}, "weights": path.name}
+    assert same_weights(load(**content).module, network)
+
+    def replaced_first(*arguments: Any) -> Any:
+        other.replace(path)
+        return read_content(*arguments)
+
+    monkeypatch.setattr(checkpoints, "read_content", replaced_first)
+    assert refused(**content) == f"the file changed while it was read\n  where:    model m, HERE/{path.name}"
