@@ -11,6 +11,10 @@ SYMBOL = re.compile(r"(s|u|zf|zuf)[0-9]{1,12}")
 _LONGEST = 20_000
 _DIGITS = 20  # of a number
 _LARGEST_EXPONENT = 64
+# Beyond these, sympy works for minutes on what fits on a page; networks have a few sizes, halved a few times.
+_MOST_SYMBOLS = 8
+_DEEPEST = 40
+_LARGEST_EXPONENT_OF_SUMS = 4
 
 _POWERS = {"Pow", "PowByNatural", "FloatPow", "LShift"}
 _ASSUMPTIONS = {
@@ -73,7 +77,22 @@ def symbolic(text: str) -> str:
     >>> symbolic("Mul(Integer(4), Symbol('s0', positive=True, integer=True))")
     "Mul(Integer(4), Symbol('s0', positive=True, integer=True))"
     """
-    return _written_anew(text, _check_expression)
+    return _written_anew(text, _check_whole)
+
+
+def _check_whole(node: ast.expr) -> None:
+    symbols = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    symbols |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and SYMBOL.fullmatch(one.id)}
+    if sum(SYMBOL.fullmatch(one) is not None for one in symbols) > _MOST_SYMBOLS or _is_deeper(node, _DEEPEST):
+        _refuse(node)
+    _check_expression(node)
+
+
+def _is_deeper(node: ast.AST, most: int) -> bool:
+    level: list[ast.AST] = [node]
+    for _ in range(most):
+        level = [child for one in level for child in ast.iter_child_nodes(one) if isinstance(child, ast.expr)]
+    return bool(level)
 
 
 def guard(text: str) -> str:
@@ -151,6 +170,12 @@ def _check_power(node: ast.Call, args: list[ast.expr]) -> None:
     """Powers of powers and large exponents would be worked out for years."""
     nested = any(isinstance(one, ast.Name) and one.id in _POWERS for part in args for one in ast.walk(part))
     if len(args) != 2 or nested or not all(_is_small(one) for one in ast.walk(args[1])):
+        _refuse(node)
+    summed = any(
+        isinstance(one, ast.BinOp) or (isinstance(one, ast.Name) and one.id == "Add") for one in ast.walk(args[0])
+    )
+    numbers = [one.value for one in ast.walk(args[1]) if isinstance(one, ast.Constant)]
+    if summed and any(isinstance(value, int | float) and value > _LARGEST_EXPONENT_OF_SUMS for value in numbers):
         _refuse(node)
 
 

@@ -126,3 +126,32 @@ def test_conditions_stay(text: str) -> None:
 def test_other_conditions_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^no expression over sizes: "):
         guard(text)
+
+
+def sizes(count: int) -> str:
+    return ", ".join(f"Symbol('s{number}', positive=True, integer=True)" for number in range(count))
+
+
+def nested(levels: int) -> str:
+    return "CeilDiv(" * levels + "s0" + ", Integer(2))" * levels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Max({sizes(300)})",
+        nested(80),
+        f"FloorDiv(Pow(Add({sizes(8)}), Integer(64)), Pow(Add({sizes(8)}), Integer(63)))",
+        f"floor(Mul(Pow(Add({sizes(8)}), Integer(60)), Rational(1, 3)))",
+    ],
+)
+def test_sizes_that_would_be_simplified_for_minutes(text: str) -> None:
+    with pytest.raises(ValueError, match="no expression over sizes"):
+        symbolic(text)
+
+
+@pytest.mark.parametrize(
+    "text", [f"Max({sizes(4)})", nested(12), f"Pow(Add(FloorDiv({sizes(2)}), Integer(1)), Integer(4))"]
+)
+def test_sizes_as_deep_networks_have_them(text: str) -> None:
+    assert symbolic(text) == text
