@@ -18,6 +18,7 @@ from evalshift.commands.report import report, view
 from evalshift.commands.run import run
 from evalshift.commands.shared import own_process
 from evalshift.evaluate.memory import keep_freed_memory
+from evalshift.exit_codes import keep_exit_codes
 
 app = typer.Typer(
     epilog="Begin with: evalshift run && evalshift report --probit",
@@ -69,6 +70,7 @@ def main() -> None:
         # A terminal or a pipe that cannot show "Φ" shows "?"; that is no reason to fail.
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     keep_freed_memory()
+    keep_exit_codes()
     # The default looks for garbage after every 700 new objects, which takes a tenth of a report's time.
     gc.set_threshold(50_000, 20, 20)
     own_process.append(True)

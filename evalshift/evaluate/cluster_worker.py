@@ -30,6 +30,7 @@ from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.store import Results
 from evalshift.evaluate.units import Unit
+from evalshift.exit_codes import keep_exit_codes
 from evalshift.testbed.data_access import data_access
 from evalshift.testbed.datasets import Dataset
 
@@ -96,6 +97,7 @@ def run_unit(
             fix="install the same version on all machines",
         )
     keep_freed_memory()
+    keep_exit_codes()
     interrupts.watch()  # Ctrl-C ends a worker from outside: what a model raises by itself is the model's failure
     from evalshift.evaluate.devices import choose_device, describe, set_precision
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.errors import UsageError, first_line, type_and_message
+from evalshift.exit_codes import sigchld_kept
 
 # No usage statistics are sent, and a worker without a GPU leaves the environment unchanged.
 _SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -76,7 +77,8 @@ def connected(address: str | None) -> Iterator[Connection]:
         yield Connection(ray, joined=True)
         return
     address = None if address == "local" else address  # as ray calls a cluster that it starts itself
-    _start(ray, address)
+    with sigchld_kept():  # ray ignores it in this process as well, with _OWN_SETTINGS
+        _start(ray, address)
     started = [] if address is not None else _children()
     session = None if address is not None else _session(ray)
     try:

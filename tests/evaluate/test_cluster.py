@@ -52,6 +52,21 @@ def test_it_stores_what_a_run_here_stores(project: Any, cluster: None) -> None:
     assert "nothing to do" in project.run(models=["one", "two", "three"])[1]
 
 
+def test_exit_codes_of_children_are_known_here_and_in_workers(project: Any, cluster: None) -> None:
+    """Ray ignores SIGCHLD in both; the system then keeps no exit code, and each child seems to end with 0."""
+    assert subprocess.run([sys.executable, "-c", "raise SystemExit(3)"]).returncode == 3
+    with (project.path / "networks.py").open("a") as networks:
+        networks.write("""
+def with_child():
+    import subprocess, sys
+    assert subprocess.run([sys.executable, "-c", "raise SystemExit(3)"]).returncode == 3
+    return shades()
+""")
+    project.model("child", "with_child")
+    results, said = project.run(executor="ray")
+    assert (results.models("new"), results.failures) == (["child"], ()), said
+
+
 def test_workers_have_the_priority_of_the_run_itself(cluster: None) -> None:
     import ray
 
