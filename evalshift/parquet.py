@@ -17,15 +17,26 @@ from evalshift.files import refuse_special
 
 
 @contextmanager
+def _invalid_as_such() -> Iterator[None]:
+    """Damage makes Arrow ask for what it does not have, such as integers of three bits: a ValueError like any other."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        if isinstance(error, ValueError):
+            raise
+        raise pa.ArrowInvalid(str(error)) from error
+
+
+@contextmanager
 def open_parquet(path: Path, *, checksums: bool = False) -> Iterator[pq.ParquetFile]:
     """One Parquet file, closed again in the end. What is read from it must be read with `use_threads=False`.
 
     checksums   verify the checksum of each page, where the file has them
-    Raises FileNotFoundError, and OSError or pa.ArrowException for a file that is damaged or is no Parquet file.
+    Raises FileNotFoundError, and OSError or pa.ArrowInvalid, a ValueError, for one that is damaged or is not Parquet.
     """
     refuse_special(path)
     # A file opened here is closed here; pq.read_table on a path would first look for a partitioned dataset.
-    with pa.OSFile(str(path)) as stream:
+    with _invalid_as_such(), pa.OSFile(str(path)) as stream:
         yield pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=checksums)
 
 
@@ -46,7 +57,7 @@ def with_valid_text(table: pa.Table) -> pa.Table:
 def read_metadata(path: Path) -> dict[bytes, bytes]:
     """The key-value metadata of one Parquet file; its rows are not read. Raises what `open_parquet` does."""
     refuse_special(path)
-    with pa.OSFile(str(path)) as stream:
+    with _invalid_as_such(), pa.OSFile(str(path)) as stream:
         return pq.read_metadata(stream).metadata or {}
 
 

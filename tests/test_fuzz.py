@@ -439,6 +439,7 @@ FOUND = {
     "corrected labels that Python 2 saved": ("corrected", python_2_npy(np.array([[0, -1], [1, 3]]))),
     "marks of classes that Python 2 saved": ("several labels", python_2_npy(np.eye(6, 4, dtype=np.int64))),
     "labels that Python 2 saved": ("labels", python_2_npy(np.arange(6) % 4)),
+    "a list of contributors whose last row is cut": ("kept", b"synset,image_num,cinic_set,class\nn01440764,12,test"),
     "a path that no file can have": ("registry", b"extends: " + b"d" * 300 + b"\n"),
     "a path of nobody's home": ("registry", b"extends: ~no-such-user/x.yaml\n"),
     "a class that int64 does not hold": ("predictions", b"image,prediction\nimage-0," + b"1" * 50 + b"\n"),

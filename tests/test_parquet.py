@@ -1,6 +1,7 @@
 """Parquet files are read without threads and without Python's own files: both have aborted a process at its end."""
 
 import ast
+import base64
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import evalshift
@@ -35,6 +37,17 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     for read in (read_table, read_metadata):
         with pytest.raises(FileNotFoundError):
             read(tmp_path / "none.parquet")
+
+
+def test_a_type_that_arrow_does_not_have_is_damage(tmp_path: Path) -> None:
+    """Arrow raises NotImplementedError for it."""
+    path = tmp_path / "three bits.parquet"
+    pq.write_table(pa.table({"a": pa.array([1, 2], pa.int64())}), path)
+    schema = pq.read_metadata(path).metadata[b"ARROW:schema"]
+    damaged = base64.b64decode(schema).replace((64).to_bytes(4, "little"), (3).to_bytes(4, "little"))
+    path.write_bytes(path.read_bytes().replace(schema, base64.b64encode(damaged)))
+    with pytest.raises(ValueError, match="Integers with less than 8 bits"):
+        read_table(path)
 
 
 def test_a_file_can_be_replaced_while_its_table_is_in_use(written: Path) -> None:

@@ -310,6 +310,8 @@ def _read_contributors(path: Path) -> dict[tuple[str, str], list[str]]:
     try:
         rows = list(csv.DictReader(read_text(path, "utf-8-sig").splitlines(), skipinitialspace=True))
         for row in rows:
+            if row["class"] is None:
+                raise ValueError(f"a row that ends after {row['cinic_set']}")
             image = f"{row['synset']}_{row['image_num']}"
             if not _IMAGE.fullmatch(image) or row["cinic_set"] not in SPLITS:
                 raise ValueError(f"{image} in {row['cinic_set']}")
