@@ -89,6 +89,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench_photographs.py
 	$(BIN)/python benchmarks/bench_ray.py
 	$(BIN)/python benchmarks/bench_page.py
+	$(BIN)/python benchmarks/bench_folder.py
 
 # Each part can be run alone: make coverage-ranks. Each says how long it took.
 COVERAGE := slope mean-drop margin diminishing

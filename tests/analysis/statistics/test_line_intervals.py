@@ -179,7 +179,7 @@ def test_order_does_not_matter_and_intervals_are_symmetric_on_the_scale(seed, mo
     ):
         assert bounds(line) == pytest.approx(bounds(other), rel=1e-6)
         assert sum(bounds(line)) / 2 == pytest.approx(line.slope)
-        assert line.slope_df > 0.5
+        assert line.slope_df > 0  # of three models, what a variance is known by may be less than one difference
         reach = stats.t.ppf((1 + level) / 2, line.slope_df) * np.sqrt(
             line.uncertainty.variance(np.array([[0.0, 1.0]]))[0][0]
         )
