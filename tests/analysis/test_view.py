@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -113,8 +113,15 @@ def test_no_other_host_is_served(get):
 
 
 def test_an_empty_folder_is_waited_for(tmp_path):
-    live = LiveReport(tmp_path, lambda: report(tmp_path / "nothing", resamples=20).summary)
+    seen = Event()
+
+    def summary():
+        seen.wait(10)  # else it may be done before the page is
+        return report(tmp_path / "nothing", resamples=20).summary
+
+    live = LiveReport(tmp_path, summary)
     assert "computing statistics" in live.page().decode()
+    seen.set()
     for _ in range(200):
         if live.state()["words"]:
             break
