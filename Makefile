@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help docs release-check demo test test-late test-lowest test-light faults fuzz lint types bench coverage gold messages
-.PHONY: images gallery train clean
+.PHONY: help docs release-check demo test test-late test-lowest test-light faults fuzz properties lint types bench coverage
+.PHONY: gold messages images gallery train clean
 
 help:
 	@echo "make demo     install into $(VENV), run the embedded models on the embedded pair, write the report"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-light  reports and imports without torch, as pip install evalshift has it, in .venv-light"
 	@echo "make faults   kills, crashes and damaged files on purpose, and docs/reliability.md's table of what is lost"
 	@echo "make fuzz     thousands of damaged and forged files of every kind, read (some minutes)"
+	@echo "make properties  the tests of properties, on new examples, again and again (ROUNDS=20: half an hour)"
 	@echo "make lint     ruff, and the layers of the package"
 	@echo "make types    pyright"
 	@echo "make bench    benchmarks, each beside what one would write without evalshift (about half an hour)"
@@ -71,6 +72,12 @@ faults: $(VENV)/.installed-test
 # Without the hook that checks annotations: what comes all the way to a user is looked for.
 fuzz: $(VENV)/.installed-test
 	EVALSHIFT_FUZZ=2000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o addopts="--import-mode=importlib" -p no:jaxtyping tests/test_fuzz.py
+
+# make test tries the same examples every time. It ends at the first failure; the next call begins with its example.
+ROUNDS ?= 20
+properties: $(VENV)/.installed-test
+	for round in $$(seq $(ROUNDS)); do OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -r fE --no-header -m hypothesis \
+		--hypothesis-profile new_examples --numprocesses 2 --dist load || exit 1; done
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
