@@ -66,7 +66,7 @@ test-light:
 	grep -q 'pip install "evalshift\[run\]"' build/light/complaint
 
 faults: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "thorough or not thorough" tests/evaluate/test_faults.py tests/evaluate/test_store_faults.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "thorough or not thorough" tests/evaluate/test_faults.py tests/evaluate/store/test_damaged_results.py
 	$(BIN)/python benchmarks/faults.py
 
 # Without the hook that checks annotations: what comes all the way to a user is looked for.

@@ -29,7 +29,7 @@ def test_imports_run_one_way() -> None:
 FORBIDDEN = {
     "data flows one way": [
         ("testbed/classes.py", "evalshift.evaluate.store"),
-        ("evaluate/store.py", "evalshift.analysis.statistics.ranks"),
+        ("evaluate/store/results.py", "evalshift.analysis.statistics.ranks"),
         ("analysis/statistics/scales.py", "evalshift.cli"),
         ("files.py", "evalshift.testbed.registry"),
     ],

@@ -71,7 +71,7 @@ def note_corrected_labels(
         entry, facts = registry.known_dataset(name), results.dataset_facts(name)
         if entry is None or facts is None:
             continue
-        named, noted = entry.corrected_labels, facts.get("corrected_checksum")
+        named, noted = entry.corrected_labels, facts.corrected_checksum
         if named is None and noted is not None:
             results.note_corrected(replace(results.load_dataset(name), corrected=None, corrected_checksum=None))
         elif named is not None and not _is_noted(named, noted):

@@ -172,7 +172,7 @@ class _Handed:
 
 def _predictions_in(path: Path, handed: Results) -> Predictions:
     """The predictions in a file, which says of which dataset and model it is. Raises StoreError where it is damaged."""
-    from evalshift.evaluate.stored_files import read_facts, reading
+    from evalshift.evaluate.store.sealed_files import read_facts, reading
 
     with reading(path):
         facts: dict[str, Any] = read_facts(path)

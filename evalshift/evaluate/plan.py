@@ -236,7 +236,7 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
         raise
     except StoreError:
         return None
-    if facts is None or facts.get("source_checksum") is None:
+    if facts is None or facts.source_checksum is None:
         return None
     # The order of the classes decides what a folder's label is, so it belongs to the data.
     now = {
@@ -247,7 +247,7 @@ def stored_fingerprint(registry: Registry, results: Results, dataset: str) -> st
     }
     if entry.seen is not None:
         now["view"] = entry.seen.facts()
-    if not now.items() <= facts.items():
+    if not now.items() <= facts.model_dump().items():
         return None
     try:
         return results.load_dataset(dataset).fingerprint

@@ -35,7 +35,7 @@ def _view_of(results: Results, name: str) -> str | None:
     with suppress(StoreError):
         facts = results.dataset_facts(name)
         if facts is not None:
-            return (facts.get("view") or {}).get("name") or (facts.get("entry") or {}).get("view")
+            return (facts.view or {}).get("name") or facts.entry.get("view")
     with suppress(StoreError):
         counted = results.load_counts(name)
         return counted[0].view.name if counted and counted[0].view else None

@@ -291,7 +291,7 @@ def _dataset_titles(
     fresh = original.entry.get("fresh")
     with suppress(StoreError):  # a note says so where the fresh images are read
         if fresh is not None and (facts := results.dataset_facts(fresh)) is not None:
-            titles[fresh] = title_of(facts.get("entry"), fresh)
+            titles[fresh] = title_of(facts.entry, fresh)
     return titles
 
 

@@ -330,10 +330,10 @@ def store_predictions(results: Results, dataset: StoredDataset, predictions: Pre
     else:
         if dataset.superclasses:
             results.note_superclasses(dataset.name, dataset.superclasses)
-        facts = results.dataset_facts(dataset.name) or {}
+        facts = results.dataset_facts(dataset.name)
         if dataset.pictures is not None:
             results.note_pictures(dataset.name, dataset.pictures)
-        if dataset.corrected_checksum not in (None, facts.get("corrected_checksum")):
+        if dataset.corrected_checksum not in (None, facts and facts.corrected_checksum):
             results.note_corrected(dataset)
     results.save_predictions(predictions)
 

@@ -17,8 +17,8 @@ from messages import says
 from evalshift.errors import StoreError, UsageError
 from evalshift.evaluate.predictions import Imported, Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
-from evalshift.evaluate.stored_files import read_sealed, write_sealed
-from evalshift.evaluate.stored_schema import check_named
+from evalshift.evaluate.store.schema import check_named
+from evalshift.evaluate.store.sealed_files import read_sealed, write_sealed
 from evalshift.files import TEMPORARY_SUFFIX
 
 MakePredictions = Callable[..., Predictions]
@@ -100,7 +100,7 @@ def test_a_dataset_comes_back_as_it_was_stored(results: Results, source_checksum
     assert len(loaded) == 4
     facts = results.dataset_facts("old")
     assert facts is not None
-    assert (facts["fingerprint"], facts["source_checksum"]) == (stored.fingerprint, source_checksum)
+    assert (facts.fingerprint, facts.source_checksum) == (stored.fingerprint, source_checksum)
 
 
 def test_a_dataset_of_schema_3_is_read_with_its_checksum_under_the_old_name(results: Results) -> None:
@@ -114,7 +114,7 @@ def test_a_dataset_of_schema_3_is_read_with_its_checksum_under_the_old_name(resu
     assert results.load_dataset("old").source_checksum == "a checksum"
     facts = results.dataset_facts("old")
     assert facts is not None
-    assert facts["source_checksum"] == "a checksum"
+    assert facts.source_checksum == "a checksum"
 
 
 def test_predictions_without_the_number_of_threads_are_read(

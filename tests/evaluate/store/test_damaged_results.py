@@ -61,7 +61,7 @@ WRITER = """
 import os, sys, time
 sys.path[:0] = sys.argv[1:2]
 from pathlib import Path
-from test_store_faults import counted
+from test_damaged_results import counted
 from evalshift.evaluate.store import CountedDataset, Results
 
 fsync = os.fsync
@@ -358,7 +358,7 @@ def test_logits_of_a_run_killed_before_its_predictions_are_not_taken(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("evalshift.evaluate.store.write_atomic", killed)  # of the predictions, after the logits
+        patch.setattr("evalshift.evaluate.store.results.write_atomic", killed)  # of the predictions, after the logits
         with pytest.raises(KeyboardInterrupt):
             results.save_predictions(make_predictions([[2, 1], [1, 0]], start="2026-01-02T04:00:00+00:00"), LOGITS)
     assert results.logits_file("old", "resnet").is_file()

@@ -21,6 +21,15 @@ from evalshift.file_faults import file_fault
 from evalshift.files import write_atomic
 from evalshift.parquet import as_numpy, read_metadata, read_table, table_bytes
 
+# What changed with each version:
+# 5   2026-11  `rows_sha256` and `facts_sha256` in each Parquet file; logits end with the checksum of their predictions;
+#              `corrected` and `picture` in a dataset, `threads` in a provenance, which readers of this version may pass
+#              over, and files of it may lack
+# 4   2026-11  `source_checksum` in a dataset's metadata; before, it was called `stamp`, and is still read so;
+#              superclasses of a dataset's classes
+# 3   2026-11  datasets: several labels per image, rows of images that are left out; their view, also of counts
+# 2   2026-11  imports: `imported` in the provenance, null for what only a run knows; prob may be missing; counts/
+# 1   2026-11  the first
 SCHEMA_VERSION = 5
 
 # Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.

@@ -1,16 +1,17 @@
 """What each kind of stored file must hold: its facts, the types of its columns, and the range of their values.
 
-Every check raises ValueError (pydantic's ValidationError is one) that says what was found, for `stored_files.reading`.
+Every check raises ValueError (pydantic's ValidationError is one) that says what was found, for `sealed_files.reading`.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from evalshift.evaluate.stored_files import type_name
+from evalshift.evaluate.store.sealed_files import type_name
 from evalshift.parquet import as_numpy
 from evalshift.publishing import inert_text
 
@@ -34,6 +35,7 @@ class DatasetFacts(_Facts):
     entry: dict[str, Any]
     view: dict[str, Any] | None = None
     superclasses: list[dict[str, Any]] = []
+    corrected_checksum: str | None = None
 
     @field_validator("entry")
     @classmethod
@@ -49,6 +51,7 @@ class CountsFacts(_Facts):
     images: int
     classes: str | None
     view: dict[str, Any] | None = None
+    title: str | None = None
 
 
 class StoredPairs(_Facts):
@@ -75,7 +78,7 @@ def check_model_entry(entry: dict[str, Any]) -> None:
         raise ValueError(f"year is {str(year)[:20] if abs(year) < 10**20 else 'too large'}, expected 1 to {_LAST_YEAR}")
 
 
-def check_named(facts: dict[str, Any], **expected: str) -> None:
+def check_named(facts: Mapping[str, Any], **expected: str) -> None:
     """A file that was copied or renamed holds the numbers of another dataset or model than its name says."""
     for key, name in expected.items():
         if not is_name(name):

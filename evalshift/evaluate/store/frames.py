@@ -11,7 +11,8 @@ from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.rows import is_label_checksum, same_labels
 
 if TYPE_CHECKING:  # the store makes these frames
-    from evalshift.evaluate.store import Results, StoredDataset
+    from evalshift.evaluate.store.datasets import StoredDataset
+    from evalshift.evaluate.store.results import Results
 
 
 def predictions_frame(
