@@ -7,18 +7,14 @@ import ast
 import glob
 import importlib.util
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from evalshift.file_dependencies import dependencies_unknown, depends_on
-from evalshift.files import sha256_of, sha256_of_text
-from evalshift.publishing import publishable
-
-# What is said of a file that is not there: its coming is a change too.
-MISSING = "missing"
+from evalshift.testbed.folder_hashes import MISSING, NOT_HASHED, UnhashedError, hash_of_file, hash_of_folder
 
 
 def hashes_of_function(kind: str, code: str) -> dict[str, Any]:
@@ -30,8 +26,8 @@ def hashes_of_function(kind: str, code: str) -> dict[str, Any]:
     module, _, function = code.rpartition(":")
     if module.endswith(".py"):
         path = Path(module)
-        hashes: dict[str, Any] = {kind: f"{path.name}:{function}", f"{kind}_sha256": _hash(path)}
-        beside = {name: _hash(file) for name, file in modules_beside(path).items()}
+        hashes: dict[str, Any] = {kind: f"{path.name}:{function}", f"{kind}_sha256": hash_of_file(path)}
+        beside = {name: hash_of_file(file) for name, file in modules_beside(path).items()}
         return hashes | ({f"{kind}_imports": beside} if beside else {})
     return _of_module(kind, module)
 
@@ -47,10 +43,10 @@ def _of_module(kind: str, module: str) -> dict[str, Any]:
         try:
             return {f"{kind}_version": version(top)}
         except PackageNotFoundError:
-            return {f"{kind}_sha256": _hash(path)}
+            return {f"{kind}_sha256": hash_of_file(path)}
     root = path.parents[len(module.split(".")) - (0 if path.name == "__init__.py" else 1)]
-    beside = {name: _hash(file) for name, file in _closure(path, root).items()}
-    return {f"{kind}_sha256": _hash(path)} | ({f"{kind}_imports": beside} if beside else {})
+    beside = {name: hash_of_file(file) for name, file in _closure(path, root).items()}
+    return {f"{kind}_sha256": hash_of_file(path)} | ({f"{kind}_imports": beside} if beside else {})
 
 
 def module_file(module: str) -> Path | None:
@@ -77,59 +73,17 @@ def _is_installed(path: Path) -> bool:
 
 
 def hashes_of_folder(folder: Path) -> dict[str, str]:
-    """A checkout of code by the content of all its files, but for hidden ones and what Python compiles them to."""
-    dependencies_unknown()
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in inside.parts)
-        if not hidden and path.is_file():
-            files[inside.as_posix()] = _hash(path)
-    listed = "\n".join(f"{name} {digest}" for name, digest in files.items())
-    return {"code_sha256": sha256_of_text(listed) if files else MISSING}
+    """A checkout of code by the content of all its files, but for what version control and Python keep there."""
+    depends_on(folder)
+    try:
+        return {"code_sha256": hash_of_folder(folder) if folder.is_dir() else MISSING}
+    except UnhashedError as error:
+        return {"code_sha256": f"{NOT_HASHED}{error}"}
 
 
 def hashes_of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Files in a folder by their content, those that are not there too."""
-    return {name: _hash(folder / name) for name in names}
-
-
-def hashes_of_arguments(arguments: Mapping[str, Any], folder: Path | None) -> dict[str, str]:
-    """The files that arguments name, from the working folder or from that of the code, by their content.
-
-    Texts of which `publishable` leaves out a part, such as paths of folders, go in as one checksum, called "paths".
-    """
-    found, cut = {}, []
-    for text in _texts(arguments):
-        places = [Path(text)] if folder is None else [Path(text), folder / text]
-        for place in places:
-            if _is_file(place):
-                name = place.name if place.name not in found else f"{place.name} {len(found) + 1}"
-                found[name] = _hash(place)
-                break
-        else:
-            cut += [text] if publishable(text) != text else []
-    # What names no file, such as a folder: of it only a part is published, and the rest decides too.
-    return found | ({"paths": sha256_of_text("\n".join(cut))} if cut else {})
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one)
-
-
-def _is_file(path: Path) -> bool:
-    depends_on(path)
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # text that is not a path
-        return False
+    return {name: hash_of_file(folder / name) for name in names}
 
 
 def modules_beside(path: Path) -> dict[str, Path]:
@@ -200,16 +154,3 @@ def _imports_once(path: Path, size: int, changed: int) -> list[tuple[tuple[int, 
         elif isinstance(node, ast.ImportFrom):
             found.append(((node.level, node.module or ""), tuple(alias.name for alias in node.names)))
     return found
-
-
-def _hash(path: Path) -> str:
-    depends_on(path)
-    if not path.is_file():
-        return MISSING
-    status = path.stat()
-    return _hash_once(path, status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-@cache  # a plan asks for each dataset of each model
-def _hash_once(path: Path, size: int, changed: int, node: int) -> str:
-    return sha256_of(path)

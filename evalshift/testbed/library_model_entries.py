@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from evalshift.file_dependencies import dependencies_unknown
-from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_files, hashes_of_folder
+from evalshift.testbed.argument_files import hashes_of_arguments
+from evalshift.testbed.code_files import hashes_of_files, hashes_of_folder
 from evalshift.testbed.entries import (
     FilePath,
     Locations,

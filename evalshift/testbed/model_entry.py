@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictI
 
 from evalshift.formatting import bytes_in
 from evalshift.publishing import publishable
-from evalshift.testbed.code_files import hashes_of_arguments, hashes_of_function
+from evalshift.testbed.argument_files import hashes_of_arguments
+from evalshift.testbed.code_files import hashes_of_function
 from evalshift.testbed.dataset_entries import AnyDataset
 from evalshift.testbed.entries import (
     UNKNOWN,

@@ -47,6 +47,8 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "the code of a model": lambda p: appended(p.path / "networks.py"),
     "a module that it imports appears beside it": lambda p: (p.path / "time.py").write_text("sleep = print\n"),
     "a file that an argument names": lambda p: (p.path / "weights.txt").write_text("1"),
+    "a file in a folder that an argument names": lambda p: appended(p.path / "recipe" / "deep" / "steps.txt"),
+    "a file appears in that folder": lambda p: (p.path / "recipe" / "deep" / "more.txt").touch(),
     "images": lambda p: rewritten(p, "new_x.npy"),
     "labels": lambda p: rewritten(p, "old_y.npy"),
     "a dataset is gone": lambda p: (p.path / "old_x.npy").unlink(),
@@ -54,7 +56,10 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 
 
 def test_whatever_changes_a_run_is_seen_before_it_is_called_idle(project: Any) -> None:
-    project.model("good", arguments={"fault": "weights.txt"})
+    steps = project.path / "recipe" / "deep" / "steps.txt"
+    steps.parent.mkdir(parents=True)
+    steps.touch()
+    project.model("good", arguments={"fault": ["weights.txt", "recipe"]})
     project.save()
     for what, change in CHANGES.items():
         (project.path / "time.py").unlink(missing_ok=True)
@@ -71,7 +76,8 @@ def test_whatever_changes_a_run_is_seen_before_it_is_called_idle(project: Any) -
 def test_an_idle_run_looks_at_no_file_of_the_user_without_noting_it(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.model("good", arguments={"fault": "weights.txt"})
+    (project.path / "recipe").mkdir()
+    project.model("good", arguments={"fault": ["weights.txt", "recipe"]})
     project.save()
     look(project)
     places: set[str] = set()

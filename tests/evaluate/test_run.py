@@ -259,6 +259,22 @@ def test_logits_are_stored_when_asked_for_and_only_what_lacks_them_is_run_again(
     assert results.logits_file("old", "b").exists()
 
 
+def test_a_change_in_a_folder_that_an_argument_names_is_run_again(project: Any) -> None:
+    with (project.path / "networks.py").open("a") as stream:
+        stream.write("from pathlib import Path\ndef of_folder(folder):\n")
+        stream.write("    return shades(tuple(map(float, Path(folder, 'levels', 'all.txt').read_text().split())))\n")
+    levels = project.path / "recipe" / "levels" / "all.txt"
+    levels.parent.mkdir(parents=True)
+    levels.write_text("0.1 0.4 0.6 0.9")
+    project.model("good", "of_folder", arguments={"folder": str(project.path / "recipe")})
+    assert accuracies(project.run()[0], "old") == {"good": 1.0}
+    assert "nothing to do" in project.run()[1]
+    levels.write_text("0.1 0.4 0.6 5.0")
+    results, said = project.run()
+    assert "redone    good on old, good on new: argument_files.recipe/" in said
+    assert accuracies(results, "old") == {"good": 0.75}
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 12, 100])
 def test_any_batch_size_gives_the_same_predictions(project: Any, batch_size: int) -> None:
     project.model("good")

@@ -6,7 +6,8 @@ from classifiers import MODEL, TEN
 from messages import says
 
 from evalshift.errors import ModelError
-from evalshift.testbed.code_files import hashes_of_arguments, module_file, modules_beside
+from evalshift.testbed.argument_files import hashes_of_arguments
+from evalshift.testbed.code_files import module_file, modules_beside
 from evalshift.testbed.models import load_classifier
 
 CODE = {"classes": "ten", "preprocess": {}, "trust": True}

@@ -21,6 +21,7 @@ from evalshift.errors import DownloadError, EvalshiftError, ModelError, message_
 from evalshift.interrupts import raise_interrupt
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.data_access import without_network
+from evalshift.testbed.folder_hashes import MOST_FILES, NOT_HASHED
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.model_entry import ModelEntry
 from evalshift.testbed.models.classifier import Built, Classifier
@@ -55,6 +56,7 @@ def bare_classifier(name: str, entry: AnyModel, space: ClassSpace) -> Classifier
 def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[..., Built]) -> Classifier:
     where = f"model {name}"
     refuse_untrusted(entry, where)
+    _refuse_unhashed(entry, where)
     try:
         with without_network(name), refused_offline(_ALL, where):
             built = build(entry, space, where)
@@ -93,6 +95,20 @@ def _classifier(name: str, entry: AnyModel, space: ClassSpace, build: Callable[.
         logits=entry.logits,
         left_out=built.left_out,
     )
+
+
+def _refuse_unhashed(entry: ModelEntry, where: str) -> None:
+    """Raise ModelError where a change of what the model is built from would go unnoticed."""
+    hashes = entry.hashes()
+    for name, checksum in {**hashes, **hashes.get("argument_files", {})}.items():
+        if isinstance(checksum, str) and checksum.startswith(NOT_HASHED):
+            raise ModelError(
+                "a file or folder that the model is built from has no checksum",
+                where=f"{where}, {name}",
+                found=checksum.removeprefix(NOT_HASHED),
+                expected=f"readable files, at most {MOST_FILES:,} in a folder: a change of others would go unnoticed",
+                fix="name the files that are read, or a folder with nothing else; leave out folders for downloads",
+            )
 
 
 def _said(error: BaseException) -> str:
