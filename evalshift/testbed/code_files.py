@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.file_dependencies import dependencies_unknown, depends_on
-from evalshift.testbed.folder_hashes import MISSING, NOT_HASHED, UnhashedError, hash_of_file, hash_of_folder
+from evalshift.testbed.folder_hashes import checksum_of, hash_of_file
 
 
 def hashes_of_function(kind: str, code: str) -> dict[str, Any]:
@@ -74,11 +74,7 @@ def _is_installed(path: Path) -> bool:
 
 def hashes_of_folder(folder: Path) -> dict[str, str]:
     """A checkout of code by the content of all its files, but for what version control and Python keep there."""
-    depends_on(folder)
-    try:
-        return {"code_sha256": hash_of_folder(folder) if folder.is_dir() else MISSING}
-    except UnhashedError as error:
-        return {"code_sha256": f"{NOT_HASHED}{error}"}
+    return {"code_sha256": checksum_of(folder)}
 
 
 def hashes_of_files(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -41,6 +41,15 @@ def hash_of_file(path: Path) -> str:
         return f"{NOT_HASHED}{error.strerror or error}"
 
 
+def checksum_of(path: Path) -> str:
+    """That of a file or a folder; MISSING, or NOT_HASHED with the reason."""
+    depends_on(path)
+    try:
+        return hash_of_folder(path) if path.is_dir() else hash_of_file(path)
+    except UnhashedError as error:
+        return f"{NOT_HASHED}{error}"
+
+
 def _hash(path: Path, status: os.stat_result) -> str:
     if time.time() - max(status.st_mtime, status.st_ctime) < _SAME_TIME_SECONDS:  # it may change within the same time
         return sha256_of(path)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from evalshift.file_dependencies import dependencies_unknown
+from evalshift.files import sha256_of_text
 from evalshift.testbed.argument_files import hashes_of_arguments
 from evalshift.testbed.code_files import hashes_of_files, hashes_of_folder
 from evalshift.testbed.entries import (
@@ -212,6 +213,18 @@ class OpenClipModel(WithWeights):
     names: tuple[str, ...] = ()
     classes: str = "imagenet-1k"
     preprocess: Preprocess | None = None
+    _declared: tuple[str, ...] = PrivateAttr(default=())
+
+    def with_declared_classes(self, names: tuple[str, ...]) -> "OpenClipModel":
+        """The entry in a registry that declares the label space: the names of the classes decide what it predicts."""
+        copy = self.model_copy()
+        copy._declared = names
+        return copy
+
+    def hashes(self) -> dict[str, Any]:
+        """A checksum of the names of a declared label space, unless the entry has names of its own."""
+        declared = () if self.names else self._declared
+        return {"class_names": sha256_of_text("\n".join(declared))} if declared else {}
 
     @property
     def has_own_weights(self) -> bool:

@@ -22,6 +22,7 @@ from evalshift.testbed.dataset_entry import DownloadedDataset
 from evalshift.testbed.entries import path_of_text
 from evalshift.testbed.families import is_family, listed, members
 from evalshift.testbed.known_facts import with_known_facts
+from evalshift.testbed.library_model_entries import OpenClipModel
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.registry import Pair, Registry, is_pattern, listed_names
 from evalshift.testbed.registry_errors import Faults, explain
@@ -138,7 +139,10 @@ def _read(path: Path, below: tuple[Path, ...], faults: Faults) -> Registry:
     registry = replace(
         registry,
         datasets={**(parent.datasets if parent else {}), **datasets},
-        models={**(parent.models if parent else {}), **models},
+        models={
+            name: _with_declared_classes(entry, registry)
+            for name, entry in {**(parent.models if parent else {}), **models}.items()
+        },
         own_models=frozenset() if is_default(path) else frozenset(models),
         inherited=frozenset(models)
         if is_default(path)
@@ -312,6 +316,12 @@ def _check_classes(
                     expected=listed_names(known),
                     fix=did_you_mean(entry.classes, known) or f"declare it: classes: {{{entry.classes}: [...]}}",
                 )
+
+
+def _with_declared_classes(entry: Any, registry: Registry) -> Any:
+    if isinstance(entry, OpenClipModel) and entry.classes in {*registry.classes, *registry.views}:
+        return entry.with_declared_classes(registry.class_space(entry.classes).names)
+    return entry
 
 
 def _resolve_views(text: YamlText, registry: Registry, own: dict[str, Any]) -> Registry:

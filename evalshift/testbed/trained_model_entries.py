@@ -1,19 +1,42 @@
 """Entries of models that are trained when they are first run, on images alone."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from evalshift.testbed.dataset_entries import AnyDataset
+from evalshift.testbed.folder_hashes import checksum_of
 from evalshift.testbed.model_entry import ModelEntry
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.readiness import State
 
 
-class RandomFeaturesModel(ModelEntry):
+class TrainedModel(ModelEntry):
+    """A classifier that evalshift trains.
+
+    train   the dataset to train on: an entry with arrays, such as {source: cifar10, split: train}
+    """
+
+    train: AnyDataset
+
+    @property
+    def trained_on(self) -> AnyDataset:
+        return self.train
+
+    def hashes(self) -> dict[str, Any]:
+        """Checksums of your own files to train on; downloads are verified by theirs."""
+        files = {
+            name: value
+            for name in type(self.train).model_fields
+            if isinstance(value := getattr(self.train, name), Path)
+        }
+        return {f"train_{name}_sha256": checksum_of(path) for name, path in files.items()}
+
+
+class RandomFeaturesModel(TrainedModel):
     """A random-features classifier, trained by evalshift: see evalshift.testbed.models.random_features.
 
-    train        the dataset to train on: an entry with arrays, such as {source: cifar10, split: train}
     filters      the number of filters: whitened patches of training images
     patch_size   size of the filters in pixels
     pool_size    size of the average pooling that follows
@@ -27,7 +50,6 @@ class RandomFeaturesModel(ModelEntry):
 
     module = "random_features"
     source: Literal["random-features"]
-    train: AnyDataset
     filters: int = Field(ge=1)
     patch_size: int = Field(default=6, ge=1)
     pool_size: int = Field(default=15, ge=1)
@@ -39,18 +61,13 @@ class RandomFeaturesModel(ModelEntry):
     seed: int = Field(default=0, ge=0)
     preprocess: Preprocess = Preprocess()
 
-    @property
-    def trained_on(self) -> AnyDataset:
-        return self.train
-
     def state_without_weights(self) -> State:
         return State(True, "trains here when it is run, then kept", self.on_request or f"{self.filters:,} filters")
 
 
-class FisherVectorsModel(ModelEntry):
+class FisherVectorsModel(TrainedModel):
     """A Fisher-vector classifier, trained by evalshift: see evalshift.testbed.models.fisher_vectors.
 
-    train        the dataset to train on: an entry with arrays, such as {source: cifar10, split: train}
     descriptors  what describes patches: patches (their pixels), sift, colour (local colour statistics); each has a
                  mixture of its own
     centers      the number of Gaussians in the mixture
@@ -65,7 +82,6 @@ class FisherVectorsModel(ModelEntry):
 
     module = "fisher_vectors"
     source: Literal["fisher-vectors"]
-    train: AnyDataset
     descriptors: tuple[Literal["patches", "sift", "colour"], ...] = Field(default=("patches",), min_length=1)
     centers: int = Field(default=16, ge=1)
     components: int = Field(default=64, ge=1)
@@ -76,10 +92,6 @@ class FisherVectorsModel(ModelEntry):
     regularizer: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
     seed: int = Field(default=0, ge=0)
     preprocess: Preprocess = Preprocess()
-
-    @property
-    def trained_on(self) -> AnyDataset:
-        return self.train
 
     def state_without_weights(self) -> State:
         return State(True, "trains here when it is run, then kept", self.on_request or f"{self.centers:,} centers")

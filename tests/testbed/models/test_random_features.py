@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from classifiers import Load, Refused, sha256
+from classifiers import MODEL, Load, Refused, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import says
@@ -166,6 +166,13 @@ class TestSource:
         np.save(tmp_path / "y.npy", np.arange(1, 41) % 10)
         load(**self.CONTENT)
         assert len(list((cache / "trained").glob("*.safetensors"))) == 3
+
+    def test_other_data_in_the_same_files_are_run_again(self, tmp_path: Path) -> None:
+        entry = MODEL.validate_python(self.CONTENT, context={"folder": tmp_path})
+        before = entry.identity()
+        np.save(tmp_path / "y.npy", np.arange(1, 41) % 10)
+        assert entry.identity() != before
+        assert str(tmp_path) not in str(before)
 
     def test_where_they_come_from_stands_in_the_file(self, load: Load, cache: Path) -> None:
         import json

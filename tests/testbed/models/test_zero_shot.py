@@ -13,6 +13,7 @@ from evalshift.testbed.classes import built_in
 from evalshift.testbed.library_model_entries import OpenClipModel
 from evalshift.testbed.models import bare_classifier, zero_shot
 from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.registry_reading import load_registry
 
 open_clip = pytest.importorskip("open_clip", reason="the test extra brings it")
 
@@ -116,3 +117,14 @@ def test_what_open_clip_does_not_know(refused: Refused) -> None:
     message = refused(source="open_clip", name="ViT-B-32", pretrained="laion")
     assert message.startswith('ViT-B-32 has no weights "laion"\n  where:    model m\n  expected: openai, ')
     says(refused(**CONTENT, names=["one"]), where="model m", found="1 name")
+
+
+def test_other_names_of_declared_classes_are_run_again(tmp_path: Path) -> None:
+    def identity(classes: str, more: str = "") -> Any:
+        entry = f"{{source: open_clip, name: RN50, pretrained: openai, {more} classes: own}}"
+        (tmp_path / "registry.yaml").write_text(f"classes: {{own: [{classes}]}}\nmodels: {{clip: {entry}}}")
+        return load_registry(tmp_path / "registry.yaml").models["clip"].identity()
+
+    assert identity("crane, kite") != identity("crane (bird), kite")
+    given = "names: [crane, kite],"
+    assert identity("crane, kite", given) == identity("crane (bird), kite", given)
