@@ -1,1 +1,1 @@
-"""Each statistic as a pure function of arrays: no files, no tables, no text. Records with field names come back."""
+"""Every statistic as a pure function of arrays that returns a record with named fields; no files, tables or text."""

@@ -1,4 +1,4 @@
-"""Sampling error of the accuracies of many models on the same images: its covariance, and joint draws of it."""
+"""Sampling errors of the accuracies of many models on the same images: their covariance, and joint draws."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,9 +8,9 @@ from evalshift.shapes import Correct
 
 
 def image_covariance(correct: Correct) -> Float[np.ndarray, "m m"]:
-    """Covariance of the correctness of m models over the images that they share: of a single image, not of a mean.
+    """Covariance of the correctness of m models on a single image; divide by the number of images for accuracies.
 
-    Takes correctness over models and images. The diagonal holds p(1 − p).
+    Takes correctness of each model on each image; the models share the images. The diagonal is p(1 − p).
     Raises ValueError where there are no images.
 
     >>> image_covariance(np.array([[True, True, False, False], [True, True, True, False]]))
@@ -24,19 +24,19 @@ def image_covariance(correct: Correct) -> Float[np.ndarray, "m m"]:
 
 
 def usual_draws(models: int) -> int:
-    """How many draws a quantile of the largest of so many errors takes: of many models fewer, for each costs more.
+    """Default number of draws for a quantile of the largest of m errors: fewer for many models, which cost more.
 
-    With 2,000 the 95 % quantile is that of a level between 94 and 96 %.
+    With 2,000 draws, the estimated 95 % quantile is a true quantile between 94 and 96 %.
     """
     return 10_000 if models <= 200 else 2_000
 
 
 def accuracy_noise(correct: Correct, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "m draw"]:
-    """Gaussian draws of how far the measured accuracies of models lie from the true ones, as fractions.
+    """Gaussian draws of the errors of measured accuracies (measured minus true), as fractions.
 
-    Takes correctness over models and images. The models' errors go together as they do on the images: the draws have
-    the covariance of their correctness, over the number of images. (That of a bootstrap over images, for many images.)
-    Raises ValueError for fewer than 1 draw and where there are no models or no images.
+    Takes correctness of each model on each image. The draws have the covariance of the models' correctness divided by
+    the number of images, so that they are as correlated as the models' errors; for many images, a bootstrap over images
+    has the same covariance. Raises ValueError for fewer than 1 draw and where there are no models or no images.
     """
     if draws < 1:
         raise ValueError(f"draws: found {draws}; expected at least 1")

@@ -1,4 +1,4 @@
-"""How models have correlated errors: agreement, error consistency (Cohen's κ), dominance."""
+"""How strongly the errors of models are correlated: agreement, error consistency (Cohen's κ), dominance."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from evalshift.analysis.statistics.paired import (
 from evalshift.analysis.statistics.scales import check_accuracies
 from evalshift.shapes import Correct
 
-# As many as eight counters of eight bits each can hold, and a number of models whose predictions stay in the
-# processor's cache.
+# The most images that eight 8-bit counters can count, and a number of models whose predictions fit the processor's
+# cache.
 _IMAGES_IN_A_CHUNK, _MODELS_IN_A_CHUNK = 8 * 255, 128
 
 
@@ -22,9 +22,9 @@ class ErrorConsistency:
     """How often two models are both correct or both incorrect; [i, j] is of models i and j.
 
     observed   share of images on which both are correct or both are incorrect
-    expected   the same for two models of these accuracies that err independently
-    kappa      Cohen's: (observed − expected)/(1 − expected); 1 for equal errors, 0 for independent ones, NaN where
-               expected is 1 (both always correct, or both always incorrect)
+    expected   the same for two models of these accuracies with independent errors
+    kappa      Cohen's kappa, (observed − expected)/(1 − expected): 1 for identical errors, 0 for independent ones, NaN
+               where expected is 1 (both always correct, or both always incorrect)
     """
 
     observed: Float[np.ndarray, "m m"]
@@ -34,10 +34,10 @@ class ErrorConsistency:
 
 @dataclass(frozen=True, eq=False)
 class Dominance:
-    """How often the worse of two models is right where the better one errs; symmetric.
+    """How often the less accurate of two models is correct where the more accurate one is incorrect; symmetric.
 
-    observed   share of all images; 0 where the better model is right wherever the worse one is
-    expected   the same for two models of these accuracies that err independently
+    observed   share of all images; 0 if the better model is correct on every image on which the worse one is
+    expected   the same for two models of these accuracies with independent errors
     """
 
     observed: Float[np.ndarray, "m m"]
@@ -66,7 +66,7 @@ def agreement(predicted: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m m"]:
         for first in range(0, models, _MODELS_IN_A_CHUNK):
             others = chunk[first : first + _MODELS_IN_A_CHUNK]
             for model in range(min(first + len(others), models) - 1):
-                # Of each two models, that with the smaller number is the row.
+                # In each pair of models, the one with the smaller number is the row.
                 later = max(0, model + 1 - first)
                 np.equal(others[later:], chunk[model], out=alike[later : len(others)])
                 same[model, first + later : first + len(others)] += _counted(room[later : len(others)])
@@ -74,12 +74,12 @@ def agreement(predicted: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m m"]:
 
 
 def _counted(marked: np.ndarray) -> np.ndarray:
-    """How many are marked in each row of at most 8 · 255, by eight sums of bytes at once."""
+    """Number of True values in each row of at most 8 · 255, by eight sums of bytes at once."""
     return marked.view(np.uint64).sum(axis=1).view(np.uint8).reshape(-1, 8).sum(axis=1)
 
 
 def _never_alike(predicted: np.ndarray) -> np.ndarray:
-    """The same classes, with another negative number for each model in place of −1."""
+    """The same classes, with −1 replaced by a different negative number for each model."""
     if predicted.min(initial=0) >= 0:
         return predicted
     return np.where(predicted < 0, -1 - np.arange(len(predicted))[:, np.newaxis], predicted)
@@ -89,7 +89,8 @@ def expected_agreement(accuracy: Float[np.ndarray, " m"], classes: int = 2) -> F
     """Share of images on which two models agree if their predictions are independent given the label.
 
     Each model is correct with a probability equal to its accuracy, and otherwise predicts the other classes equally
-    often: a_i a_j + (1 − a_i)(1 − a_j)/(classes − 1). With 2 classes that is agreement of correctness.
+    often: a_i a_j + (1 − a_i)(1 − a_j)/(classes − 1). With 2 classes, this is the probability that both are correct or
+    both incorrect.
     Takes fractions in [0, 1] and returns fractions; the diagonal is for two different models of the same accuracy.
     Raises ValueError for fewer than 2 classes and for the first accuracy outside [0, 1].
 
@@ -124,7 +125,7 @@ def error_consistency(correct: Correct) -> ErrorConsistency:
 
 
 def dominance(correct: Correct) -> Dominance:
-    """Share of images on which the worse of two models is correct and the better one is not.
+    """Share of images on which the less accurate of two models is correct and the more accurate one is not.
 
     Takes correctness over models and images; the better model is the one with more correct images.
     Raises ValueError where there are no images.

@@ -1,4 +1,4 @@
-"""New accuracies estimated without labels from how models agree."""
+"""New accuracies estimated without labels, from the agreement of models (ALine)."""
 
 import math
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from evalshift.formatting import counted
 
 @dataclass(frozen=True, eq=False)
 class AgreementLine:
-    """New accuracies estimated without labels from how models agree; see `agreement_line`.
+    """New accuracies estimated without labels from the agreement of models; see `agreement_line`.
 
     slope, offset, r2   of the line of new on original agreement over pairs of models, on the probit scale
-    pairs               how many pairs the line and the estimates rest on
+    pairs               number of pairs used for the line and the estimates
     aline_s, aline_d    new accuracy of each model by ALine-S and ALine-D, fractions; aline_d is NaN for models whose
                         pairs do not determine it
     """
@@ -42,14 +42,14 @@ def agreement_line(
 
     Takes accuracies on the original set, inside (0, 1), and the agreement of all pairs on both sets (`agreement`).
     Pairs whose agreement on either set lies outside `within` are left out. Least squares of new on original agreement
-    on the probit scale gives slope and offset; where agreement is on the line, accuracy is taken to be on the same
-    one. ALine-S puts each model on it. ALine-D solves for all models together, over all pairs, what each pair says of
-    the mean of its two: mean probit new accuracy = probit new agreement + slope · (mean probit original accuracy −
-    probit original agreement).
-    Raises AnalysisError where fewer than 2 different agreements are left, ValueError for matrices that are not
-    symmetric, values outside [0, 1], accuracies of 0 or 1, and for sizes that differ.
-    Source: Baek, Jiang, Raghunathan, Kolter 2022, NeurIPS, arXiv 2206.13089, section 5; `within` as in the code
-    the authors released.
+    on the probit scale gives slope and offset. The method assumes that accuracy lies on the same line as agreement.
+    ALine-S reads each model's new accuracy from that line. ALine-D solves the equations of all pairs for all models at
+    once, by least squares: mean probit new accuracy of the two = probit new agreement + slope · (mean probit original
+    accuracy − probit original agreement).
+    Raises AnalysisError if fewer than 2 different agreements are left, and ValueError for matrices that are not
+    symmetric, values outside [0, 1], accuracies of 0 or 1, and sizes that differ.
+    Source: Baek, Jiang, Raghunathan, Kolter 2022, NeurIPS, arXiv 2206.13089, section 5; `within` as in the authors'
+    released code.
     """
     _check_agreements(original_accuracy, original_agreement, new_agreement, within)
     original, new = (_probit_where(matrix, within) for matrix in (original_agreement, new_agreement))
@@ -76,9 +76,9 @@ def _probit_where(agreements: np.ndarray, within: tuple[float, float]) -> np.nda
 
 
 def _of_each_model(said: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Least squares for w from (w_i + w_j)/2 = said_ij over the used pairs; NaN where they leave w_i open.
+    """Least squares for w from (w_i + w_j)/2 = said_ij over the used pairs; NaN where these do not determine w_i.
 
-    The normal equations are small: a model's own count of pairs on the diagonal, 1 for each pair beside it.
+    The normal equations are small: each model's number of pairs on the diagonal, and 1 for each pair off it.
     """
     equations = used + np.diag(used.sum(axis=1))
     inverse = np.linalg.pinv(equations.astype(np.float64), hermitian=True)

@@ -1,4 +1,4 @@
-"""The line of new on original accuracy when images, models and families of models are all drawn by chance."""
+"""Bootstraps of the line of new on original accuracy over images, models, and families of models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +13,14 @@ from evalshift.analysis.statistics.line_fit import Line, fit_line
 from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.analysis.statistics.scales import fitted_accuracy, to_scale
 
-# 32 MB of drawn counts: their matrix product with the correctness on all images is quick for many rows at once. Both
-# sets are drawn in turn, so other batches would be other draws.
+# 32 MB of resampling counts: their matrix product with the correctness on all images is fast for many rows at once. The
+# two sets are drawn in turn, so another batch size would give other draws.
 _IMAGES_IN_A_BATCH, _IMAGES_AT_ONCE = 4_000_000, 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnImages:
-    """Correct counts of models on resampled images of both test sets, one row per draw; see `draw_images`."""
+    """Correct predictions per model on resampled images of both test sets, one row per resample; see `draw_images`."""
 
     original: Int[np.ndarray, "resample model"]
     new: Int[np.ndarray, "resample model"]
@@ -37,20 +37,20 @@ def draw_images(
     resamples: int,
     rng: np.random.Generator,
 ) -> DrawnImages:
-    """Resample the images of either set with replacement, identically for all models.
+    """Resample the images of each set with replacement, the same resamples for all models.
 
-    Takes which images each model classifies correctly, one row per model, on either set. This takes nearly all the time
-    of a bootstrap over images, so several lines can share the resamples.
+    Takes which images of each set each model classifies correctly, one row per model. Resampling takes nearly all the
+    time of a bootstrap over images, so several lines can share one result.
     Raises ValueError for a negative number of resamples, or a single one.
     """
     check_resamples(resamples)
-    # Counts below 2^24 are exact in float32, whose products take half the time.
+    # Counts below 2^24 are exact in float32, in which products take half the time.
     columns = [correct.T.astype(np.float32) for correct in (original, new)]
     counts = tuple(np.empty((resamples, len(original)), dtype=np.int64) for _ in columns)
     start = 0
     for size in batches(resamples, max(original.shape[1], new.shape[1]), _IMAGES_IN_A_BATCH):
         for side, count in zip(columns, counts, strict=True):
-            # Some of the rows at a time, which are the same draws: with all of a batch it would be 130 MB.
+            # A few rows at a time (the draws are the same): a whole batch would take 130 MB.
             done = start
             for rows in batches(size, len(side), _IMAGES_AT_ONCE):
                 count[done : done + rows] = drawn_counts(rng, rows, len(side)).astype(np.float32) @ side
@@ -71,11 +71,11 @@ def image_bootstrap(
 ) -> Line:
     """The least-squares line with intervals from resampled images of both test sets.
 
-    Takes which images each model classifies correctly, one row per model, on either set. The images of each set are
-    drawn with replacement, as many as it has, one draw for all models, so that correlated errors stay correlated. The
-    models stay as they are. Gives a `Line` like that of `fit_line`, but for its draws and intervals: each drawn slope
-    and offset is mirrored at the observed one (the basic bootstrap), because noise in the original accuracies flattens
-    the observed line once and a line drawn from it twice. `drawn`, where given, stands in for `resamples` draws.
+    Takes which images of each set each model classifies correctly, one row per model. The images of each set are
+    resampled with replacement, with the same resample for all models, so that correlated errors stay correlated; the
+    models are held fixed. Returns the `Line` of `fit_line` with other draws and intervals: each resampled slope and
+    offset is mirrored at the observed one (the basic bootstrap), because noise in the original accuracies flattens the
+    observed line once and a resampled line twice. `drawn`, if given, is used instead of `resamples` new draws.
     Raises what `fit_line` raises.
     Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2 (basic interval).
     """
@@ -96,13 +96,12 @@ def two_way_bootstrap(
     drawn: DrawnImages | None = None,
     rng: np.random.Generator,
 ) -> Line:
-    """The least-squares line with intervals over images and models at once: other test sets, and other models.
+    """The least-squares line with intervals over resampled images and models (two-way bootstrap).
 
-    As `image_bootstrap`, and in each draw the models too are drawn with replacement, independently of the images; by
-    whole families where `families` names one for each model (see `family_bootstrap`). Conservative: of the variation
-    that belongs to one model on one image it counts both ways of drawing. With fewer than three models, or families,
-    the intervals are NaN.
-    Raises what `fit_line` raises, and ValueError where there is not one family a model.
+    Like `image_bootstrap`, but each resample also draws the models with replacement, independently of the images; whole
+    families if `families` names one for each model (see `family_bootstrap`). Conservative: variation specific to one
+    model on one image is counted twice. With fewer than three models or families, the intervals are NaN.
+    Raises what `fit_line` raises, and ValueError if there is not one family per model.
     Source: Owen 2007, The pigeonhole bootstrap, Annals of Applied Statistics 1(2), 386-411.
     """
     line = _observed(original, new, scale, level)
@@ -124,10 +123,10 @@ def family_bootstrap(
 ) -> Line:
     """The least-squares line with intervals from resampled families of models (cluster bootstrap).
 
-    Takes what `fit_line` takes, and each model's family; a model without one (None) is a family of its own. Families
-    are drawn with replacement, as many as there are, so that related models count as the one piece of evidence that
-    they nearly are. With fewer than three families the intervals are NaN.
-    Raises what `fit_line` raises, and ValueError where there is not one family a model.
+    Takes the arguments of `fit_line` and each model's family; a model without one (None) is a family of its own. Whole
+    families are drawn with replacement, because related models are not independent evidence. With fewer than three
+    families, the intervals are NaN.
+    Raises what `fit_line` raises, and ValueError if there is not one family per model.
     Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.8 (strategy 1).
     """
     line = fit_line(original_accuracy, new_accuracy, scale=scale, resamples=0, level=level, rng=rng)
@@ -141,9 +140,9 @@ def family_bootstrap(
 
 
 def family_groups(families: Sequence[str | None] | None, models: int) -> Int[np.ndarray, " model"]:
-    """Each model's family as a number from 0; a model without one (None) is a family of its own, as all are for None.
+    """Each model's family as a number from 0. A model without one (None) is a family of its own; `None`: all are.
 
-    Raises ValueError where there is not one family a model.
+    Raises ValueError if there is not one family per model.
 
     >>> family_groups(["vgg", "resnet", None, "vgg"], 4)
     array([0, 1, 2, 0])
@@ -160,16 +159,16 @@ def family_groups(families: Sequence[str | None] | None, models: int) -> Int[np.
 def drawn_weights(
     rng: np.random.Generator, resamples: int, group: Int[np.ndarray, " model"]
 ) -> Float[np.ndarray, "resample model"]:
-    """How often each model comes up when groups of models are drawn whole, with replacement, as many as there are.
+    """How often each model occurs when whole groups of models are resampled with replacement.
 
-    Takes each model's group, numbered from 0; with every model a group of its own this is the ordinary bootstrap.
+    Takes each model's group, numbered from 0; if every model is a group of its own, this is the ordinary bootstrap.
     """
     groups = int(group.max()) + 1
     return drawn_counts(rng, resamples, groups)[:, group].astype(np.float64)
 
 
 def _accuracies(drawn: DrawnImages, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Drawn accuracies on the scale, shapes (resample, model)."""
+    """Resampled accuracies on the scale, shapes (resample, model)."""
     return (
         _accuracy_on_scale(drawn.original, drawn.original_total, scale),
         _accuracy_on_scale(drawn.new, drawn.new_total, scale),
@@ -190,7 +189,7 @@ def _observed(original: np.ndarray, new: np.ndarray, scale: str, level: float) -
 
 
 def _with_draws(line: Line, draws: list[np.ndarray], resamples: int, mirrored: bool = False) -> Line:
-    """The line with these draws in place of its own; draws without a slope are left out, as `fit_line` does."""
+    """The line with these draws instead of its own; like `fit_line`, leaves out draws without a slope."""
     slopes, offsets = np.concatenate(draws, axis=1) if draws else np.empty((2, 0))
     defined = np.isfinite(slopes)
     slopes, offsets = slopes[defined], offsets[defined]
@@ -212,5 +211,5 @@ def _percentile_interval(draws: np.ndarray, level: float) -> Interval[float]:
 
 
 def _enough(group: np.ndarray) -> bool:
-    # One or two groups drawn whole give the same two or three lines again and again, which would pass for certainty.
+    # Resamples of one or two groups give only two or three different lines, whose intervals would look far too certain.
     return bool(group.max() > 1)

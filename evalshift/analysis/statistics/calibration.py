@@ -12,7 +12,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.percentiles import central_bounds
 from evalshift.shapes import Correct
 
-# Bins of equal mass, as many as are usual; fewer where a bin would have less images than its accuracy needs.
+# The usual number of equal-mass bins; fewer if a bin would have too few images to estimate its accuracy.
 BINS = 15
 _IMAGES_IN_A_BIN = 20
 
@@ -37,18 +37,18 @@ class ReliabilityBins:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How m models' probabilities of the first prediction agree with what is correct on one set of images.
+    """How well m models' probabilities of their first predictions match their accuracy on one set of images.
 
     confidence       mean probability of the first prediction
     accuracy         on the images that have one
     over_confidence  confidence − accuracy, in [−1, 1], negative for under-confidence
     brier            mean squared difference of probability and correctness, in [0, 1]
     ece              calibration error, debiased, at least 0
-    ece_interval     bootstrap interval over images, from 0 where `p_value` is above 1 − level; NaN without resamples,
-                     and where no bin has variance
-    ece_plain        the same as it is usually computed, too high by about the sampling error of the bins
+    ece_interval     bootstrap interval over images; starts at 0 if `p_value` is above 1 − level; NaN without resamples,
+                     and if no bin has variance
+    ece_plain        calibration error as usually computed, biased upwards by about the sampling error of the bins
     p_value          of the null hypothesis that the model is calibrated; NaN without resamples
-    bins             what is in a reliability diagram
+    bins             the bins of a reliability diagram
     """
 
     confidence: ImageMeans
@@ -73,11 +73,11 @@ def calibration(
 ) -> Calibration:
     """Over-confidence, Brier score and calibration error of m models on n images.
 
-    Takes the probability of each first prediction, in [0, 1], NaN where there is none, and whether it is correct.
-    Images without a probability are left out; all numbers of a model that has none are NaN. The calibration error is
-    the mean of |confidence − accuracy| over the images of `reliability_bins`, less what sampling error adds to it:
-    in a bin of n images with accuracy a, the error of a is taken as normal with variance a(1 − a)/n. The p-value is the
-    share of `resamples` draws of a calibrated model with these probabilities whose plain error is as large.
+    Takes the probability of each first prediction, in [0, 1] or NaN if there is none, and whether it is correct. Images
+    without a probability are left out; all numbers of a model without probabilities are NaN. The calibration error is
+    the mean of |confidence − accuracy| over the images in `reliability_bins`, minus the bias due to sampling error: in
+    a bin of n images with accuracy a, the error of a is assumed normal with variance a(1 − a)/n. The p-value is the
+    share of `resamples` draws from a calibrated model with these probabilities whose plain error is at least as large.
     Raises ValueError for values outside [0, 1], shapes that differ, bins below 1, a level outside (0, 1), and for a
     negative number of resamples, or a single one.
     Source: Kumar, Liang, Ma 2019, NeurIPS, arXiv 1909.10155 (debiased); Roelofs et al. 2022, AISTATS, arXiv 2012.08668
@@ -110,15 +110,16 @@ def calibration(
 
 
 def _gap(prob: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Confidence less correctness of each image."""
+    """Confidence minus correctness of each image."""
     return prob.astype(np.float64) - correct
 
 
 def ece_change(original: Calibration, new: Calibration) -> tuple[np.ndarray, Interval[np.ndarray]]:
-    """New minus original debiased calibration error of each model, shape (m,), with its interval at their level.
+    """New minus original debiased calibration error of each model, shape (m,), with its interval.
 
-    The two sets are independent, so the interval adds the squares of the distances from either estimate to its bounds.
-    Where an interval begins at 0 the estimate is too high rather than scattered, and its distance to 0 is added whole.
+    The two sets are independent, so the interval adds the squared distances of the two estimates from their bounds; its
+    level is theirs. If an interval starts at 0, its estimate is biased upwards rather than noisy, and the full distance
+    to 0 is added.
     Source: Zou and Donner 2008, Statistics in Medicine 27(10), 1693-1702 (squares of distances).
     """
     change = new.ece - original.ece
@@ -129,7 +130,7 @@ def ece_change(original: Calibration, new: Calibration) -> tuple[np.ndarray, Int
 
 
 def _reach(found: Calibration) -> tuple[np.ndarray, np.ndarray]:
-    """How far the interval reaches below and above the estimate."""
+    """Distances of the estimate from the lower and the upper bound of its interval."""
     bounds = found.ece_interval
     return np.maximum(found.ece - bounds.low, 0), np.maximum(bounds.high - found.ece, 0)
 
@@ -137,8 +138,8 @@ def _reach(found: Calibration) -> tuple[np.ndarray, np.ndarray]:
 def reliability_bins(prob: Float[np.ndarray, "m n"], correct: Correct, bins: int = BINS) -> ReliabilityBins:
     """Each model's images in bins of about equal mass, from the least to the most confident.
 
-    Images of the same confidence are in one bin, so that the order of the images does not matter; a model then has
-    fewer bins, as it has where bins would have less than 20 images.
+    Images of the same confidence are in the same bin, so the order of the images does not matter. A model has fewer
+    bins if its confidences are tied or if bins would have fewer than 20 images.
     Raises ValueError for values outside [0, 1], shapes that differ, and bins below 1.
     """
     _check(prob, correct, bins)
@@ -153,9 +154,10 @@ def reliability_bins(prob: Float[np.ndarray, "m n"], correct: Correct, bins: int
 
 
 def debiased_error(bins: ReliabilityBins) -> Float[np.ndarray, " m"]:
-    """Twice the plain calibration error minus its mean over normal errors of the accuracies of the bins.
+    """Twice the plain calibration error minus its mean over normal errors of the bins' accuracies.
 
-    0 where that is below 0, as it can be where bins err less than sampling error alone; NaN for a model without images.
+    0 if that is negative, as it can be when the bins deviate by less than sampling error alone; NaN for a model without
+    images.
     """
     with np.errstate(invalid="ignore"):
         spread = np.sqrt(bins.accuracy * (1 - bins.accuracy) / bins.images)
@@ -176,9 +178,9 @@ def folded_mean(mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
 
 
 def _wider_interval(estimate: np.ndarray, draws: np.ndarray, level: float) -> Interval[np.ndarray]:
-    """From draws of the error of an estimate, one row per model; NaN where nothing was drawn.
+    """Interval from draws of the error of an estimate, one row per model; NaN where nothing was drawn.
 
-    The basic bootstrap interval, or the percentile one where it is wider: each alone is too short on one side where
+    On each side, the wider of the basic and the percentile bootstrap interval: each alone is too short on one side if
     some bins are calibrated, because |x| has a corner at 0.
     """
     low, high = central_bounds(draws, level)
@@ -186,9 +188,9 @@ def _wider_interval(estimate: np.ndarray, draws: np.ndarray, level: float) -> In
 
 
 def _from_zero(interval: Interval[np.ndarray], calibrated: np.ndarray) -> Interval[np.ndarray]:
-    """No calibration error is below 0 or above 1, and 0 is in the interval of a model that may be calibrated.
+    """The interval cut to [0, 1]; it starts at 0 for a model that may be calibrated.
 
-    Where all bins are without variance, resampling shows nothing: NaN.
+    NaN if no bin has variance, where resampling is uninformative.
     """
     shown = interval.high > interval.low
     low = np.where(calibrated, np.minimum(interval.low, 0), interval.low)
@@ -196,7 +198,7 @@ def _from_zero(interval: Interval[np.ndarray], calibrated: np.ndarray) -> Interv
 
 
 def _p_value(bins: ReliabilityBins, plain: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often a calibrated model with the probabilities of these bins has a plain error as large; shape (m,)."""
+    """How often a calibrated model with the probabilities of these bins has at least this plain error; shape (m,)."""
     found = np.full(len(plain), np.nan)
     for model, images in enumerate(bins.images):
         there = images > 0
@@ -204,7 +206,7 @@ def _p_value(bins: ReliabilityBins, plain: np.ndarray, resamples: int, rng: np.r
             spread = np.sqrt(bins.expected[model, there] / images[there])
             gaps = np.abs(rng.standard_normal((resamples, len(spread))) * spread)
             drawn = gaps @ images[there] / images.sum()
-            # A model that is always as sure as it is correct has nothing but rounding to its error.
+            # The error of a model whose confidence always equals its accuracy is rounding alone.
             found[model] = (1 + np.sum(drawn >= plain[model] - 1e-12)) / (1 + resamples)
     return found
 
@@ -222,8 +224,8 @@ def _mean_over(values: np.ndarray, images: np.ndarray) -> np.ndarray:
 def _error_draws(bins: ReliabilityBins, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """The debiased error on resampled images, shape (m, resamples).
 
-    How many of the drawn images fall into each bin is drawn; their mean of confidence − correct is drawn as normal, as
-    the mean of the 20 images or more of a bin nearly is. That is thousands of times as fast as drawing images.
+    Draws the number of images in each bin, and the bin's mean of confidence − correct from a normal distribution, which
+    is close for a mean of 20 images or more. This is thousands of times faster than resampling images.
     """
     draws = np.full((len(bins.images), resamples), np.nan)
     for model, images in enumerate(bins.images):
@@ -242,7 +244,7 @@ def _error_draws(bins: ReliabilityBins, resamples: int, rng: np.random.Generator
 
 
 def _binned(prob: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], bins: int) -> np.ndarray:
-    """Of one model, by bin, shape (6, b): images, and sums of p, correct c, p − c, (p − c)², and p(1 − p)."""
+    """For one model and each bin: images, and sums of p, correct c, p − c, (p − c)², p(1 − p); shape (6, b)."""
     known = np.isfinite(prob)
     prob, correct = prob[known], correct[known]
     count = len(prob)

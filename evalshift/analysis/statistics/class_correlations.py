@@ -1,4 +1,4 @@
-"""Whether new accuracy on each class goes with original accuracy over models."""
+"""Correlation over models between new accuracy on each class and original accuracy."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class ClassCorrelations:
 
     correlation   of the new accuracy on the class with the original accuracy on all images; its `interval` is Fisher's;
                   NaN for a class without new images, or on which all models are equally accurate
-    p_value       two-sided, of no correlation; `p_holm` and `p_bh` are adjusted over the classes
+    p_value       two-sided, for no correlation; `p_holm` and `p_bh` are adjusted over the classes
     own           correlation of the new with the original accuracy on the class itself
     slope         new accuracy on the class per unit of original accuracy on all images, least squares of fractions
     """
@@ -50,12 +50,12 @@ def class_correlations(
     scale: str = "linear",
     level: float = 0.95,
 ) -> ClassCorrelations:
-    """Correlate, class by class, new with original accuracy over at least four models, on a scale.
+    """Correlate new accuracy on each class with original accuracy over at least four models, on a scale.
 
-    Takes counts of correct predictions on all original images, and class by class on both sets, with the numbers of
-    images; none or all correct become finite as in `scales.fitted_accuracy`.
+    Takes counts of correct predictions on all original images and per class on both sets, with the numbers of images.
+    Accuracies of 0 and 1 are made finite as in `scales.fitted_accuracy`.
     Raises ValueError for a scale or level out of range and impossible counts, AnalysisError for fewer than four models
-    and for models of one original accuracy.
+    and if all models have the same original accuracy.
     Source: Miller et al. 2021, ICML, arXiv 2107.04649 (correlations on the probit scale); Fisher 1921, Metron 1, 3-32
     (interval).
 
@@ -115,7 +115,7 @@ def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _p_values(correlation: np.ndarray, models: int) -> np.ndarray:
-    """Student's t of a correlation, which is exact for normal accuracies."""
+    """Student's t test of a correlation, which is exact for normal accuracies."""
     with np.errstate(divide="ignore"):
         t = np.abs(correlation) * np.sqrt((models - 2) / (1 - correlation**2))
     return 2 * stats.t.sf(t, models - 2)

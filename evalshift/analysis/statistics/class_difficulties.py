@@ -1,4 +1,4 @@
-"""Classes whose images became harder, or easier, for the models by more than those of other classes."""
+"""Classes whose images became harder or easier for the models than those of the median class."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ class ClassDifficulties:
 
     original, new   mean difficulty of the class's images minus that of all images of the set, with its variance over
                     draws of the class's images; NaN below two images
-    change          new minus original, less the median of these: above 0 where a class became harder by more than the
-                    median class
-    shift           that median, in which a few classes that changed otherwise count for little
-    p_holm          of no such change, adjusted over the classes; NaN where the change has no error
+    change          new minus original difficulty, minus the median over classes: above 0 if a class became harder by
+                    more than the median class
+    shift           that median, which is robust to a few classes that changed differently
+    p_holm          for no such change, adjusted over the classes; NaN if the change has no standard error
     """
 
     original: ImageMeans
@@ -37,13 +37,13 @@ def class_difficulties(
     classes: int,
     level: float = 0.95,
 ) -> ClassDifficulties:
-    """How each class's difficulty differs from that of all images on either set, and how that changes.
+    """How each class's difficulty differs from that of all images of a set, and how the difference changes.
 
-    A class is taken for an item, and the sets for groups that it may function differently in: both sets have images of
-    it, although no image is in both. Abilities are allowed for, and the shift of the median class is taken out.
-    A class's difficulty is the maximum likelihood estimate of the mean of its images, one Newton step from that of all:
-    expected difficulties of images, which are shrunk, over how reliable they are. Its variance is that over the class's
-    images; Welch's test, Holm over the classes.
+    An analysis of differential item functioning, with classes as items and sets as groups: both sets have images of
+    each class, although no image is in both. It controls for the models' abilities and subtracts the shift of the
+    median class. A class's difficulty is the maximum likelihood estimate of the mean over its images, by one Newton
+    step from the mean of all images: the images' expected difficulties, which are shrunk, divided by their reliability.
+    Its variance is that over the class's images. Welch's test, with Holm's adjustment over the classes.
     Raises ValueError for a level outside (0, 1), and for labels that are not one per image or outside the classes.
     Source: Mislevy 1985, JASA 80, 993-997 (means of groups of a latent variable); Holland and Wainer 1993, Differential
     Item Functioning.
@@ -53,7 +53,7 @@ def class_difficulties(
         _of_set(side, labels, classes) for side, labels in ((found.original, original_labels), (found.new, new_labels))
     )
     change, shift = _beyond_median(original, new, level)
-    # Where one of the sets has no error for a class there is no test of it.
+    # A class without a standard error on one of the sets is not tested.
     known = np.isfinite(original.variance) & np.isfinite(new.variance)
     for values in (change.change, change.interval.low, change.interval.high, change.p_value):
         values[~known] = np.nan
@@ -63,7 +63,7 @@ def class_difficulties(
 
 
 def _beyond_median(original: ImageMeans, new: ImageMeans, level: float) -> tuple[ChangeOfMeans, float]:
-    """The changes less their median, and that median, over classes with an error on both sets; NaN without any."""
+    """The changes minus their median, and that median, over classes with standard errors on both sets; NaN if none."""
     both = np.isfinite(original.variance) & np.isfinite(new.variance)
     shift = float(np.median((new.mean - original.mean)[both])) if both.any() else float("nan")
     return change_of_means(original, ImageMeans(new.mean - shift, new.variance, new.images), level), shift

@@ -1,4 +1,4 @@
-"""Cluster-robust variances of a least-squares line or parabola, corrected for few clusters, with degrees of freedom."""
+"""Cluster-robust variances of a least-squares line or parabola, with small-sample correction and degrees of freedom."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 # A cluster that alone determines a direction of the line leaves no residual in it: its share of the variance there is
-# unknown, and 1 minus its leverage is 0 but for rounding.
+# unknown, and 1 minus its leverage is 0 up to rounding.
 _FULL_LEVERAGE = 1e-9
 
 
@@ -27,7 +27,7 @@ class ClusterRobust:
 
     @property
     def clusters(self) -> int:
-        """How many there are."""
+        """Number of clusters."""
         return len(self._scores)
 
     def variance(
@@ -35,12 +35,12 @@ class ClusterRobust:
     ) -> tuple[Float[np.ndarray, " combination"], Float[np.ndarray, " combination"]]:
         """CR2 variances of combinations of the coefficients, and their Bell–McCaffrey degrees of freedom.
 
-        In the case of a line, a row (1, x) stands for its value at x, (0, 1) for the slope.
+        For a line, the row (1, x) is its value at x, and (0, 1) its slope.
         """
         adjusted = np.einsum("cij,kj->kci", self._adjustment, combinations @ self._combining)
         variance = np.einsum("kci,ci->kc", adjusted, self._scores) ** 2
-        # Each cluster's share is the square of a combination of y; the combinations of all have, for independent points
-        # of one variance, the covariance diag(norms) − U U', with a row of U for each cluster.
+        # Each cluster contributes the square of a linear combination of y. For independent points of equal variance,
+        # these combinations have the covariance diag(norms) − U U', with one row of U per cluster.
         moved = np.einsum("cij,kcj->kci", self._leverage, adjusted)
         norms = np.sum(adjusted * moved, axis=2)
         trace = np.sum(norms, axis=1) - np.sum(moved**2, axis=(1, 2))
@@ -54,12 +54,12 @@ class ClusterRobust:
 def cluster_robust(
     x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"], group: Int[np.ndarray, " m"], degree: int = 1
 ) -> ClusterRobust:
-    """Fit y on the powers of x up to `degree` by least squares, for points whose errors go together within groups.
+    """Fit y on the powers of x up to `degree` by least squares, for points with correlated errors within groups.
 
-    Takes more distinct x than the degree, and each point's group, numbered from 0. With every point a group of its own
-    the variances are HC2, which allow for errors of unequal variance. CR2 multiplies the residuals of a group g by
-    (I − H_g)^(−½), H_g its block of the hat matrix, which makes the variance unbiased where all errors are independent
-    and alike. All work is linear in the number of points.
+    Takes more distinct x than the degree, and each point's group, numbered from 0. If every point is a group of its
+    own, the variances are HC2, which allow for heteroscedastic errors. CR2 multiplies the residuals of group g by (I −
+    H_g)^(−½), with H_g its block of the hat matrix, which makes the variance unbiased for independent errors of equal
+    variance. Time and memory are linear in the number of points.
     Source: Bell and McCaffrey 2002, Survey Methodology 28(2), 169-181; Pustejovsky and Tipton 2018, Journal of Business
     and Economic Statistics 36(4), 672-683.
     """

@@ -11,7 +11,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.errors import AnalysisError
 from evalshift.shapes import Correct
 
-# With fewer clusters the variance between them is hardly known.
+# With fewer clusters, the variance between them cannot be estimated reliably.
 FEWEST_CLUSTERS = 10
 
 
@@ -20,10 +20,10 @@ class ClusteredAccuracies:
     """Accuracies of m models on images in clusters, fractions; see `clustered_accuracies`.
 
     error           standard error over clusters, shape (m,)
-    design_effect   its square over that of as many independent images, p(1 − p)/n; NaN where all or none are correct
-    interval        Korn and Graubard's, at the level
+    design_effect   error² divided by p(1 − p)/n, the variance for independent images; NaN if all or none are correct
+                    interval        Korn and Graubard's confidence interval
     df              degrees of freedom of the variance
-    clusters        how many there are; `images` in them
+    clusters        number of clusters; `images`: of images in them
     """
 
     accuracy: Float[np.ndarray, " m"]
@@ -38,12 +38,12 @@ class ClusteredAccuracies:
 def clustered_accuracies(
     correct: Correct, cluster: Int[np.ndarray, " image"], level: float = 0.95
 ) -> ClusteredAccuracies:
-    """Accuracy of each model, with the sampling error of clusters that are drawn as a whole.
+    """Accuracy of each model, with a sampling error for clusters that are sampled as a whole.
 
     Takes which of n images each of m models classifies correctly, and each image's cluster, numbered from 0; −1 for an
-    image that is in none and counts as one of its own. Standard errors are cluster-robust (CR2). The interval is
-    Clopper and Pearson's for the effective number of images, p(1 − p)/error², less what the degrees of freedom cost;
-    where all or none are correct, for the number of clusters.
+    image that is in no cluster and counts as one of its own. Standard errors are cluster-robust (CR2). The interval is
+    Clopper and Pearson's for the effective number of images, p(1 − p)/error², reduced for the degrees of freedom; if
+    all or none are correct, for the number of clusters.
     Raises ValueError for a level outside (0, 1), and AnalysisError for fewer than ten clusters.
     Source: Korn and Graubard 1998, Survey Methodology 24(2), 193-201; standard errors as `cluster_robust`.
 
@@ -92,7 +92,7 @@ class ClusterMean:
 
 
 def cluster_mean(values: Float[np.ndarray, " image"], cluster: Int[np.ndarray, " image"]) -> ClusterMean:
-    """The mean of a value of each image, with the standard error of clusters that are drawn as a whole (CR2).
+    """Mean of one value per image, with a standard error for clusters that are sampled as a whole (CR2).
 
     `cluster` as in `clustered_accuracies`.
 
@@ -122,20 +122,20 @@ def clustered_drop(original: ClusteredAccuracies, new: ClusteredAccuracies) -> I
 
 
 def _numbered(cluster: np.ndarray) -> np.ndarray:
-    """Clusters numbered without gaps; each image in none is one of its own."""
+    """Clusters numbered without gaps; an image in no cluster becomes a cluster of its own."""
     alone = cluster < 0
     own = cluster.max(initial=-1) + 1 + np.cumsum(alone) - 1
     return np.unique(np.where(alone, own, cluster), return_inverse=True)[1].ravel()
 
 
 def _degrees_of_freedom(member: np.ndarray) -> float:
-    """Bell and McCaffrey's of a mean; they depend on the sizes of the clusters alone."""
+    """Bell and McCaffrey's degrees of freedom of a mean, which depend only on the sizes of the clusters."""
     nothing = np.zeros(len(member))
     return float(cluster_robust(nothing, nothing, member, degree=0).variance(np.ones((1, 1)))[1][0])
 
 
 def _clopper_pearson(accuracy: np.ndarray, images: np.ndarray, level: float) -> Interval[np.ndarray]:
-    """For numbers of images that need not be whole."""
+    """Clopper–Pearson interval for numbers of images that need not be integers."""
     right, wrong = accuracy * images, (1 - accuracy) * images
     with np.errstate(invalid="ignore"):
         low = np.where(right > 0, stats.beta.ppf((1 - level) / 2, right, wrong + 1), 0.0)

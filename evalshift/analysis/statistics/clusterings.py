@@ -1,4 +1,4 @@
-"""Attributes of images that name clusters: a video, a photographer, a place with few images each."""
+"""Attributes of images that name clusters, such as the video, photographer or place that several images share."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,14 +7,14 @@ from jaxtyping import Int
 
 from evalshift.analysis.statistics.clustered import FEWEST_CLUSTERS
 
-# An attribute with more values per image than this names images, and says nothing of clusters.
+# An attribute with more distinct values per image than this identifies single images rather than clusters.
 _MOST_VALUES = 0.8
 
 
 def clusterings(attributes: Mapping[str, Sequence[str]]) -> dict[str, Int[np.ndarray, " image"]]:
     """The attributes whose values are clusters, and each image's cluster, numbered from 0; −1 where it has no value.
 
-    Those with at least ten values, and at most four for each five images that have one.
+    Such an attribute has at least ten distinct values, and at most four for every five images that have one.
 
     >>> found = clusterings({"video": [f"v{frame // 3}" for frame in range(60)], "place": ["a", "b"] * 30})
     >>> list(found), found["video"][:4]

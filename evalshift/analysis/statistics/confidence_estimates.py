@@ -15,8 +15,8 @@ class ConfidenceEstimates:
     """New accuracy of m models estimated without labels, NaN for models without probabilities.
 
     atc         average thresholded confidence: share of new images above the threshold, in [0, 1]
-    threshold   confidence that as large a share of the original images exceeds as are correct
-    doc         original accuracy less the difference of confidences (original minus new mean), cut to [0, 1]
+    threshold   confidence above which the share of original images equals original accuracy
+    doc         difference of confidences: original accuracy minus (original − new mean confidence), cut to [0, 1]
     confidence  mean confidence on the new images, the estimate of a calibrated model
     """
 
@@ -29,11 +29,12 @@ class ConfidenceEstimates:
 def confidence_estimates(
     original_prob: Float[np.ndarray, "m n"], original_correct: Correct, new_prob: Float[np.ndarray, "m _"]
 ) -> ConfidenceEstimates:
-    """Estimate each model's accuracy on new images from its probabilities there, and those and labels on the original.
+    """Estimate each model's accuracy on new images from its probabilities on both sets and the original labels.
 
-    Takes probabilities of the first predictions, in [0, 1], NaN where there is none, and which original ones are
-    correct. Images without a probability count as below any threshold, and as confidence 0: they are incorrect. Where
-    several original images have the threshold's confidence, the same part of the new images that have it counts.
+    Takes probabilities of the first predictions, in [0, 1] or NaN if there is none, and which original predictions are
+    correct. An image without a probability is incorrect: it counts as below any threshold and as confidence 0. If
+    several original images have exactly the threshold's confidence, the same fraction of the new images at that
+    confidence counts as above.
     Raises ValueError for probabilities outside [0, 1], and for sizes that differ.
     Source: Garg et al. 2022, ICLR, arXiv 2201.04234 (ATC with maximum confidence); Guillory et al. 2021, ICCV, arXiv
     2107.03315 (DoC); Hendrycks and Gimpel 2017, ICLR, arXiv 1610.02136 (mean confidence).
@@ -67,7 +68,7 @@ def _estimates(
 
 
 def _threshold(confidence: np.ndarray, correct: int) -> tuple[float, float]:
-    """The confidence that `correct` images exceed; and of those that have it, the share that counts as above it."""
+    """The confidence that `correct` images exceed, and the fraction of images at it that counts as above."""
     ordered = np.sort(confidence)[::-1]
     if correct == len(ordered):
         return float(ordered[-1]), 1.0

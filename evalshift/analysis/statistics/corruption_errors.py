@@ -1,4 +1,4 @@
-"""Mean and relative corruption error: errors on corrupted images beside those of a reference model."""
+"""Mean and relative corruption error: errors on corrupted images, normalised by those of a reference model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ _MEAN, _MCE, _RELATIVE = range(3)
 class ReferenceErrors:
     """Errors of a reference model on each corruption, means over severities, and on the clean images: fractions.
 
-    model   its place among the models compared, whose sampling error is then in the intervals; None where its errors
-            are known without them
+    model   its position among the models compared, whose sampling error the intervals then include; None if its errors
+            are known from elsewhere
     """
 
     errors: Float[np.ndarray, " corruption"]
@@ -43,15 +43,15 @@ class ReferenceErrors:
 
 @dataclass(frozen=True, eq=False)
 class CorruptionErrors:
-    """Errors of m models on c corruptions, and their means; fractions, 1 where a model is as the reference.
+    """Errors of m models on c corruptions, and their means; fractions, where 1 is as large as the reference's.
 
     error          mean over severities, shape (c, m)
     mean_error     mean over corruptions, without a reference; shape (m,)
-    ce, relative_ce        errors over those of the reference; rises of the error over its rises
+    ce, relative_ce        error divided by the reference's; increase of the error divided by the reference's
     mce, relative_mce      their means over corruptions
-    conservative   whether intervals are bounds, from counts alone
+    conservative   whether intervals are upper bounds, computed from counts alone
 
-    What needs a reference is NaN without one; so is `relative_ce` where the reference's error does not rise.
+    Quantities that need a reference are NaN without one; `relative_ce` also if the reference's error does not increase.
     """
 
     error: Float[np.ndarray, "c m"]
@@ -77,14 +77,15 @@ def corruption_errors(
 ) -> CorruptionErrors:
     """Errors of m models on corrupted images, unnormalised and normalised by a reference model.
 
-    Takes counts on the clean images and on each corrupted set, and the number from 0 of each set's corruption; sets of
-    one corruption are its severities, which count alike. `reference` is the place of a model among these, or known
-    errors. With E(s, c) the error at severity s of corruption c, CE(c) = Σₛ E(s, c) / Σₛ Eʳ(s, c), mCE is its mean over
-    corruptions, and the relative one takes E(s, c) − E(clean) in place of E(s, c), for the reference too.
+    Takes counts on the clean images and on each corrupted set, and the corruption of each set, numbered from 0; the
+    sets of one corruption are its severities, weighted equally. `reference` is the position of one of these models, or
+    known errors. With E(s, c) the error at severity s of corruption c and Eʳ the reference's, CE(c) = Σₛ E(s, c) / Σₛ
+    Eʳ(s, c), and mCE is its mean over corruptions. The relative CE replaces E(s, c) by E(s, c) − E(clean), for the
+    reference too.
 
     Intervals are normal, by the delta method. With `sets`, correctness on the clean and then on each corrupted set,
-    they have the covariance of all severities and corruptions of the same images, and of the model and the reference.
-    From counts alone the standard errors are added up, as if all errors went together: an upper bound.
+    they use the covariance between all severities and corruptions of the same images, and between the model and the
+    reference. From counts alone, standard errors are added up as for perfectly correlated errors: an upper bound.
     Raises ValueError for a level outside (0, 1).
     Source: Hendrycks and Dietterich 2019, arXiv 1903.12261, section 4.2.
 
@@ -134,9 +135,9 @@ def _reference(reference: ReferenceErrors | int | None, error: np.ndarray, clean
 def _weights(
     members: Sequence[np.ndarray], known: ReferenceErrors, ce: np.ndarray, relative: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives of the three means by accuracies, of the model itself and of the reference; shape (3, set, m) both.
+    """Derivatives of the three means by the accuracies of the model and of the reference; shape (3, set, m) each.
 
-    Set 0 is the clean one.
+    Set 0 is the clean set.
     """
     models = ce.shape[1]
     own, other = np.zeros((2, 3, 1 + count, models))

@@ -1,4 +1,4 @@
-"""Whether new on original accuracy bends: the quadratic term on a scale, with its confidence interval."""
+"""Whether new against original accuracy is curved: the quadratic term on a scale, with its confidence interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +24,12 @@ from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
 Covariance = Float[np.ndarray, "m m"]
-# With fewer models than these a parabola passes through all of them.
+# A parabola passes exactly through fewer models than this.
 FEWEST_MODELS = 4
-# Share of the spread of the original accuracies, in its least favourable direction, that sampling error must leave.
+# Smallest share of the spread of the original accuracies, in its least favourable direction, that must remain after
+# subtracting sampling error.
 _LEAST_RELIABLE = 0.2
-# Residuals of models on a parabola are 0 but for this.
+# Residuals of models exactly on a parabola are 0 up to this.
 _ROUNDING = 1e-12
 _QUADRATIC = np.array([[0.0, 0.0, 1.0]])
 
@@ -39,7 +40,7 @@ class Curvature:
 
     quadratic      coefficient of the squared original accuracy on the scale; below 0 the slope falls as accuracy rises
     interval       its t interval at `level`, and `df`, its degrees of freedom
-    p_value        two-sided, of a straight line
+    p_value        two-sided, for a straight line
     bend           new accuracy that the curve predicts in the middle of the range of original accuracies, minus that of
                    the straight line between its ends, a fraction; `bend_interval` follows from `interval`
     slope_lowest, slope_highest   slopes of the curve on the scale at the lowest and the highest original accuracy
@@ -73,14 +74,15 @@ def curvature(
 ) -> Curvature:
     """Fit a parabola to new on original accuracy on a scale, and test that it is a straight line.
 
-    Takes what `line_intervals.random_effects_line` takes. With `covariances` of the sampling errors of the original and
-    of the new accuracies, in squared fractions, models scatter about the curve with a variance estimated by moments,
-    they share images, and the powers of x are corrected for the sampling error in it that models do not share; with
-    Satterthwaite's degrees of freedom. Without them it is least squares with CR2 variances, Bell–McCaffrey degrees of
-    freedom and clusters by family, and the images are taken as they are.
+    Takes the arguments of `line_intervals.random_effects_line`. With `covariances` of the sampling errors of the
+    original and of the new accuracies, in squared fractions, the fit includes the sampling error of the shared images
+    and the scatter of the models about the curve, whose variance is estimated by moments; the powers of x are corrected
+    for the sampling error that models do not share. Degrees of freedom are Satterthwaite's. Without `covariances`, it
+    is least squares with CR2 variances clustered by family and Bell–McCaffrey degrees of freedom, conditional on the
+    images.
     Raises what `fit_line` raises, and AnalysisError for fewer than four models, fewer than three distinct original
-    accuracies, models exactly on a parabola, and original accuracies that differ by little more than their sampling
-    error.
+    accuracies, models that lie exactly on a parabola, and original accuracies that differ by little more than their
+    sampling error.
     Source: C.-L. Cheng and H. Schneeweiss, Journal of the Royal Statistical Society B 60(1), 1998, 189-199 (corrected
     powers); otherwise as `random_effects_line` and `cluster_robust`.
 
@@ -112,7 +114,7 @@ def curvature(
 def _with_images(
     x: np.ndarray, y: np.ndarray, original: np.ndarray, new: np.ndarray, group: np.ndarray, scale: str
 ) -> tuple[np.ndarray, RandomEffects]:
-    """Coefficients from the corrected powers of centred x, and what makes them uncertain."""
+    """Coefficients from the corrected powers of centred x, and their uncertainty."""
     own = centred_covariance(original)
     powers = _corrected_powers(x, np.diagonal(own).clip(min=0))
     moments = np.array([[powers[i + j].sum() for j in range(3)] for i in range(3)])
@@ -123,14 +125,14 @@ def _with_images(
     steep = coefficients[1] + 2 * coefficients[2] * x
     errors = new + original * np.outer(steep, steep)
     between = between_models(np.vander(x, 3, increasing=True), y, errors, group)
-    # Noise in x stands in the weights too: the part of the variance that is quadratic in it, as for a straight line.
+    # Noise in x also enters the weights: the part of the variance that is quadratic in it, as for a straight line.
     direction = np.stack([np.zeros_like(x), np.ones_like(x), 2 * x], axis=1) @ inverse
     of_noise = 2 * coefficients[1] ** 2 * direction.T @ own**2 @ direction
     return coefficients, RandomEffects(weights, between, weights.T @ errors @ weights + of_noise)
 
 
 def _corrected_powers(x: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """What has the powers 0 to 4 of the true values as its mean, for normal errors in x of the variances `noise`."""
+    """Unbiased estimates of the powers 0 to 4 of the true values, for normal errors in x of the variances `noise`."""
     return np.stack(
         [np.ones_like(x), x, x**2 - noise, x**3 - 3 * noise * x, x**4 - 6 * noise * x**2 + 3 * noise**2], axis=0
     )
@@ -172,7 +174,7 @@ def _found(
 
 
 def _bend(chord: float, quadratic: float, width: float, scale: str) -> float:
-    """How far the curve lies above its chord in the middle, as accuracy: −quadratic (width/2)² on the scale."""
+    """Height of the curve above its chord in the middle, as accuracy: −quadratic (width/2)² on the scale."""
     curve, straight = from_scale(np.array([chord - quadratic * (width / 2) ** 2, chord]), scale)
     return float(curve - straight)
 
@@ -201,7 +203,7 @@ def _check_scatter(residuals: np.ndarray, y: np.ndarray, scale: str) -> None:
 
 
 def _check_reliable(moments: np.ndarray, x: np.ndarray, scale: str) -> None:
-    """The corrected moments against those of the measured values, in the direction where the least is left."""
+    """Compare the corrected moments with the measured ones, in the direction in which the least remains."""
     root = np.linalg.inv(np.linalg.cholesky(np.vander(x, 3, increasing=True).T @ np.vander(x, 3, increasing=True)))
     left = float(np.linalg.eigvalsh(root @ moments @ root.T).min())
     if left < _LEAST_RELIABLE:

@@ -1,4 +1,4 @@
-"""The difficulty model: images differ in how hard they are, models in skill, and accuracies lie on a probit line."""
+"""The difficulty model: images differ in difficulty and models in skill, so accuracies lie on a probit line."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Correct
 
-# Integrals over difficulty: the trapezoid rule on a grid of standard deviations, exact to rounding for spreads up to
-# the largest that is looked for.
+# Integrals over difficulty use the trapezoid rule on a grid of standard deviations, which is exact up to rounding for
+# all spreads in the search range.
 _GRID = np.linspace(-9, 9, 1201)
 _GRID_WEIGHTS = np.exp(-(_GRID**2) / 2) / np.exp(-(_GRID**2) / 2).sum()
 _MOST_SPREAD = 50.0
@@ -42,8 +42,8 @@ class ProbitLine:
 class FittedDifficulty:
     """The difficulty model fitted to m models on two sets; see `fit_difficulty`.
 
-    Skill and difficulty share their zero, which nothing fixes: the original set's mean difficulty is put at 0.
-    skill is NaN for a model with none or all correct on the original set.
+    Skill and difficulty are only determined up to a common shift; the original set's mean difficulty is set to 0.
+    `skill` is NaN for a model with none or all correct on the original set.
     """
 
     original: Difficulty
@@ -64,7 +64,7 @@ def expected_accuracy(skill: Accuracies, difficulty: Difficulty) -> Accuracies:
 
 
 def expected_line(original: Difficulty, new: Difficulty) -> ProbitLine:
-    """The line on which all models' accuracies lie: u = √(σ₁² + 1)/√(σ₂² + 1), v = (μ₁ − μ₂)/√(σ₂² + 1).
+    """The line on which the accuracies of all models lie: u = √(σ₁² + 1)/√(σ₂² + 1), v = (μ₁ − μ₂)/√(σ₂² + 1).
 
     Source: Recht et al. 2019, section 5.3.
 
@@ -88,15 +88,15 @@ def simulate(skill: Accuracies, difficulty: Difficulty, images: int, rng: np.ran
 def fit_difficulty(
     original: Bool[np.ndarray, "model image"], new: Bool[np.ndarray, "model new_image"]
 ) -> FittedDifficulty:
-    """The difficulty model by the method of moments: what correctness on single images says of the line of accuracies.
+    """Fit the difficulty model by the method of moments, from correctness on single images.
 
-    Takes which images each model predicts correctly on either set. The spread of difficulty shows in how often two
-    models are both correct on an image, more often than if they were independent; it is the one that gives the mean
-    number of such pairs. It is computed on each set alone, so the slope it gives is a prediction: nothing in it was
-    fitted to pairs of accuracies. The new set's mean difficulty follows from the mean of the models' probit accuracies.
-    Where models agree less than by chance the spread is 0.
-    Raises AnalysisError for fewer than two models with some right and some wrong on both sets, and where models agree
-    on nearly every image, more than any spread up to 50 gives.
+    Takes which images of each set each model classifies correctly. The more difficulty varies, the more often two
+    models are both correct on the same image; the estimated spread is the one that reproduces the mean number of such
+    pairs. It is estimated on each set alone, so the slope that follows is a prediction: nothing was fitted to pairs of
+    accuracies. The new set's mean difficulty follows from the mean of the models' probit accuracies. If models agree
+    less often than by chance, the spread is 0.
+    Raises AnalysisError for fewer than two models with some correct and some incorrect predictions on both sets, and if
+    models agree on more images than any spread up to 50 explains.
     Source: Recht et al. 2019, section 5.3 (the model).
     """
     levels = [_probits(correct) for correct in (original, new)]
@@ -112,11 +112,11 @@ def fit_difficulty(
 
 
 def spread_influence(correct: Correct, spread: float) -> Float[np.ndarray, " n"]:
-    """How far each image moves the spread of difficulty that `fit_difficulty` finds in its set, times their number.
+    """Influence of each image on its set's spread of difficulty from `fit_difficulty`, times the number of images.
 
-    Takes which images each model classifies correctly, of models with some correct and some not, and the spread. The
-    variance of these over the images, over their number, is that of the spread over samples of images. 0 for a spread
-    of 0, which little changes leave where it is.
+    Takes which images each model classifies correctly, for models with some correct and some incorrect predictions, and
+    the spread. The variance of the influences over images, divided by the number of images, estimates the sampling
+    variance of the spread. 0 for a spread of 0, which small changes leave at 0.
     Source: Hampel 1974, Journal of the American Statistical Association 69, 383-393 (influence functions).
     """
     models, images = correct.shape
@@ -125,7 +125,8 @@ def spread_influence(correct: Correct, spread: float) -> Float[np.ndarray, " n"]
     level, stretch = _probits(correct), np.hypot(spread, 1)
     argument = level[:, np.newaxis] * stretch - spread * _GRID
     chance, density = special.ndtr(argument), np.exp(-(argument**2) / 2) / np.sqrt(2 * np.pi)
-    # Pairs that are both correct, by each model's level and by the spread: 2 (Σ c − c_j) dc_j over m(m − 1).
+    # Derivatives of the share of correct pairs, 2 (Σ c − c_j) dc_j over m(m − 1), by each model's level and by the
+    # spread.
     weighted = 2 * (chance.sum(axis=0) - chance) * density * _GRID_WEIGHTS / (models * (models - 1))
     by_level = weighted.sum(axis=1) * stretch
     by_spread = float(np.sum(weighted * (level[:, np.newaxis] * spread / stretch - _GRID)))
@@ -140,7 +141,7 @@ def _probits(correct: np.ndarray) -> np.ndarray:
 
 
 def _spread(correct: np.ndarray, level: np.ndarray, name: str) -> float:
-    """Standard deviation of difficulty that gives as many pairs of models right on one image as there are."""
+    """Standard deviation of difficulty that reproduces how often two models are both correct on an image."""
     models, images = correct.shape
     if models > 1:
         right = correct.sum(axis=0, dtype=np.int64)
@@ -164,7 +165,7 @@ def _spread(correct: np.ndarray, level: np.ndarray, name: str) -> float:
 
 
 def _expected_pairs(level: np.ndarray, spread: float) -> float:
-    """Mean over pairs of models of the chance that both are right, for models of these probit accuracies."""
+    """Mean over pairs of models of the probability that both are correct, for models of these probit accuracies."""
     chance = special.ndtr(level[:, np.newaxis] * np.hypot(spread, 1) - spread * _GRID)
     total = chance.sum(axis=0)
     pairs = (total**2 - np.sum(chance**2, axis=0)) / (len(level) * (len(level) - 1))

@@ -1,4 +1,4 @@
-"""Diminishing returns: a line flatter than images of other difficulty make it, as tuning on the original set would."""
+"""Diminishing returns: a line flatter than the difficulty of the images explains, a sign of adaptive overfitting."""
 
 from dataclasses import dataclass
 
@@ -21,11 +21,12 @@ _STEP = 1e-4
 
 @dataclass(frozen=True)
 class DiminishingReturns:
-    """Whether gains on the original set shrink more on the new one than its images' difficulty makes them.
+    """Whether gains on the original set shrink more on the new set than the difficulty of its images explains.
 
     slope            of new on original accuracy, on `scale`, corrected for sampling error in the original accuracies
-    expected_slope   that the difficulty model gives on `scale`, from the spread of difficulty in each set
-    p_value          one-sided, of the hypothesis that the slope is no less than the expected one
+                     expected_slope   slope predicted by the difficulty model on `scale`, from the spread of difficulty
+                     in each set
+    p_value          one-sided, for the null hypothesis that the slope is at least the expected one
     df               degrees of freedom of the test
     """
 
@@ -43,17 +44,17 @@ def diminishing_returns(
     *,
     scale: str = "probit",
 ) -> DiminishingReturns:
-    """Test that the line is flatter than the difficulty model of the images makes it.
+    """Test whether the line is flatter than the difficulty model of the images predicts.
 
-    Takes which images each model classifies correctly, one row per model, on either set. On other images a line has a
-    slope other than 1 without any tuning: on the linear scale nearly always, on the probit scale where the difficulties
-    of one set spread more than those of the other. What is expected comes from each set alone, from how often two
-    models are correct on the same image; it is a straight line on the probit scale, whose slope on another scale is
-    that of least squares through the models' expected accuracies. The difference of the slopes is t-distributed: it
-    errs by the scatter of the models about the line, and by the sampling error of both sets' images, which moves the
-    accuracies and the expectation together.
+    Takes which images of each set each model classifies correctly, one row per model. Even without any tuning, the
+    slope differs from 1: nearly always on the linear scale, and on the probit scale if difficulty varies more in one
+    set than in the other. The expected slope is estimated on each set alone, from how often two models are correct on
+    the same image. It belongs to a straight line on the probit scale; on another scale it is the least-squares slope
+    through the models' expected accuracies. The difference of the slopes is t-distributed. Its variance includes the
+    scatter of the models about the line and the sampling error of both sets' images, which affects the accuracies and
+    the expectation together.
     Raises AnalysisError for fewer than three models, for original accuracies that differ by no more than their sampling
-    error, and where the difficulty model cannot be fitted.
+    error, and if the difficulty model cannot be fitted.
     Source: Recht et al. 2019, sections 2.1, 5.1 (diminishing returns) and 5.3 (the difficulty model).
     """
     usable = np.all([(correct.any(axis=1)) & ~correct.all(axis=1) for correct in (original, new)], axis=0)
@@ -89,7 +90,7 @@ def diminishing_returns(
 
 
 def _expected_slope(slope: float, offset: float, level: np.ndarray, scale: str) -> float:
-    """The least-squares slope, on a scale, through what a line on the probit scale makes of these probit accuracies."""
+    """Least-squares slope on a scale through the new accuracies that a probit line predicts at these accuracies."""
     if scale == "probit":
         return slope
     x, y = (to_scale(special.ndtr(values), scale) for values in (level, slope * level + offset))
@@ -104,7 +105,7 @@ def _moves(
     slope: float,
     scale: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How far each image of either set moves the slope, times the number of images."""
+    """Influence of each image of each set on the slope, times the number of images."""
     original, new = (
         image_sums(weights * steepness(accuracy, scale), correct, less=accuracy)
         for correct, accuracy in zip(sets, accuracies, strict=True)
@@ -115,7 +116,7 @@ def _moves(
 def _moves_of_expected(
     sets: tuple[np.ndarray, np.ndarray], levels: tuple[np.ndarray, np.ndarray], difficulty: FittedDifficulty, scale: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How far each image of either set moves the expected slope, times the number of images."""
+    """Influence of each image of each set on the expected slope, times the number of images."""
     slope, offset = difficulty.line.slope, difficulty.line.offset
     # Of the slope √(σ₁² + 1)/√(σ₂² + 1): d√(σ² + 1) = σ/√(σ² + 1) dσ.
     spreads = difficulty.original.spread, difficulty.new.spread
@@ -144,6 +145,6 @@ def _moves_of_expected(
 
 
 def _mean_moves(correct: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """How far each image moves the mean probit accuracy of the models, times the number of images."""
+    """Influence of each image on the mean probit accuracy of the models, times the number of images."""
     steep = steepness(accuracy, "probit")[:, np.newaxis]
     return np.concatenate([np.mean((part - accuracy[:, np.newaxis]) * steep, axis=0) for part in image_parts(correct)])

@@ -1,18 +1,18 @@
-"""Draws with replacement, as counts of what came up."""
+"""Draws with replacement, as counts per cell."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-# A batch's arrays stay near the processor. Beyond the caches, and beyond what the system hands out anew for each array,
-# a draw takes four times as long.
+# The arrays of a batch stay in the processor's cache and are small enough for the allocator to reuse; larger ones take
+# four times as long per draw.
 _CELLS_IN_A_BATCH = 100_000
 
 
 def drawn_counts(rng: np.random.Generator, resamples: int, cells: int) -> np.ndarray:
-    """How often each of `cells` comes up in as many draws with replacement; shape (resamples, cells).
+    """How often each of `cells` cells is drawn in `cells` draws with replacement; shape (resamples, cells).
 
-    Drawn in batches, the counts are the same as in one piece.
+    The counts do not depend on the sizes of the batches in which they are drawn.
     """
     drawn = rng.integers(cells, size=(resamples, cells))
     drawn += np.arange(resamples)[:, np.newaxis] * cells
@@ -20,7 +20,7 @@ def drawn_counts(rng: np.random.Generator, resamples: int, cells: int) -> np.nda
 
 
 def batches(resamples: int, width: int, most: int = _CELLS_IN_A_BATCH) -> Iterator[int]:
-    """Sizes of the batches in which `resamples` rows of `width` cells are made: `most` cells in each, or one row.
+    """Sizes of the batches for `resamples` rows of `width` cells: at most `most` cells each, or a single row.
 
     >>> list(batches(5, 50_000))
     [2, 2, 1]
@@ -31,15 +31,16 @@ def batches(resamples: int, width: int, most: int = _CELLS_IN_A_BATCH) -> Iterat
 
 
 def check_resamples(resamples: int) -> None:
-    """Raises ValueError for a negative number of resamples, and for a single one, which would pass for certainty."""
+    """Raise ValueError for a negative number of resamples, and for a single one, whose interval would have no width."""
     if resamples < 0 or resamples == 1:
         raise ValueError(f"resamples: found {resamples}; expected 0 for no intervals, or at least 2")
 
 
 def affordable(resamples: int, models: int, most: int) -> int:
-    """How many of these resamples are made: at most `most` resampled models in all, but never below 2,000 resamples.
+    """Number of resamples, reduced to at most `most` resampled models in all, but not below 2,000 resamples.
 
-    Intervals of many models' lines are narrow, and their bounds move by less than a printed digit.
+    With many models, the intervals of a line are narrow: fewer resamples move their bounds by less than a printed
+    digit.
 
     >>> affordable(100_000, 67, most=20_000_000), affordable(100_000, 1445, most=20_000_000), affordable(0, 67, most=1)
     (100000, 13840, 0)

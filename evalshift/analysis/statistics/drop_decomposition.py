@@ -1,4 +1,4 @@
-"""The drop split into its causes: tuning on the original set, another distribution, and chance."""
+"""The drop split into its causes: adaptive overfitting, distribution shift, and sampling error."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ BOUND_LEVELS = (0.95, 0.9999)
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One part of the drops of m models, as fractions: estimate and interval; NaN where it cannot be known."""
+    """One part of the drops of m models, as fractions: estimate and interval; NaN where it is not identified."""
 
     estimate: Accuracies
     interval: Interval[np.ndarray]
@@ -27,12 +27,13 @@ class Decomposition:
 
     drop                    original minus new accuracy, as measured
     adaptivity              measured original accuracy minus that on the original distribution; NaN without a fresh set
-    adaptivity_p            one-sided, of the hypothesis that the model does no better on the original set than on fresh
-                            images, but for sampling error; NaN without a fresh set
-    distribution            accuracy on the original minus that on the new distribution; where `fresh` is False this
-                            holds the adaptivity too
-    generalization          accuracy on the new distribution minus that measured: sampling error, of which 0 is expected
-    generalization_bounds   bounds of the same at each of `BOUND_LEVELS`
+                            adaptivity_p            one-sided, for the null hypothesis that the model is no more
+                            accurate on the original images than on fresh ones; NaN without a fresh set
+    distribution            accuracy on the original minus that on the new distribution; includes adaptivity if `fresh`
+                            is False
+    generalization          accuracy on the new distribution minus measured new accuracy: sampling error, expected to be
+                            0
+    generalization_bounds   its bounds at each of `BOUND_LEVELS`
     fresh                   whether a fresh set was given
     level                   of the intervals of the three terms
     """
@@ -49,10 +50,10 @@ class Decomposition:
 
 @dataclass(frozen=True, eq=False)
 class SplitDrop:
-    """The drops of m models across models: drop = shared − own.
+    """The drops of m models split into a shared and a model-specific part: drop = shared − own.
 
-    shared   original accuracy minus the new accuracy that the line of the other models gives there: the shift that
-             models share; its interval holds the line's uncertainty
+    shared   original accuracy minus the new accuracy that the line of the other models predicts there: the shift that
+             models share; its interval includes the line's uncertainty
     own      new accuracy minus that of the line: the model's effective robustness, with its interval
     """
 
@@ -73,13 +74,14 @@ def decompose(
 ) -> Decomposition:
     """Each model's drop as adaptivity, distribution and generalization gap, with intervals at `level`.
 
-    Takes counts over m models; `fresh` counts come from other images of the original distribution, on which nothing
-    was tuned. The measured original accuracy enters the drop as it is. So the interval of adaptivity is that of the
-    fresh set's sampling alone (Clopper–Pearson), and adaptivity includes the original set's sampling error as well as
-    tuning; adaptivity_p tests whether sampling error suffices (Fisher's exact test). The interval of distribution is
-    that of the sampling of the fresh and the new set (Newcombe), of generalization that of the new set. Without fresh
-    counts adaptivity and distribution are known only as a sum, which errs by the new set's sampling.
-    Raises ValueError for impossible counts or level, and where only one of the fresh counts is given.
+    Takes counts over m models; `fresh` counts come from other images of the original distribution, on which no model
+    was tuned. The measured original accuracy enters the drop as it is. Adaptivity therefore includes the original set's
+    sampling error as well as tuning, and its interval covers the sampling error of the fresh set alone
+    (Clopper–Pearson); adaptivity_p tests whether sampling error suffices (Fisher's exact test). The interval of
+    distribution covers the sampling error of the fresh and the new set (Newcombe), that of generalization the sampling
+    error of the new set. Without fresh counts, only the sum of adaptivity and distribution is known, with the sampling
+    error of the new set.
+    Raises ValueError for impossible counts or level, and if only one of the fresh counts is given.
     Source: Recht et al. 2019, section 2.
 
     >>> parts = decompose(np.array([930]), np.array([1000]), np.array([850]), np.array([1000]))
@@ -119,8 +121,8 @@ def decompose(
 def split_drop(original_accuracy: Accuracies, new_accuracy: Accuracies, robustness: EffectiveRobustness) -> SplitDrop:
     """Each model's drop as the shift that the other models' line explains and its own distance from that line.
 
-    Takes accuracies of m models as fractions and what `effective_robustness` gives for the same models. A model's own
-    part is NaN where an extrapolated line leaves it undetermined.
+    Takes accuracies of m models as fractions and the result of `effective_robustness` for the same models. A model's
+    own part is NaN where an extrapolated line leaves it undetermined.
     Source: Recht et al. 2019, section 3.3 (the line); Taori et al. 2020, arXiv 2007.00644 (the distance).
     """
     line = robustness.predicted_interval
@@ -135,5 +137,5 @@ def split_drop(original_accuracy: Accuracies, new_accuracy: Accuracies, robustne
 
 
 def _no_better_p(correct_1: np.ndarray, total_1: np.ndarray, correct_2: np.ndarray, total_2: np.ndarray) -> np.ndarray:
-    """Fisher's exact test, one-sided: the chance of at least `correct_1` in the first sample, given what both hold."""
+    """One-sided Fisher's exact test: P(at least `correct_1` correct in the first sample) given all margins."""
     return stats.hypergeom.sf(correct_1 - 1, total_1 + total_2, correct_1 + correct_2, total_1)

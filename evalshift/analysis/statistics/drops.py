@@ -10,7 +10,7 @@ from evalshift.analysis.statistics.intervals import Interval, difference_interva
 
 @dataclass(frozen=True)
 class Drops:
-    """Original minus new accuracy of each model (fractions, above 0 where the model falls) and its interval."""
+    """Original minus new accuracy of each model (fractions, above 0 for a drop) and its interval."""
 
     drop: Float[np.ndarray, " model"]
     interval: Interval[np.ndarray]

@@ -21,11 +21,11 @@ from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Correct, Counts
 
 Covariance = Float[np.ndarray, "m m"]
-# A resample whose original accuracies spread this little beside those of all (in squares) has no slope but rounding.
+# A resample whose original accuracies have less than this share of the sum of squares of all has no meaningful slope.
 _NO_SPREAD = 1e-12
-# The accuracies of two models with the same correctness on every image have no noise between them to divide by.
+# The difference between two models with the same correctness on every image has no variance to divide by.
 _NO_NOISE = 1e-12
-# Normal draws that are kept at once: 40 MB.
+# Normal draws kept in memory at once: 40 MB.
 _MOST_DRAWS = 5_000_000
 
 
@@ -33,22 +33,26 @@ _MOST_DRAWS = 5_000_000
 class EffectiveRobustness:
     """Each of m models against a line of other models, in accuracies (fractions); see `effective_robustness`.
 
-    predicted           new accuracy that the line gives at the model's original accuracy
-    predicted_interval  where the resampled lines pass there, at `level`
-    distance            new accuracy minus predicted: the effective robustness, above 0 where the model stands above
-    interval            of the distance, at `level`: sampling error in both coordinates and the line's uncertainty
-    usual               in which distances `level` of such models lie, from the scatter of the others (`scatter_test`)
-    scatter             τ: the others' standard deviation about their line on the scale, beyond sampling error where the
+    predicted           new accuracy that the line predicts at the model's original accuracy
+    predicted_interval  range of the resampled lines there, at `level`
+    distance            new accuracy minus predicted: the effective robustness, above 0 for a model above the line
+                        interval            of the distance, at `level`: sampling error in both coordinates and the
+                        line's uncertainty
+    usual               range of the distances of `level` of such models, from the scatter of the others
+                        (`scatter_test`)
+    scatter             τ: standard deviation of the others about their line on the scale; without sampling error if the
                         models' correctness on shared images is known, with it from counts alone
-    p_value             two-sided, of the hypothesis that the model is no farther from the line than such models scatter
-    p_holm, p_bh        the same adjusted over the models, by Holm and by Benjamini and Hochberg
-    p_family            as p_holm, tested without the model's family, whose scatter is estimated apart
-    screened            models so far off that the lines through others leave them out; against a testbed, its models
-    extrapolated        models whose original accuracy lies beyond those of all models of the line
-    undetermined        those of them whose distance is smaller than its standard error, see `reported`
-    repeats             models that repeat an earlier one, which no test counts; see `of`
+    p_value             two-sided, for the null hypothesis that the model scatters about the line like the others
+    p_holm, p_bh        adjusted over the models, by Holm and by Benjamini and Hochberg
+    p_family            like p_holm, from a line without the model's family and with a separate variance between
+                        families
+    screened            models so far from the line that the lines of the others leave them out; against a testbed, its
+                        models extrapolated        models whose original accuracy lies beyond those of all models of the
+                        line
+    undetermined        the extrapolated models whose distance is smaller than its standard error; see `reported`
+    repeats             models that repeat an earlier one, which are not counted as tests; see `of`
 
-    All are NaN where too few other models make the line, or all of one original accuracy. p_family is NaN without
+    All are NaN if the line has too few other models, or only models of one original accuracy. p_family is NaN without
     families.
     """
 
@@ -71,7 +75,7 @@ class EffectiveRobustness:
     resamples: int
 
     def of(self, models: Int[np.ndarray, " k"]) -> "EffectiveRobustness":
-        """The same for the models at these places, some of them several times; p-values are adjusted as before."""
+        """The results of the models at these positions, which may repeat; p-values stay as they are."""
         taken: dict[str, Any] = {
             name: Interval(value.low[models], value.high[models]) if isinstance(value, Interval) else value[models]
             for name, value in vars(self).items()
@@ -82,12 +86,12 @@ class EffectiveRobustness:
 
     @property
     def tests(self) -> int:
-        """How many models are tested, each once."""
+        """Number of models tested, each counted once."""
         return int((np.isfinite(self.p_value) & ~self.repeats).sum())
 
     @property
     def reported(self) -> Accuracies:
-        """The distances without those that an extrapolated line leaves undetermined, which are NaN."""
+        """The distances, with NaN for those that are undetermined because the line is extrapolated."""
         return np.where(self.undetermined, np.nan, self.distance)
 
 
@@ -109,18 +113,20 @@ def effective_robustness(
 ) -> EffectiveRobustness:
     """Distance of each model from the least-squares line through the others, with interval and p-values.
 
-    Takes counts over m models. The line goes through all models, or through those that `baseline` marks, but never
-    through the model itself, nor, with `screen`, through models that lie significantly far off, which would tilt it
-    (see `scatter_test`). A line through fewer than `least_others` models gives no distance. The interval joins two
-    errors: that of the line, by a bootstrap over its models, and that of the images, as normal on the scale. From
-    counts alone each model's images count as its own, which makes intervals too wide where models were evaluated on the
-    same images and their sampling errors are correlated; `covariances` of the original and of the new accuracies (see
-    `sampling_covariance`) take that into account.
-    p-values are those of `scatter_test` and need no resamples: no model lies on the line exactly, so each is compared
-    with the scatter of the others. With `families`, None where a model has none, it is also tested without its own.
-    Raises AnalysisError where no model has as many others that make a line, ValueError for impossible counts, scale,
-    level, resamples or shapes. Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Recht et al. 2019, section
-    3.3 (the bootstrap over models).
+    Takes counts over m models. The line is fitted to all models, or to those marked by `baseline`, but never to the
+    model itself, nor, with `screen`, to models that lie significantly far from it, which would tilt it (see
+    `scatter_test`). A line through fewer than `least_others` models gives no distance. The interval combines the error
+    of the line, by a bootstrap over its models, and that of the images, taken as normal on the scale. From counts
+    alone, the models' sampling errors are taken as independent, which makes intervals too wide if the models were
+    evaluated on the same images; `covariances` of the original and of the new accuracies (see `sampling_covariance`)
+    take their correlation into account.
+    The p-values are those of `scatter_test` and need no resamples: no model lies exactly on the line, so each is
+    compared with the scatter of the others. With `families` (None for a model without one), each model is also tested
+    without its own family.
+    Raises AnalysisError if no model has enough others for a line, ValueError for impossible counts, scale, level,
+    resamples or shapes.
+    Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Recht et al. 2019, section 3.3 (the bootstrap over
+    models).
 
     >>> n = np.full(6, 10_000)
     >>> original, new = np.array([6000, 6500, 7000, 7500, 8000, 9000]), np.array([4000, 4700, 5400, 6100, 7200, 8200])
@@ -183,11 +189,11 @@ def effective_robustness_against(
     level: float = 0.95,
     rng: np.random.Generator,
 ) -> EffectiveRobustness:
-    """As `effective_robustness`, against the line of another testbed's models, such as a published one.
+    """Like `effective_robustness`, but against the line of another testbed, such as a published one.
 
-    `testbed` holds that testbed's counts: original correct, original total, new correct, new total, one for each of
-    its models. It must not hold the models that are compared. Models of it that lie significantly far off are screened
-    as there. p-values are adjusted over the models that are compared.
+    `testbed` holds that testbed's counts over its models: original correct, original total, new correct, new total. It
+    must not include the compared models. Its models that lie significantly far from the line are screened as in
+    `effective_robustness`. The p-values are adjusted over the compared models.
     Raises what `effective_robustness` and `fit_line` raise, and AnalysisError for a line through fewer than
     `LEAST_LINE_MODELS`.
     """
@@ -219,7 +225,7 @@ def effective_robustness_against(
 
 
 def _screened_testbed(testbed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], scale: str) -> np.ndarray:
-    """Which of a testbed's models its line goes through: those that do not lie far off."""
+    """Which of a testbed's models its line is fitted to: those that do not lie far from it."""
     x, y, steep = _points(*testbed, scale)
     everyone = np.ones(len(x), bool)
     if len(x) < LEAST_LINE_MODELS:
@@ -234,12 +240,12 @@ def _screened_testbed(testbed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     in_line = _test_of(x, y, steep, slope, None, testbed, screen=True, least_others=LEAST_LINE_MODELS)(
         everyone, None
     ).in_line
-    # Without half of its models it would be another testbed.
+    # With fewer than half of its models, it would be another testbed.
     return in_line if in_line.sum() >= max(LEAST_LINE_MODELS, len(x) / 2) else everyone
 
 
 def sampling_covariance(correct: Correct) -> Covariance:
-    """Covariance of m models' accuracies over draws of the images that they share, in squared fractions.
+    """Covariance of m models' accuracies over samples of the images that they share, in squared fractions.
 
     Takes which images each model classifies correctly. The diagonal holds p(1 − p)/n.
 
@@ -253,7 +259,7 @@ def sampling_covariance(correct: Correct) -> Covariance:
 def _points(
     original_correct: np.ndarray, original_total: np.ndarray, new_correct: np.ndarray, new_total: np.ndarray, scale: str
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Original and new accuracies on the scale, and how steep the scale is at either."""
+    """Original and new accuracies on the scale, and the derivative of the scale at both."""
     original = fitted_accuracy(original_correct, original_total, scale)
     new = fitted_accuracy(new_correct, new_total, scale)
     return to_scale(original, scale), to_scale(new, scale), (steepness(original, scale), steepness(new, scale))
@@ -262,7 +268,7 @@ def _points(
 def _through_others(
     x: np.ndarray, y: np.ndarray, others: np.ndarray, least_others: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and offset of the line through each model's others, rows over models; no slope where they are too few."""
+    """Slope and offset of the line through the other models, one row per model; NaN slope if these are too few."""
     if len(x) < 2:
         return np.full(1, np.nan), np.full(1, np.nan)
     slope, offset = weighted_least_squares(x[np.newaxis], y[np.newaxis], others)
@@ -277,7 +283,7 @@ def _sampling_error(
     hat: np.ndarray,
     steep: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """Standard error on the scale that the images give each model's distance from its line."""
+    """Standard error of each model's distance from its line due to the images, on the scale."""
     apart = np.eye(len(slope))
     if covariances is None:
         covariances = np.diag(binomial_variance(*counts[:2])), np.diag(binomial_variance(*counts[2:]))
@@ -285,7 +291,7 @@ def _sampling_error(
         apart = apart - hat
     variance = slope**2 * _variance_of(apart * steep[0], covariances[0])
     variance += _variance_of(apart * steep[1], covariances[1])
-    # Models with the same correctness on every image leave a variance of 0, of which rounding makes a little less.
+    # Models with the same correctness on every image have a variance of 0, which rounding can make slightly negative.
     return np.sqrt(np.maximum(variance, 0))
 
 
@@ -304,12 +310,12 @@ def _resampled_lines(
 
 
 def _hat(x: np.ndarray, others: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
-    """What each of the others adds to the line's value at each model: prediction = hat @ y, rows over models.
+    """Weight of each of the others in the line's value at each model: prediction = hat @ y, one row per model.
 
-    The models stand at `at`, or are those of x.
+    The models are at `at`, or are those of x.
     """
     count = others.sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where the others make no line
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where the others define no line
         mean = others @ x[:, np.newaxis] / count
         apart = others * (x - mean)
         reach = (x if at is None else at)[:, np.newaxis] - mean
@@ -317,15 +323,15 @@ def _hat(x: np.ndarray, others: np.ndarray, at: np.ndarray | None = None) -> np.
 
 
 def _line_error(residual: np.ndarray, others: np.ndarray, hat: np.ndarray) -> np.ndarray:
-    """Standard error of the line's value at each model, from the scatter of the others about it; rows over models."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # two others lie on their line
+    """Standard error of the line's value at each model, from the scatter of the others about it; one row per model."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # two others lie exactly on their line
         scatter = np.sum(residual**2, axis=1) / (others.sum(axis=1) - 2)
         return np.sqrt(scatter * np.sum(hat**2, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
 class _Reach:
-    """Which models lie beyond the models of the line, and for which of them it says nothing."""
+    """Which models lie beyond the models of the line, and for which of them the line is uninformative."""
 
     extrapolated: np.ndarray
     undetermined: np.ndarray
@@ -352,13 +358,14 @@ def _lines_without(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.
 
     None for two others.
 
-    One resample of "all but one" serves every model: it says how often the first of the others is drawn, the second
-    and so on, whichever these are.
+    One resample of "all but one" is used for every model: it says how often the first of the others is drawn, the
+    second and so on, whichever models these are.
     """
     models = len(x)
     if models < 4:
         return
-    # From the median, which one point far away does not move, so that it costs the lines without it no digits.
+    # Centred at the median, which a single distant point does not move, so that lines without that point keep their
+    # precision.
     x_0, y_0 = np.median(x), np.median(y)
     dx, dy = x - x_0, y - y_0
     even = np.full((1, models - 1), 1 / (models - 1))
@@ -375,9 +382,9 @@ def _lines_without(x: np.ndarray, y: np.ndarray, resamples: int, rng: np.random.
 def _sums_without(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Weighted sums of the values of all models but one, for each of the m models, shape (resample, m).
 
-    A row of weights is for the others in their order, of which those after model j have moved up by one place: its sum
-    is Σ_{i<j} w_i v_i + Σ_{i≥j} w_i v_{i+1}, from two running sums that serve all models. Neither has model j in it, so
-    none is taken away, which would cost digits where it lies far off.
+    A row of weights belongs to the others in their order, in which the models after model j move up by one position:
+    its sum is Σ_{i<j} w_i v_i + Σ_{i≥j} w_i v_{i+1}, from two running sums used for all models. Neither includes model
+    j; subtracting it instead would lose precision for a distant model.
 
     >>> _sums_without(np.array([[1.0, 10.0]]), np.array([1.0, 2.0, 3.0]))
     array([[32., 31., 21.]])
@@ -406,7 +413,7 @@ def _test_of(
     screen: bool,
     least_others: int,
 ) -> Callable[[np.ndarray, np.ndarray | None], ScatterTest]:
-    """The test of these models, to be called with the baseline and the families."""
+    """The scatter test of these models as a function of the baseline and the families."""
     if covariances is not None:
         apart = tuple(np.outer(one, one) for one in (slope * steep[0], steep[1]))
         sampling = apart[0] * covariances[0] + apart[1] * covariances[1]
@@ -422,7 +429,7 @@ def _test_of(
     original_correct, original_total, new_correct, new_total = counts
 
     def test(baseline: np.ndarray, families: np.ndarray | None) -> ScatterTest:
-        # The others' scatter holds their sampling error; that of a model on fewer images is larger.
+        # The others' scatter includes their sampling error; that of a model on fewer images is larger.
         extra = np.zeros(len(x))
         for steepness_there, correct, total in (
             (slope * steep[0], original_correct, original_total),
@@ -440,7 +447,7 @@ def _test_of(
 
 
 def _numbered(families: Sequence[str | None]) -> np.ndarray:
-    """A number for each family, and one of its own for each model without."""
+    """A number per family, and a number of its own for each model without one."""
     names = [("", place) if family is None else (family, -1) for place, family in enumerate(families)]
     number = {name: place for place, name in enumerate(dict.fromkeys(names))}
     return np.array([number[name] for name in names])
@@ -462,10 +469,10 @@ def _bounds(
     level: float,
     rng: np.random.Generator,
 ) -> _Bounds:
-    """Joins the noise of the images (a standard deviation, on the scale) with the resampled lines' values."""
+    """Combine the noise of the images (a standard deviation on the scale) with the resampled lines' values."""
     noise = np.maximum(noise, _NO_NOISE)
     predicted_bounds, distance_bounds = np.full((2, 2, len(y)), np.nan)
-    # Model by model: each has its draws side by side, and what is made of them stays near the processor.
+    # Model by model: the draws of a model are contiguous, and its intermediate results stay in the processor's cache.
     for model, (values, errors) in enumerate(zip(lines, _standard_normal(lines.shape, rng), strict=True)):
         defined = np.isfinite(values)
         if not defined.any():
@@ -513,9 +520,9 @@ def _judged(
 
 
 def _standard_normal(shape: tuple[int, int], rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Normal draws of each model in turn, shape (resample,), drawn for all models one resample after the other.
+    """Normal draws of each model in turn, shape (resample,), in the order of drawing one resample for all models.
 
-    Of many models, they are generated anew for each: kept for all they would take more memory than the rest.
+    For many models, they are regenerated for each one: kept for all, they would take more memory than everything else.
     """
     models, resamples = shape
     begin = rng.bit_generator.state

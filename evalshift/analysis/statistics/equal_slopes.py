@@ -8,17 +8,17 @@ from scipy import stats
 
 from evalshift.errors import AnalysisError
 
-# Residuals below this share of the variation are rounding.
+# Residuals below this share of the variation are rounding errors.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class EqualSlopes:
-    """The F test that g groups of n models have one slope.
+    """The F test for equal slopes in g groups of n models.
 
-    f, df, residual_df, p_value   statistic, degrees of freedom g − 1 and n − 2g, probability of a larger one
+    f, df, residual_df, p_value   statistic, degrees of freedom g − 1 and n − 2g, probability of a larger statistic
     slope                         the common slope
-    groups, models                how many
+    groups, models                g and n
     """
 
     f: float
@@ -31,13 +31,13 @@ class EqualSlopes:
 
 
 def equal_slopes(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"]) -> EqualSlopes:
-    """Test whether a separate slope per group fits better than one slope with an offset per group.
+    """Test whether one slope per group fits better than a common slope with one offset per group.
 
     Takes original and new accuracies on the scale of the lines, and a number for the group of each model. With residual
     sums of squares R₁ of the parallel lines and R₀ of the separate ones, F = (R₁ − R₀)/(g − 1) / (R₀/(n − 2g)). Models
-    are taken as independent, with the same scatter in each group; models of a family are not, so p is too small where
-    families go together. Raises AnalysisError for a single group, for a group of fewer than three models or of
-    equal original accuracies, and where all models lie on parallel lines.
+    are assumed independent, with the same scatter in each group; p is too small if models of a family are correlated.
+    Raises AnalysisError for a single group, for a group of fewer than three models or of equal original accuracies, and
+    if all models lie exactly on parallel lines.
     Source: Huitema 2011, The Analysis of Covariance and Alternatives, 2nd edition, chapter 8 (homogeneity of regression
     slopes).
 

@@ -1,4 +1,4 @@
-"""The line of new on original accuracy where both coordinates err: York's line, and the variances it weighs by."""
+"""The line of new on original accuracy with errors in both coordinates: York's line, and its variances."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Counts
 
-# Where the original accuracies are mostly noise the line turns upright, and its slope grows without end.
+# If the original accuracies are mostly noise, the line turns vertical and its slope diverges.
 _STEEPEST = 1e6
 _MOST_STEPS = 10_000
-# Of own_variance, whose differences of a thousand models on ten thousand images would fill 80 MB.
+# For own_variance, whose differences of a thousand models on ten thousand images would take 80 MB.
 _MODELS_AT_ONCE = 128
 _STEEPNESS = {
     "linear": np.ones_like,
@@ -29,10 +29,11 @@ _STEEPNESS = {
 class YorkLine:
     """Errors-in-variables line of new on original accuracy over `models` models, on `scale`; see `york_line`.
 
-    slope_error and offset_error are York's standard errors, which take the given variances for the whole truth.
-    reduced_chi2 says whether they are: the weighted squared distance from the line over its expectation, models − 2.
-    Above 1 the models scatter more than their variances allow, and the intervals are widened by its square root.
-    Offset and errors are in units of the scale. reduced_chi2 is NaN for two models, through which any line passes.
+    `slope_error` and `offset_error` are York's standard errors, which assume that the given variances are the only
+    scatter. `reduced_chi2` checks this: it is the weighted squared distance from the line divided by its expectation,
+    models − 2. If it is above 1, the models scatter more than their variances explain, and the intervals are widened by
+    its square root. It is NaN for two models, which lie on any line through them. Offset and errors are in units of the
+    scale.
     """
 
     scale: str
@@ -60,14 +61,13 @@ def york_line(
     scale: str = "linear",
     level: float = 0.95,
 ) -> YorkLine:
-    """The line through points that err in both coordinates, each by its own variance; errors uncorrelated.
+    """The line through points with independent errors in both coordinates, each with its own variance.
 
-    Takes accuracies as `fit_line` does and the variances of both in squared fractions, above 0 (`binomial_variance`,
-    or `own_variance` where models share images), which are carried over to the scale by the delta method. Unlike
-    least squares it is not flattened by noise in the original accuracies. Intervals are normal, from the standard
-    errors, at `level`.
-    Raises what `fit_line` raises, ValueError for a variance that is not above 0, and AnalysisError where no line
-    settles because the original accuracies differ by no more than their noise.
+    Takes accuracies as `fit_line` does, and their variances in squared fractions, above 0 (`binomial_variance`, or
+    `own_variance` if models share images), which the delta method converts to the scale. Unlike the least-squares line,
+    it is not flattened by noise in the original accuracies. Intervals are normal, from the standard errors, at `level`.
+    Raises what `fit_line` raises, ValueError for a variance that is not above 0, and AnalysisError if the iteration
+    does not converge because the original accuracies differ by no more than their noise.
     Source: York, Evensen, López Martínez and De Basabe Delgado 2004, American Journal of Physics 72(3), 367-375,
     with all error correlations 0.
 
@@ -84,7 +84,7 @@ def york_line(
     y_variance = _on_scale(new_variance, new_accuracy, scale, "new_variance")
     slope = _york_slope(x, y, x_variance, y_variance, start.slope)
     weight, mean_x, mean_y, beta = _york_terms(x, y, x_variance, y_variance, slope)
-    # Standard errors come from the points as the fit moves them onto the line, not from the points observed.
+    # Standard errors use the points as adjusted onto the line by the fit, not the observed points.
     adjusted = mean_x + beta
     mean_adjusted = np.average(adjusted, weights=weight)
     offset = mean_y - slope * mean_x
@@ -123,10 +123,11 @@ def binomial_variance(correct: Counts, total: Counts) -> Float[np.ndarray, " m"]
 def own_variance(correct: Bool[np.ndarray, "model image"]) -> Float[np.ndarray, " model"]:
     """Sampling variance of each model's accuracy minus the mean of all models', in squared fractions, shape (model,).
 
-    Models that share images share most of their sampling error: easy images raise them all and shift the line, but
-    tilt it only by the part that differs. This is that part, smaller than `binomial_variance`; use it for a
-    slope, and not for the standard error of an offset. A model that never differs from the mean counts as if one of
-    the m models did on one of the n images, 1/(m n)², since a variance of 0 would make its point infinitely sure.
+    Models that share images share most of their sampling error: easy images raise all accuracies and shift the line,
+    and only the differences between models tilt it. This is the variance of these differences, smaller than
+    `binomial_variance`; use it for a slope, not for the standard error of an offset. A model that never differs from
+    the mean gets 1/(m n)², as if it differed by one of the m models on one of the n images, since a variance of 0 would
+    give its point infinite weight.
     """
     mean = correct.mean(axis=0, dtype=np.float64)
     variance = np.empty(len(correct))

@@ -1,4 +1,4 @@
-"""The line of each group of models, such as those trained on the same data, and how far apart the lines are."""
+"""The line of each group of models, such as those trained on the same data, and the distances between the lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class GroupLine:
     models      positions of those that the line goes through, of `members` in all
     slope, offset, scatter   of the line, and standard deviation of the models about it
     slope_interval  by the t distribution, models taken as independent
-    above       mean distance of the models from the line of the first group; 0 for that one
-    above_interval  by the t distribution, with one degree of freedom less than there are families: models of a family
-                are not independent. NaN for the first group and for a single family
-    at          mean original accuracy of the models, on the scale, where `above` is read
+    above       mean distance of the models above the line of the first group; 0 for the first group
+    above_interval  by the t distribution with one degree of freedom fewer than families, because models of a family are
+                    not independent; NaN for the first group and for a single family
+    at          mean original accuracy of the models, on the scale, at which `above` applies
     """
 
     name: str
@@ -41,10 +41,10 @@ class GroupLine:
 
 @dataclass(frozen=True, eq=False)
 class GroupLines:
-    """The lines of the groups that have one, the largest group first; and each of m models against that of its group.
+    """The lines of the groups, the largest group first, and the distance of each of m models from its group's line.
 
-    distance   from the line through the other models of its group, on the scale; NaN without a group or a line
-    p_value, p_holm  see `scatter_test`; adjusted over all models with a distance
+    distance   from the line through the other models of its group, on the scale; NaN for a model without group or line
+    p_value, p_holm  as in `scatter_test`; adjusted over all models with a distance
     """
 
     lines: tuple[GroupLine, ...]
@@ -62,10 +62,11 @@ def group_lines(
 ) -> GroupLines:
     """A line for each group of at least `LEAST_LINE_MODELS` + 1 models that differ in original accuracy.
 
-    Takes original and new accuracies on the scale of the line, the group of each model and its family, None where they
-    are not known. Models that lie significantly off the line of their group (see `scatter_test`) stay out of it.
-    The mean distance of a group from the first group's line allows for that line's own error, and for families: its
-    variance is Σ_f (Σ_{i in f} (d_i − d))²/k² · F/(F − 1) for F families, a model without one taken as its own.
+    Takes original and new accuracies on the scale of the line, and the group and the family of each model, None if
+    unknown. Models that lie significantly far from the line of their group (see `scatter_test`) are left out of its
+    fit. The interval of the mean distance of a group from the first group's line includes that line's error and allows
+    for families: the variance is Σ_f (Σ_{i in f} (d_i − d))²/k² · F/(F − 1) for F families, where a model without one
+    is a family of its own.
     Raises ValueError for a level outside (0, 1).
     Source: Miller et al. 2021, arXiv 2107.04649 (lines by training data); Liang and Zeger 1986, Biometrika 73(1)
     (the variance).
@@ -123,7 +124,7 @@ def _line(
 
 
 def _line_error(line: GroupLine, x: np.ndarray, at: float) -> float:
-    """Standard error of a line's value at one place."""
+    """Standard error of a line's value at one point."""
     own = x[line.models]
     return line.scatter * float(np.sqrt(1 / len(own) + (at - own.mean()) ** 2 / np.sum((own - own.mean()) ** 2)))
 

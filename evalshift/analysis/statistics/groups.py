@@ -1,4 +1,4 @@
-"""Groups of images by their attributes, and the group that each model does worst on."""
+"""Groups of images by their attributes, and each model's group of lowest accuracy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from evalshift.analysis.statistics.per_class import ClassAccuracies, class_accur
 from evalshift.shapes import Correct, Labels
 from evalshift.testbed.candidate_sampling import EDGES, bins
 
-# An attribute with more values than these names images rather than groups; numbers are parted into FIFTHS instead.
+# An attribute with more values than this identifies images rather than groups; numbers are split into FIFTHS instead.
 MOST_GROUPS = 60
 _MOST_NUMBERS = 12
 _PARTS = 5
@@ -21,11 +21,11 @@ _FREQUENCY_NAMES = ("frequency", "selection_frequency")
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """One way to part n images into groups.
+    """One way to split n images into groups.
 
-    name    of the attribute, or "label, " and its name where groups are classes at each of its values
-    groups  what each group is called
-    member  the group of each image, −1 where its attribute is empty, shape (n,)
+    name    of the attribute, or "label, " and its name if each class is split by its values
+    groups  name of each group
+    member  group of each image, −1 where its attribute is empty, shape (n,)
     """
 
     name: str
@@ -37,8 +37,8 @@ class Grouping:
 class GroupAccuracies:
     """Accuracy of m models on each of g groups of images, and the worst of these.
 
-    accuracies  counts, accuracies and exact intervals, by group in place of class
-    worst       each model's group of lowest accuracy among those with images, the first of equal ones, shape (m,)
+    accuracies  counts, accuracies and exact intervals, by group instead of class
+    worst       each model's group of lowest accuracy among those with images, the first if tied, shape (m,)
     """
 
     grouping: Grouping
@@ -52,7 +52,7 @@ class GroupAccuracies:
 
     @property
     def worst_interval(self) -> Interval[np.ndarray]:
-        """Its Clopper–Pearson interval; it does not allow for the choice of the worst, so it lies a little low."""
+        """Its Clopper–Pearson interval: slightly too low, because it ignores that the group was selected as worst."""
         bounds = self.accuracies.interval
         return Interval(self._of_worst(bounds.low), self._of_worst(bounds.high))
 
@@ -61,10 +61,11 @@ class GroupAccuracies:
 
 
 def group_accuracies(correct: Correct, grouping: Grouping, level: float = 0.95) -> GroupAccuracies:
-    """Accuracy of each model on each group, with exact intervals; images without a group count for none.
+    """Accuracy of each model on each group, with exact intervals; images without a group are left out.
 
-    Takes which of n images each of m models classifies correctly, a grouping of them, and a two-sided level. The
-    intervals hold group by group. Raises ValueError for a level out of range.
+    Takes which of n images each of m models classifies correctly, a grouping of them, and a two-sided level. Each
+    interval covers its own group's accuracy; they are not simultaneous.
+    Raises ValueError for a level outside (0, 1).
     Source: Sagawa et al. 2020, arXiv 1911.08731 (worst-group accuracy); Koh et al. 2021, arXiv 2012.07421 (WILDS).
 
     >>> grouping = Grouping("place", ("land", "water"), np.array([0, 0, 1, 1]))
@@ -80,11 +81,11 @@ def group_accuracies(correct: Correct, grouping: Grouping, level: float = 0.95) 
 def groupings(
     attributes: Mapping[str, Sequence[str]], labels: Labels, class_names: Sequence[str]
 ) -> tuple[list[Grouping], dict[str, str]]:
-    """The ways in which attributes part the images, and for each attribute that does not the reason, by its name.
+    """The groupings that the attributes define, and a reason for each attribute that defines none, by its name.
 
-    Each attribute parts them by its values; together with the labels, too, where that makes at most MOST_GROUPS groups.
-    Selection frequencies are parted at 0.2, 0.4, 0.6 and 0.8 as in Recht et al. 2019, figure 15; other numbers with
-    more than twelve values into five ranges of about equally many images.
+    Each attribute groups the images by its values, and also by value and label if that makes at most MOST_GROUPS
+    groups. Selection frequencies are split at 0.2, 0.4, 0.6 and 0.8 as in Recht et al. 2019, figure 15; other numbers
+    with more than twelve values into five ranges with about equally many images.
     """
     found, reasons = [], {}
     for name, values in attributes.items():
@@ -100,7 +101,7 @@ def groupings(
 
 
 def _grouping(name: str, values: Sequence[str]) -> Grouping | str:
-    """The images parted by one attribute, or why that is not done."""
+    """The images grouped by one attribute, or the reason why they are not."""
     distinct = sorted(set(values) - {""}, key=_in_order)
     if len(distinct) < 2:
         return "all images have the same value"
@@ -115,9 +116,9 @@ def _grouping(name: str, values: Sequence[str]) -> Grouping | str:
 
 
 def selection_frequency(name: str, values: Sequence[str]) -> Float[np.ndarray, " n"] | None:
-    """The values of an attribute that holds selection frequencies, NaN where it is empty; None for any other.
+    """Values of an attribute with selection frequencies, NaN where it is empty; None for any other attribute.
 
-    It is called `frequency` or `selection_frequency`, and its values are numbers from 0 to 1.
+    Such an attribute is called `frequency` or `selection_frequency`, and its values are numbers from 0 to 1.
     """
     if name.lower().replace(" ", "_") not in _FREQUENCY_NAMES:
         return None
@@ -130,7 +131,7 @@ def selection_frequency(name: str, values: Sequence[str]) -> Float[np.ndarray, "
 
 
 def _in_bins(name: str, frequency: Float[np.ndarray, " n"]) -> Grouping:
-    """The five bins of selection frequency that have images."""
+    """Those of the five bins of selection frequency that contain images."""
     known = ~np.isnan(frequency)
     member = np.full(len(frequency), -1)
     member[known] = bins(frequency[known].tolist())
@@ -142,7 +143,7 @@ def _in_bins(name: str, frequency: Float[np.ndarray, " n"]) -> Grouping:
 
 
 def _in_ranges(name: str, values: Sequence[str]) -> Grouping:
-    """Five ranges of a number, with about as many images each."""
+    """Five ranges of a number with about equally many images."""
     numbers = np.array([np.nan if (number := _number(value)) is None else number for value in values])
     edges = np.unique(np.nanquantile(numbers, np.linspace(0, 1, _PARTS + 1), method="closest_observation"))
     member = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
@@ -152,7 +153,7 @@ def _in_ranges(name: str, values: Sequence[str]) -> Grouping:
 
 
 def _with_labels(grouping: Grouping, labels: Labels, class_names: Sequence[str]) -> Grouping | None:
-    """Each class at each value, as in Waterbirds; None where these are too many, or no more than the classes."""
+    """Groups by class and value, as in Waterbirds; None if these are too many, or no more than the classes."""
     count = len(grouping.groups)
     cells = np.where(grouping.member < 0, -1, labels * count + grouping.member)
     there = np.unique(cells[cells >= 0])
@@ -172,6 +173,6 @@ def _number(text: str) -> float | None:
 
 
 def _in_order(text: str) -> tuple[bool, float, str]:
-    """Numbers by their size, before texts."""
+    """Sort key: numbers by value, before text."""
     number = _number(text)
     return number is None, number or 0.0, text

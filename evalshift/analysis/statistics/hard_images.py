@@ -1,4 +1,4 @@
-"""The images that most models miss, and what they take them for."""
+"""The images that most models miss, and the classes they predict instead."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from jaxtyping import Int
 
 from evalshift.shapes import Labels
 
-# Votes are counted image by image and class by class; this many at once.
+# Number of (image, class) counters in memory at once.
 _CELLS_IN_A_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class HardImages:
-    """Images of one set, the hardest first, equally hard ones in the set's order; all arrays of one length.
+    """Images of one set, the hardest first, ties in the order of the set; all arrays have the same length.
 
     image      position in the set, from 0
     label      its class
     missed     number of models that are incorrect, 0 to `models`
-    favourite  the most frequent incorrect prediction, the lower class where two tie; −1 where all models are correct
-    votes      number of models that give it
+    favourite  the most frequent incorrect prediction, the lower class number if tied; −1 if all models are correct
+    votes      number of models that predict it
     models     number of models in all
     """
 
@@ -45,8 +45,8 @@ def missed_by(predicted: Int[np.ndarray, "m n"], labels: Labels) -> Int[np.ndarr
 def hard_images(predicted: Int[np.ndarray, "m n"], labels: Labels, least: int | None = None) -> HardImages:
     """The images that at least `least` models miss; by default, those that all models miss.
 
-    Takes the class that each of m models predicts for each of n images, −1 where it has no prediction and so misses the
-    image, and the labels; classes from 0.
+    Takes the class that each of m models predicts for each of n images, −1 for no prediction (a miss), and the labels;
+    classes are numbered from 0.
     Raises ValueError for `least` outside 0 to m, a class below −1, and where images and labels differ in number.
     Source: Recht et al. 2019, appendix B.3.5 and figure 4.
 
@@ -65,11 +65,11 @@ def hard_images(predicted: Int[np.ndarray, "m n"], labels: Labels, least: int | 
 
 
 def hardest_share(predicted: Int[np.ndarray, "m n"], labels: Labels, share: float) -> HardImages:
-    """The hardest `share` of the images, and all that are as hard as the last of them: at least share · n images.
+    """The hardest `share` of the images, including all ties with the last of them: at least share · n images.
 
     Takes what `hard_images` takes, and a share in (0, 1].
     Raises ValueError for a share out of range, a class below −1, and where images and labels differ in number.
-    Source: Recht et al. 2019, appendix B.2.5 (the hardest 5 %, with all that as many models classify correctly).
+    Source: Recht et al. 2019, appendix B.2.5 (the hardest 5 %, including ties).
     """
     _check(predicted, labels)
     if not 0 < share <= 1:
@@ -77,7 +77,7 @@ def hardest_share(predicted: Int[np.ndarray, "m n"], labels: Labels, share: floa
     missed = missed_by(predicted, labels)
     if len(missed) == 0:
         return _described(predicted, labels, missed, missed >= 0)
-    # Rounded first: 0.07 · 100 is 7.000000000000001, which must not ask for an eighth image.
+    # Rounded first: 0.07 · 100 is 7.000000000000001, which must not add an eighth image.
     wanted = int(np.ceil(round(share * len(missed), 6)))
     return _described(predicted, labels, missed, missed >= np.sort(missed)[-wanted])
 
@@ -90,7 +90,7 @@ def _described(predicted: np.ndarray, labels: np.ndarray, missed: np.ndarray, ch
 
 
 def _favourites(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The most frequent incorrect prediction of each image, and how many models make it."""
+    """The most frequent incorrect prediction for each image, and the number of models that make it."""
     favourite, votes = np.full(len(labels), -1), np.zeros(len(labels), dtype=np.int64)
     classes = int(predicted.max(initial=0)) + 1
     step = max(1, _CELLS_IN_A_CHUNK // classes)

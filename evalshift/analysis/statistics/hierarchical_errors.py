@@ -1,4 +1,4 @@
-"""Mistakes within the superclass: how often an incorrect prediction is still of the right superclass."""
+"""Mistakes within the superclass: how often an incorrect prediction is still in the correct superclass."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class HierarchicalErrors:
 
     mistakes   incorrect predictions on images whose class is in a superclass, counts
     within     those that fall in the true class's superclass, counts
-    share      within of mistakes, fractions; NaN for a model without mistakes
+    share      within divided by mistakes, fractions; NaN for a model without mistakes
     interval   of the share: Clopper–Pearson; NaN for a model without mistakes
     expected   the share if each mistake fell on any other class with the same probability; NaN without mistakes
     """
@@ -36,14 +36,14 @@ def hierarchical_errors(
 ) -> HierarchicalErrors:
     """Count the mistakes of each model, and those within the superclass of the image's class.
 
-    predicted    class numbers, shape (m, n); −1 is no prediction, which counts as no mistake here
+    predicted    class numbers, shape (m, n); −1 is no prediction, which is not counted as a mistake here
     truth        labels, shape (n,), or all correct labels of each image, shape (n, k): a prediction is correct if it is
                  one of them, and within the superclass if it is in that of one of them
-    superclass   of each class, shape (c,); −1 where a class is in none or is never predicted
-    classes      how many classes predictions may be of, at least 2; None means all c
+    superclass   of each class, shape (c,); −1 for a class that is in none or is never predicted
+    classes      number of classes that can be predicted, at least 2; None for all c
 
-    Images whose classes are in no superclass are left out. A prediction of a class in no superclass is a mistake
-    outside it.
+    Images whose classes are in no superclass are left out. A predicted class in no superclass is a mistake outside the
+    superclass.
     Raises ValueError for a level outside (0, 1) and fewer than two classes.
     Source: Bertinetto et al. 2020, Making better mistakes (arXiv 1912.09393), weighs mistakes by a class hierarchy;
     here it has one level. The interval is that of `intervals.clopper_pearson`.
@@ -71,7 +71,7 @@ def hierarchical_errors(
 
 
 def _share_of_others(truth: np.ndarray, own: np.ndarray, superclass: np.ndarray, classes: int) -> np.ndarray:
-    """Of the classes that are incorrect for each image, how many are in the superclass of a correct one; shape (n,)."""
+    """Share of the incorrect classes of each image that are in the superclass of a correct class; shape (n,)."""
     patterns, place = np.unique(truth, axis=0, return_inverse=True)
     shares = np.zeros(len(patterns))
     for row, labels in enumerate(patterns):
@@ -97,7 +97,7 @@ def _shares(mistakes: np.ndarray, within: np.ndarray, expected: np.ndarray, leve
 class ShareChange:
     """New minus original share of mistakes within the superclass, fractions in [−1, 1], and its interval.
 
-    NaN for a model without mistakes on either set.
+    NaN for a model without mistakes on one of the sets.
     """
 
     difference: Float[np.ndarray, " m"]
@@ -105,10 +105,10 @@ class ShareChange:
 
 
 def share_change(original: HierarchicalErrors, new: HierarchicalErrors, level: float = 0.95) -> ShareChange:
-    """How the share of mistakes within the superclass changes from the original to the new test set, model by model.
+    """Change of each model's share of mistakes within the superclass from the original to the new test set.
 
     Takes the mistakes of the same models on two sets of different images, and a two-sided level in (0, 1). The interval
-    is that of two independent proportions, given the numbers of mistakes.
+    is that of two independent proportions, conditional on the numbers of mistakes.
     Raises ValueError for a level outside (0, 1).
     Source: `intervals.difference_interval` (Newcombe 1998, method 10).
 

@@ -10,7 +10,7 @@ from scipy import stats
 from evalshift.analysis.statistics.intervals import Interval, check_level
 
 _CELLS_IN_A_PART = 2_000_000
-# Where the images that two sets have in common are in either.
+# Positions in each of two sets of the images that they have in common.
 SharedPlaces = tuple[Int[np.ndarray, " shared"], Int[np.ndarray, " shared"]]
 
 
@@ -18,9 +18,9 @@ SharedPlaces = tuple[Int[np.ndarray, " shared"], Int[np.ndarray, " shared"]]
 class ImageMeans:
     """Means over images, one per model, and the variance of each mean over draws of the images.
 
-    mean      shape (m,); NaN where a model has no image
+    mean      shape (m,); NaN for a model without images
     variance  of the mean, shape (m,); NaN below two images, and where all images have the same value
-    images    that the mean is taken over, shape (m,)
+    images    number of images averaged, shape (m,)
     """
 
     mean: Float[np.ndarray, " m"]
@@ -28,7 +28,7 @@ class ImageMeans:
     images: Float[np.ndarray, " m"]
 
     def interval(self, level: float = 0.95, within: tuple[float, float] = (-np.inf, np.inf)) -> Interval[np.ndarray]:
-        """Student's t interval of each mean, cut at the range that means can have (`within`).
+        """Student's t interval of each mean, cut to the possible range of a mean (`within`).
 
         Raises ValueError for a level outside (0, 1).
         """
@@ -39,7 +39,7 @@ class ImageMeans:
 
 @dataclass(frozen=True, eq=False)
 class ChangeOfMeans:
-    """New minus original mean of each model, shape (m,), with Welch's interval and two-sided p-value of no change."""
+    """New minus original mean of each model, shape (m,), with Welch's interval and two-sided p-value for no change."""
 
     change: Float[np.ndarray, " m"]
     interval: Interval[np.ndarray]
@@ -57,13 +57,13 @@ def image_means(values: Float[np.ndarray, "m n"]) -> ImageMeans:
 
 
 def parts_of_models(models: int, images: int) -> list[slice]:
-    """Models that are worked on at once, so that what is made of their images takes little memory."""
+    """The models in parts small enough that intermediate results over their images take little memory."""
     size = max(1, _CELLS_IN_A_PART // max(1, images))
     return [slice(start, start + size) for start in range(0, max(models, 1), size)]
 
 
 def means_of_parts(parts: Iterable[Float[np.ndarray, "k n"]]) -> ImageMeans:
-    """As `image_means` of all models, from the values of some models at a time."""
+    """Like `image_means` of all models, from the values of some models at a time."""
     mean, variance, images = (np.concatenate(column) for column in zip(*map(_means, parts), strict=True))
     return ImageMeans(mean, np.where(variance > 0, variance, np.nan), images)
 
@@ -81,9 +81,9 @@ def _means(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def shared_covariance(
     original: Float[np.ndarray, "m n"], new: Float[np.ndarray, "m k"], shared: SharedPlaces
 ) -> Float[np.ndarray, " m"]:
-    """Covariance of the means of m models' values on two sets that hold some of the same images.
+    """Covariance of the means of m models' values on two sets that share images.
 
-    Takes where these images are in either set. Images where a value is NaN are left out, as in `image_means`.
+    `shared` holds the positions of these images in each set. Images with a NaN value are left out, as in `image_means`.
     Source: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6.
 
     >>> values = np.array([[0.0, 1.0, 1.0]])
@@ -109,9 +109,9 @@ def change_of_means(
 ) -> ChangeOfMeans:
     """How m models' means change from one set of images to another.
 
-    `covariance` is that of the two means, where the sets hold some of the same images (`shared_covariance`); without
-    it they are drawn independently. Degrees of freedom are then Welch's, otherwise those of the smaller set.
-    A model without variance on one set has that of the other alone; without any, its interval and p-value are NaN.
+    `covariance` is that of the two means if the sets share images (`shared_covariance`); without it, the sets are taken
+    as independent, and the degrees of freedom are Welch's instead of those of the smaller set. For a model without
+    variance on one set, the variance of the other is used; without any, its interval and p-value are NaN.
     Raises ValueError for a level outside (0, 1).
     Source: Welch 1947, Biometrika 34(1-2), 28-35.
     """
@@ -121,7 +121,7 @@ def change_of_means(
     known = np.isfinite(parts)
     separate = np.where(known, parts, 0).sum(axis=0)
     variance = separate - 2 * np.asarray(covariance)
-    # What rounding leaves where all images are shared and no value changes is no variance.
+    # If all images are shared and no value changes, what remains is rounding error rather than variance.
     variance = np.where(variance > 1e-12 * separate, variance, 0.0)
     change = new.mean - original.mean
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Covariances of accuracies on several sets, some of which may hold the same images."""
+"""Covariances of accuracies on several sets, which may share images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Numbers held at once while covariances are summed over images: 64 MB.
+# Numbers in memory at once while covariances are summed over images: 64 MB.
 _AT_ONCE = 8_000_000
 
 SetNumber = int
@@ -19,7 +19,7 @@ class ImageSets:
     """Which images of several sets each of m models classifies correctly.
 
     correct  one array per set, shape (m, n) with n its number of images
-    images   a number per image of each set, shape (n,): the same where two sets hold the same image, such as one
+    images   a number for each image of each set, shape (n,): equal if two sets contain the same image, such as one
              photograph under several corruptions
     """
 
@@ -42,7 +42,7 @@ class ImageSets:
         return _Part(dict(zip(group, np.split(places, ends[:-1]), strict=True)), int(places.max()) + 1)
 
     def _blocks(self, part: "_Part", rows: int) -> Iterator[tuple[int, dict[int, tuple[np.ndarray, np.ndarray]]]]:
-        """The images of a part, some at a time: their number, and of each set their places among them and influences.
+        """The images of a part, some at a time: how many, and for each set their positions among these and influences.
 
         The influence of an image on an accuracy is (correct − accuracy)/n.
         """
@@ -66,7 +66,7 @@ class ImageSets:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Sets with images in common: where the images of each are among the `size` of all of them."""
+    """Sets with images in common: positions of each set's images among the `size` distinct images."""
 
     places: dict[int, np.ndarray]
     size: int
@@ -77,11 +77,11 @@ def combined_covariance(
     weights: Mapping[tuple[Combination, SetNumber], Float[np.ndarray, "row m"] | Float[np.ndarray, " m"]],
     combinations: int,
 ) -> Float[np.ndarray, "row _ _"]:
-    """Covariance of linear combinations of accuracies over draws of the images, shape (row, combination, combination).
+    """Covariance of linear combinations of accuracies over samples of images, shape (row, combination, combination).
 
-    `weights` has, for a combination and a set that counts in it, the weight of each model's accuracy on the set in
-    each row; where it has one dimension, rows are models, and each has weight on its own accuracy alone. Images that
-    sets share are drawn once for all of them, and so are images that models share.
+    `weights` gives, for each combination and each set in it, the weight of each model's accuracy on the set in each
+    row; with one dimension, rows are models, and each has weight on its own accuracy alone. Images shared by sets or by
+    models are sampled once for all of them.
     Source: the infinitesimal jackknife, Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6.
 
     >>> sets = ImageSets((np.array([[True, True, False, False]]),) * 2, (np.arange(4), np.arange(4)))
@@ -111,7 +111,7 @@ def _weighted(weight: np.ndarray, of_models: np.ndarray) -> np.ndarray:
 
 
 def model_covariance(sets: ImageSets, weights: Mapping[SetNumber, Float[np.ndarray, " m"]]) -> Float[np.ndarray, "m m"]:
-    """Covariance over m models of one combination of each one's accuracies, with its weight on each set."""
+    """Covariance between m models of one linear combination of each model's accuracies, with a weight for each set."""
     models = len(sets.correct[0])
     found = np.zeros((models, models))
     for part in sets.parts:

@@ -1,4 +1,4 @@
-"""Sums over models for each image, some images at a time: numbers of all images of a thousand models fill 80 MB."""
+"""Sums over models for each image, some images at a time, because an array of all models and images is too large."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,7 @@ _IMAGES_IN_A_CHUNK = 4096
 def image_sums(
     weights: Float[np.ndarray, " m"], correct: Correct, less: Float[np.ndarray, " m"] | None = None
 ) -> Float[np.ndarray, " n"]:
-    """The weights of the models that classify each image correctly, summed; `less` is taken off each model's 0 or 1.
+    """Sum of the weights of the models that classify each image correctly; `less` is subtracted from each 0 or 1.
 
     >>> image_sums(np.array([1.0, 10.0]), np.array([[True, False], [True, True]]))
     array([11., 10.])
@@ -22,5 +22,5 @@ def image_sums(
 
 
 def image_parts(correct: Correct) -> list[np.ndarray]:
-    """Correctness on all images in parts of about the same size, few images in each."""
+    """Correctness on all images in parts of a few images, of about equal size."""
     return np.array_split(correct, max(1, -(-correct.shape[1] // _IMAGES_IN_A_CHUNK)), axis=1)

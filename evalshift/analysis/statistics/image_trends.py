@@ -1,4 +1,4 @@
-"""Images that more accurate models classify correctly less often: accuracy on the wrong line."""
+"""Images that more accurate models classify correctly less often (accuracy on the inverse line)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Correct
 
-# Up to this many models the distribution of rank sums is counted, above it is normal.
+# Up to this many models, the distribution of rank sums is counted exactly; above, it is approximated as normal.
 _MOST_COUNTED = 100
-# Fewer models in a half order by chance alone.
+# With fewer models per half, the order is mostly sampling error.
 _FEWEST_HALVED = 10
 _FEWEST_MODELS = 3
-# How many models are correct on the images, and the sums of their doubled ranks -> p-values.
+# Number of models that are correct on the images, and sums of their doubled ranks -> p-values.
 Tail = Callable[[int, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class ImageTrends:
-    """How correctness on each of n images goes with the original accuracy of m models; see `image_trends`.
+    """How correctness on each of n images depends on the original accuracy of m models; see `image_trends`.
 
-    trend       rank-biserial correlation in [−1, 1], shape (n,): the chance that a model that is correct on the image
-                has a higher original accuracy than one that is not, minus the chance that it has a lower one; below 0
-                the hit rate falls; NaN where all models are correct, or none
-    p_value     one-sided, of a hit rate that does not fall; NaN as `trend`
-    p_bh        the same adjusted over the images by Benjamini and Hochberg
+    trend       rank-biserial correlation in [−1, 1], shape (n,): the probability that a model that is correct on the
+                image has a higher original accuracy than one that is not, minus the probability that it has a lower
+                one; below 0, the hit rate falls with accuracy; NaN where all models are correct, or none
+    p_value     one-sided, for a hit rate that does not fall; NaN like `trend`
+    p_bh        adjusted over the images by Benjamini and Hochberg
     correct     models that are correct on the image, 0 to m
-    by_chance   images with p below 1 − `level` that are expected where no hit rate depends on accuracy
+    by_chance   expected number of images with p below 1 − `level` if no hit rate depends on accuracy
     """
 
     trend: Float[np.ndarray, " n"]
@@ -46,17 +46,17 @@ class ImageTrends:
 
     @property
     def decided(self) -> int:
-        """Images on which the models differ."""
+        """Number of images that some models classify correctly and others do not."""
         return int(np.isfinite(self.trend).sum())
 
     @property
     def negative(self) -> int:
-        """Images with a trend below 0, by chance or not."""
+        """Number of images with a trend below 0, significant or not."""
         return int(np.sum(self.trend < 0))
 
     @property
     def nominal(self) -> int:
-        """Images with p below 1 − level, not adjusted."""
+        """Number of images with p below 1 − level, not adjusted."""
         return int(np.sum(self.p_value < 1 - self.level))
 
     @property
@@ -68,11 +68,11 @@ class ImageTrends:
 
 @dataclass(frozen=True)
 class HeldOutTrend:
-    """Whether images on which the hit rate falls for some models do so for others; see `held_out_trend`.
+    """Whether the hit rate also falls for other models on images where it falls for some; see `held_out_trend`.
 
-    images        picked, mean over both halves
-    correlation   Spearman's, of original accuracy and accuracy on the picked images, mean over both halves; NaN where a
-                  half picks none, or its models are equally accurate on them
+    images        number selected, mean over both halves
+    correlation   Spearman's, between original accuracy and accuracy on the selected images, mean over both halves; NaN
+                  if a half selects none, or its models are equally accurate on them
     """
 
     images: float
@@ -117,12 +117,12 @@ def image_trends(accuracy: Float[np.ndarray, " model"], correct: Correct, level:
 
 
 def held_out_trend(accuracy: Float[np.ndarray, " model"], correct: Correct) -> HeldOutTrend:
-    """Pick the images on which the hit rate falls for one half of the models, and correlate on them for the other.
+    """Select images on which the hit rate falls for half of the models; compute the correlation on the other half.
 
-    Takes what `image_trends` takes, of at least ten models. Halves take turns by original accuracy; both pick and are
-    tested. Picked by the same models that they are tested on, any set of images with chance trends would have a
-    negative correlation.
-    Raises as `image_trends`, and AnalysisError for fewer than ten models.
+    Takes the arguments of `image_trends`, for at least ten models. The halves alternate in the order of original
+    accuracy; each half selects for the other. Selection and test need different models: on images selected for chance
+    trends of the same models, the correlation would be negative too.
+    Raises what `image_trends` raises, and AnalysisError for fewer than ten models.
 
     >>> accuracy = np.linspace(0.5, 0.9, 10)
     >>> correct = np.stack([accuracy < 0.65, accuracy < 0.75, accuracy > 0.7], axis=1)
@@ -145,7 +145,7 @@ def held_out_trend(accuracy: Float[np.ndarray, " model"], correct: Correct) -> H
 
 
 def _falls(accuracy: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Whether the models that are correct on an image have lower ranks of accuracy on average than all models."""
+    """Whether the models that are correct on an image have a lower mean accuracy rank than all models."""
     ranks = stats.rankdata(accuracy)
     return (ranks - ranks.mean()) @ correct < -1e-9
 
@@ -159,7 +159,7 @@ def _spearman(accuracy: np.ndarray, hits: np.ndarray) -> float:
 def _counted_tail(ranks: np.ndarray) -> Tail:
     """P(sum of the ranks of `count` models drawn at random ≤ s), by counting."""
     models, most = len(ranks), int(ranks.sum())
-    # Shares in place of counts: of all subsets of the models so far, those of one size and sum.
+    # Shares instead of counts: of all subsets of the models so far, those of a given size and sum.
     share = np.zeros((models + 1, most + 1))
     share[0, 0] = 1
     for rank in ranks.tolist():
@@ -171,7 +171,7 @@ def _counted_tail(ranks: np.ndarray) -> Tail:
 
 
 def _normal_tail(ranks: np.ndarray) -> Tail:
-    """The same by the normal distribution of that mean and variance, with a correction for continuity."""
+    """The same from the normal distribution of this mean and variance, with continuity correction."""
     models = len(ranks)
 
     def tail(count: int, sums: np.ndarray) -> np.ndarray:
@@ -182,10 +182,10 @@ def _normal_tail(ranks: np.ndarray) -> Tail:
 
 
 def _attained(tail: Tail, ranks: np.ndarray, count: int, error: float) -> float:
-    """The largest p-value below `error` that so many models can have, 0 where there is none."""
+    """The largest attainable p-value below `error` for this many correct models, 0 if there is none."""
     ordered = np.sort(ranks)
     low, high = int(ordered[:count].sum()) - 1, int(ordered[len(ranks) - count :].sum())
-    # The greatest sum whose p-value is below `error`, by bisection; `low` stands for none.
+    # The largest sum whose p-value is below `error`, by bisection; `low` means none.
     least = low
     while high - low > 1:
         middle = (low + high) // 2

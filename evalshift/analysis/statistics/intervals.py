@@ -1,4 +1,4 @@
-"""Counts to intervals: of one accuracy, and of the difference between two."""
+"""Confidence intervals from counts: of one accuracy, and of the difference between two."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -18,7 +18,7 @@ class Interval(Generic[Bound]):
 
 
 def undefined_interval(values: Float[np.ndarray, "*cells"]) -> Interval[np.ndarray]:
-    """An interval of each value that is not defined: NaN twice."""
+    """An undefined interval for each value: both bounds are NaN."""
     return Interval(np.full_like(values, np.nan), np.full_like(values, np.nan))
 
 
@@ -35,11 +35,11 @@ def clopper_pearson(
     >>> clopper_pearson(np.array([7]), np.array([50])).low.round(4)
     array([0.0582])
     """
-    from statsmodels.stats.proportion import proportion_confint  # a second, for those who count nothing
+    from statsmodels.stats.proportion import proportion_confint  # takes a second, and most imports do not need it
 
     check_level(level)
     check_counts(correct, total)
-    # Of many cells, such as classes of models, most have the counts of another one; quantiles of beta take long.
+    # Among many cells, such as classes of models, most counts repeat, and quantiles of the beta distribution are slow.
     base = int(total.max(initial=0)) + 1
     counts, place = np.unique(correct.astype(np.int64) * base + total, return_inverse=True)
     low, high = proportion_confint(counts // base, counts % base, alpha=1 - level, method="beta")

@@ -14,17 +14,17 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 
 LEAST_MODELS = 5
-# Log discriminations vary by this at least: less is not told from nothing, and makes no difference.
+# Smallest standard deviation of log discriminations: less cannot be distinguished from 0, and makes no difference.
 _LEAST_SPREAD = 0.2
-# What abilities and the images' parameters move by, in their standard deviations, in the last step of a fit: nearest to
-# a first guess, with the nodes that it suggests, then on some images, then on all.
+# Tolerance: the largest change of abilities and image parameters, in their standard deviations, in the last step of a
+# fit. From a first guess with the nodes that it suggests, then on some images, then on all.
 _TOLERANCES = (1e-2, 1e-3, 1e-3)
 _MOST_STEPS = 300
-# Images of the first fit, which the fit of all begins from, and response patterns that are held in memory at once.
+# Images of the first fit, from which the fit to all images starts, and response patterns in memory at once.
 _FIRST_IMAGES = 4_000
 _BLOCK = 4_096
 _THREADS = 2
-# Difficulties as far as these many standard deviations from their mean are looked at.
+# Range of difficulties, in standard deviations from their mean.
 _REACH = 4.2
 
 Result = TypeVar("Result")
@@ -43,20 +43,20 @@ class Estimate:
 class ItemResponse:
     """The two-parameter logistic model of m models on one test set of n images; see `fit_item_response`.
 
-    The unit of ability and of difficulty is the standard deviation of the models' abilities, zero is their mean.
+    The unit of ability and difficulty is the standard deviation of the models' abilities; 0 is their mean.
 
     ability            shape (m,); NaN for a model with none or all correct
-    covariance         of the errors of these over samples of images, shape (m, m); NaN for such models
+    covariance         of the errors of the abilities over samples of images, shape (m, m); NaN for such models
     interval           of each ability
     difficulty         mean over images
     spread             standard deviation of difficulty over images
-    discrimination     of an image of mean difficulty: log-odds per unit of ability, median
-    variation          standard deviation of the log discriminations over images of one difficulty
+    discrimination     median over images of mean difficulty, in log-odds per unit of ability
+    variation          standard deviation of log discrimination over images of the same difficulty
     image_difficulty, image_discrimination   expected given the image's predictions, shape (n,)
-    image_reliability  share of the variance of difficulty over images that its predictions explain, shape (n,): 0 where
-                       they tell nothing of its difficulty
-    steps              of the fit
-    converged          whether the last step moved less than the tolerance; else all numbers are those of that step
+    image_reliability  share of the variance of difficulty over images that the image's predictions explain, shape (n,):
+                       0 if they are uninformative
+    steps              number of steps of the fit
+    converged          whether the last step changed less than the tolerance; if not, all numbers are those of that step
     """
 
     ability: Float[np.ndarray, " m"]
@@ -75,7 +75,7 @@ class ItemResponse:
 
 @dataclass(frozen=True, eq=False)
 class _Nodes:
-    """Where integrals over images are evaluated: x and z, both N(0, 1) over images, and the logs of the weights."""
+    """Nodes of the integrals over images: x and z, both N(0, 1) over images, and the logarithms of the weights."""
 
     x: np.ndarray
     z: np.ndarray
@@ -95,14 +95,14 @@ class _Parameters:
         return self.base + self.tilt * nodes.x + self.variation * nodes.z
 
     def log_odds(self, nodes: _Nodes) -> np.ndarray:
-        """Of each model at each node, shape (m, nodes)."""
+        """Log-odds of a correct prediction of each model at each node, shape (m, nodes)."""
         return np.exp(self.log_discrimination(nodes)) * (self.ability[:, np.newaxis] - nodes.x)
 
 
 def _make_nodes(at: _Parameters, spacing: float = 1.3) -> _Nodes:
-    """Nodes as dense as the images' difficulties are determined: closest among the models' abilities, wider beyond.
+    """Nodes as dense as difficulties are well determined: closest within the range of the abilities, wider beyond.
 
-    spacing  at the centre, in standard errors of a difficulty there: a fit needs less than its errors do
+    spacing  at the centre, in standard errors of a difficulty there: fits need fewer nodes than standard errors
     Equal steps of t, x = centre + width · sinh t, keep the trapezoid rule exact to many digits.
     """
     discrimination = np.exp(at.base + at.variation / 2)
@@ -114,7 +114,7 @@ def _make_nodes(at: _Parameters, spacing: float = 1.3) -> _Nodes:
     x, z = (side.ravel() for side in np.meshgrid(centre + width * np.sinh(t), np.linspace(-3, 3, 13), indexing="ij"))
     weights = -(x**2 + z**2) / 2 + np.repeat(np.log(np.cosh(t)), 13)
     weights -= special.logsumexp(weights)
-    # Cut off where they are the nodes would vary by less than 1, and EM's spreads shrink at each step.
+    # Truncated, the nodes would have a variance below 1, and the spreads would shrink at each EM step.
     share = np.exp(weights)
     x, z = ((side - share @ side) / np.sqrt(share @ side**2 - (share @ side) ** 2) for side in (x, z))
     return _Nodes(x, z, weights)
@@ -122,7 +122,7 @@ def _make_nodes(at: _Parameters, spacing: float = 1.3) -> _Nodes:
 
 @dataclass(frozen=True, eq=False)
 class _Patterns:
-    """The different columns of a matrix of correctness, as 0 and 1, shape (m, p), and how many images have each."""
+    """Distinct columns of a matrix of correctness, as 0 and 1, shape (m, p), and the number of images with each."""
 
     correct: np.ndarray
     images: np.ndarray
@@ -133,18 +133,19 @@ class _Patterns:
 
 
 def fit_item_response(correct: Bool[np.ndarray, "m n"], level: float = 0.95) -> ItemResponse:
-    """The two-parameter logistic model with random images, by marginal maximum likelihood.
+    """Fit the two-parameter logistic model with random images by marginal maximum likelihood.
 
-    Model i classifies image j correctly with probability 1 / (1 + exp(−a_j (θ_i − b_j))), images independently given
-    their difficulty b and discrimination a. (b, log a) is normal over images, with a free covariance; the abilities θ
-    are free. EM over a grid of difficulties and Gauss–Hermite nodes of log a; errors by the sandwich of Louis'
-    observed information and the images' scores, so that they hold for samples of images also where models of a kind
-    have correlated errors.
+    Model i classifies image j correctly with probability 1 / (1 + exp(−a_j (θ_i − b_j))), independently given the
+    image's difficulty b and discrimination a. (b, log a) is normal over images with a free covariance; the abilities θ
+    are free parameters. The fit uses EM over a grid of difficulties and Gauss–Hermite nodes of log a. Standard errors
+    come from the sandwich of Louis' observed information and the images' scores, so they are valid over samples of
+    images even if similar models have correlated errors.
 
     correct  which images each model classifies correctly, shape (m, n)
     level    two-sided, of the intervals
-    Raises AnalysisError for fewer than five models with some correct and some incorrect predictions, where there are
-    fewer different images than parameters, and where abilities do not differ; ValueError for a level outside (0, 1).
+
+    Raises AnalysisError for fewer than five models with some correct and some incorrect predictions, for fewer distinct
+    images than parameters, and if abilities do not differ; ValueError for a level outside (0, 1).
     Source: Bock and Aitkin 1981, Psychometrika 46(4) (EM); De Boeck 2008, Psychometrika 73(4) (random items); Louis
     1982, JRSS B 44(2) (information); White 1982, Econometrica 50(1) (sandwich).
     """
@@ -176,7 +177,7 @@ def fit_item_response(correct: Bool[np.ndarray, "m n"], level: float = 0.95) -> 
 
 
 def _patterns(correct: np.ndarray) -> tuple[_Patterns, np.ndarray]:
-    """The different columns, and which of them each image has."""
+    """The distinct columns, and which of them each image has."""
     packed = np.ascontiguousarray(np.packbits(correct, axis=0).T)
     rows = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, first, place, images = np.unique(rows, return_index=True, return_inverse=True, return_counts=True)
@@ -184,7 +185,7 @@ def _patterns(correct: np.ndarray) -> tuple[_Patterns, np.ndarray]:
 
 
 def _some_images(correct: np.ndarray) -> np.ndarray | None:
-    """Images enough to come near the solution, evenly from the whole set; None where there are not many more."""
+    """Enough images to come close to the solution, evenly from the whole set; None if there are not many more."""
     images = correct.shape[1]
     if images < 2 * _FIRST_IMAGES:
         return None
@@ -194,14 +195,14 @@ def _some_images(correct: np.ndarray) -> np.ndarray | None:
 
 
 def _first_guess(share: np.ndarray) -> _Parameters:
-    """Twice as spread as if images were all alike."""
+    """Starting values, twice as spread out as if all images were alike."""
     return _Parameters(special.logit(share) / 2, np.log(2.0), 0.0, 0.5)
 
 
 def _maximize(
     patterns: _Patterns, nodes: _Nodes, start: _Parameters, tolerance: float
 ) -> tuple[_Parameters, int, bool]:
-    """The parameters that move no more, the steps that it took, and whether they move less than the tolerance."""
+    """The parameters at convergence, the number of steps, and whether the last change was below the tolerance."""
     now = start
     for step in range(1, _MOST_STEPS + 1):
         weight, correct, _ = _expect(patterns, nodes, now)
@@ -217,7 +218,7 @@ def _maximize(
 
 
 def _expect(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.ndarray, np.ndarray, float]:
-    """Expected images at each node, how many of them each model has correct, and the log-likelihood."""
+    """Expected number of images at each node, of those that each model classifies correctly, and the log-likelihood."""
 
     def of_block(block: slice, posterior: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         images = patterns.images[block]
@@ -235,10 +236,10 @@ def _expect(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.nda
 def _of_blocks(
     patterns: _Patterns, nodes: _Nodes, at: _Parameters, work: Callable[[slice, np.ndarray, np.ndarray], Result]
 ) -> Iterator[Result]:
-    """What `work` makes of each block of patterns, in their order, two at a time.
+    """Results of `work` for each block of patterns, in order, two at a time in threads.
 
-    It is given the block, the probability of each node, shape (block, nodes), and the log-likelihoods. NumPy lets other
-    threads work while it computes.
+    `work` takes the block, the probability of each node, shape (block, nodes), and the log-likelihoods. NumPy releases
+    the GIL while it computes.
     """
     odds = at.log_odds(nodes)
     base = (nodes.log_weights - np.logaddexp(0, odds).sum(axis=0)).astype(np.float32)
@@ -257,9 +258,9 @@ def _of_blocks(
 
 
 def _improve(nodes: _Nodes, now: _Parameters, weight: np.ndarray, correct: np.ndarray) -> _Parameters:
-    """One step of EM: difficulty and log discrimination take the moments of the nodes, abilities a Newton step.
+    """One EM step: difficulty and log discrimination by the moments of the nodes, abilities by a Newton step.
 
-    The mean and the spread of difficulty are parameters here and are then put back at 0 and 1, which speeds EM up
+    The mean and spread of difficulty are free within the step and then reset to 0 and 1, which accelerates EM
     (parameter expansion: Liu, Rubin and Wu 1998, Biometrika 85(4)).
     """
     share, logs = weight / weight.sum(), now.log_discrimination(nodes)
@@ -278,8 +279,8 @@ def _improve(nodes: _Nodes, now: _Parameters, weight: np.ndarray, correct: np.nd
 
 
 def _errors(patterns: _Patterns, nodes: _Nodes, at: _Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance of abilities, base, tilt and log variation; expected difficulty, log discrimination and
-    the variance of difficulty that is left by pattern."""
+    """Covariance of abilities, base, tilt and log variation; per pattern, expected difficulty, log discrimination and
+    the remaining variance of difficulty."""
     models, discrimination = len(at.ability), np.exp(at.log_discrimination(nodes))
     chance = special.expit(at.log_odds(nodes))
     own = np.stack(
@@ -340,7 +341,7 @@ def _scaled(
     steps: int,
     converged: bool,
 ) -> ItemResponse:
-    """The same in units of the models' abilities, with errors by the delta method."""
+    """The estimates in units of the models' abilities, with standard errors by the delta method."""
     ability, models = found.ability, len(found.ability)
     mean, size = ability.mean(), ability.std(ddof=1)
     standard = (ability - mean) / size
@@ -374,7 +375,7 @@ def _scaled(
 
 
 def _spread_out(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Values of the usable models at their places among all, NaN elsewhere."""
+    """Values of the usable models at their positions among all models, NaN elsewhere."""
     whole = np.full((len(usable),) * values.ndim, np.nan)
     whole[np.ix_(*(np.flatnonzero(usable),) * values.ndim)] = values
     return whole
@@ -384,7 +385,7 @@ def _spread_out(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
 class AbilityChange:
     """New minus original ability of m models, in standard deviations of ability, and its interval.
 
-    original, new   the models of either set, fitted to the same models; NaN for those with none or all correct on one
+    original, new   the fit to each set, of the same models; NaN for models with none or all correct on one of them
     """
 
     original: ItemResponse
@@ -398,12 +399,12 @@ def ability_change(
 ) -> AbilityChange:
     """Each model's ability on two sets of different images, on one scale.
 
-    Images are not shared, so nothing tells harder images from less able models. The scales are linked by the models:
-    their mean ability is taken to be the same on both sets, and their standard deviation. What is estimated is which
-    models gain or lose against the others, and how hard the images of either set are for these models.
+    The sets share no images, so harder images cannot be distinguished from less able models. The scales are linked
+    through the models: the mean and standard deviation of their abilities are assumed equal on both sets. The estimates
+    show which models gain or lose relative to the others, and how hard each set's images are for these models.
 
-    original, new   which images each model classifies correctly, of the same models in the same order
-    Raises as `fit_item_response` does.
+    original, new   which images each model classifies correctly, for the same models in the same order
+    Raises what `fit_item_response` raises.
     Source: mean and sigma linking: Kolen and Brennan 2014, Test Equating, Scaling, and Linking, section 6.3.
     """
     check_level(level)
