@@ -46,9 +46,9 @@ class EffectiveRobustness:
     p_holm, p_bh        adjusted over the models, by Holm and by Benjamini and Hochberg
     p_family            like p_holm, from a line without the model's family and with a separate variance between
                         families
-    screened            models so far from the line that the lines of the others leave them out; against a testbed, its
-                        models extrapolated        models whose original accuracy lies beyond those of all models of the
-                        line
+    screened            models so far from the line that they are left out of other models' lines; against a testbed,
+                        its models extrapolated        models whose original accuracy lies beyond those of all models of
+                        the line
     undetermined        the extrapolated models whose distance is smaller than its standard error; see `reported`
     repeats             models that repeat an earlier one, which are not counted as tests; see `of`
 

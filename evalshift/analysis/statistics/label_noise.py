@@ -1,4 +1,4 @@
-"""Accuracies and ranks of models by corrected labels beside those by a test set's own labels, on the same images."""
+"""Accuracies and ranks of models by corrected labels compared with a test set's own labels, on the same images."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class LabelNoise:
     """m models on the n images of a set that have corrected labels; see `label_noise`.
 
     images          n
-    plain, corrected  images that are correct by the set's own labels and by the corrected ones, counts
+    plain, corrected  correct predictions by the set's own labels and by the corrected ones, counts
     difference      corrected minus plain accuracy, fractions in [−1, 1]
     interval        of each difference: Newcombe's for paired proportions
-    mean            of the difference over the models, shape (1,), with its variance over draws of the images
-    plain_rank, corrected_rank   1 for the most correct; ties share the better rank
+    mean            of the difference over the models, shape (1,), with its variance over samples of images plain_rank,
+                    corrected_rank   1 for the most correct; ties share the better rank
     reversed_pairs  [i, j]: i is significantly better than j by the set's own labels, and significantly worse by the
                     corrected ones
     """
@@ -41,7 +41,7 @@ class LabelNoise:
     def rank_change(self) -> Int[np.ndarray, " m"]:
         """Rank by the set's own labels minus rank by the corrected ones, above 0 for a model that moves up.
 
-        Where models are tied it is the least change that an order of the tied models leaves.
+        For tied models, it is the smallest change over all orders of the tied models.
         """
         spans = [
             (ranks, ranks + np.array([(counts == one).sum() - 1 for one in counts], dtype=np.int64))
@@ -56,10 +56,10 @@ class LabelErrors:
     """How the n own labels of a set's images agree with their corrected labels; see `label_errors`.
 
     images        that have corrected labels
-    without       images of the set that have none, and are left out
+    without       images of the set without corrected labels, which are left out
     contradicted  images whose own label is not among the corrected ones
     several       images with two corrected labels or more
-    share         contradicted of images, a fraction, with its Clopper–Pearson interval
+    share         contradicted divided by images, a fraction, with its Clopper–Pearson interval
     """
 
     images: int
@@ -89,10 +89,10 @@ def label_noise(
 ) -> LabelNoise:
     """How m models' accuracies and ranks differ between a set's own labels and corrected ones.
 
-    Takes correctness over models and the images that have corrected labels, by either kind of label. Each model's two
-    accuracies are of the same images, so their difference has the interval of paired proportions. Pairs of models in
-    reversed order: each kind of label alone shows its order, at 1 − (1 − level)/2 (`rank_sets.better_models`), so that
-    any false finding has probability of about 1 − level at most, although the images are the same.
+    Takes correctness of each model on the images that have corrected labels, by each kind of label. Each model's two
+    accuracies are on the same images, so their difference has an interval for paired proportions. A pair of models is
+    reversed if each kind of label alone shows its order at level 1 − (1 − level)/2 (`rank_sets.better_models`); the
+    probability of any false finding is then at most about 1 − level, although the images are the same.
     Raises ValueError for a level outside (0, 1), fewer than 1 draw, other shapes, and where there are no images.
     Source: Beyer, Hénaff, Kolesnikov, Zhai, van den Oord 2020, "Are we done with ImageNet?", arXiv 2006.07159 (accuracy
     by corrected labels, of several per image); Northcutt, Athalye, Mueller 2021, NeurIPS Datasets and Benchmarks
@@ -130,10 +130,10 @@ def label_noise(
 def label_errors(
     truth: Int[np.ndarray, "n several"], corrected: Int[np.ndarray, "n c"], level: float = 0.95
 ) -> LabelErrors:
-    """How many of a set's own labels its corrected labels contradict.
+    """Count the labels of a set that its corrected labels contradict.
 
-    Takes the labels of each image, shorter rows filled up with one of their own, and its corrected labels, filled up
-    with −1. An own label is contradicted where it, or each of several, is not among the corrected ones.
+    Takes each image's own labels, with shorter rows padded by repeating one of them, and its corrected labels, padded
+    with −1. An image is contradicted if none of its own labels is among the corrected ones.
     Raises ValueError for a level outside (0, 1), different numbers of images, and where no image has corrected labels.
     Source: C. G. Northcutt, A. Athalye, J. Mueller, "Pervasive Label Errors in Test Sets Destabilize Machine Learning
     Benchmarks", NeurIPS Datasets and Benchmarks 2021.
@@ -164,10 +164,10 @@ def label_errors(
 
 
 def corrected_drops(original: LabelNoise, new: LabelNoise) -> CorrectedDrops:
-    """Drops of the same m models between two sets by either kind of label.
+    """Drops of the same m models between two sets by both kinds of label.
 
-    The sets hold different images, so the interval of the difference of the drops adds the squared distances of both
-    sets' intervals (square-and-add), at their level.
+    The sets contain different images, so the interval of the difference of the drops combines both sets' intervals by
+    adding squared distances (square-and-add), at their level.
     Raises ValueError for different numbers of models.
     Source: Zou and Donner 2008, Statistics in Medicine 27, 1693-1702; drops by several labels: Shankar, Roelofs,
     Mania, Fang, Recht, Schmidt 2020, "Evaluating Machine Accuracy on ImageNet", ICML.

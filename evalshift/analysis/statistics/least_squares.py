@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-# Where x spreads by less than this share of its mean square, its sums have lost too many digits to make a line of.
+# If the variance of x is below this share of its mean square, sums of squares are too imprecise for a line.
 _TOO_FEW_DIGITS = 1e-4
 
 
@@ -12,7 +12,7 @@ def weighted_least_squares(
 ) -> Float[np.ndarray, "2 line"]:
     """Slopes and offsets of many lines at once, each with its own points or its own weights (0 or more) or both.
 
-    NaN where all x that have weight are the same, and where none has.
+    NaN if all x with positive weight are equal, and if none has positive weight.
 
     >>> weighted_least_squares(np.array([[0.0, 1.0, 2.0]]), np.array([[1.0, 3.0, 4.0]]), np.array([[1.0, 1.0, 0.0]]))
     array([[2.],
@@ -24,8 +24,9 @@ def weighted_least_squares(
 
 
 def _of_the_same_points(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """By the weighted sums of 1, x, y, x² and xy, in one matrix product; by deviations where these lose digits."""
-    # From the median, which one point far away does not move, so that it costs the lines without it no digits.
+    """From the weighted sums of 1, x, y, x² and xy, in one matrix product; from deviations where sums are imprecise."""
+    # Centred at the median, which a single distant point does not move, so that lines without that point keep their
+    # precision.
     x_0, y_0 = np.median(x), np.median(y)
     dx, dy = x - x_0, y - y_0
     total, *sums = (weights @ np.stack([np.ones_like(x), dx, dy, dx**2, dx * dy], axis=1)).T
@@ -41,7 +42,7 @@ def _of_the_same_points(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np
 
 
 def _by_deviations(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    # Deviations from a point that has weight come first: where all such x are the same these are exactly 0.
+    # First, deviations from a point with positive weight: if all such x are equal, these are exactly 0.
     anchor = weights.argmax(axis=-1)[:, np.newaxis]
     x_0, y_0 = (
         np.take_along_axis(np.broadcast_to(v, (len(anchor), v.shape[1])) if len(v) == 1 else v, anchor, -1)

@@ -5,26 +5,26 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-# A model without which the fit is undefined has all of its leverage.
+# A model without which the fit is undefined has leverage 1.
 _ALL_LEVERAGE = 1e-9
-# Coordinates that differ by less than this share are one.
+# Coordinates that differ by less than this share count as equal.
 _RANK = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class LeftOutFits:
-    """Fits of m values y on k coordinates; each model is compared with the fit of the others in it.
+    """Fits of m values y on k coordinates; each model is compared with the fit to the other models.
 
-    combination  row i makes the distance of model i from the fit without it: distance = combination @ y
-    slope        of the one fit of all models in it, shape (k,)
+    combination  row i gives the distance of model i from the fit without it: distance = combination @ y
+    slope        of the fit to all models in it, shape (k,)
     slopes       of the fit without model i, shape (m, k)
     distance     of each model, shape (m,)
-    residual     from the one fit, 0 for models that are not in it, shape (m,)
+    residual     from the fit to all models in it, 0 for models that are not in it, shape (m,)
     leverage     of each model in that fit, 0 for the others, shape (m,)
-    in_fit       which models the fit goes through
+    in_fit       which models are in the fit
     hat          residual = in_fit · y − hat @ y, shape (m, m)
 
-    Rows are NaN for a model without which there is no fit.
+    Rows are NaN for a model without which the fit is undefined.
     """
 
     combination: Float[np.ndarray, "m m"]
@@ -38,16 +38,16 @@ class LeftOutFits:
 
     @property
     def df(self) -> int:
-        """Models in the fit, less the parameters of the fit."""
+        """Number of models in the fit minus number of parameters."""
         return int(self.in_fit.sum()) - self.slopes.shape[1] - 1
 
 
 def left_out_fits(
     coordinates: Float[np.ndarray, "k m"], y: Float[np.ndarray, " m"], in_fit: Bool[np.ndarray, " m"]
 ) -> LeftOutFits | None:
-    """The fit of y on the coordinates, and that without each of its models; None where the coordinates make none.
+    """The fit of y on the coordinates, and the fits without each of its models; None if the fit is undefined.
 
-    Takes values of m models; what models outside `in_fit` have does not count in any fit.
+    Takes values of m models; models outside `in_fit` are in none of the fits.
     Source: R. D. Cook and S. Weisberg, Residuals and Influence in Regression, 1982, section 2.2 (fits without a case
     from the fit with it).
 
@@ -73,7 +73,7 @@ def left_out_fits(
     left[left < _ALL_LEVERAGE] = np.nan
     combination = (np.eye(models) - hat) / left[:, np.newaxis]
     places = np.flatnonzero(np.isfinite(left))
-    combination[places, places] = 1  # exactly, not but for rounding
+    combination[places, places] = 1  # exactly 0, not up to rounding
     distance = apart / left
     without = value[np.newaxis, 1:] - in_fit[:, np.newaxis] * (design @ inverse)[:, 1:] * distance[:, np.newaxis]
     return LeftOutFits(

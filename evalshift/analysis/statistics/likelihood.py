@@ -1,4 +1,4 @@
-"""Negative log-likelihood of the labels, and the temperature that makes logits most likely."""
+"""Negative log-likelihood of the labels, and the temperature that minimises it."""
 
 import math
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from scipy import special
 
 from evalshift.analysis.statistics.intervals import Interval, check_level
 
-# Cells at once: in float32 they stay in the processor's cache. A first fit to so many images saves passes over all.
+# Cells at once: in float32, they fit the processor's cache. A first fit to this many images saves passes over all.
 _CELLS_AT_ONCE, _FIRST_FIT = 2**18, 5_000
-# Converted logits are kept from one pass to the next up to this many: 1 GB, 268,000 images of 1,000 classes.
+# Up to this many converted logits are kept between passes: 1 GB, or 268,000 images with 1,000 classes.
 _CELLS_KEPT = 2**28
-# In place of −∞: its weight is 0 at any temperature, and its products are finite.
+# Replaces −∞: its weight is 0 at any temperature, and its products are finite.
 _IMPOSSIBLE = np.float32(-1e30)
-# Newton's method squares errors: after a step below the tolerance the next one would be below its square.
+# Newton's method converges quadratically: after a step below the tolerance, the error is about its square.
 _NARROWEST, _TOLERANCE, _MOST_STEPS = (1e-3, 1e3), 1e-4, 60
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """What logits are divided by to make the labels most likely; above 1 for a model that is over-confident.
+    """The divisor of the logits that makes the labels most likely; above 1 for an over-confident model.
 
-    temperature, interval   NaN where no temperature is best: every label has the highest logit, or the logits tell
-                            nothing of the labels
+    temperature, interval   NaN if no temperature is best, because every label has the highest logit or because the
+                            logits are uninformative about the labels
     """
 
     temperature: float
@@ -38,7 +38,7 @@ def label_likelihoods(
 ) -> Float[np.ndarray, " n"]:
     """−ln of the probability of each image's label in the softmax of logits / temperature, at least 0.
 
-    Infinite where the logit of the label is −∞. Labels are numbers of the columns.
+    Infinite where the logit of the label is −∞. Labels are column numbers.
     Raises ValueError for labels outside the columns, numbers of rows that differ, and a temperature of 0 or less.
 
     >>> label_likelihoods(np.array([[0.0, 0.0], [np.log(3), 0.0]]), np.array([0, 1])).round(3)
@@ -52,8 +52,8 @@ def fit_temperature(
 ) -> Temperature:
     """The temperature with the least mean negative log-likelihood of the labels, from 0.001 to 1,000.
 
-    Newton's method for 1/temperature, in which the likelihood is convex. The interval is that of an M-estimator (its
-    sandwich variance), symmetric for the logarithm of the temperature.
+    Newton's method in 1/temperature, in which the negative log-likelihood is convex. The interval is that of an
+    M-estimator (its sandwich variance), symmetric for the logarithm of the temperature.
     Raises what `label_likelihoods` raises, and ValueError for a level outside (0, 1).
     Source: Guo, Pleiss, Sun, Weinberger 2017, ICML, arXiv 1706.04599; Huber 1967, Fifth Berkeley Symposium 1, 221-233
     (sandwich).
@@ -63,7 +63,7 @@ def fit_temperature(
 
 
 class LabelledLogits:
-    """Logits of n images with their labels: several of the numbers above from logits that are converted once.
+    """Logits of n images with their labels: computes several of the numbers above from logits converted once.
 
     Raises ValueError for labels outside the columns, and numbers of rows that differ.
     """
@@ -77,14 +77,14 @@ class LabelledLogits:
         return len(self._labels)
 
     def likelihoods(self, temperature: float = 1.0) -> Float[np.ndarray, " n"]:
-        """As `label_likelihoods`."""
+        """See `label_likelihoods`."""
         if not temperature > 0:
             raise ValueError(f"temperature: found {temperature}; expected a number above 0")
         parts = [np.log(total) - own / temperature for own, total, *_ in self._sums(1 / temperature, moments=0)]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def temperature(self, level: float = 0.95) -> Temperature:
-        """As `fit_temperature`."""
+        """See `fit_temperature`."""
         undefined = Temperature(math.nan, Interval(math.nan, math.nan))
         if not len(self):
             return undefined
@@ -101,7 +101,7 @@ class LabelledLogits:
         return Temperature(1 / found.inverse, Interval(1 / found.inverse / factor, factor / found.inverse))
 
     def _solve(self, start: float) -> "_Solution | None":
-        """Where the mean slope of the negative log-likelihood in 1/temperature is 0; None where it is nowhere."""
+        """Root of the mean derivative of the negative log-likelihood by 1/temperature; None if it has none."""
         low, high = _NARROWEST
         inverse, before = start, None
         for _ in range(_MOST_STEPS):
@@ -111,13 +111,13 @@ class LabelledLogits:
                 return None
             low, high = (inverse, high) if slope < 0 else (low, inverse)
             stepped = inverse - slope / curvature if curvature > 0 else math.inf
-            # Where Newton's method leaves what is known to hold the root, the middle of that on the logarithm's scale.
+            # If Newton's method leaves the interval known to contain the root, take its geometric middle instead.
             following = stepped if low < stepped < high else math.sqrt(low * high)
             moved = following - inverse
             if abs(moved) <= _TOLERANCE * inverse:
                 if following < 1.01 * _NARROWEST[0] or following > 0.99 * _NARROWEST[1]:
                     return None
-                # Slopes and curvature where the step leads, to first order: no further pass is needed.
+                # Slopes and curvature after the step, to first order, which saves another pass.
                 bend = 0.0 if before is None else (curvature - before[1]) / (inverse - before[0])
                 return _Solution(following, slopes + curvatures * moved, curvature + bend * moved)
             before, inverse = (inverse, curvature), following
@@ -133,9 +133,9 @@ class LabelledLogits:
         return np.concatenate(slopes), np.concatenate(curvatures)
 
     def _sums(self, inverse: float, moments: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """Of a batch of images, z being logits less the highest: z of the label, and Σ zᵏ exp(z/temperature), k from 0.
+        """For a batch of images, with z = logits − maximum: z of the label, and Σ zᵏ exp(z/temperature) for k from 0.
 
-        NumPy adds a row's cells pairwise, so that float32 keeps seven digits of slopes; likelihoods near 0 take more.
+        NumPy sums rows pairwise, so that slopes keep seven digits in float32; likelihoods near 0 need more.
         """
         exact = np.float64 if moments == 0 else np.float32
         for own, batch in self._batches():
@@ -148,7 +148,7 @@ class LabelledLogits:
             yield own, *sums
 
     def _batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """z of the labels, −∞ where it is that, and z of all columns, finite."""
+        """z of the labels, which may be −∞, and z of all columns, made finite."""
         if self._kept:
             yield from self._kept
             return
@@ -168,7 +168,7 @@ class LabelledLogits:
 
 @dataclass(frozen=True, eq=False)
 class _Solution:
-    """1/temperature with the least negative log-likelihood, its slope there by image, and its mean curvature."""
+    """1/temperature of minimal negative log-likelihood, with each image's derivative there and the mean curvature."""
 
     inverse: float
     slopes: np.ndarray
@@ -177,12 +177,12 @@ class _Solution:
 
 @cache
 def _halves() -> np.ndarray:
-    """Every number of half precision as float32, by its bits: looking them up is six times as fast as NumPy's cast."""
+    """Every half-precision number as float32, indexed by its bits: a look-up is six times as fast as NumPy's cast."""
     return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 def _as_float32(logits: np.ndarray) -> np.ndarray:
-    """A copy in single precision."""
+    """A float32 copy."""
     if logits.dtype == np.float16 and logits.dtype.isnative:
         return _halves()[np.ascontiguousarray(logits).view(np.uint16)]
     return logits.astype(np.float32)

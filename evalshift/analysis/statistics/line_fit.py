@@ -13,11 +13,11 @@ from evalshift.analysis.statistics.scales import check_accuracies, check_scale, 
 from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 
-# Through fewer models a line says little about where others would lie: it is drawn thin, and gives no distances.
+# A line through fewer models predicts others poorly: it is drawn thin, and no distances from it are given.
 LEAST_LINE_MODELS = 5
 _LINES_IN_A_CHUNK = 300_000
-# 0 and 1 lie at infinity on probit and logit. A huge finite value in their place maps back to exactly 0 or 1,
-# and has neither 0·∞ nor ∞ − ∞ on the way.
+# 0 and 1 lie at infinity on the probit and logit scales. A huge finite value instead maps back to exactly 0 or 1 and
+# avoids 0·∞ and ∞ − ∞.
 _FAR = 1e100
 
 
@@ -26,8 +26,8 @@ class Line:
     """Least squares of new on original accuracy over `models` models, on `scale`; see `fit_line`.
 
     slope and offset are in units of the scale: on linear an offset of −0.2 is −20 percentage points. The intervals
-    hold at `level` over resampled models. `resamples` is the number asked for; `slopes` and `offsets` hold the lines
-    of those resamples that define one, shape (line,).
+    are at `level`, over resampled models. `resamples` is the requested number; `slopes` and `offsets` are those of the
+    resamples that define a line, shape (line,).
     """
 
     scale: str
@@ -41,23 +41,23 @@ class Line:
     models: int
     slopes: Float[np.ndarray, " line"] = field(repr=False, compare=False)
     offsets: Float[np.ndarray, " line"] = field(repr=False, compare=False)
-    # Regions by their accuracies: figures and page ask for the same ones, and 100,000 lines take a tenth of a second.
+    # Regions by their accuracies: figures and page need the same ones, and 100,000 lines take a tenth of a second.
     _regions: dict[bytes, Interval[np.ndarray]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def predict(self, accuracy: Float[np.ndarray, " point"]) -> Float[np.ndarray, " point"]:
-        """New accuracy that the line gives for original accuracies in [0, 1]; fractions, shape (point,).
+        """New accuracy that the line predicts for original accuracies in [0, 1]; fractions, shape (point,).
 
-        On the linear scale the line can leave [0, 1], and nothing cuts it off there.
+        On the linear scale, predictions can lie outside [0, 1]; they are not cut off.
         Raises ValueError for the first accuracy outside [0, 1].
         """
         return from_scale(self.slope * _within_reach(accuracy, self.scale) + self.offset, self.scale)
 
     def region(self, accuracy: Float[np.ndarray, " point"]) -> Interval[np.ndarray]:
-        """Where the resampled lines pass: at each original accuracy their central `level`, as new accuracies.
+        """The region of the resampled lines: at each original accuracy, the central `level` of their new accuracies.
 
-        Takes fractions in [0, 1], gives fractions, shape (point,); percentiles are taken on the fitted scale and then
-        mapped back. Pointwise: `level` of the lines lie inside at each x, fewer at all x together. NaN where the
-        line has no resamples.
+        Takes and returns fractions in [0, 1], shape (point,); percentiles are computed on the fitted scale and mapped
+        back. The region is pointwise: a share `level` of the lines lies inside at each x, fewer at all x together. NaN
+        if the line has no resamples.
         Raises ValueError for the first accuracy outside [0, 1].
         """
         key = accuracy.tobytes()
@@ -73,7 +73,7 @@ class Line:
             bounds[:, points] = central_bounds(x[points, np.newaxis] * self.slopes + self.offsets, self.level)
         low, high = from_scale(bounds, self.scale)
         for bound in (low, high):
-            bound.flags.writeable = False  # the next caller gets the same arrays
+            bound.flags.writeable = False  # read-only, because the next caller gets the same arrays
         return Interval(low, high)
 
 
@@ -92,9 +92,9 @@ def fit_line(
     the fitted scale. R² is NaN if all new accuracies are equal, and for two models, which a line always fits. The
     intervals are NaN if `resamples` is 0, and for two models, whose line is the same in every resample. A resample in
     which all original accuracies are equal has no slope: it is left out of the percentiles and of `Line.slopes`. With m
-    models, that is one resample in m^(m−1): 1 in 9 for three models, 1 in 625 for five. Raises AnalysisError for fewer
-    than two models or a single original accuracy, ValueError for an invalid scale, level, number of resamples, length
-    or accuracy.
+    models, that is one resample in m^(m−1): 1 in 9 for three models, 1 in 625 for five.
+    Raises AnalysisError for fewer than two models or a single original accuracy, ValueError for an invalid scale,
+    level, number of resamples, length or accuracy.
     Source: Recht et al. 2019, section 3.3 and appendix C.2; Efron 1979, Annals of Statistics 7(1), 1-26.
 
     >>> original, new = np.array([0.5, 0.6, 0.7, 0.8]), np.array([0.30, 0.42, 0.50, 0.62])
@@ -107,7 +107,7 @@ def fit_line(
     check_resamples(resamples)
     x, y = line_points(original_accuracy, new_accuracy, scale)
     slope, offset = weighted_least_squares(x[np.newaxis], y[np.newaxis], np.ones((1, len(x))))[:, 0]
-    # Two models: every resample that defines a line defines the same one, which would pass for certainty.
+    # Two models: every resample that defines a line gives the same one, and an interval without width would mislead.
     count = resamples if len(x) > 2 else 0
     lines = resampled_lines(x, y, count, rng)
     slopes, offsets = lines[:, np.isfinite(lines[0])]
@@ -129,10 +129,10 @@ def fit_line(
 def resampled_lines(
     x: Float[np.ndarray, " model"], y: Float[np.ndarray, " model"], resamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "2 resample"]:
-    """Slopes and offsets of least-squares lines through resamples of the models; NaN where one draws one x alone.
+    """Slopes and offsets of least-squares lines through resamples of the models; NaN if a resample has a single x.
 
-    The models are drawn with replacement, as many as there are (the ordinary bootstrap, as `scipy.stats.bootstrap` has
-    it). How often each comes up is its weight in the line, so that a batch of lines is one matrix product.
+    The models are drawn with replacement (the ordinary bootstrap, as in `scipy.stats.bootstrap`). The number of times
+    that a model is drawn is its weight in the line, so that a batch of lines is one matrix product.
     """
     lines = np.empty((2, resamples))
     done = 0
@@ -144,7 +144,7 @@ def resampled_lines(
 
 
 def line_points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both accuracies on the scale; raises as `fit_line` does where no line can be fitted to them."""
+    """Both accuracies on the scale; raises what `fit_line` raises if no line can be fitted to them."""
     if original.shape != new.shape:
         raise ValueError(f"found {len(original)} original and {len(new)} new accuracies; expected one per model")
     x = _finite(original, "original_accuracy", scale)
@@ -154,7 +154,7 @@ def line_points(original: np.ndarray, new: np.ndarray, scale: str) -> tuple[np.n
 
 
 def check_distinct(x: np.ndarray, y: np.ndarray, scale: str) -> None:
-    """Raise AnalysisError where the models do not differ in original accuracy, or in new accuracy."""
+    """Raise AnalysisError if the models do not differ in original accuracy, or not in new accuracy."""
     for side, values in (("original", x), ("new", y)):
         distinct, accuracy = len(np.unique(values)), f"distinct {side} accurac"
         if distinct < 2:

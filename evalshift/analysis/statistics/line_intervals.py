@@ -1,6 +1,6 @@
-"""The line of new on original accuracy, with confidence intervals that hold for few models, families and few images.
+"""The line of new on original accuracy, with confidence intervals valid for few models, families and few images.
 
-Two lines: `random_effects_line` where the predictions on each image are known, `cluster_robust_line` from counts.
+Two lines: `random_effects_line` if the predictions on each image are known, `cluster_robust_line` from counts.
 """
 
 from collections.abc import Sequence
@@ -22,16 +22,16 @@ from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
 Covariance = Float[np.ndarray, "m m"]
-# With fewer families neither the variance between them nor a standard error clustered by them can be estimated.
+# With fewer families, neither the variance between them nor a standard error clustered by them can be estimated.
 FEWEST_FAMILIES = 3
-# Residuals of models on a line are 0 but for this.
+# Residuals of models exactly on a line are 0 up to this.
 _ROUNDING = 1e-12
 _SLOPE, _OFFSET = np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])
 
 
 @runtime_checkable
 class Uncertainty(Protocol):
-    """How uncertain offset and slope are together."""
+    """The joint uncertainty of offset and slope."""
 
     def variance(self, combinations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Variances of combinations of offset and slope, shape (combination, 2), and their degrees of freedom."""
@@ -43,9 +43,10 @@ class LineEstimate:
     """Offset and slope of new on original accuracy on `scale`, with t intervals at `level`.
 
     slope_df, offset_df   degrees of freedom of the intervals, by Satterthwaite's method
-    between_models        standard deviation of the models about the line, on the scale, apart from the sampling error
-                          of the images; NaN from counts alone
-    clusters              families that the intervals allow for; as many as models where each counts for itself
+    between_models        standard deviation of the models about the line, on the scale, without the sampling error of
+                          the images; NaN from counts alone
+    clusters              number of families that the intervals allow for; the number of models if each counts for
+                          itself
     images                whether the intervals include the sampling error of both sets' images
     """
 
@@ -65,7 +66,7 @@ class LineEstimate:
 
     @property
     def by_family(self) -> bool:
-        """Whether the intervals allow for families whose models lie together above or below the line."""
+        """Whether the intervals allow for families whose models lie above or below the line together."""
         return self.clusters < self.models
 
     def region(self, accuracy: Float[np.ndarray, " point"]) -> Interval[np.ndarray]:
@@ -90,11 +91,11 @@ def cluster_robust_line(
     """The least-squares line with intervals from accuracies alone: CR2 variances, Bell–McCaffrey degrees of freedom.
 
     Takes accuracies of m models as `fit_line` does, and each model's family (None for a model of its own). Families are
-    clusters: their models may lie together above or below the line. With fewer than three families each model counts
-    for itself. Models may scatter about the line unequally; the images are taken as they are, so that their sampling
-    error is not included.
+    clusters: their models may lie above or below the line together. With fewer than three families, each model is a
+    cluster. The scatter of the models about the line may vary (heteroscedasticity). The intervals are conditional on
+    the images: their sampling error is not included.
     Raises what `fit_line` raises, and AnalysisError for two models, and for more that lie exactly on the line.
-    Source: as `cluster_robust.cluster_robust`.
+    Source: see `cluster_robust.cluster_robust`.
 
     >>> original, new = np.array([0.5, 0.6, 0.7, 0.8]), np.array([0.30, 0.42, 0.50, 0.62])
     >>> line = cluster_robust_line(original, new)
@@ -134,16 +135,16 @@ def random_effects_line(
     scale: str = "linear",
     level: float = 0.95,
 ) -> LineEstimate:
-    """The line with intervals over other models and other images, for models evaluated on the same images.
+    """The line with intervals over both models and images, for models evaluated on the same images.
 
     Takes accuracies of m models as `fit_line` does and the covariances of the sampling errors of the original and of
     the new accuracies, in squared fractions (see `effective_robustness.sampling_covariance`). The model is
     y = offset + slope · ξ + b + η and x = ξ + ε: true accuracies scatter about the line with the variance τ² of b, and
-    both measured ones have errors ε and η of their images, which models share. Covariances are carried over to the
-    scale by its derivative. The slope is corrected for the noise in x, which flattens that of least squares. τ² is
-    estimated by moments; it is 0 where models scatter by no more than their sampling error. With `families` (None for
-    a model of its own), at least three of them, τ² has a part that models of one family share.
-    Raises what `fit_line` raises, and AnalysisError for two models and where original accuracies differ by no more than
+    measured accuracies have sampling errors ε and η from their images, which models share. Covariances are converted to
+    the scale by its derivative. The slope is corrected for the noise in x, which flattens the least-squares slope. τ²
+    is estimated by moments; it is 0 if models scatter by no more than their sampling error. With at least three
+    `families` (None for a model of its own), part of τ² is shared by the models of a family.
+    Raises what `fit_line` raises, and AnalysisError for two models and if original accuracies differ by no more than
     their sampling error.
     Source: Fuller 1987, Measurement Error Models, section 1.2 (slope); DerSimonian and Laird 1986, Controlled Clinical
     Trials 7(3), 177-188 (moments); Satterthwaite 1946, Biometrics Bulletin 2(6), 110-114 (degrees of freedom).
@@ -173,7 +174,7 @@ def random_effects_line(
     errors = new + slope**2 * original
     between = between_models(np.stack([np.ones_like(x), x], axis=1), y, errors, group)
     weights = np.stack([1 / len(x) - x.mean() * apart / spread, apart / spread], axis=1)
-    # Noise in x stands in the weights too: the part of the variance that is quadratic in it.
+    # Noise in x also enters the weights: the part of the variance that is quadratic in it.
     of_noise = (slope / spread) ** 2 * float(np.sum(centred * centred.T))
     lever = np.array([-x.mean(), 1.0])
     images = weights.T @ errors @ weights + of_noise * np.outer(lever, lever)
@@ -193,7 +194,7 @@ def random_effects_line(
 class BetweenModels:
     """Variances of the models about the line.
 
-    variances   of the family, where several models are of one, and of the model itself
+    variances   between families, if some family has several models, and between models
     group       each model's family, numbered from 0
     covariance  of the estimates of the variances
     """
@@ -203,21 +204,21 @@ class BetweenModels:
     covariance: Float[np.ndarray, "component component"]
 
     def of(self, weights: Float[np.ndarray, "k m"]) -> Float[np.ndarray, "k component"]:
-        """By what each of the variances is multiplied in those of weighted sums over the models."""
+        """Coefficient of each variance component in the variance of weighted sums over the models."""
         squares = [np.sum(weights * weights, axis=1)]
         if len(self.variances) > 1:
-            # Made when it is needed: a thousand models have a dozen of these matrices, of eight megabytes each.
+            # Computed on demand: a thousand models have a dozen of these matrices, of eight megabytes each.
             squares.insert(0, np.sum(weights * (weights @ _same_family(self.group)), axis=1))
         return np.stack(squares, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class RandomEffects:
-    """How uncertain offset and slope, or the coefficients of a parabola, are together, by what makes them so.
+    """The joint uncertainty of offset and slope, or of the coefficients of a parabola, by its causes.
 
     weights   of the new accuracies in the coefficients, given the spread of the original ones
     between   variance of the models about the line
-    images    covariance of the coefficients by the images of both sets
+    images    covariance of the coefficients due to the images of both sets
     """
 
     weights: Float[np.ndarray, "m k"]
@@ -229,7 +230,7 @@ class RandomEffects:
         return self.with_images(combinations, np.einsum("ki,ij,kj->k", combinations, self.images, combinations))
 
     def with_images(self, combinations: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same with other variances by the images, one for each combination."""
+        """Like `variance`, but with other variances due to the images, one for each combination."""
         weights = combinations @ self.weights.T
         of_models = self.between.of(weights)
         total = of_models @ self.between.variances + images
@@ -239,11 +240,11 @@ class RandomEffects:
 
 
 def between_models(design: np.ndarray, y: np.ndarray, errors: np.ndarray, group: np.ndarray) -> BetweenModels:
-    """By moments of the residuals: their sum of squares and, with families, that of the families' means.
+    """Variance components by moments of the residuals: sums of squares of the residuals and of the family means.
 
-    Takes the regressors, shape (m, k), new accuracies on the scale, shape (m,), the covariance of what sampling adds to
-    them, shape (m, m), and each model's family, numbered from 0; m of them where each counts for itself.
-    Negative variances are 0. The covariance of the estimates is that for normal errors.
+    Takes the regressors, shape (m, k), new accuracies on the scale, shape (m,), the covariance of their sampling
+    errors, shape (m, m), and each model's family, numbered from 0; m families if each model counts for itself. Negative
+    variances are set to 0. The covariance of the estimates assumes normal errors.
     """
     models = len(y)
     basis = np.linalg.qr(design)[0]
@@ -251,13 +252,13 @@ def between_models(design: np.ndarray, y: np.ndarray, errors: np.ndarray, group:
     alone = np.eye(models)
     families = _same_family(group)
     shared = (families, alone) if group.max() + 1 < models else (alone,)
-    # One quadratic form of the residuals for each component: the means of the families, and the residuals themselves.
+    # One quadratic form of the residuals per component: of the family means, and of the residuals themselves.
     forms = [_residual(form / form.sum(axis=1, keepdims=True), basis) for form in shared]
     squares = np.array([residuals @ form @ residuals - np.sum(form * errors) for form in forms])
     expected = np.array([[np.sum(form * share) for share in shared] for form in forms])
     variances = np.linalg.solve(expected, squares)
     if (variances < 0).any():
-        # The other component alone, which then has all that the residuals show.
+        # The other component alone, which then explains all of the residual variance.
         total = max(0.0, squares[-1])
         variances = np.where(variances < 0, 0.0, total / expected[-1])
     covariance = sum(variance * share for variance, share in zip(variances, shared, strict=True)) + errors
@@ -272,19 +273,19 @@ def _same_family(group: np.ndarray) -> np.ndarray:
 
 
 def _residual(form: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """The form between the residual-making projections, (I − QQ') form (I − QQ')."""
+    """The quadratic form applied to residuals: (I − QQ') form (I − QQ')."""
     across = form @ basis
     return form - across @ basis.T - basis @ (across - basis @ (basis.T @ across)).T
 
 
 def centred_covariance(covariance: np.ndarray) -> np.ndarray:
-    """The covariance of deviations from the mean over models."""
+    """Covariance of deviations from the mean over models."""
     means = covariance.mean(axis=0)
     return covariance - means - means[:, np.newaxis] + means.mean()
 
 
 def model_clusters(families: Sequence[str | None] | None, models: int) -> np.ndarray:
-    """Each model's family, numbered from 0; each model for itself where there are fewer than three families."""
+    """Each model's family, numbered from 0; each model is its own if there are fewer than three families."""
     group = family_groups(families, models)
     return group if group.max() + 1 >= FEWEST_FAMILIES else np.arange(models)
 
@@ -321,7 +322,7 @@ def _estimate(coefficients: np.ndarray, uncertainty: Uncertainty, *, level: floa
 
 
 def _reach(uncertainty: Uncertainty, combinations: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """How far the intervals of these combinations reach to either side, and the degrees of freedom."""
+    """Half-widths of the intervals of these combinations, and the degrees of freedom."""
     value, df = uncertainty.variance(combinations)
-    # Where all models have the same predictions rounding leaves a variance a little below 0.
+    # If all models have the same predictions, rounding can make the variance slightly negative.
     return stats.t.ppf((1 + level) / 2, df) * np.sqrt(np.maximum(value, 0)), df

@@ -1,4 +1,4 @@
-"""Each model among those of the same original accuracy: which of them is more robust."""
+"""Each model compared with the models of the same original accuracy: which of them is more robust."""
 
 from dataclasses import dataclass
 
@@ -16,22 +16,22 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Counts
 
-# The accuracies of two models with the same correctness on every image differ by rounding alone.
+# The accuracies of two models with the same correctness on every image differ only by rounding.
 _NO_NOISE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class MatchedModels:
-    """k of m models, each among the models of the same original accuracy; see `matched_models`.
+    """k of m models, each compared with the models of the same original accuracy; see `matched_models`.
 
-    models    positions of the k among the m
-    matched   [i, j]: model j has the same original accuracy as the i-th of them, and is in the line
-    rank      by effective robustness among these and itself: 1 for the highest, ties share the better rank
-    interval  best (low) and worst (high) rank that the tests leave open; all hold together at `level`
-    ahead_of, behind  how many of the matched models are significantly less robust than the model, and more
-    advantage  effective robustness minus the mean of the matched models', a fraction; NaN where there are none
-    advantage_interval  its sampling error on the images, for these matched models
-    tests     number of pairs tested together, adjusted by Holm; `differing` of them differ significantly
+    models    positions of the k models among the m
+    matched   [i, j]: model j has the same original accuracy as the i-th of the k, and is in the line
+    rank      by effective robustness among the matched models and itself: 1 for the highest, ties share the better rank
+    interval  best (low) and worst (high) rank consistent with the tests; simultaneous at `level`
+    ahead_of, behind  numbers of matched models that are significantly less and more robust than the model
+    advantage  effective robustness minus the mean of the matched models', a fraction; NaN without matched models
+    advantage_interval  for the sampling error of the images, given these matched models
+    tests     number of pairs tested together (Holm); `differing` of them differ significantly
     """
 
     scale: str
@@ -49,12 +49,12 @@ class MatchedModels:
 
     @property
     def count(self) -> Int[np.ndarray, " k"]:
-        """How many models have the same original accuracy as each, without itself."""
+        """Number of other models with the same original accuracy as each."""
         return self.matched.sum(axis=1)
 
     @property
     def most_robust(self) -> Int[np.ndarray, " b"]:
-        """Places, among the k, of models that are significantly more robust than all those of their accuracy."""
+        """Positions, among the k, of models that are significantly more robust than all their matched models."""
         return np.flatnonzero((self.count > 0) & (self.ahead_of == self.count))
 
 
@@ -70,20 +70,20 @@ def matched_models(
     """Rank each model by effective robustness among the models whose original accuracy does not differ significantly.
 
     Takes original correct and total and new correct and total over m models. `in_line` marks the models of the line
-    (default all), which alone are matched with others. `of` are the positions of the models that are asked about, and
-    whose pairs alone are tested; default all. `covariances` are those of the original and of the new accuracies over
-    the images that the models share (`sampling_covariance`); from counts alone each model's images count as its own,
-    which matches more models, and finds fewer differences.
+    (default all); only these are matched with others. `of` gives the positions of the models to rank (default all);
+    only their pairs are tested. `covariances` are those of the original and of the new accuracies over the images that
+    the models share (`sampling_covariance`); from counts alone, sampling errors are taken as independent, which matches
+    more models and finds fewer differences.
 
-    Two models have the same accuracy where their original accuracies differ by less than `level` of draws of the images
-    would make them differ by chance, each pair by itself. What differs in spite of that is allowed for: models are
-    compared by their distance from one line, least squares on `scale`, with the sampling error on both sets and that
-    of the slope; normal quantiles. p-values are adjusted by Holm over all pairs. How far models scatter about the line
-    takes no part: the question is of these models, not of their kind.
+    Two models match if their original accuracies do not differ significantly at `level`, each pair tested on its own.
+    Remaining differences are controlled for: models are compared by their distance from a common least-squares line on
+    `scale`, with the sampling error on both sets and that of the slope, and normal quantiles. The p-values are adjusted
+    by Holm over all pairs. The scatter of models about the line is not included: the comparison is between these
+    particular models, not between kinds of models.
 
-    Takes memory for the matched pairs, and time for m² differences: 0.1 s for 1,500 models.
-    Raises AnalysisError where fewer than five models of two accuracies make the line, ValueError for a level outside
-    (0, 1) and an unknown scale.
+    Memory grows with the number of matched pairs, time with m²: 0.1 s for 1,500 models.
+    Raises AnalysisError if the line has fewer than five models or a single original accuracy, ValueError for a level
+    outside (0, 1) and an unknown scale.
     Source: Taori et al. 2020, arXiv 2007.00644 (the distance); Holm 1979, Scandinavian Journal of Statistics 6(2).
 
     >>> n = np.full(6, 10_000)
@@ -133,8 +133,8 @@ class _Points:
 
     x, y      original and new accuracies
     distance  y − slope · x; differences of these are those of distances from the line
-    own       sampling variance of each distance; `shared`, their covariance, where it is known
-    slope_variance  of the slope, by the scatter of the models about the line
+    own       sampling variance of each distance; `shared`: their covariance, if known
+    slope_variance  of the slope, from the scatter of the models about the line
     """
 
     scale: str
@@ -179,7 +179,7 @@ class _Points:
         return cls(scale, x, y, y - slope * x, own, shared, slope_variance)
 
     def variance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Of the differences between the distances of these pairs of models."""
+        """Variance of the differences between the distances of these pairs of models."""
         common = 0 if self.shared is None else 2 * self.shared[first, second]
         tilt = (self.x[first] - self.x[second]) ** 2 * self.slope_variance
         return self.own[first] + self.own[second] - common + tilt
@@ -192,7 +192,7 @@ def _matched(
     covariances: tuple[Covariance, Covariance] | None,
     level: float,
 ) -> np.ndarray:
-    """[i, j]: whether model j, of the line, has the original accuracy of the i-th that is asked about."""
+    """[i, j]: whether model j is in the line and has the same original accuracy as the i-th model of `of`."""
     accuracy = counts[0] / counts[1]
     if covariances is None:
         own = binomial_variance(*counts[:2])
@@ -207,7 +207,7 @@ def _matched(
 
 
 def _each_once(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pair of models, in either order, first stands, and the number of each among these."""
+    """First position of each pair of models, in either order, and each pair's number among these."""
     low, high = np.minimum(first, second), np.maximum(first, second)
     _, place, number = np.unique(low * (high.max(initial=0) + 1) + high, return_index=True, return_inverse=True)
     return place, number
@@ -216,7 +216,7 @@ def _each_once(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.nd
 def _advantages(
     counts: tuple[Counts, Counts, Counts, Counts], points: _Points, of: np.ndarray, matched: np.ndarray, level: float
 ) -> tuple[np.ndarray, Interval[np.ndarray]]:
-    """How far each model is above the mean of its matched models, moved along the line to its original accuracy."""
+    """Height of each model above the mean of its matched models, moved along the line to its original accuracy."""
     count = matched.sum(axis=1)
     weights = matched / np.where(count > 0, count, np.nan)[:, np.newaxis]
     above = points.distance[of] - weights @ points.distance

@@ -1,4 +1,4 @@
-"""The mean drop over models, and what sampling error alone can do to any of their drops."""
+"""The mean drop over models, and the margin of sampling error around all of their drops."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from evalshift.shapes import Counts
 class MeanDrop:
     """Mean over models of original minus new accuracy, a fraction, with its interval at `level`.
 
-    conservative   whether the interval averages those of the models, which no mean exceeds: from counts alone
+    conservative   whether the interval is the mean of the models' intervals, an upper bound used for counts alone
     """
 
     drop: float
@@ -28,7 +28,7 @@ class MeanDrop:
 
     @property
     def direction(self) -> int:
-        """1 for a drop, −1 for a rise, 0 where the interval holds 0: accuracies do not change significantly."""
+        """1 for a drop, −1 for a rise, 0 if the interval contains 0 (no significant change)."""
         return 1 if self.interval.low > 0 else -1 if self.interval.high < 0 else 0
 
 
@@ -63,13 +63,13 @@ def mean_drop_of_clusters(
     clusters: tuple[Int[np.ndarray, " image"], Int[np.ndarray, " new_image"]],
     level: float = 0.95,
 ) -> MeanDrop | None:
-    """The same where images come in clusters that are drawn as a whole, such as the frames of a video.
+    """The mean drop if images come in clusters that are sampled as a whole, such as the frames of a video.
 
-    Takes each image's cluster on either set, numbered from 0; −1 for an image that is in none. The variance of each
-    set's mean share is cluster-robust (CR2) with Bell and McCaffrey's degrees of freedom; those of the difference are
-    Satterthwaite's. None where a set has a single cluster or no variance between them.
+    Takes each image's cluster on each set, numbered from 0; −1 for an image in no cluster. The variance of each set's
+    mean share is cluster-robust (CR2) with Bell and McCaffrey's degrees of freedom; those of the difference are
+    Satterthwaite's. None if a set has a single cluster or no variance between clusters.
     Raises ValueError for a level outside (0, 1).
-    Source: as `clustered.clustered_accuracies`; Satterthwaite 1946, Biometrics Bulletin 2(6), 110-114.
+    Source: see `clustered.clustered_accuracies`; Satterthwaite 1946, Biometrics Bulletin 2(6), 110-114.
     """
     check_level(level)
     sides = [cluster_mean(one.mean(axis=0), cluster) for one, cluster in zip((original, new), clusters, strict=True)]
@@ -85,10 +85,10 @@ def mean_drop_of_clusters(
 def mean_drop_of_counts(
     original_correct: Counts, original_total: Counts, new_correct: Counts, new_total: Counts, level: float = 0.95
 ) -> MeanDrop:
-    """The same from counts of m models: the mean of the models' own bounds.
+    """The mean drop from counts of m models, with the mean of the models' own bounds as its interval.
 
     The correlation of the models' errors is unknown. The error of the mean is at most the mean of the models' errors,
-    which it reaches if all models are alike. For one model it is that model's interval; NaN for none.
+    with equality for perfectly correlated errors. For one model, it is that model's interval; NaN for none.
     Raises ValueError for impossible counts or level.
     """
     if len(original_correct) == 0:
@@ -106,9 +106,9 @@ def drop_margin(
     draws: int | None = None,
     rng: np.random.Generator,
 ) -> float:
-    """Margin around the true drops of all models, jointly, with probability `level`; a fraction.
+    """Margin within which all measured drops jointly lie around the true ones, with probability `level`; a fraction.
 
-    Takes which images each model classifies correctly, on either set. The sampling errors of both sets are drawn from a
+    Takes which images of each set each model classifies correctly. The sampling errors of both sets are drawn from a
     normal distribution with the models' covariance over the images they share; the margin is the quantile, at `level`,
     of the largest absolute error. By default there are 10,000 `draws`, or 2,000 for more than 200 models.
     Raises ValueError for a level outside (0, 1), and for no models or no images.
@@ -122,7 +122,7 @@ def drop_margin(
 def drop_margin_of_counts(
     original_correct: Counts, original_total: Counts, new_correct: Counts, new_total: Counts, level: float = 0.95
 ) -> float:
-    """The same from counts of m models: the farthest bound of their intervals at level 1 − (1 − level)/m (Bonferroni).
+    """The margin from counts of m models: the farthest bound of their intervals at 1 − (1 − level)/m (Bonferroni).
 
     Raises ValueError for impossible counts or level.
     """

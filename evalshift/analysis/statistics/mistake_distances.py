@@ -1,4 +1,4 @@
-"""How far mistakes are from the true class in a class tree: by what the lowest common ancestor leaves open."""
+"""Distance of mistakes from the true class in a class tree, by the information of the lowest common ancestor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,14 +32,14 @@ class MistakeDistances:
 
 
 def class_distances(tree: ClassTree, label: int) -> tuple[Float[np.ndarray, " c"], Int[np.ndarray, " c"]]:
-    """How far each class is from the class `label`: in bits, and by the height of the lowest common ancestor in edges.
+    """Distance of each class from the class `label`, in bits, and height of the lowest common ancestor, in edges.
 
     The distance of class b from class a is log2 (classes at or below their lowest common ancestor) − log2 (classes at
-    or below a): the information that naming the ancestor in place of a loses. Of several common ancestors the one with
-    the fewest classes counts, and for the height that of least height. Classes that are never predicted are infinitely
-    far (height −1), as are those without a common ancestor.
-    Source: Shi et al. 2024, LCA-on-the-Line (arXiv 2407.16067), equation 1 with information content, all classes alike;
-    heights: Bertinetto et al. 2020, Making Better Mistakes (arXiv 1912.09393).
+    or below a): the information lost by naming the ancestor instead of a. Among several common ancestors, the one with
+    the fewest classes counts, and for the height the lowest. Classes that are never predicted and classes without a
+    common ancestor are infinitely far (height −1).
+    Source: Shi et al. 2024, LCA-on-the-Line (arXiv 2407.16067), equation 1 with information content and equally
+    weighted classes; heights: Bertinetto et al. 2020, Making Better Mistakes (arXiv 1912.09393).
 
     >>> from evalshift.testbed.class_tree import make_tree
     >>> above = {"tabby": ["pet"], "pug": ["dog"], "corgi": ["dog"], "dog": ["pet"], "pet": []}
@@ -61,11 +61,12 @@ def mistake_distances(
 ) -> MistakeDistances:
     """The mean distance of each model's mistakes from the true class.
 
-    predicted  class numbers, shape (m, n); −1 is no prediction, which counts as no mistake here
+    predicted  class numbers, shape (m, n); −1 is no prediction, which is not counted as a mistake here
     truth      labels, shape (n,), or all correct labels of each image, shape (n, k): the nearest one counts
-    Predictions of classes that the tree says are never predicted are no mistakes either.
+
+    Predicted classes that are never predicted according to the tree are not counted as mistakes either.
     Raises ValueError for a level outside (0, 1).
-    Source: as for `class_distances`; the mean is over mistakes alone, so that accuracy is not in it.
+    Source: see `class_distances`; the mean is over mistakes only, so it does not depend on accuracy.
 
     >>> from evalshift.testbed.class_tree import make_tree
     >>> above = {"tabby": ["pet"], "pug": ["dog"], "corgi": ["dog"], "dog": ["pet"], "pet": []}
@@ -94,7 +95,7 @@ def mistake_distances(
 
 
 def _by_truth(truth: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each set of correct labels, and the images that have it."""
+    """Each distinct set of correct labels, and the images that have it."""
     patterns, place = np.unique(np.sort(truth.reshape(len(truth), -1), axis=1), axis=0, return_inverse=True)
     place = place.reshape(-1)
     order = np.argsort(place, kind="stable")
@@ -132,17 +133,17 @@ def _means(
 
 @dataclass(frozen=True, eq=False)
 class DistanceChange:
-    """New minus original mean distance of mistakes in bits, and its interval; NaN where one of them has none."""
+    """New minus original mean distance of mistakes in bits, and its interval; NaN if either set has no mistakes."""
 
     difference: Float[np.ndarray, " m"]
     interval: Interval[np.ndarray]
 
 
 def distance_change(original: MistakeDistances, new: MistakeDistances, level: float = 0.95) -> DistanceChange:
-    """How the mean distance of mistakes changes from the original to the new test set, model by model.
+    """Change of each model's mean distance of mistakes from the original to the new test set.
 
     Takes the mistakes of the same models on two sets of different images, and a two-sided level in (0, 1). The interval
-    is Welch's of two independent means, given the numbers of mistakes.
+    is Welch's for two independent means, conditional on the numbers of mistakes.
     Raises ValueError for a level outside (0, 1).
     Source: B. L. Welch, Biometrika 34(1–2), 1947, 28–35.
     """
