@@ -52,7 +52,7 @@ SAY = {
 # Words of users' files, which are read whatever they say.
 READ = {"evalshift/evaluate/importers/headings.py", "evalshift/testbed/cells.py"}
 # Where an earlier name is still read, and the history of the schema names it.
-KEPT = {("evalshift/evaluate/store.py", "stamp"), ("evalshift/evaluate/stored_files.py", "stamp")}
+KEPT = {("evalshift/evaluate/store/sealed_files.py", "stamp")}
 WHOLE = ("README.md", "CONTRIBUTING.md", "registry.yaml", "Makefile", "examples", "benchmarks", "docs", "evalshift")
 
 

@@ -32,12 +32,12 @@ from evalshift.parquet import as_numpy, read_metadata, read_table, table_bytes
 # 1   2026-11  the first
 SCHEMA_VERSION = 5
 
-# Metadata keys of ours begin so; pyarrow and pandas keep theirs beside them.
+# Prefix of evalshift's metadata keys; pyarrow and pandas store their own next to them.
 _PREFIX = "evalshift."
 _compute: Any = pyarrow.compute  # whose functions are made at run time
 # Keys of earlier schemas and their present names.
 _RENAMED = {"stamp": "source_checksum"}
-# sha256 of all rows, and of all facts, that of the rows among them. Files of earlier schemas have neither.
+# sha256 of all rows, and of all metadata, including the first. Files of earlier schemas have neither.
 _OF_ROWS, OF_FACTS = "rows_sha256", "facts_sha256"
 _SEALED_SINCE = 5
 
