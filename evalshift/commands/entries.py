@@ -128,7 +128,7 @@ def check(
             return
         from evalshift.console.output import print_choice, print_states, states_json
         from evalshift.console.terminal import stderr
-        from evalshift.evaluate.plan import choose_models, datasets_of
+        from evalshift.evaluate.choice import choose_models, datasets_of
         from evalshift.testbed.registry_reading import load_registry
         from evalshift.testbed.state import dataset_state, model_state
 
@@ -184,7 +184,7 @@ def _check_data(registry: Path | None, pairs: list[str], workers: int | None) ->
     """Verify datasets one after another; whether all are valid."""
     from evalshift.console.output import print_verified
     from evalshift.console.terminal import stderr
-    from evalshift.evaluate.plan import datasets_of, pairs_of
+    from evalshift.evaluate.choice import datasets_of, pairs_of
     from evalshift.evaluate.progress import counted
     from evalshift.testbed.registry_reading import load_registry
     from evalshift.testbed.state import dataset_state

@@ -24,8 +24,7 @@ from evalshift.publishing import inert_text
 
 if TYPE_CHECKING:
     from evalshift.evaluate.options import Options
-    from evalshift.evaluate.store import Results
-    from evalshift.testbed.registry import Registry
+    from evalshift.evaluate.plan import Request
 
 
 def run(
@@ -160,8 +159,14 @@ def run(
             model_timeout=model_timeout if executor == "ray" else None,
             config=_of_config(ctx) if config else {},
         )
+
+        def request() -> "Request":
+            from evalshift.evaluate.plan import make_request
+
+            return make_request(registry, split(pair), split(models), results, options, force=force)
+
         if dry_run:
-            _dry_run(registry, split(pair), split(models), results, options, force)
+            _dry_run(request())
             return
         # Another program that calls this may change in ways that no key tells.
         key = command_key(registry, pair, models, results, options, force) if own_process else ""
@@ -169,36 +174,14 @@ def run(
             typer.echo(f"{inert_text(said)}\nresults   {results}", err=True)
             return
         if not (yes or offline) and _can_ask():
-            _ask_before_downloads(registry, split(pair), split(models), results, options, force)
+            _ask_before_downloads(request())
         _supervise(options, model_timeout)
         from evalshift.console.output import print_failures
         from evalshift.console.terminal import stderr
-        from evalshift.evaluate.run import run as run_models
+        from evalshift.evaluate.run import run_request
 
         with recorded_dependencies() as dependencies:
-            stored = run_models(
-                registry,
-                split(pair),
-                split(models),
-                results,
-                device=options.device,
-                precision=options.precision,
-                batch_size=options.batch_size,
-                workers=options.workers,
-                save_logits=options.save_logits,
-                force=force,
-                executor=options.executor,
-                compile=options.compile,
-                cache_size=options.cache_size,
-                cache_dir=options.cache_dir,
-                fast_decode=options.fast_decode,
-                limit=options.limit,
-                ray_address=options.ray_address,
-                handover=options.handover,
-                model_timeout=options.model_timeout,
-                config=options.config,
-                console=stderr(),
-            )
+            stored = run_request(request(), stderr())
         if key and limit is None and not stored.failures:
             store_output(results, key, dependencies)
         if stored.failures:
@@ -224,41 +207,14 @@ def _can_ask() -> bool:
     return not in_ci and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _ask_before_downloads(
-    registry: Path | None, pairs: list[str], models: list[str], results: Path, options: "Options", force: bool
-) -> None:
+def _ask_before_downloads(request: "Request") -> None:
     """Say what would be run and downloaded, and exit unless that is wanted; nothing where all is on this disk."""
-    from evalshift.evaluate.run import planned_downloads
+    from evalshift.evaluate.downloads import planned_downloads
 
-    known, store, pairs = _loaded(registry, pairs, results, options)
-    line = planned_downloads(
-        known,
-        pairs,
-        models,
-        store,
-        precision=options.precision,
-        save_logits=options.save_logits,
-        fast_decode=options.fast_decode,
-        force=force,
-    )
+    line = planned_downloads(request)
     if line and not typer.confirm(f"{line}. Download and run?", default=True, err=True):
         typer.echo("evalshift: nothing was downloaded or run; narrow the choice with --models or --pair", err=True)
         raise typer.Exit(1)
-
-
-def _loaded(
-    registry: Path | None, pairs: list[str], results: Path, options: "Options"
-) -> "tuple[Registry, Results, list[str]]":
-    """The registry, and the results and pairs of a run with these options: others with a limit of images."""
-    from evalshift.evaluate.estimates import limited_results
-    from evalshift.evaluate.plan import limited_pairs
-    from evalshift.evaluate.store import Results
-    from evalshift.testbed.registry_reading import load_registry
-
-    known, store = load_registry(registry), Results(results)
-    if options.limit is None:
-        return known, store, pairs
-    return known, limited_results(store, options.limit), [*limited_pairs(known, pairs, options.limit)]
 
 
 def _supervise(options: "Options", model_timeout: float | None) -> None:
@@ -275,26 +231,14 @@ def _supervise(options: "Options", model_timeout: float | None) -> None:
         )
 
 
-def _dry_run(
-    registry: Path | None, pairs: list[str], models: list[str], results: Path, options: "Options", force: bool
-) -> None:
+def _dry_run(request: "Request") -> None:
     from evalshift.console.output import print_plan
     from evalshift.evaluate.downloads import downloads_line
-    from evalshift.evaluate.plan import make_plan, stored_fingerprint
+    from evalshift.evaluate.plan import make_plan
 
-    known, store, pairs = _loaded(registry, pairs, results, options)
-    plan = make_plan(
-        known,
-        store,
-        pairs=pairs,
-        models=models,
-        precision=options.precision,
-        save_logits=options.save_logits,
-        fast_decode=options.fast_decode,
-        force=force,
-        fingerprint=lambda name: stored_fingerprint(known, store, name),
-    )
-    print_plan(plan, known, store.path, downloads_line(plan, known, store))
+    plan = make_plan(request)
+    downloads = downloads_line(plan, request.registry, request.results)
+    print_plan(plan, request.registry, request.results.path, downloads)
 
 
 def _batch_size(text: str) -> int | str:

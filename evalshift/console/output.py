@@ -17,9 +17,10 @@ if TYPE_CHECKING:  # each command imports only the package that it needs
     from evalshift.analysis.plot_data.sizes import Size
     from evalshift.analysis.summary import MetricSummary, Summary
     from evalshift.analysis.tables.table import StatisticTable
+    from evalshift.evaluate.choice import Choice
     from evalshift.evaluate.decode_cache import DecodeCache
     from evalshift.evaluate.importers.predictions import ImportReport
-    from evalshift.evaluate.plan import Choice, Job, Plan
+    from evalshift.evaluate.plan import Job, Plan
     from evalshift.evaluate.predictions import Failure
     from evalshift.testbed.building import BuildResult
     from evalshift.testbed.pixels import PixelStatistics
@@ -75,7 +76,7 @@ def print_cache(cache: "DecodeCache", as_json: bool) -> None:
 
 def print_choice(chosen: "Choice", registry: "Registry") -> None:
     """What was chosen from a registry."""
-    from evalshift.evaluate.plan import choice_lines
+    from evalshift.evaluate.choice import choice_lines
 
     stdout().print("\n".join(choice_lines(chosen, registry)))
 

@@ -16,16 +16,17 @@ from evalshift.errors import DataError, EvalshiftError, StoreError, first_line, 
 from evalshift.evaluate.at_work import blame
 from evalshift.evaluate.cluster_worker import Returned, Site, run_unit
 from evalshift.evaluate.handover import Handover
-from evalshift.evaluate.model_run import Store, Work, is_off, result_line
+from evalshift.evaluate.model_run import Work, is_off, result_line
 from evalshift.evaluate.options import Options
-from evalshift.evaluate.plan import is_of
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.ray_connection import Connection, connected
 from evalshift.evaluate.relative_speeds import seconds_per_image
+from evalshift.evaluate.run_store import RunStore
 from evalshift.evaluate.shards import Piece, join
 from evalshift.evaluate.store import Results
 from evalshift.evaluate.units import Images, Queue, Unit, make_units
+from evalshift.evaluate.validity import is_of
 from evalshift.files import write_atomic
 from evalshift.formatting import duration
 from evalshift.testbed.data_access import is_offline
@@ -45,7 +46,7 @@ def run_on_cluster(
     datasets: Mapping[str, Dataset],
     fingerprints: Mapping[str, str],
     options: Options,
-    store: Store,
+    store: RunStore,
     progress: RunProgress,
 ) -> list[Failure]:
     """Run models in ray's workers, with a GPU or a part of one each where the cluster has GPUs, else with a core each.
@@ -130,7 +131,7 @@ class _Run:
         datasets: Mapping[str, Dataset],
         fingerprints: Mapping[str, str],
         options: Options,
-        store: Store,
+        store: RunStore,
         progress: RunProgress,
         site: Site,
     ) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from evalshift.errors import EvalshiftError
-from evalshift.evaluate.estimates import count_of, images_per_model, read_paces
-from evalshift.evaluate.plan import Choice, Plan, datasets_of
+from evalshift.evaluate.choice import Choice, datasets_of
+from evalshift.evaluate.estimates import images_per_model, read_paces
+from evalshift.evaluate.plan import Plan, Request, make_plan
 from evalshift.evaluate.store import Results
-from evalshift.formatting import duration
+from evalshift.formatting import counted, duration
 from evalshift.testbed.known_sizes import known_bytes, known_images
 from evalshift.testbed.limits import limit_of
 from evalshift.testbed.model_entries import AnyModel
@@ -40,13 +41,13 @@ class Downloads:
     @property
     def words(self) -> str:
         """As "36 downloads, 3.1 GB"."""
-        parts = [count_of(len(self), "download")] if len(self) else []
+        parts = [counted(len(self), "download")] if len(self) else []
         if self.size:
             parts.append(f"{'at least ' if self.unknown else ''}{size_text(self.size)}")
         elif self.unknown:
             parts.append("size not known")
         if self.library:
-            parts.append(f"weights of {count_of(self.library, 'model')} from their libraries if not downloaded before")
+            parts.append(f"weights of {counted(self.library, 'model')} from their libraries if not downloaded before")
         return ", ".join(parts)
 
 
@@ -100,6 +101,13 @@ def chosen_downloads(registry: Registry, chosen: Choice) -> Downloads | None:
     return missing_files(registry, datasets, chosen.models)
 
 
+def planned_downloads(request: Request) -> str | None:
+    """What is to be run and downloaded, in a line; None where nothing is to be downloaded. No dataset is read."""
+    if chosen_downloads(request.registry, request.chosen) is None:
+        return None
+    return downloads_line(make_plan(request), request.registry, request.results)
+
+
 def downloads_line(plan: Plan, registry: Registry, results: Results) -> str | None:
     """A plan as "39 models, 36 downloads, 3.1 GB, about 40 min"; None where nothing is to be downloaded."""
     models = {name: plan.models[name] for name in dict.fromkeys(job.model for job in plan.jobs)}
@@ -107,7 +115,7 @@ def downloads_line(plan: Plan, registry: Registry, results: Results) -> str | No
     missing = missing_files(registry, datasets, models)
     if missing is None:
         return None
-    parts = [count_of(len(models), "model"), missing.words]
+    parts = [counted(len(models), "model"), missing.words]
     if (seconds := _seconds(plan, registry, results, datasets)) is not None:
         parts.append(f"about {duration(seconds)}")
     return ", ".join(parts)

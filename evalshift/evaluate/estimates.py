@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from evalshift.errors import EvalshiftError, StoreError
+from evalshift.evaluate.limited_runs import with_limited_results
 from evalshift.evaluate.plan import Plan
 from evalshift.evaluate.predictions import Provenance
 from evalshift.evaluate.store import Results
-from evalshift.formatting import duration
+from evalshift.formatting import counted, duration
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.weights import local_weights, remote_weights
 
 # Runs that are over sooner begin without a word of how long they take.
 WORTH_SAYING_SECONDS = 60.0
-# In a results folder, the folders of limited runs.
-LIMITED = "limit-{}"
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,6 @@ class Paces:
         return model in self.images_per_second
 
 
-def limited_results(results: Results, limit: int) -> Results:
-    """Where predictions on the first images are stored: in a folder of their own in the results folder."""
-    return Results(results.path / LIMITED.format(limit))
-
-
 def read_paces(results: Results, models: Iterable[str], device: str | None, precision: str | None) -> Paces:
     """What earlier runs of these models in this results folder tell, those with a limit included.
 
@@ -60,9 +54,7 @@ def read_paces(results: Results, models: Iterable[str], device: str | None, prec
 
 def _runs(results: Results, models: Iterable[str]) -> Iterator[Provenance]:
     """How stored predictions of these models came about, those of limited runs too; damaged files are left out."""
-    beside = results.path.parent if results.path.name.startswith(LIMITED.format("")) else results.path
-    for folder in (beside, *sorted(beside.glob(LIMITED.format("*")))):
-        one = Results(folder)
+    for one in with_limited_results(results):
         for dataset in one.datasets():
             for model in sorted(set(one.models(dataset)) & set(models)):
                 try:
@@ -83,9 +75,9 @@ def work_line(plan: Plan, lengths: Mapping[str, int], paces: Paces) -> str | Non
     downloads = sum(_downloads_weights(plan.models[model]) for model in images)
     if not downloads and (seconds is None or seconds < WORTH_SAYING_SECONDS):
         return None
-    parts = [count_of(len(images), "model"), count_of(total, "image")]
+    parts = [counted(len(images), "model"), counted(total, "image")]
     if downloads:
-        parts.append(f"weights of {count_of(downloads, 'model')} to download")
+        parts.append(f"weights of {counted(downloads, 'model')} to download")
     if seconds is not None:
         known = sum(map(paces.knows, images))
         source = "timed before" if known == len(images) else f"{known} of {len(images)} models were timed before"
@@ -136,8 +128,8 @@ def rest_line(images: Mapping[str, int], first: Provenance) -> str | None:
     seconds = count / first.images_per_second
     if seconds < WORTH_SAYING_SECONDS:
         return None
-    models = count_of(len(left), "model")
-    return f"work      {models} left, {count_of(count, 'image')}, about {duration(seconds)} if they are as fast"
+    models = counted(len(left), "model")
+    return f"work      {models} left, {counted(count, 'image')}, about {duration(seconds)} if they are as fast"
 
 
 def full_run_line(stored: Iterable[Provenance], lengths: Mapping[str, int], besides: float, decode: float = 0.0) -> str:
@@ -152,7 +144,7 @@ def full_run_line(stored: Iterable[Provenance], lengths: Mapping[str, int], besi
     forward = sum(lengths[one.dataset] / one.images_per_second for one in runs if one.images_per_second)
     models = len({one.model for one in runs})
     return (
-        f"full run  about {duration(forward + besides + decode)} for {count_of(models, 'model')} and all images "
+        f"full run  about {duration(forward + besides + decode)} for {counted(models, 'model')} and all images "
         f"({images:,} in all, each counted per model)"
     )
 
@@ -162,8 +154,3 @@ def _downloads_weights(entry: AnyModel) -> bool:
         return any(local_weights(one) is None and remote_weights(one) is not None for one in entry.weights_parts)
     except EvalshiftError:  # it is raised again where the model is loaded
         return False
-
-
-def count_of(number: int, thing: str) -> str:
-    """A count with its noun, as "36 downloads"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -25,7 +25,6 @@ from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, PrecisionComparison, Predictions
 from evalshift.evaluate.process_state import process_state_kept, run_state_kept
 from evalshift.evaluate.progress import RunProgress
-from evalshift.evaluate.store import Results
 from evalshift.evaluate.time_spent import TimeSpent
 from evalshift.formatting import percent
 from evalshift.interrupts import raise_interrupt
@@ -44,20 +43,6 @@ if TYPE_CHECKING:  # torch is imported when the first model runs
 
 
 Keep = Callable[[Predictions, np.ndarray | None], None]
-
-
-@dataclass(frozen=True)
-class Store:
-    """Where a run keeps predictions.
-
-    results  the results folder
-    keep     stores predictions there
-    stored   is told of predictions that are there already: dataset, model, and whether `is_off` holds for them
-    """
-
-    results: Results
-    keep: Keep
-    stored: Callable[[str, str, bool], None]
 
 
 @dataclass(frozen=True)

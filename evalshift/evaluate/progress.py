@@ -11,6 +11,11 @@ from rich.text import Text
 from evalshift.progress import IMAGES, LINE_EVERY_SECONDS, Lines, Meter, bars
 
 
+def say(console: Console, line: Text | str) -> None:
+    """Print a line that stays. Text in it is shown as it is, square brackets too."""
+    console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True)
+
+
 class RunProgress:
     """Progress of a whole run: one bar for the model at work, one for all images of the run.
 
@@ -32,8 +37,8 @@ class RunProgress:
         self._bars.stop()
 
     def note(self, line: Text | str) -> None:
-        """A line that stays. Text in it is shown as it is, square brackets too."""
-        self._console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True)
+        """Print a line that stays, beside the bars."""
+        say(self._console, line)
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -135,11 +135,11 @@ def test_forced_models_that_an_earlier_process_of_the_command_has_done_are_not_r
 ) -> None:
     project.model("a")
     project.run()
-    monkeypatch.setattr("evalshift.evaluate.run.began", ["2020-01-01T00:00:00+00:00"])
+    monkeypatch.setattr("evalshift.evaluate.casualties.began", ["2020-01-01T00:00:00+00:00"])
     before = project.results.predictions_file("new", "a").stat().st_mtime_ns
     project.run(force=True)
     assert project.results.predictions_file("new", "a").stat().st_mtime_ns == before
-    monkeypatch.setattr("evalshift.evaluate.run.began", ["2999-01-01T00:00:00+00:00"])
+    monkeypatch.setattr("evalshift.evaluate.casualties.began", ["2999-01-01T00:00:00+00:00"])
     project.run(force=True)
     assert project.results.predictions_file("new", "a").stat().st_mtime_ns > before
 

@@ -20,7 +20,8 @@ from rich.console import Console
 
 import evalshift as es
 from evalshift.errors import DataError, StoreError, UsageError
-from evalshift.evaluate.plan import make_plan, stored_fingerprint
+from evalshift.evaluate.options import Options
+from evalshift.evaluate.plan import make_plan, make_request
 from evalshift.evaluate.run import run, say_plan
 from evalshift.evaluate.store import SCHEMA_VERSION, Results
 from evalshift.files import TEMPORARY_SUFFIX, sha256_of
@@ -678,12 +679,9 @@ def test_more_than_three_redone_for_one_reason_are_counted_on(project: Any) -> N
 
 def test_the_plan_of_a_dry_run_is_said_without_running(project: Any) -> None:
     project.model("good")
-    registry = load_registry(project.save())
-    plan = make_plan(
-        registry, project.results, fingerprint=lambda name: stored_fingerprint(registry, project.results, name)
-    )
+    request = make_request(project.save(), (), (), project.results, Options())
     said = io.StringIO()
-    say_plan(plan, registry, project.results, Console(file=said, width=40))
+    say_plan(make_plan(request), request, Console(file=said, width=40))
     assert (
         said.getvalue()
         == f"registry  {project.registry}\ncode      networks.py: good\npairs     old:new\nmodels    1\n"

@@ -20,9 +20,9 @@ from evalshift.analysis.report import report
 from evalshift.errors import DataError, ModelError
 from evalshift.evaluate.devices import Execution
 from evalshift.evaluate.inference import InferenceResult, predict_batches
-from evalshift.evaluate.plan import stored_fingerprint
 from evalshift.evaluate.run import run
 from evalshift.evaluate.store import Results
+from evalshift.evaluate.validity import stored_fingerprint
 from evalshift.testbed.classes import CIFAR10, ClassSpace, built_in
 from evalshift.testbed.datasets import cinic10
 from evalshift.testbed.registry_reading import load_registry

@@ -10,7 +10,8 @@ from messages import says
 
 from evalshift.evaluate.importers.labels import known_size, labels_alone
 from evalshift.evaluate.importers.predictions import ImportedModel, import_predictions
-from evalshift.evaluate.plan import make_plan
+from evalshift.evaluate.options import Options
+from evalshift.evaluate.plan import make_plan, make_request
 from evalshift.evaluate.rows import same_labels
 from evalshift.evaluate.store import Results, StoredDataset
 from evalshift.files import sha256_of
@@ -58,7 +59,7 @@ def test_a_dataset_of_labels_alone_says_so_and_a_run_reads_it(
         None,
         {"source": "labels"},
     )
-    plan = make_plan(registry, results, models=["known"], fingerprint=lambda name: "read")
+    plan = make_plan(make_request(registry, (), ["known"], results, Options()), lambda name: "read")
     assert {(job.dataset, job.reason) for job in plan.jobs} == {
         ("old", "what is stored was imported (answers.npy), not run from this entry"),
         ("new", "not run yet"),
