@@ -2,10 +2,25 @@
 
 import sys
 
-if not sys.flags.safe_path:
+if __name__ == "__main__" and not sys.flags.safe_path:
     # Python looks into the working folder first; a torch.py that lies there would be run by commands that run nothing.
     sys.path.append(sys.path.pop(0))
 
-from evalshift.cli import main
+from evalshift import stopping
 
-main()
+
+def main() -> None:
+    """The entry point of the `evalshift` command, which Ctrl-C also ends while the libraries are imported."""
+    stopping.listen()
+    try:
+        from evalshift.cli import main as command
+
+        command()
+    except BaseException:
+        if stopping.is_stopping():
+            stopping.end()
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from evalshift import stopping
 from evalshift.commands.cache import cache_app
 from evalshift.commands.combine import combine
 from evalshift.commands.compare import compare
@@ -66,6 +67,7 @@ app.add_typer(dataset_app, name="dataset")
 
 def main() -> None:
     """The entry point of the `evalshift` command."""
+    stopping.listen()
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe that cannot show "Φ" shows "?"; that is no reason to fail.
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
@@ -81,4 +83,6 @@ def main() -> None:
             from evalshift.evaluate.supervisor import report_exit
 
             report_exit(error.code if isinstance(error, SystemExit) else 1)
+        if stopping.is_stopping():
+            stopping.end()
         raise

@@ -6,15 +6,17 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, unquote
 
 from evalshift.errors import StoreError
 from evalshift.file_dependencies import depends_on
+from evalshift.stopping import removed_if_stopped
 
 # Distinctive, because old files with this suffix are removed.
 TEMPORARY_SUFFIX = ".evalshift-tmp"
@@ -64,7 +66,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as stream:
+        with removed_if_stopped(temporary), temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             if durable:
@@ -81,6 +83,13 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder among the system's temporary ones, which is gone after the block, also where a signal ends it."""
+    with TemporaryDirectory(prefix="evalshift-") as folder, removed_if_stopped(Path(folder)):
+        yield Path(folder)
 
 
 def flush_folders(folders: Iterable[Path]) -> None:

@@ -114,7 +114,7 @@ def run_apart(*arguments: object, folder: Path, before: str = "", **variables: s
 
 def start(*arguments: object, folder: Path, before: str = "", **variables: str) -> subprocess.Popen[str]:
     """What `run_apart` runs, still running."""
-    code = f"import sys\n{before}\nfrom evalshift.cli import main\nsys.argv[0] = 'evalshift'\nmain()"
+    code = f"import sys\n{before}\nfrom evalshift.__main__ import main\nsys.argv[0] = 'evalshift'\nmain()"
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],

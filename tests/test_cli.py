@@ -1136,7 +1136,7 @@ def test_the_console_script_is_the_same_command(tmp_path: Path) -> None:
     from importlib.metadata import entry_points
 
     (script,) = entry_points(group="console_scripts", name="evalshift")
-    assert script.value == "evalshift.cli:main"
+    assert script.value == "evalshift.__main__:main"
 
 
 def test_in_a_pipe_each_row_is_one_line(tmp_path: Path) -> None:

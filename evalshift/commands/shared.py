@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.models import ArgumentInfo
 
+from evalshift import stopping
 from evalshift.errors import EvalshiftError, UsageError, explain_missing_packages
 from evalshift.publishing import inert_text
 
@@ -46,17 +47,20 @@ def complaints(command: Callable[..., Any], stopped: str = "stopped") -> Iterato
     """Print errors as text and exit with their code, never with a traceback.
 
     command   whose options errors are told by: library code names Python arguments as `argument`
-    stopped   what to say after Ctrl-C
+    stopped   what to say after Ctrl-C, SIGTERM or SIGHUP
     """
+    stopping.say_after_signal(stopped)
     try:
         with explain_missing_packages():
             yield
-    except EvalshiftError as error:
+    except BaseException as error:  # after a signal, libraries may raise whatever they like
+        if stopping.is_stopping() or isinstance(error, KeyboardInterrupt):
+            stopping.say()
+            raise typer.Exit(stopping.exit_code()) from None
+        if not isinstance(error, EvalshiftError):
+            raise
         typer.echo(f"evalshift: {inert_text(_with_options(str(error), _options(command)))}", err=True)
         raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo(f"\nevalshift: {stopped}", err=True)
-        raise typer.Exit(130) from None
 
 
 def _options(command: Callable[..., Any]) -> dict[str, str]:

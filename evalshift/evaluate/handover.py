@@ -7,7 +7,6 @@ it is renamed into its place. What a run that was stopped did not collect, the n
 """
 
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from evalshift.errors import EvalshiftError, StoreError, UsageError, first_line, type_and_message
 from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.store import Results
-from evalshift.files import TEMPORARY_SUFFIX, write_atomic
+from evalshift.files import TEMPORARY_SUFFIX, temporary_folder, write_atomic
 from evalshift.publishing import public
 
 # Where what was sent is seen only once it is whole; elsewhere files are written under another name first.
@@ -55,7 +54,7 @@ class Handover:
 
     def put(self, predictions: Predictions, logits: np.ndarray | None) -> None:
         """Hand over one model's predictions on one dataset, in a file that says what it is of."""
-        with tempfile.TemporaryDirectory(prefix="evalshift-") as folder, self._reached():
+        with temporary_folder() as folder, self._reached():
             results = Results(folder)
             results.save_predictions(predictions, logits)
             paths = [results.predictions_file(predictions.dataset, predictions.model)]
@@ -109,8 +108,8 @@ class Handover:
             except FileNotFoundError:  # another run collects here, too
                 return None
             logits = self._files.cat_file(beside) if self._files.exists(beside) else None
-        with tempfile.TemporaryDirectory(prefix="evalshift-") as temporary, suppress(StoreError):
-            copy = Path(temporary) / "predictions" / folder / name
+        with temporary_folder() as temporary, suppress(StoreError):
+            copy = temporary / "predictions" / folder / name
             write_atomic(copy, content)
             return _Handed(_predictions_in(copy, Results(temporary)), content, logits)
         return None

@@ -1,5 +1,6 @@
 """Start ray on this machine for the time of a run, or join a cluster where that is asked for."""
 
+import atexit
 import logging
 import os
 import secrets
@@ -8,12 +9,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalshift import stopping
 from evalshift.errors import UsageError, first_line, type_and_message
 from evalshift.exit_codes import sigchld_kept
 
@@ -81,19 +83,32 @@ def connected(address: str | None) -> Iterator[Connection]:
         _start(ray, address)
     started = [] if address is not None else _children()
     session = None if address is not None else _session(ray)
-    try:
-        with _terminated_in_order():
-            yield Connection(ray, joined=address is not None)
-    finally:
-        ray.shutdown()
-        _end(started)
+    with ExitStack() as stack:
         if session is not None:
-            shutil.rmtree(session, ignore_errors=True)
+            stack.callback(shutil.rmtree, session, ignore_errors=True)
+            stack.enter_context(stopping.removed_if_stopped(session))
+        stack.callback(_leave, ray, started)
+        stack.enter_context(_terminated_in_order())
+        yield Connection(ray, joined=address is not None)
+
+
+def _leave(ray: Any, started: list[Any]) -> None:
+    """Disconnect, and end the cluster that was started here."""
+    if started and stopping.is_stopping():
+        atexit.unregister(ray.shutdown)  # all processes are killed, which takes less than to tell them
+        _kill(started)
+        return
+    ray.shutdown()
+    _end(started)
 
 
 @contextmanager
 def _terminated_in_order() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block as an exception does; by themselves, ray prints its stack and aborts."""
+    if stopping.is_listening():
+        stopping.listen_again()
+        yield
+        return
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
@@ -195,12 +210,17 @@ def _command(process: Any) -> list[str]:
 
 def _end(processes: list[Any]) -> None:
     """End what ray left behind of its own: agents outlive it now and then."""
-    import psutil
 
     deadline = time.monotonic() + _GRACE_SECONDS
     while any(map(_runs, processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for process in filter(_runs, processes):
+    _kill(filter(_runs, processes))
+
+
+def _kill(processes: Iterable[Any]) -> None:
+    import psutil
+
+    for process in processes:
         with suppress(psutil.Error):
             process.kill()
 

@@ -19,15 +19,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from evalshift import interrupts
+from evalshift import interrupts, stopping
 from evalshift.evaluate import at_work
 
 # Linux alone: macOS's own libraries do not survive a fork, and only Linux ends a child with its parent.
 CAN_SUPERVISE = sys.platform == "linux"
 
 _POLL_SECONDS = 0.1
-# What a run gets after Ctrl-C to leave all as it should be, and to end once it is done: a model's thread may not end.
+# What a run gets to end once it is done: a model's thread may not end.
 _GRACE_SECONDS = 3.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What processes that models started get to end by themselves after the run.
 _LEFT_SECONDS = 1.0
 # How often a run goes on that ended between two models.
@@ -52,8 +53,9 @@ def supervise(model_timeout: float | None = None, stopped: str = "stopped") -> N
     """Go on in a child of this process, as often as it takes; the parent never returns, and exits as the last child.
 
     model_timeout   seconds that a model may take, on all of its datasets; None for any
-    stopped         what to say after Ctrl-C where the child does not
+    stopped         what to say after Ctrl-C, SIGTERM or SIGHUP where the child does not
     """
+    stopping.hand_over()
     began = datetime.now(UTC).isoformat(timespec="seconds")
     adopts = _adopt_orphans()
     unexplained = 0
@@ -102,19 +104,15 @@ def _fork() -> _Child | None:
         os._exit(1)
     # A terminal sends Ctrl-C to both; the parent passes it on, so that it comes once.
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGUSR1, _interrupt)
+    signal.signal(signal.SIGUSR1, lambda *_: stopping.stop(signal.SIGINT))
     interrupts.watch()
     for one in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, signal.SIG_DFL)
+        if signal.getsignal(one) != signal.SIG_IGN:
+            signal.signal(one, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     _to_parent[:] = [(writing, os.fstat(writing).st_ino)]
     at_work.tell(lambda model, path: _send({"model": model, "note": path and str(path.absolute())}), _check)
     return None
-
-
-def _interrupt(*_: object) -> NoReturn:
-    interrupts.note_interrupt()
-    raise KeyboardInterrupt
 
 
 def _send(message: dict[str, Any]) -> None:
@@ -162,9 +160,9 @@ def _has_ended(process: int) -> bool:
     return True
 
 
-def _end_orphans() -> None:
-    """End what models started and left, once it had a moment to end by itself."""
-    deadline = time.monotonic() + _LEFT_SECONDS
+def _end_orphans(patience: float) -> None:
+    """End what models started and left, once it had so many seconds to end by itself."""
+    deadline = time.monotonic() + patience
     while left := _children():
         if time.monotonic() > deadline:
             for process in left:
@@ -195,7 +193,9 @@ class _Watch:
         adopts      whether what models start and leave becomes a child of this process
         may_go_on   whether the run goes on where it ended between two models
         """
-        handlers = {one: signal.signal(one, self._pass_on) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        # nohup has SIGHUP ignored.
+        heard = [one for one in _SIGNALS if one == signal.SIGINT or signal.getsignal(one) != signal.SIG_IGN]
+        handlers = {one: signal.signal(one, self._pass_on) for one in heard}
         try:
             status = self._wait()
         finally:
@@ -203,18 +203,16 @@ class _Watch:
                 signal.signal(one, handler)
             os.close(self.child.messages)
             if self.adopts:
-                _end_orphans()
-        if self.signals and self.signals[0] != signal.SIGINT:
-            signal.signal(self.signals[0], signal.SIG_DFL)
-            os.kill(os.getpid(), self.signals[0])
+                _end_orphans(0.0 if self.signals else _LEFT_SECONDS)
         if self.code is not None:
-            _exit(self.code)
+            was_stopped = self.signals and self.code == 128 + signal.SIGINT
+            _exit(128 + self.signals[0] if was_stopped else self.code)
         self._show_cursor()
-        if self.signals:  # Ctrl-C, and the child did not come back from a network
+        if self.signals:  # and the child did not come back from a network
             for path, _ in self.notes.values():
                 at_work.forget(path)
-            self._say(f"\nevalshift: {self.stopped}")
-            _exit(130)
+            self._say(f"evalshift: {self.stopped}")
+            _exit(128 + self.signals[0])
         return self._blame(status)
 
     def _blame(self, status: int) -> bool:
@@ -276,9 +274,10 @@ class _Watch:
 
     def _pass_on(self, number: int, _: object) -> None:
         self.signals.append(number)
-        self.kill_at = 0.0 if len(self.signals) > 1 else time.monotonic() + _GRACE_SECONDS
-        with suppress(ProcessLookupError):  # it ended at this very moment
-            os.kill(self.child.process, signal.SIGUSR1 if number == signal.SIGINT else number)
+        if len(self.signals) == 1:
+            self.kill_at = time.monotonic() + stopping.GRACE_SECONDS
+            with suppress(ProcessLookupError):  # it ended at this very moment
+                os.kill(self.child.process, signal.SIGUSR1)
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -20,6 +20,7 @@ from evalshift.errors import DataError, UsageError
 from evalshift.file_faults import file_fault
 from evalshift.files import read_bytes, read_text, sha256_of_text
 from evalshift.shapes import Images
+from evalshift.stopping import removed_if_stopped
 from evalshift.testbed.archives import UNREADABLE_ARCHIVE, open_tar
 from evalshift.testbed.cinic10_synsets import read_synset_groups, synset_groups
 from evalshift.testbed.classes import built_in
@@ -338,8 +339,9 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
     from PIL import Image
 
     part = path.with_suffix(".part")
-    Image.fromarray(pixels).save(part, "PNG")
-    part.replace(path)
+    with removed_if_stopped(part):
+        Image.fromarray(pixels).save(part, "PNG")
+        part.replace(path)
 
 
 def _is_whole(out: Path, name: str, per_class: int) -> bool:

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.files import stat_checksum, write_atomic
 from evalshift.shapes import Labels
+from evalshift.stopping import removed_if_stopped
 from evalshift.testbed.arrays import load_npz
 from evalshift.testbed.classes import built_in, devkit_from_labels
 from evalshift.testbed.datasets import load_dataset
@@ -159,8 +160,9 @@ def _write_png(path: Path, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
     from PIL import Image
 
     part = path.with_name(f"{path.name}.part")
-    Image.fromarray(np.ascontiguousarray(pixels)).save(part, "PNG")
-    part.replace(path)
+    with removed_if_stopped(part):
+        Image.fromarray(np.ascontiguousarray(pixels)).save(part, "PNG")
+        part.replace(path)
 
 
 def small(image: StoredImage, size: int, filter: str) -> UInt8[np.ndarray, " row"]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import scipy
 
+from evalshift import stopping
 from evalshift.analysis.report.drawing_processes import DRAWN, NO_MORE, NOT_DRAWN
 
 
@@ -22,7 +23,8 @@ class _StatsWhenUsed:
 
 def main() -> None:
     """Draw what is requested on standard input; reply for each figure whether it is written."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one ends it, by SIGTERM
+    stopping.listen(grace=0.0)
     gc.set_threshold(50_000, 20, 20)  # as in the command
     requests = sys.stdin.buffer
     replies = os.fdopen(os.dup(1), "wb", buffering=0)

@@ -22,6 +22,9 @@ from typing import Any
 # More gain little: what they do not draw takes longer by then.
 _MOST = 3
 
+# Seconds that a process gets to end.
+_PATIENCE = 0.5
+
 # Replies of a process.
 DRAWN, NOT_DRAWN, NO_MORE = b"1", b"0", b"-"
 
@@ -44,10 +47,19 @@ def drawing_processes(wanted: bool = True, most: int | None = None) -> Iterator[
                 _running.append(_start())
         yield
     finally:
-        for process in _running:
+        _end()
+
+
+def _end() -> None:
+    for process in _running:
+        process.terminate()
+    for process in _running:
+        try:
+            process.communicate(timeout=_PATIENCE)  # it removes the figure that is not whole
+        except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-        _running.clear()
+    _running.clear()
 
 
 def _processors() -> int:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from evalshift.evaluate.importers.releases.set_files import SetFiles, find_files
 from evalshift.evaluate.importers.values import TopClasses, top_classes
 from evalshift.evaluate.predictions import Imported, Predictions
 from evalshift.evaluate.store import Results, StoredDataset
-from evalshift.files import sha256_of
+from evalshift.files import sha256_of, temporary_folder
 from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.registry_reading import load_registry
@@ -90,8 +89,8 @@ def import_released(
     store = results if isinstance(results, Results) else Results(results)
     known = registry if isinstance(registry, Registry) else load_registry(registry)
     read: list[_ReadSet] = []
-    with TemporaryDirectory() as unpacked:
-        source = None if folder is None else unpack_archives(release, Path(folder), Path(unpacked))
+    with temporary_folder() as unpacked:
+        source = None if folder is None else unpack_archives(release, Path(folder), unpacked)
         found = download_files(release, say) if source is None else find_files(release, source)
         for released, files in found.items():
             say(f"{released.dataset}: {len(files.predictions)} models")
