@@ -21,6 +21,8 @@ from evalshift.testbed.weights import Weights, read_index
 Named = TypeVar("Named")
 State = dict[str, torch.Tensor]
 _WRAPPERS = ("module.", "_orig_mod.")
+# What torch.compile, FSDP and activation checkpointing put into names, wherever the part that they wrap stands.
+_INNER = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _AVERAGES = "n_averaged"
 _COUNTER = "num_batches_tracked"
 _PLACES = ("state_dict", "model", "model_state_dict", "net", "network", "module", "model_state", "weights", "params")
@@ -239,10 +241,22 @@ def strip_wrappers(state: State, own: Collection[str]) -> None:
     own   the network's names, if known; where they carry the prefix themselves, it is left
     """
     _forget_count(state, own)
+    _without_inner(state, own)
     while prefix := next((one for one in _WRAPPERS if all(name.startswith(one) for name in state)), None):
         if own and all(name.startswith(prefix) for name in own):
             return
         consume_prefix_in_state_dict_if_present(state, prefix)
+
+
+def _without_inner(state: State, own: Collection[str]) -> None:
+    """Rename what parts were wrapped in, in place and in order, unless the network has such names itself."""
+    names = {name: _INNER.sub("", name) for name in state}
+    if len(set(names.values())) < len(names) or any(_INNER.search(name) for name in own):
+        return
+    if any(name != bare for name, bare in names.items()):
+        tensors = list(state.items())
+        state.clear()
+        state.update((names[name], tensor) for name, tensor in tensors)
 
 
 def _forget_count(state: State, own: Collection[str]) -> None:
@@ -433,7 +447,30 @@ def fill(module: nn.Module, state: State, where: str, fix: str | None = None) ->
     differences = misfit(state, own)
     if differences:
         raise does_not_fit(state, own, type(module).__name__, where, fix)
+    _refuse_whole_numbers(state, own, where)
     module.load_state_dict(state, strict=True)
+
+
+def _refuse_whole_numbers(state: State, own: State, where: str) -> None:
+    """Raise ModelError for whole numbers in the place of fractions: weights quantized by hand lack their scales."""
+    whole = [
+        name
+        for name, tensor in state.items()
+        if own[name].is_floating_point() and not (tensor.is_floating_point() or tensor.is_complex()) and tensor.ndim
+    ]
+    if whole:
+        raise ModelError(
+            "the checkpoint has whole numbers for weights",
+            where=where,
+            found=f"{len(whole)}: {', '.join(f'{name} ({_dtype(state[name])})' for name in whole[:3])}",
+            expected=f"fractions, such as {_dtype(own[whole[0]])}",
+            fix="quantized weights need their scales: save those of the network before it was quantized, or the whole "
+            "program with source: onnx or torchscript",
+        )
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def misfit(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> str:
@@ -470,25 +507,49 @@ def does_not_fit(
 
 
 def _advice(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> str | None:
-    """The rename and ignore with which a checkpoint fits, where a change of beginnings alone does it; else None."""
+    """The rename and ignore with which a checkpoint fits, where a change of beginnings alone does it; else None.
+
+    Where the file holds the network several times (raw and averaged, student and teacher), all of them are named.
+    """
+    ways = list(itertools.islice(_ways_to_fit(state, own), 4))
+    if not ways:
+        return None
+    if len(ways) == 1:
+        return f"write {ways[0]}, with which all names and shapes fit"
+    return (
+        f"the file holds this network {len(ways)} times, such as raw and averaged, which give other predictions: "
+        f"choose with {', or '.join(ways)}"
+    )
+
+
+def _ways_to_fit(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> Iterator[str]:
+    """Each rename and ignore that make a checkpoint fit, of ways that take the same tensors only the first."""
     found, wanted = (_shapes_without_counters(tensors) for tensors in (state, own))
     if not found or not wanted:
-        return None
+        return
+    taken: set[str] = set()
     for rename in _renames(found, wanted):
         renamed = rename_beginnings(found, rename)
         kept = {name: shape for name, shape in renamed.items() if name in wanted}
         if kept != wanted or len(renamed) < len(found):
             continue
         surplus = [name for name in found if next(iter(rename_beginnings({name: 0}, rename))) not in wanted]
-        advice = []
-        if any(begins != instead for begins, instead in rename.items()):
-            pairs = (f"{begins or _EMPTY}: {instead or _EMPTY}" for begins, instead in rename.items())
-            advice.append(f"rename: {{{', '.join(pairs)}}}")
-        if surplus:
-            advice.append(f"ignore: [{', '.join(_patterns(surplus, found))}]")
-        if advice:
-            return f"write {' and '.join(advice)}, with which all names and shapes fit"
-    return None
+        used = frozenset(found) - set(surplus)
+        if words := _words_of(rename, surplus, found):
+            if used & taken:
+                continue
+            taken |= used
+            yield words
+
+
+def _words_of(rename: Mapping[str, str], surplus: list[str], found: Collection[str]) -> str:
+    words = []
+    if any(begins != instead for begins, instead in rename.items()):
+        pairs = (f"{begins or _EMPTY}: {instead or _EMPTY}" for begins, instead in rename.items())
+        words.append(f"rename: {{{', '.join(pairs)}}}")
+    if surplus:
+        words.append(f"ignore: [{', '.join(_patterns(surplus, found))}]")
+    return " and ".join(words)
 
 
 _EMPTY = '""'

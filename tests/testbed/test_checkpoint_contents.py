@@ -129,6 +129,14 @@ class TestPlaces:
         )
 
 
+def test_whole_numbers_are_no_weights(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    state = {name: (100 * tensor).to(torch.int8) for name, tensor in RAW.state_dict().items()}
+    torch.save(state, tmp_path / "w.pth")
+    message = complaint(ModelError, loaded, tmp_path / "w.pth")
+    assert "the checkpoint has whole numbers for weights" in message
+    assert "0.weight (int8)" in message
+
+
 class TestNames:
     @pytest.mark.parametrize(
         "prefix", ["model._orig_mod.", "model.net.", "a.b.c.", "module.model._orig_mod.", "net.module."]
@@ -138,10 +146,28 @@ class TestNames:
     ) -> None:
         torch.save({"state_dict": put(RAW.state_dict(), prefix)}, tmp_path / "w.ckpt")
         message = complaint(ModelError, loaded, tmp_path / "w.ckpt")
-        advised = prefix.removeprefix("module.") if prefix.startswith("module.") else prefix
+        advised = (prefix.removeprefix("module.") if prefix.startswith("module.") else prefix).replace("_orig_mod.", "")
         assert message.endswith(f'write rename: {{{advised}: ""}}, with which all names and shapes fit')
         for begins in {advised, prefix}:  # also as the file has it
             assert same_weights(loaded(tmp_path / "w.ckpt", StateDictFile(rename={begins: ""})), RAW)
+
+    @pytest.mark.parametrize("wrapper", ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."])
+    def test_wrapped_parts_are_undone(self, tmp_path: Path, wrapper: str) -> None:
+        state = {f"{name[:2]}{wrapper}{name[2:]}": tensor for name, tensor in RAW.state_dict().items()}
+        torch.save({"state_dict": state}, tmp_path / "w.ckpt")
+        assert same_weights(loaded(tmp_path / "w.ckpt"), RAW)
+        torch.save(put(state, wrapper), tmp_path / "w.ckpt")
+        assert same_weights(loaded(tmp_path / "w.ckpt"), RAW)
+
+    def test_all_copies_of_the_network_are_named(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
+        torch.save({**put(RAW.state_dict(), "model."), **put(AVERAGED.state_dict(), "ema_model.")}, tmp_path / "w.ckpt")
+        message = complaint(ModelError, loaded, tmp_path / "w.ckpt")
+        assert message.endswith(
+            'choose with rename: {model.: ""} and ignore: [ema_model.*], or rename: {ema_model.: ""} and ignore: '
+            "[model.*]"
+        )
+        chosen = StateDictFile(rename={"ema_model.": ""}, ignore=("model.*",))
+        assert same_weights(loaded(tmp_path / "w.ckpt", chosen), AVERAGED)
 
     def test_backbone_and_head_are_advised(self, tmp_path: Path, complaint: Callable[..., str]) -> None:
         state = {f"{'head' if name[0] == '2' else 'backbone'}.{name}": v for name, v in RAW.state_dict().items()}

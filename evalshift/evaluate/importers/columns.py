@@ -209,12 +209,12 @@ def _chosen(
     content: FileContent, columns: Columns, candidates: Sequence[Found], classes: ClassNames, rest: Sequence[str]
 ) -> Found:
     """The one of the candidates that is called like predictions, else the only one, else the only one of labels."""
+    _refuse_labels_alone(content, columns, candidates, rest)
     if len(rest) == 1:
         return Found((rest[0],), columns[rest[0]])
-    tiers: dict[int, list[Found]] = {0: [], 1: [], 2: []}
+    tiers: dict[int, list[Found]] = {tier: [] for tier in range(6)}
     for one in candidates:
-        name = _stem(one.names)
-        tiers[0 if is_predictions(name) else 2 if is_labels(name) else 1].append(one)
+        tiers[_tier(one, content)].append(one)
     found = next((tier for tier in tiers.values() if tier), [])
     if found and (agreed := _richest(found, classes, content)):
         if agreed.rules or agreed.names == (WHOLE,):
@@ -227,6 +227,29 @@ def _chosen(
         expected="one column, one for each class, or one with a name such as prediction",
         fix="name it with `column`",
     )
+
+
+def _tier(candidate: Found, content: FileContent) -> int:
+    """Predictions by their name come first, labels last; of each kind, values of inner objects last."""
+    name = _stem(candidate.names)
+    kind = 0 if is_predictions(name) else 2 if is_labels(name) else 1
+    return 2 * kind + (candidate.names[0] in content.inner)
+
+
+def _refuse_labels_alone(
+    content: FileContent, columns: Columns, candidates: Sequence[Found], rest: Sequence[str]
+) -> None:
+    """Raise DataError where nothing but the labels could be taken for the predictions: all would be correct."""
+    names = [name for one in candidates for name in one.names] or (rest if len(rest) == 1 else [])
+    if names and all(is_surely_labels(name) for name in names):
+        others = [name for name in columns if name not in names]
+        raise DataError(
+            "the file has labels, but no predictions",
+            where=content.path,
+            found=f'"{names[0]}"{f" beside {name_some(others, 4)}" if others else ""}',
+            expected="a column of predictions",
+            fix="if these are predictions, name the column with `column`",
+        )
 
 
 def _stem(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """One file that others wrote → its columns by name. Nothing in it is run."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.importers.headings import is_known
 from evalshift.file_faults import file_fault
 from evalshift.files import read_text, sha256_of
-from evalshift.formatting import counted
+from evalshift.formatting import counted, name_some
 from evalshift.parquet import read_table
 from evalshift.testbed.arrays import python_2_headers
 from evalshift.testbed.text_tables import read_text_table
@@ -42,6 +42,13 @@ class FileContent:
     named: bool
     sha256: str
     rules: tuple[str, ...]
+
+    @property
+    def inner(self) -> frozenset[str]:
+        """Columns that are values of inner objects, called by the names of both, as in output.completion."""
+        if self.path.suffix.lower() not in (".json", *JSON_LINES):
+            return frozenset()
+        return frozenset(name for name in self.columns if name.partition(".")[0] and name.partition(".")[2])
 
 
 def read_file(path: Path, *, rows: int | None = None, values: Collection[str] = ()) -> FileContent:
@@ -316,7 +323,10 @@ def columns_of_json(content: Any) -> Read:
         return columns, named, (*rules, f'what stands under "{name}" is read')
     if lists and any(is_known(name) for name in lists):
         return {name: array_of(value) for name, value in lists.items()}, True, ()
-    return {"id": np.array(list(content), dtype=str), "predictions": array_of(list(content.values()))}, True, ()
+    values, rules = list(content.values()), ()
+    if values and all(map(is_ranking, values)):
+        values, rules = [ranked_labels(row) for row in values], (_RANKINGS,)
+    return {"id": np.array(list(content), dtype=str), "predictions": array_of(values)}, True, rules
 
 
 def _is_table(value: Any) -> bool:
@@ -328,7 +338,9 @@ def _is_table(value: Any) -> bool:
 
 def _json_list(rows: list) -> Read:
     if rows and all(isinstance(row, dict) for row in rows):
-        return _records(rows), True, ()
+        return _records(rows)
+    if rows and all(map(is_ranking, rows)):
+        return {WHOLE: array_of([ranked_labels(row) for row in rows])}, False, (_RANKINGS,)
     mixed = rows and all(isinstance(row, list) for row in rows) and any(isinstance(cell, str) for cell in rows[0])
     if (
         mixed
@@ -340,19 +352,60 @@ def _json_list(rows: list) -> Read:
     return {WHOLE: array_of(rows)}, False, ()
 
 
-def _records(rows: list[dict]) -> Mapping[str, np.ndarray]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return _each_as_array(names, lambda name: [row.get(name) for row in rows])
+def _records(rows: list[dict]) -> Read:
+    flat = [dict(_flat_values(row)) for row in rows]
+    names = dict.fromkeys(name for row in flat for name in row)
+    columns, rules = _each_as_array(names, lambda name: [row.get(name) for row in flat])
+    return columns, True, rules
 
 
-def _each_as_array(names: Collection[str], values: Callable[[str], list]) -> Mapping[str, np.ndarray]:
-    """Columns as arrays; what is none (objects, lists of lists) is left out, as it can be neither name nor class."""
-    columns = {}
+def _flat_values(row: Mapping[str, Any], stem: str = "") -> Iterable[tuple[str, Any]]:
+    """The values of an object, those of inner objects under the names of both, joined by a dot."""
+    for name, value in row.items():
+        if isinstance(value, dict) and value:
+            yield from _flat_values(value, f"{stem}{name}.")
+        else:
+            yield f"{stem}{name}", value
+
+
+def _each_as_array(
+    names: Collection[str], values: Callable[[str], list]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Columns as arrays, and what is said of those that are none (objects, lists of lists) and left out."""
+    columns: dict[str, np.ndarray] = {}
+    left_out, rules = [], ()
     for name in names:
         rows = values(name)
-        if not any(isinstance(row, dict) for row in rows):
+        if all(row is None or is_ranking(row) for row in rows) and any(rows):
+            columns[name], rules = array_of([row and ranked_labels(row) for row in rows]), (_RANKINGS,)
+        elif any(map(_holds_objects, rows)):
+            left_out.append(f'"{name}"')
+        else:
             columns[name] = array_of(rows)
-    return columns
+    words = f"not read, as they hold objects or lists of lists: {name_some(left_out, 6)}"
+    return columns, (*rules, words) if left_out else rules
+
+
+def _holds_objects(row: Any) -> bool:
+    return isinstance(row, dict) or (isinstance(row, list) and any(isinstance(cell, list | dict) for cell in row))
+
+
+_RANKINGS = "objects of a label and a score each are the classes, the highest score first"
+
+
+def is_ranking(row: Any) -> bool:
+    """Whether a value is what a classification pipeline of transformers returns: objects of a label and a score."""
+    return (
+        isinstance(row, list)
+        and len(row) > 0
+        and all(isinstance(one, dict) and set(one) == {"label", "score"} for one in row)
+        and all(isinstance(one["score"], int | float) for one in row)
+    )
+
+
+def ranked_labels(row: list[dict]) -> list[Any]:
+    """The labels of such a value, the highest score first."""
+    return [one["label"] for one in sorted(row, key=lambda one: -one["score"])]
 
 
 def _split(content: dict) -> Read:
@@ -361,11 +414,12 @@ def _split(content: dict) -> Read:
     odd = next((place for place, row in enumerate(rows) if not isinstance(row, list) or len(row) != len(names)), None)
     if odd is not None:
         raise ValueError(f"row {odd:,} of data has not {len(names)} values, one for each of columns")
-    columns = {name: array_of([row[place] for row in rows]) for place, name in enumerate(names)}
+    refuse_doubled(names)
+    columns, _, rules = _records([dict(zip(names, row, strict=True)) for row in rows])
     index = content.get("index")
     if isinstance(index, list) and len(index) == len(rows) and index != list(range(len(rows))):
         columns = {"": array_of(index), **columns}
-    return columns, True, ()
+    return columns, True, rules
 
 
 def _objects(content: dict[str, dict]) -> Read:
@@ -376,12 +430,12 @@ def _objects(content: dict[str, dict]) -> Read:
         rows = list(content.values())
         if len(inner) == len(rows) and any(map(is_known, content)) and any(map(is_known, inner)):
             raise ValueError("its objects can be rows as well as columns")
-        columns = _each_as_array(inner, lambda name: [row.get(name) for row in rows])
-        return {_free(columns): np.array(list(content), dtype=str), **columns}, True, ()
-    columns = _each_as_array(content, lambda name: [content[name].get(row) for row in inner])
+        columns, rules = _each_as_array(inner, lambda name: [row.get(name) for row in rows])
+        return {_free(columns): np.array(list(content), dtype=str), **columns}, True, rules
+    columns, rules = _each_as_array(content, lambda name: [content[name].get(row) for row in inner])
     if list(inner) == [str(place) for place in range(len(inner))]:
-        return columns, True, ()
-    return {"": np.array(list(inner), dtype=str), **columns}, True, ()
+        return columns, True, rules
+    return {"": np.array(list(inner), dtype=str), **columns}, True, rules
 
 
 def _free(columns: Collection[str]) -> str:

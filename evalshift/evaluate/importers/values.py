@@ -18,6 +18,9 @@ NO_CLASS = -1  # in `top`, where an image has no prediction
 
 # Sums of probabilities that were stored as float16 stray by about as much.
 _SUM_WITHIN = 0.01
+# From this share of rows on, ties at a place leave open which classes are the best so many: rounded probabilities,
+# votes, one-hot rows. Ties of half precision are rarer.
+_MOST_TIES = 0.1
 _ROWS_AT_ONCE = 4096
 
 
@@ -286,18 +289,44 @@ def _best(values: np.ndarray, kind: str, classes: int, where: Path | str) -> tup
     percent = kind == "probabilities" and _check_probabilities(values, blank, where)
     there = values[~blank]
     is_scores = kind == "logits" and there.size > 0 and there.min() >= 0 and there.max() <= 1
-    top = np.full((len(values), min(KEPT, classes)), NO_CLASS, np.int32)
+    width = min(KEPT, classes)
+    top = np.full((len(values), width), NO_CLASS, np.int32)
     prob = np.full(len(values), np.nan, np.float32)
+    ties = np.zeros(width, np.int64)
     for start in range(0, len(values), _ROWS_AT_ONCE):
         rows = start + np.flatnonzero(~blank[start : start + _ROWS_AT_ONCE])
-        top[rows], prob[rows] = _best_of(values[rows].astype(np.float64), kind)
-    return top, None if is_scores else prob / 100 if percent else prob, rules
+        top[rows], prob[rows], tied = _best_of(values[rows].astype(np.float64), kind)
+        ties += tied
+    certain, words = _certain(ties, len(there), classes)
+    one_hot = certain == 1 and bool(((there == 0) | (there == 1)).all())
+    without = is_scores or one_hot
+    return top[:, :certain], None if without else prob / 100 if percent else prob, rules + words
 
 
-def _best_of(scores: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :KEPT]
-    first = np.take_along_axis(scores, best[:, :1], axis=1)
-    return best, first[:, 0] if kind == "probabilities" else 1 / np.exp(scores - first).sum(axis=1)
+def _best_of(scores: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The best classes, the probability of the first, and for each place how many rows score alike in the next."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranked = np.take_along_axis(scores, order[:, : KEPT + 1], axis=1)
+    first = ranked[:, :1]
+    ties = (ranked[:, :-1] == ranked[:, 1:]).sum(axis=0)
+    prob = first[:, 0] if kind == "probabilities" else 1 / np.exp(scores - first).sum(axis=1)
+    best = order[:, :KEPT]
+    return best, prob, np.pad(ties, (0, best.shape[1] - len(ties)))
+
+
+def _certain(ties: np.ndarray, rows: int, classes: int) -> tuple[int, list[str]]:
+    """How many of the best classes the scores tell from the others, at least one, and what is said where not all.
+
+    ties   by place, how many rows have the same score in the next place
+    """
+    if len(ties) >= classes:
+        return len(ties), []
+    certain = next((place + 1 for place in reversed(range(len(ties))) if ties[place] <= _MOST_TIES * rows), 1)
+    if certain == len(ties):
+        return certain, []
+    last = int(ties[-1])
+    words = f"places {len(ties)} and {len(ties) + 1} have the same score in {counted(last, 'row')}"
+    return certain, [f"{words}: top-{len(ties)} is unknown, and the best {counted(certain, 'class', 'classes')} stored"]
 
 
 def _blank_rows(values: np.ndarray, where: Path | str) -> np.ndarray:

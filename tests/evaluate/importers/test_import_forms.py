@@ -419,3 +419,43 @@ def test_columns_by_name(tmp_path: Path, read: Callable, complaint: Callable[...
     assert "it is not clear which column contains the predictions" in complaint(read, file)
     file.write_text(OF_FIVE["columns out of order"])
     assert read(file, column="pred")[0].tolist() == BEST_FIVE.tolist()
+
+
+def test_labels_alone_are_not_predictions(tmp_path: Path, read: Callable, complaint: Callable[..., str]) -> None:
+    rows = [f"{name},{label}" for name, label in zip(IDS, LABELS, strict=True)]
+    (tmp_path / "a.csv").write_text(table("image,target", rows))
+    message = complaint(read, tmp_path / "a.csv")
+    assert "the file has labels, but no predictions" in message
+    assert 'found:    "target" beside image' in message
+    (tmp_path / "b.csv").write_text(table("id,ground_truth,loss", [f"{row},0.5" for row in rows]))
+    assert "the file has labels, but no predictions" in complaint(read, tmp_path / "b.csv")
+    assert (read(tmp_path / "a.csv", column="target")[0][:, 0] == LABELS).all()
+
+
+def test_values_of_inner_objects_are_columns(tmp_path: Path, read: Callable) -> None:
+    rows = [
+        {"id": IDS[row], "target": NAMES[LABELS[row]], "output": {"completion": NAMES[TOP[row]], "choices": [{"a": 1}]}}
+        for row in ORDER
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    top, rules = read(tmp_path / "a.jsonl")
+    assert (top[:, 0] == TOP).all()
+    assert 'not read, as they hold objects or lists of lists: "output.choices"' in rules
+    images = [[{"_type": "image-file", "path": IDS[row], "size": 3}, int(LABELS[row]), int(TOP[row])] for row in ORDER]
+    (tmp_path / "a.json").write_text(json.dumps({"columns": ["image", "truth", "guess"], "data": images}))
+    assert (read(tmp_path / "a.json")[0][:, 0] == TOP).all()
+
+
+def test_objects_of_a_label_and_a_score_are_ranked_by_score(tmp_path: Path, read: Callable) -> None:
+    ranked = [
+        [{"label": NAMES[number], "score": 1 / (2 + place)} for place, number in enumerate(five)][::-1]
+        for five in BEST_FIVE
+    ]
+    (tmp_path / "list.json").write_text(json.dumps(ranked))
+    (tmp_path / "named.json").write_text(json.dumps({IDS[row]: ranked[row] for row in ORDER}))
+    rows = [json.dumps({"image": IDS[row], "result": ranked[row]}) for row in ORDER]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    for name in ("list.json", "named.json", "rows.jsonl"):
+        top, rules = read(tmp_path / name)
+        assert (top == BEST_FIVE).all(), name
+        assert "objects of a label and a score each are the classes, the highest score first" in rules

@@ -80,7 +80,8 @@ def test_best_classes_are_those_of_a_stable_sort(values: np.ndarray) -> None:
     found = read(values, "logits")
     expected = [sorted(range(7), key=lambda number: (-row[number], number))[:5] for row in values.tolist()]
     blank = (values == values[:, :1]).all(axis=1)
-    assert found.top[~blank].tolist() == [row for row, none in zip(expected, blank, strict=True) if not none]
+    kept = found.top.shape[1]
+    assert found.top[~blank].tolist() == [row[:kept] for row, none in zip(expected, blank, strict=True) if not none]
     assert (found.top[blank] == -1).all()
     there = values[~blank]
     if there.size and there.min() >= 0 and there.max() <= 1:
@@ -89,6 +90,21 @@ def test_best_classes_are_those_of_a_stable_sort(values: np.ndarray) -> None:
     else:
         assert found.prob is not None
         assert ((found.prob[~blank] > 0) & (found.prob[~blank] <= 1)).all()
+
+
+def test_ties_do_not_make_a_top_5() -> None:
+    one_hot = read(np.eye(7, dtype=int)[RIGHT])
+    assert (one_hot.top.tolist(), one_hot.prob) == ([[number] for number in RIGHT], None)
+    assert (
+        one_hot.rules[-1]
+        == "places 5 and 6 have the same score in 6 rows: top-5 is unknown, and the best 1 class stored"
+    )
+    rounded = read(np.tile([0.9, 0.06, 0.04, 0, 0, 0, 0], (6, 1)))
+    assert (rounded.kind, rounded.top.tolist()) == ("probabilities", [[0, 1, 2]] * 6)
+    assert rounded.prob is not None
+    assert rounded.prob.tolist() == pytest.approx([0.9] * 6)
+    one_tie = read(np.vstack([scores(RIGHT * 2)[:11], [[7, 6, 5, 4, 3, 3, 1]]]))
+    assert one_tie.top.shape == (12, 5)
 
 
 def test_classes_by_name_or_folder() -> None:
