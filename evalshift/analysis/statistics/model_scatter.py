@@ -1,4 +1,4 @@
-"""Whether a model lies farther from the line than such models scatter about it."""
+"""Tests whether a model lies farther from the line than the scatter of the other models about it explains."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from scipy import special, stats
 
 from evalshift.analysis.statistics.multiplicity import adjust
 
-# A model this many robust standard deviations from the robust line is left out at first.
+# Models this many robust standard deviations from the robust line are left out of the first fit.
 _NEAR = 3.0
-# Far models decide the slope, and a slight curve of the testbed shows there first: the deviation allowed grows with the
-# leverage, times this.
+# Models at the ends determine the slope, and a slight curvature of the testbed appears there first: the allowed
+# deviation grows with the leverage times this.
 _AT_THE_ENDS = 4.0
 _MAD_TO_SD = float(1 / special.ndtri(0.75))
-# Models whose adjusted p-value is below this stay out of the lines through the others.
+# Models whose adjusted p-value is below this are left out of the lines through the other models.
 _OUTLYING = 0.05
-# With fewer models than these a robust line can be drawn through any.
+# With fewer models, a robust line fits any of them.
 _FEWEST_SCREENED = 7
 _MOST_STEPS = 20
 _FEWEST_OTHERS = 3
-# Families of one model each make the two moments one.
+# With one model per family, the two moments are the same.
 _SINGULAR = 1e10
-# So many models are tested all at once.
+# From this number of models, all are tested at once.
 _MANY = 200
-# Squared, on the scale: less is rounding.
+# Squared, on the scale: less is rounding error.
 _NO_SCATTER = 1e-20
 
 OnScale = Float[np.ndarray, " m"]
@@ -37,17 +37,18 @@ Marked = Bool[np.ndarray, " m"]
 
 @dataclass(frozen=True, eq=False)
 class ScatterTest:
-    """Each of m models held against the scatter of the others about their line; see `scatter_test`.
+    """Each of m models compared with the scatter of the others about their line; see `scatter_test`.
 
     distance  from the line through the others, on the scale
-    error     standard deviation of the distance of a model like the others: their scatter, sampling error, the line
-    scatter   τ, standard deviation of the others about their line beyond sampling error (from counts alone: with it)
+    error     standard deviation of the distance of a model like the others: scatter, sampling error and error of the
+              line
+    scatter   τ, standard deviation of the others about their line, without sampling error (from counts alone: with it)
     df        degrees of freedom of the t distribution
-    p_value   two-sided, of a distance at least as large as this where the model belongs to the others
-    p_holm, p_bh   the same adjusted over the models, by Holm and by Benjamini and Hochberg
-    in_line   which models the lines go through: those of the baseline that do not lie far off
+    p_value   two-sided, for the null hypothesis that the model scatters like the others
+    p_holm, p_bh   adjusted over the models, by Holm and by Benjamini and Hochberg
+    in_line   which models the lines are fitted to: those of the baseline that do not lie far from it
 
-    NaN where fewer than `least_others` are left, or all of one original accuracy.
+    NaN if fewer than `least_others` others are left, or if all of them have the same original accuracy.
     """
 
     distance: OnScale
@@ -60,7 +61,7 @@ class ScatterTest:
     in_line: Marked
 
     def of(self, models: Int[np.ndarray, " k"]) -> "ScatterTest":
-        """The same for these models alone; p-values are adjusted over them."""
+        """The test for these models alone; p-values are adjusted over them."""
         p_value = self.p_value[models]
         return ScatterTest(
             distance=self.distance[models],
@@ -74,7 +75,7 @@ class ScatterTest:
         )
 
     def reach(self, level: float) -> OnScale:
-        """How far from the line, on the scale, a share `level` of such models lies at most."""
+        """Distance from the line, on the scale, within which a share `level` of such models lies."""
         return self.error * stats.t.isf((1 - level) / 2, self.df)
 
 
@@ -89,26 +90,26 @@ def scatter_test(
     screen: bool = True,
     least_others: int = _FEWEST_OTHERS,
 ) -> ScatterTest:
-    """Test, for each model, that it lies no farther from the line than the other models scatter about it.
+    """Test each model against the scatter of the other models about their line.
 
-    Takes original and new accuracies of m models on the scale of the line; with several original sets x has a row for
-    each, and the line is the least-squares fit on all of them. `sampling` is the covariance, on the scale, of the
-    sampling errors of new accuracy minus slope · original accuracy, where the models' correctness on shared images is
-    known. The variance τ² of the models about their line then comes from the other models by moments: their squared
-    residuals beyond what sampling explains, over k − 2 for k others (k − 1 less the number of original sets). Without
-    `sampling` that variance holds both, and the statistics are externally studentised residuals; `extra` is what a
-    model's sampling variance exceeds that of the others by, such as one evaluated on fewer images. Either way t has
-    that many degrees of freedom.
+    Takes original and new accuracies of m models on the scale of the line; for several original sets, x has one row per
+    set, and the line is the least-squares fit on all of them. `sampling` is the covariance, on the scale, of the
+    sampling errors of new accuracy minus slope · original accuracy, if the models' correctness on shared images is
+    known. The variance τ² of the models about their line is then estimated from the other models by moments: their
+    squared residuals in excess of sampling error, divided by k − 2 for k others (k − 1 minus the number of original
+    sets). Without `sampling`, that variance includes both, and the statistics are externally studentised residuals;
+    `extra` is the amount by which a model's sampling variance exceeds that of the others, for example for a model
+    evaluated on fewer images. In both cases, this divisor is the number of degrees of freedom of t.
 
-    Lines go through the models that `baseline` marks (default all), never through the model itself. With `families`,
-    equal values for models of one family, they go through no model of its family either; variance between and within
-    families is then estimated apart, and the degrees of freedom are the number of other families minus 2. A model with
-    fewer than `least_others` (3 or more) is not tested.
+    Lines are fitted to the models marked by `baseline` (default all), but never to the model itself. With `families`,
+    equal values for models of one family, they also exclude its family; the variances between and within families are
+    then estimated separately, and the degrees of freedom are the number of other families minus 2. A model with fewer
+    than `least_others` others (3 or more) is not tested.
 
-    With `screen`, models that are significantly far off stay out of the lines through the others, which they would tilt
-    and whose scatter they would inflate: Theil and Sen's line is the first, models within three robust standard
-    deviations of it (more at the ends of the line) give the first scatter, and then those whose p_bh is at least 0.05,
-    until these no longer change.
+    With `screen`, models that are significantly far from the line are left out of the lines through the others, which
+    they would tilt and whose scatter they would inflate. The first line is Theil and Sen's; models within three robust
+    standard deviations of it (more at the ends of the line) give the first scatter, followed by the models whose p_bh
+    is at least 0.05, until these no longer change.
 
     Source: R. D. Cook and S. Weisberg, Residuals and Influence in Regression, 1982, section 2.2.1 (externally
     studentised residuals); L. V. Hedges, Psychological Bulletin 93(2), 1983, 388-395 (variance by moments); P. K. Sen,
@@ -150,7 +151,7 @@ class _Problem:
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """The least-squares line of the marked models: `design` has rows (1, x), of zeros for the others; r, residuals."""
+    """Least-squares line of the marked models: `design` has rows (1, x), zeros for the others; r: residuals."""
 
     marked: np.ndarray
     design: np.ndarray
@@ -182,11 +183,11 @@ def _near_robust_line(x: np.ndarray, y: np.ndarray, baseline: np.ndarray) -> np.
 def _robust_line(x: np.ndarray, y: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     """Value at each model of the Theil-Sen line; on several coordinates, of the fit by Tukey's biweight."""
     if len(x) == 1:
-        # Its interval, which nothing here takes, is undefined where accuracies tie.
+        # Its interval, which is not used here, is undefined for tied accuracies.
         with np.errstate(invalid="ignore"):
             line: Any = stats.theilslopes(y[baseline], x[0, baseline])
         return line.slope * x[0] + line.intercept
-    # Half a second to import.
+    # Imported here because it takes half a second.
     import statsmodels.api as sm
 
     design = np.stack([np.ones(len(y)), *x], axis=1)
@@ -217,10 +218,10 @@ def _tested(problem: _Problem, in_line: np.ndarray) -> ScatterTest:
 
 
 def _without_each(problem: _Problem, in_line: np.ndarray) -> np.ndarray | None:
-    """Distance, error, scatter and df of each model of the line, at once; None where they are worked out one by one.
+    """Distance, error, scatter and df of all models of the line at once; None if they are computed one by one.
 
-    Of many models, from counts alone: leaving one out of a least-squares line divides its residual by 1 − h, h its
-    leverage, and takes e²/(1 − h) from the sum of squares.
+    For many models and from counts alone: leaving a model with leverage h out of a least-squares line divides its
+    residual e by 1 − h, and reduces the sum of squares by e²/(1 − h).
     """
     count = int(in_line.sum())
     if count < _MANY or len(problem.x) > 1 or problem.families is not None or problem.sampling is not None:
@@ -239,7 +240,7 @@ def _without_each(problem: _Problem, in_line: np.ndarray) -> np.ndarray | None:
 
 
 def _groups(problem: _Problem, in_line: np.ndarray, alone: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Which models the line goes through, and the models that are compared with it; without `alone`, not its own."""
+    """Which models each line is fitted to, and the models compared with it; without `alone`, excluding their family."""
     if problem.families is not None:
         for family in range(problem.families.max() + 1):
             own = problem.families == family
@@ -254,7 +255,7 @@ def _groups(problem: _Problem, in_line: np.ndarray, alone: bool = True) -> Itera
 
 
 def _line(problem: _Problem, others: np.ndarray) -> _Line | None:
-    """None where too few models are marked (one more per further coordinate), or all have one x."""
+    """None if too few models are marked (one more per additional coordinate), or all have the same x."""
     coordinates = len(problem.x)
     if others.sum() < problem.least_others + coordinates - 1 or (np.ptp(problem.x[:, others], axis=1) == 0).any():
         return None
@@ -272,7 +273,7 @@ def _line(problem: _Problem, others: np.ndarray) -> _Line | None:
 
 
 def _combination(problem: _Problem, line: _Line, model: int) -> np.ndarray:
-    """How the distance of a model is made of all y."""
+    """Weights of all y in the distance of a model from the line."""
     at = np.array([1.0, *(problem.x[:, model] - problem.x[:, line.marked].mean(axis=1))])
     combination = -line.design @ (line.inverse @ at)
     combination[model] += 1
@@ -289,10 +290,10 @@ def _variance(problem: _Problem, combination: np.ndarray, between: float, within
 
 
 def _variances(problem: _Problem, line: _Line) -> tuple[float, float, int]:
-    """Variance between and within families, the former 0 where none are given, and the degrees of freedom.
+    """Variances between families (0 without families) and within them, and the degrees of freedom.
 
-    By moments: with M the matrix that makes residuals of y, E r'Br = tr(MBM T) for a variance T of y; B = 1 takes their
-    sum of squares, and B = P, which averages over families, that between families.
+    By moments: with M the residual-making matrix, E r'Br = tr(MBM T) for residuals r = My and a variance T of y; B = 1
+    gives their sum of squares, and B = P, which averages over families, that between families.
     """
     total, sampled = float(line.residual @ line.residual), 0.0
     crossed = np.zeros((2, 2))
@@ -335,7 +336,7 @@ def _variances(problem: _Problem, line: _Line) -> tuple[float, float, int]:
 
 
 def _solved(expected: np.ndarray, excess: np.ndarray) -> tuple[float, float]:
-    """Both variances, neither below 0: where one would be, the other alone explains its own moment."""
+    """Both variances, at least 0: if one would be negative, it is 0, and the other alone explains its own moment."""
     if np.linalg.cond(expected) < _SINGULAR:
         between, within = np.linalg.solve(expected, excess)
         if between >= 0 and within >= 0:

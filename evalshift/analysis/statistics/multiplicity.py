@@ -1,4 +1,4 @@
-"""Many tests at once: p-values adjusted so that few or no findings are false."""
+"""Multiple testing: p-values adjusted to control the family-wise error rate or the false discovery rate."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,12 +8,12 @@ METHODS = ("holm", "benjamini-hochberg")
 
 
 def adjust(p_values: Float[np.ndarray, "*test"], method: str = "holm") -> Float[np.ndarray, "*test"]:
-    """Adjusted p-values of a family of tests: compare them with the level that a single p-value would be compared with.
+    """Adjusted p-values of a family of tests, to be compared with the significance level of a single test.
 
-    "holm" keeps the probability of any false finding at or below the level, however the tests depend on each other.
-    "benjamini-hochberg" keeps the expected share of false ones among the findings at or below it, for tests that are
-    independent or positively dependent. Takes p-values in [0, 1] of any shape, gives the same shape, each at least
-    its own p-value. NaN stays NaN and counts as no test.
+    "holm" controls the family-wise error rate, the probability of any false finding, under any dependence between
+    tests. "benjamini-hochberg" controls the false discovery rate, the expected share of false findings among all
+    findings, for tests that are independent or positively dependent. Takes p-values in [0, 1] of any shape and returns
+    the same shape; no adjusted p-value is smaller than its p-value. NaN stays NaN and does not count as a test.
     Raises ValueError for a method not in `METHODS` and for the first p-value outside [0, 1].
     Source: Holm 1979, Scandinavian Journal of Statistics 6(2), 65-70; Benjamini and Hochberg 1995, Journal of the
     Royal Statistical Society B 57(1), 289-300.
@@ -34,10 +34,10 @@ def adjust(p_values: Float[np.ndarray, "*test"], method: str = "holm") -> Float[
 
 
 def adjust_pairs(p_values: Float[np.ndarray, "m m"], method: str = "holm") -> Float[np.ndarray, "m m"]:
-    """Adjusted p-values of all pairs, from a symmetric matrix of them: each pair is one test, and is counted once.
+    """Adjusted p-values of all pairs, from a symmetric matrix: each pair is one test and is counted once.
 
-    Gives a symmetric matrix with NaN on the diagonal, whatever stands there. Methods and errors as in `adjust`; raises
-    ValueError too where the matrix is not symmetric.
+    Returns a symmetric matrix with NaN on the diagonal, whatever the diagonal of the input. Methods and errors as in
+    `adjust`; also raises ValueError if the matrix is not symmetric.
 
     >>> p_values = np.array([[np.nan, 0.01, 0.04], [0.01, np.nan, 0.03], [0.04, 0.03, np.nan]])
     >>> adjust_pairs(p_values)
@@ -54,7 +54,8 @@ def adjust_pairs(p_values: Float[np.ndarray, "m m"], method: str = "holm") -> Fl
 
 
 def _holm(p_values: np.ndarray) -> np.ndarray:
-    # By hand: statsmodels' version collects garbage on every call, which takes longer than all else in a report.
+    # Own implementation: statsmodels' runs the garbage collector on every call, which takes longer than the rest of a
+    # report.
     order = np.argsort(p_values)
     steps = np.arange(len(p_values), 0, -1) * p_values[order]
     adjusted = np.empty(len(p_values))

@@ -14,10 +14,10 @@ from evalshift.shapes import Accuracies, Correct, Counts
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """What a registry says of a test set's near-duplicates among the training images.
+    """Published facts about a test set's near-duplicates in the training set, from the registry.
 
-    share, accuracy   of the images, and of a model on them: fractions
-    source            where both are from
+    share, accuracy   share of near-duplicates among the images, and a model's accuracy on them: fractions
+    source            publication of both
     """
 
     share: float
@@ -30,7 +30,8 @@ class WithoutDuplicates:
     """Accuracies of m models on the images that are not near-duplicates, as fractions; see `without_duplicates`.
 
     accuracy, interval   on the rest of the set
-    inflation            accuracy on the whole set minus that: what the duplicates can explain of a drop
+    inflation            accuracy on the whole set minus that on the rest: the part of a drop that duplicates can
+                         explain
     """
 
     accuracy: Accuracies
@@ -41,13 +42,14 @@ class WithoutDuplicates:
 def without_duplicates(
     correct: Counts, total: Counts, share: float, duplicate_accuracy: Accuracies, level: float = 0.95
 ) -> WithoutDuplicates:
-    """Accuracy on the rest of a test set, a known share of whose images are near-duplicates of training images.
+    """Accuracy on a test set without near-duplicates of training images, from their known share.
 
     Takes counts over m models, the share of duplicates in [0, 1), and the accuracy of each model on them. With k of n
-    correct and d · n duplicates at accuracy q, (1 − d) · n images remain, of which k − q · d · n are correct: these
-    give accuracy and Clopper–Pearson interval, whose beta quantiles need no whole numbers. Share and q count as known.
-    Raises ValueError for impossible counts, level, share or accuracies, and AnalysisError where the duplicates alone
-    would need more correct, or more incorrect, predictions than there are.
+    correct and d · n duplicates at accuracy q, (1 − d) · n images remain, of which k − q · d · n are correct. These
+    numbers give the accuracy and the Clopper–Pearson interval, whose beta quantiles do not need integers. Share and q
+    are taken as known exactly.
+    Raises ValueError for impossible counts, level, share or accuracies, and AnalysisError if the duplicates alone would
+    need more correct or more incorrect predictions than there are.
     Source: Recht et al. 2019, appendix B.2.2.
 
     >>> rest = without_duplicates(np.array([9300]), np.array([10_000]), 0.08, np.array([1.0]))
@@ -69,7 +71,7 @@ def without_duplicates(
         correct - duplicate_accuracy * share * total,
         total - correct - (1 - duplicate_accuracy) * share * total,
     )
-    # Counts come out of fractions of n: what rounding makes of 0 is not less than 0.
+    # Counts are computed from fractions of n: rounding must not make them negative.
     short = np.minimum(right, wrong) < -1e-9 * total
     if short.any():
         first = int(np.argmax(short))
@@ -87,7 +89,7 @@ def without_duplicates(
 
 
 def _beta_interval(right: np.ndarray, wrong: np.ndarray, level: float) -> Interval[np.ndarray]:
-    """Clopper–Pearson for counts that need not be whole; 0 where none is right, 1 where none is wrong."""
+    """Clopper–Pearson interval for counts that need not be integers; low is 0 for 0 correct, high 1 for 0 incorrect."""
     with np.errstate(invalid="ignore"):
         low = stats.beta.ppf((1 - level) / 2, right, wrong + 1)
         high = stats.beta.ppf((1 + level) / 2, right + 1, wrong)
@@ -110,12 +112,13 @@ class OnDuplicates:
 
 
 def accuracy_on_duplicates(correct: Correct, duplicate: Bool[np.ndarray, " n"], level: float = 0.95) -> OnDuplicates:
-    """Accuracy with and without images that were found to be near-duplicates, from predictions on each image.
+    """Accuracy on near-duplicates and on the remaining images, from predictions on each image.
 
     correct    which of n images each of m models classifies correctly, shape (m, n)
     duplicate  which images are near-duplicates, shape (n,)
-    Raises AnalysisError where none of the images is one, or all are.
-    Source: Recht et al. 2019, appendix B.2.2, where the images are known rather than their share.
+
+    Raises AnalysisError if no image is a near-duplicate, or all are.
+    Source: Recht et al. 2019, appendix B.2.2; here the duplicates themselves are known, not only their share.
 
     >>> found = accuracy_on_duplicates(np.array([[True, True, False, True]]), np.array([True, False, False, False]))
     >>> found.duplicates, found.accuracy.round(3), found.inflation.round(3)

@@ -1,4 +1,4 @@
-"""Models far off the line of the other models, found by a line that a few wrong ones among them do not move."""
+"""Models far from the line of the other models, found by a robust line that a few invalid models do not move."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,29 +13,28 @@ from evalshift.analysis.statistics.multiplicity import adjust
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.shapes import Accuracies, Counts
 
-# Points of the line that the robust one does not have: a model this many robust deviations away stays out of the fit.
+# Models this many robust standard deviations from the robust line are left out of the least-squares fit.
 _KEPT_WITHIN = 3.0
-# The spread of a normal distribution over its median absolute deviation.
+# Standard deviation of a normal distribution divided by its median absolute deviation.
 _MAD_TO_SD = float(1 / special.ndtri(0.75))
-# Fewer others than these cannot show what is usual among them. Reports give no distance from a line through fewer than
-# five (`line_fit.LEAST_LINE_MODELS`); here a distance only warns of predictions that are wrong altogether, and
-# Student's t with two degrees of freedom keeps false alarms as rare as with many models.
+# Fewer others do not show their usual scatter. Reports give no distances from lines through fewer than five models
+# (`line_fit.LEAST_LINE_MODELS`); here, distances only warn of grossly incorrect predictions, and Student's t with two
+# degrees of freedom keeps false alarms as rare as with many models.
 _FEWEST_OTHERS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class OffTheLine:
-    """Each of m models beside the line of the other models, in accuracies (fractions); see `off_the_line`.
+    """Each of m models compared with the line of the other models, in accuracies (fractions); see `off_the_line`.
 
-    predicted   new accuracy that the line of the other models gives at the model's original accuracy
+    predicted   new accuracy that the line of the other models predicts at the model's original accuracy
     distance    new accuracy minus predicted
-    usual       standard deviation of a sound model's distance there, from the others' scatter and the images drawn
-    p_value     two-sided, of a model as far away as this where it belongs to the line
-    p_holm      the same adjusted over the models, by Holm
-    kept        whether the model is among those that the line goes through
+    usual       standard deviation of a valid model's distance there, from the others' scatter and sampling error
+    p_value     two-sided, for the null hypothesis that the model belongs to the line
+    p_holm      adjusted over the models by Holm
+    kept        whether the line is fitted to the model
 
-    All but `kept` are NaN for a model that has fewer than 4 others to be compared with, or whose others are all of one
-    original accuracy.
+    All except `kept` are NaN for a model with fewer than 4 others, or whose others all have the same original accuracy.
     """
 
     predicted: Accuracies
@@ -49,13 +48,13 @@ class OffTheLine:
 def off_the_line(
     original_correct: Counts, original_total: Counts, new_correct: Counts, new_total: Counts, *, scale: str = "probit"
 ) -> OffTheLine:
-    """How far each model lies from the line of the other models, where some of these may be wrong themselves.
+    """Distance of each model from the line of the other models, some of which may be invalid themselves.
 
-    Takes counts over m models. Siegel's repeated medians give a first line, which holds while less than half of the
-    models are wrong; those within three robust deviations of it are kept, and least squares through the kept ones,
-    each time without the model itself, gives the prediction. A distance is judged by Student's t with the spread of
-    the kept ones about their line, or that of drawing the images where it is larger. In contrast to
-    `effective_robustness` a wrong model thus neither hides another nor casts a shadow on the sound ones.
+    Takes counts over m models. Siegel's repeated medians give a first line, which is reliable while fewer than half of
+    the models are invalid. Models within three robust standard deviations of it are kept, and least squares through the
+    kept ones, each time without the model itself, gives the prediction. A distance is tested by Student's t with the
+    scatter of the kept models about their line, or with sampling error if that is larger. Unlike in
+    `effective_robustness`, an invalid model thus neither masks another one nor makes valid models look like outliers.
     Raises ValueError for an unknown scale and for impossible counts.
     Source: Siegel 1982, Biometrika 69(1), 242-244 (repeated medians); Rousseeuw and Leroy 1987, Robust Regression and
     Outlier Detection, chapter 3 (one step of reweighted least squares from a robust start).
@@ -95,7 +94,7 @@ def off_the_line(
 
 
 def _repeated_medians(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and offset by Siegel's repeated medians; NaN where no two models differ in x."""
+    """Slope and offset by Siegel's repeated medians; NaN if no two models differ in x."""
     if len(np.unique(x)) < 2:
         return float("nan"), float("nan")
     line: Any = stats.siegelslopes(y, x)
@@ -105,7 +104,7 @@ def _repeated_medians(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 def _left_out(
     x: np.ndarray, y: np.ndarray, kept: np.ndarray, drawn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each model: what the line of the kept others gives, the standard error of its distance, and the freedom."""
+    """For each model: prediction of the line of the kept others, standard error of its distance, degrees of freedom."""
     others = (kept & ~np.eye(len(x), dtype=bool)).astype(np.float64)
     count = others.sum(axis=1)
     enough = count >= _FEWEST_OTHERS
@@ -114,7 +113,7 @@ def _left_out(
         return nothing, nothing, nothing
     slope, offset = np.where(enough, weighted_least_squares(x[np.newaxis], y[np.newaxis], others), np.nan)
     residual = y - slope[:, np.newaxis] * x - offset[:, np.newaxis]
-    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where the others make no line
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN if the others define no line
         scatter = np.sum(others * residual**2, axis=1) / (count - 2)
         mean = others @ x / count
         apart = np.sum(others * (x - mean[:, np.newaxis]) ** 2, axis=1)

@@ -1,4 +1,4 @@
-"""A decline over the years: whether later models do worse on the new set than their original accuracy says."""
+"""Trend over the years: whether later models are less accurate on the new set than original accuracy predicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
-# A resample in which year and original accuracy vary apart by less than this share of what all models show has no
-# coefficient but rounding.
+# In a resample, the part of year that original accuracy does not explain must exceed this share of that of all models;
+# otherwise the coefficient is rounding error.
 _DISTINCT = 1e-9
 
 
 @dataclass(frozen=True)
 class YearTrend:
-    """Whether later models fare worse on the new set than their original accuracy says.
+    """Whether later models are less accurate on the new set than their original accuracy predicts.
 
-    per_year   change of new accuracy a year at one original accuracy, as a fraction
-    p_value    one-sided, of the hypothesis that it is 0 or more; NaN without resamples
+    per_year   change of new accuracy per year at equal original accuracy, as a fraction
+    p_value    one-sided, for the null hypothesis that it is 0 or more; NaN without resamples
     """
 
     per_year: float
@@ -38,14 +38,14 @@ def year_trend(
     resamples: int = 100_000,
     rng: np.random.Generator,
 ) -> YearTrend:
-    """Test that later models lie lower at one original accuracy, by a bootstrap over models.
+    """Test whether later models have lower new accuracy at equal original accuracy, by a bootstrap over models.
 
     Takes accuracies of m models as fractions, and their years; models without one (None or NaN) are left out. Original
-    accuracy and year rise together, so both are fitted at once, new = a + b · original + c · year, and c is tested:
-    residuals of the line alone would leave to the year only what accuracy has not taken. Resamples in which the two
-    tie count against a fall.
-    Raises AnalysisError for fewer than four models with a year, or where accuracy or year is the same for all or each
-    tells the other; ValueError for accuracies outside [0, 1], lengths or resamples.
+    accuracy and year are correlated, so both are fitted at once, new = a + b · original + c · year, and c is tested; a
+    test of the line's residuals would attribute their common effect to accuracy. Resamples in which the two are
+    collinear count as no decline.
+    Raises AnalysisError for fewer than four models with a year, and if accuracy or year is constant or the two are
+    collinear; ValueError for accuracies outside [0, 1] and invalid lengths or resamples.
     Source: Recht et al. 2019, section 2.1 (later models were tuned more often).
     """
     check_resamples(resamples)
@@ -81,7 +81,7 @@ def year_trend(
 
 
 def _year_coefficients(x: np.ndarray, y: np.ndarray, year: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Coefficient of year beside x in weighted least squares, one for each row of weights; NaN where undefined."""
+    """Coefficient of year, given x, in weighted least squares, one for each row of weights; NaN where undefined."""
     columns = [v - v.mean() for v in (x, year, y)]
     total = weights.sum(axis=1)
     means = [weights @ v / total for v in columns]

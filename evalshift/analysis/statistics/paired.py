@@ -11,8 +11,8 @@ from evalshift.analysis.statistics.intervals import Interval, check_level, squar
 from evalshift.formatting import counted
 from evalshift.shapes import Correct
 
-# Sums of ones in float32 are exact up to 2^24, and matrix products of floats are the fast ones. A chunk stays in the
-# processor's cache: all at once takes three times as long, ten times where other programs keep its cores busy.
+# Sums of ones in float32 are exact up to 2^24, and matrix products of floats are fast. A chunk fits the processor's
+# cache: all at once takes three times as long, and ten times on a busy machine.
 _IMAGES_IN_A_CHUNK = 2**24
 _CELLS_IN_A_CHUNK = 2**18
 
@@ -24,7 +24,7 @@ class PairedComparison:
     only         images on which model i is correct and model j is not, counts
     difference   accuracy of i minus accuracy of j, fractions in [−1, 1]
     interval     of the difference: Newcombe's for paired proportions; NaN on the diagonal
-    p_value      of the hypothesis that both accuracies are the same: McNemar's exact test; NaN on the diagonal
+    p_value      for the null hypothesis that both accuracies are equal: McNemar's exact test; NaN on the diagonal
     """
 
     only: Int[np.ndarray, "m m"]
@@ -35,12 +35,12 @@ class PairedComparison:
 
 @dataclass(frozen=True, eq=False)
 class DropDifferences:
-    """Every model's drop against every other's: entry [i, j] is drop of i minus drop of j, above 0 where i falls more.
+    """Every model's drop compared with every other's: entry [i, j] is the drop of i minus the drop of j.
 
     difference   fractions in [−2, 2]
     interval     of the difference; NaN on the diagonal
-    p_value      of the hypothesis that both drops are the same; NaN on the diagonal and where neither set has an
-                 image that only one of the two models classifies correctly
+    p_value      for the null hypothesis that both drops are equal; NaN on the diagonal and if neither set has an image
+                 that only one of the two models classifies correctly
     """
 
     difference: Float[np.ndarray, "m m"]
@@ -49,9 +49,9 @@ class DropDifferences:
 
 
 def discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
-    """Images on which one model is correct and another is not: entry [i, j] counts those of model i over model j.
+    """Discordant images: entry [i, j] counts the images on which model i is correct and model j is not.
 
-    Takes correctness over models and images; 0 on the diagonal.
+    Takes correctness of each model on each image; 0 on the diagonal.
     Raises ValueError where there are no images.
 
     >>> discordant(np.array([[True, True, False], [True, False, False]]))
@@ -68,7 +68,7 @@ def discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
     return found.astype(np.int64)
 
 
-# A dozen statistics ask for the counts of the same two sets and metrics; of a thousand models they take a second each.
+# A dozen statistics need the counts of the same two sets and metrics, which take a second each for a thousand models.
 _COUNTED: dict[tuple, np.ndarray] = {}
 _SETS_KEPT = 4
 
@@ -80,16 +80,16 @@ def _discordant(correct: Correct) -> Int[np.ndarray, "m m"]:
     for start in range(0, images, step):
         right = correct[:, start : start + step].astype(np.float32)
         both += right @ right.T
-    # Counts of images: half of the memory holds them as well.
+    # int32 is enough for counts of images, and takes half the memory.
     return (np.diagonal(both)[:, np.newaxis] - both).astype(np.int32)
 
 
 def exact_mcnemar(only_1: Int[np.ndarray, "*pair"], only_2: Int[np.ndarray, "*pair"]) -> Float[np.ndarray, "*pair"]:
     """Two-sided p-value of McNemar's exact test that two models have the same accuracy.
 
-    Takes the images on which only the first and only the second model is correct, counts of one shape. Under the
-    hypothesis each of them is as likely to be the one as the other: p is twice the smaller tail of a binomial with ½,
-    at most 1, and 1 where there are none. Below 1e-308 it is 0.
+    Takes the numbers of images on which only the first and only the second model is correct, of equal shape. Under the
+    null hypothesis, both cases are equally likely for each of these images: p is twice the smaller tail of a binomial
+    with ½, at most 1, and 1 if there are no such images. Values below 1e-308 become 0.
     Raises ValueError for a negative count.
     Source: McNemar 1947, Psychometrika 12(2), 153-157; the exact form: Dixon and Mood 1946, JASA 41, 557-566.
 
@@ -108,13 +108,13 @@ def paired_difference_interval(
     neither: Int[np.ndarray, "*pair"],
     level: float = 0.95,
 ) -> Interval[np.ndarray]:
-    """Hybrid score interval of p1 − p2, two accuracies measured on the same images; covers about `level`.
+    """Hybrid score interval of p1 − p2, two accuracies measured on the same images; its coverage is about `level`.
 
     Takes the four counts of each pair of models: images on which both, only the first, only the second and neither are
-    correct. Gives fractions in [−1, 1], of the counts' shape.
+    correct. Returns fractions in [−1, 1], in the shape of the counts.
     Raises ValueError for a level outside (0, 1), a negative count or a pair without images.
-    Source: Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10: the Wilson limits of both accuracies, put
-    together with the correlation φ of the two models' predictions, corrected towards 0 where positive.
+    Source: Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10: the Wilson limits of both accuracies,
+    combined using the correlation φ of the two models' correctness, which is corrected towards 0 if positive.
 
     >>> interval = paired_difference_interval(*(np.array([count]) for count in (59, 6, 16, 80)))
     >>> interval.low.round(4), interval.high.round(4)
@@ -132,8 +132,8 @@ def paired_difference_interval(
 def compare_models(correct: Correct, level: float = 0.95) -> PairedComparison:
     """Compare the accuracies of all pairs of models on the same images.
 
-    Takes correctness over models and images, and a two-sided level in (0, 1). The p-values are of one pair each; over
-    many pairs adjust them (`evalshift.analysis.statistics.multiplicity.adjust_pairs`).
+    Takes correctness of each model on each image, and a two-sided level in (0, 1). The p-values are not adjusted; for
+    many pairs, adjust them (`evalshift.analysis.statistics.multiplicity.adjust_pairs`).
     Raises ValueError for a level outside (0, 1) and where there are no images.
 
     >>> correct = np.array([[True] * 9 + [False], [True] + [False] * 9])
@@ -156,7 +156,7 @@ def _differences(correct: Correct, level: float) -> tuple[np.ndarray, np.ndarray
     below, above = _wilson_arms(right, np.full_like(right, images), level)
     low, high = np.empty(only.shape), np.empty(only.shape)
     difference = (only - only.T) / images
-    # Some models at a time: a dozen arrays of all pairs of a thousand models would be a hundred megabytes.
+    # Some models at a time: a dozen arrays over all pairs of a thousand models would take a hundred megabytes.
     step = max(1, _CELLS_IN_A_CHUNK // max(1, len(right)))
     for start in range(0, len(right), step):
         these = slice(start, start + step)
@@ -173,8 +173,8 @@ def compare_drops(
 ) -> DropDifferences:
     """Compare the drops of all pairs of models from the original to the new test set.
 
-    Takes correctness of the same models, in the same order, on the images of each set. Within a set the models share
-    the images; across the sets the images are independent. drop_i − drop_j is the difference of i and j on the
+    Takes correctness of the same models, in the same order, on the images of each set. Within a set, the models share
+    images; the two sets are independent. drop_i − drop_j is the difference of i and j on the
     original set minus that on the new set; its interval adds the squared distances of the two Newcombe intervals
     (square-and-add), its p-value is that of the large-sample z test with the paired variances.
     Raises ValueError for a level outside (0, 1), a set without images, or different numbers of models.
@@ -203,7 +203,7 @@ def compare_drops(
 
 
 def check_images(correct: np.ndarray) -> None:
-    """Raise ValueError where `correct`, over models and images, has no images."""
+    """Raise ValueError if `correct`, over models and images, has no images."""
     if correct.shape[1] == 0:
         raise ValueError(f"found {counted(len(correct), 'model')} and 0 images; expected at least 1 image")
 
@@ -215,7 +215,7 @@ def check_number_of_images(images: int) -> None:
 
 
 def check_same_models(original: np.ndarray, new: np.ndarray) -> None:
-    """Raise ValueError unless both arrays have as many models."""
+    """Raise ValueError unless both arrays have the same number of models."""
     if len(original) != len(new):
         raise ValueError(f"found {len(original)} original and {len(new)} new models; expected the same models on both")
 
@@ -228,7 +228,7 @@ def _check_counts(**counts: np.ndarray) -> None:
 
 
 def _correlation(both: np.ndarray, only_1: np.ndarray, only_2: np.ndarray, neither: np.ndarray) -> np.ndarray:
-    """Newcombe's φ: the correlation of two models' correctness, n/2 taken off ad − bc where positive; 0 where none."""
+    """Newcombe's φ: correlation of two models' correctness, with ad − bc reduced by n/2 if positive; 0 if undefined."""
     a, b, c, d = (count.astype(np.float64) for count in (both, only_1, only_2, neither))
     together = a * d - b * c
     corrected = np.where(together > 0, np.maximum(together - (a + b + c + d) / 2, 0), together)
@@ -239,7 +239,7 @@ def _correlation(both: np.ndarray, only_1: np.ndarray, only_2: np.ndarray, neith
 
 
 def _wilson_arms(correct: np.ndarray, images: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """How far the Wilson limits of an accuracy lie below and above it."""
+    """Distances of the Wilson limits below and above an accuracy."""
     from statsmodels.stats.proportion import proportion_confint  # imported here as in `intervals.clopper_pearson`
 
     low, high = proportion_confint(correct, images, alpha=1 - level, method="wilson")
@@ -253,13 +253,13 @@ def _joined_interval(
     arms_2: tuple[np.ndarray, np.ndarray],
     phi: np.ndarray,
 ) -> Interval[np.ndarray]:
-    """Of differences of two accuracies whose Wilson limits lie so far below and above them."""
+    """Interval of the difference of two accuracies, from the distances of their Wilson limits."""
     (below_1, above_1), (below_2, above_2) = arms_1, arms_2
     return Interval(difference - _joined(below_1, above_2, phi), difference + _joined(above_1, below_2, phi))
 
 
 def _joined(arm_1: np.ndarray, arm_2: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    # Where both arms are the same and φ is 1 rounding leaves a value a little below 0.
+    # If both distances are equal and φ is 1, rounding can make the value slightly negative.
     return np.sqrt(np.maximum(arm_1**2 - 2 * phi * arm_1 * arm_2 + arm_2**2, 0))
 
 

@@ -1,4 +1,4 @@
-"""Accuracy class by class: on either set, its change from one to the other, and the order of the classes."""
+"""Accuracy per class: on each set, its change from one to the other, and the order of the classes."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from evalshift.analysis.statistics.intervals import Interval, check_level, clopp
 from evalshift.shapes import Correct
 
 _CELLS_IN_A_CHUNK = 1_000_000
-# As in R's fisher.test: relative to the probability of the table that was observed.
+# As in R's fisher.test: tolerance relative to the probability of the observed table.
 _EQUALLY_LIKELY = 1e-7
 
 
@@ -19,10 +19,10 @@ class ClassAccuracies:
     """Accuracy of m models on each of c classes of one set, as fractions; NaN for a class without images.
 
     correct    correct predictions, shape (m, c)
-    total      images, the same for all models, shape (c,)
-    accuracy   and its Clopper–Pearson interval, shape (m, c)
-    rank       1 for the class that the model does best on, ties sharing the better rank, empty classes last
-    order      classes from the best to the worst, ties by their number, empty classes last
+    total      number of images, the same for all models, shape (c,)
+    accuracy   with its Clopper–Pearson interval, shape (m, c)
+    rank       1 for the model's most accurate class; ties share the better rank; classes without images last
+    order      classes from highest to lowest accuracy, ties by class number, classes without images last
     """
 
     correct: Int[np.ndarray, "m c"]
@@ -38,10 +38,11 @@ class ClassDrops:
     """Original minus new accuracy of m models on each of c classes, fractions; NaN where either set has no images.
 
     interval            of the drop, Newcombe's
-    p_value             of the hypothesis that the class's accuracy did not change: Fisher's exact test, two-sided
-    p_holm, p_bh        the same adjusted over the classes of each model, by Holm and by Benjamini and Hochberg
-    rank_correlation    Kendall's τ-b of the classes' accuracies on the two sets, for each model, shape (m,): 1 where
-                        both order the classes alike; NaN for fewer than two classes, or where all are equally accurate
+    p_value             two-sided, for the null hypothesis that the class's accuracy is unchanged: Fisher's exact test
+    p_holm, p_bh        adjusted over the classes of each model, by Holm and by Benjamini and Hochberg
+    rank_correlation    Kendall's τ-b between the classes' accuracies on the two sets, for each model, shape (m,): 1 if
+                        both sets order the classes identically; NaN for fewer than two classes, or if all are equally
+                        accurate
     """
 
     drop: Float[np.ndarray, "m c"]
@@ -58,8 +59,8 @@ def class_accuracies(
     """Accuracy of each model on each class, with exact intervals, and the order of the classes.
 
     Takes which images each of m models classifies correctly, the images' labels (0 to `classes` − 1) and a two-sided
-    level. The intervals hold class by class, not for all classes at once. An image with several labels, a row of shape
-    (n, c), is one of each of its classes, and correct in all of them or in none.
+    level. The intervals are for single classes, not simultaneous. With several labels per image, of shape (n, c), an
+    image counts in each of its classes, as correct in all of them or in none.
     Raises ValueError for a label or level out of range, and where labels and predictions differ in number.
     Source: Chrabaszcz, Loshchilov and Hutter 2017, arXiv 1707.08819, figure 6 (classes in order of accuracy).
 
@@ -99,7 +100,7 @@ def class_accuracies(
 
 
 def memberships(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each image with each of its classes once: places of images and classes, of equal length."""
+    """Each image with each of its classes once: positions of images and classes, of equal length."""
     if labels.ndim == 1:
         return np.arange(len(labels)), labels
     pairs = np.unique(np.arange(len(labels))[:, None] * classes + labels)
@@ -109,7 +110,7 @@ def memberships(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarra
 def class_drops(original: ClassAccuracies, new: ClassAccuracies, level: float = 0.95) -> ClassDrops:
     """Drop of each model on each class, with confidence intervals and p-values adjusted over the classes.
 
-    Takes the accuracies of the same models and classes on both sets. The sets hold different images, so the two are
+    Takes the accuracies of the same models and classes on both sets. The sets contain different images, so they are
     independent samples.
     Raises ValueError for a level out of range, and where the sets differ in models or classes.
     Source: Recht et al. 2019, section 2 (the drop); Fisher 1935, Journal of the Royal Statistical Society 98(1), 39-82.
@@ -142,25 +143,25 @@ def class_drops(original: ClassAccuracies, new: ClassAccuracies, level: float = 
 
 
 def _spread_out(values: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """The columns of `values` in the places that `some` marks, NaN in the others."""
+    """The columns of `values` at the positions marked by `some`, NaN elsewhere."""
     whole = np.full((len(values), len(some)), np.nan)
     whole[:, some] = values
     return whole
 
 
 def _fisher(correct_1: np.ndarray, total_1: np.ndarray, correct_2: np.ndarray, total_2: np.ndarray) -> np.ndarray:
-    """Two-sided p-values: the probability of all fourfold tables that are no likelier than the one there is.
+    """Two-sided p-values: the probability of all 2 × 2 tables that are no more likely than the observed one.
 
-    scipy takes them one by one, half a minute for 67 models and 1,000 classes of unequal size.
+    scipy computes one table at a time, half a minute for 67 models and 1,000 classes of unequal size.
     """
-    # Many models and classes share the same few counts: each fourfold table is worked out once.
+    # Many models and classes share the same few counts: each distinct table is computed once.
     tables, place = np.unique(np.stack([correct_1, total_1, correct_2, total_2]), axis=1, return_inverse=True)
     least, most = np.maximum(0, tables[0] + tables[2] - tables[3]), np.minimum(tables[0] + tables[2], tables[1])
     order = np.argsort(most - least, kind="stable")
     p_values = np.empty(tables.shape[1])
     start = 0
     while start < len(order):
-        # Tables of like width side by side, so that little of the rectangle they fill is waste.
+        # Tables of similar width are processed together, so that little of the padded array is wasted.
         size = max(1, _CELLS_IN_A_CHUNK // int((most - least)[order[start:]].max() + 1))
         part = order[start : start + size]
         p_values[part] = _tails(tables[:, part], least[part], most[part])
@@ -177,7 +178,7 @@ def _tails(tables: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarra
     likely = _log_choose(total_1, first) + _log_choose(total_2, right - first) - _log_choose(total_1 + total_2, right)
     observed = _log_choose(total_1, correct_1) + _log_choose(total_2, correct_2)
     observed -= _log_choose(total_1 + total_2, right)
-    # What is equally likely differs by rounding.
+    # Equally likely tables differ by rounding.
     counted = inside & (likely <= observed + _EQUALLY_LIKELY)
     return np.minimum(1.0, np.sum(np.exp(likely), axis=1, where=counted))
 
@@ -187,7 +188,7 @@ def _log_choose(total: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def _holm_rows(p_values: np.ndarray) -> np.ndarray:
-    """Holm's adjustment of each row at once; `multiplicity.adjust` takes them one by one, and a second for ten."""
+    """Holm's adjustment of all rows at once; row by row, `multiplicity.adjust` takes a second for ten models."""
     order = np.argsort(p_values, axis=1)
     left = p_values.shape[1] - np.arange(p_values.shape[1])
     rising = np.maximum.accumulate(np.take_along_axis(p_values, order, axis=1) * left, axis=1)

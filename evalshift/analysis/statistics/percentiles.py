@@ -3,17 +3,17 @@
 import numpy as np
 from jaxtyping import Float
 
-# Of these many draws about, a sample shows where the tails begin.
+# Approximate size of the sample that shows where the tails begin.
 _SAMPLE = 2000
-# Standard deviations that the sample is trusted within; beyond them, all draws are sorted through.
+# The sample is trusted within this many standard deviations; beyond, all draws are partitioned.
 _MARGIN = 5
 
 
 def central_bounds(draws: Float[np.ndarray, "... draw"], level: float) -> Float[np.ndarray, "2 ..."]:
     """The bounds of the central `level` of the draws along the last axis; NaN where there are none.
 
-    Equal to the last bit to `numpy.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=-1)`, and four times as
-    fast for 100,000 draws: only the tails, which a sample shows to be the tails, are sorted through.
+    Bit-identical to `numpy.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=-1)` and four times as fast for
+    100,000 draws: only the tails, located by a sample, are partitioned.
 
     >>> central_bounds(np.arange(101.0), 0.9)
     array([ 5., 95.])
@@ -48,13 +48,13 @@ def _bounds_from_tails(draws: np.ndarray, level: float) -> tuple[float, float] |
 
 
 def _interpolated(tail: np.ndarray, share: float, count: int, smaller: int) -> float | None:
-    """The quantile of `count` draws of which `smaller` are below the tail; None where it is not in the tail."""
+    """The quantile of `count` draws of which `smaller` are below the tail; None if it is not in the tail."""
     place = (count - 1) * share
     first = int(np.floor(place))
     if first < smaller or first + 1 >= smaller + len(tail):
         return None
     tail.partition((first - smaller, first + 1 - smaller))
     below, above = tail[first - smaller : first + 2 - smaller]
-    # From the nearer end, as numpy does.
+    # From the nearer end, like numpy.
     weight = place - first
     return above - (above - below) * (1 - weight) if weight >= 0.5 else below + (above - below) * weight

@@ -1,4 +1,4 @@
-"""The smallest difference that a test set can show."""
+"""Statistical power: the smallest difference that a test set can detect."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from scipy import optimize, stats
 from evalshift.analysis.statistics.intervals import Interval, check_level
 from evalshift.analysis.statistics.paired import check_number_of_images
 
-# Numbers of discordant images outside this central probability are left out of the power: they cannot change it.
+# Numbers of discordant images outside this central probability are ignored, because they do not change the power.
 _NEGLIGIBLE = 1e-13
 
 
@@ -93,13 +93,13 @@ def _check_discordance(images: int, discordance: float) -> None:
 
 
 def _largest_in_tail(tail: float, total: np.ndarray | int, probability: float) -> np.ndarray:
-    """The most that a binomial can be with at most `tail` of its distribution at or below; −1 where that is nothing."""
+    """The largest value with at most probability `tail` at or below it in a binomial distribution; −1 if none."""
     quantile = stats.binom.ppf(tail, total, probability)
     return np.where(stats.binom.cdf(quantile, total, probability) <= tail, quantile, quantile - 1)
 
 
 def _smallest(power_at: Callable[[float], float], start: float, end: float, power: float) -> float:
-    """Where a power that rises from `start` to `end` reaches `power`; NaN where it does not."""
+    """Where a power function increasing from `start` to `end` reaches `power`; NaN if it does not."""
     if power_at(end) < power:
         return float("nan")
     return optimize.root_scalar(lambda value: power_at(value) - power, bracket=(start, end), method="brentq").root

@@ -14,10 +14,10 @@ from evalshift.analysis.statistics.paired import check_same_models, discordant
 from evalshift.analysis.statistics.ranks import rank, rank_changes
 from evalshift.shapes import Correct
 
-# Draws are noise: single precision is enough, and a chunk that fits the processor's cache takes a third of the time.
+# Single precision is enough for random draws, and a chunk that fits the processor's cache takes a third of the time.
 _CELLS_IN_A_CHUNK = 2**18
-# Draws for a critical value. Of more models fewer: a thousand have a million pairs to draw, and with 1,000 draws the
-# value of their largest difference still lies within 0.04 of what more would give.
+# Draws for a critical value; fewer for more models: a thousand models have a million pairs, and with 1,000 draws the
+# critical value of their largest difference is still within 0.04 of its value with more.
 _DRAWS, _FEWEST_DRAWS, _MANY_MODELS = 10_000, 1_000, 200
 
 
@@ -25,9 +25,9 @@ _DRAWS, _FEWEST_DRAWS, _MANY_MODELS = 10_000, 1_000, 200
 class RankSets:
     """Confidence sets for the ranks of m models on one test set; see `rank_sets`.
 
-    rank           as observed: 1 for the most correct, ties share the better rank
-    interval       best (low) and worst (high) rank that the images leave open, integers from 1 to m
-    simultaneous   whether all sets hold their true ranks together at `level`, or each one does for itself
+    rank           observed rank: 1 for the most correct; ties share the better rank
+    interval       best (low) and worst (high) rank in the confidence set, integers from 1 to m
+    simultaneous   whether the sets cover all true ranks jointly at `level`, or each set its own
     """
 
     rank: Int[np.ndarray, " m"]
@@ -40,9 +40,9 @@ class RankSets:
 class RankChanges:
     """Rank changes of m models between two test sets, with simultaneous intervals; see `rank_change_sets`.
 
-    change          original rank minus new rank as observed, above 0 for a model that moves up
-    interval        of the true change, integers; the two rank sets have no rank in common where it leaves out 0
-    reversed_pairs  [i, j]: i is significantly better than j on the original set and significantly worse on the new
+    change          observed original rank minus new rank, above 0 for a model that moves up
+    interval        of the true change, integers; excludes 0 if the two rank sets have no rank in common reversed_pairs
+                    [i, j]: i is significantly better than j on the original set and significantly worse on the new
     """
 
     change: Int[np.ndarray, " m"]
@@ -52,7 +52,7 @@ class RankChanges:
 
     @property
     def real(self) -> Bool[np.ndarray, " m"]:
-        """Models whose rank changes significantly: the interval of the change leaves out 0."""
+        """Models whose rank changes significantly: the interval of the change excludes 0."""
         return (self.interval.low > 0) | (self.interval.high < 0)
 
 
@@ -61,15 +61,15 @@ def better_models(
 ) -> Bool[np.ndarray, "m m"]:
     """Which models are significantly better than which others: [i, j] if i is better than j.
 
-    Takes correctness over models and images. All m(m − 1) hypotheses "i is no better than j" are tested together:
-    any false finding among them has probability of about 1 − level at most. The statistic of a pair is the one-sided
-    p-value of McNemar's exact test as a standard normal quantile; the critical value is the `level` quantile of the
-    largest among as many Gaussian differences, from `draws` draws with the models' covariance over the images: 10,000
-    where nothing is said, 1,000 of more than 200 models.
-    Stepwise: findings leave the family, and the critical value of the rest is smaller.
+    Takes correctness of each model on each image. All m(m − 1) hypotheses "i is no better than j" are tested together:
+    the probability of any false finding is at most about 1 − level. The statistic of a pair is the one-sided p-value of
+    McNemar's exact test as a standard normal quantile; the critical value is the `level` quantile of the largest of as
+    many Gaussian differences, from `draws` draws with the models' covariance over the images (default 10,000, or 1,000
+    for more than 200 models). Stepwise: rejected hypotheses leave the family, and the critical value for the rest is
+    smaller.
     Raises ValueError for a level outside (0, 1), fewer than 1 draw, and where there are no models or no images.
-    Source: as for `rank_sets`; csranks (R) divides the difference by its standard error instead, which for many
-    discordant images comes to the same, and for few finds more than it should.
+    Source: see `rank_sets`; csranks (R) divides the difference by its standard error instead, which is equivalent for
+    many discordant images and anti-conservative for few.
     """
     check_level(level)
     return _rejected(_Tests.of(correct, draws, rng), _all_pairs(len(correct)), level)
@@ -85,11 +85,11 @@ def rank_sets(
 ) -> RankSets:
     """Confidence sets for the rank of each model among models evaluated on the same images.
 
-    Takes correctness over models and images. A model's true rank is one more than the number of models of higher
-    accuracy on the distribution that the images come from. Its set runs from one more than the number of models
-    found better than it to m minus the number found worse. With `simultaneous` these are the findings of
-    `better_models`, and all m sets hold their ranks together with probability of about `level`; without, each model's
-    2(m − 1) comparisons are tested as a family of their own, and each set holds its rank with that probability.
+    Takes correctness of each model on each image. A model's true rank is one more than the number of models with higher
+    accuracy on the distribution of the images. Its confidence set runs from one more than the number of models found
+    better to m minus the number found worse. With `simultaneous`, these are the findings of `better_models`, and all m
+    sets jointly cover the true ranks with probability of about `level`; without, each model's 2(m − 1) comparisons are
+    a family of their own, and each set covers its rank with that probability.
     Raises ValueError as `better_models` does.
     Source: Mogstad, Romano, Shaikh, Wilhelm 2024, Review of Economic Studies 91(1), 476-518; stepwise tests as in
     Romano and Wolf 2005, Econometrica 73(4), 1237-1282.
@@ -122,13 +122,13 @@ def rank_change_sets(
     independent: bool = True,
     rng: np.random.Generator,
 ) -> RankChanges:
-    """Confidence intervals for rank changes between two test sets, and the pairs of models that change places.
+    """Confidence intervals for rank changes between two test sets, and the pairs of models whose order reverses.
 
-    Takes correctness of the same models, in the same order, on the images of each set. Of two sets of different
-    images simultaneous rank sets at √level on each hold all true ranks on both with probability of about `level`; of
-    sets that share some (not `independent`), those at (1 + level)/2 do, whatever their dependence (Bonferroni).
-    Then the true change of a model lies between best original minus worst new and worst original minus best new
-    rank. A pair is reversed where each set alone shows its order, in opposite directions, at that level.
+    Takes correctness of the same models, in the same order, on the images of each set. For two sets of different
+    images, simultaneous rank sets at √level on each jointly cover all true ranks with probability of about `level`; for
+    sets that share images (not `independent`), rank sets at (1 + level)/2 do, under any dependence (Bonferroni). The
+    true change of a model then lies between best original minus worst new and worst original minus best new rank. A
+    pair is reversed if each set alone shows a significant order at that level, in opposite directions.
     Raises ValueError as `better_models` does, and for different numbers of models.
 
     >>> original, new = (np.arange(300) < np.array(right)[:, np.newaxis] for right in ([280, 250], [150, 200]))
@@ -156,9 +156,9 @@ def rank_change_sets(
 
 @dataclass(frozen=True, eq=False)
 class _Tests:
-    """What all tests of one set of images share.
+    """Quantities shared by all tests on one set of images.
 
-    statistic   [i, j]: of "i is no better than j", standard normal or smaller where both are equally good
+    statistic   [i, j]: for "i is no better than j"; standard normal or smaller if both are equally good
     noise       (m, draw): Gaussian deviations of the accuracies with the models' covariance
     spread      [i, j]: standard deviation of noise_i − noise_j
     """
@@ -174,7 +174,7 @@ class _Tests:
         noise = accuracy_noise(correct, draws, rng)
         only, images = discordant(correct), correct.shape[1]
         variance = ((only + only.T) / images - ((only - only.T) / images) ** 2) / images
-        # P(at least this many of the discordant images favour i | ½), as a quantile. With no such image it is −∞.
+        # P(at least this many of the discordant images favour i | ½), as a quantile; −∞ without such images.
         p_value = special.bdtrc(only - 1.0, only + only.T, 0.5)
         return cls(
             statistic=-special.ndtri(p_value),
@@ -184,7 +184,7 @@ class _Tests:
 
 
 def _rejected(tests: _Tests, family: np.ndarray, level: float) -> np.ndarray:
-    """[i, j] where "i is no better than j" is rejected, in the family of the pairs that are marked."""
+    """[i, j] where "i is no better than j" is rejected, in the family of the marked pairs."""
     better = np.zeros_like(family)
     largest = _Largest(tests, family)
     while True:
@@ -199,12 +199,13 @@ def _rejected(tests: _Tests, family: np.ndarray, level: float) -> np.ndarray:
 class _Largest:
     """The largest difference among the pairs of a family, in each draw, while pairs leave the family.
 
-    It is known model by model, so that a pair that leaves costs only the draws in which it was the largest of a model.
+    The maximum is stored per model, so that when a pair leaves, only the draws in which it was a model's maximum are
+    recomputed.
     """
 
     def __init__(self, tests: _Tests, family: np.ndarray) -> None:
         self._tests, self._family = tests, family
-        # Each pair is with that of its two models which has more of them.
+        # Each pair is stored with the one of its two models that has more pairs.
         place = np.argsort(np.argsort(-family.sum(axis=1), kind="stable"))
         self._own = place[:, np.newaxis] < place
         models = range(len(family))
@@ -212,7 +213,7 @@ class _Largest:
 
     def critical_value(self, level: float) -> float:
         """The `level` quantile of the largest difference."""
-        # Draws without spread would give 0; no family needs less than one pair alone, looked at from both sides.
+        # Draws without spread would give 0; no family has a smaller critical value than a single two-sided pair.
         return max(float(np.quantile(self._of_models.max(axis=0), level)), float(special.ndtri((1 + level) / 2)))
 
     def remove(self, gone: np.ndarray) -> None:
@@ -229,10 +230,10 @@ class _Largest:
         return int(np.count_nonzero(self._own[model] & (pairs[model] | pairs[:, model])))
 
     def _of_model(self, model: int, pairs: np.ndarray, draws: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """The largest difference among these pairs that are with this model, in all draws or in those marked."""
+        """The largest difference among this model's pairs, in all draws or in the marked ones."""
         over, under = self._own[model] & pairs[model], self._own[model] & pairs[:, model]
         largest = np.zeros(len(self._tests.noise[model, draws]), dtype=np.float32)
-        # A pair in both directions is drawn once: the largest of one is the smallest of the other.
+        # A pair in both directions is drawn once: the maximum of one direction is the minimum of the other.
         for difference in self._drawn(model, np.flatnonzero(over & under), draws):
             np.maximum(largest, np.abs(difference, out=difference).max(axis=0), out=largest)
         other = np.flatnonzero(over ^ under)
@@ -248,7 +249,7 @@ class _Largest:
         Each is valid until the next.
         """
         spread = self._tests.spread[model, others]
-        # Models that differ on no image, or on all of them in one direction, have no spread: nothing to scale.
+        # Models that differ on no image, or on all images in the same direction, have no spread to scale by.
         scale = np.divide(1 if sign is None else sign, spread, out=np.zeros_like(spread), where=spread > 0)
         noise = self._tests.noise
         step = max(1, _CELLS_IN_A_CHUNK // noise.shape[1])

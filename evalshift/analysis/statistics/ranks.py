@@ -12,9 +12,9 @@ from evalshift.formatting import counted
 def rank(correct: Int[np.ndarray, " model"], names: Sequence[str] | None = None) -> Int[np.ndarray, " model"]:
     """Rank of each model on one test set: 1 for the most correct; ties share the better rank ("1, 2, 2, 4").
 
-    Takes counts over models, all out of the same total; gives int64, shape (model,). With the models' `names`, tied
-    models are numbered on in alphabetical order instead ("1, 2, 3, 4"), as in the paper's tables.
-    Raises ValueError where counts and names differ in number.
+    Takes counts over models, all out of the same total; returns int64, shape (model,). With the models' `names`, ties
+    are broken alphabetically instead ("1, 2, 3, 4"), as in the paper's tables.
+    Raises ValueError if counts and names differ in number.
     Source: Recht et al. 2019, tables 7-16.
 
     >>> rank(np.array([70, 90, 90, 60]))
@@ -39,7 +39,7 @@ def rank_changes(
 ) -> Int[np.ndarray, " model"]:
     """Original rank minus new rank (Δrank): above 0 for a model that moves up on the new test set.
 
-    Takes each model's counts on the two sets; gives int64, shape (model,). `names` settle ties as in `rank`.
+    Takes each model's counts on the two sets; returns int64, shape (model,). `names` break ties as in `rank`.
     Raises ValueError where the two have different numbers of models.
     Source: Recht et al. 2019, tables 7-16.
 

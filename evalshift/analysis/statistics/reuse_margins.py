@@ -1,4 +1,4 @@
-"""How far the accuracies of many models, measured on the same images, lie from the true ones at most."""
+"""Margins for the errors of the accuracies of many models measured on the same images (test set reuse)."""
 
 import math
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from evalshift.analysis.statistics.paired import check_number_of_images
 from evalshift.analysis.statistics.scales import check_accuracies
 from evalshift.shapes import Correct
 
-# Shares of the permitted error that the models of the cover may take up: the bound is flat around the best of them.
+# Shares of the error probability spent on the models of the cover: the bound is flat around the best share.
 _SHARES = np.linspace(0.01, 0.99, 99)
 
 
 @dataclass(frozen=True)
 class JointMargin:
-    """What all accuracies of one test set err by at most, together; see `joint_margin`.
+    """Joint margin of error of all accuracies on one test set; see `joint_margin`.
 
-    margin               fraction: all measured accuracies lie this near to the true ones with the level's probability
-    independent_models   effective number of independent models: so many models with independent errors would take as
-                         large a critical value
+    margin               fraction: all measured accuracies are within it of the true ones, with probability `level`
+    independent_models   effective number of independent models: this number of models with independent errors would
+                         have the same critical value
     independent_models_error   its Monte Carlo standard error
     """
 
@@ -33,13 +33,13 @@ class JointMargin:
 
 
 def similarity_cover(similarity: Float[np.ndarray, "m m"]) -> Float[np.ndarray, " m"]:
-    """How similar every model is to the nearest of 1, 2, ... m of them: entry N − 1 is the least of these with N.
+    """Similarity of every model to the nearest of the first N models: entry N − 1 is the minimum over models.
 
     Takes the share of images on which two models are both correct or both incorrect (`ErrorConsistency.observed`). The
-    first model is the one whose least similar model is nearest; then, each time, the one least similar to those
-    taken (farthest first). Gives m fractions that never fall, the last 1.
-    Source: Gonzalez 1985, Theoretical Computer Science 38, 293-306: no choice of N models
-    brings 1 − entry below half of this.
+    first model is the one with the highest minimum similarity to the others; each further one is the least similar to
+    those selected so far (farthest-first traversal). Returns m non-decreasing fractions, of which the last is 1.
+    Source: Gonzalez 1985, Theoretical Computer Science 38, 293-306: no choice of N models reduces 1 − entry to less
+    than half.
 
     >>> similarity_cover(np.array([[1, 0.9, 0.7], [0.9, 1, 0.8], [0.7, 0.8, 1]]))
     array([0.8, 0.9, 1. ])
@@ -82,7 +82,7 @@ def reuse_margin(
     if cover is None:
         return union
     check_accuracies(cover, "cover")
-    # A cover by all models has no differences left to bound: that is the union bound itself.
+    # A cover by all models leaves no differences to bound: it is the union bound itself.
     centres = np.arange(1, min(size, models - 1) + 1)
     share = _SHARES[:, np.newaxis] * error
     of_centres = np.sqrt(np.log(2 * centres / share) / (2 * images))

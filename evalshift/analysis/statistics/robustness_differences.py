@@ -1,4 +1,4 @@
-"""Effective robustness of chosen models against each other: differences of their distances above one line."""
+"""Pairwise differences in effective robustness between chosen models, from a common line."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Counts
 
-# The accuracies of two models with the same correctness on every image differ by rounding alone.
+# The accuracies of two models with the same correctness on every image differ only by rounding.
 _NO_NOISE = 1e-9
 
 
@@ -28,7 +28,7 @@ class RobustnessDifferences:
     undetermined whether it is extrapolated and its distance smaller than its standard error, see `reported`
     difference   fractions; antisymmetric
     interval     of the difference; NaN on the diagonal
-    p_value      of the hypothesis that both distances are the same; NaN on the diagonal
+    p_value      for the null hypothesis that both distances are equal; NaN on the diagonal
     """
 
     scale: str
@@ -42,7 +42,7 @@ class RobustnessDifferences:
 
     @property
     def reported(self) -> Accuracies:
-        """The distances without those that an extrapolated line leaves undetermined, which are NaN."""
+        """The distances, with NaN for those that are undetermined because the line is extrapolated."""
         return np.where(self.undetermined, np.nan, self.distance)
 
 
@@ -55,20 +55,20 @@ def robustness_differences(
     scale: str = "linear",
     level: float = 0.95,
 ) -> RobustnessDifferences:
-    """Compare how far the chosen models lie above the line through the models that are not chosen.
+    """Compare the distances of the chosen models above the line through the models that are not chosen.
 
-    Takes original correct and total and new correct and total over m models, as `Outcomes.counts` has them. The line
-    is that of least squares on `scale` through the models of `in_line` (all, where None) that are not chosen.
-    `covariances` are those of the original and of the new accuracies over the images that the models share
-    (`sampling_covariance`); from counts alone each model's images count as its own.
+    Takes original correct and total and new correct and total over m models, as in `Outcomes.counts`. The line is the
+    least-squares line on `scale` through the models of `in_line` (all if None) that are not chosen. `covariances` are
+    those of the original and of the new accuracies over the images that the models share (`sampling_covariance`); from
+    counts alone, sampling errors are taken as independent.
 
-    The interval is that of the delta method: the difference is linear in all accuracies to first order, the chosen
-    models' own and those that the line goes through, which gives the sampling error of the images; to it comes the
-    uncertainty of the line from the scatter of its models, s² (XᵀX)⁻¹, which matters as far as the chosen models differ
-    in original accuracy. Quantiles are those of t with k − 2 degrees of freedom for k models in the line.
-    How far models scatter about the line takes no part: the question is of these models, not of their kind.
-    Raises AnalysisError where fewer than five models of two accuracies are left for the line, ValueError for a level
-    outside (0, 1) and for an unknown scale.
+    Intervals use the delta method: to first order, the difference is linear in all accuracies, those of the chosen
+    models and those of the line, which gives the sampling error of the images. The uncertainty of the line from the
+    scatter of its models, s² (XᵀX)⁻¹, is added; it matters to the extent that the chosen models differ in original
+    accuracy. Quantiles are those of t with k − 2 degrees of freedom for k models in the line. The scatter of models
+    about the line is not included: the comparison is between these particular models, not between kinds of models.
+    Raises AnalysisError if fewer than five models, or a single original accuracy, are left for the line, ValueError for
+    a level outside (0, 1) and for an unknown scale.
     Source: Taori et al. 2020, arXiv 2007.00644 (the distance).
 
     >>> n = np.full(7, 10_000)
@@ -99,7 +99,7 @@ def robustness_differences(
     predicted = from_scale(on_line, scale)
     distance = counts[2][chosen] / counts[3][chosen] - predicted
 
-    # From here on in accuracies, rows over the chosen models.
+    # From here on in accuracies, one row per chosen model.
     steep = 1 / steepness(predicted, scale)[:, np.newaxis]
     hat = np.zeros((len(at), len(x)))
     hat[:, line] = at @ bread @ design.T
@@ -136,10 +136,10 @@ def _covariance_of_images(
     slope: float,
     scale: str,
 ) -> np.ndarray:
-    """Covariance of the chosen models' distances over draws of the images.
+    """Covariance of the chosen models' distances over samples of images.
 
-    `hat` is what each model's new accuracy adds to the line's value at the chosen models, on the scale, and `steep` how
-    many accuracies a unit of the scale is there.
+    `hat` is the weight of each model's new accuracy in the line's value at the chosen models, on the scale, and `steep`
+    the derivative of accuracy by the scale there.
     """
     original, new = fitted_accuracy(*counts[:2], scale), fitted_accuracy(*counts[2:], scale)
     own = np.eye(len(chosen))[chosen]

@@ -1,4 +1,4 @@
-"""Effective robustness of every two models against each other, each time above the line through all the others."""
+"""Differences in effective robustness for all pairs of models, each from the line through all other models."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,19 @@ from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to
 from evalshift.errors import AnalysisError
 from evalshift.shapes import Counts
 
-# The accuracies of two models with the same correctness on every image differ by rounding alone.
+# The accuracies of two models with the same correctness on every image differ only by rounding.
 _NO_NOISE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class RobustnessOfPairs:
-    """Entry [i, j] is of models i and j against the line through all others; NaN on the diagonal.
+    """Entry [i, j] compares models i and j, from the line through all other models; NaN on the diagonal.
 
-    distance     of model i, in accuracies (fractions), above 0 where it lies above that line; NaN where i is beyond
-                 the models of the line and the distance is smaller than its standard error
-    difference   distance of i minus distance of j, also where these are not given; antisymmetric
+    distance     of model i, in accuracies (fractions), above 0 if it lies above that line; NaN if i lies beyond the
+                 models of the line and the distance is smaller than its standard error
+    difference   distance of i minus distance of j, also if these are NaN; antisymmetric
     interval     of the difference
-    p_value      of the hypothesis that both distances are the same
+    p_value      for the null hypothesis that both distances are equal
     """
 
     distance: Float[np.ndarray, "m m"]
@@ -43,11 +43,11 @@ def robustness_of_pairs(
     scale: str = "linear",
     level: float = 0.95,
 ) -> RobustnessOfPairs:
-    """What `robustness_differences` gives for each two models, for all m (m − 1) / 2 pairs at once.
+    """The results of `robustness_differences` for all m (m − 1) / 2 pairs of models at once.
 
-    Arguments and assumptions are the same. All is NaN for pairs that leave fewer than five models, or models of one
-    original accuracy, for the line. Takes m³ operations times m: 0.1 s for 67 models.
-    Raises AnalysisError where that is so for every pair, ValueError for a level outside (0, 1) and an unknown scale.
+    Arguments and assumptions are the same. Everything is NaN for pairs that leave fewer than five models, or a single
+    original accuracy, for the line. Time grows with m⁴: 0.1 s for 67 models.
+    Raises AnalysisError if that is so for every pair, ValueError for a level outside (0, 1) and an unknown scale.
 
     >>> n = np.full(7, 10_000)
     >>> original = np.array([6000, 6500, 7000, 7500, 8000, 7100, 7900])
@@ -71,7 +71,7 @@ def robustness_of_pairs(
     )
     models = len(original)
     distance, difference, error, freedom = (np.full((models, models), np.nan) for _ in range(4))
-    # Row by row: all pairs at once would take m³ numbers.
+    # Row by row: all pairs at once would need m³ numbers.
     for first in range(models - 1):
         rest = slice(first + 1, models)
         of_first, of_second, between, found, left = _of_row(points, first)
@@ -93,7 +93,7 @@ def robustness_of_pairs(
 
 @dataclass(frozen=True, eq=False)
 class _Points:
-    """Models on the scale, their new accuracies, which are in the line, steepness and covariances of either side."""
+    """Models on the scale, new accuracies, which models are in the line, derivatives and covariances on both sets."""
 
     x: np.ndarray
     y: np.ndarray
@@ -105,7 +105,7 @@ class _Points:
 
 
 def _of_row(points: _Points, first: int) -> tuple[np.ndarray, ...]:
-    """Of this model and each later one: both distances, their difference, its standard error, degrees of freedom."""
+    """For this model and each later one: both distances, their difference, its standard error, degrees of freedom."""
     x, y, models = points.x, points.y, len(points.x)
     second = np.arange(first + 1, models)
     row = np.arange(len(second))
@@ -148,7 +148,7 @@ def _of_row(points: _Points, first: int) -> tuple[np.ndarray, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Distances of one model of each pair, and what they depend on: accuracies of all models, and the line."""
+    """Distances of one model of each pair, and their derivatives by the accuracies of all models and by the line."""
 
     distance: np.ndarray
     of_new: np.ndarray
@@ -185,6 +185,6 @@ def _distance(
 
 
 def _images(points: _Points, of_new: np.ndarray, of_original: np.ndarray) -> np.ndarray:
-    """Variance over draws of the images of what depends on the accuracies in this way, per row."""
+    """Variance over samples of images of quantities with these derivatives by the accuracies, per row."""
     original, new = points.covariances
     return ((of_original @ original) * of_original).sum(axis=1) + ((of_new @ new) * of_new).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Which scale makes the straightest line: linear, probit and logit lines by their fit, and by models they left out."""
+"""Choice of the scale: linear, probit and logit lines compared by their fit and their leave-one-out error."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from evalshift.analysis.statistics.line_fit import fit_line
 from evalshift.analysis.statistics.scales import SCALES, fitted_accuracy, from_scale, to_scale
 from evalshift.shapes import Accuracies, Counts
 
-# Fewer models do not tell which scale is the better one.
+# Fewer models do not show which scale fits better.
 FEWEST_MODELS = 5
-# A scale whose leave-one-out error is this many times the least one fits clearly worse, whatever the noise.
+# A scale whose leave-one-out error is this many times the smallest fits clearly worse, whatever the noise.
 MUCH_WORSE = 1.5
-# Of leave-one-out errors this small, in accuracy, neither speaks against the line.
+# Leave-one-out errors below this, in accuracy, count as equal.
 _EXACT = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
 class ScaleFit:
-    """How well a line on one scale fits m models, and predicts those left out of it.
+    """How well a line on one scale fits m models, and predicts each model when it is left out.
 
-    r2         of the line through all models, on its own scale: it does not compare between scales as errors do
-    error      new accuracy that a line without the model (or without its family) predicts, minus its true one, as a
-               fraction; NaN where the models left make no line
-    rms_error  root mean square of the errors that are defined
+    r2         of the line through all models, on its own scale; unlike the errors, not comparable between scales
+    error      new accuracy predicted by the line without the model (or without its family) minus its measured one, as a
+               fraction; NaN if the remaining models define no line
+    rms_error  root mean square of the defined errors
     """
 
     scale: str
@@ -45,9 +45,9 @@ def compare_scales(
 ) -> tuple[ScaleFit, ...]:
     """Lines on each of `SCALES`, compared by R² and by leave-one-out error in accuracy.
 
-    Takes counts over m models. With `families` (None for a model without one) a model is predicted by a line without
-    its whole family, which asks more: whether the line holds for models of another kind, at other accuracies.
-    Raises what `fit_line` raises, and ValueError where there is not one family a model.
+    Takes counts over m models. With `families` (None for a model without one), a model is predicted by a line without
+    its whole family, a stricter test: whether the line also predicts models of another kind, at other accuracies.
+    Raises what `fit_line` raises, and ValueError if there is not one family per model.
     Source: Recht et al. 2019, appendix C.2 and figure 6; Stone 1974, Journal of the Royal Statistical Society B 36(2),
     111-147 (leaving one out).
 
@@ -63,11 +63,11 @@ def compare_scales(
 
 @dataclass(frozen=True)
 class ScaleChoice:
-    """The scale that was chosen for models on one or several pairs of test sets; see `choose_scale`.
+    """The scale chosen for models on one or several pairs of test sets; see `choose_scale`.
 
-    best    the scale with the least leave-one-out error
-    errors  scale -> its root mean square leave-one-out error in accuracy, over several pairs their geometric mean;
-            empty with fewer than five models on each pair
+    best    the scale with the smallest leave-one-out error
+    errors  scale -> root mean square leave-one-out error in accuracy, the geometric mean over several pairs; empty with
+            fewer than five models on each pair
     pairs   how many pairs had enough models to count
     """
 
@@ -78,14 +78,14 @@ class ScaleChoice:
 
 
 def choose_scale(fits: Sequence[Sequence[ScaleFit]], models: Sequence[Sequence[Hashable]]) -> ScaleChoice:
-    """The simplest scale whose leave-one-out error is within noise of the least, over one or several pairs of sets.
+    """The simplest scale whose leave-one-out error is within noise of the smallest, over one or several pairs of sets.
 
     Takes the fits of `compare_scales` and the names of the models for each pair. Scales are compared by the mean over
-    pairs of log(mean squared leave-one-out error), so that pairs with large errors do not decide alone. The standard
-    error of a difference between two scales comes from the models' own contributions to it, summed over the pairs that
-    a model is in. Of linear, probit and logit, in this order, the first is chosen whose mean is within one standard
-    error of the least, and whose error is at most 1.5 times the least. Errors below 0.01 points count as equal. Pairs
-    of fewer than five models do not count; where there are no others the scale is linear.
+    pairs of log(mean squared leave-one-out error), so that pairs with large errors do not dominate. The standard error
+    of a difference between two scales is computed from the models' contributions to it, summed over the pairs of each
+    model. The chosen scale is the first of linear, probit and logit whose mean is within one standard error of the
+    smallest and whose error is at most 1.5 times the smallest. Errors below 0.01 points count as equal. Pairs with
+    fewer than five models are ignored; if there are no others, the scale is linear.
     Source: L. Breiman, J. Friedman, R. Olshen and C. Stone, Classification and Regression Trees, 1984, section 3.4.3
     (the simplest within one standard error of the best).
 
@@ -103,7 +103,7 @@ def choose_scale(fits: Sequence[Sequence[ScaleFit]], models: Sequence[Sequence[H
         errors = np.stack([fit.error for fit in pair])
         squared = np.maximum([fit.rms_error for fit in pair], _EXACT) ** 2
         logs += np.log(squared) / len(enough)
-        # What each model adds to the logarithm of its pair's mean square, to first order.
+        # Contribution of each model to the logarithm of its pair's mean square, to first order.
         shares = np.nan_to_num(errors**2) / squared[:, np.newaxis] / np.isfinite(errors).sum(axis=1, keepdims=True)
         for name, share in zip(names, shares.T, strict=True):
             parts[name] = parts.get(name, np.zeros(len(SCALES))) + share / len(enough)
@@ -117,24 +117,24 @@ def choose_scale(fits: Sequence[Sequence[ScaleFit]], models: Sequence[Sequence[H
 
 
 def _counts(pair: Sequence[ScaleFit]) -> bool:
-    """Whether these fits are of enough models, on every scale."""
+    """Whether these fits have enough models on every scale."""
     return all(np.isfinite(fit.error).sum() >= FEWEST_MODELS for fit in pair)
 
 
 def best_scale(fits: Sequence[ScaleFit], otherwise: str = "linear") -> str:
-    """The scale with the least leave-one-out error, the first of several; `otherwise` with fewer than five models.
+    """The scale with the smallest leave-one-out error, the first if tied; `otherwise` with fewer than five models.
 
-    Three or four models have a leave-one-out error that one of them decides.
+    With three or four models, a single model dominates the leave-one-out error.
     """
     known = [fit for fit in fits if np.isfinite(fit.rms_error) and len(fit.error) >= FEWEST_MODELS]
     return min(known, key=lambda fit: fit.rms_error).scale if known else otherwise
 
 
 def better_scale(fits: Sequence[ScaleFit], chosen: str) -> str:
-    """The chosen scale, or the one with the least leave-one-out error where that is less than 1/1.5 of the chosen's.
+    """The chosen scale, unless another one has a leave-one-out error of less than 1/1.5 of the chosen one's.
 
-    The chosen one with fewer than five models, of whose errors one model decides, and where its error is below 0.01
-    points.
+    Always the chosen scale with fewer than five models, of which a single one dominates the error, and if its error is
+    below 0.01 points.
     """
     error = {fit.scale: fit.rms_error for fit in fits}
     best = best_scale(fits, otherwise=chosen)

@@ -15,8 +15,8 @@ _BACK = {"linear": np.positive, "probit": special.ndtr, "logit": special.expit}
 def to_scale(accuracy: Float[np.ndarray, "*shape"], scale: str) -> Float[np.ndarray, "*shape"]:
     """Accuracies on a scale: themselves (linear), Φ⁻¹ of them (probit) or their log odds (logit).
 
-    Takes fractions in [0, 1] of any shape; gives the same shape in float64. On probit and logit 0 becomes −∞ and 1
-    becomes ∞; NaN stays NaN on all.
+    Takes fractions in [0, 1] of any shape; returns the same shape in float64. On the probit and logit scales, 0 becomes
+    −∞ and 1 becomes ∞; NaN stays NaN.
     Raises ValueError for a scale not in `SCALES` and for the first accuracy outside [0, 1].
     Source: Recht et al. 2019, section 5.3 and appendix C.2 (probit).
 
@@ -29,10 +29,10 @@ def to_scale(accuracy: Float[np.ndarray, "*shape"], scale: str) -> Float[np.ndar
 
 
 def from_scale(value: Float[np.ndarray, "*shape"], scale: str) -> Float[np.ndarray, "*shape"]:
-    """The inverse of `to_scale`, rising on every scale; shape as given, float64.
+    """The inverse of `to_scale`, increasing on every scale; same shape, float64.
 
-    Fractions in [0, 1] from probit and logit. Linear values are given back as they are, so a line's prediction there
-    can leave [0, 1].
+    Returns fractions in [0, 1] for probit and logit. Linear values are returned unchanged, so predictions of a line can
+    lie outside [0, 1].
     Raises ValueError for a scale not in `SCALES`.
 
     >>> from_scale(np.array([-np.inf, 0.0, 1.96]), "probit").round(3)
@@ -45,11 +45,11 @@ def from_scale(value: Float[np.ndarray, "*shape"], scale: str) -> Float[np.ndarr
 def fitted_accuracy(
     correct: Int[np.ndarray, " cell"], total: Int[np.ndarray, " cell"], scale: str
 ) -> Float[np.ndarray, " cell"]:
-    """Accuracies that a line can be fitted to: k/n, but finite on `scale`.
+    """Accuracies k/n for fitting a line, made finite on `scale`.
 
-    On probit and logit, where 0 and 1 lie at infinity, none or all correct becomes (k + ½)/(n + 1). The order of the
-    counts is kept: n of n stays above n − 1 of n.
-    Takes counts, gives fractions, shape (cell,).
+    On the probit and logit scales, on which 0 and 1 lie at infinity, 0 and n correct become (k + ½)/(n + 1). The order
+    of the counts is kept: n of n stays above n − 1 of n.
+    Takes counts and returns fractions, shape (cell,).
     Raises ValueError for a scale not in `SCALES` and for the first cell with impossible counts.
     Source: the ½ is that of the empirical logit, Haldane 1956, Annals of Human Genetics 20(4), 309-311.
 

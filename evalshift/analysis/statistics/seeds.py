@@ -1,4 +1,4 @@
-"""Models of one recipe trained from several seeds: how far they spread, and how much of that is the test set's."""
+"""Variance between models trained with the same recipe and different seeds, and the test set's share of it."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ class SeedSpread:
     """Accuracy over the seeds of one recipe on one set, fractions; see `seed_spread`.
 
     mean               of the accuracies, and their standard deviation `sd` (n − 1)
-    test_set           standard deviation that seeds of one true accuracy would have on this many images
-    distribution       standard deviation of the seeds' accuracies on the distribution that the images come from, with
-                       its interval at the level; 0 where the seeds spread by no more than `test_set`
-    seeds              how many there are
+    test_set           standard deviation of measured accuracies if all seeds had the same true accuracy
+    distribution       standard deviation of the seeds' accuracies on the distribution of the images, with its interval
+                       at the level; 0 if the seeds vary by no more than `test_set`
+    seeds              number of seeds
     """
 
     mean: float
@@ -70,5 +70,5 @@ def seed_spread(correct: Correct, level: float = 0.95) -> SeedSpread:
 
 
 def _beyond(variance: float, independent: float, images: int) -> float:
-    """The standard deviation on the distribution that leaves this variance over seeds."""
+    """The standard deviation on the distribution that is consistent with this variance over seeds."""
     return float(np.sqrt(max(0.0, images / (images - 1) * (variance - independent))))

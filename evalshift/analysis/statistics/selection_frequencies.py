@@ -1,8 +1,9 @@
-"""Selection frequencies are noisy: what matching on them leaves of a difference, and the gap corrected for it.
+"""Bias from noisy selection frequencies: the difference that remains after matching on them, and the corrected gap.
 
-Of n people who were shown an image, k selected it; k / n estimates the image's selection frequency s. Two sets matched
-on k / n are not matched on s: where candidates are selected less often than reference images, the chosen candidates had
-been overestimated, and their s lies lower. Engstrom et al. 2020, "Identifying Statistical Bias in Dataset Replication".
+If k of n people who were shown an image selected it, k / n estimates the image's selection frequency s. Two sets
+matched on k / n are not matched on s: if candidates are selected less often than reference images on average, the
+chosen candidates are those whose s was overestimated. Engstrom et al. 2020, "Identifying Statistical Bias in Dataset
+Replication".
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from evalshift.errors import AnalysisError
 
 @dataclass(frozen=True)
 class BetaBinomial:
-    """Selection frequencies distributed as Beta(alpha, beta), seen through binomial counts."""
+    """Selection frequencies distributed as Beta(alpha, beta), observed as binomial counts."""
 
     alpha: float
     beta: float
@@ -32,15 +33,15 @@ class BetaBinomial:
         return float(np.exp(special.betaln(self.alpha + power, self.beta) - special.betaln(self.alpha, self.beta)))
 
     def posterior_moment(self, selected: Int[np.ndarray, " n"], shown: int, power: int) -> Float[np.ndarray, " n"]:
-        """E[s^power] of images that k of `shown` people selected, shape (n,)."""
+        """E[s^power] given that k of `shown` people selected an image, shape (n,)."""
         return np.exp(_log_moment(self.alpha + selected, self.beta + shown - selected, power))
 
 
 def fit_beta_binomial(selected: Int[np.ndarray, " n"], shown: Int[np.ndarray, " n"]) -> BetaBinomial:
-    """The Beta distribution of selection frequencies that makes the counts likeliest: deconvolution of binomial noise.
+    """Maximum-likelihood Beta distribution of selection frequencies: deconvolution of binomial noise.
 
-    Takes how many people selected each image and to how many it was shown. Raises AnalysisError for impossible counts,
-    and where all images were selected equally often, so that no distribution can be told.
+    Takes how many people selected each image, and to how many it was shown. Raises AnalysisError for impossible counts,
+    and if all images were selected equally often, so that the distribution is not identified.
     Source: Engstrom et al. 2020, section 4.
     """
     _check(selected, shown)
@@ -61,7 +62,7 @@ def fit_beta_binomial(selected: Int[np.ndarray, " n"], shown: Int[np.ndarray, " 
 class MatchedMean:
     """Mean selection frequencies of a reference set and of candidates matched to it on observed frequencies.
 
-    reference, matched   true means; `remaining` is how much lower the matched set's is
+    reference, matched   true means; `remaining` is their difference
     """
 
     reference: float
@@ -69,15 +70,15 @@ class MatchedMean:
 
     @property
     def remaining(self) -> float:
-        """Reference minus matched: what matching on noisy frequencies leaves."""
+        """Reference minus matched mean: the difference that remains after matching on noisy frequencies."""
         return self.reference - self.matched
 
 
 def mean_after_matching(reference: BetaBinomial, candidates: BetaBinomial, shown: int) -> MatchedMean:
     """The true mean selection frequency of candidates matched to a reference on counts out of `shown` people.
 
-    Σ over k of P_reference(k) · E_candidates[s | k], where E[s | k] = (α + k) / (α + β + n) is drawn towards the mean
-    of the candidates; with ever more people it becomes the reference's mean.
+    Σ over k of P_reference(k) · E_candidates[s | k], where E[s | k] = (α + k) / (α + β + n) is shrunk towards the mean
+    of the candidates; it converges to the reference's mean as n grows.
 
     >>> round(mean_after_matching(BetaBinomial(8.0, 2.0), BetaBinomial(4.0, 4.0), 10).matched, 3)
     0.667
@@ -96,7 +97,7 @@ def mean_after_matching(reference: BetaBinomial, candidates: BetaBinomial, shown
 class CorrectedGap:
     """Accuracy on the reference set minus that on new images of equal selection frequency, as fractions.
 
-    observed   without regard to selection frequencies
+    observed   not adjusted for selection frequencies
     matched    new images weighted to the observed frequencies of the reference images
     jackknife  the same, extrapolated to infinitely many people per image from n and n − 1
     corrected  new images weighted to the true frequencies of the reference images, with its bootstrap interval
@@ -125,12 +126,13 @@ def corrected_gap(
     """How much lower accuracy is on new images than on reference images of the same true selection frequency.
 
     Takes, for the images of each set, how many of `shown` people selected them and whether a model is correct.
-    candidates  distribution of the pool from which new images were chosen by these counts; None where they are all of
-                it, which is then fitted to them
-    degree      of the polynomial in s that accuracy on new images is taken to be
-    Given k, the powers of s have known expectations; accuracy is regressed on these, and the polynomial averaged over
-    the reference's frequencies. The interval resamples the images of both sets. What lies between `matched` and
-    `corrected` is explained by noise in the frequencies; what remains in `corrected` is not.
+    candidates  distribution of the pool from which new images were chosen by these counts; None if they are the whole
+                pool, to which the distribution is then fitted
+    degree      of the polynomial in s that models accuracy on new images
+
+    Given k, the powers of s have known expectations; accuracy is regressed on these, and the polynomial is averaged
+    over the reference's frequencies. The interval resamples the images of both sets. Noise in the frequencies explains
+    the difference between `matched` and `corrected`, but not `corrected` itself.
     Raises AnalysisError for counts outside 0 to `shown` and fewer than 30 images in either set.
     Source: Engstrom et al. 2020, sections 3 and 4 and appendix (jackknife).
     """
@@ -174,10 +176,10 @@ class FrequencySlopes:
 def slopes_on_frequency(
     correct: Bool[np.ndarray, "m n"], frequency: Float[np.ndarray, " n"], level: float = 0.95
 ) -> FrequencySlopes:
-    """How accuracy rises with selection frequency: least squares of correctness on the frequency of each image.
+    """Slope of accuracy on selection frequency: least squares of correctness on the frequency of each image.
 
-    The interval is normal with a standard error that holds whatever the variance at each frequency (HC1). Noise in the
-    frequencies makes the slope smaller than that on the true ones; see `corrected_gap`.
+    The interval is normal with a heteroscedasticity-consistent standard error (HC1). Noise in the frequencies
+    attenuates the slope; see `corrected_gap`.
     Raises ValueError for a level outside (0, 1), AnalysisError for fewer than three images.
     Sources: Recht et al. 2019, figure 15; White 1980, Econometrica 48(4).
 
@@ -224,7 +226,7 @@ def _matched_gap(
     new: Float[np.ndarray, "m k"],
     new_correct: np.ndarray,
 ) -> float:
-    """The gap with new images weighted to the reference's counts; counts that no new image has are left out."""
+    """The gap with new images weighted to the reference's counts, leaving out counts that no new image has."""
     weight, mass = reference.mean(axis=0), new.sum(axis=0)
     present = (mass > 0) & (weight > 0)
     on_new = (new_correct @ new)[present] / mass[present]

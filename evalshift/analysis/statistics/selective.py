@@ -15,16 +15,16 @@ from evalshift.shapes import Correct
 COVERAGES = (0.5, 0.8, 0.95)
 # Shares of the images at which curves are drawn.
 CURVE = np.arange(1, 101) / 100
-_NEAREST = 5  # images on either side of a threshold, at least
+_NEAREST = 5  # smallest number of images on each side of a threshold
 
 
 @dataclass(frozen=True, eq=False)
 class SelectivePrediction:
-    """m models on one set, each with its images from the most to the least confident.
+    """Risk and coverage of m models on one set, with images from the most to the least confident.
 
     aurc         mean error rate over all coverages, in [0, 1]: area under the risk–coverage curve
-    excess_aurc  less the least area that a model of this accuracy can have, shape (m,): 0 where all errors are last
-    accuracy     coverage -> accuracy on this share of most confident images
+    excess_aurc  aurc minus the minimum for a model of this accuracy, shape (m,): 0 if all errors are ranked last
+    accuracy     coverage -> accuracy on this share of the most confident images
     risk         error rate at the coverages of `CURVE`, shape (m, 100)
     """
 
@@ -34,9 +34,9 @@ class SelectivePrediction:
     risk: Float[np.ndarray, "m coverage"]
 
     def accuracy_interval(self, coverage: float, level: float = 0.95) -> Interval[np.ndarray]:
-        """The interval of the accuracy at a coverage: Clopper–Pearson's for as many images as have its variance.
+        """Interval of the accuracy at a coverage: Clopper–Pearson's for the effective number of images of its variance.
 
-        At an accuracy of 0 or 1, which have none, these are the images that are kept.
+        At an accuracy of 0 or 1, which has no variance, that is the number of images kept.
         Raises ValueError for a level outside (0, 1).
         Source: Korn and Graubard 1998, Survey Methodology 24(2), 193-201.
         """
@@ -54,11 +54,11 @@ class SelectivePrediction:
 
 @dataclass(frozen=True, eq=False)
 class _Ordered:
-    """One model's images from the most to the least confident, with ties as if in all orders at once.
+    """One model's images from the most to the least confident, with ties averaged over all orders.
 
-    wrong    0 or 1
+    wrong    1 for an incorrect prediction, else 0
     shared   mean of `wrong` over the images of the same confidence
-    starts   where each confidence begins
+    starts   first position of each confidence
     """
 
     wrong: np.ndarray
@@ -76,10 +76,10 @@ def selective_prediction(
 ) -> SelectivePrediction:
     """Risk and coverage of m models on n images, by the probability of the first prediction.
 
-    Takes these probabilities, in [0, 1], NaN where there is none, and whether the predictions are correct. An image
-    without a probability comes last; all numbers of a model that has none are NaN. Images of the same
-    confidence count as the mean over their orders. A coverage of c is that of the ⌈c·n⌉ most confident images.
-    Standard errors are those of the influence function, which allows for the threshold that is estimated too.
+    Takes these probabilities, in [0, 1] or NaN if there is none, and whether the predictions are correct. Images
+    without a probability come last; all numbers of a model without probabilities are NaN. Images of the same confidence
+    are averaged over their orders. A coverage of c keeps the ⌈c·n⌉ most confident images. Standard errors use the
+    influence function, which includes the estimation of the threshold.
     Raises ValueError for probabilities outside [0, 1], coverages outside (0, 1], and shapes that differ.
     Source: Geifman and El-Yaniv 2017, NeurIPS, arXiv 1705.08500; Geifman, Uziel, El-Yaniv 2019, ICLR, arXiv 1805.08206
     (AURC, excess); Hampel 1974, JASA 69(346), 383-393 (influence).
@@ -93,7 +93,7 @@ def selective_prediction(
     for coverage in coverages:
         if not 0 < coverage <= 1:
             raise ValueError(f"coverages: found {coverage}; expected shares above 0, up to 1")
-    # Model by model: what is made of one needs five times the memory of its predictions.
+    # Model by model: intermediate results need five times the memory of the predictions.
     models = [_of_model(*one, coverages) for one in zip(prob, correct, strict=True)]
     images = np.full(len(prob), float(prob.shape[1]))
     return SelectivePrediction(
@@ -109,7 +109,7 @@ def selective_prediction(
 
 @dataclass(frozen=True)
 class _OfModel:
-    """One model's numbers; each but the excess and the risk is a pair of estimate and variance."""
+    """One model's results; all except the excess and the risk are pairs of estimate and variance."""
 
     aurc: tuple[float, float]
     excess: float
@@ -132,7 +132,7 @@ def accuracy_drop(
 ) -> tuple[Float[np.ndarray, " m"], Interval[np.ndarray]]:
     """Original minus new accuracy at a coverage, shape (m,), with its interval from those of both sets.
 
-    Source: Newcombe 1998, Statistics in Medicine 17, 873-890, method 10, with these intervals for Wilson's.
+    Source: Newcombe 1998, Statistics in Medicine 17, 873-890, method 10, with these intervals instead of Wilson's.
     """
     before, after = original.accuracy[coverage].mean, new.accuracy[coverage].mean
     (one, other), drop = (side.accuracy_interval(coverage, level) for side in (original, new)), before - after
@@ -155,15 +155,15 @@ def _risk_at(one: _Ordered, coverages: np.ndarray) -> np.ndarray:
 
 
 def _kept(images: int, coverage: float | np.ndarray) -> np.ndarray:
-    # 0.7 · 10 is a little more than 7.
+    # Rounded first: 0.7 · 10 is slightly more than 7.
     return np.asarray(np.ceil(np.asarray(coverage) * images - 1e-9), dtype=np.int64)
 
 
 def _aurc(one: _Ordered) -> tuple[float, float]:
     """The area, and its variance.
 
-    An error at place j raises the risk at all later coverages: by w_j = Σ 1/k over k ≥ j, over n. An image at place j
-    also moves all less confident ones down, which gives the second term of its influence.
+    An error at position j raises the risk at all later coverages, by w_j/n in total with w_j = Σ 1/k over k ≥ j. An
+    image at position j also shifts all less confident ones, which is the second term of its influence.
     """
     place = np.arange(1, len(one.wrong) + 1)
     weight = one.over_ties(np.cumsum(1 / place[::-1])[::-1])
@@ -175,7 +175,8 @@ def _aurc(one: _Ordered) -> tuple[float, float]:
 def _accuracy_at(one: _Ordered, coverage: float) -> tuple[float, float]:
     """The accuracy at a coverage, and its variance.
 
-    An image beyond the threshold counts too: it lets another image in, which is correct as often as those about there.
+    An image beyond the threshold has an influence too: it lets in another image, which is correct as often as images
+    near the threshold.
     """
     images = len(one.wrong)
     kept = int(_kept(images, coverage))
@@ -192,7 +193,7 @@ def _variance_of(influence: np.ndarray) -> float:
 
 
 def _least_area(one: _Ordered) -> float:
-    """The area where all errors are last: then risk begins to rise behind the last correct image."""
+    """The area if all errors are ranked last, so that risk is 0 up to the last correct image."""
     images, errors = len(one.wrong), int(one.wrong.sum())
     place = np.arange(images - errors + 1, images + 1)
     return float(np.sum((place - (images - errors)) / place) / images)

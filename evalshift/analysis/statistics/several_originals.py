@@ -1,4 +1,4 @@
-"""Effective robustness with several original sets: each model against the fit of new on all original accuracies."""
+"""Effective robustness with several original sets: distance from the fit of new on all original accuracies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Accuracies
 
-# Beyond one model per parameter, so that the scatter about the fit is known without any one model.
+# Models beyond one per parameter, so that the scatter about the fit can be estimated without any one model.
 _SPARE = 2
 
 
@@ -27,10 +27,10 @@ class SeveralOriginals:
 
     coefficients     of the fit on the scale, shape (k,), and its `offset`
     r2               on the scale
-    predicted        new accuracy that the fit of the other models gives, shape (m,)
-    distance         new accuracy minus that: multi-ID effective robustness, with its interval
-    p_value, p_holm  two-sided, that it is no farther from the fit than such models scatter
-    errors           root mean square of the distances (leave-one-out), of each original set alone and of all together
+    predicted        new accuracy that the fit of the other models predicts, shape (m,)
+    distance         new accuracy minus predicted: multi-ID effective robustness, with its interval
+    p_value, p_holm  two-sided, for the null hypothesis that the model scatters about the fit like the others
+    errors           root mean square of the distances (leave-one-out), for each original set alone and for all together
     """
 
     scale: str
@@ -57,15 +57,15 @@ def robustness_over_originals(
 ) -> SeveralOriginals:
     """Effective robustness of m models where several original sets predict the new accuracies together.
 
-    Takes counts of the same models on k ≥ 2 original sets and on the new one. A model that was trained for one of the
-    sets lies off the line of those that were trained for another without being more robust; least squares on all
-    original accuracies on the scale, y = a + Σ bₖxₖ, takes that into account. Each model is compared with the fit of
-    the others in `in_fit`. The interval has sampling error on all sets (with `sets`, correctness on each original set
-    and then on the new one, by images; from counts alone the model's own) and the fit's uncertainty, from the models'
-    scatter about it. p-values are those of `scatter_test`.
+    Takes counts of the same models on k ≥ 2 original sets and on the new one. A model trained for one of the sets can
+    lie far from the line of models trained for another without being more robust; least squares on all original
+    accuracies on the scale, y = a + Σ bₖxₖ, takes this into account. Each model is compared with the fit of the other
+    models in `in_fit`. The interval includes the sampling error on all sets (with `sets`, correctness per image on each
+    original set and then on the new one; from counts alone, only the model's own) and the uncertainty of the fit, from
+    the models' scatter about it. The p-values are those of `scatter_test`.
 
-    Raises AnalysisError for a single original set, where models are too few (k + 4 at least), and where the original
-    accuracies are proportional, so that they make no joint fit; ValueError for an impossible scale or level.
+    Raises AnalysisError for a single original set, for fewer than k + 4 models, and if the original accuracies are
+    collinear, so that no joint fit exists; ValueError for an invalid scale or level.
     Source: Shi et al. 2023, Effective Robustness against Natural Distribution Shifts for Models with Different Training
     Data, NeurIPS, arXiv 2302.01381, section 3.
     """
@@ -115,11 +115,11 @@ def _sampling(
     at_fit: np.ndarray,
     sets: ImageSets | None,
 ) -> np.ndarray:
-    """Variance of the distances, in squared fractions, from the drawing of the images."""
+    """Variance of the distances due to the sampling of images, in squared fractions."""
     combination = np.nan_to_num(fit.combination) * at_fit[:, np.newaxis]
     factors = [*(-fit.slopes.T), np.ones(len(at_fit))]
     weights = [factor[:, np.newaxis] * combination * one for factor, one in zip(factors, steep, strict=True)]
-    np.fill_diagonal(weights[-1], 1.0)  # a model's own new accuracy counts as it is
+    np.fill_diagonal(weights[-1], 1.0)  # the model's own new accuracy enters directly
     if sets is None:
         variances = [binomial_variance(one.correct, one.total) for one in counts]
         return sum(
@@ -130,7 +130,7 @@ def _sampling(
 
 
 def _scatter(fit: LeftOutFits, steep: Sequence[np.ndarray], sets: ImageSets | None) -> float:
-    """Variance of the models about the fit, on the scale: beyond sampling error where that is known by images."""
+    """Variance of the models about the fit, on the scale; without sampling error if it is known per image."""
     seen = float(fit.residual @ fit.residual)
     if sets is not None:
         maker = np.diag(fit.in_fit.astype(float)) - fit.hat * fit.in_fit
@@ -145,7 +145,7 @@ def _of_models(fit: LeftOutFits, steep: Sequence[np.ndarray]) -> dict[int, np.nd
 
 
 def _of_others(fit: LeftOutFits) -> np.ndarray:
-    """What the fit of the others adds of their scatter to each model's distance."""
+    """Contribution of the other models' scatter to each model's distance, through the fit."""
     others = np.nan_to_num(fit.combination) * fit.in_fit
     np.fill_diagonal(others, 0.0)
     return np.sum(others**2, axis=1)
@@ -159,7 +159,7 @@ def _tested(
 
 
 def _error(coordinate: np.ndarray, y: np.ndarray, in_fit: np.ndarray, new: SetCounts, scale: str) -> float:
-    """Leave-one-out error of one original set alone; NaN where it makes no line."""
+    """Leave-one-out error of one original set alone; NaN if it defines no line."""
     fit = left_out_fits(coordinate, y, in_fit)
     return float("nan") if fit is None else _rms((new.accuracy - from_scale(y - fit.distance, scale))[in_fit])
 

@@ -1,4 +1,4 @@
-"""Effective robustness over several new sets of one original set: its mean, what it varies by, and both intervals."""
+"""Effective robustness over several new sets of one original set: mean, variation between sets, and intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from evalshift.errors import AnalysisError
 from evalshift.formatting import counted
 from evalshift.shapes import Accuracies, Counts
 
-# A covariance with a smaller eigenvalue, as a share of its largest, has no inverse but rounding.
+# A covariance with a smaller eigenvalue, as a share of its largest, is numerically singular.
 _SINGULAR = 1e-10
-# Through fewer other models no scatter about a line is known.
+# With fewer other models, the scatter about the line cannot be estimated.
 _FEWEST_OTHERS = 3
 
 BySet = Float[np.ndarray, "shift m"]
@@ -44,16 +44,17 @@ class SeveralShifts:
     distance       above the line of the other models, shape (p, m)
     covariance     of a model's distances, from sampling error and the lines' uncertainty, shape (m, p, p)
     mean           over the sets, shape (m,)
-    interval       of it, for these sets
-    wider_interval  of the mean over sets like these, of which these are a sample
-    q, q_p         Cochran's Q of no difference between the sets, and its p-value (χ² with p − 1 degrees of freedom)
-    between        standard deviation of the distances between sets beyond sampling error, in fractions
+    interval       of the mean, for these sets
+    wider_interval  of the mean over the population of sets of which these are a sample
+    q, q_p         Cochran's Q for no difference between the sets, and its p-value (χ² with p − 1 degrees of freedom)
+                   between        standard deviation of the distances between sets beyond sampling error, in fractions
     i_squared      share of Q that exceeds its degrees of freedom, 0 to 1
-    p_value        two-sided, that the mean is no farther from 0 than such models' means scatter; `p_holm` over models
-    shared_images  whether predictions on each image were known
+    p_value        two-sided, for the null hypothesis that the mean scatters about 0 like those of other models;
+                   `p_holm` is adjusted over models
+    shared_images  whether predictions on each image were available
 
-    NaN where a model has no line of enough others that differ in original accuracy; intervals and Q also where
-    no error is known at all.
+    NaN for a model without enough other models that differ in original accuracy; intervals and Q are also NaN if no
+    error is known at all.
     """
 
     scale: str
@@ -85,14 +86,14 @@ def several_shifts(
 ) -> SeveralShifts:
     """Mean distance of each model from the lines of several new sets, and whether the distances differ between them.
 
-    Takes counts of the same m models on one original and p ≥ 2 new sets. `in_line` are the models that each set's
-    line goes through, all by default; a model's own line never goes through itself, and takes `least_others`
-    models. `sets` has which images of the original and then of each new set the models classify correctly.
-    Distances are covariant: an error of the original accuracy moves all of them, images that new sets share do too,
-    and a model that lies off one line tends to lie off the others, which tilts the lines alike. All three are in
-    `covariance`: sampling error by the delta method, summed over images (from counts alone, the model's own
-    binomial variances, the original set's shared and the new sets' independent); the lines by the models' scatter
-    about them, within and between sets, by moments.
+    Takes counts of the same m models on one original and p ≥ 2 new sets. `in_line` marks the models to which each set's
+    line is fitted, all by default; a model is never compared with a line through itself, and needs `least_others` other
+    models. `sets` gives which images of the original and then of each new set the models classify correctly. The
+    distances of a model are correlated for three reasons: an error of the original accuracy affects all of them, so do
+    images that new sets share, and a model far from one line tends to be far from the others, which tilts the lines
+    together. `covariance` includes all three: sampling error by the delta method, summed over images (from counts
+    alone, from the model's own binomial variances, shared for the original set and independent for the new sets), and
+    the lines' errors from the models' scatter about them, within and between sets, by moments.
 
     The mean m̄ is unweighted. `interval` is t with Satterthwaite's degrees of freedom for its variance 1ᵀV1/p².
     `wider_interval` treats the sets as a sample: s²/p for the variance s² of the distances over sets, plus the mean
@@ -100,8 +101,7 @@ def several_shifts(
     v − c, with v the mean of V's diagonal. `between` is the root of s² − v + c. `p_value` is that of `scatter_test` on
     the mean over the sets of new accuracies on the scale, through all models of `baseline` that do not lie far off.
 
-    Raises AnalysisError where there are fewer than two new sets or where some set has no line, ValueError for an
-    impossible scale or level.
+    Raises AnalysisError for fewer than two new sets and if a set has no line, ValueError for an invalid scale or level.
     Source: Taori et al. 2020, arXiv 2007.00644 (the mean over shifts); Hedges, Tipton and Johnson 2010, Research
     Synthesis Methods 1(1), 39-65 (means of correlated effects); Cochran 1954, Biometrics 10(1), 101-129 (Q); Higgins
     and Thompson 2002, Statistics in Medicine 21(11), 1539-1558 (I²).
@@ -179,12 +179,12 @@ def _on_scale(counts: SetCounts, scale: str) -> np.ndarray:
 
 
 def _others(fit: LeftOutFits) -> np.ndarray:
-    """How many models the line goes through that each model is compared with."""
+    """Number of models in the line that each model is compared with."""
     return fit.in_fit.sum() - fit.in_fit
 
 
 def _sampling(problem: _Problem, on_line: np.ndarray) -> np.ndarray:
-    """Covariance of the distances, in fractions, from the drawing of the images; shape (m, p, p)."""
+    """Covariance of the distances due to the sampling of images, in squared fractions; shape (m, p, p)."""
     slope_at = 1 / _steepness_at(on_line, problem.scale)
     weights = {}
     for number, fit in enumerate(problem.fits):
@@ -193,14 +193,14 @@ def _sampling(problem: _Problem, on_line: np.ndarray) -> np.ndarray:
         new = combination * problem.steep_y[number]
         at_line = slope_at[number][:, np.newaxis]
         weights[number, 0] = np.nan_to_num(at_line * original)
-        # A model's own new accuracy counts as it is; that of the others, through the line.
+        # A model's own new accuracy enters directly; those of the others, through the line.
         weights[number, 1 + number] = np.nan_to_num(at_line * new)
         np.fill_diagonal(weights[number, 1 + number], 1.0)
     return _covariance(problem, weights)
 
 
 def _covariance(problem: _Problem, weights: dict[tuple[int, int], np.ndarray]) -> np.ndarray:
-    """Of p combinations of accuracies, by images or, from counts alone, by the models' own binomial variances."""
+    """Covariance of p combinations of accuracies, per image or, from counts alone, from binomial variances."""
     count = len(problem.new)
     if problem.sets is not None:
         return combined_covariance(problem.sets, weights, count)
@@ -214,12 +214,12 @@ def _covariance(problem: _Problem, weights: dict[tuple[int, int], np.ndarray]) -
 
 
 def _lines(problem: _Problem, on_line: np.ndarray) -> np.ndarray:
-    """Covariance of the distances, in fractions, from the scatter of the models that the lines go through."""
+    """Covariance of the distances due to the scatter of the models in the lines, in squared fractions."""
     slope_at = 1 / _steepness_at(on_line, problem.scale)
     scatter = _scatter_between_sets(problem)
     combinations = [np.nan_to_num(fit.combination) * fit.in_fit for fit in problem.fits]
     for combination in combinations:
-        np.fill_diagonal(combination, 0.0)  # of the others: the model's own distance is what is estimated
+        np.fill_diagonal(combination, 0.0)  # of the others: the model's own distance is being estimated
     overlap = np.array([[np.sum(one * other, axis=1) for other in combinations] for one in combinations])
     return np.einsum("pm,qm,pq,pqm->mpq", slope_at, slope_at, scatter, overlap)
 
@@ -227,8 +227,8 @@ def _lines(problem: _Problem, on_line: np.ndarray) -> np.ndarray:
 def _scatter_between_sets(problem: _Problem) -> np.ndarray:
     """Covariance over models of their deviations from the lines, between sets, on the scale; shape (p, p).
 
-    By moments: E[rₚᵀr_q] = τₚ_q tr(MₚM_qᵀ) + tr(MₚS_{pq}M_qᵀ) for residuals r = My. From counts alone, and where less
-    scatter is seen than sampling explains, negative variances become 0.
+    By moments: E[rₚᵀr_q] = τₚ_q tr(MₚM_qᵀ) + tr(MₚS_{pq}M_qᵀ) for residuals r = My. Negative variances, which occur if
+    there is less scatter than sampling explains, become 0.
     """
     fits, count = problem.fits, len(problem.fits)
     residual = np.stack([fit.residual for fit in fits])
@@ -248,7 +248,7 @@ def _scatter_between_sets(problem: _Problem) -> np.ndarray:
 
 
 def _steepness_at(value: np.ndarray, scale: str) -> np.ndarray:
-    """How steep the scale is at accuracies that lines predict, which on the linear scale may leave [0, 1]."""
+    """Derivative of the scale at predicted accuracies, which may lie outside [0, 1] on the linear scale."""
     return np.ones_like(value) if scale == "linear" else np.stack([steepness(one, scale) for one in value])
 
 
@@ -259,9 +259,9 @@ def _of_mean(covariance: np.ndarray) -> np.ndarray:
 def interval_of_parts(
     estimate: Accuracies, sampling: Accuracies, estimated: Accuracies, df: Int[np.ndarray, " m"], level: float
 ) -> Interval[np.ndarray]:
-    """t interval of estimates whose variance has a known part and one estimated with `df` degrees of freedom.
+    """t interval of estimates whose variance has a known part and a part estimated with `df` degrees of freedom.
 
-    Degrees of freedom by Satterthwaite; NaN where `df` is not above 0, or where there is no variance.
+    Degrees of freedom are Satterthwaite's; NaN if `df` is not positive, or without variance.
     """
     variance = sampling + estimated
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -273,13 +273,13 @@ def interval_of_parts(
 def _over_such_sets(
     distance: np.ndarray, covariance: np.ndarray, level: float
 ) -> tuple[np.ndarray, Interval[np.ndarray]]:
-    """Standard deviation between sets, and the interval of the mean over sets of which these are a sample."""
+    """Standard deviation between sets, and the interval of the mean over the population that they are sampled from."""
     count = len(distance)
     spread = distance.var(axis=0, ddof=1)
     own = np.trace(covariance, axis1=1, axis2=2) / count
     shared = (covariance.sum(axis=(1, 2)) - count * own) / (count * (count - 1))
     between = np.sqrt(np.maximum(0, spread - own + shared))
-    # What varies between sets is no less than what the drawing of their images makes of it.
+    # The variance between sets is at least that due to the sampling of their images.
     varying = np.maximum(spread, own - shared) / count
     variance = varying + np.maximum(0, shared)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -313,7 +313,7 @@ def _heterogeneity(distance: np.ndarray, covariance: np.ndarray) -> tuple[np.nda
 
 
 def _tested(problem: _Problem, baseline: np.ndarray) -> ScatterTest:
-    """The test of effective robustness on the mean over the sets of the new accuracies on the scale."""
+    """The test of effective robustness applied to the mean over sets of the new accuracies on the scale."""
     y = problem.y.mean(axis=0)
     if problem.sets is None:
         return scatter_test(problem.x, y, baseline=baseline)

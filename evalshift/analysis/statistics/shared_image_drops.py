@@ -1,4 +1,4 @@
-"""Drops between two sets that hold some of the same images, so that their sampling errors are correlated."""
+"""Drops between two sets that share images, so that their sampling errors are correlated."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +18,9 @@ from evalshift.analysis.statistics.paired import DropDifferences, check_same_mod
 class SharedImageDrops:
     """Drops of m models between two sets with images in common, fractions.
 
-    covariance  of the drops over draws of the images, each of which counts once in both sets; shape (m, m)
+    covariance  of the drops over samples of images, where a shared image is sampled once for both sets; shape (m, m)
     interval    of each drop
-    images      distinct images in both sets together, `shared` of them in both
+    images      number of distinct images in the two sets, `shared` of them in both
     """
 
     drop: Float[np.ndarray, " m"]
@@ -32,7 +32,7 @@ class SharedImageDrops:
 
     @property
     def mean(self) -> MeanDrop:
-        """The mean over models, with the interval of Student's t."""
+        """The mean over models, with Student's t interval."""
         weights = np.full(len(self.drop), 1 / len(self.drop))
         drop = float(self.drop.mean())
         reach = float(self._quantile * np.sqrt(max(0.0, float(weights @ self.covariance @ weights))))
@@ -43,14 +43,14 @@ class SharedImageDrops:
         return float(stats.t.isf((1 - self.level) / 2, max(1, self.images - 1)))
 
     def margin(self, *, draws: int | None = None, rng: np.random.Generator) -> float:
-        """How far all drops together lie from the true ones at most, with the level's probability."""
+        """Margin within which all drops jointly lie around the true ones, with probability `level`."""
         nothing = np.zeros(len(self.drop))
         draws = usual_draws(len(self.drop)) if draws is None else draws
         errors = rng.multivariate_normal(nothing, self.covariance, size=draws, method="eigh")
         return float(np.quantile(np.abs(errors).max(axis=1), self.level))
 
     def differences(self) -> DropDifferences:
-        """Differences of all pairs of drops; the p-value is that of the large-sample z test."""
+        """Differences between all pairs of drops; the p-value is that of the large-sample z test."""
         difference = self.drop[:, np.newaxis] - self.drop
         own = np.diag(self.covariance)
         variance = np.maximum(0, own[:, np.newaxis] + own - 2 * self.covariance)
@@ -71,13 +71,13 @@ def shared_image_drops(
 ) -> SharedImageDrops:
     """The drops of m models between sets that share images, with intervals that allow for it.
 
-    Takes which images of either set each model classifies correctly, and a number for each image of each set, equal
-    for the same image: the same picture, or one altered, such as a photograph and its corrupted copy. The variance of
-    a drop is the sum over distinct images of the square of what each adds to it, (correct − accuracy)/n on the original
-    set minus the same on the new set. Where every image is in both sets, the interval is Newcombe's for paired
-    proportions, otherwise that of Student's t, NaN where no image adds anything.
-    Raises ValueError for a level outside (0, 1), for different numbers of models, and where an image comes twice in a
-    set.
+    Takes which images of each set each model classifies correctly, and a number for each image of each set, equal for
+    the same image: the identical picture or an altered one, such as a photograph and its corrupted copy. The variance
+    of a drop is the sum over distinct images of the squared contribution of each, (correct − accuracy)/n on the
+    original set minus the same on the new set. If every image is in both sets, the interval is Newcombe's for paired
+    proportions; otherwise it is Student's t interval, or NaN if no image contributes.
+    Raises ValueError for a level outside (0, 1), for different numbers of models, and if a set contains an image more
+    than once.
     Source: B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, chapter 6 (the variance); R. G.
     Newcombe, Statistics in Medicine 17, 1998, 2635-2650 (paired proportions).
 

@@ -1,4 +1,4 @@
-"""Accuracies on many classes or groups, shrunk towards their mean, so that the lowest is not the unluckiest."""
+"""Accuracies on many classes or groups, shrunk towards their mean, so that the lowest is not mostly sampling error."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,8 @@ from scipy import stats
 
 from evalshift.analysis.statistics.intervals import Interval, check_level, clopper_pearson
 
-# Of the variance between images: with less between groups their accuracies count as equal, with more nothing shrinks.
+# Shares of the variance between images: with less between groups, their accuracies count as equal; with more, nothing
+# is shrunk.
 _LEAST, _MOST = 1e-9, 1 - 1e-9
 
 
@@ -16,9 +17,9 @@ _LEAST, _MOST = 1e-9, 1 - 1e-9
 class ShrunkAccuracies:
     """Accuracies of m models on g groups under a beta-binomial model of each model; NaN for groups without images.
 
-    estimate   mean of the posterior of the group's accuracy, and its equal-tailed `interval` at the level
-    spread     standard deviation of the true accuracies between groups, 0 where they differ by no more than sampling
-    worst      each model's group of the lowest estimate, the first of equal ones; −1 where no group has images
+    estimate   posterior mean of the group's accuracy, with its equal-tailed `interval` at the level
+    spread     standard deviation of the true accuracies between groups, 0 if they differ by no more than sampling error
+    worst      each model's group of lowest estimate, the first if tied; −1 if no group has images
     """
 
     estimate: Float[np.ndarray, "m g"]
@@ -27,20 +28,20 @@ class ShrunkAccuracies:
     worst: Int[np.ndarray, " m"]
 
     def of_worst(self, values: Float[np.ndarray, "m g"]) -> Float[np.ndarray, " m"]:
-        """The values of each model's worst group, such as `estimate`; NaN where there is none."""
+        """The values of each model's worst group, such as `estimate`; NaN if there is none."""
         return np.where(self.worst < 0, np.nan, values[np.arange(len(values)), self.worst])
 
 
 def shrunk_accuracies(
     correct: Int[np.ndarray, "m g"], total: Int[np.ndarray, " g"], level: float = 0.95
 ) -> ShrunkAccuracies:
-    """Shrink the accuracies of each model on its groups towards their mean by as much as sampling error explains.
+    """Shrink the accuracies of each model on the groups towards their mean, as far as sampling error explains them.
 
-    Takes counts, and the numbers of images of each group. True accuracies of a model's groups are taken as draws of
-    Beta(a, b): a/(a + b) is the accuracy on all images, 1/(a + b + 1) the intraclass correlation of correctness by the
-    analysis of variance, at least 0. The posterior of a group is Beta(a + k, b + n − k). The intervals take a and b as
-    known. Where groups differ by no more than sampling error, all estimates are the mean, with Clopper and Pearson's
-    interval of all images; with fewer than two groups that have images nothing is shrunk to: NaN.
+    Takes counts, and the number of images of each group. A model's true accuracies on the groups are modelled as draws
+    from Beta(a, b), where a/(a + b) is the accuracy on all images and 1/(a + b + 1) the intraclass correlation of
+    correctness from the analysis of variance, at least 0. The posterior of a group is Beta(a + k, b + n − k). The
+    intervals take a and b as known. If groups differ by no more than sampling error, all estimates are the mean, with
+    Clopper and Pearson's interval for all images; with fewer than two groups that have images, the results are NaN.
     Raises ValueError for a level outside (0, 1).
     Source: Efron and Morris 1975, Journal of the American Statistical Association 70, 311-319; Ridout, Demétrio and
     Firth 1999, Biometrics 55(1), 137-148 (the analysis-of-variance estimator for binary data).
@@ -61,7 +62,7 @@ def shrunk_accuracies(
         weight = (1 - related) / related
         first, second = weight * mean + kept, weight * (1 - mean) + total[there] - kept
         estimate[:, there] = first / (first + second)
-        # Where groups do not differ, or all are correct or none, the posterior is a point: the mean is what is known.
+        # If groups do not differ, or all or none are correct, the posterior is a point at the mean.
         alike = (related <= _LEAST) | (mean == 0) | (mean == 1)
         of_mean = clopper_pearson(kept.sum(axis=1), np.full(models, total.sum()), level)
         for bound, share, pooled in (
@@ -77,7 +78,7 @@ def shrunk_accuracies(
 
 
 def _intraclass_correlation(correct: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Of correctness within groups, for each model, by the analysis of variance; between `_LEAST` and `_MOST`."""
+    """Intraclass correlation of correctness of each model, by the analysis of variance; from `_LEAST` to `_MOST`."""
     images, groups = int(total.sum()), len(total)
     accuracy = correct / total
     mean = correct.sum(axis=1, keepdims=True) / images

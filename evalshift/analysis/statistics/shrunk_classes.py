@@ -1,4 +1,4 @@
-"""Accuracies of classes on both sets, shrunk together, so that the largest drop of many is not the unluckiest class."""
+"""Accuracies of classes on both sets, shrunk jointly, so that the largest drop is not mostly sampling error."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,16 @@ from evalshift.formatting import counted
 
 # Draws of the covariance between classes.
 DRAWS = 200
-# Fewer do not show how much classes differ.
+# Fewer classes do not show how much classes differ.
 _FEWEST = 4
 
 
 @dataclass(frozen=True, eq=False)
 class ShrunkClasses:
-    """Mean accuracy over models of c classes on both sets, fractions, as a bivariate normal prior leaves it.
+    """Mean accuracy over models on c classes of both sets, fractions, shrunk with a bivariate normal prior.
 
-    original, new   posterior means with their intervals, within [0, 1]; NaN for a class without images on either set
-    drop            of these, with its interval
+    original, new   posterior means with their intervals, in [0, 1]; NaN for a class without images on one of the sets
+    drop            original minus new posterior mean, with its interval
     spread          standard deviation of the true drops between classes
     """
 
@@ -45,19 +45,18 @@ def shrunk_classes(
     *,
     rng: np.random.Generator | None = None,
 ) -> ShrunkClasses:
-    """Shrink the classes' mean accuracies towards their mean by as much as sampling error explains.
+    """Shrink the classes' mean accuracies towards their mean, as far as sampling error explains them.
 
     Takes, for each set, which images each of m models classifies correctly, and the images' labels. The value of an
-    image is the share of models that are correct on it. A class's two accuracies are taken as a draw of a bivariate
-    normal distribution, so that a class that is hard on one set is expected to be hard on the other; its covariance is
-    that of the measured accuracies less the mean sampling variance, which is σ²/n with the variance σ² of the values
-    within classes. Intervals are those of the posterior, with the errors of the overall mean and of the shrinkage: the
-    covariance is estimated from draws of classes again and again (`rng`, by default the same draws each time), and each
-    gives other estimates. `shared` are the places of
-    images that both sets hold, where they hold some: the errors of a class's two accuracies are then correlated, by the
-    covariance of their values within classes.
-    Raises ValueError for several labels per image with `shared`, AnalysisError where fewer than four classes have
-    images on both sets, or none has two on one of them.
+    image is the share of models that are correct on it. A class's two accuracies are modelled as a draw from a
+    bivariate normal distribution, so that a class that is hard on one set is expected to be hard on the other. Its
+    covariance is that of the measured accuracies minus the mean sampling variance σ²/n, where σ² is the variance of the
+    values within classes. Intervals are those of the posterior, including the errors of the overall mean and of the
+    shrinkage: the covariance is re-estimated in a parametric bootstrap over classes (`rng`, by default with a fixed
+    seed). `shared` gives the positions in each set of the images that both contain, if any: the errors of a class's two
+    accuracies are then correlated, by the covariance of their values within classes.
+    Raises ValueError for several labels per image with `shared`, AnalysisError if fewer than four classes have images
+    on both sets, or none has two images on one of them.
     Source: Efron and Morris 1972, Biometrika 59(2), 335-347 (empirical Bayes on vectors); 1975, Journal of the American
     Statistical Association 70, 311-319; Laird and Louis 1987, ibid. 82, 739-750 (intervals by parametric bootstrap).
 
@@ -86,7 +85,7 @@ def shrunk_classes(
     between = _positive(np.cov(accuracy) - noise.mean(axis=0))
     apart = (accuracy - middle[:, np.newaxis]).T
     estimate, posterior = _shrunk(between[np.newaxis], noise, apart)
-    # How far each is shrunk rests on a covariance that is estimated itself: others that it might have been.
+    # The covariance that determines the shrinkage is itself estimated: draws of other values that it might have had.
     others = _drawn_covariances(between, noise, DRAWS, rng or np.random.default_rng(0))
     moved, varied = _shrunk(others, noise, apart)
     moved = moved - estimate
@@ -113,7 +112,7 @@ def shrunk_classes(
 
 
 def _class_values(correct: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Images of each class, the mean of their values, and the variance of values within classes (NaN without any)."""
+    """Number of images of each class, mean of their values, and variance within classes (NaN if undefined)."""
     image, of_class = memberships(labels, classes)
     value = correct.mean(axis=0)[image]
     count = np.bincount(of_class, minlength=classes)
@@ -150,9 +149,9 @@ def _shrunk(between: np.ndarray, noise: np.ndarray, apart: np.ndarray) -> tuple[
     """Posterior mean and covariance of c classes for each of d covariances; shapes (d, c, 2) and (d, c, 2, 2).
 
     Takes covariances (d, 2, 2), sampling errors (c, 2, 2), and distances from the overall means (c, 2), whose errors
-    are in the covariance. The mean is as far from the overall one.
+    the covariance includes. The posterior mean is also relative to the overall mean.
     """
-    # Most classes have as many images as others.
+    # Most classes have the same number of images as other classes.
     distinct, place = np.unique(noise.reshape(-1, 4), axis=0, return_inverse=True)
     total = between[:, np.newaxis] + distinct.reshape(-1, 2, 2)
     kept = (between[:, np.newaxis] @ np.linalg.pinv(total, hermitian=True))[:, place.ravel()]
@@ -180,6 +179,6 @@ def _positive(matrix: Float[np.ndarray, "*draws 2 2"]) -> Float[np.ndarray, "*dr
 
 
 def _variances(posterior: np.ndarray) -> np.ndarray:
-    """Of both accuracies and of their difference, shape (3, c)."""
+    """Variances of both accuracies and of their difference, shape (3, c)."""
     own = posterior[:, 0, 0], posterior[:, 1, 1]
     return np.stack([*own, own[0] + own[1] - posterior[:, 0, 1] - posterior[:, 1, 0]])
