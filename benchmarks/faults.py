@@ -32,7 +32,6 @@ sys.path.append(str(ROOT / "tests"))  # for the server that lies
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- table of faults: made by `make faults` -->\n", "<!-- end of the table -->\n"
 MODELS = "digits-*"
-ENDS = ("segfault", "exit", "abort", "kill", "hang")
 Stored = dict[tuple[str, str], bytes]
 
 CRASHING = """

@@ -1,6 +1,6 @@
 """What entries of datasets have in common: fields, views, files to download, and choices by name."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
@@ -89,7 +89,7 @@ class DatasetEntry(About):
             return self.classes
         return BUILT_IN_VIEWS[str(self.view)] if self._seen is None else self._seen.of.name
 
-    def seen_in(self, view: str | View) -> "DatasetEntry":
+    def seen_in(self, view: str | View) -> Self:
         """Return this dataset in a view, which must fit its label space; built-in views are created on first use."""
         name = view if isinstance(view, str) else view.name
         changed: dict[str, Any] = {"view": name}
@@ -105,7 +105,7 @@ class DatasetEntry(About):
         """The number of images, balanced over the classes; None for all."""
         return self._limit
 
-    def limited(self, limit: int) -> "DatasetEntry":
+    def limited(self, limit: int) -> Self:
         """Return the first images of this dataset, without facts that need not hold for a subset."""
         changed = {
             "title": f"{self.title} (first {limit:,} images)" if self.title else None,
@@ -116,7 +116,7 @@ class DatasetEntry(About):
         copy._limit = limit
         return copy
 
-    def chosen(self, text: str) -> "DatasetEntry":
+    def chosen(self, text: str) -> Self:
         """Return the dataset that `name@text` stands for, if the name has several.
 
         Raises NoVariantsError if it has only one; ValueError for an unknown `text`, saying what is expected.
@@ -192,7 +192,7 @@ class CorruptedDataset(DownloadedDataset):
             return ()
         return tuple(f"{corruption}-{severity}" for corruption in get_args(Corruption) for severity in range(1, 6))
 
-    def chosen(self, text: str) -> "DatasetEntry":
+    def chosen(self, text: str) -> Self:
         """Return the one of all that "corruption-severity" selects; ValueError for any other text."""
         if self.corruption is not None:
             return super().chosen(text)
@@ -227,7 +227,7 @@ class ChosenByName(DownloadedDataset):
         """Whether this is one test set."""
         return getattr(self, self.choice) is not None
 
-    def chosen(self, text: str) -> "DatasetEntry":
+    def chosen(self, text: str) -> Self:
         """Return the test set that `name@text` stands for; `-` and `_` are the same in it."""
         if self.is_chosen:
             return super().chosen(text)

@@ -1,6 +1,5 @@
 """Duplicates between two datasets or within one: equal pixels, nearest neighbours, and decisions made by eye."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,20 +185,6 @@ def write_decisions(path: Path, decisions: Decisions) -> None:
     """The file that `read_decisions` reads."""
     rows = ((image, NO if near is None else YES, near or "") for image, near in decisions.seen.items())
     write_atomic(path, csv_bytes(_DECISION_COLUMNS, rows))
-
-
-def flagged_ids(decisions: Decisions, dataset: Dataset) -> np.ndarray:
-    """Which images of the dataset are near-duplicates, bool (n,)."""
-    duplicates = decisions.duplicates
-    return np.array([name in duplicates for name in dataset.ids])
-
-
-def groups_of_equal(pairs: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-    """First position → positions that repeat it, of pairs that `equal_images` gives within one dataset."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    for place, first in pairs:
-        groups[first].append(place)
-    return dict(groups)
 
 
 def check_metrics(text: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.formatting import counted, name_some
@@ -121,15 +121,15 @@ class Registry:
 
     def _chosen(self, name: str, entry: AnyDataset, choice: str) -> AnyDataset:
         if (limit := limit_of(choice)) is not None:
-            return cast(AnyDataset, entry.limited(limit))
+            return entry.limited(limit)
         if BUILT_IN_VIEWS.get(choice) == entry.classes and choice not in self.views:
-            return cast(AnyDataset, entry.seen_in(choice))
+            return entry.seen_in(choice)
         view = self.view(choice)
         space = self.class_space(entry.classes)
         if view is not None and view.fits(space):
-            return cast(AnyDataset, entry.seen_in(view))
+            return entry.seen_in(view)
         try:
-            return cast(AnyDataset, entry.chosen(choice))
+            return entry.chosen(choice)
         except ValueError as error:
             expected = str(error)
             if isinstance(error, NoVariantsError):

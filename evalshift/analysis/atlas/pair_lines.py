@@ -11,7 +11,6 @@ from evalshift.analysis.statistics.group_lines import GroupLines, group_lines
 from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
 from evalshift.analysis.statistics.matched_models import MatchedModels, matched_models
 from evalshift.analysis.statistics.model_scatter import scatter_test
-from evalshift.analysis.statistics.ranks import rank
 from evalshift.analysis.statistics.scales import fitted_accuracy, from_scale, to_scale
 from evalshift.analysis.summary.published import published_outcomes
 from evalshift.errors import AnalysisError
@@ -32,7 +31,6 @@ class PairLines:
     p_value, p_holm  of that distance, see `scatter_test`
     baseline     which models the publication has in its line; in_line: those that the line goes through, no outliers
     groups       the lines by training data; `group_distance` and `group_p_holm` are as above, within the group
-    original_rank, new_rank  among the models of the pair, ties sharing the better one
     """
 
     testbed: PublishedTestbed
@@ -48,8 +46,6 @@ class PairLines:
     in_line: Bool[np.ndarray, " m"]
     groups: GroupLines
     group_distance: Float[np.ndarray, " m"]
-    original_rank: Int[np.ndarray, " m"]
-    new_rank: Int[np.ndarray, " m"]
 
     @property
     def name(self) -> str:
@@ -79,12 +75,6 @@ class PairLines:
         except AnalysisError:
             return None
         return found if found.count[0] else None
-
-    def points_at(self, place: float, above: float) -> float:
-        """A distance from the line at an original accuracy, both on the scale, as a difference of accuracies."""
-        on_line = self.slope * place + self.offset
-        high, low = from_scale(np.array([on_line + above, on_line]), SCALE)
-        return float(high - low)
 
 
 @cache
@@ -116,6 +106,4 @@ def pair_lines(testbed: str, pair: str, metric: str = "top1") -> PairLines:
         in_line=test.in_line,
         groups=groups,
         group_distance=accuracy - from_scale(y - groups.distance, SCALE),
-        original_rank=rank(original_correct),
-        new_rank=rank(new_correct),
     )

@@ -20,12 +20,9 @@ from evalshift.analysis.pair_statistics.missing import Missing, attempt, either,
 from evalshift.analysis.pair_statistics.report_scale import on_one_scale
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.intervals import Interval, clopper_pearson, difference_interval, square_and_add
-from evalshift.analysis.statistics.matched_models import matched_models
+from evalshift.analysis.statistics.matched_models import MatchedModels, matched_models
 from evalshift.analysis.statistics.multiplicity import adjust_pairs
-from evalshift.analysis.statistics.paired import (
-    compare_drops,
-    compare_models,
-)
+from evalshift.analysis.statistics.paired import compare_drops, compare_models
 from evalshift.analysis.statistics.robustness_differences import RobustnessDifferences, robustness_differences
 from evalshift.analysis.statistics.shared_image_drops import shared_image_drops
 from evalshift.analysis.summary.published import published_outcomes
@@ -139,35 +136,78 @@ def _stored_sources(store: Results, titles: PresentTitles, pair: str) -> dict[st
     }
 
 
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """The models of a pair that are compared, in the order in which they were named.
+
+    places       where they stand among the models of the pair
+    predictions  of these models on both sets; None where one of them has counts alone
+    left_out     families that the line of effective robustness is fitted without
+    options      with the scale of this pair
+    """
+
+    source: _Source
+    models: tuple[str, ...]
+    places: np.ndarray
+    predictions: tuple[ImagePredictions, ImagePredictions] | None
+    left_out: Sequence[str]
+    options: ReportOptions
+
+    @property
+    def counts(self) -> list[np.ndarray]:
+        """Correct predictions and images on the original, then on the new set, of these models."""
+        return [counts[self.places] for counts in self.source.outcomes.counts]
+
+    def robustness(self) -> RobustnessDifferences:
+        """Effective robustness and its differences; AnalysisError where no line can be fitted."""
+        outcomes = self.source.outcomes
+        mask = np.zeros(len(outcomes), bool)
+        mask[self.places] = True
+        found = robustness_differences(
+            outcomes.counts,
+            mask,
+            in_line=outcomes.in_line(self.left_out),
+            covariances=_covariances(self.source),
+            scale=self.options.scale,
+            level=self.options.level,
+        )
+        return found.of(np.argsort(np.argsort(self.places)))  # it is in the order of all models
+
+    def matched(self) -> MatchedModels:
+        """Each model among those of its original accuracy; AnalysisError where no line can be fitted."""
+        outcomes = self.source.outcomes
+        return matched_models(
+            outcomes.counts,
+            in_line=outcomes.in_line(self.left_out),
+            of=self.places,
+            covariances=_covariances(self.source),
+            scale=self.options.scale,
+            level=self.options.level,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the results and of how they are compared."""
+        source = self.source
+        provenance = {model: source.provenance[model] for model in self.models if model in source.provenance}
+        counts_alone = () if self.predictions is not None else (_COUNTS_ALONE,)
+        return (*source.notes, *run_notes(provenance), *counts_alone)
+
+
 def _compare_pair(
     source: _Source, wanted: Sequence[str], options: ReportOptions, left_out: Sequence[str]
 ) -> PairComparison:
     outcomes, level = source.outcomes, options.level
-    models = _chosen(wanted, outcomes)
-    places = [outcomes.models.index(model) for model in models]
-    original_correct, original_total, new_correct, new_total = (counts[places] for counts in outcomes.counts)
-    chosen = np.zeros(len(outcomes), bool)
-    chosen[places] = True
+    models = _named(wanted, outcomes)
     options, scale_choice = on_one_scale(options, [outcomes.of_line(left_out)])
-    predictions = _predictions_of(source, models)
-    differences, only = (
-        _of_counts(original_correct, original_total, new_correct, new_total, level)
-        if predictions is None
-        else _of_images(predictions, outcomes.metric, level)
-    )
-    # `robustness_differences` goes by the order of all models, the comparison by that in which they were named.
-    order = np.argsort(np.argsort(places))
-    robustness = attempt(
-        lambda: robustness_differences(
-            outcomes.counts,
-            chosen,
-            in_line=outcomes.in_line(left_out),
-            covariances=_covariances(source),
-            scale=options.scale,
-            level=level,
-        )
-    )
-    differences["robustness"] = attempt(lambda: _of_robustness(require(robustness), order))
+    places = np.array([outcomes.models.index(model) for model in models])
+    compared = _Compared(source, tuple(models), places, _predictions_of(source, models), left_out, options)
+    original_correct, original_total, new_correct, new_total = compared.counts
+    if compared.predictions is None:
+        differences, only = _of_counts(original_correct, original_total, new_correct, new_total, level)
+    else:
+        differences, only = _of_images(compared.predictions, outcomes.metric, level)
+    robustness = attempt(compared.robustness)
+    differences["robustness"] = attempt(lambda: _of_robustness(require(robustness)))
     return PairComparison(
         original=outcomes.original,
         new=outcomes.new,
@@ -175,37 +215,24 @@ def _compare_pair(
         metric=outcomes.metric,
         scale=options.scale,
         level=level,
-        models=tuple(models),
+        models=compared.models,
         accuracies=(original_correct / original_total, new_correct / new_total),
         intervals=(
             clopper_pearson(original_correct, original_total, level),
             clopper_pearson(new_correct, new_total, level),
         ),
-        distances=attempt(lambda: require(robustness).reported[order]),
-        matched=attempt(
-            lambda: matched_models(
-                outcomes.counts,
-                in_line=outcomes.in_line(left_out),
-                of=np.array(places),
-                covariances=_covariances(source),
-                scale=options.scale,
-                level=level,
-            )
-        ),
+        distances=attempt(lambda: require(robustness).reported),
+        matched=attempt(compared.matched),
         differences=differences,
         only=only,
-        predictions=predictions,
+        predictions=compared.predictions,
         line_models=either(robustness, lambda found: found.line_models, lambda reason: 0),
         scale_choice=scale_choice,
-        notes=(
-            *source.notes,
-            *run_notes({model: source.provenance[model] for model in models if model in source.provenance}),
-            *(() if predictions is not None else (_COUNTS_ALONE,)),
-        ),
+        notes=compared.notes(),
     )
 
 
-def _chosen(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
+def _named(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
     """The models of these names and globs, each once; UsageError for one that matches none."""
     chosen: dict[str, None] = {}
     for name in wanted:
@@ -286,10 +313,8 @@ def _of_counts(
     return {"original": original, "new": new, "drop": drops}, None
 
 
-def _of_robustness(found: RobustnessDifferences, order: np.ndarray) -> Differences:
-    both = np.ix_(order, order)
-    interval = Interval(found.interval.low[both], found.interval.high[both])
-    return _adjusted(found.difference[both], interval, found.p_value[both])
+def _of_robustness(found: RobustnessDifferences) -> Differences:
+    return _adjusted(found.difference, found.interval, found.p_value)
 
 
 def _unpaired(correct: np.ndarray, total: np.ndarray, level: float) -> Differences:

@@ -25,9 +25,6 @@ from evalshift.formatting import counted, name_some
 from evalshift.shapes import Accuracies
 from evalshift.titles import Titles
 
-# What is compared, in the order of tables and sentences.
-QUANTITIES = ("original", "new", "drop", "robustness")
-
 
 @dataclass(frozen=True, eq=False)
 class Differences:
@@ -60,7 +57,7 @@ class PairComparison:
     accuracies    on the original and on the new set, shape (c,) each, and their intervals
     distances     effective robustness of each, a fraction; or why it is not computed
     matched       each among the models of the line that have its original accuracy; or why that is not computed
-    differences   of each quantity in `QUANTITIES`, or why it is not computed
+    differences   of "original" and "new" accuracy, "drop" and effective "robustness", or why one is not computed
     only          per set, images that one model classifies correctly and another does not; None from counts alone
     predictions   of the chosen models on both sets; None from counts alone
     line_models   how many other models the line of effective robustness goes through

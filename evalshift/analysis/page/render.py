@@ -13,7 +13,7 @@ from markupsafe import Markup
 from evalshift.analysis.outcomes import METRICS
 from evalshift.analysis.page.agreement import agreement_chart
 from evalshift.analysis.page.bump import bump_chart
-from evalshift.analysis.page.chart import Chart, script_json
+from evalshift.analysis.page.chart import script_json
 from evalshift.analysis.page.columns import model_columns
 from evalshift.analysis.page.decomposition import cannot_be_told, decomposition_charts
 from evalshift.analysis.page.families import Family, colours, grouped
@@ -231,9 +231,3 @@ def _table_view(table: StatisticTable) -> dict[str, Any]:
         "later": script_json(rows[AT_FIRST:]) if len(rows) > AT_FIRST else None,
         "hidden": len(table.frame) - len(rows),
     }
-
-
-def charts_of(view: dict[str, Any]) -> list[Chart]:
-    """All figures of a metric, in the order of the page."""
-    parts = ("decomposition", "ranks", "robustness", "confidence", "classes", "agreement")
-    return [view["scatter"], *(chart for part in parts for chart in view[part])]

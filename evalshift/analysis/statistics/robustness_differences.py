@@ -1,9 +1,9 @@
 """Pairwise differences in effective robustness between chosen models, from a common line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from evalshift.analysis.statistics.effective_robustness import Covariance
@@ -44,6 +44,19 @@ class RobustnessDifferences:
     def reported(self) -> Accuracies:
         """The distances, with NaN for those that are undetermined because the line is extrapolated."""
         return np.where(self.undetermined, np.nan, self.distance)
+
+    def of(self, models: Int[np.ndarray, " k"]) -> "RobustnessDifferences":
+        """Those of some of the chosen models, in the order of these positions."""
+        both = np.ix_(models, models)
+        return replace(
+            self,
+            distance=self.distance[models],
+            extrapolated=self.extrapolated[models],
+            undetermined=self.undetermined[models],
+            difference=self.difference[both],
+            interval=Interval(self.interval.low[both], self.interval.high[both]),
+            p_value=self.p_value[both],
+        )
 
 
 def robustness_differences(

@@ -152,11 +152,6 @@ def _significant(table: pd.DataFrame) -> str:
     return f"; {count or 'no'} rank {'change is' if count < 2 else 'changes are'} statistically significant"
 
 
-def slope_words(line: Line) -> str:
-    """The slope with its bootstrap interval, as "1.11, bootstrap [1.08, 1.19]"; without one where there is none."""
-    return number(line.slope) + ("" if math.isnan(line.slope_interval.low) else f", bootstrap {bootstrap_span(line)}")
-
-
 def bootstrap_span(line: Line) -> str:
     """The bootstrap interval of the slope, as "[1.08, 1.19]"."""
     return f"[{number(line.slope_interval.low)}, {number(line.slope_interval.high)}]"
