@@ -116,7 +116,7 @@ import evalshift.cli
 import evalshift.testbed.registry, evalshift.testbed.state, evalshift.testbed.datasets
 import evalshift.evaluate.plan, evalshift.evaluate.run, evalshift.evaluate.store
 import evalshift.evaluate.importers.released, evalshift.evaluate.importers.tables
-from evalshift import *; import evalshift.analysis.figures, evalshift.console.output
+from evalshift import *; import evalshift.analysis.figures, evalshift.console.findings, evalshift.console.comparison
 """
 
 

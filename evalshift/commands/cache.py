@@ -26,7 +26,7 @@ def cache_list(
     The least recently used come first: they are the first to be removed to make room for others.
     """
     with complaints(cache_list):
-        from evalshift.console.output import print_cache
+        from evalshift.console.cache import print_cache
         from evalshift.evaluate.decode_cache import DecodeCache
 
         print_cache(DecodeCache(cache_dir), as_json)

@@ -58,7 +58,7 @@ def compare(
     """
     with complaints(compare):
         from evalshift.analysis.comparison.compute import compare as compare_stored
-        from evalshift.console.output import print_comparison
+        from evalshift.console.comparison import print_comparison
 
         refuse_two_sources(results, published)
         scale = one_of("a line has one scale", auto=False, linear=linear, probit=probit, logit=logit)

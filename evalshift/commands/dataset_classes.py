@@ -38,7 +38,7 @@ def dataset_classes(
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.summary.set_classes import set_classes
         from evalshift.console.datasets import print_written
-        from evalshift.console.output import print_statistics, write_statistics
+        from evalshift.console.statistic_tables import print_statistics, write_statistics
         from evalshift.evaluate.store import Results
 
         drawn_for = None if size is None else find_size(size)

@@ -177,7 +177,7 @@ def _number_or(word: str, name: str, text: str) -> int | None:
 def _print_duplicates(decided: "Decisions", images: int, decisions: Path, results: Path | None, dataset: str) -> None:
     """What decisions say of the share of near-duplicates, and stored predictions of the accuracy on them."""
     from evalshift.console import datasets as printed
-    from evalshift.console.output import print_statistics
+    from evalshift.console.statistic_tables import print_statistics
 
     printed.print_decisions(decided, images, decisions)
     if results is not None and decided.duplicates:
@@ -243,7 +243,7 @@ def dataset_discriminate(
     """
     with complaints(dataset_discriminate), data_access_of(data_dir):
         from evalshift.analysis.summary.discriminators import discriminator_table
-        from evalshift.console.output import print_statistics
+        from evalshift.console.statistic_tables import print_statistics
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.comparable_images import features_of, pixels_of
         from evalshift.testbed.discrimination import check_method, discriminate, draw_balanced

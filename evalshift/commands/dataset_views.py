@@ -55,7 +55,7 @@ def dataset_stats(
     with complaints(dataset_stats), data_access_of(data_dir):
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.report import check_formats
-        from evalshift.console.output import print_stats, write_stats
+        from evalshift.console.pixel_statistics import print_stats, write_stats
         from evalshift.testbed.pixels import pixel_statistics
         from evalshift.testbed.registry_reading import load_registry
 
@@ -87,7 +87,7 @@ def dataset_groups(
     """
     with complaints(dataset_groups):
         from evalshift.analysis.summary.set_groups import set_groups
-        from evalshift.console.output import print_statistics, write_statistics
+        from evalshift.console.statistic_tables import print_statistics, write_statistics
         from evalshift.evaluate.store import Results
 
         tables, notes = set_groups(Results(results), dataset, metric)
@@ -117,7 +117,8 @@ def dataset_compare(
     with complaints(dataset_compare), data_access_of(data_dir):
         from evalshift.analysis.summary.dataset_comparison import balance_tables, files_table
         from evalshift.console import datasets as printed
-        from evalshift.console.output import print_statistics, print_stats, write_statistics
+        from evalshift.console.pixel_statistics import print_stats
+        from evalshift.console.statistic_tables import print_statistics, write_statistics
         from evalshift.testbed.duplicates import equal_images
         from evalshift.testbed.file_facts import file_facts
         from evalshift.testbed.pixel_arrays import pixel_hashes
@@ -321,7 +322,7 @@ def dataset_revisions(
         from evalshift.analysis.plot_data.sizes import find_size
         from evalshift.analysis.summary.set_series import series_of, set_series
         from evalshift.console.datasets import print_written
-        from evalshift.console.output import print_statistics, write_statistics
+        from evalshift.console.statistic_tables import print_statistics, write_statistics
         from evalshift.evaluate.importers.releases.reviews import read_reviews
         from evalshift.evaluate.store import Results
         from evalshift.testbed.classes import built_in

@@ -126,7 +126,8 @@ def check(
             if not (_check_data(registry, split(pair), workers) if data else True) or not sound:
                 raise typer.Exit(1)
             return
-        from evalshift.console.output import print_choice, print_states, states_json
+        from evalshift.console.entry_states import print_states, states_json
+        from evalshift.console.plans import print_choice
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.choice import choose_models, datasets_of
         from evalshift.testbed.registry_reading import load_registry
@@ -154,7 +155,7 @@ def check(
 
 def _check_build(registry: Path | None, pairs: list[str], models: list[str]) -> bool:
     """Read a registry and build its models, going on after errors; whether there were none."""
-    from evalshift.console.output import print_built
+    from evalshift.console.entry_states import print_built
     from evalshift.console.terminal import stderr
     from evalshift.evaluate.progress import counted_steps
     from evalshift.testbed.registry_reading import read_registry
@@ -182,7 +183,7 @@ def _check_build(registry: Path | None, pairs: list[str], models: list[str]) -> 
 
 def _check_data(registry: Path | None, pairs: list[str], workers: int | None) -> bool:
     """Verify datasets one after another; whether all are valid."""
-    from evalshift.console.output import print_verified
+    from evalshift.console.entry_states import print_verified
     from evalshift.console.terminal import stderr
     from evalshift.evaluate.choice import datasets_of, pairs_of
     from evalshift.evaluate.progress import counted

@@ -64,7 +64,7 @@ def import_recht2019_imagenet(
 
 def _import_released(name: str, folder: Path | None, results: Path, force: bool) -> None:
     with complaints(import_recht2019_imagenet, STOPPED_HALF_WAY):
-        from evalshift.console.output import print_import
+        from evalshift.console.imported import print_import
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.importers.released import import_released
 
@@ -149,7 +149,7 @@ def import_predictions(
     2 invalid usage or input, and nothing is stored.
     """
     with complaints(import_predictions):
-        from evalshift.console.output import print_import
+        from evalshift.console.imported import print_import
         from evalshift.evaluate.importers import predictions
 
         facts = {name: fact for name, fact in (("family", family), ("year", year)) if fact is not None}
@@ -238,7 +238,7 @@ def import_table(
     models out, and the report says so. Exit code: 0 success, 2 invalid usage or input, and nothing is stored.
     """
     with complaints(import_table):
-        from evalshift.console.output import print_import
+        from evalshift.console.imported import print_import
         from evalshift.evaluate.importers import tables
 
         report = tables.import_table(

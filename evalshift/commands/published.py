@@ -35,7 +35,7 @@ def show(
 
         from evalshift.analysis.atlas.model_record import model_record
         from evalshift.analysis.atlas.names import find_models, same_architecture
-        from evalshift.console.output import print_models
+        from evalshift.console.published_models import print_models
         from evalshift.testbed.registry_reading import load_registry
 
         known = load_registry(registry)

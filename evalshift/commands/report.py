@@ -155,7 +155,7 @@ def report(
         from evalshift.analysis.report import check_formats
         from evalshift.analysis.report import report as make_report
         from evalshift.analysis.tables.of_accuracies import check_columns
-        from evalshift.console.output import print_findings
+        from evalshift.console.findings import print_findings
         from evalshift.console.terminal import stderr
 
         scale = one_of("a report has one scale", auto=False, linear=linear, probit=probit, logit=logit)

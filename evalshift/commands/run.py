@@ -177,7 +177,7 @@ def run(
         if not (yes or offline) and _can_ask():
             _ask_before_downloads(request())
         _supervise(options, model_timeout)
-        from evalshift.console.output import print_failures
+        from evalshift.console.plans import print_failures
         from evalshift.console.terminal import stderr
         from evalshift.evaluate.run import run_request
 
@@ -233,7 +233,7 @@ def _supervise(options: "Options", model_timeout: float | None) -> None:
 
 
 def _dry_run(request: "Request") -> None:
-    from evalshift.console.output import print_plan
+    from evalshift.console.plans import print_plan
     from evalshift.evaluate.downloads import downloads_line
     from evalshift.evaluate.plan import make_plan
 
