@@ -1,6 +1,8 @@
 """What holds for all tests: how far properties are searched, which files begin, what other processes import."""
 
+import gc
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -29,6 +31,26 @@ settings.register_profile("new_examples", settings.get_profile("evalshift"), max
 settings.load_profile("evalshift")
 
 
+# What a shell sets for its user and the program heeds: where data lie, what is fetched through, how wide and colourful
+# the output is. Time zone, language and home are left as they are: nothing depends on them.
+OF_THE_SHELL = re.compile(
+    r"COLUMNS|LINES|CI|NO_COLOR|FORCE_COLOR|CLICOLOR\w*|PY_COLORS|TTY_\w+|EVALSHIFT_(?!TEST_|FUZZ)\w+|MPLBACKEND"
+    r"|(HTTPS?|FTP|ALL|NO)_PROXY|GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX)|RAY_ADDRESS|(HF_HUB|TRANSFORMERS)_OFFLINE"
+    r"|PYTHON(WARNINGS|OPTIMIZE|DONTWRITEBYTECODE|IOENCODING)",
+    re.IGNORECASE,
+)
+
+
+def forget_the_shell(config: pytest.Config) -> None:
+    """The tests see the same environment in every shell; those that fetch from the internet keep their way to it."""
+    to_the_internet = "network" in (config.getoption("markexpr") or "")
+    for name in filter(OF_THE_SHELL.fullmatch, list(os.environ)):
+        if not (to_the_internet and name.upper().endswith("_PROXY")):
+            del os.environ[name]
+    os.environ |= {"TERM": "xterm", "MATPLOTLIBRC": os.devnull}
+    os.umask(0o022)
+
+
 # Ids of all tests of the files that are run, deselected ones too; and the files of which some tests are named.
 FOUND: set[str] = set()
 IN_PART: set[str] = set()
@@ -40,11 +62,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     SNAPSHOT.renew = bool(config.getoption("--renew-messages"))
+    forget_the_shell(config)
+    # Modules and tests are made once and stay: in search of garbage, Python would go through them again and again.
+    gc.disable()
     # Commands that run in another folder are to be those that stand beside the tests, whichever are installed.
     path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
-    # They compile the package once, not each of them anew, whatever the shell of the tests is set to.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Decoded images of tests stay among the files of tests.
     os.environ["EVALSHIFT_CACHE"] = tempfile.mkdtemp(prefix="evalshift-decoded-")
     # A shell makes what it starts in the background deaf to Ctrl-C, and so would be the commands that tests stop by it.
@@ -70,6 +93,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         asked = [any(map(item.get_closest_marker, ("network", "late", "thorough"))) for item in items]
         config.hook.pytest_deselected(items=[item for item, out in zip(items, asked, strict=True) if out])
         items[:] = [item for item, out in zip(items, asked, strict=True) if not out]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -19,6 +19,8 @@ BLOCK = re.compile(r"^```(sh|python|yaml|text)\n(.*?)^```$", re.MULTILINE | re.D
 FILE_NAME = re.compile(r"# (\S+\.(?:py|yaml))\n")
 # The first time in a row it is the demo's; then a reader's own model is among the stored ones.
 WITH_OWN_MODEL = "evalshift report --probit"
+# That one is drawn and written in every format, the other reports in these.
+QUICKLY = "--format html,csv"
 # The first has a test of its own; the second would run these tests again, the third needs the network.
 ELSEWHERE = ("make demo", "make test", 'pip install ".[run]"', "pip install .")
 
@@ -31,6 +33,11 @@ def commands(text: str) -> list[str]:
     lines = [line for line in text.splitlines() if line.strip()]
     kept = [line for line in lines if "    # needs " not in line]  # what the reader has, or the network
     return [line.split("    #")[0].strip() for line in kept if line.split("    #")[0].strip() not in ELSEWHERE]
+
+
+def quickly(command: str) -> str:
+    """The command; a report that is not of the reader's own model without the figures, most of its time."""
+    return f"{command} {QUICKLY}" if command.startswith("evalshift report") and command != WITH_OWN_MODEL else command
 
 
 def run(command: list[str] | str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -101,13 +108,14 @@ def followed(site: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
                 if command in made:
                     made.remove(command)
                 else:
-                    done = run(command, folder, PYTHONPATH=str(site))
+                    done = run(quickly(command), folder, PYTHONPATH=str(site))
                     if command == WITH_OWN_MODEL and command not in printed:  # later ones write to the same place
                         shutil.copytree(folder / "report", folder / "first-report")
                     printed.setdefault(command, done.stdout + done.stderr)
     return folder, printed
 
 
+@pytest.mark.late
 def test_every_command_of_the_readme_runs(followed: tuple[Path, dict[str, str]]) -> None:
     folder, printed = followed
     assert {"evalshift run", "evalshift report --probit", "evalshift run --registry mine.yaml"} <= printed.keys()
@@ -116,6 +124,7 @@ def test_every_command_of_the_readme_runs(followed: tuple[Path, dict[str, str]])
     assert (folder / "report/index.html").is_file()
 
 
+@pytest.mark.late
 def test_the_readers_own_model_is_named_in_terminal_figure_and_page(followed: tuple[Path, dict[str, str]]) -> None:
     folder, printed = followed
     said = printed[WITH_OWN_MODEL]
@@ -127,6 +136,7 @@ def test_the_readers_own_model_is_named_in_terminal_figure_and_page(followed: tu
     assert '<span class="star" title="highlighted">★</span> my-network</th>' in page
 
 
+@pytest.mark.late
 def test_an_installed_wheel_needs_nothing_of_the_repository(site: Path, followed: tuple[Path, dict[str, str]]) -> None:
     _, printed = followed
     assert printed["evalshift run"].startswith(f"registry  {site}/evalshift/registry.yaml\n")
