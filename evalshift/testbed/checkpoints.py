@@ -452,7 +452,7 @@ def fill(module: nn.Module, state: State, where: str, fix: str | None = None) ->
 
 
 def _refuse_whole_numbers(state: State, own: State, where: str) -> None:
-    """Raise ModelError for whole numbers in the place of fractions: weights quantized by hand lack their scales."""
+    """Raise ModelError for integers instead of floating-point weights: manually quantized weights lack their scales."""
     whole = [
         name
         for name, tensor in state.items()
