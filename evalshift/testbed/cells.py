@@ -10,7 +10,27 @@ import numpy as np
 # What people and programs write where there is no value, in lower case.
 MISSING = frozenset(
     {
-        *("", "-", "–", "—", "?", "na", "n/a", "#n/a", "#na", "<na>", "nan", "none", "null", "nil", "nat", "missing"),
+        *(
+            "",
+            "-",
+            "–",
+            "—",
+            "?",
+            "na",
+            "n/a",
+            "#n/a",
+            "#na",
+            "<na>",
+            "nan",
+            "none",
+            "null",
+            "nil",
+            "nat",
+            "missing",
+            "n.a.",
+            "n.d.",
+        ),
+        *("tbd", "tba", "✗", "✘", "×"),
         *("abstain", "abstained", "abstains", "abstention", "no answer", "no prediction", "unanswered", "no response"),
         *("invalid", "refused", "unknown", "not available"),
     }

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil, floor
 
@@ -27,6 +27,27 @@ _MEANS = (
     re.compile(rf"(?P<mean>{_NUMBER})\s*(?P<percent>%?)\s*{_PLUS_MINUS}\s*{_NUMBER}\s*(?P<more>%?)", re.IGNORECASE),
     re.compile(rf"(?P<mean>{_NUMBER})\s*(?P<percent>%?)\s*\(\s*{_PLUS_MINUS}?\s*{_NUMBER}\s*(?P<more>%?)\s*\)", re.I),
     re.compile(rf"(?P<mean>{_NUMBER})\s*(?P<percent>%?)\s*_\s*{_PLUS_MINUS}?\s*{_NUMBER}(?P<more>%?)", re.IGNORECASE),
+    re.compile(rf"(?P<mean>{_NUMBER})\s*(?P<percent>%?)\s*\^\s*{_PLUS_MINUS}\s*{_NUMBER}(?P<more>%?)", re.IGNORECASE),
+)
+# Marks of footnotes behind a number: signs, superscripts, and what Markdown and LaTeX write for them.
+_FOOTNOTE = re.compile(
+    r"(?:\s*(?:[*†‡§¶#⁎¹²³⁰⁴-⁹ᵃ-ᶻ]|\[\^?\w{1,3}\]|<sup>[^<]*</sup>|\\(?:textsuperscript|tnote|footnotemark|footnote)"
+    r"(?:\[[^\]]*\])?(?:\{[^{}]*\})?|\^\s*\{?\s*(?:\\?(?:dagger|ddagger|ast|star|S|P)|[*†‡§a-z])\s*\}?))+$"
+)
+# A difference to something else behind a number: in parentheses with its sign, or with an arrow.
+_ARROW = "[↑↓▲▼⬆⬇]"
+_DIFFERENCE = re.compile(
+    rf"(?P<number>\S.*?)\s*(?:\(\s*(?:[-+]|{_ARROW}\s*[-+]?)\s*{_NUMBER}\s*%?\s*{_ARROW}?\s*\)|"
+    rf"{_ARROW}\s*(?:[-+]?{_NUMBER}\s*%?)?|\(\s*{_NUMBER}\s*%?\s*{_ARROW}\s*\))",
+    re.IGNORECASE,
+)
+_WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
+_OF = re.compile(rf"(?P<count>{_WHOLE})\s*/\s*(?P<of>{_WHOLE})")
+_COUNT_AND_PERCENT = re.compile(
+    rf"(?P<count>{_WHOLE})(?:\s*/\s*(?P<of>{_WHOLE}))?\s*\(\s*(?P<percent>\d+(?:\.\d+)?)\s*%\s*\)"
+)
+_PERCENT_AND_COUNT = re.compile(
+    rf"(?P<percent>\d+(?:\.\d+)?)\s*%?\s*\(\s*(?P<count>{_WHOLE})\s*/\s*(?P<of>{_WHOLE})\s*\)"
 )
 _STYLES = re.compile(r"\\(?:textbf|mathbf|underline|emph|textit|text|best|bf)\s*\{([^{}]*)\}")
 
@@ -48,6 +69,7 @@ class _Cell:
     number: str
     percent: bool
     is_mean: bool
+    with_difference: bool = False
 
 
 def has_value(cell: str) -> bool:
@@ -79,6 +101,8 @@ def counts_of(
     and 0.01 images. Raises DataError naming the first model where it does not, UsageError where "auto" cannot tell the
     scale.
     """
+    cells, as_fractions = _counts_alone(cells, models, images, where)
+    scale = "counts" if as_fractions and scale == "auto" else scale
     read = [_read(cell, model, where) for cell, model in zip(cells, models, strict=True)]
     there = [cell for cell in read if cell is not None]
     if not there:
@@ -101,7 +125,61 @@ def counts_of(
         count, open_by = rounding.count(value, f"{where}, {model}", means)
         within = max(within, open_by)
         counts.append(images - count if error else count)
-    return Counts(tuple(counts), within, scale, f"{rule}{comma_rule}{', as error rates' if error else ''}")
+    differences = "; differences behind the numbers are not read" if any(cell.with_difference for cell in there) else ""
+    words = f"{rule}{comma_rule}{', as error rates' if error else ''}{differences}"
+    if as_fractions:
+        words = words.replace("as requested", "as they are written")
+    return Counts(tuple(counts), within, scale, words)
+
+
+def images_in_cells(cells: Sequence[str]) -> int | None:
+    """The number of images that counts such as 9350/10000 are of; None where not all cells with a value are such."""
+    found = [_of(cell) for cell in cells if has_value(cell)]
+    totals = {one["of"] for one in found if one is not None}
+    total = next(iter(totals), None)
+    if not found or None in found or len(totals) != 1 or total is None:
+        return None
+    return int(total.replace(",", ""))
+
+
+def _of(cell: str) -> dict[str, str | None] | None:
+    """The parts of a count such as 9350/10000, 9350 (93.5 %) or 93.5 % (9350/10000); None for anything else."""
+    text = _bare(cell)
+    found = _OF.fullmatch(text) or _COUNT_AND_PERCENT.fullmatch(text) or _PERCENT_AND_COUNT.fullmatch(text)
+    return None if found is None else {"of": None, "percent": None, **found.groupdict()}
+
+
+def _counts_alone(cells: Sequence[str], models: Sequence[str], images: int, where: str) -> tuple[Sequence[str], bool]:
+    """The counts in cells such as 9350/10000, and whether all cells are such; others as they are.
+
+    Raises DataError where they are of another number of images, or where the percentage beside is another one.
+    """
+    found = [_of(cell) if has_value(cell) else None for cell in cells]
+    if not any(found):
+        return cells, False
+    for cell, parts, model in zip(cells, found, models, strict=True):
+        if parts is None:
+            if has_value(cell):
+                raise DataError(
+                    "some accuracies are written as counts of images, others are not",
+                    where=f"{where}, {model}",
+                    found=f'"{cell}"',
+                    expected="one form for all",
+                )
+            continue
+        count, of, percent = (parts[name] for name in ("count", "of", "percent"))
+        total = images if of is None else int(of.replace(",", ""))
+        exact = 100 * int((count or "0").replace(",", "")) / images
+        half = 0.55 * 10.0 ** -len((percent or "").partition(".")[2])
+        if total != images or (percent is not None and abs(exact - float(percent)) > half):
+            raise DataError(
+                "a count is of another number of images",
+                where=f"{where}, {model}",
+                found=f'"{cell}"',
+                expected=f"a count of {images:,} images",
+                fix="give the number of images with `sizes`",
+            )
+    return ["" if parts is None else parts["count"] or "" for parts in found], True
 
 
 # --------------------------------------------------------------------------------------------------------------- cells
@@ -113,13 +191,21 @@ def _bare(cell: str) -> str:
     while (plain := _STYLES.sub(r"\1", text)) != text:
         text = plain
     text = re.sub(r"\\(?:scriptsize|footnotesize|tiny|small|bfseries)\b", "", text)
-    return re.sub(r"[${}]|\*\*|__|\\(?=%)", "", text).strip()
+    text = _FOOTNOTE.sub("", text.strip("`").replace("$", ""))
+    text = re.sub(r"[{}]|\*\*|__|\\(?=%)", "", text).strip()
+    return re.sub(r"(?<=\d)·(?=\d)", ".", text.strip("*_").strip())
 
 
 def _read(cell: str, model: str, where: str) -> _Cell | None:
     if not has_value(cell):
         return None
     text = _bare(cell)
+    if difference := _DIFFERENCE.fullmatch(text):
+        return replace(_number(difference["number"], cell, model, where), with_difference=True)
+    return _number(text, cell, model, where)
+
+
+def _number(text: str, cell: str, model: str, where: str) -> _Cell:
     for form in _MEANS:
         if found := form.fullmatch(text):
             return _Cell(found["mean"], bool(found["percent"] or found["more"]), True)

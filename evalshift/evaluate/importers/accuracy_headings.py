@@ -21,6 +21,11 @@ _TELLING = _set(
     "pretraineddataset pretraindataset algorithm method architecture arch"
 )
 _NEITHER = _set("loss mce diff difference delta gap drop rank ranks std stdev stderr sem sd ece nll brier")
+# What is no share of images correct, though often a number like one.
+_SCORES = _set(
+    "f1 fscore fbeta map auc auroc rocauc auprc ap kappa mcc iou miou ece precision recall sensitivity specificity"
+)
+_PARTS = _set("balanced macro perclass meanperclass worst worstgroup wg")
 _ERRORS = _set("err errs error errors")
 _FIRST = re.compile(r"(top|acc|acc@|prec|prec@|precision)([ _@-]?)1(?!\d)", re.IGNORECASE)
 
@@ -51,6 +56,18 @@ def is_no_rate(heading: str) -> bool:
     (True, True, True, False)
     """
     return bool(_words(heading) & _NEITHER)
+
+
+def is_other_score(heading: str) -> bool:
+    """Whether a column of this name holds another measure than the share of images correct.
+
+    >>> is_other_score("mean_per_class_recall"), is_other_score("F1"), is_other_score("acc_wg"), is_other_score("acc1")
+    (True, True, True, False)
+    """
+    if is_accuracy(heading):
+        return False
+    words = _words(heading) | set(re.findall(r"[a-z]+\d?", heading.lower()))
+    return bool(words & (_SCORES | _PARTS)) or {"per", "class"} <= words
 
 
 def tells_models_apart(heading: str) -> bool:

@@ -24,6 +24,7 @@ from evalshift.evaluate.importers.files import (
 )
 from evalshift.files import read_text, sha256_of
 from evalshift.parquet import read_table
+from evalshift.testbed.cells import is_missing, is_number
 from evalshift.testbed.text_tables import read_text_table
 
 _MARKDOWN = (".md", ".markdown")
@@ -34,6 +35,7 @@ FORMATS = (*TEXT_FORMATS, *_MARKDOWN, ".tex", *_JSON, ".parquet")
 MODEL_HEADINGS = (
     *("model", "model_name", "models", "modelname", "model_id", "name", "arch", "architecture", "network", "net"),
     *("algorithm", "method", "classifier", "backbone"),
+    *("modell", "modelle", "modèle", "modele", "modelo", "modello", "модель", "模型", "モデル"),
 )
 
 
@@ -96,18 +98,52 @@ def _text_table(path: Path) -> tuple[pd.DataFrame, Sequence[str]]:
     table = read_text_table(path, header=True)
     names = ["" if re.fullmatch(r"Unnamed: \d+", name) else name for name in table.names or ()]
     columns, rules = [list(map(str, column)) for column in table.columns], list(table.rules)
-    if len(set(names)) < len(names) and _is_second_header([column[0] for column in columns if column]):
-        names = [f"{name}-{column[0]}" if column[0] else name for name, column in zip(names, columns, strict=True)]
+    names, columns = _below_title(names, columns, rules)
+    if len(set(names)) < len(names) and _is_second_header(names, [column[0] for column in columns if column]):
+        names = _joined(names, [column[0] for column in columns])
         columns = [column[1:] for column in columns]
+        if columns[0] and columns[0][0] and not any(column[0] for column in columns[1:]):  # pandas' name of the index
+            names[0] = names[0] or columns[0][0]
+            columns = [column[1:] for column in columns]
         rules.append("the first two lines together name the columns")
     cells = pd.DataFrame(dict(enumerate(columns)), dtype=str)
     cells.columns = pd.Index(names)
     return cells, rules
 
 
-def _is_second_header(row: Sequence[str]) -> bool:
-    """Whether a row goes on with the header, as pandas writes columns of two levels: nothing, then whole numbers."""
-    return len(row) > 1 and row[0] == "" and all(cell.isdecimal() and len(cell) < 3 for cell in row[1:])
+def _below_title(names: list[str], columns: list[list[str]], rules: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Without a title above the header: a first line with one cell that is not empty, and empty lines after it."""
+    skipped = 0
+    row = names
+    while len(names) > 1 and sum(cell != "" for cell in row) < 2 and skipped < len(columns[0]):
+        row = [column[skipped] for column in columns]
+        skipped += 1
+    if not skipped or sum(cell != "" for cell in row) < 2:
+        return names, columns
+    rules.append(f"the title above the header is left out: {' '.join(filter(None, names))}")
+    return row, [column[skipped:] for column in columns]
+
+
+def _is_second_header(names: Sequence[str], row: Sequence[str]) -> bool:
+    """Whether a row goes on with the header: nothing, then whole numbers, as pandas writes columns of two levels, or
+    names that differ between columns of one name or of none."""
+    if len(row) < 2:
+        return False
+    if row[0] == "" and all(cell.isdecimal() and len(cell) < 3 for cell in row[1:]):
+        return True
+    joined = _joined(names, row)
+    is_text = not any(is_number(cell) or is_missing(cell) for cell in row[1:])
+    return is_text and len(set(joined)) == len(joined) and "" not in joined[1:]
+
+
+def _joined(names: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Names of columns from two lines; a cell of the first that is empty, as of merged cells, goes on with the last."""
+    above = ""
+    joined = []
+    for place, (name, cell) in enumerate(zip(names, row, strict=True)):
+        above = name or (above if place > 1 else "")
+        joined.append(f"{above}-{cell}" if above and cell else above or cell)
+    return joined
 
 
 def _markdown_table(text: str) -> pd.DataFrame:
@@ -129,7 +165,7 @@ def _markdown_cells(line: str) -> list[str]:
     inner = line.strip().removeprefix("|")
     inner = inner[:-1] if inner.endswith("|") and not inner.endswith("\\|") else inner
     cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inner)]
-    return [re.sub(r"\[([^\]]*)\]\([^)]*\)|\*\*|`", r"\1", cell) for cell in cells]
+    return [re.sub(r"\[([^\]]*)\]\([^)]*\)|\*\*|`", lambda found: (found[1] or "").strip("`"), cell) for cell in cells]
 
 
 def _latex_table(text: str) -> pd.DataFrame:
@@ -143,11 +179,37 @@ def _latex_table(text: str) -> pd.DataFrame:
         r"\\(?:toprule|midrule|bottomrule|hline|(?:cmidrule|cline)(?:\([^)]*\))?\{[^}]*\}|addlinespace)(?:\[[^\]]*\])?"
     )
     rows = re.split(r"\\\\(?:\[[^\]]*\])?", re.sub(rules, "", bodies[0]))
-    return _from_rows([[_latex_cell(cell) for cell in re.split(r"(?<!\\)&", row)] for row in rows if row.strip()])
+    split = [[_latex_cell(cell) for cell in re.split(r"(?<!\\)&", row)] for row in rows if row.strip()]
+    return _from_rows(_one_header([_spread(row) for row in split]))
+
+
+_SPANNING = re.compile(r"\\multicolumn\{(\d+)\}\{[^{}]*\}\{(.*)\}")
+
+
+def _spread(row: Sequence[str]) -> list[str]:
+    """A row in which a cell over several columns stands in each of them."""
+    cells: list[str] = []
+    for cell in row:
+        spanning = _SPANNING.fullmatch(cell)
+        cells += [_latex_cell(spanning[2])] * min(int(spanning[1]), 1000) if spanning else [cell]
+    return cells
+
+
+def _one_header(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """Rows of which the first names the columns: a header of two rows, told by its repeated names, is joined."""
+    repeated = len(rows) > 2 and len(rows[0]) == len(rows[1]) and len(set(rows[0])) < len(rows[0])
+    return [_joined(rows[0], rows[1]), *rows[2:]] if repeated and _is_second_header(rows[0], rows[1]) else rows
+
+
+_BESIDE = re.compile(
+    r"~?\\(?:rowcolor|cellcolor|cite[a-z]*|label|ref|footnote|footnotemark|tnote|textsuperscript)\*?"
+    r"(?:\[[^\]]*\])*(?:\{[^{}]*\})?"
+)
 
 
 def _latex_cell(cell: str) -> str:
-    text = " ".join(cell.split())
+    text = " ".join(_BESIDE.sub("", cell.replace("{$\\dagger$}", "{}").replace("{$\\ddagger$}", "{}")).split())
+    text = re.sub(r"^\\multirow(?:\[[^\]]*\])?\{[^{}]*\}(?:\[[^\]]*\])?\{[^{}]*\}\{(.*)\}$", r"\1", text)
     if re.fullmatch(r"\{?\\(?:textbf|textit|textsc|texttt|emph)\{[^{}]*\}\}?", text):
         text = re.sub(r"^\{?\\\w+\{|\}+$", "", text)
     return re.sub(r"\\([_&%#])", r"\1", text)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.evaluate.importers.accuracies import has_value
+from evalshift.evaluate.importers.accuracies import has_value, images_in_cells
 from evalshift.evaluate.importers.accuracy_headings import (
     is_accuracy,
     is_error,
     is_no_rate,
+    is_other_score,
     tells_models_apart,
     top5_beside,
 )
@@ -53,6 +54,11 @@ class DatasetCells:
         """Its rows with a value."""
         column = list(cells[self.top1])
         return [row for row in self.rows if has_value(column[row])]
+
+    def images_written(self, cells: pd.DataFrame) -> int | None:
+        """The number of images that its cells say themselves, as 9350/10000 does."""
+        column = list(cells[self.top1])
+        return images_in_cells([column[row] for row in self.rows])
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,9 @@ class _Headings:
         beside = self._beside(column)
         if is_no_rate(column):
             raise self._no_accuracy(column, "no accuracies", beside)
+        if is_other_score(column):
+            remedy = "an accuracy is the share of all images that are predicted correctly"
+            raise self._no_accuracy(column, "another measure, by its name", beside or remedy)
         if is_error(column) and not self.error:
             either = f"{beside}; " if beside else ""
             raise self._no_accuracy(column, "error rates", f"{either}`error` says that numbers are error rates")

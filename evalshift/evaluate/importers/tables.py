@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from evalshift.evaluate.importers.predictions import (
 from evalshift.evaluate.importers.table_files import AccuracyTable, read_accuracy_table
 from evalshift.evaluate.importers.table_layout import DatasetCells, TableLayout, find_layout, some
 from evalshift.evaluate.importers.table_models import ModelNames, name_models
+from evalshift.evaluate.importers.table_shape import summary_rows, upright
 from evalshift.evaluate.predictions import Imported, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results
 from evalshift.testbed.published import load_published, published_names
@@ -77,6 +78,8 @@ def import_table(
 
     table = read_accuracy_table(path, is_dataset)
     cells, rules = _distinct_rows(table.cells, path)
+    cells, turned = upright(cells, columns if isinstance(columns, dict) else {})
+    rules += turned
     layout = find_layout(
         cells,
         path,
@@ -87,8 +90,10 @@ def import_table(
         dataset_names=dataset_names,
         error=error,
     )
-    chosen, left_out = _with_sizes(layout, sizes, store, known)
+    chosen, left_out = _with_sizes(layout, cells, sizes, store, known)
     names = name_models(cells, [one.cells.filled(cells) for one in chosen], model_column, path)
+    chosen, summaries = _without_summaries(chosen, cells, names)
+    left_out += summaries
     reading = _Reading(cells, names, path, table, known, scale, error, means)
     made = [(column, *reading.read(column)) for column in chosen]
     rules = [*table.rules, *rules, *names.rules, *layout.rules, *left_out]
@@ -143,7 +148,7 @@ def _is_known(name: str, results: Results, registry: Registry) -> bool:
 
 
 def _with_sizes(
-    layout: TableLayout, sizes: Mapping[str, int], results: Results, registry: Registry
+    layout: TableLayout, cells: pd.DataFrame, sizes: Mapping[str, int], results: Results, registry: Registry
 ) -> tuple[list[_Column], list[str]]:
     """The datasets with their sizes; those that the user did not name are left out where these are not known."""
     datasets = [one.dataset for one in layout.datasets]
@@ -155,7 +160,10 @@ def _with_sizes(
             expected=some(datasets),
             fix=did_you_mean(strange[0], datasets),
         )
-    found = {one.dataset: _size(one.dataset, sizes.get(one.dataset), results, registry) for one in layout.datasets}
+    found = {
+        one.dataset: _size(one.dataset, sizes.get(one.dataset), one.images_written(cells), results, registry)
+        for one in layout.datasets
+    }
     unknown = [dataset for dataset, (images, _) in found.items() if images is None]
     if unknown and (layout.chosen or len(unknown) == len(datasets)):
         raise UsageError(
@@ -173,8 +181,28 @@ def _with_sizes(
     return columns, [rule] if unknown else []
 
 
-def _size(dataset: str, given: int | None, results: Results, registry: Registry) -> tuple[int | None, str | None]:
-    """How many images a dataset has, and its label space as far as anyone knows."""
+def _without_summaries(
+    columns: Sequence[_Column], cells: pd.DataFrame, names: ModelNames
+) -> tuple[list[_Column], list[str]]:
+    """The columns without rows that are a mean or a standard deviation of the other rows, and what is said of them."""
+    rows = summary_rows(names.names, names.bases, [(cells[one.cells.top1], one.cells.filled(cells)) for one in columns])
+    if not rows:
+        return list(columns), []
+    kept = [
+        replace(one, cells=replace(one.cells, rows=tuple(row for row in one.cells.rows if row not in rows)))
+        for one in columns
+    ]
+    what = some(list(dict.fromkeys(names.names[row] for row in sorted(rows))))
+    return kept, [f"left out, as they summarize other rows: {what}"]
+
+
+def _size(
+    dataset: str, given: int | None, written: int | None, results: Results, registry: Registry
+) -> tuple[int | None, str | None]:
+    """How many images a dataset has, and its label space as far as anyone knows.
+
+    written   the number in the table itself, as in 9350/10000, which counts where nothing else says it
+    """
     published, entry = known_size(dataset), registry.known_dataset(dataset)
     classes = entry.classes if entry else published[1] if published else None
     counted = results.load_counts(dataset)
@@ -184,7 +212,7 @@ def _size(dataset: str, given: int | None, results: Results, registry: Registry)
     elif counted is not None:
         known, classes = counted[0].images, counted[0].classes or classes
     else:
-        known = given or (published[0] if published else None)
+        known = given or (published[0] if published else written)
     if given is not None and known is not None and given != known:
         raise UsageError(
             f"{dataset} has another number of images",

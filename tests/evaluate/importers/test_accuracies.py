@@ -33,6 +33,51 @@ def test_scales_that_cannot_be_told_are_asked_for(cells: tuple[str, ...], compla
     says(complaint(counts, *cells), where="table", found=largest)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "87.3†",
+            "87.3*",
+            "87.3 [2]",
+            "87.3¹",
+            "87.3<sup>*</sup>",
+            r"87.3\textsuperscript{$\dagger$}",
+            "$87.3^{\\dagger}$",
+        ),
+        *(
+            "*87.3*",
+            "_87.3_",
+            "`87.3`",
+            "**87.3**",
+            "87·3",
+            "87.3 (-3.2)",
+            "87.3 (↓3.2)",
+            "87.3 ↑ 1",
+            "**87.3** (+1.0 %)",
+        ),
+    ],
+)
+def test_marks_and_differences_behind_a_number(cell: str) -> None:
+    assert counts(cell, "12.5") == [873, 125]
+
+
+def test_counts_with_the_number_of_images_beside() -> None:
+    assert counts("873/1000", "12 / 1,000", "—") == [873, 12, None]
+    assert counts("873 (87.3%)", "12 (1.2 %)") == [873, 12]
+    assert counts("87.3% (873/1000)", "1.2 (12/1000)") == [873, 12]
+    assert counts("127/1000", error=True) == [873]
+
+
+@pytest.mark.parametrize("cell", ["873/2000", "873 (43.65%)", "87.5 % (873/1000)"])
+def test_counts_of_another_number_of_images_are_refused(cell: str, complaint: Callable[..., str]) -> None:
+    says(complaint(counts, "12/1000", cell), where="table, m1", found=f'"{cell}"', expected="a count of 1,000 images")
+
+
+def test_accuracies_of_top_1_and_top_5_in_one_cell_are_refused(complaint: Callable[..., str]) -> None:
+    says(complaint(counts, "87.3/99.1"), where="table, m0", found='"87.3/99.1"', expected="an accuracy")
+
+
 def test_what_makes_no_whole_count_is_refused(complaint: Callable[..., str]) -> None:
     says(complaint(counts, "0.500", "0.1234"), where="table, m1", found="0.1234 is 123.40 of 1,000 images")
 

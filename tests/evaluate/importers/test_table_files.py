@@ -137,3 +137,34 @@ def test_what_is_no_single_table(tmp_path: Path, complaint: Callable[..., str]) 
     )
     (tmp_path / "empty").mkdir()
     says(complaint(read_accuracy_table, tmp_path / "empty"), where=tmp_path / "empty", found="no JSON file")
+
+
+def test_headers_of_two_lines(tmp_path: Path) -> None:
+    expected = {
+        "model": ["r", "v"],
+        "a-top1": ["93.5", "94.2"],
+        "a-top5": ["99", "98"],
+        "b-top1": ["81.2", "83.0"],
+        "b-top5": ["95", "96"],
+    }
+    body = "r,93.5,99,81.2,95\nv,94.2,98,83.0,96\n"
+    for header in (
+        "model,a,a,b,b\n,top1,top5,top1,top5\n",
+        "model,a,,b,\n,top1,top5,top1,top5\n",  # merged cells of a spreadsheet
+        ",a,a,b,b\n,top1,top5,top1,top5\nmodel,,,,\n",  # pandas
+    ):
+        read = read_accuracy_table(written(tmp_path / "a.csv", header + body))
+        assert read.cells.to_dict("list") == expected, header
+        assert read.rules == ("the first two lines together name the columns",)
+    tex = r"""\begin{tabular}{lcccc} & \multicolumn{2}{c}{a} & \multicolumn{2}{c}{\textbf{b}} \\ \cmidrule(lr){2-3}
+        model & top1 & top5 & top1 & top5 \\ \midrule
+        \rowcolor{gray} r~\cite{he} & 93.5 & 99 & 81.2 & 95 \\ \multirow{1}{*}{v} & 94.2 & 98 & 83.0 & 96 \\
+        \end{tabular}"""
+    assert read_accuracy_table(written(tmp_path / "a.tex", tex)).cells.to_dict("list") == expected
+
+
+def test_a_title_above_the_header_is_left_out(tmp_path: Path) -> None:
+    text = "Table 3: accuracy,,\n,,\nmodel,a,b\nr,93.5,81.2\n"
+    read = read_accuracy_table(written(tmp_path / "a.csv", text))
+    assert read.cells.to_dict("list") == {"model": ["r"], "a": ["93.5"], "b": ["81.2"]}
+    assert read.rules == ("the title above the header is left out: Table 3: accuracy",)

@@ -294,3 +294,13 @@ def test_means_over_runs_come_with_a_warning(tmp_path: Path, results: Results) -
         "Accuracies on cifar10 are means over several runs: counts are not exact, and confidence intervals are those "
         "of a single run"
     )
+
+
+@pytest.mark.parametrize("heading", ["balanced_accuracy", "mean_per_class_recall", "F1", "mAP", "AUROC", "acc_wg"])
+def test_other_measures_are_not_accuracies(
+    tmp_path: Path, results: Results, registry: Registry, complaint: Callable[..., str], heading: str
+) -> None:
+    path = table(tmp_path, f"model,acc1,{heading}\nr,93.50,81.20\n")
+    message = complaint(import_table, path, {"imagenet": heading}, results, registry=registry)
+    assert f'the column "{heading}" holds another measure, by its name' in message
+    assert 'the column "acc1" is beside it' in message
