@@ -25,7 +25,7 @@ from evalshift.analysis.report.publication import _reports
 from evalshift.console.config_file import read_config
 from evalshift.errors import EvalshiftError
 from evalshift.evaluate.at_work import notes
-from evalshift.evaluate.decode_cache import _entry
+from evalshift.evaluate.decoded_file import read_entry
 from evalshift.evaluate.importers.label_files import read_labels
 from evalshift.evaluate.nothing_to_do import stored_output
 from evalshift.testbed.candidate_sampling import read_candidates, sample
@@ -137,7 +137,7 @@ def read_kept(path: Path) -> None:
         shutil.copy(path, place)
     notes(results)
     stored_output(results, "key")
-    _entry(results / "cached")
+    read_entry(results / "cached")
     shutil.copy(path, results / "site" / "one" / "evalshift.json")
     for read in (lambda: _reports(results / "site"), lambda: _read_contributors(path)):
         with suppress(EvalshiftError):

@@ -35,12 +35,12 @@ from evalshift.evaluate.predictions import Imported, Predictions, Provenance
 from evalshift.evaluate.store import SCHEMA_VERSION, Counted, CountedDataset, Results, StoredDataset
 from evalshift.testbed.archives import each_file, unpack
 from evalshift.testbed.arrays import load_array, load_idx, load_npz
-from evalshift.testbed.checkpoints import read_state
 from evalshift.testbed.image_files import BytesImage, open_rgb
 from evalshift.testbed.models.exported import _load
 from evalshift.testbed.pickled_arrays import unpickle_arrays
 from evalshift.testbed.registry import Registry
 from evalshift.testbed.registry_reading import load_registry
+from evalshift.testbed.state_dicts import read_state
 from evalshift.testbed.weights import Weights, read_index
 
 EXAMPLES = int(os.environ.get("EVALSHIFT_FUZZ", "8"))

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from evalshift.errors import ModelError
-from evalshift.evaluate.decode_cache import CachedImages, CacheKey, CacheWriter, DecodeCache
+from evalshift.evaluate.decode_cache import DecodeCache
+from evalshift.evaluate.decoded_file import CachedImages, CacheKey, CacheWriter
 from evalshift.evaluate.environment import pixel_libraries
 from evalshift.evaluate.turns import Turns
 from evalshift.shapes import Images, Int, UInt8

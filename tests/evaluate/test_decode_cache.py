@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evalshift.console.cache import age_text
 from evalshift.errors import UsageError
 from evalshift.evaluate import decode_cache as module
-from evalshift.evaluate.decode_cache import CacheKey, CacheWriter, DecodeCache, age_text, decode_dir
+from evalshift.evaluate.decode_cache import DecodeCache, decode_dir
+from evalshift.evaluate.decoded_file import CacheKey, CacheWriter
 from evalshift.evaluate.images import ImageReader
 from evalshift.evaluate.options import Options, size_in_bytes
 from evalshift.testbed.datasets import Dataset, fingerprint
@@ -120,7 +122,7 @@ def test_another_decoder_gets_another_file() -> None:
 def test_a_flipped_byte_is_found_and_the_images_are_decoded_again(
     tmp_path: Path, photos: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
-    monkeypatch.setattr(module, "_BLOCK_BYTES", 10_000)
+    monkeypatch.setattr("evalshift.evaluate.decoded_file._BLOCK_BYTES", 10_000)
     dataset, said = photos(60), Said()
     plain = everything(reader(dataset, DecodeCache(tmp_path / "cache", 10 * MB)))
     [path] = (tmp_path / "cache").glob("*.pixels")
@@ -169,7 +171,8 @@ def test_what_a_killed_run_was_writing_is_removed_and_written_again(
     code = f"""
 import os, signal
 import numpy as np
-from evalshift.evaluate.decode_cache import CacheKey, DecodeCache
+from evalshift.evaluate.decode_cache import DecodeCache
+from evalshift.evaluate.decoded_file import CacheKey
 cache = DecodeCache({str(tmp_path / "cache")!r}, {10 * MB})
 writer = cache.writer(CacheKey("numbered", "f", (), {{}}, 64), (16, 16, 3))
 writer.append(np.zeros((32, 16, 16, 3), np.uint8))

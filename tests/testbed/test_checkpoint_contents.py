@@ -19,9 +19,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from evalshift.errors import ModelError
-from evalshift.testbed.checkpoints import fill, load_state, prepared, read_state
+from evalshift.testbed.checkpoints import fill, load_state
 from evalshift.testbed.model_entry import StateDictFile
 from evalshift.testbed.safe_types import Beside
+from evalshift.testbed.state_dicts import read_state
+from evalshift.testbed.state_names import prepared
 
 State = dict[str, torch.Tensor]
 

@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from evalshift.errors import ModelError
-from evalshift.testbed.checkpoints import load_state, read_state, rename_beginnings, strip_wrappers
+from evalshift.testbed.checkpoints import load_state
+from evalshift.testbed.state_dicts import read_state
+from evalshift.testbed.state_names import rename_beginnings, strip_wrappers
 
 State = dict[str, torch.Tensor]
 

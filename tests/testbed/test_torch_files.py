@@ -11,8 +11,8 @@ import torch
 
 from evalshift.errors import DataError, ModelError
 from evalshift.evaluate.importers.files import read_file
-from evalshift.testbed.checkpoints import read_state
 from evalshift.testbed.pickle_costs import CostlyError, refuse_costly
+from evalshift.testbed.state_dicts import read_state
 from evalshift.testbed.torch_files import load_torch
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from evalshift.errors import ModelError, did_you_mean
-from evalshift.testbed.checkpoints import does_not_fit, misfit, read_weights
+from evalshift.testbed.checkpoint_fit import does_not_fit, misfit
+from evalshift.testbed.checkpoints import read_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.library_model_entries import TimmModel
 from evalshift.testbed.models.classifier import Built

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from evalshift.errors import ModelError, did_you_mean
-from evalshift.testbed.checkpoints import load_weights, read_state
+from evalshift.testbed.checkpoints import load_weights
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.library_model_entries import TorchvisionModel
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.preprocessing import Preprocess
+from evalshift.testbed.state_dicts import read_state
 from evalshift.testbed.weights import find_weights
 
 

@@ -12,7 +12,7 @@ from classifiers import Load, Refused, same_weights, sha256
 from safetensors.torch import save_file
 from torch import nn
 
-from evalshift.testbed import checkpoints
+from evalshift.testbed import state_dicts
 from evalshift.testbed.checkpoint_files import read_content
 from evalshift.testbed.weights import current_sha256
 
@@ -124,5 +124,5 @@ def test_a_file_that_is_replaced_between_its_hash_and_its_reading(
         other.replace(path)
         return read_content(*arguments)
 
-    monkeypatch.setattr(checkpoints, "read_content", replaced_first)
+    monkeypatch.setattr(state_dicts, "read_content", replaced_first)
     assert refused(**content) == f"the file changed while it was read\n  where:    model m, HERE/{path.name}"

@@ -9,11 +9,12 @@ import timm
 import torch
 from torch import nn
 
-from evalshift.testbed.checkpoints import load_state, rename_beginnings
+from evalshift.testbed.checkpoints import load_state
 from evalshift.testbed.models import small_images
 from evalshift.testbed.models.code import call_function
 from evalshift.testbed.registry_path import default_path
 from evalshift.testbed.registry_reading import load_registry
+from evalshift.testbed.state_names import rename_beginnings
 
 REGISTRY = load_registry(default_path())
 
