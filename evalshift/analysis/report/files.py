@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from evalshift.analysis.plot_data.drawn_part import drawn_part
 from evalshift.analysis.plot_data.sizes import Size
 from evalshift.analysis.report.drawing_processes import Drawing
 from evalshift.analysis.report.figures import FiguresOfReport
@@ -72,7 +73,7 @@ def _begin_figures(
     summary: Summary, out: Path, stems: list[str], formats: set[str], size: Size | None
 ) -> Drawing | None:
     kinds = sorted(formats & set(FIGURE_FORMATS))
-    return FiguresOfReport(summary, stems, out, kinds, size).begin() if kinds else None
+    return FiguresOfReport(drawn_part(summary), stems, out, kinds, size).begin() if kinds else None
 
 
 def _tables(summary: Summary, stems: list[str]) -> Iterable[tuple[str, StatisticTable]]:

@@ -1,10 +1,11 @@
 """A single figure of a report as a file, drawn in another process if one is running."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evalshift.analysis.plot_data.drawn_part import drawn_part
 from evalshift.analysis.report.drawing_processes import Drawing
 from evalshift.analysis.report.record import Report
 
@@ -20,7 +21,7 @@ class RequestedFigure:
 
     def save(self) -> None:
         """Draw and write it. Raises what `Report.draw` and `figures.save` raise."""
-        Drawing(self).finish()
+        Drawing(replace(self, report=Report(drawn_part(self.report.summary)))).finish()
 
     def count(self) -> int:
         return 1
